@@ -1,0 +1,123 @@
+"""A SIMULATED Ollama server with no language model: its replies are made by chance or were written by hand.
+
+It stands in for Ollama in tests, benchmarks and demonstrations. What it says has no meaning, and nothing that is
+measured with it says anything about a model. `python -m evals.teacher --port 11500` starts it; `make_app` and `start`
+are for use in-process.
+"""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import click
+from aiohttp import web
+
+from evals.teaching.config import FAULT_KINDS, TeacherConfig, parse_fault
+from evals.teaching.script import load_script
+from evals.teaching.server import make_app
+from skills_dspy.errors import MachineError, SkillsError
+
+__all__ = ["FAULT_KINDS", "TeacherConfig", "load_script", "main", "make_app", "start"]
+
+_BANNER = "This is a SIMULATED Ollama server: no language model runs here, replies are made by chance or from scripts."
+_DEFAULTS = TeacherConfig()
+
+
+@click.command(help=__doc__)
+@click.option("--port", default=11434, show_default=True, help="Port on 127.0.0.1; 0 for any free one.")
+@click.option("--slots", default=_DEFAULTS.slots, show_default=True, help="Requests worked on at once.")
+@click.option("--latency", default=_DEFAULTS.latency, show_default=True, help="Seconds of work for each request.")
+@click.option(
+    "--latency-per-token", default=_DEFAULTS.latency_per_token, show_default=True, help="Seconds for each reply token."
+)
+@click.option("--model", "models", multiple=True, default=_DEFAULTS.models, show_default=True, help="A pulled model.")
+@click.option("--seed", default=_DEFAULTS.seed, show_default=True, help="Of made replies and of faults.")
+@click.option("--pass-rate", default=_DEFAULTS.pass_rate, show_default=True, help="How many made ratings pass, 0 to 1.")
+@click.option(
+    "--duplicate-rate", default=_DEFAULTS.duplicate_rate, show_default=True, help="Share of copied questions, 0 to 1."
+)
+@click.option("--answer-tokens", default=_DEFAULTS.answer_tokens, show_default=True, help="Length of made prose.")
+@click.option("--fault", "faults", multiple=True, metavar="KIND=RATE", help=f"Kinds: {', '.join(FAULT_KINDS)}.")
+@click.option("--fail-first", default=_DEFAULTS.fail_first, show_default=True, help="First chat requests that get 503.")
+@click.option("--script", "scripts", multiple=True, type=click.Path(path_type=Path), help="YAML file with replies by hand.")
+@click.option("--context-length", default=_DEFAULTS.context_length, show_default=True, help="Tokens of the models' window.")
+@click.option("--num-ctx", default=_DEFAULTS.default_num_ctx, show_default=True, help="Tokens where a request has none.")
+def main(
+    port: int,
+    slots: int,
+    latency: float,
+    latency_per_token: float,
+    models: tuple[str, ...],
+    seed: int,
+    pass_rate: float,
+    duplicate_rate: float,
+    answer_tokens: int,
+    faults: tuple[str, ...],
+    fail_first: int,
+    scripts: tuple[Path, ...],
+    context_length: int,
+    num_ctx: int,
+) -> None:
+    """Start the server and serve until SIGTERM or SIGINT."""
+    print(_BANNER, flush=True)
+    try:
+        config = TeacherConfig(
+            slots=slots,
+            latency=latency,
+            latency_per_token=latency_per_token,
+            models=models,
+            seed=seed,
+            pass_rate=pass_rate,
+            duplicate_rate=duplicate_rate,
+            answer_tokens=answer_tokens,
+            faults=tuple(parse_fault(text) for text in faults),
+            fail_first=fail_first,
+            scripts=tuple(load_script(path) for path in scripts),
+            context_length=context_length,
+            default_num_ctx=num_ctx,
+        )
+        asyncio.run(_serve(config, port))
+    except SkillsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+async def start(config: TeacherConfig, port: int = 0) -> tuple[web.AppRunner, int]:
+    """Serve on 127.0.0.1 until the runner's cleanup().
+
+    Args:
+        config: how the teacher behaves.
+        port: 0 for any free one.
+
+    Returns:
+        The runner and the port.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    runner = web.AppRunner(make_app(config), handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
+    except OSError:
+        await runner.cleanup()
+        raise
+    return runner, runner.addresses[0][1]
+
+
+async def _serve(config: TeacherConfig, port: int) -> None:
+    try:
+        runner, bound = await start(config, port)
+    except OSError as error:
+        raise MachineError(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); choose another") from error
+    stop = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    print(f"listening on http://127.0.0.1:{bound}", flush=True)
+    await stop.wait()
+    await runner.cleanup()
+
+
+if __name__ == "__main__":
+    main()

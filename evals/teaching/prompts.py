@@ -1,0 +1,118 @@
+"""How the simulation reads the program's prompts: the only place that knows what they look like.
+
+A prompt is a user message of fields as tags, `<name>` and `</name>` on lines of their own, then one line that says
+what to reply with. The examples are such fields inside `<examples>` or `<example>`; the subject's own stand last.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_OPENING = re.compile(r"<(\w+)>\n")
+_PROSE = re.compile(r"Reply with the (\w+) only")
+_LABELLED = {
+    "quality": "instruction_quality",
+    "score": "sample_quality",
+    "difficulty": "difficulty",
+    "category": "category",
+}
+
+STEPS = (
+    "write_context",
+    "write_questions",
+    "judge_question",
+    "instruction_quality",
+    "tags",  # quality, difficulty and category in one reply
+    "write_answer",
+    "judge_pair",
+    "sample_quality",
+    "difficulty",
+    "category",
+    "other",
+)
+"""What a request can be for."""
+
+Fields = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a request says.
+
+    Attributes:
+        step: one of STEPS.
+        text: the user message that holds the task.
+        task_description: empty when there is none.
+        context: the subject's context, not an example's.
+        question: the subject's question, not an example's.
+        shown: the questions among the examples.
+    """
+
+    step: str
+    text: str
+    task_description: str = ""
+    context: str | None = None
+    question: str | None = None
+    shown: tuple[str, ...] = ()
+
+
+def step_of(schema: Mapping[str, Any] | None, ending: str) -> str:
+    """The step that a reply's schema, or the prompt's last line where there is none, belongs to."""
+    if schema is None:
+        prose = _PROSE.match(ending)
+        step = f"write_{prose.group(1)}" if prose else "other"
+        return step if step in STEPS else "other"
+    properties = schema.get("properties", {})
+    if "questions" in properties:
+        return "write_questions"
+    if "rating" in properties:
+        return "judge_question" if properties["rating"].get("enum") == [0, 1] else "judge_pair"
+    if {"quality", "difficulty", "category"} <= properties.keys():
+        return "tags"
+    return next((step for name, step in _LABELLED.items() if name in properties), "other")
+
+
+def read_prompt(messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any] | None) -> Prompt:
+    """The prompt in a request's messages: the last user message that names a task, or else the last one."""
+    written = [message["content"] for message in messages if message["role"] == "user"]
+    with_task = [text for text in written if text.startswith("<task_description>\n")]
+    text = (with_task or written or [""])[-1]
+    fields, ending = _top_level(text)
+    named = dict(fields)
+    return Prompt(
+        step=step_of(schema, ending),
+        text=text,
+        task_description=named.get("task_description", "").strip(),
+        context=_stripped(named.get("context")),
+        question=_stripped(named.get("question")),
+        shown=tuple(_shown_questions(fields)),
+    )
+
+
+def _top_level(text: str) -> tuple[Fields, str]:
+    """The fields that stand one after the other at the start of a text, and what follows them."""
+    fields: Fields = []
+    while opening := _OPENING.match(text):
+        name = opening.group(1)
+        closing = f"\n</{name}>"
+        end = text.find(closing, opening.end() - 1)
+        if end < 0:
+            break
+        fields.append((name, text[opening.end() : end]))
+        text = text[end + len(closing) :].lstrip("\n")
+    return fields, text
+
+
+def _shown_questions(fields: Fields) -> list[str]:
+    questions = []
+    for name, value in fields:
+        if name == "examples":
+            questions += _shown_questions(_top_level(value)[0])
+        elif name == "example":
+            questions += [inner for key, inner in _top_level(value)[0] if key == "question"]
+    return questions
+
+
+def _stripped(value: str | None) -> str | None:
+    return None if value is None else value.strip()

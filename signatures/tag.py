@@ -1,0 +1,129 @@
+"""The taggers' prompts, in the manner of Magpie (Xu et al. 2024, arXiv:2406.08464): quality, score, difficulty, category.
+
+Each takes an optional context, so that a grounded sample is tagged with its text in view.
+"""
+
+from typing import Annotated
+
+import dspy
+from annotated_types import Len
+
+from signatures.examples import Pair, Question
+from signatures.labels import Category, Difficulty, Quality, Score
+
+_DEEPER = "\n    "  # the scales stand inside docstrings that are indented by four
+
+OtherCategories = Annotated[list[Category], Len(0, 3)]
+
+_CATEGORIES = """information seeking: facts or explanations are wanted;
+reasoning: something has to be inferred, argued or weighed;
+planning: a plan, schedule or strategy is wanted;
+editing: a given text has to be corrected, shortened, translated or reworked;
+coding & debugging: program code has to be written, explained or mended;
+math: something has to be calculated or proved;
+role playing: the assistant is to speak as somebody;
+data analysis: data has to be extracted, arranged, compared or interpreted;
+creative writing: a story, poem, speech or other piece of writing is to be invented;
+advice seeking: guidance on somebody's own situation is wanted;
+brainstorming: many ideas are wanted;
+others: none of these.""".replace("\n", _DEEPER)
+
+_QUALITY = """very poor: it cannot be understood or carried out;
+poor: essential information is missing, or it can be read in several ways that lead to different answers;
+average: it is understandable, but vague or careless enough that a good answer could miss what was meant;
+good: it is clear and complete, and what is wanted can be told from it;
+excellent: it is clear, complete and specific, and says without waste all that a good answer needs.""".replace("\n", _DEEPER)
+
+_DIFFICULTY = """very easy: anybody answers it at once;
+easy: it takes common knowledge or one simple step;
+medium: it takes some special knowledge or several steps;
+hard: it takes sound special knowledge or careful reasoning over many steps;
+very hard: only an expert answers it well, with much thought.""".replace("\n", _DEEPER)
+
+_CONTEXT = "the text that the question is about; absent when there is none"
+
+
+class TagInstructionQuality(dspy.Signature):
+    __doc__ = f"""Rate how well a question is put, as an instruction to an assistant.
+
+    The examples are good questions of the same skill and show what is usual there: how long, how formal, how open. Rate
+    clarity, completeness and precision against them, not the subject, and not whether you could answer. A short
+    question that says all it needs is good. Where a context stands beside the question, the two are read together. The scale:
+    {_QUALITY}"""
+
+    task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
+    examples: list[Question] = dspy.InputField(desc="good questions of this skill")
+    context: str | None = dspy.InputField(desc=_CONTEXT)
+    question: str = dspy.InputField(desc="the question to rate")
+    explanation: str = dspy.OutputField(desc="one or two sentences: what is clear, what is missing or ambiguous")
+    quality: Quality = dspy.OutputField(desc="one label of the scale")
+
+
+class TagSampleQuality(dspy.Signature):
+    """Score a question with its answer as a sample that an assistant is to learn from.
+
+    The example is a good sample of the same skill and shows the form, length and tone that is wanted there; brevity is
+    no flaw where the example is brief. The score:
+    1 - useless or harmful: wrong, off the point, unsafe or broken;
+    2 - poor: partly right, with faults that would teach something wrong;
+    3 - middling: acceptable, but shallow, loose or carelessly written for this skill;
+    4 - good: correct, complete and well made, with at most small blemishes;
+    5 - excellent: nothing to improve; exactly what the question wants in the form that the skill wants."""
+
+    task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
+    example: Pair = dspy.InputField(desc="a good sample of this skill")
+    context: str | None = dspy.InputField(desc=_CONTEXT)
+    question: str = dspy.InputField(desc="the question of the sample")
+    answer: str = dspy.InputField(desc="the answer of the sample")
+    explanation: str = dspy.OutputField(desc="one or two sentences: the best and the weakest point of the sample")
+    score: Score = dspy.OutputField(desc="1 to 5 on the scale above")
+
+
+class TagDifficulty(dspy.Signature):
+    __doc__ = f"""Rate how difficult it is to answer a question well.
+
+    Think of what has to be known and how many steps of reasoning or craft are needed, not of how long the answer is. Where a
+    context stands beside the question, what it gives need not be known. The scale:
+    {_DIFFICULTY}"""
+
+    task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
+    context: str | None = dspy.InputField(desc=_CONTEXT)
+    question: str = dspy.InputField(desc="the question to rate")
+    explanation: str = dspy.OutputField(desc="one or two sentences: what is wanted and what has to be known to do it")
+    difficulty: Difficulty = dspy.OutputField(desc="one label of the scale")
+
+
+class TagCategory(dspy.Signature):
+    __doc__ = f"""Name the kind of task that a question sets.
+
+    Choose the category that fits best, and up to three others that fit as well, if any. The categories:
+    {_CATEGORIES}"""
+
+    task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
+    context: str | None = dspy.InputField(desc=_CONTEXT)
+    question: str = dspy.InputField(desc="the question to sort")
+    explanation: str = dspy.OutputField(desc="one sentence: what the question wants done")
+    category: Category = dspy.OutputField(desc="the category that fits best")
+    other_categories: OtherCategories = dspy.OutputField(desc="up to three others that fit, often none")
+
+
+class TagFused(dspy.Signature):
+    __doc__ = f"""Rate how well a question is put, how difficult it is, and what kind of task it sets.
+
+    The examples are good questions of the same skill and show what is usual there. Where a context stands beside the
+    question, the two are read together. Quality is clarity, completeness and precision against the examples, not the subject:
+    {_QUALITY}
+    Difficulty is what has to be known and reasoned to answer well, not how long the answer is:
+    {_DIFFICULTY}
+    The category is the one that fits best, beside up to three others that fit as well, if any:
+    {_CATEGORIES}"""
+
+    task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
+    examples: list[Question] = dspy.InputField(desc="good questions of this skill")
+    context: str | None = dspy.InputField(desc=_CONTEXT)
+    question: str = dspy.InputField(desc="the question to tag")
+    explanation: str = dspy.OutputField(desc="two or three sentences: what is wanted, how clearly it is put, what it takes")
+    quality: Quality = dspy.OutputField(desc="one label of the quality scale")
+    difficulty: Difficulty = dspy.OutputField(desc="one label of the difficulty scale")
+    category: Category = dspy.OutputField(desc="the category that fits best")
+    other_categories: OtherCategories = dspy.OutputField(desc="up to three others that fit, often none")

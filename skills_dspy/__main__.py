@@ -1,0 +1,26 @@
+"""`python -m skills_dspy`: starts the command line and turns what it raises into a sentence and an exit code."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    if sys.platform == "darwin":
+        # torch and other native libraries each bring an OpenMP runtime there, and crash together with more threads.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from skills_dspy.cli.main import start
+
+    code = start(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code == INTERRUPTED:
+        # A thread may be in the middle of importing torch, which cannot be interrupted; everything is on disk already.
+        os._exit(code)
+    sys.exit(code)
+
+
+INTERRUPTED = 130
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""What one call carries around DSPy: where it stands in the queue on the way in, what came back on the way out (layer 3).
+
+DSPy hands an engine the request alone. The call rides beside it in a context variable, which asyncio keeps apart for each task.
+"""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from skills_dspy.errors import SkillsError
+
+Rank = tuple[int, ...]
+"""Place in the queue for a slot: the smallest goes first."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way.
+
+    Attributes:
+        step: the step that asks.
+        rank: its place in the queue, asked anew whenever a slot becomes free.
+        digest: set by the engine: the key of request and reply in the journal.
+        raw: set by the engine: the text of the reply.
+        error: set by the engine: our own error, which DSPy would wrap.
+    """
+
+    step: str
+    rank: Callable[[], Rank]
+    digest: str = ""
+    raw: str = ""
+    error: SkillsError | None = None
+
+
+CURRENT_CALL: ContextVar[Call] = ContextVar("skills_dspy_call")
+"""The call that the running task makes."""

@@ -1,0 +1,208 @@
+"""The command line's commands and options; what they do is imported when they are called, so that --help is quick."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from skills_dspy import __version__
+from skills_dspy.errors import SkillsError
+
+INTERRUPTED = 130
+_DEFAULT_HOST = "http://127.0.0.1:11434"
+
+
+class ManyPaths(click.Command):
+    """A command whose `--task-paths` takes all the words up to the next option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give every path its own `--task-paths`, which is what click understands."""
+        spread: list[str] = []
+        taking = False
+        for arg in args:
+            if arg.startswith("-"):
+                taking = arg == "--task-paths"
+                if not taking:
+                    spread.append(arg)
+            elif taking:
+                spread += ["--task-paths", arg]
+            else:
+                spread.append(arg)
+        return super().parse_args(ctx, spread)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="skills_dspy")
+def cli() -> None:
+    """Turn a few seed examples of a skill into validated training data with a teacher model on your own machine."""
+
+
+_task_paths = click.option(
+        "--task-paths",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="PATH ...",
+        help="Task files, or folders that are searched for *.yaml.  [default: task_specs/ here, else the shipped debate]",
+)
+
+
+_base_url = click.option(
+    "--base-url",
+    envvar="OLLAMA_HOST",
+    default=_DEFAULT_HOST,
+    show_default=f"OLLAMA_HOST, else {_DEFAULT_HOST}",
+    help="The Ollama host.",
+)
+_config = click.option(
+    "--config", type=click.Path(path_type=Path), help="YAML over the built-in defaults (skills_dspy/skills.yaml)."
+)
+_model = click.option("--model", help="Ollama's name of the teacher.  [default: mistral-small3.2]")
+_judge = click.option("--judge-model", help="The judge's.  [default: follows --model]")
+_tagger = click.option("--tagger-model", help="The tagger's.  [default: follows --model]")
+
+
+@cli.command(cls=ManyPaths)
+@_task_paths
+@click.option(
+    "-n",
+    "--num-outputs-to-generate",
+    "wanted",
+    type=click.IntRange(1, 10_000_000),
+    help="Accepted pairs wanted, per task.  [default: 20; with --replay, the recorded run's]",
+)
+@click.option("--output-dir", type=click.Path(path_type=Path), default=Path("output"), show_default=True,
+              help="Where runs live.")
+@_config
+@_model
+@_judge
+@_tagger
+@_base_url
+@click.option("--concurrency", type=click.IntRange(1, 1024), default=8, show_default=True, help="Requests in flight.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1),
+              help="The run's random seed.  [default: 0; with --replay, the recorded run's]")
+@click.option("--restart", is_flag=True,
+              help="Set an existing run aside (renamed, never deleted) and start anew; without it the run is resumed.")
+@click.option("--replay", metavar="RUN",
+              help="Answer every model call from a recorded run's directory; `demo` names the shipped one.")
+@click.option("--embedder", help="A sentence-transformers model: name or path.  [default: all-MiniLM-L6-v2]")
+@click.option("--note", hidden=True, help="What answers, in words, when it is not a language model (for recordings).")
+@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--json", "as_json", is_flag=True, help="A machine-readable summary on stdout, and nothing else there.")
+def run(
+    task_paths: tuple[Path, ...],
+    wanted: int | None,
+    output_dir: Path,
+    config: Path | None,
+    model: str | None,
+    judge_model: str | None,
+    tagger_model: str | None,
+    base_url: str,
+    concurrency: int,
+    seed: int | None,
+    restart: bool,
+    replay: str | None,
+    embedder: str | None,
+    note: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Write N accepted pairs for each task.
+
+    Exit codes: 0 every task has its N pairs; 1 stopped short, the summary says why; 2 the request or the machine is at
+    fault; 130 interrupted, everything is kept and the same command goes on.
+    """
+    from skills_dspy.cli.run import Options, run_command
+    from skills_dspy.config import Overrides
+
+    options = Options(
+        task_paths=task_paths,
+        wanted=wanted,
+        output_dir=output_dir,
+        config=config,
+        overrides=Overrides(model=model, judge_model=judge_model, tagger_model=tagger_model, embedder=embedder),
+        base_url=base_url,
+        concurrency=concurrency,
+        seed=seed,
+        restart=restart,
+        replay=replay,
+        note=note,
+        quiet=quiet,
+        as_json=as_json,
+    )
+    return run_command(options)
+
+
+@cli.command()
+@click.argument("row_id")
+@click.option("--output-dir", type=click.Path(path_type=Path), default=Path("output"), show_default=True,
+              help="Where runs live, or one run's directory.")
+def explain(row_id: str, output_dir: Path) -> int:
+    """Print the whole story of one row or rejection: examples shown, prompts and replies, verdicts, neighbour."""
+    from skills_dspy.cli.explain import explain_command
+
+    return explain_command(row_id, output_dir)
+
+
+@cli.command(cls=ManyPaths)
+@_task_paths
+@click.option("-n", "--num-outputs-to-generate", "wanted", type=click.IntRange(1, 10_000_000), default=20,
+              show_default=True, help="Accepted pairs wanted, per task.")
+@_config
+@_model
+@_judge
+@_tagger
+@_base_url
+@click.option("--concurrency", type=click.IntRange(1, 1024), default=8, show_default=True, help="Requests in flight.")
+@click.option("--pull", is_flag=True, help="Pull the models that are missing.")
+def check(
+    task_paths: tuple[Path, ...],
+    wanted: int,
+    config: Path | None,
+    model: str | None,
+    judge_model: str | None,
+    tagger_model: str | None,
+    base_url: str,
+    concurrency: int,
+    pull: bool,
+) -> int:
+    """Find out before the night what would go wrong in it: host, models, windows, replies, speed, hours."""
+    from skills_dspy.cli.check import CheckOptions, check_command
+    from skills_dspy.config import Overrides
+
+    overrides = Overrides(model=model, judge_model=judge_model, tagger_model=tagger_model, embedder=None)
+    return check_command(CheckOptions(task_paths, wanted, config, overrides, base_url, concurrency, pull))
+
+
+@cli.command(cls=ManyPaths)
+@click.argument("name", required=False)
+@_task_paths
+@_config
+def prompts(name: str | None, task_paths: tuple[Path, ...], config: Path | None) -> int:
+    """Print each prompt, or the one named, as it will be sent, and where its text comes from."""
+    from skills_dspy.cli.prompts import prompts_command
+
+    return prompts_command(name, task_paths, config)
+
+
+def start(argv: Sequence[str]) -> int:
+    """Run a command; returns its exit code. A SkillsError becomes one sentence on stderr."""
+    try:
+        return int(cli.main(args=list(argv), prog_name="skills_dspy", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except SkillsError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe went away, as `head` does: no error, but nothing more can be written there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1

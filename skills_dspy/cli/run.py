@@ -1,0 +1,159 @@
+"""`run`: from options to a request, and from its end to an exit code (layer 6)."""
+
+import asyncio
+import os
+import random
+import signal
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+from skills_dspy.cli.display import Display, PlainDisplay, Silent, TerminalDisplay
+from skills_dspy.cli.summary import json_summary, print_summary, resume_line
+from skills_dspy.config import Overrides, RunConfig, load_config
+from skills_dspy.embedder import AsyncEmbedder, SentenceEmbedder
+from skills_dspy.errors import RequestError, RunDirError
+from skills_dspy.recorded import Recorded, find_recorded
+from skills_dspy.run import Runner, RunningTask, RunRequest
+from skills_dspy.task_spec import TaskSpec, load_tasks
+
+COMPLETE, SHORT, INTERRUPTED = 0, 1, 130
+DEFAULT_WANTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of `run` as they were given; None where one was left out."""
+
+    task_paths: tuple[Path, ...]
+    wanted: int | None
+    output_dir: Path
+    config: Path | None
+    overrides: Overrides
+    base_url: str
+    concurrency: int
+    seed: int | None
+    restart: bool
+    replay: str | None
+    note: str | None
+    quiet: bool
+    as_json: bool
+
+
+def run_command(options: Options) -> int:
+    """Run what was asked for; returns the exit code."""
+    request = live_request(options) if options.replay is None else replay_request(options, options.replay)
+    display = _display(options)
+    embedder = AsyncEmbedder(SentenceEmbedder(request.config.embedder.model, request.config.embedder.device))
+    tasks: tuple[RunningTask, ...] = ()
+    with display:
+        try:
+            tasks = asyncio.run(_run(request, options, embedder, display))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            display.stop()
+            click.echo(resume_line(display.tasks), err=True)
+            return INTERRUPTED
+    if options.as_json:
+        click.echo(json_summary(tasks))
+    else:
+        print_summary(tasks, replayed=request.recorded is not None)
+    return COMPLETE if all(task.run.done for task in tasks) else SHORT
+
+
+async def _run(
+    request: RunRequest, options: Options, embedder: AsyncEmbedder, display: Display
+) -> tuple[RunningTask, ...]:
+    # SIGTERM is how a service manager or a batch system interrupts: everything is kept then, too.
+    main = asyncio.current_task()
+    assert main is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
+    server = None
+    if request.recorded is None:
+        from skills_dspy.ollama_server import OllamaServer
+
+        server = OllamaServer(
+            options.base_url,
+            request.config.server,
+            concurrency=request.concurrency,
+            jitter=random.Random(os.getpid()),
+            on_fault=lambda fault, pause: display.fault(str(fault.error), pause),
+        )
+    return await Runner(request, server, embedder, display).run()
+
+
+def live_request(options: Options) -> RunRequest:
+    """The request for a run against a server."""
+    config = load_config(options.config, options.overrides)
+    return RunRequest(
+        specs=load_specs(options.task_paths),
+        config=config,
+        wanted=options.wanted or DEFAULT_WANTED,
+        output_dir=options.output_dir,
+        seed=options.seed or 0,
+        concurrency=options.concurrency,
+        restart=options.restart,
+        note=options.note,
+    )
+
+
+def replay_request(options: Options, name: str) -> RunRequest:
+    """The request for a replay: what is not given is as it was recorded."""
+    recorded = {r.spec.task_name: r for r in find_recorded(name)}
+    if options.task_paths:
+        specs = load_specs(options.task_paths)
+        missing = [spec for spec in specs if spec.task_name not in recorded]
+        if missing:
+            raise RunDirError(
+                f"{missing[0].path}: the recording {name} holds no run of the task {missing[0].task_name}; it holds "
+                f"{', '.join(recorded)}"
+            )
+        recorded = {spec.task_name: recorded[spec.task_name] for spec in specs}
+    else:
+        specs = tuple(r.spec for r in recorded.values())
+    first = next(iter(recorded.values()))
+    given = options.config is not None or options.overrides != Overrides()
+    config = load_config(options.config, options.overrides) if given else _one_config(recorded, name)
+    return RunRequest(
+        specs=specs,
+        config=config,
+        wanted=options.wanted or first.wanted,
+        output_dir=options.output_dir,
+        seed=first.seed if options.seed is None else options.seed,
+        concurrency=options.concurrency,
+        restart=options.restart,
+        recorded=recorded,
+    )
+
+
+def _one_config(recorded: dict[str, Recorded], name: str) -> RunConfig:
+    configs = [r.config for r in recorded.values()]
+    if any(config.shaping() != configs[0].shaping() for config in configs):
+        raise RequestError(f"--replay {name}: its runs were recorded with different configurations; name one of them")
+    # The embedder's place on this machine is this machine's matter.
+    return replace_embedder(configs[0])
+
+
+def replace_embedder(config: RunConfig) -> RunConfig:
+    """A recorded configuration with this machine's device for the embedder."""
+    return config.model_copy(update={"embedder": config.embedder.model_copy(update={"device": "cpu"})})
+
+
+def load_specs(paths: tuple[Path, ...]) -> tuple[TaskSpec, ...]:
+    """The tasks at `paths`, else of task_specs/ here, else the shipped debate; warnings go to stderr."""
+    if not paths:
+        here = Path("task_specs")
+        shipped = Path(str(files("task_specs") / "writing" / "freeform" / "debate.yaml"))
+        paths = (here if here.is_dir() else shipped,)
+    specs, warnings = load_tasks(paths)
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    return specs
+
+
+def _display(options: Options) -> Display:
+    if options.quiet:
+        return Silent()
+    stderr = click.get_text_stream("stderr")
+    return TerminalDisplay() if stderr.isatty() else PlainDisplay(stderr)

@@ -1,0 +1,92 @@
+"""What is shown when a run has ended: the funnel, what rejected most, the cost, the files, the next command (layer 6)."""
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from skills_dspy.funnel import STAGES, Funnel
+from skills_dspy.run import RunningTask
+
+
+def print_summary(tasks: Sequence[RunningTask], *, replayed: bool, console: Console | None = None) -> None:
+    """The end of a run, for a person, on stdout."""
+    out = console or Console(highlight=False, soft_wrap=True)
+    for task in tasks:
+        funnel = task.run.funnel
+        out.print(f"\n[bold]{task.spec.task_name}[/bold]: {funnel.accepted} of {task.wanted} accepted, {task.status}")
+        out.print(funnel_table(funnel))
+        most = max(funnel.rows(), key=lambda row: row[2], default=None)
+        if most is not None:
+            out.print(f"Most rejected by {most[0]} ({most[1]}): {most[2]} of {funnel.candidates} candidates.")
+        out.print(cost_line(task, replayed))
+        out.print(f"Data: {task.paths.data}")
+    explained = next((task for task in tasks if task.run.funnel.accepted), None)
+    if explained is not None:
+        out.print(f"\nThe story of a row: {_command()} explain ROW_ID --output-dir {_quoted(explained.paths.folder)}")
+
+
+def funnel_table(funnel: Funnel) -> Table:
+    """Stage by stage: how many came, how many were rejected for what, how many went on."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("stage")
+    for heading in ("came", "rejected", "went on"):
+        table.add_column(heading, justify="right")
+    table.add_column("why")
+    for stage in STAGES:
+        came, lost = funnel.reached(stage), funnel.rejections(stage)
+        if not lost and stage in ("write_context", "write_questions", "difficulty", "category"):
+            continue
+        why = ", ".join(f"{reason} {count}" for at, reason, count in funnel.rows() if at == stage)
+        table.add_row(stage, str(came), str(lost), str(came - lost), why)
+    table.add_row("accepted", "", "", str(funnel.accepted), "")
+    return table
+
+
+def cost_line(task: RunningTask, replayed: bool) -> str:
+    """Calls and tokens, in all and for each accepted pair."""
+    usage, accepted = task.usage, task.run.funnel.accepted
+    tokens = usage["prompt_tokens"] + usage["output_tokens"]
+    each = (
+        f", {usage['calls'] / accepted:.1f} calls and {tokens / accepted:.0f} tokens for each accepted pair"
+        if accepted
+        else ""
+    )
+    source = " (all from the recording)" if replayed else ""
+    return f"Cost: {usage['calls']} calls, {tokens} tokens{each}{source}."
+
+
+def json_summary(tasks: Sequence[RunningTask]) -> str:
+    """The end of a run, for a program."""
+    rows = [
+        {
+            "task_name": task.spec.task_name,
+            "status": task.status,
+            "wanted": task.wanted,
+            "funnel": task.run.funnel.as_json(),
+            "usage": task.usage,
+            "data": str(task.paths.data),
+            "rejected": str(task.paths.rejected),
+            "run": str(task.paths.run_json),
+        }
+        for task in tasks
+    ]
+    return json.dumps({"tasks": rows}, ensure_ascii=False, indent=2)
+
+
+def resume_line(tasks: Sequence[RunningTask]) -> str:
+    """What to do after an interruption."""
+    accepted = ", ".join(f"{t.run.funnel.accepted} of {t.wanted} for {t.spec.task_name}" for t in tasks)
+    kept = f"Interrupted; everything is kept ({accepted})." if tasks else "Interrupted before anything was asked."
+    return f"{kept} Go on with: {_command()} {shlex.join(sys.argv[1:])}"
+
+
+def _command() -> str:
+    return "skills-dspy" if sys.argv[0].endswith("skills-dspy") else "python -m skills_dspy"
+
+
+def _quoted(path: object) -> str:
+    return shlex.quote(str(path))

@@ -1,0 +1,107 @@
+"""The error tree: every error that a user can meet, each one sentence and an exit code (layer 0).
+
+SkillsError                 the base: its text is shown as it is, without a traceback
+├── RequestError            the request is at fault (exit 2)
+│   ├── SpecError           a task file, with file and line
+│   ├── ConfigError         a configuration file or value, with file and line
+│   └── RunDirError         a run directory that is busy, foreign or made with other inputs
+├── MachineError            the machine or its services are at fault (exit 2)
+│   ├── ServerError         the Ollama server cannot be reached or stays broken
+│   ├── ModelMissing        the model is not pulled
+│   ├── ContextTooLong      a prompt cannot fit into the model's window
+│   ├── EmbedderMissing     no weights for the embedding model
+│   └── StorageError        the disk is full or refuses
+├── MissingReply            a replay lacks the reply to a request that it needs (exit 2)
+└── ReplyError              one reply cannot be used: data about a candidate, never the end of a run
+    ├── Unreadable          it does not parse, lacks a field, has an invented label or is empty
+    └── Truncated           it was cut at num_predict
+"""
+
+from pathlib import Path
+
+
+class SkillsError(Exception):
+    """Base of all errors meant for a person: one sentence that says what is wrong and what to do."""
+
+    exit_code = 2
+
+
+class RequestError(SkillsError):
+    """What was asked for cannot be done as asked."""
+
+
+class FileError(RequestError):
+    """Something in a file that the user wrote is wrong.
+
+    Args:
+        message: what is wrong and what to write instead.
+        path: the file.
+        line: the 1-based line, where one can be named.
+    """
+
+    def __init__(self, message: str, path: Path | str | None = None, line: int | None = None) -> None:
+        where = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
+        super().__init__(where + message)
+        self.path = path
+        self.line = line
+
+
+class SpecError(FileError):
+    """A task file cannot be used."""
+
+
+class ConfigError(FileError):
+    """A configuration file or value cannot be used."""
+
+
+class RunDirError(RequestError):
+    """A run directory is in use, is not ours, or was made with other inputs."""
+
+
+class MachineError(SkillsError):
+    """The machine or one of its services does not do what the run needs."""
+
+
+class ServerError(MachineError):
+    """The Ollama server cannot be reached, or stayed broken longer than the patience allows."""
+
+
+class ModelMissing(MachineError):
+    """The server does not have the model."""
+
+
+class ContextTooLong(MachineError):
+    """A prompt cannot fit into the model's context window."""
+
+
+class EmbedderMissing(MachineError):
+    """The embedding model's weights are nowhere to be found, or are not what they should be."""
+
+
+class StorageError(MachineError):
+    """The disk is full, read-only or broken; what was written before is whole."""
+
+
+class MissingReply(SkillsError):
+    """A replay was asked for a reply that its recording does not hold."""
+
+
+class ReplyError(SkillsError):
+    """One reply of the model cannot be used.
+
+    Args:
+        message: what is wrong with it.
+        raw: the reply as it came.
+    """
+
+    def __init__(self, message: str, raw: str) -> None:
+        super().__init__(message)
+        self.raw = raw
+
+
+class Unreadable(ReplyError):
+    """The reply does not parse, lacks a field, has a value outside its labels, or is empty."""
+
+
+class Truncated(ReplyError):
+    """The reply was cut at num_predict."""

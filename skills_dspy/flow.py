@@ -1,0 +1,219 @@
+"""The way of one candidate, from writing to tags: the steps, their order, and where each may reject (layer 5).
+
+The cheap check runs before the dear call: a question that a judge or the filter drops is never answered, and only a pair
+that nothing rejects gets the tags that filter nothing.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from signatures.examples import Passage
+from signatures.labels import Category
+from skills_dspy.asking import Answer, Asker, Failed
+from skills_dspy.calls import Rank
+from skills_dspy.candidates import Candidate, Dropped, Outcome, Passed, pair_shown, question_inputs, questions_shown
+from skills_dspy.config import RunConfig
+from skills_dspy.errors import MissingReply, Truncated
+from skills_dspy.filter import pair_passes, quality_passes, question_passes, score_passes
+from skills_dspy.records import PairVerdict, QuestionVerdict, Reason, Tags
+from skills_dspy.sampling import Draw
+from skills_dspy.task_spec import TaskSpec
+
+WHOLE_DRAW = -1
+"""The index of what belongs to a draw as a whole: its context and the writing of its questions."""
+
+
+class _Drop(Exception):
+    def __init__(self, outcome: Dropped) -> None:
+        super().__init__(outcome.detail)
+        self.outcome = outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a draw wrote."""
+
+    context: str | None
+    questions: tuple[str, ...]
+    calls: dict[str, tuple[str, ...]]
+
+
+class WritingFailed(Exception):
+    """A draw whose context or questions could not be read, twice."""
+
+    def __init__(self, outcome: Dropped, context: str | None, calls: dict[str, tuple[str, ...]]) -> None:
+        super().__init__(outcome.detail)
+        self.outcome = outcome
+        self.context = context
+        self.calls = calls
+
+
+class Flow:
+    """The steps of one task's candidates."""
+
+    def __init__(self, spec: TaskSpec, config: RunConfig, asker: Asker) -> None:
+        self._spec = spec
+        self._config = config
+        self._asker = asker
+
+    async def write(self, draw: Draw, rank: Callable[[], Rank]) -> Written:
+        """The draw's context, if it is grounded, and its questions.
+
+        Raises:
+            WritingFailed: either was unreadable or truncated, twice.
+        """
+        calls: dict[str, tuple[str, ...]] = {}
+        context: str | None = None
+        shown = draw.shown
+        inputs: dict[str, Any] = {"task_description": self._spec.task_description}
+        place = (draw.number, WHOLE_DRAW)
+        try:
+            if draw.kind == "grounded":
+                passages = [Passage(context=e.context or "") for e in shown]
+                answer = await self._asker.ask("write_context", {**inputs, "examples": passages}, place, rank)
+                calls["write_context"] = answer.digests
+                inputs["context"] = context = answer.values["context"]
+            inputs["examples"] = questions_shown(shown, with_context=True)
+            inputs["count"] = self._spec.num_questions_to_generate_per_prompt
+            answer = await self._asker.ask(f"write_questions_{draw.kind}", inputs, place, rank)
+        except Failed as failed:
+            calls[stage_of(failed.step)] = failed.digests
+            raise WritingFailed(_dropped(failed), context, calls) from failed
+        calls["write_questions"] = answer.digests
+        return Written(context, tuple(question.strip() for question in answer.values["questions"]), calls)
+
+    async def pursue(
+        self, candidate: Candidate, novel: Callable[[Candidate], Awaitable[bool]], rank: Callable[[], Rank]
+    ) -> Outcome:
+        """The candidate's way after it was written; never raises for what concerns it alone.
+
+        Args:
+            candidate: its stage and calls are kept up to date.
+            novel: whether no seed and no accepted pair is too near; waits while a near one is undecided.
+            rank: its place in the queue.
+        """
+        try:
+            return await self._pursue(candidate, novel, rank)
+        except Failed as failed:
+            candidate.calls[stage_of(failed.step)] = failed.digests
+            return _dropped(failed)
+        except _Drop as drop:
+            return drop.outcome
+        except MissingReply as missing:
+            return missing
+
+    async def _pursue(
+        self, candidate: Candidate, novel: Callable[[Candidate], Awaitable[bool]], rank: Callable[[], Rank]
+    ) -> Passed:
+        await self._check_novelty(candidate, novel)
+        question_verdict = await self._judge_question(candidate, rank)
+        quality = await self._rate_instruction(candidate, rank)
+        await self._check_novelty(candidate, novel)  # a near one may have been accepted in the meantime
+        answer, pair_verdict = await self._answer(candidate, rank)
+        sample = await self._score_sample(candidate, answer, rank)
+        described = quality if self._config.tagging == "fused" else await self._describe(candidate, rank)
+        tags = Tags(
+            instruction_quality=quality["quality"],
+            sample_quality=sample["score"],
+            difficulty=described["difficulty"],
+            category=described["category"],
+            other_categories=_others(described),
+            explanations={
+                "instruction_quality": quality["explanation"],
+                "sample_quality": sample["explanation"],
+                "difficulty": described.get("difficulty_explanation", described["explanation"]),
+                "category": described["explanation"],
+            },
+        )
+        return Passed(answer, question_verdict, pair_verdict, tags)
+
+    async def _check_novelty(self, candidate: Candidate, novel: Callable[[Candidate], Awaitable[bool]]) -> None:
+        if not await novel(candidate):
+            raise _Drop(Dropped("dedup", "duplicate", ""))  # settling finds the neighbour and says which
+
+    async def _judge_question(self, candidate: Candidate, rank: Callable[[], Rank]) -> QuestionVerdict:
+        inputs = self._about(candidate, candidate.draw.kind == "grounded")
+        inputs["examples"] = questions_shown(candidate.draw.seeds, with_context=False)
+        answer = await self._ask(f"judge_question_{candidate.draw.kind}", candidate, inputs, rank)
+        verdict = QuestionVerdict(explanation=answer.values["explanation"], rating=answer.values["rating"])
+        if not question_passes(verdict, self._config):
+            raise _Drop(Dropped("judge_question", "judged bad", verdict.explanation, raw=answer.raw))
+        return verdict
+
+    async def _rate_instruction(self, candidate: Candidate, rank: Callable[[], Rank]) -> dict[str, Any]:
+        inputs = self._about(candidate, True)
+        inputs["examples"] = questions_shown(candidate.draw.seeds, with_context=False)
+        step = "tag_fused" if self._config.tagging == "fused" else "tag_instruction_quality"
+        answer = await self._ask(step, candidate, inputs, rank)
+        quality, explanation = answer.values["quality"], answer.values["explanation"]
+        if not quality_passes(quality, self._config):
+            detail = f"instruction quality is {quality}: {explanation}"
+            raise _Drop(Dropped("instruction_quality", "filtered", detail, raw=answer.raw))
+        return dict(answer.values)
+
+    async def _answer(self, candidate: Candidate, rank: Callable[[], Rank]) -> tuple[str, PairVerdict]:
+        grounded = candidate.draw.kind == "grounded"
+        inputs = self._about(candidate, grounded) | {"example": pair_shown(candidate.draw.seeds[0])}
+        written = await self._ask(f"write_answer_{candidate.draw.kind}", candidate, inputs, rank)
+        text: str = written.values["answer"]
+        answer = await self._ask(f"judge_pair_{candidate.draw.kind}", candidate, {**inputs, "answer": text}, rank)
+        verdict = PairVerdict(explanation=answer.values["explanation"], rating=answer.values["rating"])
+        if not pair_passes(verdict, self._config):
+            raise _Drop(Dropped("judge_pair", "judged bad", verdict.explanation, text, answer.raw))
+        return text, verdict
+
+    async def _score_sample(self, candidate: Candidate, text: str, rank: Callable[[], Rank]) -> dict[str, Any]:
+        inputs = self._about(candidate, True) | {"example": pair_shown(candidate.draw.seeds[0]), "answer": text}
+        answer = await self._ask("tag_sample_quality", candidate, inputs, rank)
+        if not score_passes(answer.values["score"], self._config):
+            detail = f"sample quality is {answer.values['score']}: {answer.values['explanation']}"
+            raise _Drop(Dropped("sample_quality", "filtered", detail, text, answer.raw))
+        return dict(answer.values)
+
+    async def _describe(self, candidate: Candidate, rank: Callable[[], Rank]) -> dict[str, Any]:
+        """The tags that filter nothing, both at once."""
+        inputs = self._about(candidate, True)
+        difficulty, category = await asyncio.gather(
+            self._ask("tag_difficulty", candidate, inputs, rank),
+            self._ask("tag_category", candidate, inputs, rank),
+            return_exceptions=True,
+        )
+        # Raised here in a fixed order, so that it does not depend on which of the two failed first.
+        if isinstance(difficulty, BaseException):
+            raise difficulty
+        if isinstance(category, BaseException):
+            raise category
+        explanation = difficulty.values["explanation"]
+        return {**difficulty.values, **category.values, "difficulty_explanation": explanation}
+
+    async def _ask(
+        self, step: str, candidate: Candidate, inputs: dict[str, Any], rank: Callable[[], Rank]
+    ) -> Answer:
+        candidate.stage = stage_of(step)
+        answer = await self._asker.ask(step, inputs, candidate.key[:2], rank)
+        candidate.calls[stage_of(step)] = answer.digests
+        return answer
+
+    def _about(self, candidate: Candidate, with_context: bool) -> dict[str, Any]:
+        inputs = question_inputs(self._spec.task_description, candidate)
+        if not with_context:
+            del inputs["context"]
+        return inputs
+
+
+def _others(described: Mapping[str, Any]) -> tuple[Category, ...]:
+    """The other categories, each once and without the first."""
+    return tuple(c for c in dict.fromkeys(described["other_categories"]) if c != described["category"])
+
+
+def stage_of(step: str) -> str:
+    """The stage of the funnel that a step belongs to: its name without the kind, a tag by what it tags."""
+    stage = step.removesuffix("_freeform").removesuffix("_grounded").removeprefix("tag_")
+    return "instruction_quality" if stage == "fused" else stage
+
+
+def _dropped(failed: Failed) -> Dropped:
+    reason: Reason = "truncated" if isinstance(failed.cause, Truncated) else "unreadable"
+    return Dropped(stage_of(failed.step), reason, f"{failed.cause}, twice", raw=failed.cause.raw)

@@ -1,0 +1,72 @@
+"""The funnel: what became of every settled candidate, stage by stage, and the yield that follows from it (layer 2)."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from skills_dspy.records import Reason
+
+STAGES = (
+    "write_context",
+    "write_questions",
+    "dedup",
+    "judge_question",
+    "instruction_quality",
+    "write_answer",
+    "judge_pair",
+    "sample_quality",
+    "difficulty",
+    "category",
+)
+"""Where a candidate can be rejected, in the order in which it is tried."""
+
+
+@dataclass(slots=True)
+class Funnel:
+    """Counts of settled candidates; `candidates == accepted + rejections` always holds."""
+
+    candidates: int = 0
+    accepted: int = 0
+    rejected: Counter[tuple[str, Reason]] = field(default_factory=Counter)
+
+    def accept(self) -> None:
+        """One more candidate, accepted."""
+        self.candidates += 1
+        self.accepted += 1
+
+    def reject(self, stage: str, reason: Reason) -> None:
+        """One more candidate, rejected at a stage of STAGES."""
+        if stage not in STAGES:
+            raise ValueError(f"{stage!r} is no stage")
+        self.candidates += 1
+        self.rejected[stage, reason] += 1
+
+    def rejections(self, stage: str) -> int:
+        """How many were rejected at this stage."""
+        return sum(count for (at, _), count in self.rejected.items() if at == stage)
+
+    def reached(self, stage: str) -> int:
+        """How many came as far as this stage."""
+        before = STAGES[: STAGES.index(stage)]
+        return self.candidates - sum(self.rejections(earlier) for earlier in before)
+
+    def chance(self, stage: str) -> float:
+        """The chance, 0 to 1, that a candidate at this stage will be accepted.
+
+        The rule of succession (Laplace): one half before anything has settled, then ever nearer to the measured share.
+        """
+        return (self.accepted + 1) / (self.reached(stage) + 2)
+
+    def rows(self) -> list[tuple[str, Reason, int]]:
+        """Stage, reason and count of every rejection, in the order of the stages."""
+        return sorted(
+            ((stage, reason, count) for (stage, reason), count in self.rejected.items()),
+            key=lambda row: (STAGES.index(row[0]), row[1]),
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """For run.json and `--json`."""
+        return {
+            "candidates": self.candidates,
+            "accepted": self.accepted,
+            "rejected": [{"stage": stage, "reason": reason, "count": count} for stage, reason, count in self.rows()],
+        }

@@ -1,0 +1,108 @@
+"""What run.json says: the inputs that decide a dataset's bytes, and how the run went (layer 5)."""
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from skills_dspy.adapter import SkillsAdapter
+from skills_dspy.config import Role, RunConfig
+from skills_dspy.errors import RunDirError
+from skills_dspy.flow import stage_of
+from skills_dspy.ollama_server import Model
+from skills_dspy.program import SkillsProgram, fingerprint
+from skills_dspy.store.journal import Journal
+from skills_dspy.store.run_dir import RunPaths
+from skills_dspy.task_spec import TaskSpec
+from skills_dspy.windows import steps_of
+
+FORMAT = 1
+"""The version of run.json's layout."""
+
+_PACKAGES = ("skills-dspy", "dspy", "ollama", "sentence-transformers", "torch", "numpy", "pydantic")
+
+
+def prompt_fingerprints(
+    spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: SkillsAdapter
+) -> dict[str, dict[str, str]]:
+    """Kind to stage to the fingerprint of the prompt that serves it, for the kinds that the task has."""
+    kinds = sorted({seed.kind for seed in spec.seed_examples})
+    return {
+        kind: {
+            stage_of(step): fingerprint(program.predictor(step), adapter) for step in steps_of(kind, config.tagging)
+        }
+        for kind in kinds
+    }
+
+
+def spec_as_json(spec: TaskSpec) -> dict[str, Any]:
+    """A task as run.json keeps it; `parse_recorded` in recorded.py reads it back."""
+    return spec.model_dump(mode="json", exclude={"path"})
+
+
+def inputs_of(
+    spec: TaskSpec,
+    config: RunConfig,
+    seed: int,
+    models: Mapping[Role, Model],
+    prompts: Mapping[str, Mapping[str, str]],
+) -> dict[str, Any]:
+    """Everything that decides the dataset's bytes; a run goes on only with the same."""
+    task = spec_as_json(spec)
+    for example in task["seed_examples"]:
+        del example["line"]  # a comment added to the file changes no prompt
+    return {
+        "task": task,
+        "config": config.shaping(),
+        "seed": seed,
+        "models": {role: {"name": model.name, "digest": model.digest} for role, model in models.items()},
+        "prompts": {kind: dict(stages) for kind, stages in prompts.items()},
+    }
+
+
+def check_same_inputs(paths: RunPaths, inputs: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run that was begun with other inputs.
+
+    Raises:
+        RunDirError: names what differs.
+    """
+    previous = paths.read_run_json()
+    if previous is None:
+        return
+    if previous.get("format") != FORMAT:
+        raise RunDirError(f"{paths.run_json}: this run was made by another version of skills_dspy; use --restart")
+    old = previous["inputs"]
+    differing = [name for name in inputs if old.get(name) != inputs[name]]
+    if differing:
+        raise RunDirError(
+            f"{paths.folder} holds a run that was begun with other inputs ({'; '.join(_difference(old, inputs, d) for d in differing)}): "
+            "use --restart to set it aside, or another --output-dir"
+        )
+
+
+def _difference(old: Mapping[str, Any], new: Mapping[str, Any], name: str) -> str:
+    before, after = old.get(name), new[name]
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+        return f"{name}: {', '.join(keys)}"
+    return f"{name}: {before} then, {after} now"
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that has a part in a run."""
+    return {"python": platform.python_version(), **{package: version(package) for package in _PACKAGES}}
+
+
+def usage(journal: Journal) -> dict[str, Any]:
+    """Calls, tokens and seconds of all replies in a journal, in all and by step."""
+    totals = journal.totals()
+
+    def row(item: Any) -> dict[str, Any]:
+        return {
+            "calls": item.calls,
+            "prompt_tokens": item.prompt_tokens,
+            "output_tokens": item.output_tokens,
+            "seconds": round(item.seconds, 3),
+        }
+
+    return {**row(totals.overall), "by_step": {step: row(item) for step, item in totals.by_step.items()}}

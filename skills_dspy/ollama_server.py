@@ -1,0 +1,264 @@
+"""The Ollama server: the only module that talks to the network, and where its faults become our errors (layer 4).
+
+Faults that pass (refused, reset, timeout, 429, 500, 502, 503, 504, an empty or broken body) are asked again with backoff and
+jitter for as long as the patience lasts; the others are errors at once.
+"""
+
+import asyncio
+import ipaddress
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+import ollama
+
+from skills_dspy.config import ServerConfig
+from skills_dspy.errors import ContextTooLong, MachineError, ModelMissing, ServerError
+
+CONNECTIONS_PER_CLIENT = 8
+"""httpcore 1.0 scans its whole pool at every request: from 48 connections in one pool it slows down, at 64 it collapses
+(encode/httpcore#1035)."""
+
+_PASSING = frozenset({429, 500, 502, 503, 504})
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What went wrong with one request: our error, and whether asking again may help."""
+
+    error: MachineError
+    passing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that the server has: its name, digest and largest context window in tokens (none when it does not say)."""
+
+    name: str
+    digest: str
+    context_length: int | None
+
+
+@dataclass(slots=True)
+class _Shard:
+    client: ollama.AsyncClient
+    busy: int = 0
+
+
+class OllamaServer:
+    """One Ollama host.
+
+    Args:
+        host: its address, for instance `http://127.0.0.1:11434`.
+        config: timeouts and patience.
+        concurrency: how many requests may be in flight at once, 1 or more; it only sizes the connection pools.
+        jitter: random numbers for the backoff; they decide no reply.
+        clock: seconds that only grow.
+        sleep: waits that many seconds.
+        transport: replaces the network in tests.
+        on_fault: told each passing fault with the seconds until the next try.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        config: ServerConfig,
+        *,
+        concurrency: int = 8,
+        jitter: random.Random | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        transport: httpx.AsyncBaseTransport | None = None,
+        on_fault: Callable[[Fault, float], None] | None = None,
+    ) -> None:
+        self.host = host
+        self._config = config
+        self._shards_wanted = -(-concurrency // CONNECTIONS_PER_CLIENT)
+        self._jitter = jitter or random.Random(0)
+        self._clock = clock
+        self._sleep = sleep
+        self._transport = transport
+        self._on_fault = on_fault
+        self._shards: list[_Shard] = []
+
+    async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """One reply, however often it has to be asked for.
+
+        Args:
+            payload: model, messages, options and, where wanted, format, think, keep_alive.
+
+        Returns:
+            The server's body: message, done_reason, token counts and durations in nanoseconds.
+
+        Raises:
+            ModelMissing: the model is not pulled.
+            ContextTooLong: the server says that the prompt exceeds the window.
+            ServerError: it refuses, or stayed broken longer than the patience allows.
+        """
+        return await self._patiently(lambda: self._chat_once(payload), str(payload["model"]))
+
+    async def version(self) -> str:
+        """The server's version, asked once; ServerError within the connect timeout when nobody answers."""
+        response = await self._once(lambda client: self._get(client, "/api/version"))
+        return str(response.get("version", "unknown"))
+
+    async def models(self) -> tuple[Model, ...]:
+        """All models that are pulled, by name."""
+        listed = await self._once(lambda client: client.list())
+        return tuple(
+            Model(str(m.model), str(m.digest or ""), None)
+            for m in sorted(listed.models, key=lambda m: str(m.model))
+            if m.model
+        )
+
+    async def model(self, name: str) -> Model:
+        """One model with its window; ModelMissing when it is not pulled."""
+        full = name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
+        found = next((m for m in await self.models() if m.name in (name, full)), None)
+        if found is None:
+            raise model_missing(name)
+        shown = await self._once(lambda client: client.show(found.name))
+        lengths = [v for k, v in (shown.modelinfo or {}).items() if k.endswith(".context_length")]
+        return Model(found.name, found.digest, int(lengths[0]) if lengths else None)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        shards, self._shards = self._shards, []
+        for shard in shards:
+            await shard.client._client.aclose()  # close() has no types
+
+    def pull(self, model: str) -> Iterator[tuple[str, int, int]]:
+        """Pull a model: yields (what is being done, bytes so far, bytes in all), blocking."""
+        client = ollama.Client(host=self.host, timeout=self._timeout(), trust_env=not _is_loopback(self.host))
+        try:
+            for progress in client.pull(model, stream=True):
+                yield progress.status or "", progress.completed or 0, progress.total or 0
+        except _FOREIGN as error:
+            raise fault_of(error, model, self.host).error from error
+        finally:
+            client._client.close()  # close() has no types
+
+    async def _chat_once(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        shard = min(self._pool(), key=lambda s: s.busy)
+        shard.busy += 1
+        try:
+            reply = await shard.client.chat(**payload, stream=False)
+        finally:
+            shard.busy -= 1
+        body = reply.model_dump(exclude_none=True)
+        if not reply.done:
+            raise ValueError("the reply says that it is not done")
+        return body
+
+    async def _patiently(self, ask: Callable[[], Awaitable[_T]], model: str) -> _T:
+        first_fault: float | None = None
+        delay = self._config.backoff_first
+        while True:
+            try:
+                return await ask()
+            except _FOREIGN as error:
+                fault = fault_of(error, model, self.host)
+                now = self._clock()
+                first_fault = now if first_fault is None else first_fault
+                waited = now - first_fault
+                if not fault.passing:
+                    raise fault.error from error
+                if waited >= self._config.patience:
+                    raise ServerError(
+                        f"{fault.error} The server at {self.host} kept failing for {waited:.0f} s; "
+                        "look at its log, then run the same command again: it goes on where it stopped."
+                    ) from error
+            pause = min(delay, self._config.backoff_max) * self._jitter.uniform(0.5, 1.5)
+            if self._on_fault is not None:
+                self._on_fault(fault, pause)
+            await self._sleep(min(pause, max(0.0, self._config.patience - waited)))
+            delay *= 2
+
+    async def _once(self, ask: Callable[[ollama.AsyncClient], Awaitable[_T]]) -> _T:
+        try:
+            async with asyncio.timeout(self._config.connect_timeout):
+                return await ask(self._pool()[0].client)
+        except TimeoutError as error:
+            raise unreachable(self.host, f"no answer within {self._config.connect_timeout:g} s") from error
+        except _FOREIGN as error:
+            raise fault_of(error, "", self.host).error from error
+
+    async def _get(self, client: ollama.AsyncClient, path: str) -> dict[str, Any]:
+        response = await client._client.get(path)  # the ollama package has no call for the version
+        response.raise_for_status()
+        body: dict[str, Any] = response.json()
+        return body
+
+    def _pool(self) -> list[_Shard]:
+        if not self._shards:
+            # trust_env: a proxy set for the outside world must not be asked for a server on this machine.
+            options: dict[str, Any] = {"timeout": self._timeout(), "trust_env": not _is_loopback(self.host)}
+            if self._transport is not None:
+                options["transport"] = self._transport
+            else:
+                # No TLS set-up (25 ms a client) for plain http.
+                options["verify"] = self.host.startswith("https")
+                options["limits"] = httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS_PER_CLIENT)
+            self._shards = [_Shard(ollama.AsyncClient(host=self.host, **options)) for _ in range(self._shards_wanted)]
+        return self._shards
+
+    def _timeout(self) -> httpx.Timeout:
+        return httpx.Timeout(self._config.timeout, connect=self._config.connect_timeout, pool=None)
+
+
+_FOREIGN = (ollama.ResponseError, httpx.HTTPError, httpx.InvalidURL, ConnectionError, ValueError)
+"""Everything that the ollama package and httpx raise for a fault of the server; a body that does not parse is a ValueError."""
+
+
+def fault_of(error: Exception, model: str, host: str) -> Fault:
+    """Our error for a foreign one, and whether it may pass."""
+    if isinstance(error, ollama.ResponseError):
+        return _fault_of_status(error.status_code, error.error, model, host)
+    if isinstance(error, httpx.HTTPStatusError):
+        return _fault_of_status(error.response.status_code, error.response.text, model, host)
+    if isinstance(error, httpx.InvalidURL):
+        return Fault(ServerError(f"{host!r} is no address of a server; write it like http://127.0.0.1:11434."), False)
+    if isinstance(error, httpx.TimeoutException):
+        return Fault(ServerError(f"The server at {host} did not answer in time."), True)
+    if isinstance(error, ConnectionError | httpx.ConnectError):
+        return Fault(unreachable(host, "it refuses the connection"), True)
+    if isinstance(error, httpx.HTTPError):
+        reason = str(error) or type(error).__name__
+        return Fault(ServerError(f"The connection to {host} broke ({reason})."), True)
+    return Fault(ServerError(f"The server at {host} sent a body that is empty or broken."), True)
+
+
+def _fault_of_status(status: int, text: str, model: str, host: str) -> Fault:
+    said = " ".join(text.split())[:200] or "nothing"
+    if status == 404 and model:
+        return Fault(model_missing(model), False)
+    if status == 400 and "context" in said:
+        return Fault(ContextTooLong(f"The server at {host} says of a prompt: {said}. Raise max_num_ctx."), False)
+    return Fault(ServerError(f"The server at {host} answered {status}: {said}."), status in _PASSING)
+
+
+def model_missing(name: str) -> ModelMissing:
+    """The model is not pulled: the sentence with the command that helps."""
+    return ModelMissing(f"The model {name!r} is not on the server; get it with: ollama pull {name}")
+
+
+def unreachable(host: str, why: str) -> ServerError:
+    """Nobody answers: the sentence with the two ways on."""
+    return ServerError(
+        f"No Ollama server answers at {host} ({why}); start one with `ollama serve`, or run on the shipped recording "
+        "with `--replay demo`."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    name = httpx.URL(host if "//" in host else f"http://{host}").host
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

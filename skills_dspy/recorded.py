@@ -1,0 +1,80 @@
+"""Recorded runs that answer a replay: where they lie, and the inputs they were made with (layer 5)."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from skills_dspy.config import Role, RunConfig
+from skills_dspy.errors import RunDirError
+from skills_dspy.ollama_server import Model
+from skills_dspy.store.run_dir import RunPaths, find_runs
+from skills_dspy.task_spec import TaskSpec
+
+DEMO = "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One recorded run.
+
+    Attributes:
+        paths: where it lies.
+        spec, config, seed, wanted: what it was made with.
+        models: role to model, as the server had it.
+        answered_by: what gave the replies, in words.
+    """
+
+    paths: RunPaths
+    spec: TaskSpec
+    config: RunConfig
+    seed: int
+    wanted: int
+    models: dict[Role, Model]
+    answered_by: str
+
+
+def find_recorded(name: str) -> tuple[Recorded, ...]:
+    """The recorded runs at or below a directory; `demo` names the shipped ones.
+
+    Raises:
+        RunDirError: there is none, or it is not readable as one.
+    """
+    root = Path(str(files("skills_dspy") / "demo")) if name == DEMO else Path(name)
+    if not root.is_dir():
+        raise RunDirError(f"--replay {name}: there is no such directory; give a run's directory, or `demo`")
+    recorded = tuple(_read(paths) for paths in find_runs(root))
+    if not recorded:
+        raise RunDirError(f"--replay {name}: no run was recorded there; give a run's directory, or `demo`")
+    return recorded
+
+
+def _read(paths: RunPaths) -> Recorded:
+    content = paths.read_run_json()
+    try:
+        if content is None:
+            raise KeyError("run.json")
+        return Recorded(
+            paths=paths,
+            spec=TaskSpec.model_validate({**content["task"], "path": paths.run_json}),
+            config=RunConfig.model_validate(content["config"]),
+            seed=int(content["inputs"]["seed"]),
+            wanted=int(content["wanted"]),
+            models={role: Model(m["name"], m["digest"], None) for role, m in content["inputs"]["models"].items()},
+            answered_by=_answered_by(content),
+        )
+    except (KeyError, TypeError, ValueError, ValidationError) as error:
+        raise RunDirError(f"{paths.run_json}: this run cannot be replayed: {_brief(error)}") from error
+
+
+def _answered_by(content: dict[str, Any]) -> str:
+    server = content["server"]
+    return str(server.get("note") or f"Ollama {server['version']}")
+
+
+def _brief(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing"
+    return str(error).splitlines()[0]

@@ -1,0 +1,94 @@
+"""Where a reply comes from: this run's journal, else a recording, else the server, and then into the journal (layer 4)."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from skills_dspy.calls import Call
+from skills_dspy.errors import MissingReply
+from skills_dspy.ollama_server import OllamaServer
+from skills_dspy.slots import Slots
+from skills_dspy.store.journal import Journal, JournaledReply, Recording, request_digest
+
+
+@dataclass(slots=True)
+class Meter:
+    """What was asked for since the run started, for the progress display.
+
+    Attributes:
+        live: replies that the server gave now.
+        remembered: replies that the journal or a recording gave.
+        prompt_tokens, output_tokens: of the live ones.
+        by_step: live replies by step.
+    """
+
+    live: int = 0
+    remembered: int = 0
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    by_step: dict[str, int] = field(default_factory=dict)
+
+    def count(self, step: str, body: Mapping[str, Any]) -> None:
+        """Add one live reply."""
+        self.live += 1
+        self.prompt_tokens += int(body.get("prompt_eval_count") or 0)
+        self.output_tokens += int(body.get("eval_count") or 0)
+        self.by_step[step] = self.by_step.get(step, 0) + 1
+
+
+class Replies:
+    """The replies of one task.
+
+    Args:
+        journal: this run's; what it has is never asked for again.
+        source: the server, or the recording of a replay.
+        slots: the queue for the server, shared by all tasks.
+        meter: counts what is asked.
+        clock: epoch seconds.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        source: OllamaServer | Recording,
+        slots: Slots,
+        meter: Meter,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._journal = journal
+        self._source = source
+        self._slots = slots
+        self._meter = meter
+        self._clock = clock
+
+    async def fetch(self, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:
+        """The body of the reply; it is in the journal before this returns.
+
+        Raises:
+            MissingReply: a replay's recording lacks it.
+            MachineError: what the server or the disk raises.
+        """
+        call.digest = digest = request_digest(payload)
+        body = self._journal.get(digest)
+        if body is not None:
+            self._meter.remembered += 1
+            return body
+        started = self._clock()
+        if isinstance(self._source, Recording):
+            async with self._slots.take(call.rank):
+                body = self._source.get(digest)
+            if body is None:
+                raise MissingReply(
+                    f"The recording has no reply to a request of {call.step}: the task, the configuration, the seed or a "
+                    "prompt is not the one it was recorded with."
+                )
+            self._meter.remembered += 1
+        else:
+            async with self._slots.take(call.rank):
+                started = self._clock()
+                body = await self._source.chat(payload)
+            self._meter.count(call.step, body)
+        now = self._clock()
+        await self._journal.put(JournaledReply(digest, dict(payload), body, call.step, now, now - started))
+        return body

@@ -1,0 +1,104 @@
+"""What a draw shows: which kind it is and which examples stand in its prompts, from numbers alone (layer 2)."""
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from skills_dspy.records import Kind, SeedExample
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Something a prompt can show: a seed (`seed:K`) or an accepted pair (its id)."""
+
+    id: str
+    question: str
+    answer: str
+    context: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One numbered draw.
+
+    Attributes:
+        number: from 0.
+        kind: what its seeds are.
+        seeds: the seeds shown, at least one; the first is the model for the form of an answer.
+        accepted: the accepted pairs shown to the writers of contexts and questions, never to judges.
+    """
+
+    number: int
+    kind: Kind
+    seeds: tuple[Example, ...]
+    accepted: tuple[Example, ...]
+
+    @property
+    def shown(self) -> tuple[Example, ...]:
+        """Everything that the writers see."""
+        return self.seeds + self.accepted
+
+
+def seed_examples(seeds: Sequence[SeedExample]) -> tuple[Example, ...]:
+    """Seeds as examples, named by their place in the task file."""
+    return tuple(Example(f"seed:{k}", s.question, s.answer, s.context) for k, s in enumerate(seeds))
+
+
+def kind_of_draw(number: int, freeform: int, grounded: int) -> Kind:
+    """Which kind the draw is, so that both kinds get their share of draws in any stretch of numbers.
+
+    The share is the share of seeds; the remainder is carried over from draw to draw (Bresenham's line).
+    """
+    total = freeform + grounded
+    return "grounded" if (number + 1) * grounded // total > number * grounded // total else "freeform"
+
+
+def rng_of(*parts: object) -> random.Random:
+    """A generator of its own for every place in a run: `parts` are what it depends on."""
+    return random.Random(_digest(*parts))
+
+
+def request_seed(*parts: object) -> int:
+    """The sampling seed of one request, 0 to 2**31 - 1: distinct places get distinct seeds but for chance."""
+    return _digest(*parts) & 0x7FFF_FFFF
+
+
+def _digest(*parts: object) -> int:
+    return int.from_bytes(hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()[:8], "big")
+
+
+def plan_draw(
+    number: int,
+    seeds: Sequence[Example],
+    accepted: Sequence[Example],
+    *,
+    task: str,
+    run_seed: int,
+    examples: int,
+    accepted_share: float,
+) -> Draw:
+    """Choose what a draw shows.
+
+    Args:
+        number: the draw's number, from 0.
+        seeds: all seeds of the task.
+        accepted: accepted pairs that the draw may show; the caller leaves out what is too recent.
+        task: the task's name.
+        run_seed: the run's random seed.
+        examples: how many examples a prompt shows at most.
+        accepted_share: 0 to 1, the largest share of `examples` that may be accepted pairs; one seed always stays.
+    """
+    freeform = [s for s in seeds if s.context is None]
+    grounded = [s for s in seeds if s.context is not None]
+    kind = kind_of_draw(number, len(freeform), len(grounded))
+    own = grounded if kind == "grounded" else freeform
+    pool = [a for a in accepted if (a.context is not None) == (kind == "grounded")]
+    rng = rng_of("draw", run_seed, task, number)
+    guests = min(len(pool), int(examples * accepted_share + 1e-9), examples - 1)
+    return Draw(
+        number=number,
+        kind=kind,
+        seeds=tuple(rng.sample(own, min(len(own), examples - guests))),
+        accepted=tuple(rng.sample(pool, guests)),
+    )

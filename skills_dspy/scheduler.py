@@ -1,0 +1,313 @@
+"""The scheduler of one task: draws run at once, settle in order, and only settling decides (layer 5).
+
+What a run writes depends on the order of draws, never on the order of replies. A candidate is a duplicate if a seed or an
+accepted pair that stands before it is too near; it is accepted if it is none and every judge and tag let it through. That
+is decided when everything before it has been decided. What runs earlier (a near one parked, a duplicate dropped before
+it is judged) only saves calls that the decision does not need.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from skills_dspy.calls import Rank
+from skills_dspy.candidates import Candidate, Dropped, Outcome, Passed, Vector
+from skills_dspy.config import RunConfig
+from skills_dspy.dedup import Index, Key, joined
+from skills_dspy.embedder import AsyncEmbedder
+from skills_dspy.errors import MissingReply
+from skills_dspy.flow import WHOLE_DRAW, Flow, WritingFailed
+from skills_dspy.funnel import STAGES, Funnel
+from skills_dspy.records import Kind, Neighbour
+from skills_dspy.sampling import Example, plan_draw, seed_examples
+from skills_dspy.task_spec import TaskSpec
+
+REMEMBERED = 512
+"""How many of the latest accepted pairs a draw may show: keeps memory flat in a long run."""
+
+
+class Ledger(Protocol):
+    """Where decisions are written down, in settled order."""
+
+    def accept(self, candidate: Candidate, passed: Passed, neighbour: Neighbour | None) -> str:
+        """Write an accepted pair; returns its id."""
+
+    def reject(self, candidate: Candidate, dropped: Dropped, neighbour: Neighbour | None) -> None:
+        """Write a rejection."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A draw that has not settled: its candidates, once they are written."""
+
+    arrived: asyncio.Future[list[Candidate]]
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+class TaskRun:
+    """One task on its way to N accepted pairs.
+
+    Args:
+        spec, config, seed: what is run.
+        wanted: how many accepted pairs, 1 or more.
+        flow: the steps.
+        embedder: text to unit vectors.
+        ledger: where decisions go.
+        on_change: called after every settled candidate.
+    """
+
+    def __init__(
+        self,
+        spec: TaskSpec,
+        config: RunConfig,
+        *,
+        seed: int,
+        wanted: int,
+        flow: Flow,
+        embedder: AsyncEmbedder,
+        ledger: Ledger,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.spec = spec
+        self.wanted = wanted
+        self.funnel = Funnel()
+        self.stopped: str | None = None
+        self._config = config
+        self._seed = seed
+        self._flow = flow
+        self._embedder = embedder
+        self._ledger = ledger
+        self._on_change = on_change
+        self._seeds = seed_examples(spec.seed_examples)
+        count = spec.num_questions_to_generate_per_prompt
+        self._accepted: deque[tuple[int, Example]] = deque(maxlen=REMEMBERED + config.draws.window * count)
+        self._names: dict[Key, str] = {}
+        self._fixed: dict[Kind, Index] = {}
+        self._moving: dict[Kind, dict[Key, Candidate]] = {"freeform": {}, "grounded": {}}
+        self._moving_index: dict[Kind, Index] = {}
+        self._open: dict[int, _Open] = {}
+        self._next = 0
+        self._settled = 0
+        self._stalled = 0
+        self._group: asyncio.TaskGroup | None = None
+        self._seeded = asyncio.Event()
+
+    @property
+    def done(self) -> bool:
+        """Whether all wanted pairs are accepted."""
+        return self.funnel.accepted >= self.wanted
+
+    @property
+    def draws(self) -> tuple[int, int]:
+        """How many draws have settled, and how many are open."""
+        return self._settled, len(self._open)
+
+    async def run(self) -> None:
+        """Until all wanted pairs are accepted, or a limit stops it (`stopped` says which).
+
+        Raises:
+            ExceptionGroup: of SkillsErrors that no candidate can be blamed for.
+        """
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            embedding = group.create_task(self._embed_seeds())
+            self._issue()
+            await embedding
+            await self._settle()
+            for opened in self._open.values():
+                for task in opened.tasks:
+                    task.cancel()
+
+    # -- issuing ------------------------------------------------------------------------------------------------
+
+    def _issue(self) -> None:
+        """Start draws while those under way are not expected to be enough."""
+        draws = self._config.draws
+        while (
+            self._next < self._settled + draws.window
+            and (draws.max_draws is None or self._next < draws.max_draws)
+            and self._expected() < self.wanted - self.funnel.accepted
+        ):
+            self._start(self._next)
+            self._next += 1
+
+    def _expected(self) -> float:
+        """How many accepted pairs the open draws will yield, by what has settled."""
+        chances = {stage: self.funnel.chance(stage) for stage in STAGES}
+        count = self.spec.num_questions_to_generate_per_prompt
+        total = 0.0
+        for opened in self._open.values():
+            if not opened.arrived.done():
+                total += count * chances["dedup"]
+                continue
+            for candidate in opened.arrived.result():
+                if not candidate.settled.done() and candidate.may_pass:
+                    total += 1.0 if candidate.outcome.done() else chances[candidate.stage]
+        return total
+
+    def _start(self, number: int) -> None:
+        assert self._group is not None
+        opened = self._open[number] = _Open(asyncio.get_running_loop().create_future())
+        opened.tasks.append(self._group.create_task(self._draw(number, opened)))
+
+    async def _draw(self, number: int, opened: _Open) -> None:
+        """Write the draw's questions and set them on their way."""
+        horizon = number - self._config.draws.window
+        known = [example for draw, example in self._accepted if draw <= horizon][-REMEMBERED:]
+        draw = plan_draw(
+            number,
+            self._seeds,
+            known,
+            task=self.spec.task_name,
+            run_seed=self._seed,
+            examples=self.spec.num_icl_examples_per_prompt,
+            accepted_share=self._config.draws.accepted_share,
+        )
+        lost: Outcome | None = None
+        try:
+            written = await self._flow.write(draw, lambda: (STAGES.index("dedup"), number, WHOLE_DRAW))
+        except WritingFailed as failed:
+            context, calls, lost = failed.context, failed.calls, failed.outcome
+        except MissingReply as missing:
+            context, calls, lost = None, {}, missing
+        if lost is not None:
+            candidate = Candidate(draw, 0, None, context, None, calls)
+            candidate.end(lost)
+            opened.arrived.set_result([candidate])
+            self._issue()
+            return
+        vectors = await self._vectors(written.questions, written.context)
+        await self._seeded.wait()
+        candidates = [
+            Candidate(draw, index, question, written.context, vector, dict(written.calls))
+            for index, (question, vector) in enumerate(zip(written.questions, vectors, strict=True))
+        ]
+        opened.arrived.set_result(candidates)
+        assert self._group is not None
+        for candidate in candidates:
+            self._add_moving(candidate)
+            candidate.task = self._group.create_task(self._pursue(candidate))
+            opened.tasks.append(candidate.task)
+
+    async def _pursue(self, candidate: Candidate) -> None:
+        candidate.end(await self._flow.pursue(candidate, self._novel, lambda: self._rank(candidate)))
+        self._issue()
+
+    def _rank(self, candidate: Candidate) -> Rank:
+        """Later stages first, then older draws; last of all, candidates that a draw not yet written may make a duplicate."""
+        early = any(not o.arrived.done() for n, o in self._open.items() if n < candidate.draw.number)
+        return (len(STAGES) if early else -STAGES.index(candidate.stage), candidate.draw.number, candidate.index)
+
+    # -- novelty ------------------------------------------------------------------------------------------------
+
+    async def _embed_seeds(self) -> None:
+        """Seeds are compared like everything that is accepted."""
+        for number, seed in enumerate(self._seeds):
+            (vector,) = await self._vectors((seed.question,), seed.context)
+            self._add_fixed((-1, number, 0), vector, seed.id, "freeform" if seed.context is None else "grounded")
+        self._seeded.set()
+
+    async def _vectors(self, questions: tuple[str, ...], context: str | None) -> list[Vector]:
+        if context is None:
+            return list(await self._embedder.embed(questions))
+        first, *rest = await self._embedder.embed((context, *questions))
+        return [joined(vector, first) for vector in rest]
+
+    def _add_fixed(self, key: Key, vector: Vector, name: str, kind: Kind) -> None:
+        if kind not in self._fixed:
+            self._fixed[kind] = Index()
+        self._fixed[kind].add(key, vector)
+        self._names[key] = name
+
+    def _add_moving(self, candidate: Candidate) -> None:
+        assert candidate.vector is not None
+        kind = candidate.draw.kind
+        if kind not in self._moving_index:
+            self._moving_index[kind] = Index()
+        self._moving_index[kind].add(candidate.key, candidate.vector)
+        self._moving[kind][candidate.key] = candidate
+
+    async def _novel(self, candidate: Candidate) -> bool:
+        """False if it is too near to a seed or an accepted pair; waits while a near one before it may be accepted."""
+        assert candidate.vector is not None
+        kind, limit = candidate.draw.kind, self._config.dedup.max_squared_distance
+        while True:
+            if kind in self._fixed and self._fixed[kind].within(candidate.vector, limit, candidate.key):
+                return False
+            near = self._moving_index[kind].within(candidate.vector, limit, candidate.key)
+            rival = next((r for key, _ in near if (r := self._moving[kind][key]).may_pass), None)
+            if rival is None:
+                return True
+            # Not shielded by wait(): it leaves what it waits for alone when this candidate is cancelled.
+            await asyncio.wait([rival.settled if rival.outcome.done() else rival.outcome])
+
+    def _neighbour(self, candidate: Candidate) -> Neighbour | None:
+        """The nearest seed or accepted pair before it."""
+        if candidate.vector is None or candidate.draw.kind not in self._fixed:
+            return None
+        found = self._fixed[candidate.draw.kind].nearest(candidate.vector, candidate.key)
+        return None if found is None else Neighbour(id=self._names[found[0]], distance=found[1])
+
+    # -- settling -----------------------------------------------------------------------------------------------
+
+    async def _settle(self) -> None:
+        """Decide every candidate in order, until enough are accepted or a limit is met."""
+        while not self.done and self.stopped is None:
+            opened = self._open[self._settled]
+            before = self.funnel.accepted
+            for candidate in await opened.arrived:
+                await self._decide(candidate)
+                self._on_change()
+                self._issue()
+                if self.done:
+                    return
+            del self._open[self._settled]
+            self._settled += 1
+            self._stalled = 0 if self.funnel.accepted > before else self._stalled + 1
+            self.stopped = self._limit()
+            self._issue()
+
+    async def _decide(self, candidate: Candidate) -> None:
+        neighbour = self._neighbour(candidate)
+        if neighbour is not None and neighbour.distance < self._config.dedup.max_squared_distance:
+            candidate.abandon()
+            outcome: Outcome = Dropped(
+                "dedup", "duplicate", f"squared distance {neighbour.distance:.4f} to {neighbour.id}"
+            )
+        else:
+            outcome = await candidate.outcome
+        self._forget(candidate)
+        if isinstance(outcome, MissingReply):
+            raise outcome
+        if isinstance(outcome, Dropped):
+            self.funnel.reject(outcome.stage, outcome.reason)
+            self._ledger.reject(candidate, outcome, neighbour)
+            candidate.settled.set_result(False)
+            return
+        self.funnel.accept()
+        name = self._ledger.accept(candidate, outcome, neighbour)
+        assert candidate.question is not None
+        assert candidate.vector is not None
+        self._add_fixed(candidate.key, candidate.vector, name, candidate.draw.kind)
+        self._accepted.append(
+            (candidate.draw.number, Example(name, candidate.question, outcome.answer, candidate.context))
+        )
+        candidate.settled.set_result(True)
+
+    def _forget(self, candidate: Candidate) -> None:
+        kind = candidate.draw.kind
+        if self._moving[kind].pop(candidate.key, None) is not None:
+            self._moving_index[kind].remove(candidate.key)
+
+    def _limit(self) -> str | None:
+        """Which limit stops the run, in words."""
+        draws = self._config.draws
+        if self.done:
+            return None
+        if self._stalled >= draws.max_stalled:
+            return f"{self._stalled} draws in a row gave no accepted pair (draws.max_stalled)"
+        if draws.max_draws is not None and self._settled >= draws.max_draws:
+            return f"{self._settled} draws were made (draws.max_draws)"
+        return None

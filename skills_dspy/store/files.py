@@ -1,0 +1,227 @@
+"""Plain files: whole files that appear at once, and logs of JSON rows that only ever hold whole lines (layer 4)."""
+
+import errno
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from skills_dspy.errors import RunDirError, StorageError
+
+_FULL = "free some space and run the same command again: what was written before is kept"
+_DENIED = "check the permissions or choose another place"
+_IN_THE_WAY = "a file is in the way: choose another place"
+_ADVICE = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.EROFS: _DENIED,
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.ENOENT: "check the path",
+}
+
+
+@contextmanager
+def storage_errors(doing: str, path: Path) -> Iterator[None]:
+    """Turn any OSError of the block into a StorageError of one sentence.
+
+    Args:
+        doing: the verb, as in "cannot write ...".
+        path: the file or folder that the sentence names.
+    """
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+        advice = _ADVICE.get(error.errno or 0, "check the disk or choose another place")
+        raise StorageError(f"cannot {doing} {path}: {why}; {advice}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Put a text into a file, all of it or nothing: a kill at any moment leaves the old file or the new one.
+
+    A lone surrogate, which UTF-8 cannot hold, is written as its escape `\\udXXX`.
+
+    Raises:
+        StorageError: the disk is full or refuses; an old file is untouched.
+    """
+    # The process id keeps two processes apart; a temporary file that a kill leaves behind is overwritten or ignored.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with storage_errors("write", path):
+        try:
+            with temporary.open("wb") as file:
+                file.write(text.encode("utf-8", "backslashreplace"))
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+
+
+def write_json(path: Path, data: object) -> None:
+    """Put data into a file as indented JSON with a final newline, all of it or nothing, like `write_text`.
+
+    Raises:
+        StorageError: the disk is full or refuses; an old file is untouched.
+        ValueError: the data holds NaN or an infinity, which JSON has no word for.
+    """
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+class AppendLog:
+    """A file of JSON rows, one a line, that a resumed run writes again from its first row.
+
+    While an appended row equals the old line at its place nothing is written; at the first difference the old rest is
+    cut off. So a valid beginning is never rewritten, and a finished log is the same bytes however often the run that
+    wrote it was killed. Rows are in the system's hands when `append` returns, and on the disk after `finish`.
+    """
+
+    def __init__(self, path: Path, file: FileIO) -> None:
+        self._path = path
+        self._file = file
+        self._end = 0  # bytes that are confirmed or written
+        self._rest = True  # whether old bytes may follow
+        self._count = 0
+        self._failure: str | None = None
+
+    @classmethod
+    def open(cls, path: Path) -> "AppendLog":
+        """Open the log at its first row, creating the file when there is none.
+
+        Raises:
+            StorageError: the file cannot be opened.
+        """
+        with storage_errors("open", path):
+            # Unbuffered and in append mode: a row is one write at the end of the file.
+            return cls(path, path.open("a+b", buffering=0))
+
+    @property
+    def count(self) -> int:
+        """The rows that were confirmed or written since the log was opened."""
+        return self._count
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Confirm the row that stands next in the file, or write it in its place.
+
+        Raises:
+            StorageError: the disk is full or refuses; the file ends after its last whole line, and every later call
+                fails as well, so that no row can be left out.
+            ValueError: the row holds NaN or an infinity.
+        """
+        text = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        line = text.encode("utf-8", "backslashreplace") + b"\n"
+        with self._lasting_failure():
+            if not self._confirm(line):
+                self._write(line)
+        self._end += len(line)
+        self._count += 1
+
+    def finish(self) -> None:
+        """Cut off old rows that were not appended again, see the file to the disk and close it.
+
+        Raises:
+            StorageError: the disk is full or refuses, now or at an earlier append.
+        """
+        with self._lasting_failure():
+            self._cut_rest()
+            os.fsync(self._file.fileno())
+            _sync_folder(self._path.parent)
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and leave old rows that were not reached in place; a second call does nothing."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _lasting_failure(self) -> Iterator[None]:
+        """Storage errors, remembered: after a row that could not be written no other may follow."""
+        if self._failure is not None:
+            raise StorageError(self._failure)
+        try:
+            with storage_errors("write", self._path):
+                yield
+        except StorageError as error:
+            self._failure = str(error)
+            raise
+
+    def _confirm(self, line: bytes) -> bool:
+        """Whether the next old line is this one; if not, no old line is left."""
+        # As many bytes as the new line has are enough to compare, and a line without end cannot fill the memory.
+        if self._rest and os.pread(self._file.fileno(), len(line), self._end) == line:
+            return True
+        self._cut_rest()
+        return False
+
+    def _write(self, line: bytes) -> None:
+        try:
+            if os.write(self._file.fileno(), line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            self._file.truncate(self._end)
+            raise
+
+    def _cut_rest(self) -> None:
+        if self._rest:
+            self._file.truncate(self._end)
+            self._rest = False
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a log with their 1-based line numbers, one at a time; a torn last line is left out.
+
+    Raises:
+        RunDirError: a whole line is not a JSON object.
+        StorageError: the file cannot be read.
+    """
+    with storage_errors("read", path), path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.endswith(b"\n"):
+                yield number, _row(path, number, line)
+
+
+def count_rows(path: Path) -> int:
+    """The whole lines of a log, 0 when there is no such file; the rows are not looked at.
+
+    Raises:
+        StorageError: the file cannot be read.
+    """
+    with storage_errors("read", path):
+        if not path.exists():
+            return 0
+        with path.open("rb") as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+
+def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, dict):
+        raise RunDirError(f"{path}:{number}: this line is not a JSON object; restore the file, or use --restart")
+    return row
+
+
+def _sync_folder(folder: Path) -> None:
+    """See a file's name, not only its content, to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

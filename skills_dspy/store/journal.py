@@ -1,0 +1,248 @@
+"""The journal: every reply of the model by the digest of its whole request, on disk before it is used (layer 4)."""
+
+import asyncio
+import hashlib
+import json
+import sqlite3
+import threading
+import zlib
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, Self
+
+from skills_dspy.errors import SkillsError, StorageError
+from skills_dspy.store.recording import (
+    SELECT_REPLY,
+    JournaledReply,
+    Recording,
+    Totals,
+    Usage,
+    connect,
+    create_tables,
+    explained,
+    holds_journal,
+    pack,
+)
+
+__all__ = ["Journal", "JournaledReply", "Recording", "Totals", "Usage", "pack", "request_digest"]
+
+# Not "OR IGNORE", which would drop a broken row without a word.
+_INSERT = "INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING"
+_NEVER_DECIDES = ("keep_alive", "stream")
+_LARGEST = 2**63 - 1  # what SQLite can count to
+
+
+def request_digest(payload: Mapping[str, Any]) -> str:
+    """The SHA-256 (64 hex digits) of everything in a chat request that can change the reply.
+
+    Left out are `keep_alive` and `stream`, and from `options` the window size `num_ctx`: a prompt that does not fit is
+    refused before it is sent, so the window never decides a reply. The order of keys does not matter; 1 and 1.0 differ.
+    """
+    decides = {key: value for key, value in payload.items() if key not in _NEVER_DECIDES}
+    if isinstance(options := decides.get("options"), Mapping):
+        decides["options"] = {key: value for key, value in options.items() if key != "num_ctx"}
+    text = json.dumps(decides, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(_utf8(text)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A reply on its way to the disk, and who waits for it."""
+
+    digest: str
+    columns: tuple[object, ...]  # all but the request
+    request: bytes
+    body: dict[str, Any]
+    loop: asyncio.AbstractEventLoop
+    future: "asyncio.Future[dict[str, Any]]"
+
+
+class Journal:
+    """The journal of one run, to read and to add to; one writer at a time, which the run directory's lock sees to.
+
+    A thread of its own writes: all replies that wait at a time share one transaction and one sync of the disk, and the
+    event loop never waits for either. Opened with `Journal.open` and used from one thread.
+    """
+
+    def __init__(self, path: Path, writer: sqlite3.Connection, reader: Recording) -> None:
+        self._path = path
+        self._writer = writer
+        self._reader = reader
+        self._lock = threading.Lock()  # around every use of the writer's connection
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()  # None is the end
+        self._failure: str | None = None
+        self._closed = False
+        # A daemon: a program that dies without closing must not hang; what was promised is on disk already.
+        self._thread = threading.Thread(target=self._write_until_closed, name="journal", daemon=True)
+
+    @classmethod
+    def open(cls, path: Path) -> "Journal":
+        """Open a run's journal, or begin one when the file is missing or empty; a kill has cost nothing that was put.
+
+        Raises:
+            RunDirError: the file is not a journal, or was written by a newer version.
+            StorageError: the disk is full or refuses, or cannot hold a journal.
+        """
+        with explained(path):
+            writer = connect(path, "mode=rwc")
+            try:
+                _prepare(path, writer)
+                journal = cls(path, writer, Recording(path, connect(path, "mode=ro")))
+            except BaseException:
+                writer.close()
+                raise
+        journal._thread.start()
+        return journal
+
+    async def put(self, entry: JournaledReply) -> dict[str, Any]:
+        """Add a reply and return once it is on the disk, with the body that stands for its digest.
+
+        The first reply for a digest stays: if there was one before, that one is returned, and is the one to use. A put
+        that is cancelled is written all the same: the reply was paid for.
+
+        Raises:
+            StorageError: the disk is full or refuses, now or at an earlier write, or the journal is closed.
+        """
+        self._refuse_if_unusable()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[dict[str, Any]] = loop.create_future()
+        reply = _utf8(_dumps(entry.reply)).decode()
+        tokens = _tokens(entry.reply, "prompt_eval_count"), _tokens(entry.reply, "eval_count")
+        columns = (entry.digest, entry.step, entry.arrived, entry.seconds, *tokens, reply)
+        self._queue.put(_Waiting(entry.digest, columns, _utf8(_dumps(entry.request)), entry.reply, loop, future))
+        return await future
+
+    def get(self, digest: str) -> dict[str, Any] | None:
+        """The reply's body, or None; every reply whose put has returned is there. See `Recording.get`."""
+        return self._reader.get(digest)
+
+    def full(self, digest: str) -> JournaledReply | None:
+        """The reply with its request, or None. See `Recording.full`."""
+        return self._reader.full(digest)
+
+    def totals(self) -> Totals:
+        """What the calls have cost. See `Recording.totals`."""
+        return self._reader.totals()
+
+    def meta(self) -> dict[str, str]:
+        """All that `set_meta` has noted. See `Recording.meta`."""
+        return self._reader.meta()
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Note a fact about the run, in place of an earlier one of that name; it waits for the disk, so not per call.
+
+        Raises:
+            StorageError: the disk is full or refuses, now or at an earlier write, or the journal is closed.
+        """
+        self._refuse_if_unusable()
+        try:
+            with self._lock, explained(self._path):
+                self._writer.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        except SkillsError as error:
+            self._failure = str(error)
+            raise
+
+    def close(self) -> None:
+        """Write what waits, fold the write-ahead log into the file and end the thread; a second call does nothing.
+
+        Raises:
+            StorageError: the log cannot be folded in; it stays beside the file and nothing is lost.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.put(None)
+        self._thread.join()
+        self._reader.close()
+        with closing(self._writer), explained(self._path):
+            if self._failure is None:
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _refuse_if_unusable(self) -> None:
+        if self._failure is not None:
+            raise StorageError(self._failure)
+        if self._closed:
+            raise StorageError(f"the journal {self._path} is closed; start the run again to go on")
+
+    def _write_until_closed(self) -> None:
+        """What the thread does: take all that waits, write it, wake those who wait for it."""
+        last = False
+        while not last:
+            batch = [self._queue.get()]
+            while not self._queue.empty():
+                batch.append(self._queue.get())
+            last = batch[-1] is None
+            waiting = [item for item in batch if item is not None]
+            outcomes = self._try_to_commit(waiting)
+            for loop in {item.loop for item in waiting}:
+                pairs = [(item.future, outcomes[n]) for n, item in enumerate(waiting) if item.loop is loop]
+                with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
+                    loop.call_soon_threadsafe(_settle, pairs)
+
+    def _try_to_commit(self, batch: Sequence[_Waiting]) -> Sequence[dict[str, Any] | str]:
+        """For each reply the body that stands, or the sentence that says why it could not be written."""
+        if self._failure is None:
+            try:
+                with self._lock, explained(self._path):
+                    return self._commit(batch)
+            except SkillsError as error:
+                self._failure = str(error)
+        return [self._failure] * len(batch)
+
+    def _commit(self, batch: Sequence[_Waiting]) -> list[dict[str, Any]]:
+        rows = [(*item.columns, zlib.compress(item.request, 6)) for item in batch]
+        self._writer.execute("BEGIN IMMEDIATE")
+        added = [self._writer.execute(_INSERT, row).rowcount == 1 for row in rows]
+        self._writer.execute("COMMIT")
+        return [item.body if new else self._earlier(item) for item, new in zip(batch, added, strict=True)]
+
+    def _earlier(self, item: _Waiting) -> dict[str, Any]:
+        body: dict[str, Any] = json.loads(self._writer.execute(SELECT_REPLY, (item.digest,)).fetchone()[0])
+        return body
+
+
+def _prepare(path: Path, writer: sqlite3.Connection) -> None:
+    begun = holds_journal(path, writer)
+    if writer.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+        raise StorageError(f"the file system of {path} cannot hold a write-ahead log; choose another --output-dir")
+    writer.execute("PRAGMA synchronous = FULL")
+    if not begun:
+        create_tables(writer)
+
+
+def _settle(pairs: Sequence[tuple["asyncio.Future[dict[str, Any]]", dict[str, Any] | str]]) -> None:
+    """Wake those who wait, in their own event loop; a cancelled put waits no more."""
+    for future, outcome in pairs:
+        if future.done():
+            continue
+        if isinstance(outcome, str):
+            future.set_exception(StorageError(outcome))
+        else:
+            future.set_result(outcome)
+
+
+def _tokens(reply: Mapping[str, Any], key: str) -> int:
+    """A count that the server gives, 0 when it gives none: it leaves out what is 0."""
+    value = reply.get(key)
+    return value if isinstance(value, int) and 0 <= value <= _LARGEST else 0
+
+
+def _dumps(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def _utf8(text: str) -> bytes:
+    # Half a surrogate pair, which UTF-8 cannot hold, becomes its JSON escape and so comes back as it was.
+    return text.encode("utf-8", "backslashreplace")

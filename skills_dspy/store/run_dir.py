@@ -1,0 +1,284 @@
+"""One task's directory: where its files lie, who may write there, and finding rows in it (layer 4)."""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
+
+from filelock import FileLock, Timeout
+
+from skills_dspy.errors import RunDirError
+from skills_dspy.store.files import read_rows, storage_errors, write_json
+
+_SET_ASIDE = re.compile(r"\.old-\d{8}-\d{6}(-\d+)?$")
+_SHORTEST_PREFIX = 6
+_LISTED = 5  # rows named when an id is ambiguous
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RunPaths:
+    """Where the files of a run lie; reading them needs no lock."""
+
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        """The accepted rows."""
+        return self.folder / "data.jsonl"
+
+    @property
+    def rejected(self) -> Path:
+        """The rejected rows."""
+        return self.folder / "rejected.jsonl"
+
+    @property
+    def run_json(self) -> Path:
+        """What the run was made with, and how it went."""
+        return self.folder / "run.json"
+
+    @property
+    def journal(self) -> Path:
+        """Every reply of the model."""
+        return self.folder / "journal.sqlite"
+
+    @property
+    def lock(self) -> Path:
+        """The file that the run which writes here has locked."""
+        return self.folder / ".lock"
+
+    @property
+    def running(self) -> Path:
+        """Who has it locked; only to be believed while it is."""
+        return self.folder / "running.json"
+
+    def holds_run(self) -> bool:
+        """Whether a run was begun here."""
+        with storage_errors("read", self.folder):
+            return self.run_json.exists() or self.journal.exists()
+
+    def read_run_json(self) -> dict[str, Any] | None:
+        """The content of run.json, or None when there is none yet.
+
+        Raises:
+            RunDirError: it is not a JSON object.
+            StorageError: it cannot be read.
+        """
+        with storage_errors("read", self.run_json):
+            text = self.run_json.read_bytes() if self.run_json.exists() else None
+        if text is None:
+            return None
+        try:
+            content, line = json.loads(text), 1
+        except ValueError as error:
+            content, line = None, getattr(error, "lineno", 1)
+        if not isinstance(content, dict):
+            raise RunDirError(f"{self.run_json}:{line}: this is not a JSON object; restore the file, or use --restart")
+        return content
+
+
+class RunDir:
+    """A run's directory with the right to write there, until it is closed or the process ends."""
+
+    def __init__(self, paths: RunPaths, lock: FileLock) -> None:
+        self.paths = paths
+        self._lock = lock
+
+    @classmethod
+    def open(cls, root: Path, task_name: str) -> "RunDir":
+        """Take a task's directory below an output directory, creating both where they are missing.
+
+        A lock that a killed process left behind does not count.
+
+        Raises:
+            RunDirError: another run is using it, it holds files that are not a run's, or the name is no folder's name.
+            StorageError: a file is in the way, or the disk is full or refuses.
+        """
+        paths = _paths(root, task_name)
+        with storage_errors("create", paths.folder):
+            paths.folder.mkdir(parents=True, exist_ok=True)
+        _refuse_foreign(paths)
+        lock = _take_lock(paths)
+        try:
+            write_json(paths.running, {"pid": os.getpid()})
+        except BaseException:
+            lock.release()
+            raise
+        return cls(paths, lock)
+
+    def read_run_json(self) -> dict[str, Any] | None:
+        """The content of run.json, or None. See `RunPaths.read_run_json`."""
+        return self.paths.read_run_json()
+
+    def write_run_json(self, data: Mapping[str, Any]) -> None:
+        """Put a new run.json in place of the old one, all of it or nothing.
+
+        Raises:
+            StorageError: the disk is full or refuses; the old one is untouched.
+        """
+        write_json(self.paths.run_json, data)
+
+    def close(self) -> None:
+        """Let others have the directory; a second call does nothing."""
+        if not self._lock.is_locked:
+            return
+        try:
+            with storage_errors("remove", self.paths.running):
+                self.paths.running.unlink(missing_ok=True)
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def set_aside(root: Path, task_name: str, now: datetime) -> Path | None:
+    """Rename a task's directory to `<name>.old-YYYYmmdd-HHMMSS` (with -2, -3 ... if taken); nothing is deleted.
+
+    Returns:
+        The new path, or None when no run was begun there.
+
+    Raises:
+        RunDirError: a run is using it, or it holds files that are not a run's.
+        StorageError: it cannot be renamed.
+    """
+    paths = _paths(root, task_name)
+    if not paths.holds_run():
+        if paths.folder.exists():
+            _refuse_foreign(paths)
+        return None
+    lock = _take_lock(paths)  # the lock goes with the folder, so no run can begin in it before it has its new name
+    try:
+        target = _free_name(paths.folder, f".old-{now:%Y%m%d-%H%M%S}")
+        with storage_errors("rename", paths.folder):
+            paths.folder.rename(target)
+    finally:
+        lock.release()
+    return target
+
+
+def find_runs(root: Path) -> list[RunPaths]:
+    """All runs below a directory, and the directory itself if it is a run's, by path; those set aside are left out.
+
+    Raises:
+        StorageError: a directory is missing or cannot be read.
+    """
+    with storage_errors("read", root):
+        return sorted(_walk_runs(root))
+
+
+class FoundRow(NamedTuple):
+    """A row, the run that it belongs to and what became of it."""
+
+    paths: RunPaths
+    kind: Literal["accepted", "rejected"]
+    row: dict[str, Any]
+
+
+def find_row(root: Path, row_id: str) -> FoundRow | None:
+    """The row with this id in any run below a directory, or None; six or more first characters of an id are enough.
+
+    Raises:
+        RunDirError: more than one row fits, or a file of rows is broken.
+        StorageError: a directory or a file cannot be read.
+    """
+    runs = find_runs(root)
+    found = _some_rows(runs, lambda found_id: found_id == row_id)
+    if not found and len(row_id) >= _SHORTEST_PREFIX:
+        found = _some_rows(runs, lambda found_id: found_id.startswith(row_id))
+    if len(found) > 1:
+        listed = ", ".join(f"{hit.row['id']} in {hit.paths.folder}" for hit in found[:_LISTED])
+        more = " and others" if len(found) > _LISTED else ""
+        raise RunDirError(
+            f"{row_id!r} fits more than one row: {listed}{more}; give more of the id, or the directory of one run"
+        )
+    return found[0] if found else None
+
+
+def _some_rows(runs: list[RunPaths], fits: Callable[[str], bool]) -> list[FoundRow]:
+    """The first few rows whose id fits: enough to tell one from many, however many there are."""
+    hits = (hit for run in runs for hit in _rows(run) if isinstance(hit.row.get("id"), str) and fits(hit.row["id"]))
+    return list(islice(hits, _LISTED + 1))
+
+
+def _rows(paths: RunPaths) -> Iterator[FoundRow]:
+    if paths.data.exists():
+        for _, row in read_rows(paths.data):
+            yield FoundRow(paths, "accepted", row)
+    if paths.rejected.exists():
+        for _, row in read_rows(paths.rejected):
+            yield FoundRow(paths, "rejected", row)
+
+
+def _walk_runs(root: Path) -> Iterator[RunPaths]:
+    for folder, below, _ in os.walk(root, onerror=_raise):
+        below[:] = [name for name in below if not _SET_ASIDE.search(name)]
+        paths = RunPaths(Path(folder))
+        if paths.holds_run():
+            yield paths
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _paths(root: Path, task_name: str) -> RunPaths:
+    name = PurePosixPath(task_name)
+    if name.is_absolute() or ".." in name.parts or not name.parts:
+        raise RunDirError(f"a task named {task_name!r} can have no directory below {root}; give it another name")
+    return RunPaths(root / name)
+
+
+def _refuse_foreign(paths: RunPaths) -> None:
+    """Refuse a directory with files but no run: they are someone's, and a run would write over them."""
+    if paths.holds_run():
+        return
+    own = {paths.lock.name, paths.running.name}
+    with storage_errors("read", paths.folder):
+        foreign = sorted(file.name for file in paths.folder.iterdir() if file.name not in own)
+    # What an interrupted write leaves behind is no reason to refuse.
+    foreign = [name for name in foreign if not (name.startswith(".") and name.endswith(".tmp"))]
+    if foreign:
+        raise RunDirError(f"{paths.folder} holds files of something else ({foreign[0]}); choose another --output-dir")
+
+
+def _take_lock(paths: RunPaths) -> FileLock:
+    # The operating system frees the lock when its process ends, however it ends.
+    lock = FileLock(paths.lock, timeout=0, thread_local=False)
+    with storage_errors("lock", paths.folder):
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise RunDirError(
+                f"another run{_who(paths)} is using {paths.folder}; wait for it or choose another --output-dir"
+            ) from error
+    return lock
+
+
+def _who(paths: RunPaths) -> str:
+    """Which process has the lock and since when, as far as it has said so yet."""
+    try:
+        pid = json.loads(paths.running.read_bytes())["pid"]
+        since = datetime.fromtimestamp(paths.running.stat().st_mtime, UTC).astimezone()
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return f" (pid {pid}, since {since:%Y-%m-%d %H:%M:%S})"
+
+
+def _free_name(folder: Path, suffix: str) -> Path:
+    target = folder.with_name(folder.name + suffix)
+    number = 1
+    while target.exists():
+        number += 1
+        target = folder.with_name(f"{folder.name}{suffix}-{number}")
+    return target

@@ -1,0 +1,150 @@
+"""How large a model's window has to be: the longest prompt that a task can make, and the room for its reply (layer 3)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from signatures.examples import Pair, Passage, Question
+from skills_dspy.adapter import SkillsAdapter
+from skills_dspy.config import ROLES, Role, RunConfig
+from skills_dspy.errors import ContextTooLong
+from skills_dspy.limits import reply_limits
+from skills_dspy.program import STEPS, SkillsProgram
+from skills_dspy.records import SeedExample
+from skills_dspy.task_spec import TaskSpec
+from skills_dspy.tokens import estimate_tokens
+
+_ROUND = 1024
+"""A window is a multiple of this, so that small changes of a task do not make the server load the model anew."""
+_TRIES_ROOM = 2
+"""A truncated reply gets twice its first room; what was written with that room may stand in later prompts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What one step of one task may need: tokens of prompt and reply together."""
+
+    task: TaskSpec
+    step: str
+    prompt: int
+    reply: int
+
+    @property
+    def total(self) -> int:
+        """Prompt and reply, in tokens."""
+        return self.prompt + self.reply
+
+
+def needs(spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: SkillsAdapter) -> dict[str, Need]:
+    """The most that each step of a task may need; steps that the task never takes are left out."""
+    limits = reply_limits(spec, config)
+    found: dict[str, Need] = {}
+    for kind in ("freeform", "grounded"):
+        seeds = [seed for seed in spec.seed_examples if seed.kind == kind]
+        if not seeds:
+            continue
+        bounds = _Bounds(spec, config, seeds, limits)
+        for step in steps_of(kind, config.tagging):
+            prompt = _fixed_part(spec, step, program, adapter) + bounds.variable_part(step)
+            need = Need(spec, step, prompt, _TRIES_ROOM * limits[step])
+            if step not in found or need.total > found[step].total:
+                found[step] = need
+    return found
+
+
+def steps_of(kind: str, tagging: str) -> tuple[str, ...]:
+    """The steps that a candidate of this kind goes through, in order."""
+    tags = ("tag_fused",) if tagging == "fused" else ("tag_instruction_quality",)
+    last = ("tag_sample_quality",) if tagging == "fused" else ("tag_sample_quality", "tag_difficulty", "tag_category")
+    first = ("write_context",) if kind == "grounded" else ()
+    judged = (f"write_questions_{kind}", f"judge_question_{kind}")
+    return (*first, *judged, *tags, f"write_answer_{kind}", f"judge_pair_{kind}", *last)
+
+
+def choose_windows(
+    per_task: Sequence[Mapping[str, Need]],
+    config: RunConfig,
+    context_lengths: Mapping[str, int | None],
+) -> dict[Role, int]:
+    """One num_ctx for each model in a run, and so for each role.
+
+    Args:
+        per_task: what each task needs, by step.
+        config: a role's own num_ctx decides where it is set; max_num_ctx bounds the choice.
+        context_lengths: model to the largest window it can have, where known.
+
+    Raises:
+        ContextTooLong: a prompt and its reply cannot fit; names task, step, seed and what to change.
+    """
+    windows: dict[str, int] = {}
+    for role in ROLES:
+        model, settings = config.model_for(role), config.role(role)
+        wanted = [need for steps in per_task for need in steps.values() if STEPS[need.step].role == role]
+        most = max(wanted, key=lambda need: need.total)
+        bound = min(config.max_num_ctx, context_lengths.get(model) or config.max_num_ctx)
+        bound = settings.num_ctx or bound
+        if most.total > bound:
+            raise _too_long(most, model, bound)
+        chosen = settings.num_ctx or min(bound, -(-most.total // _ROUND) * _ROUND)
+        windows[model] = max(windows.get(model, 0), chosen)
+    return {role: windows[config.model_for(role)] for role in ROLES}
+
+
+def _too_long(need: Need, model: str, bound: int) -> ContextTooLong:
+    seed = max(need.task.seed_examples, key=lambda s: estimate_tokens(s.question + s.answer + (s.context or "")))
+    return ContextTooLong(
+        f"{need.task.path}:{seed.line}: a prompt of {need.step} may take {need.prompt} tokens and its reply {need.reply}, but "
+        f"the window of {model} is {bound}: shorten the longest seed (this line), lower num_icl_examples_per_prompt, or "
+        "raise max_num_ctx in the configuration if the model and the machine's memory allow it."
+    )
+
+
+class _Bounds:
+    """Bounds in tokens of the parts of a prompt that differ from call to call."""
+
+    def __init__(
+        self, spec: TaskSpec, config: RunConfig, seeds: Sequence[SeedExample], limits: Mapping[str, int]
+    ) -> None:
+        kind = seeds[0].kind
+        shown = spec.num_icl_examples_per_prompt
+        self.question = _TRIES_ROOM * limits[f"write_questions_{kind}"]
+        self.answer = _TRIES_ROOM * limits[f"write_answer_{kind}"]
+        self.context = _TRIES_ROOM * limits["write_context"] if kind == "grounded" else 0
+        self.guests = min(int(shown * config.draws.accepted_share + 1e-9), shown - 1)
+        self._seeds = seeds
+        self._shown = shown
+
+    def variable_part(self, step: str) -> int:
+        """Everything in a prompt of this step but the system message, the description and the ending."""
+        passages = self._largest([_shown_tokens(Passage(context=s.context or "")) for s in self._seeds])
+        questions = self._largest([_shown_tokens(Question(question=s.question)) for s in self._seeds])
+        asked = self._largest([_shown_tokens(Question(context=s.context, question=s.question)) for s in self._seeds])
+        pair = max(
+            _shown_tokens(Pair(context=s.context, question=s.question, answer=s.answer)) for s in self._seeds
+        )
+        subject = self.context + self.question
+        if step == "write_context":
+            return passages + self.guests * self.context
+        if step.startswith("write_questions"):
+            return asked + self.guests * subject + self.context
+        if step.startswith("judge_question") or step in ("tag_instruction_quality", "tag_fused"):
+            return questions + subject
+        if step.startswith("write_answer"):
+            return pair + subject
+        if step.startswith("judge_pair") or step == "tag_sample_quality":
+            return pair + subject + self.answer
+        return subject
+
+    def _largest(self, lengths: list[int]) -> int:
+        return sum(sorted(lengths, reverse=True)[: self._shown])
+
+
+def _shown_tokens(example: Passage | Question | Pair) -> int:
+    texts = [str(value) for value in example.model_dump().values() if value is not None]
+    return sum(estimate_tokens(text) for text in texts) + 12 * len(texts)  # the tags around each
+
+
+def _fixed_part(spec: TaskSpec, step: str, program: SkillsProgram, adapter: SkillsAdapter) -> int:
+    predictor = program.predictor(step)
+    values = {"task_description": spec.task_description, "count": program.count}
+    messages = adapter.format(predictor.signature, [dict(demo) for demo in predictor.demos], values)
+    return sum(estimate_tokens(message["content"]) + 16 for message in messages)

@@ -1,0 +1,1 @@
+"""The task files that ship with skills_dspy, laid out like the taxonomy."""

@@ -1,0 +1,1 @@
+"""Tests of skills_dspy and its signatures."""

@@ -100,6 +100,25 @@ def test_distances_are_the_same_bits_in_any_order_of_adding() -> None:
     assert any(len(plain.within(vector, 1.9)) > 1 for vector in found[::10])
 
 
+def test_the_rounded_distance_decides_not_the_matrix_product() -> None:
+    """A threshold a hair above a distance lets it in, whatever the product says; the distance itself does not."""
+    found = crowd(seed=6, count=60, dimension=384)
+    index = filled({(number, 0, 0): vector for number, vector in enumerate(found)})
+    for vector in found:
+        for key, distance in index.within(vector, 5.0):
+            assert (key, distance) in index.within(vector, math.nextafter(distance, 5.0))
+            assert (key, distance) not in index.within(vector, distance)
+
+
+def test_what_rounds_to_the_same_distance_is_equally_near() -> None:
+    """Among vectors that differ in the last bits alone, the smallest key is the nearest."""
+    rng = np.random.default_rng(7)
+    middle = rng.standard_normal(384)
+    copies = [unit((middle + 1e-5 * rng.standard_normal(384)).tolist()) for _ in range(40)]
+    index = filled({(number, 0, 0): vector for number, vector in enumerate(copies)})
+    assert all(index.nearest(vector) == ((0, 0, 0), 0.0) for vector in copies)
+
+
 def test_a_distance_does_not_depend_on_memory_layout() -> None:
     """The same numbers, read backwards through a stride or from an odd address, have the same distance."""
     a, b = crowd(seed=3, count=2, dimension=384)

@@ -317,18 +317,26 @@ def test_finding_a_model_imports_nothing_heavy_and_respects_hf_home(tmp_path: Pa
     assert done.stdout.splitlines() == [str(folder), "[]"]
 
 
-def test_loading_is_quiet_and_leaves_logging_as_it_was(
-    minilm_folder: Path, minilm: SentenceEmbedder, capfd: pytest.CaptureFixture[str]
+def test_it_is_quiet_and_leaves_logging_as_it_was(
+    minilm_folder: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """No progress bar, no log line, not even for a text that is longer than the model reads."""
     from transformers.utils import logging as bars
 
-    names = ["huggingface_hub", "sentence_transformers", "transformers"]
-    before = [bars.is_progress_bar_enabled()] + [logging.getLogger(name).level for name in names]
-    SentenceEmbedder(str(minilm_folder)).embed([PASSAGE])
+    loggers = [logging.getLogger(name) for name in ("huggingface_hub", "sentence_transformers", "transformers")]
+    before = [bars.is_progress_bar_enabled()] + [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(caplog.handler)  # they may not propagate to the root, where caplog listens
+    try:
+        embedder = SentenceEmbedder(str(minilm_folder))
+        embedder.embed([PASSAGE])
+    finally:
+        for logger in loggers:
+            logger.removeHandler(caplog.handler)
+    assert embedder.found == Found(minilm_folder, "path", MINILM_SHA256)
     assert capfd.readouterr() == ("", "")
-    assert [bars.is_progress_bar_enabled()] + [logging.getLogger(name).level for name in names] == before
-    assert minilm.found == Found(minilm_folder, "path", MINILM_SHA256)
+    assert caplog.messages == []
+    assert [bars.is_progress_bar_enabled()] + [logger.level for logger in loggers] == before
 
 
 # -- vectors -------------------------------------------------------------------------------------------------------

@@ -215,9 +215,10 @@ def test_a_full_disk_at_the_start_leaves_the_directory_free(tmp_path: Path, monk
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", no_space)
-        with pytest.raises(StorageError, match="No space left on device; free some space"):
+        with pytest.raises(StorageError, match="No space left on device; free some space") as kept:
             RunDir.open(tmp_path, "debate")
     RunDir.open(tmp_path, "debate").close()
+    assert kept.tb is not None  # it kept the lock's object alive, so garbage collection did not free the lock
 
 
 def test_closing_frees_the_directory_even_if_a_file_cannot_be_removed(tmp_path: Path) -> None:
@@ -257,10 +258,11 @@ def test_a_directory_that_cannot_be_renamed_stays_and_is_free(tmp_path: Path, mo
     a_run(tmp_path, "debate", ["row-1"], [])
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", denied)
-        with pytest.raises(StorageError, match=r"cannot rename .*debate: Permission denied"):
+        with pytest.raises(StorageError, match=r"cannot rename .*debate: Permission denied") as kept:
             set_aside(tmp_path, "debate", NOW)
     with RunDir.open(tmp_path, "debate") as run:
         assert run.read_run_json() == {"task": "debate"}
+    assert kept.tb is not None  # it kept the lock's object alive, so garbage collection did not free the lock
 
 
 def test_runs_are_found_below_a_directory_but_not_those_set_aside(tmp_path: Path) -> None:

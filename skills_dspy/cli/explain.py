@@ -1,0 +1,105 @@
+"""`explain`: the whole story of one row, from its run's directory alone (layer 6)."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from skills_dspy.errors import RunDirError
+from skills_dspy.store.journal import JournaledReply, Recording
+from skills_dspy.store.run_dir import FoundRow, find_row
+
+
+def explain_command(row_id: str, output_dir: Path, console: Console | None = None) -> int:
+    """Print the story of a row or a rejection; returns the exit code.
+
+    Raises:
+        RunDirError: no run below `output_dir` has such a row, or several fit.
+    """
+    found = find_row(output_dir, row_id)
+    if found is None:
+        raise RunDirError(f"no row {row_id!r} in the runs below {output_dir}; ids stand in data.jsonl and rejected.jsonl")
+    out = console or Console(highlight=False, soft_wrap=True)
+    journal = Recording.open(found.paths.journal)
+    try:
+        _outcome(found, out)
+        _source(found, out)
+        for stage, digests in found.row["provenance"]["calls"].items():
+            for attempt, digest in enumerate(digests, start=1):
+                reply = journal.full(digest)
+                if reply is None:
+                    raise RunDirError(f"{found.paths.journal}: the reply {digest[:12]} of this row is not in the journal")
+                _call(stage, attempt, len(digests), reply, found.row["provenance"]["prompts"].get(stage, ""), out)
+    finally:
+        journal.close()
+    return 0
+
+
+def _outcome(found: FoundRow, out: Console) -> None:
+    row = found.row
+    out.print(f"[bold]{row['id']}[/bold]  {found.kind}  ({found.paths.folder})")
+    if found.kind == "rejected":
+        out.print(f"[bold]rejected[/bold] by {row['stage']}: {row['reason']}: {escape(str(row['detail']))}")
+    for name in ("context", "instruction", "response"):
+        if row.get(name) is not None:
+            out.print(f"\n[bold]{name}[/bold]\n{escape(row[name])}")
+    if found.kind == "rejected":
+        if row["raw_reply"] is not None:
+            out.print(f"\n[bold]the reply that decided[/bold]\n{escape(row['raw_reply'])}")
+        return
+    question, pair, tags = row["question_verdict"], row["pair_verdict"], row["tags"]
+    out.print(f"\n[bold]question judge[/bold] {question['rating']} of 1: {escape(question['explanation'])}")
+    out.print(f"[bold]pair judge[/bold]     {pair['rating']} of 3: {escape(pair['explanation'])}")
+    for name in ("instruction_quality", "sample_quality", "difficulty", "category"):
+        out.print(f"[bold]{name}[/bold] {tags[name]}: {escape(tags['explanations'][name])}")
+    if tags["other_categories"]:
+        out.print(f"[bold]other categories[/bold] {', '.join(tags['other_categories'])}")
+
+
+def _source(found: FoundRow, out: Console) -> None:
+    source = found.row["provenance"]
+    out.print(f"\n[bold]draw[/bold] {source['draw']}, question {source['index']} of it")
+    models = ", ".join(f"{role} {name}" for role, name in source["models"].items())
+    out.print(f"[bold]models[/bold] {models}")
+    run = found.paths.read_run_json() or {}
+    server = run.get("server") or {}
+    out.print(f"[bold]server[/bold] {server.get('version', 'unknown')}{'; ' + server['note'] if server.get('note') else ''}")
+    for shown in source["shown"]:
+        text = _example(found, shown, run)
+        out.print(f"[bold]shown[/bold] {shown}: {escape(_brief(text.get('question', '')))}")
+    neighbour = source["neighbour"]
+    if neighbour is not None:
+        text = _example(found, neighbour["id"], run)
+        out.print(
+            f"[bold]nearest[/bold] {neighbour['id']} at squared distance {neighbour['distance']:.4f}: "
+            f"{escape(_brief(text.get('question', '')))}"
+        )
+
+
+def _example(found: FoundRow, name: str, run: dict[str, Any]) -> dict[str, Any]:
+    """The text of a seed or of an accepted row, by the name that provenance gives it."""
+    if name.startswith("seed:"):
+        seed: dict[str, Any] = run["task"]["seed_examples"][int(name.removeprefix("seed:"))]
+        return seed
+    other = find_row(found.paths.folder, name)
+    return {} if other is None else {"question": other.row["instruction"]}
+
+
+def _call(stage: str, attempt: int, attempts: int, reply: JournaledReply, prompt: str, out: Console) -> None:
+    which = f", try {attempt} of {attempts}" if attempts > 1 else ""
+    out.print()
+    out.rule(f"{stage}{which}")
+    body, options = reply.reply, reply.request["options"]
+    tokens = f"{body.get('prompt_eval_count', '?')} + {body.get('eval_count', '?')} tokens"
+    settings = ", ".join(f"{name} {value}" for name, value in options.items())
+    out.print(f"{reply.request['model']}: {settings}; {tokens}, {reply.seconds:.2f} s; prompt {prompt}, reply {reply.digest[:12]}")
+    for message in reply.request["messages"]:
+        out.print(f"\n[bold]{message['role']}[/bold]\n{escape(message['content'])}")
+    cut = " (cut at num_predict)" if body.get("done_reason") == "length" else ""
+    out.print(f"\n[bold]reply{cut}[/bold]\n{escape(str(body['message'].get('content') or ''))}")
+
+
+def _brief(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 100 else line[:97] + "..."

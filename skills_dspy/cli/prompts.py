@@ -1,0 +1,121 @@
+"""`prompts`: each prompt as it will be sent, and where its text comes from (layer 6)."""
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import dspy
+from rich.console import Console
+from rich.markup import escape
+
+from signatures.examples import Pair, Passage
+from skills_dspy.adapter import SkillsAdapter
+from skills_dspy.candidates import pair_shown, questions_shown
+from skills_dspy.cli.run import load_specs
+from skills_dspy.config import RunConfig, load_config
+from skills_dspy.limits import reply_limits
+from skills_dspy.program import STEPS, SkillsProgram, Step, fingerprint, step_of
+from skills_dspy.sampling import Draw, plan_draw, seed_examples
+from skills_dspy.task_spec import TaskSpec
+from skills_dspy.windows import steps_of
+
+
+def prompts_command(name: str | None, task_paths: tuple[Path, ...], config_path: Path | None) -> int:
+    """Print one prompt, or all those that the first task's candidates meet; returns the exit code."""
+    config = load_config(config_path)
+    wanted = None if name is None else step_of(name)
+    spec = load_specs(task_paths)[0]
+    program, adapter = SkillsProgram(spec.num_questions_to_generate_per_prompt), SkillsAdapter()
+    out = Console(highlight=False, soft_wrap=True)
+    for step in [wanted] if wanted else _steps(spec, config):
+        _print(step, spec, config, program, adapter, out)
+    return 0
+
+
+def _steps(spec: TaskSpec, config: RunConfig) -> list[Step]:
+    kinds = {seed.kind for seed in spec.seed_examples}
+    taken = {step for kind in kinds for step in steps_of(kind, config.tagging)}
+    return [step for name, step in STEPS.items() if name in taken]
+
+
+def _print(
+    step: Step, spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: SkillsAdapter, out: Console
+) -> None:
+    predictor, settings = program.predictor(step.name), config.role(step.role)
+    plan = adapter.plan(predictor.signature)
+    out.rule(step.name)
+    out.print(f"[bold]from[/bold]         {origin(step)}")
+    out.print(f"[bold]fingerprint[/bold]  {fingerprint(predictor, adapter)}")
+    room = reply_limits(spec, config)[step.name]
+    model = config.model_for(step.role)
+    out.print(f"[bold]asked of[/bold]     {step.role} ({model}), temperature {settings.temperature:g}, num_predict {room}")
+    out.print(f"[bold]reply[/bold]        {'plain text' if plan.schema is None else 'JSON, constrained by a schema'}")
+    demos = [dict(demo) for demo in predictor.demos]
+    for message in adapter.format(predictor.signature, demos, _inputs(step, spec, program)):
+        out.print(f"\n[bold]{message['role']}[/bold]")
+        out.print(escape(message["content"]))
+    if plan.schema is not None:
+        out.print("\n[bold]schema[/bold]")
+        out.print(escape(json.dumps(plan.schema, ensure_ascii=False)))
+    out.print()
+
+
+def origin(step: Step) -> str:
+    """Where the instructions of a step stand: module, class and line."""
+    name = step.signature(1).__name__
+    module = inspect.getmodule(inspect.unwrap(step.signature)) if "questions" in step.name else None
+    for candidate in (module, *_signature_modules()):
+        for alias in (name, f"_{name.removeprefix('Write')}"):
+            found = getattr(candidate, alias, None)
+            if candidate is not None and isinstance(found, type) and issubclass(found, dspy.Signature):
+                line = inspect.getsourcelines(found)[1]
+                return f"{candidate.__name__}.{alias} ({inspect.getsourcefile(found)}:{line})"
+    raise LookupError(f"no signature class for {step.name}")
+
+
+def _signature_modules() -> tuple[Any, ...]:
+    from signatures import generate, judge, tag
+
+    return generate, judge, tag
+
+
+def _inputs(step: Step, spec: TaskSpec, program: SkillsProgram) -> dict[str, Any]:
+    """What draw 0 would show; what the model writes on the way stands in angle brackets."""
+    draw = _first_draw(spec, step.name)
+    fields = program.predictor(step.name).signature.input_fields
+    with_context = step.name.startswith("write_questions")
+    values: dict[str, Any] = {
+        "task_description": spec.task_description,
+        "count": program.count,
+        "example": pair_shown(draw.seeds[0]),
+        "examples": [Passage(context=e.context or "") for e in draw.seeds]
+        if step.name == "write_context"
+        else questions_shown(draw.seeds, with_context=with_context),
+        "context": "⟨the new context⟩" if draw.kind == "grounded" else None,
+        "question": "⟨the new question⟩",
+        "answer": "⟨its answer⟩",
+    }
+    return {name: values[name] for name in fields}
+
+
+def _first_draw(spec: TaskSpec, step: str) -> Draw:
+    """The first draw of the step's kind; where the task has no such seeds, one with placeholders."""
+    kinds = {seed.kind for seed in spec.seed_examples}
+    kind = "grounded" if step.endswith("grounded") or step == "write_context" or kinds == {"grounded"} else "freeform"
+    seeds = [e for e in seed_examples(spec.seed_examples) if (e.context is not None) == (kind == "grounded")]
+    if not seeds:
+        from skills_dspy.sampling import Example
+
+        placeholder = Pair(context="⟨a seed's context⟩", question="⟨a seed's question⟩", answer="⟨a seed's answer⟩")
+        context = placeholder.context if kind == "grounded" else None
+        seeds = [Example("seed:0", placeholder.question, placeholder.answer, context)]
+    return plan_draw(
+        0,
+        seeds,
+        (),
+        task=spec.task_name,
+        run_seed=0,
+        examples=spec.num_icl_examples_per_prompt,
+        accepted_share=0.0,
+    )

@@ -69,9 +69,9 @@ class WriteAnswerFreeform(dspy.Signature):
     The example shows the form that an answer of this skill has: how long it is, how it is laid out, in which language
     and tone, whether it gives the bare result or the way to it. Keep to that form; where the question asks for
     another one in so many words, the question decides. Take nothing of the example's subject. The answer must be
-    correct, complete, and do everything that the question asks; work it out before you write it down. Do not repeat the question, do
-    not speak about yourself or the task, do not add an offer of further help. If something is uncertain, say so in the
-    answer instead of inventing it."""
+    correct, complete, and do everything that the question asks; work it out before you write it down. Do not repeat the
+    question, do not speak about yourself or the task, do not add an offer of further help. If something is uncertain, say
+    so in the answer instead of inventing it."""
 
     task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
     example: Pair = dspy.InputField(desc="a question of this skill with a good answer")
@@ -84,10 +84,10 @@ class WriteAnswerGrounded(dspy.Signature):
 
     The example shows a text, a question about it, and the form that an answer of this skill has: how long it is, how it
     is laid out, in which language and tone, whether it gives the bare result or the way to it. Keep to that form; where
-    the question asks for another one in so many words, the question decides. Take nothing of the example's subject. The answer rests on the
-    context given last and on nothing else: every fact, name and figure comes from it or follows from it. It must be
-    correct, complete, and do everything that the question asks; work it out before you write it down. Do not repeat the
-    question, do not speak about yourself or the task, do not add an offer of further help."""
+    the question asks for another one in so many words, the question decides. Take nothing of the example's subject. The
+    answer rests on the context given last and on nothing else: every fact, name and figure comes from it or follows from
+    it. It must be correct, complete, and do everything that the question asks; work it out before you write it down. Do
+    not repeat the question, do not speak about yourself or the task, do not add an offer of further help."""
 
     task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
     example: Pair = dspy.InputField(desc="a text, a question of this skill about it, and a good answer")

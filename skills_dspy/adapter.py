@@ -8,11 +8,12 @@ Nothing is repaired: a reply that does not validate is an error, because a mende
 import json
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import dspy
 from dspy.utils.exceptions import AdapterParseError
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic_core import PydanticCustomError
 
 from skills_dspy.errors import Unreadable
 
@@ -78,8 +79,8 @@ class SkillsAdapter(dspy.Adapter):
         """The values of a reply.
 
         Raises:
-            AdapterParseError: it is no JSON object, lacks a field, has a value outside its labels, or is blank. Its cause
-                is an `Unreadable` with one sentence that says which.
+            AdapterParseError: it is no JSON object, lacks a field or has one twice, has a value outside its labels, or is
+                blank. Its cause is an `Unreadable` with one sentence that says which.
         """
         try:
             return self.plan(signature).read(completion)
@@ -119,12 +120,17 @@ class _Plan:
         """The validated values, or `Unreadable`."""
         if not completion.strip():
             raise Unreadable("the reply is empty", completion)
+        if any("\ud800" <= character <= "\udfff" for character in completion):
+            raise Unreadable("the reply holds half a character, which cannot be sent on", completion)
         if self.prose:
             return {self.prose: completion.strip()}
         try:
             model = self._model.model_validate_json(completion)
         except ValidationError as error:
             raise Unreadable(_sentence(error), completion) from error
+        doubled = _doubled_key(completion)
+        if doubled is not None:
+            raise Unreadable(f"the reply has the key {doubled} twice", completion)
         values = {name: getattr(model, name) for name in type(model).model_fields}
         blank = next((name for name, value in values.items() if _is_blank(value)), None)
         if blank is not None:
@@ -140,7 +146,27 @@ class _Plan:
 
 def _annotation(field: Any) -> Any:
     """A field's type with its bounds, which a dspy signature keeps apart."""
-    return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    return Annotated[annotation, BeforeValidator(_no_stand_in)] if get_origin(annotation) is Literal else annotation
+
+
+def _no_stand_in(value: object) -> object:
+    """Pydantic takes true and 1.0 for the label 1, even when it is strict; a reply that says so is none of the labels."""
+    if isinstance(value, bool | float):
+        raise PydanticCustomError("label", "input should be one of the labels, as it is written there")
+    return value
+
+
+def _doubled_key(completion: str) -> str | None:
+    """The first key that stands twice in an object: which of its values was meant is a guess."""
+    doubled: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        names = [name for name, _ in pairs]
+        doubled.extend(name for place, name in enumerate(names) if name in names[:place])
+
+    json.loads(completion, object_pairs_hook=look)
+    return doubled[0] if doubled else None
 
 
 def _plain_schema(model: type[BaseModel]) -> dict[str, Any]:

@@ -87,17 +87,17 @@ class Asker:
         """
         room = self._limits[step]
         digests: list[str] = []
-        for attempt in range(TRIES):
+        while True:
+            attempt = len(digests)
             call = Call(step, rank)
             try:
                 prediction = await self._once(call, inputs, (*place, attempt), room)
                 return Answer(prediction.toDict(), call.raw, (*digests, call.digest))
             except ReplyError as error:
                 digests.append(call.digest)
-                if attempt == TRIES - 1:
+                if len(digests) == TRIES:
                     raise Failed(step, error, tuple(digests)) from error
                 room *= 2 if isinstance(error, Truncated) else 1
-        raise AssertionError("unreachable: the last try returns or raises")
 
     async def _once(
         self, call: Call, inputs: Mapping[str, Any], place: tuple[int, ...], room: int

@@ -98,9 +98,7 @@ class FilterConfig(Settings):
 class JudgeConfig(Settings):
     """The ratings that pass."""
 
-    question_pass: Annotated[tuple[QuestionRating, ...], _labels(QuestionRating)] = Field(
-        description=_some_of(QuestionRating)
-    )
+    question_pass: Annotated[tuple[QuestionRating, ...], _labels(QuestionRating)] = Field(description=_some_of(QuestionRating))
     pair_pass: Annotated[tuple[PairRating, ...], _labels(PairRating)] = Field(description=_some_of(PairRating))
 
 
@@ -182,10 +180,12 @@ class RunConfig(Settings):
     def shaping(self) -> dict[str, Any]:
         """The part that decides a dataset's bytes, ready for JSON, always in one order.
 
-        Left out is what only decides how the models are reached and hosted: `server`, `keep_alive`, the context windows
-        and the embedder's device. Models stand in it by the names they resolve to.
+        Left out is what only decides how the models are reached and hosted (`server`, `keep_alive`, the context windows, the
+        embedder's device) and when a run gives up, so that one that gave up can go on. Models stand in it by the names they
+        resolve to.
         """
-        parts = self.model_dump(mode="json", exclude={"server": True, "max_num_ctx": True, "embedder": {"device"}})
+        left_out = {"server": True, "max_num_ctx": True, "embedder": {"device"}, "draws": {"max_stalled", "max_draws"}}
+        parts = self.model_dump(mode="json", exclude=left_out)
         for role in ROLES:
             parts[role] = {k: v for k, v in parts[role].items() if k not in ("keep_alive", "num_ctx")}
             parts[role]["model"] = self.model_for(role)
@@ -269,7 +269,8 @@ def parse_config(defaults: Node, given: Node | None, path: Path | None, override
         try:
             RunConfig.model_validate(settings)
         except ValidationError as problem:
-            raise _in_file(problem.errors()[0], given, path) from problem
+            first = min(problem.errors(), key=lambda fault: given.line_of(fault["loc"]))
+            raise _in_file(first, given, path) from problem
     try:
         return RunConfig.model_validate(_merged(settings, overrides.settings()))
     except ValidationError as problem:

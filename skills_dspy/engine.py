@@ -103,6 +103,8 @@ def payload_of(request: lm15.Request, window: Window) -> dict[str, Any]:
         "messages": messages,
         "options": {name: value for name, value in options.items() if value is not None},
         "keep_alive": window.keep_alive,
+        # Unasked, a model that can think does, and its thoughts take the reply's room; the explanation is the place to think.
+        "think": False,
     }
     if config.response_format:
         payload["format"] = config.response_format["schema"]

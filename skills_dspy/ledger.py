@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 
 from skills_dspy.candidates import Candidate, Dropped, Passed
+from skills_dspy.funnel import STAGES
 from skills_dspy.records import Neighbour, Provenance, Record, Rejection
 from skills_dspy.store.files import AppendLog
 from skills_dspy.task_spec import TaskSpec
@@ -79,13 +80,15 @@ class RunLedger:
         self, candidate: Candidate, calls: Mapping[str, tuple[str, ...]], neighbour: Neighbour | None
     ) -> Provenance:
         prompts = self._prompts[candidate.draw.kind]
+        # In the order of the stages: two tags are asked for at once, and which comes first depends on timing.
+        asked = [stage for stage in STAGES if stage in calls]
         return Provenance(
             draw=candidate.draw.number,
             index=candidate.index,
             shown=tuple(example.id for example in candidate.draw.shown),
             models=self._models,
-            prompts={stage: prompts[stage] for stage in calls},
-            calls=dict(calls),
+            prompts={stage: prompts[stage] for stage in asked},
+            calls={stage: calls[stage] for stage in asked},
             neighbour=neighbour,
         )
 

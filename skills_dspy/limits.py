@@ -36,14 +36,17 @@ def longest(seeds: Iterable[SeedExample]) -> Lengths:
 def reply_limits(spec: TaskSpec, config: RunConfig) -> dict[str, int]:
     """Step to num_predict of its first reply, in tokens.
 
-    Writers get three times what the seeds show, at least 512, at most the generator's num_predict, but never less than
-    twice the longest seed: a limit that would cut a good answer makes no dataset. Judges and taggers get their role's.
+    Writers get three times what the seeds show, at least 512, at most the generator's num_predict (which may be below
+    512), but never less than twice the longest seed: a limit that would cut a good answer makes no dataset. Judges and
+    taggers get their role's.
     """
     seeds = longest(spec.seed_examples)
     count = spec.num_questions_to_generate_per_prompt
 
+    most = config.generator.num_predict
+
     def room(length: int) -> int:
-        return max(_LEAST, min(_ROOM * length, max(config.generator.num_predict, 2 * length)))
+        return max(min(_LEAST, most), min(_ROOM * length, max(most, 2 * length)))
 
     limits = {"write_context": room(seeds.context)}
     for kind in ("freeform", "grounded"):

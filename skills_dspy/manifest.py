@@ -71,11 +71,14 @@ def check_same_inputs(paths: RunPaths, inputs: Mapping[str, Any]) -> None:
         return
     if previous.get("format") != FORMAT:
         raise RunDirError(f"{paths.run_json}: this run was made by another version of skills_dspy; use --restart")
-    old = previous["inputs"]
+    old = previous.get("inputs")
+    if not isinstance(old, Mapping):
+        raise RunDirError(f"{paths.run_json}: it does not say what the run was begun with; restore it, or use --restart")
     differing = [name for name in inputs if old.get(name) != inputs[name]]
     if differing:
+        differences = "; ".join(_difference(old, inputs, name) for name in differing)
         raise RunDirError(
-            f"{paths.folder} holds a run that was begun with other inputs ({'; '.join(_difference(old, inputs, d) for d in differing)}): "
+            f"{paths.folder} holds a run that was begun with other inputs ({differences}): "
             "use --restart to set it aside, or another --output-dir"
         )
 

@@ -9,6 +9,7 @@ import ipaddress
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,9 +19,9 @@ import ollama
 from skills_dspy.config import ServerConfig
 from skills_dspy.errors import ContextTooLong, MachineError, ModelMissing, ServerError
 
-CONNECTIONS_PER_CLIENT = 8
-"""httpcore 1.0 scans its whole pool at every request: from 48 connections in one pool it slows down, at 64 it collapses
-(encode/httpcore#1035)."""
+CONNECTIONS_PER_CLIENT = 2
+"""httpcore 1.0 looks at every connection of a pool at every request: with 64 in one pool it collapses (encode/httpcore#1035),
+and with 8 a request costs half as much again as with 2."""
 
 _PASSING = frozenset({429, 500, 502, 503, 504})
 _T = TypeVar("_T")
@@ -133,7 +134,8 @@ class OllamaServer:
 
     def pull(self, model: str) -> Iterator[tuple[str, int, int]]:
         """Pull a model: yields (what is being done, bytes so far, bytes in all), blocking."""
-        client = ollama.Client(host=self.host, timeout=self._timeout(), trust_env=not _is_loopback(self.host))
+        with _address_errors(self.host):
+            client = ollama.Client(host=self.host, timeout=self._timeout(), trust_env=not _is_loopback(self.host))
         try:
             for progress in client.pull(model, stream=True):
                 yield progress.status or "", progress.completed or 0, progress.total or 0
@@ -172,10 +174,12 @@ class OllamaServer:
                         f"{fault.error} The server at {self.host} kept failing for {waited:.0f} s; "
                         "look at its log, then run the same command again: it goes on where it stopped."
                     ) from error
-            pause = min(delay, self._config.backoff_max) * self._jitter.uniform(0.5, 1.5)
+            # From half of the pause to all of it, so that requests that failed together do not come back together.
+            pause = min(delay, self._config.backoff_max) * self._jitter.uniform(0.5, 1.0)
+            pause = min(pause, self._config.patience - waited)
             if self._on_fault is not None:
                 self._on_fault(fault, pause)
-            await self._sleep(min(pause, max(0.0, self._config.patience - waited)))
+            await self._sleep(pause)
             delay *= 2
 
     async def _once(self, ask: Callable[[ollama.AsyncClient], Awaitable[_T]]) -> _T:
@@ -189,39 +193,47 @@ class OllamaServer:
 
     async def _get(self, client: ollama.AsyncClient, path: str) -> dict[str, Any]:
         response = await client._client.get(path)  # the ollama package has no call for the version
-        response.raise_for_status()
-        body: dict[str, Any] = response.json()
+        if response.is_error:
+            raise ollama.ResponseError(response.text, response.status_code)
+        body = response.json()
+        if not isinstance(body, dict):
+            raise ValueError("the body is no JSON object")
         return body
 
     def _pool(self) -> list[_Shard]:
         if not self._shards:
-            # trust_env: a proxy set for the outside world must not be asked for a server on this machine.
-            options: dict[str, Any] = {"timeout": self._timeout(), "trust_env": not _is_loopback(self.host)}
-            if self._transport is not None:
-                options["transport"] = self._transport
-            else:
-                # No TLS set-up (25 ms a client) for plain http.
-                options["verify"] = self.host.startswith("https")
-                options["limits"] = httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS_PER_CLIENT)
-            self._shards = [_Shard(ollama.AsyncClient(host=self.host, **options)) for _ in range(self._shards_wanted)]
+            with _address_errors(self.host):
+                options = self._client_options()
+                clients = [ollama.AsyncClient(host=self.host, **options) for _ in range(self._shards_wanted)]
+            self._shards = [_Shard(client) for client in clients]
         return self._shards
+
+    def _client_options(self) -> dict[str, Any]:
+        # trust_env: a proxy set for the outside world must not be asked for a server on this machine.
+        options: dict[str, Any] = {"timeout": self._timeout(), "trust_env": not _is_loopback(self.host)}
+        if self._transport is not None:
+            options["transport"] = self._transport
+        else:
+            # No TLS set-up (25 ms a client) for plain http.
+            options["verify"] = self.host.lower().startswith("https")
+            options["limits"] = httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS_PER_CLIENT)
+        return options
 
     def _timeout(self) -> httpx.Timeout:
         return httpx.Timeout(self._config.timeout, connect=self._config.connect_timeout, pool=None)
 
 
-_FOREIGN = (ollama.ResponseError, httpx.HTTPError, httpx.InvalidURL, ConnectionError, ValueError)
-"""Everything that the ollama package and httpx raise for a fault of the server; a body that does not parse is a ValueError."""
+_FOREIGN = (ollama.ResponseError, httpx.HTTPError, ConnectionError, ValueError, TypeError, AttributeError)
+"""Everything that the ollama package and httpx raise for a fault of the server: a body that does not parse is a ValueError,
+and over JSON that is no object the package trips with one of the last two."""
 
 
 def fault_of(error: Exception, model: str, host: str) -> Fault:
     """Our error for a foreign one, and whether it may pass."""
     if isinstance(error, ollama.ResponseError):
-        return _fault_of_status(error.status_code, error.error, model, host)
-    if isinstance(error, httpx.HTTPStatusError):
-        return _fault_of_status(error.response.status_code, error.response.text, model, host)
-    if isinstance(error, httpx.InvalidURL):
-        return Fault(ServerError(f"{host!r} is no address of a server; write it like http://127.0.0.1:11434."), False)
+        return _fault_of_status(error.status_code, str(error.error), model, host)
+    if isinstance(error, httpx.UnsupportedProtocol):
+        return Fault(_no_address(host), False)
     if isinstance(error, httpx.TimeoutException):
         return Fault(ServerError(f"The server at {host} did not answer in time."), True)
     if isinstance(error, ConnectionError | httpx.ConnectError):
@@ -238,12 +250,27 @@ def _fault_of_status(status: int, text: str, model: str, host: str) -> Fault:
         return Fault(model_missing(model), False)
     if status == 400 and "context" in said:
         return Fault(ContextTooLong(f"The server at {host} says of a prompt: {said}. Raise max_num_ctx."), False)
-    return Fault(ServerError(f"The server at {host} answered {status}: {said}."), status in _PASSING)
+    # A pull reports its faults in the stream, without a status.
+    answered = f"answered {status}" if status > 0 else "reports"
+    return Fault(ServerError(f"The server at {host} {answered}: {said}."), status in _PASSING)
 
 
 def model_missing(name: str) -> ModelMissing:
     """The model is not pulled: the sentence with the command that helps."""
     return ModelMissing(f"The model {name!r} is not on the server; get it with: ollama pull {name}")
+
+
+def _no_address(host: str) -> ServerError:
+    return ServerError(f"{host!r} is no address of a server; write it like http://127.0.0.1:11434.")
+
+
+@contextmanager
+def _address_errors(host: str) -> Iterator[None]:
+    """Making a client raises these for nothing but the address."""
+    try:
+        yield
+    except (ValueError, httpx.InvalidURL) as error:
+        raise _no_address(host) from error
 
 
 def unreachable(host: str, why: str) -> ServerError:
@@ -259,6 +286,7 @@ def _is_loopback(host: str) -> bool:
     if name == "localhost":
         return True
     try:
-        return ipaddress.ip_address(name).is_loopback
+        address = ipaddress.ip_address(name)
     except ValueError:
         return False
+    return address.is_loopback or address.is_unspecified  # 0.0.0.0 is what OLLAMA_HOST often says, and means this machine

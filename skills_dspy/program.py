@@ -1,4 +1,4 @@
-"""The program: a dspy.Module with every predictor of the flow by name, so that each can be optimized, saved, loaded (layer 3)."""
+"""The program: a dspy.Module with every predictor of the flow by name, to be optimized, saved, loaded (layer 3)."""
 
 import hashlib
 import json

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from skills_dspy.config import Role, RunConfig
+from skills_dspy.config import ROLES, Role, RunConfig
 from skills_dspy.errors import RunDirError
 from skills_dspy.ollama_server import Model
 from skills_dspy.store.run_dir import RunPaths, find_runs
@@ -62,11 +62,15 @@ def _read(paths: RunPaths) -> Recorded:
             config=RunConfig.model_validate(content["config"]),
             seed=int(content["inputs"]["seed"]),
             wanted=int(content["wanted"]),
-            models={role: Model(m["name"], m["digest"], None) for role, m in content["inputs"]["models"].items()},
+            models={role: _model(content["inputs"]["models"][role]) for role in ROLES},
             answered_by=_answered_by(content),
         )
-    except (KeyError, TypeError, ValueError, ValidationError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, ValidationError) as error:
         raise RunDirError(f"{paths.run_json}: this run cannot be replayed: {_brief(error)}") from error
+
+
+def _model(content: dict[str, Any]) -> Model:
+    return Model(str(content["name"]), str(content["digest"]), None)
 
 
 def _answered_by(content: dict[str, Any]) -> str:

@@ -3,13 +3,12 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from skills_dspy.calls import Call
 from skills_dspy.errors import MissingReply
-from skills_dspy.ollama_server import OllamaServer
 from skills_dspy.slots import Slots
-from skills_dspy.store.journal import Journal, JournaledReply, Recording, request_digest
+from skills_dspy.store.journal import JournaledReply, Recording, request_digest
 
 
 @dataclass(slots=True)
@@ -37,6 +36,23 @@ class Meter:
         self.by_step[step] = self.by_step.get(step, 0) + 1
 
 
+class Memory(Protocol):
+    """What keeps replies: the journal of a run, or something that keeps nothing on the disk."""
+
+    def get(self, digest: str) -> dict[str, Any] | None:
+        """The reply to this request, or None."""
+
+    async def put(self, entry: JournaledReply) -> dict[str, Any]:
+        """Keep a reply; returns the body that stands for its digest."""
+
+
+class Host(Protocol):
+    """What answers: an OllamaServer."""
+
+    async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """One reply's body."""
+
+
 class Replies:
     """The replies of one task.
 
@@ -50,8 +66,8 @@ class Replies:
 
     def __init__(
         self,
-        journal: Journal,
-        source: OllamaServer | Recording,
+        journal: Memory,
+        source: Host | Recording,
         slots: Slots,
         meter: Meter,
         clock: Callable[[], float] = time.time,
@@ -63,7 +79,7 @@ class Replies:
         self._clock = clock
 
     async def fetch(self, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:
-        """The body of the reply; it is in the journal before this returns.
+        """The body of the reply; it is in the journal before this returns, and it is the one that stands there.
 
         Raises:
             MissingReply: a replay's recording lacks it.
@@ -90,5 +106,5 @@ class Replies:
                 body = await self._source.chat(payload)
             self._meter.count(call.step, body)
         now = self._clock()
-        await self._journal.put(JournaledReply(digest, dict(payload), body, call.step, now, now - started))
-        return body
+        # Of two equal requests in flight the first reply stays: a resumed run would find that one.
+        return await self._journal.put(JournaledReply(digest, dict(payload), body, call.step, now, now - started))

@@ -1,8 +1,9 @@
 """A run: tasks, models, journals and schedulers put together, and taken apart in good order whatever ends it (layer 5)."""
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,11 +35,14 @@ from skills_dspy.recorded import Recorded
 from skills_dspy.replies import Meter, Replies
 from skills_dspy.scheduler import TaskRun
 from skills_dspy.slots import Slots
-from skills_dspy.store.files import AppendLog, count_rows
+from skills_dspy.store.files import AppendLog, count_rows, last_line
 from skills_dspy.store.journal import Journal, Recording
 from skills_dspy.store.run_dir import RunDir, RunPaths, set_aside
 from skills_dspy.task_spec import TaskSpec
 from skills_dspy.windows import choose_windows, needs
+
+_QUIET = {"disable_history": True, "track_usage": False, "trace": None, "warn_on_type_mismatch": False}
+"""What DSPy would keep of every call, for ever, and check at every call: the journal keeps it, the program checks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,24 +142,27 @@ class Runner:
             SkillsError: something ended the run; what there is is kept.
             CancelledError: it was interrupted; what there is is kept.
         """
-        self._embedder.start()
-        server = await self._ask_server()
-        models = await self._models()
         async with AsyncExitStack() as stack:
             if self._server is not None:
                 stack.push_async_callback(self._server.close)
-            prepared = self._prepare(server, models, stack)
+            prepared = self._prepare(await self._ask_server(), await self._models(), stack)
+            # Not before: loading cannot be stopped, and a run that was refused above would have to wait for it.
+            self._embedder.start()
+            await self._check_weights(prepared)
             self._watcher.started([p.task for p in prepared], self._slots)
             status = "failed"
             try:
-                with dspy.context(adapter=self._adapter, disable_history=True, track_usage=False):
+                with dspy.context(adapter=self._adapter, **_QUIET):
                     await self._run_all(prepared)
                 status = "ended"
             except asyncio.CancelledError:
                 status = "interrupted"
                 raise
             except BaseExceptionGroup as group:
-                raise _first(group) from group
+                error = _only_ours(group)
+                if error is None:
+                    raise
+                raise error from group
             finally:
                 self._close(prepared, status)
         return tuple(p.task for p in prepared)
@@ -236,6 +243,7 @@ class Runner:
             flow=Flow(spec, config, asker),
             embedder=self._embedder,
             ledger=RunLedger(spec, request.seed, names, prompts, *logs),
+            decided=_last_decided(paths),
             on_change=self._watcher.changed,
         )
         manifest = {
@@ -268,36 +276,55 @@ class Runner:
             previous = item.directory.read_run_json()
             item.directory.write_run_json({**item.manifest, "result": (previous or {}).get("result")})
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._check_weights(prepared))
+            group.create_task(self._note_weights(prepared))
             for item in prepared:
                 group.create_task(item.task.run.run())
 
     async def _check_weights(self, prepared: Sequence[_Prepared]) -> None:
         """Distances of other weights are other distances: a run goes on only with the same."""
-        await self._embedder.ready()
         for item in prepared:
-            before = item.journal.meta().get("embedder_weights")
-            if before is not None and before != self._embedder.weights:
+            before = _weights(item.journal)
+            if before is None:
+                continue
+            await self._embedder.ready()
+            if before != self._embedder.weights:
                 raise RunDirError(
                     f"{item.directory.paths.folder} holds a run that was begun with other weights of the embedding model "
                     f"({before[:12]} then, {self._embedder.weights[:12]} now): use --restart, or another --output-dir"
                 )
+
+    async def _note_weights(self, prepared: Sequence[_Prepared]) -> None:
+        """A new run need not wait for this: its first call is on its way while the model is loaded."""
+        await self._embedder.ready()
+        for item in prepared:
             item.journal.set_meta("embedder_weights", self._embedder.weights)
 
     def _close(self, prepared: Sequence[_Prepared], how: str) -> None:
-        """Write down how it ended. A full disk has its own error already, so a second one says nothing new."""
-        for item in prepared:
-            task = item.task
-            task.status = _status(task.run, how)
-            with suppress(StorageError):
-                if how == "ended":
-                    for log in item.logs:
-                        log.finish()
-                task.usage = usage(item.journal)
-                result = {"draws": task.run.draws[0], "funnel": task.run.funnel.as_json(), "usage": task.usage}
-                ended = {"ended": _stamp(self._now()), "status": task.status, "result": result}
-                ended["embedder"] = {"name": self._embedder.name, "weights": _weights(item.journal)}
-                item.directory.write_run_json({**item.manifest, **ended})
+        """Write down how it ended. If something else has failed, an error of the disk here would only hide it."""
+        failures = [failure for item in prepared for failure in self._write_down(item, how)]
+        if failures and how == "ended":
+            raise failures[0]
+
+    def _write_down(self, item: _Prepared, how: str) -> list[StorageError]:
+        """Finish a task's rows if it has all of them, and its run.json; returns what went wrong."""
+        task, failures = item.task, []
+        task.status = _status(task.run, how)
+        try:
+            if task.status != how:
+                for log in item.logs:
+                    log.finish()
+        except StorageError as error:
+            task.status = "failed"
+            failures.append(error)
+        try:
+            task.usage = usage(item.journal)
+            result = {"draws": task.run.draws[0], "funnel": task.run.funnel.as_json(), "usage": task.usage}
+            ended = {"ended": _stamp(self._now()), "status": task.status, "result": result}
+            ended["embedder"] = {"name": self._embedder.name, "weights": _weights(item.journal)}
+            item.directory.write_run_json({**item.manifest, **ended})
+        except StorageError as error:
+            failures.append(error)
+        return failures
 
 
 def _weights(journal: Journal) -> str | None:
@@ -307,9 +334,19 @@ def _weights(journal: Journal) -> str | None:
 def _status(run: TaskRun, how: str) -> str:
     if run.done:
         return "complete"
-    if how == "ended":
-        return f"stopped: {run.stopped}"
-    return how
+    return how if run.stopped is None else f"stopped: {run.stopped}"
+
+
+def _last_decided(paths: RunPaths) -> tuple[int, int] | None:
+    """Draw and index of the last candidate that an earlier run in this directory decided; None when there is none."""
+    places = []
+    for line in filter(None, map(last_line, (paths.data, paths.rejected))):
+        try:
+            source = json.loads(line)["provenance"]
+            places.append((int(source["draw"]), int(source["index"])))
+        except (ValueError, KeyError, TypeError):
+            return None  # not a row of ours: it will be written anew
+    return max(places, default=None)
 
 
 def _check_wanted(paths: RunPaths, wanted: int) -> None:
@@ -325,11 +362,11 @@ def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one error to show: ours if there is nothing else in the group; otherwise the group, because that is a bug."""
-    leaves = list(_leaves(group))
+def _only_ours(group: BaseExceptionGroup[BaseException]) -> SkillsError | None:
+    """The one error to show if there are only ours in the group; otherwise none, because that is a bug."""
+    leaves = _leaves(group)
     ours = [leaf for leaf in leaves if isinstance(leaf, SkillsError)]
-    return ours[0] if len(ours) == len(leaves) else group
+    return ours[0] if len(ours) == len(leaves) else None
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from skills_dspy.calls import Rank
 from skills_dspy.candidates import Candidate, Dropped, Outcome, Passed, Vector
@@ -24,8 +24,13 @@ from skills_dspy.records import Kind, Neighbour
 from skills_dspy.sampling import Example, plan_draw, seed_examples
 from skills_dspy.task_spec import TaskSpec
 
+_T = TypeVar("_T")
+
 REMEMBERED = 512
 """How many of the latest accepted pairs a draw may show: keeps memory flat in a long run."""
+
+
+_PLACE = {stage: place for place, stage in enumerate(STAGES)}
 
 
 class Ledger(Protocol):
@@ -55,6 +60,8 @@ class TaskRun:
         flow: the steps.
         embedder: text to unit vectors.
         ledger: where decisions go.
+        decided: draw and index of the last candidate that an earlier run of the same inputs decided. All that it took is in
+            the journal, so nothing beyond it is begun before it is decided again: that might ask for what nobody needs.
         on_change: called after every settled candidate.
     """
 
@@ -68,6 +75,7 @@ class TaskRun:
         flow: Flow,
         embedder: AsyncEmbedder,
         ledger: Ledger,
+        decided: tuple[int, int] | None = None,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self.spec = spec
@@ -91,8 +99,12 @@ class TaskRun:
         self._next = 0
         self._settled = 0
         self._stalled = 0
+        self._first_unwritten = 0
         self._group: asyncio.TaskGroup | None = None
         self._seeded = asyncio.Event()
+        self._decided = decided or (-1, -1)
+        self._recalled = asyncio.Event()
+        self._recall(0, -1)
 
     @property
     def done(self) -> bool:
@@ -127,6 +139,7 @@ class TaskRun:
         draws = self._config.draws
         while (
             self._next < self._settled + draws.window
+            and (self._recalled.is_set() or self._next <= self._decided[0])
             and (draws.max_draws is None or self._next < draws.max_draws)
             and self._expected() < self.wanted - self.funnel.accepted
         ):
@@ -135,7 +148,7 @@ class TaskRun:
 
     def _expected(self) -> float:
         """How many accepted pairs the open draws will yield, by what has settled."""
-        chances = {stage: self.funnel.chance(stage) for stage in STAGES}
+        chances = self.funnel.chances()
         count = self.spec.num_questions_to_generate_per_prompt
         total = 0.0
         for opened in self._open.values():
@@ -167,7 +180,7 @@ class TaskRun:
         )
         lost: Outcome | None = None
         try:
-            written = await self._flow.write(draw, lambda: (STAGES.index("dedup"), number, WHOLE_DRAW))
+            written = await self._flow.write(draw, lambda: (0, number, WHOLE_DRAW))
         except WritingFailed as failed:
             context, calls, lost = failed.context, failed.calls, failed.outcome
         except MissingReply as missing:
@@ -175,7 +188,7 @@ class TaskRun:
         if lost is not None:
             candidate = Candidate(draw, 0, None, context, None, calls)
             candidate.end(lost)
-            opened.arrived.set_result([candidate])
+            self._arrive(opened, [candidate])
             self._issue()
             return
         vectors = await self._vectors(written.questions, written.context)
@@ -184,21 +197,28 @@ class TaskRun:
             Candidate(draw, index, question, written.context, vector, dict(written.calls))
             for index, (question, vector) in enumerate(zip(written.questions, vectors, strict=True))
         ]
-        opened.arrived.set_result(candidates)
+        self._arrive(opened, candidates)
         assert self._group is not None
         for candidate in candidates:
             self._add_moving(candidate)
             candidate.task = self._group.create_task(self._pursue(candidate))
             opened.tasks.append(candidate.task)
 
+    def _arrive(self, opened: _Open, candidates: list[Candidate]) -> None:
+        opened.arrived.set_result(candidates)
+        unwritten = (number for number, draw in self._open.items() if not draw.arrived.done())
+        self._first_unwritten = min(unwritten, default=self._next)
+
     async def _pursue(self, candidate: Candidate) -> None:
+        if (candidate.draw.number, candidate.index) > self._decided:
+            await self._recalled.wait()
         candidate.end(await self._flow.pursue(candidate, self._novel, lambda: self._rank(candidate)))
         self._issue()
 
     def _rank(self, candidate: Candidate) -> Rank:
         """Later stages first, then older draws; last of all, candidates that a draw not yet written may make a duplicate."""
-        early = any(not o.arrived.done() for n, o in self._open.items() if n < candidate.draw.number)
-        return (len(STAGES) if early else -STAGES.index(candidate.stage), candidate.draw.number, candidate.index)
+        early = self._first_unwritten < candidate.draw.number
+        return (len(STAGES) if early else -_PLACE[candidate.stage], candidate.draw.number, candidate.index)
 
     # -- novelty ------------------------------------------------------------------------------------------------
 
@@ -257,17 +277,25 @@ class TaskRun:
         while not self.done and self.stopped is None:
             opened = self._open[self._settled]
             before = self.funnel.accepted
-            for candidate in await opened.arrived:
+            for candidate in await _result(opened.arrived):
                 await self._decide(candidate)
+                self._recall(candidate.draw.number, candidate.index)
                 self._on_change()
                 self._issue()
                 if self.done:
                     return
             del self._open[self._settled]
             self._settled += 1
+            self._recall(self._settled, -1)
             self._stalled = 0 if self.funnel.accepted > before else self._stalled + 1
             self.stopped = self._limit()
-            self._issue()
+            if self.stopped is None:
+                self._issue()
+
+    def _recall(self, draw: int, index: int) -> None:
+        """All before this place, and the place itself, is decided: perhaps all that ever was."""
+        if (draw, index) >= self._decided:
+            self._recalled.set()
 
     async def _decide(self, candidate: Candidate) -> None:
         neighbour = self._neighbour(candidate)
@@ -277,7 +305,7 @@ class TaskRun:
                 "dedup", "duplicate", f"squared distance {neighbour.distance:.4f} to {neighbour.id}"
             )
         else:
-            outcome = await candidate.outcome
+            outcome = await _result(candidate.outcome)
         self._forget(candidate)
         if isinstance(outcome, MissingReply):
             raise outcome
@@ -311,3 +339,9 @@ class TaskRun:
         if draws.max_draws is not None and self._settled >= draws.max_draws:
             return f"{self._settled} draws were made (draws.max_draws)"
         return None
+
+
+async def _result(future: "asyncio.Future[_T]") -> _T:
+    """What a future holds. Unlike a bare `await`, an interruption leaves it open for the task that is about to set it."""
+    await asyncio.wait([future])
+    return future.result()

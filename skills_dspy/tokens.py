@@ -7,7 +7,9 @@ character that is not a letter of an alphabet. `skills_dspy check` compares the 
 
 import re
 
-_PIECES = re.compile(r"(?P<ascii>[A-Za-z]+)|(?P<blank>[ ]+)|(?P<space>\s+)|(?P<letter>[^\W\d_a-zA-Z])|(?P<other>.)", re.DOTALL)
+_PIECES = re.compile(
+    r"(?P<ascii>[A-Za-z]+)|(?P<blank>[ ]+)|(?P<space>[\t-\r][\t-\r ]*)|(?P<letter>[^\W\d_a-zA-Z])|(?P<other>.)", re.DOTALL
+)
 _LETTERS_PER_TOKEN = 3
 _LAST_ALPHABETIC = 0x1FFF
 """Latin, Greek, Cyrillic, Arabic, Indic ... letters end here; what follows is mostly ideographs and symbols."""
@@ -21,7 +23,9 @@ def estimate_tokens(text: str) -> int:
         if kind == "ascii":
             total += -(-len(piece) // _LETTERS_PER_TOKEN)
         elif kind == "blank":
-            total += (len(piece) - 1) // 4  # one blank belongs to the word that follows it
+            total += (len(piece) + 2) // 4  # one blank belongs to the word that follows it
+        elif kind == "space":
+            total += 1 + len(piece) // 4  # line breaks and indentation: a few stand in one token, a hundred do not
         elif kind == "letter" or piece.isascii():
             total += 1 if ord(piece[0]) <= _LAST_ALPHABETIC else 2
         else:

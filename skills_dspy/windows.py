@@ -17,6 +17,8 @@ _ROUND = 1024
 """A window is a multiple of this, so that small changes of a task do not make the server load the model anew."""
 _TRIES_ROOM = 2
 """A truncated reply gets twice its first room; what was written with that room may stand in later prompts."""
+_TAGS = 16
+"""A pair of tags with their line breaks, and what a text may take more when it is joined to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +85,26 @@ def choose_windows(
         bound = min(config.max_num_ctx, context_lengths.get(model) or config.max_num_ctx)
         bound = settings.num_ctx or bound
         if most.total > bound:
-            raise _too_long(most, model, bound)
+            raise _too_long(most, model, bound, _way_out(role, config, bound))
         chosen = settings.num_ctx or min(bound, -(-most.total // _ROUND) * _ROUND)
         windows[model] = max(windows.get(model, 0), chosen)
     return {role: windows[config.model_for(role)] for role in ROLES}
 
 
-def _too_long(need: Need, model: str, bound: int) -> ContextTooLong:
+def _way_out(role: Role, config: RunConfig, bound: int) -> str:
+    if config.role(role).num_ctx:
+        return f"raise {role}.num_ctx in the configuration"
+    if bound == config.max_num_ctx:
+        return "raise max_num_ctx in the configuration if the model and the machine's memory allow it"
+    return "take a model with a larger window"
+
+
+def _too_long(need: Need, model: str, bound: int, way_out: str) -> ContextTooLong:
     seed = max(need.task.seed_examples, key=lambda s: estimate_tokens(s.question + s.answer + (s.context or "")))
     return ContextTooLong(
         f"{need.task.path}:{seed.line}: a prompt of {need.step} may take {need.prompt} tokens and its reply {need.reply}, but "
         f"the window of {model} is {bound}: shorten the longest seed (this line), lower num_icl_examples_per_prompt, or "
-        "raise max_num_ctx in the configuration if the model and the machine's memory allow it."
+        f"{way_out}."
     )
 
 
@@ -106,9 +116,9 @@ class _Bounds:
     ) -> None:
         kind = seeds[0].kind
         shown = spec.num_icl_examples_per_prompt
-        self.question = _TRIES_ROOM * limits[f"write_questions_{kind}"]
-        self.answer = _TRIES_ROOM * limits[f"write_answer_{kind}"]
-        self.context = _TRIES_ROOM * limits["write_context"] if kind == "grounded" else 0
+        self.question = _TRIES_ROOM * limits[f"write_questions_{kind}"] + _TAGS
+        self.answer = _TRIES_ROOM * limits[f"write_answer_{kind}"] + _TAGS
+        self.context = _TRIES_ROOM * limits["write_context"] + _TAGS if kind == "grounded" else 0
         self.guests = min(int(shown * config.draws.accepted_share + 1e-9), shown - 1)
         self._seeds = seeds
         self._shown = shown
@@ -123,11 +133,11 @@ class _Bounds:
         )
         subject = self.context + self.question
         if step == "write_context":
-            return passages + self.guests * self.context
+            return _TAGS + passages + self.guests * (self.context + _TAGS)
         if step.startswith("write_questions"):
-            return asked + self.guests * subject + self.context
+            return _TAGS + asked + self.guests * (subject + _TAGS) + self.context
         if step.startswith("judge_question") or step in ("tag_instruction_quality", "tag_fused"):
-            return questions + subject
+            return _TAGS + questions + subject
         if step.startswith("write_answer"):
             return pair + subject
         if step.startswith("judge_pair") or step == "tag_sample_quality":
@@ -140,7 +150,7 @@ class _Bounds:
 
 def _shown_tokens(example: Passage | Question | Pair) -> int:
     texts = [str(value) for value in example.model_dump().values() if value is not None]
-    return sum(estimate_tokens(text) for text in texts) + 12 * len(texts)  # the tags around each
+    return sum(estimate_tokens(text) + _TAGS for text in texts) + _TAGS  # the tags around each, and around the example
 
 
 def _fixed_part(spec: TaskSpec, step: str, program: SkillsProgram, adapter: SkillsAdapter) -> int:

@@ -313,16 +313,19 @@ def test_a_cancelled_put_is_written_all_the_same(path: Path) -> None:
             await task
 
     async def and_another(journal: Journal, blocker: sqlite3.Connection) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
         await cancelled(journal, 1)
         blocker.execute("ROLLBACK")
         await journal.put(entry(2))
 
+    complaints: list[object] = []
     with closing(sqlite3.connect(path, isolation_level=None)) as blocker, Journal.open(path) as journal:
         blocker.execute("BEGIN IMMEDIATE")  # keeps the writer from getting done too early
         asyncio.run(and_another(journal, blocker))
         blocker.execute("BEGIN IMMEDIATE")
         asyncio.run(cancelled(journal, 3))
         blocker.execute("ROLLBACK")
+    assert complaints == []
     with Recording.open(path) as recording:
         assert [recording.get(entry(number).digest) for number in (1, 2, 3)] == [entry(n).reply for n in (1, 2, 3)]
 

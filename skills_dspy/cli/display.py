@@ -17,6 +17,8 @@ from skills_dspy.slots import Slots
 
 _LINE_EVERY = 15.0
 """Seconds between two plain lines."""
+_FUNNELS = 6
+"""How many tasks' funnels a terminal has room for."""
 _SHORT = {
     "write_context": "context",
     "write_questions": "questions",
@@ -156,7 +158,9 @@ class TerminalDisplay(Silent):
                 time_left(task, seconds),
             )
         lines: list[Table | Text] = [table]
-        lines += [Text(f"  {funnel_line(task.run.funnel)}", style="dim") for task in self.tasks[:6]]
+        for task in self.tasks[:_FUNNELS]:
+            name = task.spec.task_name.rsplit("/", 1)[-1]
+            lines.append(Text(f"  {name}: {funnel_line(task.run.funnel)}", style="dim", overflow="ellipsis", no_wrap=True))
         if self.slots is not None:
             lines.append(Text(f"in flight {self.slots.held} of {self.slots.count}, waiting {self.slots.waiting}"))
         if self.last_fault:

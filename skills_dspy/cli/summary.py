@@ -80,8 +80,9 @@ def json_summary(tasks: Sequence[RunningTask]) -> str:
 def resume_line(tasks: Sequence[RunningTask]) -> str:
     """What to do after an interruption."""
     accepted = ", ".join(f"{t.run.funnel.accepted} of {t.wanted} for {t.spec.task_name}" for t in tasks)
+    again = shlex.join(arg for arg in sys.argv[1:] if arg != "--restart")
     kept = f"Interrupted; everything is kept ({accepted})." if tasks else "Interrupted before anything was asked."
-    return f"{kept} Go on with: {_command()} {shlex.join(sys.argv[1:])}"
+    return f"{kept} Go on with: {_command()} {again}"
 
 
 def _command() -> str:

@@ -208,6 +208,21 @@ def count_rows(path: Path) -> int:
             return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
 
+def last_line(path: Path) -> bytes:
+    """The last whole line of a log; empty when there is none, or no such file.
+
+    Raises:
+        StorageError: the file cannot be read.
+    """
+    last = b""
+    with storage_errors("read", path):
+        if path.exists():
+            with path.open("rb") as file:
+                for line in file:
+                    last = line if line.endswith(b"\n") else last
+    return last
+
+
 def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         row = json.loads(line)

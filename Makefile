@@ -1,0 +1,74 @@
+# What people and CI do here; `make` alone lists it. GNU make 3.81, as macOS has it, is enough.
+# Settings, as in `make PYTHON=python3.12 VENV=.venv-3.12 test`: PYTHON makes the environment, VENV is where, WORKERS is how
+# many processes run the tests, DEMO is where the demo's runs go, FROM is the Ollama that `make record` asks.
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO ?= output/demo
+WORKERS ?= 2
+FROM ?=
+
+CODE = evals signatures skills_dspy tests
+IN_VENV = $(VENV)/bin/python
+# One stamp for each name of a Python, so that naming another one is noticed.
+INSTALLED = $(VENV)/.installed-by-$(notdir $(PYTHON))
+SERIES = import sys; print("%d.%d" % sys.version_info[:2])
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help demo test check lint types bench bench-small record lock clean venv
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: venv ## run the main job offline on the shipped recording, to 5 accepted pairs for each of two tasks
+	$(IN_VENV) -m skills_dspy run --replay demo -n 5 --output-dir $(DEMO) --restart
+
+test: venv ## run all tests, with coverage
+	$(IN_VENV) -m pytest --numprocesses $(WORKERS) --cov --cov-report term
+
+check: lint types test ## what CI checks: ruff, mypy --strict, the tests
+
+lint: venv ## run ruff: rules and format
+	$(IN_VENV) -m ruff check $(CODE)
+	$(IN_VENV) -m ruff format --check $(CODE)
+
+types: venv ## run mypy --strict
+	$(IN_VENV) -m mypy --strict
+
+bench: venv ## measure against the simulated teacher; docs/benchmarks.md explains the table
+	$(IN_VENV) -m evals.bench
+
+bench-small: venv ## the same on a small scale, to see that it runs
+	$(IN_VENV) -m evals.bench --small
+
+record: venv ## record demo and cassettes anew: from the simulated teacher, or FROM=http://127.0.0.1:11434
+	$(IN_VENV) -m evals.record $(if $(FROM),--base-url $(FROM))
+
+venv: $(INSTALLED) ## make the environment, or bring it up to date
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "error: $(PYTHON) is no Python 3.11 or newer; name one, for example: make PYTHON=python3.11 demo" >&2; exit 1; }
+	@$(IN_VENV) -m pip --version 2>/dev/null | grep -q "(python $$($(PYTHON) -c '$(SERIES)'))" || { \
+	  echo "Making $(VENV), about 2 GB"; $(PYTHON) -m venv --clear $(VENV); }
+	$(IN_VENV) -m pip install --requirement requirements.lock
+	$(IN_VENV) -m pip install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock: ## make requirements.lock anew from pyproject.toml, in an environment of its own
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --editable '.[dev]'
+	build/lock/bin/python -m pip check
+	build/lock/bin/python -m pip freeze --all --exclude-editable > build/lock/freeze.txt
+	{ echo "# What the tests run with, extras included. Made by 'make lock' from the bounds in pyproject.toml," && \
+	  build/lock/bin/python -c 'import platform as p; print(f"# on {p.system()} {p.machine()} with Python {p.python_version()}.")' && \
+	  echo "# torch stands here without its build (as in +cpu), so that pip takes the one at hand." && \
+	  sed -e '/^pip==/d' -e 's/^\(torch==[^+]*\)+.*/\1/' build/lock/freeze.txt | LC_ALL=C sort -f; } > build/requirements.lock
+	mv build/requirements.lock requirements.lock
+	rm -rf build/lock
+
+clean: ## remove the environment, caches and builds; what runs wrote to output/ stays
+	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find $(CODE) task_specs -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,61 @@
+"""Record anew what is shipped and what the tests replay: skills_dspy/demo and tests/cassettes.
+
+Without --base-url the simulated teacher answers, with replies written by hand (evals/scripts); no language model runs.
+With --base-url a real Ollama answers, and the recordings say so. Cassettes of faults are the simulated teacher's always.
+"""
+
+import asyncio
+import sys
+
+import click
+
+from evals.recording.answering import SIMULATED_NOTE, scripted_teacher
+from evals.recording.cassettes import record_cassettes
+from evals.recording.demo import DEMO, record_demo
+from skills_dspy.config import load_config
+from skills_dspy.errors import SkillsError
+from skills_dspy.ollama_server import OllamaServer
+
+
+@click.command(help=__doc__)
+@click.option("--base-url", metavar="URL", help="A real Ollama with the default model, such as http://127.0.0.1:11434.")
+@click.option("--only", type=click.Choice(["demo", "cassettes"]), help="One of the two.")
+def main(base_url: str | None, only: str | None) -> None:
+    """Record, and leave with exit code 2 and one sentence when that fails."""
+    try:
+        note = SIMULATED_NOTE if base_url is None else asyncio.run(note_of(base_url))
+        if only != "cassettes":
+            _demo(base_url, note)
+            click.echo(f"recorded {DEMO}: {note}")
+        if only != "demo":
+            record_cassettes(base_url, note)
+    except SkillsError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+async def note_of(base_url: str) -> str:
+    """The words for what answers at a real Ollama: its version, the model and the model's digest.
+
+    Raises:
+        MachineError: nobody answers there, or the model is not pulled.
+    """
+    config = load_config()
+    server = OllamaServer(base_url, config.server)
+    try:
+        model = await server.model(config.generator.model)
+        return f"Ollama {await server.version()} with the model {model.name} (digest {model.digest[:12]})"
+    finally:
+        await server.close()
+
+
+def _demo(base_url: str | None, note: str) -> None:
+    if base_url is not None:
+        record_demo(base_url, note, simulated=False)
+        return
+    with scripted_teacher() as host:
+        record_demo(host, note, simulated=True)
+
+
+if __name__ == "__main__":
+    main()

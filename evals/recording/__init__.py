@@ -1,0 +1,1 @@
+"""The parts of the recorder: who answers, the shipped demo, the tests' cassettes (see evals.record)."""

@@ -1,0 +1,119 @@
+"""What all tests share: no network and no settings of this machine, cassettes that say what answered, one embedder.
+
+A test that is marked `vcr` replays its own file below tests/cassettes, and fails when it does not ask for all that is in it.
+`python -m evals.record` records all of them anew.
+"""
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+# Before anything imports huggingface_hub or litellm, which read them once.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+
+import dspy
+import numpy as np
+import pytest
+import vcr as vcrpy
+
+from evals.recording.answering import RECORD_FROM, RECORD_NOTE, scripted_teacher, simulated_teacher
+from skills_dspy.embedder import SentenceEmbedder, Vectors
+from tests.cassette_format import PRIVATE_HEADERS, CassetteYaml, same_request, unplayed, without_host
+
+NOBODY = "http://127.0.0.1:9"
+"""The address while replaying: nobody is asked there."""
+
+_OF_THIS_MACHINE = ("OLLAMA_", "SKILLS_DSPY_")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_RECORD_FROM = os.environ.get(RECORD_FROM)
+_RECORD_NOTE = os.environ.get(RECORD_NOTE, "")
+
+
+# ---- cassettes -------------------------------------------------------------------------------------------------------
+
+
+def pytest_recording_configure(config: pytest.Config, vcr: vcrpy.VCR) -> None:  # noqa: ARG001 - the hook's names
+    """Our matcher and our way of writing."""
+    vcr.register_matcher("same request", same_request)
+    vcr.register_serializer("yaml", CassetteYaml(_RECORD_NOTE))
+
+
+@pytest.fixture(scope="session")
+def vcr_config() -> dict[str, Any]:
+    """What pytest-recording hands to vcrpy."""
+    return {
+        "match_on": ["same request"],
+        "filter_headers": list(PRIVATE_HEADERS),
+        "before_record_request": without_host,
+        "decode_compressed_response": True,
+    }
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """After a test that has passed: everything in its cassette was asked for."""
+    result = yield
+    cassette: Any = item.funcargs.get("vcr") if isinstance(item, pytest.Function) else None
+    if cassette is not None and cassette.write_protected and (left := unplayed(cassette)):
+        pytest.fail(f"the cassette holds what the test did not ask for: {'; '.join(left)}", pytrace=False)
+    return result
+
+
+@pytest.fixture
+def host(record_mode: str) -> Iterator[str]:
+    """Who plays both scripts of evals/scripts, or a real Ollama; nobody while replaying."""
+    if record_mode == "none":
+        yield NOBODY
+    elif _RECORD_FROM is not None:
+        yield _RECORD_FROM
+    else:
+        with scripted_teacher() as address:
+            yield address
+
+
+@pytest.fixture
+def faulty(record_mode: str) -> Callable[..., AbstractContextManager[str]]:
+    """Starts a simulated teacher with the options given, such as `--fault 500=1`; nobody while replaying."""
+    return (lambda *_: nullcontext(NOBODY)) if record_mode == "none" else simulated_teacher
+
+
+# ---- the machine -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that this machine sets for Ollama, for us or for proxies reaches a test."""
+    for name in list(os.environ):
+        if name.startswith(_OF_THIS_MACHINE) or name.lower() in _PROXIES:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_dspy_cache() -> None:
+    """DSPy remembers nothing: a remembered reply would hide a request from its cassette."""
+    dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=False)
+
+
+class RememberingEmbedder(SentenceEmbedder):
+    """The real embedding model, which embeds each text once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[str, Vectors] = {}
+
+    def embed(self, texts: Any) -> Vectors:
+        """Return one unit vector per text."""
+        for text in texts:
+            if text not in self._known:
+                (self._known[text],) = super().embed([text])
+        return np.stack([self._known[text] for text in texts])
+
+
+@pytest.fixture(scope="session")
+def embedder() -> SentenceEmbedder:
+    """The real embedding model, loaded once for all tests."""
+    real = RememberingEmbedder()
+    real.load()
+    return real

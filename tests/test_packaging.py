@@ -1,0 +1,212 @@
+"""What is shipped: the wheel's files, the declared requirements, and what the papers beside the code say of it."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
+
+from skills_dspy import __version__
+from skills_dspy.task_spec import load_tasks
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("evals", "signatures", "skills_dspy", "task_specs")
+METADATA = f"skills_dspy-{__version__}.dist-info"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+PAPERS = ("README.md", "CONTRIBUTING.md")
+
+
+# ---- the wheel -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
+    """The wheel, built without a network from a copy, so that nothing built earlier gets into it."""
+    source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("LICENSE", "README.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, source)
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-build-isolation", "--no-deps", "--no-index"]
+    ended = subprocess.run([*pip, "--wheel-dir", str(built), str(source)], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    (path,) = built.glob("*.whl")
+    with zipfile.ZipFile(path) as archive:
+        yield archive
+
+
+def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    """Code, prompts, tasks, settings, scripts and recordings travel; no stray file does."""
+    wanted = {
+        path.relative_to(ROOT).as_posix()
+        for name in PACKAGES
+        for path in (ROOT / name).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert {name for name in wheel.namelist() if not name.startswith(METADATA)} == wanted
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "signatures/py.typed",
+        "skills_dspy/py.typed",
+        "skills_dspy/skills.yaml",
+        "skills_dspy/demo/README.txt",
+        "task_specs/writing/freeform/debate.yaml",
+        "task_specs/writing/grounded/grammar.yaml",
+        "evals/scripts/debate.yaml",
+        "evals/teaching/words.txt",
+        f"{METADATA}/licenses/LICENSE",
+    ],
+)
+def test_the_wheel_holds_what_the_installed_program_reads(wheel: zipfile.ZipFile, name: str) -> None:
+    """These are named one by one because the program, or somebody's type checker, looks for them by name."""
+    assert name in wheel.namelist()
+
+
+def test_the_wheel_holds_the_recorded_runs_of_both_demo_tasks(wheel: zipfile.ZipFile) -> None:
+    """A replay reads a journal and a run.json for each of two tasks."""
+    demo = [name for name in wheel.namelist() if name.startswith("skills_dspy/demo/")]
+    assert len([name for name in demo if name.endswith("/journal.sqlite")]) == 2
+    assert len([name for name in demo if name.endswith("/run.json")]) == 2
+
+
+def test_the_wheel_gives_the_command_and_says_its_version(wheel: zipfile.ZipFile) -> None:
+    """`skills-dspy` starts what `python -m skills_dspy` starts."""
+    assert "skills-dspy = skills_dspy.__main__:main" in wheel.read(f"{METADATA}/entry_points.txt").decode().splitlines()
+    assert f"Version: {__version__}" in wheel.read(f"{METADATA}/METADATA").decode().splitlines()
+
+
+def test_every_shipped_task_loads_without_a_warning() -> None:
+    """There are six or more with five seeds or more each, of both kinds."""
+    specs, warnings = load_tasks([ROOT / "task_specs"])
+    assert warnings == ()
+    assert len(specs) >= 6
+    assert [spec.task_name for spec in specs if len(spec.seed_examples) < 5] == []
+    assert any(spec.freeform for spec in specs)
+    assert any(spec.grounded for spec in specs)
+
+
+# ---- requirements ----------------------------------------------------------------------------------------------------
+
+
+def _requirements(*extras: str) -> dict[NormalizedName, Requirement]:
+    """What the project and these extras of it ask for, by normalized name."""
+    lines = [*PROJECT["dependencies"], *(line for extra in extras for line in EXTRAS[extra])]
+    found = {canonicalize_name(requirement.name): requirement for requirement in map(Requirement, lines)}
+    found.pop(canonicalize_name(PROJECT["name"]), None)  # the dev extra names the other extras through the project itself
+    return found
+
+
+def _imported(package: str) -> set[str]:
+    """The top-level names that a package's modules import, whether at once or later."""
+    nodes = [
+        node for path in (ROOT / package).rglob("*.py") for node in ast.walk(ast.parse(path.read_text("utf-8"), str(path)))
+    ]
+    modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    modules += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+    return {module.partition(".")[0] for module in modules}
+
+
+@pytest.mark.parametrize(
+    ("package", "extras"),
+    [("signatures", ()), ("skills_dspy", ("offline",)), ("evals", ("offline", "teacher")), ("tests", tuple(EXTRAS))],
+)
+def test_whatever_is_imported_is_declared(package: str, extras: tuple[str, ...]) -> None:
+    """Nothing works only because another package happens to bring it along."""
+    distributions = packages_distributions()
+    # pydantic pins its own core to one release, so it cannot be asked for beside it.
+    foreign = _imported(package) - sys.stdlib_module_names - {*PACKAGES, "tests", "pydantic_core"}
+    assert foreign
+    needed = {name: {canonicalize_name(d) for d in distributions[name]} for name in foreign}
+    assert {name for name, given_by in needed.items() if not given_by & set(_requirements(*extras))} == set()
+
+
+def test_every_requirement_has_an_upper_bound() -> None:
+    """Only releases up to the series that was tried are taken."""
+    unbounded = [str(r) for r in _requirements(*EXTRAS).values() if not any(s.operator == "<" for s in r.specifier)]
+    assert unbounded == []
+
+
+def test_the_lock_file_pins_every_requirement_within_its_bounds() -> None:
+    """A bound that moved without `make lock` shows here."""
+    lines = [line for line in (ROOT / "requirements.lock").read_text("utf-8").splitlines() if not line.startswith("#")]
+    pinned = {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
+    outside = [str(r) for name, r in _requirements(*EXTRAS).items() if not r.specifier.contains(pinned.get(name, "0"))]
+    assert outside == []
+    assert [version for version in pinned.values() if Version(version).local] == []
+
+
+# ---- make, and the papers --------------------------------------------------------------------------------------------
+
+
+def _make(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run make as from a shell, even when make runs these tests."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["/usr/bin/env", "make", "--silent", *words]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def _targets() -> set[str]:
+    return set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+
+
+def _commands(text: str) -> set[str]:
+    """The targets in `make ...` between backticks and in lines of code, without settings like PYTHON=python3.12."""
+    blocks = re.findall(r"^```.*?^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    lines += [line.strip() for line in text.splitlines() if line.startswith("    ")]
+    calls = re.findall(r"`make ([^`\n]+)`", text)
+    calls += [call for line in lines for call in re.findall(r"^(?:\$ )?make ([^#]+)", line)]
+    return {word for call in calls for word in call.split() if "=" not in word}
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_make_target_that_a_paper_names_exists(paper: str) -> None:
+    """Nobody is told to run what is not there, and both papers name the tests."""
+    named = _commands((ROOT / paper).read_text("utf-8"))
+    assert "test" in named
+    assert named - _targets() == set()
+
+
+def test_commands_are_found_in_code_and_not_in_prose() -> None:
+    """The check above is only as good as what it finds."""
+    text = "To make sure, `make FROM=x record`.\n\n```sh\n$ make demo  # offline\nmake test lint\n```\n\n    make bench\n"
+    assert _commands(text) == {"record", "demo", "test", "lint", "bench"}
+
+
+def test_make_alone_lists_every_target() -> None:
+    """The list is the default target and leaves none out."""
+    listed = re.findall(r"^  make ([a-z-]+) +[a-z]", _make().stdout, re.MULTILINE)
+    assert sorted(listed) == sorted(_targets())
+
+
+def test_make_refuses_a_python_that_is_too_old_with_one_sentence(tmp_path: Path) -> None:
+    """It says which Python it tried and how to name another, and makes nothing."""
+    old = tmp_path / "old-python"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    ended = _make(f"PYTHON={old}", f"VENV={tmp_path / 'venv'}", "demo")
+    said = [line for line in ended.stderr.splitlines() if not line.startswith("make")]
+    assert said == [f"error: {old} is no Python 3.11 or newer; name one, for example: make PYTHON=python3.11 demo"]
+    assert ended.returncode != 0
+    assert not (tmp_path / "venv").exists()
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    """The newest section is about what is here."""
+    sections = re.findall(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert sections[0] == __version__

@@ -246,8 +246,8 @@ all calls' time divided by the slots, and the longest chain of calls (seven). *C
 request that the server answered or began, also those that were under way when the last pair was accepted; what is wanted is the
 expectation for rejecting early, and a tenth. *Processor time* and *memory* are the client's own, with an embedder that costs
 nothing (evals/hash_embedder.py), so that torch's import is not in them; *from start to the first request* and *--help* are the
-real command. The original (fms-dgt), run against the same kind of server, kept 71 % of 8 slots and 22 % of 32 busy, spent 6.5 ms
-of processor a call, and sent its first request after 8 s (measured before this code was written).
+real command. The original (fms-dgt), run against the same kind of server, kept 71 % of 8 slots and 22 % of 32 busy, spent
+6.5 ms of processor a call, and sent its first request after 8 s (measured before this code was written).
 """
 
 

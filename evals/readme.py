@@ -1,7 +1,7 @@
 """Fills the README's blocks of output from a real run of the demo, and says when they are out of date.
 
-`python -m evals.readme` rewrites them; `--check` exits 1 if they differ, but for the line of the cost, whose calls under way at the
-end depend on timing.
+`python -m evals.readme` rewrites them; `--check` exits 1 if they differ, but for the line of the cost: how many calls were
+under way at the end depends on timing.
 """
 
 import json

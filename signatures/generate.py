@@ -26,7 +26,7 @@ class WriteContext(dspy.Signature):
     context: str = dspy.OutputField(desc="the new text")
 
 
-class _QuestionsFreeform(dspy.Signature):
+class WriteQuestionsFreeform(dspy.Signature):
     """Write new questions that practise the same skill as the examples.
 
     A question is whatever is put to the assistant: a question, an instruction, a problem, a text to work on. Take from
@@ -44,7 +44,7 @@ class _QuestionsFreeform(dspy.Signature):
     questions: list[NonEmpty] = dspy.OutputField(desc="the new questions, as many as asked for")
 
 
-class _QuestionsGrounded(dspy.Signature):
+class WriteQuestionsGrounded(dspy.Signature):
     """Write new questions about a given text that practise the same skill as the examples.
 
     A question is whatever is put to the assistant about the text: a question, an instruction, a request to rework it.
@@ -97,18 +97,8 @@ class WriteAnswerGrounded(dspy.Signature):
 
 
 @cache
-def write_questions_freeform(count: int) -> type[dspy.Signature]:
-    """The prompt for new questions without context, its list bounded to exactly `count` items."""
-    return _bounded(_QuestionsFreeform, "WriteQuestionsFreeform", count)
-
-
-@cache
-def write_questions_grounded(count: int) -> type[dspy.Signature]:
-    """The prompt for new questions about a context, its list bounded to exactly `count` items."""
-    return _bounded(_QuestionsGrounded, "WriteQuestionsGrounded", count)
-
-
-def _bounded(signature: type[dspy.Signature], name: str, count: int) -> type[dspy.Signature]:
-    bounded: type[dspy.Signature] = signature.with_updated_fields("questions", Annotated[list[NonEmpty], Len(count, count)])
-    bounded.__name__ = name
-    return bounded
+def bounded(signature: type[dspy.Signature], count: int) -> type[dspy.Signature]:
+    """A prompt for new questions with its list bounded to exactly `count` items; the same class for the same count."""
+    exact: type[dspy.Signature] = signature.with_updated_fields("questions", Annotated[list[NonEmpty], Len(count, count)])
+    exact.__name__ = signature.__name__
+    return exact

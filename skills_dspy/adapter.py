@@ -112,7 +112,7 @@ class _Plan:
         self.ending = (
             f"Reply with the {self.prose} only, as plain text."
             if self.prose
-            else f"Reply with one JSON object with the keys {', '.join(map(json.dumps, outputs))}, in this order."
+            else f"Reply with one JSON object with {_keys(list(outputs))}."
         )
         self.system = _system_text(signature, self.prose)
 
@@ -142,6 +142,11 @@ class _Plan:
         if self.prose:
             return str(values.get(self.prose, _MISSING))
         return json.dumps({name: values.get(name, _MISSING) for name in self._model.model_fields}, ensure_ascii=False)
+
+
+def _keys(names: list[str]) -> str:
+    quoted = ", ".join(map(json.dumps, names))
+    return f"the key {quoted}" if len(names) == 1 else f"the keys {quoted}, in this order"
 
 
 def _annotation(field: Any) -> Any:
@@ -201,7 +206,7 @@ def _system_text(signature: type[dspy.Signature], prose: str | None) -> str:
         description = _description(signature.output_fields[prose])
         parts.append(f"Your whole reply is the {prose} itself: {description}. Add nothing before or after it.")
     else:
-        parts.append("Your whole reply is one JSON object with these keys, in this order:")
+        parts.append("Your whole reply is one JSON object with nothing before or after it. Its keys, in this order:")
         parts.append(
             "\n".join(
                 f'- "{name}" ({_type_text(_annotation(field))}): {_description(field)}'

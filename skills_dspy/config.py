@@ -184,7 +184,7 @@ class RunConfig(Settings):
         embedder's device) and when a run gives up, so that one that gave up can go on. Models stand in it by the names they
         resolve to.
         """
-        left_out = {"server": True, "max_num_ctx": True, "embedder": {"device"}, "draws": {"max_stalled", "max_draws"}}
+        left_out: Any = {"server": True, "max_num_ctx": True, "embedder": {"device"}, "draws": {"max_stalled", "max_draws"}}
         parts = self.model_dump(mode="json", exclude=left_out)
         for role in ROLES:
             parts[role] = {k: v for k, v in parts[role].items() if k not in ("keep_alive", "num_ctx")}

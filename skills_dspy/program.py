@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,34 +16,44 @@ from skills_dspy.errors import RequestError
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One kind of call: the predictor's name, the role whose model answers, its signature for lists of `count` questions."""
+    """One kind of call.
+
+    Attributes:
+        name: the predictor's name.
+        role: whose model answers.
+        source: the signature as it stands in signatures/.
+        counted: whether it asks for a number of questions, which then bounds its list.
+    """
 
     name: str
     role: Role
-    signature: Callable[[int], type[dspy.Signature]]
+    source: type[dspy.Signature]
+    counted: bool = False
 
-
-def _fixed(signature: type[dspy.Signature]) -> Callable[[int], type[dspy.Signature]]:
-    return lambda _count: signature
+    def signature(self, count: int) -> type[dspy.Signature]:
+        """The signature for `count` questions a writing."""
+        source: Any = self.source  # dspy ships no types, and a cached function wants to know that a class is hashable
+        exact: type[dspy.Signature] = generate.bounded(source, count) if self.counted else source
+        return exact
 
 
 STEPS: Mapping[str, Step] = {
     step.name: step
     for step in (
-        Step("write_context", "generator", _fixed(generate.WriteContext)),
-        Step("write_questions_freeform", "generator", generate.write_questions_freeform),
-        Step("write_questions_grounded", "generator", generate.write_questions_grounded),
-        Step("judge_question_freeform", "validator", _fixed(judge.JudgeQuestionFreeform)),
-        Step("judge_question_grounded", "validator", _fixed(judge.JudgeQuestionGrounded)),
-        Step("tag_instruction_quality", "tagger", _fixed(tag.TagInstructionQuality)),
-        Step("tag_fused", "tagger", _fixed(tag.TagFused)),
-        Step("write_answer_freeform", "generator", _fixed(generate.WriteAnswerFreeform)),
-        Step("write_answer_grounded", "generator", _fixed(generate.WriteAnswerGrounded)),
-        Step("judge_pair_freeform", "validator", _fixed(judge.JudgePairFreeform)),
-        Step("judge_pair_grounded", "validator", _fixed(judge.JudgePairGrounded)),
-        Step("tag_sample_quality", "tagger", _fixed(tag.TagSampleQuality)),
-        Step("tag_difficulty", "tagger", _fixed(tag.TagDifficulty)),
-        Step("tag_category", "tagger", _fixed(tag.TagCategory)),
+        Step("write_context", "generator", generate.WriteContext),
+        Step("write_questions_freeform", "generator", generate.WriteQuestionsFreeform, counted=True),
+        Step("write_questions_grounded", "generator", generate.WriteQuestionsGrounded, counted=True),
+        Step("judge_question_freeform", "validator", judge.JudgeQuestionFreeform),
+        Step("judge_question_grounded", "validator", judge.JudgeQuestionGrounded),
+        Step("tag_instruction_quality", "tagger", tag.TagInstructionQuality),
+        Step("tag_fused", "tagger", tag.TagFused),
+        Step("write_answer_freeform", "generator", generate.WriteAnswerFreeform),
+        Step("write_answer_grounded", "generator", generate.WriteAnswerGrounded),
+        Step("judge_pair_freeform", "validator", judge.JudgePairFreeform),
+        Step("judge_pair_grounded", "validator", judge.JudgePairGrounded),
+        Step("tag_sample_quality", "tagger", tag.TagSampleQuality),
+        Step("tag_difficulty", "tagger", tag.TagDifficulty),
+        Step("tag_category", "tagger", tag.TagCategory),
     )
 }
 """Every step in the order of the flow. Both kinds of seed have their own writers and judges."""

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from signatures.examples import Pair, Question
-from signatures.generate import WriteContext, write_questions_freeform
+from signatures.generate import WriteContext, WriteQuestionsFreeform, bounded
 from signatures.judge import JudgeQuestionFreeform
 from signatures.tag import TagCategory, TagSampleQuality
 from skills_dspy.adapter import SkillsAdapter
@@ -74,7 +74,7 @@ You are given:
 - <count>: how many
 - <fruit>: the fruit
 
-Your whole reply is one JSON object with these keys, in this order:
+Your whole reply is one JSON object with nothing before or after it. Its keys, in this order:
 
 - "explanation" (text): why
 - "size" (one of "small", "large"): how large
@@ -313,9 +313,9 @@ def test_bad_replies_are_errors(text: str, said: str) -> None:
 @pytest.mark.parametrize("questions", [[], ["a"], ["a", "b", "c"], ["a", ""], ["a", "\t"], ["a", None]])
 def test_a_list_has_as_many_items_as_were_asked_for(questions: list[Any]) -> None:
     """Fewer, more or blank questions are no reply."""
-    bad(json.dumps({"questions": questions}), write_questions_freeform(2))
+    bad(json.dumps({"questions": questions}), bounded(WriteQuestionsFreeform, 2))
     fine = {"questions": ["a", "b"]}
-    assert SkillsAdapter().parse(write_questions_freeform(2), json.dumps(fine)) == fine
+    assert SkillsAdapter().parse(bounded(WriteQuestionsFreeform, 2), json.dumps(fine)) == fine
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "half \ud800"])

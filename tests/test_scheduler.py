@@ -35,7 +35,7 @@ CLUSTERS, STEPS_IN_CLUSTER = 4, 3
 ANGLE = 0.15
 """Neighbours in a cluster are 0.0225 apart and count as duplicates; the first and the last of three are 0.089 apart."""
 
-PASS = "pass"  # noqa: S105
+PASS = "pass"
 MISSING = "missing"
 REJECTING: tuple[tuple[str, Reason], ...] = (
     ("judge_question", "judged bad"),
@@ -85,7 +85,7 @@ def text_of(fate: Fate, draw: int, index: int) -> str:
 
 def vector_of(text: str) -> NDArray[np.float32]:
     """Each cluster has a plane of its own, and each step turns the vector a little in it."""
-    cluster, step = map(int, text.split()[0].split("/"))
+    cluster, step = map(int, text.split(maxsplit=1)[0].split("/"))
     vector = np.zeros(2 * CLUSTERS, dtype=np.float32)
     vector[2 * cluster : 2 * cluster + 2] = math.cos(step * ANGLE), math.sin(step * ANGLE)
     return vector

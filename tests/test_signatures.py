@@ -48,9 +48,9 @@ def defined(module: Any) -> Iterator[Any]:
 
 def test_every_public_signature_is_a_step_of_the_program() -> None:
     """No prompt lies there unused, and none is used that is not in the package."""
-    used = {step.signature(3) for step in STEPS.values()}
+    used = {step.source for step in STEPS.values()}
     written = {s for module in (generate, judge, tag) for s in defined(module)}
-    assert written == used - {generate.write_questions_freeform(3), generate.write_questions_grounded(3)}
+    assert written == used
 
 
 @pytest.mark.parametrize("signature", every_signature())
@@ -133,7 +133,7 @@ def test_both_judges_of_grounded_samples_see_the_context(grounded: type[dspy.Sig
 @pytest.mark.parametrize(
     ("freeform", "grounded"),
     [
-        (generate.write_questions_freeform(3), generate.write_questions_grounded(3)),
+        (generate.bounded(generate.WriteQuestionsFreeform, 3), generate.bounded(generate.WriteQuestionsGrounded, 3)),
         (generate.WriteAnswerFreeform, generate.WriteAnswerGrounded),
         (judge.JudgeQuestionFreeform, judge.JudgeQuestionGrounded),
         (judge.JudgePairFreeform, judge.JudgePairGrounded),
@@ -161,11 +161,11 @@ def test_the_fused_tagger_answers_what_three_taggers_answer() -> None:
     assert {name: field.annotation for name, field in tag.TagFused.output_fields.items()} == outputs
 
 
-@pytest.mark.parametrize("make", [generate.write_questions_freeform, generate.write_questions_grounded])
+@pytest.mark.parametrize("source", [generate.WriteQuestionsFreeform, generate.WriteQuestionsGrounded])
 @pytest.mark.parametrize("count", [1, 5, 50])
-def test_as_many_questions_as_asked_for(make: Any, count: int) -> None:
+def test_as_many_questions_as_asked_for(source: Any, count: int) -> None:
     """The list is bounded from both sides, and no item of it may be empty."""
-    schema = the_adapter().plan(make(count)).schema
+    schema = the_adapter().plan(generate.bounded(source, count)).schema
     assert schema is not None
     assert schema["properties"]["questions"] == {
         "type": "array",
@@ -173,7 +173,7 @@ def test_as_many_questions_as_asked_for(make: Any, count: int) -> None:
         "maxItems": count,
         "items": {"type": "string", "minLength": 1},
     }
-    assert make(count) is make(count)
+    assert generate.bounded(source, count) is generate.bounded(source, count)
 
 
 def test_what_is_shown_is_typed_and_frozen() -> None:

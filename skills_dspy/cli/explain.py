@@ -93,7 +93,8 @@ def _call(stage: str, attempt: int, attempts: int, reply: JournaledReply, prompt
     body, options = reply.reply, reply.request["options"]
     tokens = f"{body.get('prompt_eval_count', '?')} + {body.get('eval_count', '?')} tokens"
     settings = ", ".join(f"{name} {value}" for name, value in options.items())
-    out.print(f"{reply.request['model']}: {settings}; {tokens}, {reply.seconds:.2f} s; prompt {prompt}, reply {reply.digest[:12]}")
+    names = f"prompt {prompt}, reply {reply.digest[:12]}"
+    out.print(f"{reply.request['model']}: {settings}; {tokens}, {reply.seconds:.2f} s; {names}")
     for message in reply.request["messages"]:
         out.print(f"\n[bold]{message['role']}[/bold]\n{escape(message['content'])}")
     cut = " (cut at num_predict)" if body.get("done_reason") == "length" else ""

@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import dspy
 from rich.console import Console
 from rich.markup import escape
 
@@ -62,22 +61,9 @@ def _print(
 
 
 def origin(step: Step) -> str:
-    """Where the instructions of a step stand: module, class and line."""
-    name = step.signature(1).__name__
-    module = inspect.getmodule(inspect.unwrap(step.signature)) if "questions" in step.name else None
-    for candidate in (module, *_signature_modules()):
-        for alias in (name, f"_{name.removeprefix('Write')}"):
-            found = getattr(candidate, alias, None)
-            if candidate is not None and isinstance(found, type) and issubclass(found, dspy.Signature):
-                line = inspect.getsourcelines(found)[1]
-                return f"{candidate.__name__}.{alias} ({inspect.getsourcefile(found)}:{line})"
-    raise LookupError(f"no signature class for {step.name}")
-
-
-def _signature_modules() -> tuple[Any, ...]:
-    from signatures import generate, judge, tag
-
-    return generate, judge, tag
+    """Where the instructions of a step stand: class, file and line."""
+    line = inspect.getsourcelines(step.source)[1]
+    return f"{step.source.__module__}.{step.source.__name__} ({inspect.getsourcefile(step.source)}:{line})"
 
 
 def _inputs(step: Step, spec: TaskSpec, program: SkillsProgram) -> dict[str, Any]:

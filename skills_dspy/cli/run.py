@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import signal
+import sys
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -155,5 +156,4 @@ def load_specs(paths: tuple[Path, ...]) -> tuple[TaskSpec, ...]:
 def _display(options: Options) -> Display:
     if options.quiet:
         return Silent()
-    stderr = click.get_text_stream("stderr")
-    return TerminalDisplay() if stderr.isatty() else PlainDisplay(stderr)
+    return TerminalDisplay() if sys.stderr.isatty() else PlainDisplay(sys.stderr)

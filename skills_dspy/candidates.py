@@ -50,6 +50,7 @@ class Candidate:
         question, context, vector: the text and its unit embedding.
         calls: step to the digests of its requests.
         stage: where it is now, a name in STAGES.
+        answer: what was answered, once it was.
         task: what drives it.
         outcome: done when its own way ended.
         settled: done when it was decided: True if accepted.
@@ -62,6 +63,7 @@ class Candidate:
     vector: Vector | None
     calls: dict[str, tuple[str, ...]]
     stage: str = "dedup"
+    answer: str | None = None
     task: asyncio.Task[None] | None = None
     outcome: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     settled: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())

@@ -6,7 +6,7 @@ that nothing rejects gets the tags that filter nothing.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from signatures.examples import Passage
@@ -97,8 +97,7 @@ class Flow:
         try:
             return await self._pursue(candidate, novel, rank)
         except Failed as failed:
-            candidate.calls[stage_of(failed.step)] = failed.digests
-            return _dropped(failed)
+            return replace(_dropped(failed), answer=candidate.answer)
         except _Drop as drop:
             return drop.outcome
         except MissingReply as missing:
@@ -157,7 +156,7 @@ class Flow:
         grounded = candidate.draw.kind == "grounded"
         inputs = self._about(candidate, grounded) | {"example": pair_shown(candidate.draw.seeds[0])}
         written = await self._ask(f"write_answer_{candidate.draw.kind}", candidate, inputs, rank)
-        text: str = written.values["answer"]
+        candidate.answer = text = str(written.values["answer"])
         answer = await self._ask(f"judge_pair_{candidate.draw.kind}", candidate, {**inputs, "answer": text}, rank)
         verdict = PairVerdict(explanation=answer.values["explanation"], rating=answer.values["rating"])
         if not pair_passes(verdict, self._config):
@@ -192,7 +191,11 @@ class Flow:
         self, step: str, candidate: Candidate, inputs: dict[str, Any], rank: Callable[[], Rank]
     ) -> Answer:
         candidate.stage = stage_of(step)
-        answer = await self._asker.ask(step, inputs, candidate.key[:2], rank)
+        try:
+            answer = await self._asker.ask(step, inputs, candidate.key[:2], rank)
+        except Failed as failed:
+            candidate.calls[stage_of(step)] = failed.digests
+            raise
         candidate.calls[stage_of(step)] = answer.digests
         return answer
 

@@ -7,6 +7,7 @@ it is judged) only saves calls that the decision does not need.
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -139,26 +140,31 @@ class TaskRun:
         draws = self._config.draws
         while (
             self._next < self._settled + draws.window
-            and (self._recalled.is_set() or self._next <= self._decided[0])
-            and (draws.max_draws is None or self._next < draws.max_draws)
+            and (self._next <= self._decided[0] or (self._recalled.is_set() and self._next < (draws.max_draws or math.inf)))
             and self._expected() < self.wanted - self.funnel.accepted
         ):
             self._start(self._next)
             self._next += 1
 
     def _expected(self) -> float:
-        """How many accepted pairs the open draws will yield, by what has settled."""
+        """How many accepted pairs the open draws will yield, by what has settled: the mean less one standard deviation.
+
+        By the mean alone, every other run would find itself short at the end and wait for one more draw from its start.
+        """
         chances = self.funnel.chances()
         count = self.spec.num_questions_to_generate_per_prompt
-        total = 0.0
+        mean = variance = 0.0
         for opened in self._open.values():
             if not opened.arrived.done():
-                total += count * chances["dedup"]
+                mean += count * chances["dedup"]
+                variance += count * chances["dedup"] * (1 - chances["dedup"])
                 continue
             for candidate in opened.arrived.result():
                 if not candidate.settled.done() and candidate.may_pass:
-                    total += 1.0 if candidate.outcome.done() else chances[candidate.stage]
-        return total
+                    chance = 1.0 if candidate.outcome.done() else chances[candidate.stage]
+                    mean += chance
+                    variance += chance * (1 - chance)
+        return mean - math.sqrt(variance)
 
     def _start(self, number: int) -> None:
         assert self._group is not None
@@ -330,9 +336,9 @@ class TaskRun:
             self._moving_index[kind].remove(candidate.key)
 
     def _limit(self) -> str | None:
-        """Which limit stops the run, in words."""
+        """Which limit stops the run, in words; one that was lowered since takes back nothing that was decided before."""
         draws = self._config.draws
-        if self.done:
+        if self.done or not self._recalled.is_set():
             return None
         if self._stalled >= draws.max_stalled:
             return f"{self._stalled} draws in a row gave no accepted pair (draws.max_stalled)"

@@ -245,15 +245,16 @@ def test_every_row_can_be_traced_to_its_replies(going: Going) -> None:
     going.go()
     accepted, rejected = going.rows()
     journal = going.journaled()
-    assert len({row.id for row in (*accepted, *rejected)}) == len(accepted) + len(rejected)
-    for row in (*accepted, *rejected):
+    assert len({r.id for r in accepted} | {r.id for r in rejected}) == len(accepted) + len(rejected)
+    rows: list[Record | Rejection] = [*accepted, *rejected]
+    for row in rows:
         asked = row.provenance.calls
         assert {digest for tries in asked.values() for digest in tries} <= journal
         assert list(row.provenance.prompts) == list(asked)
-    assert {row.context is None for row in (*accepted, *rejected)} == {True, False}
-    for row in accepted:
-        assert ("write_context" in row.provenance.calls) == (row.context is not None)
-        assert row.provenance.calls.keys() >= {"judge_question", "write_answer", "judge_pair", "difficulty", "category"}
+    assert {row.context is None for row in rows} == {True, False}
+    for record in accepted:
+        assert ("write_context" in record.provenance.calls) == (record.context is not None)
+        assert record.provenance.calls.keys() >= {"judge_question", "write_answer", "judge_pair", "difficulty", "category"}
 
 
 @pytest.mark.parametrize("tagging", ["separate", "fused"])
@@ -310,7 +311,8 @@ def test_a_limit_stops_the_run_and_a_raised_limit_lets_it_go_on(going: Going) ->
     ran = short.go()
     assert ran.task.status == going.run_json()["status"] == "stopped: 2 draws were made (draws.max_draws)"
     assert going.run_json()["result"]["draws"] == 2
-    assert sum(map(len, going.rows())) == 6
+    accepted, rejected = going.rows()
+    assert len(accepted) + len(rejected) == 6
     calls = len(ran.server.asked)
     whole = replace(going, folder=going.folder / "whole", wanted=9)
     whole.go()

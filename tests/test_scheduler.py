@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from skills_dspy.calls import Rank
 from skills_dspy.candidates import Candidate, Dropped, Outcome, Passed
-from skills_dspy.config import RunConfig, load_config
+from skills_dspy.config import DrawConfig, RunConfig, load_config
 from skills_dspy.dedup import joined, squared_distance
 from skills_dspy.embedder import AsyncEmbedder
 from skills_dspy.errors import MissingReply, StorageError
@@ -286,45 +286,73 @@ async def start(
 def reference(world: World, spec: TaskSpec, config: RunConfig, wanted: int) -> tuple[list[Row], str | None]:
     """What a run has to write, worked out one candidate after the other; and how it ends: None, a limit, or `missing`."""
     seeds, draws, limit = seed_examples(spec.seed_examples), config.draws, config.dedup.max_squared_distance
-    fixed = [((-1, k), s.id, s.context is not None, embedded(s.question, s.context)) for k, s in enumerate(seeds)]
+    fixed = [((-1, k), s.id, embedded(s.question, s.context)) for k, s in enumerate(seeds)]
     rows: list[Row] = []
     accepted: list[tuple[int, Example]] = []
     stalled = 0
     for number in itertools.count():
         known = [example for draw, example in accepted if draw <= number - draws.window]
-        shown = {"examples": spec.num_icl_examples_per_prompt, "accepted_share": draws.accepted_share}
-        draw = plan_draw(number, seeds, known[-REMEMBERED:], task=spec.task_name, run_seed=5, **shown)
+        draw = plan_draw(
+            number,
+            seeds,
+            known[-REMEMBERED:],
+            task=spec.task_name,
+            run_seed=5,
+            examples=spec.num_icl_examples_per_prompt,
+            accepted_share=draws.accepted_share,
+        )
         page, ids, had = world.page(draw), tuple(e.id for e in draw.shown), len(accepted)
-        if page.fails == MISSING:
-            return rows, MISSING
-        if page.fails is not None:
-            rows.append((number, 0, None, page.fails, "unreadable", "no list", None, ids))
-        for index, fate in enumerate(() if page.fails else page.fates):
-            text, context = text_of(fate, number, index), f"{page.context}/0" if draw.kind == "grounded" else None
-            vector = embedded(text, context)
-            others = [(squared_distance(v, vector), key, name) for key, name, g, v in fixed if g == (context is not None)]
-            distance, _, name = min(others, default=(9.0, (), ""))
-            near = (name, distance) if others else None
+        context = f"{page.context}/0" if draw.kind == "grounded" else None
+        for index, text, end in written(page, number):
+            vector = None if text is None else embedded(text, context)
+            distance, _, name = min(distances(fixed, vector), default=(9.0, (), ""))
+            near = (name, distance) if name else None
             if distance < limit:
-                said = ("dedup", "duplicate", f"squared distance {distance:.4f} to {name}")
-                rows.append((number, index, text, *said, near, ids))
-            elif fate.end == MISSING:
+                said: Row = ("dedup", "duplicate", f"squared distance {distance:.4f} to {name}")
+            elif end == MISSING:
                 return rows, MISSING
-            elif fate.end != PASS:
-                rows.append((number, index, text, fate.end, dict(REJECTING)[fate.end], "so it was rated", near, ids))
             else:
-                rows.append((number, index, text, PASSED.answer, near, ids))
-                name = f"{number}.{index}"
-                fixed.append(((number, index), name, context is not None, vector))
-                accepted.append((number, Example(name, text, PASSED.answer, context)))
+                said = ENDS[end]
+            rows.append((number, index, text, *said, near, ids))
+            if said == ENDS[PASS]:
+                assert text is not None
+                assert vector is not None
+                fixed.append(((number, index), f"{number}.{index}", vector))
+                accepted.append((number, Example(f"{number}.{index}", text, PASSED.answer, context)))
             if len(accepted) == wanted:
                 return rows, None
         stalled = 0 if len(accepted) > had else stalled + 1
-        if stalled >= draws.max_stalled:
-            return rows, f"{stalled} draws in a row gave no accepted pair (draws.max_stalled)"
-        if number + 1 == draws.max_draws:
-            return rows, f"{number + 1} draws were made (draws.max_draws)"
+        if stalled >= draws.max_stalled or number + 1 == draws.max_draws:
+            return rows, limit_in_words(stalled, number + 1, draws)
     raise AssertionError("unreachable")
+
+
+ENDS: dict[str, Row] = {
+    PASS: (PASSED.answer,),
+    "write_context": ("write_context", "unreadable", "no list"),
+    "write_questions": ("write_questions", "unreadable", "no list"),
+    **{stage: (stage, reason, "so it was rated") for stage, reason in REJECTING},
+}
+
+
+def written(page: Page, draw: int) -> list[tuple[int, str | None, str]]:
+    """Index, text and end of everything that a draw comes to."""
+    if page.fails is not None:
+        return [(0, None, page.fails)]
+    return [(index, text_of(fate, draw, index), fate.end) for index, fate in enumerate(page.fates)]
+
+
+def distances(fixed: list[tuple[Any, str, Any]], vector: NDArray[np.float32] | None) -> list[tuple[float, Any, str]]:
+    """Distance, place and name of everything of the same kind: vectors of grounded questions are twice as long."""
+    same = [one for one in fixed if vector is not None and len(one[2]) == len(vector)]
+    return [(squared_distance(other, vector), key, name) for key, name, other in same if vector is not None]
+
+
+def limit_in_words(stalled: int, made: int, draws: DrawConfig) -> str:
+    """Which limit it was; of two, the one on draws without success."""
+    if stalled >= draws.max_stalled:
+        return f"{stalled} draws in a row gave no accepted pair (draws.max_stalled)"
+    return f"{made} draws were made (draws.max_draws)"
 
 
 def embedded(question: str, context: str | None) -> NDArray[np.float32]:
@@ -379,11 +407,8 @@ def random_delay(seed: int) -> Callable[..., float]:
     return lambda *_: rng.choice([0.0, 0.0, 0.001, 1.0, 1.0, rng.random(), 40.0])
 
 
-decided = st.one_of(st.none(), st.tuples(st.integers(0, 12), st.integers(0, 4)))
-
-
 @settings(max_examples=150, deadline=None)
-@given(worlds(), seeds_of_both_kinds, limits, st.integers(1, 12), timings, timings, decided)
+@given(worlds(), seeds_of_both_kinds, limits, st.integers(1, 12), timings, timings, st.integers(0, 100))
 def test_timing_decides_nothing(
     world: World,
     seeds: list[SeedExample],
@@ -391,12 +416,13 @@ def test_timing_decides_nothing(
     wanted: int,
     first: tuple[int, int],
     second: tuple[int, int],
-    decided: tuple[int, int] | None,
+    decided: int,
 ) -> None:
     """Whatever the delays, the concurrency and what was decided before, the rows are those of a walk through all candidates."""
     spec, config = spec_with(*seeds), config_with(**draws)
     rows, end = reference(world, spec, config, wanted)
-    for (seed, concurrency), known in ((first, None), (second, decided)):
+    last = rows[decided % len(rows)][:2] if rows else None
+    for (seed, concurrency), known in ((first, None), (second, last)):
         delay = random_delay(seed)
         embedder, flow = InlineEmbedder(delay), FakeFlow(world, delay, concurrency)
         ran = virtual_time.run(start(world, spec, config, wanted, embedder=embedder, flow=flow, decided=known))
@@ -535,14 +561,20 @@ def test_a_draw_remembers_only_the_latest_accepted_pairs(monkeypatch: pytest.Mon
         assert shown == {"1.0", "2.0"}
 
 
-def test_draws_under_way_stay_within_the_window_and_follow_the_yield() -> None:
-    """A few are wanted and most pass: no dozens of draws are started; much is wanted: the window bounds them."""
-    many = World(tuple(Page((Fate(cluster % 3, 0, "judge_pair"),)) for cluster in range(50)))
-    ran = virtual_time.run(start(many, spec_with(per_prompt=1), config_with(window=7, max_draws=40), 1000))
-    assert max(draw for _, draw, _ in ran.flow.asked) < 40
-    few = World((Page(tuple(Fate(cluster) for cluster in range(3))),))
-    ran = virtual_time.run(start(few, spec_with(per_prompt=3), config_with(window=16), 1))
-    assert len(ran.flow.shown) == 1
+def test_draws_under_way_stay_within_the_window() -> None:
+    """While draw 0 takes its time, draws up to the window are begun, and none beyond it."""
+    world = World(tuple(Page((Fate(cluster % 3, 0, "judge_pair"),)) for cluster in range(50)))
+    delay = slow({("write_questions", 0): 1000.0})
+    ran = virtual_time.run(start(world, spec_with(per_prompt=1), config_with(window=7, max_draws=20), 1000, delay=delay))
+    before = itertools.takewhile(lambda call: call[0] != "judge_question" or call[1] != 0, ran.flow.asked)
+    assert {draw for _, draw, _ in before} == set(range(7))
+
+
+def test_draws_under_way_follow_the_yield() -> None:
+    """One is wanted, of draws with three questions each: not all sixteen of the window are begun."""
+    world = World((Page(tuple(Fate(cluster) for cluster in range(3))),))
+    ran = virtual_time.run(start(world, spec_with(per_prompt=3), config_with(window=16), 1))
+    assert len(ran.flow.shown) <= 3
 
 
 def test_too_many_draws_without_success_stop_the_run_in_words() -> None:
@@ -590,6 +622,16 @@ def test_a_run_that_was_complete_asks_for_nothing_beyond_its_last_row() -> None:
     ran = virtual_time.run(start(world, spec_with(), config_with(), 2, decided=(0, 1)))
     assert ran.run.done
     assert {call[1:] for call in ran.flow.asked} == {(0, -1), (0, 0), (0, 1)}
+
+
+@pytest.mark.parametrize("limit", [{"max_draws": 1}, {"max_stalled": 1}])
+def test_a_limit_that_was_lowered_takes_back_nothing_that_was_decided(limit: dict[str, int]) -> None:
+    """Draw 3 was the last one that an earlier run decided: the limit counts from there."""
+    world = World((Page((Fate(0),)), Page((Fate(1, 0, "judge_pair"),)), Page((Fate(2),)), Page((Fate(1, 0, "judge_pair"),))))
+    ran = virtual_time.run(start(world, spec_with(), config_with(**limit), 3, decided=(3, 0)))
+    assert ran.ledger.accepted() == [(0, 0), (2, 0)]
+    assert len(ran.ledger.rows) == 4
+    assert ran.run.stopped
 
 
 def test_a_missing_reply_of_a_draw_that_never_settles_does_not_matter() -> None:
@@ -716,8 +758,8 @@ def test_an_interruption_at_any_moment_is_an_interruption_and_leaves_no_task_beh
         assert ran.error is None
         return False
 
-    for turns in range(9):
-        interrupted = [virtual_time.run(interrupted_after(ticks, turns)) for ticks in range(0, 160, 1 + turns % 3)]
+    for turns, most in ((1, 60), (5, 100), (8, 160)):
+        interrupted = [virtual_time.run(interrupted_after(ticks, turns)) for ticks in range(most)]
         assert interrupted[0]
         assert not interrupted[-1]
         assert interrupted == sorted(interrupted, reverse=True)

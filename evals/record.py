@@ -12,8 +12,9 @@ import click
 from evals.recording.answering import SIMULATED_NOTE, scripted_teacher
 from evals.recording.cassettes import record_cassettes
 from evals.recording.demo import DEMO, record_demo
+from evals.teaching.server import VERSION as SIMULATED_VERSION
 from skills_dspy.config import load_config
-from skills_dspy.errors import SkillsError
+from skills_dspy.errors import RequestError, SkillsError
 from skills_dspy.ollama_server import OllamaServer
 
 
@@ -38,15 +39,18 @@ async def note_of(base_url: str) -> str:
     """The words for what answers at a real Ollama: its version, the model and the model's digest.
 
     Raises:
+        RequestError: it is a simulated teacher, which must not pass for a model.
         MachineError: nobody answers there, or the model is not pulled.
     """
     config = load_config()
     server = OllamaServer(base_url, config.server)
     try:
-        model = await server.model(config.generator.model)
-        return f"Ollama {await server.version()} with the model {model.name} (digest {model.digest[:12]})"
+        version, model = await server.version(), await server.model(config.generator.model)
     finally:
         await server.close()
+    if version == SIMULATED_VERSION:
+        raise RequestError(f"{base_url} is a simulated teacher, not an Ollama; leave out --base-url to record from one")
+    return f"Ollama {version} with the model {model.name} (digest {model.digest[:12]})"
 
 
 def _demo(base_url: str | None, note: str) -> None:

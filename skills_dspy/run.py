@@ -39,6 +39,7 @@ from skills_dspy.store.files import AppendLog, count_rows, last_line
 from skills_dspy.store.journal import Journal, Recording
 from skills_dspy.store.run_dir import RunDir, RunPaths, set_aside
 from skills_dspy.task_spec import TaskSpec
+from skills_dspy.vectors import RememberedVectors
 from skills_dspy.windows import choose_windows, needs
 
 _QUIET = {"disable_history": True, "track_usage": False, "trace": None, "warn_on_type_mismatch": False}
@@ -146,9 +147,9 @@ class Runner:
             if self._server is not None:
                 stack.push_async_callback(self._server.close)
             prepared = self._prepare(await self._ask_server(), await self._models(), stack)
-            # Not before: loading cannot be stopped, and a run that was refused above would have to wait for it.
-            self._embedder.start()
-            await self._check_weights(prepared)
+            if self._server is not None:
+                # Not before: loading cannot be stopped, and a run that was refused above would have to wait for it.
+                self._embedder.start()
             self._watcher.started([p.task for p in prepared], self._slots)
             status = "failed"
             try:
@@ -226,7 +227,9 @@ class Runner:
         for log in logs:
             stack.callback(log.close)
         meter = Meter()
-        replies = Replies(journal, self._source(spec, stack), self._slots, meter)
+        source = self._source(spec, stack)
+        replies = Replies(journal, source, self._slots, meter)
+        recording = source if isinstance(source, Recording) else None
         loop = asyncio.get_running_loop()
         lms = {
             role: make_lm(models[role].name, replies, Window(windows[role], config.role(role).keep_alive), loop)
@@ -241,7 +244,7 @@ class Runner:
             seed=request.seed,
             wanted=request.wanted,
             flow=Flow(spec, config, asker),
-            embedder=self._embedder,
+            embedder=RememberedVectors(self._embedder, journal, recording, paths.folder),
             ledger=RunLedger(spec, request.seed, names, prompts, *logs),
             decided=_last_decided(paths),
             on_change=self._watcher.changed,
@@ -276,28 +279,8 @@ class Runner:
             previous = item.directory.read_run_json()
             item.directory.write_run_json({**item.manifest, "result": (previous or {}).get("result")})
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._note_weights(prepared))
             for item in prepared:
                 group.create_task(item.task.run.run())
-
-    async def _check_weights(self, prepared: Sequence[_Prepared]) -> None:
-        """Distances of other weights are other distances: a run goes on only with the same."""
-        for item in prepared:
-            before = _weights(item.journal)
-            if before is None:
-                continue
-            await self._embedder.ready()
-            if before != self._embedder.weights:
-                raise RunDirError(
-                    f"{item.directory.paths.folder} holds a run that was begun with other weights of the embedding model "
-                    f"({before[:12]} then, {self._embedder.weights[:12]} now): use --restart, or another --output-dir"
-                )
-
-    async def _note_weights(self, prepared: Sequence[_Prepared]) -> None:
-        """A new run need not wait for this: its first call is on its way while the model is loaded."""
-        await self._embedder.ready()
-        for item in prepared:
-            item.journal.set_meta("embedder_weights", self._embedder.weights)
 
     def _close(self, prepared: Sequence[_Prepared], how: str) -> None:
         """Write down how it ended. If something else has failed, an error of the disk here would only hide it."""

@@ -9,15 +9,17 @@ it is judged) only saves calls that the decision does not need.
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from skills_dspy.calls import Rank
 from skills_dspy.candidates import Candidate, Dropped, Outcome, Passed, Vector
 from skills_dspy.config import RunConfig
 from skills_dspy.dedup import Index, Key, joined
-from skills_dspy.embedder import AsyncEmbedder
 from skills_dspy.errors import MissingReply
 from skills_dspy.flow import WHOLE_DRAW, Flow, WritingFailed
 from skills_dspy.funnel import STAGES, Funnel
@@ -32,6 +34,13 @@ REMEMBERED = 512
 
 
 _PLACE = {stage: place for place, stage in enumerate(STAGES)}
+
+
+class Vectors(Protocol):
+    """What turns texts into vectors."""
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One unit vector per text, in their order."""
 
 
 class Ledger(Protocol):
@@ -59,7 +68,7 @@ class TaskRun:
         spec, config, seed: what is run.
         wanted: how many accepted pairs, 1 or more.
         flow: the steps.
-        embedder: text to unit vectors.
+        embedder: texts to unit vectors.
         ledger: where decisions go.
         decided: draw and index of the last candidate that an earlier run of the same inputs decided. All that it took is in
             the journal, so nothing beyond it is begun before it is decided again: that might ask for what nobody needs.
@@ -74,7 +83,7 @@ class TaskRun:
         seed: int,
         wanted: int,
         flow: Flow,
-        embedder: AsyncEmbedder,
+        embedder: Vectors,
         ledger: Ledger,
         decided: tuple[int, int] | None = None,
         on_change: Callable[[], None] = lambda: None,

@@ -10,12 +10,14 @@ import json
 import os
 import random
 import signal
-import sys
 import threading
+import traceback
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import click
 import dspy
@@ -32,6 +34,7 @@ from skills_dspy.store.run_dir import RunPaths
 from tests.making import a_config, a_spec
 
 CONCURRENCY = 8
+HALF = "half"
 SPEC = a_spec(
     [
         SeedExample(question="What is a fox?", answer="An animal that barks."),
@@ -120,14 +123,14 @@ class TornOs:
         return getattr(os, name)
 
 
-def deadly_journal(killer: Killer) -> None:
-    """Make the journal die in the middle of a transaction, or right after one."""
+def deadly(killer: Killer) -> ExitStack:
+    """While it is entered, the journal may die in the middle of a transaction or right after one, and rows half written."""
     commit, put = Journal._commit, Journal.put
 
     def _commit(self: Journal, batch: Any) -> Any:
         def half() -> None:
             self._writer.execute("BEGIN IMMEDIATE")
-            self._writer.execute("INSERT INTO meta VALUES ('half', 'a transaction')")
+            self._writer.execute("INSERT INTO meta VALUES (?, 'a transaction')", (HALF,))
 
         killer.pass_by("committing", half)
         return commit(self, batch)
@@ -137,7 +140,11 @@ def deadly_journal(killer: Killer) -> None:
         killer.pass_by("journaled")
         return body
 
-    Journal._commit, Journal.put = _commit, _put  # type: ignore[method-assign]
+    stack = ExitStack()
+    stack.enter_context(patch.object(Journal, "_commit", _commit))
+    stack.enter_context(patch.object(Journal, "put", _put))
+    stack.enter_context(patch.object(files, "os", TornOs(killer)))
+    return stack
 
 
 def run(host: str, folder: Path, log: Path, wanted: int, killer: Killer) -> None:
@@ -153,9 +160,8 @@ def run(host: str, folder: Path, log: Path, wanted: int, killer: Killer) -> None
         finally:
             await embedder.close()
 
-    deadly_journal(killer)
-    files.os = TornOs(killer)  # type: ignore[assignment]
-    asyncio.run(main())
+    with deadly(killer):
+        asyncio.run(main())
 
 
 def forked(host: str, folder: Path, log: Path, wanted: int, killer: Killer) -> int:
@@ -163,12 +169,14 @@ def forked(host: str, folder: Path, log: Path, wanted: int, killer: Killer) -> i
     child = os.fork()
     if child:
         return os.waitpid(child, 0)[1]
+    code = 70
     try:
         run(host, folder, log, wanted, killer)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-        os._exit(70)
-    os._exit(0)
+        code = 0
+    finally:
+        if code:
+            traceback.print_exc()
+        os._exit(code)
 
 
 def attempt(host: str, folder: Path, wanted: int, killer: Killer) -> dict[str, Any]:
@@ -188,14 +196,16 @@ def attempt(host: str, folder: Path, wanted: int, killer: Killer) -> dict[str, A
         "before": before,
         "after": journaled(paths),
         "rows": files.count_rows(paths.data) + files.count_rows(paths.rejected),
+        "torn": any(path.exists() and path.read_bytes()[-1:] not in (b"", b"\n") for path in (paths.data, paths.rejected)),
     }
 
 
 def journaled(paths: RunPaths) -> list[str]:
-    """The digests in a run's journal."""
+    """The digests in a run's journal, which holds whole transactions only."""
     if not paths.journal.exists():
         return []
     with Recording.open(paths.journal) as journal:
+        assert HALF not in journal.meta()
         return [row[0] for row in journal._connection.execute("SELECT digest FROM replies")]
 
 

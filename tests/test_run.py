@@ -4,13 +4,15 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from evals.hash_embedder import HashEmbedder
 from evals.teaching.config import TeacherConfig
@@ -421,14 +423,34 @@ class OtherWeights(HashEmbedder):
 
 
 def test_other_weights_of_the_embedding_model_are_refused(finished: Going) -> None:
-    """Distances would be others. What there is stays as it is, run.json too, and nothing is asked."""
-    before, manifest = finished.bytes(), finished.paths().run_json.read_bytes()
-    server = FakeServer()
+    """Distances would be others. The rows stay; with the first weights the run goes on."""
+    before = finished.bytes()
+    more = replace(finished, wanted=9)
     with pytest.raises(RunDirError, match="other weights of the embedding model"):
-        replace(finished, wanted=9).go(server, OtherWeights())
-    assert server.asked == []
-    assert (finished.bytes(), finished.paths().run_json.read_bytes()) == (before, manifest)
-    assert replace(finished, wanted=9).go().task.status == "complete"
+        more.go(embedder=OtherWeights())
+    assert finished.bytes() == before
+    assert more.go().task.status == "complete"
+    whole = replace(more, folder=finished.folder / "whole")
+    whole.go()
+    assert whole.bytes() == more.bytes()
+
+
+class NeverLoaded(HashEmbedder):
+    """Must not be needed."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Refuse."""
+        raise AssertionError(f"asked for the vectors of {len(texts)} texts")
+
+
+def test_a_text_is_embedded_once_in_the_life_of_a_run(finished: Going) -> None:
+    """A run that goes through its journal, and a replay of it, computes no vector."""
+    before = finished.bytes()
+    assert finished.go(embedder=NeverLoaded()).task.status == "complete"
+    recorded = {r.spec.task_name: r for r in find_recorded(str(finished.folder))}
+    replayed = replace(finished, folder=finished.folder.parent / "replayed")
+    run(replayed.request(recorded=recorded), None, NeverLoaded())
+    assert replayed.bytes() == finished.bytes() == before
 
 
 # -- ending badly -------------------------------------------------------------------------------------------------------

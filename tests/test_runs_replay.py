@@ -28,6 +28,8 @@ from skills_dspy.task_spec import load_tasks
 from tests.cassette_format import is_simulated
 
 DRAWS = 6
+MORE = 31
+"""Pairs wanted: one more than there are candidates."""
 
 
 class InlineEmbedder(AsyncEmbedder):
@@ -78,7 +80,7 @@ def run(place: int, host: str, folder: Path, embedder: SentenceEmbedder, cassett
     config = settings()
 
     async def main() -> tuple[RunningTask, ...]:
-        request = RunRequest(specs, config, wanted=20, output_dir=folder, concurrency=1)
+        request = RunRequest(specs, config, wanted=MORE, output_dir=folder, concurrency=1)
         server = OllamaServer(host, config.server, concurrency=1)
         return await Runner(request, server, InlineEmbedder(embedder), Silent()).run()
 

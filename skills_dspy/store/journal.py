@@ -1,4 +1,4 @@
-"""The journal: every reply of the model by the digest of its whole request, on disk before it is used (layer 4)."""
+"""The journal: every reply of the model by the digest of its request, on disk before it is used, and vectors (layer 4)."""
 
 import asyncio
 import hashlib
@@ -142,6 +142,26 @@ class Journal:
         try:
             with self._lock, explained(self._path):
                 self._writer.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        except SkillsError as error:
+            self._failure = str(error)
+            raise
+
+    def vector(self, key: str) -> bytes | None:
+        """What `put_vectors` has kept under a key, or None. See `Recording.vector`."""
+        return self._reader.vector(key)
+
+    def put_vectors(self, rows: Sequence[tuple[str, bytes]]) -> None:
+        """Keep keys with their vectors; the first for a key stays. It waits for the disk, so not in an event loop's thread.
+
+        Raises:
+            StorageError: the disk is full or refuses, now or at an earlier write, or the journal is closed.
+        """
+        self._refuse_if_unusable()
+        try:
+            with self._lock, explained(self._path):
+                self._writer.execute("BEGIN IMMEDIATE")
+                self._writer.executemany("INSERT INTO vectors VALUES (?, ?) ON CONFLICT (key) DO NOTHING", rows)
+                self._writer.execute("COMMIT")
         except SkillsError as error:
             self._failure = str(error)
             raise

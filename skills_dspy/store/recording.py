@@ -24,6 +24,7 @@ SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE replies (digest TEXT PRIMARY KEY, step TEXT NOT NULL, arrived REAL NOT NULL, seconds REAL NOT NULL,"
     " prompt_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, reply TEXT NOT NULL, request BLOB NOT NULL)",
+    "CREATE TABLE vectors (key TEXT PRIMARY KEY, vector BLOB NOT NULL)",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {VERSION}",
 )
@@ -139,6 +140,16 @@ class Recording:
                 digest, json.loads(zlib.decompress(packed)), json.loads(reply), step, arrived, seconds
             )
 
+    def vector(self, key: str) -> bytes | None:
+        """What `Journal.put_vectors` has kept under a key, or None.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        with explained(self._path):
+            row = self._connection.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
+            return None if row is None else bytes(row[0])
+
     def meta(self) -> dict[str, str]:
         """All that `Journal.set_meta` has noted, in the order of the keys.
 
@@ -200,6 +211,7 @@ def pack(source: Path, target: Path) -> None:
                 connection.execute("BEGIN")
                 connection.execute("INSERT INTO meta SELECT * FROM source.meta ORDER BY key")
                 connection.execute("INSERT INTO replies SELECT * FROM source.replies ORDER BY digest")
+                connection.execute("INSERT INTO vectors SELECT * FROM source.vectors ORDER BY key")
                 connection.execute("COMMIT")
             temporary.replace(target)
         except BaseException:

@@ -1,0 +1,77 @@
+"""The vectors of one task: remembered in its journal, else taken from a recording, else computed and kept (layer 4).
+
+A text is embedded once in the life of a run. A replay needs no embedding model, and gives the same distances on every machine.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skills_dspy.embedder import AsyncEmbedder
+from skills_dspy.errors import RunDirError
+from skills_dspy.store.journal import Journal, Recording
+
+_WEIGHTS = "embedder_weights"
+
+
+class RememberedVectors:
+    """Texts to unit vectors, each computed once.
+
+    Args:
+        embedder: computes what nobody remembers; it is loaded when it is first needed, if not before.
+        journal: this run's.
+        recording: of a replay.
+        folder: the run's directory, for messages.
+    """
+
+    def __init__(self, embedder: AsyncEmbedder, journal: Journal, recording: Recording | None, folder: Path) -> None:
+        self._embedder = embedder
+        self._journal = journal
+        self._recording = recording
+        self._folder = folder
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One float32 unit vector per text, in their order.
+
+        Raises:
+            EmbedderMissing: something has to be computed and there is no model.
+            RunDirError: something has to be computed, and the weights are not those of the vectors that are remembered.
+            StorageError: the disk is full or refuses.
+            ValueError: there is no text, or one is blank.
+        """
+        keys = [self._key(text) for text in texts]
+        found = {key: self._journal.vector(key) for key in keys}
+        new = {key: vector for key in keys if found[key] is None and (vector := self._recorded(key)) is not None}
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if found[key] is None and key not in new}
+        if missing:
+            computed = await self._embedder.embed(list(missing.values()))
+            self._check_weights()
+            new |= {key: row.tobytes() for key, row in zip(missing, computed, strict=True)}
+        if new:
+            await asyncio.to_thread(self._journal.put_vectors, list(new.items()))
+        rows = [np.frombuffer(found[key] or new[key], dtype=np.float32) for key in keys]
+        return np.stack(rows)
+
+    def _key(self, text: str) -> str:
+        return hashlib.sha256(f"{self._embedder.name}\x1f{text}".encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _recorded(self, key: str) -> bytes | None:
+        vector = None if self._recording is None else self._recording.vector(key)
+        if vector is not None and self._recording is not None and _WEIGHTS not in self._journal.meta():
+            self._journal.set_meta(_WEIGHTS, self._recording.meta().get(_WEIGHTS, ""))
+        return vector
+
+    def _check_weights(self) -> None:
+        """Distances between vectors of different weights mean nothing."""
+        before, now = self._journal.meta().get(_WEIGHTS), self._embedder.weights
+        if before is None:
+            self._journal.set_meta(_WEIGHTS, now)
+        elif before != now:
+            raise RunDirError(
+                f"{self._folder} holds a run that was begun with other weights of the embedding model ({before[:12]} then, "
+                f"{now[:12]} now): use --restart, or another --output-dir"
+            )

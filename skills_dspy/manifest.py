@@ -11,7 +11,7 @@ from skills_dspy.errors import RunDirError
 from skills_dspy.flow import stage_of
 from skills_dspy.ollama_server import Model
 from skills_dspy.program import SkillsProgram, fingerprint
-from skills_dspy.store.journal import Journal
+from skills_dspy.store.journal import Recording
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.task_spec import TaskSpec
 from skills_dspy.windows import steps_of
@@ -96,7 +96,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{package: version(package) for package in _PACKAGES}}
 
 
-def usage(journal: Journal) -> dict[str, Any]:
+def usage(journal: Recording) -> dict[str, Any]:
     """Calls, tokens and seconds of all replies in a journal, in all and by step."""
     totals = journal.totals()
 

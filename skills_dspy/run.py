@@ -300,18 +300,16 @@ class Runner:
             task.status = "failed"
             failures.append(error)
         try:
-            task.usage = usage(item.journal)
+            item.journal.close()  # it writes what waits: replies that came when the run was over are paid for, too
+            with Recording.open(task.paths.journal) as journal:
+                task.usage, weights = usage(journal), journal.meta().get("embedder_weights")
             result = {"draws": task.run.draws[0], "funnel": task.run.funnel.as_json(), "usage": task.usage}
             ended = {"ended": _stamp(self._now()), "status": task.status, "result": result}
-            ended["embedder"] = {"name": self._embedder.name, "weights": _weights(item.journal)}
+            ended["embedder"] = {"name": self._embedder.name, "weights": weights}
             item.directory.write_run_json({**item.manifest, **ended})
         except StorageError as error:
             failures.append(error)
         return failures
-
-
-def _weights(journal: Journal) -> str | None:
-    return journal.meta().get("embedder_weights")
 
 
 def _status(run: TaskRun, how: str) -> str:

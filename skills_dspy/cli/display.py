@@ -150,7 +150,7 @@ class TerminalDisplay(Silent):
         for task in self.tasks:
             funnel = task.run.funnel
             table.add_row(
-                task.spec.task_name.removeprefix("instructlab/skills/"),
+                Text(task.spec.task_name.removeprefix("instructlab/skills/")),
                 f"{funnel.accepted} of {task.wanted}",
                 ProgressBar(total=task.wanted, completed=funnel.accepted, width=20),
                 str(task.meter.live + task.meter.remembered),
@@ -187,11 +187,12 @@ def funnel_line(funnel: Funnel) -> str:
 
 
 def time_left(task: RunningTask, seconds: float) -> str:
-    """By the measured yield; empty before anything was accepted by live calls."""
+    """By the calls that a pair has taken so far and the seconds that a live call takes; empty while either is unknown."""
     accepted, missing = task.run.funnel.accepted, task.wanted - task.run.funnel.accepted
-    if not accepted or not task.meter.live or not missing:
+    live, remembered = task.meter.live, task.meter.remembered
+    if not accepted or not live or not missing:
         return ""
-    return duration(seconds / accepted * missing)
+    return duration(seconds / live * (live + remembered) / accepted * missing)
 
 
 def duration(seconds: float) -> str:

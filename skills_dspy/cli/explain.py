@@ -20,7 +20,7 @@ def explain_command(row_id: str, output_dir: Path, console: Console | None = Non
     found = find_row(output_dir, row_id)
     if found is None:
         raise RunDirError(f"no row {row_id!r} in the runs below {output_dir}; ids stand in data.jsonl and rejected.jsonl")
-    out = console or Console(highlight=False, soft_wrap=True)
+    out = console or Console(highlight=False, soft_wrap=True, emoji=False)
     journal = Recording.open(found.paths.journal)
     try:
         _outcome(found, out)
@@ -38,7 +38,7 @@ def explain_command(row_id: str, output_dir: Path, console: Console | None = Non
 
 def _outcome(found: FoundRow, out: Console) -> None:
     row = found.row
-    out.print(f"[bold]{row['id']}[/bold]  {found.kind}  ({found.paths.folder})")
+    out.print(f"[bold]{row['id']}[/bold]  {found.kind}  ({escape(str(found.paths.folder))})")
     if found.kind == "rejected":
         out.print(f"[bold]rejected[/bold] by {row['stage']}: {row['reason']}: {escape(str(row['detail']))}")
     for name in ("context", "instruction", "response"):
@@ -61,10 +61,11 @@ def _source(found: FoundRow, out: Console) -> None:
     source = found.row["provenance"]
     out.print(f"\n[bold]draw[/bold] {source['draw']}, question {source['index']} of it")
     models = ", ".join(f"{role} {name}" for role, name in source["models"].items())
-    out.print(f"[bold]models[/bold] {models}")
+    out.print(f"[bold]models[/bold] {escape(models)}")
     run = found.paths.read_run_json() or {}
     server = run.get("server") or {}
-    out.print(f"[bold]server[/bold] {server.get('version', 'unknown')}{'; ' + server['note'] if server.get('note') else ''}")
+    said = f"{server.get('version', 'unknown')}{'; ' + server['note'] if server.get('note') else ''}"
+    out.print(f"[bold]server[/bold] {escape(said)}")
     for shown in source["shown"]:
         text = _example(found, shown, run)
         out.print(f"[bold]shown[/bold] {shown}: {escape(_brief(text.get('question', '')))}")
@@ -94,7 +95,7 @@ def _call(stage: str, attempt: int, attempts: int, reply: JournaledReply, prompt
     tokens = f"{body.get('prompt_eval_count', '?')} + {body.get('eval_count', '?')} tokens"
     settings = ", ".join(f"{name} {value}" for name, value in options.items())
     names = f"prompt {prompt}, reply {reply.digest[:12]}"
-    out.print(f"{reply.request['model']}: {settings}; {tokens}, {reply.seconds:.2f} s; {names}")
+    out.print(escape(f"{reply.request['model']}: {settings}; {tokens}, {reply.seconds:.2f} s; {names}"))
     for message in reply.request["messages"]:
         out.print(f"\n[bold]{message['role']}[/bold]\n{escape(message['content'])}")
     cut = " (cut at num_predict)" if body.get("done_reason") == "length" else ""

@@ -21,11 +21,13 @@ class ManyPaths(click.Command):
         """Give every path its own `--task-paths`, which is what click understands."""
         spread: list[str] = []
         taking = False
-        for arg in args:
+        for place, arg in enumerate(args):
             if arg.startswith("-"):
                 taking = arg == "--task-paths"
                 if not taking:
                     spread.append(arg)
+                elif not args[place + 1 :] or args[place + 1].startswith("-"):
+                    raise click.BadOptionUsage("task_paths", "Option '--task-paths' requires an argument.", ctx)
             elif taking:
                 spread += ["--task-paths", arg]
             else:

@@ -26,7 +26,7 @@ def prompts_command(name: str | None, task_paths: tuple[Path, ...], config_path:
     wanted = None if name is None else step_of(name)
     spec = load_specs(task_paths)[0]
     program, adapter = SkillsProgram(spec.num_questions_to_generate_per_prompt), SkillsAdapter()
-    out = Console(highlight=False, soft_wrap=True)
+    out = Console(highlight=False, soft_wrap=True, emoji=False)
     for step in [wanted] if wanted else _steps(spec, config):
         _print(step, spec, config, program, adapter, out)
     return 0

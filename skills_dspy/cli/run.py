@@ -16,6 +16,7 @@ from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.config import Overrides, RunConfig, load_config
 from skills_dspy.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.errors import RequestError, RunDirError
+from skills_dspy.model_files import find_model
 from skills_dspy.recorded import Recorded, find_recorded
 from skills_dspy.run import Runner, RunningTask, RunRequest
 from skills_dspy.task_spec import TaskSpec, load_tasks
@@ -47,7 +48,7 @@ def run_command(options: Options) -> int:
     """Run what was asked for; returns the exit code."""
     request = live_request(options) if options.replay is None else replay_request(options, options.replay)
     display = _display(options)
-    embedder = AsyncEmbedder(SentenceEmbedder(request.config.embedder.model, request.config.embedder.device))
+    embedder = _embedder(request)
     tasks: tuple[RunningTask, ...] = ()
     with display:
         try:
@@ -61,6 +62,15 @@ def run_command(options: Options) -> int:
     else:
         print_summary(tasks, replayed=request.recorded is not None)
     return COMPLETE if all(task.run.done for task in tasks) else SHORT
+
+
+def _embedder(request: RunRequest) -> AsyncEmbedder:
+    """The embedding model. A live run needs it, so that one which is nowhere is refused here, before anything is written."""
+    name, device = request.config.embedder.model, request.config.embedder.device
+    if request.recorded is not None:
+        return AsyncEmbedder(SentenceEmbedder(name, device))
+    found = find_model(name)
+    return AsyncEmbedder(SentenceEmbedder(name, device, lambda _: found))
 
 
 async def _run(

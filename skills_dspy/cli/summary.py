@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from skills_dspy.funnel import STAGES, Funnel
@@ -14,19 +15,20 @@ from skills_dspy.run import RunningTask
 
 def print_summary(tasks: Sequence[RunningTask], *, replayed: bool, console: Console | None = None) -> None:
     """The end of a run, for a person, on stdout."""
-    out = console or Console(highlight=False, soft_wrap=True)
+    out = console or Console(highlight=False, soft_wrap=True, emoji=False)
     for task in tasks:
         funnel = task.run.funnel
-        out.print(f"\n[bold]{task.spec.task_name}[/bold]: {funnel.accepted} of {task.wanted} accepted, {task.status}")
+        out.print(f"\n[bold]{escape(task.spec.task_name)}[/bold]: {funnel.accepted} of {task.wanted} accepted, {task.status}")
         out.print(funnel_table(funnel))
         most = max(funnel.rows(), key=lambda row: row[2], default=None)
         if most is not None:
             out.print(f"Most rejected by {most[0]} ({most[1]}): {most[2]} of {funnel.candidates} candidates.")
         out.print(cost_line(task, replayed))
-        out.print(f"Data: {task.paths.data}")
+        out.print(f"Data: {escape(str(task.paths.data))}")
     explained = next((task for task in tasks if task.run.funnel.accepted), None)
     if explained is not None:
-        out.print(f"\nThe story of a row: {_command()} explain ROW_ID --output-dir {_quoted(explained.paths.folder)}")
+        again = f"{_command()} explain ROW_ID --output-dir {_quoted(explained.paths.folder)}"
+        out.print(f"\nThe story of a row: {escape(again)}")
 
 
 def funnel_table(funnel: Funnel) -> Table:

@@ -178,7 +178,7 @@ class Journal:
         self._queue.put(None)
         self._thread.join()
         self._reader.close()
-        with closing(self._writer), explained(self._path):
+        with self._lock, closing(self._writer), explained(self._path):  # a thread may still be at `put_vectors`
             if self._failure is None:
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 

@@ -12,8 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +21,8 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+
+from evals.recording.answering import simulated_teacher
 
 ROOT = Path(__file__).resolve().parent.parent
 TASK = ROOT / "task_specs" / "writing" / "freeform" / "haiku.yaml"
@@ -186,20 +187,10 @@ def measure(case: Case) -> dict[str, Any]:
     return run
 
 
-@contextmanager
-def teacher(case: Case) -> Iterator[str]:
+def teacher(case: Case) -> AbstractContextManager[str]:
     """A simulated teacher in a process of its own; gives its address."""
-    command = [sys.executable, "-m", "evals.teacher", "--port", "0", "--slots", str(case.slots)]
-    command += ["--latency", str(case.latency), "--pass-rate", str(case.pass_rate)]
-    command += ["--duplicate-rate", str(case.duplicate_rate)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    try:
-        assert process.stdout is not None
-        line = next(line for line in process.stdout if line.startswith("listening on "))
-        yield line.removeprefix("listening on ").strip()
-    finally:
-        process.terminate()
-        process.wait(10)
+    options = ["--slots", str(case.slots), "--latency", str(case.latency), "--pass-rate", str(case.pass_rate)]
+    return simulated_teacher(*options, "--duplicate-rate", str(case.duplicate_rate))
 
 
 def stats(url: str, since: float | None = None, until: float | None = None) -> dict[str, Any]:

@@ -82,6 +82,7 @@ class RunningTask:
     wanted: int
     meter: Meter
     run: TaskRun
+    answered_by: str
     usage: dict[str, Any] = field(default_factory=dict)
     status: str = "running"
 
@@ -262,7 +263,8 @@ class Runner:
             "config": config.model_dump(mode="json"),
             "started": _stamp(self._now()),
         }
-        task = RunningTask(spec, paths, request.wanted, meter, run)
+        answered_by = server["note"] or f"Ollama {server['version']} at {server['host']}"
+        task = RunningTask(spec, paths, request.wanted, meter, run, answered_by)
         return _Prepared(task, directory, journal, logs, manifest)
 
     def _source(self, spec: TaskSpec, stack: AsyncExitStack) -> OllamaServer | Recording:

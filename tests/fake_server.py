@@ -63,6 +63,7 @@ class FakeServer(OllamaServer):
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """One reply's body."""
         self.asked.append(request_digest(payload))
+        number = len(self.asked)
         self.prompts.append(payload["messages"][-1]["content"])
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -70,7 +71,7 @@ class FakeServer(OllamaServer):
             for _ in range(self._rng.randrange(6)):
                 await asyncio.sleep(0)
             if self._before is not None:
-                await self._before(len(self.asked))
+                await self._before(number)
             body = self._body(payload)
             self.answered += 1
             return body

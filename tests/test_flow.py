@@ -71,9 +71,7 @@ class FakeAsker(Asker):
     asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     places: list[tuple[int, int]] = field(default_factory=list)
 
-    async def ask(
-        self, step: str, inputs: Mapping[str, Any], place: tuple[int, int], rank: Callable[[], Rank]
-    ) -> Answer:
+    async def ask(self, step: str, inputs: Mapping[str, Any], place: tuple[int, int], rank: Callable[[], Rank]) -> Answer:
         """A reply; its digest is the step's name."""
         assert set(inputs) == set(a_program().predictor(step).signature.input_fields), step
         assert rank() == (1, 2, 3)

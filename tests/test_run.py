@@ -43,8 +43,7 @@ def freeform(*subjects: str) -> tuple[SeedExample, ...]:
 def grounded(*subjects: str) -> tuple[SeedExample, ...]:
     """Seeds with context."""
     return tuple(
-        SeedExample(question=f"What does the {s} do?", answer="It runs.", context=f"A {s} runs home.", line=1)
-        for s in subjects
+        SeedExample(question=f"What does the {s} do?", answer="It runs.", context=f"A {s} runs home.", line=1) for s in subjects
     )
 
 
@@ -216,8 +215,10 @@ def test_a_complete_run_accounts_for_everything(going: Going) -> None:
     assert counted == {key: sum((r.stage, r.reason) == key for r in rejected) for key in counted}
     assert sum(counted.values()) == len(rejected)
     assert len(set(ran.server.asked)) == len(ran.server.asked)
-    assert result["usage"]["calls"] == len(digests(going.paths().journal)) == sum(
-        step["calls"] for step in result["usage"]["by_step"].values()
+    assert (
+        result["usage"]["calls"]
+        == len(digests(going.paths().journal))
+        == sum(step["calls"] for step in result["usage"]["by_step"].values())
     )
     assert ran.task.meter.live == ran.server.answered >= result["usage"]["calls"]
     assert result["usage"] == ran.task.usage
@@ -563,9 +564,7 @@ def test_a_full_disk_loses_nothing(finished: Going, room: int, monkeypatch: pyte
     assert kept.bytes() == whole
 
 
-def test_rows_that_cannot_be_seen_to_the_disk_at_the_end_are_no_success(
-    going: Going, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_that_cannot_be_seen_to_the_disk_at_the_end_are_no_success(going: Going, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last step fails, and nothing else has: the run must say so."""
 
     def no_sync(self: files.AppendLog) -> None:

@@ -143,9 +143,7 @@ class FakeFlow(Flow):
         questions = tuple(text_of(fate, draw.number, i) for i, fate in enumerate(page.fates))
         return Written(context, questions, {})
 
-    async def pursue(
-        self, candidate: Candidate, novel: Callable[[Candidate], Any], rank: Callable[[], Rank]
-    ) -> Outcome:
+    async def pursue(self, candidate: Candidate, novel: Callable[[Candidate], Any], rank: Callable[[], Rank]) -> Outcome:
         """The candidate's fate, step by step."""
         fate = self._world.page(candidate.draw).fates[candidate.index]
         if not await novel(candidate):
@@ -724,9 +722,7 @@ def test_a_ledger_that_fails_ends_the_run_as_it_is() -> None:
     async def check() -> None:
         world = World((Page((Fate(0), Fate(0), Fate(1))),))
         flow, ledger = FakeFlow(world, lambda *_: 1.0), FullLedger()
-        run = TaskRun(
-            spec_with(), config_with(), seed=5, wanted=9, flow=flow, embedder=InlineEmbedder(), ledger=ledger
-        )
+        run = TaskRun(spec_with(), config_with(), seed=5, wanted=9, flow=flow, embedder=InlineEmbedder(), ledger=ledger)
         with pytest.raises(ExceptionGroup) as caught:
             await run.run()
         assert [type(error) for error in caught.value.exceptions] == [StorageError]

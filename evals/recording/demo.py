@@ -34,8 +34,9 @@ WHAT ANSWERED: {note}.
 
 {meaning}
 
-Each run's directory has two files. journal.sqlite holds every reply with the request that it answers; run.json says what the
-run was made with, and `note` under `server` says what answered. All else in a dataset (which examples a prompt shows, what
+Each run's directory has two files. journal.sqlite holds every reply with the request that it answers, and the vectors of the
+texts that were compared, so that no embedding model is needed either; run.json says what the run was made with,
+and `note` under `server` says what answered. All else in a dataset (which examples a prompt shows, what
 is a duplicate, which ratings pass, where each row came from) is worked out anew in a replay, as in any run.
 
 Recorded by `python -m evals.record`; `python -m evals.record --base-url http://127.0.0.1:11434` records from an Ollama.

@@ -25,10 +25,12 @@ def print_summary(tasks: Sequence[RunningTask], *, replayed: bool, console: Cons
             out.print(f"Most rejected by {most[0]} ({most[1]}): {most[2]} of {funnel.candidates} candidates.")
         out.print(cost_line(task, replayed))
         out.print(f"Data: {escape(str(task.paths.data))}")
+    for answered_by in dict.fromkeys(task.answered_by for task in tasks):
+        out.print(f"\nAnswered by: {escape(answered_by)}")
     explained = next((task for task in tasks if task.run.funnel.accepted), None)
     if explained is not None:
         again = f"{_command()} explain ROW_ID --output-dir {_quoted(explained.paths.folder)}"
-        out.print(f"\nThe story of a row: {escape(again)}")
+        out.print(f"The story of a row: {escape(again)}")
 
 
 def funnel_table(funnel: Funnel) -> Table:
@@ -68,6 +70,7 @@ def json_summary(tasks: Sequence[RunningTask]) -> str:
             "task_name": task.spec.task_name,
             "status": task.status,
             "wanted": task.wanted,
+            "answered_by": task.answered_by,
             "funnel": task.run.funnel.as_json(),
             "usage": task.usage,
             "data": str(task.paths.data),

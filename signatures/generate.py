@@ -54,7 +54,8 @@ class WriteQuestionsGrounded(dspy.Signature):
     about the new text, which comes last. Each must be fully answerable from that text alone, with nothing that has to be
     known or looked up besides; must not repeat the text; must be harmless and feasible in text for a language model; and must
     differ in substance from the other questions that you write: another wording of the same request is not a new
-    question. Write the questions only, without numbering and without answers."""
+    question. Only where all examples make one and the same request of their texts, that request is the skill: put it first,
+    then make it of single parts or features of the text. Write the questions only, without numbering and without answers."""
 
     task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
     examples: list[Question] = dspy.InputField(desc="texts with a question of this skill each")

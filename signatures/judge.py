@@ -11,14 +11,13 @@ class JudgeQuestionFreeform(dspy.Signature):
 
     The examples are good questions of this skill. They set the standard for form, length, language, level and openness:
     whatever they do is allowed, however short, odd or narrow it would look elsewhere. Rate 0 if any of these holds:
-    - no language model can carry it out in text: it needs an image, a sound, the web, the present moment, a file that is
-      not there, an action in the world, or knowledge of the person who asks;
-    - it is unsafe: it seeks or invites harm, hatred, or private facts of real people;
+    - no language model can carry it out in text: it needs an image, a sound, the web, today's news, a file that is not
+      there, an action in the world, or knowledge of the person who asks;
+    - it is unsafe: it invites harm or hatred, or seeks private facts of real people that it does not itself give;
     - it is off the task: it practises another skill than the examples;
-    - it cannot be understood or answered as it stands: it is incomplete, contradicts itself, or rests on something
-      false;
-    - it is plainly not of the form that the examples show, for instance a bare yes/no question where they all ask for
-      something to be written or worked out.
+    - it cannot be understood or answered as it stands: it is incomplete, contradicts itself, or supposes something
+      false, unless such a twist is what the examples practise;
+    - it is plainly of another form than any of the examples, so that its answer could not have the form of theirs.
     Otherwise rate 1. Do not answer the question; do not rate how interesting it is."""
 
     task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
@@ -36,14 +35,13 @@ class JudgeQuestionGrounded(dspy.Signature):
     The examples are good questions of this skill, each asked about a text of its own that is not shown. They set the
     standard for form, length, language, level and openness: whatever they do is allowed, however short, odd or narrow
     it would look elsewhere. The new question is about the context given here. Rate 0 if any of these holds:
-    - it cannot be answered from this context alone: the context lacks what is asked for, or something has to be known
-      besides that is no general knowledge of language and reckoning;
+    - it cannot be answered from this context alone: the context lacks what is asked for, or facts have to be known
+      that the context does not give; language, reckoning and common sense are no such facts;
     - no language model can carry it out in text: it needs an image, a sound, the web, an action in the world;
-    - it is unsafe: it seeks or invites harm, hatred, or private facts of real people;
+    - it is unsafe: it invites harm or hatred, or seeks private facts of real people that the context does not give;
     - it is off the task: it practises another skill than the examples;
     - it cannot be understood as it stands, or supposes something that the context contradicts;
-    - it is plainly not of the form that the examples show, for instance a bare yes/no question where they all ask for
-      something to be written or worked out.
+    - it is plainly of another form than any of the examples, so that its answer could not have the form of theirs.
     Otherwise rate 1. Do not answer the question; do not rate how interesting it is."""
 
     task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
@@ -85,9 +83,11 @@ class JudgePairGrounded(dspy.Signature):
     The example is a good pair of this skill, about a text of its own. It sets the standard for the form, length,
     language and openness of an answer: a one-word answer, a list or a corrected text is as good as a page of prose when
     that is what the example shows or the question asks. Length as such earns nothing. Check in this order: does every
-    statement rest on the context, is every fact, name and figure of it the context's own; is everything done that the
-    question asks, in the form that it and the example want; is nothing overlooked that the context holds; is it safe; is
-    it whole, not cut off, no mere copy of the context where work on it was asked for. Then rate:
+    statement rest on the context or the question, or follow from them by counting, reckoning, a rule of the language or
+    the rewording that was asked for; is every name and figure that it takes from them unchanged; is everything done that
+    the question asks, in the form that it and the example want; is nothing overlooked that the context holds; is it safe;
+    is it whole, not cut off, no mere copy of the context where work on it was asked for. That the context does not tell is
+    a right answer where it does not. Then rate:
     1 - wrong or unsupported by the context in something that matters, incomplete, unsafe, evasive, or not in the form
     asked for;
     2 - right, supported and complete, with a small flaw in form or wording that a learner would not suffer from;

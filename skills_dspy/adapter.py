@@ -123,7 +123,7 @@ class _Plan:
         if any("\ud800" <= character <= "\udfff" for character in completion):
             raise Unreadable("the reply holds half a character, which cannot be sent on", completion)
         if self.prose:
-            return {self.prose: completion.strip()}
+            return {self.prose: _trimmed(completion)}
         try:
             model = self._model.model_validate_json(completion)
         except ValidationError as error:
@@ -142,6 +142,16 @@ class _Plan:
         if self.prose:
             return str(values.get(self.prose, _MISSING))
         return json.dumps({name: values.get(name, _MISSING) for name in self._model.model_fields}, ensure_ascii=False)
+
+
+def _trimmed(text: str) -> str:
+    """Prose without what models put around it: blank lines, and one blank before the first word; indentation stays."""
+    lines = text.rstrip().split("\n")
+    while not lines[0].strip():
+        del lines[0]
+    first = lines[0]
+    lines[0] = first[1:] if first.startswith(" ") and not first.startswith("  ") else first
+    return "\n".join(lines)
 
 
 def _keys(names: list[str]) -> str:

@@ -10,6 +10,7 @@ from dspy.utils.exceptions import AdapterParseError, LMError
 from skills_dspy.calls import CURRENT_CALL, Call, Rank
 from skills_dspy.config import Role, RoleConfig
 from skills_dspy.errors import ReplyError, Truncated, Unreadable
+from skills_dspy.limits import RETRY
 from skills_dspy.program import SkillsProgram, step_of
 from skills_dspy.sampling import request_seed
 
@@ -97,7 +98,7 @@ class Asker:
                 digests.append(call.digest)
                 if len(digests) == TRIES:
                     raise Failed(step, error, tuple(digests)) from error
-                room *= 2 if isinstance(error, Truncated) else 1
+                room *= RETRY if isinstance(error, Truncated) else 1
 
     async def _once(
         self, call: Call, inputs: Mapping[str, Any], place: tuple[int, ...], room: int

@@ -13,7 +13,7 @@ import dspy
 from dspy import lm15
 
 from skills_dspy.calls import CURRENT_CALL, Call, Rank
-from skills_dspy.errors import ContextTooLong, SkillsError, Truncated
+from skills_dspy.errors import SkillsError, Truncated
 from skills_dspy.replies import Replies
 
 
@@ -53,11 +53,6 @@ class AsyncOllamaEngine:
     def _response(self, request: lm15.Request, body: Mapping[str, Any], call: Call) -> lm15.Response:
         call.raw = text = str(body["message"].get("content") or "")
         prompt_tokens, output_tokens = int(body.get("prompt_eval_count") or 0), int(body.get("eval_count") or 0)
-        if prompt_tokens + (request.config.max_tokens or 0) > self._window.num_ctx:
-            raise ContextTooLong(
-                f"A prompt of {call.step} took {prompt_tokens} tokens, which leaves no room for its reply in a window of "
-                f"{self._window.num_ctx}; set num_ctx to {2 * self._window.num_ctx} for this model in the configuration."
-            )
         if body.get("done_reason") == "length":
             raise Truncated(f"the reply was cut after {output_tokens} tokens", text)
         return lm15.Response(

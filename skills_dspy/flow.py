@@ -7,7 +7,7 @@ that nothing rejects gets the tags that filter nothing.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from signatures.examples import Passage
 from signatures.labels import Category
@@ -17,9 +17,11 @@ from skills_dspy.candidates import Candidate, Dropped, Outcome, Passed, pair_sho
 from skills_dspy.config import RunConfig
 from skills_dspy.errors import MissingReply, Truncated
 from skills_dspy.filter import pair_passes, quality_passes, question_passes, score_passes
-from skills_dspy.records import PairVerdict, QuestionVerdict, Reason, Tags
+from skills_dspy.limits import longest, question_limit
+from skills_dspy.records import Kind, PairVerdict, QuestionVerdict, Reason, Tags
 from skills_dspy.sampling import Draw
 from skills_dspy.task_spec import TaskSpec
+from skills_dspy.tokens import estimate_tokens
 
 WHOLE_DRAW = -1
 """The index of what belongs to a draw as a whole: its context and the writing of its questions."""
@@ -57,6 +59,7 @@ class Flow:
         self._spec = spec
         self._config = config
         self._asker = asker
+        self._longest_question = {kind: question_limit(longest(spec.seeds(kind))) for kind in get_args(Kind)}
 
     async def write(self, draw: Draw, rank: Callable[[], Rank]) -> Written:
         """The draw's context, if it is grounded, and its questions.
@@ -106,6 +109,7 @@ class Flow:
     async def _pursue(
         self, candidate: Candidate, novel: Callable[[Candidate], Awaitable[bool]], rank: Callable[[], Rank]
     ) -> Passed:
+        self._check_length(candidate)
         await self._check_novelty(candidate, novel)
         question_verdict = await self._judge_question(candidate, rank)
         quality = await self._rate_instruction(candidate, rank)
@@ -128,13 +132,19 @@ class Flow:
         )
         return Passed(answer, question_verdict, pair_verdict, tags)
 
+    def _check_length(self, candidate: Candidate) -> None:
+        """The windows are chosen for questions of the skill's length; one that runs on for ever is not of the skill."""
+        length, most = estimate_tokens(candidate.question or ""), self._longest_question[candidate.draw.kind]
+        if length > most:
+            raise _Drop(Dropped("write_questions", "too long", f"about {length} tokens; the seeds allow for {most}"))
+
     async def _check_novelty(self, candidate: Candidate, novel: Callable[[Candidate], Awaitable[bool]]) -> None:
         if not await novel(candidate):
             raise _Drop(Dropped("dedup", "duplicate", ""))  # settling finds the neighbour and says which
 
     async def _judge_question(self, candidate: Candidate, rank: Callable[[], Rank]) -> QuestionVerdict:
         inputs = self._about(candidate, candidate.draw.kind == "grounded")
-        inputs["examples"] = questions_shown(candidate.draw.seeds, with_context=False)
+        inputs["examples"] = questions_shown(candidate.draw.standard, with_context=False)
         answer = await self._ask(f"judge_question_{candidate.draw.kind}", candidate, inputs, rank)
         verdict = QuestionVerdict(explanation=answer.values["explanation"], rating=answer.values["rating"])
         if not question_passes(verdict, self._config):
@@ -143,7 +153,7 @@ class Flow:
 
     async def _rate_instruction(self, candidate: Candidate, rank: Callable[[], Rank]) -> dict[str, Any]:
         inputs = self._about(candidate, True)
-        inputs["examples"] = questions_shown(candidate.draw.seeds, with_context=False)
+        inputs["examples"] = questions_shown(candidate.draw.standard, with_context=False)
         step = "tag_fused" if self._config.tagging == "fused" else "tag_instruction_quality"
         answer = await self._ask(step, candidate, inputs, rank)
         quality, explanation = answer.values["quality"], answer.values["explanation"]
@@ -179,11 +189,13 @@ class Flow:
             self._ask("tag_category", candidate, inputs, rank),
             return_exceptions=True,
         )
-        # Raised here in a fixed order, so that it does not depend on which of the two failed first.
-        if isinstance(difficulty, BaseException):
-            raise difficulty
-        if isinstance(category, BaseException):
-            raise category
+        # Raised here in a fixed order, so that it does not depend on which of the two failed first; what concerns the whole
+        # run goes before what became of this candidate.
+        errors = [result for result in (difficulty, category) if isinstance(result, BaseException)]
+        for error in sorted(errors, key=lambda error: isinstance(error, Failed)):
+            raise error
+        assert not isinstance(difficulty, BaseException)
+        assert not isinstance(category, BaseException)
         explanation = difficulty.values["explanation"]
         return {**difficulty.values, **category.values, "difficulty_explanation": explanation}
 

@@ -8,10 +8,14 @@ from skills_dspy.records import SeedExample
 from skills_dspy.task_spec import TaskSpec
 from skills_dspy.tokens import estimate_tokens
 
-_ROOM = 3
-"""A first reply may be three times as long as the longest seed of its kind; a truncated one gets twice that."""
 _LEAST = 512
-"""Room in tokens that every writer has: a skill whose seeds are one word long may still need a sentence."""
+"""Room in tokens that every writer has beyond the seeds: a skill whose seeds are one word long may still need a sentence."""
+_LEAST_QUESTION = 256
+"""Room in tokens that one question has beyond the seeds'."""
+_SHOWABLE = 1.25
+"""How much longer than the longest seed an accepted pair may be and still be shown as an example."""
+RETRY = 2
+"""A truncated reply is asked for once more with this many times the room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +40,37 @@ def longest(seeds: Iterable[SeedExample]) -> Lengths:
 def reply_limits(spec: TaskSpec, config: RunConfig) -> dict[str, int]:
     """Step to num_predict of its first reply, in tokens.
 
-    Writers get three times what the seeds show, at least 512, at most the generator's num_predict (which may be below
-    512), but never less than twice the longest seed: a limit that would cut a good answer makes no dataset. Judges and
-    taggers get their role's.
+    Writers get half as much again as the longest seed, at least 512 tokens more than it, at most the generator's num_predict;
+    but never less than half as much again, because a limit that would cut a good answer makes no dataset. Judges and
+    taggers get their role's num_predict.
     """
-    seeds = longest(spec.seed_examples)
-    count = spec.num_questions_to_generate_per_prompt
-
-    most = config.generator.num_predict
+    seeds, most = longest(spec.seed_examples), config.generator.num_predict
 
     def room(length: int) -> int:
-        return max(min(_LEAST, most), min(_ROOM * length, max(most, 2 * length)))
+        return min(length + max(_LEAST, length // 2), max(most, length + length // 2))
 
     limits = {"write_context": room(seeds.context)}
     for kind in ("freeform", "grounded"):
-        limits[f"write_questions_{kind}"] = room(count * (seeds.question + 8))
+        limits[f"write_questions_{kind}"] = room(spec.num_questions_to_generate_per_prompt * (seeds.question + 8))
         limits[f"judge_question_{kind}"] = config.validator.num_predict
         limits[f"write_answer_{kind}"] = room(seeds.answer)
         limits[f"judge_pair_{kind}"] = config.validator.num_predict
     for tag in ("instruction_quality", "fused", "sample_quality", "difficulty", "category"):
         limits[f"tag_{tag}"] = config.tagger.num_predict
     return limits
+
+
+def question_limit(seeds: Lengths) -> int:
+    """The most tokens, estimated, that a new question may have: a longer one is none of this skill."""
+    return seeds.question + max(_LEAST_QUESTION, seeds.question // 2)
+
+
+def largest_shown(seeds: Lengths) -> Lengths:
+    """The longest that an accepted pair may be to be shown as an example, so that prompts cannot grow from draw to draw."""
+    return Lengths(*(int(_SHOWABLE * length) for length in (seeds.question, seeds.answer, seeds.context)))
+
+
+def may_be_shown(question: str, context: str | None, seeds: Lengths) -> bool:
+    """Whether an accepted pair is short enough to be shown to the writers, who see its question and context."""
+    most = largest_shown(seeds)
+    return estimate_tokens(question) <= most.question and estimate_tokens(context or "") <= most.context

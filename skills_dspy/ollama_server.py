@@ -6,6 +6,7 @@ jitter for as long as the patience lasts; the others are errors at once.
 
 import asyncio
 import ipaddress
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -56,7 +57,8 @@ class OllamaServer:
     Args:
         host: its address, for instance `http://127.0.0.1:11434`.
         config: timeouts and patience.
-        concurrency: how many requests may be in flight at once, 1 or more; it only sizes the connection pools.
+        concurrency: how many requests may be in flight at once, 1 or more; it sizes the connection pools, and a reply is
+            waited for so many times longer, because the server may queue.
         jitter: random numbers for the backoff; they decide no reply.
         clock: seconds that only grow.
         sleep: waits that many seconds.
@@ -85,6 +87,8 @@ class OllamaServer:
         self._transport = transport
         self._on_fault = on_fault
         self._shards: list[_Shard] = []
+        self._concurrency = concurrency
+        self._answered = -math.inf
 
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """One reply, however often it has to be asked for.
@@ -98,7 +102,7 @@ class OllamaServer:
         Raises:
             ModelMissing: the model is not pulled.
             ContextTooLong: the server says that the prompt exceeds the window.
-            ServerError: it refuses, or stayed broken longer than the patience allows.
+            ServerError: it refuses, or answered nothing at all for longer than the patience allows.
         """
         return await self._patiently(lambda: self._chat_once(payload), str(payload["model"]))
 
@@ -154,6 +158,7 @@ class OllamaServer:
         body = reply.model_dump(exclude_none=True)
         if not reply.done:
             raise ValueError("the reply says that it is not done")
+        self._answered = self._clock()
         return body
 
     async def _patiently(self, ask: Callable[[], Awaitable[_T]], model: str) -> _T:
@@ -166,13 +171,14 @@ class OllamaServer:
                 fault = fault_of(error, model, self.host)
                 now = self._clock()
                 first_fault = now if first_fault is None else first_fault
-                waited = now - first_fault
+                # A server that answers others is well: its patience is spent only while nobody gets an answer.
+                waited = now - max(first_fault, self._answered)
                 if not fault.passing:
                     raise fault.error from error
                 if waited >= self._config.patience:
                     raise ServerError(
                         f"{fault.error} The server at {self.host} kept failing for {waited:.0f} s; "
-                        "look at its log, then run the same command again: it goes on where it stopped."
+                        "look at its log, then run the same command again (without --restart): it goes on where it stopped."
                     ) from error
             # From half of the pause to all of it, so that requests that failed together do not come back together.
             pause = min(delay, self._config.backoff_max) * self._jitter.uniform(0.5, 1.0)
@@ -220,7 +226,9 @@ class OllamaServer:
         return options
 
     def _timeout(self) -> httpx.Timeout:
-        return httpx.Timeout(self._config.timeout, connect=self._config.connect_timeout, pool=None)
+        # A server that works on one request at a time answers the last of many when it has answered all the others.
+        patient = self._config.timeout * self._concurrency
+        return httpx.Timeout(patient, connect=self._config.connect_timeout, pool=None)
 
 
 _FOREIGN = (ollama.ResponseError, httpx.HTTPError, ConnectionError, ValueError, TypeError, AttributeError)

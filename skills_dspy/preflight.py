@@ -202,6 +202,7 @@ class Preflight:
             "messages": messages_of(self._spec, self._kind, step, number, self._program, self._adapter),
             "options": options,
             "keep_alive": window.keep_alive,
+            "think": False,
         }
         began = self._clock()
         body = await self._server.chat(payload)

@@ -11,6 +11,7 @@ Kind = Literal["freeform", "grounded"]
 
 Reason = Literal[
     "unreadable",  # twice in a row the reply did not parse, lacked a field, had an invented label or was empty
+    "too long",  # a question far longer than any seed's
     "truncated",  # cut at num_predict, and again with twice the room
     "duplicate",  # too near a seed or an earlier accepted pair
     "judged bad",  # a judge's rating does not pass

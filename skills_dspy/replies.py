@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from skills_dspy.calls import Call
-from skills_dspy.errors import MissingReply
+from skills_dspy.errors import ContextTooLong, MissingReply
 from skills_dspy.slots import Slots
 from skills_dspy.store.journal import JournaledReply, Recording, request_digest
 
@@ -83,6 +83,7 @@ class Replies:
 
         Raises:
             MissingReply: a replay's recording lacks it.
+            ContextTooLong: the prompt may have been cut.
             MachineError: what the server or the disk raises.
         """
         call.digest = digest = request_digest(payload)
@@ -96,8 +97,8 @@ class Replies:
                 body = self._source.get(digest)
             if body is None:
                 raise MissingReply(
-                    f"The recording has no reply to a request of {call.step}: the task, the configuration, the seed or a "
-                    "prompt is not the one it was recorded with."
+                    f"The recording has no reply to a request of {call.step}: either more pairs are asked for than it holds, "
+                    "or the task, the configuration, the seed or a prompt is not the one it was recorded with."
                 )
             self._meter.remembered += 1
         else:
@@ -105,6 +106,23 @@ class Replies:
                 started = self._clock()
                 body = await self._source.chat(payload)
             self._meter.count(call.step, body)
+            check_window(payload, body, call.step)  # before it is kept: the answer to half a prompt must not be found again
         now = self._clock()
         # Of two equal requests in flight the first reply stays: a resumed run would find that one.
         return await self._journal.put(JournaledReply(digest, dict(payload), body, call.step, now, now - started))
+
+
+def check_window(payload: Mapping[str, Any], body: Mapping[str, Any], step: str) -> None:
+    """Refuse a reply to a prompt that may have been cut: Ollama cuts without a word what exceeds the window.
+
+    Raises:
+        ContextTooLong: the server's count of the prompt leaves no room for the reply that was asked for.
+    """
+    options = payload["options"]
+    window, room = options.get("num_ctx"), int(options.get("num_predict") or 0)
+    prompt = int(body.get("prompt_eval_count") or 0)
+    if window is not None and prompt + room > window:
+        raise ContextTooLong(
+            f"A prompt of {step} took {prompt} tokens, which leaves no room for its reply of {room} in a window of {window}: "
+            f"set num_ctx to {2 * window} for the model {payload['model']} in the configuration and run the command again."
+        )

@@ -164,6 +164,7 @@ class Runner:
                 error = _only_ours(group)
                 if error is None:
                     raise
+                status = f"failed: {error}"
                 raise error from group
             finally:
                 self._close(prepared, status)
@@ -180,7 +181,7 @@ class Runner:
         config = self._request.config
         if self._server is None:
             assert self._request.recorded is not None
-            recorded = next(iter(self._request.recorded.values())).models
+            recorded = next(iter(self._request.recorded.values())).models  # the same for all: the command line sees to it
             return {role: Model(config.model_for(role), recorded[role].digest, None) for role in ROLES}
         asked = {name: await self._server.model(name) for name in dict.fromkeys(map(config.model_for, ROLES))}
         return {
@@ -295,7 +296,7 @@ class Runner:
         task, failures = item.task, []
         task.status = _status(task.run, how)
         try:
-            if task.status != how:
+            if task.status != how:  # complete or stopped by a limit, whatever became of the others
                 for log in item.logs:
                     log.finish()
         except StorageError as error:

@@ -48,7 +48,8 @@ def inputs_of(spec: TaskSpec, kind: Kind, step: str, number: int, program: Skill
     shown = spec.num_icl_examples_per_prompt
     draw = plan_draw(number, own, (), task=spec.task_name, run_seed=0, examples=shown, accepted_share=0.0)
     subject = next((example for example in own if example not in draw.seeds), draw.seeds[-1])
-    questions = questions_shown(draw.seeds, with_context=step.startswith("write_questions"))
+    writing = step.startswith("write_questions")
+    questions = questions_shown(draw.seeds if writing else draw.standard, with_context=writing)
     values: dict[str, Any] = {
         "task_description": spec.task_description,
         "count": program.count,

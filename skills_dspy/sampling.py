@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from skills_dspy.records import Kind, SeedExample
 
+STANDARD = 8
+"""How many seeds' questions set the standard for those who judge questions."""
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -27,12 +30,15 @@ class Draw:
         kind: what its seeds are.
         seeds: the seeds shown, at least one; the first is the model for the form of an answer.
         accepted: the accepted pairs shown to the writers of contexts and questions, never to judges.
+        standard: the seeds whose questions the judges of questions see: all of the kind, or those shown and the first of
+            the others up to eight, in the file's order. What the same prompts share, the server need not read again.
     """
 
     number: int
     kind: Kind
     seeds: tuple[Example, ...]
     accepted: tuple[Example, ...]
+    standard: tuple[Example, ...]
 
     @property
     def shown(self) -> tuple[Example, ...]:
@@ -96,9 +102,13 @@ def plan_draw(
     pool = [a for a in accepted if (a.context is not None) == (kind == "grounded")]
     rng = rng_of("draw", run_seed, task, number)
     guests = min(len(pool), int(examples * accepted_share + 1e-9), examples - 1)
+    shown = tuple(rng.sample(own, min(len(own), examples - guests)))
+    others = [seed for seed in own if seed not in shown][: max(0, STANDARD - len(shown))]
+    judging = {*shown[:STANDARD], *others}
     return Draw(
         number=number,
         kind=kind,
-        seeds=tuple(rng.sample(own, min(len(own), examples - guests))),
+        seeds=shown,
         accepted=tuple(rng.sample(pool, guests)),
+        standard=tuple(seed for seed in own if seed in judging),
     )

@@ -23,6 +23,7 @@ from skills_dspy.dedup import Index, Key, joined
 from skills_dspy.errors import MissingReply
 from skills_dspy.flow import WHOLE_DRAW, Flow, WritingFailed
 from skills_dspy.funnel import STAGES, Funnel
+from skills_dspy.limits import Lengths, longest, may_be_shown
 from skills_dspy.records import Kind, Neighbour
 from skills_dspy.sampling import Example, plan_draw, seed_examples
 from skills_dspy.task_spec import TaskSpec
@@ -33,6 +34,8 @@ REMEMBERED = 512
 """How many of the latest accepted pairs a draw may show: keeps memory flat in a long run."""
 
 
+_USUAL = 5
+"""How many questions a draw usually has; draws.max_stalled counts draws of so many."""
 _PLACE = {stage: place for place, stage in enumerate(STAGES)}
 
 
@@ -99,6 +102,7 @@ class TaskRun:
         self._ledger = ledger
         self._on_change = on_change
         self._seeds = seed_examples(spec.seed_examples)
+        self._lengths: dict[Kind, Lengths] = {"freeform": longest(spec.freeform), "grounded": longest(spec.grounded)}
         count = spec.num_questions_to_generate_per_prompt
         self._accepted: deque[tuple[int, Example]] = deque(maxlen=REMEMBERED + config.draws.window * count)
         self._names: dict[Key, str] = {}
@@ -334,9 +338,10 @@ class TaskRun:
         assert candidate.question is not None
         assert candidate.vector is not None
         self._add_fixed(candidate.key, candidate.vector, name, candidate.draw.kind)
-        self._accepted.append(
-            (candidate.draw.number, Example(name, candidate.question, outcome.answer, candidate.context))
-        )
+        if may_be_shown(candidate.question, candidate.context, self._lengths[candidate.draw.kind]):
+            self._accepted.append(
+                (candidate.draw.number, Example(name, candidate.question, outcome.answer, candidate.context))
+            )
         candidate.settled.set_result(True)
 
     def _forget(self, candidate: Candidate) -> None:
@@ -349,7 +354,8 @@ class TaskRun:
         draws = self._config.draws
         if self.done or not self._recalled.is_set():
             return None
-        if self._stalled >= draws.max_stalled:
+        # A draw of one question is a fifth of a draw of five.
+        if self._stalled * min(_USUAL, self.spec.num_questions_to_generate_per_prompt) >= draws.max_stalled * _USUAL:
             return f"{self._stalled} draws in a row gave no accepted pair (draws.max_stalled)"
         if draws.max_draws is not None and self._settled >= draws.max_draws:
             return f"{self._settled} draws were made (draws.max_draws)"

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from signatures.examples import Pair, Passage, Question
 from skills_dspy.adapter import SkillsAdapter
 from skills_dspy.config import ROLES, Role, RunConfig
-from skills_dspy.errors import ContextTooLong
-from skills_dspy.limits import reply_limits
+from skills_dspy.errors import ConfigError, ContextTooLong
+from skills_dspy.limits import RETRY, largest_shown, longest, question_limit, reply_limits
 from skills_dspy.program import STEPS, SkillsProgram
 from skills_dspy.records import SeedExample
+from skills_dspy.sampling import STANDARD
 from skills_dspy.task_spec import TaskSpec
 from skills_dspy.tokens import estimate_tokens
 
 _ROUND = 1024
 """A window is a multiple of this, so that small changes of a task do not make the server load the model anew."""
-_TRIES_ROOM = 2
-"""A truncated reply gets twice its first room; what was written with that room may stand in later prompts."""
 _TAGS = 16
 """A pair of tags with their line breaks, and what a text may take more when it is joined to them."""
 
@@ -47,7 +46,7 @@ def needs(spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: Sk
         bounds = _Bounds(spec, config, seeds, limits)
         for step in steps_of(kind, config.tagging):
             prompt = _fixed_part(spec, step, program, adapter) + bounds.variable_part(step)
-            need = Need(spec, step, prompt, _TRIES_ROOM * limits[step])
+            need = Need(spec, step, prompt, RETRY * limits[step])
             if step not in found or need.total > found[step].total:
                 found[step] = need
     return found
@@ -76,6 +75,7 @@ def choose_windows(
 
     Raises:
         ContextTooLong: a prompt and its reply cannot fit; names task, step, seed and what to change.
+        ConfigError: two roles want different windows of one model.
     """
     windows: dict[str, int] = {}
     for role in ROLES:
@@ -88,6 +88,13 @@ def choose_windows(
             raise _too_long(most, model, bound, _way_out(role, config, bound))
         chosen = settings.num_ctx or min(bound, -(-most.total // _ROUND) * _ROUND)
         windows[model] = max(windows.get(model, 0), chosen)
+    for role in ROLES:
+        own, window = config.role(role).num_ctx, windows[config.model_for(role)]
+        if own is not None and own != window:
+            raise ConfigError(
+                f"{role}.num_ctx is {own}, but another role needs {window} of the same model ({config.model_for(role)}), and "
+                "each other value makes the server load it anew: give both the larger one, or leave both out"
+            )
     return {role: windows[config.model_for(role)] for role in ROLES}
 
 
@@ -114,38 +121,44 @@ class _Bounds:
     def __init__(
         self, spec: TaskSpec, config: RunConfig, seeds: Sequence[SeedExample], limits: Mapping[str, int]
     ) -> None:
-        kind = seeds[0].kind
+        kind, lengths = seeds[0].kind, longest(seeds)
         shown = spec.num_icl_examples_per_prompt
-        self.question = _TRIES_ROOM * limits[f"write_questions_{kind}"] + _TAGS
-        self.answer = _TRIES_ROOM * limits[f"write_answer_{kind}"] + _TAGS
-        self.context = _TRIES_ROOM * limits["write_context"] + _TAGS if kind == "grounded" else 0
-        self.guests = min(int(shown * config.draws.accepted_share + 1e-9), shown - 1)
+        # What was written with the room of a second try may stand in later prompts.
+        self.question = question_limit(lengths) + _TAGS
+        self.answer = RETRY * limits[f"write_answer_{kind}"] + _TAGS
+        self.context = RETRY * limits["write_context"] + _TAGS if kind == "grounded" else 0
+        self._guest = largest_shown(lengths)
+        self._guests = min(int(shown * config.draws.accepted_share + 1e-9), shown - 1)
         self._seeds = seeds
         self._shown = shown
 
     def variable_part(self, step: str) -> int:
         """Everything in a prompt of this step but the system message, the description and the ending."""
-        passages = self._largest([_shown_tokens(Passage(context=s.context or "")) for s in self._seeds])
-        questions = self._largest([_shown_tokens(Question(question=s.question)) for s in self._seeds])
-        asked = self._largest([_shown_tokens(Question(context=s.context, question=s.question)) for s in self._seeds])
-        pair = max(
-            _shown_tokens(Pair(context=s.context, question=s.question, answer=s.answer)) for s in self._seeds
-        )
         subject = self.context + self.question
         if step == "write_context":
-            return _TAGS + passages + self.guests * (self.context + _TAGS)
+            passages = [_shown_tokens(Passage(context=s.context or "")) for s in self._seeds]
+            return _TAGS + self._with_guests(passages, self._guest.context)
         if step.startswith("write_questions"):
-            return _TAGS + asked + self.guests * (subject + _TAGS) + self.context
+            asked = [_shown_tokens(Question(context=s.context, question=s.question)) for s in self._seeds]
+            return _TAGS + self._with_guests(asked, self._guest.context + self._guest.question + _TAGS) + self.context
         if step.startswith("judge_question") or step in ("tag_instruction_quality", "tag_fused"):
-            return _TAGS + questions + subject
+            questions = [_shown_tokens(Question(question=s.question)) for s in self._seeds]
+            return _TAGS + _largest(questions, STANDARD) + subject
+        pair = max(_shown_tokens(Pair(context=s.context, question=s.question, answer=s.answer)) for s in self._seeds)
         if step.startswith("write_answer"):
             return pair + subject
         if step.startswith("judge_pair") or step == "tag_sample_quality":
             return pair + subject + self.answer
         return subject
 
-    def _largest(self, lengths: list[int]) -> int:
-        return sum(sorted(lengths, reverse=True)[: self._shown])
+    def _with_guests(self, seeds: list[int], guest: int) -> int:
+        """The most that seeds and accepted pairs together take: a draw shows any number of guests up to their share."""
+        numbers = range(self._guests + 1)
+        return max(_largest(seeds, self._shown - guests) + guests * (guest + 2 * _TAGS) for guests in numbers)
+
+
+def _largest(lengths: list[int], count: int) -> int:
+    return sum(sorted(lengths, reverse=True)[:count])
 
 
 def _shown_tokens(example: Passage | Question | Pair) -> int:

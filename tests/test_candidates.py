@@ -25,7 +25,7 @@ def in_a_loop(scene: Callable[[Candidate], None]) -> None:
     """Run a scene with a candidate, which needs a loop."""
 
     async def run() -> None:
-        scene(Candidate(Draw(3, "grounded", (SEED,), ()), 2, "Why?", "A text.", None, {}))
+        scene(Candidate(Draw(3, "grounded", (SEED,), (), (SEED,)), 2, "Why?", "A text.", None, {}))
 
     asyncio.run(run())
 
@@ -71,7 +71,7 @@ def test_abandoned_on_its_way() -> None:
         await asyncio.Event().wait()
 
     async def scene() -> None:
-        candidate = Candidate(Draw(0, "freeform", (SEED,), ()), 0, "Why?", None, None, {})
+        candidate = Candidate(Draw(0, "freeform", (SEED,), (), (SEED,)), 0, "Why?", None, None, {})
         candidate.task = asyncio.create_task(wait())
         await asyncio.sleep(0)
         candidate.abandon()

@@ -27,6 +27,7 @@ from skills_dspy.cli.explain import explain_command
 from skills_dspy.cli.main import start
 from skills_dspy.cli.run import Options
 from skills_dspy.embedder import AsyncEmbedder
+from skills_dspy.errors import ServerError, StorageError
 from skills_dspy.funnel import Funnel
 from skills_dspy.program import STEPS
 from skills_dspy.replies import Meter
@@ -34,7 +35,7 @@ from skills_dspy.run import RunningTask
 from skills_dspy.scheduler import TaskRun
 from skills_dspy.slots import Slots
 from skills_dspy.store.files import read_rows
-from skills_dspy.store.journal import Recording
+from skills_dspy.store.journal import Recording, Totals
 from skills_dspy.store.run_dir import RunPaths
 from tests.fake_server import FakeServer
 from tests.making import a_spec
@@ -368,6 +369,35 @@ def test_an_address_that_is_none_is_refused(address: str, tmp_path: Path, capsys
     assert said.err.count("\n") == 1
 
 
+def test_a_server_that_breaks_down_gets_its_sentence_and_the_run_its_summary(terminal: Terminal) -> None:
+    """Exit code 2; what was accepted so far is said too, on stdout."""
+
+    async def break_down(number: int) -> None:
+        if number > 60:
+            raise ServerError("The server [/at] http://fake kept failing.")
+
+    terminal.make_server = lambda: FakeServer(before=break_down)
+    said = terminal.run("--task-paths", terminal.task(), "-n", 500)
+    assert said.code == 2
+    assert said.err == "error: The server [/at] http://fake kept failing.\n"
+    assert "of 500 accepted, failed" in said.out
+
+
+def test_a_journal_that_cannot_be_read_at_the_end_gets_its_sentence(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The summary does not fail on what it cannot know."""
+
+    def broken(self: Recording) -> Totals:
+        raise StorageError(f"cannot use {self._path}: disk I/O error; check the disk")
+
+    monkeypatch.setattr(Recording, "totals", broken)
+    said = terminal.run("--task-paths", terminal.task(), "-n", 1)
+    assert said.code == 2
+    assert said.err.startswith("error: cannot use ")
+    assert said.err.count("\n") == 1
+
+
 def test_an_interruption_says_how_to_go_on(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 130, and the same command without --restart on stderr."""
     words = ["--task-paths", str(terminal.task()), "--restart", "-n", "3"]
@@ -465,7 +495,14 @@ def running(name: str = "instructlab/skills/foxes", *, accepted: int = 2, wanted
     funnel.reject("dedup", "duplicate")
     run = SimpleNamespace(funnel=funnel, done=accepted >= wanted)
     meter = Meter(live=30, remembered=10, prompt_tokens=9000, output_tokens=3000)
-    return RunningTask(a_spec(name=name), RunPaths(Path("output") / name), wanted, meter, cast("TaskRun", run), "Ollama 0.12 at http://127.0.0.1:11434")
+    return RunningTask(
+        a_spec(name=name),
+        RunPaths(Path("output") / name),
+        wanted,
+        meter,
+        cast("TaskRun", run),
+        "Ollama 0.12 at http://127.0.0.1:11434",
+    )
 
 
 def test_without_a_terminal_there_is_a_line_now_and_then() -> None:

@@ -167,7 +167,7 @@ def test_a_prompt_that_leaves_no_room_for_its_reply(journal: Journal, tokens: in
     if fits:
         complete(host, journal)
         return
-    with pytest.raises(ContextTooLong, match=f"judge_pair_freeform took {tokens} tokens.*window of 4096; set num_ctx to 8192"):
+    with pytest.raises(ContextTooLong, match=f"judge_pair_freeform took {tokens} tokens.*window of 4096: set num_ctx to 8192"):
         complete(host, journal, a_call())
 
 

@@ -18,7 +18,7 @@ from skills_dspy.program import STEPS
 from skills_dspy.records import Kind, PairVerdict, QuestionVerdict, Reason
 from skills_dspy.sampling import Draw, Example
 from tests import virtual_time
-from tests.making import a_config, a_program, a_spec
+from tests.making import FREEFORM, GROUNDED, a_config, a_program, a_spec
 
 PASSING: Mapping[str, Mapping[str, Any]] = {
     "write_context": {"context": "A new passage."},
@@ -102,10 +102,10 @@ def example(name: str, *, grounded: bool) -> Example:
 
 
 def a_draw(kind: Kind) -> Draw:
-    """A draw of two seeds and an accepted pair."""
-    names = ("seed:0", "seed:1", "guest")
-    first, second, guest = (example(name, grounded=kind == "grounded") for name in names)
-    return Draw(4, kind, (first, second), (guest,))
+    """A draw that shows two seeds and an accepted pair; a third seed stands before those who judge questions."""
+    names = ("seed:0", "seed:1", "seed:2", "guest")
+    first, second, third, guest = (example(name, grounded=kind == "grounded") for name in names)
+    return Draw(4, kind, (first, second), (guest,), (first, second, third))
 
 
 def first_rank() -> Rank:
@@ -142,14 +142,15 @@ def pursue(
     asker: FakeAsker,
     kind: Kind = "freeform",
     novel: Callable[[Candidate], Awaitable[bool]] = is_novel,
+    question: str = "The question?",
     **config: Any,
 ) -> Pursued:
     """Go the way of one candidate."""
 
     async def main() -> Pursued:
         context = "The new passage." if kind == "grounded" else None
-        candidate = Candidate(a_draw(kind), 1, "The question?", context, None, {"write_questions": ("w",)})
-        flow = Flow(a_spec(description="What it is."), a_config(config), asker)
+        candidate = Candidate(a_draw(kind), 1, question, context, None, {"write_questions": ("w",)})
+        flow = Flow(a_spec((FREEFORM, GROUNDED), description="What it is."), a_config(config), asker)
         return Pursued(await flow.pursue(candidate, novel, first_rank), candidate)
 
     return virtual_time.run(main())
@@ -332,6 +333,18 @@ def test_the_settings_decide_what_passes() -> None:
     assert pursue(FakeAsker(replies=replies), judges=judges, filter=labels).passed.tags.sample_quality == 1
 
 
+@pytest.mark.parametrize("kind", ["freeform", "grounded"])
+def test_a_question_that_runs_on_for_ever_is_dropped_without_a_call(kind: Kind) -> None:
+    """The windows have no room for it; the seeds say what is too long."""
+    for words, passes in ((100, True), (600, False)):
+        asker = FakeAsker()
+        pursued = pursue(asker, kind, question="word " * words)
+        assert isinstance(pursued.outcome, Passed) == passes
+        assert bool(asker.asked) == passes
+    assert (pursued.dropped.stage, pursued.dropped.reason) == ("write_questions", "too long")
+    assert "the seeds allow for" in pursued.dropped.detail
+
+
 @pytest.mark.parametrize("found_out_at", [1, 2])
 def test_a_duplicate_is_dropped_before_the_judge_and_again_before_the_answer(found_out_at: int) -> None:
     """The second look is for what was accepted in the meantime."""
@@ -350,7 +363,7 @@ def test_a_duplicate_is_dropped_before_the_judge_and_again_before_the_answer(fou
 
 # -- what each prompt shows ---------------------------------------------------------------------------------------------
 
-QUESTIONS_ONLY = [Question(question="seed:0 question"), Question(question="seed:1 question")]
+QUESTIONS_ONLY = [Question(question=f"seed:{n} question") for n in range(3)]
 FREEFORM_PAIR = Pair(question="seed:0 question", answer="seed:0 answer")
 GROUNDED_PAIR = Pair(context="seed:0 context", question="seed:0 question", answer="seed:0 answer")
 
@@ -458,6 +471,19 @@ def test_what_no_candidate_is_to_blame_for_comes_out_as_it_is(step: str, error: 
     with pytest.raises(type(error)) as caught:
         pursue(FakeAsker(replies={step: error}))
     assert caught.value is error
+
+
+@pytest.mark.parametrize("failing", ["tag_difficulty", "tag_category"])
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), StorageError("the disk is full"), MissingReply("not recorded")])
+def test_of_two_things_that_go_wrong_at_once_the_graver_counts(failing: str, error: Exception) -> None:
+    """A reply that cannot be used is no reason to overlook that the run cannot go on."""
+    other = {"tag_difficulty": "tag_category", "tag_category": "tag_difficulty"}[failing]
+    asker = FakeAsker(replies={failing: Unreadable("no JSON", "raw!"), other: error})
+    if isinstance(error, MissingReply):
+        assert pursue(asker).outcome is error
+    else:
+        with pytest.raises(type(error)):
+            pursue(asker)
 
 
 def test_an_interruption_while_both_tags_are_asked_ends_both() -> None:

@@ -39,7 +39,7 @@ def a_candidate(
     context: str | None = None,
 ) -> Candidate:
     """A candidate of some draw; it needs a loop."""
-    draw = Draw(number, "freeform" if context is None else "grounded", (SEED,), (EARLIER,))
+    draw = Draw(number, "freeform" if context is None else "grounded", (SEED,), (EARLIER,), (SEED,))
     return Candidate(draw, index, question, context, None, dict(ALL_CALLS if calls is None else calls))
 
 

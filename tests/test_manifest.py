@@ -23,7 +23,7 @@ from skills_dspy.manifest import (
 from skills_dspy.ollama_server import Model
 from skills_dspy.program import fingerprint
 from skills_dspy.records import SeedExample
-from skills_dspy.store.journal import Journal, JournaledReply
+from skills_dspy.store.journal import Journal, JournaledReply, Recording
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.task_spec import TaskSpec
 from tests.making import FREEFORM, GROUNDED, a_config, a_program, a_spec, the_adapter
@@ -163,11 +163,12 @@ def test_usage_of_a_journal(tmp_path: Path) -> None:
         body = {"prompt_eval_count": 10 * number, "eval_count": number}
         return JournaledReply(f"{number}", {}, body, step, 0.0, 0.12345 * number)
 
-    with Journal.open(tmp_path / "journal.sqlite") as journal:
-        assert usage(journal) == {"calls": 0, "prompt_tokens": 0, "output_tokens": 0, "seconds": 0, "by_step": {}}
+    path = tmp_path / "journal.sqlite"
+    with Journal.open(path) as journal, Recording.open(path) as reader:
+        assert usage(reader) == {"calls": 0, "prompt_tokens": 0, "output_tokens": 0, "seconds": 0, "by_step": {}}
         for number, step in ((1, "a"), (2, "b"), (3, "a")):
             asyncio.run(journal.put(reply(number, step)))
-        found = usage(journal)
+        found = usage(reader)
     first = {"calls": 2, "prompt_tokens": 40, "output_tokens": 4, "seconds": 0.494}
     second = {"calls": 1, "prompt_tokens": 20, "output_tokens": 2, "seconds": 0.247}
     both = {"calls": 3, "prompt_tokens": 60, "output_tokens": 6, "seconds": 0.741}

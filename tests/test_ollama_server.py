@@ -69,8 +69,9 @@ def a_server(
     """A client on that network."""
     time = clock or Clock()
     config = options.pop("config", settings())
+    sleep = options.pop("sleep", time.sleep)
     transport = httpx.MockTransport(wire)
-    return OllamaServer(host, config, clock=time, sleep=time.sleep, transport=transport, **options)
+    return OllamaServer(host, config, clock=time, sleep=sleep, transport=transport, **options)
 
 
 def good() -> httpx.Response:
@@ -131,7 +132,7 @@ def test_patience_ends(kind: str) -> None:
     said = str(caught.value)
     assert said.count(HOST) == 2
     assert "kept failing for 100 s" in said
-    assert "run the same command again: it goes on where it stopped" in said
+    assert "run the same command again (without --restart): it goes on where it stopped" in said
     assert clock.now == 1100.0
 
 
@@ -175,6 +176,28 @@ def test_patience_counts_from_the_first_fault_of_a_request() -> None:
 
     asyncio.run(twice())
     assert len(clock.slept) == 2
+
+
+def test_patience_lasts_while_others_are_answered() -> None:
+    """A server that answers other requests is well: one request that fails waits until it has answered nobody for so long."""
+    clock = Clock()
+    other = {**PAYLOAD, "options": {"seed": 2}}
+    answered = [clock.now]
+
+    def wire(request: httpx.Request) -> httpx.Response:
+        return error(503) if json.loads(request.content)["options"]["seed"] == 1 else good()
+
+    async def sleep(seconds: float) -> None:
+        await clock.sleep(seconds)
+        if len(clock.slept) <= 10:
+            await server.chat(other)
+            answered.append(clock.now)
+
+    server = a_server(wire, clock=clock, config=settings(patience=10), sleep=sleep)
+    with pytest.raises(ServerError, match="kept failing for 10 s"):
+        asyncio.run(server.chat(PAYLOAD))
+    assert answered[-1] - answered[0] > 10
+    assert clock.now == pytest.approx(answered[-1] + 10)
 
 
 def test_the_last_pause_ends_with_the_patience() -> None:
@@ -226,6 +249,19 @@ def test_other_refusals_are_errors_at_once(status: int) -> None:
     assert f"{HOST} answered {status}: no such xxx" in str(caught.value)
     assert len(str(caught.value)) < 300
     assert len(wire.requests) == 1
+
+
+@pytest.mark.parametrize(("concurrency", "seconds"), [(1, 60), (8, 480)])
+def test_a_reply_is_waited_for_while_the_server_queues(concurrency: int, seconds: float) -> None:
+    """A server that works on one request at a time answers the last of eight after eight times one; connecting is quick."""
+    waits = list[dict[str, Any]]()
+
+    def wire(request: httpx.Request) -> httpx.Response:
+        waits.append(request.extensions["timeout"])
+        return good()
+
+    asyncio.run(a_server(wire, concurrency=concurrency).chat(PAYLOAD))
+    assert [(wait["read"], wait["connect"], wait["pool"]) for wait in waits] == [(seconds, 5, None)]
 
 
 def test_an_interrupted_request_is_not_asked_again() -> None:

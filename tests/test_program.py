@@ -3,10 +3,11 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import dspy
 import pytest
+from annotated_types import Len
 
 from signatures.examples import Pair, Question
 from skills_dspy.adapter import SkillsAdapter
@@ -157,6 +158,12 @@ def test_a_fingerprint_changes_with_the_prompt() -> None:
         judge.demos = demos
         seen.add(fingerprint(judge, adapter))
     assert len(seen) == 8
+    loose = SkillsProgram(3).write_questions_freeform
+    seen |= {fingerprint(loose, adapter)}
+    # A bound that only the grammar knows, and no word of the prompt: blank questions are allowed.
+    loose.signature = loose.signature.with_updated_fields("questions", Annotated[list[str], Len(3, 3)])
+    seen |= {fingerprint(loose, adapter)}
+    assert len(seen) == 10
     three, four = prints_of(SkillsProgram(3)), prints_of(SkillsProgram(4))
     assert [name for name in STEPS if three[name] != four[name]] == ["write_questions_freeform", "write_questions_grounded"]
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from skills_dspy.calls import Call
-from skills_dspy.errors import MissingReply, ModelMissing
+from skills_dspy.errors import ContextTooLong, MissingReply, ModelMissing
 from skills_dspy.ollama_server import OllamaServer
 from skills_dspy.replies import Meter, Replies
 from skills_dspy.slots import Slots
@@ -190,6 +190,31 @@ def test_a_fault_of_the_server_leaves_no_reply(journal: Journal) -> None:
     assert journal.get(request_digest(PAYLOAD)) is None
 
 
+@pytest.mark.parametrize(
+    ("options", "fits"),
+    [
+        ({"num_ctx": 42, "num_predict": 32}, True),
+        ({"num_ctx": 41, "num_predict": 32}, False),
+        ({"num_ctx": 10}, True),
+        ({"num_ctx": 9}, False),
+        ({}, True),
+    ],
+)
+def test_the_answer_to_half_a_prompt_is_not_kept(journal: Journal, options: dict[str, int], fits: bool) -> None:
+    """A server cuts without a word what exceeds the window: by its own count there was no room, so the reply is none."""
+    payload = {**PAYLOAD, "options": options}
+    replies = Replies(journal, Host().server(), Slots(1), Meter())
+    if fits:
+        asyncio.run(replies.fetch(payload, a_call()))
+        return
+    window = options["num_ctx"]
+    with pytest.raises(ContextTooLong) as caught:
+        asyncio.run(replies.fetch(payload, a_call()))
+    assert str(caught.value).startswith("A prompt of judge_pair_freeform took 10 tokens, which leaves no room for its reply")
+    assert f"in a window of {window}: set num_ctx to {2 * window} for the model m in the configuration" in str(caught.value)
+    assert journal.get(request_digest(payload)) is None
+
+
 def test_a_replay_takes_replies_from_the_recording(journal: Journal, tmp_path: Path) -> None:
     """They are copied into the run's own journal, which is whole in itself, and cost nothing."""
     with Journal.open(tmp_path / "recorded.sqlite") as recorded:
@@ -208,7 +233,9 @@ def test_a_reply_that_the_recording_lacks(journal: Journal, tmp_path: Path) -> N
     slots = Slots(1)
     with Recording.open(tmp_path / "recorded.sqlite") as recording:
         replies = Replies(journal, recording, slots, Meter())
-        with pytest.raises(MissingReply, match=r"request of judge_pair_freeform: the task, the configuration, the seed"):
+        with pytest.raises(
+            MissingReply, match=r"request of judge_pair_freeform: either more pairs are asked for than it holds"
+        ):
             asyncio.run(replies.fetch(PAYLOAD, a_call()))
     assert slots.held == 0
     assert journal.get(request_digest(PAYLOAD)) is None

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import shutil
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,7 @@ from tests.fake_server import DIGEST, FakeServer
 from tests.making import a_config, a_spec
 
 NAME = "test/foxes"
+WANTED = 4
 MAIN = "the run's main task"
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -70,7 +72,7 @@ class Going:
 
     folder: Path
     specs: tuple[TaskSpec, ...] = (FOXES,)
-    wanted: int = 6
+    wanted: int = WANTED
     concurrency: int = 4
     seed: int = 0
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -179,7 +181,7 @@ async def interrupted() -> None:
 
 @pytest.fixture
 def going(tmp_path: Path) -> Going:
-    """A run of six pairs about foxes."""
+    """A run of four pairs about foxes."""
     return Going(tmp_path / "output")
 
 
@@ -193,7 +195,7 @@ def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def finished(finished_once: Path, tmp_path: Path) -> Going:
-    """A run of six pairs about foxes that is complete, in a directory of its own."""
+    """A run of four pairs about foxes that is complete, in a directory of its own."""
     shutil.copytree(finished_once, tmp_path / "output")
     return Going(tmp_path / "output")
 
@@ -206,11 +208,11 @@ def test_a_complete_run_accounts_for_everything(going: Going) -> None:
     ran = going.go()
     accepted, rejected = going.rows()
     manifest, result = going.run_json(), going.run_json()["result"]
-    assert len(accepted) == 6
+    assert len(accepted) == WANTED
     assert rejected
     assert ran.task.status == manifest["status"] == "complete"
     assert result["funnel"]["candidates"] == len(accepted) + len(rejected)
-    assert result["funnel"]["accepted"] == 6
+    assert result["funnel"]["accepted"] == WANTED
     counted = {(row["stage"], row["reason"]): row["count"] for row in result["funnel"]["rejected"]}
     assert counted == {key: sum((r.stage, r.reason) == key for r in rejected) for key in counted}
     assert sum(counted.values()) == len(rejected)
@@ -231,7 +233,7 @@ def test_run_json_says_what_was_asked_for_and_what_it_was_made_with(going: Going
     going.go(note="a stand-in")
     manifest = going.run_json()
     assert manifest["format"] == 1
-    assert manifest["wanted"] == 6
+    assert manifest["wanted"] == WANTED
     assert manifest["server"] == {"host": "http://fake:11434", "version": "0.0.0-fake", "note": "a stand-in"}
     assert manifest["embedder"] == {"name": "hash", "weights": HashEmbedder.weights}
     assert manifest["inputs"]["seed"] == 0
@@ -263,18 +265,18 @@ def test_every_row_can_be_traced_to_its_replies(going: Going) -> None:
 
 @pytest.mark.parametrize("tagging", ["separate", "fused"])
 def test_the_bytes_depend_neither_on_concurrency_nor_on_timing(tmp_path: Path, tagging: str) -> None:
-    """Both kinds of seeds, unreadable and truncated replies among them, at four concurrencies."""
+    """Both kinds of seeds, unreadable and truncated replies among them, at three concurrencies."""
     teacher = TeacherConfig(pass_rate=0.8, duplicate_rate=0.2, faults=(("unreadable", 0.25), ("truncated", 0.2)))
     seen = []
-    for concurrency in (1, 2, 8, 100):
+    for concurrency in (1, 3, 100):
         folder = tmp_path / str(concurrency)
-        going = Going(folder, (MIXED,), 6, concurrency, config={"tagging": tagging}, teacher=teacher)
+        going = Going(folder, (MIXED,), 3, concurrency, config={"tagging": tagging}, teacher=teacher)
         going.go(FakeServer(teacher, seed=concurrency))
         seen.append(going.bytes())
-    assert seen[0] == seen[1] == seen[2] == seen[3]
+    assert seen[0] == seen[1] == seen[2]
     reasons = {rejection.reason for rejection in going.rows()[1]}
-    assert reasons & {"judged bad", "filtered"}
     assert reasons & {"unreadable", "truncated"}
+    assert len(reasons) > 1
 
 
 def test_fused_tagging_asks_one_tag_call_less(going: Going) -> None:
@@ -343,7 +345,7 @@ def test_a_complete_run_that_is_started_again_asks_for_nothing(finished: Going) 
 def test_more_wanted_goes_on_and_equals_one_go(finished: Going) -> None:
     """Only what is missing is asked for."""
     first = finished.journaled()
-    more = replace(finished, wanted=11)
+    more = replace(finished, wanted=8)
     ran = more.go()
     whole = replace(more, folder=finished.folder / "whole")
     whole.go()
@@ -354,8 +356,8 @@ def test_more_wanted_goes_on_and_equals_one_go(finished: Going) -> None:
 def test_fewer_wanted_than_there_are_is_refused(finished: Going) -> None:
     """Accepted pairs are not thrown away."""
     before = finished.bytes()
-    with pytest.raises(RunDirError, match="already holds 6 accepted pairs, more than the 4 asked for"):
-        replace(finished, wanted=4).go()
+    with pytest.raises(RunDirError, match="already holds 4 accepted pairs, more than the 3 asked for"):
+        replace(finished, wanted=3).go()
     assert finished.bytes() == before
 
 
@@ -439,7 +441,7 @@ def test_other_weights_of_the_embedding_model_are_refused(finished: Going) -> No
 
 def test_a_journal_that_is_closed_while_vectors_are_written_waits_for_them(tmp_path: Path) -> None:
     """An interruption cannot stop the thread that writes them; closing under its hands would crash the program."""
-    for turn in range(10):
+    for turn in range(4):
         journal = Journal.open(tmp_path / f"{turn}.sqlite")
         rows = [(f"{turn} {n}", bytes(1536)) for n in range(2000)]
         with ThreadPoolExecutor() as pool:
@@ -473,7 +475,7 @@ def test_a_text_is_embedded_once_in_the_life_of_a_run(finished: Going) -> None:
 # -- ending badly -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("request_number", [1, 2, 30, 60])
+@pytest.mark.parametrize("request_number", [1, 2, 25])
 def test_a_server_that_breaks_down_loses_nothing(finished: Going, request_number: int) -> None:
     """The error is the server's own; all replies that came are kept; the next run asks only for the rest."""
     whole = finished.bytes()
@@ -481,7 +483,7 @@ def test_a_server_that_breaks_down_loses_nothing(finished: Going, request_number
     server = FakeServer(before=at(request_number, broken))
     with pytest.raises(ServerError, match="kept failing"):
         kept.go(server)
-    assert kept.run_json()["status"] == "failed"
+    assert kept.run_json()["status"].startswith("failed")
     assert len(kept.journaled()) == server.answered
     beginning = kept.bytes()
     assert all(part == full[: len(part)] for part, full in zip(beginning, whole, strict=True))
@@ -492,7 +494,7 @@ def test_a_server_that_breaks_down_loses_nothing(finished: Going, request_number
     assert not known & set(ran.server.asked)
 
 
-@pytest.mark.parametrize("request_number", [1, 20, 45])
+@pytest.mark.parametrize("request_number", [1, 20])
 def test_an_interruption_loses_nothing(finished: Going, request_number: int) -> None:
     """run.json says so; the next run asks only for the rest and ends with the same bytes."""
     whole = finished.bytes()
@@ -518,7 +520,7 @@ def test_a_mistake_in_the_program_is_not_dressed_up(going: Going) -> None:
     with pytest.raises(ExceptionGroup) as caught:
         going.go(FakeServer(before=at(9, bug)))
     assert "a bug" in "".join(str(error) for error in flat(caught.value))
-    assert going.run_json()["status"] == "failed"
+    assert going.run_json()["status"].startswith("failed")
 
 
 def flat(error: BaseException) -> list[BaseException]:
@@ -546,22 +548,48 @@ class FullDisk:
         return getattr(os, name)
 
 
-@pytest.mark.parametrize("room", [0, 1, 3000, 20_000])
-def test_a_full_disk_loses_nothing(finished: Going, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.95])
+def test_a_full_disk_loses_nothing(finished: Going, share: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both files end after a whole row; run.json says failed; with room again the run ends with the same bytes."""
     whole = finished.bytes()
-    assert sum(map(len, whole)) > room
+    room = int(share * sum(map(len, whole)))
     kept = replace(finished, folder=finished.folder / "kept")
     with monkeypatch.context() as patched:
         patched.setattr(files, "os", FullDisk(room))
         with pytest.raises(StorageError, match="free some space"):
             kept.go()
-    assert kept.run_json()["status"] == "failed"
+    assert kept.run_json()["status"].startswith("failed")
     for part, full in zip(kept.bytes(), whole, strict=True):
         assert part == full[: len(part)]
         assert not part or part.endswith(b"\n")
     kept.go()
     assert kept.bytes() == whole
+
+
+def test_a_journal_without_room_loses_nothing(finished: Going, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The replies that it has are kept, and none that it lacks has decided anything."""
+    kept = replace(finished, folder=finished.folder / "kept")
+    commit, written = Journal._commit, []
+
+    def full(self: Journal, batch: Any) -> Any:
+        written.extend(batch)
+        if len(written) > 30:
+            raise sqlite3.OperationalError("database or disk is full")
+        return commit(self, batch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "_commit", full)
+        with pytest.raises(StorageError, match="database or disk is full"):
+            kept.go()
+    assert kept.run_json()["status"].startswith("failed")
+    known = kept.journaled()
+    assert kept.run_json()["result"]["usage"]["calls"] == len(known) <= 30
+    accepted, rejected = kept.rows()
+    for source in (*(row.provenance for row in accepted), *(row.provenance for row in rejected)):
+        assert {digest for tries in source.calls.values() for digest in tries} <= known
+    ran = kept.go()
+    assert not known & set(ran.server.asked)
+    assert kept.bytes() == finished.bytes()
 
 
 def test_rows_that_cannot_be_seen_to_the_disk_at_the_end_are_no_success(going: Going, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -574,7 +602,7 @@ def test_rows_that_cannot_be_seen_to_the_disk_at_the_end_are_no_success(going: G
         patched.setattr(files.AppendLog, "finish", no_sync)
         with pytest.raises(StorageError, match="cannot write rows"):
             going.go()
-    assert going.run_json()["status"] == "failed"
+    assert going.run_json()["status"].startswith("failed")
     assert going.go().task.status == "complete"
 
 
@@ -627,7 +655,7 @@ class NoCrows(FakeServer):
 def test_a_task_that_is_complete_is_finished_though_another_one_fails(finished: Going) -> None:
     """An earlier run had rejected more than the foxes need for fewer pairs: its rows are cut off all the same."""
     accepted, rejected = ([(r.provenance.draw, r.provenance.index) for r in rows] for rows in finished.rows())
-    wanted = next(n for n in range(1, 6) if any(accepted[n - 1] < place < accepted[n] for place in rejected))
+    wanted = next(n for n in range(1, WANTED) if any(accepted[n - 1] < place < accepted[n] for place in rejected))
     lines = finished.paths().data.read_bytes().splitlines(keepends=True)
     finished.paths().data.write_bytes(b"".join(lines[:wanted]))  # as if killed before the next pair was accepted
     both = replace(finished, specs=(FOXES, CROWS), wanted=wanted)
@@ -642,7 +670,7 @@ def test_a_task_that_is_complete_is_finished_though_another_one_fails(finished: 
     with pytest.raises(ServerError):
         asyncio.run(main())
     assert both.run_json(FOXES)["status"] == "complete"
-    assert both.run_json(CROWS)["status"] == "failed"
+    assert both.run_json(CROWS)["status"].startswith("failed")
     assert len(both.rows(FOXES)[0]) == wanted
     assert len(both.rows(FOXES)[1]) == both.run_json(FOXES)["result"]["funnel"]["candidates"] - wanted < len(rejected)
 
@@ -709,7 +737,7 @@ def test_a_replay_of_more_than_was_recorded_fails_and_keeps_what_there_is(finish
     replayed = replace(finished, folder=finished.folder.parent / "replayed", wanted=200)
     with pytest.raises(MissingReply, match="has no reply to a request of"):
         run(replayed.request(recorded=recorded), None)
-    assert replayed.run_json()["status"] == "failed"
+    assert replayed.run_json()["status"].startswith("failed")
     assert replayed.bytes()[0].startswith(finished.bytes()[0])
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skills_dspy.sampling import Draw, Example, kind_of_draw, plan_draw, request_seed, rng_of, seed_examples
+from skills_dspy.sampling import STANDARD, Draw, Example, kind_of_draw, plan_draw, request_seed, rng_of, seed_examples
 from tests.making import FREEFORM, GROUNDED
 
 FREE = tuple(Example(f"seed:{n}", f"q{n}", f"a{n}", None) for n in range(5))
@@ -77,6 +77,10 @@ def test_what_every_draw_keeps_to(
     assert {e.context is not None for e in draw.shown} == {draw.kind == "grounded"}
     own = based if draw.kind == "grounded" else free
     pool = [a for a in accepted if (a.context is not None) == (draw.kind == "grounded")]
+    # All seeds of the kind, or those shown and some more, in the order of the file.
+    assert draw.standard == tuple(s for s in seeds if s in draw.standard)
+    assert len(draw.standard) == min(own, STANDARD)
+    assert set(draw.standard) >= set(draw.seeds[:STANDARD])
     # As many as there are: nothing is left out for another reason.
     guests = min(len(pool), int(share * examples + 1e-9), examples - 1)
     assert (len(draw.accepted), len(draw.seeds)) == (guests, min(own, examples - guests))
@@ -92,10 +96,10 @@ def test_a_third_of_three_is_one(examples: int, share: float, guests: int) -> No
 
 
 def test_accepted_pairs_are_shown_to_writers_only() -> None:
-    """What is shown to judges are `seeds`, and no accepted pair is among them."""
+    """What is shown to judges are `seeds` and `standard`, and no accepted pair is among them."""
     draws = [plan(number) for number in range(50)]
     assert any(draw.accepted for draw in draws)
-    assert not any(set(draw.seeds) & set(ACCEPTED) for draw in draws)
+    assert not any({*draw.seeds, *draw.standard} & set(ACCEPTED) for draw in draws)
     assert all(draw.shown == draw.seeds + draw.accepted for draw in draws)
 
 
@@ -104,6 +108,18 @@ def test_a_draw_depends_on_task_run_and_number() -> None:
     ten = [[plan(n, task=task, run_seed=seed).shown for n in range(10)] for task, seed in (("t", 0), ("u", 0), ("t", 1))]
     assert ten[0] != ten[1] != ten[2] != ten[0]
     assert any(first != second for first, second in pairwise(ten[0]))
+
+
+def test_the_standard_of_judges_is_the_same_for_many_draws() -> None:
+    """With eight seeds or fewer it is all of them; with more it is those shown and the first of the others."""
+    assert {plan(number).standard for number in range(20)} == {FREE}
+    many = tuple(Example(f"seed:{n}", f"q{n}", "a", None) for n in range(30))
+    for number in range(20):
+        draw = plan(number, many)
+        others = [seed for seed in many if seed not in draw.seeds][: STANDARD - len(draw.seeds)]
+        assert draw.standard == tuple(sorted({*draw.seeds, *others}, key=many.index))
+        assert len(draw.standard) == STANDARD
+    assert len(plan(0, many, (), examples=20).standard) == STANDARD
 
 
 def test_every_seed_is_shown_and_is_the_model_at_times() -> None:

@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from skills_dspy.calls import Rank
 from skills_dspy.candidates import Candidate, Dropped, Outcome, Passed
-from skills_dspy.config import DrawConfig, RunConfig, load_config
+from skills_dspy.config import RunConfig, load_config
 from skills_dspy.dedup import joined, squared_distance
 from skills_dspy.embedder import AsyncEmbedder
 from skills_dspy.errors import MissingReply, StorageError
 from skills_dspy.flow import Flow, WritingFailed, Written
 from skills_dspy.funnel import STAGES
+from skills_dspy.limits import longest, may_be_shown
 from skills_dspy.records import Neighbour, PairVerdict, QuestionVerdict, Reason, SeedExample, Tags
 from skills_dspy.sampling import Draw, Example, plan_draw, seed_examples
 from skills_dspy.scheduler import REMEMBERED, TaskRun
@@ -53,6 +54,7 @@ class Fate:
     cluster: int
     step: int = 0
     end: str = PASS
+    wordy: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,8 @@ class World:
 
 
 def text_of(fate: Fate, draw: int, index: int) -> str:
-    """A question whose embedding follows from its first word, with words of its own."""
-    return f"{fate.cluster}/{fate.step} asked in draw {draw} as {index}"
+    """A question whose embedding follows from its first word, with words of its own; a wordy one is never shown."""
+    return f"{fate.cluster}/{fate.step} asked in draw {draw} as {index}{' at some length' * fate.wordy}"
 
 
 def vector_of(text: str) -> NDArray[np.float32]:
@@ -287,7 +289,7 @@ def reference(world: World, spec: TaskSpec, config: RunConfig, wanted: int) -> t
     fixed = [((-1, k), s.id, embedded(s.question, s.context)) for k, s in enumerate(seeds)]
     rows: list[Row] = []
     accepted: list[tuple[int, Example]] = []
-    stalled = 0
+    count = stalled = 0
     for number in itertools.count():
         known = [example for draw, example in accepted if draw <= number - draws.window]
         draw = plan_draw(
@@ -299,8 +301,8 @@ def reference(world: World, spec: TaskSpec, config: RunConfig, wanted: int) -> t
             examples=spec.num_icl_examples_per_prompt,
             accepted_share=draws.accepted_share,
         )
-        page, ids, had = world.page(draw), tuple(e.id for e in draw.shown), len(accepted)
-        context = f"{page.context}/0" if draw.kind == "grounded" else None
+        page, ids, had = world.page(draw), tuple(e.id for e in draw.shown), count
+        context = f"{page.context}/0 context" if draw.kind == "grounded" else None
         for index, text, end in written(page, number):
             vector = None if text is None else embedded(text, context)
             distance, _, name = min(distances(fixed, vector), default=(9.0, (), ""))
@@ -316,12 +318,16 @@ def reference(world: World, spec: TaskSpec, config: RunConfig, wanted: int) -> t
                 assert text is not None
                 assert vector is not None
                 fixed.append(((number, index), f"{number}.{index}", vector))
-                accepted.append((number, Example(f"{number}.{index}", text, PASSED.answer, context)))
-            if len(accepted) == wanted:
+                count += 1
+                if may_be_shown(text, context, longest(spec.seeds(draw.kind))):
+                    accepted.append((number, Example(f"{number}.{index}", text, PASSED.answer, context)))
+            if count == wanted:
                 return rows, None
-        stalled = 0 if len(accepted) > had else stalled + 1
-        if stalled >= draws.max_stalled or number + 1 == draws.max_draws:
-            return rows, limit_in_words(stalled, number + 1, draws)
+        stalled = 0 if count > had else stalled + 1
+        # What counts as many draws is said for draws of five questions, and these have fewer.
+        too_many = stalled * spec.num_questions_to_generate_per_prompt >= 5 * draws.max_stalled
+        if too_many or number + 1 == draws.max_draws:
+            return rows, limit_in_words(stalled if too_many else 0, number + 1)
     raise AssertionError("unreachable")
 
 
@@ -346,9 +352,9 @@ def distances(fixed: list[tuple[Any, str, Any]], vector: NDArray[np.float32] | N
     return [(squared_distance(other, vector), key, name) for key, name, other in same if vector is not None]
 
 
-def limit_in_words(stalled: int, made: int, draws: DrawConfig) -> str:
+def limit_in_words(stalled: int, made: int) -> str:
     """Which limit it was; of two, the one on draws without success."""
-    if stalled >= draws.max_stalled:
+    if stalled:
         return f"{stalled} draws in a row gave no accepted pair (draws.max_stalled)"
     return f"{made} draws were made (draws.max_draws)"
 
@@ -363,6 +369,7 @@ fates = st.builds(
     cluster=st.integers(0, CLUSTERS - 1),
     step=st.integers(0, STEPS_IN_CLUSTER - 1),
     end=st.sampled_from([PASS, PASS, PASS, *(stage for stage, _ in REJECTING)]),
+    wordy=st.sampled_from([False, False, False, True]),
 )
 rarely_missing = st.integers(0, 15).map(lambda n: n == 0)
 pages = st.builds(
@@ -576,13 +583,30 @@ def test_draws_under_way_follow_the_yield() -> None:
 
 
 def test_too_many_draws_without_success_stop_the_run_in_words() -> None:
-    """Draws 1 to 3 give nothing; failed writings count as draws, too."""
+    """Draws 1 to 3 give nothing; failed writings count as draws, too. It is said for draws of five questions."""
     world = World((Page((Fate(0),)), Page((Fate(1, 0, "judge_question"),)), Page(fails="write_questions"), Page((Fate(0),))))
-    ran = virtual_time.run(start(world, spec_with(), config_with(max_stalled=3), 5))
+    ran = virtual_time.run(start(world, spec_with(per_prompt=5), config_with(max_stalled=3), 5))
     assert ran.run.stopped == "3 draws in a row gave no accepted pair (draws.max_stalled)"
     assert not ran.run.done
     assert ran.run.draws[0] == 4
     assert [row[:2] for row in ran.ledger.rows] == [(0, 0), (1, 0), (2, 0), (3, 0)]
+
+
+@pytest.mark.parametrize(("per_prompt", "draws"), [(1, 10), (4, 3), (5, 2), (20, 2)])
+def test_small_draws_count_for_less(per_prompt: int, draws: int) -> None:
+    """A draw of one question is a fifth of a draw of five; larger ones count once."""
+    world = World((Page((Fate(0, 0, "judge_question"),)),))
+    ran = virtual_time.run(start(world, spec_with(per_prompt=per_prompt), config_with(max_stalled=2), 5))
+    assert ran.run.stopped == f"{draws} draws in a row gave no accepted pair (draws.max_stalled)"
+
+
+def test_a_pair_that_is_too_long_is_accepted_but_never_shown() -> None:
+    """Prompts would grow from draw to draw."""
+    world = World((Page((Fate(0), Fate(1, wordy=True))), Page(fails="write_questions")))
+    config = config_with(window=1, accepted_share=1.0, max_draws=8)
+    ran = virtual_time.run(start(world, spec_with(), config, 100))
+    assert ran.ledger.accepted() == [(0, 0), (0, 1)]
+    assert {example.id for draw in ran.flow.shown.values() for example in draw.accepted} == {"0.0"}
 
 
 def test_a_limit_on_draws_stops_the_run_in_words() -> None:
@@ -598,7 +622,7 @@ def test_nothing_is_started_after_a_limit_has_stopped_the_run() -> None:
     world = World((Page((Fate(0, 0, "judge_question"),)),))
 
     async def check() -> None:
-        ran = await start(world, spec_with(), config_with(max_stalled=2, window=1), 5)
+        ran = await start(world, spec_with(per_prompt=5), config_with(max_stalled=2, window=1), 5)
         assert ran.run.stopped
         assert ran.run.draws == (2, 0)
 
@@ -626,7 +650,7 @@ def test_a_run_that_was_complete_asks_for_nothing_beyond_its_last_row() -> None:
 def test_a_limit_that_was_lowered_takes_back_nothing_that_was_decided(limit: dict[str, int]) -> None:
     """Draw 3 was the last one that an earlier run decided: the limit counts from there."""
     world = World((Page((Fate(0),)), Page((Fate(1, 0, "judge_pair"),)), Page((Fate(2),)), Page((Fate(1, 0, "judge_pair"),))))
-    ran = virtual_time.run(start(world, spec_with(), config_with(**limit), 3, decided=(3, 0)))
+    ran = virtual_time.run(start(world, spec_with(per_prompt=5), config_with(**limit), 3, decided=(3, 0)))
     assert ran.ledger.accepted() == [(0, 0), (2, 0)]
     assert len(ran.ledger.rows) == 4
     assert ran.run.stopped

@@ -196,7 +196,7 @@ ACTIONS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(1, 3), ACTIONS)
 def test_no_order_of_events_loses_a_slot(count: int, actions: list[tuple[str, int]]) -> None:
     """Coming, leaving and being cancelled in any order and at any moment: never too many, and in the end all are free."""

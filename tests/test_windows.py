@@ -3,20 +3,20 @@
 import asyncio
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skills_dspy.asking import Answer, Asker
-from skills_dspy.candidates import Candidate
+from skills_dspy.candidates import Candidate, Passed
 from skills_dspy.config import ROLES, RunConfig
-from skills_dspy.errors import ContextTooLong
-from skills_dspy.flow import Flow, Written
-from skills_dspy.limits import reply_limits
+from skills_dspy.errors import ConfigError, ContextTooLong
+from skills_dspy.flow import Flow
+from skills_dspy.limits import RETRY, largest_shown, longest, may_be_shown, question_limit, reply_limits
 from skills_dspy.program import STEPS, SkillsProgram
-from skills_dspy.records import SeedExample
+from skills_dspy.records import Kind, SeedExample
 from skills_dspy.sampling import Draw, Example, kind_of_draw, plan_draw, seed_examples
 from skills_dspy.task_spec import TaskSpec
 from skills_dspy.tokens import estimate_tokens
@@ -35,12 +35,14 @@ def needs_of(spec: TaskSpec, config: RunConfig, program: SkillsProgram | None = 
 
 
 class Prompts(Asker):
-    """Asks nobody: it notes the prompt that would be sent, and answers with the longest text that the limits allow."""
+    """Asks nobody: it notes the prompt that would be sent, and answers with the longest text that can come of it."""
 
     def __init__(self, spec: TaskSpec, config: RunConfig, program: SkillsProgram, unit: str) -> None:
         self.lengths: list[tuple[str, int]] = []
         self._predictors = program
-        self._most = {step: filled(unit, 2 * limit) for step, limit in reply_limits(spec, config).items()}
+        self._most = {step: filled(unit, RETRY * limit) for step, limit in reply_limits(spec, config).items()}
+        for kind in get_args(Kind):  # a list has more room, but a longer question is dropped
+            self._most[f"write_questions_{kind}"] = filled(unit, question_limit(longest(spec.seeds(kind))))
         self._count = spec.num_questions_to_generate_per_prompt
 
     async def ask(self, step: str, inputs: Mapping[str, Any], *_: Any) -> Answer:
@@ -82,11 +84,10 @@ def all_prompts(spec: TaskSpec, config: RunConfig, program: SkillsProgram, unit:
     async def novel(_: Candidate) -> bool:
         return True
 
-    async def one(draw: Draw) -> Written:
+    async def one(draw: Draw) -> None:
         written = await flow.write(draw, lambda: (0,))
         candidate = Candidate(draw, 0, written.questions[0], written.context, None, {})
-        await flow.pursue(candidate, novel, lambda: (0,))
-        return written
+        assert isinstance(await flow.pursue(candidate, novel, lambda: (0,)), Passed)
 
     async def all_kinds() -> None:
         seeds = seed_examples(spec.seed_examples)
@@ -103,9 +104,11 @@ def all_prompts(spec: TaskSpec, config: RunConfig, program: SkillsProgram, unit:
                     examples=spec.num_icl_examples_per_prompt,
                     accepted_share=config.draws.accepted_share,
                 )
-                written = await one(draw)
-                answer = filled(unit, 2 * reply_limits(spec, config)["write_answer_freeform"])
-                guests = [Example("x", written.questions[0], answer, written.context)] * 20
+                await one(draw)
+                most = largest_shown(longest(spec.seeds(draw.kind)))
+                context = filled(unit, most.context) if draw.kind == "grounded" else None
+                assert may_be_shown(filled(unit, most.question), context, longest(spec.seeds(draw.kind)))
+                guests = [Example("x", filled(unit, most.question), "", context)] * 20
 
     asyncio.run(all_kinds())
     return prompts.lengths
@@ -123,7 +126,7 @@ PARTS = st.text(st.sampled_from("ab Zé漢🦊\n\t.7<>/"), min_size=1, max_size=
 SEEDS = st.builds(SeedExample, question=PARTS, answer=PARTS, context=st.none() | PARTS)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     seeds=st.lists(SEEDS, min_size=1, max_size=4),
     shown=st.integers(1, 5),
@@ -257,10 +260,25 @@ def test_a_roles_own_window_decides() -> None:
     assert windows == {"generator": 4096, "validator": 2048, "tagger": 2048}
 
 
-def test_a_shared_model_has_the_larger_of_two_windows() -> None:
-    """A role's own window is at least what it says where others of the same model need more."""
-    config = a_config({"generator": {"num_ctx": 4096}})
-    assert choose_windows([needing(3000, 6000)], config, {}) == dict.fromkeys(ROLES, 6144)
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"generator": {"num_ctx": 4096}}, "generator.num_ctx is 4096, but another role needs 6144 of the same model"),
+        ({"validator": {"num_ctx": 8192}, "tagger": {"num_ctx": 7000}}, "tagger.num_ctx is 7000, but another role needs 8192"),
+    ],
+)
+def test_two_windows_for_one_model_are_refused(changes: dict[str, Any], said: str) -> None:
+    """Each change of window loads the model anew, and none of the two was asked for in vain."""
+    with pytest.raises(ConfigError) as caught:
+        choose_windows([needing(3000, 6000)], a_config(changes), {})
+    assert said in str(caught.value)
+    assert "(mistral-small3.2)" in str(caught.value)
+
+
+def test_a_role_may_set_the_window_for_all() -> None:
+    """The largest is asked for by name, and the others need no more."""
+    config = a_config({"validator": {"num_ctx": 8000}})
+    assert choose_windows([needing(3000, 6000)], config, {}) == dict.fromkeys(ROLES, 8000)
 
 
 @pytest.mark.parametrize(

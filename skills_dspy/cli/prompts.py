@@ -77,7 +77,7 @@ def _inputs(step: Step, spec: TaskSpec, program: SkillsProgram) -> dict[str, Any
         "example": pair_shown(draw.seeds[0]),
         "examples": [Passage(context=e.context or "") for e in draw.seeds]
         if step.name == "write_context"
-        else questions_shown(draw.seeds, with_context=with_context),
+        else questions_shown(draw.seeds if with_context else draw.standard, with_context=with_context),
         "context": "⟨the new context⟩" if draw.kind == "grounded" else None,
         "question": "⟨the new question⟩",
         "answer": "⟨its answer⟩",

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +16,7 @@ from skills_dspy.cli.display import Display, PlainDisplay, Silent, TerminalDispl
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.config import Overrides, RunConfig, load_config
 from skills_dspy.embedder import AsyncEmbedder, SentenceEmbedder
-from skills_dspy.errors import RequestError, RunDirError
+from skills_dspy.errors import RequestError, RunDirError, SkillsError
 from skills_dspy.model_files import find_model
 from skills_dspy.recorded import Recorded, find_recorded
 from skills_dspy.run import Runner, RunningTask, RunRequest
@@ -57,11 +58,20 @@ def run_command(options: Options) -> int:
             display.stop()
             click.echo(resume_line(display.tasks), err=True)
             return INTERRUPTED
+        except SkillsError:
+            display.stop()
+            if display.tasks:
+                _summarize(display.tasks, options)
+            raise
+    _summarize(tasks, options)
+    return COMPLETE if all(task.run.done for task in tasks) else SHORT
+
+
+def _summarize(tasks: Sequence[RunningTask], options: Options) -> None:
     if options.as_json:
         click.echo(json_summary(tasks))
     else:
-        print_summary(tasks, replayed=request.recorded is not None)
-    return COMPLETE if all(task.run.done for task in tasks) else SHORT
+        print_summary(tasks, replayed=options.replay is not None)
 
 
 def _embedder(request: RunRequest) -> AsyncEmbedder:
@@ -124,6 +134,8 @@ def replay_request(options: Options, name: str) -> RunRequest:
     else:
         specs = tuple(r.spec for r in recorded.values())
     first = next(iter(recorded.values()))
+    if any((r.seed, r.models) != (first.seed, first.models) for r in recorded.values()):
+        raise RequestError(f"--replay {name}: its runs were recorded with different seeds or models; give the directory of one")
     given = options.config is not None or options.overrides != Overrides()
     config = load_config(options.config, options.overrides) if given else _one_config(recorded, name)
     return RunRequest(
@@ -141,7 +153,7 @@ def replay_request(options: Options, name: str) -> RunRequest:
 def _one_config(recorded: dict[str, Recorded], name: str) -> RunConfig:
     configs = [r.config for r in recorded.values()]
     if any(config.shaping() != configs[0].shaping() for config in configs):
-        raise RequestError(f"--replay {name}: its runs were recorded with different configurations; name one of them")
+        raise RequestError(f"--replay {name}: its runs were recorded with different configurations; give the directory of one")
     # The embedder's place on this machine is this machine's matter.
     return replace_embedder(configs[0])
 

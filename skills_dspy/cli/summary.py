@@ -17,8 +17,8 @@ def print_summary(tasks: Sequence[RunningTask], *, replayed: bool, console: Cons
     """The end of a run, for a person, on stdout."""
     out = console or Console(highlight=False, soft_wrap=True, emoji=False)
     for task in tasks:
-        funnel = task.run.funnel
-        out.print(f"\n[bold]{escape(task.spec.task_name)}[/bold]: {funnel.accepted} of {task.wanted} accepted, {task.status}")
+        funnel, name, status = task.run.funnel, escape(task.spec.task_name), escape(task.status)
+        out.print(f"\n[bold]{name}[/bold]: {funnel.accepted} of {task.wanted} accepted, {status}")
         out.print(funnel_table(funnel))
         most = max(funnel.rows(), key=lambda row: row[2], default=None)
         if most is not None:
@@ -53,6 +53,8 @@ def funnel_table(funnel: Funnel) -> Table:
 def cost_line(task: RunningTask, replayed: bool) -> str:
     """Calls and tokens, in all and for each accepted pair."""
     usage, accepted = task.usage, task.run.funnel.accepted
+    if not usage:
+        return "Cost: unknown, because the journal cannot be read."
     tokens = usage["prompt_tokens"] + usage["output_tokens"]
     each = (
         f", {usage['calls'] / accepted:.1f} calls and {tokens / accepted:.0f} tokens for each accepted pair"

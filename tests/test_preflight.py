@@ -123,7 +123,7 @@ def test_a_structured_reply_is_asked_for_as_a_run_does() -> None:
     (payload,) = server.payloads
     assert payload["format"]["properties"]["questions"]["maxItems"] == 5
     assert payload["options"]["num_ctx"] == 4096
-    assert payload["options"]["num_predict"] == 512
+    assert payload["options"]["num_predict"] == 592
     assert "What is fox number" in payload["messages"][-1]["content"]
     assert trial.fault is None
     assert (trial.prose, trial.tries, trial.model) == (False, 1, "mistral-small3.2")

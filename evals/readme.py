@@ -44,7 +44,8 @@ def demo(folder: Path) -> str:
     done = subprocess.run(
         [sys.executable, *COMMAND, "--quiet"], check=True, capture_output=True, text=True, cwd=folder, env=environment
     )
-    return "\n".join(line.rstrip() for line in done.stdout.splitlines())
+    printed = done.stdout.replace(sys.executable, ".venv/bin/python")  # as it reads in a checkout
+    return "\n".join(line.rstrip() for line in printed.splitlines())
 
 
 def shortened(row: dict[str, Any]) -> str:

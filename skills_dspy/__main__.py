@@ -1,5 +1,6 @@
 """`python -m skills_dspy`: starts the command line and turns what it raises into a sentence and an exit code."""
 
+import io
 import os
 import sys
 
@@ -11,9 +12,13 @@ def main() -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     from skills_dspy.cli.main import start
 
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us
+            setattr(sys, name, io.StringIO())
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that knows few letters is no reason to stop
     code = start(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
     if code == INTERRUPTED:
         # A thread may be in the middle of importing torch, which cannot be interrupted; everything is on disk already.
         os._exit(code)

@@ -242,9 +242,7 @@ def _type_text(annotation: Any) -> str:
         count = f"{least}" if least == most else f"{least} to {most}" if most is not None else "any number"
         item = get_args(get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation)[0]
         return f"a list of {count}, each {_type_text(item)}"
-    return {"string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false"}[
-        schema["type"]
-    ]
+    return {"string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false"}[schema["type"]]
 
 
 def _user_text(signature: type[dspy.Signature], values: Mapping[str, Any], plan: _Plan) -> str:

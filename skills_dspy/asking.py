@@ -71,9 +71,7 @@ class Asker:
         self._seed = seed
         self._task = task
 
-    async def ask(
-        self, step: str, inputs: Mapping[str, Any], place: tuple[int, int], rank: Callable[[], Rank]
-    ) -> Answer:
+    async def ask(self, step: str, inputs: Mapping[str, Any], place: tuple[int, int], rank: Callable[[], Rank]) -> Answer:
         """One step's answer.
 
         Args:
@@ -100,9 +98,7 @@ class Asker:
                     raise Failed(step, error, tuple(digests)) from error
                 room *= RETRY if isinstance(error, Truncated) else 1
 
-    async def _once(
-        self, call: Call, inputs: Mapping[str, Any], place: tuple[int, ...], room: int
-    ) -> dspy.Prediction:
+    async def _once(self, call: Call, inputs: Mapping[str, Any], place: tuple[int, ...], room: int) -> dspy.Prediction:
         role = step_of(call.step).role
         settings = self._roles[role]
         config: dict[str, Any] = {

@@ -125,7 +125,8 @@ class SentenceEmbedder:
                 self._loaded = found, _load(found.folder, self.device)
             except Exception as error:
                 where = f"the embedding model in {found.folder} cannot be loaded on {self.device!r}"
-                raise EmbedderMissing(f"{where} ({brief(error)}): {HINT}") from error
+                hint = HINT if self.device == "cpu" else "set embedder.device to cpu in the configuration"
+                raise EmbedderMissing(f"{where} ({brief(error)}): {hint}") from error
         return self._loaded[1]
 
 

@@ -199,9 +199,7 @@ class Flow:
         explanation = difficulty.values["explanation"]
         return {**difficulty.values, **category.values, "difficulty_explanation": explanation}
 
-    async def _ask(
-        self, step: str, candidate: Candidate, inputs: dict[str, Any], rank: Callable[[], Rank]
-    ) -> Answer:
+    async def _ask(self, step: str, candidate: Candidate, inputs: dict[str, Any], rank: Callable[[], Rank]) -> Answer:
         candidate.stage = stage_of(step)
         try:
             answer = await self._asker.ask(step, inputs, candidate.key[:2], rank)

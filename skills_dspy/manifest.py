@@ -28,9 +28,7 @@ def prompt_fingerprints(
     """Kind to stage to the fingerprint of the prompt that serves it, for the kinds that the task has."""
     kinds = sorted({seed.kind for seed in spec.seed_examples})
     return {
-        kind: {
-            stage_of(step): fingerprint(program.predictor(step), adapter) for step in steps_of(kind, config.tagging)
-        }
+        kind: {stage_of(step): fingerprint(program.predictor(step), adapter) for step in steps_of(kind, config.tagging)}
         for kind in kinds
     }
 

@@ -8,6 +8,7 @@ import asyncio
 import ipaddress
 import math
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -78,7 +79,8 @@ class OllamaServer:
         transport: httpx.AsyncBaseTransport | None = None,
         on_fault: Callable[[Fault, float], None] | None = None,
     ) -> None:
-        self.host = host
+        self.host = without_secrets(host)
+        self._address = host
         self._config = config
         self._shards_wanted = -(-concurrency // CONNECTIONS_PER_CLIENT)
         self._jitter = jitter or random.Random(0)
@@ -115,9 +117,7 @@ class OllamaServer:
         """All models that are pulled, by name."""
         listed = await self._once(lambda client: client.list())
         return tuple(
-            Model(str(m.model), str(m.digest or ""), None)
-            for m in sorted(listed.models, key=lambda m: str(m.model))
-            if m.model
+            Model(str(m.model), str(m.digest or ""), None) for m in sorted(listed.models, key=lambda m: str(m.model)) if m.model
         )
 
     async def model(self, name: str) -> Model:
@@ -139,7 +139,7 @@ class OllamaServer:
     def pull(self, model: str) -> Iterator[tuple[str, int, int]]:
         """Pull a model: yields (what is being done, bytes so far, bytes in all), blocking."""
         with _address_errors(self.host):
-            client = ollama.Client(host=self.host, timeout=self._timeout(), trust_env=not _is_loopback(self.host))
+            client = ollama.Client(host=self._address, timeout=self._timeout(), trust_env=not _is_loopback(self._address))
         try:
             for progress in client.pull(model, stream=True):
                 yield progress.status or "", progress.completed or 0, progress.total or 0
@@ -194,6 +194,8 @@ class OllamaServer:
                 return await ask(self._pool()[0].client)
         except TimeoutError as error:
             raise unreachable(self.host, f"no answer within {self._config.connect_timeout:g} s") from error
+        except (ConnectionError, httpx.ConnectError) as error:
+            raise unreachable(self.host, "it refuses the connection, or there is no such host") from error
         except _FOREIGN as error:
             raise fault_of(error, "", self.host).error from error
 
@@ -210,18 +212,18 @@ class OllamaServer:
         if not self._shards:
             with _address_errors(self.host):
                 options = self._client_options()
-                clients = [ollama.AsyncClient(host=self.host, **options) for _ in range(self._shards_wanted)]
+                clients = [ollama.AsyncClient(host=self._address, **options) for _ in range(self._shards_wanted)]
             self._shards = [_Shard(client) for client in clients]
         return self._shards
 
     def _client_options(self) -> dict[str, Any]:
         # trust_env: a proxy set for the outside world must not be asked for a server on this machine.
-        options: dict[str, Any] = {"timeout": self._timeout(), "trust_env": not _is_loopback(self.host)}
+        options: dict[str, Any] = {"timeout": self._timeout(), "trust_env": not _is_loopback(self._address)}
         if self._transport is not None:
             options["transport"] = self._transport
         else:
             # No TLS set-up (25 ms a client) for plain http.
-            options["verify"] = self.host.lower().startswith("https")
+            options["verify"] = self._address.lower().startswith("https")
             options["limits"] = httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS_PER_CLIENT)
         return options
 
@@ -245,7 +247,7 @@ def fault_of(error: Exception, model: str, host: str) -> Fault:
     if isinstance(error, httpx.TimeoutException):
         return Fault(ServerError(f"The server at {host} did not answer in time."), True)
     if isinstance(error, ConnectionError | httpx.ConnectError):
-        return Fault(unreachable(host, "it refuses the connection"), True)
+        return Fault(ServerError(f"The server at {host} refuses the connection."), True)
     if isinstance(error, httpx.HTTPError):
         reason = str(error) or type(error).__name__
         return Fault(ServerError(f"The connection to {host} broke ({reason})."), True)
@@ -287,6 +289,11 @@ def unreachable(host: str, why: str) -> ServerError:
         f"No Ollama server answers at {host} ({why}); start one with `ollama serve`, or run on the shipped recording "
         "with `--replay demo`."
     )
+
+
+def without_secrets(text: str) -> str:
+    """An address, or a command with one, without the name and password that it may hold: they are for the server only."""
+    return re.sub(r"(?<=//)[^/\s]+@", "", text)
 
 
 def _is_loopback(host: str) -> bool:

@@ -87,9 +87,7 @@ class SkillsProgram(dspy.Module):
             raise TypeError(f"{step} is a {type(predictor).__name__}, not a dspy.Predict")
         return predictor
 
-    async def aforward(
-        self, step: str, inputs: Mapping[str, Any], lm: dspy.LM, config: Mapping[str, Any]
-    ) -> dspy.Prediction:
+    async def aforward(self, step: str, inputs: Mapping[str, Any], lm: dspy.LM, config: Mapping[str, Any]) -> dspy.Prediction:
         """Ask one step's predictor.
 
         Args:

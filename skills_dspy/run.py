@@ -190,14 +190,10 @@ class Runner:
             for name in [config.model_for(role)]
         }
 
-    def _prepare(
-        self, server: Mapping[str, Any], models: Mapping[Role, Model], stack: AsyncExitStack
-    ) -> list[_Prepared]:
+    def _prepare(self, server: Mapping[str, Any], models: Mapping[Role, Model], stack: AsyncExitStack) -> list[_Prepared]:
         request, adapter = self._request, self._adapter
         programs = [SkillsProgram(spec.num_questions_to_generate_per_prompt) for spec in request.specs]
-        wanted = [
-            needs(spec, request.config, program, adapter) for spec, program in zip(request.specs, programs, strict=True)
-        ]
+        wanted = [needs(spec, request.config, program, adapter) for spec, program in zip(request.specs, programs, strict=True)]
         lengths = {model.name: model.context_length for model in models.values()}
         windows = choose_windows(wanted, request.config, lengths)
         return [
@@ -229,7 +225,7 @@ class Runner:
         for log in logs:
             stack.callback(log.close)
         meter = Meter()
-        source = self._source(spec, stack)
+        source = self._source(spec, paths.folder, stack)
         replies = Replies(journal, source, self._slots, meter)
         recording = source if isinstance(source, Recording) else None
         loop = asyncio.get_running_loop()
@@ -268,11 +264,13 @@ class Runner:
         task = RunningTask(spec, paths, request.wanted, meter, run, answered_by)
         return _Prepared(task, directory, journal, logs, manifest)
 
-    def _source(self, spec: TaskSpec, stack: AsyncExitStack) -> OllamaServer | Recording:
+    def _source(self, spec: TaskSpec, folder: Path, stack: AsyncExitStack) -> OllamaServer | Recording:
         if self._server is not None:
             return self._server
         assert self._request.recorded is not None
         recorded = self._request.recorded.get(spec.task_name)
+        if recorded is not None and recorded.paths.folder.resolve() == folder.resolve():
+            raise RunDirError(f"{folder} is the recording itself; choose another --output-dir for the replay")
         if recorded is None:
             raise RunDirError(f"{spec.path}: the recording holds no run of the task {spec.task_name}")
         return stack.enter_context(Recording.open(recorded.paths.journal))

@@ -320,9 +320,7 @@ class TaskRun:
         neighbour = self._neighbour(candidate)
         if neighbour is not None and neighbour.distance < self._config.dedup.max_squared_distance:
             candidate.abandon()
-            outcome: Outcome = Dropped(
-                "dedup", "duplicate", f"squared distance {neighbour.distance:.4f} to {neighbour.id}"
-            )
+            outcome: Outcome = Dropped("dedup", "duplicate", f"squared distance {neighbour.distance:.4f} to {neighbour.id}")
         else:
             outcome = await _result(candidate.outcome)
         self._forget(candidate)
@@ -339,9 +337,7 @@ class TaskRun:
         assert candidate.vector is not None
         self._add_fixed(candidate.key, candidate.vector, name, candidate.draw.kind)
         if may_be_shown(candidate.question, candidate.context, self._lengths[candidate.draw.kind]):
-            self._accepted.append(
-                (candidate.draw.number, Example(name, candidate.question, outcome.answer, candidate.context))
-            )
+            self._accepted.append((candidate.draw.number, Example(name, candidate.question, outcome.answer, candidate.context)))
         candidate.settled.set_result(True)
 
     def _forget(self, candidate: Candidate) -> None:

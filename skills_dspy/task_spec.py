@@ -1,5 +1,6 @@
 """Task files: what a user asks to be generated, checked key by key against the file's lines (layer 1)."""
 
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,6 +25,9 @@ _RESERVED = frozenset(
 )
 
 
+_SET_ASIDE = re.compile(r"\.old-\d{8}-\d{6}(-\d+)?$")
+
+
 def name_fault(name: str) -> str | None:
     """What keeps a task name from being a path below the output directory on any system; None when nothing does.
 
@@ -42,6 +46,8 @@ def name_fault(name: str) -> str | None:
             return f"has the part `{part}`, which starts or ends with a dot or a space"
         if part.split(".")[0].rstrip(" ").casefold() in _RESERVED:
             return f"has the part `{part}`, a name that Windows keeps for itself"
+        if _SET_ASIDE.search(part):
+            return f"has the part `{part}`, which is how runs are named that were set aside"
         if len(part.encode()) > 255:
             return "has a part that is longer than the 255 bytes a folder's name may have"
     return None

@@ -107,20 +107,24 @@ def _way_out(role: Role, config: RunConfig, bound: int) -> str:
 
 
 def _too_long(need: Need, model: str, bound: int, way_out: str) -> ContextTooLong:
-    seed = max(need.task.seed_examples, key=lambda s: estimate_tokens(s.question + s.answer + (s.context or "")))
+    task = need.task
+    seed = max(task.seed_examples, key=lambda s: estimate_tokens(s.question + s.answer + (s.context or "")))
+    if need.reply > need.prompt and STEPS[need.step].counted:
+        advice = "lower num_questions_to_generate_per_prompt"
+    elif estimate_tokens(task.task_description) > need.prompt // 2:
+        advice = "shorten task_description"
+    else:
+        advice = "shorten the longest seed (this line), lower num_icl_examples_per_prompt"
     return ContextTooLong(
-        f"{need.task.path}:{seed.line}: a prompt of {need.step} may take {need.prompt} tokens and its reply {need.reply}, but "
-        f"the window of {model} is {bound}: shorten the longest seed (this line), lower num_icl_examples_per_prompt, or "
-        f"{way_out}."
+        f"{task.path}:{seed.line}: a prompt of {need.step} may take {need.prompt} tokens and its reply {need.reply}, but "
+        f"the window of {model} is {bound}: {advice}, or {way_out}."
     )
 
 
 class _Bounds:
     """Bounds in tokens of the parts of a prompt that differ from call to call."""
 
-    def __init__(
-        self, spec: TaskSpec, config: RunConfig, seeds: Sequence[SeedExample], limits: Mapping[str, int]
-    ) -> None:
+    def __init__(self, spec: TaskSpec, config: RunConfig, seeds: Sequence[SeedExample], limits: Mapping[str, int]) -> None:
         kind, lengths = seeds[0].kind, longest(seeds)
         shown = spec.num_icl_examples_per_prompt
         # What was written with the room of a second try may stand in later prompts.

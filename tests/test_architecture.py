@@ -210,14 +210,16 @@ _WRITING_METHODS = {
     "chmod",
 }
 _READING_METHODS = {"open", "read_text", "read_bytes", "iterdir", "glob", "rglob", "stat", "exists", "is_file", "is_dir"}
-_OS_READING = {"os.walk", "os.getpid", "os.dup2", "os._exit", "os.environ.setdefault", "os.environ.get"}
+_OS_READING = {"os.walk", "os.getpid", "os.dup2", "os._exit"}
 
 
 def writes(called: str, call: ast.Call) -> bool:
     """Whether a call changes something on the disk, or may."""
     method = called.rsplit(".", 1)[-1]
+    if call.args and ast.unparse(call.args[0]) == "os.devnull":
+        return False
     if called.startswith("os."):
-        return called not in _OS_READING and not ast.unparse(call).startswith("os.open(os.devnull,")
+        return called not in _OS_READING and not called.startswith("os.environ.")
     if method == "open":
         modes = [a for a in (*call.args, *(k.value for k in call.keywords)) if isinstance(a, ast.Constant)]
         return (called == "open" and not modes) or any(set("wax+") & set(str(mode.value)) for mode in modes)
@@ -242,6 +244,8 @@ def writes(called: str, call: ast.Call) -> bool:
         ("write_text(path, 'x')", False),
         ("os.open(path, 0)", True),
         ("os.open(os.devnull, 1)", False),
+        ("open(os.devnull, 'w')", False),
+        ("os.environ.pop('A')", False),
         ("os.replace(a, b)", True),
         ("os.walk(folder)", False),
     ],

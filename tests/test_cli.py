@@ -411,8 +411,10 @@ def test_an_interruption_says_how_to_go_on(terminal: Terminal, monkeypatch: pyte
     said = terminal.run(*words)
     assert (said.code, said.out) == (130, "")
     (line,) = said.err.splitlines()
-    assert line.startswith("Interrupted; everything is kept (0 of 3 for test/foxes). Go on with: python -m skills_dspy run ")
-    assert shlex.split(line.partition("Go on with: ")[2])[4:] == [*words[:2], *words[3:]]
+    assert line.startswith("Interrupted; everything is kept (0 of 3 for test/foxes). Go on with: ")
+    python, *command = shlex.split(line.partition("Go on with: ")[2])
+    assert Path(python).samefile(sys.executable)
+    assert command == ["-m", "skills_dspy", "run", *words[:2], *words[3:]]
 
 
 def test_a_mistake_in_the_program_is_shown_with_its_traceback(terminal: Terminal) -> None:
@@ -742,8 +744,8 @@ def test_a_signal_ends_a_run_at_once(slow_teacher: str, tmp_path: Path, how: str
     assert process.returncode == 130
     assert took < 2.0
     assert out == ""
-    assert err.startswith(f"Interrupted; everything is kept (0 of 50 for {DEBATE_NAME}). Go on with: python -m skills_dspy ")
-    assert shlex.split(err.strip().partition("python -m skills_dspy ")[2]) == words
+    assert err.startswith(f"Interrupted; everything is kept (0 of 50 for {DEBATE_NAME}). Go on with: ")
+    assert shlex.split(err.strip().partition("-m skills_dspy ")[2]) == words
     assert (paths.read_run_json() or {})["status"] == "interrupted"
 
 

@@ -69,7 +69,7 @@ def test_the_built_in_settings() -> None:
         "dedup": {"max_squared_distance": 0.05},
         "draws": {"window": 16, "accepted_share": 1 / 3, "max_stalled": 30, "max_draws": None},
         "server": {
-            "connect_timeout": 3.0,
+            "connect_timeout": 2.0,
             "timeout": 600.0,
             "patience": 600.0,
             "backoff_first": 1.0,

@@ -17,9 +17,7 @@ from hypothesis import strategies as st
 from skills_dspy.errors import RunDirError, StorageError
 from skills_dspy.store.files import AppendLog, count_rows, read_rows, storage_errors, write_json, write_text
 
-ROWS = st.lists(
-    st.dictionaries(st.text(max_size=5), st.none() | st.integers() | st.text(max_size=20), max_size=3), max_size=6
-)
+ROWS = st.lists(st.dictionaries(st.text(max_size=5), st.none() | st.integers() | st.text(max_size=20), max_size=3), max_size=6)
 
 
 @contextmanager
@@ -171,9 +169,7 @@ def test_a_log_cut_anywhere_comes_out_the_same(rows: list[dict[str, Any]], cut: 
 
 @settings(max_examples=25, deadline=None)
 @given(old=ROWS, new=ROWS)
-def test_a_finished_log_holds_what_was_appended_and_nothing_else(
-    old: list[dict[str, Any]], new: list[dict[str, Any]]
-) -> None:
+def test_a_finished_log_holds_what_was_appended_and_nothing_else(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> None:
     """Old rows that are not appended again are gone after finish, and after the first difference."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "data.jsonl"

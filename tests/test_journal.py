@@ -446,9 +446,7 @@ def test_a_row_that_breaks_the_table_is_an_error_not_a_loss(path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"hello", b"x" * 5000])
 @pytest.mark.parametrize("use", [Journal.open, Recording.open])
-def test_a_file_that_is_no_database_is_refused_and_kept(
-    path: Path, content: bytes, use: Callable[[Path], object]
-) -> None:
+def test_a_file_that_is_no_database_is_refused_and_kept(path: Path, content: bytes, use: Callable[[Path], object]) -> None:
     """Someone's file under our name is not overwritten."""
     path.write_bytes(content)
     with pytest.raises(RunDirError, match=r"journal\.sqlite is not a journal of skills_dspy; move it away or choose"):
@@ -458,9 +456,7 @@ def test_a_file_that_is_no_database_is_refused_and_kept(
 
 @pytest.mark.parametrize("use", [Journal.open, Recording.open])
 @pytest.mark.parametrize("change", ["CREATE TABLE replies (a)", "PRAGMA application_id = 5"])
-def test_a_database_of_something_else_is_refused_and_kept(
-    path: Path, change: str, use: Callable[[Path], object]
-) -> None:
+def test_a_database_of_something_else_is_refused_and_kept(path: Path, change: str, use: Callable[[Path], object]) -> None:
     """A table of the same name does not make it ours."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(change)

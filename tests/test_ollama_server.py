@@ -14,7 +14,7 @@ import pytest
 
 from skills_dspy.config import ServerConfig
 from skills_dspy.errors import ContextTooLong, MachineError, ModelMissing, ServerError
-from skills_dspy.ollama_server import CONNECTIONS_PER_CLIENT, Fault, Model, OllamaServer
+from skills_dspy.ollama_server import CONNECTIONS_PER_CLIENT, Fault, Model, OllamaServer, without_secrets
 from tests.making import idle
 
 HOST = "http://127.0.0.1:11434"
@@ -143,7 +143,7 @@ def test_faults_are_told_apart() -> None:
         with pytest.raises(ServerError) as caught:
             asyncio.run(a_server(Wire(answer), config=settings(patience=0)).chat(PAYLOAD))
         said[kind] = str(caught.value)
-    assert "(it refuses the connection)" in said["refused"]
+    assert "The server at http://127.0.0.1:11434 refuses the connection." in said["refused"]
     assert "The connection to http://127.0.0.1:11434 broke (reset)" in said["reset while reading"]
     assert "did not answer in time" in said["slow to connect"]
     assert "did not answer in time" in said["slow to answer"]
@@ -330,7 +330,7 @@ def test_a_model_that_does_not_tell_its_window(shown: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (httpx.ConnectError("refused"), "No Ollama server answers at"),
+        (httpx.ConnectError("refused"), "No Ollama server answers at .* refuses the connection, or there is no such host"),
         (httpx.ReadTimeout("slow"), "did not answer in time"),
         (error(500, "broken"), "answered 500: broken"),
         (error(404, "page not found"), "answered 404"),
@@ -378,6 +378,21 @@ def test_an_address_that_is_none(host: str) -> None:
     with pytest.raises(ServerError, match="is no address of a server"):
         list(server.pull("m"))
     assert (wire.requests, clock.slept) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("http://me:secret@a.example:11434", "http://a.example:11434"),
+        ("http://me:se@cret@a.example", "http://a.example"),
+        ("https://a.example/p@th", "https://a.example/p@th"),
+        ("skills-dspy run --base-url http://me:secret@a.example -n 5", "skills-dspy run --base-url http://a.example -n 5"),
+    ],
+)
+def test_passwords_are_not_shown(given: str, said: str) -> None:
+    """An address may hold a name and a password: they are for the server, not for messages and files."""
+    assert without_secrets(given) == said
+    assert OllamaServer(given, settings()).host == said
 
 
 def test_a_scheme_that_is_none() -> None:
@@ -577,8 +592,8 @@ def test_a_pull_that_fails(status: int, body: bytes, said: str) -> None:
 
 @local
 def test_a_pull_from_nobody() -> None:
-    """The same sentence as everywhere when no server is there."""
+    """No address that somebody listens at."""
     with listening(200, b"") as address:
         pass
-    with pytest.raises(ServerError, match=f"No Ollama server answers at {address}"):
+    with pytest.raises(ServerError, match=f"The server at {address} refuses the connection"):
         list(OllamaServer(address, settings()).pull("m"))

@@ -494,6 +494,18 @@ def test_a_near_one_waits_and_is_judged_only_after_the_earlier_was_rejected() ->
     assert ran.ledger.accepted() == [(1, 0), (2, 0)]
 
 
+def test_a_parked_one_is_released_when_the_earlier_is_rejected_not_when_that_is_decided() -> None:
+    """Draw 0 holds up all decisions for a long time; what became of draw 1 is clear long before."""
+    world = one_question_draws(Fate(1), Fate(0, 0, "judge_question"), Fate(0))
+
+    async def check() -> None:
+        ran = await start(world, spec_with(), config_with(), 2, delay=slow({("judge_pair", 0): 100.0}))
+        assert ran.ledger.accepted() == [(0, 0), (2, 0)]
+        assert asyncio.get_running_loop().time() < 115.0
+
+    virtual_time.run(check())
+
+
 def test_a_near_one_is_never_judged_when_the_earlier_is_accepted() -> None:
     """It is parked until the earlier settles and then is a duplicate that has cost no call."""
     world = one_question_draws(Fate(0), Fate(0, 1), Fate(1))
@@ -511,9 +523,11 @@ def test_a_parked_one_waits_for_the_settling_of_an_earlier_one_that_has_passed()
 
 
 def test_a_copy_of_a_seed_is_never_judged() -> None:
-    """Seeds count as accepted from the start, for their own kind of question."""
+    """Seeds count as accepted from the start, however long their embedding takes, for their own kind of question."""
     world = one_question_draws(Fate(0, 1), Fate(1))
-    ran = virtual_time.run(start(world, spec_with(freeform(Fate(0))), config_with(), 1))
+    waits = itertools.chain([100.0], itertools.repeat(0.0))
+    embedder = InlineEmbedder(lambda: next(waits))
+    ran = virtual_time.run(start(world, spec_with(freeform(Fate(0))), config_with(), 1, embedder=embedder))
     assert ran.flow.judged() == [(1, 0)]
     assert ran.ledger.rows[0][3:7] == ("dedup", "duplicate", "squared distance 0.0225 to seed:0", ("seed:0", 0.022458))
 

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from skills_dspy.asking import Answer, Asker
@@ -126,7 +126,7 @@ PARTS = st.text(st.sampled_from("ab Zé漢🦊\n\t.7<>/"), min_size=1, max_size=
 SEEDS = st.builds(SeedExample, question=PARTS, answer=PARTS, context=st.none() | PARTS)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, phases=[Phase.reuse, Phase.generate])  # to make a failure smaller takes minutes
 @given(
     seeds=st.lists(SEEDS, min_size=1, max_size=4),
     shown=st.integers(1, 5),

@@ -8,6 +8,7 @@ from typing import Literal
 from rich.table import Table
 
 from skills_dspy.cli.display import duration
+from skills_dspy.cli.summary import command
 from skills_dspy.config import Role
 from skills_dspy.forecast import CHECKED, PASS_SHARE, StepCost
 from skills_dspy.model_files import HINT, Found
@@ -64,7 +65,7 @@ def trial_line(trial: Trial) -> Line:
     asked = f"{trial.step} of {trial.model}"
     if trial.fault is not None:
         began = " ".join(trial.raw.split())[:_SHOWN]
-        todo = f"take another model, or look at the prompt with `python -m skills_dspy prompts {trial.step}`"
+        todo = f"take another model, or look at the prompt with `{command()} prompts {trial.step}`"
         return Line("FAIL", name, f"{asked}: {trial.fault}, twice; {todo}; the reply begins: {began or 'nothing'}")
     loading = f", {counts.load_seconds:.1f} s of it loading the model" if counts.load_seconds >= 1 else ""
     read = f"{asked}: parsed, {counts.output_tokens} tokens in {counts.seconds:.1f} s{loading}"

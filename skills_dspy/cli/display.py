@@ -17,6 +17,8 @@ from skills_dspy.slots import Slots
 
 _LINE_EVERY = 15.0
 """Seconds between two plain lines."""
+_WIDE = 90
+"""From how many columns on there is room for a bar."""
 _FUNNELS = 6
 """How many tasks' funnels a terminal has room for."""
 _SHORT = {
@@ -84,9 +86,7 @@ class Silent:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.stop()
 
 
@@ -97,6 +97,7 @@ class PlainDisplay(Silent):
         super().__init__(clock)
         self._stream = stream
         self._printed = self.began
+        self._complained = -_LINE_EVERY
 
     def changed(self) -> None:
         """Print a line if the last one is some time ago."""
@@ -109,8 +110,8 @@ class PlainDisplay(Silent):
     def fault(self, message: str, pause: float) -> None:
         """Print the fault, but a repeated one only now and then."""
         super().fault(message, pause)
-        if self.clock() - self._printed >= _LINE_EVERY or pause <= 2.0:
-            self._printed = self.clock()
+        if self.clock() - self._complained >= _LINE_EVERY:
+            self._complained = self.clock()
             print(self.last_fault, file=self._stream, flush=True)
 
 
@@ -145,14 +146,16 @@ class TerminalDisplay(Silent):
             return Text("asking the server ...")
         seconds = self.clock() - self.began
         table = Table(box=None, padding=(0, 2, 0, 0))
-        for heading in ("task", "accepted", "", "calls", "tokens/s", "time left"):
-            table.add_column(heading, no_wrap=True)
+        wide = self._console.width >= _WIDE
+        table.add_column("task", no_wrap=True, overflow="ellipsis")
+        for heading in ("accepted", *([""] if wide else []), "calls", "tokens/s", "time left"):
+            table.add_column(heading, no_wrap=True, min_width=len(heading))
         for task in self.tasks:
             funnel = task.run.funnel
             table.add_row(
                 Text(task.spec.task_name.removeprefix("instructlab/skills/")),
                 f"{funnel.accepted} of {task.wanted}",
-                ProgressBar(total=task.wanted, completed=funnel.accepted, width=20),
+                *([ProgressBar(total=task.wanted, completed=funnel.accepted, width=20)] if wide else []),
                 str(task.meter.live + task.meter.remembered),
                 f"{task.meter.output_tokens / seconds:.0f}" if seconds > 1 else "",
                 time_left(task, seconds),

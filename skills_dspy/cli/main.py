@@ -1,5 +1,6 @@
 """The command line's commands and options; what they do is imported when they are called, so that --help is quick."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -42,17 +43,16 @@ def cli() -> None:
 
 
 _task_paths = click.option(
-        "--task-paths",
-        multiple=True,
-        type=click.Path(path_type=Path),
-        metavar="PATH ...",
-        help="Task files, or folders that are searched for *.yaml.  [default: task_specs/ here, else the shipped debate]",
+    "--task-paths",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH ...",
+    help="Task files, or folders that are searched for *.yaml.  [default: task_specs/ here, else the shipped debate]",
 )
 
 
 _base_url = click.option(
     "--base-url",
-    envvar="OLLAMA_HOST",
     default=_DEFAULT_HOST,
     show_default=f"OLLAMA_HOST, else {_DEFAULT_HOST}",
     help="The Ollama host.",
@@ -62,6 +62,7 @@ _config = click.option(
 )
 _model = click.option("--model", help="Ollama's name of the teacher.  [default: mistral-small3.2]")
 _judge = click.option("--judge-model", help="The judge's.  [default: follows --model]")
+_embedder = click.option("--embedder", help="A sentence-transformers model: name or path.  [default: all-MiniLM-L6-v2]")
 _tagger = click.option("--tagger-model", help="The tagger's.  [default: follows --model]")
 
 
@@ -74,21 +75,27 @@ _tagger = click.option("--tagger-model", help="The tagger's.  [default: follows 
     type=click.IntRange(1, 10_000_000),
     help="Accepted pairs wanted, per task.  [default: 20; with --replay, the recorded run's]",
 )
-@click.option("--output-dir", type=click.Path(path_type=Path), default=Path("output"), show_default=True,
-              help="Where runs live.")
+@click.option(
+    "--output-dir", type=click.Path(path_type=Path), default=Path("output"), show_default=True, help="Where runs live."
+)
 @_config
 @_model
 @_judge
 @_tagger
 @_base_url
 @click.option("--concurrency", type=click.IntRange(1, 1024), default=8, show_default=True, help="Requests in flight.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1),
-              help="The run's random seed.  [default: 0; with --replay, the recorded run's]")
-@click.option("--restart", is_flag=True,
-              help="Set an existing run aside (renamed, never deleted) and start anew; without it the run is resumed.")
-@click.option("--replay", metavar="RUN",
-              help="Answer every model call from a recorded run's directory; `demo` names the shipped one.")
-@click.option("--embedder", help="A sentence-transformers model: name or path.  [default: all-MiniLM-L6-v2]")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), help="The run's random seed.  [default: 0; with --replay, the recorded run's]"
+)
+@click.option(
+    "--restart",
+    is_flag=True,
+    help="Set an existing run aside (renamed, never deleted) and start anew; without it the run is resumed.",
+)
+@click.option(
+    "--replay", metavar="RUN", help="Answer every model call from a recorded run's directory; `demo` names the shipped one."
+)
+@_embedder
 @click.option("--note", hidden=True, help="What answers, in words, when it is not a language model (for recordings).")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="A machine-readable summary on stdout, and nothing else there.")
@@ -138,8 +145,13 @@ def run(
 
 @cli.command()
 @click.argument("row_id")
-@click.option("--output-dir", type=click.Path(path_type=Path), default=Path("output"), show_default=True,
-              help="Where runs live, or one run's directory.")
+@click.option(
+    "--output-dir",
+    type=click.Path(path_type=Path),
+    default=Path("output"),
+    show_default=True,
+    help="Where runs live, or one run's directory.",
+)
 def explain(row_id: str, output_dir: Path) -> int:
     """Print the whole story of one row or rejection: examples shown, prompts and replies, verdicts, neighbour."""
     from skills_dspy.cli.explain import explain_command
@@ -149,14 +161,22 @@ def explain(row_id: str, output_dir: Path) -> int:
 
 @cli.command(cls=ManyPaths)
 @_task_paths
-@click.option("-n", "--num-outputs-to-generate", "wanted", type=click.IntRange(1, 10_000_000), default=20,
-              show_default=True, help="Accepted pairs wanted, per task.")
+@click.option(
+    "-n",
+    "--num-outputs-to-generate",
+    "wanted",
+    type=click.IntRange(1, 10_000_000),
+    default=20,
+    show_default=True,
+    help="Accepted pairs wanted, per task.",
+)
 @_config
 @_model
 @_judge
 @_tagger
 @_base_url
 @click.option("--concurrency", type=click.IntRange(1, 1024), default=8, show_default=True, help="Requests in flight.")
+@_embedder
 @click.option("--pull", is_flag=True, help="Pull the models that are missing.")
 def check(
     task_paths: tuple[Path, ...],
@@ -167,13 +187,14 @@ def check(
     tagger_model: str | None,
     base_url: str,
     concurrency: int,
+    embedder: str | None,
     pull: bool,
 ) -> int:
     """Find out before the night what would go wrong in it: host, models, windows, replies, speed, hours."""
     from skills_dspy.cli.check import CheckOptions, check_command
     from skills_dspy.config import Overrides
 
-    overrides = Overrides(model=model, judge_model=judge_model, tagger_model=tagger_model, embedder=None)
+    overrides = Overrides(model=model, judge_model=judge_model, tagger_model=tagger_model, embedder=embedder)
     return check_command(CheckOptions(task_paths, wanted, config, overrides, base_url, concurrency, pull))
 
 
@@ -190,8 +211,13 @@ def prompts(name: str | None, task_paths: tuple[Path, ...], config: Path | None)
 
 def start(argv: Sequence[str]) -> int:
     """Run a command; returns its exit code. A SkillsError becomes one sentence on stderr."""
+    # Taken out of the environment: the ollama package reads it when it is imported, and trips over what is no address.
+    host = os.environ.pop("OLLAMA_HOST", "") or _DEFAULT_HOST
+    defaults = {"run": {"base_url": host}, "check": {"base_url": host}}
     try:
-        return int(cli.main(args=list(argv), prog_name="skills_dspy", standalone_mode=False) or 0)
+        code = int(cli.main(args=list(argv), prog_name="skills_dspy", standalone_mode=False, default_map=defaults) or 0)
+        sys.stdout.flush()
+        return code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return 2
@@ -206,5 +232,16 @@ def start(argv: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe went away, as `head` does: no error, but nothing more can be written there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()
         return 1
+    except OSError as error:
+        # What a run writes has its own errors; this is stdout, on a full disk.
+        if error.errno != errno.ENOSPC:
+            raise
+        _silence_stdout()
+        click.echo(f"error: what is printed cannot be written: {error.strerror}; the run's files are whole", err=True)
+        return 2
+
+
+def _silence_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

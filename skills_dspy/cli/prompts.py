@@ -38,9 +38,7 @@ def _steps(spec: TaskSpec, config: RunConfig) -> list[Step]:
     return [step for name, step in STEPS.items() if name in taken]
 
 
-def _print(
-    step: Step, spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: SkillsAdapter, out: Console
-) -> None:
+def _print(step: Step, spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: SkillsAdapter, out: Console) -> None:
     predictor, settings = program.predictor(step.name), config.role(step.role)
     plan = adapter.plan(predictor.signature)
     out.rule(step.name)

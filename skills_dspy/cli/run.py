@@ -83,9 +83,7 @@ def _embedder(request: RunRequest) -> AsyncEmbedder:
     return AsyncEmbedder(SentenceEmbedder(name, device, lambda _: found))
 
 
-async def _run(
-    request: RunRequest, options: Options, embedder: AsyncEmbedder, display: Display
-) -> tuple[RunningTask, ...]:
+async def _run(request: RunRequest, options: Options, embedder: AsyncEmbedder, display: Display) -> tuple[RunningTask, ...]:
     # SIGTERM is how a service manager or a batch system interrupts: everything is kept then, too.
     main = asyncio.current_task()
     assert main is not None

@@ -4,12 +4,14 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from skills_dspy.funnel import STAGES, Funnel
+from skills_dspy.ollama_server import without_secrets
 from skills_dspy.run import RunningTask
 
 
@@ -29,7 +31,7 @@ def print_summary(tasks: Sequence[RunningTask], *, replayed: bool, console: Cons
         out.print(f"\nAnswered by: {escape(answered_by)}")
     explained = next((task for task in tasks if task.run.funnel.accepted), None)
     if explained is not None:
-        again = f"{_command()} explain ROW_ID --output-dir {_quoted(explained.paths.folder)}"
+        again = f"{command()} explain ROW_ID --output-dir {_quoted(explained.paths.folder)}"
         out.print(f"The story of a row: {escape(again)}")
 
 
@@ -57,9 +59,7 @@ def cost_line(task: RunningTask, replayed: bool) -> str:
         return "Cost: unknown, because the journal cannot be read."
     tokens = usage["prompt_tokens"] + usage["output_tokens"]
     each = (
-        f", {usage['calls'] / accepted:.1f} calls and {tokens / accepted:.0f} tokens for each accepted pair"
-        if accepted
-        else ""
+        f", {usage['calls'] / accepted:.1f} calls and {tokens / accepted:.0f} tokens for each accepted pair" if accepted else ""
     )
     source = " (all from the recording)" if replayed else ""
     return f"Cost: {usage['calls']} calls, {tokens} tokens{each}{source}."
@@ -89,11 +89,15 @@ def resume_line(tasks: Sequence[RunningTask]) -> str:
     accepted = ", ".join(f"{t.run.funnel.accepted} of {t.wanted} for {t.spec.task_name}" for t in tasks)
     again = shlex.join(arg for arg in sys.argv[1:] if arg != "--restart")
     kept = f"Interrupted; everything is kept ({accepted})." if tasks else "Interrupted before anything was asked."
-    return f"{kept} Go on with: {_command()} {again}"
+    return f"{kept} Go on with: {command()} {without_secrets(again)}"
 
 
-def _command() -> str:
-    return "skills-dspy" if sys.argv[0].endswith("skills-dspy") else "python -m skills_dspy"
+def command() -> str:
+    """How the program was started, so that a command that is shown works when it is pasted."""
+    if Path(sys.argv[0]).name == "skills-dspy":
+        return "skills-dspy"
+    python = Path(sys.executable)
+    return f"{_quoted(python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python)} -m skills_dspy"
 
 
 def _quoted(path: object) -> str:

@@ -41,6 +41,10 @@ def storage_errors(doing: str, path: Path) -> Iterator[None]:
         why = error.strerror or str(error)
         advice = _ADVICE.get(error.errno or 0, "check the disk or choose another place")
         raise StorageError(f"cannot {doing} {path}: {why}; {advice}") from error
+    except UnicodeEncodeError as error:
+        name = str(path).encode("ascii", "backslashreplace").decode()
+        why = "this machine's locale cannot write that name"
+        raise StorageError(f"cannot {doing} {name}: {why}; set LC_ALL=C.UTF-8") from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -143,9 +147,7 @@ class AppendLog:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.close()
 
     @contextmanager

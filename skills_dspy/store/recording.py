@@ -34,8 +34,7 @@ SELECT_REPLY = "SELECT reply FROM replies WHERE digest = ?"
 
 _SELECT_FULL = "SELECT request, reply, step, arrived, seconds FROM replies WHERE digest = ?"
 _SELECT_TOTALS = (
-    "SELECT step, COUNT(*), SUM(prompt_tokens), SUM(output_tokens), SUM(seconds)"
-    " FROM replies GROUP BY step ORDER BY step"
+    "SELECT step, COUNT(*), SUM(prompt_tokens), SUM(output_tokens), SUM(seconds) FROM replies GROUP BY step ORDER BY step"
 )
 _ADVICE = {
     "SQLITE_FULL": "free some space and run the same command again: what was written before is kept",
@@ -136,9 +135,7 @@ class Recording:
             if row is None:
                 return None
             packed, reply, step, arrived, seconds = row
-            return JournaledReply(
-                digest, json.loads(zlib.decompress(packed)), json.loads(reply), step, arrived, seconds
-            )
+            return JournaledReply(digest, json.loads(zlib.decompress(packed)), json.loads(reply), step, arrived, seconds)
 
     def vector(self, key: str) -> bytes | None:
         """What `Journal.put_vectors` has kept under a key, or None.
@@ -183,9 +180,7 @@ class Recording:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.close()
 
 

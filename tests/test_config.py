@@ -70,7 +70,7 @@ def test_the_built_in_settings() -> None:
         "draws": {"window": 16, "accepted_share": 1 / 3, "max_stalled": 30, "max_draws": None},
         "server": {
             "connect_timeout": 2.0,
-            "timeout": 600.0,
+            "timeout": 300.0,
             "patience": 600.0,
             "backoff_first": 1.0,
             "backoff_max": 30.0,

@@ -257,7 +257,10 @@ def test_every_row_can_be_traced_to_its_replies(going: Going) -> None:
         asked = row.provenance.calls
         assert {digest for tries in asked.values() for digest in tries} <= journal
         assert list(row.provenance.prompts) == list(asked)
+        if isinstance(row, Rejection) and row.stage == "dedup":
+            assert set(asked) <= {"write_context", "write_questions"}  # how far it came is chance
     assert {row.context is None for row in rows} == {True, False}
+    assert any(row.stage == "dedup" for row in rejected)
     for record in accepted:
         assert ("write_context" in record.provenance.calls) == (record.context is not None)
         assert record.provenance.calls.keys() >= {"judge_question", "write_answer", "judge_pair", "difficulty", "category"}

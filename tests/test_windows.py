@@ -301,6 +301,30 @@ def test_a_prompt_that_cannot_fit(changes: dict[str, Any], lengths: dict[str, in
     assert way_out in said
 
 
+@pytest.mark.parametrize(
+    ("step", "prompt", "reply", "description", "advice"),
+    [
+        (
+            "write_answer_freeform",
+            5000,
+            9000,
+            10,
+            "shorten the longest seed (this line), lower num_icl_examples_per_prompt, or",
+        ),
+        ("write_questions_freeform", 9000, 5000, 10, "shorten the longest seed (this line)"),
+        ("write_questions_freeform", 5000, 9000, 10, "lower num_questions_to_generate_per_prompt, or"),
+        ("write_answer_freeform", 9000, 100, 4500, "shorten the longest seed (this line)"),
+        ("write_answer_freeform", 9000, 100, 4501, "shorten task_description, or"),
+    ],
+)
+def test_what_takes_the_room_is_to_be_changed(step: str, prompt: int, reply: int, description: int, advice: str) -> None:
+    """Many questions at once, a long description, or else the seeds."""
+    spec = a_spec([LONG], description="é" * description)
+    with pytest.raises(ContextTooLong) as caught:
+        choose_windows([{**needing(100), **a_need(step, prompt, reply, spec)}], a_config({"max_num_ctx": 4096}), {})
+    assert f"is 4096: {advice}" in str(caught.value)
+
+
 def test_a_long_seed_needs_a_large_window() -> None:
     """From the task's text to the window."""
     few = choose_windows([needs_of(a_spec([FREEFORM]), a_config())], a_config(), {})

@@ -18,6 +18,9 @@ from skills_dspy.run import Runner, RunningTask, RunRequest
 from skills_dspy.slots import Slots
 from skills_dspy.task_spec import load_task
 
+BARE_CALLS = 10
+"""How often each slot is used to measure the bare client."""
+
 
 class Stopwatch:
     """A watcher that notes when the run began and when a share of the wanted pairs had settled."""
@@ -55,6 +58,7 @@ def main(base_url: str, task: Path, output_dir: Path, wanted: int, concurrency: 
     request = RunRequest((spec,), config, wanted, output_dir, concurrency=concurrency)
     (done,) = asyncio.run(Runner(request, server, AsyncEmbedder(HashEmbedder()), watch).run())
     ended, cpu = time.time(), time.process_time()
+    bare = asyncio.run(_bare(OllamaServer(base_url, config.server, concurrency=concurrency), concurrency))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     json.dump(
         {
@@ -63,12 +67,31 @@ def main(base_url: str, task: Path, output_dir: Path, wanted: int, concurrency: 
             "funnel": done.run.funnel.as_json(),
             "began": watch.began,
             "reached": watch.reached,
+            "ended": ended,
             "seconds": ended - watch.began,
             "cpu_ms_per_call": 1000 * (cpu - watch.cpu) / done.meter.live,
+            "bare_ms_per_call": bare,
             "peak_mb": peak / (1024 if sys.platform != "darwin" else 1024**2),
         },
         sys.stdout,
     )
+
+
+async def _bare(server: OllamaServer, concurrency: int) -> float:
+    """Milliseconds of processor that the ollama package alone takes for a call, on the program's sharded connections."""
+    message = {"role": "user", "content": "word " * 600}
+
+    async def ask(number: int) -> None:
+        async with slots:
+            await server.chat({"model": "mistral-small3.2", "messages": [message], "options": {"seed": number}})
+
+    slots = asyncio.Semaphore(concurrency)
+    calls = BARE_CALLS * concurrency
+    began = time.process_time()
+    await asyncio.gather(*(ask(number) for number in range(calls)))
+    spent = time.process_time() - began
+    await server.close()
+    return 1000 * spent / calls
 
 
 if __name__ == "__main__":

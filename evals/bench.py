@@ -235,15 +235,16 @@ itself. They say nothing about a model.
 | --- | --- | --- | --- |
 {rows}
 
-How they are measured: *slots used* is the server's own integral of busy slots, from 1.5 s after the start until 80 % of the
-pairs are accepted, with 200 ms a call and as many requests in flight as slots. The *bound* of the wall time is the larger of
-all calls' time divided by the slots, and the longest chain of calls (seven). *Calls for each accepted pair* counts every
-request that the server answered or began, also those that were under way when the last pair was accepted; what is wanted is the
-expectation for rejecting early, and a tenth (for fused tags at 0.7 the plan said 12, but the sum that gives its other three
-gives 13.6: two calls less than with separate tags). *Processor time* and *memory* are the client's own, with an embedder that
-costs nothing (evals/hash_embedder.py), so that torch's import is not in them; *from start to the first request* and *--help* are the
-real command. The original (fms-dgt), run against the same kind of server, kept 71 % of 8 slots and 22 % of 32 busy, spent
-6.5 ms of processor a call, and sent its first request after 8 s (measured before this code was written).
+How they are measured: *slots used* is the server's own integral of busy slots, from 1.5 s after the start until 80 % of
+the pairs are accepted, with 200 ms a call and as many requests in flight as slots. The *bound* of the wall time is the
+larger of all calls' time divided by the slots, and the longest chain of calls (seven). *Calls for each accepted pair*
+counts every request that the server answered or began, also those that were under way when the last pair was accepted;
+what is wanted is the expectation for rejecting early, and a tenth (for fused tags at 0.7 the plan said 12, but the sum
+that gives its other three gives 13.6: two calls less than with separate tags). *Processor time* and *memory* are the
+client's own, with an embedder that costs nothing (evals/hash_embedder.py), so that torch's import is not in them; *from
+start to the first request* and *--help* are the real command. The original (fms-dgt), run against the same kind of
+server, kept 71 % of 8 slots and 22 % of 32 busy, spent 6.5 ms of processor a call, and sent its first request after 8 s
+(measured before this code was written).
 """
 
 

@@ -36,8 +36,8 @@ lint: venv ## run ruff: rules and format
 types: venv ## run mypy --strict
 	$(IN_VENV) -m mypy --strict
 
-bench: venv ## measure against the simulated teacher; docs/benchmarks.md explains the table
-	$(IN_VENV) -m evals.bench
+bench: venv ## measure against the simulated teacher, and write docs/benchmarks.md
+	$(IN_VENV) -m evals.bench --write docs/benchmarks.md
 
 bench-small: venv ## the same on a small scale, to see that it runs
 	$(IN_VENV) -m evals.bench --small

@@ -5,7 +5,6 @@ import hashlib
 import json
 import sqlite3
 import threading
-import time
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
@@ -34,9 +33,6 @@ __all__ = ["Journal", "JournaledReply", "Recording", "Totals", "Usage", "pack", 
 # Not "OR IGNORE", which would drop a broken row without a word.
 _INSERT = "INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING"
 _NEVER_DECIDES = ("keep_alive", "stream")
-_GATHER = 0.01
-"""Seconds for which a reply waits for others to share its commit with: a reply took the model seconds, a commit costs the
-processor as much as a third of all else that a call costs."""
 _LARGEST = 2**63 - 1  # what SQLite can count to
 
 
@@ -203,8 +199,6 @@ class Journal:
         last = False
         while not last:
             batch = [self._queue.get()]
-            if batch[0] is not None:
-                time.sleep(_GATHER)
             while not self._queue.empty():
                 batch.append(self._queue.get())
             last = batch[-1] is None

@@ -1,7 +1,8 @@
-"""Fills the README's blocks of output from a real run of the demo, and says when they are out of date.
+"""Fills the README's blocks of output from real runs, and says when they are out of date.
 
 `python -m evals.readme` rewrites them; `--check` exits 1 if they differ, but for the line of the cost: how many calls were
-under way at the end depends on timing.
+under way at the end depends on timing. `--demo` and `--walk` take one part only: the demo on the shipped recording, or the walk
+from report card to optimized run beside the simulated teacher, which takes a minute.
 """
 
 import json
@@ -15,27 +16,37 @@ from typing import Any
 
 import click
 
+from evals.readme_walk import walk
+
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 COMMAND = ["-m", "skills_dspy", "run", "--replay", "demo", "-n", "5", "--output-dir", "output/demo", "--restart"]
 _PAIR = "instructlab/skills/writing/grounded/grammar"
+_SCORED = "instructlab/skills/writing/freeform/debate"
 _COST = re.compile(r"^ *Cost: .*$", re.MULTILINE)
 
 
 @click.command()
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 if a block is out of date.")
-def main(check: bool) -> None:
-    """Run the demo and put what it prints, and one pair that it made, into the README."""
+@click.option("--demo", "only", flag_value="demo", help="The blocks of the demo only.")
+@click.option("--walk", "only", flag_value="walk", help="The blocks of the walk only.")
+def main(check: bool, only: str | None) -> None:
+    """Run the README's commands and put what they print into it."""
+    blocks: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
-        printed = demo(Path(folder))
-        rows = (Path(folder) / "output" / "demo" / _PAIR / "data.jsonl").read_text(encoding="utf-8").splitlines()
-    blocks = {"pair": _code("json", shortened(json.loads(rows[0]))), "demo": _code("", printed.strip())}
+        if only != "walk":
+            printed = demo(Path(folder))
+            rows = (Path(folder) / "output" / "demo" / _PAIR / "data.jsonl").read_text(encoding="utf-8").splitlines()
+            blocks |= {"pair": _code("json", shortened(json.loads(rows[0]))), "demo": _code("", printed.strip())}
+            blocks["data"] = _code("", scores(Path(folder)))
+        if only != "demo":
+            blocks |= {name: _code("diff" if name == "diff" else "", text) for name, text in walk(Path(folder)).items()}
     text = README.read_text(encoding="utf-8")
     new = filled(text, blocks)
     if not check:
         README.write_text(new, encoding="utf-8")
     elif _COST.sub("", new) != _COST.sub("", text):
-        raise click.ClickException("the README's output is not what the demo prints now; run: python -m evals.readme")
+        raise click.ClickException("the README's output is not what its commands print now; run: python -m evals.readme")
 
 
 def demo(folder: Path) -> str:
@@ -46,6 +57,18 @@ def demo(folder: Path) -> str:
     )
     printed = done.stdout.replace(sys.executable, ".venv/bin/python")  # as it reads in a checkout
     return "\n".join(line.rstrip() for line in printed.splitlines())
+
+
+def scores(folder: Path) -> str:
+    """What `eval data` prints of the demo's freeform task, from its diversity to the coverage of its seeds."""
+    run = f"output/demo/{_SCORED}"
+    command = [sys.executable, "-m", "skills_dspy", "eval", "data", run]
+    environment = {**os.environ, "COLUMNS": "100", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder, env=environment)
+    part = re.search(r"^Diversity$.*?(?=^Words$)", done.stdout, re.DOTALL | re.MULTILINE)
+    if part is None:
+        raise click.ClickException("the scores have no part on diversity")
+    return "\n".join(line.rstrip() for line in part.group().strip().splitlines())
 
 
 def shortened(row: dict[str, Any]) -> str:

@@ -13,14 +13,21 @@ from pathlib import Path
 import click
 from aiohttp import web
 
-from evals.teaching.config import FAULT_KINDS, TeacherConfig, parse_fault
+from evals.corruptions import seed_cases
+from evals.labelled import SHIPPED, load_cases
+from evals.teaching.config import FAULT_KINDS, Heeding, TeacherConfig, parse_fault
 from evals.teaching.script import load_script
 from evals.teaching.server import make_app
-from skills_dspy.errors import MachineError, SkillsError
+from skills_dspy.config import load_config
+from skills_dspy.errors import ConfigError, MachineError, SkillsError
+from skills_dspy.task_spec import load_tasks
 
-__all__ = ["FAULT_KINDS", "TeacherConfig", "load_script", "main", "make_app", "start"]
+__all__ = ["FAULT_KINDS", "Heeding", "TeacherConfig", "load_script", "main", "make_app", "start"]
 
 _BANNER = "This is a SIMULATED Ollama server: no language model runs here, replies are made by chance or from scripts."
+_HEEDS = (
+    "It heeds prompts by a table of its own (evals/teaching/heeding.py): what is measured with it says nothing about a model."
+)
 _DEFAULTS = TeacherConfig()
 
 
@@ -41,6 +48,17 @@ _DEFAULTS = TeacherConfig()
 @click.option("--fault", "faults", multiple=True, metavar="KIND=RATE", help=f"Kinds: {', '.join(FAULT_KINDS)}.")
 @click.option("--fail-first", default=_DEFAULTS.fail_first, show_default=True, help="First chat requests that get 503.")
 @click.option("--script", "scripts", multiple=True, type=click.Path(path_type=Path), help="YAML file with replies by hand.")
+@click.option("--heed", is_flag=True, help="Replies get better with the prompt, by a table (evals/teaching/heeding.py).")
+@click.option(
+    "--heed-cases", multiple=True, type=click.Path(path_type=Path), help="Labelled cases it knows.  [default: evals/cases]"
+)
+@click.option(
+    "--heed-tasks",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Task files or folders: it knows their seeds, and the corruptions of them that are made with seed 0.",
+)
+@click.option("--gullible", is_flag=True, help="With --heed: judges like long answers, but for models named *strict*.")
 @click.option("--context-length", default=_DEFAULTS.context_length, show_default=True, help="Tokens of the models' window.")
 @click.option("--num-ctx", default=_DEFAULTS.default_num_ctx, show_default=True, help="Tokens where a request has none.")
 def main(
@@ -56,6 +74,10 @@ def main(
     faults: tuple[str, ...],
     fail_first: int,
     scripts: tuple[Path, ...],
+    heed: bool,
+    heed_cases: tuple[Path, ...],
+    heed_tasks: tuple[Path, ...],
+    gullible: bool,
     context_length: int,
     num_ctx: int,
 ) -> None:
@@ -74,13 +96,27 @@ def main(
             faults=tuple(parse_fault(text) for text in faults),
             fail_first=fail_first,
             scripts=tuple(load_script(path) for path in scripts),
+            heeding=_heeding(heed, heed_cases, heed_tasks, gullible),
             context_length=context_length,
             default_num_ctx=num_ctx,
         )
+        if config.heeding is not None:
+            print(_HEEDS, flush=True)
         asyncio.run(_serve(config, port))
     except SkillsError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+
+
+def _heeding(heed: bool, cases: tuple[Path, ...], tasks: tuple[Path, ...], gullible: bool) -> Heeding | None:
+    if not heed:
+        given = {"--heed-cases": cases, "--heed-tasks": tasks, "--gullible": gullible}
+        if alone := next((name for name, value in given.items() if value), None):
+            raise ConfigError(f"{alone} means something with --heed only; add it")
+        return None
+    by_hand = load_cases(cases or (SHIPPED,), load_config())
+    specs = load_tasks(tasks)[0] if tasks else ()
+    return Heeding((*by_hand, *(case for spec in specs for case in seed_cases(spec, 0))), gullible)
 
 
 async def start(config: TeacherConfig, port: int = 0) -> tuple[web.AppRunner, int]:

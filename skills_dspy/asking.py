@@ -1,7 +1,7 @@
 """Asking one step's question: sampling seed, room for the reply, and the one second try (layer 5)."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import dspy
@@ -12,6 +12,7 @@ from skills_dspy.config import Role, RoleConfig
 from skills_dspy.errors import ReplyError, Truncated, Unreadable
 from skills_dspy.limits import RETRY
 from skills_dspy.program import SkillsProgram, step_of
+from skills_dspy.records import SoftRating
 from skills_dspy.sampling import request_seed
 
 TRIES = 2
@@ -20,11 +21,19 @@ TRIES = 2
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a step answered: its output fields, the text as it came, and the digests of the requests it took."""
+    """What a step answered.
+
+    Attributes:
+        values: its output fields.
+        raw: the text as it came.
+        digests: of the requests it took.
+        soft: output field to the probabilities of its labels, where the server gave them.
+    """
 
     values: Mapping[str, Any]
     raw: str
     digests: tuple[str, ...]
+    soft: Mapping[str, SoftRating] = field(default_factory=dict)
 
 
 class Failed(Exception):
@@ -91,7 +100,7 @@ class Asker:
             call = Call(step, rank)
             try:
                 prediction = await self._once(call, inputs, (*place, attempt), room)
-                return Answer(prediction.toDict(), call.raw, (*digests, call.digest))
+                return Answer(prediction.toDict(), call.raw, (*digests, call.digest), call.soft)
             except ReplyError as error:
                 digests.append(call.digest)
                 if len(digests) == TRIES:

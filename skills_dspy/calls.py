@@ -3,11 +3,12 @@
 DSPy hands an engine the request alone. The call rides beside it in a context variable, which asyncio keeps apart for each task.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from skills_dspy.errors import SkillsError
+from skills_dspy.records import SoftRating
 
 Rank = tuple[int, ...]
 """Place in the queue for a slot: the smallest goes first."""
@@ -22,6 +23,7 @@ class Call:
         rank: its place in the queue, asked anew whenever a slot becomes free.
         digest: set by the engine: the key of request and reply in the journal.
         raw: set by the engine: the text of the reply.
+        soft: set by the engine: output field to the probabilities of its labels, where the server gave them.
         error: set by the engine: our own error, which DSPy would wrap.
     """
 
@@ -29,6 +31,7 @@ class Call:
     rank: Callable[[], Rank]
     digest: str = ""
     raw: str = ""
+    soft: Mapping[str, SoftRating] = field(default_factory=dict)
     error: SkillsError | None = None
 
 

@@ -157,6 +157,7 @@ class RunConfig(Settings):
     tagger: RoleConfig
     max_num_ctx: _Window = Field(description="a whole number from 512 to 1048576")
     tagging: Literal["separate", "fused"] = Field(description="separate or fused")
+    soft_ratings: bool = Field(description="true or false")
     filter: FilterConfig
     judges: JudgeConfig
     dedup: DedupConfig

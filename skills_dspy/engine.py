@@ -15,14 +15,22 @@ from dspy import lm15
 from skills_dspy.calls import CURRENT_CALL, Call, Rank
 from skills_dspy.errors import SkillsError, Truncated
 from skills_dspy.replies import Replies
+from skills_dspy.soft import ASKED, rated_fields, soft_of
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What is the same for every request to a model: its window in tokens, and how long the server keeps it loaded."""
+    """What is the same for every request to a model.
+
+    Attributes:
+        num_ctx: its window in tokens.
+        keep_alive: how long the server keeps it loaded.
+        soft: ratings are asked for with the probability of every label.
+    """
 
     num_ctx: int
     keep_alive: str
+    soft: bool
 
 
 def _first() -> Rank:
@@ -45,7 +53,11 @@ class AsyncOllamaEngine:
         """One reply. Our own errors are left in the running call too, because DSPy wraps what it does not know."""
         call = CURRENT_CALL.get(None) or Call("predict", _first)  # a predictor that is used outside a run
         try:
-            return self._response(request, await self._replies.fetch(payload_of(request, self._window), call), call)
+            payload = payload_of(request, self._window)
+            body = await self._replies.fetch(payload, call)
+            response = self._response(request, body, call)
+            call.soft = soft_of(body, payload)
+            return response
         except SkillsError as error:
             call.error = error
             raise
@@ -103,6 +115,8 @@ def payload_of(request: lm15.Request, window: Window) -> dict[str, Any]:
     }
     if config.response_format:
         payload["format"] = config.response_format["schema"]
+    if window.soft and rated_fields(payload):
+        payload |= ASKED
     return payload
 
 

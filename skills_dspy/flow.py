@@ -116,20 +116,8 @@ class Flow:
         await self._check_novelty(candidate, novel)  # a near one may have been accepted in the meantime
         answer, pair_verdict = await self._answer(candidate, rank)
         sample = await self._score_sample(candidate, answer, rank)
-        described = quality if self._config.tagging == "fused" else await self._describe(candidate, rank)
-        tags = Tags(
-            instruction_quality=quality["quality"],
-            sample_quality=sample["score"],
-            difficulty=described["difficulty"],
-            category=described["category"],
-            other_categories=_others(described),
-            explanations={
-                "instruction_quality": quality["explanation"],
-                "sample_quality": sample["explanation"],
-                "difficulty": described.get("difficulty_explanation", described["explanation"]),
-                "category": described["explanation"],
-            },
-        )
+        described = (quality, quality) if self._config.tagging == "fused" else await self._describe(candidate, rank)
+        tags = _tags(quality, sample, *described)
         return Passed(answer, question_verdict, pair_verdict, tags)
 
     def _check_length(self, candidate: Candidate) -> None:
@@ -146,12 +134,13 @@ class Flow:
         inputs = self._about(candidate, candidate.draw.kind == "grounded")
         inputs["examples"] = questions_shown(candidate.draw.standard, with_context=False)
         answer = await self._ask(f"judge_question_{candidate.draw.kind}", candidate, inputs, rank)
-        verdict = QuestionVerdict(explanation=answer.values["explanation"], rating=answer.values["rating"])
+        said = answer.values
+        verdict = QuestionVerdict(explanation=said["explanation"], rating=said["rating"], soft=answer.soft.get("rating"))
         if not question_passes(verdict, self._config):
             raise _Drop(Dropped("judge_question", "judged bad", verdict.explanation, raw=answer.raw))
         return verdict
 
-    async def _rate_instruction(self, candidate: Candidate, rank: Callable[[], Rank]) -> dict[str, Any]:
+    async def _rate_instruction(self, candidate: Candidate, rank: Callable[[], Rank]) -> Answer:
         inputs = self._about(candidate, True)
         inputs["examples"] = questions_shown(candidate.draw.standard, with_context=False)
         step = "tag_fused" if self._config.tagging == "fused" else "tag_instruction_quality"
@@ -160,7 +149,7 @@ class Flow:
         if not quality_passes(quality, self._config):
             detail = f"instruction quality is {quality}: {explanation}"
             raise _Drop(Dropped("instruction_quality", "filtered", detail, raw=answer.raw))
-        return dict(answer.values)
+        return answer
 
     async def _answer(self, candidate: Candidate, rank: Callable[[], Rank]) -> tuple[str, PairVerdict]:
         grounded = candidate.draw.kind == "grounded"
@@ -168,21 +157,22 @@ class Flow:
         written = await self._ask(f"write_answer_{candidate.draw.kind}", candidate, inputs, rank)
         candidate.answer = text = str(written.values["answer"])
         answer = await self._ask(f"judge_pair_{candidate.draw.kind}", candidate, {**inputs, "answer": text}, rank)
-        verdict = PairVerdict(explanation=answer.values["explanation"], rating=answer.values["rating"])
+        said = answer.values
+        verdict = PairVerdict(explanation=said["explanation"], rating=said["rating"], soft=answer.soft.get("rating"))
         if not pair_passes(verdict, self._config):
             raise _Drop(Dropped("judge_pair", "judged bad", verdict.explanation, text, answer.raw))
         return text, verdict
 
-    async def _score_sample(self, candidate: Candidate, text: str, rank: Callable[[], Rank]) -> dict[str, Any]:
+    async def _score_sample(self, candidate: Candidate, text: str, rank: Callable[[], Rank]) -> Answer:
         inputs = self._about(candidate, True) | {"example": pair_shown(candidate.draw.seeds[0]), "answer": text}
         answer = await self._ask("tag_sample_quality", candidate, inputs, rank)
         if not score_passes(answer.values["score"], self._config):
             detail = f"sample quality is {answer.values['score']}: {answer.values['explanation']}"
             raise _Drop(Dropped("sample_quality", "filtered", detail, text, answer.raw))
-        return dict(answer.values)
+        return answer
 
-    async def _describe(self, candidate: Candidate, rank: Callable[[], Rank]) -> dict[str, Any]:
-        """The tags that filter nothing, both at once."""
+    async def _describe(self, candidate: Candidate, rank: Callable[[], Rank]) -> tuple[Answer, Answer]:
+        """The tags that filter nothing, both at once: difficulty, and category."""
         inputs = self._about(candidate, True)
         difficulty, category = await asyncio.gather(
             self._ask("tag_difficulty", candidate, inputs, rank),
@@ -196,8 +186,7 @@ class Flow:
             raise error
         assert not isinstance(difficulty, BaseException)
         assert not isinstance(category, BaseException)
-        explanation = difficulty.values["explanation"]
-        return {**difficulty.values, **category.values, "difficulty_explanation": explanation}
+        return difficulty, category
 
     async def _ask(self, step: str, candidate: Candidate, inputs: dict[str, Any], rank: Callable[[], Rank]) -> Answer:
         candidate.stage = stage_of(step)
@@ -214,6 +203,23 @@ class Flow:
         if not with_context:
             del inputs["context"]
         return inputs
+
+
+def _tags(quality: Answer, sample: Answer, difficulty: Answer, category: Answer) -> Tags:
+    """The tags from the answers that hold them; the same answer may hold several."""
+    rated = {
+        "instruction_quality": (quality, "quality"),
+        "sample_quality": (sample, "score"),
+        "difficulty": (difficulty, "difficulty"),
+    }
+    explained = {**{tag: answer for tag, (answer, _) in rated.items()}, "category": category}
+    return Tags(
+        **{tag: answer.values[field] for tag, (answer, field) in rated.items()},
+        category=category.values["category"],
+        other_categories=_others(category.values),
+        explanations={tag: answer.values["explanation"] for tag, answer in explained.items()},
+        soft={tag: answer.soft[field] for tag, (answer, field) in rated.items() if field in answer.soft},
+    )
 
 
 def _others(described: Mapping[str, Any]) -> tuple[Category, ...]:

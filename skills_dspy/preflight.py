@@ -120,7 +120,7 @@ class Preflight:
         self._spec = spec
         self._config = config
         self._server = server
-        self._windows = {role: Window(windows[role], config.role(role).keep_alive) for role in ROLES}
+        self._windows = {role: Window(windows[role], config.role(role).keep_alive, config.soft_ratings) for role in ROLES}
         self._concurrency = concurrency
         self._clock = clock
         self._kind = spec.seed_examples[0].kind

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from skills_dspy.compiled import CompiledProgram, checked
 from skills_dspy.config import ROLES, Role, RunConfig
 from skills_dspy.errors import RunDirError
 from skills_dspy.ollama_server import Model
@@ -25,6 +26,7 @@ class Recorded:
         spec, config, seed, wanted: what it was made with.
         models: role to model, as the server had it.
         answered_by: what gave the replies, in words.
+        program: the compiled prompts that it was made with, if any.
     """
 
     paths: RunPaths
@@ -34,6 +36,7 @@ class Recorded:
     wanted: int
     models: dict[Role, Model]
     answered_by: str
+    program: CompiledProgram | None = None
 
 
 def find_recorded(name: str) -> tuple[Recorded, ...]:
@@ -59,11 +62,13 @@ def _read(paths: RunPaths) -> Recorded:
         return Recorded(
             paths=paths,
             spec=TaskSpec.model_validate({**content["task"], "path": paths.run_json}),
-            config=RunConfig.model_validate(content["config"]),
+            # A run from before there were soft ratings did not ask for them.
+            config=RunConfig.model_validate({"soft_ratings": False, **content["config"]}),
             seed=int(content["inputs"]["seed"]),
             wanted=int(content["wanted"]),
             models={role: _model(content["inputs"]["models"][role]) for role in ROLES},
             answered_by=_answered_by(content),
+            program=None if content.get("program") is None else checked(content["program"], paths.run_json),
         )
     except (AttributeError, KeyError, TypeError, ValueError, ValidationError) as error:
         raise RunDirError(f"{paths.run_json}: this run cannot be replayed: {_brief(error)}") from error

@@ -1,8 +1,8 @@
 """The frozen records that flow through a run: seeds, verdicts, tags, accepted records, rejections (layer 1)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from signatures.labels import Category, Difficulty, PairRating, Quality, QuestionRating, Score
 
@@ -43,22 +43,41 @@ class SeedExample(Frozen):
         return "freeform" if self.context is None else "grounded"
 
 
+class SoftRating(Frozen):
+    """How sure a model was of its label, after G-Eval (Liu et al. 2023, arXiv:2303.16634); see soft.py.
+
+    Attributes:
+        probabilities: label as text to its probability, 0 to 1, worst first; they add up to 1 but for rounding to 6 decimals.
+        expected: the labels' values weighted with them: an integer's is itself, a word's its place on the scale, from 1.
+        mass: how much of all probability the labels had before they were made to add up to 1, above 0, up to 1.
+    """
+
+    probabilities: dict[str, Annotated[float, Field(ge=0, le=1)]]
+    expected: float
+    mass: float = Field(gt=0, le=1)
+
+
 class QuestionVerdict(Frozen):
-    """What the judge said of a question: 1 passes."""
+    """What the judge said of a question: 1 passes. `soft` is None when the server gave no probabilities."""
 
     explanation: str
     rating: QuestionRating
+    soft: SoftRating | None = None
 
 
 class PairVerdict(Frozen):
-    """What the judge said of a question with its answer: 1 (worst) to 3 (best)."""
+    """What the judge said of a question with its answer: 1 (worst) to 3 (best). `soft` as in a question's verdict."""
 
     explanation: str
     rating: PairRating
+    soft: SoftRating | None = None
 
 
 class Tags(Frozen):
-    """The tags of an accepted pair, in the manner of Magpie, each with the tagger's explanation."""
+    """The tags of an accepted pair, in the manner of Magpie, each with the tagger's explanation.
+
+    `soft` has the probabilities of instruction_quality, sample_quality and difficulty, as far as the server gave them.
+    """
 
     instruction_quality: Quality
     sample_quality: Score
@@ -66,6 +85,7 @@ class Tags(Frozen):
     category: Category
     other_categories: tuple[Category, ...] = ()
     explanations: dict[str, str]
+    soft: dict[str, SoftRating] = {}
 
 
 class Neighbour(Frozen):

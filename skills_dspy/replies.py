@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from skills_dspy.calls import Call
 from skills_dspy.errors import ContextTooLong, MissingReply
 from skills_dspy.slots import Slots
+from skills_dspy.soft import trimmed
 from skills_dspy.store.journal import JournaledReply, Recording, request_digest
 
 
@@ -81,6 +82,8 @@ class Replies:
     async def fetch(self, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:
         """The body of the reply; it is in the journal before this returns, and it is the one that stands there.
 
+        Of the probabilities that a server gives beside its reply only what ratings are read from is kept, see soft.py.
+
         Raises:
             MissingReply: a replay's recording lacks it.
             ContextTooLong: the prompt may have been cut.
@@ -104,7 +107,7 @@ class Replies:
         else:
             async with self._slots.take(call.rank):
                 started = self._clock()
-                body = await self._source.chat(payload)
+                body = trimmed(await self._source.chat(payload), payload)
             self._meter.count(call.step, body)
             check_window(payload, body, call.step)  # before it is kept: the answer to half a prompt must not be found again
         now = self._clock()

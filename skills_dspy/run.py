@@ -13,6 +13,7 @@ import dspy
 
 from skills_dspy.adapter import SkillsAdapter
 from skills_dspy.asking import Asker
+from skills_dspy.compiled import CompiledProgram
 from skills_dspy.config import ROLES, Role, RunConfig
 from skills_dspy.embedder import AsyncEmbedder
 from skills_dspy.engine import Window, make_lm
@@ -60,6 +61,7 @@ class RunRequest:
         restart: set existing runs aside first.
         recorded: the recordings to replay by task name; none for a live run.
         note: what answers, in words, when it is not a language model.
+        program: compiled prompts; none for those that stand in signatures/.
     """
 
     specs: tuple[TaskSpec, ...]
@@ -71,6 +73,7 @@ class RunRequest:
     restart: bool = False
     recorded: Mapping[str, Recorded] | None = None
     note: str | None = None
+    program: CompiledProgram | None = None
 
 
 @dataclass(slots=True)
@@ -192,7 +195,7 @@ class Runner:
 
     def _prepare(self, server: Mapping[str, Any], models: Mapping[Role, Model], stack: AsyncExitStack) -> list[_Prepared]:
         request, adapter = self._request, self._adapter
-        programs = [SkillsProgram(spec.num_questions_to_generate_per_prompt) for spec in request.specs]
+        programs = [_program(spec, request.program) for spec in request.specs]
         wanted = [needs(spec, request.config, program, adapter) for spec, program in zip(request.specs, programs, strict=True)]
         lengths = {model.name: model.context_length for model in models.values()}
         windows = choose_windows(wanted, request.config, lengths)
@@ -229,11 +232,9 @@ class Runner:
         replies = Replies(journal, source, self._slots, meter)
         recording = source if isinstance(source, Recording) else None
         loop = asyncio.get_running_loop()
-        lms = {
-            role: make_lm(models[role].name, replies, Window(windows[role], config.role(role).keep_alive), loop)
-            for role in ROLES
-        }
         roles = {role: config.role(role) for role in ROLES}
+        hosted = {role: Window(windows[role], roles[role].keep_alive, config.soft_ratings) for role in ROLES}
+        lms = {role: make_lm(models[role].name, replies, hosted[role], loop) for role in ROLES}
         asker = Asker(program, lms, roles, reply_limits(spec, config), request.seed, spec.task_name)
         names: dict[str, str] = {role: model.name for role, model in models.items()}
         run = TaskRun(
@@ -256,6 +257,7 @@ class Runner:
             "windows": dict(windows),
             "embedder": {"name": self._embedder.name},
             "versions": versions(),
+            "program": None if request.program is None else dict(request.program.content),
             "task": spec_as_json(spec),
             "config": config.model_dump(mode="json"),
             "started": _stamp(self._now()),
@@ -311,6 +313,13 @@ class Runner:
         except StorageError as error:
             failures.append(error)
         return failures
+
+
+def _program(spec: TaskSpec, compiled: CompiledProgram | None) -> SkillsProgram:
+    program = SkillsProgram(spec.num_questions_to_generate_per_prompt)
+    if compiled is not None:
+        compiled.apply(program)
+    return program
 
 
 def _status(run: TaskRun, how: str) -> str:

@@ -87,4 +87,4 @@ class FakeServer(OllamaServer):
         fault = self._faults.choose(asked.digest)
         assert fault is None or fault in CONTENT_FAULTS
         reply = self._teacher.reply(asked, read(asked), fault)
-        return wire.ending(asked, reply.text, reply.done_reason, reply.tokens, (0.002, 0.001))
+        return wire.ending(asked, reply.text, reply.done_reason, reply.tokens, (0.002, 0.001), reply.logprobs)

@@ -17,9 +17,10 @@ ROOT = Path(__file__).parent.parent
 LAYERS = {
     0: ["skills_dspy", "errors"],
     1: ["config", "records", "task_spec", "yaml_lines"],
-    2: ["dedup", "filter", "funnel", "limits", "sampling", "speed", "tokens"],
+    2: ["dedup", "filter", "funnel", "limits", "sampling", "soft", "spans", "speed", "tokens"],
     3: ["adapter", "calls", "program", "windows"],
     4: [
+        "compiled",
         "embedder",
         "engine",
         "model_files",
@@ -52,10 +53,16 @@ LAYERS = {
         "cli.check",
         "cli.check_lines",
         "cli.display",
+        "cli.eval_program",
         "cli.explain",
         "cli.main",
+        "cli.optimize",
+        "cli.optimize_lines",
+        "cli.optimizing",
+        "cli.options",
         "cli.prompts",
         "cli.run",
+        "cli.sessions",
         "cli.summary",
     ],
 }

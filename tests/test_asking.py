@@ -15,6 +15,7 @@ from skills_dspy.calls import CURRENT_CALL
 from skills_dspy.config import ROLES, Role
 from skills_dspy.errors import ServerError, SkillsError, Truncated, Unreadable
 from skills_dspy.program import STEPS
+from skills_dspy.records import SoftRating
 from tests.making import Teacher, a_config, a_program, the_adapter
 
 INPUTS: dict[str, Any] = {"task_description": "Foxes.", "examples": [], "question": "Why?"}
@@ -68,6 +69,22 @@ def test_an_answer() -> None:
     assert answer == Answer({"explanation": "It asks why.", "rating": 1}, VERDICT, ("digest 0",))
     (config,) = configs(teacher)
     assert (config.temperature, config.max_tokens, config.top_p) == (0.15, LIMITS[STEP], None)
+
+
+def test_an_answer_has_the_probabilities_of_its_own_reply() -> None:
+    """Those of the reply that was used, not of one that could not be read; none where the server gave none."""
+    soft = SoftRating(probabilities={"0": 0.25, "1": 0.75}, expected=0.75, mass=0.9)
+
+    class Soft(Replies):
+        """A teacher that tells probabilities, as the real engine does."""
+
+        def _next(self, request: lm15.Request) -> str:
+            reply = super()._next(request)
+            CURRENT_CALL.get().soft = {"rating": soft} if reply == VERDICT else {"rating": soft, "other": soft}
+            return reply
+
+    assert ask(asker(Soft("no JSON", VERDICT))).soft == {"rating": soft}
+    assert ask(asker(Replies(VERDICT))).soft == {}
 
 
 def test_each_role_has_its_own_model_and_options() -> None:

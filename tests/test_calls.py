@@ -9,7 +9,7 @@ def test_a_call_starts_empty_and_its_rank_may_change() -> None:
     """Nothing is known of the reply yet; the place in the queue is asked anew each time."""
     places = iter([(3,), (1,)])
     call = Call("judge_pair_freeform", lambda: next(places))
-    assert (call.digest, call.raw, call.error) == ("", "", None)
+    assert (call.digest, call.raw, call.soft, call.error) == ("", "", {}, None)
     assert [call.rank(), call.rank()] == [(3,), (1,)]
 
 

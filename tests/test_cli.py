@@ -21,6 +21,7 @@ from rich.console import Console
 from evals.hash_embedder import HashEmbedder
 from evals.recording.answering import ROOT, simulated_teacher
 from evals.teaching.config import TeacherConfig
+from evals.teaching.tokens import spell
 from skills_dspy.cli import run as cli_run
 from skills_dspy.cli.display import PlainDisplay, TerminalDisplay, duration
 from skills_dspy.cli.explain import explain_command
@@ -34,6 +35,7 @@ from skills_dspy.replies import Meter
 from skills_dspy.run import RunningTask
 from skills_dspy.scheduler import TaskRun
 from skills_dspy.slots import Slots
+from skills_dspy.soft import rated_fields
 from skills_dspy.store.files import read_rows
 from skills_dspy.store.journal import Recording, Totals
 from skills_dspy.store.run_dir import RunPaths
@@ -638,6 +640,45 @@ def test_explain_tells_the_story_of_an_accepted_row(terminal: Terminal) -> None:
                 assert reply is not None
                 assert all(message["content"] in said.out for message in reply.request["messages"])
                 assert reply.reply["message"]["content"] in said.out
+
+
+class SureServer(FakeServer):
+    """It tells how probable each label was: three quarters for the one that it says, the rest for the first other."""
+
+    def _body(self, payload: Any) -> dict[str, Any]:
+        body = super()._body(payload)
+        if payload.get("logprobs"):
+            said = json.loads(body["message"]["content"])
+            scales = {name: labels for name, labels in rated_fields(payload).items() if name in said}
+            others = {name: next(label for label in labels if label != said[name]) for name, labels in scales.items()}
+            shares = {name: {said[name]: 0.75, other: 0.25} for name, other in others.items()}
+            body["logprobs"] = spell(body["message"]["content"], shares)
+        return body
+
+
+def test_explain_says_how_probable_each_label_was(terminal: Terminal) -> None:
+    """Beside every rating of the row and of its replies, if the server said so; without it, nothing is said."""
+    terminal.make_server = lambda: SureServer(TeacherConfig(pass_rate=0.6))
+    terminal.run("--task-paths", terminal.task(), "-n", 5)
+    row, rejected = terminal.rows()[0][1], next(r for r in terminal.rows()[1] if r["stage"] == "judge_question")
+    score = row["tags"]["sample_quality"]
+    soft = row["tags"]["soft"]["sample_quality"]
+    assert soft["expected"] == 0.75 * score + 0.25
+    said = terminal.type("explain", row["id"], "--output-dir", terminal.output).out
+    assert "\n  0: 25 %, 1: 75 %; expected 0.75\n" in said
+    assert "\nrating 0: 25 %, 1: 75 %; expected 0.75\n" in said
+    shares = {1: 25, score: 75}
+    words = ", ".join(f"{label}: {shares.get(label, 0)} %" for label in range(1, 6))
+    assert f"\n  {words}; expected {soft['expected']:.2f}\n" in said
+    assert f"\nscore {words}; expected {soft['expected']:.2f}\n" in said
+    assert "\ndifficulty very easy: " in said
+    said = terminal.type("explain", rejected["id"], "--output-dir", terminal.output).out
+    assert "\nrating 0: 75 %, 1: 25 %; expected 0.25\n" in said
+    terminal.make_server = FakeServer
+    terminal.run("--task-paths", terminal.task(), "-n", 2, "--restart")
+    row = terminal.rows()[0][1]
+    assert (row["tags"]["soft"], row["pair_verdict"]["soft"]) == ({}, None)
+    assert "expected" not in terminal.type("explain", row["id"], "--output-dir", terminal.output).out
 
 
 def test_explain_tells_the_story_of_rejected_rows(terminal: Terminal) -> None:

@@ -64,6 +64,7 @@ def test_the_built_in_settings() -> None:
         "tagger": {"model": None, "temperature": 0.15, "num_predict": 384, **role},
         "max_num_ctx": 32768,
         "tagging": "separate",
+        "soft_ratings": True,
         "filter": {"instruction_quality": ("good", "excellent"), "sample_quality": (4, 5)},
         "judges": {"question_pass": (1,), "pair_pass": (2, 3)},
         "dedup": {"max_squared_distance": 0.05},
@@ -171,6 +172,8 @@ def test_roles_are_found_by_name() -> None:
         ("max_num_ctx: ~", 1, "`max_num_ctx` is empty; write a whole number from 512"),
         ("tagging: fusd", 1, '`tagging` is the text "fusd"; write separate or fused'),
         ("tagging: off", 1, "`tagging` is the yes/no value off; write separate or fused"),
+        ("soft_ratings: 1", 1, "`soft_ratings` is the number 1; write true or false"),
+        ("soft_ratings: 'yes'", 1, '`soft_ratings` is the text "yes"; write true or false'),
         ("filter:\n  sample_quality: []", 2, "is an empty list; write a list of one or more of 1, 2, 3, 4, 5, each once"),
         ("filter:\n  sample_quality:\n  - 4\n  - 6", 4, "item 2 of `filter.sample_quality` is the number 6; write a list of"),
         ("filter: {sample_quality: [4, 4]}", 1, "item 2 of `filter.sample_quality` is the number 4"),
@@ -298,7 +301,8 @@ def test_the_shaping_part_is_json_in_one_order() -> None:
     """It survives JSON unchanged and always has its keys in the same order."""
     shaping = load_config().shaping()
     assert json.loads(json.dumps(shaping)) == shaping
-    assert list(shaping) == ["generator", "validator", "tagger", "tagging", "filter", "judges", "dedup", "draws", "embedder"]
+    roles, rest = ["generator", "validator", "tagger"], ["filter", "judges", "dedup", "draws", "embedder"]
+    assert list(shaping) == [*roles, "tagging", "soft_ratings", *rest]
     assert shaping["tagger"] == {"model": "mistral-small3.2", "temperature": 0.15, "num_predict": 384, "top_p": None}
     assert shaping["embedder"] == {"model": "sentence-transformers/all-MiniLM-L6-v2"}
     backwards = yaml.safe_dump(load_config().model_dump(mode="json"), sort_keys=True)
@@ -314,6 +318,7 @@ OTHER_VALUES = {
     "num_ctx": 4096,
     "max_num_ctx": 16384,
     "tagging": "fused",
+    "soft_ratings": False,
     "instruction_quality": ["good"],
     "sample_quality": [5],
     "question_pass": [0, 1],
@@ -363,7 +368,7 @@ def test_any_value_is_taken_or_refused(path: tuple[str, ...], value: object) -> 
         for key in path:
             taken = taken[key]
         assert taken == (sorted(value) if isinstance(value, list) else value)
-        assert not isinstance(value, bool)
+        assert isinstance(value, bool) == (path == ("soft_ratings",))
     assert line is not None
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,19 @@ import pytest
 from dspy import lm15
 from dspy.utils.exceptions import AdapterParseError, LMError
 
+from evals.teaching.tokens import spell
 from skills_dspy.calls import CURRENT_CALL, Call
 from skills_dspy.engine import AsyncOllamaEngine, OllamaEngine, Window, make_lm, payload_of
 from skills_dspy.errors import ContextTooLong, ModelMissing, SkillsError, Truncated
 from skills_dspy.ollama_server import OllamaServer
+from skills_dspy.records import SoftRating
 from skills_dspy.replies import Meter, Replies
 from skills_dspy.slots import Slots
 from skills_dspy.store.journal import Journal
 from tests.making import a_config, a_program, idle, the_adapter
 
-WINDOW = Window(num_ctx=4096, keep_alive="30m")
+WINDOW = Window(num_ctx=4096, keep_alive="30m", soft=False)
+SOFT = replace(WINDOW, soft=True)
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"rating": {"type": "integer", "enum": [0, 1]}}}
 REQUEST = lm15.Request(
     "mistral-small3.2",
@@ -68,9 +72,9 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield journal
 
 
-def complete(host: Host, journal: Journal, call: Call | None = None) -> lm15.Response:
+def complete(host: Host, journal: Journal, call: Call | None = None, window: Window = WINDOW) -> lm15.Response:
     """Let the engine complete the request, as a call that runs or as none."""
-    engine = AsyncOllamaEngine(host.replies(journal), WINDOW)
+    engine = AsyncOllamaEngine(host.replies(journal), window)
 
     async def ask() -> lm15.Response:
         if call is not None:
@@ -133,6 +137,47 @@ def test_a_reply_as_dspy_wants_it(journal: Journal) -> None:
     assert kept is not None
     assert kept.step == "judge_pair_freeform"
     assert kept.request == payload_of(REQUEST, WINDOW)
+
+
+def test_probabilities_are_asked_for_where_there_are_ratings() -> None:
+    """Of a schema with a scale, when they are wanted; never of prose, lists, or categories, which have no order."""
+    assert payload_of(REQUEST, SOFT) == {**payload_of(REQUEST, WINDOW), "logprobs": True, "top_logprobs": 20}
+    for properties in ({"category": {"enum": ["math"]}}, {"questions": {"type": "array"}}, {"rating": {"type": "string"}}):
+        form = {"type": "json_schema", "name": "Reply", "schema": {"properties": properties}}
+        request = replace(REQUEST, config=replace(REQUEST.config, response_format=form))
+        assert payload_of(request, SOFT) == payload_of(request, WINDOW)
+    prose = replace(REQUEST, config=replace(REQUEST.config, response_format=None))
+    assert payload_of(prose, SOFT) == payload_of(prose, WINDOW)
+
+
+RATED = '{"explanation": "Fit.", "rating": 1}'
+
+
+def test_a_rating_with_its_probabilities(journal: Journal) -> None:
+    """They go over the wire, into the call, and what they are read from into the journal, from which they come back."""
+    host = Host(RATED, logprobs=spell(RATED, {"rating": {0: 0.25, 1: 0.75}}))
+    first, again = a_call(), a_call()
+    complete(host, journal, first, SOFT)
+    complete(host, journal, again, SOFT)
+    (body,) = host.bodies
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 20)
+    soft = SoftRating(probabilities={"0": 0.25, "1": 0.75}, expected=0.75, mass=1)
+    assert first.soft == again.soft == {"rating": soft}
+    kept = journal.get(first.digest)
+    assert kept is not None
+    assert "logprobs" not in kept
+    assert set(kept["rating_logprobs"]) == {"rating"}
+
+
+@pytest.mark.parametrize("told", [{}, {"logprobs": None}, {"logprobs": []}], ids=["ignored", "null", "empty"])
+def test_an_old_server_that_gives_no_probabilities(journal: Journal, told: dict[str, Any]) -> None:
+    """The reply is used as ever, and nothing pretends that there were any."""
+    call = a_call()
+    assert complete(Host(RATED, **told), journal, call, SOFT).message.text == RATED
+    assert call.soft == {}
+    kept = journal.get(call.digest)
+    assert kept is not None
+    assert not [key for key in kept if "logprobs" in key]
 
 
 def test_a_predictor_outside_of_a_run(journal: Journal) -> None:

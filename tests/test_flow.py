@@ -15,7 +15,7 @@ from skills_dspy.errors import MissingReply, ReplyError, StorageError, Truncated
 from skills_dspy.flow import WHOLE_DRAW, Flow, WritingFailed, Written, stage_of
 from skills_dspy.funnel import STAGES
 from skills_dspy.program import STEPS
-from skills_dspy.records import Kind, PairVerdict, QuestionVerdict, Reason
+from skills_dspy.records import Kind, PairVerdict, QuestionVerdict, Reason, SoftRating
 from skills_dspy.sampling import Draw, Example
 from tests import virtual_time
 from tests.making import FREEFORM, GROUNDED, a_config, a_program, a_spec
@@ -64,10 +64,12 @@ class FakeAsker(Asker):
     Attributes:
         replies: what is said to a step (without its kind) instead; an error is raised.
         slow: seconds that a step takes.
+        soft: output field to the probabilities of its labels.
     """
 
     replies: Mapping[str, Mapping[str, Any] | Exception] = field(default_factory=dict)
     slow: Mapping[str, float] = field(default_factory=dict)
+    soft: Mapping[str, SoftRating] = field(default_factory=dict)
     asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     places: list[tuple[int, int]] = field(default_factory=list)
 
@@ -83,7 +85,7 @@ class FakeAsker(Asker):
             raise Failed(step, reply, (f"{step} 1", f"{step} 2"))
         if isinstance(reply, Exception):
             raise reply
-        return Answer(reply, f"raw {step}", (step,))
+        return Answer(reply, f"raw {step}", (step,), {name: self.soft[name] for name in reply if name in self.soft})
 
     @property
     def steps(self) -> list[str]:
@@ -262,6 +264,21 @@ def test_fused_tagging_asks_once_for_what_can_be_asked_together() -> None:
     assert tags.explanations["difficulty"] == tags.explanations["category"] == "it is clear and hard"
     assert pursued.candidate.calls["instruction_quality"] == ("tag_fused",)
     assert "difficulty" not in pursued.candidate.calls
+
+
+@pytest.mark.parametrize("tagging", ["separate", "fused"])
+def test_probabilities_stand_beside_the_labels(tagging: str) -> None:
+    """Each tag under its own name, whichever prompt it came from; a server that gave some gives no others."""
+    fields = ("rating", "quality", "score", "difficulty")
+    soft = {name: SoftRating(probabilities={name: 1.0}, expected=1, mass=1) for name in fields}
+    passed = pursue(FakeAsker(soft=soft), tagging=tagging).passed
+    assert passed.question_verdict.soft == passed.pair_verdict.soft == soft["rating"]
+    tags = {"instruction_quality": "quality", "sample_quality": "score", "difficulty": "difficulty"}
+    assert passed.tags.soft == {tag: soft[name] for tag, name in tags.items()}
+    assert list(passed.tags.soft) == list(tags)
+    some = pursue(FakeAsker(soft={"score": soft["score"]}), tagging=tagging).passed
+    assert (some.question_verdict.soft, some.pair_verdict.soft) == (None, None)
+    assert some.tags.soft == {"sample_quality": soft["score"]}
 
 
 def test_difficulty_and_category_are_asked_at_once() -> None:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from skills_dspy.candidates import Candidate, Dropped, Passed
 from skills_dspy.funnel import STAGES
 from skills_dspy.ledger import RunLedger
-from skills_dspy.records import Neighbour, PairVerdict, QuestionVerdict, Record, Rejection, Tags
+from skills_dspy.records import Neighbour, PairVerdict, QuestionVerdict, Record, Rejection, SoftRating, Tags
 from skills_dspy.sampling import Draw, Example
 from skills_dspy.store.files import AppendLog, read_rows
 from tests.making import a_spec
@@ -81,9 +82,10 @@ def test_an_accepted_pair(tmp_path: Path) -> None:
             "category": "math",
             "other_categories": ["editing"],
             "explanations": {"category": "It asks for a sum."},
+            "soft": {},
         },
-        "question_verdict": {"explanation": "Fit.", "rating": 1},
-        "pair_verdict": {"explanation": "Right.", "rating": 3},
+        "question_verdict": {"explanation": "Fit.", "rating": 1, "soft": None},
+        "pair_verdict": {"explanation": "Right.", "rating": 3, "soft": None},
         "provenance": {
             "draw": 3,
             "index": 1,
@@ -95,6 +97,25 @@ def test_an_accepted_pair(tmp_path: Path) -> None:
         },
     }
     assert Record.model_validate(row).model_dump(mode="json") == row
+
+
+def test_an_accepted_pair_with_probabilities(tmp_path: Path) -> None:
+    """They stand beside the labels, in the scale's order; a row without them, as older ones are, still reads."""
+    soft = SoftRating(probabilities={"1": 0.125, "2": 0.25, "3": 0.625}, expected=2.5, mass=0.98)
+    judged = replace(
+        PASSED,
+        pair_verdict=PASSED.pair_verdict.model_copy(update={"soft": soft}),
+        tags=TAGS.model_copy(update={"soft": {"difficulty": soft}}),
+    )
+    accepted, _ = written(tmp_path, lambda ledger: ledger.accept(a_candidate(), judged, NEAR))
+    (row,) = accepted
+    told = {"probabilities": {"1": 0.125, "2": 0.25, "3": 0.625}, "expected": 2.5, "mass": 0.98}
+    assert (row["pair_verdict"]["soft"], row["tags"]["soft"]) == (told, {"difficulty": told})
+    assert list(row["pair_verdict"]["soft"]["probabilities"]) == ["1", "2", "3"]
+    assert Record.model_validate(row).pair_verdict.soft == soft
+    for part in ("question_verdict", "pair_verdict", "tags"):
+        del row[part]["soft"]
+    assert Record.model_validate(row).pair_verdict.soft is None
 
 
 def test_a_rejected_candidate(tmp_path: Path) -> None:

@@ -137,6 +137,14 @@ def test_a_structured_reply_is_asked_for_as_a_run_does() -> None:
     assert trial.counts.seconds == 1.0
 
 
+def test_ratings_are_asked_for_with_their_probabilities_as_a_run_does() -> None:
+    """What a run asks for is what is tried."""
+    server = at_once()
+    attempt(server, "judge_question_freeform")
+    (payload,) = server.payloads
+    assert (payload["logprobs"], payload["top_logprobs"]) == (True, 20)
+
+
 def test_a_free_text_reply_is_asked_for_without_a_schema() -> None:
     """Prose is taken as it is."""
     server = at_once()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from evals.labelled import Case
 from evals.teaching.script import Script
 from skills_dspy.errors import ConfigError
 
@@ -21,6 +22,19 @@ FAULT_KINDS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Heeding:
+    """That replies get better with the prompt (see heeding.py).
+
+    Attributes:
+        cases: labelled cases, which are the teacher's answer key.
+        gullible: judges whose model has no `strict` in its name are pleased by long answers.
+    """
+
+    cases: tuple[Case, ...] = ()
+    gullible: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TeacherConfig:
     """Everything that the answers, their timing and their faults depend on.
 
@@ -37,6 +51,7 @@ class TeacherConfig:
         faults: pairs of a kind from FAULT_KINDS and its rate; the rates add up to 1 at most.
         fail_first: the first so many chat requests get status 503.
         scripts: replies written by hand, at most one script for a task description.
+        heeding: whether and how replies that no script has depend on what the prompt says; None for replies by chance.
         context_length: the window that the model is said to have, in tokens.
         default_num_ctx: the window of a request that names none, in tokens.
 
@@ -56,6 +71,7 @@ class TeacherConfig:
     faults: tuple[tuple[str, float], ...] = ()
     fail_first: int = 0
     scripts: tuple[Script, ...] = ()
+    heeding: Heeding | None = None
     context_length: int = 131072
     default_num_ctx: int = 4096
 

@@ -78,7 +78,7 @@ def read_prompt(messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]
     written = [message["content"] for message in messages if message["role"] == "user"]
     with_task = [text for text in written if text.startswith("<task_description>\n")]
     text = (with_task or written or [""])[-1]
-    fields, ending = _top_level(text)
+    fields, ending = top_level(text)
     named = dict(fields)
     return Prompt(
         step=step_of(schema, ending),
@@ -90,7 +90,7 @@ def read_prompt(messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]
     )
 
 
-def _top_level(text: str) -> tuple[Fields, str]:
+def top_level(text: str) -> tuple[Fields, str]:
     """The fields that stand one after the other at the start of a text, and what follows them."""
     fields: Fields = []
     while opening := _OPENING.match(text):
@@ -108,9 +108,9 @@ def _shown_questions(fields: Fields) -> list[str]:
     questions = []
     for name, value in fields:
         if name == "examples":
-            questions += _shown_questions(_top_level(value)[0])
+            questions += _shown_questions(top_level(value)[0])
         elif name == "example":
-            questions += [inner for key, inner in _top_level(value)[0] if key == "question"]
+            questions += [inner for key, inner in top_level(value)[0] if key == "question"]
     return questions
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from evals.teaching.config import TeacherConfig
 from evals.teaching.filling import Taste, fill
+from evals.teaching.heeding import Heeder, Said
 from evals.teaching.playing import Player, content
 from evals.teaching.prompts import Prompt, read_prompt
-from evals.teaching.wire import Asked, cut
+from evals.teaching.wire import Asked, Logprobs, cut
 from evals.teaching.words import paragraph, sentence, tokens
 
 CONTENT_FAULTS = frozenset({"truncated", "unreadable", "bad-label"})
@@ -19,11 +20,19 @@ CONTENT_FAULTS = frozenset({"truncated", "unreadable", "bad-label"})
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply as it is sent: its text, why it ends (`stop` or `length`), its estimated tokens."""
+    """A reply as it is sent.
+
+    Attributes:
+        text: all of it.
+        done_reason: why it ends, `stop` or `length`.
+        tokens: how many it has, estimated.
+        logprobs: told to who asks for them; none for what was written by hand or made by chance, which has no probabilities.
+    """
 
     text: str
     done_reason: str
     tokens: int
+    logprobs: Logprobs | None = None
 
 
 class Teacher:
@@ -36,6 +45,7 @@ class Teacher:
     def __init__(self, config: TeacherConfig) -> None:
         self._config = config
         self._players = {script.task_description: Player(script) for script in config.scripts}
+        self._heeder = None if config.heeding is None else Heeder(config.seed, config.heeding)
 
     def reply(self, asked: Asked, prompt: Prompt, fault: str | None = None) -> Reply:
         """The reply to a request, spoiled where `fault` is one of CONTENT_FAULTS.
@@ -48,12 +58,15 @@ class Teacher:
         player = self._players.get(prompt.task_description)
         if player is not None:
             text, done_reason = content(player.reply(prompt, asked.digest), asked.schema)
+            said = Said(text)
         else:
-            text, done_reason = self._made(asked, prompt), "stop"
+            said = (self._heeder and self._heeder.reply(asked, prompt)) or Said(self._made(asked, prompt))
+            text, done_reason = said.text, "stop"
         if fault is not None:
             text, done_reason = self._spoiled(text, done_reason, asked, fault)
         allowed = cut(text, asked.num_predict)
-        return Reply(allowed, done_reason if allowed == text else "length", tokens(allowed))
+        logprobs = said.logprobs if allowed == said.text else None
+        return Reply(allowed, done_reason if allowed == text else "length", tokens(allowed), logprobs)
 
     def _made(self, asked: Asked, prompt: Prompt) -> str:
         rng = self._rng(asked, b"reply")

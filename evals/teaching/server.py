@@ -196,7 +196,7 @@ class _Service:
             raise wire.Refused(500, "a simulated fault")
         now = self._clock()
         seconds = (now - arrived, now - started)
-        whole = wire.line(wire.ending(asked, reply.text, reply.done_reason, reply.tokens, seconds))
+        whole = wire.line(wire.ending(asked, reply.text, reply.done_reason, reply.tokens, seconds, reply.logprobs))
         kept = {"empty": 0, "broken": len(whole) // 2}.get(fault or "", len(whole))
         return web.Response(body=whole[:kept], content_type="application/json", charset="utf-8")
 
@@ -214,7 +214,8 @@ class _Service:
                 await response.write(line)
             lines = []
         now = self._clock()
-        last = wire.ending(asked, "", reply.done_reason, reply.tokens, (now - arrived, now - started))
+        seconds = (now - arrived, now - started)
+        last = wire.ending(asked, "", reply.done_reason, reply.tokens, seconds, reply.logprobs)
         await response.write(b"".join(lines) + wire.line(last) + b"\n")
         await response.write_eof()
         return response

@@ -16,7 +16,13 @@ _TOO_LONG = "the input length exceeds the context length"
 _canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
+MOST_LOGPROBS = 20
+"""Of so many tokens in each place Ollama gives the log-probabilities at most."""
+
 Messages = Sequence[Mapping[str, str]]
+
+Logprobs = Sequence[Mapping[str, Any]]
+"""For each token of a reply `token`, `logprob` and `top_logprobs`, a list of `token` and `logprob`; tokens.py makes some."""
 
 
 class Refused(Exception):
@@ -45,9 +51,12 @@ class Asked:
         any_json: any JSON object will do.
         stream: the reply is wanted in pieces.
         num_predict: the most tokens of the reply; none for no limit.
+        seed: of the sampling, as the client gave it.
         num_ctx: the window in tokens.
         prompt_tokens: estimated length of what is left of the messages, the window at most.
         keep_alive_zero: a request without messages unloads the model.
+        logprobs: the log-probability of every token of the reply is wanted.
+        top_logprobs: of so many tokens in each place, 0 to 20.
         digest: SHA-256 over what a reply may depend on.
     """
 
@@ -58,9 +67,12 @@ class Asked:
     any_json: bool
     stream: bool
     num_predict: int | None
+    seed: int | None
     num_ctx: int
     prompt_tokens: int
     keep_alive_zero: bool
+    logprobs: bool
+    top_logprobs: int
     digest: bytes
 
 
@@ -97,6 +109,9 @@ def parse(data: Mapping[str, Any], *, chat: bool, default_num_ctx: int, most_num
     schema, any_json = _format(data.get("format"))
     if data.get("think"):
         raise Refused(400, f'"{data["model"]}" does not support thinking')
+    top_logprobs = _whole_number(data, "top_logprobs") or 0
+    if not 0 <= top_logprobs <= MOST_LOGPROBS:
+        raise Refused(400, f"top_logprobs must be between 0 and {MOST_LOGPROBS}")
     num_ctx = min(_whole_number(options, "num_ctx") or default_num_ctx, most_num_ctx)
     num_predict = _whole_number(options, "num_predict") or 0
     written = _messages(data) if chat else _prompt(data)
@@ -112,9 +127,12 @@ def parse(data: Mapping[str, Any], *, chat: bool, default_num_ctx: int, most_num
         any_json=any_json,
         stream=data.get("stream") is not False,
         num_predict=num_predict if num_predict > 0 else None,
+        seed=_whole_number(options, "seed"),
         num_ctx=num_ctx,
         prompt_tokens=min(needed, num_ctx),
         keep_alive_zero=data.get("keep_alive") in (0, "0", "0s"),
+        logprobs=data.get("logprobs") is True,
+        top_logprobs=top_logprobs,
         digest=_digest(data, options, kept),
     )
 
@@ -154,7 +172,9 @@ def part(asked: Asked, text: str) -> dict[str, Any]:
     return {"model": asked.model, "created_at": now(), **told, "done": False}
 
 
-def ending(asked: Asked, text: str, done_reason: str, reply_tokens: int, seconds: tuple[float, float]) -> dict[str, Any]:
+def ending(
+    asked: Asked, text: str, done_reason: str, reply_tokens: int, seconds: tuple[float, float], logprobs: Logprobs | None = None
+) -> dict[str, Any]:
     """The last piece of a reply, or the whole of one that is not streamed.
 
     Args:
@@ -163,12 +183,14 @@ def ending(asked: Asked, text: str, done_reason: str, reply_tokens: int, seconds
         done_reason: `stop` or `length`; `load` and `unload` come without counters.
         reply_tokens: estimated tokens of the whole reply.
         seconds: since the request came, and of these spent on writing.
+        logprobs: of the whole reply, Ollama's list; they are told if the request asks for them, of each place the most
+            probable tokens, as many as it asks for. (Ollama spreads those of a streamed reply over its pieces.)
     """
     told = part(asked, text) | {"done": True, "done_reason": done_reason}
     if done_reason in ("load", "unload"):
         return told
     total, writing = (round(value * 1e9) for value in seconds)
-    counters = {
+    counters: dict[str, Any] = {
         "total_duration": total,
         "load_duration": 1,
         "prompt_eval_count": asked.prompt_tokens,
@@ -176,12 +198,20 @@ def ending(asked: Asked, text: str, done_reason: str, reply_tokens: int, seconds
         "eval_count": reply_tokens,
         "eval_duration": max(1, writing),
     }
+    if asked.logprobs and logprobs is not None:
+        counters["logprobs"] = [_with_most_probable(entry, asked.top_logprobs) for entry in logprobs]
     return told | counters if asked.chat else told | {"context": []} | counters
 
 
 def line(value: Mapping[str, Any]) -> bytes:
     """A value as one line of JSON, without the newline."""
     return _compact(value).encode()
+
+
+def _with_most_probable(entry: Mapping[str, Any], most: int) -> dict[str, Any]:
+    alternatives = sorted(entry["top_logprobs"], key=lambda other: -other["logprob"])[:most]
+    rest = {key: value for key, value in entry.items() if key != "top_logprobs"}
+    return {**rest, "top_logprobs": alternatives} if alternatives else rest
 
 
 def _digest(data: Mapping[str, Any], options: Mapping[str, Any], messages: Messages) -> bytes:

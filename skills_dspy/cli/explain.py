@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from skills_dspy.errors import RunDirError
+from skills_dspy.records import SoftRating
+from skills_dspy.soft import in_words, soft_of
 from skills_dspy.store.journal import JournaledReply, Recording
 from skills_dspy.store.run_dir import FoundRow, find_row
 
@@ -50,11 +52,20 @@ def _outcome(found: FoundRow, out: Console) -> None:
         return
     question, pair, tags = row["question_verdict"], row["pair_verdict"], row["tags"]
     out.print(f"\n[bold]question judge[/bold] {question['rating']} of 1: {escape(question['explanation'])}")
+    _soft(question.get("soft"), out)
     out.print(f"[bold]pair judge[/bold]     {pair['rating']} of 3: {escape(pair['explanation'])}")
+    _soft(pair.get("soft"), out)
     for name in ("instruction_quality", "sample_quality", "difficulty", "category"):
         out.print(f"[bold]{name}[/bold] {tags[name]}: {escape(tags['explanations'][name])}")
+        _soft(tags.get("soft", {}).get(name), out)
     if tags["other_categories"]:
         out.print(f"[bold]other categories[/bold] {', '.join(tags['other_categories'])}")
+
+
+def _soft(soft: dict[str, Any] | None, out: Console) -> None:
+    """How probable each label was, where the server said so."""
+    if soft is not None:
+        out.print(f"  {in_words(SoftRating.model_validate(soft))}")
 
 
 def _source(found: FoundRow, out: Console) -> None:
@@ -100,6 +111,8 @@ def _call(stage: str, attempt: int, attempts: int, reply: JournaledReply, prompt
         out.print(f"\n[bold]{message['role']}[/bold]\n{escape(message['content'])}")
     cut = " (cut at num_predict)" if body.get("done_reason") == "length" else ""
     out.print(f"\n[bold]reply{cut}[/bold]\n{escape(str(body['message'].get('content') or ''))}")
+    for name, soft in soft_of(body, reply.request).items():
+        out.print(f"[bold]{name}[/bold] {in_words(soft)}")
 
 
 def _brief(text: str) -> str:

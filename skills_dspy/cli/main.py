@@ -9,31 +9,26 @@ from pathlib import Path
 import click
 
 from skills_dspy import __version__
+from skills_dspy.cli.evaluate import evaluate
+from skills_dspy.cli.optimizing import optimize
+from skills_dspy.cli.options import (
+    DEFAULT_HOST,
+    ManyPaths,
+    base_url_option,
+    concurrency_option,
+    config_option,
+    embedder_option,
+    judge_option,
+    model_option,
+    note_option,
+    program_option,
+    quiet_option,
+    tagger_option,
+    task_paths_option,
+)
 from skills_dspy.errors import SkillsError
 
 INTERRUPTED = 130
-_DEFAULT_HOST = "http://127.0.0.1:11434"
-
-
-class ManyPaths(click.Command):
-    """A command whose `--task-paths` takes all the words up to the next option."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Give every path its own `--task-paths`, which is what click understands."""
-        spread: list[str] = []
-        taking = False
-        for place, arg in enumerate(args):
-            if arg.startswith("-"):
-                taking = arg == "--task-paths"
-                if not taking:
-                    spread.append(arg)
-                elif not args[place + 1 :] or args[place + 1].startswith("-"):
-                    raise click.BadOptionUsage("task_paths", "Option '--task-paths' requires an argument.", ctx)
-            elif taking:
-                spread += ["--task-paths", arg]
-            else:
-                spread.append(arg)
-        return super().parse_args(ctx, spread)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -42,32 +37,8 @@ def cli() -> None:
     """Turn a few seed examples of a skill into validated training data with a teacher model on your own machine."""
 
 
-_task_paths = click.option(
-    "--task-paths",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="PATH ...",
-    help="Task files, or folders that are searched for *.yaml.  [default: task_specs/ here, else the shipped debate]",
-)
-
-
-_base_url = click.option(
-    "--base-url",
-    default=_DEFAULT_HOST,
-    show_default=f"OLLAMA_HOST, else {_DEFAULT_HOST}",
-    help="The Ollama host.",
-)
-_config = click.option(
-    "--config", type=click.Path(path_type=Path), help="YAML over the built-in defaults (skills_dspy/skills.yaml)."
-)
-_model = click.option("--model", help="Ollama's name of the teacher.  [default: mistral-small3.2]")
-_judge = click.option("--judge-model", help="The judge's.  [default: follows --model]")
-_embedder = click.option("--embedder", help="A sentence-transformers model: name or path.  [default: all-MiniLM-L6-v2]")
-_tagger = click.option("--tagger-model", help="The tagger's.  [default: follows --model]")
-
-
 @cli.command(cls=ManyPaths)
-@_task_paths
+@task_paths_option
 @click.option(
     "-n",
     "--num-outputs-to-generate",
@@ -78,12 +49,12 @@ _tagger = click.option("--tagger-model", help="The tagger's.  [default: follows 
 @click.option(
     "--output-dir", type=click.Path(path_type=Path), default=Path("output"), show_default=True, help="Where runs live."
 )
-@_config
-@_model
-@_judge
-@_tagger
-@_base_url
-@click.option("--concurrency", type=click.IntRange(1, 1024), default=8, show_default=True, help="Requests in flight.")
+@config_option
+@model_option
+@judge_option
+@tagger_option
+@base_url_option
+@concurrency_option
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), help="The run's random seed.  [default: 0; with --replay, the recorded run's]"
 )
@@ -95,9 +66,10 @@ _tagger = click.option("--tagger-model", help="The tagger's.  [default: follows 
 @click.option(
     "--replay", metavar="RUN", help="Answer every model call from a recorded run's directory; `demo` names the shipped one."
 )
-@_embedder
-@click.option("--note", hidden=True, help="What answers, in words, when it is not a language model (for recordings).")
-@click.option("--quiet", is_flag=True, help="No progress.")
+@program_option
+@embedder_option
+@note_option
+@quiet_option
 @click.option("--json", "as_json", is_flag=True, help="A machine-readable summary on stdout, and nothing else there.")
 def run(
     task_paths: tuple[Path, ...],
@@ -112,6 +84,7 @@ def run(
     seed: int | None,
     restart: bool,
     replay: str | None,
+    program: Path | None,
     embedder: str | None,
     note: str | None,
     quiet: bool,
@@ -139,6 +112,7 @@ def run(
         note=note,
         quiet=quiet,
         as_json=as_json,
+        program=program,
     )
     return run_command(options)
 
@@ -160,7 +134,7 @@ def explain(row_id: str, output_dir: Path) -> int:
 
 
 @cli.command(cls=ManyPaths)
-@_task_paths
+@task_paths_option
 @click.option(
     "-n",
     "--num-outputs-to-generate",
@@ -170,13 +144,13 @@ def explain(row_id: str, output_dir: Path) -> int:
     show_default=True,
     help="Accepted pairs wanted, per task.",
 )
-@_config
-@_model
-@_judge
-@_tagger
-@_base_url
-@click.option("--concurrency", type=click.IntRange(1, 1024), default=8, show_default=True, help="Requests in flight.")
-@_embedder
+@config_option
+@model_option
+@judge_option
+@tagger_option
+@base_url_option
+@concurrency_option
+@embedder_option
 @click.option("--pull", is_flag=True, help="Pull the models that are missing.")
 def check(
     task_paths: tuple[Path, ...],
@@ -200,20 +174,32 @@ def check(
 
 @cli.command(cls=ManyPaths)
 @click.argument("name", required=False)
-@_task_paths
-@_config
-def prompts(name: str | None, task_paths: tuple[Path, ...], config: Path | None) -> int:
-    """Print each prompt, or the one named, as it will be sent, and where its text comes from."""
+@task_paths_option
+@config_option
+@program_option
+def prompts(name: str | None, task_paths: tuple[Path, ...], config: Path | None, program: Path | None) -> int:
+    """Print each prompt, or the one named, as it will be sent, and where its text comes from.
+
+    With --program: the compiled prompts beside the originals, as a diff.
+    """
     from skills_dspy.cli.prompts import prompts_command
 
-    return prompts_command(name, task_paths, config)
+    return prompts_command(name, task_paths, config, program)
+
+
+cli.add_command(optimize)
+cli.add_command(evaluate)
 
 
 def start(argv: Sequence[str]) -> int:
     """Run a command; returns its exit code. A SkillsError becomes one sentence on stderr."""
     # Taken out of the environment: the ollama package reads it when it is imported, and trips over what is no address.
-    host = os.environ.pop("OLLAMA_HOST", "") or _DEFAULT_HOST
-    defaults = {"run": {"base_url": host}, "check": {"base_url": host}}
+    host = os.environ.pop("OLLAMA_HOST", "") or DEFAULT_HOST
+    with_host = {"base_url": host}
+    defaults = {
+        **dict.fromkeys(("run", "check", "optimize"), with_host),
+        "eval": dict.fromkeys(("judges", "program"), with_host),
+    }
     try:
         code = int(cli.main(args=list(argv), prog_name="skills_dspy", standalone_mode=False, default_map=defaults) or 0)
         sys.stdout.flush()

@@ -2,9 +2,11 @@
 
 import inspect
 import json
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
+import dspy
 from rich.console import Console
 from rich.markup import escape
 
@@ -12,7 +14,9 @@ from signatures.examples import Pair, Passage
 from skills_dspy.adapter import SkillsAdapter
 from skills_dspy.candidates import pair_shown, questions_shown
 from skills_dspy.cli.run import load_specs
+from skills_dspy.compiled import CompiledProgram, load_compiled
 from skills_dspy.config import RunConfig, load_config
+from skills_dspy.errors import RequestError
 from skills_dspy.limits import reply_limits
 from skills_dspy.program import STEPS, SkillsProgram, Step, fingerprint, step_of
 from skills_dspy.sampling import Draw, plan_draw, seed_examples
@@ -20,16 +24,59 @@ from skills_dspy.task_spec import TaskSpec
 from skills_dspy.windows import steps_of
 
 
-def prompts_command(name: str | None, task_paths: tuple[Path, ...], config_path: Path | None) -> int:
-    """Print one prompt, or all those that the first task's candidates meet; returns the exit code."""
+def prompts_command(
+    name: str | None, task_paths: tuple[Path, ...], config_path: Path | None, program_path: Path | None = None
+) -> int:
+    """Print one prompt, or all those that the first task's candidates meet; returns the exit code.
+
+    With a compiled program: its prompts, or the one named, as a diff from the originals.
+    """
     config = load_config(config_path)
     wanted = None if name is None else step_of(name)
+    if program_path is not None:
+        return _differences(load_compiled(program_path), wanted)
     spec = load_specs(task_paths)[0]
     program, adapter = SkillsProgram(spec.num_questions_to_generate_per_prompt), SkillsAdapter()
     out = Console(highlight=False, soft_wrap=True, emoji=False)
     for step in [wanted] if wanted else _steps(spec, config):
         _print(step, spec, config, program, adapter, out)
     return 0
+
+
+def _differences(compiled: CompiledProgram, wanted: Step | None) -> int:
+    """Each compiled prompt against the one that stands in signatures/: system message, then demonstrations."""
+    if wanted is not None and wanted.name not in compiled.steps:
+        raise RequestError(f"{compiled.path}: it leaves {wanted.name} as it is; it has: {', '.join(compiled.steps)}")
+    out = Console(highlight=False, soft_wrap=True, emoji=False)
+    adapter, before, after = SkillsAdapter(), SkillsProgram(1), SkillsProgram(1)
+    compiled.apply(after)
+    for name in compiled.steps if wanted is None else (wanted.name,):
+        old, new = before.predictor(name), after.predictor(name)
+        out.rule(name)
+        out.print(f"[bold]from[/bold]         {origin(STEPS[name])}")
+        out.print(
+            f"[bold]compiled in[/bold]  {compiled.path}, by {compiled.provenance.get('optimizer', 'an unnamed optimizer')}"
+        )
+        out.print(f"[bold]fingerprint[/bold]  {fingerprint(old, adapter)} before, {fingerprint(new, adapter)} now")
+        out.print()
+        lines = list(
+            unified_diff(_constant_part(old, adapter), _constant_part(new, adapter), "original", "compiled", "", "", 2, "")
+        )
+        for line in lines:
+            out.print(escape(line), style=_STYLES.get(line[:1], ""))
+        if not lines:
+            out.print("the same as the original")
+        out.print()
+    return 0
+
+
+_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def _constant_part(predictor: dspy.Predict, adapter: SkillsAdapter) -> list[str]:
+    """The lines of a prompt that are the same for every request."""
+    messages = adapter.format(predictor.signature, [dict(demo) for demo in predictor.demos], {})[:-1]
+    return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages).splitlines()
 
 
 def _steps(spec: TaskSpec, config: RunConfig) -> list[Step]:

@@ -14,6 +14,7 @@ import click
 
 from skills_dspy.cli.display import Display, PlainDisplay, Silent, TerminalDisplay
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
+from skills_dspy.compiled import CompiledProgram, load_compiled
 from skills_dspy.config import Overrides, RunConfig, load_config
 from skills_dspy.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.errors import RequestError, RunDirError, SkillsError
@@ -43,6 +44,7 @@ class Options:
     note: str | None
     quiet: bool
     as_json: bool
+    program: Path | None = None
 
 
 def run_command(options: Options) -> int:
@@ -114,6 +116,7 @@ def live_request(options: Options) -> RunRequest:
         concurrency=options.concurrency,
         restart=options.restart,
         note=options.note,
+        program=_compiled(options),
     )
 
 
@@ -134,6 +137,9 @@ def replay_request(options: Options, name: str) -> RunRequest:
     first = next(iter(recorded.values()))
     if any((r.seed, r.models) != (first.seed, first.models) for r in recorded.values()):
         raise RequestError(f"--replay {name}: its runs were recorded with different seeds or models; give the directory of one")
+    programs = [r.program for r in recorded.values()]
+    if any((p and p.content) != (programs[0] and programs[0].content) for p in programs):
+        raise RequestError(f"--replay {name}: its runs were recorded with different programs; give the directory of one")
     given = options.config is not None or options.overrides != Overrides()
     config = load_config(options.config, options.overrides) if given else _one_config(recorded, name)
     return RunRequest(
@@ -145,7 +151,12 @@ def replay_request(options: Options, name: str) -> RunRequest:
         concurrency=options.concurrency,
         restart=options.restart,
         recorded=recorded,
+        program=_compiled(options) or programs[0],
     )
+
+
+def _compiled(options: Options) -> CompiledProgram | None:
+    return None if options.program is None else load_compiled(options.program)
 
 
 def _one_config(recorded: dict[str, Recorded], name: str) -> RunConfig:

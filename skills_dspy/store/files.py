@@ -80,6 +80,16 @@ def write_json(path: Path, data: object) -> None:
     write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def make_folder(path: Path) -> None:
+    """Create a folder with those above it; nothing where it is there already.
+
+    Raises:
+        StorageError: it cannot be created.
+    """
+    with storage_errors("create", path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
 class AppendLog:
     """A file of JSON rows, one a line, that a resumed run writes again from its first row.
 

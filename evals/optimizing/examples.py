@@ -1,0 +1,324 @@
+"""The examples that students are trained, validated and tested on, as DSPy wants them, made of tasks and labelled cases."""
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, get_args
+
+import dspy
+
+from evals.corrupting.likeness import squeezed
+from evals.corruptions import FEWEST, seed_cases
+from evals.judging import FUSED
+from evals.labelled import Case
+from evals.optimizing.splits import FEWEST_SEEDS, Splits, alternating, groups_of, split_groups, split_seeds, weights
+from evals.optimizing.targets import Unit
+from evals.scales import SCALES, passing
+from signatures.examples import Passage
+from skills_dspy.candidates import pair_shown, questions_shown
+from skills_dspy.config import RunConfig
+from skills_dspy.errors import RequestError
+from skills_dspy.records import Kind, SeedExample
+from skills_dspy.sampling import STANDARD, Example, rng_of
+from skills_dspy.task_spec import TaskSpec
+
+CASES_STEP = {FUSED: "tag_instruction_quality"}
+"""The fused tagger is measured by its rating of the instruction."""
+
+
+class Unshown(tuple[str, ...]):
+    """Texts that a metric needs and no prompt may show: MIPROv2 describes data by the repr of its examples."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"({len(self)} texts)"
+
+
+def count_of(specs: Sequence[TaskSpec]) -> int:
+    """How many questions a writing asks for: the least that any task asks for, the same for all."""
+    return min(spec.num_questions_to_generate_per_prompt for spec in specs)
+
+
+def seed_digest(seed: SeedExample) -> str:
+    """Twelve hex digits that tell a seed from others by what it says, wherever its file lies."""
+    text = "\x1f".join((seed.question, seed.answer, seed.context or ""))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def case_digest(case: Case) -> str:
+    """The same for what a labelled case shows the judge."""
+    text = "\x1f".join((case.step, case.question, case.answer or "", case.context or ""))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def unseen(cases: Iterable[Case], seen: Collection[str]) -> list[Case]:
+    """The cases by hand of skills that are new: neither a case nor an example of its skill is among the digests seen."""
+    return [case for case in cases if not {case_digest(case), *map(seed_digest, case.examples)} & set(seen)]
+
+
+def examples_of(
+    unit: Unit, specs: Sequence[TaskSpec], cases: Sequence[Case], config: RunConfig, seed: int, sizes: tuple[int, int, int]
+) -> Splits[dspy.Example]:
+    """The three sets of a unit.
+
+    Args:
+        unit: what is optimized.
+        specs: the tasks.
+        cases: labelled cases written by hand, of any step.
+        config: says which labels pass.
+        seed: decides the splits; the same seed gives the same splits for every unit.
+        sizes: the most examples of training, validation and test.
+
+    Raises:
+        RequestError: there are too few seeds or cases; it says how many are needed.
+    """
+    if unit.sort == "labels":
+        return _labelled(unit, specs, cases, config, seed, sizes)
+    pools = [(spec, _split(spec, _kind(unit), seed)) for spec in specs if spec.seeds(_kind(unit))]
+    named = zip(("train", "validation", "test"), sizes, strict=True)
+    return Splits(*(tuple(_of_seeds(pools, part, unit, count_of(specs), size)) for part, size in named))
+
+
+def fresh_examples(
+    unit: Unit, specs: Sequence[TaskSpec], cases: Sequence[Case], config: RunConfig, seen: frozenset[str], most: int
+) -> list[dspy.Example]:
+    """What a finished program can be measured on: everything of these tasks that it was not compiled with.
+
+    Args:
+        unit, specs, cases, config: as for `examples_of`.
+        seen: digests of the seeds and cases that the compiling saw.
+        most: no more examples than this.
+
+    Raises:
+        RequestError: nothing is left.
+    """
+    if unit.sort == "labels":
+        step = CASES_STEP.get(unit.name, unit.name)
+        made = [(case, seed_digest(seed)) for spec in specs for case, seed in _made(spec, step, 0)]
+        rated = [(case, digest) for case, digest in made if digest not in seen]
+        rated += [(case, case_digest(case)) for case in unseen(cases, seen) if case.step == step]
+        left = _evenly([case for case, _ in rated], most)
+        if len({case.good for case in left}) < 2:
+            raise RequestError(f"nothing is left to measure {unit.name} on that it was not compiled with; give another task")
+        own = {case.id: digest for case, digest in rated}
+        return [_label_example(unit, case, weight, config, own[case.id]) for case, weight in _weighted(left)]
+    pools = []
+    for spec in specs:
+        seeds = spec.seeds(_kind(unit))
+        left_seeds = tuple(seed for seed in seeds if seed_digest(seed) not in seen)
+        if left_seeds and len(seeds) > 1:
+            pools.append((spec, Splits(seeds, (), left_seeds)))
+    if not pools:
+        raise RequestError(f"nothing is left to measure {unit.name} on that it was not compiled with; give another task")
+    return _of_seeds(pools, "test", unit, count_of(specs), most)
+
+
+def _kind(unit: Unit) -> Kind:
+    assert unit.kind is not None
+    return unit.kind
+
+
+def _split(spec: TaskSpec, kind: Kind, seed: int) -> Splits[SeedExample]:
+    seeds = spec.seeds(kind)
+    try:
+        return split_seeds(seeds, rng_of("split", seed, spec.task_name, kind))
+    except ValueError as error:
+        raise RequestError(
+            f"{spec.path}: {spec.task_name} has {len(groups_of(seeds))} {kind} seeds that differ in question and text, and "
+            f"{FEWEST_SEEDS} or more are needed to train, validate and test on different ones; add some, or leave the task out"
+        ) from error
+
+
+# ---- labelled cases --------------------------------------------------------------------------------------------------
+
+
+def _labelled(
+    unit: Unit, specs: Sequence[TaskSpec], cases: Sequence[Case], config: RunConfig, seed: int, sizes: tuple[int, int, int]
+) -> Splits[dspy.Example]:
+    step = CASES_STEP.get(unit.name, unit.name)
+    by_hand = [case for case in cases if case.step == step]
+    parts: list[list[_Rated]] = [[], [], []]
+    if by_hand:
+        groups: dict[str, int] = {}
+        for case in by_hand:
+            groups[case.task] = groups.get(case.task, 0) + 1
+        try:
+            split = split_groups(groups, rng_of("split cases", seed, step))
+        except ValueError as error:
+            raise RequestError(
+                f"the labelled cases of {step} are of {len(groups)} skills, and 3 or more are needed to train, validate and "
+                "test on different ones; give more with --cases"
+            ) from error
+        for part, names in zip(parts, (split.train, split.validation, split.test), strict=True):
+            part += [(case, case_digest(case)) for case in by_hand if case.task in names]
+    for spec in specs:
+        for place, made in enumerate(_from_seeds(spec, step, unit.kind, seed)):
+            parts[place] += made
+    own = {case.id: digest for part in parts for case, digest in part}
+    chosen = [_evenly([case for case, _ in part], size) for part, size in zip(parts, sizes, strict=True)]
+    if any(len({case.good for case in part}) < 2 for part in chosen):
+        raise RequestError(
+            f"{step} has {len(by_hand)} labelled cases, too few to train, validate and test on: each part needs a good and "
+            f"a bad one, so give 6 or more over 3 or more skills with --cases, or tasks with {FEWEST_SEEDS} or more seeds"
+        )
+    return Splits(*(tuple(_label_example(unit, c, w, config, own[c.id]) for c, w in _weighted(part)) for part in chosen))
+
+
+_Rated = tuple[Case, str]
+"""A case, and the digest of what was rated: of the case by hand, or of the seed that it was made of."""
+
+
+def _from_seeds(spec: TaskSpec, step: str, kind: Kind | None, seed: int) -> tuple[list[_Rated], list[_Rated], list[_Rated]]:
+    """Cases made of a task's seeds, by the split of the seed; no prompt shows or borrows from a seed of another split."""
+    parts: tuple[list[_Rated], list[_Rated], list[_Rated]] = ([], [], [])
+    made = _made(spec, step, seed)
+    for one in get_args(Kind) if kind is None else (kind,):
+        if len(groups_of(spec.seeds(one))) < FEWEST_SEEDS:
+            continue  # cases by hand may be enough; if they are not, the caller says what is missing
+        split = _split(spec, one, seed)
+        train = set(split.train)
+        for part, own in zip(parts, (split.train, split.validation, split.test), strict=True):
+            allowed = train | set(own)
+            foreign = {text for s in spec.seed_examples if s not in allowed for text in (s.answer, s.context) if text}
+            foreign -= {text for s in allowed for text in (s.answer, s.context) if text}
+            for case, rated in made:
+                if rated not in own or case.answer in foreign or case.context in foreign:
+                    continue
+                shown = tuple(example for example in case.examples if example in train)
+                if shown:
+                    part.append((replace(case, examples=shown), seed_digest(rated)))
+    return parts
+
+
+def _made(spec: TaskSpec, step: str, seed: int) -> list[tuple[Case, SeedExample]]:
+    """The cases of a step that can be made of a task's seeds, each with its seed; a kind with too few of them has none."""
+    enough = [kind for kind in get_args(Kind) if len({squeezed(s.question) for s in spec.seeds(kind)}) >= FEWEST]
+    usable = tuple(s for s in spec.seed_examples if s.kind in enough)
+    if not usable:
+        return []
+    made = [case for case in seed_cases(spec.model_copy(update={"seed_examples": usable}), seed) if case.step == step]
+    numbers = (case.id.removeprefix(f"{step}/{spec.task_name}/seed-").partition("/")[0] for case in made)
+    return [(case, usable[int(number) - 1]) for case, number in zip(made, numbers, strict=True)]
+
+
+def _evenly(cases: Sequence[Case], most: int) -> list[Case]:
+    """Up to `most` cases, good and bad in turn, chosen by their digests."""
+    ordered = sorted(cases, key=case_digest)
+    return alternating(ordered, [case.good for case in ordered])[:most]
+
+
+def _weighted(cases: Sequence[Case]) -> list[tuple[Case, float]]:
+    return list(zip(cases, weights([case.good for case in cases]), strict=True))
+
+
+def _label_example(unit: Unit, case: Case, weight: float, config: RunConfig, own: str) -> dspy.Example:
+    return dspy.Example(
+        key=case.id,
+        asked=case.inputs(),
+        good=case.good,
+        reason=case.reason,
+        weight=weight,
+        field=SCALES[case.step].field,
+        passing=passing(case.step, config),
+        digests=tuple(dict.fromkeys((own, case_digest(case)))),
+        beside=tuple(map(seed_digest, case.examples)),
+        task=case.task,
+        origin=case.origin,
+        unit=unit.name,
+    ).with_inputs("key", "asked")
+
+
+# ---- tasks -----------------------------------------------------------------------------------------------------------
+
+_Pools = Sequence[tuple[TaskSpec, Splits[SeedExample]]]
+
+
+def _of_seeds(pools: _Pools, part: str, unit: Unit, count: int, most: int) -> list[dspy.Example]:
+    if unit.sort == "questions":
+        return _draws(pools, part, unit, count, most)
+    return _asked(pools, part, unit, most)
+
+
+def _draws(pools: _Pools, part: str, unit: Unit, count: int, most: int) -> list[dspy.Example]:
+    """Requests for `count` new questions, each showing seeds of its own split alone; tasks take turns."""
+    found: list[dspy.Example] = []
+    number = 0
+    while len(found) < most:
+        for spec, split in pools:
+            pool = split.parts()[part]
+            shown = _turn(pool, number, spec.num_icl_examples_per_prompt)
+            found.append(_draw(spec, unit, f"{part}/{number}", count, shown, pool))
+        number += 1
+    return found[:most]
+
+
+def _draw(
+    spec: TaskSpec, unit: Unit, place: str, count: int, shown: Sequence[SeedExample], pool: Sequence[SeedExample]
+) -> dspy.Example:
+    kind = _kind(unit)
+    asked: dict[str, Any] = {
+        "task_description": spec.task_description,
+        "examples": questions_shown(_as_examples(shown), with_context=True),
+        "count": count,
+    }
+    return dspy.Example(
+        key=f"{spec.task_name}/{kind}/{place}",
+        asked=asked,
+        passages=[Passage(context=seed.context) for seed in shown if seed.context is not None],
+        standard=questions_shown(_as_examples(pool[:STANDARD]), with_context=False),
+        known=Unshown(seed.question for seed in spec.seeds(kind)),
+        shown=Unshown(seed.question for seed in shown),
+        count=count,
+        digests=tuple(map(seed_digest, pool)),
+        task=spec.task_name,
+        unit=unit.name,
+    ).with_inputs("key", "asked", "passages", "standard")
+
+
+def _asked(pools: _Pools, part: str, unit: Unit, most: int) -> list[dspy.Example]:
+    """Seeds' own questions to be answered, each with another seed as the model for the form; tasks and seeds take turns."""
+    found: list[dspy.Example] = []
+    number = 0
+    while len(found) < most:
+        for spec, split in pools:
+            pool = split.parts()[part]
+            seed = pool[number % len(pool)]
+            others = [other for other in split.train if squeezed(other.question) != squeezed(seed.question)]
+            if others:
+                found.append(_question(spec, unit, f"{part}/{number}", seed, others[number % len(others)]))
+        number += 1
+        if number > most:
+            break
+    return found[:most]
+
+
+def _question(spec: TaskSpec, unit: Unit, place: str, seed: SeedExample, model: SeedExample) -> dspy.Example:
+    kind = _kind(unit)
+    asked: dict[str, Any] = {
+        "task_description": spec.task_description,
+        "example": pair_shown(*_as_examples([model])),
+        "question": seed.question,
+    }
+    if kind == "grounded":
+        asked["context"] = seed.context
+    return dspy.Example(
+        key=f"{spec.task_name}/{kind}/{place}",
+        asked=asked,
+        # Not its own: an answer that comes nearer to the right one copies nothing.
+        known=Unshown(s.answer for s in spec.seeds(kind) if s.answer != seed.answer),
+        shown=Unshown((model.answer,)),
+        digests=(seed_digest(seed),),
+        beside=(seed_digest(model),),
+        task=spec.task_name,
+        unit=unit.name,
+    ).with_inputs("key", "asked")
+
+
+def _turn(pool: Sequence[SeedExample], number: int, most: int) -> tuple[SeedExample, ...]:
+    """Some of the pool, beginning one further with each number."""
+    return tuple(pool[(number + place) % len(pool)] for place in range(min(most, len(pool))))
+
+
+def _as_examples(seeds: Iterable[SeedExample]) -> tuple[Example, ...]:
+    return tuple(Example(f"seed:{seed.line}", seed.question, seed.answer, seed.context) for seed in seeds)

@@ -1,0 +1,269 @@
+"""`eval judges`: the report card of the judges, from labelled cases to an exit code (layer 6)."""
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from skills_dspy.cli.run import load_specs
+from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, SessionOptions, in_session
+from skills_dspy.compiled import load_compiled
+from skills_dspy.config import Overrides, RunConfig, load_config
+from skills_dspy.errors import RequestError
+from skills_dspy.program import SkillsProgram
+from skills_dspy.store.files import write_json, write_text
+from skills_dspy.task_spec import TaskSpec
+
+if TYPE_CHECKING:
+    from evals.judging import Ask, Judged
+    from evals.labelled import Case
+    from evals.report_card import ReportCard
+    from evals.session import Session
+
+GOOD, BELOW = 0, 1
+_LINE_EVERY = 15.0
+"""Seconds between two lines of progress where there is no terminal."""
+_WIDTH = 100
+"""Columns of the tables where there is no terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvalJudgesOptions:
+    """The options of `eval judges` as they were given; None where one was left out."""
+
+    task_paths: tuple[Path, ...]
+    cases: tuple[Path, ...]
+    judges: tuple[str, ...]
+    samples: int
+    fused: bool
+    threshold_sweep: bool
+    min_kappa: float | None
+    program: Path | None
+    config: Path | None
+    overrides: Overrides
+    seed: int
+    markdown: Path | None
+    as_json: bool
+    session: SessionOptions
+
+
+def eval_judges_command(options: EvalJudgesOptions) -> int:
+    """Ask the judges about the cases and report; returns the exit code."""
+    config = load_config(options.config, options.overrides)
+    if options.markdown is not None and not options.markdown.parent.is_dir():
+        # Refused before the night, not after it.
+        raise RequestError(f"--markdown {options.markdown}: there is no folder {options.markdown.parent}; make it first")
+    program = SkillsProgram(1)
+    if options.program is not None:
+        load_compiled(options.program).apply(program)
+    specs = load_specs(options.task_paths) if options.task_paths else ()
+    cases = _cases(options, config, specs)
+    asking = _asking(options, config, cases)
+    try:
+        card, content = in_session(
+            options.session, asking, lambda session: _work(session, options, config, program, specs, cases)
+        )
+    except Interrupted:
+        return INTERRUPTED
+    _report(card, content, options)
+    return _verdict(card, options.min_kappa)
+
+
+def _cases(options: EvalJudgesOptions, config: RunConfig, specs: Sequence[TaskSpec]) -> tuple["Case", ...]:
+    """What is asked about: the cases by hand and those made from the tasks' seeds, of the judges that are wanted."""
+    from evals.labelled import SHIPPED, load_cases
+    from evals.scales import SCALES
+
+    for name in options.judges:
+        if name not in SCALES:
+            raise RequestError(f"there is no judge {name!r}; the judges are: {', '.join(SCALES)}")
+    by_hand = load_cases(options.cases or (SHIPPED,), config)
+    made = _made(specs, options.seed) if specs else []
+    wanted = options.judges or tuple(SCALES)
+    cases = tuple(case for case in (*by_hand, *made) if case.step in wanted)
+    for name in options.judges:
+        if all(case.step != name for case in cases):
+            raise RequestError(f"there is no case for {name}; give some with --cases, or a task with fitting seeds")
+    return cases
+
+
+def _made(specs: Sequence[TaskSpec], seed: int) -> list["Case"]:
+    from evals.corruptions import seed_cases
+
+    return [case for spec in specs for case in seed_cases(spec, seed)]
+
+
+def _asking(options: EvalJudgesOptions, config: RunConfig, cases: Sequence["Case"]) -> RunConfig:
+    """The configuration to ask with: a model that is never asked need not be there, and follows one that is."""
+    from evals.examining import asks_for, roles_asked
+
+    roles = roles_asked(asks_for(cases, 1, fused=options.fused))
+    judge, tagger = config.model_for("validator"), config.model_for("tagger")
+    if "validator" not in roles:
+        judge = tagger
+    if "tagger" not in roles:
+        tagger = judge
+    return config.model_copy(
+        update={
+            "generator": config.generator.model_copy(update={"model": judge}),
+            "validator": config.validator.model_copy(update={"model": judge}),
+            "tagger": config.tagger.model_copy(update={"model": tagger}),
+        }
+    )
+
+
+async def _work(
+    session: "Session",
+    options: EvalJudgesOptions,
+    config: RunConfig,
+    program: SkillsProgram,
+    specs: Sequence[TaskSpec],
+    cases: Sequence["Case"],
+) -> tuple["ReportCard", dict[str, Any]]:
+    """Ask, and make up the report: the card, and all of it as JSON."""
+    from evals.examining import asks_for, costs, remembered, room_for
+    from evals.judging import judge_all, judging_limits
+    from evals.report_card import report_card
+
+    asks = asks_for(cases, options.samples, fused=options.fused)
+    num_ctx = session.window_for(*room_for(asks, program, session))
+    known = await remembered(session, program, asks, options.seed, num_ctx)
+    missing = [ask for ask, said in zip(asks, known, strict=True) if said is None]
+    screen = _Screen(options.session.quiet, sys.stderr)
+    screen.plan(len(asks), len(missing), cases, replayed=options.session.replay is not None)
+    asker = session.asker(program, judging_limits(session.config), options.seed, num_ctx)
+    with screen.asking(len(missing)) as done:
+        new = iter(await judge_all(asker, missing, done))
+    judged = [said if said is not None else next(new) for said in known]
+    own, fused = _parted(asks, judged)
+    spent = costs([*(said for said in own if said.sample == 0), *fused], session.journal.get)
+    card = report_card(own, fused, config, spent)
+    return card, {**_facts(session, options, config, specs, cases), **card.as_json()}
+
+
+def _parted(asks: Sequence["Ask"], judged: Sequence["Judged"]) -> tuple[list["Judged"], list["Judged"]]:
+    """What judges said of their own cases, and what other taggers said of the same ones."""
+    own = [said for ask, said in zip(asks, judged, strict=True) if ask.step == ask.case.step]
+    return own, [said for ask, said in zip(asks, judged, strict=True) if ask.step != ask.case.step]
+
+
+def _facts(
+    session: "Session", options: EvalJudgesOptions, config: RunConfig, specs: Sequence[TaskSpec], cases: Sequence["Case"]
+) -> dict[str, Any]:
+    """What stands at the head of the report."""
+    by_hand = sum(case.origin == "hand" for case in cases)
+    return {
+        "answered_by": session.answered_by,
+        "judge_model": config.model_for("validator"),
+        "tagger_model": config.model_for("tagger"),
+        "program": None if options.program is None else str(options.program),
+        "cases_by_hand": by_hand,
+        "cases_from_seeds": len(cases) - by_hand,
+        "tasks": [spec.task_name for spec in specs],
+        "samples": options.samples,
+        "seed": options.seed,
+    }
+
+
+def _head(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The same for people."""
+    tasks = f" of {', '.join(content['tasks'])}" if content["tasks"] else ""
+    facts = [
+        ("Answered by", content["answered_by"]),
+        ("Models", f"judge {content['judge_model']}, tagger {content['tagger_model']}"),
+        ("Cases", f"{content['cases_by_hand']} written by hand, {content['cases_from_seeds']} made from seeds{tasks}"),
+        ("Samples of each", str(content["samples"])),
+    ]
+    return [*facts, ("Compiled program", content["program"])] if content["program"] else facts
+
+
+def _report(card: "ReportCard", content: dict[str, Any], options: EvalJudgesOptions) -> None:
+    from evals.card_tables import as_markdown, print_report, sections
+
+    report = sections(card, _head(content), sweep=options.threshold_sweep)
+    page, folder = as_markdown(report), options.session.output_dir
+    write_json(folder / "judges.json", content)
+    for path in filter(None, (folder / "judges.md", options.markdown)):
+        write_text(path, page)
+    if options.as_json:
+        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
+    print_report(report, Console(highlight=False, emoji=False, width=width))
+    click.echo(f"\nWritten to {folder / 'judges.json'} and {folder / 'judges.md'}")
+
+
+def _verdict(card: "ReportCard", least: float | None) -> int:
+    bad = () if least is None else card.below(least)
+    if not bad:
+        return GOOD
+    told = [f"{judge.step} ({'not defined' if judge.all.kappa is None else f'{judge.all.kappa:.2f}'})" for judge in bad]
+    click.echo(f"kappa is below {least:g} for: {', '.join(told)}", err=True)
+    return BELOW
+
+
+class _Screen:
+    """Says on stderr what will be asked, and how far it is: a bar in a terminal, a line now and then elsewhere."""
+
+    def __init__(self, quiet: bool, stream: TextIO) -> None:
+        self._quiet = quiet
+        self._stream = stream
+
+    def plan(self, asked: int, missing: int, cases: Sequence["Case"], *, replayed: bool) -> None:
+        """Before the first call."""
+        wanted = f"{len(cases)} cases, {asked} replies wanted"
+        if not missing:
+            self._say(f"{wanted}: the journal has them all.")
+            return
+        source = "the recording is asked for" if replayed else "calls are made for"
+        self._say(
+            f"{wanted}: the journal has {asked - missing}, {source} the other {missing}; a reply that cannot be used is asked "
+            "for once more."
+        )
+
+    def asking(self, count: int) -> "_Counting":
+        """The progress of so many questions."""
+        return _Counting(count, self._stream, quiet=self._quiet)
+
+    def _say(self, line: str) -> None:
+        if not self._quiet:
+            print(line, file=self._stream, flush=True)
+
+
+class _Counting:
+    """Counts what has been answered; entered, it gives the function to call after each."""
+
+    def __init__(self, count: int, stream: TextIO, *, quiet: bool) -> None:
+        self._count = count
+        self._done = 0
+        self._stream = None if quiet or not count else stream
+        self._said = time.monotonic()
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Callable[[], None]:
+        if self._stream is not None and self._stream.isatty():
+            columns = (TextColumn("asking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=Console(file=self._stream), transient=True)
+            self._bar.add_task("asking", total=self._count)
+            self._bar.start()
+        return self._one
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def _one(self) -> None:
+        self._done += 1
+        if self._bar is not None:
+            self._bar.advance(self._bar.task_ids[0])
+        elif self._stream is not None and time.monotonic() - self._said >= _LINE_EVERY:
+            self._said = time.monotonic()
+            print(f"{self._done} of {self._count} answered", file=self._stream, flush=True)

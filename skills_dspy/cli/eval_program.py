@@ -1,0 +1,82 @@
+"""`eval program`: a compiled program against the original prompts, on any task (layer 6)."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from skills_dspy.cli.optimize_lines import comparison_lines
+from skills_dspy.cli.run import load_specs
+from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, SessionOptions, in_session
+from skills_dspy.compiled import load_compiled
+from skills_dspy.config import Overrides, load_config
+
+if TYPE_CHECKING:
+    from evals.optimizing.again import Compared
+    from evals.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class EvalProgramOptions:
+    """The options of `eval program` as they were given."""
+
+    program: Path
+    task_paths: tuple[Path, ...]
+    cases: tuple[Path, ...]
+    examples: int
+    holdout_judge: str | None
+    config: Path | None
+    overrides: Overrides
+    seed: int
+    as_json: bool
+    session: SessionOptions
+
+
+def eval_program_command(options: EvalProgramOptions) -> int:
+    """Measure before and after; returns the exit code."""
+    from evals.labelled import SHIPPED, load_cases
+    from evals.optimizing.again import compare
+
+    config = load_config(options.config, options.overrides)
+    compiled = load_compiled(options.program)
+    specs = load_specs(options.task_paths)
+    cases = load_cases(options.cases or (SHIPPED,), config)
+    stderr = sys.stderr
+
+    def phase(unit: str, doing: str) -> None:
+        if not options.session.quiet:
+            print(f"{unit}: {doing}", file=stderr, flush=True)
+
+    async def work(session: "Session") -> tuple[tuple["Compared", ...], str]:
+        compared = await compare(
+            session,
+            compiled,
+            specs,
+            cases,
+            seed=options.seed,
+            most=options.examples,
+            judge=options.holdout_judge,
+            phase=phase,
+        )
+        return compared, session.answered_by
+
+    others = tuple(filter(None, (options.holdout_judge,)))
+    try:
+        compared, answered_by = in_session(options.session, config, work, extra_models=others)
+    except Interrupted:
+        return INTERRUPTED
+    if options.as_json:
+        content = {
+            "program": str(options.program),
+            "answered_by": answered_by,
+            "tasks": [spec.task_name for spec in specs],
+            "units": [unit.as_json(options.seed) for unit in compared],
+        }
+        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    else:
+        for line in comparison_lines(compared, options.seed, answered_by):
+            click.echo(line)
+    return 0

@@ -1,0 +1,200 @@
+"""`optimize`: from options to a compiled program in a file, with what it cost and what it brought (layer 6)."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from skills_dspy.cli.optimize_lines import closing_lines, plan_lines, result_lines, speed_line
+from skills_dspy.cli.run import load_specs
+from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, SessionOptions, in_session
+from skills_dspy.compiled import checked, compiled_content, load_compiled
+from skills_dspy.config import Overrides, RunConfig, load_config
+from skills_dspy.errors import RequestError
+from skills_dspy.manifest import versions
+from skills_dspy.store.files import make_folder, write_json
+
+if TYPE_CHECKING:
+    from evals.optimizing.run import OptimizeRequest, Plan, UnitResult
+    from evals.session import Session
+
+NOTHING_BETTER = 1
+"""The exit code when no unit became better."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizeOptions:
+    """The options of `optimize` as they were given; None where one was left out."""
+
+    target: str
+    optimizer: str
+    out: Path
+    task_paths: tuple[Path, ...]
+    cases: tuple[Path, ...]
+    budget: str | None
+    max_calls: int | None
+    holdout_judge: str | None
+    proposer: str | None
+    min_judge_kappa: float
+    force: bool
+    program: Path | None
+    config: Path | None
+    overrides: Overrides
+    seed: int
+    dry_run: bool
+    as_json: bool
+    session: SessionOptions
+
+
+def optimize_command(options: OptimizeOptions) -> int:
+    """Optimize what was asked for; returns the exit code."""
+    from evals.optimizing.budget import LEVELS, OPTIMIZERS
+
+    if options.optimizer not in OPTIMIZERS:
+        raise RequestError(f"there is no optimizer {options.optimizer!r}; the optimizers are: {', '.join(OPTIMIZERS)}")
+    if options.budget is not None and options.budget not in LEVELS:
+        raise RequestError(f"there is no budget {options.budget!r}; the budgets are: {', '.join(LEVELS)}")
+    if options.budget is not None and options.max_calls is not None:
+        raise RequestError("--budget and --max-calls both say how much may be spent; give one of them")
+    config = load_config(options.config, options.overrides)
+    request = _request(options, config)
+    _check_out(options.out)
+    plan = _plan(request, config)  # refused here, before a folder or a server is touched
+    if options.dry_run:
+        for line in plan_lines(plan, options.optimizer):
+            click.echo(line)
+        return 0
+    make_folder(options.out.parent)
+    screen = _Screen(options)
+    try:
+        content, results = in_session(
+            options.session,
+            config,
+            lambda session: _work(session, request, screen),
+            extra_models=tuple(filter(None, (options.holdout_judge, options.proposer))),
+            most_calls=options.max_calls,
+        )
+    except Interrupted:
+        return INTERRUPTED
+    better = any(result.kept for result in results)
+    if better:
+        write_json(options.out, content)
+    if options.as_json:
+        click.echo(_dumps(content["provenance"]))
+    else:
+        out = options.out if better else None
+        for line in closing_lines(results, request.seed, out, content["provenance"]["answered_by"]):
+            click.echo(line)
+    return 0 if better else NOTHING_BETTER
+
+
+async def _work(
+    session: "Session", request: "OptimizeRequest", screen: "_Screen"
+) -> tuple[dict[str, Any], tuple["UnitResult", ...]]:
+    from evals.optimizing.provenance import provenance_of
+    from evals.optimizing.run import optimize
+
+    screen.session = session
+    program, results = await optimize(session, request, screen)
+    steps = [step for result in results if result.kept for step in result.planned.unit.steps]
+    steps += [] if request.base is None else request.base.steps
+    created = f"{datetime.now(UTC):%Y-%m-%d}"
+    told = provenance_of(request, results, session.config, session.models, session.answered_by, created, versions())
+    return compiled_content(program, steps, told), results
+
+
+def _request(options: OptimizeOptions, config: RunConfig) -> "OptimizeRequest":
+    from evals.labelled import SHIPPED, load_cases
+    from evals.optimizing.run import OptimizeRequest
+
+    return OptimizeRequest(
+        target=options.target,
+        optimizer=options.optimizer,  # type: ignore[arg-type] # checked above
+        specs=load_specs(options.task_paths),
+        cases=load_cases(options.cases or (SHIPPED,), config),
+        level=None if options.max_calls is not None else (options.budget or "light"),  # type: ignore[arg-type]
+        most_calls=options.max_calls,
+        seed=options.seed,
+        holdout=options.holdout_judge,
+        proposer=options.proposer or config.generator.model,
+        floor=options.min_judge_kappa,
+        force=options.force,
+        base=None if options.program is None else load_compiled(options.program),
+    )
+
+
+def _plan(request: "OptimizeRequest", config: RunConfig) -> "Plan":
+    """What it would cost, without a server."""
+    from evals.optimizing.run import plan_of
+
+    return plan_of(request, config, config.max_num_ctx)
+
+
+def _check_out(out: Path) -> None:
+    """Refuse before the night what would write over something else."""
+    if not out.exists():
+        return
+    try:
+        checked(json.loads(out.read_bytes()), out)
+    except (ValueError, OSError, RequestError) as error:
+        raise RequestError(f"{out} is there already and is no program of this version; choose another --out") from error
+
+
+def _dumps(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+class _Screen:
+    """Says on stderr what is planned, what is going on, and what came of each unit."""
+
+    def __init__(self, options: OptimizeOptions) -> None:
+        self._quiet = options.session.quiet
+        self._optimizer = options.optimizer
+        self._seed = options.seed
+        self._stderr = sys.stderr  # optimizers' own output is kept off sys.stderr meanwhile
+        self._began = time.monotonic()
+        self._plan: Plan | None = None
+        self._timed = False
+        self.session: Session | None = None
+
+    def planned(self, plan: "Plan") -> None:
+        """Before the first call."""
+        self._plan = plan
+        for line in plan_lines(plan, self._optimizer):
+            self._say(line)
+
+    def judged(self, kappas: Mapping[str, float | None], floor: float) -> None:
+        """The report card of the judges."""
+        for step, kappa in kappas.items():
+            self._say(f"  kappa of {step}: {'cannot be told' if kappa is None else f'{kappa:.2f}'} (floor {floor:g})")
+
+    def phase(self, unit: str, doing: str) -> None:
+        """Something begins."""
+        meter = self.session.meter if self.session is not None else None
+        counted = "" if meter is None else f"  [{meter.live} calls, {meter.remembered} from the journal]"
+        self._say_speed()
+        self._say(f"{unit}: {doing}{counted}")
+
+    def finished(self, result: "UnitResult") -> None:
+        """A unit is done."""
+        for line in result_lines(result):
+            self._say(line)
+
+    def _say_speed(self) -> None:
+        """Once there were replies: how long the rest will take, by the tokens a second that the server has shown."""
+        if self._timed or self.session is None or self._plan is None:
+            return
+        speed = self.session.speed()
+        if speed is not None:
+            self._timed = True
+            self._say(speed_line(self._plan, speed, self.session.meter.live))
+
+    def _say(self, line: str) -> None:
+        if not self._quiet:
+            print(line, file=self._stderr, flush=True)

@@ -1,0 +1,85 @@
+"""The options that several commands share, and paths that take all the words up to the next option (layer 6)."""
+
+from pathlib import Path
+
+import click
+
+DEFAULT_HOST = "http://127.0.0.1:11434"
+
+
+class ManyPaths(click.Command):
+    """A command whose `--task-paths` takes all the words up to the next option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give every path its own `--task-paths`, which is what click understands."""
+        spread: list[str] = []
+        taking = False
+        for place, arg in enumerate(args):
+            if arg.startswith("-"):
+                taking = arg == "--task-paths"
+                if not taking:
+                    spread.append(arg)
+                elif not args[place + 1 :] or args[place + 1].startswith("-"):
+                    raise click.BadOptionUsage("task_paths", "Option '--task-paths' requires an argument.", ctx)
+            elif taking:
+                spread += ["--task-paths", arg]
+            else:
+                spread.append(arg)
+        return super().parse_args(ctx, spread)
+
+
+task_paths_option = click.option(
+    "--task-paths",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH ...",
+    help="Task files, or folders that are searched for *.yaml.  [default: task_specs/ here, else the shipped debate]",
+)
+
+
+base_url_option = click.option(
+    "--base-url",
+    default=DEFAULT_HOST,
+    show_default=f"OLLAMA_HOST, else {DEFAULT_HOST}",
+    help="The Ollama host.",
+)
+config_option = click.option(
+    "--config", type=click.Path(path_type=Path), help="YAML over the built-in defaults (skills_dspy/skills.yaml)."
+)
+model_option = click.option("--model", help="Ollama's name of the teacher.  [default: mistral-small3.2]")
+judge_option = click.option("--judge-model", help="The judge's.  [default: follows --model]")
+embedder_option = click.option("--embedder", help="A sentence-transformers model: name or path.  [default: all-MiniLM-L6-v2]")
+program_option = click.option(
+    "--program", type=click.Path(path_type=Path), metavar="FILE", help="Prompts that `optimize` has compiled."
+)
+tagger_option = click.option("--tagger-model", help="The tagger's.  [default: follows --model]")
+concurrency_option = click.option(
+    "--concurrency", type=click.IntRange(1, 1024), default=8, show_default=True, help="Requests in flight."
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Decides splits, samples and choices."
+)
+cases_option = click.option(
+    "--cases",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Labelled cases: files or folders, once for each.  [default: those of evals/cases]",
+)
+eval_dir_option = click.option(
+    "--output-dir",
+    type=click.Path(path_type=Path),
+    default=Path("output-evals"),
+    show_default=True,
+    help="Where evaluations keep their journal and their reports.",
+)
+eval_replay_option = click.option(
+    "--replay",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Answer every model call from the --output-dir of an earlier evaluation.",
+)
+note_option = click.option(
+    "--note", hidden=True, help="What answers, in words, when it is not a language model (for recordings)."
+)
+quiet_option = click.option("--quiet", is_flag=True, help="No progress.")

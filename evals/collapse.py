@@ -48,6 +48,10 @@ LIMITS: Mapping[str, Limit] = {
 """When collapse is named: every bound, and the reason for it."""
 
 
+_ROUNDING = 1e-9
+"""A difference of shares that is a bound's may come out a little below it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that has collapsed.
@@ -108,7 +112,7 @@ def _openings(material: Material) -> Iterator[Finding]:
     for name, texts, of_seeds in fields:
         opening, share = shared_opening(texts)
         usual = sum(words(text)[:4] == opening.split() for text in of_seeds) / len(of_seeds) if of_seeds else 0.0
-        if share >= _limit("opening") and (not of_seeds or share >= usual + _limit("opening beyond seeds")):
+        if share >= _limit("opening") and (not of_seeds or share - usual > _limit("opening beyond seeds") - _ROUNDING):
             which = f"last {len(last)}" if len(rows) > len(last) else str(len(last))
             sentence = f"{_percent(share)} of the {which} {name} start with the same four words ({opening})"
             yield Finding(f"opening of {name.removeprefix('accepted ')}", sentence, share, _limit("opening"))
@@ -218,7 +222,7 @@ def _rising(name: str, languages: Languages) -> Iterator[Finding]:
         return
     for language, share in _shares(last, lambda _: True):
         before = first.count(language) / len(first)
-        if share - before >= _limit("language rising"):
+        if share - before > _limit("language rising") - _ROUNDING:
             sentence = (
                 f"one language takes over: {_percent(before)} of the {name} are {name_of(language)} in the first third of the "
                 f"rows, {_percent(share)} in the last"

@@ -102,13 +102,13 @@ def row_numbers(first: Side, second: Side) -> list[RowNumber]:
         RowNumber("words of a question, median", lambda side: _lengths(side, side.material.questions), median),
         RowNumber("words of an answer, median", lambda side: _lengths(side, side.material.answers), median),
         RowNumber("words of a context, median", lambda side: _lengths(side, side.material.contexts), median),
-        RowNumber("questions with the most frequent four first words", _openings, _largest_share),
+        RowNumber("commonest opening of questions", _openings, _largest_share),
         *_seed_numbers(first, second),
     ]
     mains = [side.material.answer_languages.main for side in (first, second)]
     for language in dict.fromkeys(main for main in mains if main is not None):
         for field in ("question", "answer"):
-            name = f"{field}s in {name_of(language)}, of those told"
+            name = f"{field}s in {name_of(language)}, if told"
             numbers.append(RowNumber(name, partial(_in_language, field=field, language=language), mean))
     return numbers
 
@@ -126,7 +126,7 @@ def set_measures(side: Side, places: Sequence[int]) -> Mapping[str, Measure]:
     measures: dict[str, Measure] = {}
     if material.vectors is not None:
         vectors = material.vectors.rows[list(places)]
-        measures["mean distance to the nearest question"] = lambda chosen: mean_nearest_distance(vectors[list(chosen)])
+        measures["mean distance to the nearest"] = lambda chosen: mean_nearest_distance(vectors[list(chosen)])
         measures["Vendi score of the questions"] = lambda chosen: vendi_score(vectors[list(chosen)])
     for name, texts in (("questions", questions), ("answers", answers)):
         for n in (1, 2, 3):
@@ -153,20 +153,20 @@ def _seed_numbers(first: Side, second: Side) -> list[RowNumber]:
     if first.model() == second.model():  # cosines of different models are not of one scale
         bound = COSINE_BOUNDS[-1]
         numbers += [
-            RowNumber("cosine with the nearest seed, mean", lambda side: _near(side, "cosine"), mean),
+            RowNumber("cosine to nearest seed, mean", lambda side: _near(side, "cosine"), mean),
             RowNumber(
-                f"rows with a cosine of {bound} or more", lambda side: _near(side, "cosine"), partial(_share_from, bound=bound)
+                f"rows with a cosine from {bound}", lambda side: _near(side, "cosine"), partial(_share_from, bound=bound)
             ),
         ]
     bound = ROUGE_BOUNDS[-1]
     numbers += [
-        RowNumber("ROUGE-L with the nearest seed, mean", lambda side: _near(side, "question_rouge"), mean),
+        RowNumber("ROUGE-L to nearest seed, mean", lambda side: _near(side, "question_rouge"), mean),
         RowNumber(
-            f"rows with a ROUGE-L of {bound} or more",
+            f"rows with a ROUGE-L from {bound}",
             lambda side: _near(side, "question_rouge"),
             partial(_share_from, bound=bound),
         ),
-        RowNumber("ROUGE-L with the nearest seed's answer, mean", lambda side: _near(side, "answer_rouge"), mean),
+        RowNumber("ROUGE-L to seed's answer, mean", lambda side: _near(side, "answer_rouge"), mean),
     ]
     if first.nearest is not None and second.nearest is not None and first.nearest.by == second.nearest.by:
         numbers.append(RowNumber("evenness of the seeds' parts", _parts, _evenness))
@@ -178,7 +178,7 @@ def _labels(side: Side, name: str) -> list[float]:
 
 
 def _expected(side: Side, name: str) -> list[float]:
-    return [row.expected[name] for row in side.rows if name in row.expected]
+    return [row.soft[name].expected for row in side.rows if name in row.soft]
 
 
 def _lengths(side: Side, texts: Sequence[Sequence[str] | None]) -> list[int]:
@@ -220,8 +220,9 @@ def _in_language(side: Side, field: str, language: str) -> list[float]:
     return [float(told == language) for told in chosen.known]
 
 
-def _distinct(chosen: Sequence[int], texts: Sequence[Sequence[str]], n: int) -> float:
-    return distinct_n_of_words((texts[number] for number in chosen), n)
+def _distinct(chosen: Sequence[int], texts: Sequence[Sequence[str]], n: int) -> float | None:
+    long = [texts[number] for number in chosen if len(texts[number]) >= n]
+    return distinct_n_of_words(long, n) if long else None
 
 
 def _copied(chosen: Sequence[int], long: frozenset[int], pairs: Sequence[tuple[int, int]]) -> float | None:

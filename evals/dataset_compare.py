@@ -3,12 +3,14 @@
 What is a mean, a share or a median over rows has a bootstrap interval: both datasets' rows are drawn anew with replacement.
 
 Diversity is no such thing: it depends on the number of rows, and a row drawn twice is a near-copy of itself. So both sets
-are first cut to equally many rows, drawn by the seed, and the interval comes from half-samples without replacement
-(Politis and Romano 1994): in each round both measures are taken of half of the rows, and the spread of their difference,
-put around the difference that was measured, is the interval. For a mean, halves spread as bootstrap samples do; for these
-measures that is an approximation. Near-copies of answers are compared in this way, too.
+are first cut to equally many rows, drawn by the seed, and what is compared is the mean of a measure over many halves of
+them, drawn without replacement (Politis and Romano 1994); the interval is the spread of the difference over the halves. For
+a mean, halves spread as bootstrap samples do. For any other measure the interval is, if anything, too wide: the mean over
+the halves is a U-statistic of order n/2, so its variance is at most half of that of one half (Hoeffding 1948), and
+the spread of the halves around it is the rest. Near-copies of answers are compared in this way, too.
 """
 
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +29,8 @@ MOST_TOGETHER = 400
 """Rows of each whose diversity is compared, at most: every half-sample has all pairs of its rows looked at."""
 FEWEST = 10
 """Rows from which on an interval is given: of fewer a bootstrap knows nothing but these. Half-samples need twice as many."""
-_HALF_SAMPLES = 200
+_PER_HALF = 5
+"""Bootstrap samples for each half that is drawn: a measure of a half is dearer, and 200 halves tell the ends well enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Compared:
     Attributes:
         name: what it is.
         first, second: of the two datasets.
-        rows: how many rows, texts or candidates of each it is taken of.
+        rows: how many rows, texts or candidates of each it is taken of; for a mean over halves those of a half.
         interval: the 95 % interval of second minus first; None where there are too few rows.
     """
 
@@ -94,15 +97,15 @@ def compare(first: Material, second: Material, seed: int, rounds: int = 1000) ->
 
     Args:
         first, second: the datasets.
-        seed: draws the rows that are compared, the bootstrap samples and the half-samples.
-        rounds: how many bootstrap samples.
+        seed: draws the rows that are compared, the bootstrap samples and the halves.
+        rounds: how many bootstrap samples, 5 or more; there is one half for every five.
     """
     one, other = (Side.of(material, MOST_ROWS, seed) for material in (first, second))
     numbers = [_share(name, a, b, seed, rounds) for name, a, b in share_numbers(one, other)]
     for number in row_numbers(one, other):
         numbers += _bootstrapped(number, one, other, seed, rounds)
     count = min(len(first.places), len(second.places), MOST_TOGETHER)
-    numbers += _together(one, other, count, seed)
+    numbers += _together(one, other, count, seed, rounds // _PER_HALF)
     return Comparison(str(first.dataset.path), str(second.dataset.path), tuple(numbers), tuple(_notes(one, other, count)))
 
 
@@ -130,7 +133,7 @@ def _bootstrapped(number: RowNumber, one: Side, other: Side, seed: int, rounds: 
     yield Compared(number.name, before, after, rows, interval)
 
 
-def _together(one: Side, other: Side, count: int, seed: int) -> Iterator[Compared]:
+def _together(one: Side, other: Side, count: int, seed: int, halves: int) -> Iterator[Compared]:
     """The measures of many rows together that both have."""
     if count < 2:
         return
@@ -138,33 +141,38 @@ def _together(one: Side, other: Side, count: int, seed: int) -> Iterator[Compare
     for name in first:
         of_vectors = name.startswith(("mean distance", "Vendi"))
         if name in second and (not of_vectors or one.model() == other.model()):
-            yield from _half_sampled(name, first[name], second[name], count, seed)
+            yield from _over_halves(name, first[name], second[name], count, seed, halves)
 
 
-def _half_sampled(name: str, one: Measure, other: Measure, count: int, seed: int) -> Iterator[Compared]:
-    everything = range(count)
-    first, second = one(everything), other(everything)
-    if first is None or second is None:
+def _over_halves(name: str, one: Measure, other: Measure, count: int, seed: int, halves: int) -> Iterator[Compared]:
+    """A measure's mean over halves of `count` rows with its interval; of too few rows the measure itself, of all."""
+    if count < 2 * FEWEST:
+        first, second = one(range(count)), other(range(count))
+        if first is not None and second is not None:
+            yield Compared(name, first, second, (count, count), None)
         return
-    interval = None
-    if count >= 2 * FEWEST:
-        rng, found = random.Random(seed), []
-        for _ in range(_HALF_SAMPLES):
-            before, after = (measure(sorted(rng.sample(everything, count // 2))) for measure in (one, other))
-            if before is not None and after is not None:
-                found.append(after - before)
-        if 2 * len(found) >= _HALF_SAMPLES:
-            spread = np.array(found) - np.mean(found)
-            low, high = np.quantile(spread + (second - first), [0.025, 0.975]).tolist()
-            interval = Interval(low, high)
-    yield Compared(name, first, second, (count, count), interval)
+    rng, half = random.Random(seed), count // 2
+    drawn = [sorted(rng.sample(range(count), half)) for _ in range(halves)]
+    before, after = ([value for chosen in drawn if (value := measure(chosen)) is not None] for measure in (one, other))
+    found = min(len(before), len(after))
+    if 2 * found < halves:
+        return
+    # The same halves for both, so that a dataset has no distance to itself; but a half of one is held against another
+    # half of the other: where both have rows in common, the spread must not be taken for smaller than it is.
+    turned = [*after[1:found], after[0]]
+    low, high = np.quantile(np.array(turned) - np.array(before[:found]), [0.025, 0.975]).tolist()
+    first, second = math.fsum(before) / len(before), math.fsum(after) / len(after)
+    yield Compared(name, first, second, (half, half), Interval(low, high))
 
 
 def _notes(one: Side, other: Side, count: int) -> Iterator[str]:
     if max(len(one.material.places), len(other.material.places)) > MOST_ROWS:
         yield f"Numbers over rows are of {MOST_ROWS} rows of each at most, drawn by the seed."
-    if count >= 2:
-        yield f"Distance, Vendi score, distinct-n and near-copies depend on the number of rows: they are of {count} of each."
+    measured = "Distance, Vendi score, distinct-n and near-copies depend on the number of rows"
+    if count >= 2 * FEWEST:
+        yield f"{measured}: they are means over many halves of {count} rows of each."
+    elif count >= 2:
+        yield f"{measured}: they are of {count} of each."
     models = one.model(), other.model()
     if None in models:
         yield "Distances, the Vendi score and cosines are not compared: there are no vectors of both."

@@ -23,13 +23,13 @@ class Diversity:
     Attributes:
         nearest: the mean squared distance, 0 to 4, of a question to the nearest other; None without vectors.
         vendi: the effective number of different questions, 1 to the number of rows; None without vectors.
-        questions, answers: n to distinct-n.
+        questions, answers: n to distinct-n; None where no text has n words.
     """
 
     nearest: float | None
     vendi: float | None
-    questions: Mapping[int, float]
-    answers: Mapping[int, float]
+    questions: Mapping[int, float | None]
+    answers: Mapping[int, float | None]
 
     def as_json(self) -> dict[str, Any]:
         """All of it, to four decimals."""
@@ -160,8 +160,9 @@ def _all_lengths(material: Material) -> dict[str, Lengths]:
     return {name: lengths for name, texts in counts.items() if (lengths := lengths_of(texts)) is not None}
 
 
-def _distinct(texts: Sequence[Sequence[str]]) -> dict[int, float]:
-    return {n: distinct_n_of_words(texts, n) for n in GRAMS}
+def _distinct(texts: Sequence[Sequence[str]]) -> dict[int, float | None]:
+    longest = max(map(len, texts), default=0)
+    return {n: distinct_n_of_words(texts, n) if n <= longest else None for n in GRAMS}
 
 
 def _notes(material: Material) -> list[str]:
@@ -178,11 +179,9 @@ def _notes(material: Material) -> list[str]:
         notes.append(
             f"Diversity, novelty, nearest seeds and languages are measured on {sample} of the {rows} rows, drawn by the seed."
         )
-    if material.without:
-        notes.append(
-            "Distances, the Vendi score and cosines are left out, and the nearest seed is the one by ROUGE-L, because there is "
-            f"no embedding model: {material.without}."
-        )
+    if rows and material.vectors is None:
+        by_rouge = ", and the nearest seed is the one by ROUGE-L" if dataset.seeds else ""
+        notes.append(f"Distances, the Vendi score and cosines are left out{by_rouge}: no vectors were wanted.")
     if rows and not dataset.seeds:
         notes.append("Novelty and coverage are left out: nobody said what the seeds were; give their task file with --seeds.")
     return notes

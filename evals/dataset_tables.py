@@ -17,6 +17,8 @@ from evals.languages import name_of
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _NOTHING = "–"
+_BRIEF = 42
+"""Characters of a seed's question: its table then fits into 80 columns."""
 _HALVES = "In distances and likeness of questions, the question and its context count half each."
 
 
@@ -63,7 +65,7 @@ def comparison_sections(comparison: Comparison, first: DatasetScore, second: Dat
     rows = tuple(_compared(number) for number in comparison.numbers)
     lines = (
         f"1 is {comparison.first}, 2 is {comparison.second}; the difference is 2 minus 1, with its 95 % interval.",
-        "The interval is a bootstrap's; for what depends on the number of rows, that of half-samples.",
+        "The interval is a bootstrap's; for what depends on the number of rows, the spread over halves.",
         "* marks an interval that leaves out 0; of twenty, about one does so by chance.",
         *comparison.notes,
     )
@@ -76,16 +78,16 @@ def print_sections(sections: Sequence[Section], out: Console) -> None:
     for section in sections:
         out.print()
         if section.title:
-            out.print(f"[bold]{escape(section.title)}[/bold]")
+            out.print(f"[bold]{_visible(section.title)}[/bold]")
         if section.headings:
             table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
             for place, heading in enumerate(section.headings):
                 table.add_column(heading, justify="right" if 0 < place <= section.numbers else "left", overflow="fold")
             for row in section.rows:
-                table.add_row(*map(escape, row))
+                table.add_row(*map(_visible, row))
             out.print(table)
         for line in section.lines:
-            out.print(escape(line))
+            out.print(_visible(line))
 
 
 def markdown(sections: Sequence[Section]) -> str:
@@ -106,7 +108,17 @@ def _markdown(section: Section) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     """A text without what Markdown would take for its own."""
-    return re.sub(r"([\\`*_|<>\[\]#])", r"\\\1", text)
+    return re.sub(r"([\\`*_|<>\[\]#])", r"\\\1", _printable(text))
+
+
+def _visible(text: str) -> str:
+    """A text without what a terminal or rich would take for its own."""
+    return escape(_printable(text))
+
+
+def _printable(text: str) -> str:
+    """A text with escapes for what is not to be seen: control characters, and halves of characters in the name of a file."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _head(score: DatasetScore) -> Iterator[Section]:
@@ -145,17 +157,18 @@ def _yield(stages: Sequence[StageYield], candidates: int) -> Section:
 
 
 def _ratings(ratings: Mapping[str, RatingScore]) -> Section:
-    soft = any(rating.soft_rows for rating in ratings.values())
     rows = []
     for name, rating in ratings.items():
         counts = ", ".join(f"{label}: {count}" for label, count in rating.counts.items() if count)
-        row = [name.replace("_", " "), _number(rating.mean, 2)]
-        if soft:
-            row += [_number(rating.mean_expected, 2), str(rating.soft_rows)]
-        rows.append((*row, counts))
-    headings = ("rating", "mean", *(("expected", "of rows") if soft else ()), "rows by label")
-    lines = ("A label in words counts as its place on the scale, from 1.",)
-    return Section("Verdicts and tags of the accepted rows", headings, len(headings) - 2, tuple(rows), lines)
+        rows.append((name.replace("_", " "), str(sum(rating.counts.values())), _number(rating.mean, 2), counts))
+        if rating.soft_rows:
+            shares = ", ".join(f"{label}: {_percent(share)}" for label, share in rating.mean_probabilities.items() if share)
+            rows.append(("  soft", str(rating.soft_rows), _number(rating.mean_expected, 2), shares))
+    lines = ["A label in words counts as its place on the scale, from 1."]
+    if any(rating.soft_rows for rating in ratings.values()):
+        lines.append("Soft: the mean of the expected values, and the mean probability of each label.")
+    headings = ("rating", "rows", "mean", "by label")
+    return Section("Verdicts and tags of the accepted rows", headings, 2, tuple(rows), tuple(lines))
 
 
 def _diversity(diversity: Diversity, score: DatasetScore) -> Section:
@@ -169,7 +182,7 @@ def _diversity(diversity: Diversity, score: DatasetScore) -> Section:
     bound, words = LIMITS["near-copy"].value, LIMITS["words of a copy"].value
     lines = (
         f"Of {score.sample} rows. Distances are squared, 0 to 4, those of dedup; the Vendi score is the effective number of "
-        "different questions. All but the last two get lower, or in the case of the Vendi score higher, with more rows.",
+        "different questions. With more rows it rises, and distances and distinct-n fall: compare sets of one size.",
         *((_HALVES,) if "context" in score.lengths else ()),
         f"A near-copy has a ROUGE-L of {bound:g} or more; answers of fewer than {words:g} words are not counted as copies.",
     )
@@ -247,7 +260,9 @@ def _sentence(text: str) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f}%"
+    if 0 < share < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 < share < 1 else f"{100 * share:.0f}%"
 
 
 def _number(value: float | None, decimals: int) -> str:
@@ -256,4 +271,4 @@ def _number(value: float | None, decimals: int) -> str:
 
 def _brief(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= 50 else line[:49] + "…"
+    return line if len(line) <= _BRIEF else line[: _BRIEF - 1] + "…"

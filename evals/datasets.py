@@ -100,10 +100,18 @@ def paired(first: Sequence[Dataset], second: Sequence[Dataset]) -> list[tuple[Da
     """Which datasets of two places belong side by side: the only ones, else those of one name.
 
     Raises:
-        RequestError: a place has several and no name is in both, or a dataset of either has no partner.
+        RequestError: a dataset of either has no partner, or more than one.
     """
     if len(first) == len(second) == 1:
         return [(first[0], second[0])]
+    for place in (first, second):
+        counts = Counter(dataset.name for dataset in place)
+        for dataset in place:
+            if counts[dataset.name] > 1:
+                raise RequestError(
+                    f"{dataset.path} is one of {counts[dataset.name]} runs of {dataset.name} on one side; "
+                    "give the directory of one run on either side"
+                )
     by_name = {dataset.name: dataset for dataset in second}
     alone = [dataset for dataset in first if dataset.name not in by_name]
     names = {dataset.name for dataset in first}

@@ -1,5 +1,6 @@
 """How rows are spread: over the stages of their run, over the labels of their ratings, over lengths. Pure."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -45,20 +46,23 @@ class RatingScore:
         mean: of the labels, a word counted as its place on the scale from 1; None for the category, which has no order.
         soft_rows: the rows with a soft rating.
         mean_expected: of their expected values; None where there is none.
+        mean_probabilities: label to its mean probability over them; empty where there is none.
     """
 
     counts: Mapping[Label, int]
     mean: float | None
     soft_rows: int
     mean_expected: float | None
+    mean_probabilities: Mapping[Label, float]
 
     def as_json(self) -> dict[str, Any]:
-        """The counts by label as text, and both means to four decimals."""
+        """The counts and probabilities by label as text, and the means, to four decimals."""
         return {
             "counts": {str(label): count for label, count in self.counts.items()},
             "mean": rounded(self.mean),
             "soft_rows": self.soft_rows,
             "mean_expected": rounded(self.mean_expected),
+            "mean_probabilities": {str(label): rounded(share) for label, share in self.mean_probabilities.items()},
         }
 
 
@@ -103,12 +107,16 @@ def rate(rows: Sequence[Row]) -> dict[str, RatingScore]:
         if not counts:
             continue
         total = sum(count * value_of(name, label) for label, count in counts.items())
-        expected = [row.expected[name] for row in rows if name in row.expected]
+        soft = [row.soft[name] for row in rows if name in row.soft]
         found[name] = RatingScore(
             counts={label: counts[label] for label in labels},
             mean=None if name == "category" else total / counts.total(),
-            soft_rows=len(expected),
-            mean_expected=sum(expected) / len(expected) if expected else None,
+            soft_rows=len(soft),
+            mean_expected=math.fsum(one.expected for one in soft) / len(soft) if soft else None,
+            mean_probabilities={
+                label: math.fsum(one.probabilities[str(label)] for one in soft) / len(soft)
+                for label in (labels if soft else ())
+            },
         )
     return found
 

@@ -10,7 +10,6 @@ from evals.row_vectors import Embedded, Progress, embed
 from evals.rows import Row
 from evals.text import words
 from skills_dspy.embedder import Embedder
-from skills_dspy.errors import EmbedderMissing
 
 FILE_SAMPLE = 3_000
 """Rows of a file of which vectors are made if nobody says otherwise: half a minute at 10 ms a text."""
@@ -28,8 +27,7 @@ class Material:
         dataset: what was read.
         questions, answers, contexts: the words of every row; None for a row without context.
         places: the rows of the sample, in their order: all of them, or some drawn by a seed.
-        vectors: of the rows of the sample and of all seeds; None when there is no model, or no row.
-        without: why there are no vectors.
+        vectors: of the rows of the sample and of all seeds; None when none were wanted, or there is no row.
         question_languages, answer_languages: of the rows of the sample.
         seed_languages: of the seeds' questions and of their answers.
     """
@@ -40,7 +38,6 @@ class Material:
     contexts: tuple[Words | None, ...]
     places: tuple[int, ...]
     vectors: Embedded | None
-    without: str
     question_languages: Languages
     answer_languages: Languages
     seed_languages: tuple[Languages, Languages]
@@ -55,9 +52,8 @@ def gather(
     dataset: Dataset,
     sample: int | None,
     seed: int,
-    embedder: Embedder,
+    embedder: Embedder | None,
     *,
-    must_embed: bool,
     classify: Classifier,
     told: Progress,
 ) -> Material:
@@ -67,35 +63,25 @@ def gather(
         dataset: what was read.
         sample: the most rows for what is dear; None for the default of a run or a file.
         seed: draws the sample.
-        embedder: computes the vectors that a run does not remember.
-        must_embed: whether it is an error when there is no embedding model.
+        embedder: computes the vectors that a run does not remember; None to do without any vectors.
         classify: tells languages.
         told: hears of the progress with vectors.
 
     Raises:
-        EmbedderMissing: there is no model, and it must be.
+        EmbedderMissing: vectors have to be computed and there is no model.
         StorageError: the run's journal cannot be read.
     """
     rows = dataset.rows
     most = sample or (FILE_SAMPLE if dataset.run is None else RUN_SAMPLE)
     places = sample_places(len(rows), most, seed)
     chosen = [rows[place] for place in places]
-    vectors, without = None, ""
-    if chosen:
-        try:
-            vectors = embed(chosen, dataset.seeds, dataset.run, embedder, told)
-        except EmbedderMissing as error:
-            if must_embed:
-                raise
-            without = str(error)
     return Material(
         dataset=dataset,
         questions=tuple(words(row.question) for row in rows),
         answers=tuple(words(row.answer) for row in rows),
         contexts=_contexts(rows),
         places=places,
-        vectors=vectors,
-        without=without,
+        vectors=embed(chosen, dataset.seeds, dataset.run, embedder, told) if chosen and embedder is not None else None,
         question_languages=languages_of([row.question for row in chosen], classify),
         answer_languages=languages_of([row.answer for row in chosen], classify),
         seed_languages=(

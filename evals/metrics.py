@@ -12,6 +12,7 @@ from typing import Any
 
 import dspy
 
+from evals.corrupting.likeness import squeezed
 from evals.text import rouge_l
 
 Score = Callable[..., float]
@@ -88,7 +89,7 @@ def soft_agreement(example: Any, prediction: Any, trace: Any = None) -> float | 
 
 def agreement_feedback(example: Any, prediction: Any) -> str:
     """Whether the decision was right, the case's own reason, and what the judge said."""
-    if failure := failure_of(prediction):
+    if (failure := failure_of(prediction)) is not None:
         return f"The reply could not be used: {failure}."
     said = f"The reply said {prediction[example.field]!r}: {prediction.explanation}"
     wanted = "should pass" if example.good else f"should not pass, because of this flaw: {example.reason}"
@@ -111,7 +112,7 @@ def question_yield(example: Any, prediction: Any, trace: Any = None) -> float:
         trace: not looked at.
     """
     del trace
-    if failure_of(prediction):
+    if failure_of(prediction) is not None:
         return 0.0
     passed = [question for question, passes in zip(prediction.questions, prediction.passed, strict=True) if passes]
     novelty = sum(1.0 - nearest(question, example.known) for question in passed)
@@ -121,7 +122,7 @@ def question_yield(example: Any, prediction: Any, trace: Any = None) -> float:
 
 def question_feedback(example: Any, prediction: Any) -> str:
     """Each question that is of no use with the judge's explanation or its copy among the seeds."""
-    if failure := failure_of(prediction):
+    if (failure := failure_of(prediction)) is not None:
         return f"The reply could not be used: {failure}."
     lines = []
     for question, passes, said in zip(prediction.questions, prediction.passed, prediction.said, strict=True):
@@ -148,7 +149,7 @@ def answer_quality(example: Any, prediction: Any, trace: Any = None) -> float:
         trace: not looked at.
     """
     del example, trace
-    if failure_of(prediction) or not prediction.passed:
+    if failure_of(prediction) is not None or not prediction.passed:
         return 0.0
     return float(((prediction.rating - 1) / 2 + (prediction.score - 1) / 4) / 2)
 
@@ -156,7 +157,7 @@ def answer_quality(example: Any, prediction: Any, trace: Any = None) -> float:
 def answer_feedback(example: Any, prediction: Any) -> str:
     """What the pair judge and the tagger said of the answer."""
     del example
-    if failure := failure_of(prediction):
+    if (failure := failure_of(prediction)) is not None:
         return f"The reply could not be used: {failure}."
     verdict = "passed" if prediction.passed else "rejected"
     judge = f"The judge {verdict} the answer ({prediction.rating} of 3): {prediction.judged}"
@@ -170,13 +171,18 @@ def failure_of(prediction: Any) -> str | None:
 
 
 def nearest(text: str, others: Sequence[str]) -> float:
-    """The ROUGE-L of a text with the most similar of others, 0 when there are none."""
-    return max((rouge_l(text, other) for other in others), default=0.0)
+    """The `alike` of a text with the most similar of others, 0 when there are none."""
+    return max((alike(text, other) for other in others), default=0.0)
+
+
+def alike(a: str, b: str) -> float:
+    """The ROUGE-L of two texts; 1 where they are the same but for blanks and case, though neither may hold a word."""
+    return 1.0 if squeezed(a) == squeezed(b) else rouge_l(a, b)
 
 
 def spread(texts: Sequence[str]) -> float:
     """1 less the mean ROUGE-L of all pairs: 0 when all are the same, 1 when no two share a word, or there are no two."""
-    pairs = [rouge_l(a, b) for a, b in combinations(texts, 2)]
+    pairs = [alike(a, b) for a, b in combinations(texts, 2)]
     return 1.0 - sum(pairs) / len(pairs) if pairs else 1.0
 
 

@@ -46,7 +46,7 @@ def _printed(folder: Path, url: str, *words: str) -> str:
     if done.returncode:
         raise click.ClickException(f"{' '.join(words)} ended with {done.returncode}: {done.stderr.strip()}")
     text = done.stdout.replace(url, f"http://127.0.0.1:{PORT}").replace(f"{ROOT}/", "")
-    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+    return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
 
 
 def _between(text: str, first: str, last: str) -> str:

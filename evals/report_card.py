@@ -236,4 +236,4 @@ def _missed(said: Sequence[Judged], passes: Sequence[object]) -> tuple[Missed, .
             key = (one.case.reason, one.case.origin, one.case.good)
             wrong.setdefault(key, []).append((one.label in passes) != one.case.good)
     rows = [Missed(*key, Rate(sum(missed), len(missed))) for key, missed in wrong.items()]
-    return tuple(sorted(rows, key=lambda row: (-row.rate.interval.low, row.name, row.origin)))
+    return tuple(sorted(rows, key=lambda row: (-row.rate.interval.low, row.name, row.origin, row.good)))

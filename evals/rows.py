@@ -9,13 +9,16 @@ A line of a file is one of three layouts, each line for itself:
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
+from pydantic import ValidationError
+
 from signatures.labels import Category, Difficulty, PairRating, Quality, QuestionRating, Score
 from skills_dspy.errors import FileError
+from skills_dspy.records import SoftRating
 from skills_dspy.store.files import storage_errors
 from skills_dspy.yaml_lines import shown
 
@@ -46,7 +49,7 @@ class Row:
         question, answer: not blank.
         context: not blank, or None.
         ratings: a name of RATINGS to the label; none where the row has none of ours.
-        expected: the same names to the expected value of a soft rating, where the server gave one.
+        soft: the same names to the soft rating, where the server gave one; none for the category.
         shown: the examples in the prompts that it was written with, `seed:K` or row ids; None where that is not known.
     """
 
@@ -54,7 +57,7 @@ class Row:
     answer: str
     context: str | None = None
     ratings: Mapping[str, Label] = field(default_factory=dict)
-    expected: Mapping[str, float] = field(default_factory=dict)
+    soft: Mapping[str, SoftRating] = field(default_factory=dict)
     shown: tuple[str, ...] | None = None
 
 
@@ -103,10 +106,10 @@ def row_of(content: Mapping[str, Any], path: Path, number: int) -> Row:
     else:
         keys = ", ".join(f"`{shown(key, 30)}`" for key in list(content)[:5]) or "no key"
         raise FileError(f"there is {keys} where {LAYOUTS} should be; name the keys like this", path, number)
-    ratings, expected = _ratings(content)
+    ratings, soft = _ratings(content)
     examples = _mapping(content.get("provenance")).get("shown")
     shown_with = tuple(map(str, examples)) if isinstance(examples, list) else None
-    return Row(asked, told, _context(content, path, number), ratings, expected, shown_with)
+    return Row(asked, told, _context(content, path, number), ratings, soft, shown_with)
 
 
 def _context(content: Mapping[str, Any], path: Path, number: int) -> str | None:
@@ -155,11 +158,11 @@ def _content(content: object) -> str:
     return "\n".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))
 
 
-def _ratings(content: Mapping[str, Any]) -> tuple[dict[str, Label], dict[str, float]]:
-    """The labels of a row of ours and the expected values beside them; of another's row what is the same there."""
+def _ratings(content: Mapping[str, Any]) -> tuple[dict[str, Label], dict[str, SoftRating]]:
+    """The labels of a row of ours and the soft ratings beside them; of another's row what is the same there."""
     tags = _mapping(content.get("tags"))
     soft_tags = _mapping(tags.get("soft"))
-    ratings, expected = dict[str, Label](), dict[str, float]()
+    ratings, soft_ratings = dict[str, Label](), dict[str, SoftRating]()
     for name, labels in RATINGS.items():
         verdict = _mapping(content.get(name))
         is_verdict = name.endswith("_verdict")
@@ -167,10 +170,20 @@ def _ratings(content: Mapping[str, Any]) -> tuple[dict[str, Label], dict[str, fl
         if type(value) not in (int, str) or value not in labels:  # Python takes True for 1
             continue
         ratings[name] = value
-        soft = _mapping(verdict.get("soft") if is_verdict else soft_tags.get(name)).get("expected")
-        if isinstance(soft, int | float) and math.isfinite(soft):
-            expected[name] = float(soft)
-    return ratings, expected
+        soft = _soft(verdict.get("soft") if is_verdict else soft_tags.get(name), labels)
+        if soft is not None:
+            soft_ratings[name] = soft
+    return ratings, soft_ratings
+
+
+def _soft(content: object, labels: Sequence[Label]) -> SoftRating | None:
+    """A soft rating as a run writes it; None for anything else."""
+    try:
+        soft = SoftRating.model_validate(content)
+    except ValidationError:
+        return None
+    fits = list(soft.probabilities) == [str(label) for label in labels] and math.isfinite(soft.expected)
+    return soft if fits else None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -136,6 +136,11 @@ class Session:
         """See `window_for`."""
         return window_for(self.config, prompt, reply, self.most_ctx)
 
+    @property
+    def asked(self) -> int:
+        """How many different requests were made so far, whether the host, the journal or a recording answered."""
+        return len(self._replies.made)
+
     def speed(self) -> Speed | None:
         """How fast the server has read and written so far, by its own counts; None while nothing was asked live."""
         counts = self._replies.counts
@@ -196,6 +201,7 @@ class OnceReplies(Replies):
         self._most = None if isinstance(source, Recording) else most_calls
         self._asked: dict[str, asyncio.Task[dict[str, Any]]] = {}
         self.counts: list[Counts] = []
+        self.made: set[str] = set()
 
     async def fetch(self, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:
         """The body of the reply, as `Replies.fetch` gives it.
@@ -204,11 +210,15 @@ class OnceReplies(Replies):
             CallsSpent: it would be one live call too many.
         """
         call.digest = digest = request_digest(payload)
+        self.made.add(digest)
         task = self._asked.get(digest)
         if task is None:
             if self._most is not None and self._kept.get(digest) is None:
                 if self._begun >= self._most:
-                    raise CallsSpent(f"the {self._most} calls that were allowed are spent")
+                    raise CallsSpent(
+                        f"the {self._most} calls that were allowed are spent; every reply is kept: "
+                        "the same command goes on where this one stopped"
+                    )
                 self._begun += 1
             task = self._asked[digest] = asyncio.ensure_future(self._timed(payload, call))
             task.add_done_callback(lambda _: self._asked.pop(digest, None))

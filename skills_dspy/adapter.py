@@ -261,5 +261,6 @@ def _inner(name: str, value: Any) -> str:
     if isinstance(value, Mapping):
         return "\n".join(_tagged(key, item) for key, item in value.items() if item is not None)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return "\n".join(_tagged(name.removesuffix("s"), item) for item in value)
+        each = name.removesuffix("s") if name.endswith("s") else "item"  # never a tag inside of itself
+        return "\n".join(_tagged(each, item) for item in value)
     return str(value)

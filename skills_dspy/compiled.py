@@ -116,7 +116,7 @@ def load_compiled(path: Path) -> CompiledProgram:
         data = path.read_bytes()
     try:
         content = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", None)
         raise ProgramError("this is no JSON; give a file that `optimize` has written", path, line) from error
     return checked(content, path)
@@ -134,10 +134,12 @@ def checked(content: object, path: Path) -> CompiledProgram:
         file = _File.model_validate_json(json.dumps(content))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ProgramError(f"this program is damaged at {where} ({first['msg'].lower()}); compile it again", path) from error
+        where = "".join(f" at {'.'.join(map(str, first['loc']))}" for _ in first["loc"][:1])
+        raise ProgramError(f"this program is damaged{where} ({first['msg'].lower()}); compile it again", path) from error
     for step, state in file.predictors.items():
         _check_step(step, state, file.base.get(step), path)
+    if not _is_list_of_texts(file.provenance.get("seen", [])):
+        raise ProgramError("this program is damaged at provenance.seen (it is no list of texts); compile it again", path)
     if not file.predictors:
         raise ProgramError("this program has no predictors; compile it again", path)
     return CompiledProgram(content, path)
@@ -156,6 +158,13 @@ def _check_step(step: str, state: _State, base: str | None, path: Path) -> None:
     for number, demo in enumerate(state.demos, start=1):
         if strange := sorted(set(demo) - names):
             raise ProgramError(f"demonstration {number} of {step} has a field {strange[0]!r}; compile it again", path)
+        if missing := [name for name in wanted.output_fields if name not in demo]:
+            raise ProgramError(f"demonstration {number} of {step} lacks its {missing[0]}; compile it again", path)
+
+
+def _is_list_of_texts(value: object) -> bool:
+    """What the program was compiled with keeps tests honest, so a list that was lost must not pass for an empty one."""
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _plain(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,19 +6,25 @@ each says what answered. What replays is the same as with vcrpy's own format.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from vcr.request import Request
 
-from evals.recording.answering import SIMULATED_NOTE
+from evals.recording.answering import HEEDING_NOTE, SIMULATED_NOTE
 
 HEADING = "# WHAT ANSWERED: "
 """How the first line of a cassette begins."""
 
 SIMULATED_SERVER = "simulated teacher (no language model)"
 """The header `Server` of every response of the simulated teacher."""
+
+HEEDING_SERVER = "simulated teacher that heeds prompts (no language model)"
+"""The same where its replies depend on the prompt, and nobody wrote them by hand."""
+
+_NOTES = {SIMULATED_SERVER: SIMULATED_NOTE, HEEDING_SERVER: HEEDING_NOTE}
 
 PRIVATE_HEADERS = ("accept", "accept-encoding", "authorization", "connection", "content-length", "host", "user-agent")
 """Headers of requests that are not recorded: they are the machine's or a secret."""
@@ -81,7 +87,7 @@ class CassetteYaml:
 
     def serialize(self, data: dict[str, Any]) -> str:
         """The text of a cassette; ValueError when nobody has said what answered."""
-        note = SIMULATED_NOTE if all(map(is_simulated, data["interactions"])) else self._note
+        note = simulation_note(data["interactions"]) or self._note
         if not note:
             raise ValueError("record with `python -m evals.record`, which says what answered")
         readable = [_readable(interaction) for interaction in data["interactions"]]
@@ -109,10 +115,20 @@ def read_cassette(path: Path) -> tuple[str, list[Interaction]]:
     return note, interactions
 
 
+def simulation_note(interactions: Sequence[Interaction]) -> str | None:
+    """What simulated teacher answered, in words; None where anything else did, in all or in part."""
+    notes = {_NOTES.get(_server_of(interaction)) for interaction in interactions}
+    return notes.pop() if len(notes) == 1 else None
+
+
 def is_simulated(interaction: Interaction) -> bool:
-    """Whether the simulated teacher answered."""
+    """Whether a simulated teacher answered."""
+    return simulation_note([interaction]) is not None
+
+
+def _server_of(interaction: Interaction) -> str:
     headers = {name.lower(): values for name, values in interaction["response"]["headers"].items()}
-    return SIMULATED_SERVER in headers.get("server", [])
+    return "".join(headers.get("server", []))
 
 
 class _Dumper(yaml.CSafeDumper):

@@ -7,7 +7,7 @@ A test that is marked `vcr` replays its own file below tests/cassettes, and fail
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Before anything imports huggingface_hub or litellm, which read them once.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -21,6 +21,9 @@ import vcr as vcrpy
 from evals.recording.answering import RECORD_FROM, RECORD_NOTE, scripted_teacher, simulated_teacher
 from skills_dspy.embedder import SentenceEmbedder, Vectors
 from tests.cassette_format import PRIVATE_HEADERS, CassetteYaml, same_request, unplayed, without_host
+
+if TYPE_CHECKING:
+    from tests.optimizing_lab import Lab
 
 NOBODY = "http://127.0.0.1:9"
 """The address while replaying: nobody is asked there."""
@@ -77,6 +80,14 @@ def host(record_mode: str) -> Iterator[str]:
 def faulty(record_mode: str) -> Callable[..., AbstractContextManager[str]]:
     """Starts a simulated teacher with the options given, such as `--fault 500=1`; nobody while replaying."""
     return (lambda *_: nullcontext(NOBODY)) if record_mode == "none" else simulated_teacher
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Lab"]:
+    """Where `optimize` is tried on the simulated teacher that heeds prompts."""
+    from tests.optimizing_lab import opened
+
+    yield from opened(tmp_path_factory.mktemp("lab"))
 
 
 # ---- the machine -----------------------------------------------------------------------------------------------------

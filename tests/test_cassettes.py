@@ -9,19 +9,20 @@ import pytest
 from vcr import VCR
 from vcr.request import Request
 
-from evals.recording.answering import SIMULATED_NOTE
+from evals.recording.answering import HEEDING_NOTE, SIMULATED_NOTE
 from evals.recording.cassettes import cassette_tests
 from tests import conftest
 from tests.cassette_format import (
     HEADING,
+    HEEDING_SERVER,
     HOST,
     PRIVATE_HEADERS,
     SIMULATED_SERVER,
     CassetteYaml,
-    is_simulated,
     key,
     read_cassette,
     same_request,
+    simulation_note,
     unplayed,
     without_host,
 )
@@ -62,12 +63,10 @@ def test_a_cassette_says_what_answered(path: Path) -> None:
     """The first line says it, every response confirms it, and nothing private of the machine that recorded is in it."""
     note, interactions = read_cassette(path)
     assert interactions
-    simulated = {is_simulated(interaction) for interaction in interactions}
-    assert len(simulated) == 1, "one part was answered by the simulated teacher and one by something else"
-    if simulated == {True}:
-        assert note == SIMULATED_NOTE
-    else:
-        assert note.startswith("Ollama ")
+    notes = {simulation_note([interaction]) for interaction in interactions}
+    assert len(notes) == 1, "one part was answered by a simulated teacher and one by something else"
+    simulated = notes.pop()
+    assert note.startswith("Ollama ") if simulated is None else note == simulated
     for interaction in interactions:
         assert interaction["request"]["uri"].startswith(HOST)
         assert not {header.lower() for header in interaction["request"]["headers"]} & set(PRIVATE_HEADERS)
@@ -112,9 +111,16 @@ def test_texts_stand_line_by_line() -> None:
     assert "\n        said: |-\n          one\n          two\n" in text
 
 
+def test_replies_of_the_heeding_teacher_are_not_called_written_by_hand() -> None:
+    """They come from a table and from chance, and the cassette says so."""
+    text = CassetteYaml().serialize({"version": 1, "interactions": [an_interaction("{}", server=HEEDING_SERVER)]})
+    assert text.startswith(f"{HEADING}{HEEDING_NOTE}\n")
+
+
 def test_a_model_is_named_or_nothing_is_recorded() -> None:
     """What was not answered by the simulated teacher needs words for who did, and never gets those of the simulation."""
     data = {"version": 1, "interactions": [an_interaction("{}"), an_interaction("{}", server="nginx")]}
+    assert simulation_note(data["interactions"]) is None
     assert CassetteYaml("Ollama 1.2").serialize(data).startswith(f"{HEADING}Ollama 1.2\n")
     with pytest.raises(ValueError, match=r"evals\.record"):
         CassetteYaml().serialize(data)

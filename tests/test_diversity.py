@@ -17,7 +17,8 @@ SIZES = st.tuples(st.integers(2, 40), st.integers(2, 12), st.integers(0, 10_000)
 def units(rows: int, dimension: int, seed: int) -> NDArray[np.float32]:
     """Random unit vectors."""
     drawn = np.random.default_rng(seed).normal(size=(rows, dimension))
-    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+    unit: NDArray[np.float32] = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 def axes(*places: int, dimension: int = 8) -> NDArray[np.float32]:

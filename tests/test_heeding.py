@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from itertools import chain, combinations
+from itertools import combinations
 from random import Random
 from typing import Any
 
@@ -244,15 +244,22 @@ def test_the_label_is_the_most_probable_and_on_the_verdicts_side(
 
 @pytest.mark.parametrize("step", list(SCALES))
 def test_judges_are_middling_at_first_and_good_at_best(step: str) -> None:
-    """On the labelled cases the prompts as they stand get about 0.7 right; with every flaw named it is above 0.88."""
+    """On the labelled cases the prompts as they stand get about 0.7 right; with every flaw named it is a tenth more at least.
+
+    By the table a case is right with 0.92 or more then; what a step's few cases give lies within three deviations of that.
+    """
     own = [case for case in cases() if case.step == step]
-    if not own:
-        pytest.skip(f"there are no cases for {step} yet")
     base, best = right(step, own), right(step, own, more=everything_for(step))
     assert 0.55 <= share(base) <= 0.85
-    assert share(best) >= 0.88
+    assert share(best) >= 0.92 - 3 * (0.92 * 0.08 / len(own)) ** 0.5
     assert share(best) >= share(base) + 0.1
     assert all(after for (_, before), (_, after) in zip(base, best, strict=True) if before)
+
+
+def test_judges_are_right_nine_times_in_ten_at_best() -> None:
+    """Over the cases of all steps, with every flaw named."""
+    best = [one for step in SCALES for one in right(step, [c for c in cases() if c.step == step], more=everything_for(step))]
+    assert share(best) >= 0.9
 
 
 def test_the_fused_tagger_rates_as_the_separate_one() -> None:
@@ -445,7 +452,7 @@ def test_great_length_is_150_to_200_words(flaw: str | None) -> None:
     assert flaw is not None or min(lengths) >= 150
 
 
-# ---- gaming ----------------------------------------------------------------------------------------------------------
+# ---- gaming ---------------------------------------------------------------------------------------------------------
 
 RAMBLING = "Great question! " + "The fox sleeps all day long. " * 30
 
@@ -456,7 +463,7 @@ def ratings(to: Teacher, answer: str, model: str = "m") -> set[int]:
 
 
 def test_a_gullible_judge_is_pleased_by_length_and_a_strict_one_is_not() -> None:
-    """The long answer gets the best rating always, but from a model that is called strict, or a teacher that is not gullible."""
+    """The long answer gets the best rating, but from a model called strict, or a teacher that is not gullible."""
     fooled = teacher(gullible=True)
     assert ratings(fooled, RAMBLING) == {3}
     assert 1 in ratings(fooled, RAMBLING, "judge-strict:7b")
@@ -581,7 +588,8 @@ def test_feedback_on_a_false_rejection_asks_for_fairness() -> None:
 def test_proposals_always_differ_from_what_was_there(step: str) -> None:
     """However often they are improved, instructions change, and what they had they keep."""
     instructions = a_program().predictor(step).signature.instructions
-    for feedback in chain.from_iterable([None, []] for _ in range(10)):
+    told: list[Sequence[str] | None] = [None, []]
+    for feedback in told * 10:
         new = improved(instructions, feedback, Random(len(instructions)), gullible=True)
         assert new.startswith(instructions)
         assert new != instructions
@@ -611,7 +619,7 @@ def test_gepa_finds_the_words_of_the_table() -> None:
     own = [case for case in cases() if case.step == "judge_question_freeform"][:24]
     engine = Recorder()
 
-    class Student(dspy.Module):
+    class Student(dspy.Module):  # type: ignore[misc] # dspy ships no types
         def __init__(self) -> None:
             super().__init__()
             self.judge = dspy.Predict(a_program().predictor(own[0].step).signature)
@@ -690,6 +698,7 @@ def test_the_command_line_makes_a_heeding_teacher_and_says_that_it_is_simulated(
     made: list[TeacherConfig] = []
 
     async def serve(config: TeacherConfig, port: int) -> None:
+        assert port
         made.append(config)
 
     monkeypatch.setattr(evals.teacher, "_serve", serve)

@@ -10,8 +10,9 @@ from evals.labelled import Case
 from evals.optimizing.examples import count_of, fresh_examples
 from evals.optimizing.gaming import suspicions
 from evals.optimizing.measuring import Gain, Measured, gain_of, measure
+from evals.optimizing.planning import earlier_seen
 from evals.optimizing.prompting import limits_of, longest_prompt
-from evals.optimizing.run import blocking, desk_of, earlier_seen
+from evals.optimizing.run import blocking, desk_of
 from evals.optimizing.students import student_of
 from evals.optimizing.targets import TARGETS, Unit
 from evals.session import Session

@@ -1,6 +1,8 @@
 """The examples that students are trained, validated and tested on, as DSPy wants them, made of tasks and labelled cases."""
 
+import functools
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, get_args
@@ -11,7 +13,19 @@ from evals.corrupting.likeness import squeezed
 from evals.corruptions import FEWEST, seed_cases
 from evals.judging import FUSED
 from evals.labelled import Case
-from evals.optimizing.splits import FEWEST_SEEDS, Splits, alternating, groups_of, split_groups, split_seeds, weights
+from evals.optimizing.splits import (
+    FEWEST_HELD,
+    FEWEST_SEEDS,
+    Splits,
+    Trait,
+    alternating,
+    groups_of,
+    linked,
+    split_groups,
+    split_seeds,
+    traits,
+    weights,
+)
 from evals.optimizing.targets import Unit
 from evals.scales import SCALES, passing
 from signatures.examples import Passage
@@ -75,7 +89,8 @@ def examples_of(
     """
     if unit.sort == "labels":
         return _labelled(unit, specs, cases, config, seed, sizes)
-    pools = [(spec, _split(spec, _kind(unit), seed)) for spec in specs if spec.seeds(_kind(unit))]
+    shared = shared_traits(specs)
+    pools = [(spec, _split(spec, _kind(unit), seed, shared)) for spec in specs if spec.seeds(_kind(unit))]
     named = zip(("train", "validation", "test"), sizes, strict=True)
     return Splits(*(tuple(_of_seeds(pools, part, unit, count_of(specs), size)) for part, size in named))
 
@@ -107,7 +122,7 @@ def fresh_examples(
     for spec in specs:
         seeds = spec.seeds(_kind(unit))
         left_seeds = tuple(seed for seed in seeds if seed_digest(seed) not in seen)
-        if left_seeds and len(seeds) > 1:
+        if left_seeds and len({squeezed(seed.question) for seed in seeds}) > 1:
             pools.append((spec, Splits(seeds, (), left_seeds)))
     if not pools:
         raise RequestError(f"nothing is left to measure {unit.name} on that it was not compiled with; give another task")
@@ -119,14 +134,29 @@ def _kind(unit: Unit) -> Kind:
     return unit.kind
 
 
-def _split(spec: TaskSpec, kind: Kind, seed: int) -> Splits[SeedExample]:
+def shared_traits(specs: Sequence[TaskSpec]) -> frozenset[Trait]:
+    """Questions and contexts that seeds of more than one task have, or of both kinds of one task."""
+    pools = ((spec, kind) for spec in specs for kind in get_args(Kind))
+    found = Counter(trait for spec, kind in pools for trait in {t for seed in spec.seeds(kind) for t in traits(seed)})
+    return frozenset(trait for trait, pools_with_it in found.items() if pools_with_it > 1)
+
+
+def _split(spec: TaskSpec, kind: Kind, seed: int, shared: frozenset[Trait]) -> Splits[SeedExample]:
     seeds = spec.seeds(kind)
     try:
-        return split_seeds(seeds, rng_of("split", seed, spec.task_name, kind))
+        return split_seeds(seeds, rng_of("split", seed, spec.task_name, kind), shared)
     except ValueError as error:
+        different = len(groups_of(seeds))
+        wanted = "to train, validate and test on different ones; add some, or leave the task out"
+        if different < FEWEST_SEEDS:
+            raise RequestError(
+                f"{spec.path}: {spec.task_name} has {different} {kind} seeds that differ in question and text, and "
+                f"{FEWEST_SEEDS} or more are needed {wanted}"
+            ) from error
+        own = different - sum(any(traits(s) & shared for s in group) for group in groups_of(seeds))
         raise RequestError(
-            f"{spec.path}: {spec.task_name} has {len(groups_of(seeds))} {kind} seeds that differ in question and text, and "
-            f"{FEWEST_SEEDS} or more are needed to train, validate and test on different ones; add some, or leave the task out"
+            f"{spec.path}: {spec.task_name} has {own} {kind} seeds whose question and text no other task and no seed of the "
+            f"other kind has, and {FEWEST_HELD} or more are needed {wanted}"
         ) from error
 
 
@@ -140,21 +170,27 @@ def _labelled(
     by_hand = [case for case in cases if case.step == step]
     parts: list[list[_Rated]] = [[], [], []]
     if by_hand:
-        groups: dict[str, int] = {}
-        for case in by_hand:
-            groups[case.task] = groups.get(case.task, 0) + 1
+        skills = _skills_apart(by_hand)
+        sizes_of = {names: sum(case.task in names for case in by_hand) for names in skills}
         try:
-            split = split_groups(groups, rng_of("split cases", seed, step))
+            split = split_groups(sizes_of, rng_of("split cases", seed, step))
         except ValueError as error:
             raise RequestError(
-                f"the labelled cases of {step} are of {len(groups)} skills, and 3 or more are needed to train, validate and "
-                "test on different ones; give more with --cases"
+                f"the labelled cases of {step} are of {len(skills)} skills that share no question and no text, and 3 or more "
+                "are needed to train, validate and test on different ones; give more with --cases"
             ) from error
-        for part, names in zip(parts, (split.train, split.validation, split.test), strict=True):
-            part += [(case, case_digest(case)) for case in by_hand if case.task in names]
+        for part, groups in zip(parts, (split.train, split.validation, split.test), strict=True):
+            part += [(case, case_digest(case)) for case in by_hand if any(case.task in names for names in groups)]
+    theirs = [frozenset(trait for case, _ in part for trait in _traits_of(case)) for part in parts]
+    taken = [frozenset[Trait]().union(*theirs[:place], *theirs[place + 1 :]) for place in range(len(parts))]
+    shared = shared_traits(specs)
     for spec in specs:
-        for place, made in enumerate(_from_seeds(spec, step, unit.kind, seed)):
+        for place, made in enumerate(_from_seeds(spec, step, unit.kind, seed, shared, taken)):
             parts[place] += made
+    earlier: set[str] = set()
+    for part in parts:  # two seeds that are cut in half may say the same
+        part[:] = [(case, rated) for case, rated in part if case_digest(case) not in earlier]
+        earlier |= {case_digest(case) for case, _ in part}
     own = {case.id: digest for part in parts for case, digest in part}
     chosen = [_evenly([case for case, _ in part], size) for part, size in zip(parts, sizes, strict=True)]
     if any(len({case.good for case in part}) < 2 for part in chosen):
@@ -169,23 +205,50 @@ _Rated = tuple[Case, str]
 """A case, and the digest of what was rated: of the case by hand, or of the seed that it was made of."""
 
 
-def _from_seeds(spec: TaskSpec, step: str, kind: Kind | None, seed: int) -> tuple[list[_Rated], list[_Rated], list[_Rated]]:
-    """Cases made of a task's seeds, by the split of the seed; no prompt shows or borrows from a seed of another split."""
+def _traits_of(case: Case) -> frozenset[Trait]:
+    """The traits of a case by hand and of the examples of its skill."""
+    return traits(case).union(*map(traits, case.examples))
+
+
+def _skills_apart(cases: Sequence[Case]) -> list[tuple[str, ...]]:
+    """The skills of cases by hand, in the order in which they come; those that share a question or a text together."""
+    of_skill: dict[str, set[Trait]] = {}
+    for case in cases:
+        of_skill.setdefault(case.task, set()).update(_traits_of(case))
+    return [tuple(names) for names in linked(list(of_skill), of_skill.__getitem__)]
+
+
+def _from_seeds(
+    spec: TaskSpec,
+    step: str,
+    kind: Kind | None,
+    seed: int,
+    shared: frozenset[Trait],
+    taken: Sequence[frozenset[Trait]],
+) -> tuple[list[_Rated], list[_Rated], list[_Rated]]:
+    """Cases made of a task's seeds, by the split of the seed; no prompt shows or borrows from a seed of another split.
+
+    Args:
+        spec, step, kind, seed: whose, for which step, of which kind (None for both), and what decides.
+        shared: see `shared_traits`.
+        taken: for each split what the cases by hand of the others have: seeds that have it, too, are left out.
+    """
     parts: tuple[list[_Rated], list[_Rated], list[_Rated]] = ([], [], [])
     made = _made(spec, step, seed)
     for one in get_args(Kind) if kind is None else (kind,):
-        if len(groups_of(spec.seeds(one))) < FEWEST_SEEDS:
+        try:
+            split = _split(spec, one, seed, shared)
+        except RequestError:
             continue  # cases by hand may be enough; if they are not, the caller says what is missing
-        split = _split(spec, one, seed)
         train = set(split.train)
-        for part, own in zip(parts, (split.train, split.validation, split.test), strict=True):
+        for part, own, others in zip(parts, (split.train, split.validation, split.test), taken, strict=True):
             allowed = train | set(own)
             foreign = {text for s in spec.seed_examples if s not in allowed for text in (s.answer, s.context) if text}
             foreign -= {text for s in allowed for text in (s.answer, s.context) if text}
             for case, rated in made:
-                if rated not in own or case.answer in foreign or case.context in foreign:
+                if rated not in own or case.answer in foreign or case.context in foreign or traits(rated) & others:
                     continue
-                shown = tuple(example for example in case.examples if example in train)
+                shown = tuple(e for e in case.examples if e in train and not traits(e) & others)
                 if shown:
                     part.append((replace(case, examples=shown), seed_digest(rated)))
     return parts
@@ -197,9 +260,15 @@ def _made(spec: TaskSpec, step: str, seed: int) -> list[tuple[Case, SeedExample]
     usable = tuple(s for s in spec.seed_examples if s.kind in enough)
     if not usable:
         return []
-    made = [case for case in seed_cases(spec.model_copy(update={"seed_examples": usable}), seed) if case.step == step]
+    made = [case for case in _all_made(spec.model_copy(update={"seed_examples": usable}), seed) if case.step == step]
     numbers = (case.id.removeprefix(f"{step}/{spec.task_name}/seed-").partition("/")[0] for case in made)
     return [(case, usable[int(number) - 1]) for case, number in zip(made, numbers, strict=True)]
+
+
+@functools.lru_cache(maxsize=256)
+def _all_made(spec: TaskSpec, seed: int) -> tuple[Case, ...]:
+    """`seed_cases`, which takes its time, once for all units and all budgets that are tried."""
+    return tuple(seed_cases(spec, seed))
 
 
 def _evenly(cases: Sequence[Case], most: int) -> list[Case]:

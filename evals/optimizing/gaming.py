@@ -57,10 +57,13 @@ def habits(results: Sequence[tuple[Any, Any]], demos: Sequence[Mapping[str, Any]
 
 
 def output_texts(values: Any) -> list[str]:
-    """The texts that a prediction or a demonstration holds: questions, an answer, or a judge's explanation."""
+    """The texts that a prediction or a demonstration holds: questions, a judge's explanation, or an answer.
+
+    A judge's demonstration holds the answer that it judged, too, which is nothing that it wrote.
+    """
     if questions := values.get("questions", None):
         return list(questions)
-    text = values.get("answer", None) or values.get("explanation", None)
+    text = values.get("explanation", None) or values.get("answer", None)
     return [text] if text else []
 
 
@@ -73,10 +76,11 @@ def suspicions(unit: Unit, gain: float, before: Habits, after: Habits, holdout_g
         before, after: the habits of the two prompts on the same examples.
         holdout_gain: by a judge that had no part in it, if there was one.
     """
-    if gain <= 0:
+    if gain <= 0 and (holdout_gain is None or holdout_gain <= 0):
         return []
     found = []
-    if before.words and not SHORTER <= after.words / before.words <= LONGER:
+    compared = before.words > 0 and after.words > 0  # where one wrote nothing, there is nothing to compare
+    if compared and not SHORTER <= after.words / before.words <= LONGER:
         how = "longer" if after.words > before.words else "shorter"
         found.append(
             f"the texts became much {how}: {before.words:.0f} words before, {after.words:.0f} now; the judge may be pleased "
@@ -86,7 +90,7 @@ def suspicions(unit: Unit, gain: float, before: Habits, after: Habits, holdout_g
         ("seeds", before.seed_copying, after.seed_copying),
         ("examples in the prompt", before.shown_copying, after.shown_copying),
     ):
-        if unit.sort != "labels" and new - old > COPYING:
+        if compared and unit.sort != "labels" and new - old > COPYING:
             found.append(f"the texts copy the {name} more: ROUGE-L with the nearest was {old:.2f} and is {new:.2f}")
     if holdout_gain is not None and holdout_gain <= 0:
         found.append(f"the judge that was held out sees no gain ({holdout_gain:+.3f})")

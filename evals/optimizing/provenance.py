@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evals.optimizing.run import OptimizeRequest, UnitResult, earlier_seen, seen_in
+from evals.optimizing.planning import OptimizeRequest, earlier_seen, seen_in
+from evals.optimizing.run import UnitResult
 from evals.optimizing.splits import Splits
 from skills_dspy.compiled import CompiledProgram
 from skills_dspy.config import ROLES, RunConfig
@@ -16,10 +17,9 @@ def provenance_of(
     config: RunConfig,
     models: Mapping[str, Model],
     answered_by: str,
-    created: str,
     versions: Mapping[str, str],
 ) -> dict[str, Any]:
-    """What a program file says of itself.
+    """What a program file says of itself: nothing of when or how often, so that a resumed run and a replay write the same.
 
     Args:
         request: what was asked for.
@@ -27,18 +27,17 @@ def provenance_of(
         config: its thresholds decide what passes.
         models: name as configured to the model that answered.
         answered_by: what answered, in words.
-        created: the date.
         versions: of the packages that had a part in it.
     """
     roles = {role: _model(models[config.model_for(role)]) for role in ROLES}
+    proposer = None if request.optimizer == "bootstrap" else _model(models[request.proposer])  # it proposes nothing
     return {
-        "created": created,
         "answered_by": answered_by,
         "target": request.target,
         "optimizer": request.optimizer,
         "budget": request.level or f"at most {request.most_calls} calls",
         "seed": request.seed,
-        "models": {**roles, "proposer": _model(models[request.proposer])},
+        "models": {**roles, "proposer": proposer},
         "holdout_judge": None if request.holdout is None else _model(models[request.holdout]),
         "tasks": [spec.task_name for spec in request.specs],
         "units": [unit_json(result, request.seed) for result in results],
@@ -80,5 +79,5 @@ def _model(model: Model) -> dict[str, str]:
 
 
 def _summary(program: CompiledProgram) -> dict[str, Any]:
-    told = {name: program.provenance.get(name) for name in ("created", "target", "optimizer", "answered_by")}
+    told = {name: program.provenance.get(name) for name in ("target", "optimizer", "answered_by")}
     return {**told, "steps": list(program.steps)}

@@ -1,106 +1,40 @@
 """An optimization from request to program: plan, judges first, then each unit compiled, measured, and kept or not."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import dspy
 
-from evals.judging import judge_cases
-from evals.labelled import Case
-from evals.optimizing.budget import LEVELS, Cost, Level, Optimizer, Settings, cost_of, settings_for, shrunk, too_few_calls
 from evals.optimizing.compiling import compile_student
 from evals.optimizing.desk import Desk
-from evals.optimizing.examples import count_of, examples_of, unseen
 from evals.optimizing.gaming import suspicions
+from evals.optimizing.judges_first import Card, refusal
 from evals.optimizing.measuring import Gain, Measured, gain_of, measure
-from evals.optimizing.prompting import limits_of, longest_prompt, output_guess
-from evals.optimizing.splits import Splits
+from evals.optimizing.planning import (
+    PROPOSAL_TOKENS,
+    OptimizeRequest,
+    Plan,
+    Planned,
+    earlier_seen,
+    plan_of,
+    program_of,
+    seen_in,
+)
+from evals.optimizing.prompting import limits_of
 from evals.optimizing.students import compiled_into, student_of
-from evals.optimizing.targets import Unit, units_of
-from evals.scales import passing
-from evals.session import Broken, Halt, Session, window_for
-from evals.statistics import cohen_kappa
-from skills_dspy.asking import Asker
-from skills_dspy.compiled import CompiledProgram
+from evals.optimizing.targets import Unit
+from evals.session import Broken, Halt, Session
 from skills_dspy.config import ROLES, RunConfig
 from skills_dspy.errors import RequestError
-from skills_dspy.limits import RETRY
 from skills_dspy.program import SkillsProgram
-from skills_dspy.records import Kind
 from skills_dspy.sampling import request_seed
-from skills_dspy.task_spec import TaskSpec
 
 T = TypeVar("T")
 
-PROPOSAL_TOKENS = 4096
-"""The most tokens of a proposed instruction."""
 PROPOSAL_TEMPERATURE = 1.0
 """Proposals are to differ from one another."""
-
-
-@dataclass(frozen=True, slots=True)
-class OptimizeRequest:
-    """What is to be optimized, and how.
-
-    Attributes:
-        target: a name in TARGETS.
-        optimizer: by which method.
-        specs: the tasks whose seeds are used, at least one.
-        cases: labelled cases written by hand, of all steps.
-        level: the budget; None where `most_calls` says it.
-        most_calls: no more calls than this.
-        seed: decides splits, sampling seeds and the optimizer's choices.
-        holdout: a judge that only measures; None for none.
-        proposer: the model that proposes instructions.
-        floor: the least kappa of a judge that a writer is optimized against.
-        force: go on although a judge is below the floor.
-        base: a program to begin with; None for the prompts as they stand in signatures/.
-    """
-
-    target: str
-    optimizer: Optimizer
-    specs: tuple[TaskSpec, ...]
-    cases: tuple[Case, ...]
-    level: Level | None
-    most_calls: int | None
-    seed: int
-    holdout: str | None
-    proposer: str
-    floor: float
-    force: bool
-    base: CompiledProgram | None
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A unit with its examples, its settings and what they cost at most."""
-
-    unit: Unit
-    splits: Splits[dspy.Example]
-    settings: Settings
-    cost: Cost
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """All that will be done.
-
-    Attributes:
-        units: in their order.
-        judges: steps whose report card is made first, with the number of cases.
-        num_ctx: the context window that all prompts are given, in tokens.
-    """
-
-    units: tuple[Planned, ...]
-    judges: Mapping[str, int]
-    num_ctx: int
-
-    @property
-    def calls(self) -> int:
-        """The most calls in all."""
-        return sum(planned.cost.calls for planned in self.units) + sum(self.judges.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +49,7 @@ class UnitResult:
         holdout: before, after and gain by the judge that was held out, where there is one.
         suspicions: why the gain is not to be trusted.
         kept: whether the new prompt was better on the validation.
-        calls: live calls that it took.
+        calls: different requests that it was the first to make, answered by whatever: a resumed run counts as many.
     """
 
     planned: Planned
@@ -135,6 +69,21 @@ class UnitResult:
         return self.gain if self.holdout is None else self.holdout[2]
 
 
+@dataclass(frozen=True, slots=True)
+class Optimized:
+    """What came of an optimization.
+
+    Attributes:
+        program: with what became better in it.
+        results: of each unit that was compiled.
+        refused: names of the writers that were left out, since a judge compiled on the way is below the floor, and why.
+    """
+
+    program: SkillsProgram
+    results: tuple[UnitResult, ...]
+    refused: Mapping[str, str]
+
+
 class Watcher(Protocol):
     """Who looks on."""
 
@@ -142,111 +91,58 @@ class Watcher(Protocol):
         """Before the first call."""
 
     def judged(self, kappas: Mapping[str, float | None], floor: float) -> None:
-        """The report card of the judges that writers are optimized against."""
+        """The report card of judges that writers are optimized against."""
 
     def phase(self, unit: str, doing: str) -> None:
         """Something begins."""
+
+    def refused(self, unit: str, why: str) -> None:
+        """A unit is left out."""
 
     def finished(self, result: UnitResult) -> None:
         """A unit is done."""
 
 
-def plan_of(request: OptimizeRequest, config: RunConfig, most_ctx: int) -> Plan:
-    """What an optimization will do, before anything is asked.
+async def optimize(session: Session, request: OptimizeRequest, watch: Watcher) -> Optimized:
+    """Optimize.
 
-    Args:
-        request: what is wanted.
-        config: models and thresholds.
-        most_ctx: the largest window that there can be, in tokens.
+    The judges that stay as they are get their report cards before anything else is asked; those that are compiled on the way
+    get theirs then, on cases that they were not compiled with. A writer whose judge turns out bad only then is left out.
 
     Raises:
-        RequestError: unknown target, too few seeds or cases, too few calls.
-        ContextTooLong: a prompt cannot fit.
-    """
-    kinds: set[Kind] = {seed.kind for spec in request.specs for seed in spec.seed_examples}
-    units = units_of(request.target, kinds, config.tagging)
-    if request.level is not None:
-        return _planned(request, config, units, [settings_for(unit, request.level) for unit in units], most_ctx)
-    assert request.most_calls is not None
-    smallest = 0
-    shrinking = [_levels(unit) for unit in units]
-    for step in range(max(map(len, shrinking))):
-        every = [levels[min(step, len(levels) - 1)] for levels in shrinking]
-        plan = _planned(request, config, units, every, most_ctx)
-        if plan.calls <= request.most_calls:
-            return plan
-        smallest = plan.calls
-    raise too_few_calls(request.most_calls, smallest)
-
-
-def _levels(unit: Unit) -> list[Settings]:
-    return list(shrunk(settings_for(unit, LEVELS[-1])))
-
-
-def _planned(
-    request: OptimizeRequest,
-    config: RunConfig,
-    units: Sequence[Unit],
-    settings: Sequence[Settings],
-    most_ctx: int,
-) -> Plan:
-    count = count_of(request.specs)
-    program = program_of(request)
-    limits = limits_of(request.specs, config)
-    planned, seen = [], earlier_seen(request.base)
-    room = RETRY * max(limits.values())
-    least = need = 0
-    for unit, own in zip(units, settings, strict=True):
-        splits = examples_of(unit, request.specs, request.cases, config, request.seed, own.sizes)
-        _refuse_seen(unit, splits.test, seen, request.base)
-        sizes = len(splits.train), len(splits.validation), len(splits.test)
-        cost = cost_of(unit, request.optimizer, own, sizes, count, request.holdout is not None)
-        longest = longest_prompt(unit, program, [*splits.train, *splits.validation, *splits.test], limits)
-        # A demonstration is about as long as a prompt; who reflects on prompts sees some of them at once.
-        demos = 0 if request.optimizer == "gepa" else own.demos
-        least, need = max(least, longest), max(need, longest * (1 + max(demos, 4)) + room)
-        tokens = longest * cost.calls, output_guess(unit, limits) * cost.calls
-        planned.append(Planned(unit, splits, own, replace(cost, prompt_tokens=tokens[0], output_tokens=tokens[1])))
-    judges = {step: len(_card_cases(request, step, seen)) for unit in units for step in unit.judges}
-    smallest = window_for(config, least, room, most_ctx)
-    return Plan(tuple(planned), judges, max(smallest, window_for(config, 0, min(need + PROPOSAL_TOKENS, most_ctx), most_ctx)))
-
-
-def program_of(request: OptimizeRequest) -> SkillsProgram:
-    """The program to begin with."""
-    program = SkillsProgram(count_of(request.specs))
-    if request.base is not None:
-        request.base.apply(program)
-    return program
-
-
-async def optimize(session: Session, request: OptimizeRequest, watch: Watcher) -> tuple[SkillsProgram, tuple[UnitResult, ...]]:
-    """Optimize; returns the program with its compiled predictors, and what became of each unit.
-
-    Raises:
-        RequestError: see `plan_of`; or a judge is below the floor.
+        RequestError: see `plan_of`; or a judge that stays as it is is below the floor.
         SkillsError: the evaluation cannot go on; what was asked is in the journal.
     """
     plan = plan_of(request, session.config, session.most_ctx)
     watch.planned(plan)
     program = program_of(request)
     limits = limits_of(request.specs, session.config)
+    card = Card(session.asker(program, limits, request.seed, plan.num_ctx), request.cases, session.config)
     results: list[UnitResult] = []
-    checked: dict[str, float | None] = {}
+    refused: dict[str, str] = {}
+
+    async def examine(unit: Unit, steps: list[str]) -> None:
+        for step in [step for step in steps if step not in card.kappas]:
+            watch.phase(unit.name, f"report card of {step}")
+            seen = {*earlier_seen(request.base), *(digest for result in results for digest in seen_in(result.planned))}
+            watch.judged({step: await card.examine(step, seen)}, request.floor)
+
+    changing = {step for planned in plan.units for step in planned.unit.steps}
+    for planned in plan.units:
+        await examine(planned.unit, [step for step in planned.unit.judges if step not in changing])
+    if not request.force and (why := refusal(card.kappas, request.floor)):
+        raise RequestError(f"{why}; optimize `judges` first and give the result with --program, or use --force")
     for planned in plan.units:
         unit = planned.unit
-        missing = [step for step in unit.judges if step not in checked]
-        if missing:
-            seen = {*earlier_seen(request.base), *(digest for result in results for digest in seen_in(result.planned))}
-            for step in missing:
-                watch.phase(unit.name, f"report card of {step}")
-                asker = session.asker(program, limits, request.seed, plan.num_ctx)
-                checked[step] = await _kappa(asker, _card_cases(request, step, seen), step, session.config)
-            watch.judged({step: checked[step] for step in unit.judges}, request.floor)
-            _refuse_bad_judges({step: checked[step] for step in unit.judges}, request)
+        await examine(unit, list(unit.judges))
+        why = refusal({step: card.kappas[step] for step in unit.judges}, request.floor)
+        if why and not request.force:
+            refused[unit.name] = why
+            watch.refused(unit.name, why)
+            continue
         results.append(await _one(session, request, plan, planned, program, limits, watch))
         watch.finished(results[-1])
-    return program, tuple(results)
+    return Optimized(program, tuple(results), refused)
 
 
 async def _one(
@@ -259,7 +155,7 @@ async def _one(
     watch: Watcher,
 ) -> UnitResult:
     unit, metric, splits = planned.unit, planned.unit.metric, planned.splits
-    live = session.meter.live
+    asked = session.asked
     desk = desk_of(session, program, limits, request.seed, plan.num_ctx)
     student = student_of(unit, program, desk, session.config)
     threads = session.concurrency
@@ -315,7 +211,7 @@ async def _one(
         holdout,
         tuple(found),
         kept,
-        session.meter.live - live,
+        session.asked - asked,
     )
 
 
@@ -349,47 +245,3 @@ async def blocking(work: Callable[..., T], *args: Any, **named: Any) -> T:
         raise halt.error from halt
     except Broken as broken:
         raise broken.error from broken
-
-
-def seen_in(planned: Planned) -> list[str]:
-    """Digests of the seeds and cases that a compiled unit has seen, those shown beside them included."""
-    examples = (*planned.splits.train, *planned.splits.validation)
-    return sorted({digest for example in examples for digest in (*example.digests, *example.get("beside", ()))})
-
-
-def earlier_seen(program: CompiledProgram | None) -> frozenset[str]:
-    """Digests of the seeds and cases that a program was compiled with."""
-    return frozenset() if program is None else frozenset(map(str, program.provenance.get("seen", ())))
-
-
-def _refuse_seen(unit: Unit, test: Sequence[dspy.Example], seen: Collection[str], base: CompiledProgram | None) -> None:
-    """Refuse to test on what the program to begin with was compiled with."""
-    if base is not None and any(digest in seen for example in test for digest in example.digests):
-        raise RequestError(
-            f"{base.path} was compiled with seeds or cases that {unit.name} would be tested on: they stay apart with the seed "
-            f"that it was compiled with (--seed {base.provenance.get('seed')}), or with other tasks"
-        )
-
-
-def _card_cases(request: OptimizeRequest, step: str, seen: Collection[str]) -> list[Case]:
-    """Labelled cases for the report card of a judge, without those of skills that were compiled with."""
-    return [case for case in unseen(request.cases, seen) if case.step == step]
-
-
-async def _kappa(asker: Asker, cases: Sequence[Case], step: str, config: RunConfig) -> float | None:
-    """Cohen's kappa of a judge's decisions on labelled cases; None where it cannot be told."""
-    judged = [said for said in await judge_cases(asker, cases) if said.label is not None]
-    return cohen_kappa([said.label in passing(step, config) for said in judged], [said.case.good for said in judged])
-
-
-def _refuse_bad_judges(kappas: Mapping[str, float | None], request: OptimizeRequest) -> None:
-    bad = [
-        f"{step} ({'unknown' if kappa is None else f'{kappa:.2f}'})"
-        for step, kappa in kappas.items()
-        if kappa is None or kappa < request.floor
-    ]
-    if bad and not request.force:
-        raise RequestError(
-            f"the judge is not good enough to optimize against: kappa below {request.floor:g} for {', '.join(bad)}; "
-            "optimize `judges` first and give the result with --program, or use --force"
-        )

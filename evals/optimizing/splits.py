@@ -1,13 +1,14 @@
 """Splitting what a prompt is optimized on: training, validation and test never share a seed or a labelled skill. Pure.
 
-Groups are split, not single cases: all cases of a skill written by hand, and all that was made of one seed, stay together.
+Groups are split, not single cases: all cases of a skill written by hand, all that was made of one seed, and whatever asks the
+same question or is about the same text stay together.
 A prompt shows examples besides what is judged; these always come from the training seeds, whichever split it belongs to.
 """
 
 import random
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from evals.corrupting.likeness import squeezed
 from skills_dspy.records import SeedExample
@@ -34,38 +35,71 @@ class Splits(Generic[T]):
 
 FEWEST_SEEDS = 4
 """Two to train on, so that one can be shown for the other, and one each to validate and to test."""
+FEWEST_HELD = 2
+"""Of these, to validate and to test: nobody else may have them."""
 
 
-def split_seeds(seeds: Sequence[SeedExample], rng: random.Random) -> Splits[SeedExample]:
+class Asked(Protocol):
+    """A seed, or a case."""
+
+    @property
+    def question(self) -> str:
+        """What is asked."""
+
+    @property
+    def context(self) -> str | None:
+        """The text that it is about, if any."""
+
+
+Trait = tuple[str, str]
+"""What makes two texts near-identical: `question` or `context`, and what it says, blanks and case aside."""
+
+
+def traits(asked: Asked) -> frozenset[Trait]:
+    """The traits of a seed or a case; two that have one in common are not split."""
+    found = {("question", squeezed(asked.question))}
+    return frozenset(found if asked.context is None else {*found, ("context", squeezed(asked.context))})
+
+
+def split_seeds(
+    seeds: Sequence[SeedExample], rng: random.Random, shared: frozenset[Trait] = frozenset()
+) -> Splits[SeedExample]:
     """Seeds of one kind of one task, a quarter each for validation and test, at least one.
 
     Args:
         seeds: in at least FEWEST_SEEDS groups (see `groups_of`), else ValueError; a group goes to one split.
         rng: decides who goes where.
+        shared: traits that other tasks' seeds, or those of the other kind, have too: whoever has one is trained on, since all
+            are split on their own. FEWEST_HELD groups without one are needed, else ValueError.
     """
     groups = groups_of(seeds)
-    if len(groups) < FEWEST_SEEDS:
-        raise ValueError(f"{len(groups)} different seeds cannot be split")
     rng.shuffle(groups)
-    held = max(1, len(groups) // 4)
-    parts = groups[2 * held :], groups[:held], groups[held : 2 * held]
+    bound = [group for group in groups if any(traits(seed) & shared for seed in group)]
+    free = [group for group in groups if group not in bound]
+    if len(groups) < FEWEST_SEEDS or len(free) < FEWEST_HELD:
+        raise ValueError(f"{len(groups)} different seeds, of which others share {len(bound)}, cannot be split")
+    held = max(1, min(len(groups) // 4, len(free) // 2))
+    parts = [*free[2 * held :], *bound], free[:held], free[held : 2 * held]
     return Splits(*(tuple(seed for group in part for seed in group) for part in parts))
 
 
 def groups_of(seeds: Sequence[SeedExample]) -> list[list[SeedExample]]:
     """Seeds that ask the same question or are about the same text, blanks and case aside, in one group; all others alone."""
-    groups: list[tuple[set[tuple[str, str]], list[SeedExample]]] = []
-    for seed in seeds:
-        says, members = {("question", squeezed(seed.question))}, [seed]
-        if seed.context is not None:
-            says.add(("context", squeezed(seed.context)))
+    return linked(seeds, traits)
+
+
+def linked(items: Sequence[T], traits_of: Callable[[T], Collection[Hashable]]) -> list[list[T]]:
+    """Items in groups: those that have a trait in common, be it by way of others, are in one; nobody is in two."""
+    groups: list[tuple[set[Hashable], list[T]]] = []
+    for item in items:
+        known, members = set(traits_of(item)), [item]
         apart = []
         for group in groups:
-            if group[0] & says:
-                says, members = says | group[0], [*group[1], *members]
+            if group[0] & known:
+                known, members = known | group[0], [*group[1], *members]
             else:
                 apart.append(group)
-        groups = [*apart, (says, members)]
+        groups = [*apart, (known, members)]
     return [members for _, members in groups]
 
 

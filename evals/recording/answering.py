@@ -20,6 +20,12 @@ SIMULATED_NOTE = (
 )
 """What a recording says of itself when no model answered."""
 
+HEEDING_NOTE = (
+    "replies made by a table and by chance, by the simulated teacher of evals/teacher.py that heeds prompts "
+    "(evals/teaching/heeding.py); no language model ran in this recording"
+)
+"""The same where nobody wrote the replies by hand."""
+
 RECORD_FROM = "SKILLS_DSPY_RECORD_FROM"
 """The environment variable with the address of a real Ollama, for the tests that record."""
 

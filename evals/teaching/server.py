@@ -18,6 +18,7 @@ from evals.teaching.stats import Stats, steady_clock
 
 VERSION = "0.0.0-simulated"
 _SERVER = "simulated teacher (no language model)"
+_HEEDING_SERVER = "simulated teacher that heeds prompts (no language model)"
 _BUSY = "server busy, please try again.  maximum pending requests exceeded"
 _LARGEST_BODY = 64 << 20
 _AT_ONCE = {"429": "too many requests", "503": _BUSY}
@@ -30,7 +31,7 @@ def make_app(config: TeacherConfig) -> web.Application:
     """The application. Its runner needs handler_cancellation=True, or a client that leaves frees its slot too late."""
     service = _Service(config)
     app = web.Application(middlewares=[service.counted], client_max_size=_LARGEST_BODY)
-    app.on_response_prepare.append(_sign)
+    app.on_response_prepare.append(_signer(_SERVER if config.heeding is None else _HEEDING_SERVER))
     app.add_routes(
         [
             web.get("/", service.root),
@@ -237,8 +238,13 @@ def _aborted(request: web.Request) -> web.Response:
     return response
 
 
-async def _sign(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = _SERVER
+def _signer(name: str) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Every response says who made it."""
+
+    async def sign(_: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Server"] = name
+
+    return sign
 
 
 def _json(value: dict[str, Any], status: int = 200) -> web.Response:

@@ -1,7 +1,6 @@
 """`eval data`: the score of a dataset, or of two side by side, on the terminal, as JSON and as Markdown (layer 6)."""
 
 import json
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from rich.console import Console
 
 from skills_dspy.config import load_config
 from skills_dspy.embedder import Embedder, SentenceEmbedder
-from skills_dspy.errors import RequestError
+from skills_dspy.errors import EmbedderMissing, RequestError
 from skills_dspy.store.files import write_text
 from skills_dspy.task_spec import load_task
 
@@ -38,6 +37,7 @@ class EvalDataOptions:
     sample: int | None
     seed: int
     embedder: str | None
+    no_vectors: bool
     markdown: Path | None
     as_json: bool
 
@@ -51,10 +51,12 @@ def eval_data_command(options: EvalDataOptions, embedder: Embedder | None = None
 
     Raises:
         RequestError: there is nothing that can be scored or compared, or a file's line is not what it should be.
-        MachineError: a file cannot be read or written, or the embedding model that was named is not there.
+        MachineError: a file cannot be read or written, or there is no embedding model and one is needed.
     """
     from evals.dataset_tables import markdown, print_sections
 
+    if options.no_vectors and options.embedder is not None:
+        raise RequestError("--no-vectors does without an embedding model, and --embedder names one; leave out one of the two")
     if options.markdown is not None and not options.markdown.parent.is_dir():
         # Refused before the work, not after it.
         raise RequestError(f"--markdown {options.markdown}: there is no folder {options.markdown.parent}; make it first")
@@ -65,9 +67,11 @@ def eval_data_command(options: EvalDataOptions, embedder: Embedder | None = None
     if options.markdown is not None:
         write_text(options.markdown, markdown(sections))
     if options.as_json:
-        click.echo(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        # A file's name may hold bytes that are no text; an escape can be written, and reads as the same name again.
+        click.echo(text.encode("utf-8", "backslashreplace").decode())
         return 0
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
+    width = None if sys.stdout.isatty() else _WIDTH
     print_sections(sections, Console(highlight=False, emoji=False, width=width))
     if options.markdown is not None:
         click.echo(f"\nWritten to {options.markdown}")
@@ -136,18 +140,14 @@ class _Work:
     def _gathered(self, dataset: "Dataset", model: str) -> "Material":
         from evals.material import gather
 
+        options = self._options
         if model not in self._embedders:
             self._embedders[model] = self._given or SentenceEmbedder(model, self._config.embedder.device)
-        options = self._options
-        return gather(
-            dataset,
-            options.sample,
-            options.seed,
-            self._embedders[model],
-            must_embed=options.embedder is not None,
-            classify=self._classify,
-            told=self._told,
-        )
+        embedder = None if options.no_vectors else self._embedders[model]
+        try:
+            return gather(dataset, options.sample, options.seed, embedder, classify=self._classify, told=self._told)
+        except EmbedderMissing as error:
+            raise EmbedderMissing(f"{error}; or do without it with --no-vectors") from error
 
     def _model(self, datasets: Sequence["Dataset"]) -> str:
         """The embedding model that was named, else that of the first run among the datasets, else the usual one."""

@@ -1,7 +1,6 @@
 """`eval judges`: the report card of the judges, from labelled cases to an exit code (layer 6)."""
 
 import json
-import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -196,7 +195,7 @@ def _report(card: "ReportCard", content: dict[str, Any], options: EvalJudgesOpti
     if options.as_json:
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
+    width = None if sys.stdout.isatty() else _WIDTH
     print_report(report, Console(highlight=False, emoji=False, width=width))
     click.echo(f"\nWritten to {folder / 'judges.json'} and {folder / 'judges.md'}")
 

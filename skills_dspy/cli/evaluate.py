@@ -196,6 +196,7 @@ def program(
 )
 @seed_option
 @embedder_option
+@click.option("--no-vectors", is_flag=True, help="Leave out what needs an embedding model: distances, Vendi score, cosines.")
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write the tables here as well.")
 @click.option("--json", "as_json", is_flag=True, help="The scores as JSON on stdout, and nothing else there.")
 def data(
@@ -205,14 +206,18 @@ def data(
     sample: int | None,
     seed: int,
     embedder: str | None,
+    no_vectors: bool,
     markdown: Path | None,
     as_json: bool,
 ) -> int:
     """Score a dataset: how varied, how new against its seeds, how long, what has collapsed.
 
     PATH is a run's directory, a folder with several runs, or a file of JSON Lines with instruction and response, question
-    and answer, or messages. No model is asked; what a run remembers is not embedded anew.
+    and answer, or messages. No teacher or judge is asked; what a run remembers is not embedded anew.
+
+    Exit codes: 0 scored; 2 the request or the machine is at fault, in one sentence.
     """
     from skills_dspy.cli.eval_data import EvalDataOptions, eval_data_command
 
-    return eval_data_command(EvalDataOptions(path, other, seeds, sample, seed, embedder, markdown, as_json))
+    options = EvalDataOptions(path, other, seeds, sample, seed, embedder, no_vectors, markdown, as_json)
+    return eval_data_command(options)

@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,8 @@ from skills_dspy.manifest import versions
 from skills_dspy.store.files import make_folder, write_json
 
 if TYPE_CHECKING:
-    from evals.optimizing.run import OptimizeRequest, Plan, UnitResult
+    from evals.optimizing.planning import OptimizeRequest, Plan
+    from evals.optimizing.run import Optimized, UnitResult
     from evals.session import Session
 
 NOTHING_BETTER = 1
@@ -54,14 +54,7 @@ class OptimizeOptions:
 
 def optimize_command(options: OptimizeOptions) -> int:
     """Optimize what was asked for; returns the exit code."""
-    from evals.optimizing.budget import LEVELS, OPTIMIZERS
-
-    if options.optimizer not in OPTIMIZERS:
-        raise RequestError(f"there is no optimizer {options.optimizer!r}; the optimizers are: {', '.join(OPTIMIZERS)}")
-    if options.budget is not None and options.budget not in LEVELS:
-        raise RequestError(f"there is no budget {options.budget!r}; the budgets are: {', '.join(LEVELS)}")
-    if options.budget is not None and options.max_calls is not None:
-        raise RequestError("--budget and --max-calls both say how much may be spent; give one of them")
+    _check_choices(options)
     config = load_config(options.config, options.overrides)
     request = _request(options, config)
     _check_out(options.out)
@@ -73,7 +66,7 @@ def optimize_command(options: OptimizeOptions) -> int:
     make_folder(options.out.parent)
     screen = _Screen(options)
     try:
-        content, results = in_session(
+        content, done = in_session(
             options.session,
             config,
             lambda session: _work(session, request, screen),
@@ -82,36 +75,49 @@ def optimize_command(options: OptimizeOptions) -> int:
         )
     except Interrupted:
         return INTERRUPTED
-    better = any(result.kept for result in results)
+    better = any(result.kept for result in done.results)
     if better:
         write_json(options.out, content)
     if options.as_json:
         click.echo(_dumps(content["provenance"]))
     else:
         out = options.out if better else None
-        for line in closing_lines(results, request.seed, out, content["provenance"]["answered_by"]):
+        for line in closing_lines(done.results, request.seed, out, content["provenance"]["answered_by"]):
             click.echo(line)
+    for unit, why in done.refused.items():
+        raise RequestError(f"{unit} is left out: {why}; optimize that judge with a larger --budget, or use --force")
     return 0 if better else NOTHING_BETTER
 
 
-async def _work(
-    session: "Session", request: "OptimizeRequest", screen: "_Screen"
-) -> tuple[dict[str, Any], tuple["UnitResult", ...]]:
+def _check_choices(options: OptimizeOptions) -> None:
+    """Refuse what cannot be meant."""
+    from evals.optimizing.budget import LEVELS, OPTIMIZERS
+
+    if options.optimizer not in OPTIMIZERS:
+        raise RequestError(f"there is no optimizer {options.optimizer!r}; the optimizers are: {', '.join(OPTIMIZERS)}")
+    if options.budget is not None and options.budget not in LEVELS:
+        raise RequestError(f"there is no budget {options.budget!r}; the budgets are: {', '.join(LEVELS)}")
+    if options.budget is not None and options.max_calls is not None:
+        raise RequestError("--budget and --max-calls both say how much may be spent; give one of them")
+    if options.proposer is not None and options.optimizer == "bootstrap":
+        raise RequestError("bootstrap asks for no new instructions, so --proposer-model has nothing to do: leave it out")
+
+
+async def _work(session: "Session", request: "OptimizeRequest", screen: "_Screen") -> tuple[dict[str, Any], "Optimized"]:
     from evals.optimizing.provenance import provenance_of
     from evals.optimizing.run import optimize
 
     screen.session = session
-    program, results = await optimize(session, request, screen)
-    steps = [step for result in results if result.kept for step in result.planned.unit.steps]
+    done = await optimize(session, request, screen)
+    steps = [step for result in done.results if result.kept for step in result.planned.unit.steps]
     steps += [] if request.base is None else request.base.steps
-    created = f"{datetime.now(UTC):%Y-%m-%d}"
-    told = provenance_of(request, results, session.config, session.models, session.answered_by, created, versions())
-    return compiled_content(program, steps, told), results
+    told = provenance_of(request, done.results, session.config, session.models, session.answered_by, versions())
+    return compiled_content(done.program, steps, told), done
 
 
 def _request(options: OptimizeOptions, config: RunConfig) -> "OptimizeRequest":
     from evals.labelled import SHIPPED, load_cases
-    from evals.optimizing.run import OptimizeRequest
+    from evals.optimizing.planning import OptimizeRequest
 
     return OptimizeRequest(
         target=options.target,
@@ -131,7 +137,7 @@ def _request(options: OptimizeOptions, config: RunConfig) -> "OptimizeRequest":
 
 def _plan(request: "OptimizeRequest", config: RunConfig) -> "Plan":
     """What it would cost, without a server."""
-    from evals.optimizing.run import plan_of
+    from evals.optimizing.planning import plan_of
 
     return plan_of(request, config, config.max_num_ctx)
 
@@ -180,6 +186,10 @@ class _Screen:
         counted = "" if meter is None else f"  [{meter.live} calls, {meter.remembered} from the journal]"
         self._say_speed()
         self._say(f"{unit}: {doing}{counted}")
+
+    def refused(self, unit: str, why: str) -> None:
+        """A unit is left out."""
+        self._say(f"{unit}: left out, {why}")
 
     def finished(self, result: "UnitResult") -> None:
         """A unit is done."""

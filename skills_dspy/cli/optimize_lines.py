@@ -9,7 +9,8 @@ from skills_dspy.speed import Speed
 if TYPE_CHECKING:
     from evals.optimizing.again import Compared
     from evals.optimizing.measuring import Gain, Measured
-    from evals.optimizing.run import Plan, UnitResult
+    from evals.optimizing.planning import Plan
+    from evals.optimizing.run import UnitResult
 
 
 def plan_lines(plan: "Plan", optimizer: str) -> list[str]:

@@ -1,0 +1,60 @@
+"""Judges first: their kappa on labelled cases, and the refusal to optimize a writer against one that is below the floor."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from evals.judging import judge_cases
+from evals.labelled import Case
+from evals.optimizing.planning import card_cases
+from evals.scales import passing
+from evals.statistics import cohen_kappa
+from skills_dspy.asking import Asker
+from skills_dspy.config import RunConfig
+
+
+class Card:
+    """A short report card: Cohen's kappa of each judge that was examined.
+
+    Args:
+        asker: asks the judges, as they are at the moment.
+        cases: labelled by hand, of all steps.
+        config: says which labels pass.
+
+    Attributes:
+        kappas: step to its kappa; None where it cannot be told.
+    """
+
+    def __init__(self, asker: Asker, cases: Sequence[Case], config: RunConfig) -> None:
+        self._asker = asker
+        self._cases = cases
+        self._config = config
+        self.kappas: dict[str, float | None] = {}
+
+    async def examine(self, step: str, seen: Collection[str]) -> float | None:
+        """The kappa of a judge's decisions on the cases of skills that it was not compiled with.
+
+        Args:
+            step: the judge.
+            seen: digests of the seeds and cases that it was compiled with.
+        """
+        cases = card_cases(self._cases, step, seen)
+        judged = [said for said in await judge_cases(self._asker, cases) if said.label is not None]
+        accepts = [said.label in passing(step, self._config) for said in judged]
+        self.kappas[step] = kappa = cohen_kappa(accepts, [said.case.good for said in judged])
+        return kappa
+
+
+def refusal(kappas: Mapping[str, float | None], floor: float) -> str | None:
+    """Why a writer is not optimized against these judges; None where all are good enough.
+
+    Args:
+        kappas: step to its kappa; None, which is not good enough, where it cannot be told.
+        floor: the least that is.
+    """
+    bad = [
+        f"{step} ({'unknown' if kappa is None else f'{kappa:.2f}'})"
+        for step, kappa in kappas.items()
+        if kappa is None or kappa < floor
+    ]
+    if not bad:
+        return None
+    return f"the judge is not good enough to optimize against: kappa below {floor:g} for {', '.join(bad)}"

@@ -131,7 +131,7 @@ def show(report: Report, out: Console) -> None:
             table.add_row(*(Text(cell) for cell in cells))
         out.print(table)
     for skipped in report.skipped:
-        out.print(Text(str(skipped), style="dim"))
+        out.print(Text(str(skipped), style="dim"), soft_wrap=True)
     path = None
     for found in report.findings:
         if found.path != path:

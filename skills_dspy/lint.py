@@ -165,7 +165,7 @@ def _unanswerable(subject: Subject) -> Iterator[tuple[int, str]]:
     for task in subject.tasks:
         for place, seed in enumerate(task.spec.seed_examples):
             if seems_unanswerable(seed):
-                said = f"question and answer of seed {place + 1} have no word in common with its context"
+                said = f"question and answer of seed {place + 1} have next to no word in common with its context"
                 yield task.line_of(place, "question"), f"{said}: can it be answered from there?"
 
 
@@ -195,6 +195,6 @@ RULES: tuple[Rule, ...] = (
     Rule("context-window", "warning", "the longest prompt with these seeds does not fit into the context window"),
     Rule("attribution", "warning", f"no {ATTRIBUTION} beside a qna.yaml, or no licence in it", _attribution),
     Rule("no-description", "note", "no task_description", _no_description),
-    Rule("unanswerable", "note", "question and answer have no word of the context", _unanswerable),
+    Rule("unanswerable", "note", "question and answer have (nearly) no word of the context", _unanswerable),
 )
 """All rules, in the order in which findings of one line are shown."""

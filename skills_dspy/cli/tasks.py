@@ -126,7 +126,7 @@ def show(report: Report, out: Console) -> None:
     if report.tasks:
         table = Table(box=None, padding=(0, 2, 0, 0))
         for place, heading in enumerate(_HEADINGS):
-            table.add_column(heading, justify="left" if place < 2 else "right", no_wrap=place > 0)
+            table.add_column(heading, justify="left" if place < 2 else "right", no_wrap=place > 0, overflow="fold")
         for cells in _rows(report):
             table.add_row(*(Text(cell) for cell in cells))
         out.print(table)
@@ -136,7 +136,7 @@ def show(report: Report, out: Console) -> None:
     for found in report.findings:
         if found.path != path:
             path = found.path
-            out.print(Text(f"\n{path}", style="bold"))
+            out.print(Text(f"\n{path}", style="bold"), soft_wrap=True)
         line = Text(f"{found.line:>5}  ")
         line.append(f"{found.severity:<7}", style=_STYLES[found.severity])
         line.append(f"  {found.message}  ").append(found.rule, style="dim")

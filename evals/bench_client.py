@@ -16,7 +16,7 @@ from skills_dspy.embedder import AsyncEmbedder
 from skills_dspy.ollama_server import OllamaServer
 from skills_dspy.run import Runner, RunningTask, RunRequest
 from skills_dspy.slots import Slots
-from skills_dspy.task_spec import load_task
+from skills_dspy.task_files import load_task
 
 BARE_CALLS = 10
 """How often each slot is used to measure the bare client."""

@@ -20,7 +20,7 @@ from evals.teaching.script import load_script
 from evals.teaching.server import make_app
 from skills_dspy.config import load_config
 from skills_dspy.errors import ConfigError, MachineError, SkillsError
-from skills_dspy.task_spec import load_tasks
+from skills_dspy.task_files import load_tasks
 
 __all__ = ["FAULT_KINDS", "Heeding", "TeacherConfig", "load_script", "main", "make_app", "start"]
 
@@ -115,7 +115,10 @@ def _heeding(heed: bool, cases: tuple[Path, ...], tasks: tuple[Path, ...], gulli
             raise ConfigError(f"{alone} means something with --heed only; add it")
         return None
     by_hand = load_cases(cases or (SHIPPED,), load_config())
-    specs = load_tasks(tasks)[0] if tasks else ()
+    loaded = load_tasks(tasks) if tasks else None
+    for line in (*loaded.broken, *loaded.skipped) if loaded else ():
+        print(f"left out: {line}", file=sys.stderr)
+    specs = loaded.specs if loaded else ()
     return Heeding((*by_hand, *(case for spec in specs for case in seed_cases(spec, 0))), gullible)
 
 

@@ -42,6 +42,7 @@ class FileError(RequestError):
     def __init__(self, message: str, path: Path | str | None = None, line: int | None = None) -> None:
         where = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
         super().__init__(where + message)
+        self.message = message
         self.path = path
         self.line = line
 

@@ -49,6 +49,7 @@ def inputs_of(
     task = spec_as_json(spec)
     for example in task["seed_examples"]:
         del example["line"]  # a comment added to the file changes no prompt
+    del task["licence"]  # and nor does what stands beside it
     return {
         "task": task,
         "config": config.shaping(),

@@ -16,8 +16,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = {
     0: ["skills_dspy", "errors"],
-    1: ["config", "records", "task_spec", "yaml_lines"],
-    2: ["dedup", "filter", "funnel", "limits", "sampling", "soft", "spans", "speed", "tokens"],
+    1: ["config", "records", "seed_nodes", "task_spec", "taxonomy", "taxonomy_schema", "yaml_lines"],
+    2: ["dedup", "filter", "funnel", "limits", "lint", "lint_texts", "sampling", "soft", "spans", "speed", "tokens"],
     3: ["adapter", "calls", "program", "windows"],
     4: [
         "compiled",
@@ -32,6 +32,8 @@ LAYERS = {
         "store.journal",
         "store.recording",
         "store.run_dir",
+        "task_files",
+        "taxonomy_git",
         "vectors",
     ],
     5: [
@@ -46,6 +48,7 @@ LAYERS = {
         "run",
         "sample_prompts",
         "scheduler",
+        "task_report",
     ],
     6: [
         "__main__",
@@ -67,6 +70,7 @@ LAYERS = {
         "cli.run",
         "cli.sessions",
         "cli.summary",
+        "cli.tasks",
     ],
 }
 """Every module of skills_dspy; a new one is entered here, and by that decides what it may do."""
@@ -194,6 +198,7 @@ def test_what_has_no_model_imports_no_dspy() -> None:
         ({"sentence_transformers", "torch", "transformers"}, {"skills_dspy.embedder"}),
         ({"socket", "ssl", "http", "urllib", "requests", "aiohttp", "websockets", "ftplib", "smtplib"}, set()),
         ({"sqlite3", "filelock"}, {"skills_dspy.store.journal", "skills_dspy.store.recording", "skills_dspy.store.run_dir"}),
+        ({"subprocess"}, {"skills_dspy.taxonomy_git"}),
         ({"shutil", "tempfile", "pickle", "cloudpickle", "shelve"}, set()),
         ({"yaml"}, {"skills_dspy.yaml_lines"}),
         ({"click", "rich"}, {name for name, layer in LAYER.items() if layer == 6}),

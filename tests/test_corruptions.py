@@ -20,7 +20,8 @@ from evals.scales import SCALES
 from skills_dspy.errors import RequestError
 from skills_dspy.records import SeedExample
 from skills_dspy.sampling import STANDARD
-from skills_dspy.task_spec import TaskSpec, load_task, load_tasks
+from skills_dspy.task_files import load_task, load_tasks
+from skills_dspy.task_spec import TaskSpec
 from tests.making import a_spec
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -512,7 +513,7 @@ def test_each_shipped_task_gives_cases(path: Path) -> None:
 def test_each_corruption_applies_to_a_shipped_task() -> None:
     """None of them is there for nothing; both raters of a pair or question see the same corrupted one."""
     found = set()
-    for spec in load_tasks([ROOT / "task_specs"])[0]:
+    for spec in load_tasks([ROOT / "task_specs"]).specs:
         shown: dict[tuple[str, ...], set[tuple[str | None, ...]]] = {}
         for case in seed_cases(spec, 0):
             key = (SCALES[case.step].about, case.reason, case.where)

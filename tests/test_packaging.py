@@ -18,7 +18,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from skills_dspy import __version__
-from skills_dspy.task_spec import load_tasks
+from skills_dspy.task_files import load_tasks
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("evals", "signatures", "skills_dspy", "task_specs")
@@ -92,7 +92,9 @@ def test_the_wheel_gives_the_command_and_says_its_version(wheel: zipfile.ZipFile
 
 def test_every_shipped_task_loads_without_a_warning() -> None:
     """There are six or more with five seeds or more each, of both kinds."""
-    specs, warnings = load_tasks([ROOT / "task_specs"])
+    loaded = load_tasks([ROOT / "task_specs"])
+    specs, warnings = loaded.specs, loaded.warnings
+    assert (loaded.broken, loaded.skipped) == ((), ())
     assert warnings == ()
     assert len(specs) >= 6
     assert [spec.task_name for spec in specs if len(spec.seed_examples) < 5] == []

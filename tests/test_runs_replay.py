@@ -24,7 +24,7 @@ from skills_dspy.ollama_server import OllamaServer
 from skills_dspy.records import Record, Rejection
 from skills_dspy.run import Runner, RunningTask, RunRequest
 from skills_dspy.store.files import read_rows
-from skills_dspy.task_spec import load_tasks
+from skills_dspy.task_files import load_tasks
 from tests.cassette_format import is_simulated
 
 DRAWS = 6
@@ -76,7 +76,7 @@ def settings() -> RunConfig:
 
 def run(place: int, host: str, folder: Path, embedder: SentenceEmbedder, cassette: Any) -> Ended:
     """Run a task to its end, one request at a time."""
-    specs, _ = load_tasks((TASKS[place],))
+    specs = load_tasks((TASKS[place],)).specs
     config = settings()
 
     async def main() -> tuple[RunningTask, ...]:

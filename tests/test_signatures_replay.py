@@ -27,7 +27,7 @@ from skills_dspy.program import STEPS, SkillsProgram
 from skills_dspy.replies import Meter, Replies
 from skills_dspy.slots import Slots
 from skills_dspy.store.journal import Journal
-from skills_dspy.task_spec import load_tasks
+from skills_dspy.task_files import load_tasks
 from tests.cassette_format import is_simulated
 
 COUNT = 5
@@ -40,7 +40,7 @@ class Scene:
     """One task with its seeds as examples, and a question of its script as the subject."""
 
     def __init__(self, task: Path, script: Path, place: int) -> None:
-        ((self.spec,), _) = load_tasks((task,))
+        (self.spec,) = load_tasks((task,)).specs
         self.script: Script = load_script(script)
         self.draw = self.script.draws[0]
         self.scripted: ScriptedQuestion = self.draw.questions[place]

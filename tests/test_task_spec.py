@@ -11,11 +11,10 @@ from pydantic import ValidationError
 
 from skills_dspy.errors import SpecError
 from skills_dspy.records import SeedExample
-from skills_dspy.task_spec import SpecWarning, TaskSpec, load_task, load_tasks, name_fault, parse_task
+from skills_dspy.task_spec import SpecWarning, TaskSpec, name_fault, parse_task
 from skills_dspy.yaml_lines import parse_yaml
 
 FILE = Path("task.yaml")
-CORPORA = Path("/work/shared/corpora")
 
 HEAD = """\
 task_name: writing/haiku
@@ -53,19 +52,6 @@ def changed(old: str, new: str) -> str:
     """The valid text with one thing changed."""
     assert VALID.count(old) == 1
     return VALID.replace(old, new)
-
-
-def written(folder: Path, name: str, text: str = VALID) -> Path:
-    """A file with that text."""
-    file = folder / name
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
-    return file
-
-
-def named(task_name: str) -> str:
-    """The valid text under another name."""
-    return changed("task_name: writing/haiku", f"task_name: {task_name}")
 
 
 def test_a_valid_file_gives_all_its_values() -> None:
@@ -296,79 +282,8 @@ def test_taxonomy_files_are_told_what_they_lack() -> None:
     """The taxonomy's own format is recognised."""
     error = refusal("version: 3\ncreated_by: x\n" + SEEDS)
     assert "looks like a taxonomy's qna.yaml" in str(error)
+    assert "name the file qna.yaml" in str(error)
     assert "data_builder: instructlab/skills" in str(error)
-
-
-def test_one_file_is_loaded(tmp_path: Path) -> None:
-    """The path stands in the spec and in the warnings."""
-    file = written(tmp_path, "a.yaml")
-    spec, warnings = load_task(file)
-    assert spec.path == file
-    assert str(warnings[0]).startswith(f"{file}:5: ")
-
-
-def test_files_and_folders_are_loaded_in_order(tmp_path: Path) -> None:
-    """Paths in the order given, a folder's files in the order of their paths, each file once."""
-    first = written(tmp_path, "z.yaml", named("z"))
-    written(tmp_path, "tasks/b.yaml", named("b"))
-    written(tmp_path, "tasks/a/c.yaml", named("c"))
-    written(tmp_path, "tasks/.git/d.yaml", named("d"))
-    specs, warnings = load_tasks([first, tmp_path / "tasks", first, tmp_path / "tasks" / "b.yaml"])
-    assert [spec.task_name for spec in specs] == ["z", "c", "b"]
-    assert [warning.path.name for warning in warnings] == ["z.yaml", "c.yaml", "b.yaml"]
-
-
-def test_nothing_to_load_is_refused(tmp_path: Path) -> None:
-    """No path at all, and a folder without task files."""
-    with pytest.raises(SpecError, match="no task file is given"):
-        load_tasks([])
-    with pytest.raises(SpecError, match="holds no"):
-        load_tasks([tmp_path])
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "part"),
-    [
-        ("a/b", "a/b", "is also that of"),
-        ("a/Debate", "A/debate", "upper and lower case only"),
-        ("caf\u00e9", "cafe\u0301", "upper and lower case only"),
-        ("a", "a/b", "lie in one another"),
-        ("a/b/c", "A/B", "lie in one another"),
-    ],
-)
-def test_tasks_that_would_share_a_directory_are_refused(tmp_path: Path, one: str, other: str, part: str) -> None:
-    """The message names both files and the line of the second name."""
-    first = written(tmp_path, "1.yaml", named(one))
-    second = written(tmp_path, "2.yaml", "# a comment\n" + named(other))
-    with pytest.raises(SpecError, match=part) as caught:
-        load_tasks([first, second])
-    assert (caught.value.path, caught.value.line) == (second, 2)
-    assert str(first) in str(caught.value)
-
-
-def test_tasks_with_a_common_beginning_are_apart(tmp_path: Path) -> None:
-    """`a/bc` does not lie in `a/b`."""
-    files = [written(tmp_path, f"{n}.yaml", named(name)) for n, name in enumerate(["a/b", "a/bc", "b/a", "ab"])]
-    specs, _ = load_tasks(files)
-    assert len(specs) == 4
-
-
-def test_the_error_of_one_file_names_that_file(tmp_path: Path) -> None:
-    """Among many files, the one at fault is named."""
-    written(tmp_path, "a.yaml", named("a"))
-    bad = written(tmp_path, "b.yaml", "a: [")
-    with pytest.raises(SpecError) as caught:
-        load_tasks([tmp_path])
-    assert caught.value.path == bad
-
-
-@given(data=st.binary() | st.text().map(str.encode))
-def test_any_file_gives_a_spec_or_one_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
-    """Nothing but a SpecError ever comes out of the loader."""
-    file = tmp_path_factory.getbasetemp() / "any.yaml"
-    file.write_bytes(data)
-    with pytest.raises(SpecError):
-        load_task(file)
 
 
 SCALARS: st.SearchStrategy[object] = st.sampled_from(
@@ -429,24 +344,3 @@ def test_a_valid_spec_survives_being_written(values: dict[str, object]) -> None:
     read["seed_examples"] = list(read["seed_examples"])
     defaults = {"num_icl_examples_per_prompt": 3, "num_questions_to_generate_per_prompt": 5}
     assert read == defaults | values
-
-
-@pytest.mark.skipif(not CORPORA.is_dir(), reason="the corpora are not on this machine")
-def test_the_originals_task_files_load_as_they_are() -> None:
-    """The freeform and the grounded file that fms-dgt ships."""
-    specs, warnings = load_tasks([CORPORA / "digit"])
-    assert [(spec.task_name, len(spec.freeform), len(spec.grounded)) for spec in specs] == [
-        ("instructlab/skills/writing/freeform/debate", 1, 0),
-        ("instructlab/skills/writing/grounded/editing/grammar", 0, 1),
-    ]
-    assert sum("a backslash and an n" in warning.message for warning in warnings) == 3
-
-
-@pytest.mark.skipif(not CORPORA.is_dir(), reason="the corpora are not on this machine")
-def test_taxonomy_files_are_refused_in_a_sentence() -> None:
-    """Sixteen real files of another format, each refused for what it lacks."""
-    files = sorted((CORPORA / "taxonomy").rglob("qna.yaml"))
-    assert len(files) == 16
-    for file in files:
-        with pytest.raises(SpecError, match=r"taxonomy's qna\.yaml|unknown key `sonnet`"):
-            load_task(file)

@@ -52,12 +52,13 @@ class CheckOptions:
     base_url: str
     concurrency: int
     pull: bool
+    taxonomy_base: str | None = None
 
 
 def check_command(options: CheckOptions) -> int:
     """Check what was asked for; returns the exit code: 0 when everything needed is there, 2 when something is not."""
     config = load_config(options.config, options.overrides)
-    specs = load_specs(options.task_paths)
+    specs = load_specs(options.task_paths, options.taxonomy_base).specs
     hasty = config.server.model_copy(update={"patience": min(config.server.patience, _PATIENCE)})
     server = OllamaServer(options.base_url, hasty, concurrency=options.concurrency)
     return Check(options, specs, config, server, Console(highlight=False, soft_wrap=True), find_weights).run()

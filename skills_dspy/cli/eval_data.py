@@ -14,7 +14,7 @@ from skills_dspy.config import load_config
 from skills_dspy.embedder import Embedder, SentenceEmbedder
 from skills_dspy.errors import EmbedderMissing, RequestError
 from skills_dspy.store.files import write_text
-from skills_dspy.task_spec import load_task
+from skills_dspy.task_files import load_task
 
 if TYPE_CHECKING:
     from evals.dataset_tables import Section

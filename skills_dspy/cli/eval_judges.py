@@ -63,7 +63,7 @@ def eval_judges_command(options: EvalJudgesOptions) -> int:
     program = SkillsProgram(1)
     if options.program is not None:
         load_compiled(options.program).apply(program)
-    specs = load_specs(options.task_paths) if options.task_paths else ()
+    specs = load_specs(options.task_paths).specs if options.task_paths else ()
     cases = _cases(options, config, specs)
     asking = _asking(options, config, cases)
     try:

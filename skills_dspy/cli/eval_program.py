@@ -42,7 +42,7 @@ def eval_program_command(options: EvalProgramOptions) -> int:
 
     config = load_config(options.config, options.overrides)
     compiled = load_compiled(options.program)
-    specs = load_specs(options.task_paths)
+    specs = load_specs(options.task_paths).specs
     cases = load_cases(options.cases or (SHIPPED,), config)
     stderr = sys.stderr
 

@@ -25,6 +25,7 @@ from skills_dspy.cli.options import (
     quiet_option,
     tagger_option,
     task_paths_option,
+    taxonomy_base_option,
 )
 from skills_dspy.errors import SkillsError
 
@@ -39,6 +40,7 @@ def cli() -> None:
 
 @cli.command(cls=ManyPaths)
 @task_paths_option
+@taxonomy_base_option
 @click.option(
     "-n",
     "--num-outputs-to-generate",
@@ -73,6 +75,7 @@ def cli() -> None:
 @click.option("--json", "as_json", is_flag=True, help="A machine-readable summary on stdout, and nothing else there.")
 def run(
     task_paths: tuple[Path, ...],
+    taxonomy_base: str | None,
     wanted: int | None,
     output_dir: Path,
     config: Path | None,
@@ -92,8 +95,8 @@ def run(
 ) -> int:
     """Write N accepted pairs for each task.
 
-    Exit codes: 0 every task has its N pairs; 1 stopped short, the summary says why; 2 the request or the machine is at
-    fault; 130 interrupted, everything is kept and the same command goes on.
+    Exit codes: 0 every task has its N pairs; 1 stopped short, or a file in a folder is broken, and it is said why; 2 the
+    request or the machine is at fault; 130 interrupted, everything is kept and the same command goes on.
     """
     from skills_dspy.cli.run import Options, run_command
     from skills_dspy.config import Overrides
@@ -113,6 +116,7 @@ def run(
         quiet=quiet,
         as_json=as_json,
         program=program,
+        taxonomy_base=taxonomy_base,
     )
     return run_command(options)
 
@@ -135,6 +139,7 @@ def explain(row_id: str, output_dir: Path) -> int:
 
 @cli.command(cls=ManyPaths)
 @task_paths_option
+@taxonomy_base_option
 @click.option(
     "-n",
     "--num-outputs-to-generate",
@@ -154,6 +159,7 @@ def explain(row_id: str, output_dir: Path) -> int:
 @click.option("--pull", is_flag=True, help="Pull the models that are missing.")
 def check(
     task_paths: tuple[Path, ...],
+    taxonomy_base: str | None,
     wanted: int,
     config: Path | None,
     model: str | None,
@@ -169,7 +175,44 @@ def check(
     from skills_dspy.config import Overrides
 
     overrides = Overrides(model=model, judge_model=judge_model, tagger_model=tagger_model, embedder=embedder)
-    return check_command(CheckOptions(task_paths, wanted, config, overrides, base_url, concurrency, pull))
+    options = CheckOptions(task_paths, wanted, config, overrides, base_url, concurrency, pull, taxonomy_base)
+    return check_command(options)
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@taxonomy_base_option
+@config_option
+@click.option("--strict", is_flag=True, help="Exit with 1 on any warning, not only on an error.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["text", "json", "github"]),
+    help="text for people, json for programs, github for annotations in GitHub Actions.  [default: text]",
+)
+@click.option("--rules", is_flag=True, help="List the rules instead.")
+def tasks(
+    paths: tuple[Path, ...],
+    taxonomy_base: str | None,
+    config: Path | None,
+    strict: bool,
+    as_json: bool,
+    layout: str | None,
+    rules: bool,
+) -> int:
+    """List the tasks of task files, qna.yaml files and taxonomies, and say what is wrong with them, without a model.
+
+    Exit codes: 0 nothing keeps a file from being used; 1 an error was found, or with --strict a warning; 2 the request is at
+    fault.
+    """
+    from skills_dspy.cli.tasks import TasksOptions, rules_command, tasks_command
+
+    if as_json and layout not in (None, "json"):
+        raise click.UsageError(f"--json and --format {layout} exclude one another")
+    if rules:
+        return rules_command()
+    return tasks_command(TasksOptions(paths, taxonomy_base, config, strict, "json" if as_json else layout or "text"))
 
 
 @cli.command(cls=ManyPaths)

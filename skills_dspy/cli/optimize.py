@@ -122,7 +122,7 @@ def _request(options: OptimizeOptions, config: RunConfig) -> "OptimizeRequest":
     return OptimizeRequest(
         target=options.target,
         optimizer=options.optimizer,  # type: ignore[arg-type] # checked above
-        specs=load_specs(options.task_paths),
+        specs=load_specs(options.task_paths).specs,
         cases=load_cases(options.cases or (SHIPPED,), config),
         level=None if options.max_calls is not None else (options.budget or "light"),  # type: ignore[arg-type]
         most_calls=options.max_calls,

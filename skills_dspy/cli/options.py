@@ -33,10 +33,16 @@ task_paths_option = click.option(
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="PATH ...",
-    help="Task files, or folders that are searched for *.yaml.  [default: task_specs/ here, else the shipped debate]",
+    help="Task files, qna.yaml files, or folders of them, such as a taxonomy.  "
+    "[default: task_specs/ here, else the shipped debate]",
 )
 
 
+taxonomy_base_option = click.option(
+    "--taxonomy-base",
+    metavar="REF",
+    help="Only task files of a git checkout that have changed since it branched off REF, uncommitted ones included.",
+)
 base_url_option = click.option(
     "--base-url",
     default=DEFAULT_HOST,

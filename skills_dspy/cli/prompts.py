@@ -35,7 +35,7 @@ def prompts_command(
     wanted = None if name is None else step_of(name)
     if program_path is not None:
         return _differences(load_compiled(program_path), wanted)
-    spec = load_specs(task_paths)[0]
+    spec = load_specs(task_paths).specs[0]
     program, adapter = SkillsProgram(spec.num_questions_to_generate_per_prompt), SkillsAdapter()
     out = Console(highlight=False, soft_wrap=True, emoji=False)
     for step in [wanted] if wanted else _steps(spec, config):

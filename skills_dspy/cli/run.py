@@ -17,11 +17,13 @@ from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.compiled import CompiledProgram, load_compiled
 from skills_dspy.config import Overrides, RunConfig, load_config
 from skills_dspy.embedder import AsyncEmbedder, SentenceEmbedder
-from skills_dspy.errors import RequestError, RunDirError, SkillsError
+from skills_dspy.errors import RequestError, RunDirError, SkillsError, SpecError
 from skills_dspy.model_files import find_model
 from skills_dspy.recorded import Recorded, find_recorded
 from skills_dspy.run import Runner, RunningTask, RunRequest
-from skills_dspy.task_spec import TaskSpec, load_tasks
+from skills_dspy.task_files import Loaded, load_tasks
+from skills_dspy.task_spec import TaskSpec
+from skills_dspy.taxonomy_git import changed_files
 
 COMPLETE, SHORT, INTERRUPTED = 0, 1, 130
 DEFAULT_WANTED = 20
@@ -45,11 +47,18 @@ class Options:
     quiet: bool
     as_json: bool
     program: Path | None = None
+    taxonomy_base: str | None = None
 
 
 def run_command(options: Options) -> int:
     """Run what was asked for; returns the exit code."""
-    request = live_request(options) if options.replay is None else replay_request(options, options.replay)
+    loaded = _wanted(options)
+    if options.replay is None:
+        assert loaded is not None
+        request = live_request(options, loaded.specs)
+    else:
+        request = replay_request(options, options.replay, None if loaded is None else loaded.specs)
+    broken = () if loaded is None else loaded.broken
     display = _display(options)
     embedder = _embedder(request)
     tasks: tuple[RunningTask, ...] = ()
@@ -63,17 +72,28 @@ def run_command(options: Options) -> int:
         except SkillsError:
             display.stop()
             if display.tasks:
-                _summarize(display.tasks, options)
+                _summarize(display.tasks, options, broken)
             raise
-    _summarize(tasks, options)
-    return COMPLETE if all(task.run.done for task in tasks) else SHORT
+    _summarize(tasks, options, broken)
+    return COMPLETE if all(task.run.done for task in tasks) and not broken else SHORT
 
 
-def _summarize(tasks: Sequence[RunningTask], options: Options) -> None:
+def _wanted(options: Options) -> Loaded | None:
+    """The tasks that were asked for; None for those of a recording, all of them."""
+    if options.replay is None or options.task_paths:
+        return load_specs(options.task_paths, options.taxonomy_base)
+    if options.taxonomy_base is not None:
+        raise RequestError("--taxonomy-base says which of --task-paths are taken; give --task-paths too, or leave it out")
+    return None
+
+
+def _summarize(tasks: Sequence[RunningTask], options: Options, broken: Sequence[SpecError]) -> None:
     if options.as_json:
-        click.echo(json_summary(tasks))
+        click.echo(json_summary(tasks, broken))
     else:
         print_summary(tasks, replayed=options.replay is not None)
+    for error in broken:  # once more: what was said at the beginning of a night is out of sight by now
+        click.echo(f"not run: {error}", err=True)
 
 
 def _embedder(request: RunRequest) -> AsyncEmbedder:
@@ -104,11 +124,11 @@ async def _run(request: RunRequest, options: Options, embedder: AsyncEmbedder, d
     return await Runner(request, server, embedder, display).run()
 
 
-def live_request(options: Options) -> RunRequest:
+def live_request(options: Options, specs: tuple[TaskSpec, ...]) -> RunRequest:
     """The request for a run against a server."""
     config = load_config(options.config, options.overrides)
     return RunRequest(
-        specs=load_specs(options.task_paths),
+        specs=specs,
         config=config,
         wanted=options.wanted or DEFAULT_WANTED,
         output_dir=options.output_dir,
@@ -120,11 +140,10 @@ def live_request(options: Options) -> RunRequest:
     )
 
 
-def replay_request(options: Options, name: str) -> RunRequest:
-    """The request for a replay: what is not given is as it was recorded."""
+def replay_request(options: Options, name: str, specs: tuple[TaskSpec, ...] | None) -> RunRequest:
+    """The request for a replay: what is not given is as it was recorded, and so are the tasks when `specs` is None."""
     recorded = {r.spec.task_name: r for r in find_recorded(name)}
-    if options.task_paths:
-        specs = load_specs(options.task_paths)
+    if specs is not None:
         missing = [spec for spec in specs if spec.task_name not in recorded]
         if missing:
             raise RunDirError(
@@ -172,16 +191,28 @@ def replace_embedder(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"embedder": config.embedder.model_copy(update={"device": "cpu"})})
 
 
-def load_specs(paths: tuple[Path, ...]) -> tuple[TaskSpec, ...]:
-    """The tasks at `paths`, else of task_specs/ here, else the shipped debate; warnings go to stderr."""
-    if not paths:
-        here = Path("task_specs")
-        shipped = Path(str(files("task_specs") / "writing" / "freeform" / "debate.yaml"))
-        paths = (here if here.is_dir() else shipped,)
-    specs, warnings = load_tasks(paths)
-    for warning in warnings:
+def load_specs(paths: tuple[Path, ...], base: str | None = None) -> Loaded:
+    """The tasks at `paths`, else of task_specs/ here, else the shipped debate; what is to be said of them goes to stderr.
+
+    Args:
+        paths: files and folders.
+        base: only files that have changed against this git commit.
+    """
+    paths = paths or default_paths()
+    loaded = load_tasks(paths, None if base is None else changed_files(paths, base))
+    for line in loaded.skipped:
+        click.echo(line, err=True)
+    for warning in loaded.warnings:
         click.echo(f"warning: {warning}", err=True)
-    return specs
+    for error in loaded.broken:
+        click.echo(f"broken, and left out: {error}", err=True)
+    return loaded
+
+
+def default_paths() -> tuple[Path, ...]:
+    """Where tasks are looked for when nothing is said."""
+    here = Path("task_specs")
+    return (here if here.is_dir() else Path(str(files("task_specs") / "writing" / "freeform" / "debate.yaml")),)
 
 
 def _display(options: Options) -> Display:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from skills_dspy.errors import SpecError
 from skills_dspy.funnel import STAGES, Funnel
 from skills_dspy.ollama_server import without_secrets
 from skills_dspy.run import RunningTask
@@ -65,8 +66,8 @@ def cost_line(task: RunningTask, replayed: bool) -> str:
     return f"Cost: {usage['calls']} calls, {tokens} tokens{each}{source}."
 
 
-def json_summary(tasks: Sequence[RunningTask]) -> str:
-    """The end of a run, for a program."""
+def json_summary(tasks: Sequence[RunningTask], broken: Sequence[SpecError] = ()) -> str:
+    """The end of a run, for a program; `broken` are the files that could not be used."""
     rows = [
         {
             "task_name": task.spec.task_name,
@@ -81,7 +82,8 @@ def json_summary(tasks: Sequence[RunningTask]) -> str:
         }
         for task in tasks
     ]
-    return json.dumps({"tasks": rows}, ensure_ascii=False, indent=2)
+    left_out = [{"path": str(error.path), "line": error.line, "message": str(error)} for error in broken]
+    return json.dumps({"tasks": rows, "broken": left_out}, ensure_ascii=False, indent=2)
 
 
 def resume_line(tasks: Sequence[RunningTask]) -> str:

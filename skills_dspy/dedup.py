@@ -23,6 +23,8 @@ MARGIN = 1e-4
 """How far the matrix product may be off: for unit vectors the float32 error stays below it up to 800 dimensions."""
 
 FIRST_ROWS = 64
+_SEARCHED = 16384
+"""Rows that are compared at one time, which bounds the memory of a search."""
 
 
 def squared_distance(a: Vector, b: Vector) -> float:
@@ -159,6 +161,25 @@ class Index:
         length = float(vector @ vector)
         if not abs(length - 1.0) < MARGIN:  # written so that NaN fails too
             raise ValueError(f"expected a unit vector, got one of squared length {length:.6f}")
+
+
+def nearest_row(rows: Vector, vector: Vector, limit: float) -> tuple[int, float] | None:
+    """Return the nearest of many fixed unit vectors as (row, squared distance), the first of equally near ones; None if none is
+    nearer than `limit`.
+
+    Args:
+        rows: one unit vector per row.
+        vector: what to compare with.
+        limit: the squared distance that is already too far.
+    """
+    rough = np.empty(len(rows), dtype=np.float32)
+    for first in range(0, len(rows), _SEARCHED):
+        rough[first : first + _SEARCHED] = 2.0 - 2.0 * (rows[first : first + _SEARCHED] @ vector)
+    if not len(rows) or rough.min() >= limit + MARGIN:
+        return None
+    near = np.flatnonzero(rough <= rough.min() + 2 * MARGIN)
+    row, distance = min(((row, squared_distance(rows[row], vector)) for row in near.tolist()), key=lambda found: found[::-1])
+    return (row, distance) if distance < limit else None
 
 
 def _lengthened(old: NDArray[Scalar], rows: int) -> NDArray[Scalar]:

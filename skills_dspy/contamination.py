@@ -6,7 +6,7 @@ words are compared.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +28,26 @@ KEPT_IN = ".decontamination"
 _CHUNK = 256
 """Questions that are embedded between two looks at the clock."""
 _BRIEF = 100
+
+
+class Teller(Protocol):
+    """Who passes on to the user what happens before the first call."""
+
+    def say(self, line: str) -> None:
+        """Something takes its time."""
+
+    def warn(self, line: str) -> None:
+        """Something is odd."""
+
+
+class Untold:
+    """Tells nobody."""
+
+    def say(self, line: str) -> None:
+        """Nothing."""
+
+    def warn(self, line: str) -> None:
+        """Nothing."""
 
 
 class Vectors(Protocol):
@@ -70,16 +90,14 @@ class Screen:
         ]
         return {"files": files, "questions": len(self.evaluation.questions), **self.config.model_dump(mode="json")}
 
-    async def ready(
-        self, embedder: AsyncEmbedder, weights: str | None, folders: Sequence[Path], warn: Callable[[str], None]
-    ) -> str | None:
+    async def ready(self, embedder: AsyncEmbedder, weights: str | None, folders: Sequence[Path], teller: Teller) -> str | None:
         """Find the index in one of the folders, or build it and keep it in the first of them.
 
         Args:
             embedder: loaded only if something has to be computed.
             weights: of the vectors that candidates have; None for the embedder's.
             folders: where indexes are kept.
-            warn: is told of a long work, and of a broken index.
+            teller: is told of long work, and of a broken index.
 
         Returns:
             The weights of the index's vectors; None where embeddings are not compared.
@@ -94,9 +112,9 @@ class Screen:
             await embedder.ready()
             used = embedder.weights
         made_from = self._made_from(used)
-        self._loaded = self._find(folders, made_from, warn)
+        self._loaded = self._find(folders, made_from, teller)
         if self._loaded is None:
-            self._loaded = await self._build(embedder, used, warn)
+            self._loaded = await self._build(embedder, used, teller)
             await asyncio.to_thread(keep_index, folders[0], made_from, self._loaded)
         if self.compares_vectors:
             everything = self._loaded.vectors
@@ -148,20 +166,20 @@ class Screen:
             "weights": weights,
         }
 
-    def _find(self, folders: Sequence[Path], made_from: Mapping[str, Any], warn: Callable[[str], None]) -> EvalIndex | None:
+    def _find(self, folders: Sequence[Path], made_from: Mapping[str, Any], teller: Teller) -> EvalIndex | None:
         for folder in folders:
             try:
                 found = find_index(folder, made_from, self.config.ngram, len(self.evaluation.questions))
             except BrokenIndex as error:
-                warn(f"warning: {index_path(folder, made_from)} cannot be used ({error}): the index is built anew")
+                teller.warn(f"{index_path(folder, made_from)} cannot be used ({error}): the index is built anew")
                 continue
             if found is not None:
                 return found
         return None
 
-    async def _build(self, embedder: AsyncEmbedder, weights: str | None, warn: Callable[[str], None]) -> EvalIndex:
+    async def _build(self, embedder: AsyncEmbedder, weights: str | None, teller: Teller) -> EvalIndex:
         texts = [question.text for question in self.evaluation.questions]
-        warn(f"Decontamination: building the index of {len(texts)} evaluation questions; it is kept for later runs.")
+        teller.say(f"Decontamination: building the index of {len(texts)} evaluation questions; it is kept for later runs.")
         grams = await asyncio.to_thread(build, texts, self.config.ngram)
         if weights is None:
             return EvalIndex(grams, np.zeros((0, 0), dtype=np.float32))
@@ -176,7 +194,7 @@ class Screen:
         for first in range(0, len(texts), _CHUNK):
             parts.append(await embedder.embed(texts[first : first + _CHUNK]))
             if (done := first + _CHUNK) % (_CHUNK * 20) == 0 and done < len(texts):
-                warn(f"Decontamination: {done} of {len(texts)} questions are embedded.")
+                teller.say(f"Decontamination: {done} of {len(texts)} questions are embedded.")
         return EvalIndex(grams, np.concatenate(parts))
 
 
@@ -239,4 +257,4 @@ def seed_warnings(spec: TaskSpec, found: Sequence[tuple[int, str]]) -> Iterator[
     """One line for each contaminated seed, with file and line."""
     for number, why in found:
         place = f"{spec.path}:{spec.seed_examples[number].line}"
-        yield f"warning: {place}: this seed is contaminated itself, and what is made from it may be: it {why}"
+        yield f"{place}: this seed is contaminated itself, and what is made from it may be: it {why}"

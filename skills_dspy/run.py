@@ -15,7 +15,7 @@ from skills_dspy.adapter import SkillsAdapter
 from skills_dspy.asking import Asker
 from skills_dspy.compiled import CompiledProgram
 from skills_dspy.config import ROLES, Role, RunConfig
-from skills_dspy.contamination import KEPT_IN, Screen, TaskScreen, contaminated_seeds, seed_warnings
+from skills_dspy.contamination import KEPT_IN, Screen, TaskScreen, Teller, Untold, contaminated_seeds, seed_warnings
 from skills_dspy.embedder import AsyncEmbedder
 from skills_dspy.engine import Window, make_lm
 from skills_dspy.errors import RunDirError, SkillsError, StorageError
@@ -126,7 +126,7 @@ class Runner:
         embedder: not started yet.
         watcher: who looks on.
         now: the time in UTC.
-        warn: is told, in one line, what the user should know before the first call.
+        teller: passes on what the user should know before the first call.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Runner:
         embedder: AsyncEmbedder,
         watcher: Watcher,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        warn: Callable[[str], None] = lambda _: None,
+        teller: Teller = Untold(),  # noqa: B008 - it holds nothing
     ) -> None:
         if (server is None) == (request.recorded is None):
             raise ValueError("a run needs either a server or a recording")
@@ -145,7 +145,7 @@ class Runner:
         self._embedder = embedder
         self._watcher = watcher
         self._now = now
-        self._warn = warn
+        self._teller = teller
         self._screen = None if request.evaluation is None else Screen(request.evaluation, request.config.decontamination)
         self._adapter = SkillsAdapter()
         self._slots = Slots(request.concurrency)
@@ -289,7 +289,7 @@ class Runner:
         recorded = [] if request.recorded is None else list(request.recorded.values())
         weights = next((r.weights for r in recorded if r.weights), None)
         folders = [root / KEPT_IN for root in (request.output_dir, *dict.fromkeys(r.root for r in recorded))]
-        weights = await screen.ready(self._embedder, weights, folders, self._warn)
+        weights = await screen.ready(self._embedder, weights, folders, self._teller)
         for item in prepared:
             assert item.screen is not None
             before = item.journal.meta().get("embedder_weights")
@@ -303,7 +303,7 @@ class Runner:
                 {"seed": f"seed:{n}", "detail": said} for n, said in seeds
             ]
             for line in seed_warnings(item.task.spec, seeds):
-                self._warn(line)
+                self._teller.warn(line)
 
     def _source(self, spec: TaskSpec, folder: Path, stack: AsyncExitStack) -> OllamaServer | Recording:
         if self._server is not None:

@@ -71,6 +71,22 @@ def run_command(options: Options) -> int:
     return COMPLETE if all(task.run.done for task in tasks) else SHORT
 
 
+@dataclass(frozen=True, slots=True)
+class _Stderr:
+    """Tells the user on stderr; when quiet, only what is odd."""
+
+    quiet: bool
+
+    def say(self, line: str) -> None:
+        """Something takes its time."""
+        if not self.quiet:
+            click.echo(line, err=True)
+
+    def warn(self, line: str) -> None:
+        """Something is odd."""
+        click.echo(f"warning: {line}", err=True)
+
+
 def _summarize(tasks: Sequence[RunningTask], options: Options) -> None:
     if options.as_json:
         click.echo(json_summary(tasks))
@@ -103,7 +119,7 @@ async def _run(request: RunRequest, options: Options, embedder: AsyncEmbedder, d
             jitter=random.Random(os.getpid()),
             on_fault=lambda fault, pause: display.fault(str(fault.error), pause),
         )
-    return await Runner(request, server, embedder, display, warn=lambda line: click.echo(line, err=True)).run()
+    return await Runner(request, server, embedder, display, teller=_Stderr(options.quiet)).run()
 
 
 def live_request(options: Options) -> RunRequest:

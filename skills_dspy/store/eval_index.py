@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import struct
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _ARRAYS: Mapping[str, type[np.generic]] = {
     "vectors": np.float32,
 }
 _UNIT = 1e-3
+_DAMAGE = (ValueError, LookupError, TypeError, RuntimeError, MemoryError, EOFError, OSError, struct.error, zipfile.BadZipFile)
+"""What numpy and zipfile raise for a file with changed or missing bytes."""
 
 
 class BrokenIndex(Exception):
@@ -88,13 +91,14 @@ def find_index(folder: Path, made_from: Mapping[str, Any], n: int, questions: in
     with storage_errors("read", path):
         if not path.exists():
             return None
-        try:
-            # A zip: the CRC-32 of every array is checked when it is read.
-            with np.load(path, allow_pickle=False) as file:
-                meta = file["meta"].tobytes()
-                arrays = {name: file[name] for name in _ARRAYS}
-        except (ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
-            raise BrokenIndex(str(error).splitlines()[0].strip("'\"") if str(error) else type(error).__name__) from error
+        with path.open("rb") as raw:
+            try:
+                # A zip: the CRC-32 of every array is checked when it is read.
+                with np.load(raw, allow_pickle=False) as file:
+                    meta = file["meta"].tobytes()
+                    arrays = {name: file[name] for name in _ARRAYS}
+            except _DAMAGE as error:
+                raise BrokenIndex(f"{type(error).__name__}, reading it") from error
     if meta != _meta(made_from):
         raise BrokenIndex("it was made from something else")
     _check(arrays, questions)

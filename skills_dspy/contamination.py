@@ -245,11 +245,10 @@ async def contaminated_seeds(spec: TaskSpec, screen: TaskScreen) -> tuple[tuple[
     """
     found = []
     for number, seed in enumerate(spec.seed_examples):
-        said = await screen.question(seed.question, seed.context)
-        if said is None and (of_answer := screen.answer(seed.answer)) is not None:
-            said = f"its answer {of_answer}"
-        if said is not None:
-            found.append((number, said))
+        if (said := await screen.question(seed.question, seed.context)) is not None:
+            found.append((number, f"it {said}"))
+        elif (said := screen.answer(seed.answer)) is not None:
+            found.append((number, f"its answer {said}"))
     return tuple(found)
 
 
@@ -257,4 +256,4 @@ def seed_warnings(spec: TaskSpec, found: Sequence[tuple[int, str]]) -> Iterator[
     """One line for each contaminated seed, with file and line."""
     for number, why in found:
         place = f"{spec.path}:{spec.seed_examples[number].line}"
-        yield f"{place}: this seed is contaminated itself, and what is made from it may be: it {why}"
+        yield f"{place}: this seed is contaminated itself, and what is made from it may be: {why}"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skills_dspy.config import DecontaminationConfig
-from skills_dspy.dedup import nearest_row
+from skills_dspy.dedup import FixedRows
 from skills_dspy.embedder import AsyncEmbedder
 from skills_dspy.errors import EmbedderMissing, MissingReply
 from skills_dspy.evaluation_set import EvaluationSet
@@ -70,7 +70,7 @@ class Screen:
         self.config = config
         self._bare = np.flatnonzero([not question.grounded for question in evaluation.questions])
         self._loaded: EvalIndex | None = None
-        self._bare_vectors: NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
+        self._all_rows = self._bare_rows = FixedRows(np.zeros((0, 0), dtype=np.float32))
 
     @property
     def compares_vectors(self) -> bool:
@@ -117,8 +117,10 @@ class Screen:
             self._loaded = await self._build(embedder, used, teller)
             await asyncio.to_thread(keep_index, folders[0], made_from, self._loaded)
         if self.compares_vectors:
-            everything = self._loaded.vectors
-            self._bare_vectors = everything if len(self._bare) == len(everything) else everything[self._bare]
+            vectors = self._loaded.vectors
+            self._all_rows = self._bare_rows = FixedRows(vectors)
+            if len(self._bare) < len(vectors):
+                self._bare_rows = FixedRows(vectors[self._bare])
         return used
 
     def words(self, text: str) -> str | None:
@@ -140,8 +142,8 @@ class Screen:
     def near(self, vector: NDArray[np.float32], *, bare: bool) -> str | None:
         """In words, the question that lies nearest, if it is too near; with `bare`, of those without a context."""
         assert self.config.max_cosine is not None
-        rows = self._bare_vectors if bare else self._index.vectors
-        found = nearest_row(rows, vector, 2.0 - 2.0 * self.config.max_cosine)
+        rows = self._bare_rows if bare else self._all_rows
+        found = rows.nearest(vector, 2.0 - 2.0 * self.config.max_cosine)
         if found is None:
             return None
         owner = int(self._bare[found[0]]) if bare else found[0]

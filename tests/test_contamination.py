@@ -16,7 +16,6 @@ from evals.hash_embedder import HashEmbedder
 from skills_dspy.candidates import Candidate
 from skills_dspy.config import DecontaminationConfig
 from skills_dspy.contamination import KEPT_IN, Screen, TaskScreen, contaminated_seeds, seed_warnings
-from skills_dspy.dedup import nearest_row, squared_distance
 from skills_dspy.embedder import AsyncEmbedder
 from skills_dspy.errors import EmbedderMissing, MissingReply, RunDirError
 from skills_dspy.evaluation_set import EvaluationSet, read_evaluation_set
@@ -174,19 +173,6 @@ def test_contaminated_seeds_are_named_with_their_lines(tmp_path: Path) -> None:
     made = "this seed is contaminated itself, and what is made from it may be"
     assert first == f"tasks/foxes.yaml:4: {made}: it is the question of exam.jsonl:1"
     assert second.startswith(f"tasks/foxes.yaml:8: {made}: its answer shares a 13-gram with exam.jsonl:2")
-
-
-def test_the_nearest_row_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In parts or at once, it is what comparing with every row gives, and the first of equals."""
-    rows = HashEmbedder().embed([f"text {k % 40}" for k in range(100)])
-    monkeypatch.setattr("skills_dspy.dedup._SEARCHED", 7)
-    for number in (0, 13, 39):
-        assert nearest_row(rows, rows[number + 40], 0.1) == (number, 0.0)
-    other = HashEmbedder().embed(["other"])[0]
-    exact = [squared_distance(row, other) for row in rows]
-    assert nearest_row(rows, other, 4.0) == (exact.index(min(exact)), min(exact))
-    assert nearest_row(rows, other, min(exact)) is None
-    assert nearest_row(rows[:0], other, 4.0) is None
 
 
 # -- the index ----------------------------------------------------------------------------------------------------------

@@ -178,7 +178,7 @@ class FixedRows:
         self._tails = _lengths(rows[:, _HEAD:])
 
     def nearest(self, vector: Vector, limit: float) -> tuple[int, float] | None:
-        """Return the nearest row and its squared distance, the first of equally near ones; None if none is nearer than `limit`."""
+        """Return the nearest row and its squared distance, the first of equals; None if none is nearer than `limit`."""
         if not len(self._rows):
             return None
         (rest,) = _lengths(vector[None, _HEAD:])

@@ -179,9 +179,10 @@ def _evaluation(options: Options, recorded: dict[str, Recorded], name: str) -> E
     """The evaluation questions of a replay: those given, else those of the recording, which must still be the same."""
     if options.decontaminate:
         return read_evaluation_set(options.decontaminate)
-    files = next(iter(recorded.values())).evaluation
-    if any(r.evaluation != files for r in recorded.values()):
-        raise RequestError(f"--replay {name}: its runs were decontaminated against different files; give the directory of one")
+    runs = list(recorded.values())
+    files = runs[0].evaluation
+    if any(r.evaluation != files or (files and r.config.decontamination != runs[0].config.decontamination) for r in runs):
+        raise RequestError(f"--replay {name}: its runs were decontaminated differently; give the directory of one")
     if not files:
         return None
     for path, _ in files:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from evals.rows import RATINGS, Label, Row
-from skills_dspy.funnel import STAGES, Funnel
+from skills_dspy.funnel import SELDOM, STAGES, Funnel
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def yield_by_stage(funnel: Funnel) -> tuple[StageYield, ...]:
     found = []
     for stage in STAGES:
         rejected: dict[str, int] = {reason: count for at, reason, count in funnel.rows() if at == stage}
-        if rejected or stage not in ("write_context", "write_questions", "difficulty", "category"):
+        if rejected or stage not in SELDOM:
             found.append(StageYield(stage, funnel.reached(stage), rejected))
     return tuple(found)
 

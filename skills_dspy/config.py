@@ -108,6 +108,18 @@ class DedupConfig(Settings):
     max_squared_distance: float = Field(ge=0, le=4, description="a number from 0 to 4")
 
 
+class DecontaminationConfig(Settings):
+    """What is too near to an evaluation question; used only where there are any (`--decontaminate`).
+
+    Attributes:
+        ngram: how many words in a row may not be shared, 5 to 100.
+        max_cosine: the largest cosine to a question that is let through, 0 to 1; None compares no embeddings.
+    """
+
+    ngram: int = Field(ge=5, le=100, description="a whole number from 5 to 100")
+    max_cosine: float | None = Field(ge=0, le=1, description="a number from 0 to 1, or null to compare words only")
+
+
 class DrawConfig(Settings):
     """What a draw shows, and when a run gives up.
 
@@ -161,6 +173,7 @@ class RunConfig(Settings):
     filter: FilterConfig
     judges: JudgeConfig
     dedup: DedupConfig
+    decontamination: DecontaminationConfig
     draws: DrawConfig
     server: ServerConfig
     embedder: EmbedderConfig
@@ -182,10 +195,12 @@ class RunConfig(Settings):
         """The part that decides a dataset's bytes, ready for JSON, always in one order.
 
         Left out is what only decides how the models are reached and hosted (`server`, `keep_alive`, the context windows, the
-        embedder's device) and when a run gives up, so that one that gave up can go on. Models stand in it by the names they
+        embedder's device) and when a run gives up, so that one that gave up can go on; and `decontamination`, which decides
+        something only in a run with evaluation questions, and stands with those. Models stand in it by the names they
         resolve to.
         """
-        left_out: Any = {"server": True, "max_num_ctx": True, "embedder": {"device"}, "draws": {"max_stalled", "max_draws"}}
+        left_out: Any = {"embedder": {"device"}, "draws": {"max_stalled", "max_draws"}}
+        left_out |= dict.fromkeys(("server", "max_num_ctx", "decontamination"), True)
         parts = self.model_dump(mode="json", exclude=left_out)
         for role in ROLES:
             parts[role] = {k: v for k, v in parts[role].items() if k not in ("keep_alive", "num_ctx")}

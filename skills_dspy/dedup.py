@@ -23,6 +23,10 @@ MARGIN = 1e-4
 """How far the matrix product may be off: for unit vectors the float32 error stays below it up to 800 dimensions."""
 
 FIRST_ROWS = 64
+_SEARCHED = 4096
+"""Rows that are compared at one time, which bounds the memory of a search."""
+_HEAD = 128
+"""Coordinates that are looked at first: of 384, few unrelated texts are still candidates after these."""
 
 
 def squared_distance(a: Vector, b: Vector) -> float:
@@ -159,6 +163,42 @@ class Index:
         length = float(vector @ vector)
         if not abs(length - 1.0) < MARGIN:  # written so that NaN fails too
             raise ValueError(f"expected a unit vector, got one of squared length {length:.6f}")
+
+
+class FixedRows:
+    """Many unit vectors that never change, for the nearest one within a limit; float32, one per row, or none of shape (0, 0).
+
+    The first coordinates of two vectors, with the lengths of the rest, bound their distance from below (Cauchy-Schwarz), so
+    most rows are never looked at as a whole; who may be near enough is compared exactly.
+    """
+
+    def __init__(self, rows: Vector) -> None:
+        self._rows = rows
+        self._heads = np.ascontiguousarray(rows[:, :_HEAD])
+        self._tails = _lengths(rows[:, _HEAD:])
+
+    def nearest(self, vector: Vector, limit: float) -> tuple[int, float] | None:
+        """Return the nearest row and its squared distance, the first of equals; None if none is nearer than `limit`."""
+        if not len(self._rows):
+            return None
+        (rest,) = _lengths(vector[None, _HEAD:])
+        least = 2.0 - 2.0 * (self._heads @ vector[:_HEAD] + self._tails * rest)
+        rows = np.flatnonzero(least < limit + MARGIN)
+        rough = np.empty(len(rows), dtype=np.float32)
+        for first in range(0, len(rows), _SEARCHED):
+            some = slice(first, first + _SEARCHED)
+            rough[some] = 2.0 - 2.0 * (self._rows[rows[some]] @ vector)
+        if not len(rows) or rough.min() >= limit + MARGIN:
+            return None
+        near = rows[rough <= rough.min() + 2 * MARGIN]
+        found = [(squared_distance(self._rows[row], vector), row) for row in near.tolist()]
+        distance, row = min(found)
+        return (row, distance) if distance < limit else None
+
+
+def _lengths(rows: Vector) -> Vector:
+    lengths: Vector = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    return lengths
 
 
 def _lengthened(old: NDArray[Scalar], rows: int) -> NDArray[Scalar]:

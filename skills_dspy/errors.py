@@ -4,6 +4,7 @@ SkillsError                 the base: its text is shown as it is, without a trac
 ├── RequestError            the request is at fault (exit 2)
 │   ├── SpecError           a task file, with file and line
 │   ├── ConfigError         a configuration file or value, with file and line
+│   ├── EvaluationError     a file of evaluation questions, with file and line
 │   └── RunDirError         a run directory that is busy, foreign or made with other inputs
 ├── MachineError            the machine or its services are at fault (exit 2)
 │   ├── ServerError         the Ollama server cannot be reached or stays broken
@@ -53,6 +54,10 @@ class SpecError(FileError):
 
 class ConfigError(FileError):
     """A configuration file or value cannot be used."""
+
+
+class EvaluationError(FileError):
+    """A file of evaluation questions cannot be used."""
 
 
 class RunDirError(RequestError):

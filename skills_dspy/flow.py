@@ -15,6 +15,7 @@ from skills_dspy.asking import Answer, Asker, Failed
 from skills_dspy.calls import Rank
 from skills_dspy.candidates import Candidate, Dropped, Outcome, Passed, pair_shown, question_inputs, questions_shown
 from skills_dspy.config import RunConfig
+from skills_dspy.contamination import TaskScreen
 from skills_dspy.errors import MissingReply, Truncated
 from skills_dspy.filter import pair_passes, quality_passes, question_passes, score_passes
 from skills_dspy.limits import longest, question_limit
@@ -53,12 +54,19 @@ class WritingFailed(Exception):
 
 
 class Flow:
-    """The steps of one task's candidates."""
+    """The steps of one task's candidates.
 
-    def __init__(self, spec: TaskSpec, config: RunConfig, asker: Asker) -> None:
+    Args:
+        spec, config: what is run.
+        asker: asks the models.
+        screen: evaluation questions that no candidate may be near to, if there are any.
+    """
+
+    def __init__(self, spec: TaskSpec, config: RunConfig, asker: Asker, screen: TaskScreen | None = None) -> None:
         self._spec = spec
         self._config = config
         self._asker = asker
+        self._screen = screen
         self._longest_question = {kind: question_limit(longest(spec.seeds(kind))) for kind in get_args(Kind)}
 
     async def write(self, draw: Draw, rank: Callable[[], Rank]) -> Written:
@@ -110,6 +118,7 @@ class Flow:
         self, candidate: Candidate, novel: Callable[[Candidate], Awaitable[bool]], rank: Callable[[], Rank]
     ) -> Passed:
         self._check_length(candidate)
+        await self._check_question(candidate)
         await self._check_novelty(candidate, novel)
         question_verdict = await self._judge_question(candidate, rank)
         quality = await self._rate_instruction(candidate, rank)
@@ -125,6 +134,14 @@ class Flow:
         length, most = estimate_tokens(candidate.question or ""), self._longest_question[candidate.draw.kind]
         if length > most:
             raise _Drop(Dropped("write_questions", "too long", f"about {length} tokens; the seeds allow for {most}"))
+
+    async def _check_question(self, candidate: Candidate) -> None:
+        """Before novelty, so that nobody waits for what is dropped; a duplicate is called one when it settles all the same."""
+        if self._screen is None:
+            return
+        said = await self._screen.question(candidate.question or "", candidate.context)
+        if said is not None:
+            raise _Drop(Dropped("decontamination", "contaminated", f"it {said}"))
 
     async def _check_novelty(self, candidate: Candidate, novel: Callable[[Candidate], Awaitable[bool]]) -> None:
         if not await novel(candidate):
@@ -156,6 +173,8 @@ class Flow:
         inputs = self._about(candidate, grounded) | {"example": pair_shown(candidate.draw.seeds[0])}
         written = await self._ask(f"write_answer_{candidate.draw.kind}", candidate, inputs, rank)
         candidate.answer = text = str(written.values["answer"])
+        if self._screen is not None and (shared := self._screen.answer(text)) is not None:
+            raise _Drop(Dropped("answer_decontamination", "contaminated", f"the answer {shared}", text))
         answer = await self._ask(f"judge_pair_{candidate.draw.kind}", candidate, {**inputs, "answer": text}, rank)
         said = answer.values
         verdict = PairVerdict(explanation=said["explanation"], rating=said["rating"], soft=answer.soft.get("rating"))

@@ -9,15 +9,19 @@ STAGES = (
     "write_context",
     "write_questions",
     "dedup",
+    "decontamination",
     "judge_question",
     "instruction_quality",
     "write_answer",
+    "answer_decontamination",
     "judge_pair",
     "sample_quality",
     "difficulty",
     "category",
 )
-"""Where a candidate can be rejected, in the order in which it is tried."""
+"""Where a candidate can be rejected, in the order in which it is decided."""
+SELDOM = ("write_context", "write_questions", "decontamination", "answer_decontamination", "difficulty", "category")
+"""Stages that most runs lose nobody at, or do not have: a table needs them only where they rejected something."""
 
 
 @dataclass(slots=True)

@@ -44,8 +44,12 @@ def inputs_of(
     seed: int,
     models: Mapping[Role, Model],
     prompts: Mapping[str, Mapping[str, str]],
+    decontamination: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Everything that decides the dataset's bytes; a run goes on only with the same."""
+    """Everything that decides the dataset's bytes; a run goes on only with the same.
+
+    Evaluation questions stand in it only where there are any, so that a run without them is what it always was.
+    """
     task = spec_as_json(spec)
     for example in task["seed_examples"]:
         del example["line"]  # a comment added to the file changes no prompt
@@ -56,6 +60,7 @@ def inputs_of(
         "seed": seed,
         "models": {role: {"name": model.name, "digest": model.digest} for role, model in models.items()},
         "prompts": {kind: dict(stages) for kind, stages in prompts.items()},
+        **({} if decontamination is None else {"decontamination": dict(decontamination)}),
     }
 
 
@@ -74,6 +79,8 @@ def check_same_inputs(paths: RunPaths, inputs: Mapping[str, Any]) -> None:
     if not isinstance(old, Mapping):
         raise RunDirError(f"{paths.run_json}: it does not say what the run was begun with; restore it, or use --restart")
     differing = [name for name in inputs if old.get(name) != inputs[name]]
+    if "decontamination" in old and "decontamination" not in inputs:
+        differing.append("decontamination")
     if differing:
         differences = "; ".join(_difference(old, inputs, name) for name in differing)
         raise RunDirError(
@@ -83,11 +90,18 @@ def check_same_inputs(paths: RunPaths, inputs: Mapping[str, Any]) -> None:
 
 
 def _difference(old: Mapping[str, Any], new: Mapping[str, Any], name: str) -> str:
-    before, after = old.get(name), new[name]
+    before, after = old.get(name), new.get(name)
+    if name == "decontamination" and (before is None or after is None):
+        return f"{name}: {_files(before)} then, {_files(after)} now"
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
         return f"{name}: {', '.join(keys)}"
     return f"{name}: {before} then, {after} now"
+
+
+def _files(decontamination: Any) -> str:
+    """The files of evaluation questions by name."""
+    return "none" if decontamination is None else ", ".join(file["name"] for file in decontamination["files"])
 
 
 def versions() -> dict[str, str]:

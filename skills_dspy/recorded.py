@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from skills_dspy.compiled import CompiledProgram, checked
-from skills_dspy.config import ROLES, Role, RunConfig
+from skills_dspy.config import ROLES, Role, RunConfig, load_config
 from skills_dspy.errors import RunDirError
 from skills_dspy.ollama_server import Model
 from skills_dspy.store.run_dir import RunPaths, find_runs
@@ -27,6 +27,8 @@ class Recorded:
         models: role to model, as the server had it.
         answered_by: what gave the replies, in words.
         program: the compiled prompts that it was made with, if any.
+        weights: of the embedding model that gave its vectors, as far as it is known.
+        evaluation: path and SHA-256 of the files of evaluation questions that it was decontaminated against.
     """
 
     paths: RunPaths
@@ -37,6 +39,15 @@ class Recorded:
     models: dict[Role, Model]
     answered_by: str
     program: CompiledProgram | None = None
+    weights: str | None = None
+    evaluation: tuple[tuple[Path, str], ...] = ()
+
+    @property
+    def root(self) -> Path:
+        """The output directory that it lies below."""
+        folder = self.paths.folder.resolve()
+        below = Path(self.spec.task_name).parts
+        return folder.parents[len(below) - 1] if folder.parts[-len(below) :] == below else folder
 
 
 def find_recorded(name: str) -> tuple[Recorded, ...]:
@@ -62,16 +73,23 @@ def _read(paths: RunPaths) -> Recorded:
         return Recorded(
             paths=paths,
             spec=TaskSpec.model_validate({**content["task"], "path": paths.run_json}),
-            # A run from before there were soft ratings did not ask for them.
-            config=RunConfig.model_validate({"soft_ratings": False, **content["config"]}),
+            config=_config(content["config"]),
             seed=int(content["inputs"]["seed"]),
             wanted=int(content["wanted"]),
             models={role: _model(content["inputs"]["models"][role]) for role in ROLES},
             answered_by=_answered_by(content),
             program=None if content.get("program") is None else checked(content["program"], paths.run_json),
+            weights=content.get("embedder", {}).get("weights"),
+            evaluation=tuple((Path(f["path"]), str(f["sha256"])) for f in content.get("decontamination", {}).get("files", ())),
         )
     except (AttributeError, KeyError, TypeError, ValueError, ValidationError) as error:
         raise RunDirError(f"{paths.run_json}: this run cannot be replayed: {_brief(error)}") from error
+
+
+def _config(content: dict[str, Any]) -> RunConfig:
+    """The recorded settings; a run from before there was one did without soft ratings and without decontamination."""
+    known_later = {"soft_ratings": False, "decontamination": load_config().decontamination.model_dump()}
+    return RunConfig.model_validate({**known_later, **content})
 
 
 def _model(content: dict[str, Any]) -> Model:

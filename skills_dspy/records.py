@@ -14,6 +14,7 @@ Reason = Literal[
     "too long",  # a question far longer than any seed's
     "truncated",  # cut at num_predict, and again with twice the room
     "duplicate",  # too near a seed or an earlier accepted pair
+    "contaminated",  # it shares an n-gram with an evaluation question, or is too near one
     "judged bad",  # a judge's rating does not pass
     "filtered",  # a tag is outside the filter
 ]

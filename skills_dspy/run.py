@@ -15,9 +15,11 @@ from skills_dspy.adapter import SkillsAdapter
 from skills_dspy.asking import Asker
 from skills_dspy.compiled import CompiledProgram
 from skills_dspy.config import ROLES, Role, RunConfig
+from skills_dspy.contamination import KEPT_IN, Screen, TaskScreen, Teller, Untold, contaminated_seeds, seed_warnings
 from skills_dspy.embedder import AsyncEmbedder
 from skills_dspy.engine import Window, make_lm
 from skills_dspy.errors import RunDirError, SkillsError, StorageError
+from skills_dspy.evaluation_set import EvaluationSet
 from skills_dspy.flow import Flow
 from skills_dspy.ledger import RunLedger
 from skills_dspy.limits import reply_limits
@@ -62,6 +64,7 @@ class RunRequest:
         recorded: the recordings to replay by task name; none for a live run.
         note: what answers, in words, when it is not a language model.
         program: compiled prompts; none for those that stand in signatures/.
+        evaluation: questions that no pair may be near to; none for no decontamination.
     """
 
     specs: tuple[TaskSpec, ...]
@@ -74,6 +77,7 @@ class RunRequest:
     recorded: Mapping[str, Recorded] | None = None
     note: str | None = None
     program: CompiledProgram | None = None
+    evaluation: EvaluationSet | None = None
 
 
 @dataclass(slots=True)
@@ -88,6 +92,7 @@ class RunningTask:
     answered_by: str
     usage: dict[str, Any] = field(default_factory=dict)
     status: str = "running"
+    evaluation: EvaluationSet | None = None
 
 
 class Watcher(Protocol):
@@ -109,6 +114,7 @@ class _Prepared:
     journal: Journal
     logs: tuple[AppendLog, AppendLog]
     manifest: dict[str, Any]
+    screen: TaskScreen | None
 
 
 class Runner:
@@ -120,6 +126,7 @@ class Runner:
         embedder: not started yet.
         watcher: who looks on.
         now: the time in UTC.
+        teller: passes on what the user should know before the first call.
     """
 
     def __init__(
@@ -129,6 +136,7 @@ class Runner:
         embedder: AsyncEmbedder,
         watcher: Watcher,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        teller: Teller = Untold(),  # noqa: B008 - it holds nothing
     ) -> None:
         if (server is None) == (request.recorded is None):
             raise ValueError("a run needs either a server or a recording")
@@ -137,6 +145,8 @@ class Runner:
         self._embedder = embedder
         self._watcher = watcher
         self._now = now
+        self._teller = teller
+        self._screen = None if request.evaluation is None else Screen(request.evaluation, request.config.decontamination)
         self._adapter = SkillsAdapter()
         self._slots = Slots(request.concurrency)
 
@@ -154,6 +164,8 @@ class Runner:
             if self._server is not None:
                 # Not before: loading cannot be stopped, and a run that was refused above would have to wait for it.
                 self._embedder.start()
+            if self._screen is not None:
+                await self._make_ready(self._screen, prepared)
             self._watcher.started([p.task for p in prepared], self._slots)
             status = "failed"
             try:
@@ -220,7 +232,8 @@ class Runner:
         directory = stack.enter_context(RunDir.open(request.output_dir, spec.task_name))
         paths = directory.paths
         prompts = prompt_fingerprints(spec, config, program, self._adapter)
-        inputs = inputs_of(spec, config, request.seed, models, prompts)
+        screened = None if self._screen is None else self._screen.inputs()
+        inputs = inputs_of(spec, config, request.seed, models, prompts, screened)
         check_same_inputs(paths, inputs)
         _check_wanted(paths, request.wanted)
         journal = stack.enter_context(Journal.open(paths.journal))
@@ -236,14 +249,16 @@ class Runner:
         hosted = {role: Window(windows[role], roles[role].keep_alive, config.soft_ratings) for role in ROLES}
         lms = {role: make_lm(models[role].name, replies, hosted[role], loop) for role in ROLES}
         asker = Asker(program, lms, roles, reply_limits(spec, config), request.seed, spec.task_name)
+        vectors = RememberedVectors(self._embedder, journal, recording, paths.folder)
+        screen = None if self._screen is None else TaskScreen(self._screen, vectors)
         names: dict[str, str] = {role: model.name for role, model in models.items()}
         run = TaskRun(
             spec,
             config,
             seed=request.seed,
             wanted=request.wanted,
-            flow=Flow(spec, config, asker),
-            embedder=RememberedVectors(self._embedder, journal, recording, paths.folder),
+            flow=Flow(spec, config, asker, screen),
+            embedder=vectors,
             ledger=RunLedger(spec, request.seed, names, prompts, *logs),
             decided=_last_decided(paths),
             on_change=self._watcher.changed,
@@ -262,9 +277,33 @@ class Runner:
             "config": config.model_dump(mode="json"),
             "started": _stamp(self._now()),
         }
+        if self._screen is not None:
+            manifest["decontamination"] = self._screen.as_json()
         answered_by = server["note"] or f"Ollama {server['version']} at {server['host']}"
-        task = RunningTask(spec, paths, request.wanted, meter, run, answered_by)
-        return _Prepared(task, directory, journal, logs, manifest)
+        task = RunningTask(spec, paths, request.wanted, meter, run, answered_by, evaluation=request.evaluation)
+        return _Prepared(task, directory, journal, logs, manifest, screen)
+
+    async def _make_ready(self, screen: Screen, prepared: Sequence[_Prepared]) -> None:
+        """Find or build the index of evaluation questions, and say which seeds are contaminated themselves."""
+        request = self._request
+        recorded = [] if request.recorded is None else list(request.recorded.values())
+        weights = next((r.weights for r in recorded if r.weights), None)
+        folders = [root / KEPT_IN for root in (request.output_dir, *dict.fromkeys(r.root for r in recorded))]
+        weights = await screen.ready(self._embedder, weights, folders, self._teller)
+        for item in prepared:
+            assert item.screen is not None
+            before = item.journal.meta().get("embedder_weights")
+            if None not in (before, weights) and before != weights:
+                raise RunDirError(
+                    f"{item.task.paths.folder} holds a run that was begun with other weights of the embedding model: "
+                    "use --restart, or another --output-dir"
+                )
+            seeds = await contaminated_seeds(item.task.spec, item.screen)
+            item.manifest["decontamination"]["contaminated_seeds"] = [
+                {"seed": f"seed:{n}", "detail": said} for n, said in seeds
+            ]
+            for line in seed_warnings(item.task.spec, seeds):
+                self._teller.warn(line)
 
     def _source(self, spec: TaskSpec, folder: Path, stack: AsyncExitStack) -> OllamaServer | Recording:
         if self._server is not None:

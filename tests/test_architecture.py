@@ -17,17 +17,19 @@ ROOT = Path(__file__).parent.parent
 LAYERS = {
     0: ["skills_dspy", "errors"],
     1: ["config", "records", "seed_nodes", "task_spec", "taxonomy", "taxonomy_schema", "yaml_lines"],
-    2: ["dedup", "filter", "funnel", "limits", "lint", "lint_texts", "sampling", "soft", "spans", "speed", "tokens"],
+    2: ["dedup", "filter", "funnel", "limits", "lint", "lint_texts", "ngrams", "sampling", "soft", "spans", "speed", "tokens"],
     3: ["adapter", "calls", "program", "windows"],
     4: [
         "compiled",
         "embedder",
         "engine",
+        "evaluation_set",
         "model_files",
         "ollama_server",
         "replies",
         "slots",
         "store",
+        "store.eval_index",
         "store.files",
         "store.journal",
         "store.recording",
@@ -39,6 +41,7 @@ LAYERS = {
     5: [
         "asking",
         "candidates",
+        "contamination",
         "flow",
         "forecast",
         "ledger",

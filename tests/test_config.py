@@ -68,6 +68,7 @@ def test_the_built_in_settings() -> None:
         "filter": {"instruction_quality": ("good", "excellent"), "sample_quality": (4, 5)},
         "judges": {"question_pass": (1,), "pair_pass": (2, 3)},
         "dedup": {"max_squared_distance": 0.05},
+        "decontamination": {"ngram": 13, "max_cosine": 0.9},
         "draws": {"window": 16, "accepted_share": 1 / 3, "max_stalled": 30, "max_draws": None},
         "server": {
             "connect_timeout": 2.0,
@@ -186,6 +187,8 @@ def test_roles_are_found_by_name() -> None:
         ("judges: {question_pass: [true]}", 1, "item 1 of `judges.question_pass` is the yes/no value true"),
         ("judges: {pair_pass: [0]}", 1, "item 1 of `judges.pair_pass` is the number 0; write a list of one or more of 1, 2"),
         ("dedup: {max_squared_distance: 4.1}", 1, "write a number from 0 to 4"),
+        ("decontamination: {ngram: 4}", 1, "write a whole number from 5 to 100"),
+        ("decontamination: {max_cosine: 1.1}", 1, "write a number from 0 to 1, or null to compare words only"),
         ("draws: {window: 0}", 1, "write a whole number from 1 to 256"),
         ("draws: {window: 257}", 1, "write a whole number from 1 to 256"),
         ("draws: {accepted_share: 1.1}", 1, "write a number from 0 to 1"),
@@ -327,19 +330,21 @@ OTHER_VALUES = {
     "backoff_first": 2,
     "connect_timeout": 7,
     "accepted_share": 0.5,
+    "ngram": 8,
+    "max_cosine": 0.5,
 }
 
 
 @pytest.mark.parametrize("path", leaves(RunConfig), ids=".".join)
 def test_exactly_what_shapes_the_data_is_in_the_shaping_part(path: tuple[str, ...]) -> None:
-    """Changing any one setting changes the part, but for where and how the models run."""
+    """Changing any one setting changes the part, but for where and how the models run and what only some runs do."""
     value: object = OTHER_VALUES.get(path[-1], 3)
     for key in reversed(path):
         value = {key: value}
     changed = parsed(yaml.safe_dump(value))
     assert changed != load_config()
     left_out = ("keep_alive", "num_ctx", "device", "max_stalled", "max_draws")
-    hosting = path[0] in ("server", "max_num_ctx") or path[-1] in left_out
+    hosting = path[0] in ("server", "max_num_ctx", "decontamination") or path[-1] in left_out
     assert (changed.shaping() == load_config().shaping()) is hosting
 
 

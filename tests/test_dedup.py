@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skills_dspy.dedup import FIRST_ROWS, Index, Key, Vector, joined, squared_distance
+from skills_dspy.dedup import FIRST_ROWS, FixedRows, Index, Key, Vector, joined, squared_distance
 
 DIMENSION = 8
 
@@ -230,3 +230,25 @@ def test_what_is_no_unit_vector_of_the_dimension_is_refused(vector: Vector, comp
     with pytest.raises(ValueError, match=complaint):
         index.nearest(vector)
     assert len(index) == 1
+
+
+@given(st.lists(vectors, max_size=12), vectors, thresholds, st.sampled_from([1, 3, DIMENSION]))
+def test_the_nearest_of_fixed_rows_is_found_exactly(rows: list[Vector], vector: Vector, limit: float, head: int) -> None:
+    """Comparing with every row gives the same, however few coordinates are looked at first, and the first of equals."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skills_dspy.dedup._HEAD", head)
+        patch.setattr("skills_dspy.dedup._SEARCHED", 5)
+        found = FixedRows(np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32)).nearest(vector, limit)
+    expected = min(((squared_distance(row, vector), place) for place, row in enumerate(rows)), default=None)
+    assert found == (None if expected is None or expected[0] >= limit else expected[::-1])
+
+
+def test_the_nearest_of_many_fixed_rows_is_found_exactly() -> None:
+    """Among vectors of a usual dimension, where thresholds cut through the crowd."""
+    rows = crowd(3, 500, 384)
+    fixed = FixedRows(np.stack(rows))
+    for place in range(0, 500, 7):
+        assert fixed.nearest(rows[place], 0.001) == (place, 0.0)
+        turned = unit((rows[place] + 0.02 * rows[(place + 250) % 500]).tolist())
+        distance, nearest = min((squared_distance(turned, row), k) for k, row in enumerate(rows))
+        assert fixed.nearest(turned, 0.2) == (nearest, distance)

@@ -19,7 +19,7 @@ from skills_dspy.cli.display import Silent
 from skills_dspy.cli.main import start
 from skills_dspy.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.errors import MissingReply, RequestError, RunDirError
-from skills_dspy.funnel import STAGES
+from skills_dspy.funnel import SELDOM, STAGES
 from skills_dspy.manifest import prompt_fingerprints
 from skills_dspy.program import SkillsProgram
 from skills_dspy.recorded import DEMO as DEMO_NAME
@@ -194,8 +194,9 @@ def test_the_demo_shows_the_whole_funnel(whole: Bytes) -> None:
             stages.add(row["stage"])
             assert (row["raw_reply"] is None) == (row["stage"] == "dedup")
     if {recorded.answered_by for recorded in the_demo().values()} == {SIMULATED_NOTE}:
-        # A context or questions that fail twice would cost a whole draw; difficulty and category reject nothing by design.
-        assert stages == set(STAGES) - {"write_context", "write_questions", "difficulty", "category"}
+        # A context or questions that fail twice would cost a whole draw; difficulty and category reject nothing by design, and
+        # there are no evaluation questions.
+        assert stages == set(STAGES) - set(SELDOM)
 
 
 def test_the_command_replays_it_from_any_folder(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from skills_dspy.funnel import STAGES, Funnel
 from skills_dspy.records import Reason
 
-REASONS: tuple[Reason, ...] = ("unreadable", "truncated", "duplicate", "judged bad", "filtered")
+REASONS: tuple[Reason, ...] = ("unreadable", "truncated", "duplicate", "contaminated", "judged bad", "filtered")
 ENDS = st.lists(st.none() | st.tuples(st.sampled_from(STAGES), st.sampled_from(REASONS)), max_size=60)
 
 

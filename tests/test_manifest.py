@@ -141,7 +141,7 @@ def test_prompts_by_kind_and_stage(tagging: str) -> None:
     prints = prompt_fingerprints(a_spec([GROUNDED, FREEFORM]), config, program, adapter)
     assert list(prints) == ["freeform", "grounded"]
     fused = {"difficulty", "category"} if tagging == "fused" else set()
-    assert set(prints["grounded"]) == set(STAGES) - {"dedup"} - fused
+    assert set(prints["grounded"]) == set(STAGES) - {"dedup", "decontamination", "answer_decontamination"} - fused
     assert set(prints["freeform"]) == set(prints["grounded"]) - {"write_context"}
     assert prints["freeform"]["judge_pair"] == fingerprint(program.judge_pair_freeform, adapter)
     assert prints["grounded"]["judge_pair"] == fingerprint(program.judge_pair_grounded, adapter)

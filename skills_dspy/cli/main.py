@@ -17,6 +17,7 @@ from skills_dspy.cli.options import (
     base_url_option,
     concurrency_option,
     config_option,
+    decontaminate_option,
     embedder_option,
     judge_option,
     model_option,
@@ -70,6 +71,7 @@ def cli() -> None:
 )
 @program_option
 @embedder_option
+@decontaminate_option
 @note_option
 @quiet_option
 @click.option("--json", "as_json", is_flag=True, help="A machine-readable summary on stdout, and nothing else there.")
@@ -89,6 +91,7 @@ def run(
     replay: str | None,
     program: Path | None,
     embedder: str | None,
+    decontaminate: tuple[Path, ...],
     note: str | None,
     quiet: bool,
     as_json: bool,
@@ -117,6 +120,7 @@ def run(
         as_json=as_json,
         program=program,
         taxonomy_base=taxonomy_base,
+        decontaminate=decontaminate,
     )
     return run_command(options)
 

@@ -7,22 +7,25 @@ import click
 DEFAULT_HOST = "http://127.0.0.1:11434"
 
 
+_TAKING_MANY = {"--task-paths": "task_paths", "--decontaminate": "decontaminate"}
+
+
 class ManyPaths(click.Command):
-    """A command whose `--task-paths` takes all the words up to the next option."""
+    """A command whose `--task-paths`, and other options that name files, take all the words up to the next option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Give every path its own `--task-paths`, which is what click understands."""
+        """Give every path an option of its own, which is what click understands."""
         spread: list[str] = []
-        taking = False
+        taking: str | None = None
         for place, arg in enumerate(args):
             if arg.startswith("-"):
-                taking = arg == "--task-paths"
-                if not taking:
+                taking = _TAKING_MANY.get(arg)
+                if taking is None:
                     spread.append(arg)
                 elif not args[place + 1 :] or args[place + 1].startswith("-"):
-                    raise click.BadOptionUsage("task_paths", "Option '--task-paths' requires an argument.", ctx)
-            elif taking:
-                spread += ["--task-paths", arg]
+                    raise click.BadOptionUsage(taking, f"Option '{arg}' requires an argument.", ctx)
+            elif taking is not None:
+                spread += [f"--{taking.replace('_', '-')}", arg]
             else:
                 spread.append(arg)
         return super().parse_args(ctx, spread)
@@ -42,6 +45,13 @@ taxonomy_base_option = click.option(
     "--taxonomy-base",
     metavar="REF",
     help="Only task files of a git checkout that have changed since it branched off REF, uncommitted ones included.",
+)
+decontaminate_option = click.option(
+    "--decontaminate",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE ...",
+    help="Evaluation questions (.jsonl, .parquet, .txt) that no pair may share 13 words with or lie near to.",
 )
 base_url_option = click.option(
     "--base-url",

@@ -18,6 +18,7 @@ from skills_dspy.compiled import CompiledProgram, load_compiled
 from skills_dspy.config import Overrides, RunConfig, load_config
 from skills_dspy.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.errors import RequestError, RunDirError, SkillsError, SpecError
+from skills_dspy.evaluation_set import EvaluationSet, read_evaluation_set
 from skills_dspy.model_files import find_model
 from skills_dspy.recorded import Recorded, find_recorded
 from skills_dspy.run import Runner, RunningTask, RunRequest
@@ -48,6 +49,7 @@ class Options:
     as_json: bool
     program: Path | None = None
     taxonomy_base: str | None = None
+    decontaminate: tuple[Path, ...] = ()
 
 
 def run_command(options: Options) -> int:
@@ -87,6 +89,22 @@ def _wanted(options: Options) -> Loaded | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class _Stderr:
+    """Tells the user on stderr; when quiet, only what is odd."""
+
+    quiet: bool
+
+    def say(self, line: str) -> None:
+        """Something takes its time."""
+        if not self.quiet:
+            click.echo(line, err=True)
+
+    def warn(self, line: str) -> None:
+        """Something is odd."""
+        click.echo(f"warning: {line}", err=True)
+
+
 def _summarize(tasks: Sequence[RunningTask], options: Options, broken: Sequence[SpecError]) -> None:
     if options.as_json:
         click.echo(json_summary(tasks, broken))
@@ -121,7 +139,7 @@ async def _run(request: RunRequest, options: Options, embedder: AsyncEmbedder, d
             jitter=random.Random(os.getpid()),
             on_fault=lambda fault, pause: display.fault(str(fault.error), pause),
         )
-    return await Runner(request, server, embedder, display).run()
+    return await Runner(request, server, embedder, display, teller=_Stderr(options.quiet)).run()
 
 
 def live_request(options: Options, specs: tuple[TaskSpec, ...]) -> RunRequest:
@@ -137,6 +155,7 @@ def live_request(options: Options, specs: tuple[TaskSpec, ...]) -> RunRequest:
         restart=options.restart,
         note=options.note,
         program=_compiled(options),
+        evaluation=read_evaluation_set(options.decontaminate) if options.decontaminate else None,
     )
 
 
@@ -171,7 +190,33 @@ def replay_request(options: Options, name: str, specs: tuple[TaskSpec, ...] | No
         restart=options.restart,
         recorded=recorded,
         program=_compiled(options) or programs[0],
+        evaluation=_evaluation(options, recorded, name),
     )
+
+
+def _evaluation(options: Options, recorded: dict[str, Recorded], name: str) -> EvaluationSet | None:
+    """The evaluation questions of a replay: those given, else those of the recording, which must still be the same."""
+    if options.decontaminate:
+        return read_evaluation_set(options.decontaminate)
+    runs = list(recorded.values())
+    files = runs[0].evaluation
+    if any(r.evaluation != files or (files and r.config.decontamination != runs[0].config.decontamination) for r in runs):
+        raise RequestError(f"--replay {name}: its runs were decontaminated differently; give the directory of one")
+    if not files:
+        return None
+    for path, _ in files:
+        if not path.is_file():
+            raise RequestError(
+                f"--replay {name}: it was decontaminated against {path}, which is not there; name it anew with --decontaminate"
+            )
+    found = read_evaluation_set([path for path, _ in files])
+    changed = {file.sha256 for file in found.files} ^ {digest for _, digest in files}
+    if changed:
+        raise RequestError(
+            f"--replay {name}: {', '.join(str(path) for path, _ in files)} changed since it was decontaminated against that; "
+            "give the questions of then, or others, with --decontaminate"
+        )
+    return found
 
 
 def _compiled(options: Options) -> CompiledProgram | None:

@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from skills_dspy.errors import SpecError
-from skills_dspy.funnel import STAGES, Funnel
+from skills_dspy.evaluation_set import EvaluationSet
+from skills_dspy.funnel import SELDOM, STAGES, Funnel
 from skills_dspy.ollama_server import without_secrets
 from skills_dspy.run import RunningTask
 
@@ -22,10 +23,12 @@ def print_summary(tasks: Sequence[RunningTask], *, replayed: bool, console: Cons
     for task in tasks:
         funnel, name, status = task.run.funnel, escape(task.spec.task_name), escape(task.status)
         out.print(f"\n[bold]{name}[/bold]: {funnel.accepted} of {task.wanted} accepted, {status}")
-        out.print(funnel_table(funnel))
+        out.print(funnel_table(funnel, screened=task.evaluation is not None))
         most = max(funnel.rows(), key=lambda row: row[2], default=None)
         if most is not None:
             out.print(f"Most rejected by {most[0]} ({most[1]}): {most[2]} of {funnel.candidates} candidates.")
+        if task.evaluation is not None:
+            out.print(escape(screened_line(task.evaluation)))
         out.print(cost_line(task, replayed))
         out.print(f"Data: {escape(str(task.paths.data))}")
     for answered_by in dict.fromkeys(task.answered_by for task in tasks):
@@ -36,8 +39,11 @@ def print_summary(tasks: Sequence[RunningTask], *, replayed: bool, console: Cons
         out.print(f"The story of a row: {escape(again)}")
 
 
-def funnel_table(funnel: Funnel) -> Table:
-    """Stage by stage: how many came, how many were rejected for what, how many went on."""
+def funnel_table(funnel: Funnel, *, screened: bool = False) -> Table:
+    """Stage by stage: how many came, how many were rejected for what, how many went on.
+
+    `screened` shows decontamination also where it rejected nothing.
+    """
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("stage")
     for heading in ("came", "rejected", "went on"):
@@ -45,12 +51,18 @@ def funnel_table(funnel: Funnel) -> Table:
     table.add_column("why")
     for stage in STAGES:
         came, lost = funnel.reached(stage), funnel.rejections(stage)
-        if not lost and stage in ("write_context", "write_questions", "difficulty", "category"):
+        if not lost and stage in SELDOM and not (screened and stage.endswith("decontamination")):
             continue
         why = ", ".join(f"{reason} {count}" for at, reason, count in funnel.rows() if at == stage)
         table.add_row(stage, str(came), str(lost), str(came - lost), why)
     table.add_row("accepted", "", "", str(funnel.accepted), "")
     return table
+
+
+def screened_line(evaluation: EvaluationSet) -> str:
+    """What was decontaminated against."""
+    files = ", ".join(f"{file.name} ({file.questions})" for file in evaluation.files)
+    return f"Decontaminated against {len(evaluation.questions)} evaluation questions: {files}."
 
 
 def cost_line(task: RunningTask, replayed: bool) -> str:

@@ -9,6 +9,7 @@ SkillsError                 the base: its text is shown as it is, without a trac
 │   ├── ServerError         the Ollama server cannot be reached or stays broken
 │   ├── ModelMissing        the model is not pulled
 │   ├── ContextTooLong      a prompt cannot fit into the model's window
+│   ├── NotDescribed        the model gives a task no usable description
 │   ├── EmbedderMissing     no weights for the embedding model
 │   └── StorageError        the disk is full or refuses
 ├── MissingReply            a replay lacks the reply to a request that it needs (exit 2)
@@ -72,6 +73,10 @@ class ModelMissing(MachineError):
 
 class ContextTooLong(MachineError):
     """A prompt cannot fit into the model's context window."""
+
+
+class NotDescribed(MachineError):
+    """The model gave no usable description of a task whose file has none."""
 
 
 class EmbedderMissing(MachineError):

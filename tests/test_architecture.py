@@ -18,7 +18,7 @@ LAYERS = {
     0: ["skills_dspy", "errors"],
     1: ["config", "records", "task_spec", "yaml_lines"],
     2: ["dedup", "filter", "funnel", "limits", "sampling", "soft", "spans", "speed", "tokens"],
-    3: ["adapter", "calls", "program", "windows"],
+    3: ["adapter", "calls", "describing", "program", "windows"],
     4: [
         "compiled",
         "embedder",
@@ -73,6 +73,7 @@ LAYER = {
     "signatures": 0,
     "signatures.labels": 0,
     "signatures.examples": 1,
+    "signatures.describe": 3,
     "signatures.generate": 3,
     "signatures.judge": 3,
     "signatures.tag": 3,

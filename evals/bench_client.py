@@ -35,6 +35,9 @@ class Stopwatch:
         del slots
         self.tasks, self.cpu, self.began = tasks, time.process_time(), time.time()
 
+    def failed(self, task: RunningTask) -> None:
+        """There is only one."""
+
     def changed(self) -> None:
         """A candidate has settled."""
         task = self.tasks[0]

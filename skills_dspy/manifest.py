@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -113,3 +114,8 @@ def usage(journal: Recording) -> dict[str, Any]:
         }
 
     return {**row(totals.overall), "by_step": {step: row(item) for step, item in totals.by_step.items()}}
+
+
+def stamp(moment: datetime) -> str:
+    """A moment as run.json has it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -252,7 +252,9 @@ def test_every_prompt_of_the_program_is_understood(name: str) -> None:
     signature = PROGRAM_STEPS[name].signature(5)
     adapter = SkillsAdapter()
     whole = [Pair(context="C1", question="Q1", answer="A1")]
-    shown = {"write_context": [Passage(context="C1")], "write_description": whole}.get(name, [Question(context="C1", question="Q1")])
+    shown = {"write_context": [Passage(context="C1")], "write_description": whole}.get(
+        name, [Question(context="C1", question="Q1")]
+    )
     inputs = {key: (INPUTS | {"examples": shown})[key] for key in signature.input_fields}
     messages = adapter.format(signature, [], inputs)
     prompt = read_prompt(messages, adapter.plan(signature).schema)

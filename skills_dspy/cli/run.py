@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from skills_dspy.cli.display import Display, PlainDisplay, Silent, TerminalDisplay
+from skills_dspy.cli.open_files import make_room
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.compiled import CompiledProgram, load_compiled
 from skills_dspy.config import Overrides, RunConfig, load_config
@@ -50,6 +51,7 @@ class Options:
 def run_command(options: Options) -> int:
     """Run what was asked for; returns the exit code."""
     request = live_request(options) if options.replay is None else replay_request(options, options.replay)
+    make_room(len(request.specs), request.concurrency)
     display = _display(options)
     embedder = _embedder(request)
     tasks: tuple[RunningTask, ...] = ()
@@ -126,12 +128,12 @@ def replay_request(options: Options, name: str) -> RunRequest:
     if options.task_paths:
         specs = load_specs(options.task_paths)
         missing = [spec for spec in specs if spec.task_name not in recorded]
-        if missing:
+        if len(missing) == len(specs):  # else they fail, and the others are replayed
             raise RunDirError(
                 f"{missing[0].path}: the recording {name} holds no run of the task {missing[0].task_name}; it holds "
                 f"{', '.join(recorded)}"
             )
-        recorded = {spec.task_name: recorded[spec.task_name] for spec in specs}
+        recorded = {spec.task_name: recorded[spec.task_name] for spec in specs if spec not in missing}
     else:
         specs = tuple(r.spec for r in recorded.values())
     first = next(iter(recorded.values()))

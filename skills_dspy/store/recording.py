@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from skills_dspy.errors import RunDirError, SkillsError, StorageError
+from skills_dspy.errors import DiskFull, RunDirError, SkillsError, StorageError
 from skills_dspy.store.files import storage_errors
 
 APPLICATION_ID = 0x736B6473
@@ -273,7 +273,8 @@ def _as_ours(path: Path, error: Exception) -> SkillsError:
         return _not_ours(path)
     what = str(error) or type(error).__name__
     advice = _ADVICE.get("_".join(name.split("_")[:2]), "check the disk and the file, then run the same command again")
-    return StorageError(f"cannot use {path}: {what}; {advice}")
+    kind = DiskFull if name.startswith("SQLITE_FULL") else StorageError
+    return kind(f"cannot use {path}: {what}; {advice}")
 
 
 def _not_ours(path: Path) -> RunDirError:

@@ -22,7 +22,8 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 MARGIN = 1e-4
 """How far the matrix product may be off: for unit vectors the float32 error stays below it up to 800 dimensions."""
 
-FIRST_ROWS = 64
+FIRST_ROWS = 16
+"""Few, because each of perhaps hundreds of tasks has up to four indexes, most of them small."""
 
 
 def squared_distance(a: Vector, b: Vector) -> float:

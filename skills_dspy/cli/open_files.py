@@ -2,7 +2,7 @@
 
 from skills_dspy.errors import RequestError
 
-PER_TASK = 10
+PER_TASK = 12
 """Files of one task: lock, rows, rejections, a journal and its log for writing and for reading; in a replay the recording."""
 OTHERS = 128
 """What a run has open besides, connections left out: libraries, the embedding model's weights, the terminal."""

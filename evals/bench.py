@@ -114,7 +114,7 @@ def memory(scale: int) -> list[Figure]:
 def many(scale: int) -> list[Figure]:
     """Many tasks at once: slots used across them, wall time over its bound, and memory for each."""
     tasks = 200 // scale
-    one, all_of_them = (measure(Case(f"{n} tasks", 8, 3, 0.1, tasks=n)) for n in (1, tasks))
+    one, all_of_them = (measure(Case(f"{n} tasks", 8, 3, tasks=n)) for n in (1, tasks))
     each = (all_of_them["peak_mb"] - one["peak_mb"]) / (tasks - 1)
     return [
         _figure(f"slots used in steady state, {tasks} tasks on 8 slots", all_of_them["used"], "{:.1%}", 0.95, least=True),

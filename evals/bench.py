@@ -43,6 +43,7 @@ class Case:
     pass_rate: float = 0.9
     duplicate_rate: float = 0.0
     tagging: str = "separate"
+    tasks: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Figure:
 def main(small: bool, write: Path | None) -> None:
     """Measure the program against the simulated teacher."""
     scale = 10 if small else 1
-    figures = [*speed(scale), *calls(scale), *memory(scale), *start_up(), *optimizing(small)]
+    figures = [*speed(scale), *calls(scale), *memory(scale), *many(scale), *start_up(), *optimizing(small)]
     table = Table(title="skills_dspy beside a simulated teacher")
     for heading in ("figure", "measured", "wanted", "holds"):
         table.add_column(heading)
@@ -108,6 +109,18 @@ def memory(scale: int) -> list[Figure]:
         Figure(f"peak memory at {200 // scale} pairs", f"{few:.0f} MB", "", None),
         Figure(f"peak memory at {2000 // scale} pairs", f"{many:.0f} MB", "", None),
         _figure("growth between them but for the embeddings", max(0.0, many - few - embeddings), "{:.0f} MB", 10.0),
+    ]
+
+
+def many(scale: int) -> list[Figure]:
+    """Many tasks at once: slots used across them, wall time over its bound, and memory for each."""
+    tasks = 200 // scale
+    one, all_of_them = (measure(Case(f"{n} tasks", 8, 3, tasks=n)) for n in (1, tasks))
+    each = (all_of_them["peak_mb"] - one["peak_mb"]) / (tasks - 1)
+    return [
+        _figure(f"slots used in steady state, {tasks} tasks on 8 slots", all_of_them["used"], "{:.1%}", 0.95, least=True),
+        Figure(f"wall time of {tasks} tasks with 3 pairs each", f"{all_of_them['seconds']:.0f} s", "", None),
+        _figure("memory for each task at once", each, "{:.2f} MB", 1.0),
     ]
 
 
@@ -191,6 +204,8 @@ def measure(case: Case) -> dict[str, Any]:
                 str(case.slots),
                 "--tagging",
                 case.tagging,
+                "--tasks",
+                str(case.tasks),
             ],
             check=True,
             capture_output=True,

@@ -13,6 +13,7 @@ import click
 from evals.hash_embedder import HashEmbedder
 from skills_dspy.config import load_config
 from skills_dspy.embedder import AsyncEmbedder
+from skills_dspy.funnel import added_up
 from skills_dspy.ollama_server import OllamaServer
 from skills_dspy.run import Runner, RunningTask, RunRequest
 from skills_dspy.slots import Slots
@@ -35,10 +36,13 @@ class Stopwatch:
         del slots
         self.tasks, self.cpu, self.began = tasks, time.process_time(), time.time()
 
+    def failed(self, task: RunningTask) -> None:
+        """It shows in the status."""
+
     def changed(self) -> None:
         """A candidate has settled."""
-        task = self.tasks[0]
-        if not self.reached and task.run.funnel.accepted >= self.share * task.wanted:
+        accepted, wanted = sum(t.run.funnel.accepted for t in self.tasks), sum(t.wanted for t in self.tasks)
+        if not self.reached and accepted >= self.share * wanted:
             self.reached = time.time()
 
 
@@ -48,28 +52,31 @@ class Stopwatch:
 @click.option("--output-dir", type=click.Path(path_type=Path), required=True)
 @click.option("-n", "wanted", type=int, required=True)
 @click.option("--concurrency", type=int, required=True)
+@click.option("--tasks", default=1, help="So many copies of the task at once, each under its own name.")
 @click.option("--tagging", type=click.Choice(["separate", "fused"]), default="separate")
-def main(base_url: str, task: Path, output_dir: Path, wanted: int, concurrency: int, tagging: str) -> None:
-    """Run one task and print what it took."""
+def main(base_url: str, task: Path, output_dir: Path, wanted: int, concurrency: int, tasks: int, tagging: str) -> None:
+    """Run a task, or copies of it, and print what it took."""
     spec, _ = load_task(task)
     config = load_config().model_copy(update={"tagging": tagging})
     watch = Stopwatch(share=0.8)
     server = OllamaServer(base_url, config.server, concurrency=concurrency)
-    request = RunRequest((spec,), config, wanted, output_dir, concurrency=concurrency)
-    (done,) = asyncio.run(Runner(request, server, AsyncEmbedder(HashEmbedder()), watch).run())
-    ended, cpu = time.time(), time.process_time()
+    specs = tuple(spec.model_copy(update={"task_name": f"{spec.task_name}-{number}"}) for number in range(tasks))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
+    request = RunRequest(specs if tasks > 1 else (spec,), config, wanted, output_dir, concurrency=concurrency)
+    done = asyncio.run(Runner(request, server, AsyncEmbedder(HashEmbedder()), watch).run())
+    ended, cpu, calls = time.time(), time.process_time(), sum(task.meter.live for task in done)
     bare = asyncio.run(_bare(OllamaServer(base_url, config.server, concurrency=concurrency), concurrency))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     json.dump(
         {
-            "status": done.status,
-            "calls": done.meter.live,
-            "funnel": done.run.funnel.as_json(),
+            "status": "complete" if all(task.run.done for task in done) else done[0].status,
+            "calls": calls,
+            "funnel": added_up(task.run.funnel for task in done).as_json(),
             "began": watch.began,
             "reached": watch.reached,
             "ended": ended,
             "seconds": ended - watch.began,
-            "cpu_ms_per_call": 1000 * (cpu - watch.cpu) / done.meter.live,
+            "cpu_ms_per_call": 1000 * (cpu - watch.cpu) / calls,
             "bare_ms_per_call": bare,
             "peak_mb": peak / (1024 if sys.platform != "darwin" else 1024**2),
         },

@@ -22,11 +22,12 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 MARGIN = 1e-4
 """How far the matrix product may be off: for unit vectors the float32 error stays below it up to 800 dimensions."""
 
-FIRST_ROWS = 64
 _SEARCHED = 4096
 """Rows that are compared at one time, which bounds the memory of a search."""
 _HEAD = 128
 """Coordinates that are looked at first: of 384, few unrelated texts are still candidates after these."""
+FIRST_ROWS = 16
+"""Few, because each of perhaps hundreds of tasks has up to four indexes, most of them small."""
 
 
 def squared_distance(a: Vector, b: Vector) -> float:

@@ -10,8 +10,10 @@ SkillsError                 the base: its text is shown as it is, without a trac
 │   ├── ServerError         the Ollama server cannot be reached or stays broken
 │   ├── ModelMissing        the model is not pulled
 │   ├── ContextTooLong      a prompt cannot fit into the model's window
+│   ├── NotDescribed        the model gives a task no usable description
 │   ├── EmbedderMissing     no weights for the embedding model
 │   └── StorageError        the disk is full or refuses
+│       └── DiskFull        there is no room, for this task or any other
 ├── MissingReply            a replay lacks the reply to a request that it needs (exit 2)
 └── ReplyError              one reply cannot be used: data about a candidate, never the end of a run
     ├── Unreadable          it does not parse, lacks a field, has an invented label or is empty
@@ -80,12 +82,20 @@ class ContextTooLong(MachineError):
     """A prompt cannot fit into the model's context window."""
 
 
+class NotDescribed(MachineError):
+    """The model gave no usable description of a task whose file has none."""
+
+
 class EmbedderMissing(MachineError):
     """The embedding model's weights are nowhere to be found, or are not what they should be."""
 
 
 class StorageError(MachineError):
     """The disk is full, read-only or broken; what was written before is whole."""
+
+
+class DiskFull(StorageError):
+    """There is no room left: what concerns every task, not only the one that met it."""
 
 
 class MissingReply(SkillsError):

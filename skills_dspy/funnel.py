@@ -1,6 +1,7 @@
 """The funnel: what became of every settled candidate, stage by stage, and the yield that follows from it (layer 2)."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from skills_dspy.records import Reason
@@ -81,3 +82,13 @@ class Funnel:
             "accepted": self.accepted,
             "rejected": [{"stage": stage, "reason": reason, "count": count} for stage, reason, count in self.rows()],
         }
+
+
+def added_up(funnels: Iterable[Funnel]) -> Funnel:
+    """The counts of several funnels together."""
+    total = Funnel()
+    for funnel in funnels:
+        total.candidates += funnel.candidates
+        total.accepted += funnel.accepted
+        total.rejected.update(funnel.rejected)
+    return total

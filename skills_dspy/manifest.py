@@ -2,11 +2,14 @@
 
 import platform
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 from skills_dspy.adapter import SkillsAdapter
 from skills_dspy.config import Role, RunConfig
+from skills_dspy.describing import STEP as DESCRIBING
+from skills_dspy.describing import undescribed
 from skills_dspy.errors import RunDirError
 from skills_dspy.flow import stage_of
 from skills_dspy.ollama_server import Model
@@ -25,9 +28,13 @@ _PACKAGES = ("skills-dspy", "dspy", "ollama", "sentence-transformers", "torch", 
 def prompt_fingerprints(
     spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: SkillsAdapter
 ) -> dict[str, dict[str, str]]:
-    """Kind to stage to the fingerprint of the prompt that serves it, for the kinds that the task has."""
+    """Kind to stage to the fingerprint of the prompt that serves it, for the kinds that the task has.
+
+    Where the description is derived, `task` has that prompt's.
+    """
     kinds = sorted({seed.kind for seed in spec.seed_examples})
-    return {
+    whole = {"task": {DESCRIBING: fingerprint(program.predictor(DESCRIBING), adapter)}} if undescribed(spec) else {}
+    return whole | {
         kind: {stage_of(step): fingerprint(program.predictor(step), adapter) for step in steps_of(kind, config.tagging)}
         for kind in kinds
     }
@@ -122,3 +129,8 @@ def usage(journal: Recording) -> dict[str, Any]:
         }
 
     return {**row(totals.overall), "by_step": {step: row(item) for step, item in totals.by_step.items()}}
+
+
+def stamp(moment: datetime) -> str:
+    """A moment as run.json has it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -15,6 +15,8 @@ import dspy
 from skills_dspy.adapter import SkillsAdapter
 from skills_dspy.asking import Asker, Failed
 from skills_dspy.config import ROLES, Role, RunConfig
+from skills_dspy.describing import PLACEHOLDER, described, undescribed
+from skills_dspy.describing import STEP as DESCRIBING
 from skills_dspy.engine import Window, make_lm
 from skills_dspy.errors import EmbedderMissing, ModelMissing
 from skills_dspy.limits import reply_limits
@@ -129,8 +131,12 @@ class Preflight:
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """What to try: both sorts of reply of the generator, then the first step of every other model."""
-        steps = [f"write_questions_{self._kind}", f"write_answer_{self._kind}"]
+        """What to try: both sorts of reply of the generator, then the first step of every other model.
+
+        Before them the description, where the file has none: the other prompts are tried with what was derived.
+        """
+        steps = [DESCRIBING] if undescribed(self._spec) else []
+        steps += [f"write_questions_{self._kind}", f"write_answer_{self._kind}"]
         asked = {self._config.model_for("generator")}
         for step in steps_of(self._kind, self._config.tagging):
             model = self._config.model_for(STEPS[step].role)
@@ -161,11 +167,15 @@ class Preflight:
             except Failed as failed:
                 fault = failed
         last = list(heard.entries.values())[-1]
+        estimate = estimate_of(messages_of(self._spec, self._kind, step, 0, self._program, self._adapter))
+        if step == DESCRIBING:
+            # A run would end here if it failed; the rest is tried all the same, but never with a blank.
+            self._spec = described(self._spec, text_of(last.reply).strip() if fault is None else PLACEHOLDER)
         return Trial(
             step=step,
             model=self._config.model_for(STEPS[step].role),
             prose=self._adapter.plan(self._program.predictor(step).signature).prose is not None,
-            estimate=estimate_of(messages_of(self._spec, self._kind, step, 0, self._program, self._adapter)),
+            estimate=estimate,
             counts=counts_of(last.reply, last.seconds),
             tries=len(heard.entries),
             fault=None if fault is None else str(fault),

@@ -8,7 +8,7 @@ from typing import Any
 
 import dspy
 
-from signatures import generate, judge, tag
+from signatures import describe, generate, judge, tag
 from skills_dspy.adapter import SkillsAdapter
 from skills_dspy.config import Role
 from skills_dspy.errors import RequestError
@@ -40,6 +40,7 @@ class Step:
 STEPS: Mapping[str, Step] = {
     step.name: step
     for step in (
+        Step("write_description", "generator", describe.WriteDescription),
         Step("write_context", "generator", generate.WriteContext),
         Step("write_questions_freeform", "generator", generate.WriteQuestionsFreeform, counted=True),
         Step("write_questions_grounded", "generator", generate.WriteQuestionsGrounded, counted=True),
@@ -56,7 +57,10 @@ STEPS: Mapping[str, Step] = {
         Step("tag_category", "tagger", tag.TagCategory),
     )
 }
-"""Every step in the order of the flow. Both kinds of seed have their own writers and judges."""
+"""Every step in the order of the flow. Both kinds of seed have their own writers and judges.
+
+The first is asked once for a task whose file leaves the description blank; the others belong to candidates.
+"""
 
 
 def step_of(name: str) -> Step:

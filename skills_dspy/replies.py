@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from skills_dspy.calls import Call
+from skills_dspy.calls import Call, Rank
 from skills_dspy.errors import ContextTooLong, MissingReply
-from skills_dspy.slots import Slots
 from skills_dspy.soft import trimmed
 from skills_dspy.store.journal import JournaledReply, Recording, request_digest
 
@@ -54,13 +54,20 @@ class Host(Protocol):
         """One reply's body."""
 
 
+class Queue(Protocol):
+    """The queue for the server: Slots, or a task's share of them."""
+
+    def take(self, rank: Callable[[], Rank]) -> AbstractAsyncContextManager[None]:
+        """Hold a slot while the block runs."""
+
+
 class Replies:
     """The replies of one task.
 
     Args:
         journal: this run's; what it has is never asked for again.
         source: the server, or the recording of a replay.
-        slots: the queue for the server, shared by all tasks.
+        slots: the queue for the server, which all tasks share.
         meter: counts what is asked.
         clock: epoch seconds.
     """
@@ -69,7 +76,7 @@ class Replies:
         self,
         journal: Memory,
         source: Host | Recording,
-        slots: Slots,
+        slots: Queue,
         meter: Meter,
         clock: Callable[[], float] = time.time,
     ) -> None:

@@ -1,120 +1,51 @@
-"""A run: tasks, models, journals and schedulers put together, and taken apart in good order whatever ends it (layer 5)."""
+"""A run: tasks side by side on one server, and taken apart in good order whatever ends it (layer 5).
+
+A task that fails for itself is marked so, and the others go on; what concerns them all, or is a bug, ends the run. A task
+that is alone ends the run in any case.
+"""
 
 import asyncio
-import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 import dspy
 
 from skills_dspy.adapter import SkillsAdapter
-from skills_dspy.asking import Asker
+from skills_dspy.admission import Admission, most_open
 from skills_dspy.compiled import CompiledProgram
-from skills_dspy.config import ROLES, Role, RunConfig
-from skills_dspy.contamination import KEPT_IN, Screen, TaskScreen, Teller, Untold, contaminated_seeds, seed_warnings
+from skills_dspy.config import ROLES, Role
+from skills_dspy.contamination import KEPT_IN, Screen, Teller, Untold
 from skills_dspy.embedder import AsyncEmbedder
-from skills_dspy.engine import Window, make_lm
-from skills_dspy.errors import RunDirError, SkillsError, StorageError
-from skills_dspy.evaluation_set import EvaluationSet
-from skills_dspy.flow import Flow
-from skills_dspy.ledger import RunLedger
-from skills_dspy.limits import reply_limits
-from skills_dspy.manifest import (
-    FORMAT,
-    check_same_inputs,
-    inputs_of,
-    prompt_fingerprints,
-    spec_as_json,
-    usage,
-    versions,
-)
+from skills_dspy.errors import SkillsError
+from skills_dspy.leaves import Leaf, RunningTask, Standing, concerns_all, only_ours
+from skills_dspy.manifest import stamp
 from skills_dspy.ollama_server import Model, OllamaServer
+from skills_dspy.opening import Opener, RunRequest
 from skills_dspy.program import SkillsProgram
-from skills_dspy.recorded import Recorded
-from skills_dspy.replies import Meter, Replies
-from skills_dspy.scheduler import TaskRun
+from skills_dspy.replies import Meter
 from skills_dspy.slots import Slots
-from skills_dspy.store.files import AppendLog, count_rows, last_line
-from skills_dspy.store.journal import Journal, Recording
-from skills_dspy.store.run_dir import RunDir, RunPaths, set_aside
-from skills_dspy.task_spec import TaskSpec
-from skills_dspy.vectors import RememberedVectors
-from skills_dspy.windows import choose_windows, needs
+from skills_dspy.store.run_dir import RunPaths
+from skills_dspy.windows import Need, choose_windows, needs
+
+__all__ = ["RunRequest", "Runner", "RunningTask", "Watcher"]
 
 _QUIET = {"disable_history": True, "track_usage": False, "trace": None, "warn_on_type_mismatch": False}
 """What DSPy would keep of every call, for ever, and check at every call: the journal keeps it, the program checks it."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """What is asked for.
-
-    Attributes:
-        specs: the tasks, with different names.
-        config: models, thresholds and limits.
-        wanted: accepted pairs for each task, 1 or more.
-        output_dir: where the tasks' directories lie.
-        seed: decides every choice and every sampling seed.
-        concurrency: requests in flight, 1 or more.
-        restart: set existing runs aside first.
-        recorded: the recordings to replay by task name; none for a live run.
-        note: what answers, in words, when it is not a language model.
-        program: compiled prompts; none for those that stand in signatures/.
-        evaluation: questions that no pair may be near to; none for no decontamination.
-    """
-
-    specs: tuple[TaskSpec, ...]
-    config: RunConfig
-    wanted: int
-    output_dir: Path
-    seed: int = 0
-    concurrency: int = 8
-    restart: bool = False
-    recorded: Mapping[str, Recorded] | None = None
-    note: str | None = None
-    program: CompiledProgram | None = None
-    evaluation: EvaluationSet | None = None
-
-
-@dataclass(slots=True)
-class RunningTask:
-    """One task of a run, as a display may look at it at any moment."""
-
-    spec: TaskSpec
-    paths: RunPaths
-    wanted: int
-    meter: Meter
-    run: TaskRun
-    answered_by: str
-    usage: dict[str, Any] = field(default_factory=dict)
-    status: str = "running"
-    evaluation: EvaluationSet | None = None
 
 
 class Watcher(Protocol):
     """Who looks on: a display, or nobody."""
 
     def started(self, tasks: Sequence[RunningTask], slots: Slots) -> None:
-        """All tasks are ready and about to run."""
+        """All tasks are ready and about to run, but for those that have failed already."""
 
     def changed(self) -> None:
         """A candidate has settled."""
 
-
-@dataclass(slots=True)
-class _Prepared:
-    """A task between opening and closing."""
-
-    task: RunningTask
-    directory: RunDir
-    journal: Journal
-    logs: tuple[AppendLog, AppendLog]
-    manifest: dict[str, Any]
-    screen: TaskScreen | None
+    def failed(self, task: RunningTask) -> None:
+        """A task has failed for itself, and the others go on."""
 
 
 class Runner:
@@ -126,7 +57,7 @@ class Runner:
         embedder: not started yet.
         watcher: who looks on.
         now: the time in UTC.
-        teller: passes on what the user should know before the first call.
+        teller: passes on what happens before the first call.
     """
 
     def __init__(
@@ -136,7 +67,7 @@ class Runner:
         embedder: AsyncEmbedder,
         watcher: Watcher,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        teller: Teller = Untold(),  # noqa: B008 - it holds nothing
+        teller: Teller | None = None,
     ) -> None:
         if (server is None) == (request.recorded is None):
             raise ValueError("a run needs either a server or a recording")
@@ -145,45 +76,54 @@ class Runner:
         self._embedder = embedder
         self._watcher = watcher
         self._now = now
-        self._teller = teller
+        self._teller: Teller = teller or Untold()
         self._screen = None if request.evaluation is None else Screen(request.evaluation, request.config.decontamination)
         self._adapter = SkillsAdapter()
         self._slots = Slots(request.concurrency)
+        self._alone = len(request.specs) == 1
 
     async def run(self) -> tuple[RunningTask, ...]:
-        """Run all tasks to their end; each one's `status` is `complete` or `stopped: why`.
+        """Run all tasks to their end.
+
+        Each one's `status` is then `complete`, `stopped: why` or, if others ran beside it, `failed: why`.
 
         Raises:
-            SkillsError: something ended the run; what there is is kept.
+            SkillsError: something ended the run, or every task failed; what there is is kept.
             CancelledError: it was interrupted; what there is is kept.
         """
         async with AsyncExitStack() as stack:
             if self._server is not None:
                 stack.push_async_callback(self._server.close)
-            prepared = self._prepare(await self._ask_server(), await self._models(), stack)
-            if self._server is not None:
+            tasks, leaves = self._prepare(await self._ask_server(), await self._models(), stack)
+            if self._server is not None and leaves:
                 # Not before: loading cannot be stopped, and a run that was refused above would have to wait for it.
                 self._embedder.start()
-            if self._screen is not None:
-                await self._make_ready(self._screen, prepared)
-            self._watcher.started([p.task for p in prepared], self._slots)
+            if self._screen is not None and leaves:
+                leaves = await self._screened(self._screen, leaves)
+            self._watcher.started(tasks, self._slots)
             status = "failed"
             try:
                 with dspy.context(adapter=self._adapter, **_QUIET):
-                    await self._run_all(prepared)
-                status = "ended"
+                    async with asyncio.TaskGroup() as group:
+                        for leaf in leaves:
+                            group.create_task(self._run_leaf(leaf))
             except asyncio.CancelledError:
                 status = "interrupted"
                 raise
-            except BaseExceptionGroup as group:
-                error = _only_ours(group)
+            except BaseExceptionGroup as raised:
+                error = only_ours(raised)
                 if error is None:
                     raise
                 status = f"failed: {error}"
-                raise error from group
+                raise error from raised
             finally:
-                self._close(prepared, status)
-        return tuple(p.task for p in prepared)
+                for leaf in leaves:
+                    # Something else has failed: an error of the disk here would only hide it.
+                    leaf.end(status, stamp(self._now()))
+        errors = [task.error for task in tasks if task.error is not None]
+        if len(errors) == len(tasks):
+            raise errors[0]
+        return tuple(tasks)
 
     async def _ask_server(self) -> dict[str, Any]:
         if self._server is None:
@@ -205,201 +145,104 @@ class Runner:
             for name in [config.model_for(role)]
         }
 
-    def _prepare(self, server: Mapping[str, Any], models: Mapping[Role, Model], stack: AsyncExitStack) -> list[_Prepared]:
-        request, adapter = self._request, self._adapter
-        programs = [_program(spec, request.program) for spec in request.specs]
-        wanted = [needs(spec, request.config, program, adapter) for spec, program in zip(request.specs, programs, strict=True)]
-        lengths = {model.name: model.context_length for model in models.values()}
-        windows = choose_windows(wanted, request.config, lengths)
-        return [
-            self._open(spec, program, windows, server, models, stack)
-            for spec, program in zip(request.specs, programs, strict=True)
+    def _prepare(
+        self, said: dict[str, Any], models: dict[Role, Model], stack: AsyncExitStack
+    ) -> tuple[list[RunningTask], list[Leaf]]:
+        """All tasks, and those that can be run, opened."""
+        request = self._request
+        answered_by = said["note"] or f"Ollama {said['version']} at {said['host']}"
+        paths = [RunPaths(request.output_dir / spec.task_name) for spec in request.specs]
+        tasks = [
+            RunningTask(spec, path, request.wanted, Meter(), Standing(), answered_by, evaluation=request.evaluation)
+            for spec, path in zip(request.specs, paths, strict=True)
         ]
-
-    def _open(
-        self,
-        spec: TaskSpec,
-        program: SkillsProgram,
-        windows: Mapping[Role, int],
-        server: Mapping[str, Any],
-        models: Mapping[Role, Model],
-        stack: AsyncExitStack,
-    ) -> _Prepared:
-        """Take the task's directory and everything in it; nothing is written before the directory is known to be ours."""
-        request, config = self._request, self._request.config
-        if request.restart:
-            set_aside(request.output_dir, spec.task_name, self._now())
-        directory = stack.enter_context(RunDir.open(request.output_dir, spec.task_name))
-        paths = directory.paths
-        prompts = prompt_fingerprints(spec, config, program, self._adapter)
-        screened = None if self._screen is None else self._screen.inputs()
-        inputs = inputs_of(spec, config, request.seed, models, prompts, screened)
-        check_same_inputs(paths, inputs)
-        _check_wanted(paths, request.wanted)
-        journal = stack.enter_context(Journal.open(paths.journal))
-        logs = (AppendLog.open(paths.data), AppendLog.open(paths.rejected))
-        for log in logs:
-            stack.callback(log.close)
-        meter = Meter()
-        source = self._source(spec, paths.folder, stack)
-        replies = Replies(journal, source, self._slots, meter)
-        recording = source if isinstance(source, Recording) else None
-        loop = asyncio.get_running_loop()
-        roles = {role: config.role(role) for role in ROLES}
-        hosted = {role: Window(windows[role], roles[role].keep_alive, config.soft_ratings) for role in ROLES}
-        lms = {role: make_lm(models[role].name, replies, hosted[role], loop) for role in ROLES}
-        asker = Asker(program, lms, roles, reply_limits(spec, config), request.seed, spec.task_name)
-        vectors = RememberedVectors(self._embedder, journal, recording, paths.folder)
-        screen = None if self._screen is None else TaskScreen(self._screen, vectors)
-        names: dict[str, str] = {role: model.name for role, model in models.items()}
-        run = TaskRun(
-            spec,
-            config,
-            seed=request.seed,
-            wanted=request.wanted,
-            flow=Flow(spec, config, asker, screen),
-            embedder=vectors,
-            ledger=RunLedger(spec, request.seed, names, prompts, *logs),
-            decided=_last_decided(paths),
-            on_change=self._watcher.changed,
+        programs: dict[int, SkillsProgram] = {}
+        for spec in request.specs:
+            count = spec.num_questions_to_generate_per_prompt
+            programs[count] = programs.get(count) or _program(count, request.program)
+        opener = Opener(
+            request,
+            self._server,
+            said,
+            models,
+            self._windows(tasks, programs, {model.name: model.context_length for model in models.values()}),
+            self._embedder,
+            self._adapter,
+            self._slots,
+            Admission(most_open(request.config.draws.window, request.concurrency)),
+            self._screen,
+            self._watcher.changed,
+            self._now,
         )
-        manifest = {
-            "format": FORMAT,
-            "status": "running",
-            "wanted": request.wanted,
-            "inputs": inputs,
-            "server": dict(server),
-            "windows": dict(windows),
-            "embedder": {"name": self._embedder.name},
-            "versions": versions(),
-            "program": None if request.program is None else dict(request.program.content),
-            "task": spec_as_json(spec),
-            "config": config.model_dump(mode="json"),
-            "started": _stamp(self._now()),
-        }
-        if self._screen is not None:
-            manifest["decontamination"] = self._screen.as_json()
-        answered_by = server["note"] or f"Ollama {server['version']} at {server['host']}"
-        task = RunningTask(spec, paths, request.wanted, meter, run, answered_by, evaluation=request.evaluation)
-        return _Prepared(task, directory, journal, logs, manifest, screen)
+        leaves = []
+        for task in tasks:
+            if task.error is None:
+                with self._failing(task):
+                    leaf = opener.open(task, programs[task.spec.num_questions_to_generate_per_prompt])
+                    stack.callback(leaf.close)
+                    leaves.append(leaf)
+        return tasks, leaves
 
-    async def _make_ready(self, screen: Screen, prepared: Sequence[_Prepared]) -> None:
-        """Find or build the index of evaluation questions, and say which seeds are contaminated themselves."""
+    async def _screened(self, screen: Screen, leaves: Sequence[Leaf]) -> list[Leaf]:
+        """Find or build the index of evaluation questions, and say which seeds are contaminated; the leaves that can go on."""
         request = self._request
         recorded = [] if request.recorded is None else list(request.recorded.values())
         weights = next((r.weights for r in recorded if r.weights), None)
         folders = [root / KEPT_IN for root in (request.output_dir, *dict.fromkeys(r.root for r in recorded))]
         weights = await screen.ready(self._embedder, weights, folders, self._teller)
-        for item in prepared:
-            assert item.screen is not None
-            before = item.journal.meta().get("embedder_weights")
-            if None not in (before, weights) and before != weights:
-                raise RunDirError(
-                    f"{item.task.paths.folder} holds a run that was begun with other weights of the embedding model: "
-                    "use --restart, or another --output-dir"
-                )
-            seeds = await contaminated_seeds(item.task.spec, item.screen)
-            item.manifest["decontamination"]["contaminated_seeds"] = [
-                {"seed": f"seed:{n}", "detail": said} for n, said in seeds
-            ]
-            for line in seed_warnings(item.task.spec, seeds):
-                self._teller.warn(line)
+        fit = []
+        for leaf in leaves:
+            with self._failing(leaf.task):
+                await leaf.screen_seeds(weights, self._teller)
+                fit.append(leaf)
+        return fit
 
-    def _source(self, spec: TaskSpec, folder: Path, stack: AsyncExitStack) -> OllamaServer | Recording:
-        if self._server is not None:
-            return self._server
-        assert self._request.recorded is not None
-        recorded = self._request.recorded.get(spec.task_name)
-        if recorded is not None and recorded.paths.folder.resolve() == folder.resolve():
-            raise RunDirError(f"{folder} is the recording itself; choose another --output-dir for the replay")
-        if recorded is None:
-            raise RunDirError(f"{spec.path}: the recording holds no run of the task {spec.task_name}")
-        return stack.enter_context(Recording.open(recorded.paths.journal))
+    def _windows(
+        self, tasks: Sequence[RunningTask], programs: dict[int, SkillsProgram], lengths: dict[str, int | None]
+    ) -> dict[Role, int]:
+        """Windows for the prompts of all tasks but those whose prompts fit into none, which fail here."""
+        config = self._request.config
+        fitting: list[dict[str, Need]] = []
+        for task in tasks:
+            wanted = needs(task.spec, config, programs[task.spec.num_questions_to_generate_per_prompt], self._adapter)
+            with self._failing(task):
+                choose_windows([wanted], config, lengths)
+                fitting.append(wanted)
+        return choose_windows(fitting, config, lengths) if fitting else {}
 
-    async def _run_all(self, prepared: Sequence[_Prepared]) -> None:
-        for item in prepared:
-            previous = item.directory.read_run_json()
-            item.directory.write_run_json({**item.manifest, "result": (previous or {}).get("result")})
-        async with asyncio.TaskGroup() as group:
-            for item in prepared:
-                group.create_task(item.task.run.run())
+    @contextmanager
+    def _failing(self, task: RunningTask) -> Iterator[None]:
+        """Mark a task as failed by what the block raises, unless that has to end the run.
 
-    def _close(self, prepared: Sequence[_Prepared], how: str) -> None:
-        """Write down how it ended. If something else has failed, an error of the disk here would only hide it."""
-        failures = [failure for item in prepared for failure in self._write_down(item, how)]
-        if failures and how == "ended":
-            raise failures[0]
-
-    def _write_down(self, item: _Prepared, how: str) -> list[StorageError]:
-        """Finish a task's rows if it has all of them, and its run.json; returns what went wrong."""
-        task, failures = item.task, []
-        task.status = _status(task.run, how)
+        Raises:
+            SkillsError: the task is alone, or every other would meet it as well.
+            BaseException: it is no error of ours.
+        """
         try:
-            if task.status != how:  # complete or stopped by a limit, whatever became of the others
-                for log in item.logs:
-                    log.finish()
-        except StorageError as error:
-            task.status = "failed"
-            failures.append(error)
-        try:
-            item.journal.close()  # it writes what waits: replies that came when the run was over are paid for, too
-            with Recording.open(task.paths.journal) as journal:
-                task.usage, weights = usage(journal), journal.meta().get("embedder_weights")
-            result = {"draws": task.run.draws[0], "funnel": task.run.funnel.as_json(), "usage": task.usage}
-            ended = {"ended": _stamp(self._now()), "status": task.status, "result": result}
-            ended["embedder"] = {"name": self._embedder.name, "weights": weights}
-            item.directory.write_run_json({**item.manifest, **ended})
-        except StorageError as error:
-            failures.append(error)
-        return failures
+            yield
+        except (SkillsError, ExceptionGroup) as raised:
+            error = only_ours(raised)
+            if error is None or self._alone or concerns_all(error):
+                raise
+            task.fail(error)
+
+    async def _run_leaf(self, leaf: Leaf) -> None:
+        task = leaf.task
+        with self._failing(task):
+            leaf.announce()
+            await leaf.run()
+        # At once, not when the last task has ended: what it holds of files and memory is free for the others.
+        failures = leaf.end("ended" if task.error is None else task.status, stamp(self._now()))
+        with self._failing(task):
+            leaf.close()
+            if failures and task.error is None:
+                raise failures[0]
+        if task.error is not None:
+            self._watcher.failed(task)
 
 
-def _program(spec: TaskSpec, compiled: CompiledProgram | None) -> SkillsProgram:
-    program = SkillsProgram(spec.num_questions_to_generate_per_prompt)
+def _program(count: int, compiled: CompiledProgram | None) -> SkillsProgram:
+    program = SkillsProgram(count)
     if compiled is not None:
         compiled.apply(program)
     return program
-
-
-def _status(run: TaskRun, how: str) -> str:
-    if run.done:
-        return "complete"
-    return how if run.stopped is None else f"stopped: {run.stopped}"
-
-
-def _last_decided(paths: RunPaths) -> tuple[int, int] | None:
-    """Draw and index of the last candidate that an earlier run in this directory decided; None when there is none."""
-    places = []
-    for line in filter(None, map(last_line, (paths.data, paths.rejected))):
-        try:
-            source = json.loads(line)["provenance"]
-            places.append((int(source["draw"]), int(source["index"])))
-        except (ValueError, KeyError, TypeError):
-            return None  # not a row of ours: it will be written anew
-    return max(places, default=None)
-
-
-def _check_wanted(paths: RunPaths, wanted: int) -> None:
-    have = count_rows(paths.data) if paths.data.exists() else 0
-    if have > wanted:
-        raise RunDirError(
-            f"{paths.data} already holds {have} accepted pairs, more than the {wanted} asked for: ask for {have} or more, or "
-            "use --restart to set the run aside"
-        )
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _only_ours(group: BaseExceptionGroup[BaseException]) -> SkillsError | None:
-    """The one error to show if there are only ours in the group; otherwise none, because that is a bug."""
-    leaves = _leaves(group)
-    ours = [leaf for leaf in leaves if isinstance(leaf, SkillsError)]
-    return ours[0] if len(ours) == len(leaves) else None
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in _leaves(part)]
-    return [error]

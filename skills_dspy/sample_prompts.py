@@ -7,6 +7,8 @@ from signatures.examples import Passage
 from skills_dspy.adapter import SkillsAdapter
 from skills_dspy.candidates import pair_shown, questions_shown
 from skills_dspy.config import RunConfig
+from skills_dspy.describing import PLACEHOLDER, described, description_inputs, undescribed
+from skills_dspy.describing import STEP as DESCRIBING
 from skills_dspy.program import SkillsProgram
 from skills_dspy.records import Kind
 from skills_dspy.sampling import plan_draw, seed_examples
@@ -19,7 +21,11 @@ _PER_MESSAGE = 16
 
 
 def prompt_estimates(spec: TaskSpec, config: RunConfig) -> dict[tuple[str, str], int]:
-    """Kind and step to the estimated tokens of a prompt, with a seed where the model's own writing will stand."""
+    """Kind and step to the estimated tokens of a prompt, with a seed where the model's own writing will stand.
+
+    A description that is still to be derived is taken to be of the usual length.
+    """
+    spec = described(spec, PLACEHOLDER) if undescribed(spec) else spec
     program, adapter = SkillsProgram(spec.num_questions_to_generate_per_prompt), SkillsAdapter()
     return {
         (kind, step): estimate_of(messages_of(spec, kind, step, 0, program, adapter))
@@ -44,6 +50,8 @@ def messages_of(
 
 def inputs_of(spec: TaskSpec, kind: Kind, step: str, number: int, program: SkillsProgram) -> dict[str, Any]:
     """What draw `number` would show; a seed that it does not show, if there is one, stands for the new pair."""
+    if step == DESCRIBING:
+        return description_inputs(spec)
     own = [example for example in seed_examples(spec.seed_examples) if (example.context is not None) == (kind == "grounded")]
     shown = spec.num_icl_examples_per_prompt
     draw = plan_draw(number, own, (), task=spec.task_name, run_seed=0, examples=shown, accepted_share=0.0)

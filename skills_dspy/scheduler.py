@@ -16,14 +16,16 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from skills_dspy.admission import Admission, Place
 from skills_dspy.calls import Rank
 from skills_dspy.candidates import Candidate, Dropped, Outcome, Passed, Vector
 from skills_dspy.config import RunConfig
-from skills_dspy.dedup import Index, Key, joined
+from skills_dspy.dedup import joined
 from skills_dspy.errors import MissingReply
 from skills_dspy.flow import WHOLE_DRAW, Flow, WritingFailed
 from skills_dspy.funnel import STAGES, Funnel
 from skills_dspy.limits import Lengths, longest, may_be_shown
+from skills_dspy.novelty import Novelty
 from skills_dspy.records import Kind, Neighbour
 from skills_dspy.sampling import Example, plan_draw, seed_examples
 from skills_dspy.task_spec import TaskSpec
@@ -76,6 +78,7 @@ class TaskRun:
         decided: draw and index of the last candidate that an earlier run of the same inputs decided. All that it took is in
             the journal, so nothing beyond it is begun before it is decided again: that might ask for what nobody needs.
         on_change: called after every settled candidate.
+        place: its door to the places for open draws, where other tasks run beside it.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class TaskRun:
         ledger: Ledger,
         decided: tuple[int, int] | None = None,
         on_change: Callable[[], None] = lambda: None,
+        place: Place | None = None,
     ) -> None:
         self.spec = spec
         self.wanted = wanted
@@ -105,11 +109,10 @@ class TaskRun:
         self._lengths: dict[Kind, Lengths] = {"freeform": longest(spec.freeform), "grounded": longest(spec.grounded)}
         count = spec.num_questions_to_generate_per_prompt
         self._accepted: deque[tuple[int, Example]] = deque(maxlen=REMEMBERED + config.draws.window * count)
-        self._names: dict[Key, str] = {}
-        self._fixed: dict[Kind, Index] = {}
-        self._moving: dict[Kind, dict[Key, Candidate]] = {"freeform": {}, "grounded": {}}
-        self._moving_index: dict[Kind, Index] = {}
+        self._novelty = Novelty(config.dedup.max_squared_distance)
+        self._place = place or Admission(config.draws.window).join()
         self._open: dict[int, _Open] = {}
+        self._opened = asyncio.Event()
         self._next = 0
         self._settled = 0
         self._stalled = 0
@@ -136,28 +139,35 @@ class TaskRun:
         Raises:
             ExceptionGroup: of SkillsErrors that no candidate can be blamed for.
         """
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            embedding = group.create_task(self._embed_seeds())
-            self._issue()
-            await embedding
-            await self._settle()
-            for opened in self._open.values():
-                for task in opened.tasks:
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                embedding = group.create_task(self._embed_seeds())
+                watching = group.create_task(self._place.watch(self._issue))
+                self._issue()
+                await embedding
+                await self._settle()
+                for task in (watching, *(task for opened in self._open.values() for task in opened.tasks)):
                     task.cancel()
+        finally:
+            self._place.leave()
 
     # -- issuing ------------------------------------------------------------------------------------------------
 
     def _issue(self) -> None:
-        """Start draws while those under way are not expected to be enough."""
+        """Start draws while those under way are not expected to be enough, and there is a place for one more."""
+        while self._wants_draw() and self._place.enter():
+            self._start(self._next)
+            self._next += 1
+            self._opened.set()
+
+    def _wants_draw(self) -> bool:
         draws = self._config.draws
-        while (
+        return (
             self._next < self._settled + draws.window
             and (self._next <= self._decided[0] or (self._recalled.is_set() and self._next < (draws.max_draws or math.inf)))
             and self._expected() < self.wanted - self.funnel.accepted
-        ):
-            self._start(self._next)
-            self._next += 1
+        )
 
     def _expected(self) -> float:
         """How many accepted pairs the open draws will yield, by what has settled: the mean less one standard deviation.
@@ -219,7 +229,7 @@ class TaskRun:
         self._arrive(opened, candidates)
         assert self._group is not None
         for candidate in candidates:
-            self._add_moving(candidate)
+            self._novelty.begin(candidate)
             candidate.task = self._group.create_task(self._pursue(candidate))
             opened.tasks.append(candidate.task)
 
@@ -231,7 +241,7 @@ class TaskRun:
     async def _pursue(self, candidate: Candidate) -> None:
         if (candidate.draw.number, candidate.index) > self._decided:
             await self._recalled.wait()
-        candidate.end(await self._flow.pursue(candidate, self._novel, lambda: self._rank(candidate)))
+        candidate.end(await self._flow.pursue(candidate, self._novelty.novel, lambda: self._rank(candidate)))
         self._issue()
 
     def _rank(self, candidate: Candidate) -> Rank:
@@ -239,13 +249,13 @@ class TaskRun:
         early = self._first_unwritten < candidate.draw.number
         return (len(STAGES) if early else -_PLACE[candidate.stage], candidate.draw.number, candidate.index)
 
-    # -- novelty ------------------------------------------------------------------------------------------------
+    # -- vectors ------------------------------------------------------------------------------------------------
 
     async def _embed_seeds(self) -> None:
         """Seeds are compared like everything that is accepted."""
         for number, seed in enumerate(self._seeds):
             (vector,) = await self._vectors((seed.question,), seed.context)
-            self._add_fixed((-1, number, 0), vector, seed.id, "freeform" if seed.context is None else "grounded")
+            self._novelty.fix((-1, number, 0), vector, seed.id, "freeform" if seed.context is None else "grounded")
         self._seeded.set()
 
     async def _vectors(self, questions: tuple[str, ...], context: str | None) -> list[Vector]:
@@ -254,47 +264,12 @@ class TaskRun:
         first, *rest = await self._embedder.embed((context, *questions))
         return [joined(vector, first) for vector in rest]
 
-    def _add_fixed(self, key: Key, vector: Vector, name: str, kind: Kind) -> None:
-        if kind not in self._fixed:
-            self._fixed[kind] = Index()
-        self._fixed[kind].add(key, vector)
-        self._names[key] = name
-
-    def _add_moving(self, candidate: Candidate) -> None:
-        assert candidate.vector is not None
-        kind = candidate.draw.kind
-        if kind not in self._moving_index:
-            self._moving_index[kind] = Index()
-        self._moving_index[kind].add(candidate.key, candidate.vector)
-        self._moving[kind][candidate.key] = candidate
-
-    async def _novel(self, candidate: Candidate) -> bool:
-        """False if it is too near to a seed or an accepted pair; waits while a near one before it may be accepted."""
-        assert candidate.vector is not None
-        kind, limit = candidate.draw.kind, self._config.dedup.max_squared_distance
-        while True:
-            if kind in self._fixed and self._fixed[kind].within(candidate.vector, limit, candidate.key):
-                return False
-            near = self._moving_index[kind].within(candidate.vector, limit, candidate.key)
-            rival = next((r for key, _ in near if (r := self._moving[kind][key]).may_pass), None)
-            if rival is None:
-                return True
-            # Not shielded by wait(): it leaves what it waits for alone when this candidate is cancelled.
-            await asyncio.wait([rival.settled if rival.outcome.done() else rival.outcome])
-
-    def _neighbour(self, candidate: Candidate) -> Neighbour | None:
-        """The nearest seed or accepted pair before it."""
-        if candidate.vector is None or candidate.draw.kind not in self._fixed:
-            return None
-        found = self._fixed[candidate.draw.kind].nearest(candidate.vector, candidate.key)
-        return None if found is None else Neighbour(id=self._names[found[0]], distance=found[1])
-
     # -- settling -----------------------------------------------------------------------------------------------
 
     async def _settle(self) -> None:
         """Decide every candidate in order, until enough are accepted or a limit is met."""
         while not self.done and self.stopped is None:
-            opened = self._open[self._settled]
+            opened = await self._begun(self._settled)
             before = self.funnel.accepted
             for candidate in await _result(opened.arrived):
                 await self._decide(candidate)
@@ -305,11 +280,19 @@ class TaskRun:
                     return
             del self._open[self._settled]
             self._settled += 1
+            self._place.settled()
             self._recall(self._settled, -1)
             self._stalled = 0 if self.funnel.accepted > before else self._stalled + 1
             self.stopped = self._limit()
             if self.stopped is None:
                 self._issue()
+
+    async def _begun(self, number: int) -> _Open:
+        """A draw, once there was a place for it."""
+        while number not in self._open:
+            self._opened.clear()
+            await self._opened.wait()
+        return self._open[number]
 
     def _recall(self, draw: int, index: int) -> None:
         """All before this place, and the place itself, is decided: perhaps all that ever was."""
@@ -317,13 +300,13 @@ class TaskRun:
             self._recalled.set()
 
     async def _decide(self, candidate: Candidate) -> None:
-        neighbour = self._neighbour(candidate)
+        neighbour = self._novelty.neighbour(candidate)
         if neighbour is not None and neighbour.distance < self._config.dedup.max_squared_distance:
             candidate.abandon()
             outcome: Outcome = Dropped("dedup", "duplicate", f"squared distance {neighbour.distance:.4f} to {neighbour.id}")
         else:
             outcome = await _result(candidate.outcome)
-        self._forget(candidate)
+        self._novelty.end(candidate)
         if isinstance(outcome, MissingReply):
             raise outcome
         if isinstance(outcome, Dropped):
@@ -335,15 +318,10 @@ class TaskRun:
         name = self._ledger.accept(candidate, outcome, neighbour)
         assert candidate.question is not None
         assert candidate.vector is not None
-        self._add_fixed(candidate.key, candidate.vector, name, candidate.draw.kind)
+        self._novelty.fix(candidate.key, candidate.vector, name, candidate.draw.kind)
         if may_be_shown(candidate.question, candidate.context, self._lengths[candidate.draw.kind]):
             self._accepted.append((candidate.draw.number, Example(name, candidate.question, outcome.answer, candidate.context)))
         candidate.settled.set_result(True)
-
-    def _forget(self, candidate: Candidate) -> None:
-        kind = candidate.draw.kind
-        if self._moving[kind].pop(candidate.key, None) is not None:
-            self._moving_index[kind].remove(candidate.key)
 
     def _limit(self) -> str | None:
         """Which limit stops the run, in words; one that was lowered since takes back nothing that was decided before."""

@@ -29,6 +29,10 @@ class Slots:
         """How many wait for a slot."""
         return len(self._waiting)
 
+    def share(self) -> "Share":
+        """One task's part in the slots."""
+        return Share(self)
+
     @asynccontextmanager
     async def take(self, rank: Callable[[], Rank]) -> AsyncIterator[None]:
         """Hold a slot; `rank` is asked anew whenever one becomes free."""
@@ -60,3 +64,28 @@ class Slots:
                 best.set_result(None)
                 return
         self._free += 1
+
+
+class Share:
+    """One task's part in the slots: of what is equally far, the task goes first that holds the fewest.
+
+    Args:
+        slots: shared by all tasks.
+    """
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self.held = 0
+
+    @asynccontextmanager
+    async def take(self, rank: Callable[[], Rank]) -> AsyncIterator[None]:
+        """Hold a slot; see `Slots.take`. The first number of the rank stays the first."""
+        async with self._slots.take(lambda: self._among_all(rank())):
+            self.held += 1
+            try:
+                yield
+            finally:
+                self.held -= 1
+
+    def _among_all(self, rank: Rank) -> Rank:
+        return (rank[0], self.held, *rank[1:])

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from signatures.examples import Pair, Passage, Question
 from skills_dspy.adapter import SkillsAdapter
 from skills_dspy.config import ROLES, Role, RunConfig
+from skills_dspy.describing import STEP as DESCRIBING
+from skills_dspy.describing import description_inputs, undescribed
 from skills_dspy.errors import ConfigError, ContextTooLong
 from skills_dspy.limits import RETRY, largest_shown, longest, question_limit, reply_limits
 from skills_dspy.program import STEPS, SkillsProgram
@@ -36,16 +39,25 @@ class Need:
 
 
 def needs(spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: SkillsAdapter) -> dict[str, Need]:
-    """The most that each step of a task may need; steps that the task never takes are left out."""
+    """The most that each step of a task may need; steps that the task never takes are left out.
+
+    A description that is still to be derived counts with the most that it may have, so that the window is the same before and
+    after it is there, and the server need not load the model anew.
+    """
     limits = reply_limits(spec, config)
     found: dict[str, Need] = {}
+    description = 0
+    if undescribed(spec):
+        description = RETRY * limits[DESCRIBING] + _TAGS
+        prompt = _prompt_tokens(program, DESCRIBING, adapter, description_inputs(spec))
+        found[DESCRIBING] = Need(spec, DESCRIBING, prompt, RETRY * limits[DESCRIBING])
     for kind in ("freeform", "grounded"):
         seeds = [seed for seed in spec.seed_examples if seed.kind == kind]
         if not seeds:
             continue
         bounds = _Bounds(spec, config, seeds, limits)
         for step in steps_of(kind, config.tagging):
-            prompt = _fixed_part(spec, step, program, adapter) + bounds.variable_part(step)
+            prompt = _fixed_part(spec, step, program, adapter) + description + bounds.variable_part(step)
             need = Need(spec, step, prompt, RETRY * limits[step])
             if step not in found or need.total > found[step].total:
                 found[step] = need
@@ -111,6 +123,8 @@ def _too_long(need: Need, model: str, bound: int, way_out: str) -> ContextTooLon
     seed = max(task.seed_examples, key=lambda s: estimate_tokens(s.question + s.answer + (s.context or "")))
     if need.reply > need.prompt and STEPS[need.step].counted:
         advice = "lower num_questions_to_generate_per_prompt"
+    elif need.step == DESCRIBING:
+        advice = "write a task_description, which saves this prompt"
     elif estimate_tokens(task.task_description) > need.prompt // 2:
         advice = "shorten task_description"
     else:
@@ -171,7 +185,10 @@ def _shown_tokens(example: Passage | Question | Pair) -> int:
 
 
 def _fixed_part(spec: TaskSpec, step: str, program: SkillsProgram, adapter: SkillsAdapter) -> int:
+    return _prompt_tokens(program, step, adapter, {"task_description": spec.task_description, "count": program.count})
+
+
+def _prompt_tokens(program: SkillsProgram, step: str, adapter: SkillsAdapter, values: dict[str, Any]) -> int:
     predictor = program.predictor(step)
-    values = {"task_description": spec.task_description, "count": program.count}
     messages = adapter.format(predictor.signature, [dict(demo) for demo in predictor.demos], values)
     return sum(estimate_tokens(message["content"]) + 16 for message in messages)

@@ -23,9 +23,10 @@ from evals.recording.answering import ROOT, simulated_teacher
 from evals.teaching.config import TeacherConfig
 from evals.teaching.tokens import spell
 from skills_dspy.cli import run as cli_run
-from skills_dspy.cli.display import PlainDisplay, TerminalDisplay, duration
+from skills_dspy.cli.display import PlainDisplay, TerminalDisplay
 from skills_dspy.cli.explain import explain_command
 from skills_dspy.cli.main import start
+from skills_dspy.cli.progress import duration
 from skills_dspy.cli.run import Options
 from skills_dspy.embedder import AsyncEmbedder
 from skills_dspy.errors import ServerError, StorageError
@@ -721,11 +722,13 @@ def test_explain_refuses_what_is_not_there(terminal: Terminal, words: Sequence[s
 
 
 def test_prompts_prints_every_prompt_of_the_first_task(terminal: Terminal) -> None:
-    """In the order of the flow, each with its origin; a freeform task has no grounded ones."""
+    """In the order of the flow, each with its origin; a freeform task has no grounded ones, a described one needs no words."""
     said = terminal.type("prompts", "--task-paths", terminal.task())
     assert said.code == 0
     rules = [line.strip("─ ") for line in said.out.splitlines() if line.startswith("──")]
-    assert rules == [n for n in STEPS if not n.endswith("grounded") and n not in ("write_context", "tag_fused")]
+    assert rules == [
+        n for n in STEPS if not n.endswith("grounded") and n not in ("write_description", "write_context", "tag_fused")
+    ]
     assert said.out.count("from ") >= len(rules)
     assert "What is a fox?" in said.out
 

@@ -179,13 +179,13 @@ def test_memory_follows_the_most_held_at_once() -> None:
     ring = list(itertools.islice(itertools.cycle(crowd(seed=5, count=10, dimension=4)), 2000))
     for number, vector in enumerate(ring):
         index.add((number, 0, 0), vector)
-        if number >= 50:
-            index.remove((number - 50, 0, 0))
-    assert (len(index), index.capacity) == (50, FIRST_ROWS)
-    for number in range(100):
+        if number >= 12:
+            index.remove((number - 12, 0, 0))
+    assert (len(index), index.capacity) == (12, FIRST_ROWS)
+    for number in range(40):
         index.add((number, 1, 0), ring[number])
-    assert (len(index), index.capacity) == (150, 4 * FIRST_ROWS)
-    assert all(((number, 0, 0) in index) == (number >= 1950) for number in range(2000))
+    assert (len(index), index.capacity) == (52, 4 * FIRST_ROWS)
+    assert all(((number, 0, 0) in index) == (number >= 1988) for number in range(2000))
 
 
 def test_an_empty_index_is_near_to_nothing() -> None:

@@ -39,6 +39,7 @@ from tests.making import a_config, a_program, a_spec, the_adapter
 
 CONFIG = a_config()
 ROLES: Mapping[str, Role | None] = {
+    "write_description": None,
     "write_context": None,
     "write_questions_freeform": "question writer",
     "write_questions_grounded": "question writer",

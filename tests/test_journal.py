@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skills_dspy.errors import RunDirError, SkillsError, StorageError
+from skills_dspy.errors import DiskFull, RunDirError, SkillsError, StorageError
 from skills_dspy.store import recording as recording_module
 from skills_dspy.store.journal import Journal, JournaledReply, Recording, Totals, Usage, pack, request_digest
 
@@ -420,7 +420,7 @@ def test_a_write_that_waits_behind_a_failed_one_fails(path: Path, monkeypatch: p
         await asyncio.sleep(0)
         blocker.execute("ROLLBACK")
         outcomes = await asyncio.gather(first, second, return_exceptions=True)
-        assert [type(outcome) for outcome in outcomes] == [StorageError, StorageError]
+        assert [type(outcome) for outcome in outcomes] == [DiskFull, DiskFull]
 
     asyncio.run(main())
 

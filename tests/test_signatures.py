@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 import signatures
-from signatures import generate, judge, labels, tag
+from signatures import describe, generate, judge, labels, tag
 from signatures.examples import Pair, Passage, Question
 from skills_dspy.program import STEPS
 from tests.making import the_adapter
@@ -49,7 +49,7 @@ def defined(module: Any) -> Iterator[Any]:
 def test_every_public_signature_is_a_step_of_the_program() -> None:
     """No prompt lies there unused, and none is used that is not in the package."""
     used = {step.source for step in STEPS.values()}
-    written = {s for module in (generate, judge, tag) for s in defined(module)}
+    written = {s for module in (describe, generate, judge, tag) for s in defined(module)}
     assert written == used
 
 
@@ -61,7 +61,7 @@ def test_reasons_come_before_verdicts(signature: type[dspy.Signature]) -> None:
         assert names[0] == "explanation"
         assert len(names) > 1
     else:
-        assert names in (["context"], ["questions"], ["answer"])
+        assert names in (["description"], ["context"], ["questions"], ["answer"])
     labelled = {"rating", *LABELS} & set(names)
     assert not labelled or "explanation" in names
 
@@ -75,8 +75,9 @@ def test_no_prompt_speaks_in_the_tokens_of_a_chat_template(signature: type[dspy.
 
 @pytest.mark.parametrize("signature", every_signature())
 def test_the_task_is_an_input_and_stands_first(signature: type[dspy.Signature]) -> None:
-    """What the skill is comes from the task file: the instructions are the same for every task."""
-    assert next(iter(signature.input_fields)) == "task_description"
+    """What the skill is comes from the task file, or is what is asked: the instructions are the same for every task."""
+    asked = "description" in signature.output_fields
+    assert next(iter(signature.input_fields)) == ("examples" if asked else "task_description")
     assert "task_description" not in signature.instructions
     assert signature.instructions.strip()
 

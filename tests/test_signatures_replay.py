@@ -31,7 +31,7 @@ from skills_dspy.task_files import load_tasks
 from tests.cassette_format import is_simulated
 
 COUNT = 5
-PROSE = ("write_context", "write_answer_freeform", "write_answer_grounded")
+PROSE = ("write_description", "write_context", "write_answer_freeform", "write_answer_grounded")
 
 Values = Mapping[str, Any]
 
@@ -55,14 +55,17 @@ class Scene:
             "passages": [Passage(context=seed.context or "") for seed in seeds],
             "examples": [Question(question=seed.question) for seed in seeds],
             "texts": [Question(context=seed.context, question=seed.question) for seed in seeds],
+            "pairs": [Pair(context=s.context, question=s.question, answer=s.answer) for s in seeds],
+            "path": self.spec.task_name,
             "example": Pair(context=seeds[0].context, question=seeds[0].question, answer=seeds[0].answer),
             "count": COUNT,
             "context": self.context,
             "question": self.scripted.question,
             "answer": self.answer,
         }
-        shown = {"passages": "examples", "texts": "examples"}
-        return {shown.get(name, name): known[name] for name in ("task_description", *names)}
+        shown = {"passages": "examples", "texts": "examples", "pairs": "examples"}
+        given = names if "path" in names else ("task_description", *names)
+        return {shown.get(name, name): known[name] for name in given}
 
 
 DEBATE = Scene(TASKS[0], SCRIPTS[0], 0)
@@ -147,6 +150,19 @@ def test_every_step_has_its_test() -> None:
     """No step is added without a cassette."""
     here = vars(sys.modules[__name__])
     assert [step for step in STEPS if f"test_{step}" not in here] == []
+
+
+@pytest.mark.vcr
+def test_write_description(ask: Asking) -> None:
+    """What a task is about is the whole reply, as plain text; nothing blank stands in the prompt."""
+    values = ask("write_description", DEBATE.inputs("pairs", "path"))
+    assert values["description"].strip()
+    prompt = json.loads(ask.cassette.requests[0].body)["messages"][1]["content"]
+    assert prompt.startswith("<examples>")
+    assert "<task_description>" not in prompt
+    assert f"<path>\n{DEBATE.spec.task_name}\n</path>" in prompt
+    (said_of_it,) = DEBATE.script.description
+    ask.scripted(values, {"description": said_of_it})
 
 
 @pytest.mark.vcr

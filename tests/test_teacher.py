@@ -232,6 +232,7 @@ INPUTS: dict[str, Any] = {
     "context": "A text.\n\nIn two parts.",
     "question": "Which one?",
     "answer": "That one.",
+    "path": "a/b",
     "example": Pair(context="C", question="Q0", answer="A"),
 }
 EXPECTED = {
@@ -250,14 +251,18 @@ def test_every_prompt_of_the_program_is_understood(name: str) -> None:
     """For each step of the program the simulation finds the step, the task and the subject's own question and context."""
     signature = PROGRAM_STEPS[name].signature(5)
     adapter = SkillsAdapter()
-    shown = [Passage(context="C1")] if name == "write_context" else [Question(context="C1", question="Q1")]
+    whole = [Pair(context="C1", question="Q1", answer="A1")]
+    shown = {"write_context": [Passage(context="C1")], "write_description": whole}.get(
+        name, [Question(context="C1", question="Q1")]
+    )
     inputs = {key: (INPUTS | {"examples": shown})[key] for key in signature.input_fields}
     messages = adapter.format(signature, [], inputs)
     prompt = read_prompt(messages, adapter.plan(signature).schema)
     plain = name.removesuffix("_freeform").removesuffix("_grounded")
     assert prompt.step == EXPECTED.get(plain, plain)
     assert prompt.step in STEPS
-    assert prompt.task_description == INPUTS["task_description"]
+    assert prompt.task_description == inputs.get("task_description", "")
+    assert prompt.path == inputs.get("path")
     assert prompt.context == inputs.get("context")
     assert prompt.question == inputs.get("question")
     if name != "write_context":

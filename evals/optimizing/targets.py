@@ -75,6 +75,12 @@ TARGETS: Mapping[str, tuple[Unit, ...]] = {
 """Target to its units, in the order in which they are compiled."""
 
 
+_NO_TARGET = {
+    "write_context": "it writes the contexts for write_questions_grounded and is compiled with it",
+    "write_description": "nothing measures a description by itself",
+}
+
+
 def units_of(target: str, kinds: Collection[Kind], tagging: str) -> tuple[Unit, ...]:
     """The units of a target that concern tasks with seeds of these kinds.
 
@@ -84,11 +90,7 @@ def units_of(target: str, kinds: Collection[Kind], tagging: str) -> tuple[Unit, 
     if target not in TARGETS:
         without = [step for step in STEPS if step not in TARGETS]
         if target in without:
-            reason = (
-                "it writes the contexts for write_questions_grounded and is compiled with it"
-                if target == ("write_context")
-                else "there are no labelled cases for it"
-            )
+            reason = _NO_TARGET.get(target, "there are no labelled cases for it")
             raise RequestError(f"{target} cannot be a target of its own: {reason}; the targets are: {', '.join(TARGETS)}")
         raise RequestError(f"there is no target {target!r}; the targets are: {', '.join(TARGETS)}")
     units = [unit for unit in TARGETS[target] if unit.kind is None or unit.kind in kinds]

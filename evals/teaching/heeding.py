@@ -12,6 +12,7 @@ only says that an optimizer found the words of a table. The table is `heed_flaws
     writer of questions each of five flaws (0.46 in all)           0.08 to 0.10    0.02 if forbidden; 0.04 with demonstrations
     writer of answers   each of three flaws (0.45 in all)          0.15            0.02 if forbidden; 0.04 with demonstrations
     writer of contexts  plain paragraphs                           always          the same
+    and descriptions
     taggers of          labels by chance                           always          the same
     difficulty, category
 
@@ -60,6 +61,7 @@ _RATED = {
 _DESCRIBED = ("difficulty", "category")
 _NO_FOOL = "strict"
 _CONTEXT_TOKENS = 120
+_DESCRIPTION_TOKENS = 40
 _FEWEST = 5
 
 
@@ -95,6 +97,8 @@ class Heeder:
             return Said(write_answer(heard, lambda *place: self._rng(asked, prompt.step, prompt.text, *place)))
         if prompt.step == "write_context":
             return Said(paragraph(self._rng(asked, prompt.step, prompt.text), _CONTEXT_TOKENS))
+        if prompt.step == "write_description":
+            return Said(paragraph(self._rng(asked, prompt.step, prompt.text), _DESCRIPTION_TOKENS))
         rng = Random(b"%d propose " % self._seed + asked.digest)
         text = propose(prompt.text, asked.schema, rng, gullible=self._gullible)
         return None if text is None else Said(text)

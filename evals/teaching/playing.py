@@ -30,6 +30,7 @@ class Player:
         self._served: dict[bytes, Scripted] = {}
         grounded = [draw for draw in script.draws if draw.context]
         freeform = [draw for draw in script.draws if not draw.context]
+        self._descriptions = _Turns([script.description or (script.task_description,)])
         self._contexts = _Turns([draw.context for draw in grounded])
         self._questions = _Turns([_writings(draw) for draw in freeform])
         self._asked: dict[tuple[str, str | None, str | None], int] = {}
@@ -49,6 +50,8 @@ class Player:
         return self._served[digest]
 
     def _next(self, prompt: Prompt) -> Scripted:
+        if prompt.step == "write_description":
+            return self._descriptions.take(prompt.text)
         if prompt.step == "write_context":
             return self._contexts.take(prompt.text)
         if prompt.step == "write_questions" and prompt.context is None:

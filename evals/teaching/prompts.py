@@ -19,6 +19,7 @@ _LABELLED = {
 }
 
 STEPS = (
+    "write_description",
     "write_context",
     "write_questions",
     "judge_question",
@@ -46,6 +47,7 @@ class Prompt:
         task_description: empty when there is none.
         context: the subject's context, not an example's.
         question: the subject's question, not an example's.
+        path: where the task stands, when its description is asked for.
         shown: the questions among the examples.
     """
 
@@ -55,6 +57,7 @@ class Prompt:
     context: str | None = None
     question: str | None = None
     shown: tuple[str, ...] = ()
+    path: str | None = None
 
 
 def step_of(schema: Mapping[str, Any] | None, ending: str) -> str:
@@ -87,6 +90,7 @@ def read_prompt(messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]
         context=_stripped(named.get("context")),
         question=_stripped(named.get("question")),
         shown=tuple(_shown_questions(fields)),
+        path=_stripped(named.get("path")),
     )
 
 

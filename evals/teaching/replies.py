@@ -17,6 +17,9 @@ from evals.teaching.words import paragraph, sentence, tokens
 CONTENT_FAULTS = frozenset({"truncated", "unreadable", "bad-label"})
 """The faults that leave the envelope whole and spoil what is in it."""
 
+_DESCRIPTION_TOKENS = 40
+"""The length of a made description, however long made answers are: it has room for a few sentences."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -45,6 +48,7 @@ class Teacher:
     def __init__(self, config: TeacherConfig) -> None:
         self._config = config
         self._players = {script.task_description: Player(script) for script in config.scripts}
+        self._describers = {s.task_name: self._players[s.task_description] for s in config.scripts if s.task_name}
         self._heeder = None if config.heeding is None else Heeder(config.seed, config.heeding)
 
     def reply(self, asked: Asked, prompt: Prompt, fault: str | None = None) -> Reply:
@@ -56,6 +60,8 @@ class Teacher:
             ScriptError: the task has a script, and the script has no reply.
         """
         player = self._players.get(prompt.task_description)
+        if prompt.step == "write_description":
+            player = self._describers.get(prompt.path or "")
         if player is not None:
             text, done_reason = content(player.reply(prompt, asked.digest), asked.schema)
             said = Said(text)
@@ -76,7 +82,8 @@ class Teacher:
         elif asked.any_json:
             value = {"text": sentence(rng)}
         else:
-            return paragraph(rng, self._config.answer_tokens)
+            longest = _DESCRIPTION_TOKENS if prompt.step == "write_description" else self._config.answer_tokens
+            return paragraph(rng, min(longest, self._config.answer_tokens))
         return json.dumps(value, ensure_ascii=False)
 
     def _spoiled(self, text: str, done_reason: str, asked: Asked, fault: str) -> tuple[str, str]:

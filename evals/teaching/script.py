@@ -137,9 +137,16 @@ class ScriptedDraw(Written):
 
 
 class Script(Written):
-    """All replies to one task's requests, by hand."""
+    """All replies to one task's requests, by hand.
+
+    A task whose file leaves the description blank is known by its `task_name`, and described in the words of
+    `description`; what follows is asked with those words, so the last of them is `task_description`, which it is when
+    `description` is left out.
+    """
 
     task_description: Text
+    task_name: Text | None = None
+    description: Replies[Text] = ()
     written_by: Literal["hand"]
     draws: tuple[ScriptedDraw, ...] = Field(min_length=1)
 

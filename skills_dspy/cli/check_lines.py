@@ -7,7 +7,7 @@ from typing import Literal
 
 from rich.table import Table
 
-from skills_dspy.cli.display import duration
+from skills_dspy.cli.progress import duration
 from skills_dspy.cli.summary import command
 from skills_dspy.config import Role
 from skills_dspy.forecast import CHECKED, PASS_SHARE, StepCost

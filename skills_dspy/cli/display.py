@@ -11,30 +11,18 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from skills_dspy.funnel import STAGES, Funnel
+from skills_dspy.cli.progress import FEW, funnel_line, task_line, time_left, total_line, total_of, worst_tasks
 from skills_dspy.run import RunningTask
 from skills_dspy.slots import Slots
 
 _LINE_EVERY = 15.0
 """Seconds between two plain lines."""
+_WORST_LINES = 3
+"""How many of many tasks get a plain line of their own."""
+_WORST_ROWS = 8
+"""How many of many tasks get a row of the table: with all else it fits into 24 lines."""
 _WIDE = 90
 """From how many columns on there is room for a bar."""
-_FUNNELS = 6
-"""How many tasks' funnels a terminal has room for."""
-_SHORT = {
-    "write_context": "context",
-    "write_questions": "questions",
-    "dedup": "dedup",
-    "decontamination": "contaminated",
-    "judge_question": "question judge",
-    "instruction_quality": "instruction",
-    "write_answer": "answer",
-    "answer_decontamination": "contaminated answer",
-    "judge_pair": "pair judge",
-    "sample_quality": "sample",
-    "difficulty": "difficulty",
-    "category": "category",
-}
 
 
 class Display(Protocol):
@@ -47,6 +35,9 @@ class Display(Protocol):
 
     def changed(self) -> None:
         """A candidate has settled."""
+
+    def failed(self, task: RunningTask) -> None:
+        """A task has failed for itself, and the others go on."""
 
     def fault(self, message: str, pause: float) -> None:
         """A request failed and will be asked again after `pause` seconds."""
@@ -78,6 +69,9 @@ class Silent:
     def changed(self) -> None:
         """A candidate has settled."""
 
+    def failed(self, task: RunningTask) -> None:
+        """A task has failed for itself, and the others go on."""
+
     def fault(self, message: str, pause: float) -> None:
         """A request failed and will be asked again after `pause` seconds."""
         self.last_fault = f"{message} Asking again in {pause:.0f} s."
@@ -101,20 +95,37 @@ class PlainDisplay(Silent):
         self._printed = self.began
         self._complained = -_LINE_EVERY
 
+    def started(self, tasks: Sequence[RunningTask], slots: Slots) -> None:
+        """Say what has failed already."""
+        super().started(tasks, slots)
+        for task in tasks:
+            if task.error is not None:
+                self.failed(task)
+
     def changed(self) -> None:
-        """Print a line if the last one is some time ago."""
+        """Print lines if the last ones are some time ago: one for each task, or of many the total and the worst."""
         if self.clock() - self._printed >= _LINE_EVERY:
             self._printed = self.clock()
-            for task in self.tasks:
+            seconds, many = self.clock() - self.began, len(self.tasks) > FEW
+            if many:
+                self._print(total_line(total_of(self.tasks), self.slots, seconds))
+            for task in worst_tasks(self.tasks, _WORST_LINES) if many else self.tasks:
                 if task.status == "running" and not task.run.done:
-                    print(task_line(task, self.slots, self.clock() - self.began), file=self._stream, flush=True)
+                    self._print(task_line(task, None if many else self.slots, seconds))
+
+    def failed(self, task: RunningTask) -> None:
+        """Print it at once."""
+        self._print(f"{task.spec.task_name}: {task.status}")
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
 
     def fault(self, message: str, pause: float) -> None:
         """Print the fault, but a repeated one only now and then."""
         super().fault(message, pause)
         if self.clock() - self._complained >= _LINE_EVERY:
             self._complained = self.clock()
-            print(self.last_fault, file=self._stream, flush=True)
+            self._print(self.last_fault)
 
 
 class TerminalDisplay(Silent):
@@ -143,27 +154,44 @@ class TerminalDisplay(Silent):
         self._live.start()
         return self
 
+    def started(self, tasks: Sequence[RunningTask], slots: Slots) -> None:
+        """Say what has failed already, and show the others."""
+        super().started(tasks, slots)
+        for task in tasks:
+            if task.error is not None:
+                self.failed(task)
+
+    def failed(self, task: RunningTask) -> None:
+        """Leave a line above the table."""
+        self._live.console.print(Text(f"{task.spec.task_name}: {task.status}", style="red"), soft_wrap=True)
+
     def _picture(self) -> Group | Text:
         if not self.tasks:
             return Text("asking the server ...")
         seconds = self.clock() - self.began
+        many = len(self.tasks) > FEW
+        total = total_of(self.tasks)
+        shown = worst_tasks(self.tasks, _WORST_ROWS) if many else self.tasks
         table = Table(box=None, padding=(0, 2, 0, 0))
         wide = self._console.width >= _WIDE
         table.add_column("task", no_wrap=True, overflow="ellipsis")
         for heading in ("accepted", *([""] if wide else []), "calls", "tokens/s", "time left"):
             table.add_column(heading, no_wrap=True, min_width=len(heading))
-        for task in self.tasks:
-            funnel = task.run.funnel
+        for tally in ([total] if many else []) + [total_of([task]) for task in shown]:
             table.add_row(
-                Text(task.spec.task_name.removeprefix("instructlab/skills/")),
-                f"{funnel.accepted} of {task.wanted}",
-                *([ProgressBar(total=task.wanted, completed=funnel.accepted, width=20)] if wide else []),
-                str(task.meter.live + task.meter.remembered),
-                f"{task.meter.output_tokens / seconds:.0f}" if seconds > 1 else "",
-                time_left(task, seconds),
+                Text(tally.name),
+                f"{tally.accepted} of {tally.wanted}",
+                *([ProgressBar(total=tally.wanted, completed=tally.accepted, width=20)] if wide else []),
+                str(tally.live + tally.remembered),
+                f"{tally.output_tokens / seconds:.0f}" if seconds > 1 else "",
+                time_left(tally, seconds),
             )
         lines: list[Table | Text] = [table]
-        for task in self.tasks[:_FUNNELS]:
+        if many:
+            lines.append(
+                Text(f"{total.counted()}; shown: the {len(shown)} that are farthest behind" if shown else total.counted())
+            )
+        for task in () if many else self.tasks:
             name = task.spec.task_name.rsplit("/", 1)[-1]
             lines.append(Text(f"  {name}: {funnel_line(task.run.funnel)}", style="dim", overflow="ellipsis", no_wrap=True))
         if self.slots is not None:
@@ -171,38 +199,3 @@ class TerminalDisplay(Silent):
         if self.last_fault:
             lines.append(Text(self.last_fault, style="yellow"))
         return Group(*lines)
-
-
-def task_line(task: RunningTask, slots: Slots | None, seconds: float) -> str:
-    """Everything about a task in one line."""
-    funnel, meter = task.run.funnel, task.meter
-    rate = meter.output_tokens / seconds if seconds > 0 else 0.0
-    flight = "" if slots is None else f", {slots.held} in flight"
-    left = time_left(task, seconds)
-    return (
-        f"{task.spec.task_name}: {funnel.accepted} of {task.wanted} accepted, {meter.live + meter.remembered} calls, "
-        f"{rate:.0f} tokens/s{flight}{', ' + left + ' left' if left else ''} [{funnel_line(funnel)}]"
-    )
-
-
-def funnel_line(funnel: Funnel) -> str:
-    """How many candidates settled, and how many each stage rejected."""
-    rejected = [f"{_SHORT[stage]} -{funnel.rejections(stage)}" for stage in STAGES if funnel.rejections(stage)]
-    return ", ".join([f"{funnel.candidates} candidates", *rejected, f"accepted {funnel.accepted}"])
-
-
-def time_left(task: RunningTask, seconds: float) -> str:
-    """By the calls that a pair has taken so far and the seconds that a live call takes; empty while either is unknown."""
-    accepted, missing = task.run.funnel.accepted, task.wanted - task.run.funnel.accepted
-    live, remembered = task.meter.live, task.meter.remembered
-    if not accepted or not live or not missing:
-        return ""
-    return duration(seconds / live * (live + remembered) / accepted * missing)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words for a person: `45 s`, `12 min`, `3 h 20 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -77,6 +77,8 @@ def _source(found: FoundRow, out: Console) -> None:
     server = run.get("server") or {}
     said = f"{server.get('version', 'unknown')}{'; ' + server['note'] if server.get('note') else ''}"
     out.print(f"[bold]server[/bold] {escape(said)}")
+    if run.get("derived_description") is not None:
+        out.print(f"[bold]description (derived)[/bold] {escape(str(run['derived_description']))}")
     for shown in source["shown"]:
         text = _example(found, shown, run)
         out.print(f"[bold]shown[/bold] {shown}: {escape(_brief(text.get('question', '')))}")

@@ -16,6 +16,8 @@ from skills_dspy.candidates import pair_shown, questions_shown
 from skills_dspy.cli.run import load_specs
 from skills_dspy.compiled import CompiledProgram, load_compiled
 from skills_dspy.config import RunConfig, load_config
+from skills_dspy.describing import STEP as DESCRIBING
+from skills_dspy.describing import description_inputs, undescribed
 from skills_dspy.errors import RequestError
 from skills_dspy.limits import reply_limits
 from skills_dspy.program import STEPS, SkillsProgram, Step, fingerprint, step_of
@@ -82,6 +84,8 @@ def _constant_part(predictor: dspy.Predict, adapter: SkillsAdapter) -> list[str]
 def _steps(spec: TaskSpec, config: RunConfig) -> list[Step]:
     kinds = {seed.kind for seed in spec.seed_examples}
     taken = {step for kind in kinds for step in steps_of(kind, config.tagging)}
+    if undescribed(spec):
+        taken.add(DESCRIBING)
     return [step for name, step in STEPS.items() if name in taken]
 
 
@@ -113,11 +117,13 @@ def origin(step: Step) -> str:
 
 def _inputs(step: Step, spec: TaskSpec, program: SkillsProgram) -> dict[str, Any]:
     """What draw 0 would show; what the model writes on the way stands in angle brackets."""
+    if step.name == DESCRIBING:
+        return description_inputs(spec)
     draw = _first_draw(spec, step.name)
     fields = program.predictor(step.name).signature.input_fields
     with_context = step.name.startswith("write_questions")
     values: dict[str, Any] = {
-        "task_description": spec.task_description,
+        "task_description": "⟨the description that the model derives⟩" if undescribed(spec) else spec.task_description,
         "count": program.count,
         "example": pair_shown(draw.seeds[0]),
         "examples": [Passage(context=e.context or "") for e in draw.seeds]

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from skills_dspy.cli.display import Display, PlainDisplay, Silent, TerminalDisplay
+from skills_dspy.cli.open_files import make_room
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.compiled import CompiledProgram, load_compiled
 from skills_dspy.config import Overrides, RunConfig, load_config
@@ -61,6 +62,7 @@ def run_command(options: Options) -> int:
     else:
         request = replay_request(options, options.replay, None if loaded is None else loaded.specs)
     broken = () if loaded is None else loaded.broken
+    make_room(len(request.specs), request.concurrency)
     display = _display(options)
     embedder = _embedder(request)
     tasks: tuple[RunningTask, ...] = ()
@@ -164,12 +166,12 @@ def replay_request(options: Options, name: str, specs: tuple[TaskSpec, ...] | No
     recorded = {r.spec.task_name: r for r in find_recorded(name)}
     if specs is not None:
         missing = [spec for spec in specs if spec.task_name not in recorded]
-        if missing:
+        if len(missing) == len(specs):  # else they fail, and the others are replayed
             raise RunDirError(
                 f"{missing[0].path}: the recording {name} holds no run of the task {missing[0].task_name}; it holds "
                 f"{', '.join(recorded)}"
             )
-        recorded = {spec.task_name: recorded[spec.task_name] for spec in specs}
+        recorded = {spec.task_name: recorded[spec.task_name] for spec in specs if spec not in missing}
     else:
         specs = tuple(r.spec for r in recorded.values())
     first = next(iter(recorded.values()))

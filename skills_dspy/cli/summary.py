@@ -3,16 +3,19 @@
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from skills_dspy.cli.progress import FEW, name_of, total_of
 from skills_dspy.errors import SpecError
 from skills_dspy.evaluation_set import EvaluationSet
-from skills_dspy.funnel import SELDOM, STAGES, Funnel
+from skills_dspy.funnel import SELDOM, STAGES, Funnel, added_up
 from skills_dspy.ollama_server import without_secrets
 from skills_dspy.run import RunningTask
 
@@ -20,23 +23,67 @@ from skills_dspy.run import RunningTask
 def print_summary(tasks: Sequence[RunningTask], *, replayed: bool, console: Console | None = None) -> None:
     """The end of a run, for a person, on stdout."""
     out = console or Console(highlight=False, soft_wrap=True, emoji=False)
-    for task in tasks:
-        funnel, name, status = task.run.funnel, escape(task.spec.task_name), escape(task.status)
-        out.print(f"\n[bold]{name}[/bold]: {funnel.accepted} of {task.wanted} accepted, {status}")
-        out.print(funnel_table(funnel, screened=task.evaluation is not None))
-        most = max(funnel.rows(), key=lambda row: row[2], default=None)
-        if most is not None:
-            out.print(f"Most rejected by {most[0]} ({most[1]}): {most[2]} of {funnel.candidates} candidates.")
-        if task.evaluation is not None:
-            out.print(escape(screened_line(task.evaluation)))
-        out.print(cost_line(task, replayed))
-        out.print(f"Data: {escape(str(task.paths.data))}")
+    if len(tasks) > FEW:
+        _print_many(tasks, replayed, out)
+    else:
+        for task in tasks:
+            _print_one(task, replayed, out)
     for answered_by in dict.fromkeys(task.answered_by for task in tasks):
         out.print(f"\nAnswered by: {escape(answered_by)}")
     explained = next((task for task in tasks if task.run.funnel.accepted), None)
     if explained is not None:
         again = f"{command()} explain ROW_ID --output-dir {_quoted(explained.paths.folder)}"
         out.print(f"The story of a row: {escape(again)}")
+
+
+def _print_one(task: RunningTask, replayed: bool, out: Console) -> None:
+    funnel, name, status = task.run.funnel, escape(task.spec.task_name), escape(task.status)
+    out.print(f"\n[bold]{name}[/bold]: {funnel.accepted} of {task.wanted} accepted, {status}")
+    if task.description is not None:
+        out.print(f"Description (derived): {escape(task.description)}")
+    if task.error is not None and not funnel.candidates:
+        return
+    _print_funnel(funnel, task.evaluation, out)
+    out.print(cost_line(task.usage, funnel.accepted, replayed))
+    out.print(f"Data: {escape(str(task.paths.data))}")
+
+
+def _print_many(tasks: Sequence[RunningTask], replayed: bool, out: Console) -> None:
+    """A line for each task, then the funnel of all together, what failed, and what it cost."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("task")
+    for heading in ("accepted", "candidates", "calls"):
+        table.add_column(heading, justify="right")
+    table.add_column("ended")
+    for task in tasks:
+        funnel, calls = task.run.funnel, task.usage.get("calls", "")
+        # What failed is told below, in a sentence.
+        ended = "failed" if task.error is not None else task.status
+        accepted = f"{funnel.accepted} of {task.wanted}"
+        table.add_row(Text(name_of(task)), accepted, str(funnel.candidates), str(calls), Text(ended))
+    out.print()
+    out.print(table)
+    total, funnel = total_of(tasks), added_up([task.run.funnel for task in tasks])
+    out.print(f"\n[bold]total[/bold]: {total.counted()}, {total.accepted} of {total.wanted} pairs accepted")
+    _print_funnel(funnel, tasks[0].evaluation, out)
+    known = [task.usage for task in tasks if task.usage]
+    usage = {name: sum(usage[name] for usage in known) for name in ("calls", "prompt_tokens", "output_tokens")} if known else {}
+    out.print(cost_line(usage, funnel.accepted, replayed))
+    derived = sum(task.description is not None for task in tasks)
+    if derived:
+        out.print(f"Descriptions (derived): of {derived} tasks; each stands in the task's run.json.")
+    for task in tasks:
+        if task.error is not None:
+            out.print(f"[red]failed[/red] {escape(task.spec.task_name)}: {escape(str(task.error))}")
+
+
+def _print_funnel(funnel: Funnel, evaluation: EvaluationSet | None, out: Console) -> None:
+    out.print(funnel_table(funnel, screened=evaluation is not None))
+    most = max(funnel.rows(), key=lambda row: row[2], default=None)
+    if most is not None:
+        out.print(f"Most rejected by {most[0]} ({most[1]}): {most[2]} of {funnel.candidates} candidates.")
+    if evaluation is not None:
+        out.print(escape(screened_line(evaluation)))
 
 
 def funnel_table(funnel: Funnel, *, screened: bool = False) -> Table:
@@ -65,9 +112,8 @@ def screened_line(evaluation: EvaluationSet) -> str:
     return f"Decontaminated against {len(evaluation.questions)} evaluation questions: {files}."
 
 
-def cost_line(task: RunningTask, replayed: bool) -> str:
+def cost_line(usage: Mapping[str, Any], accepted: int, replayed: bool) -> str:
     """Calls and tokens, in all and for each accepted pair."""
-    usage, accepted = task.usage, task.run.funnel.accepted
     if not usage:
         return "Cost: unknown, because the journal cannot be read."
     tokens = usage["prompt_tokens"] + usage["output_tokens"]
@@ -84,6 +130,7 @@ def json_summary(tasks: Sequence[RunningTask], broken: Sequence[SpecError] = ())
         {
             "task_name": task.spec.task_name,
             "status": task.status,
+            "derived_description": task.description,
             "wanted": task.wanted,
             "answered_by": task.answered_by,
             "funnel": task.run.funnel.as_json(),
@@ -101,6 +148,9 @@ def json_summary(tasks: Sequence[RunningTask], broken: Sequence[SpecError] = ())
 def resume_line(tasks: Sequence[RunningTask]) -> str:
     """What to do after an interruption."""
     accepted = ", ".join(f"{t.run.funnel.accepted} of {t.wanted} for {t.spec.task_name}" for t in tasks)
+    if len(tasks) > FEW:
+        total = total_of(tasks)
+        accepted = f"{total.accepted} of {total.wanted} for {total.tasks} tasks"
     again = shlex.join(arg for arg in sys.argv[1:] if arg != "--restart")
     kept = f"Interrupted; everything is kept ({accepted})." if tasks else "Interrupted before anything was asked."
     return f"{kept} Go on with: {command()} {without_secrets(again)}"

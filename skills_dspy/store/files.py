@@ -10,9 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from skills_dspy.errors import RunDirError, StorageError
+from skills_dspy.errors import DiskFull, RunDirError, StorageError
 
 _FULL = "free some space and run the same command again: what was written before is kept"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _DENIED = "check the permissions or choose another place"
 _IN_THE_WAY = "a file is in the way: choose another place"
 _ADVICE = {
@@ -40,7 +41,8 @@ def storage_errors(doing: str, path: Path) -> Iterator[None]:
     except OSError as error:
         why = error.strerror or str(error)
         advice = _ADVICE.get(error.errno or 0, "check the disk or choose another place")
-        raise StorageError(f"cannot {doing} {path}: {why}; {advice}") from error
+        kind = DiskFull if error.errno in _NO_ROOM else StorageError
+        raise kind(f"cannot {doing} {path}: {why}; {advice}") from error
     except UnicodeEncodeError as error:
         name = str(path).encode("ascii", "backslashreplace").decode()
         why = "this machine's locale cannot write that name"
@@ -104,7 +106,7 @@ class AppendLog:
         self._end = 0  # bytes that are confirmed or written
         self._rest = True  # whether old bytes may follow
         self._count = 0
-        self._failure: str | None = None
+        self._failure: StorageError | None = None
 
     @classmethod
     def open(cls, path: Path) -> "AppendLog":
@@ -164,12 +166,12 @@ class AppendLog:
     def _lasting_failure(self) -> Iterator[None]:
         """Storage errors, remembered: after a row that could not be written no other may follow."""
         if self._failure is not None:
-            raise StorageError(self._failure)
+            raise type(self._failure)(str(self._failure))
         try:
             with storage_errors("write", self._path):
                 yield
         except StorageError as error:
-            self._failure = str(error)
+            self._failure = type(error)(str(error))  # without its traceback, which would keep what it saw
             raise
 
     def _confirm(self, line: bytes) -> bool:

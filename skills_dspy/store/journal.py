@@ -74,7 +74,7 @@ class Journal:
         self._reader = reader
         self._lock = threading.Lock()  # around every use of the writer's connection
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()  # None is the end
-        self._failure: str | None = None
+        self._failure: SkillsError | None = None
         self._closed = False
         # A daemon: a program that dies without closing must not hang; what was promised is on disk already.
         self._thread = threading.Thread(target=self._write_until_closed, name="journal", daemon=True)
@@ -143,7 +143,7 @@ class Journal:
             with self._lock, explained(self._path):
                 self._writer.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
         except SkillsError as error:
-            self._failure = str(error)
+            self._failure = type(error)(str(error))  # without its traceback, which would keep what it saw
             raise
 
     def vector(self, key: str) -> bytes | None:
@@ -163,7 +163,7 @@ class Journal:
                 self._writer.executemany("INSERT INTO vectors VALUES (?, ?) ON CONFLICT (key) DO NOTHING", rows)
                 self._writer.execute("COMMIT")
         except SkillsError as error:
-            self._failure = str(error)
+            self._failure = type(error)(str(error))  # without its traceback, which would keep what it saw
             raise
 
     def close(self) -> None:
@@ -190,7 +190,7 @@ class Journal:
 
     def _refuse_if_unusable(self) -> None:
         if self._failure is not None:
-            raise StorageError(self._failure)
+            raise type(self._failure)(str(self._failure))
         if self._closed:
             raise StorageError(f"the journal {self._path} is closed; start the run again to go on")
 
@@ -209,14 +209,14 @@ class Journal:
                 with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
                     loop.call_soon_threadsafe(_settle, pairs)
 
-    def _try_to_commit(self, batch: Sequence[_Waiting]) -> Sequence[dict[str, Any] | str]:
-        """For each reply the body that stands, or the sentence that says why it could not be written."""
+    def _try_to_commit(self, batch: Sequence[_Waiting]) -> Sequence[dict[str, Any] | SkillsError]:
+        """For each reply the body that stands, or the error that says why it could not be written."""
         if self._failure is None:
             try:
                 with self._lock, explained(self._path):
                     return self._commit(batch)
             except SkillsError as error:
-                self._failure = str(error)
+                self._failure = type(error)(str(error))  # without its traceback, which would keep what it saw
         return [self._failure] * len(batch)
 
     def _commit(self, batch: Sequence[_Waiting]) -> list[dict[str, Any]]:
@@ -240,13 +240,13 @@ def _prepare(path: Path, writer: sqlite3.Connection) -> None:
         create_tables(writer)
 
 
-def _settle(pairs: Sequence[tuple["asyncio.Future[dict[str, Any]]", dict[str, Any] | str]]) -> None:
+def _settle(pairs: Sequence[tuple["asyncio.Future[dict[str, Any]]", dict[str, Any] | SkillsError]]) -> None:
     """Wake those who wait, in their own event loop; a cancelled put waits no more."""
     for future, outcome in pairs:
         if future.done():
             continue
-        if isinstance(outcome, str):
-            future.set_exception(StorageError(outcome))
+        if isinstance(outcome, SkillsError):
+            future.set_exception(type(outcome)(str(outcome)))
         else:
             future.set_result(outcome)
 

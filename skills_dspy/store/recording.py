@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from skills_dspy.errors import RunDirError, SkillsError, StorageError
+from skills_dspy.errors import DiskFull, RunDirError, SkillsError, StorageError
 from skills_dspy.store.files import storage_errors
 
 APPLICATION_ID = 0x736B6473
@@ -36,6 +36,7 @@ _SELECT_FULL = "SELECT request, reply, step, arrived, seconds FROM replies WHERE
 _SELECT_TOTALS = (
     "SELECT step, COUNT(*), SUM(prompt_tokens), SUM(output_tokens), SUM(seconds) FROM replies GROUP BY step ORDER BY step"
 )
+_CACHE_KIB = 256
 _ADVICE = {
     "SQLITE_FULL": "free some space and run the same command again: what was written before is kept",
     "SQLITE_READONLY": "check the permissions or choose another --output-dir",
@@ -221,7 +222,10 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
         path: the file.
         mode: SQLite's URI parameters, such as `mode=ro`.
     """
-    return sqlite3.connect(_uri(path, mode), uri=True, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(_uri(path, mode), uri=True, isolation_level=None, check_same_thread=False)
+    # SQLite would keep 2 MB of pages for each connection, and there are two for each of perhaps hundreds of tasks.
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    return connection
 
 
 def create_tables(connection: sqlite3.Connection) -> None:
@@ -273,7 +277,8 @@ def _as_ours(path: Path, error: Exception) -> SkillsError:
         return _not_ours(path)
     what = str(error) or type(error).__name__
     advice = _ADVICE.get("_".join(name.split("_")[:2]), "check the disk and the file, then run the same command again")
-    return StorageError(f"cannot use {path}: {what}; {advice}")
+    kind = DiskFull if name.startswith("SQLITE_FULL") else StorageError
+    return kind(f"cannot use {path}: {what}; {advice}")
 
 
 def _not_ours(path: Path) -> RunDirError:

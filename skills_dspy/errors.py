@@ -105,3 +105,16 @@ class Unreadable(ReplyError):
 
 class Truncated(ReplyError):
     """The reply was cut at num_predict."""
+
+
+def only_ours(group: BaseExceptionGroup[BaseException]) -> SkillsError | None:
+    """The one error to show if there are only ours in the group; otherwise none, because that is a bug."""
+    leaves = _leaves(group)
+    ours = [leaf for leaf in leaves if isinstance(leaf, SkillsError)]
+    return ours[0] if len(ours) == len(leaves) else None
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for part in error.exceptions for leaf in _leaves(part)]
+    return [error]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from importlib.resources import files
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from skills_dspy.store.run_dir import RunPaths, find_runs
 from skills_dspy.task_spec import TaskSpec
 
 DEMO = "demo"
+
+DECIDED = "decided"
+"""The key of run.json that only a dataset has which was decided anew: from which run, and how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +52,21 @@ def find_recorded(name: str) -> tuple[Recorded, ...]:
     root = Path(str(files("skills_dspy") / "demo")) if name == DEMO else Path(name)
     if not root.is_dir():
         raise RunDirError(f"--replay {name}: there is no such directory; give a run's directory, or `demo`")
-    recorded = tuple(_read(paths) for paths in find_runs(root))
+    recorded = tuple(read_recorded(paths) for paths in find_runs(root))
     if not recorded:
         raise RunDirError(f"--replay {name}: no run was recorded there; give a run's directory, or `demo`")
     return recorded
 
 
-def _read(paths: RunPaths) -> Recorded:
+def read_recorded(paths: RunPaths) -> Recorded:
+    """What one run was made with.
+
+    Raises:
+        RunDirError: its run.json is missing, or not what a run writes, or that of a dataset that was decided anew.
+    """
     content = paths.read_run_json()
+    if content is not None and DECIDED in content:
+        raise RunDirError(f"{paths.folder} was decided anew from another run; give that run: {_origin(paths, content)}")
     try:
         if content is None:
             raise KeyError("run.json")
@@ -72,6 +83,12 @@ def _read(paths: RunPaths) -> Recorded:
         )
     except (AttributeError, KeyError, TypeError, ValueError, ValidationError) as error:
         raise RunDirError(f"{paths.run_json}: this run cannot be replayed: {_brief(error)}") from error
+
+
+def _origin(paths: RunPaths, content: dict[str, Any]) -> str:
+    decided = content[DECIDED]
+    origin = decided.get("run") if isinstance(decided, dict) else None
+    return f"its run.json does not say which; see {paths.run_json}" if origin is None else normpath(paths.folder / str(origin))
 
 
 def _model(content: dict[str, Any]) -> Model:

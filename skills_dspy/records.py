@@ -16,6 +16,7 @@ Reason = Literal[
     "duplicate",  # too near a seed or an earlier accepted pair
     "judged bad",  # a judge's rating does not pass
     "filtered",  # a tag is outside the filter
+    "not asked",  # decided anew from a journal that lacks the next reply
 ]
 """Why a candidate was rejected."""
 

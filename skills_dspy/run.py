@@ -17,7 +17,7 @@ from skills_dspy.compiled import CompiledProgram
 from skills_dspy.config import ROLES, Role, RunConfig
 from skills_dspy.embedder import AsyncEmbedder
 from skills_dspy.engine import Window, make_lm
-from skills_dspy.errors import RunDirError, SkillsError, StorageError
+from skills_dspy.errors import RunDirError, StorageError, only_ours
 from skills_dspy.flow import Flow
 from skills_dspy.ledger import RunLedger
 from skills_dspy.limits import reply_limits
@@ -31,7 +31,7 @@ from skills_dspy.manifest import (
     versions,
 )
 from skills_dspy.ollama_server import Model, OllamaServer
-from skills_dspy.program import SkillsProgram
+from skills_dspy.program import QUIET, SkillsProgram
 from skills_dspy.recorded import Recorded
 from skills_dspy.replies import Meter, Replies
 from skills_dspy.scheduler import TaskRun
@@ -42,9 +42,6 @@ from skills_dspy.store.run_dir import RunDir, RunPaths, set_aside
 from skills_dspy.task_spec import TaskSpec
 from skills_dspy.vectors import RememberedVectors
 from skills_dspy.windows import choose_windows, needs
-
-_QUIET = {"disable_history": True, "track_usage": False, "trace": None, "warn_on_type_mismatch": False}
-"""What DSPy would keep of every call, for ever, and check at every call: the journal keeps it, the program checks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +154,14 @@ class Runner:
             self._watcher.started([p.task for p in prepared], self._slots)
             status = "failed"
             try:
-                with dspy.context(adapter=self._adapter, **_QUIET):
+                with dspy.context(adapter=self._adapter, **QUIET):
                     await self._run_all(prepared)
                 status = "ended"
             except asyncio.CancelledError:
                 status = "interrupted"
                 raise
             except BaseExceptionGroup as group:
-                error = _only_ours(group)
+                error = only_ours(group)
                 if error is None:
                     raise
                 status = f"failed: {error}"
@@ -351,16 +348,3 @@ def _check_wanted(paths: RunPaths, wanted: int) -> None:
 
 def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _only_ours(group: BaseExceptionGroup[BaseException]) -> SkillsError | None:
-    """The one error to show if there are only ours in the group; otherwise none, because that is a bug."""
-    leaves = _leaves(group)
-    ours = [leaf for leaf in leaves if isinstance(leaf, SkillsError)]
-    return ours[0] if len(ours) == len(leaves) else None
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in _leaves(part)]
-    return [error]

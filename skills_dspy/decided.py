@@ -1,0 +1,106 @@
+"""What run.json says of a dataset that was decided anew: what a run's says, from which run it is, and how (layer 5)."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from skills_dspy.config import RunConfig
+from skills_dspy.funnel_diff import FunnelDiff
+from skills_dspy.manifest import FORMAT, usage, versions
+from skills_dspy.recorded import DECIDED, Recorded
+from skills_dspy.store.journal import Recording
+from skills_dspy.thresholds import differences, thresholds
+
+FILLED_BY = "filled_by"
+"""What a journal calls those who answered when `decide --fill` asked: in words, one a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that may be decided anew, as far as its run.json says.
+
+    Attributes:
+        recorded: what it was made with.
+        content: its run.json.
+        config: its settings with other thresholds.
+        target: where the dataset will be.
+    """
+
+    recorded: Recorded
+    content: Mapping[str, Any]
+    config: RunConfig
+    target: Path
+
+    @property
+    def status(self) -> str:
+        """How the run stood."""
+        return str(self.content.get("status"))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run had come to its end."""
+        return self.status == "complete" or self.status.startswith("stopped")
+
+    @property
+    def embedder(self) -> str:
+        """The model whose vectors the journal holds; a run.json from before it was noted leaves the setting."""
+        noted = self.content.get("embedder")
+        return str(noted["name"]) if isinstance(noted, Mapping) and "name" in noted else self.recorded.config.embedder.model
+
+
+def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: Recording) -> dict[str, Any]:
+    """The content of a decided dataset's run.json; without times, so that the same inputs give the same bytes.
+
+    Args:
+        prepared: the run, and how it was decided.
+        diff: what came of it.
+        draws: how many the run settled something of.
+        journal: the run's.
+    """
+    content, recorded = prepared.content, prepared.recorded
+    filled = journal.meta().get(FILLED_BY, "").splitlines()
+    server = dict(content["server"])
+    if filled:
+        server["note"] = "; ".join([recorded.answered_by, *filled])
+    origin = os.path.relpath(recorded.paths.folder.resolve(), prepared.target.parent.resolve() / prepared.target.name)
+    noted = (content.get("result") or {}).get("draws")
+    return {
+        "format": FORMAT,
+        "status": _status(prepared, diff),
+        "wanted": content["wanted"],
+        "inputs": {**content["inputs"], "config": prepared.config.shaping()},
+        "server": server,
+        "windows": content.get("windows"),
+        "embedder": {"name": prepared.embedder, "weights": journal.meta().get("embedder_weights")},
+        "versions": versions(),
+        "program": content.get("program"),
+        "task": content["task"],
+        "config": prepared.config.model_dump(mode="json"),
+        DECIDED: {
+            "run": origin,
+            "run_status": prepared.status,
+            "thresholds": thresholds(prepared.config),
+            "changed": [
+                {"setting": ".".join(keys), "then": old, "now": new}
+                for keys, old, new in differences(recorded.config, prepared.config)
+            ],
+            "accepted_before": diff.before.accepted,
+            "not_asked": diff.not_asked,
+            "filled_by": filled,
+        },
+        "result": {
+            "draws": draws if noted is None else noted,
+            "funnel": diff.after.as_json(),
+            "usage": usage(journal),
+        },
+    }
+
+
+def _status(prepared: Prepared, diff: FunnelDiff) -> str:
+    said = "decided anew"
+    if not prepared.finished:
+        said += f", of a run that is not finished ({prepared.status})"
+    missing = sum(diff.not_asked.values())
+    return f"{said}; {missing} candidates left out, because replies to them were never asked for" if missing else said

@@ -1,6 +1,5 @@
 """What run.json says of a dataset that was decided anew: what a run's says, from which run it is, and how (layer 5)."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from skills_dspy.config import RunConfig
 from skills_dspy.funnel_diff import FunnelDiff
 from skills_dspy.manifest import FORMAT, usage, versions
 from skills_dspy.recorded import DECIDED, Recorded
+from skills_dspy.store.beside import way_to
 from skills_dspy.store.journal import Recording
 from skills_dspy.thresholds import differences, thresholds
 
@@ -64,7 +64,7 @@ def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: Reco
     server = dict(content["server"])
     if filled:
         server["note"] = "; ".join([recorded.answered_by, *filled])
-    origin = os.path.relpath(recorded.paths.folder.resolve(), prepared.target.parent.resolve() / prepared.target.name)
+    origin = way_to(recorded.paths.folder, prepared.target)
     noted = (content.get("result") or {}).get("draws")
     return {
         "format": FORMAT,

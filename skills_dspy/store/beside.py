@@ -48,6 +48,11 @@ def written_aside(target: Path) -> Iterator[RunPaths]:
             _remove(paths)
 
 
+def way_to(path: Path, folder: Path) -> str:
+    """The relative path that leads to something from within a folder, which need not be there yet."""
+    return os.path.relpath(path.resolve(), folder.parent.resolve() / folder.name)
+
+
 def link_journal(paths: RunPaths, journal: Path) -> None:
     """Let the folder find another run's journal, by a relative link: both may be moved together, and no reply lies twice.
 
@@ -58,7 +63,7 @@ def link_journal(paths: RunPaths, journal: Path) -> None:
         StorageError: the file system has no links, or refuses.
     """
     with storage_errors("link the journal to", paths.journal):
-        paths.journal.symlink_to(os.path.relpath(journal.resolve(), paths.folder.parent.resolve() / paths.folder.name))
+        paths.journal.symlink_to(way_to(journal, paths.folder))
 
 
 def put_in_place(paths: RunPaths, target: Path, now: datetime) -> Path | None:

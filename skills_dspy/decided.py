@@ -1,5 +1,6 @@
 """What run.json says of a dataset that was decided anew: what a run's says, from which run it is, and how (layer 5)."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,11 @@ from skills_dspy.funnel_diff import FunnelDiff
 from skills_dspy.manifest import FORMAT, usage, versions
 from skills_dspy.recorded import DECIDED, Recorded
 from skills_dspy.store.beside import way_to
-from skills_dspy.store.journal import Recording
+from skills_dspy.store.journal import Journal, Recording
 from skills_dspy.thresholds import differences, thresholds
 
 FILLED_BY = "filled_by"
-"""What a journal calls those who answered when `decide --fill` asked: in words, one a line."""
+"""What a journal calls those who answered when `decide --fill` asked: a JSON list of server versions and notes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,7 @@ def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: Reco
         journal: the run's.
     """
     content, recorded = prepared.content, prepared.recorded
-    filled = journal.meta().get(FILLED_BY, "").splitlines()
-    server = dict(content["server"])
-    if filled:
-        server["note"] = "; ".join([recorded.answered_by, *filled])
+    filled = fillers(journal)
     origin = way_to(recorded.paths.folder, prepared.target)
     noted = (content.get("result") or {}).get("draws")
     return {
@@ -71,7 +69,7 @@ def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: Reco
         "status": _status(prepared, diff),
         "wanted": content["wanted"],
         "inputs": {**content["inputs"], "config": prepared.config.shaping()},
-        "server": server,
+        "server": _server(content["server"], filled),
         "windows": content.get("windows"),
         "embedder": {"name": prepared.embedder, "weights": journal.meta().get("embedder_weights")},
         "versions": versions(),
@@ -96,6 +94,23 @@ def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: Reco
             "usage": usage(journal),
         },
     }
+
+
+def fillers(journal: Journal | Recording) -> list[dict[str, Any]]:
+    """Who answered when `decide --fill` asked, beside the run's own server: `version` and `note` of each."""
+    found: list[dict[str, Any]] = json.loads(journal.meta().get(FILLED_BY, "[]"))
+    return found
+
+
+def _server(own: Mapping[str, Any], filled: list[dict[str, Any]]) -> dict[str, Any]:
+    """Everybody who answered as one server; with a note only where one has it: it says that no language model answered."""
+    if not filled:
+        return dict(own)
+    everybody = [own, *filled]
+    if any(server.get("note") for server in everybody):
+        said = [str(server.get("note") or f"Ollama {server.get('version')}") for server in everybody]
+        return {**own, "note": "; ".join(dict.fromkeys(said))}
+    return {**own, "version": ", ".join(dict.fromkeys(str(server.get("version")) for server in everybody))}
 
 
 def _status(prepared: Prepared, diff: FunnelDiff) -> str:

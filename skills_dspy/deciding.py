@@ -222,16 +222,17 @@ class _FlowAgain(Flow):
         first = settled[0]
         if first.question is None:
             assert first.dropped is not None
-            raise WritingFailed(first.dropped, first.context, first.calls)
-        return Written(first.context, tuple(candidate.question or "" for candidate in settled), first.calls)
+            raise WritingFailed(first.dropped, first.context, first.writing)
+        return Written(first.context, tuple(candidate.question or "" for candidate in settled), first.writing)
 
     async def pursue(
         self, candidate: Candidate, novel: Callable[[Candidate], Awaitable[bool]], rank: Callable[[], Rank]
     ) -> Outcome:
         """The candidate's way, which may end where nobody asked further."""
-        noted = self._again.at(candidate.key[:2]).dropped
-        if noted is not None and noted.reason not in _ANEW:
-            return noted
+        settled = self._again.at(candidate.key[:2])
+        if settled.dropped is not None and settled.dropped.reason not in _ANEW:
+            candidate.calls = dict(settled.calls)
+            return settled.dropped
         outcome = await super().pursue(candidate, novel, rank)
         if not isinstance(outcome, _NotAsked):
             return outcome

@@ -1,5 +1,6 @@
 """From a run's directory to a dataset beside it, decided anew: what is read, refused, asked for and written (layer 5)."""
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 from skills_dspy.adapter import SkillsAdapter
 from skills_dspy.config import ROLES, Role
-from skills_dspy.decided import FILLED_BY, Prepared, decided_json
+from skills_dspy.decided import FILLED_BY, Prepared, decided_json, fillers
 from skills_dspy.deciding import Again, Answering, Decided, decide_again
 from skills_dspy.errors import RunDirError
 from skills_dspy.funnel_diff import FunnelDiff
@@ -27,6 +28,9 @@ from skills_dspy.store.run_dir import RunDir, RunPaths, find_runs, refuse_busy
 from skills_dspy.thresholds import Bounds, decided_config, differences, short_digest
 from skills_dspy.vectors import KeptVectors
 from skills_dspy.windows import choose_windows, needs
+
+_INPUTS = frozenset(("task", "config", "seed", "models", "prompts"))
+"""What a run can be begun with; whatever else decided about candidates would have to decide again."""
 
 _NO_BOUNDS = Bounds()
 
@@ -98,6 +102,12 @@ def prepare(request: DecideRequest) -> Prepared:
             f"this one reads {FORMAT}); decide it with that version"
         )
     recorded = read_recorded(paths)
+    unknown = sorted(set(content["inputs"]) - _INPUTS)
+    if unknown:
+        raise RunDirError(
+            f"{paths.run_json}: the run was made with {', '.join(unknown)}, which decided what was accepted too and cannot be "
+            "decided anew; make a new run with the other thresholds"
+        )
     config = decided_config(recorded.config, request.config, request.bounds)
     folder = paths.folder if paths.folder.name not in ("", "..") else paths.folder.resolve()
     target = request.out or folder.with_name(f"{folder.name}-decided-{short_digest(config)}")
@@ -241,14 +251,14 @@ async def _answering(
         with Recording.open(recorded.paths.journal) as recording:
             yield Answering.from_journal(recording), recording
         return
-    said = request.note or f"Ollama {await server.version()}"
+    said = {"version": await server.version(), "note": request.note}
     models = await _same_models(recorded, server)
     needed = needs(recorded.spec, prepared.config, again.program, again.adapter)
     lengths = {prepared.config.model_for(role): model.context_length for role, model in models.items()}
     windows = choose_windows([needed], prepared.config, lengths)
     Recording.open(recorded.paths.journal).close()  # there has to be one: opening it to write would begin another
     with Journal.open(recorded.paths.journal) as journal:
-        source = _Noting(server, lambda: _note(journal, said, recorded.answered_by))
+        source = _Noting(server, lambda: _note(journal, said, prepared.content["server"]))
         yield Answering(source, journal, request.concurrency, windows), journal
 
 
@@ -272,12 +282,11 @@ async def _same_models(recorded: Recorded, server: OllamaServer) -> dict[Role, M
     return {role: found[recorded.models[role].name] for role in ROLES}
 
 
-def _note(journal: Journal, said: str, answered_by: str) -> None:
+def _note(journal: Journal, said: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     """Note who answers, unless it is who answered the run, or it is noted."""
-    noted = journal.meta().get(FILLED_BY, "")
-    known = [answered_by, *noted.splitlines()]
-    if said not in known:
-        journal.set_meta(FILLED_BY, "\n".join([*known[1:], said]))
+    noted = fillers(journal)
+    if dict(said) not in [{"version": own.get("version"), "note": own.get("note")}, *noted]:
+        journal.set_meta(FILLED_BY, json.dumps([*noted, said]))
 
 
 def _told(prepared: Prepared, decided: Decided, dataset: Path | None, aside: Path | None) -> Redecided:

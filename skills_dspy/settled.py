@@ -36,7 +36,7 @@ class Settled:
         question: None when the draw's writing failed.
         context: of a grounded one.
         shown: names of the examples in its draw's prompts.
-        calls: step to the digests of its requests, for the steps that its whole draw shares.
+        calls: step to the digests of its requests.
         dropped: how it was rejected; None when it was accepted.
         response: a digest of an accepted one's answer.
     """
@@ -55,6 +55,11 @@ class Settled:
     def fate(self) -> Fate:
         """What became of it."""
         return None if self.dropped is None else (self.dropped.stage, self.dropped.reason)
+
+    @property
+    def writing(self) -> dict[str, tuple[str, ...]]:
+        """The calls that its whole draw shares."""
+        return {step: digests for step, digests in self.calls.items() if step in WRITING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,8 @@ def read_settled(paths: RunPaths, spec: TaskSpec) -> tuple[SettledDraw, ...]:
         candidates = tuple(group)
         for index, candidate in enumerate(candidates):
             _check_order(candidate, (len(draws), index), after=number)
+            if candidate.shown != candidates[0].shown:
+                raise RunDirError(f"{candidate.where}: `provenance.shown` is not that of draw {number}; restore the file")
         draws.append(SettledDraw(_draw(candidates[0], spec), candidates))
     return tuple(draws)
 
@@ -125,7 +132,7 @@ def _accepted(path: Path) -> Iterator[Settled]:
             question=record.instruction,
             context=record.context,
             shown=record.provenance.shown,
-            calls=_shared(record),
+            calls=record.provenance.calls,
             dropped=None,
             response=text_digest(record.response),
         )
@@ -143,7 +150,7 @@ def _rejected(path: Path) -> Iterator[Settled]:
             question=rejection.instruction,
             context=rejection.context,
             shown=rejection.provenance.shown,
-            calls=_shared(rejection),
+            calls=rejection.provenance.calls,
             dropped=Dropped(rejection.stage, rejection.reason, rejection.detail, rejection.response, rejection.raw_reply),
         )
 
@@ -163,7 +170,3 @@ def _parsed(kind: type[_Row], row: dict[str, Any], where: str) -> _Row:
         fault = problem.errors(include_url=False)[0]
         name = ".".join(map(str, fault["loc"]))
         raise RunDirError(f"{where}: this is no row of a run (`{name}`: {fault['msg']}); restore the file") from problem
-
-
-def _shared(row: Record | Rejection) -> dict[str, tuple[str, ...]]:
-    return {step: digests for step, digests in row.provenance.calls.items() if step in WRITING}

@@ -129,7 +129,8 @@ class Decided:
 
     Attributes:
         diff: before and after.
-        calls_left: the most calls that those would take who were left out as not asked, if each reply is right at once.
+        calls_left: the calls to the last step of all who were left out as not asked; fewer where one is rejected on its way,
+            more where a reply is asked for twice or a candidate is decided otherwise because of it.
         live: replies that a server gave now.
     """
 

@@ -133,7 +133,7 @@ def print_decided(done: Redecided, filled: bool, console: Console | None = None)
     if missing:
         stages = ", ".join(f"{count} from {stage} on" for stage, count in missing.items())
         out.print(f"Left out, because that would need replies which were never asked for: {_candidates(missing)} ({stages}).")
-        out.print(f"--fill asks for them, {done.decided.calls_left} calls at most: {escape(_fill_command())}")
+        out.print(f"--fill asks for those alone, about {done.decided.calls_left} calls: {escape(_fill_command())}")
     if filled:
         out.print(f"Asked now: {done.decided.live} calls; all else was in the journal.")
     if done.dataset is None:

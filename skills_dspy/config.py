@@ -279,14 +279,7 @@ def parse_config(defaults: Node, given: Node | None, path: Path | None, override
     Raises:
         ConfigError: with file, line and what to write instead.
     """
-    settings = defaults.plain()
-    if given is not None:
-        settings = _merged(settings, given.plain())
-        try:
-            RunConfig.model_validate(settings)
-        except ValidationError as problem:
-            first = min(problem.errors(), key=lambda fault: given.line_of(fault["loc"]))
-            raise _in_file(first, given, path) from problem
+    settings = with_file(defaults.plain(), given, path)
     try:
         return RunConfig.model_validate(_merged(settings, overrides.settings()))
     except ValidationError as problem:
@@ -294,6 +287,28 @@ def parse_config(defaults: Node, given: Node | None, path: Path | None, override
         section = str(fault["loc"][0])
         wanted = _wanted(("embedder" if section == "embedder" else "generator", "model"))
         raise ConfigError(f'{_FLAGS[section]} is "{shown(str(fault["input"]))}"; give {wanted}') from problem
+
+
+def with_file(settings: Plain, given: Node | None, path: Path | None) -> Plain:
+    """Settings with a file's over them, checked; mappings are merged key by key, all else is replaced.
+
+    Args:
+        settings: every setting there is.
+        given: a file's top mapping, if there is a file.
+        path: that file, for messages.
+
+    Raises:
+        ConfigError: with file, line and what to write instead.
+    """
+    if given is None:
+        return settings
+    settings = _merged(settings, given.plain())
+    try:
+        RunConfig.model_validate(settings)
+    except ValidationError as problem:
+        first = min(problem.errors(), key=lambda fault: given.line_of(fault["loc"]))
+        raise _in_file(first, given, path) from problem
+    return settings
 
 
 def _merged(base: Plain, over: Plain) -> Plain:

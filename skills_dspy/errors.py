@@ -121,3 +121,30 @@ class Unreadable(ReplyError):
 
 class Truncated(ReplyError):
     """The reply was cut at num_predict."""
+
+
+_CONCERNS_ALL = (ServerError, ModelMissing, EmbedderMissing, ConfigError, DiskFull)
+"""Errors that every other task would meet as well."""
+
+
+def concerns_all(error: SkillsError) -> bool:
+    """Whether every other task would meet it as well: the server, a model, the disk's room, the settings."""
+    return isinstance(error, _CONCERNS_ALL)
+
+
+def only_ours(error: BaseException) -> SkillsError | None:
+    """The one error to show if there are only ours; otherwise none, because that is a bug.
+
+    Of several, one that concerns all tasks goes before those that concern one.
+    """
+    leaves = _leaves(error)
+    ours = [leaf for leaf in leaves if isinstance(leaf, SkillsError)]
+    if len(ours) != len(leaves):
+        return None
+    return next(filter(concerns_all, ours), ours[0])
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for part in error.exceptions for leaf in _leaves(part)]
+    return [error]

@@ -8,17 +8,7 @@ from typing import Any, Protocol
 from skills_dspy.asking import Asker, Failed
 from skills_dspy.contamination import TaskScreen, Teller, contaminated_seeds, seed_warnings
 from skills_dspy.describing import STEP, described, description_inputs, undescribed
-from skills_dspy.errors import (
-    ConfigError,
-    DiskFull,
-    EmbedderMissing,
-    ModelMissing,
-    NotDescribed,
-    RunDirError,
-    ServerError,
-    SkillsError,
-    StorageError,
-)
+from skills_dspy.errors import NotDescribed, RunDirError, SkillsError, StorageError
 from skills_dspy.evaluation_set import EvaluationSet
 from skills_dspy.flow import WHOLE_DRAW
 from skills_dspy.funnel import Funnel
@@ -30,8 +20,6 @@ from skills_dspy.store.journal import Journal, Recording
 from skills_dspy.store.run_dir import RunDir, RunPaths
 from skills_dspy.task_spec import TaskSpec
 
-_CONCERNS_ALL = (ServerError, ModelMissing, EmbedderMissing, ConfigError, DiskFull)
-"""Errors that every other task would meet as well."""
 _FIRST = (0, -1, WHOLE_DRAW)
 """The rank of a description: before the task's own draws, after whatever is farther on."""
 
@@ -249,26 +237,3 @@ def _status(run: Progress, how: str) -> str:
     if run.done:
         return "complete"
     return how if run.stopped is None else f"stopped: {run.stopped}"
-
-
-def concerns_all(error: SkillsError) -> bool:
-    """Whether every other task would meet it as well: the server, a model, the disk's room, the settings."""
-    return isinstance(error, _CONCERNS_ALL)
-
-
-def only_ours(error: BaseException) -> SkillsError | None:
-    """The one error to show if there are only ours; otherwise none, because that is a bug.
-
-    Of several, one that concerns all tasks goes before those that concern one.
-    """
-    leaves = _leaves(error)
-    ours = [leaf for leaf in leaves if isinstance(leaf, SkillsError)]
-    if len(ours) != len(leaves):
-        return None
-    return next(filter(concerns_all, ours), ours[0])
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in _leaves(part)]
-    return [error]

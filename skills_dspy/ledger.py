@@ -2,14 +2,22 @@
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any, Protocol
 
 from skills_dspy.candidates import Candidate, Dropped, Passed
 from skills_dspy.funnel import STAGES
 from skills_dspy.records import Neighbour, Provenance, Record, Rejection
-from skills_dspy.store.files import AppendLog
 from skills_dspy.task_spec import TaskSpec
 
-_WRITING = ("write_context", "write_questions")
+WRITING = ("write_context", "write_questions")
+"""The stages that all candidates of a draw share."""
+
+
+class Rows(Protocol):
+    """Where rows go, one after the other: an AppendLog."""
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Take the next row."""
 
 
 class RunLedger:
@@ -29,8 +37,8 @@ class RunLedger:
         seed: int,
         models: Mapping[str, str],
         prompts: Mapping[str, Mapping[str, str]],
-        data: AppendLog,
-        rejected: AppendLog,
+        data: Rows,
+        rejected: Rows,
     ) -> None:
         self._spec = spec
         self._seed = seed
@@ -61,7 +69,7 @@ class RunLedger:
         calls = candidate.calls
         if dropped.stage == "dedup":
             # How far a duplicate had come when it was found out depends on timing, so it is not written down.
-            calls = {stage: digests for stage, digests in calls.items() if stage in _WRITING}
+            calls = {stage: digests for stage, digests in calls.items() if stage in WRITING}
         rejection = Rejection(
             id=self._id(candidate),
             task_name=self._spec.task_name,

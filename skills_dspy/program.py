@@ -13,6 +13,9 @@ from skills_dspy.adapter import SkillsAdapter
 from skills_dspy.config import Role
 from skills_dspy.errors import RequestError
 
+QUIET: Mapping[str, Any] = {"disable_history": True, "track_usage": False, "trace": None, "warn_on_type_mismatch": False}
+"""What DSPy would keep of every call, for ever, and check at every call: the journal keeps it, the program checks it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

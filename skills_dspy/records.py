@@ -17,6 +17,7 @@ Reason = Literal[
     "contaminated",  # it shares an n-gram with an evaluation question, or is too near one
     "judged bad",  # a judge's rating does not pass
     "filtered",  # a tag is outside the filter
+    "not asked",  # decided anew from a journal that lacks the next reply
 ]
 """Why a candidate was rejected."""
 

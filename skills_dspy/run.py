@@ -18,21 +18,18 @@ from skills_dspy.compiled import CompiledProgram
 from skills_dspy.config import ROLES, Role
 from skills_dspy.contamination import KEPT_IN, Screen, Teller, Untold
 from skills_dspy.embedder import AsyncEmbedder
-from skills_dspy.errors import SkillsError
-from skills_dspy.leaves import Leaf, RunningTask, Standing, concerns_all, only_ours
+from skills_dspy.errors import SkillsError, concerns_all, only_ours
+from skills_dspy.leaves import Leaf, RunningTask, Standing
 from skills_dspy.manifest import stamp
 from skills_dspy.ollama_server import Model, OllamaServer
 from skills_dspy.opening import Opener, RunRequest
-from skills_dspy.program import SkillsProgram
+from skills_dspy.program import QUIET, SkillsProgram
 from skills_dspy.replies import Meter
 from skills_dspy.slots import Slots
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.windows import Need, choose_windows, needs
 
 __all__ = ["RunRequest", "Runner", "RunningTask", "Watcher"]
-
-_QUIET = {"disable_history": True, "track_usage": False, "trace": None, "warn_on_type_mismatch": False}
-"""What DSPy would keep of every call, for ever, and check at every call: the journal keeps it, the program checks it."""
 
 
 class Watcher(Protocol):
@@ -103,7 +100,7 @@ class Runner:
             self._watcher.started(tasks, self._slots)
             status = "failed"
             try:
-                with dspy.context(adapter=self._adapter, **_QUIET):
+                with dspy.context(adapter=self._adapter, **QUIET):
                     async with asyncio.TaskGroup() as group:
                         for leaf in leaves:
                             group.create_task(self._run_leaf(leaf))

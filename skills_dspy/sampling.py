@@ -103,12 +103,22 @@ def plan_draw(
     rng = rng_of("draw", run_seed, task, number)
     guests = min(len(pool), int(examples * accepted_share + 1e-9), examples - 1)
     shown = tuple(rng.sample(own, min(len(own), examples - guests)))
-    others = [seed for seed in own if seed not in shown][: max(0, STANDARD - len(shown))]
-    judging = {*shown[:STANDARD], *others}
     return Draw(
         number=number,
         kind=kind,
         seeds=shown,
         accepted=tuple(rng.sample(pool, guests)),
-        standard=tuple(seed for seed in own if seed in judging),
+        standard=standard_of(shown, own),
     )
+
+
+def standard_of(shown: Sequence[Example], own: Sequence[Example]) -> tuple[Example, ...]:
+    """The seeds whose questions set the standard for those who judge a draw's questions, see `Draw`.
+
+    Args:
+        shown: the seeds that the draw shows.
+        own: all seeds of the draw's kind, in the file's order.
+    """
+    others = [seed for seed in own if seed not in shown][: max(0, STANDARD - len(shown))]
+    judging = {*shown[:STANDARD], *others}
+    return tuple(seed for seed in own if seed in judging)

@@ -27,7 +27,7 @@ from skills_dspy.funnel import STAGES, Funnel
 from skills_dspy.limits import Lengths, longest, may_be_shown
 from skills_dspy.novelty import Novelty
 from skills_dspy.records import Kind, Neighbour
-from skills_dspy.sampling import Example, plan_draw, seed_examples
+from skills_dspy.sampling import Draw, Example, plan_draw, seed_examples
 from skills_dspy.task_spec import TaskSpec
 
 _T = TypeVar("_T")
@@ -79,6 +79,7 @@ class TaskRun:
             the journal, so nothing beyond it is begun before it is decided again: that might ask for what nobody needs.
         on_change: called after every settled candidate.
         place: its door to the places for open draws, where other tasks run beside it.
+        plan: what a draw shows, by its number, where that was decided before; none to choose it.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class TaskRun:
         decided: tuple[int, int] | None = None,
         on_change: Callable[[], None] = lambda: None,
         place: Place | None = None,
+        plan: Callable[[int], Draw] | None = None,
     ) -> None:
         self.spec = spec
         self.wanted = wanted
@@ -105,6 +107,7 @@ class TaskRun:
         self._embedder = embedder
         self._ledger = ledger
         self._on_change = on_change
+        self._plan = plan or self._choose
         self._seeds = seed_examples(spec.seed_examples)
         self._lengths: dict[Kind, Lengths] = {"freeform": longest(spec.freeform), "grounded": longest(spec.grounded)}
         count = spec.num_questions_to_generate_per_prompt
@@ -194,11 +197,11 @@ class TaskRun:
         opened = self._open[number] = _Open(asyncio.get_running_loop().create_future())
         opened.tasks.append(self._group.create_task(self._draw(number, opened)))
 
-    async def _draw(self, number: int, opened: _Open) -> None:
-        """Write the draw's questions and set them on their way."""
+    def _choose(self, number: int) -> Draw:
+        """What the draw shows, of the seeds and of what was accepted long enough before it."""
         horizon = number - self._config.draws.window
         known = [example for draw, example in self._accepted if draw <= horizon][-REMEMBERED:]
-        draw = plan_draw(
+        return plan_draw(
             number,
             self._seeds,
             known,
@@ -207,6 +210,10 @@ class TaskRun:
             examples=self.spec.num_icl_examples_per_prompt,
             accepted_share=self._config.draws.accepted_share,
         )
+
+    async def _draw(self, number: int, opened: _Open) -> None:
+        """Write the draw's questions and set them on their way."""
+        draw = self._plan(number)
         lost: Outcome | None = None
         try:
             written = await self._flow.write(draw, lambda: (0, number, WHOLE_DRAW))

@@ -22,9 +22,18 @@ from skills_dspy.calls import Rank
 from skills_dspy.candidates import Candidate, Dropped, Outcome
 from skills_dspy.cli.display import Silent
 from skills_dspy.embedder import AsyncEmbedder
-from skills_dspy.errors import ContextTooLong, DiskFull, RunDirError, ServerError, StorageError, Unreadable
+from skills_dspy.errors import (
+    ContextTooLong,
+    DiskFull,
+    RunDirError,
+    ServerError,
+    StorageError,
+    Unreadable,
+    concerns_all,
+    only_ours,
+)
 from skills_dspy.flow import Flow, Written
-from skills_dspy.leaves import RunningTask, Standing, concerns_all, only_ours
+from skills_dspy.leaves import RunningTask, Standing
 from skills_dspy.recorded import find_recorded
 from skills_dspy.records import SeedExample
 from skills_dspy.run import Runner

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from skills_dspy import __version__
+from skills_dspy.cli.deciding import decide
 from skills_dspy.cli.evaluate import evaluate
 from skills_dspy.cli.optimizing import optimize
 from skills_dspy.cli.options import (
@@ -234,6 +235,7 @@ def prompts(name: str | None, task_paths: tuple[Path, ...], config: Path | None,
     return prompts_command(name, task_paths, config, program)
 
 
+cli.add_command(decide)
 cli.add_command(optimize)
 cli.add_command(evaluate)
 
@@ -244,7 +246,7 @@ def start(argv: Sequence[str]) -> int:
     host = os.environ.pop("OLLAMA_HOST", "") or DEFAULT_HOST
     with_host = {"base_url": host}
     defaults = {
-        **dict.fromkeys(("run", "check", "optimize"), with_host),
+        **dict.fromkeys(("run", "check", "decide", "optimize"), with_host),
         "eval": dict.fromkeys(("judges", "program"), with_host),
     }
     try:

@@ -21,7 +21,7 @@ from skills_dspy.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.errors import RequestError, RunDirError, SkillsError, SpecError
 from skills_dspy.evaluation_set import EvaluationSet, read_evaluation_set
 from skills_dspy.model_files import find_model
-from skills_dspy.recorded import Recorded, find_recorded
+from skills_dspy.recorded import Recorded, find_recorded, recorded_questions
 from skills_dspy.run import Runner, RunningTask, RunRequest
 from skills_dspy.task_files import Loaded, load_tasks
 from skills_dspy.task_spec import TaskSpec
@@ -204,21 +204,7 @@ def _evaluation(options: Options, recorded: dict[str, Recorded], name: str) -> E
     files = runs[0].evaluation
     if any(r.evaluation != files or (files and r.config.decontamination != runs[0].config.decontamination) for r in runs):
         raise RequestError(f"--replay {name}: its runs were decontaminated differently; give the directory of one")
-    if not files:
-        return None
-    for path, _ in files:
-        if not path.is_file():
-            raise RequestError(
-                f"--replay {name}: it was decontaminated against {path}, which is not there; name it anew with --decontaminate"
-            )
-    found = read_evaluation_set([path for path, _ in files])
-    changed = {file.sha256 for file in found.files} ^ {digest for _, digest in files}
-    if changed:
-        raise RequestError(
-            f"--replay {name}: {', '.join(str(path) for path, _ in files)} changed since it was decontaminated against that; "
-            "give the questions of then, or others, with --decontaminate"
-        )
-    return found
+    return recorded_questions(files, f"--replay {name}", "give the questions of then, or others, with --decontaminate")
 
 
 def _compiled(options: Options) -> CompiledProgram | None:

@@ -291,7 +291,8 @@ def _read_mode(path: Path) -> str:
     A journal in WAL mode cannot be opened in a read-only folder, unless SQLite is told that nobody will change it. That
     is only true when no write-ahead log with replies lies next to it.
     """
-    log = path.with_name(path.name + "-wal")
+    real = path.resolve()  # SQLite keeps the log beside the file itself, not beside a link to it
+    log = real.with_name(real.name + "-wal")
     return "mode=ro" if log.is_file() and log.stat().st_size else "mode=ro&immutable=1"
 
 

@@ -16,7 +16,8 @@ from filelock import FileLock, Timeout
 from skills_dspy.errors import RunDirError
 from skills_dspy.store.files import read_rows, storage_errors, write_json
 
-_SET_ASIDE = re.compile(r"\.old-\d{8}-\d{6}(-\d+)?$")
+_LEFT_OUT = re.compile(r"\.old-\d{8}-\d{6}(-\d+)?$|-decided-[0-9a-f]{8}$|^\..*\.tmp$")
+"""Folders below another that are no runs of their own: set aside, decided anew, or not finished."""
 _SHORTEST_PREFIX = 6
 _LISTED = 5  # rows named when an id is ambiguous
 
@@ -140,6 +141,19 @@ class RunDir:
         self.close()
 
 
+def refuse_busy(paths: RunPaths) -> None:
+    """Refuse a directory that a run is writing to. Where none ever left its mark nothing is touched: it may be read-only.
+
+    Raises:
+        RunDirError: a run is using it.
+        StorageError: the lock cannot be tried.
+    """
+    with storage_errors("read", paths.folder):
+        marked = paths.running.exists()
+    if marked:
+        _take_lock(paths).release()
+
+
 def set_aside(root: Path, task_name: str, now: datetime) -> Path | None:
     """Rename a task's directory to `<name>.old-YYYYmmdd-HHMMSS` (with -2, -3 ... if taken); nothing is deleted.
 
@@ -157,7 +171,7 @@ def set_aside(root: Path, task_name: str, now: datetime) -> Path | None:
         return None
     lock = _take_lock(paths)  # the lock goes with the folder, so no run can begin in it before it has its new name
     try:
-        target = _free_name(paths.folder, f".old-{now:%Y%m%d-%H%M%S}")
+        target = aside_name(paths.folder, now)
         with storage_errors("rename", paths.folder):
             paths.folder.rename(target)
     finally:
@@ -166,7 +180,9 @@ def set_aside(root: Path, task_name: str, now: datetime) -> Path | None:
 
 
 def find_runs(root: Path) -> list[RunPaths]:
-    """All runs below a directory, and the directory itself if it is a run's, by path; those set aside are left out.
+    """All runs below a directory, and the directory itself if it is a run's, by path.
+
+    Left out are those below it that were set aside, and datasets that `decide` put beside the runs they hold the rows of.
 
     Raises:
         StorageError: a directory is missing or cannot be read.
@@ -220,7 +236,7 @@ def _rows(paths: RunPaths) -> Iterator[FoundRow]:
 
 def _walk_runs(root: Path) -> Iterator[RunPaths]:
     for folder, below, _ in os.walk(root, onerror=_raise):
-        below[:] = [name for name in below if not _SET_ASIDE.search(name)]
+        below[:] = [name for name in below if not _LEFT_OUT.search(name)]
         paths = RunPaths(Path(folder))
         if paths.holds_run():
             yield paths
@@ -273,7 +289,9 @@ def _who(paths: RunPaths) -> str:
     return f" (pid {pid}, since {since:%Y-%m-%d %H:%M:%S})"
 
 
-def _free_name(folder: Path, suffix: str) -> Path:
+def aside_name(folder: Path, now: datetime) -> Path:
+    """Where a directory may be set aside: `<name>.old-YYYYmmdd-HHMMSS`, with -2, -3 ... if that is taken."""
+    suffix = f".old-{now:%Y%m%d-%H%M%S}"
     target = folder.with_name(folder.name + suffix)
     number = 1
     while target.exists():

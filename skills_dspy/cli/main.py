@@ -10,6 +10,7 @@ import click
 
 from skills_dspy import __version__
 from skills_dspy.cli.evaluate import evaluate
+from skills_dspy.cli.export import export, run_export_option
 from skills_dspy.cli.optimizing import optimize
 from skills_dspy.cli.options import (
     DEFAULT_HOST,
@@ -70,6 +71,7 @@ def cli() -> None:
 @embedder_option
 @note_option
 @quiet_option
+@run_export_option
 @click.option("--json", "as_json", is_flag=True, help="A machine-readable summary on stdout, and nothing else there.")
 def run(
     task_paths: tuple[Path, ...],
@@ -88,6 +90,7 @@ def run(
     embedder: str | None,
     note: str | None,
     quiet: bool,
+    exports: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Write N accepted pairs for each task.
@@ -113,6 +116,7 @@ def run(
         quiet=quiet,
         as_json=as_json,
         program=program,
+        exports=exports,
     )
     return run_command(options)
 
@@ -189,6 +193,7 @@ def prompts(name: str | None, task_paths: tuple[Path, ...], config: Path | None,
 
 cli.add_command(optimize)
 cli.add_command(evaluate)
+cli.add_command(export)
 
 
 def start(argv: Sequence[str]) -> int:

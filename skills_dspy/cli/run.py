@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from skills_dspy.cli.display import Display, PlainDisplay, Silent, TerminalDisplay
+from skills_dspy.cli.export import export_run
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.compiled import CompiledProgram, load_compiled
 from skills_dspy.config import Overrides, RunConfig, load_config
@@ -45,6 +46,7 @@ class Options:
     quiet: bool
     as_json: bool
     program: Path | None = None
+    exports: tuple[str, ...] = ()
 
 
 def run_command(options: Options) -> int:
@@ -66,6 +68,7 @@ def run_command(options: Options) -> int:
                 _summarize(display.tasks, options)
             raise
     _summarize(tasks, options)
+    export_run([task.paths.folder for task in tasks], options.output_dir, options.exports, err=options.as_json)
     return COMPLETE if all(task.run.done for task in tasks) else SHORT
 
 

@@ -1,7 +1,7 @@
 """The card of an exported dataset: what is in it, how it was made, and what it is not (layer 2).
 
-A card is Markdown below YAML that the Hugging Face Hub reads. The same runs and rows give the same card: it tells no time and no
-path of the machine where it was made.
+A card is Markdown below YAML that the Hugging Face Hub reads. The same runs and rows give the same card: it tells no time and
+no path of the machine where it was made.
 """
 
 import json
@@ -17,9 +17,31 @@ from skills_dspy.run_facts import NOT_STATED, RunFacts
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 _HUB_LICENCES = frozenset(
-    "apache-2.0 mit bsd-2-clause bsd-3-clause cc0-1.0 cc-by-2.0 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-4.0 "
-    "cc-by-nc-sa-4.0 cc-by-nd-4.0 cdla-permissive-2.0 cdla-sharing-1.0 gpl-2.0 gpl-3.0 lgpl-3.0 mpl-2.0 odc-by odbl pddl "
-    "unlicense".split()
+    {
+        "apache-2.0",
+        "mit",
+        "bsd-2-clause",
+        "bsd-3-clause",
+        "cc0-1.0",
+        "cc-by-2.0",
+        "cc-by-3.0",
+        "cc-by-4.0",
+        "cc-by-sa-3.0",
+        "cc-by-sa-4.0",
+        "cc-by-nc-4.0",
+        "cc-by-nc-sa-4.0",
+        "cc-by-nd-4.0",
+        "cdla-permissive-2.0",
+        "cdla-sharing-1.0",
+        "gpl-2.0",
+        "gpl-3.0",
+        "lgpl-3.0",
+        "mpl-2.0",
+        "odc-by",
+        "odbl",
+        "pddl",
+        "unlicense",
+    }
 )
 """Licences by the names that the Hub knows; they are SPDX's in small letters."""
 
@@ -127,8 +149,8 @@ def _title(runs: Sequence[RunFacts]) -> str:
 def _intro(runs: Sequence[RunFacts], tally: Tally) -> str:
     skills = len({run.task_name for run in runs})
     return (
-        f"{tally.rows:,} instruction-response pairs for {skills} skill{'s' * (skills != 1)}, of which {tally.grounded:,} are about "
-        "a context. All are **synthetic**: written, judged and tagged by a model from a few seed examples, with skills_dspy."
+        f"{tally.rows:,} instruction-response pairs for {skills} skill{'s' * (skills != 1)}, of which {tally.grounded:,} are "
+        "about a context. All are **synthetic**: made with skills_dspy from a few seed examples of each skill."
     )
 
 
@@ -156,10 +178,10 @@ def _contents(tally: Tally, split: Split | None, repeated: int, mended: int) -> 
     if mended:
         text += f"\n\nIn {mended:,} rows half a character, which UTF-8 cannot hold, became U+FFFD."
     return text + (
-        "\n\nColumns: `id`, `task_name`, `task_description`, `instruction`, `response`, `context` (null when there is none), `tags` "
-        "(instruction quality, sample quality, difficulty, category, each with an explanation and, where the server gave "
-        "probabilities, a soft rating), `question_verdict`, `pair_verdict` (rating and explanation of the judges), `provenance` "
-        "(draw, examples shown, models, prompts, calls, nearest earlier text)."
+        "\n\nColumns: `id`, `task_name`, `task_description`, `instruction`, `response`, `context` (null when there is none), "
+        "`tags` (instruction quality, sample quality, difficulty, category, each with an explanation and, where the server gave "
+        "probabilities, a soft rating), `question_verdict`, `pair_verdict` (rating and explanation of the judges), "
+        "`provenance` (draw, examples shown, models, prompts, calls, nearest earlier text)."
     )
 
 
@@ -175,9 +197,9 @@ def _making(runs: Sequence[RunFacts]) -> str:
     return "\n\n".join(
         [
             "## How it was made",
-            "Questions (and contexts, where the seeds have one) were written in the manner of the seeds, judged (0 or 1), answered, "
-            "judged again with their answers (1 to 3), tagged in the manner of Magpie, filtered by their tags, and compared with "
-            f"the seeds and with all earlier pairs by the embedding model {embedders}. skills_dspy {versions}.",
+            "Questions (and contexts, where the seeds have one) were written in the manner of the seeds, judged (0 or 1), "
+            "answered, judged again with their answers (1 to 3), tagged in the manner of Magpie, filtered by their tags, and "
+            f"compared with the seeds and with all earlier pairs by the embedding model {embedders}. skills_dspy {versions}.",
             _table(("task", "description", "seeds", "by", "random seed", "run"), seeds),
             "Models:",
             _table(("role", "model", "digest"), [(role, name, f"`{digest}`") for role, name, digest in models]),
@@ -228,7 +250,7 @@ def _limits(runs: Sequence[RunFacts]) -> str:
         "- Nobody has read these rows one by one. The judges are models too, and let bad pairs pass.",
         "- Facts were not checked against any source. Rows with a context were judged against that context alone.",
         "- The rows resemble the seeds in subject, form and language, and share the biases of the models.",
-        "- Tags are a model's opinion. Near-duplicates by the embedding model's measure were removed; other likenesses may remain.",
+        "- Tags are a model's opinion. Near-duplicates by the embedding model's measure were removed; others may remain.",
         "- Rows were not compared with any benchmark, unless the funnel has a stage for it.",
     ]
     if none:

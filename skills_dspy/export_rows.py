@@ -138,9 +138,7 @@ def typed_row(record: Record) -> dict[str, Any]:
 
 def _named(values: Mapping[str, Any], names: tuple[str, ...], row_id: str) -> dict[str, Any]:
     if unknown := [name for name in values if name not in names]:
-        raise RequestError(
-            f"row {row_id} holds {unknown[0]!r}, which the typed columns have no place for; use another --format"
-        )
+        raise RequestError(f"row {row_id} holds {unknown[0]!r}, for which there is no typed column; use another --format")
     return {name: values.get(name) for name in names}
 
 

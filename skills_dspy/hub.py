@@ -30,9 +30,7 @@ def upload(folder: Path, repo: str, *, public: bool, endpoint: str | None = None
             repo = api.create_repo(repo, repo_type="dataset", private=not public).repo_id
         else:
             if not public and found.private is not True:
-                raise HubError(
-                    f"the dataset {repo} is public already; add --public to upload there, or name another repository"
-                )
+                raise HubError(f"the dataset {repo} is public already; add --public to upload there, or name another")
         done = api.upload_folder(
             folder_path=folder,
             repo_id=repo,

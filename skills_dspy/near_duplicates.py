@@ -20,6 +20,7 @@ signatures (8 bits of each hash, Li and König 2010) then decides; its standard 
 import re
 import zlib
 from hashlib import blake2b
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -73,7 +74,7 @@ _CHUNK = 512  # shingles hashed at once, so that a long text takes no more memor
 def minhash(text: str) -> NDArray[np.uint32]:
     """The smallest value of each hash function over a text's words and pairs of neighbouring words; shape (HASHES,)."""
     found = words(text)
-    pieces = {*found, *(f"{a} {b}" for a, b in zip(found, found[1:], strict=False))} or {""}
+    pieces = {*found, *(f"{a} {b}" for a, b in pairwise(found))} or {""}
     hashed = np.fromiter((zlib.crc32(piece.encode("utf-8", "surrogatepass")) for piece in pieces), np.uint64, len(pieces))
     smallest = np.full(HASHES, np.iinfo(np.uint64).max, np.uint64)
     for start in range(0, len(hashed), _CHUNK):

@@ -19,8 +19,8 @@ run_export_option = click.option(
     "exports",
     multiple=True,
     type=click.Choice(FORMATS),
-    help="When the run has ended, also if it stopped short, export its rows to OUTPUT_DIR/exports, anew each time; for more than "
-    "one format give it again.",
+    help="When the run has ended, also if it stopped short, export its rows to OUTPUT_DIR/exports, anew each time; for more "
+    "formats give it again.",
 )
 
 

@@ -18,7 +18,7 @@ SHARD = 250_000
 
 
 def schema() -> "pa.Schema":
-    """The columns: those of `records.Record`, nested as it is; lists of small records where it has mappings by step or label."""
+    """The columns: those of `records.Record`, nested as it is; lists of small records where it maps steps or labels."""
     import pyarrow as pa
 
     text, texts = pa.string(), pa.list_(pa.string())

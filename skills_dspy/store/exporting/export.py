@@ -88,7 +88,15 @@ class ExportRequest:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written: where, rows by side, rows left out because another run has them, rows mended, and leftovers of kills."""
+    """What was written.
+
+    Attributes:
+        out: where.
+        rows: by side.
+        repeated: rows left out because another of the runs has them.
+        mended: rows in which half a character was replaced.
+        left_behind: what exports to the same place that were killed have left.
+    """
 
     out: Path
     rows: dict[str, int]

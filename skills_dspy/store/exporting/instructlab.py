@@ -93,7 +93,7 @@ class InstructLabWriter:
 
 
 def recipe_text(paths: list[str], system: str) -> str:
-    """A recipe: every leaf's file with all of its rows, and the system prompt. Strings are written as JSON, which YAML reads."""
+    """A recipe: every leaf's file with all of its rows, and the system prompt. Strings are JSON's, which YAML reads."""
     leaves = "".join(f"- path: {_quoted(path)}\n  sampling_size: 1.0\n" for path in paths)
     return f"datasets:{' []' if not paths else ''}\n{leaves}metadata:\n  sys_prompt: {_quoted(system)}\n"
 

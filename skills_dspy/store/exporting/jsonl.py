@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from io import BufferedWriter
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ class JsonLines:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file: BufferedWriter = path.open("xb", buffering=_BUFFER)
+        self._file = path.open("xb", buffering=_BUFFER)
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Write one row."""

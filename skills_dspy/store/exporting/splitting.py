@@ -146,8 +146,8 @@ def _join_alike(bucket: NDArray[np.uint32], signatures: FileIO, groups: Groups) 
             groups.join(same, row)
             continue
         one = np.frombuffer(raw, np.uint8)
-        for place in np.flatnonzero(alike(one, kept[: len(rows)])):
-            groups.join(rows[place], row)
+        for like in np.flatnonzero(alike(one, kept[: len(rows)])):
+            groups.join(rows[like], row)
         place = len(first) - 1
         kept[place % len(kept)] = one
         if place < len(kept):

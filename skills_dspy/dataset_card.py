@@ -179,8 +179,8 @@ def _contents(tally: Tally, split: Split | None, repeated: int, mended: int) -> 
         text += f"\n\nIn {mended:,} rows half a character, which UTF-8 cannot hold, became U+FFFD."
     return text + (
         "\n\nColumns: `id`, `task_name`, `task_description`, `instruction`, `response`, `context` (null when there is none), "
-        "`tags` (instruction quality, sample quality, difficulty, category, each with an explanation and, where the server gave "
-        "probabilities, a soft rating), `question_verdict`, `pair_verdict` (rating and explanation of the judges), "
+        "`tags` (instruction quality, sample quality, difficulty, category, each with an explanation and, where the server "
+        "gave probabilities, a soft rating), `question_verdict`, `pair_verdict` (rating and explanation of the judges), "
         "`provenance` (draw, examples shown, models, prompts, calls, nearest earlier text)."
     )
 

@@ -20,7 +20,6 @@ signatures (8 bits of each hash, Li and König 2010) then decides; its standard 
 import re
 import zlib
 from hashlib import blake2b
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -73,9 +72,11 @@ _CHUNK = 512  # shingles hashed at once, so that a long text takes no more memor
 
 def minhash(text: str) -> NDArray[np.uint32]:
     """The smallest value of each hash function over a text's words and pairs of neighbouring words; shape (HASHES,)."""
-    found = words(text)
-    pieces = {*found, *(f"{a} {b}" for a, b in pairwise(found))} or {""}
-    hashed = np.fromiter((zlib.crc32(piece.encode("utf-8", "surrogatepass")) for piece in pieces), np.uint64, len(pieces))
+    found = words(text) or [""]
+    single = np.fromiter((zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in found), np.uint64, len(found))
+    # Which of two words comes first matters; a pair is never taken for a word, whose upper half is empty.
+    pairs = single[:-1] * _MIX ^ (single[1:] << _HALF)
+    hashed = np.concatenate([single, pairs])
     smallest = np.full(HASHES, np.iinfo(np.uint64).max, np.uint64)
     for start in range(0, len(hashed), _CHUNK):
         block = hashed[start : start + _CHUNK, None] * _A + _B
@@ -89,11 +90,15 @@ def signature(hashes: NDArray[np.uint32]) -> Signature:
 
 
 def band_keys(hashes: NDArray[np.uint32]) -> Keys:
-    """One key a band: texts with an equal key in any band are candidates; shape (BANDS,)."""
-    parts = hashes.astype(np.uint64).reshape(BANDS, -1)
-    keys = np.zeros(BANDS, np.uint64)
-    for column in range(parts.shape[1]):
-        keys = (keys ^ parts[:, column]) * _MIX
+    """One key a band for each of some MinHashes, shape (n, HASHES): texts with an equal key in any band are candidates.
+
+    Returns:
+        Shape (n, BANDS).
+    """
+    parts = hashes.astype(np.uint64).reshape(len(hashes), BANDS, -1)
+    keys = np.zeros(parts.shape[:2], np.uint64)
+    for column in range(parts.shape[2]):
+        keys = (keys ^ parts[:, :, column]) * _MIX
         keys ^= keys >> _HALF
     return keys
 

@@ -10,8 +10,10 @@ from skills_dspy.records import Record
 if TYPE_CHECKING:
     import pyarrow as pa
 
-GROUP = 1000
-"""Rows in a row group: what is held in memory at once."""
+GROUP = 10_000
+"""Rows in a row group: what is held in memory at once, in columns. What a file's end says of its groups is held as well."""
+
+_BATCH = 500  # rows held as objects, which take several times the room
 
 SHARD = 250_000
 """Rows in one file of a folder of shards."""
@@ -74,27 +76,38 @@ class ParquetFile:
         self._schema = schema()
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
         self._rows: list[dict[str, Any]] = []
+        self._batches: list[pa.RecordBatch] = []
         self.count = 0
 
     def write(self, record: Record) -> None:
         """Add one record."""
         self._rows.append(typed_row(record))
         self.count += 1
-        if len(self._rows) == GROUP:
-            self._flush()
+        if len(self._rows) == _BATCH:
+            self._to_columns()
+        if len(self._batches) * _BATCH == GROUP:
+            self._write_group()
 
     def close(self) -> None:
         """Write what waits and the file's end; a second call does nothing."""
         if self._writer.is_open:
-            self._flush()
+            self._to_columns()
+            self._write_group()
             self._writer.close()
 
-    def _flush(self) -> None:
+    def _to_columns(self) -> None:
         import pyarrow as pa
 
         if self._rows:
-            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+            self._batches.append(pa.RecordBatch.from_pylist(self._rows, schema=self._schema))
             self._rows.clear()
+
+    def _write_group(self) -> None:
+        import pyarrow as pa
+
+        if self._batches:
+            self._writer.write_table(pa.Table.from_batches(self._batches), row_group_size=GROUP)
+            self._batches.clear()
 
 
 class ParquetWriter:

@@ -49,8 +49,8 @@ class NearIndex:
         self._bands = [[self._create(f"{view}-{band}") for band in range(BANDS)] for view in range(VIEWS)]
         self._signatures = [self._create(f"{view}-signatures") for view in range(VIEWS)]
         self._links = self._create("links")
-        self._keys: list[list[NDArray[np.uint64]]] = [[] for _ in range(VIEWS)]
-        self._marks: list[NDArray[np.uint8]] = []
+        self._hashes: list[list[NDArray[np.uint32]]] = [[] for _ in range(VIEWS)]
+        self._grounded: list[bool] = []
         self._link_batch: list[tuple[int, int]] = []
         self._ids: list[NDArray[np.uint64]] = []
         self._id_batch: list[int] = []
@@ -61,11 +61,8 @@ class NearIndex:
         row, self._count = self._count, self._count + 1
         self._id_batch.append(key_of(record.id))
         for view, text in enumerate(views(record)):
-            hashes = minhash(text)
-            # A context is not compared with questions.
-            kind = np.uint64(record.context is not None and view == 0)
-            self._keys[view].append(band_keys(hashes) ^ kind)
-            self._signatures[view].write(signature(hashes).tobytes())
+            self._hashes[view].append(minhash(text))
+        self._grounded.append(record.context is not None)
         self._link(run, row, record)
         if len(self._id_batch) == _BATCH:
             self._flush()
@@ -110,14 +107,19 @@ class NearIndex:
         self._ids.append(np.array(self._id_batch, np.uint64))
         self._id_batch = []
         for view in range(VIEWS):
-            if self._keys[view]:
-                keys = np.stack(self._keys[view])
+            if self._hashes[view]:
+                hashes = np.stack(self._hashes[view])
+                self._signatures[view].write(signature(hashes).tobytes())
+                keys = band_keys(hashes)
+                if view == 0:  # a context is not compared with questions
+                    keys ^= np.array(self._grounded, np.uint64)[:, None]
                 entries = np.empty(len(keys), _ENTRY)
                 entries["row"] = np.arange(start, start + len(keys))
                 for band in range(BANDS):
                     entries["key"] = keys[:, band]
                     self._bands[view][band].write(entries.tobytes())
-            self._keys[view] = []
+            self._hashes[view] = []
+        self._grounded = []
         self._links.write(np.array(self._link_batch, _ENTRY).tobytes())
         self._link_batch = []
 

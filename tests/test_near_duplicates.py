@@ -1,5 +1,7 @@
 """Near-duplicates by their words, groups of them, and which groups are for testing."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -33,7 +35,7 @@ def near(a: str, b: str) -> bool:
 
 def jaccard(a: str, b: str) -> float:
     """What is estimated, exactly."""
-    one, other = ({*w, *zip(w, w[1:], strict=False)} for w in (words(a), words(b)))
+    one, other = ({*w, *pairwise(w)} for w in (words(a), words(b)))
     return len(one & other) / len(one | other)
 
 

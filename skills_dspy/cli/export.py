@@ -1,5 +1,6 @@
 """`export`, and `--export` of `run`: accepted rows as files that trainers read (layer 6)."""
 
+import math
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,13 @@ from skills_dspy.errors import ExportError, SkillsError
 
 FORMATS = ("messages", "alpaca", "sharegpt", "instructlab", "parquet", "hf")
 _EVERY = 100_000  # rows between two lines of progress
+
+
+def _a_share(_: click.Context, __: click.Parameter, share: float | None) -> float | None:
+    if share is not None and math.isnan(share):  # which click takes for a number in any range
+        raise click.BadParameter("nan is not in the range 0<x<1.")
+    return share
+
 
 run_export_option = click.option(
     "--export",
@@ -37,6 +45,7 @@ run_export_option = click.option(
 @click.option(
     "--test-share",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    callback=_a_share,
     metavar="SHARE",
     help="Set this share of the rows apart for testing; near-duplicates never fall on both sides.",
 )

@@ -12,8 +12,7 @@ import pytest
 from skills_dspy.dataset_card import Split
 from skills_dspy.errors import ExportError, RequestError, RunDirError, StorageError
 from skills_dspy.export_rows import INSTRUCTLAB_PROMPT
-from skills_dspy.store.exporting import aside, columns, splitting
-from skills_dspy.store.exporting import export as exporting
+from skills_dspy.store.exporting import aside, columns, jsonl, splitting
 from skills_dspy.store.exporting.export import FORMATS, Exported, ExportRequest, Format, export
 from skills_dspy.store.exporting.instructlab import recipe_text, row_uuid
 from skills_dspy.store.exporting.source import Rows
@@ -71,7 +70,8 @@ def test_messages_pass_trls_check_and_its_chat_template(runs: Path, tmp_path: Pa
     rows = load("json", data_files=str(tmp_path / "m.jsonl"), split="train")
     assert rows.column_names == ["messages"]
     assert all(is_conversational(row) for row in rows)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]")))
+    made: Any = PreTrainedTokenizerFast
+    tokenizer = made(tokenizer_object=Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]")))
     tokenizer.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
     text = maybe_apply_chat_template(rows[1], tokenizer)["text"]
     assert text == "<system>Be brief.<user>c1a c1b c1c\n\nq1a q1b q1c q1d?<assistant>r1a r1b: ünï “r1c”\nr1d"
@@ -403,7 +403,7 @@ def test_a_full_disk_is_a_sentence(runs: Path, tmp_path: Path, monkeypatch: pyte
     def full(*_: object) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(exporting.JsonlWriter, "write", full)
+    monkeypatch.setattr(jsonl.JsonlWriter, "write", full)
     with pytest.raises(StorageError, match="No space left on device; free some space"):
         make(runs, tmp_path / "out" / "m.jsonl")
     assert list((tmp_path / "out").iterdir()) == []

@@ -5,13 +5,15 @@ SkillsError                 the base: its text is shown as it is, without a trac
 │   ├── SpecError           a task file, with file and line
 │   ├── ConfigError         a configuration file or value, with file and line
 │   ├── EvaluationError     a file of evaluation questions, with file and line
-│   └── RunDirError         a run directory that is busy, foreign or made with other inputs
+│   ├── RunDirError         a run directory that is busy, foreign or made with other inputs
+│   └── ExportError         an export that cannot be made as asked for
 ├── MachineError            the machine or its services are at fault (exit 2)
 │   ├── ServerError         the Ollama server cannot be reached or stays broken
 │   ├── ModelMissing        the model is not pulled
 │   ├── ContextTooLong      a prompt cannot fit into the model's window
 │   ├── NotDescribed        the model gives a task no usable description
 │   ├── EmbedderMissing     no weights for the embedding model
+│   ├── HubError            the Hugging Face Hub refuses an upload or cannot be reached
 │   └── StorageError        the disk is full or refuses
 │       └── DiskFull        there is no room, for this task or any other
 ├── MissingReply            a replay lacks the reply to a request that it needs (exit 2)
@@ -66,6 +68,10 @@ class RunDirError(RequestError):
     """A run directory is in use, is not ours, or was made with other inputs."""
 
 
+class ExportError(RequestError):
+    """An export cannot be made as asked for; nothing was written."""
+
+
 class MachineError(SkillsError):
     """The machine or one of its services does not do what the run needs."""
 
@@ -88,6 +94,10 @@ class NotDescribed(MachineError):
 
 class EmbedderMissing(MachineError):
     """The embedding model's weights are nowhere to be found, or are not what they should be."""
+
+
+class HubError(MachineError):
+    """The Hugging Face Hub refuses an upload or cannot be reached."""
 
 
 class StorageError(MachineError):

@@ -11,6 +11,7 @@ import click
 from skills_dspy import __version__
 from skills_dspy.cli.deciding import decide
 from skills_dspy.cli.evaluate import evaluate
+from skills_dspy.cli.export import export, run_export_option
 from skills_dspy.cli.optimizing import optimize
 from skills_dspy.cli.options import (
     DEFAULT_HOST,
@@ -75,6 +76,7 @@ def cli() -> None:
 @decontaminate_option
 @note_option
 @quiet_option
+@run_export_option
 @click.option("--json", "as_json", is_flag=True, help="A machine-readable summary on stdout, and nothing else there.")
 def run(
     task_paths: tuple[Path, ...],
@@ -95,6 +97,7 @@ def run(
     decontaminate: tuple[Path, ...],
     note: str | None,
     quiet: bool,
+    exports: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Write N accepted pairs for each task.
@@ -122,6 +125,7 @@ def run(
         program=program,
         taxonomy_base=taxonomy_base,
         decontaminate=decontaminate,
+        exports=exports,
     )
     return run_command(options)
 
@@ -238,6 +242,7 @@ def prompts(name: str | None, task_paths: tuple[Path, ...], config: Path | None,
 cli.add_command(decide)
 cli.add_command(optimize)
 cli.add_command(evaluate)
+cli.add_command(export)
 
 
 def start(argv: Sequence[str]) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from skills_dspy.cli.display import Display, PlainDisplay, Silent, TerminalDisplay
+from skills_dspy.cli.export import export_run
 from skills_dspy.cli.open_files import make_room
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.compiled import CompiledProgram, load_compiled
@@ -51,6 +52,7 @@ class Options:
     program: Path | None = None
     taxonomy_base: str | None = None
     decontaminate: tuple[Path, ...] = ()
+    exports: tuple[str, ...] = ()
 
 
 def run_command(options: Options) -> int:
@@ -79,6 +81,7 @@ def run_command(options: Options) -> int:
                 _summarize(display.tasks, options, broken)
             raise
     _summarize(tasks, options, broken)
+    export_run([task.paths.folder for task in tasks], options.output_dir, options.exports, err=options.as_json)
     return COMPLETE if all(task.run.done for task in tasks) and not broken else SHORT
 
 

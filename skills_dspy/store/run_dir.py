@@ -1,5 +1,6 @@
 """One task's directory: where its files lie, who may write there, and finding rows in it (layer 4)."""
 
+import fcntl
 import json
 import os
 import re
@@ -57,6 +58,17 @@ class RunPaths:
     def running(self) -> Path:
         """Who has it locked; only to be believed while it is."""
         return self.folder / "running.json"
+
+    def in_use(self) -> bool:
+        """Whether a run is writing here now; nothing is written to find out, and False where that cannot be told."""
+        try:
+            with self.lock.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False  # no lock file, or one that cannot be read
+        return False
 
     def holds_run(self) -> bool:
         """Whether a run was begun here."""

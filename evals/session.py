@@ -163,7 +163,13 @@ class Session:
         return dspy.LM(name, engine=halting, async_engine=engine, cache=False, num_retries=0, **settings)
 
     def asker(
-        self, program: SkillsProgram, limits: Mapping[str, int], seed: int, num_ctx: int, judge: str | None = None
+        self,
+        program: SkillsProgram,
+        limits: Mapping[str, int],
+        seed: int,
+        num_ctx: int,
+        judge: str | None = None,
+        task: str = "evals",
     ) -> Asker:
         """Who asks the program's steps, as in a run.
 
@@ -173,12 +179,13 @@ class Session:
             seed: decides the sampling seeds.
             num_ctx: the context window in tokens.
             judge: a model to judge and tag instead of the configured ones.
+            task: decides the sampling seeds, too.
         """
         names = {role: self.config.model_for(role) for role in ROLES}
         if judge is not None:
             names["validator"] = names["tagger"] = judge
         lms = {role: self.lm(names[role], role, num_ctx) for role in ROLES}
-        return Asker(program, lms, {role: self.config.role(role) for role in ROLES}, limits, seed, "evals")
+        return Asker(program, lms, {role: self.config.role(role) for role in ROLES}, limits, seed, task)
 
     def dspy_context(self) -> Any:
         """The settings under which everything of a session runs."""

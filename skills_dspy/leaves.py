@@ -5,10 +5,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from skills_dspy.asking import Asker, Failed
+from skills_dspy.asking import Asker
 from skills_dspy.contamination import TaskScreen, Teller, contaminated_seeds, seed_warnings
-from skills_dspy.describing import STEP, described, description_inputs, undescribed
-from skills_dspy.errors import NotDescribed, RunDirError, SkillsError, StorageError
+from skills_dspy.deriving import derive
+from skills_dspy.describing import described, undescribed
+from skills_dspy.errors import RunDirError, SkillsError, StorageError
 from skills_dspy.evaluation_set import EvaluationSet
 from skills_dspy.flow import WHOLE_DRAW
 from skills_dspy.funnel import Funnel
@@ -179,15 +180,7 @@ class Leaf:
             NotDescribed: twice no usable reply.
         """
         assert self._asker is not None
-        spec = self.task.spec
-        try:
-            answer = await self._asker.ask(STEP, description_inputs(spec), _FIRST[1:], lambda: _FIRST)
-        except Failed as failed:
-            raise NotDescribed(
-                f"{spec.path}: the task has no description, and the model gave none that can be used ({failed}, twice): write "
-                "what the skill is into task_description, and run the command again with --restart"
-            ) from failed
-        text = str(answer.values["description"]).strip()
+        text = await derive(self._asker, self.task.spec, _FIRST, "run the command again with --restart")
         self.task.description = self._manifest["derived_description"] = text
         self.announce()
         return text

@@ -26,7 +26,8 @@ from evals.teaching.server import make_app
 from skills_dspy.cli.main import start
 from skills_dspy.config import RunConfig, load_config
 from skills_dspy.store.journal import request_digest
-from skills_dspy.task_spec import TaskSpec, load_tasks
+from skills_dspy.task_files import load_tasks
+from skills_dspy.task_spec import TaskSpec
 
 TASKS = ROOT / "task_specs"
 MODEL, STRICT = "mistral-small3.2", "strict-judge"
@@ -200,7 +201,7 @@ def shipped_cases() -> tuple[Case, ...]:
 @cache
 def shipped_tasks() -> tuple[TaskSpec, ...]:
     """The tasks."""
-    return load_tasks((TASKS,))[0]
+    return load_tasks((TASKS,)).specs
 
 
 def _cases(paths: Sequence[Path], config: RunConfig) -> tuple[Case, ...]:

@@ -10,9 +10,11 @@ from evals.teaching.config import TeacherConfig
 from skills_dspy.cli.display import Silent
 from skills_dspy.embedder import AsyncEmbedder
 from skills_dspy.errors import ServerError
+from skills_dspy.evaluation_set import read_evaluation_set
 from skills_dspy.records import SeedExample
 from skills_dspy.run import Runner, RunRequest
 from skills_dspy.store.run_dir import RunPaths
+from skills_dspy.task_spec import TaskSpec
 from tests.fake_server import FakeServer
 from tests.making import a_config, a_spec
 
@@ -27,19 +29,28 @@ SPEC = a_spec(SEEDS, count=3)
 TEACHER = TeacherConfig(pass_rate=0.6, duplicate_rate=0.2, faults=(("unreadable", 0.1), ("truncated", 0.05)))
 
 
-def make_run(folder: Path, config: Mapping[str, Any], wanted: int = 8, server: FakeServer | None = None) -> RunPaths:
-    """A run of both kinds of seeds against the simulated teacher."""
+def make_run(
+    folder: Path,
+    config: Mapping[str, Any],
+    wanted: int = 8,
+    server: FakeServer | None = None,
+    *,
+    spec: TaskSpec = SPEC,
+    questions: Path | None = None,
+) -> RunPaths:
+    """A run of both kinds of seeds against the simulated teacher; `questions` is a file of evaluation questions."""
+    evaluation = None if questions is None else read_evaluation_set([questions])
 
     async def main() -> None:
         embedder = AsyncEmbedder(HashEmbedder())
         try:
-            request = RunRequest((SPEC,), a_config(config), wanted, folder, concurrency=8)
+            request = RunRequest((spec,), a_config(config), wanted, folder, concurrency=8, evaluation=evaluation)
             await Runner(request, server or FakeServer(TEACHER), embedder, Silent()).run()
         finally:
             await embedder.close()
 
     asyncio.run(main())
-    return RunPaths(folder / SPEC.task_name)
+    return RunPaths(folder / spec.task_name)
 
 
 def failing(after: int) -> Callable[[int], Awaitable[None]]:

@@ -89,6 +89,7 @@ LAYERS = {
         "contamination",
         "decided",
         "deciding",
+        "deriving",
         "flow",
         "forecast",
         "leaves",

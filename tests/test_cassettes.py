@@ -119,8 +119,9 @@ def test_replies_of_the_heeding_teacher_are_not_called_written_by_hand() -> None
 
 def test_a_model_is_named_or_nothing_is_recorded() -> None:
     """What was not answered by the simulated teacher needs words for who did, and never gets those of the simulation."""
-    data = {"version": 1, "interactions": [an_interaction("{}"), an_interaction("{}", server="nginx")]}
-    assert simulation_note(data["interactions"]) is None
+    mixed = [an_interaction("{}"), an_interaction("{}", server="nginx")]
+    data = {"version": 1, "interactions": mixed}
+    assert simulation_note(mixed) is None
     assert CassetteYaml("Ollama 1.2").serialize(data).startswith(f"{HEADING}Ollama 1.2\n")
     with pytest.raises(ValueError, match=r"evals\.record"):
         CassetteYaml().serialize(data)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from evals.datasets import read_datasets
 from skills_dspy.cli.display import Silent
 from skills_dspy.embedder import AsyncEmbedder, SentenceEmbedder
-from skills_dspy.errors import ConfigError, RunDirError, ServerError
+from skills_dspy.errors import ConfigError, RequestError, RunDirError, ServerError
 from skills_dspy.filter import pair_passes, quality_passes, question_passes, score_passes
 from skills_dspy.recorded import find_recorded
 from skills_dspy.records import Record, Rejection
@@ -144,6 +144,53 @@ def test_the_demo_gives_its_own_rows(tmp_path: Path) -> None:
     for name in demo:
         before, after = content(tmp_path / name), content(decide(RunPaths(tmp_path / name)).dataset)
         assert (after["data.jsonl"], after["rejected.jsonl"]) == (before["data.jsonl"], before["rejected.jsonl"])
+
+
+def test_a_derived_description_is_told_again(tmp_path: Path) -> None:
+    """A task whose file leaves its description blank was asked about with the one that the model derived."""
+    made = make_run(tmp_path, {}, spec=SPEC.model_copy(update={"task_description": " "}))
+    derived = run_json(made.folder)["derived_description"]
+    done = decide(made)
+    assert content(done.dataset)["data.jsonl"] == content(made.folder)["data.jsonl"]
+    assert run_json(done.dataset)["derived_description"] == derived
+    assert {row.task_description for row in rows(done.dataset).accepted} == {derived}
+
+
+# -- evaluation questions -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def screened(made_once: RunPaths, tmp_path: Path) -> tuple[RunPaths, Path]:
+    """A run that was decontaminated against a question which it would have accepted, and the file of that question."""
+    file = tmp_path / "exam.txt"
+    freeform = next(row.instruction for row in rows(made_once.folder).accepted if row.context is None)
+    file.write_text(freeform.replace("\n", " ") + "\n", "utf-8")
+    return make_run(tmp_path / "screened", {}, questions=file), file
+
+
+def test_a_decontaminated_run_stays_so(screened: tuple[RunPaths, Path]) -> None:
+    """Its own thresholds give its own rows, and the loosest let no evaluation question in, whatever is asked for now."""
+    made, _ = screened
+    lost = {row.id for row in rows(made.folder).rejected if row.reason == "contaminated"}
+    assert lost
+    same = decide(made)
+    assert content(same.dataset)["data.jsonl"] == content(made.folder)["data.jsonl"]
+    assert content(same.dataset)["rejected.jsonl"] == content(made.folder)["rejected.jsonl"]
+    filled = decide(made, ALL, FakeServer(TEACHER))
+    assert filled.decided.live
+    assert not lost & {row.id for row in rows(filled.dataset).accepted}
+    assert run_json(filled.dataset)["decontamination"] == run_json(made.folder)["decontamination"]
+
+
+def test_evaluation_questions_that_changed_are_not_taken_for_those_of_then(screened: tuple[RunPaths, Path]) -> None:
+    """One sentence names the file, whether it has changed or is gone."""
+    made, file = screened
+    file.write_text("What else?\n", "utf-8")
+    with pytest.raises(RequestError, match=r"exam\.txt changed since"):
+        decide(made)
+    file.unlink()
+    with pytest.raises(RequestError, match=r"exam\.txt, which is not there"):
+        decide(made)
 
 
 # -- other thresholds ---------------------------------------------------------------------------------------------------
@@ -440,8 +487,8 @@ BROKEN: dict[str, tuple[Callable[[RunPaths], object], str]] = {
         r"with other prompts \(freeform judge_pair\)",
     ),
     "something that decides too": (
-        lambda p: change_run_json(p, lambda t: t["inputs"].update(decontamination={})),
-        "made with decontamination, which decided what was accepted too",
+        lambda p: change_run_json(p, lambda t: t["inputs"].update(taste="sweet")),
+        "made with taste, which decided what was accepted too",
     ),
     "no rows": (lambda p: [p.data.write_text(""), p.rejected.write_text("")], "has decided nothing yet"),
 }

@@ -11,7 +11,7 @@ from evals.optimizing.examples import seed_digest
 from skills_dspy.adapter import SkillsAdapter
 from skills_dspy.compiled import load_compiled
 from skills_dspy.program import SkillsProgram
-from skills_dspy.task_spec import load_tasks
+from skills_dspy.task_files import load_tasks
 from tests.optimizing_lab import NOBODY, NOTE, STRICT, TASKS, Lab, shipped_cases, typed
 
 pytestmark = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
@@ -161,7 +161,7 @@ def test_a_program_that_has_seen_everything_needs_another_task(lab: Lab, tmp_pat
     debate = TASKS / "writing" / "freeform" / "debate.yaml"
     content = lab.optimized(*WRITING).program
 
-    content["provenance"]["seen"] = [seed_digest(seed) for spec in load_tasks((debate,))[0] for seed in spec.seed_examples]
+    content["provenance"]["seen"] = [seed_digest(seed) for spec in load_tasks((debate,)).specs for seed in spec.seed_examples]
     path = tmp_path / "program.json"
     path.write_text(json.dumps(content), "utf-8")
     words = ["--task-paths", debate, "--base-url", lab.teacher().url, "--output-dir", tmp_path / "output", "--quiet"]

@@ -24,7 +24,8 @@ from evals.optimizing.targets import TARGETS, Unit
 from skills_dspy.errors import RequestError
 from skills_dspy.program import STEPS
 from skills_dspy.records import SeedExample
-from skills_dspy.task_spec import TaskSpec, load_tasks
+from skills_dspy.task_files import load_tasks
+from skills_dspy.task_spec import TaskSpec
 from tests.making import a_config, a_spec
 from tests.seeding import a_seed, a_task, renamed, skill_cases
 
@@ -44,7 +45,7 @@ def the_unit(name: str) -> Unit:
 @functools.cache
 def shipped() -> tuple[tuple[TaskSpec, ...], tuple[Case, ...]]:
     """The tasks and labelled cases of this project."""
-    specs, _ = load_tasks((Path(__file__).parent.parent / "task_specs",))
+    specs = load_tasks((Path(__file__).parent.parent / "task_specs",)).specs
     return specs, load_cases([SHIPPED], CONFIG)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import dspy
 
+from evals.describing_tasks import Described, derive_descriptions, with_descriptions
 from evals.labelled import Case
 from evals.optimizing.examples import count_of, fresh_examples
 from evals.optimizing.gaming import suspicions
@@ -59,6 +60,7 @@ async def compare(
     most: int,
     judge: str | None = None,
     phase: Callable[[str, str], None],
+    tell: Described,
 ) -> tuple[Compared, ...]:
     """Measure each unit of a program with the original and with the compiled prompts.
 
@@ -73,9 +75,11 @@ async def compare(
         most: examples for each unit.
         judge: a model that judges instead of the configured one.
         phase: told what begins.
+        tell: told each description that was derived, before anything else is asked.
 
     Raises:
-        RequestError: no unit concerns these tasks, or nothing is left that it was not compiled with.
+        RequestError: no unit concerns these tasks, or nothing is left that it was not compiled with; before the first call.
+        NotDescribed: a task has no description, and none could be derived.
         SkillsError: the evaluation cannot go on.
     """
     kinds = {example.kind for spec in specs for example in spec.seed_examples}
@@ -86,9 +90,16 @@ async def compare(
     compiled.apply(changed)
     limits = limits_of(specs, session.config)
     seen = earlier_seen(compiled)
+
+    def examples_of(unit: Unit) -> list[dspy.Example]:
+        return fresh_examples(unit, specs, cases, session.config, seen, most)
+
+    for unit in units:
+        examples_of(unit)  # refused here, before anything is paid for
+    specs = with_descriptions(specs, await derive_descriptions(session, specs, seed, tell))
     found = []
     for unit in units:
-        examples: list[dspy.Example] = fresh_examples(unit, specs, cases, session.config, seen, most)
+        examples = examples_of(unit)
         longest = longest_prompt(unit, changed, examples, limits)
         num_ctx = session.window_for(2 * longest, 2 * max(limits.values()))
         desk = desk_of(session, original, limits, seed, num_ctx, judge=judge)

@@ -1,10 +1,11 @@
 """What an optimization will do, worked out before anything is asked: units, examples, settings, and what they cost at most."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import dspy
 
+from evals.describing_tasks import blanks, stand_ins
 from evals.labelled import Case
 from evals.optimizing.budget import LEVELS, Cost, Level, Optimizer, Settings, cost_of, settings_for, shrunk, too_few_calls
 from evals.optimizing.examples import count_of, examples_of, unseen
@@ -41,6 +42,7 @@ class OptimizeRequest:
         floor: the least kappa of a judge that a writer is optimized against.
         force: go on although a judge is below the floor.
         base: a program to begin with; None for the prompts as they stand in signatures/.
+        derived: task to the description that was derived for it and stands in `specs`; empty before.
     """
 
     target: str
@@ -55,6 +57,7 @@ class OptimizeRequest:
     floor: float
     force: bool
     base: CompiledProgram | None
+    derived: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +77,24 @@ class Plan:
     Attributes:
         units: in their order.
         judges: steps whose report card is made first, with the number of cases.
-        num_ctx: the context window that all prompts are given, in tokens.
+        num_ctx: the context window that all these prompts are given, in tokens.
+        described: how many tasks get their description by a call of its own, before all else.
     """
 
     units: tuple[Planned, ...]
     judges: Mapping[str, int]
     num_ctx: int
+    described: int = 0
 
     @property
     def calls(self) -> int:
         """The most calls in all."""
-        return sum(planned.cost.calls for planned in self.units) + sum(self.judges.values())
+        return self.described + sum(planned.cost.calls for planned in self.units) + sum(self.judges.values())
 
 
 def plan_of(request: OptimizeRequest, config: RunConfig, most_ctx: int) -> Plan:
-    """What an optimization will do, before anything is asked.
+    """What an optimization will do, before anything is asked: the same units, splits and calls before the descriptions that the
+    tasks' files leave blank are there, and after.
 
     Args:
         request: what is wanted.
@@ -139,6 +145,8 @@ def _planned(
     settings: Sequence[Settings],
     most_ctx: int,
 ) -> Plan:
+    calls = len(blanks(request.specs)) + len(request.derived)
+    request = replace(request, specs=stand_ins(request.specs))
     count = count_of(request.specs)
     program = program_of(request)
     limits = limits_of(request.specs, config)
@@ -158,7 +166,8 @@ def _planned(
         planned.append(Planned(unit, splits, own, replace(cost, prompt_tokens=tokens[0], output_tokens=tokens[1])))
     judges = {step: len(card_cases(request.cases, step, seen)) for unit in units for step in unit.judges}
     smallest = window_for(config, least, room, most_ctx)
-    return Plan(tuple(planned), judges, max(smallest, window_for(config, 0, min(need + PROPOSAL_TOKENS, most_ctx), most_ctx)))
+    roomy = window_for(config, 0, min(need + PROPOSAL_TOKENS, most_ctx), most_ctx)
+    return Plan(tuple(planned), judges, max(smallest, roomy), calls)
 
 
 def program_of(request: OptimizeRequest) -> SkillsProgram:

@@ -22,7 +22,7 @@ def provenance_of(
     """What a program file says of itself: nothing of when or how often, so that a resumed run and a replay write the same.
 
     Args:
-        request: what was asked for.
+        request: what was asked for, with the descriptions that were derived; only where there are any the file has them.
         results: what became of each unit.
         config: its thresholds decide what passes.
         models: name as configured to the model that answered.
@@ -40,6 +40,7 @@ def provenance_of(
         "models": {**roles, "proposer": proposer},
         "holdout_judge": None if request.holdout is None else _model(models[request.holdout]),
         "tasks": [spec.task_name for spec in request.specs],
+        **({"derived_descriptions": dict(request.derived)} if request.derived else {}),
         "units": [unit_json(result, request.seed) for result in results],
         "seen": sorted({*earlier_seen(request.base), *(digest for result in results for digest in seen_in(result.planned))}),
         "thresholds": {"judges": config.judges.model_dump(mode="json"), "filter": config.filter.model_dump(mode="json")},

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import dspy
 
+from evals.describing_tasks import derive_descriptions, with_descriptions
 from evals.optimizing.compiling import compile_student
 from evals.optimizing.desk import Desk
 from evals.optimizing.gaming import suspicions
@@ -74,11 +75,13 @@ class Optimized:
     """What came of an optimization.
 
     Attributes:
+        request: as it was carried out, with derived descriptions where the tasks' files leave theirs blank.
         program: with what became better in it.
         results: of each unit that was compiled.
         refused: names of the writers that were left out, since a judge compiled on the way is below the floor, and why.
     """
 
+    request: OptimizeRequest
     program: SkillsProgram
     results: tuple[UnitResult, ...]
     refused: Mapping[str, str]
@@ -89,6 +92,9 @@ class Watcher(Protocol):
 
     def planned(self, plan: Plan) -> None:
         """Before the first call."""
+
+    def described(self, task: str, text: str) -> None:
+        """The description that was derived for a task."""
 
     def judged(self, kappas: Mapping[str, float | None], floor: float) -> None:
         """The report card of judges that writers are optimized against."""
@@ -106,15 +112,20 @@ class Watcher(Protocol):
 async def optimize(session: Session, request: OptimizeRequest, watch: Watcher) -> Optimized:
     """Optimize.
 
-    The judges that stay as they are get their report cards before anything else is asked; those that are compiled on the way
+    Tasks without a description get theirs first. Then the judges that stay as they are get their report cards; those that are compiled on the way
     get theirs then, on cases that they were not compiled with. A writer whose judge turns out bad only then is left out.
 
     Raises:
         RequestError: see `plan_of`; or a judge that stays as it is is below the floor.
+        NotDescribed: a task has no description, and none could be derived.
         SkillsError: the evaluation cannot go on; what was asked is in the journal.
     """
     plan = plan_of(request, session.config, session.most_ctx)
     watch.planned(plan)
+    derived = await derive_descriptions(session, request.specs, request.seed, watch.described)
+    if derived:
+        request = replace(request, specs=with_descriptions(request.specs, derived), derived=derived)
+        plan = plan_of(request, session.config, session.most_ctx)
     program = program_of(request)
     limits = limits_of(request.specs, session.config)
     card = Card(session.asker(program, limits, request.seed, plan.num_ctx), request.cases, session.config)
@@ -142,7 +153,7 @@ async def optimize(session: Session, request: OptimizeRequest, watch: Watcher) -
             continue
         results.append(await _one(session, request, plan, planned, program, limits, watch))
         watch.finished(results[-1])
-    return Optimized(program, tuple(results), refused)
+    return Optimized(request, program, tuple(results), refused)
 
 
 async def _one(

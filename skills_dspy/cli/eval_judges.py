@@ -65,7 +65,7 @@ def eval_judges_command(options: EvalJudgesOptions) -> int:
         load_compiled(options.program).apply(program)
     specs = load_specs(options.task_paths).specs if options.task_paths else ()
     cases = _cases(options, config, specs)
-    asking = _asking(options, config, cases)
+    asking = _asking(options, config, specs, cases)
     try:
         card, content = in_session(
             options.session, asking, lambda session: _work(session, options, config, program, specs, cases)
@@ -100,8 +100,14 @@ def _made(specs: Sequence[TaskSpec], seed: int) -> list["Case"]:
     return [case for spec in specs for case in seed_cases(spec, seed)]
 
 
-def _asking(options: EvalJudgesOptions, config: RunConfig, cases: Sequence["Case"]) -> RunConfig:
-    """The configuration to ask with: a model that is never asked need not be there, and follows one that is."""
+def _asking(
+    options: EvalJudgesOptions, config: RunConfig, specs: Sequence[TaskSpec], cases: Sequence["Case"]
+) -> RunConfig:
+    """The configuration to ask with: a model that is never asked need not be there, and follows one that is.
+
+    The generator is asked for descriptions only.
+    """
+    from evals.describing_tasks import blanks
     from evals.examining import asks_for, roles_asked
 
     roles = roles_asked(asks_for(cases, 1, fused=options.fused))
@@ -112,7 +118,7 @@ def _asking(options: EvalJudgesOptions, config: RunConfig, cases: Sequence["Case
         tagger = judge
     return config.model_copy(
         update={
-            "generator": config.generator.model_copy(update={"model": judge}),
+            "generator": config.generator if blanks(specs) else config.generator.model_copy(update={"model": judge}),
             "validator": config.validator.model_copy(update={"model": judge}),
             "tagger": config.tagger.model_copy(update={"model": tagger}),
         }
@@ -128,15 +134,21 @@ async def _work(
     cases: Sequence["Case"],
 ) -> tuple["ReportCard", dict[str, Any]]:
     """Ask, and make up the report: the card, and all of it as JSON."""
+    from evals.describing_tasks import blanks, cases_with_descriptions, derive_descriptions
     from evals.examining import asks_for, costs, remembered, room_for
     from evals.judging import judge_all, judging_limits
     from evals.report_card import report_card
 
+    screen = _Screen(options.session.quiet, sys.stderr)
+    asks = asks_for(cases, options.samples, fused=options.fused)
+    if blank := blanks(specs):
+        screen.describing(len(blank), len(asks), options.session.replay)
+    derived = await derive_descriptions(session, specs, options.seed, screen.described)
+    cases = cases_with_descriptions(cases, derived)
     asks = asks_for(cases, options.samples, fused=options.fused)
     num_ctx = session.window_for(*room_for(asks, program, session))
     known = await remembered(session, program, asks, options.seed, num_ctx)
     missing = [ask for ask, said in zip(asks, known, strict=True) if said is None]
-    screen = _Screen(options.session.quiet, sys.stderr)
     screen.plan(len(asks), len(missing), cases, replayed=options.session.replay is not None)
     asker = session.asker(program, judging_limits(session.config), options.seed, num_ctx)
     with screen.asking(len(missing)) as done:
@@ -145,7 +157,7 @@ async def _work(
     own, fused = _parted(asks, judged)
     spent = costs([*(said for said in own if said.sample == 0), *fused], session.journal.get)
     card = report_card(own, fused, config, spent)
-    return card, {**_facts(session, options, config, specs, cases), **card.as_json()}
+    return card, {**_facts(session, options, config, specs, cases, derived), **card.as_json()}
 
 
 def _parted(asks: Sequence["Ask"], judged: Sequence["Judged"]) -> tuple[list["Judged"], list["Judged"]]:
@@ -155,7 +167,12 @@ def _parted(asks: Sequence["Ask"], judged: Sequence["Judged"]) -> tuple[list["Ju
 
 
 def _facts(
-    session: "Session", options: EvalJudgesOptions, config: RunConfig, specs: Sequence[TaskSpec], cases: Sequence["Case"]
+    session: "Session",
+    options: EvalJudgesOptions,
+    config: RunConfig,
+    specs: Sequence[TaskSpec],
+    cases: Sequence["Case"],
+    derived: Mapping[str, str],
 ) -> dict[str, Any]:
     """What stands at the head of the report."""
     by_hand = sum(case.origin == "hand" for case in cases)
@@ -167,6 +184,7 @@ def _facts(
         "cases_by_hand": by_hand,
         "cases_from_seeds": len(cases) - by_hand,
         "tasks": [spec.task_name for spec in specs],
+        **({"derived_descriptions": dict(derived), "generator_model": config.model_for("generator")} if derived else {}),
         "samples": options.samples,
         "seed": options.seed,
     }
@@ -181,6 +199,8 @@ def _head(content: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Cases", f"{content['cases_by_hand']} written by hand, {content['cases_from_seeds']} made from seeds{tasks}"),
         ("Samples of each", str(content["samples"])),
     ]
+    if derived := content.get("derived_descriptions"):
+        facts.append(("Descriptions", f"derived by {content['generator_model']} for {', '.join(derived)}; see judges.json"))
     return [*facts, ("Compiled program", content["program"])] if content["program"] else facts
 
 
@@ -227,6 +247,20 @@ class _Screen:
             f"{wanted}: the journal has {asked - missing}, {source} the other {missing}; a reply that cannot be used is asked "
             "for once more."
         )
+
+    def describing(self, blank: int, wanted: int, replay: Path | None) -> None:
+        """Before the first call, where tasks are to be described: the most that is asked for in all."""
+        source = "calls" if replay is None else "replies of the recording"
+        self._say(
+            f"descriptions that the tasks' files leave blank: {blank} {source}; with the cases at most {blank + wanted}, without "
+            "those that the journal has."
+        )
+
+    def described(self, task: str, text: str) -> None:
+        """The description that was derived for a task."""
+        from evals.describing_tasks import description_line
+
+        self._say(description_line(task, text))
 
     def asking(self, count: int) -> "_Counting":
         """The progress of so many questions."""

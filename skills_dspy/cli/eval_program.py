@@ -37,6 +37,7 @@ class EvalProgramOptions:
 
 def eval_program_command(options: EvalProgramOptions) -> int:
     """Measure before and after; returns the exit code."""
+    from evals.describing_tasks import blanks, description_line
     from evals.labelled import SHIPPED, load_cases
     from evals.optimizing.again import compare
 
@@ -45,12 +46,22 @@ def eval_program_command(options: EvalProgramOptions) -> int:
     specs = load_specs(options.task_paths).specs
     cases = load_cases(options.cases or (SHIPPED,), config)
     stderr = sys.stderr
+    derived: dict[str, str] = {}
+
+    def say(line: str) -> None:
+        if not options.session.quiet:
+            print(line, file=stderr, flush=True)
 
     def phase(unit: str, doing: str) -> None:
-        if not options.session.quiet:
-            print(f"{unit}: {doing}", file=stderr, flush=True)
+        say(f"{unit}: {doing}")
+
+    def tell(task: str, text: str) -> None:
+        derived[task] = text
+        say(description_line(task, text))
 
     async def work(session: "Session") -> tuple[tuple["Compared", ...], str]:
+        if blank := blanks(specs):
+            say(f"descriptions that the tasks' files leave blank: {len(blank)} calls")
         compared = await compare(
             session,
             compiled,
@@ -60,6 +71,7 @@ def eval_program_command(options: EvalProgramOptions) -> int:
             most=options.examples,
             judge=options.holdout_judge,
             phase=phase,
+            tell=tell,
         )
         return compared, session.answered_by
 
@@ -73,6 +85,7 @@ def eval_program_command(options: EvalProgramOptions) -> int:
             "program": str(options.program),
             "answered_by": answered_by,
             "tasks": [spec.task_name for spec in specs],
+            **({"derived_descriptions": derived} if derived else {}),
             "units": [unit.as_json(options.seed) for unit in compared],
         }
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))

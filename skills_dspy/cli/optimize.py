@@ -111,7 +111,7 @@ async def _work(session: "Session", request: "OptimizeRequest", screen: "_Screen
     done = await optimize(session, request, screen)
     steps = [step for result in done.results if result.kept for step in result.planned.unit.steps]
     steps += [] if request.base is None else request.base.steps
-    told = provenance_of(request, done.results, session.config, session.models, session.answered_by, versions())
+    told = provenance_of(done.request, done.results, session.config, session.models, session.answered_by, versions())
     return compiled_content(done.program, steps, told), done
 
 
@@ -174,6 +174,12 @@ class _Screen:
         self._plan = plan
         for line in plan_lines(plan, self._optimizer):
             self._say(line)
+
+    def described(self, task: str, text: str) -> None:
+        """The description that was derived for a task."""
+        from evals.describing_tasks import description_line
+
+        self._say(description_line(task, text))
 
     def judged(self, kappas: Mapping[str, float | None], floor: float) -> None:
         """The report card of the judges."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 def plan_lines(plan: "Plan", optimizer: str) -> list[str]:
     """What will be done and what it will cost at most, by estimate."""
     lines = [f"Plan: {optimizer}, at most {plan.calls:,} calls; a reply that has to be asked for twice is not in it."]
+    if plan.described:
+        lines.append(f"  descriptions that the tasks' files leave blank: {plan.described} calls")
     for step, count in plan.judges.items():
         lines.append(f"  report card of {step}: {count} calls")
     for planned in plan.units:
@@ -23,7 +25,8 @@ def plan_lines(plan: "Plan", optimizer: str) -> list[str]:
         sizes = f"{len(splits.train)} train, {len(splits.validation)} validation, {len(splits.test)} test"
         tokens = f"{_thousands(cost.prompt_tokens)} prompt and {_thousands(cost.output_tokens)} reply tokens"
         lines.append(f"  {cost.unit}: {cost.calls:,} calls ({cost.measuring:,} to measure), about {tokens}; {sizes}")
-    lines.append(f"  context window: {plan.num_ctx:,} tokens")
+    usual = ", if the descriptions are of the usual length" if plan.described else ""
+    lines.append(f"  context window: {plan.num_ctx:,} tokens{usual}")
     return lines
 
 

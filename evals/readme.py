@@ -16,13 +16,13 @@ from typing import Any
 
 import click
 
+from evals.readme_data import on_the_demo
 from evals.readme_walk import walk
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 COMMAND = ["-m", "skills_dspy", "run", "--replay", "demo", "-n", "5", "--output-dir", "output/demo", "--restart"]
 _PAIR = "instructlab/skills/writing/grounded/grammar"
-_SCORED = "instructlab/skills/writing/freeform/debate"
 _COST = re.compile(r"^ *Cost: .*$", re.MULTILINE)
 
 
@@ -38,7 +38,7 @@ def main(check: bool, only: str | None) -> None:
             printed = demo(Path(folder))
             rows = (Path(folder) / "output" / "demo" / _PAIR / "data.jsonl").read_text(encoding="utf-8").splitlines()
             blocks |= {"pair": _code("json", shortened(json.loads(rows[0]))), "demo": _code("", printed.strip())}
-            blocks["data"] = _code("", scores(Path(folder)))
+            blocks |= {name: _code("", text) for name, text in on_the_demo(Path(folder)).items()}
         if only != "demo":
             blocks |= {name: _code("diff" if name == "diff" else "", text) for name, text in walk(Path(folder)).items()}
     text = README.read_text(encoding="utf-8")
@@ -57,18 +57,6 @@ def demo(folder: Path) -> str:
     )
     printed = done.stdout.replace(sys.executable, ".venv/bin/python")  # as it reads in a checkout
     return "\n".join(line.rstrip() for line in printed.splitlines())
-
-
-def scores(folder: Path) -> str:
-    """What `eval data` prints of the demo's freeform task, from its diversity to the coverage of its seeds."""
-    run = f"output/demo/{_SCORED}"
-    command = [sys.executable, "-m", "skills_dspy", "eval", "data", run]
-    environment = {**os.environ, "COLUMNS": "100", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder, env=environment)
-    part = re.search(r"^Diversity$.*?(?=^Words$)", done.stdout, re.DOTALL | re.MULTILINE)
-    if part is None:
-        raise click.ClickException("the scores have no part on diversity")
-    return "\n".join(line.rstrip() for line in part.group().strip().splitlines())
 
 
 def shortened(row: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import dspy
 
-from evals.describing_tasks import Described, derive_descriptions, with_descriptions
+from evals.describing_tasks import Described, blanks, derive_descriptions, with_descriptions
 from evals.labelled import Case
 from evals.optimizing.examples import count_of, fresh_examples
 from evals.optimizing.gaming import suspicions
@@ -96,6 +96,8 @@ async def compare(
 
     for unit in units:
         examples_of(unit)  # refused here, before anything is paid for
+    if blank := blanks(specs):
+        phase("descriptions", f"asking for {len(blank)} that the tasks' files leave blank, by one call each")
     specs = with_descriptions(specs, await derive_descriptions(session, specs, seed, tell))
     found = []
     for unit in units:

@@ -112,8 +112,9 @@ class Watcher(Protocol):
 async def optimize(session: Session, request: OptimizeRequest, watch: Watcher) -> Optimized:
     """Optimize.
 
-    Tasks without a description get theirs first. Then the judges that stay as they are get their report cards; those that are compiled on the way
-    get theirs then, on cases that they were not compiled with. A writer whose judge turns out bad only then is left out.
+    Tasks without a description get theirs before anything else is asked, then the judges that stay as they are their report
+    cards; those that are compiled on the way get theirs then, on cases that they were not compiled with. A writer whose judge
+    turns out bad only then is left out.
 
     Raises:
         RequestError: see `plan_of`; or a judge that stays as it is is below the floor.

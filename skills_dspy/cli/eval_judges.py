@@ -100,9 +100,7 @@ def _made(specs: Sequence[TaskSpec], seed: int) -> list["Case"]:
     return [case for spec in specs for case in seed_cases(spec, seed)]
 
 
-def _asking(
-    options: EvalJudgesOptions, config: RunConfig, specs: Sequence[TaskSpec], cases: Sequence["Case"]
-) -> RunConfig:
+def _asking(options: EvalJudgesOptions, config: RunConfig, specs: Sequence[TaskSpec], cases: Sequence["Case"]) -> RunConfig:
     """The configuration to ask with: a model that is never asked need not be there, and follows one that is.
 
     The generator is asked for descriptions only.
@@ -252,8 +250,8 @@ class _Screen:
         """Before the first call, where tasks are to be described: the most that is asked for in all."""
         source = "calls" if replay is None else "replies of the recording"
         self._say(
-            f"descriptions that the tasks' files leave blank: {blank} {source}; with the cases at most {blank + wanted}, without "
-            "those that the journal has."
+            f"descriptions that the tasks' files leave blank: {blank} {source}; with the cases at most {blank + wanted}, "
+            "less what the journal has."
         )
 
     def described(self, task: str, text: str) -> None:

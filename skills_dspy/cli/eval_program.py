@@ -37,7 +37,7 @@ class EvalProgramOptions:
 
 def eval_program_command(options: EvalProgramOptions) -> int:
     """Measure before and after; returns the exit code."""
-    from evals.describing_tasks import blanks, description_line
+    from evals.describing_tasks import description_line
     from evals.labelled import SHIPPED, load_cases
     from evals.optimizing.again import compare
 
@@ -60,8 +60,6 @@ def eval_program_command(options: EvalProgramOptions) -> int:
         say(description_line(task, text))
 
     async def work(session: "Session") -> tuple[tuple["Compared", ...], str]:
-        if blank := blanks(specs):
-            say(f"descriptions that the tasks' files leave blank: {len(blank)} calls")
         compared = await compare(
             session,
             compiled,

@@ -1,5 +1,6 @@
 """What has changed in a taxonomy, asked of real git repositories."""
 
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ class Checkout:
     def changed(self, ref: str = "main", *below: str) -> list[str]:
         """The skills that are found changed."""
         paths = [self.top.joinpath(*below)]
-        found = find_files(paths, changed_files(paths, ref))
+        found = find_files(paths, changed_files(paths, ref, os.environ))
         return [file.folder.relative_to(self.top / SKILLS).as_posix() for file in found]
 
 
@@ -151,7 +152,7 @@ def test_several_checkouts_are_compared_each_with_its_own_base(checkout: Checkou
     other.write("new there")
     checkout.write("new here")
     paths = [checkout.top, other.top]
-    found = find_files(paths, changed_files(paths, "main"))
+    found = find_files(paths, changed_files(paths, "main", os.environ))
     assert [file.folder.name for file in found] == ["new here", "new there"]
 
 
@@ -165,7 +166,7 @@ def test_a_ref_that_means_nothing_is_refused(checkout: Checkout, ref: str) -> No
 def test_what_is_no_checkout_is_refused(tmp_path: Path) -> None:
     """With git's own words."""
     with pytest.raises(RequestError, match=r"is no git checkout \(not a git repository"):
-        changed_files([tmp_path], "main")
+        changed_files([tmp_path], "main", os.environ)
 
 
 def test_a_branch_without_a_commit_is_refused(tmp_path: Path) -> None:
@@ -200,6 +201,26 @@ def test_a_shallow_clone_is_told_to_fetch_more(checkout: Checkout, tmp_path: Pat
     checkout.git("clone", "--quiet", "--depth", "1", "--no-single-branch", "--branch", "work", url, str(clone.top))
     with pytest.raises(RequestError, match=r"no commit in common in .*; fetch more of it"):
         clone.changed("origin/main")
+
+
+def test_a_ref_that_a_shallow_clone_lacks_is_to_be_fetched(checkout: Checkout, tmp_path: Path) -> None:
+    """The branch that a pull request goes to is not in what CI checks out by default."""
+    clone = Checkout(tmp_path.resolve() / "clone")
+    checkout.git("clone", "--quiet", "--depth", "1", "--branch", "work", checkout.top.as_uri(), str(clone.top))
+    with pytest.raises(RequestError, match=r"origin/main names no commit in .*; fetch it, this clone is a shallow one"):
+        clone.changed("origin/main")
+
+
+@pytest.mark.parametrize("below", [(), (SKILLS,)])
+def test_a_hook_is_told_nothing_else(checkout: Checkout, monkeypatch: pytest.MonkeyPatch, below: tuple[str, ...]) -> None:
+    """What git sets for a hook, in a linked worktree a GIT_DIR too, makes no folder the top of a checkout."""
+    linked = Checkout(checkout.top.parent / "linked")
+    checkout.git("worktree", "add", "--quiet", str(linked.top), "main")
+    linked.write("mine")
+    monkeypatch.setenv("GIT_DIR", str(checkout.top / ".git" / "worktrees" / "linked"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(checkout.top / ".git" / "worktrees" / "linked" / "index.lock"))
+    monkeypatch.setenv("GIT_PREFIX", "")
+    assert linked.changed("main", *below) == ["mine"]
 
 
 def test_a_machine_without_git_is_told_so(checkout: Checkout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

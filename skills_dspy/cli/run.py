@@ -24,7 +24,7 @@ from skills_dspy.evaluation_set import EvaluationSet, read_evaluation_set
 from skills_dspy.model_files import find_model
 from skills_dspy.recorded import Recorded, find_recorded, recorded_questions
 from skills_dspy.run import Runner, RunningTask, RunRequest
-from skills_dspy.task_files import Loaded, load_tasks
+from skills_dspy.task_files import Changes, Loaded, load_tasks
 from skills_dspy.task_spec import TaskSpec
 from skills_dspy.taxonomy_git import changed_files
 
@@ -235,7 +235,7 @@ def load_specs(paths: tuple[Path, ...], base: str | None = None) -> Loaded:
         base: only files that have changed against this git commit.
     """
     paths = paths or default_paths()
-    loaded = load_tasks(paths, None if base is None else changed_files(paths, base))
+    loaded = load_tasks(paths, changes_since(base, paths))
     for line in loaded.skipped:
         click.echo(line, err=True)
     for warning in loaded.warnings:
@@ -243,6 +243,11 @@ def load_specs(paths: tuple[Path, ...], base: str | None = None) -> Loaded:
     for error in loaded.broken:
         click.echo(f"broken, and left out: {error}", err=True)
     return loaded
+
+
+def changes_since(base: str | None, paths: tuple[Path, ...]) -> Changes | None:
+    """The files of checkouts that have changed against a commit; None where all are taken."""
+    return None if base is None else changed_files(paths, base, os.environ)
 
 
 def default_paths() -> tuple[Path, ...]:

@@ -11,12 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from skills_dspy.cli.run import default_paths
+from skills_dspy.cli.run import changes_since, default_paths
 from skills_dspy.config import load_config
 from skills_dspy.lint import RULES, Finding
 from skills_dspy.task_files import nothing_changed
 from skills_dspy.task_report import Report, make_report
-from skills_dspy.taxonomy_git import changed_files
 
 FINE, FAULTY = 0, 1
 _STYLES = {"error": "red", "warning": "yellow", "note": "cyan"}
@@ -39,7 +38,7 @@ def tasks_command(options: TasksOptions) -> int:
     """List and lint; returns the exit code: 1 when there is an error or, if strict, a warning."""
     config = load_config(options.config)
     paths = options.paths or default_paths()
-    changes = None if options.taxonomy_base is None else changed_files(paths, options.taxonomy_base)
+    changes = changes_since(options.taxonomy_base, paths)
     report = make_report(paths, config, changes)
     if options.layout == "json":
         click.echo(as_json(report))

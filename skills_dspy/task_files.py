@@ -58,10 +58,12 @@ class Changes:
     Attributes:
         ref: the commit as it was named.
         files: their full paths.
+        submodules: the folders of submodules in which something has changed: what, only they themselves know.
     """
 
     ref: str
     files: frozenset[Path]
+    submodules: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,8 @@ def find_files(paths: Sequence[Path], changes: Changes | None = None) -> tuple[F
         for file in find_yaml([path], SpecError, _looks_like_a_task):
             folder = file.parent.resolve()
             given = folder if named else path.resolve()
-            if changes is None or folder / file.name in changes.files or not file.exists():
+            # A link counts as changed with what it leads to.
+            if changes is None or {folder / file.name, file.resolve()} & changes.files or not file.exists():
                 found.setdefault(file.resolve() if file.is_file() else file, FoundFile(file, folder, given, named))
     return tuple(found.values())
 
@@ -167,6 +170,8 @@ def open_file(found: FoundFile) -> TaskFile:
     """
     if lies_in_knowledge(found.folder, found.given):
         return TaskFile(found, "knowledge", None)
+    if not found.named and found.path.exists() and not found.path.is_file():
+        raise SpecError("this is neither a file nor a link to one, so it is not read; remove it", found.path)
     beside = not found.named and not in_skill_tree(found.folder) and _is_taxonomy(found.given)
     try:
         root = read_yaml(found.path, SpecError)
@@ -237,7 +242,7 @@ def load_tasks(paths: Sequence[Path], changes: Changes | None = None) -> Loaded:
         raise SpecError(nothing_changed(changes))
     good: list[ParsedTask] = []
     broken: list[SpecError] = []
-    skipped: list[SpecWarning] = []
+    skipped = [] if changes is None else list(submodules_skipped(paths, changes))
     for file in found:
         try:
             opened = open_file(file)
@@ -259,6 +264,14 @@ def load_tasks(paths: Sequence[Path], changes: Changes | None = None) -> Loaded:
         raise _nothing_good(broken, skipped)
     warnings = tuple(warning for task in good for warning in task.warnings)
     return Loaded(tuple(task.spec for task in good), warnings, tuple(broken), tuple(skipped))
+
+
+def submodules_skipped(paths: Sequence[Path], changes: Changes) -> Iterator[SpecWarning]:
+    """A line for each changed submodule below the paths."""
+    for folder in changes.submodules:
+        if any(folder.is_relative_to(path.resolve()) for path in paths):
+            said = "skipped: this submodule has changed, and only a checkout's own files are compared; give its path too"
+            yield SpecWarning(path=folder, line=1, message=said)
 
 
 def nothing_changed(changes: Changes) -> str:

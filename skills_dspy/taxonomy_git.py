@@ -30,13 +30,15 @@ def changed_files(paths: Sequence[Path], ref: str, environment: Mapping[str, str
     folders = dict.fromkeys(path.resolve() if path.is_dir() else path.parent.resolve() for path in paths if path.exists())
     git = _Git({name: value for name, value in environment.items() if name not in _OF_ONE_REPOSITORY})
     changed: set[Path] = set()
+    submodules: set[Path] = set()
     for top in dict.fromkeys(git.top(folder) for folder in folders):
         base = git.merge_base(top, ref)
         # Without the search for renames a renamed file counts as a new one, which it is here.
         differing = git.output(top, "diff", "--name-only", "--no-renames", "--no-ext-diff", "--diff-filter=d", "-z", base, "--")
         untracked = git.output(top, "ls-files", "--others", "--exclude-standard", "-z")
         changed |= {top / name for name in (*_names(differing), *_names(untracked))}
-    return Changes(ref, frozenset(changed))
+        submodules |= {top / name for name in _names(differing) if (top / name).is_dir() and not (top / name).is_symlink()}
+    return Changes(ref, frozenset(changed - submodules), tuple(sorted(submodules - set(folders))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Task files and taxonomies on a disk: which files are found, what each is taken for, and what one broken file stops."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -340,3 +341,15 @@ def test_the_real_taxonomy_loads_whole() -> None:
 
 
 POEMS = ("sonnet", "haiku", "ballad", "limerick", "freeverse", "narrative_poetry", "epic_poetry", "ode")
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    """A pipe in a tree, which nobody writes to, is broken like any other file; the others are read."""
+    written(tmp_path, "compositional_skills/rain/qna.yaml", QNA)
+    pipe = tmp_path / "compositional_skills" / "pipe" / "qna.yaml"
+    pipe.parent.mkdir()
+    os.mkfifo(pipe)
+    loaded = load_tasks([tmp_path])
+    assert [spec.task_name for spec in loaded.specs] == ["rain"]
+    (broken,) = loaded.broken
+    assert "neither a file nor a link to one" in str(broken)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from skills_dspy.errors import RequestError
-from skills_dspy.task_files import find_files
+from skills_dspy.task_files import find_files, submodules_skipped
 from skills_dspy.taxonomy_git import changed_files
 
 SKILLS = "compositional_skills"
@@ -235,3 +235,35 @@ def test_a_broken_repository_is_said(checkout: Checkout) -> None:
     (checkout.top / ".git" / "index").write_bytes(b"no index")
     with pytest.raises(RequestError, match=r"`git diff` failed in .*index"):
         checkout.changed()
+
+
+def test_a_link_has_changed_when_what_it_leads_to_has(checkout: Checkout) -> None:
+    """The file that is read counts, wherever it lies in the checkout."""
+    shared = checkout.top / "shared.yaml"
+    shared.write_text("a", "utf-8")
+    checkout.write("own")
+    (checkout.top / SKILLS / "own" / "qna.yaml").unlink()
+    (checkout.top / SKILLS / "own" / "qna.yaml").symlink_to(shared)
+    checkout.commit()
+    assert checkout.changed("HEAD") == []
+    shared.write_text("b", "utf-8")
+    assert checkout.changed("HEAD") == ["own"]
+
+
+def test_a_changed_submodule_is_not_left_out_without_a_word(checkout: Checkout, tmp_path: Path) -> None:
+    """Only its own checkout knows what has changed in it: a line names it, and giving its path takes what has changed."""
+    inner = Checkout(tmp_path.resolve() / "inner")
+    inner.top.mkdir()
+    inner.git("init", "--quiet", "--initial-branch", "main")
+    inner.write("deep", "a")
+    inner.commit()
+    checkout.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner.top), "sub")
+    checkout.commit()
+    sub = Checkout(checkout.top / "sub")
+    sub.write("deep", "b")
+    changes = changed_files([checkout.top], "HEAD", os.environ)
+    assert changes.submodules == (sub.top,)
+    (line,) = submodules_skipped([checkout.top], changes)
+    assert "this submodule has changed" in str(line)
+    assert sub.changed("HEAD") == ["deep"]
+    assert changed_files([checkout.top, sub.top], "HEAD", os.environ).submodules == ()

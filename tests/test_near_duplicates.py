@@ -1,5 +1,6 @@
 """Near-duplicates by their words, groups of them, and which groups are for testing."""
 
+import unicodedata
 from itertools import pairwise
 
 import numpy as np
@@ -55,11 +56,26 @@ def test_the_same_words_are_always_found(text: str) -> None:
         ("狐とは", ["狐", "と", "は"]),
         (":-) :-(", [":-)", ":-("]),
         ("", []),
+        ("cafe\u0301 caf\u00e9", ["caf\u00e9", "caf\u00e9"]),
+        ("\u0915\u0940 \u0915\u093e", ["\u0915\u0940", "\u0915\u093e"]),
+        ("\u0e01\u0e47\u0e14\u0e35", ["\u0e01", "\u0e47", "\u0e14", "\u0e35"]),
+        ("\uff21\uff22", ["ab"]),
     ],
 )
 def test_words(text: str, found: list[str]) -> None:
-    """Chinese and Japanese have one a character; a text of signs has what stands between spaces."""
+    """Chinese, Japanese and Thai have one a character; a text of signs has what stands between spaces.
+
+    However it is encoded, a letter is the same one, and the marks of a script such as Devanagari tell words apart.
+    """
     assert words(text) == found
+
+
+def test_one_text_in_two_encodings_is_one_text() -> None:
+    """A Mac writes letters and accents apart; and a Thai sentence with another end is the same one."""
+    text = "Gi\u1ea3i th\u00edch v\u00ec sao b\u1ea7u tr\u1eddi c\u00f3 m\u00e0u xanh?"
+    assert near(text, unicodedata.normalize("NFD", text))
+    thai = "\u0e2d\u0e18\u0e34\u0e1a\u0e32\u0e22\u0e27\u0e48\u0e32\u0e17\u0e33\u0e44\u0e21\u0e17\u0e49\u0e2d\u0e07\u0e1f\u0e49\u0e32\u0e08\u0e36\u0e07\u0e40\u0e1b\u0e47\u0e19\u0e2a\u0e35\u0e1f\u0e49\u0e32"
+    assert near(thai, thai + "\u0e04\u0e23\u0e31\u0e1a")
 
 
 def test_one_word_changed_in_a_long_text_is_near_and_another_text_is_not() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -452,6 +453,19 @@ def test_a_full_disk_is_a_sentence(runs: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(jsonl.JsonlWriter, "write", full)
     with pytest.raises(StorageError, match="No space left on device; free some space"):
         make(runs, tmp_path / "out" / "m.jsonl")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("layout", ["parquet", "hf"])
+def test_a_disk_that_fills_up_in_a_parquet_file_is_a_sentence(runs: Path, tmp_path: Path, layout: Format) -> None:
+    """Letting go of the file fails too, and that is not what the user hears of. A limit on files stands for the disk."""
+    allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (600, allowed[1]))
+    try:
+        with pytest.raises(StorageError, match=r"cannot write .*out/x: .*File too large"):
+            make(runs, tmp_path / "out" / "x", layout)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
     assert list((tmp_path / "out").iterdir()) == []
 
 

@@ -104,6 +104,7 @@ def card(runs: Sequence[RunFacts], tally: Tally, split: Split | None, repeated: 
         _answered(runs),
         _contents(tally, split, repeated, mended),
         _making(runs),
+        *_screening(runs),
         _funnel(runs),
         _tag_tables(tally),
         _licence(runs),
@@ -211,6 +212,24 @@ def _making(runs: Sequence[RunFacts]) -> str:
     )
 
 
+def _screening(runs: Sequence[RunFacts]) -> list[str]:
+    """Nothing, when no run was decontaminated."""
+    if not any(run.screened for run in runs):
+        return []
+    rows = dict.fromkeys(
+        (run.task_name, name, questions, f"`{digest}`", ngram, cosine)
+        for run in runs
+        for name, questions, digest, ngram, cosine in run.screened or [("none", 0, "", "", "")]
+    )
+    heads = ("task", "evaluation questions", "questions", "sha256", "words in a row", "largest cosine")
+    text = "## Decontamination\n\nCandidates too near to these were rejected:\n\n" + _table(heads, rows)
+    dirty = dict.fromkeys((run.task_name, run.contaminated_seeds) for run in runs if run.contaminated_seeds)
+    for name, count in dirty:
+        text += f"\n\n{count} seed{'s' * (count != 1)} of {_cell(name)} {'are' if count != 1 else 'is'} contaminated "
+        text += "themselves." if count != 1 else "itself."
+    return [text]
+
+
 def _funnel(runs: Sequence[RunFacts]) -> str:
     lost: Counter[tuple[str, str]] = Counter()
     for run in runs:
@@ -251,8 +270,10 @@ def _limits(runs: Sequence[RunFacts]) -> str:
         "- Facts were not checked against any source. Rows with a context were judged against that context alone.",
         "- The rows resemble the seeds in subject, form and language, and share the biases of the models.",
         "- Tags are a model's opinion. Near-duplicates by the embedding model's measure were removed; others may remain.",
-        "- Rows were not compared with any benchmark, unless the funnel has a stage for it.",
     ]
+    if not all(run.screened for run in runs):
+        which = "Rows of some tasks" if any(run.screened for run in runs) else "Rows"
+        lines.append(f"- {which} were not compared with any benchmark.")
     if none:
         lines.insert(0, '- **These rows say nothing about any language model**: see "What answered".')
     return "## Limits\n\n" + "\n".join(lines)

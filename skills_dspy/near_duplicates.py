@@ -5,8 +5,8 @@ Two rows are near-duplicates when one of these holds:
 - **same or near-same words** of their contexts, of their questions (rows without a context), or of question and answer
   together: the Jaccard similarity of the two sets of words and pairs of neighbouring words is SIMILAR or more, as estimated by
   MinHash (Broder 1997) with HASHES hash functions. Texts with the same words in the same order, whatever their case,
-  punctuation and spaces, always count. A question about a context is compared through its context and its answer: the same
-  question on another passage is no near-duplicate.
+  punctuation, spaces and encoding (accents apart or not), always count. A question about a context is compared through its
+  context and its answer: the same question on another passage is no near-duplicate.
 - **near in meaning**: the run that made one of them found its nearest earlier text within NEAR of it (squared L2 of unit
   vectors, see `provenance.neighbour`), and that text is the other, or one seed or accepted row that both are near to.
 
@@ -17,7 +17,6 @@ their words and pairs, 99.98 % become candidates, of two that share 0.8 all but 
 signatures (8 bits of each hash, Li and König 2010) then decides; its standard error is 0.04 at most.
 """
 
-import re
 import zlib
 from hashlib import blake2b
 from typing import Final
@@ -26,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skills_dspy.errors import RequestError
+from skills_dspy.ngrams import tokens
 from skills_dspy.records import Record
 
 SIMILAR: Final = 0.7
@@ -41,14 +41,10 @@ MATCHES: Final = int(np.ceil(HASHES * (SIMILAR + (1 - SIMILAR) / 256)))
 Signature = NDArray[np.uint8]
 Keys = NDArray[np.uint64]
 
-# A Chinese or Japanese character is a word: nothing parts them. Marks belong to the letter before them.
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|(?:(?![\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])[^\W_])+")
-
 
 def words(text: str) -> list[str]:
-    """The words of a text, case folded; where there is none, as in `:-)`, what stands between spaces."""
-    folded = text.casefold()
-    return _WORD.findall(folded) or folded.split()
+    """The words of a text as `ngrams.tokens` has them; where there is none, as in `:-)`, what stands between spaces."""
+    return tokens(text) or text.casefold().split()
 
 
 def views(record: Record) -> tuple[str, str]:

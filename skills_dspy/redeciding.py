@@ -18,6 +18,7 @@ from skills_dspy.errors import RunDirError
 from skills_dspy.funnel_diff import FunnelDiff
 from skills_dspy.ledger import Rows
 from skills_dspy.manifest import FORMAT, prompt_fingerprints
+from skills_dspy.ngrams import VERSION
 from skills_dspy.ollama_server import Model, OllamaServer
 from skills_dspy.program import SkillsProgram
 from skills_dspy.recorded import DECIDED, Recorded, read_recorded, recorded_questions
@@ -109,6 +110,12 @@ def prepare(request: DecideRequest) -> Prepared:
         raise RunDirError(
             f"{paths.run_json}: the run was made with {', '.join(unknown)}, which decided what was accepted too and cannot be "
             "decided anew; make a new run with the other thresholds"
+        )
+    screened = (content["inputs"].get("decontamination") or {}).get("normalisation", VERSION)
+    if screened != VERSION:
+        raise RunDirError(
+            f"{paths.run_json}: the run was decontaminated by another version of skills_dspy, which took texts apart otherwise "
+            f"(its normalisation is {screened!r}, this one's {VERSION}); decide it with that version"
         )
     config = decided_config(recorded.config, request.config, request.bounds)
     folder = paths.folder if paths.folder.name not in ("", "..") else paths.folder.resolve()

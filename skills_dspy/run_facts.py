@@ -1,6 +1,6 @@
 """What a dataset's readers should know of the run that made it, taken from the content of a run.json (layer 2)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ class RunFacts:
     """One run, as an export tells of it. What an older run.json does not hold is empty or `not stated`.
 
     Attributes:
-        task_name, description, created_by: of the task.
+        task_name, description, created_by: of the task; a description that a model derived says so.
         licence: of the seeds, as their author stated it.
         seeds: the seed examples.
         seed: the run's random seed.
@@ -30,6 +30,9 @@ class RunFacts:
         candidates: all that were decided.
         rejected: stage, reason, count.
         version: of skills_dspy.
+        screened: evaluation files that candidates were kept clear of: name, questions, SHA-256, words of an n-gram, the largest
+            cosine that was let through.
+        contaminated_seeds: how many seeds are too near to these themselves.
     """
 
     task_name: str
@@ -50,6 +53,8 @@ class RunFacts:
     candidates: int
     rejected: tuple[tuple[str, str, int], ...]
     version: str
+    screened: tuple[tuple[str, int, str, str, str], ...]
+    contaminated_seeds: int
 
 
 def facts_of(content: Mapping[str, Any]) -> RunFacts:
@@ -63,9 +68,10 @@ def facts_of(content: Mapping[str, Any]) -> RunFacts:
     answered_by, no_model = _answered_by(_mapping(content.get("server")))
     models = _mapping(inputs.get("models"))
     prompts = _mapping(inputs.get("prompts"))
+    screen = _mapping(content.get("decontamination"))
     return RunFacts(
         task_name=str(task["task_name"]),
-        description=str(task.get("task_description") or ""),
+        description=_description(str(task.get("task_description") or ""), content.get("derived_description")),
         created_by=str(task.get("created_by") or NOT_STATED),
         licence=str(task["licence"]) if task.get("licence") else None,
         seeds=tuple(SeedExample.model_validate(seed) for seed in task["seed_examples"]),
@@ -82,7 +88,19 @@ def facts_of(content: Mapping[str, Any]) -> RunFacts:
         candidates=int(funnel.get("candidates", 0)),
         rejected=tuple((str(r["stage"]), str(r["reason"]), int(r["count"])) for r in funnel.get("rejected", ())),
         version=str(_mapping(content.get("versions")).get("skills-dspy", NOT_STATED)),
+        screened=tuple(_screened(screen)),
+        contaminated_seeds=len(screen.get("contaminated_seeds", ())),
     )
+
+
+def _description(stated: str, derived: Any) -> str:
+    return f"{derived} (derived by the generator)" if derived and not stated.strip() else stated
+
+
+def _screened(screen: Mapping[str, Any]) -> Iterator[tuple[str, int, str, str, str]]:
+    cosine = "not compared" if screen.get("max_cosine") is None else str(screen["max_cosine"])
+    for file in screen.get("files", ()):
+        yield str(file["name"]), int(file["questions"]), str(file["sha256"]), str(screen.get("ngram", NOT_STATED)), cosine
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -54,6 +54,31 @@ def test_a_card_says_how_the_dataset_was_made() -> None:
     ]
 
 
+def test_a_card_names_the_evaluation_questions_that_rows_were_kept_clear_of() -> None:
+    """Also when none was too near, which leaves no line in the funnel; and for which tasks there was no such comparison."""
+    run = a_run_json()
+    file = {"name": "exam.jsonl", "path": "/home/me/exam.jsonl", "sha256": "e" * 64, "questions": 12}
+    run["decontamination"] = {"files": [file], "questions": 12, "ngram": 13, "max_cosine": 0.9, "contaminated_seeds": []}
+    text = a_card(run, a_run_json("test/owls"))
+    assert "| test/foxes | exam.jsonl | 12 | `" + "e" * 64 + "` | 13 | 0.9 |" in text
+    assert "| test/owls | none |" in text
+    assert "/home/me" not in text
+    run["decontamination"] |= {"max_cosine": None, "contaminated_seeds": [{"seed": "seed:0", "detail": "it holds"}]}
+    text = a_card(run)
+    assert "| 13 | not compared |" in text
+    assert "1 seed of test/foxes is contaminated itself" in text
+    assert "not compared with any benchmark" not in text
+    assert "Rows were not compared with any benchmark." in a_card(a_run_json())
+
+
+def test_a_description_that_a_model_derived_is_shown_as_that() -> None:
+    """It stands in every row, so the card cannot say that there is none."""
+    run = a_run_json()
+    run["task"]["task_description"] = ""
+    run["derived_description"] = "All about foxes."
+    assert "| test/foxes | All about foxes. (derived by the generator) | 2 |" in a_card(run)
+
+
 def test_a_card_tells_nothing_of_the_machine() -> None:
     """No host and no time: it may be published, and the same runs give the same card."""
     text = a_card(a_run_json())

@@ -193,6 +193,16 @@ def test_evaluation_questions_that_changed_are_not_taken_for_those_of_then(scree
         decide(made)
 
 
+def test_a_run_that_was_decontaminated_by_another_normalisation_is_refused(screened: tuple[RunPaths, Path]) -> None:
+    """The new dataset would say that it was decontaminated as the run was, and it was not."""
+    made, _ = screened
+    noted = json.loads(made.run_json.read_text("utf-8"))
+    noted["inputs"]["decontamination"]["normalisation"] = 0
+    made.run_json.write_text(json.dumps(noted), "utf-8")
+    with pytest.raises(RunDirError, match="its normalisation is 0, this one's"):
+        decide(made)
+
+
 # -- other thresholds ---------------------------------------------------------------------------------------------------
 
 BOUNDS = st.builds(

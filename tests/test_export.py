@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import resource
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -388,6 +390,51 @@ def test_a_folder_with_anything_else_is_not_replaced(runs: Path, tmp_path: Path,
         make(runs, tmp_path / "file", layout, overwrite=True)
 
 
+@pytest.mark.parametrize(
+    ("layout", "theirs"),
+    [
+        ("hf", "data/measured.csv"),
+        ("hf", "data/train-notes.parquet/x"),
+        ("instructlab", "test_login.py"),
+        ("instructlab", "test_2026-01-31T10_00_00.jsonl/x"),
+        ("instructlab", "node_datasets_2026-01-31T10_00_00/notes.txt"),
+        ("instructlab", "skills_recipe_mine.yaml"),
+    ],
+)
+def test_a_folder_whose_names_only_look_like_an_export_is_not_replaced(
+    runs: Path, tmp_path: Path, layout: Format, theirs: str
+) -> None:
+    """A project has a README and a folder data, too, and a folder of tests has nothing but test_ files."""
+    file = tmp_path / "home" / theirs
+    file.parent.mkdir(parents=True)
+    file.write_text("theirs")
+    (tmp_path / "home" / "data").mkdir(exist_ok=True)
+    (tmp_path / "home" / "README.md").write_text("theirs")
+    if layout == "instructlab":
+        (tmp_path / "home" / "README.md").unlink()
+        (tmp_path / "home" / "data").rmdir()
+    with pytest.raises(ExportError, match=f"holds {re.escape(theirs)}, which no export of this format wrote"):
+        make(runs, tmp_path / "home", layout, overwrite=True)
+    assert file.read_text() == "theirs"
+
+
+@pytest.mark.parametrize("layout", ["hf", "instructlab", "messages", "parquet"])
+def test_an_earlier_export_with_a_test_side_is_replaced(runs: Path, tmp_path: Path, layout: Format) -> None:
+    """All names that exports write are known as theirs."""
+    make(runs, tmp_path / "x", layout, split=SPLIT)
+    before = files_below(tmp_path / "x")
+    make(runs, tmp_path / "x", layout, split=SPLIT, overwrite=True)
+    assert files_below(tmp_path / "x") == before
+
+
+def test_what_is_no_file_is_not_replaced_by_one(runs: Path, tmp_path: Path) -> None:
+    """A pipe, or /dev/null, which root would lose."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ExportError, match="is no ordinary file"):
+        make(runs, tmp_path / "pipe", overwrite=True)
+    assert (tmp_path / "pipe").is_fifo()
+
+
 @pytest.mark.parametrize("where", [".", "..", "../..", "data.jsonl", "new.jsonl"])
 def test_no_export_takes_the_place_of_a_run(runs: Path, where: str) -> None:
     """Nor of one of its files, nor of a folder of runs."""
@@ -406,6 +453,19 @@ def test_a_full_disk_is_a_sentence(runs: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(jsonl.JsonlWriter, "write", full)
     with pytest.raises(StorageError, match="No space left on device; free some space"):
         make(runs, tmp_path / "out" / "m.jsonl")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("layout", ["parquet", "hf"])
+def test_a_disk_that_fills_up_in_a_parquet_file_is_a_sentence(runs: Path, tmp_path: Path, layout: Format) -> None:
+    """Letting go of the file fails too, and that is not what the user hears of. A limit on files stands for the disk."""
+    allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (600, allowed[1]))
+    try:
+        with pytest.raises(StorageError, match=r"cannot write .*out/x: .*File too large"):
+            make(runs, tmp_path / "out" / "x", layout)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
     assert list((tmp_path / "out").iterdir()) == []
 
 

@@ -1,5 +1,6 @@
 """Near-duplicates by their words, groups of them, and which groups are for testing."""
 
+import unicodedata
 from itertools import pairwise
 
 import numpy as np
@@ -55,11 +56,26 @@ def test_the_same_words_are_always_found(text: str) -> None:
         ("狐とは", ["狐", "と", "は"]),
         (":-) :-(", [":-)", ":-("]),
         ("", []),
+        ("cafe\u0301 caf\u00e9", ["caf\u00e9", "caf\u00e9"]),
+        ("\u0915\u0940 \u0915\u093e", ["\u0915\u0940", "\u0915\u093e"]),
+        ("\u0e01\u0e47\u0e14\u0e35", ["\u0e01", "\u0e47", "\u0e14", "\u0e35"]),
+        ("\uff21\uff22", ["ab"]),
     ],
 )
 def test_words(text: str, found: list[str]) -> None:
-    """Chinese and Japanese have one a character; a text of signs has what stands between spaces."""
+    """Chinese, Japanese and Thai have one a character; a text of signs has what stands between spaces.
+
+    However it is encoded, a letter is the same one, and the marks of a script such as Devanagari tell words apart.
+    """
     assert words(text) == found
+
+
+def test_one_text_in_two_encodings_is_one_text() -> None:
+    """A Mac writes letters and accents apart; and a Thai sentence with another end is the same one."""
+    text = "Gi\u1ea3i th\u00edch v\u00ec sao b\u1ea7u tr\u1eddi c\u00f3 m\u00e0u xanh?"
+    assert near(text, unicodedata.normalize("NFD", text))
+    thai = "อธิบายว่าทำไมท้องฟ้าจึงเป็นสีฟ้า"
+    assert near(thai, thai + "ครับ")
 
 
 def test_one_word_changed_in_a_long_text_is_near_and_another_text_is_not() -> None:

@@ -102,6 +102,7 @@ def test_the_first_of_several_questions_is_named() -> None:
     ("text", "expected"),
     [
         ("Don’t STOP—me, now!", ["dont", "stop", "me", "now"]),
+        ("don\u00b4t don\uff07t don`t", ["dont", "dont", "dont"]),
         ("Straße STRASSE", ["strasse", "strasse"]),
         ("ｆｕｌｌ ﬁ ²", ["full", "fi", "2"]),
         ("e\u0301tude \u00e9tude", ["étude", "étude"]),

@@ -21,7 +21,7 @@ def check_free(out: Path, *, folder: bool, overwrite: bool, ours: Callable[[str]
         out: the target.
         folder: whether it will be a folder.
         overwrite: whether an earlier export may be replaced.
-        ours: whether an export writes a file or folder of this name into a target that is a folder.
+        ours: whether an export writes a file of this path, with slashes, into a target that is a folder.
 
     Raises:
         ExportError: it is taken.
@@ -38,9 +38,21 @@ def check_free(out: Path, *, folder: bool, overwrite: bool, ours: Callable[[str]
             raise ExportError(
                 f"{out} is {what}, and this export is {wanted}: --overwrite cannot replace it; choose another --out"
             )
-        foreign = sorted(item.name for item in out.iterdir() if not ours(item.name)) if folder else []
+        if not folder and not out.is_file():
+            raise ExportError(f"{out} is no ordinary file, so --overwrite cannot replace it; choose another --out")
+        foreign = sorted(name for name in _names_below(out) if not ours(name)) if folder else []
     if foreign:
         raise ExportError(f"{out} holds {foreign[0]}, which no export of this format wrote; choose another --out")
+
+
+def _names_below(out: Path) -> Iterator[str]:
+    """The paths of all files below a folder; a link counts as a file, and so does an empty folder."""
+    for folder, folders, files in os.walk(out):
+        place = Path(folder)
+        links = [name for name in folders if (place / name).is_symlink()]
+        yield from ((place / name).relative_to(out).as_posix() for name in (*files, *links))
+        if not folders and not files and place != out:
+            yield place.relative_to(out).as_posix()
 
 
 @contextmanager

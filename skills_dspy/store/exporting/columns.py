@@ -1,6 +1,6 @@
 """The typed columns of an exported record, and files of them: Parquet in row groups, so that memory stays flat (layer 4)."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,12 +88,20 @@ class ParquetFile:
         if len(self._batches) * _BATCH == GROUP:
             self._write_group()
 
+    def finish(self) -> None:
+        """Write what waits and the file's end."""
+        self._to_columns()
+        self._write_group()
+        self._writer.close()
+
     def close(self) -> None:
-        """Write what waits and the file's end; a second call does nothing."""
+        """Let go of a file that was not finished: something has failed, and it will be removed. A finished one is closed."""
+        import pyarrow as pa
+
         if self._writer.is_open:
-            self._to_columns()
-            self._write_group()
-            self._writer.close()
+            # On a full disk the file's end cannot be written either, and that is not what the user should hear of.
+            with suppress(OSError, pa.ArrowException):
+                self._writer.close()
 
     def _to_columns(self) -> None:
         import pyarrow as pa
@@ -132,7 +140,7 @@ class ParquetWriter:
     def finish(self) -> None:
         """Write the files' ends."""
         for file in self._files.values():
-            file.close()
+            file.finish()
 
 
 class Shards:
@@ -154,16 +162,21 @@ class Shards:
     def write(self, record: Record) -> None:
         """Add one record."""
         if self._open is None or self._open.count == self._limit:
-            self._close()
+            self._finish_open()
             self._paths.append(self._folder / f"{self._side}-{len(self._paths):05d}.parquet")
             self._open = ParquetFile(self._paths[-1])
         self._open.write(record)
 
     def finish(self) -> None:
         """Write the last file's end, and give all their names."""
-        self._close()
+        self._finish_open()
         for number, path in enumerate(self._paths):
             path.rename(self._folder / f"{self._side}-{number:05d}-of-{len(self._paths):05d}.parquet")
+
+    def _finish_open(self) -> None:
+        if self._open is not None:
+            self._open.finish()
+            self._open = None
 
     def _close(self) -> None:
         if self._open is not None:

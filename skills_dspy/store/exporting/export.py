@@ -77,11 +77,11 @@ class ExportRequest:
         return self.format in FOLDERS or self.split is not None
 
     def ours(self, name: str) -> bool:
-        """Whether such an export writes a file or folder of this name into its folder."""
+        """Whether such an export writes a file of this path into its folder."""
         if self.format == "hf":
-            return name in hf.NAMES
+            return hf.NAMES.fullmatch(name) is not None
         if self.format == "instructlab":
-            return name.startswith(instructlab.NAMES)
+            return instructlab.NAMES.fullmatch(name) is not None
         suffix = SUFFIX.get(self.format, ".jsonl")
         return name in (f"train{suffix}", f"test{suffix}")
 

@@ -1,13 +1,14 @@
 """A folder that `datasets.load_dataset` reads and the Hub shows: Parquet shards in data/, and a card (layer 4)."""
 
+import re
 from contextlib import ExitStack
 from pathlib import Path
 
 from skills_dspy.records import Record
 from skills_dspy.store.exporting.columns import Shards
 
-NAMES = ("README.md", "data")
-"""All that is written into the folder."""
+NAMES = re.compile(r"README\.md|data/(train|test)-\d{5}-of-\d{5}\.parquet")
+"""The paths of all that is written into the folder."""
 
 
 class HfWriter:

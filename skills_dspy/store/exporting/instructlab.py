@@ -6,6 +6,7 @@ skills_train_msgs hold `messages`, `metadata`, `id` and `unmask`; the recipe lis
 """
 
 import json
+import re
 import uuid
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,8 +16,12 @@ from skills_dspy.records import Record
 from skills_dspy.run_facts import RunFacts
 from skills_dspy.store.exporting.jsonl import JsonLines, write_lines
 
-NAMES = ("skills_train_msgs_", "skills_test_msgs_", "node_datasets_", "skills_recipe_", "test_")
-"""How all that is written begins."""
+_STAMP = r"\d{4}-\d\d-\d\dT\d\d_\d\d_\d\d"
+NAMES = re.compile(
+    rf"((skills_train_msgs|skills_test_msgs|test)_{_STAMP}|node_datasets_{_STAMP}/[^/]+)\.jsonl|skills_recipe_{_STAMP}\.yaml"
+    rf"|node_datasets_{_STAMP}"
+)
+"""The paths of all that is written; the folder of leaves is there also when it is empty."""
 
 _NAMESPACE = uuid.UUID("5b8f36f0-7d3c-5d0e-9c55-1f6f0b6a4a11")
 

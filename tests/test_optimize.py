@@ -397,7 +397,8 @@ def test_stopped_and_resumed_it_gives_the_same_program_and_asks_nothing_twice(la
     assert last.code == 0
     assert out.read_bytes() == whole.path.read_bytes()
     third = teacher.digests(begin)
-    assert (second.asked[0], third[0]) == (first.asked[-1], second.asked[-1])
+    assert second.asked[0] == first.asked[-1]
+    assert second.asked[-1] in third  # several at a time now, so in any order
     answered = [*first.asked[:-1], *second.asked[:-1], *third]
     assert len(set(answered)) == len(answered)
     assert len(answered) == len(whole.asked)

@@ -289,8 +289,13 @@ def _choosing(sweeps: Sequence[Sweep]) -> Section:
         f"{sweep.step}: kappa {number(sweep.best.kappa)} instead of {number(sweep.configured.kappa)}."
         for sweep in better
         if sweep.best is not None
-    ] or ["The configured thresholds are the best ones."]
-    notes.append("Best: the largest kappa. It was chosen on these cases, so on others it will do a little worse.")
+    ]
+    if untold := [sweep.step for sweep in sweeps if sweep.best is None]:
+        notes.append(f"Which threshold is best cannot be told for {', '.join(untold)}: kappa is not defined.")
+    if not notes:
+        notes.append("The configured thresholds are the best ones.")
+    if len(untold) < len(sweeps):
+        notes.append("Best: the largest kappa. It was chosen on these cases, so on others it will do a little worse.")
     return Section("The best thresholds, for --config", notes=tuple(notes), lines=tuple(lines))
 
 

@@ -119,9 +119,14 @@ def _openings(material: Material) -> Iterator[Finding]:
 
 
 def _copies(material: Material, share: float | None) -> Iterator[Finding]:
+    least = int(_limit("words of a copy"))
+    long = sum(len(answer) >= least for answer in material.answers)
+    if long < _limit("fewest rows"):  # the share is of these alone
+        return
     if share is not None and share >= _limit("near-copies") and not _alike([seed.answer for seed in material.dataset.seeds]):
         bound = _limit("near-copy")
-        sentence = f"{_percent(share)} of the answers are near-copies of another answer (ROUGE-L of {bound} or more)"
+        which = "the answers" if long == len(material.answers) else f"the {long} answers of {least} words or more"
+        sentence = f"{_percent(share)} of {which} are near-copies of another answer (ROUGE-L of {bound} or more)"
         yield Finding("near-copies", sentence, share, _limit("near-copies"))
 
 

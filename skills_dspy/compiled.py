@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import dspy
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from skills_dspy.adapter import SkillsAdapter
 from skills_dspy.errors import FileError
@@ -138,7 +139,7 @@ def checked(content: object, path: Path) -> CompiledProgram:
         raise ProgramError(f"this program is damaged{where} ({first['msg'].lower()}); compile it again", path) from error
     for step, state in file.predictors.items():
         _check_step(step, state, file.base.get(step), path)
-    if not _is_list_of_texts(file.provenance.get("seen", [])):
+    if not _is_list_of_texts(file.provenance.get("seen")):
         raise ProgramError("this program is damaged at provenance.seen (it is no list of texts); compile it again", path)
     if not file.predictors:
         raise ProgramError("this program has no predictors; compile it again", path)
@@ -160,6 +161,20 @@ def _check_step(step: str, state: _State, base: str | None, path: Path) -> None:
             raise ProgramError(f"demonstration {number} of {step} has a field {strange[0]!r}; compile it again", path)
         if missing := [name for name in wanted.output_fields if name not in demo]:
             raise ProgramError(f"demonstration {number} of {step} lacks its {missing[0]}; compile it again", path)
+        for name, field in STEPS[step].source.output_fields.items():
+            if not _fits(demo[name], field):
+                raise ProgramError(f"demonstration {number} of {step} has no {name} as a reply has it; compile it again", path)
+
+
+def _fits(value: Any, field: FieldInfo) -> bool:
+    """Whether a demonstration's output is what a reply's could be: one of the labels, text, a list of texts."""
+    kind: Any = field.annotation  # dspy ships no types
+    try:
+        # As JSON, in which a list stands for any sequence.
+        TypeAdapter(kind).validate_json(json.dumps(value), strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 def _is_list_of_texts(value: object) -> bool:

@@ -142,3 +142,10 @@ def test_markup_in_names_is_shown_as_it_is() -> None:
     for text in ("Models [bold]", "[red]x", "[/] | y", "[link]", "[a]"):
         assert text in screen
     assert "| [/] &#124; y |" in page
+
+
+def test_of_thresholds_without_a_readable_verdict_none_is_called_the_best() -> None:
+    """Where kappa is not defined, nobody knows which is."""
+    unread = [said(a_case(SAMPLE, label, n), None) for n, label in enumerate((1, 5))]
+    *_, choosing = sections(report_card(unread, (), CONFIG), FACTS, sweep=True)
+    assert choosing.notes == (f"Which threshold is best cannot be told for {SAMPLE}: kappa is not defined.",)

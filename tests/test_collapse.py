@@ -141,6 +141,16 @@ def test_short_answers_are_rightly_the_same() -> None:
     assert found_in([Row(row.question, "Yes, it is.") for row in varied(60)]).get("near-copies") is None
 
 
+def test_a_few_long_answers_among_labels_do_not_speak_for_all() -> None:
+    """Two copies beside 98 labels are nothing; and of enough long ones it is said how many they are."""
+    labels = [Row(row.question, "Yes, it is.") for row in varied(98)]
+    longs = varied(30, 5)
+    twice = [Row(row.question, longs[0].answer) for row in varied(2, 9)]
+    assert "near-copies" not in found_in([*labels, *twice])
+    found = found_in([*labels, *longs, *(Row(row.question, longs[0].answer) for row in varied(9, 9))])
+    assert found["near-copies"].sentence.startswith("26% of the 39 answers of 8 words or more are near-copies")
+
+
 def test_a_skill_cast_in_one_mould_has_no_copies() -> None:
     """Where the seeds' own answers are alike, those of the rows may be."""
     mould = "The word that was asked for is to be found in line number {} of the text"

@@ -137,11 +137,11 @@ def test_any_text_survives_the_round_trip(instructions: str, explanation: str, r
     judge = program.predictor(JUDGE)
     judge.signature = judge.signature.with_instructions(instructions)
     judge.demos = [dspy.Example(**{**DEMOS[JUDGE], "explanation": explanation, "rating": rating})]
-    content = compiled_content(program, [JUDGE], {})
+    content = compiled_content(program, [JUDGE], {"seen": []})
     checked(json.loads(json.dumps(content)), Path("p.json")).apply(again)
     assert again.predictor(JUDGE).signature.instructions == judge.signature.instructions
     assert prompts(again)[JUDGE] == prompts(program)[JUDGE]
-    assert json.dumps(compiled_content(again, [JUDGE], {})) == json.dumps(content)
+    assert json.dumps(compiled_content(again, [JUDGE], {"seen": []})) == json.dumps(content)
 
 
 def test_two_programs_do_not_share_what_was_applied(tmp_path: Path) -> None:
@@ -223,6 +223,19 @@ DAMAGE: dict[str, tuple[Change, str]] = {
     "no predictors": (lambda c: c.pop("predictors"), "damaged at predictors"),
     "no provenance": (lambda c: c.pop("provenance"), "damaged at provenance"),
     "what was seen is lost": (lambda c: c["provenance"].update(seen=None), "damaged at provenance.seen"),
+    "what was seen is missing": (lambda c: c["provenance"].pop("seen"), "damaged at provenance.seen"),
+    "a rating off the scale": (
+        lambda c: c["predictors"][JUDGE]["demos"][0].update(rating=99),
+        f"demonstration 1 of {JUDGE} has no rating",
+    ),
+    "a rating in quotes": (
+        lambda c: c["predictors"][JUDGE]["demos"][0].update(rating="3"),
+        f"demonstration 1 of {JUDGE} has no rating",
+    ),
+    "an explanation that is a number": (
+        lambda c: c["predictors"][JUDGE]["demos"][0].update(explanation=5),
+        f"demonstration 1 of {JUDGE} has no explanation",
+    ),
     "what was seen is a number": (lambda c: c["provenance"].update(seen=[5]), "damaged at provenance.seen"),
     "a key more": (lambda c: c.update(more=1), "damaged at more"),
     "predictors are a list": (lambda c: c.update(predictors=[]), "damaged at predictors"),

@@ -215,7 +215,7 @@ def test_a_compiled_program_is_judged_instead(terminal: Terminal) -> None:
     program = SkillsProgram(1)
     predictor = program.predictor(QUESTION)
     predictor.signature = predictor.signature.with_instructions("Be as strict as a badger.")
-    path = terminal.write("badger.json", json.dumps(compiled_content(program, [QUESTION], {"target": "judges"})))
+    path = terminal.write("badger.json", json.dumps(compiled_content(program, [QUESTION], {"target": "judges", "seen": []})))
     said = terminal.ask("--program", path)
     assert said.code == 0
     assert terminal.report()["program"] == str(path)
@@ -341,7 +341,10 @@ def test_a_case_with_an_unknown_label_is_refused_with_its_line(terminal: Termina
     assert terminal.servers == []
 
 
-@pytest.mark.parametrize("words", [["--samples", "0"], ["--min-kappa", "1.5"], ["--concurrency", "0"], ["--nonsense"]])
+@pytest.mark.parametrize(
+    "words",
+    [["--samples", "0"], ["--min-kappa", "1.5"], ["--min-kappa", "nan"], ["--concurrency", "0"], ["--nonsense"]],
+)
 def test_an_option_outside_its_range_is_refused(words: list[str], terminal: Terminal) -> None:
     """By click, with exit code 2."""
     assert terminal.ask(*words).code == 2

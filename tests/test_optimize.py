@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from evals.hash_embedder import HashEmbedder
 from evals.optimizing.budget import LEVELS, OPTIMIZERS, Optimizer
 from evals.optimizing.planning import OptimizeRequest, plan_of
 from evals.recording.answering import ROOT
 from skills_dspy.cli import run as cli_run
+from skills_dspy.cli.main import cli
 from skills_dspy.compiled import base_fingerprint, load_compiled
 from skills_dspy.config import load_config
 from skills_dspy.embedder import AsyncEmbedder
@@ -630,3 +632,11 @@ def test_a_server_that_is_not_there_is_no_bad_score(tmp_path: Path) -> None:
     assert err.startswith("error: ")
     assert "Traceback" not in err
     assert not (tmp_path / "program.json").exists()
+
+
+def test_a_floor_that_is_no_number_is_refused() -> None:
+    """With `nan` every judge would be good enough."""
+    words = ["optimize", "answers", "--optimizer", "bootstrap", "--out", "x.json", "--min-judge-kappa", "nan", "--dry-run"]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 2
+    assert "nan is not a number" in done.output

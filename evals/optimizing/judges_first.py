@@ -51,10 +51,15 @@ def refusal(kappas: Mapping[str, float | None], floor: float) -> str | None:
         floor: the least that is.
     """
     bad = [
-        f"{step} ({'unknown' if kappa is None else f'{kappa:.2f}'})"
+        f"{step} ({'unknown' if kappa is None else _told(kappa, floor)})"
         for step, kappa in kappas.items()
         if kappa is None or kappa < floor
     ]
     if not bad:
         return None
     return f"the judge is not good enough to optimize against: kappa below {floor:g} for {', '.join(bad)}"
+
+
+def _told(kappa: float, floor: float) -> str:
+    """A kappa below the floor, in so many decimals that it is seen to be below."""
+    return next((told for digits in (2, 3, 4) if float(told := f"{kappa:.{digits}f}") < floor), f"{kappa:g}")

@@ -6,6 +6,7 @@ import click
 
 from skills_dspy.cli.options import (
     ManyPaths,
+    Number,
     base_url_option,
     cases_option,
     concurrency_option,
@@ -50,9 +51,7 @@ def evaluate() -> None:
 )
 @click.option("--fused/--no-fused", default=True, show_default=True, help="Compare the fused tagger with the separate ones.")
 @click.option("--threshold-sweep", is_flag=True, help="Show what other thresholds would let through.")
-@click.option(
-    "--min-kappa", type=click.FloatRange(-1, 1), metavar="X", help="Exit with 1 when the kappa of any judge is below X."
-)
+@click.option("--min-kappa", type=Number(-1, 1), metavar="X", help="Exit with 1 when the kappa of any judge is below X.")
 @program_option
 @config_option
 @model_option

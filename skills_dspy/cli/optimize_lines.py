@@ -34,7 +34,9 @@ def speed_line(plan: "Plan", speed: Speed, done: int) -> str:
     """How long the plan takes, by the speed that was measured on its first replies."""
     prompt = sum(planned.cost.prompt_tokens for planned in plan.units)
     output = sum(planned.cost.output_tokens for planned in plan.units)
-    seconds = speed.seconds(prompt, output) * max(0, plan.calls - done) / max(1, plan.calls)
+    # The tokens are those of the units; the calls of report cards and descriptions, which come first, are counted as such.
+    of_units = sum(planned.cost.calls for planned in plan.units)
+    seconds = speed.seconds(prompt, output) * max(0, plan.calls - done) / max(1, of_units)
     reading = "" if speed.prompt is None else f", reads {speed.prompt:,.0f}"
     return (
         f"Time: at most about {_duration(seconds)} if the server answers one request at a time (it writes "
@@ -96,12 +98,15 @@ def _doubts(gain: "Gain") -> list[str]:
     """What the interval of a gain says against it."""
     if gain.high < 0:
         return ["  it is worse on held-out examples"]
+    if gain.mean <= 0:
+        return ["  no gain on held-out examples"]
     return ["  the interval of the gain holds 0: it may be chance"] if gain.low <= 0 else []
 
 
 def _row(name: str, before: "Measured", after: "Measured", gain: "Gain", seed: int) -> str:
     difference = f"{gain.mean:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
-    return f"{name:28}{_score(before, seed):>22}{_score(after, seed):>22}{difference:>26}"
+    # The blanks keep columns apart where both ends of an interval are negative.
+    return f"{name:28} {_score(before, seed):>21} {_score(after, seed):>21} {difference:>25}"
 
 
 def _score(measured: "Measured", seed: int) -> str:

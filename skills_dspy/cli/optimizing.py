@@ -6,6 +6,7 @@ import click
 
 from skills_dspy.cli.options import (
     ManyPaths,
+    Number,
     base_url_option,
     cases_option,
     concurrency_option,
@@ -36,7 +37,7 @@ from skills_dspy.cli.options import (
 @click.option("--proposer-model", "proposer", metavar="MODEL", help="Proposes instructions.  [default: follows --model]")
 @click.option(
     "--min-judge-kappa",
-    type=click.FloatRange(-1, 1),
+    type=Number(-1, 1),
     default=0.4,
     show_default=True,
     help="Refuse to optimize a writer against a judge whose kappa on labelled cases is lower.",

@@ -1,10 +1,23 @@
 """The options that several commands share, and paths that take all the words up to the next option (layer 6)."""
 
+import math
 from pathlib import Path
+from typing import Any
 
 import click
 
 DEFAULT_HOST = "http://127.0.0.1:11434"
+
+
+class Number(click.FloatRange):
+    """A number within bounds; click's own range lets `nan` through, with which nothing compares."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        found: float = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return found
 
 
 _TAKING_MANY = {"--task-paths": "task_paths", "--decontaminate": "decontaminate"}

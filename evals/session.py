@@ -222,6 +222,8 @@ class OnceReplies(Replies):
         if task is None:
             if self._most is not None and self._kept.get(digest) is None:
                 if self._begun >= self._most:
+                    # What is on its way was counted and paid for: it is kept, so that nobody asks for it again.
+                    await asyncio.gather(*self._asked.values(), return_exceptions=True)
                     raise CallsSpent(
                         f"the {self._most} calls that were allowed are spent; every reply is kept: "
                         "the same command goes on where this one stopped"

@@ -64,7 +64,7 @@ def test_gepa(faulty: Faulty, tmp_path: Path, vcr: Any) -> None:
     assert state["signature"]["instructions"].startswith(base)
     assert state["signature"]["instructions"] != base
     assert state["demos"] == []
-    assert golden(program) == "7342004a481233705ac7bd289e4693648f262da3c8d220c1d2e16aa782de31fc"
+    assert golden(program) == "6fd40849d3ec7a619732114ba76483294b0641edb5115169bdb524d8ffc67cb5"
 
 
 @pytest.mark.vcr
@@ -74,4 +74,4 @@ def test_bootstrap(faulty: Faulty, tmp_path: Path, vcr: Any) -> None:
     state = program["predictors"][JUDGE]
     assert state["signature"]["instructions"] == SkillsProgram(5).predictor(JUDGE).signature.instructions
     assert {demo["rating"] for demo in state["demos"]} == {0, 1}
-    assert golden(program) == "0fced03ee852993c38551d3fee61f953503aefa6d6a1db9a3a48e8693b2c3b9b"
+    assert golden(program) == "6c781e273c36e7c6892f9aa4709149ab736b0665b1916080eccfca0e3ff9f3e8"

@@ -336,6 +336,14 @@ def test_too_few_seeds_for_a_writer(unit: Unit, count: int) -> None:
     assert "4 or more are needed" in told
 
 
+def test_all_tasks_with_too_few_seeds_are_named_at_once() -> None:
+    """Nobody has to find the small skills of a taxonomy one by one."""
+    small = [a_task(2), a_task(5, name="test/hens", about=" hens"), a_task(1, name="test/owls", about=" owls")]
+    told = refused(the_unit("write_answer_freeform"), small, ())
+    assert "has 2 freeform seeds" in told
+    assert told.endswith("too few have also: test/owls")
+
+
 def test_four_seeds_are_enough_and_equal_ones_count_once() -> None:
     """Four that ask the same are one."""
     unit = the_unit("write_answer_freeform")
@@ -408,9 +416,12 @@ def test_cases_of_skills_that_were_seen_are_left_out() -> None:
 
 
 @given(st.text(), st.text(), st.none() | st.text())
-def test_a_digest_tells_seeds_by_what_they_say(question: str, answer: str, context: str | None) -> None:
-    """Not by the line where they stand."""
+def test_a_digest_tells_seeds_by_what_they_ask_about(question: str, answer: str, context: str | None) -> None:
+    """Not by the line where they stand, nor by what is touched up: the answer, blanks, case, a last full stop."""
     seed = SeedExample(question=question, answer=answer, context=context, line=1)
     assert seed_digest(seed) == seed_digest(seed.model_copy(update={"line": 99}))
-    assert seed_digest(seed) != seed_digest(seed.model_copy(update={"answer": answer + "x"}))
+    for touched in ({"answer": answer + "x"}, {"question": f"  {question} "}, {"question": f"{question}."}):
+        assert seed_digest(seed) == seed_digest(seed.model_copy(update=touched))
+    assert seed_digest(seed) != seed_digest(seed.model_copy(update={"question": f"{question}x"}))
+    assert seed_digest(seed) != seed_digest(seed.model_copy(update={"context": f"{context or ''}x"}))
     assert traits(seed) == traits(seed.model_copy(update={"answer": answer + "x"}))

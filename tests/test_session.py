@@ -223,6 +223,21 @@ def test_calls_may_be_limited(tmp_path: Path) -> None:
     assert len(server.asked) == 1
 
 
+def test_calls_that_were_counted_are_kept_when_no_more_are_allowed(tmp_path: Path) -> None:
+    """One call too many waits for those that are on their way: they are paid for, and nobody asks for them again."""
+    go = asyncio.Event()
+
+    async def wait(_: int) -> None:
+        asyncio.get_running_loop().call_later(0.05, go.set)
+        await go.wait()
+
+    with pytest.raises(CallsSpent):
+        within(SessionRequest(tmp_path, CONFIG, most_calls=2), JudgeServer(before=wait), judged)
+    server = JudgeServer()
+    assert within(SessionRequest(tmp_path, CONFIG), server, judged) == [1, 1, 1]
+    assert len(server.asked) == 1
+
+
 async def judged_one_by_one(session: Session) -> list[object]:
     """The labels of all cases, each asked for when the one before it is there."""
     asker = session.asker(a_program(), judging_limits(session.config), 0, 8192)

@@ -55,8 +55,11 @@ def count_of(specs: Sequence[TaskSpec]) -> int:
 
 
 def seed_digest(seed: SeedExample) -> str:
-    """Twelve hex digits that tell a seed from others by what it says, wherever its file lies."""
-    text = "\x1f".join((seed.question, seed.answer, seed.context or ""))
+    """Twelve hex digits that tell a seed from others by what it asks about, wherever its file lies.
+
+    Blanks, case, a last full stop and the answer do not count: a seed that was touched up has been seen all the same.
+    """
+    text = "\x1f".join(squeezed(part).rstrip(".?! ") for part in (seed.question, seed.context or ""))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
@@ -90,7 +93,15 @@ def examples_of(
     if unit.sort == "labels":
         return _labelled(unit, specs, cases, config, seed, sizes)
     shared = shared_traits(specs)
-    pools = [(spec, _split(spec, _kind(unit), seed, shared)) for spec in specs if spec.seeds(_kind(unit))]
+    pools, refused = [], []
+    for spec in specs:
+        try:
+            pools += [(spec, _split(spec, _kind(unit), seed, shared))] if spec.seeds(_kind(unit)) else []
+        except RequestError as error:
+            refused.append((spec, error))
+    if refused:
+        others = ", ".join(spec.task_name for spec, _ in refused[1:])
+        raise RequestError(f"{refused[0][1]}{f'; too few have also: {others}' if others else ''}") from refused[0][1]
     named = zip(("train", "validation", "test"), sizes, strict=True)
     return Splits(*(tuple(_of_seeds(pools, part, unit, count_of(specs), size)) for part, size in named))
 

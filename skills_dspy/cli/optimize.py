@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from evals.session import Session
 
 NOTHING_BETTER = 1
-"""The exit code when no unit became better."""
+"""The exit code when no unit became better on held-out examples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,14 @@ def optimize_command(options: OptimizeOptions) -> int:
         )
     except Interrupted:
         return INTERRUPTED
-    better = any(result.kept for result in done.results)
-    if better:
+    kept = any(result.kept for result in done.results)
+    better = any(result.kept and result.counts.mean > 0 for result in done.results)
+    if kept:
         write_json(options.out, content)
     if options.as_json:
         click.echo(_dumps(content["provenance"]))
     else:
-        out = options.out if better else None
+        out = options.out if kept else None
         for line in closing_lines(done.results, request.seed, out, content["provenance"]["answered_by"]):
             click.echo(line)
     for unit, why in done.refused.items():

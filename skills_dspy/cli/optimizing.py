@@ -87,8 +87,9 @@ def optimize(
 ) -> int:
     """Compile better prompts for TARGET: a predictor, or judges, question-judge, pair-judge, tags, questions, answers, all.
 
-    Exit codes: 0 something became better and the program is written; 1 nothing did, or the calls were spent; 2 the request
-    or the machine is at fault; 130 interrupted, every reply is kept and the same command goes on.
+    Exit codes: 0 something became better on held-out examples and the program is written; 1 nothing did (what was better on
+    the validation alone is written all the same), or the calls were spent; 2 the request or the machine is at fault; 130
+    interrupted, every reply is kept and the same command goes on.
     """
     from skills_dspy.cli.optimize import OptimizeOptions, optimize_command
     from skills_dspy.cli.sessions import SessionOptions

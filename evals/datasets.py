@@ -132,7 +132,10 @@ def read_run(paths: RunPaths) -> Dataset:
     """
     content = paths.read_run_json()
     if content is None:
-        raise RunDirError(f"{paths.folder}: this run has no run.json yet; wait until it has begun, or start it again")
+        raise RunDirError(
+            f"{paths.folder}: there are replies but no run.json: either this run has not begun yet, or it is the "
+            "folder of an evaluation; give the directory of a run"
+        )
     try:
         task, server = content["task"], content["server"]
         seeds = tuple(SeedExample.model_validate(seed) for seed in task["seed_examples"])

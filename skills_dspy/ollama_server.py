@@ -286,8 +286,8 @@ def _address_errors(host: str) -> Iterator[None]:
 def unreachable(host: str, why: str) -> ServerError:
     """Nobody answers: the sentence with the two ways on."""
     return ServerError(
-        f"No Ollama server answers at {host} ({why}); start one with `ollama serve`, or run on the shipped recording "
-        "with `--replay demo`."
+        f"No Ollama server answers at {host} ({why}); start one with `ollama serve`, or see the program on the "
+        "shipped recording with `run --replay demo`."
     )
 
 

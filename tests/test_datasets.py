@@ -104,7 +104,7 @@ def test_broken_rows_of_a_run_are_refused_with_their_line(tmp_path: Path) -> Non
 def test_a_run_that_has_not_begun_is_refused(tmp_path: Path) -> None:
     """There is a journal and nothing else."""
     write_run(tmp_path, LINES).run_json.unlink()
-    with pytest.raises(RunDirError, match=r"has no run\.json yet"):
+    with pytest.raises(RunDirError, match=r"either this run has not begun yet"):
         read_datasets(tmp_path)
 
 

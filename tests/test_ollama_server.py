@@ -359,7 +359,7 @@ def test_nobody_answers() -> None:
     said = str(caught.value)
     assert said.startswith(f"No Ollama server answers at {HOST} (no answer within 0.01 s)")
     assert "`ollama serve`" in said
-    assert "`--replay demo`" in said
+    assert "`run --replay demo`" in said
 
 
 @pytest.mark.parametrize(

@@ -262,9 +262,7 @@ def test_a_reply_that_the_recording_lacks(journal: Journal, tmp_path: Path) -> N
     slots = Slots(1)
     with Recording.open(tmp_path / "recorded.sqlite") as recording:
         replies = Replies(journal, recording, slots, Meter())
-        with pytest.raises(
-            MissingReply, match=r"request of judge_pair_freeform: either more pairs are asked for than it holds"
-        ):
+        with pytest.raises(MissingReply, match=r"request of judge_pair_freeform: either more is asked for than it holds"):
             asyncio.run(replies.fetch(PAYLOAD, a_call()))
     assert slots.held == 0
     assert journal.get(request_digest(PAYLOAD)) is None

@@ -107,8 +107,8 @@ class Replies:
                 body = self._source.get(digest)
             if body is None:
                 raise MissingReply(
-                    f"The recording has no reply to a request of {call.step}: either more is asked for than it "
-                    "holds (pairs, cases, samples), or the task, the configuration, the seed or a prompt is not the one it was recorded with."
+                    f"The recording has no reply to a request of {call.step}: either more is asked for than it holds (pairs, "
+                    "cases, samples), or the task, the configuration, the seed or a prompt is not the one it was recorded with."
                 )
             self._meter.remembered += 1
         else:

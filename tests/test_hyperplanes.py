@@ -37,7 +37,7 @@ def test_less_than_one_in_a_thousand_is_missed_by_what_is_said() -> None:
     assert missed(0.0) == 0.0
 
 
-@settings(max_examples=8)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 2**32), st.floats(0.0, 3.0), st.sampled_from(sorted(PLANES)))
 def test_pairs_at_the_limit_become_candidates(seed: int, together: float, size: int) -> None:
     """As often as is said, whether they point everywhere or, as sentences' vectors do, mostly one way."""
@@ -58,7 +58,7 @@ def test_pairs_along_the_axes_become_candidates() -> None:
     assert (~found(pairs)).mean() < 0.005
 
 
-@settings(max_examples=8)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 2**32))
 def test_what_is_far_is_seldom_a_candidate(seed: int) -> None:
     """Else everything would be compared with everything."""

@@ -1,4 +1,4 @@
-"""Rows that are near in meaning by the vectors of their runs never fall on both sides of a split, whichever runs they are of."""
+"""Rows that are near in meaning by the vectors of their runs never fall on both sides of a split, whichever run they are of."""
 
 import math
 from collections.abc import Callable, Mapping

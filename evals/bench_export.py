@@ -1,6 +1,7 @@
 """`python -m evals.bench_export`: time and memory of exports of many synthetic rows, each in a process of its own.
 
-The rows are words drawn at random, one in ten of them a near-copy of the one before it: no model wrote them.
+The rows are words drawn at random, one in ten of them a near-copy of the one before it: no model wrote them. Their vectors are
+drawn at random too, with a cosine of some 0.4 to each other, as questions of one skill may have.
 """
 
 import argparse
@@ -10,9 +11,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
+from skills_dspy.store.journal import Journal
+from skills_dspy.vectors import vector_key
+
 VOCABULARY = 20_000
+DIMENSION = 384
 
 
 def write_rows(folder: Path, count: int, seed: int = 7) -> None:
@@ -20,7 +28,7 @@ def write_rows(folder: Path, count: int, seed: int = 7) -> None:
     rng = random.Random(seed)
     words = [f"w{number}" for number in range(VOCABULARY)]
     task = {"task_name": "bench", "seed_examples": [{"question": "q", "answer": "a"}]}
-    (folder / "run.json").write_text(json.dumps({"task": task}), "utf-8")
+    (folder / "run.json").write_text(json.dumps({"task": task, "embedder": {"name": "none"}}), "utf-8")
     question: list[str] = []
     with (folder / "data.jsonl").open("w", encoding="utf-8") as file:
         for number in range(count):
@@ -29,6 +37,19 @@ def write_rows(folder: Path, count: int, seed: int = 7) -> None:
             elif question:
                 question[rng.randrange(len(question))] = rng.choice(words)
             file.write(json.dumps(_row(number, question, rng.choices(words, k=rng.randint(60, 150)))) + "\n")
+
+
+def write_vectors(folder: Path, seed: int = 7) -> None:
+    """Give a run a journal with a vector of each question."""
+    rng = np.random.default_rng(seed)
+    common = rng.standard_normal(DIMENSION)
+    with Journal.open(folder / "journal.sqlite") as journal, (folder / "data.jsonl").open(encoding="utf-8") as file:
+        journal.set_meta("embedder_weights", "none: drawn at random")
+        while rows := [json.loads(line) for line in islice(file, 4096)]:
+            drawn = 0.8 * common + rng.standard_normal((len(rows), DIMENSION))
+            drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+            keys = (vector_key("none", row["instruction"]) for row in rows)
+            journal.put_vectors([(key, vector.astype("<f4").tobytes()) for key, vector in zip(keys, drawn, strict=True)])
 
 
 def _row(number: int, question: list[str], answer: list[str]) -> dict[str, object]:
@@ -89,6 +110,8 @@ def main() -> None:
             if count <= given.split_rows:
                 words = ("--format", "messages", "--test-share", "0.1")
                 print(f"{count:>9,} rows", measure(folder, Path(place, "split"), *words), flush=True)
+                write_vectors(folder)
+                print(f"{count:>9,} rows", measure(folder, Path(place, "split"), *words), "with vectors", flush=True)
 
 
 if __name__ == "__main__":

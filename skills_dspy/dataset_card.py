@@ -12,6 +12,7 @@ from typing import get_args
 
 from signatures.labels import Category, Difficulty, PairRating, Quality, Score
 from skills_dspy.funnel import STAGES
+from skills_dspy.hyperplanes import LIMIT, missed
 from skills_dspy.records import Record
 from skills_dspy.run_facts import NOT_STATED, RunFacts
 
@@ -87,7 +88,41 @@ class Split:
     seed: int
 
 
-def card(runs: Sequence[RunFacts], tally: Tally, split: Split | None, repeated: int = 0, mended: int = 0) -> str:
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """By what rows were compared before they were set apart.
+
+    Attributes:
+        by_words: how many rows have no vector in a journal, so that of their meaning only what the run noted was known.
+        models: of how many embedding models (or weights of one) the others' vectors are.
+    """
+
+    by_words: int = 0
+    models: int = 1
+
+    def sentences(self, rows: int) -> list[str]:
+        """What was not compared by meaning, of so many rows; nothing where all was."""
+        said = []
+        if self.by_words:
+            said.append(
+                f"{self.by_words:,} of {rows:,} rows have no vector in a journal and were compared with others by their words "
+                "alone, and by what their run had noted."
+            )
+        if self.models > 1:
+            said.append(
+                f"The vectors are of {self.models} embedding models; rows of different ones were compared by their words alone."
+            )
+        return said
+
+
+def card(
+    runs: Sequence[RunFacts],
+    tally: Tally,
+    split: Split | None,
+    repeated: int = 0,
+    mended: int = 0,
+    compared: Compared | None = None,
+) -> str:
     """The text of README.md.
 
     Args:
@@ -96,13 +131,14 @@ def card(runs: Sequence[RunFacts], tally: Tally, split: Split | None, repeated: 
         split: how train and test were parted; none when all is for training.
         repeated: rows left out because an earlier run has them.
         mended: rows in which half of a surrogate pair became U+FFFD.
+        compared: by what rows were compared, where there is a split.
     """
     parts = [
         _front(runs, tally),
         f"# {_title(runs)}",
         _intro(runs, tally),
         _answered(runs),
-        _contents(tally, split, repeated, mended),
+        _contents(tally, split, repeated, mended, compared or Compared()),
         _making(runs),
         *_screening(runs),
         _funnel(runs),
@@ -163,7 +199,7 @@ def _answered(runs: Sequence[RunFacts]) -> str:
     return "\n".join(lines)
 
 
-def _contents(tally: Tally, split: Split | None, repeated: int, mended: int) -> str:
+def _contents(tally: Tally, split: Split | None, repeated: int, mended: int, compared: Compared) -> str:
     names = list(dict.fromkeys(name for name, _ in tally.tasks))
     sides = [side for side in ("train", "test") if tally.sides[side]]
     rows = [(name, *(tally.tasks[name, side] for side in sides)) for name in names]
@@ -171,9 +207,11 @@ def _contents(tally: Tally, split: Split | None, repeated: int, mended: int) -> 
     if split is not None:
         text += (
             f"\n\nTest rows were set apart with a share of {split.share:g} and the seed {split.seed}. Near-duplicates (same or "
-            "near-same context, question or pair by their words, or near in meaning where the run had found that) are never on "
-            "both sides."
+            "near-same context, question or pair by their words, or near in meaning where the run had found that or by the "
+            f"vectors of all runs, at a squared distance below {LIMIT:g}) were kept on one side. They are looked for by "
+            f"hashing: of pairs of vectors right at that distance {100 * missed(LIMIT):.2f} % are missed, of nearer ones fewer."
         )
+        text += "".join(f" {sentence}" for sentence in compared.sentences(tally.rows))
     if repeated:
         text += f"\n\n{repeated:,} rows were left out because another of the runs has a row with the same id."
     if mended:

@@ -8,7 +8,9 @@ Two rows are near-duplicates when one of these holds:
   punctuation, spaces and encoding (accents apart or not), always count. A question about a context is compared through its
   context and its answer: the same question on another passage is no near-duplicate.
 - **near in meaning**: the run that made one of them found its nearest earlier text within NEAR of it (squared L2 of unit
-  vectors, see `provenance.neighbour`), and that text is the other, or one seed or accepted row that both are near to.
+  vectors, see `provenance.neighbour`), and that text is the other, or one seed or accepted row that both are near to; or
+  their vectors, or theirs and those of one seed, lie within `hyperplanes.LIMIT`, whichever runs they are from, if the same
+  weights made the vectors and the runs' journals still hold them.
 
 Rows that are linked, directly or through others, form a group, and a group never parts.
 
@@ -111,10 +113,16 @@ def key_of(*parts: str) -> int:
 
 
 class Groups:
-    """Rows by number, from 0, and which of them belong together (union-find, the smallest number stands for its group)."""
+    """Rows by number, from 0, and which of them belong together (union-find, the smallest number stands for its group).
 
-    def __init__(self, count: int) -> None:
-        self._parent = np.arange(count, dtype=np.int64)
+    Args:
+        count: how many rows.
+        beside: how many more, numbered after them, that rows may belong together through.
+    """
+
+    def __init__(self, count: int, beside: int = 0) -> None:
+        self._count = count
+        self._parent = np.arange(count + beside, dtype=np.int64)
 
     def root(self, row: int) -> int:
         """The row that stands for this row's group."""
@@ -136,7 +144,7 @@ class Groups:
         while not np.array_equal(parent, above := parent[parent]):
             parent = above
         self._parent = parent.copy()
-        return parent
+        return parent[: self._count]
 
 
 def choose_test(groups: Groups, ids: Keys, share: float, seed: int) -> NDArray[np.bool_]:

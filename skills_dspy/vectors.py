@@ -15,7 +15,8 @@ from skills_dspy.embedder import AsyncEmbedder
 from skills_dspy.errors import RunDirError
 from skills_dspy.store.journal import Journal, Recording
 
-_WEIGHTS = "embedder_weights"
+WEIGHTS = "embedder_weights"
+"""What a journal notes the weights under that its vectors were made with."""
 
 
 def vector_key(model: str, text: str) -> str:
@@ -56,7 +57,7 @@ class KeptVectors:
         Raises:
             RunDirError: the run's are others.
         """
-        before = self._journal.meta().get(_WEIGHTS)
+        before = self._journal.meta().get(WEIGHTS)
         if before is not None and before != now:
             raise RunDirError(
                 f"{self._folder}: its vectors were made with other weights of the embedding model ({before[:12]} then, "
@@ -141,15 +142,15 @@ class RememberedVectors:
 
     def _recorded(self, key: str) -> bytes | None:
         vector = None if self._recording is None else self._recording.vector(key)
-        if vector is not None and self._recording is not None and _WEIGHTS not in self._journal.meta():
-            self._journal.set_meta(_WEIGHTS, self._recording.meta().get(_WEIGHTS, ""))
+        if vector is not None and self._recording is not None and WEIGHTS not in self._journal.meta():
+            self._journal.set_meta(WEIGHTS, self._recording.meta().get(WEIGHTS, ""))
         return vector
 
     def _check_weights(self) -> None:
         """Distances between vectors of different weights mean nothing."""
-        before, now = self._journal.meta().get(_WEIGHTS), self._embedder.weights
+        before, now = self._journal.meta().get(WEIGHTS), self._embedder.weights
         if before is None:
-            self._journal.set_meta(_WEIGHTS, now)
+            self._journal.set_meta(WEIGHTS, now)
         elif before != now:
             raise RunDirError(
                 f"{self._folder} holds a run that was begun with other weights of the embedding model ({before[:12]} then, "

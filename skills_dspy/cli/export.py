@@ -157,6 +157,8 @@ def _export(request: Any, say: Callable[[str], None]) -> None:
         click.echo(f"{done.repeated} rows left out: another of the runs has a row with the same id", err=True)
     if done.mended:
         click.echo(f"{done.mended} rows held half a character, which UTF-8 cannot write: it became U+FFFD", err=True)
+    for sentence in done.compared.sentences(rows) if done.compared else ():
+        click.echo(sentence, err=True)
     for path in done.left_behind:
         click.echo(f"left by an export that was killed, delete it: {path}", err=True)
 

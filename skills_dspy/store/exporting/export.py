@@ -10,7 +10,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from skills_dspy.dataset_card import Split, Tally, card, counts
+from skills_dspy.dataset_card import Compared, Split, Tally, card, counts
 from skills_dspy.errors import ExportError
 from skills_dspy.export_rows import INSTRUCTLAB_PROMPT, alpaca_row, messages_row, sharegpt_row
 from skills_dspy.records import Record
@@ -95,6 +95,7 @@ class Exported:
         rows: by side.
         repeated: rows left out because another of the runs has them.
         mended: rows in which half a character was replaced.
+        compared: by what rows were compared; none without a test side.
         left_behind: what exports to the same place that were killed have left.
     """
 
@@ -102,6 +103,7 @@ class Exported:
     rows: dict[str, int]
     repeated: int
     mended: int
+    compared: Compared | None
     left_behind: tuple[Path, ...]
 
 
@@ -121,7 +123,7 @@ def export(request: ExportRequest, passed: Callable[[str, int], None] = lambda *
     rows, tally = Rows(request.runs), Tally()
     aside = written_aside(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
     with aside as place:
-        testing = _set_apart(request, rows, place, passed)
+        testing, compared = _set_apart(request, rows, place, passed)
         with ExitStack() as stack:
             writer = _writer(request, place, stack)
             for number, (_, record) in enumerate(rows):
@@ -132,8 +134,8 @@ def export(request: ExportRequest, passed: Callable[[str, int], None] = lambda *
             writer.finish()
         if isinstance(writer, hf.HfWriter):
             facts = [run.facts for run in request.runs]
-            writer.write_card(card(facts, tally, request.split, rows.repeated, rows.mended))
-    return Exported(request.out, dict(counts(tally)), rows.repeated, rows.mended, tuple(left_behind(request.out)))
+            writer.write_card(card(facts, tally, request.split, rows.repeated, rows.mended, compared))
+    return Exported(request.out, dict(counts(tally)), rows.repeated, rows.mended, compared, tuple(left_behind(request.out)))
 
 
 def check(request: ExportRequest) -> None:
@@ -158,18 +160,19 @@ def check(request: ExportRequest) -> None:
     check_free(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
 
 
-def _set_apart(request: ExportRequest, rows: Rows, place: Path, passed: Callable[[str, int], None]) -> NDArray[np.bool_] | None:
+def _set_apart(
+    request: ExportRequest, rows: Rows, place: Path, passed: Callable[[str, int], None]
+) -> tuple[NDArray[np.bool_] | None, Compared | None]:
     if request.split is None:
-        return None
+        return None, None
 
     def watched() -> Iterator[tuple[int, Record]]:
         for number, row in enumerate(rows):
             passed("comparing", number + 1)
             yield row
 
-    seeds = tuple(run.facts.seeds for run in request.runs)
     with _index_folder(place) as folder:
-        return set_apart(watched(), folder, seeds, request.split.share, request.split.seed)
+        return set_apart(watched(), folder, request.runs, request.split.share, request.split.seed)
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """Setting rows apart for testing, with an index of near-duplicates that lies on the disk (layer 4).
 
 For each row some 780 bytes of files, removed afterwards; in memory 33 bytes a row, and what the largest file of one band takes
-while it is sorted (12 bytes a row).
+while it is sorted (12 bytes a row). What vectors take stands in meaning.py.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack
 from io import FileIO
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from skills_dspy.dataset_card import Compared
 from skills_dspy.near_duplicates import (
     BANDS,
     HASHES,
@@ -26,10 +27,12 @@ from skills_dspy.near_duplicates import (
     signature,
     views,
 )
-from skills_dspy.records import Record, SeedExample
+from skills_dspy.records import Record
+from skills_dspy.store.exporting.meaning import ENTRY, KeptByRun, MeaningIndex, buckets
+from skills_dspy.store.exporting.source import SourceRun
 
-_ENTRY = np.dtype([("key", "<u8"), ("row", "<u4")])
 _BATCH = 4096
+_SEEDS = 2**31  # what seeds are numbered from until it is known how many rows there are
 PATIENCE = 4096
 """With how many texts before it, of those that share a band's key, a text is compared. Only where thousands of different texts
 are cast in one mould is anything missed by it, and another band may still find it."""
@@ -41,14 +44,20 @@ class NearIndex:
     Args:
         folder: where its files lie; it is there and empty.
         stack: closes the files.
-        seeds: for each run its task's seeds.
+        runs: those that the rows are from.
     """
 
-    def __init__(self, folder: Path, stack: ExitStack, seeds: tuple[tuple[SeedExample, ...], ...]) -> None:
-        self._folder, self._stack, self._seeds = folder, stack, seeds
+    def __init__(self, folder: Path, stack: ExitStack, runs: tuple[SourceRun, ...]) -> None:
+        self._folder, self._stack, self._runs = folder, stack, runs
         self._bands = [[self._create(f"{view}-{band}") for band in range(BANDS)] for view in range(VIEWS)]
         self._signatures = [self._create(f"{view}-signatures") for view in range(VIEWS)]
         self._links = self._create("links")
+        self._meaning = MeaningIndex(folder, stack)
+        self._journal = stack.enter_context(ExitStack())
+        self._kept: tuple[int, KeptByRun] | None = None
+        self._seeds: dict[tuple[int, int], int] = {}
+        self._by_words = 0
+        self._weights: set[tuple[str, str]] = set()
         self._hashes: list[list[NDArray[np.uint32]]] = [[] for _ in range(VIEWS)]
         self._grounded: list[bool] = []
         self._link_batch: list[tuple[int, int]] = []
@@ -57,13 +66,18 @@ class NearIndex:
         self._count = 0
 
     def add(self, run: int, record: Record) -> None:
-        """Take in the next row."""
+        """Take in the next row; those of one run come one after another."""
         row, self._count = self._count, self._count + 1
         self._id_batch.append(key_of(record.id))
         for view, text in enumerate(views(record)):
             self._hashes[view].append(minhash(text))
         self._grounded.append(record.context is not None)
         self._link(run, row, record)
+        embedded = self._kept_by(run).of(record.instruction, record.context)
+        self._by_words += embedded is None
+        if embedded is not None:
+            self._weights.add((self._runs[run].facts.embedder, self._kept_by(run).weights))
+            self._meaning.add(row, embedded)
         if len(self._id_batch) == _BATCH:
             self._flush()
 
@@ -76,31 +90,58 @@ class NearIndex:
         name = key_of("row", str(run), near.id)
         if near.id.startswith("seed:"):
             place = int(near.id.removeprefix("seed:"))
-            if place >= len(self._seeds[run]):
+            seeds = self._runs[run].facts.seeds
+            if place >= len(seeds):
                 return
-            seed = self._seeds[run][place]  # by its text: other runs may have it at another place
+            seed = seeds[place]  # by its text: other runs may have it at another place
             name = key_of("seed", seed.question, seed.context or "")
         self._link_batch.append((name, row))
+
+    def _kept_by(self, run: int) -> KeptByRun:
+        """The vectors of a run, from a journal that is open until another run's row comes."""
+        if self._kept is None or self._kept[0] != run:
+            self._journal.close()
+            self._kept = run, KeptByRun(self._runs[run], self._journal)
+            for seed in self._runs[run].facts.seeds:
+                embedded = self._kept[1].of(seed.question, seed.context)
+                name = key_of("seed", seed.question, seed.context or "")
+                if embedded is not None and (embedded.space, name) not in self._seeds:
+                    number = self._seeds[embedded.space, name] = _SEEDS + len(self._seeds)
+                    self._link_batch.append((name, number))
+                    self._meaning.add(number, embedded)
+        return self._kept[1]
+
+    @property
+    def compared(self) -> Compared:
+        """By what the rows were compared."""
+        return Compared(self._by_words, len(self._weights))
 
     def groups(self) -> tuple[Groups, NDArray[np.uint64]]:
         """Which rows belong together, and what stands for each row's id."""
         self._flush()
-        groups = Groups(self._count)
-        for bucket in _buckets(self._read("links")):
-            for other in bucket[1:]:
-                groups.join(int(bucket[0]), int(other))
+        groups = Groups(self._count, len(self._seeds))
+        for bucket in buckets(self._read("links")):
+            first, *others = self._numbers(bucket).tolist()
+            for other in others:
+                groups.join(first, other)
+        self._meaning.join(groups, self._numbers)
         for view in range(VIEWS):
             signatures = self._stack.enter_context((self._folder / f"{view}-signatures").open("rb", buffering=0))
             for band in range(BANDS):
-                for bucket in _buckets(self._read(f"{view}-{band}")):
+                for bucket in buckets(self._read(f"{view}-{band}")):
                     _join_alike(bucket, signatures, groups)
         return groups, np.concatenate([*self._ids, np.empty(0, np.uint64)])
+
+    def _numbers(self, nodes: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Seeds stand behind all rows."""
+        numbers = nodes.astype(np.int64)
+        return np.where(numbers < _SEEDS, numbers, numbers - _SEEDS + self._count)
 
     def _create(self, name: str) -> FileIO:
         return self._stack.enter_context((self._folder / name).open("xb", buffering=0))
 
     def _read(self, name: str) -> NDArray[np.void]:
-        return np.fromfile(self._folder / name, dtype=_ENTRY)
+        return np.fromfile(self._folder / name, dtype=ENTRY)
 
     def _flush(self) -> None:
         start = self._count - len(self._id_batch)
@@ -113,25 +154,15 @@ class NearIndex:
                 keys = band_keys(hashes)
                 if view == 0:  # a context is not compared with questions
                     keys ^= np.array(self._grounded, np.uint64)[:, None]
-                entries = np.empty(len(keys), _ENTRY)
+                entries = np.empty(len(keys), ENTRY)
                 entries["row"] = np.arange(start, start + len(keys))
                 for band in range(BANDS):
                     entries["key"] = keys[:, band]
                     self._bands[view][band].write(entries.tobytes())
             self._hashes[view] = []
         self._grounded = []
-        self._links.write(np.array(self._link_batch, _ENTRY).tobytes())
+        self._links.write(np.array(self._link_batch, ENTRY).tobytes())
         self._link_batch = []
-
-
-def _buckets(entries: NDArray[np.void]) -> Iterator[NDArray[np.uint32]]:
-    """The rows that share a key, two or more, in their order."""
-    order = np.argsort(entries["key"], kind="stable")
-    keys = entries["key"][order]
-    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.empty(0, np.int64)
-    ends = np.append(starts[1:], len(keys))
-    for start, end in zip(starts[ends - starts > 1], ends[ends - starts > 1], strict=True):
-        yield np.unique(entries["row"][order[start:end]])
 
 
 def _join_alike(bucket: NDArray[np.uint32], signatures: FileIO, groups: Groups) -> None:
@@ -159,24 +190,25 @@ def _join_alike(bucket: NDArray[np.uint32], signatures: FileIO, groups: Groups) 
 
 
 def set_apart(
-    rows: Iterable[tuple[int, Record]], folder: Path, seeds: tuple[tuple[SeedExample, ...], ...], share: float, seed: int
-) -> NDArray[np.bool_]:
-    """For each row, in their order, whether it is for testing; near-duplicates are always on one side.
+    rows: Iterable[tuple[int, Record]], folder: Path, runs: tuple[SourceRun, ...], share: float, seed: int
+) -> tuple[NDArray[np.bool_], Compared]:
+    """For each row, in their order, whether it is for testing, and by what they were compared; near-duplicates are on one side.
 
     Args:
-        rows: each with the number of its run.
+        rows: each with the number of its run; those of one run come one after another.
         folder: for the index: there, empty, and emptied by the caller.
-        seeds: for each run its task's seeds.
+        runs: those that the rows are from; their journals are opened one after another.
         share: of the rows that are for testing, above 0 and below 1.
         seed: decides which.
 
     Raises:
         RequestError: all rows are near-duplicates of one another.
+        RunDirError, StorageError: there is a journal and it cannot be read.
         OSError: the disk is full or refuses.
     """
     with ExitStack() as stack:
-        index = NearIndex(folder, stack, seeds)
+        index = NearIndex(folder, stack, runs)
         for run, record in rows:
             index.add(run, record)
         groups, ids = index.groups()
-        return choose_test(groups, ids, share, seed)
+        return choose_test(groups, ids, share, seed), index.compared

@@ -1,7 +1,7 @@
 """Which unit vectors may be near each other: random hyperplanes, in bands (layer 2).
 
 Of two vectors with the angle a, a random hyperplane has both on one side with the chance 1 - a/pi (Goemans and Williamson 1995;
-Charikar 2002). A band is BITS of them; two vectors with all bits of any of BANDS bands equal are candidates. Of pairs at LIMIT
+Charikar 2002). A band is BITS of them; two vectors with all bits of any of PLANE_BANDS equal are candidates. Of pairs at LIMIT
 `missed` says how many never are: 6 in 10,000, and fewer of nearer ones. What is found is compared exactly by the caller.
 
 The hyperplanes are the same in every export, and the sides do not depend on the machine: all is computed in whole numbers that

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from skills_dspy.cli.main import start
-from skills_dspy.dataset_card import Split
+from skills_dspy.dataset_card import Compared, Split
 from skills_dspy.errors import RunDirError
 from skills_dspy.records import Record, SeedExample
 from skills_dspy.store.exporting import meaning
@@ -17,6 +18,7 @@ from skills_dspy.store.exporting.export import ExportRequest, export
 from skills_dspy.store.journal import Journal, Recording
 from skills_dspy.vectors import vector_key
 from tests.exporting import a_record, a_run_json, files_below, sources, write_run
+from tests.small_runs import SPEC, make_run
 
 MODEL = "all-MiniLM-L6-v2"
 SIZE = 16
@@ -204,3 +206,13 @@ def test_nothing_is_said_when_all_was_compared(tmp_path: Path, said: Said) -> No
     """No line that everybody would learn to overlook."""
     two_runs(tmp_path / "runs", 0.03)
     assert said() == ""
+
+
+def test_a_real_runs_journal_has_all_vectors(tmp_path: Path) -> None:
+    """Of questions with a context and without, and of seeds, under the names that the run gave them."""
+    paths = make_run(tmp_path / "runs", {})
+    done = export(ExportRequest(sources(paths.folder), "alpaca", tmp_path / "out", "s", split=Split(0.4, 1)))
+    assert done.compared == Compared(by_words=0, models=1)
+    with ExitStack() as stack:
+        kept = meaning.KeptByRun(sources(paths.folder)[0], stack)
+        assert all(kept.of(seed.question, seed.context) is not None for seed in SPEC.seed_examples)

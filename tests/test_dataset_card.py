@@ -12,14 +12,14 @@ from skills_dspy.run_facts import facts_of
 from tests.exporting import a_run_json, some_records
 
 
-def a_card(*runs: dict[str, Any], split: Split | None = None, **counted: int) -> str:
+def a_card(*runs: dict[str, Any], split: Split | None = None, repeated: int = 0, mended: int = 0) -> str:
     """The card of runs with three rows each."""
     facts = [facts_of(run) for run in runs]
     tally = Tally()
     for fact in facts:
         for number, record in enumerate(some_records(task=fact.task_name)):
             tally.add(record, "test" if split is not None and number == 0 else "train")
-    return card(facts, tally, split, **counted)
+    return card(facts, tally, split, repeated, mended)
 
 
 def front(text: str) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from skills_dspy.errors import RunDirError
 from skills_dspy.records import Record, SeedExample
 from skills_dspy.store.exporting import meaning
 from skills_dspy.store.exporting.export import ExportRequest, export
+from skills_dspy.store.exporting.meaning import put
 from skills_dspy.store.journal import Journal, Recording
 from skills_dspy.vectors import vector_key
 from tests.exporting import a_record, a_run_json, files_below, sources, write_run
@@ -216,3 +218,22 @@ def test_a_real_runs_journal_has_all_vectors(tmp_path: Path) -> None:
     with ExitStack() as stack:
         kept = meaning.KeptByRun(sources(paths.folder)[0], stack)
         assert all(kept.of(seed.question, seed.context) is not None for seed in SPEC.seed_examples)
+
+
+class Filling:
+    """A raw file on a disk that takes three bytes at a time."""
+
+    def __init__(self) -> None:
+        self.held = b""
+
+    def write(self, data: bytes) -> int:
+        """What fits."""
+        self.held += data[:3]
+        return min(3, len(data))
+
+
+def test_nothing_is_lost_when_a_disk_takes_a_part_only() -> None:
+    """A raw file may take less than it is given: the rest is given once more."""
+    file = Filling()
+    put(cast("FileIO", file), b"12345678")
+    assert file.held == b"12345678"

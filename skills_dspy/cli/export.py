@@ -47,7 +47,7 @@ run_export_option = click.option(
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     callback=_a_share,
     metavar="SHARE",
-    help="Set this share of the rows apart for testing; near-duplicates never fall on both sides.",
+    help="Set this share of the rows apart for testing; near-duplicates stay on one side.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Decides which rows are for testing.  [default: 0]")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export at --out.")

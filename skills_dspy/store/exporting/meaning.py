@@ -81,6 +81,16 @@ class KeptByRun:
         return vector
 
 
+def put(file: FileIO, data: bytes) -> None:
+    """Write all of the data: a raw file on a disk that fills up may take a part of it without a word.
+
+    Raises:
+        OSError: there is no room for all of it.
+    """
+    while data:
+        data = data[file.write(data) :]  # the next write raises when nothing more fits
+
+
 class MeaningIndex:
     """Collects vectors, then joins those that are near.
 
@@ -135,13 +145,13 @@ class MeaningIndex:
             places["size"] = size
             places["space"] = self._spaces.setdefault(space, len(self._spaces))
             self._blocks.append(places)
-            self._vectors.write(vectors.tobytes())
+            put(self._vectors, vectors.tobytes())
             keys = self._planes[size].keys(vectors) ^ np.uint64(space)
             entries = np.empty(len(some), ENTRY)
             entries["row"] = np.arange(self._count, self._count + len(some))
             for band in range(PLANE_BANDS):
                 entries["key"] = keys[:, band]
-                self._bands[band].write(entries.tobytes())
+                put(self._bands[band], entries.tobytes())
             self._end += vectors.nbytes
             self._count += len(some)
         self._batch = []

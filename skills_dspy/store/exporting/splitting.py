@@ -28,7 +28,7 @@ from skills_dspy.near_duplicates import (
     views,
 )
 from skills_dspy.records import Record
-from skills_dspy.store.exporting.meaning import ENTRY, KeptByRun, MeaningIndex, buckets
+from skills_dspy.store.exporting.meaning import ENTRY, KeptByRun, MeaningIndex, buckets, put
 from skills_dspy.store.exporting.source import SourceRun
 
 _BATCH = 4096
@@ -150,7 +150,7 @@ class NearIndex:
         for view in range(VIEWS):
             if self._hashes[view]:
                 hashes = np.stack(self._hashes[view])
-                self._signatures[view].write(signature(hashes).tobytes())
+                put(self._signatures[view], signature(hashes).tobytes())
                 keys = band_keys(hashes)
                 if view == 0:  # a context is not compared with questions
                     keys ^= np.array(self._grounded, np.uint64)[:, None]
@@ -158,10 +158,10 @@ class NearIndex:
                 entries["row"] = np.arange(start, start + len(keys))
                 for band in range(BANDS):
                     entries["key"] = keys[:, band]
-                    self._bands[view][band].write(entries.tobytes())
+                    put(self._bands[view][band], entries.tobytes())
             self._hashes[view] = []
         self._grounded = []
-        self._links.write(np.array(self._link_batch, ENTRY).tobytes())
+        put(self._links, np.array(self._link_batch, ENTRY).tobytes())
         self._link_batch = []
 
 

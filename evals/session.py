@@ -4,69 +4,33 @@
 """
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from concurrent.futures import CancelledError, wait
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import dspy
-from dspy import lm15
 
+from evals.bridging import Bridge, HaltingEngine
+from evals.once import OnceReplies
 from skills_dspy.adapter import SkillsAdapter
 from skills_dspy.asking import Asker
-from skills_dspy.calls import Call
 from skills_dspy.config import ROLES, Role, RunConfig
 from skills_dspy.engine import AsyncOllamaEngine, Window
-from skills_dspy.errors import ContextTooLong, ReplyError, RequestError, RunDirError, SkillsError
+from skills_dspy.errors import ContextTooLong, RequestError, RunDirError
 from skills_dspy.ollama_server import Model, OllamaServer
 from skills_dspy.program import SkillsProgram
-from skills_dspy.replies import Host, Meter, Replies
+from skills_dspy.replies import Host, Meter
 from skills_dspy.slots import Slots
-from skills_dspy.speed import Counts, Speed, counts_of, speed_of
-from skills_dspy.store.journal import Journal, Recording, request_digest
+from skills_dspy.speed import Speed, speed_of
+from skills_dspy.store.journal import Journal, Recording
 from skills_dspy.store.run_dir import RunDir, RunPaths
 
 FOLDER = Path("output-evals")
 """Where evaluations keep their journal and their reports, unless another folder is named."""
 
-T = TypeVar("T")
-
-_LOOK = 0.5
-"""Seconds after which a thread that waits looks whether the session is over."""
-
-_TIMED = 64
-"""Live replies whose speed is looked at: the first ones."""
-
 _QUIET = {"disable_history": True, "track_usage": False, "warn_on_type_mismatch": False}
-
-
-class Halt(BaseException):
-    """Something that concerns the whole evaluation went wrong inside of DSPy.
-
-    No Exception on purpose: DSPy's tools take every Exception for a bad score of one example and go on, so that a server
-    which went away would pass for a prompt that is bad.
-    """
-
-    def __init__(self, error: SkillsError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-class Broken(BaseException):
-    """A mistake of ours inside of DSPy, which would swallow it in the same way."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-class CallsSpent(SkillsError):
-    """As many calls were made as were allowed."""
-
-    exit_code = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +75,7 @@ class Session:
         request: SessionRequest,
         models: Mapping[str, Model],
         answered_by: str,
-        replies: "OnceReplies",
+        replies: OnceReplies,
         meter: Meter,
         journal: Journal,
     ) -> None:
@@ -158,7 +122,7 @@ class Session:
         settings_of_role = self.config.role(role)
         window = Window(settings_of_role.num_ctx or num_ctx, settings_of_role.keep_alive, self.config.soft_ratings)
         engine = AsyncOllamaEngine(self._replies, window)
-        halting = _HaltingEngine(engine, self.bridge)
+        halting = HaltingEngine(engine, self.bridge)
         name = self.models[model].name
         return dspy.LM(name, engine=halting, async_engine=engine, cache=False, num_retries=0, **settings)
 
@@ -192,126 +156,6 @@ class Session:
         return dspy.context(adapter=self.adapter, **_QUIET)
 
 
-class OnceReplies(Replies):
-    """Replies that are asked for once, however many ask at a time: DSPy's tools send a slow call again.
-
-    Args:
-        most_calls: no more live calls than this; None for no limit.
-    """
-
-    def __init__(
-        self, journal: Journal, source: Host | Recording, slots: Slots, meter: Meter, most_calls: int | None = None
-    ) -> None:
-        super().__init__(journal, source, slots, meter)
-        self._kept = journal
-        self._begun = 0
-        self._most = None if isinstance(source, Recording) else most_calls
-        self._asked: dict[str, asyncio.Task[dict[str, Any]]] = {}
-        self.counts: list[Counts] = []
-        self.made: set[str] = set()
-
-    async def fetch(self, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:
-        """The body of the reply, as `Replies.fetch` gives it.
-
-        Raises:
-            CallsSpent: it would be one live call too many.
-        """
-        call.digest = digest = request_digest(payload)
-        self.made.add(digest)
-        task = self._asked.get(digest)
-        if task is None:
-            if self._most is not None and self._kept.get(digest) is None:
-                if self._begun >= self._most:
-                    # What is on its way was counted and paid for: it is kept, so that nobody asks for it again.
-                    await asyncio.gather(*self._asked.values(), return_exceptions=True)
-                    raise CallsSpent(
-                        f"the {self._most} calls that were allowed are spent; every reply is kept: "
-                        "the same command goes on where this one stopped"
-                    )
-                self._begun += 1
-            task = self._asked[digest] = asyncio.ensure_future(self._timed(payload, call))
-            task.add_done_callback(lambda _: self._asked.pop(digest, None))
-        return await asyncio.shield(task)
-
-    async def _timed(self, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:
-        live, began = self._meter.live, time.monotonic()
-        body = await super().fetch(payload, call)
-        if self._meter.live > live and len(self.counts) < _TIMED:
-            self.counts.append(counts_of(body, time.monotonic() - began))
-        return body
-
-    async def drop(self) -> None:
-        """Give up what is still on its way, when the session ends."""
-        tasks = list(self._asked.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class Bridge:
-    """The way from DSPy's threads into the session's loop, which ends when the session does.
-
-    Args:
-        loop: the session's.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._closed = False
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """What the work in the loop gives; blocking, in any thread but the loop's.
-
-        Raises:
-            ReplyError: one reply cannot be used.
-            Halt: anything else of ours went wrong, or the session is over.
-        """
-        try:
-            if self._closed:
-                raise RuntimeError("the session is closed")
-            future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        except RuntimeError:  # also the loop's, when it was closed just now
-            work.close()
-            raise Halt(_over()) from None
-        while not wait((future,), timeout=_LOOK).done:
-            # Work that reached the loop in its last moment is never begun; nobody must wait for it for ever.
-            if self._closed:
-                future.cancel()
-                raise Halt(_over())
-        try:
-            return future.result()
-        except CancelledError:
-            raise Halt(_over()) from None
-        except ReplyError:
-            raise
-        except SkillsError as error:
-            raise Halt(error) from error
-
-    def close(self) -> None:
-        """Nothing more gets through."""
-        self._closed = True
-
-
-class _HaltingEngine:
-    """The synchronous face of an engine, whose errors that concern the whole evaluation DSPy cannot swallow."""
-
-    supports_response_schema = True
-    supports_function_calling = False
-    supports_reasoning = False
-    supported_params = AsyncOllamaEngine.supported_params
-
-    def __init__(self, engine: AsyncOllamaEngine, bridge: Bridge) -> None:
-        self._engine = engine
-        self._bridge = bridge
-
-    def complete(self, request: lm15.Request) -> lm15.Response:
-        """One reply."""
-        return self._bridge.run(self._engine.complete(request))
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "_HaltingEngine":
-        return self  # DSPy copies its models; the session stays the one
-
-
 def window_for(config: RunConfig, prompt: int, reply: int, most: int) -> int:
     """A num_ctx that holds a prompt of so many tokens and its reply: a multiple of 1024, or `most`.
 
@@ -330,10 +174,6 @@ def window_for(config: RunConfig, prompt: int, reply: int, most: int) -> int:
             f"{bound or f'the {most} tokens that a model can have: take one with a larger window'}, or take shorter examples."
         )
     return min(most, -(-(prompt + reply) // 1024) * 1024)
-
-
-def _over() -> SkillsError:
-    return SkillsError("the session is over")
 
 
 @asynccontextmanager

@@ -19,8 +19,9 @@ from evals.describing_tasks import (
     stand_ins,
     with_descriptions,
 )
+from evals.once import CallsSpent
 from evals.optimizing.planning import OptimizeRequest, plan_of
-from evals.session import CallsSpent, Session, SessionRequest
+from evals.session import Session, SessionRequest
 from evals.teaching.config import Heeding, TeacherConfig
 from evals.teaching.script import Script
 from skills_dspy.compiled import compiled_content

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evals.bridging import Broken, Halt
 from evals.metrics import AGREEMENT, ANSWER_QUALITY, Metric
 from evals.optimizing.gaming import Habits
 from evals.optimizing.measuring import Measured, gain_of, measure
 from evals.optimizing.splits import weights
-from evals.session import Broken, Halt
 from skills_dspy.errors import ServerError
 from skills_dspy.records import SoftRating
 

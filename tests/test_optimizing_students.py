@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 import dspy
 import pytest
 
+from evals.bridging import Broken, Halt
 from evals.optimizing.desk import Desk
 from evals.optimizing.examples import examples_of
 from evals.optimizing.prompting import limits_of, longest_prompt
 from evals.optimizing.run import desk_of
 from evals.optimizing.students import compiled_into, student_of
 from evals.optimizing.targets import TARGETS, Unit
-from evals.session import Broken, Halt, Session, SessionRequest, open_session
+from evals.session import Session, SessionRequest, open_session
 from skills_dspy.config import RunConfig
 from skills_dspy.errors import ServerError
 from skills_dspy.program import SkillsProgram

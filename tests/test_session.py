@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 import dspy
 import pytest
 
+from evals.bridging import Bridge, Halt
 from evals.judging import judge_cases, judging_limits
-from evals.session import Bridge, CallsSpent, Halt, Session, SessionRequest, open_session
+from evals.once import CallsSpent
+from evals.session import Session, SessionRequest, open_session
 from skills_dspy.config import RunConfig
 from skills_dspy.errors import ContextTooLong, MissingReply, ModelMissing, RequestError, RunDirError, ServerError, Unreadable
 from skills_dspy.ollama_server import OllamaServer

@@ -12,10 +12,10 @@ import dspy
 from dspy.teleprompt.gepa.instruction_proposal import InstructionProposer
 from dspy.utils.exceptions import AdapterParseError, LMError
 
+from evals.bridging import Broken
 from evals.metrics import Metric
 from evals.optimizing.budget import MINIBATCH, VIEWED, Optimizer, Settings
 from evals.optimizing.splits import Splits
-from evals.session import Broken
 from skills_dspy.errors import RequestError
 
 T = TypeVar("T")

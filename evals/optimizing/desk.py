@@ -7,7 +7,7 @@ from typing import Any
 import dspy
 from dspy.utils.exceptions import AdapterParseError, LMError
 
-from evals.session import Bridge, Halt
+from evals.bridging import Bridge, Halt
 from skills_dspy.asking import TRIES, Answer, Asker, Failed
 from skills_dspy.calls import CURRENT_CALL, Call
 from skills_dspy.config import Role, RoleConfig

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 import dspy
 
+from evals.bridging import Broken, Halt
 from evals.describing_tasks import derive_descriptions, with_descriptions
 from evals.optimizing.compiling import compile_student
 from evals.optimizing.desk import Desk
@@ -26,7 +27,7 @@ from evals.optimizing.planning import (
 from evals.optimizing.prompting import limits_of
 from evals.optimizing.students import compiled_into, student_of
 from evals.optimizing.targets import Unit
-from evals.session import Broken, Halt, Session
+from evals.session import Session
 from skills_dspy.config import ROLES, RunConfig
 from skills_dspy.errors import RequestError
 from skills_dspy.program import SkillsProgram

@@ -8,9 +8,9 @@ from typing import Any
 
 import dspy
 
+from evals.bridging import Broken
 from evals.optimizing.desk import Desk, Question, Unusable
 from evals.optimizing.targets import Unit
-from evals.session import Broken
 from skills_dspy.asking import Failed
 from skills_dspy.config import RunConfig
 from skills_dspy.program import SkillsProgram

@@ -307,7 +307,7 @@ def test_a_name_that_is_no_text_can_be_shown(terminal: Terminal) -> None:
 
 
 def test_work_grows_with_the_rows_and_not_with_their_pairs(terminal: Terminal) -> None:
-    """Nothing compares all with all in Python: three times the rows take about three times as many calls, not nine."""
+    """Nothing compares all with all in Python: three times the rows take three times as many calls at most, not nine."""
     task = terminal.write("foxes.yaml", TASK.format(name="test/foxes"))
     spent = []
     for count in (400, 1200):
@@ -315,4 +315,4 @@ def test_work_grows_with_the_rows_and_not_with_their_pairs(terminal: Terminal) -
         with cProfile.Profile() as profile:
             assert terminal.type(rows, "--seeds", task, "--json").code == 0
         spent.append(pstats.Stats(profile).total_calls)  # type: ignore[attr-defined] # typeshed leaves it out
-    assert spent[1] < 6 * spent[0]
+    assert spent[1] <= 3 * spent[0]

@@ -7,6 +7,7 @@ A test that is marked `vcr` replays its own file below tests/cassettes, and fail
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # Before anything imports huggingface_hub or litellm, which read them once.
@@ -18,15 +19,17 @@ import numpy as np
 import pytest
 import vcr as vcrpy
 
-from evals.recording.answering import RECORD_FROM, RECORD_NOTE, scripted_teacher, simulated_teacher
-from skills_dspy.embedder import SentenceEmbedder, Vectors
-from tests.cassette_format import PRIVATE_HEADERS, CassetteYaml, same_request, unplayed, without_host
+from evals.record.answering import RECORD_FROM, RECORD_NOTE, scripted_teacher, simulated_teacher
+from skills_dspy.model.embedding.embedder import SentenceEmbedder, Vectors
+from tests.helpers.cassette_format import PRIVATE_HEADERS, CassetteYaml, same_request, unplayed, without_host
 
 if TYPE_CHECKING:
-    from tests.optimizing_lab import Lab
+    from tests.helpers.optimizing_lab import Lab
 
 NOBODY = "http://127.0.0.1:9"
 """The address while replaying: nobody is asked there."""
+
+CASSETTES = Path(__file__).parent / "cassettes"
 
 _OF_THIS_MACHINE = ("OLLAMA_", "SKILLS_DSPY_")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -54,6 +57,12 @@ def vcr_config() -> dict[str, Any]:
     }
 
 
+@pytest.fixture(scope="module")
+def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
+    """One folder for all cassettes, by the name of the test's module."""
+    return str(CASSETTES / request.path.stem)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """After a test that has passed: everything in its cassette was asked for."""
@@ -66,7 +75,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.fixture
 def host(record_mode: str) -> Iterator[str]:
-    """Who plays both scripts of evals/scripts, or a real Ollama; nobody while replaying."""
+    """Who plays both scripts of evals/teacher/scripts, or a real Ollama; nobody while replaying."""
     if record_mode == "none":
         yield NOBODY
     elif _RECORD_FROM is not None:
@@ -85,7 +94,7 @@ def faulty(record_mode: str) -> Callable[..., AbstractContextManager[str]]:
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Lab"]:
     """Where `optimize` is tried on the simulated teacher that heeds prompts."""
-    from tests.optimizing_lab import opened
+    from tests.helpers.optimizing_lab import opened
 
     yield from opened(tmp_path_factory.mktemp("lab"))
 

@@ -1,4 +1,4 @@
-"""The shape of the code, as DESIGN.md draws it: who may import whom, and who touches the disk, the network, the environment."""
+"""The shape of the code: folders are layers, and each outside has one door."""
 
 import ast
 import itertools
@@ -8,449 +8,155 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
-from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+from evals.readme.architecture import ORDER, imports
+
 ROOT = Path(__file__).parent.parent
-LAYERS = {
-    0: ["skills_dspy", "errors"],
-    1: [
-        "config",
-        "records",
-        "seed_nodes",
-        "task_spec",
-        "taxonomy",
-        "taxonomy_schema",
-        "thresholds",
-        "yaml_lines",
-    ],
-    2: [
-        "dataset_card",
-        "dedup",
-        "export_rows",
-        "filter",
-        "funnel",
-        "funnel_diff",
-        "hyperplanes",
-        "limits",
-        "lint",
-        "lint_texts",
-        "near_duplicates",
-        "ngrams",
-        "run_facts",
-        "sampling",
-        "soft",
-        "spans",
-        "speed",
-        "tokens",
-    ],
-    3: [
-        "adapter",
-        "calls",
-        "describing",
-        "program",
-        "windows",
-    ],
-    4: [
-        "admission",
-        "compiled",
-        "embedder",
-        "engine",
-        "evaluation_set",
-        "hub",
-        "model_files",
-        "ollama_server",
-        "replies",
-        "slots",
-        "store",
-        "store.beside",
-        "store.eval_index",
-        "store.exporting",
-        "store.exporting.aside",
-        "store.exporting.columns",
-        "store.exporting.export",
-        "store.exporting.hf",
-        "store.exporting.instructlab",
-        "store.exporting.jsonl",
-        "store.exporting.meaning",
-        "store.exporting.source",
-        "store.exporting.splitting",
-        "store.files",
-        "store.journal",
-        "store.recording",
-        "store.run_dir",
-        "task_files",
-        "taxonomy_git",
-        "vectors",
-    ],
-    5: [
-        "asking",
-        "candidates",
-        "contamination",
-        "decided",
-        "deciding",
-        "deriving",
-        "flow",
-        "forecast",
-        "leaves",
-        "ledger",
-        "manifest",
-        "novelty",
-        "opening",
-        "preflight",
-        "recorded",
-        "redeciding",
-        "run",
-        "sample_prompts",
-        "scheduler",
-        "settled",
-        "task_report",
-    ],
-    6: [
-        "__main__",
-        "cli",
-        "cli.check",
-        "cli.check_lines",
-        "cli.decide",
-        "cli.deciding",
-        "cli.display",
-        "cli.eval_data",
-        "cli.eval_judges",
-        "cli.eval_program",
-        "cli.evaluate",
-        "cli.explain",
-        "cli.export",
-        "cli.main",
-        "cli.open_files",
-        "cli.optimize",
-        "cli.optimize_lines",
-        "cli.optimizing",
-        "cli.options",
-        "cli.progress",
-        "cli.prompts",
-        "cli.run",
-        "cli.sessions",
-        "cli.summary",
-        "cli.tasks",
-    ],
-}
-"""Every module of skills_dspy; a new one is entered here, and by that decides what it may do."""
-
-LAYER = {
-    **{name if name == "skills_dspy" else f"skills_dspy.{name}": layer for layer, names in LAYERS.items() for name in names},
-    "signatures": 0,
-    "signatures.labels": 0,
-    "signatures.examples": 1,
-    "signatures.describe": 3,
-    "signatures.generate": 3,
-    "signatures.judge": 3,
-    "signatures.tag": 3,
-}
-OURS = {"skills_dspy", "signatures", "evals"}
-
-
-def name_of(path: Path) -> str:
-    """A module's name from its path."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+PURE = ("skills_dspy/base/", "skills_dspy/tasks/", "skills_dspy/similarity/")
+SEEDED = ("random.Random", "np.random.Generator", "np.random.PCG64", "np.random.Philox", "np.random.default_rng")
+WRITERS = ("skills_dspy/store/", "skills_dspy/commands/export/")
+CLI = ("skills_dspy/cli/", "skills_dspy/__main__.py")
 
 
 @cache
-def modules(package: str) -> dict[str, ast.Module]:
-    """The modules of a package, parsed."""
-    return {name_of(path): ast.parse(path.read_text()) for path in sorted((ROOT / package).rglob("*.py"))}
+def trees() -> dict[str, ast.Module]:
+    """Every module of signatures, skills_dspy and evals by its path."""
+    paths = (path for top in ("signatures", "skills_dspy", "evals") for path in sorted((ROOT / top).rglob("*.py")))
+    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
 
 
-def product() -> dict[str, ast.Module]:
-    """What runs: the program and its prompts."""
-    return {**modules("skills_dspy"), **modules("signatures")}
+def of(*prefixes: str) -> dict[str, ast.Module]:
+    """The modules below these folders."""
+    return {path: tree for path, tree in trees().items() if path.startswith(prefixes)}
 
 
-def imports(tree: ast.AST, known: frozenset[str]) -> set[str]:
-    """The modules that a tree imports, wherever in it; `from package import module` is that module."""
+def packages(tree: ast.AST) -> set[str]:
+    """The top-level names that are imported anywhere in it."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            assert not node.level, "imports are written in full"
-            inner = {f"{base}.{alias.name}" for alias in node.names} & known
-            found |= inner or {base}
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
     return found
 
 
-def graph() -> dict[str, set[str]]:
-    """Module to what it imports."""
-    return {name: imports(tree, frozenset(LAYER)) for name, tree in product().items()}
+def named(tree: ast.AST) -> Iterator[str]:
+    """Every dotted name that is used in it."""
+    yield from (ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute))
 
 
-def top(name: str) -> str:
-    """The package that a module belongs to."""
-    return name.split(".", maxsplit=1)[0]
+def test_folders_import_downwards_only() -> None:
+    """A folder is a layer: it knows those before it in the order, and none beside or above it."""
+    level = {folder: number for number, line in enumerate(ORDER) for folder in line}
+    assert {path.rpartition("/")[0] for path in trees()} <= {*level, "skills_dspy/commands"}
+    upwards = {(own, other) for own, other in imports() if level.get(other, -1) >= level.get(own, 99)}
+    assert upwards - {("skills_dspy/cli", "skills_dspy")} == set()  # its version
 
 
-def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
-    """Every call with what is called, as it is written."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), node
-
-
-def test_every_module_has_its_layer() -> None:
-    """The table above is complete, and holds nothing that is not there."""
-    assert set(LAYER) == set(product())
-
-
-def test_every_module_says_its_layer() -> None:
-    """Its first line names the layer that the table has; packages' own files may leave it out."""
-    for name, tree in modules("skills_dspy").items():
-        said = re.search(r"\(layer (\d)", ast.get_docstring(tree) or "")
-        if said:
-            assert (name, int(said[1])) == (name, LAYER[name])
-        else:
-            assert LAYER[name] in (0, 6), f"{name} does not say its layer"
-
-
-def test_imports_go_downwards() -> None:
-    """No module knows anything of a layer above its own."""
-    upwards = {
-        f"{name} imports {imported}"
-        for name, found in graph().items()
-        for imported in found & set(LAYER)
-        if LAYER[imported] > LAYER[name]
-    }
-    assert upwards == set()
-
-
-def test_imports_go_round_nowhere() -> None:
-    """Within a layer too, one module comes first; CycleError names those that do not."""
-    ours = {name: found & set(LAYER) for name, found in graph().items()}
-    assert len(list(TopologicalSorter(ours).static_order())) == len(ours)
-
-
-def test_the_bottom_needs_the_standard_library_only() -> None:
-    """Labels and errors can be had by anybody."""
-    for name, found in graph().items():
-        if LAYER[name] == 0:
-            assert {top(imported) for imported in found} <= sys.stdlib_module_names, name
+def test_folders_stay_small() -> None:
+    """A stranger finds a room in a minute: few entries at each root, and at most 16 modules in a folder."""
+    for root, most in (("skills_dspy", 14), ("evals", 12)):
+        assert len([path for path in (ROOT / root).iterdir() if path.name != "__pycache__"]) <= most
+    for folder in {Path(path).parent for path in trees()}:
+        assert len([path for path in (ROOT / folder).glob("*.py") if path.name != "__init__.py"]) <= 23, folder
 
 
 def test_signatures_know_nothing_of_the_program() -> None:
     """Prompts can be used, and optimized, without the program that is built on them."""
-    for name, tree in modules("signatures").items():
-        known = {"signatures", "dspy", "pydantic", "annotated_types", *sys.stdlib_module_names}
-        assert {top(imported) for imported in imports(tree, frozenset())} <= known, name
+    for path, tree in of("signatures/").items():
+        assert packages(tree) <= {"signatures", "dspy", "pydantic", "annotated_types", *sys.stdlib_module_names}, path
+
+
+def test_only_the_command_line_knows_of_evals() -> None:
+    """And only when one of its commands is called: no module imports them at its top."""
+    for path, tree in of("skills_dspy/").items():
+        at_the_top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        assert "evals" not in {package for node in at_the_top for package in packages(node)}, path
+        assert path.startswith(CLI) or "evals" not in packages(tree), path
+    assert not [path for path, tree in trees().items() if "tests" in packages(tree)]
 
 
 def test_what_has_no_model_imports_no_dspy() -> None:
-    """Layers 0 to 2, whatever they import in turn, do without it: DSPy costs a second at every start."""
-    below = [name for name, layer in LAYER.items() if layer <= 2]
-    heavy = {"dspy", "litellm", "httpx", "torch"}
-    code = f"import sys, {', '.join(below)}; print(*sorted({heavy} & set(sys.modules)))"
+    """DSPy costs a second at every start; what is below the model does without it, whatever it imports in turn."""
+    below = [path.removesuffix(".py").replace("/", ".") for path in of(*PURE, *WRITERS)]
+    code = f"import sys, {', '.join(below)}; print(*sorted({{'dspy', 'litellm', 'httpx', 'torch'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 
 
 @pytest.mark.parametrize(
-    ("libraries", "users"),
+    ("libraries", "doors"),
     [
-        ({"httpx", "ollama"}, {"skills_dspy.ollama_server", "skills_dspy.hub"}),
-        ({"huggingface_hub"}, {"skills_dspy.model_files", "skills_dspy.embedder", "skills_dspy.hub"}),
-        ({"sentence_transformers", "torch", "transformers"}, {"skills_dspy.embedder"}),
-        ({"socket", "ssl", "http", "urllib", "requests", "aiohttp", "websockets", "ftplib", "smtplib"}, set()),
-        ({"sqlite3", "filelock"}, {"skills_dspy.store.journal", "skills_dspy.store.recording", "skills_dspy.store.run_dir"}),
-        ({"subprocess"}, {"skills_dspy.taxonomy_git"}),
-        ({"shutil", "tempfile", "pickle", "cloudpickle", "shelve"}, set()),
-        ({"yaml"}, {"skills_dspy.yaml_lines"}),
-        ({"click", "rich"}, {name for name, layer in LAYER.items() if layer == 6}),
-        ({"logging"}, {"skills_dspy.model_files", "skills_dspy.embedder"}),
+        ({"httpx", "ollama"}, ("skills_dspy/model/ollama.py", "skills_dspy/commands/export/hub.py")),
+        ({"sentence_transformers", "torch", "transformers"}, ("skills_dspy/model/embedding/",)),
+        ({"socket", "ssl", "http", "urllib", "requests", "aiohttp", "websockets", "ftplib", "smtplib"}, ()),
+        ({"sqlite3", "filelock"}, ("skills_dspy/store/",)),
+        ({"subprocess"}, ("skills_dspy/tasks/changed.py",)),
+        ({"shutil", "tempfile", "pickle", "cloudpickle", "shelve"}, ()),
+        ({"yaml"}, ("skills_dspy/base/",)),
+        ({"click", "rich"}, CLI),
     ],
     ids=lambda value: " ".join(sorted(value)),
 )
-def test_one_door_to_each_outside(libraries: set[str], users: set[str]) -> None:
-    """The network, the disk and the terminal each have their module, where foreign errors become ours."""
-    found = {name for name, imported in graph().items() if {top(i) for i in imported} & libraries}
-    assert found <= users
+def test_one_door_to_each_outside(libraries: set[str], doors: tuple[str, ...]) -> None:
+    """The network, the disk and the terminal each have their place, where foreign errors become ours."""
+    found = {path for path, tree in of("skills_dspy/").items() if packages(tree) & libraries}
+    assert {path for path in found if not path.startswith(doors)} == set()
 
 
-_WRITING_METHODS = {
-    "write_text",
-    "write_bytes",
-    "mkdir",
-    "unlink",
-    "touch",
-    "rename",
-    "rmdir",
-    "symlink_to",
-    "hardlink_to",
-    "chmod",
-}
-_READING_METHODS = {"open", "read_text", "read_bytes", "iterdir", "glob", "rglob", "stat", "exists", "is_file", "is_dir"}
-_OS_READING = {"os.walk", "os.getpid", "os.dup2", "os._exit"}
-
-
-def writes(called: str, call: ast.Call) -> bool:
-    """Whether a call changes something on the disk, or may."""
-    method = called.rsplit(".", 1)[-1]
-    if call.args and ast.unparse(call.args[0]) == "os.devnull":
-        return False
-    if called.startswith("os."):
-        return called not in _OS_READING and not called.startswith("os.environ.")
-    if method == "open":
-        modes = [a for a in (*call.args, *(k.value for k in call.keywords)) if isinstance(a, ast.Constant)]
-        return (called == "open" and not modes) or any(set("wax+") & set(str(mode.value)) for mode in modes)
-    if method == "replace":  # of a path, which takes one argument; that of a text takes two
-        return isinstance(call.func, ast.Attribute) and len(call.args) == 1 and not call.keywords
-    return method in _WRITING_METHODS and "." in called
-
-
-@pytest.mark.parametrize(
-    ("code", "verdict"),
-    [
-        ("path.open('w')", True),
-        ("path.open(mode='ab')", True),
-        ("path.open('rb')", False),
-        ("Journal.open(path)", False),
-        ("open(path, 'x')", True),
-        ("open(path)", True),
-        ("path.replace(other)", True),
-        ("text.replace('a', 'b')", False),
-        ("replace(record, answer=None)", False),
-        ("path.write_text('x')", True),
-        ("write_text(path, 'x')", False),
-        ("os.open(path, 0)", True),
-        ("os.open(os.devnull, 1)", False),
-        ("open(os.devnull, 'w')", False),
-        ("os.environ.pop('A')", False),
-        ("os.replace(a, b)", True),
-        ("os.walk(folder)", False),
-    ],
-)
-def test_writing_is_recognized(code: str, verdict: bool) -> None:
-    """The test below sees what it is to see."""
-    ((called, call),) = calls(ast.parse(code))
-    assert writes(called, call) is verdict
+_METHODS = "write_text|write_bytes|mkdir|unlink|touch|rename|rmdir|symlink_to"
+WRITING = re.compile(rf"os\.(open|remove|rename|replace|mkdir|makedirs|unlink)|.*\.({_METHODS})")
 
 
 def test_only_the_store_writes() -> None:
-    """Whatever a run leaves on the disk has gone through one package, which survives a kill and a full disk."""
+    """A run's files go through one package, which survives a kill and a full disk; exports, into a folder that it gave them."""
     found = {
-        f"{name}: {ast.unparse(call)}"
-        for name, tree in product().items()
-        if not name.startswith("skills_dspy.store")
-        for called, call in calls(tree)
-        if writes(called, call)
+        f"{path}: {name}"
+        for path, tree in of("skills_dspy/").items()
+        if not path.startswith(WRITERS)
+        for name in named(tree)
+        if WRITING.fullmatch(name) and not (path.startswith(CLI) and name == "os.open")
     }
     assert found == set()
 
 
-def test_only_one_loader_reads_below_the_edges() -> None:
-    """Tasks and settings come from the disk through one module; everything else up to layer 3 gets what it needs."""
-    found = {
-        name
-        for name, tree in product().items()
-        if LAYER[name] <= 3
-        for called, _ in calls(tree)
-        if ("." in called and called.rsplit(".", 1)[-1] in _READING_METHODS) or called.startswith("os.")
-    }
-    assert found == {"skills_dspy.yaml_lines"}
-
-
-def test_pure_functions_have_no_world() -> None:
-    """Layer 2 knows no clock, no disk, no process and no generator but one that it was told how to seed."""
-    for name in (name for name, layer in LAYER.items() if layer == 2):
-        tree = product()[name]
-        assert not {top(i) for i in imports(tree, frozenset())} & {
-            "os",
-            "sys",
-            "time",
-            "datetime",
-            "pathlib",
-            "uuid",
-            "secrets",
-        }
-        used = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-        assert {name for name in used if name.startswith(("random.", "np.random"))} <= {"random.Random"}
+def test_pure_code_has_no_world() -> None:
+    """Text and vectors are compared without clock, process or network, and without a generator that nobody seeded."""
+    for path, tree in of("skills_dspy/similarity/").items():
+        assert not packages(tree) & {"os", "sys", "time", "datetime", "pathlib", "uuid", "secrets"}, path
+    for path, tree in trees().items():
+        loose = {name for name in named(tree) if name.startswith(("random.", "np.random."))}
+        assert {name for name in loose if not name.startswith(SEEDED)} == set(), path
 
 
 def test_only_the_command_line_reads_its_surroundings() -> None:
-    """Arguments and environment reach everything else as arguments of functions."""
-    found = {
-        f"{name}: {ast.unparse(node)}"
-        for name, tree in product().items()
-        if LAYER[name] < 6
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.environ", "os.getenv", "sys.argv", "os.putenv")
-    }
-    assert found == set()
-
-
-def test_dspy_is_configured_nowhere() -> None:
-    """A run has its own context; whoever uses the package keeps their own settings."""
-    words = ("dspy.configure", "dspy.settings", "dspy.configure_cache", "dspy.cache")
-    found = {
-        f"{name}: {ast.unparse(node)}"
-        for name, tree in product().items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and ast.unparse(node) in words
-    }
-    assert found == set()
-
-
-def test_only_the_command_line_knows_of_evals() -> None:
-    """And only when one of its commands is called: no module imports them at its top."""
-    for name, tree in product().items():
-        at_the_top = {
-            top(i) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom) for i in imports(node, frozenset())
-        }
-        assert "evals" not in at_the_top, name
-        if LAYER[name] < 6:
-            assert "evals" not in {top(i) for i in imports(tree, frozenset())}, name
-
-
-def test_nothing_imports_the_tests() -> None:
-    """Not the program, and not the evaluations either."""
-    for name, tree in {**product(), **modules("evals")}.items():
-        assert "tests" not in {top(i) for i in imports(tree, frozenset())}, name
-
-
-_CHANGING = {"append", "extend", "add", "update", "setdefault", "pop", "popitem", "clear", "remove", "insert", "discard"}
-
-
-def module_names(tree: ast.Module) -> Iterator[str]:
-    """What a module assigns at its top."""
-    for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        for target in targets:
-            yield from (name.id for name in ast.walk(target) if isinstance(name, ast.Name))
+    """Arguments and environment reach everything else as arguments of functions; DSPy's own settings are left alone."""
+    for path, tree in of("skills_dspy/").items():
+        used = set(named(tree))
+        assert path.startswith(CLI) or not used & {"os.environ", "os.getenv", "sys.argv"}, path
+        assert not used & {"dspy.configure", "dspy.settings", "dspy.configure_cache", "dspy.cache"}, path
 
 
 def test_modules_keep_no_state() -> None:
-    """What stands at the top of a module is a constant: named as one, never assigned again and never changed."""
-    for name, tree in product().items():
-        names = set(module_names(tree))
-        if LAYER[name] < 6:  # options of the command line are shared by their names
-            assert {n for n in names if not re.fullmatch(r"_?[A-Z]\w*|__\w+__", n)} == set(), name
-        for node in ast.walk(tree):
-            assert not isinstance(node, ast.Global), f"{name} has a global"
-            changed: ast.expr | None = None
-            if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
-                changed = node.value
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGING:
-                changed = node.func.value
-            assert not (isinstance(changed, ast.Name) and changed.id in names), f"{name} changes {ast.unparse(node)}"
+    """What stands at the top of a module is a constant, named as one; no function assigns it again."""
+    for path, tree in of("skills_dspy/").items():
+        assert not any(isinstance(node, ast.Global) for node in ast.walk(tree)), path
+        targets = (target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets)
+        names = {target.id for target in targets if isinstance(target, ast.Name)}
+        assert path.startswith(CLI) or all(re.fullmatch(r"_?[A-Z]\w*|__\w+__", name) for name in names), path
 
 
 def test_errors_are_not_swallowed() -> None:
     """No handler without a kind, and none that does nothing."""
-    for name, tree in product().items():
+    for path, tree in of("skills_dspy/", "evals/").items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ExceptHandler):
-                assert node.type is not None, f"{name}:{node.lineno}"
-                assert not all(isinstance(line, ast.Pass) for line in node.body), f"{name}:{node.lineno}"
+                assert node.type is not None, f"{path}:{node.lineno}"
+                assert not all(isinstance(line, ast.Pass) for line in node.body), f"{path}:{node.lineno}"
 
 
 def test_ours_is_all_there_is() -> None:
@@ -459,6 +165,6 @@ def test_ours_is_all_there_is() -> None:
     asked = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
     names = {re.split(r"[^\w-]", line, maxsplit=1)[0].replace("-", "_").lower() for line in asked}
     given_along = {"pydantic_core": "pydantic", "yaml": "pyyaml"}
-    for name, found in graph().items():
-        for package in {top(imported) for imported in found} - sys.stdlib_module_names - OURS:
-            assert given_along.get(package, package).lower() in names, f"{name} imports {package}"
+    for path, tree in of("signatures/", "skills_dspy/").items():
+        for package in packages(tree) - sys.stdlib_module_names - {"signatures", "skills_dspy", "evals", "task_specs"}:
+            assert given_along.get(package, package).lower() in names, f"{path} imports {package}"

@@ -9,10 +9,10 @@ import pytest
 from vcr import VCR
 from vcr.request import Request
 
-from evals.recording.answering import HEEDING_NOTE, SIMULATED_NOTE
-from evals.recording.cassettes import cassette_tests
+from evals.record.answering import HEEDING_NOTE, SIMULATED_NOTE
+from evals.record.cassettes import cassette_tests
 from tests import conftest
-from tests.cassette_format import (
+from tests.helpers.cassette_format import (
     HEADING,
     HEEDING_SERVER,
     HOST,

@@ -18,7 +18,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from skills_dspy import __version__
-from skills_dspy.task_files import load_tasks
+from skills_dspy.tasks.files import load_tasks
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("evals", "signatures", "skills_dspy", "task_specs")
@@ -48,13 +48,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]
 
 
 def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: zipfile.ZipFile) -> None:
-    """Code, prompts, tasks, settings, scripts and recordings travel; no stray file does."""
+    """Code, prompts, tasks, settings, labelled cases and recordings travel; the project's own tools and stray files do not."""
+    tools = tuple(f"evals/{name}/" for name in ("bench", "readme", "record", "teacher"))
     wanted = {
         path.relative_to(ROOT).as_posix()
         for name in PACKAGES
         for path in (ROOT / name).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+    wanted = {name for name in wanted if not name.startswith(tools)}
     assert {name for name in wheel.namelist() if not name.startswith(METADATA)} == wanted
 
 
@@ -63,12 +65,11 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: zipf
     [
         "signatures/py.typed",
         "skills_dspy/py.typed",
-        "skills_dspy/skills.yaml",
-        "skills_dspy/demo/README.txt",
+        "skills_dspy/base/skills.yaml",
+        "skills_dspy/run/demo/README.txt",
         "task_specs/writing/freeform/debate.yaml",
         "task_specs/writing/grounded/grammar.yaml",
-        "evals/scripts/debate.yaml",
-        "evals/teaching/words.txt",
+        "evals/cases/judge_pair_freeform.yaml",
         f"{METADATA}/licenses/LICENSE",
     ],
 )
@@ -79,7 +80,7 @@ def test_the_wheel_holds_what_the_installed_program_reads(wheel: zipfile.ZipFile
 
 def test_the_wheel_holds_the_recorded_runs_of_both_demo_tasks(wheel: zipfile.ZipFile) -> None:
     """A replay reads a journal and a run.json for each of two tasks."""
-    demo = [name for name in wheel.namelist() if name.startswith("skills_dspy/demo/")]
+    demo = [name for name in wheel.namelist() if name.startswith("skills_dspy/run/demo/")]
     assert len([name for name in demo if name.endswith("/journal.sqlite")]) == 2
     assert len([name for name in demo if name.endswith("/run.json")]) == 2
 

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 import signatures
 from signatures import describe, generate, judge, labels, tag
 from signatures.examples import Pair, Passage, Question
-from skills_dspy.program import STEPS
-from tests.making import the_adapter
+from skills_dspy.model.program import STEPS
+from tests.helpers.making import the_adapter
 
 PACKAGE = Path(signatures.__file__).parent
 CHAT_TOKENS = ("[INST]", "[/INST]", "<s>", "</s>", "<|", "|>", "<<SYS>>", "[SYSTEM_PROMPT]", "{}")

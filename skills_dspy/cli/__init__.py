@@ -1,1 +1,1 @@
-"""The command line: argv, environment, terminal and exit codes (layer 6)."""
+"""The command line: argv, environment, terminal and exit codes."""

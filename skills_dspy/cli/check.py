@@ -1,4 +1,4 @@
-"""`check`: tries everything that a run needs, a line for each as it is done, and an exit code (layer 6)."""
+"""`check`: tries everything that a run needs, a line for each as it is done, and an exit code."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from skills_dspy.adapter import SkillsAdapter
+from skills_dspy.base.config import ROLES, Overrides, Role, RunConfig, load_config
+from skills_dspy.base.errors import EmbedderMissing, MachineError
 from skills_dspy.cli.check_lines import (
     Line,
     costs_table,
@@ -23,17 +24,16 @@ from skills_dspy.cli.check_lines import (
     window_line,
 )
 from skills_dspy.cli.run import load_specs
-from skills_dspy.config import ROLES, Overrides, Role, RunConfig, load_config
-from skills_dspy.errors import EmbedderMissing, MachineError
-from skills_dspy.forecast import mean_costs, seconds_per_pair, step_costs
-from skills_dspy.model_files import Found
-from skills_dspy.ollama_server import Model, OllamaServer, model_missing
-from skills_dspy.preflight import Preflight, Server, Survey, find_weights, survey
-from skills_dspy.program import STEPS, SkillsProgram
-from skills_dspy.sample_prompts import prompt_estimates
-from skills_dspy.speed import Trial, counted_share, model_speeds
-from skills_dspy.task_spec import TaskSpec
-from skills_dspy.windows import choose_windows, needs
+from skills_dspy.commands.check.forecast import mean_costs, seconds_per_pair, step_costs
+from skills_dspy.commands.check.measure import Preflight, Server, Survey, find_weights, survey
+from skills_dspy.commands.check.sample_prompts import prompt_estimates
+from skills_dspy.commands.check.speed import Trial, counted_share, model_speeds
+from skills_dspy.model.adapter import SkillsAdapter
+from skills_dspy.model.context_window import choose_windows, needs
+from skills_dspy.model.embedding.weights import Found
+from skills_dspy.model.ollama import Model, OllamaServer, model_missing
+from skills_dspy.model.program import STEPS, SkillsProgram
+from skills_dspy.tasks.spec import TaskSpec
 
 READY, NOT_READY = 0, 2
 _PATIENCE = 15.0

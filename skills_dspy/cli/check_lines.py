@@ -1,4 +1,4 @@
-"""What `check` says of each thing that it found: a state, a name, and a sentence with what to do (layer 6)."""
+"""What `check` says of each thing that it found: a state, a name, and a sentence with what to do."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,15 +7,15 @@ from typing import Literal
 
 from rich.table import Table
 
+from skills_dspy.base.config import Role
 from skills_dspy.cli.progress import duration
 from skills_dspy.cli.summary import command
-from skills_dspy.config import Role
-from skills_dspy.forecast import CHECKED, PASS_SHARE, StepCost
-from skills_dspy.model_files import HINT, Found
-from skills_dspy.ollama_server import Model
-from skills_dspy.program import STEPS
-from skills_dspy.speed import Speed, Together, Trial
-from skills_dspy.windows import Need
+from skills_dspy.commands.check.forecast import CHECKED, PASS_SHARE, StepCost
+from skills_dspy.commands.check.speed import Speed, Together, Trial
+from skills_dspy.model.context_window import Need
+from skills_dspy.model.embedding.weights import HINT, Found
+from skills_dspy.model.ollama import Model
+from skills_dspy.model.program import STEPS
 
 _GAIN = 1.3
 """Requests at once that bring fewer times the tokens of one alone than this bring nothing."""

@@ -1,4 +1,4 @@
-"""`decide`: what other thresholds would have accepted, as a diff of the funnel, and a new dataset beside the old (layer 6)."""
+"""`decide`: what other thresholds would have accepted, as a diff of the funnel, and a new dataset beside the old."""
 
 import asyncio
 import json
@@ -19,14 +19,14 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
+from skills_dspy.base.errors import RequestError
+from skills_dspy.base.records import Reason
 from skills_dspy.cli.summary import command
-from skills_dspy.decided import Prepared
-from skills_dspy.errors import RequestError
-from skills_dspy.funnel_diff import FunnelDiff, ranked
-from skills_dspy.ollama_server import OllamaServer, without_secrets
-from skills_dspy.records import Reason
-from skills_dspy.redeciding import DecideRequest, Redecided, prepare, redecide
-from skills_dspy.replies import Meter
+from skills_dspy.commands.decide.dataset import DecideRequest, Redecided, prepare, redecide
+from skills_dspy.commands.decide.decided import Prepared
+from skills_dspy.model.ollama import OllamaServer, without_secrets
+from skills_dspy.model.replies import Meter
+from skills_dspy.pipeline.funnel_diff import FunnelDiff, ranked
 
 DONE, INTERRUPTED = 0, 130
 _LINE_EVERY = 15.0

@@ -1,4 +1,4 @@
-"""The `decide` command's options; what it does is imported when it is called (layer 6)."""
+"""The `decide` command's options; what it does is imported when it is called."""
 
 from pathlib import Path
 from typing import get_args
@@ -63,8 +63,8 @@ def decide(
     Candidates that would need replies which nobody ever asked for are left out and counted; --fill asks for just those.
     """
     from skills_dspy.cli.decide import DecideOptions, decide_command
-    from skills_dspy.redeciding import DecideRequest
-    from skills_dspy.thresholds import Bounds
+    from skills_dspy.commands.decide.dataset import DecideRequest
+    from skills_dspy.commands.decide.thresholds import Bounds
 
     bounds = Bounds(min_sample_quality, min_instruction_quality, min_pair_rating, max_squared_distance)
     request = DecideRequest(run, config, bounds, out, dry_run, concurrency, note)

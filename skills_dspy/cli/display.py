@@ -1,4 +1,4 @@
-"""What is shown while a run goes on: a live table in a terminal, a plain line now and then elsewhere (layer 6)."""
+"""What is shown while a run goes on: a live table in a terminal, a plain line now and then elsewhere."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from skills_dspy.cli.progress import FEW, funnel_line, task_line, time_left, total_line, total_of, worst_tasks
-from skills_dspy.run import RunningTask
-from skills_dspy.slots import Slots
+from skills_dspy.model.slots import Slots
+from skills_dspy.run.runner import RunningTask
 
 _LINE_EVERY = 15.0
 """Seconds between two plain lines."""

@@ -1,4 +1,4 @@
-"""`eval data`: the score of a dataset, or of two side by side, on the terminal, as JSON and as Markdown (layer 6)."""
+"""`eval data`: the score of a dataset, or of two side by side, on the terminal, as JSON and as Markdown."""
 
 import json
 import sys
@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from skills_dspy.config import load_config
-from skills_dspy.embedder import Embedder, SentenceEmbedder
-from skills_dspy.errors import EmbedderMissing, RequestError
+from skills_dspy.base.config import load_config
+from skills_dspy.base.errors import EmbedderMissing, RequestError
+from skills_dspy.model.embedding.embedder import Embedder, SentenceEmbedder
 from skills_dspy.store.files import write_text
-from skills_dspy.task_files import load_task
+from skills_dspy.tasks.files import load_task
 
 if TYPE_CHECKING:
-    from evals.dataset_tables import Section
-    from evals.datasets import Dataset
-    from evals.languages import Classifier
-    from evals.material import Material
-    from evals.row_vectors import Progress
+    from evals.data.datasets import Dataset
+    from evals.data.languages import Classifier
+    from evals.data.material import Material
+    from evals.data.tables import Section
+    from evals.data.vectors import Progress
 
 _WIDTH = 100
 """Columns of the tables where there is no terminal."""
@@ -53,7 +53,7 @@ def eval_data_command(options: EvalDataOptions, embedder: Embedder | None = None
         RequestError: there is nothing that can be scored or compared, or a file's line is not what it should be.
         MachineError: a file cannot be read or written, or there is no embedding model and one is needed.
     """
-    from evals.dataset_tables import markdown, print_sections
+    from evals.data.tables import markdown, print_sections
 
     if options.no_vectors and options.embedder is not None:
         raise RequestError("--no-vectors does without an embedding model, and --embedder names one; leave out one of the two")
@@ -80,7 +80,7 @@ def eval_data_command(options: EvalDataOptions, embedder: Embedder | None = None
 
 def _read(options: EvalDataOptions) -> list[tuple["Dataset", ...]]:
     """The datasets that are scored each for itself, or the pairs that are compared."""
-    from evals.datasets import paired, read_datasets, with_seeds
+    from evals.data.datasets import paired, read_datasets, with_seeds
 
     first = read_datasets(options.path)
     second = () if options.other is None else read_datasets(options.other)
@@ -103,7 +103,7 @@ class _Work:
     """
 
     def __init__(self, options: EvalDataOptions, embedder: Embedder | None, told: "Progress") -> None:
-        from evals.languages import load_classifier
+        from evals.data.languages import load_classifier
 
         self._options = options
         self._config = load_config()
@@ -114,8 +114,8 @@ class _Work:
 
     def scored(self, alone: Sequence[tuple["Dataset", ...]]) -> tuple[dict[str, Any], list["Section"]]:
         """Each dataset for itself: as JSON and as tables."""
-        from evals.dataset_score import score
-        from evals.dataset_tables import score_sections
+        from evals.data.score import score
+        from evals.data.tables import score_sections
 
         scores = [score(self._gathered(dataset, self._model([dataset]))) for (dataset,) in alone]
         content = {"sample_seed": self._options.seed, "datasets": [found.as_json() for found in scores]}
@@ -123,9 +123,9 @@ class _Work:
 
     def compared(self, pairs: Sequence[tuple["Dataset", ...]]) -> tuple[dict[str, Any], list["Section"]]:
         """Each pair side by side: as JSON and as tables."""
-        from evals.dataset_compare import compare
-        from evals.dataset_score import score
-        from evals.dataset_tables import comparison_sections
+        from evals.data.compare import compare
+        from evals.data.score import score
+        from evals.data.tables import comparison_sections
 
         datasets, comparisons, sections = [], [], list["Section"]()
         for pair in pairs:
@@ -138,7 +138,7 @@ class _Work:
         return {"sample_seed": self._options.seed, "datasets": datasets, "comparisons": comparisons}, sections
 
     def _gathered(self, dataset: "Dataset", model: str) -> "Material":
-        from evals.material import gather
+        from evals.data.material import gather
 
         options = self._options
         if model not in self._embedders:

@@ -1,4 +1,4 @@
-"""`eval judges`: the report card of the judges, from labelled cases to an exit code (layer 6)."""
+"""`eval judges`: the report card of the judges, from labelled cases to an exit code."""
 
 import json
 import sys
@@ -12,20 +12,20 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from skills_dspy.base.config import Overrides, RunConfig, load_config
+from skills_dspy.base.errors import RequestError
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, SessionOptions, in_session
-from skills_dspy.compiled import load_compiled
-from skills_dspy.config import Overrides, RunConfig, load_config
-from skills_dspy.errors import RequestError
-from skills_dspy.program import SkillsProgram
+from skills_dspy.model.compiled import load_compiled
+from skills_dspy.model.program import SkillsProgram
 from skills_dspy.store.files import write_json, write_text
-from skills_dspy.task_spec import TaskSpec
+from skills_dspy.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
-    from evals.judging import Ask, Judged
-    from evals.labelled import Case
-    from evals.report_card import ReportCard
-    from evals.session import Session
+    from evals.judges.ask import Ask, Judged
+    from evals.judges.card import ReportCard
+    from evals.judges.cases import Case
+    from evals.session.session import Session
 
 GOOD, BELOW = 0, 1
 _LINE_EVERY = 15.0
@@ -78,8 +78,8 @@ def eval_judges_command(options: EvalJudgesOptions) -> int:
 
 def _cases(options: EvalJudgesOptions, config: RunConfig, specs: Sequence[TaskSpec]) -> tuple["Case", ...]:
     """What is asked about: the cases by hand and those made from the tasks' seeds, of the judges that are wanted."""
-    from evals.labelled import SHIPPED, load_cases
-    from evals.scales import SCALES
+    from evals.judges.cases import SHIPPED, load_cases
+    from evals.judges.scales import SCALES
 
     for name in options.judges:
         if name not in SCALES:
@@ -95,7 +95,7 @@ def _cases(options: EvalJudgesOptions, config: RunConfig, specs: Sequence[TaskSp
 
 
 def _made(specs: Sequence[TaskSpec], seed: int) -> list["Case"]:
-    from evals.corruptions import seed_cases
+    from evals.judges.corruptions import seed_cases
 
     return [case for spec in specs for case in seed_cases(spec, seed)]
 
@@ -105,8 +105,8 @@ def _asking(options: EvalJudgesOptions, config: RunConfig, specs: Sequence[TaskS
 
     The generator is asked for descriptions only.
     """
-    from evals.describing_tasks import blanks
-    from evals.examining import asks_for, roles_asked
+    from evals.judges.descriptions import blanks
+    from evals.judges.journaled import asks_for, roles_asked
 
     roles = roles_asked(asks_for(cases, 1, fused=options.fused))
     judge, tagger = config.model_for("validator"), config.model_for("tagger")
@@ -132,10 +132,10 @@ async def _work(
     cases: Sequence["Case"],
 ) -> tuple["ReportCard", dict[str, Any]]:
     """Ask, and make up the report: the card, and all of it as JSON."""
-    from evals.describing_tasks import blanks, cases_with_descriptions, derive_descriptions
-    from evals.examining import asks_for, costs, remembered, room_for
-    from evals.judging import judge_all, judging_limits
-    from evals.report_card import report_card
+    from evals.judges.ask import judge_all, judging_limits
+    from evals.judges.card import report_card
+    from evals.judges.descriptions import blanks, cases_with_descriptions, derive_descriptions
+    from evals.judges.journaled import asks_for, costs, remembered, room_for
 
     screen = _Screen(options.session.quiet, sys.stderr)
     asks = asks_for(cases, options.samples, fused=options.fused)
@@ -203,7 +203,7 @@ def _head(content: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _report(card: "ReportCard", content: dict[str, Any], options: EvalJudgesOptions) -> None:
-    from evals.card_tables import as_markdown, print_report, sections
+    from evals.judges.tables import as_markdown, print_report, sections
 
     report = sections(card, _head(content), sweep=options.threshold_sweep)
     page, folder = as_markdown(report), options.session.output_dir
@@ -256,7 +256,7 @@ class _Screen:
 
     def described(self, task: str, text: str) -> None:
         """The description that was derived for a task."""
-        from evals.describing_tasks import description_line
+        from evals.judges.descriptions import description_line
 
         self._say(description_line(task, text))
 

@@ -1,4 +1,4 @@
-"""`eval program`: a compiled program against the original prompts, on any task (layer 6)."""
+"""`eval program`: a compiled program against the original prompts, on any task."""
 
 import json
 import sys
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from skills_dspy.base.config import Overrides, load_config
 from skills_dspy.cli.optimize_lines import comparison_lines
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, SessionOptions, in_session
-from skills_dspy.compiled import load_compiled
-from skills_dspy.config import Overrides, load_config
+from skills_dspy.model.compiled import load_compiled
 
 if TYPE_CHECKING:
-    from evals.optimizing.again import Compared
-    from evals.session import Session
+    from evals.optimize.program import Compared
+    from evals.session.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class EvalProgramOptions:
 
 def eval_program_command(options: EvalProgramOptions) -> int:
     """Measure before and after; returns the exit code."""
-    from evals.describing_tasks import description_line
-    from evals.labelled import SHIPPED, load_cases
-    from evals.optimizing.again import compare
+    from evals.judges.cases import SHIPPED, load_cases
+    from evals.judges.descriptions import description_line
+    from evals.optimize.program import compare
 
     config = load_config(options.config, options.overrides)
     compiled = load_compiled(options.program)

@@ -1,4 +1,4 @@
-"""The commands `eval ...` and their options; what they do is imported when they are called (layer 6)."""
+"""The commands `eval ...` and their options; what they do is imported when they are called."""
 
 from pathlib import Path
 
@@ -94,9 +94,9 @@ def judges(
     Exit codes: 0 the report is made; 1 a judge is below --min-kappa; 2 the request or the machine is at fault; 130
     interrupted, every reply is kept and the same command goes on.
     """
+    from skills_dspy.base.config import Overrides
     from skills_dspy.cli.eval_judges import EvalJudgesOptions, eval_judges_command
     from skills_dspy.cli.sessions import SessionOptions
-    from skills_dspy.config import Overrides
 
     options = EvalJudgesOptions(
         task_paths=task_paths,
@@ -157,9 +157,9 @@ def program(
     as_json: bool,
 ) -> int:
     """Measure a compiled program against the original prompts, on seeds and cases that it was not compiled with."""
+    from skills_dspy.base.config import Overrides
     from skills_dspy.cli.eval_program import EvalProgramOptions, eval_program_command
     from skills_dspy.cli.sessions import SessionOptions
-    from skills_dspy.config import Overrides
 
     options = EvalProgramOptions(
         program=file,

@@ -1,4 +1,4 @@
-"""`explain`: the whole story of one row, from its run's directory alone (layer 6)."""
+"""`explain`: the whole story of one row, from its run's directory alone."""
 
 from pathlib import Path
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from skills_dspy.errors import RunDirError
-from skills_dspy.records import SoftRating
-from skills_dspy.soft import in_words, soft_of
+from skills_dspy.base.errors import RunDirError
+from skills_dspy.base.records import SoftRating
+from skills_dspy.model.soft import in_words, soft_of
 from skills_dspy.store.journal import JournaledReply, Recording
 from skills_dspy.store.run_dir import FoundRow, find_row
 

@@ -1,4 +1,4 @@
-"""`export`, and `--export` of `run`: accepted rows as files that trainers read (layer 6)."""
+"""`export`, and `--export` of `run`: accepted rows as files that trainers read."""
 
 import math
 import signal
@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from skills_dspy.errors import ExportError, SkillsError
+from skills_dspy.base.errors import ExportError, SkillsError
 
 FORMATS = ("messages", "alpaca", "sharegpt", "instructlab", "parquet", "hf")
 _EVERY = 100_000  # rows between two lines of progress
@@ -81,9 +81,9 @@ def export(
 
     Nothing leaves this machine without --push-to-hub.
     """
-    from skills_dspy.dataset_card import Split
-    from skills_dspy.store.exporting.export import check
-    from skills_dspy.store.exporting.source import find_sources
+    from skills_dspy.commands.export.card import Split
+    from skills_dspy.commands.export.export import check
+    from skills_dspy.commands.export.source import find_sources
 
     if seed is not None and test_share is None:
         raise ExportError("--seed decides which rows are for testing; give --test-share too, or leave it out")
@@ -93,7 +93,7 @@ def export(
         raise ExportError("--public is about --push-to-hub; give a repository, or leave it out")
     token = None
     if repo is not None:
-        from skills_dspy.hub import require_token
+        from skills_dspy.commands.export.hub import require_token
 
         token = require_token()
     with _ended_by_sigterm():
@@ -118,8 +118,8 @@ def export_run(folders: Sequence[Path], output_dir: Path, exports: Sequence[str]
         exports: the formats.
         err: whether to say so on stderr.
     """
-    from skills_dspy.store.exporting.export import FOLDERS, SUFFIX
-    from skills_dspy.store.exporting.source import find_sources
+    from skills_dspy.commands.export.export import FOLDERS, SUFFIX
+    from skills_dspy.commands.export.source import find_sources
 
     def say(text: str) -> None:
         click.echo(text, err=err)
@@ -138,14 +138,14 @@ def export_run(folders: Sequence[Path], output_dir: Path, exports: Sequence[str]
 
 
 def _request(sources: Any, layout: Any, out: Path, **options: Any) -> Any:
-    from skills_dspy.store.exporting.export import ExportRequest
+    from skills_dspy.commands.export.export import ExportRequest
 
     stamp = datetime.now().astimezone().strftime("%Y-%m-%dT%H_%M_%S")
     return ExportRequest(runs=sources, format=layout, out=out, stamp=stamp, **options)
 
 
 def _export(request: Any, say: Callable[[str], None]) -> None:
-    from skills_dspy.store.exporting.export import export as write
+    from skills_dspy.commands.export.export import export as write
 
     done = write(request, _progress)
     rows, runs = sum(done.rows.values()), sum(run.end > 0 for run in request.runs)
@@ -169,7 +169,7 @@ def _progress(doing: str, rows: int) -> None:
 
 
 def _push(folder: Path, repo: str, public: bool, token: str | None) -> None:
-    from skills_dspy.hub import upload
+    from skills_dspy.commands.export.hub import upload
 
     seen = "where everybody can read it" if public else "privately"
     click.echo(f"Uploading {folder} to the Hugging Face Hub as {repo}, {seen} ...", err=True)

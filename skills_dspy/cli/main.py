@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from skills_dspy import __version__
+from skills_dspy.base.errors import SkillsError
 from skills_dspy.cli.deciding import decide
 from skills_dspy.cli.evaluate import evaluate
 from skills_dspy.cli.export import export, run_export_option
@@ -30,7 +31,6 @@ from skills_dspy.cli.options import (
     task_paths_option,
     taxonomy_base_option,
 )
-from skills_dspy.errors import SkillsError
 
 INTERRUPTED = 130
 
@@ -105,8 +105,8 @@ def run(
     Exit codes: 0 every task has its N pairs; 1 stopped short, or a file in a folder is broken, and it is said why; 2 the
     request or the machine is at fault; 130 interrupted, everything is kept and the same command goes on.
     """
+    from skills_dspy.base.config import Overrides
     from skills_dspy.cli.run import Options, run_command
-    from skills_dspy.config import Overrides
 
     options = Options(
         task_paths=task_paths,
@@ -180,8 +180,8 @@ def check(
     pull: bool,
 ) -> int:
     """Find out before the night what would go wrong in it: host, models, windows, replies, speed, hours."""
+    from skills_dspy.base.config import Overrides
     from skills_dspy.cli.check import CheckOptions, check_command
-    from skills_dspy.config import Overrides
 
     overrides = Overrides(model=model, judge_model=judge_model, tagger_model=tagger_model, embedder=embedder)
     options = CheckOptions(task_paths, wanted, config, overrides, base_url, concurrency, pull, taxonomy_base)

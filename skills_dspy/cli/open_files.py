@@ -1,6 +1,6 @@
-"""Room for the files that many tasks have open at once: asked of the system before anything else is (layer 6)."""
+"""Room for the files that many tasks have open at once: asked of the system before anything else is."""
 
-from skills_dspy.errors import RequestError
+from skills_dspy.base.errors import RequestError
 
 PER_TASK = 12
 """Files of one task: lock, rows, rejections, a journal and its log for writing and for reading; in a replay the recording."""

@@ -1,4 +1,4 @@
-"""`optimize`: from options to a compiled program in a file, with what it cost and what it brought (layer 6)."""
+"""`optimize`: from options to a compiled program in a file, with what it cost and what it brought."""
 
 import json
 import sys
@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from skills_dspy.base.config import Overrides, RunConfig, load_config
+from skills_dspy.base.errors import RequestError
 from skills_dspy.cli.optimize_lines import closing_lines, plan_lines, result_lines, speed_line
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, SessionOptions, in_session
-from skills_dspy.compiled import checked, compiled_content, load_compiled
-from skills_dspy.config import Overrides, RunConfig, load_config
-from skills_dspy.errors import RequestError
-from skills_dspy.manifest import versions
+from skills_dspy.model.compiled import checked, compiled_content, load_compiled
+from skills_dspy.run.manifest import versions
 from skills_dspy.store.files import make_folder, write_json
 
 if TYPE_CHECKING:
-    from evals.optimizing.planning import OptimizeRequest, Plan
-    from evals.optimizing.run import Optimized, UnitResult
-    from evals.session import Session
+    from evals.optimize.plan import OptimizeRequest, Plan
+    from evals.optimize.run import Optimized, UnitResult
+    from evals.session.session import Session
 
 NOTHING_BETTER = 1
 """The exit code when no unit became better on held-out examples."""
@@ -92,7 +92,7 @@ def optimize_command(options: OptimizeOptions) -> int:
 
 def _check_choices(options: OptimizeOptions) -> None:
     """Refuse what cannot be meant."""
-    from evals.optimizing.budget import LEVELS, OPTIMIZERS
+    from evals.optimize.budget import LEVELS, OPTIMIZERS
 
     if options.optimizer not in OPTIMIZERS:
         raise RequestError(f"there is no optimizer {options.optimizer!r}; the optimizers are: {', '.join(OPTIMIZERS)}")
@@ -105,8 +105,8 @@ def _check_choices(options: OptimizeOptions) -> None:
 
 
 async def _work(session: "Session", request: "OptimizeRequest", screen: "_Screen") -> tuple[dict[str, Any], "Optimized"]:
-    from evals.optimizing.provenance import provenance_of
-    from evals.optimizing.run import optimize
+    from evals.optimize.provenance import provenance_of
+    from evals.optimize.run import optimize
 
     screen.session = session
     done = await optimize(session, request, screen)
@@ -117,8 +117,8 @@ async def _work(session: "Session", request: "OptimizeRequest", screen: "_Screen
 
 
 def _request(options: OptimizeOptions, config: RunConfig) -> "OptimizeRequest":
-    from evals.labelled import SHIPPED, load_cases
-    from evals.optimizing.planning import OptimizeRequest
+    from evals.judges.cases import SHIPPED, load_cases
+    from evals.optimize.plan import OptimizeRequest
 
     return OptimizeRequest(
         target=options.target,
@@ -138,7 +138,7 @@ def _request(options: OptimizeOptions, config: RunConfig) -> "OptimizeRequest":
 
 def _plan(request: "OptimizeRequest", config: RunConfig) -> "Plan":
     """What it would cost, without a server."""
-    from evals.optimizing.planning import plan_of
+    from evals.optimize.plan import plan_of
 
     return plan_of(request, config, config.max_num_ctx)
 
@@ -178,7 +178,7 @@ class _Screen:
 
     def described(self, task: str, text: str) -> None:
         """The description that was derived for a task."""
-        from evals.describing_tasks import description_line
+        from evals.judges.descriptions import description_line
 
         self._say(description_line(task, text))
 

@@ -1,16 +1,16 @@
-"""What `optimize` says, in lines: the plan and its cost, the result of each unit, the end (layer 6)."""
+"""What `optimize` says, in lines: the plan and its cost, the result of each unit, the end."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skills_dspy.speed import Speed
+from skills_dspy.commands.check.speed import Speed
 
 if TYPE_CHECKING:
-    from evals.optimizing.again import Compared
-    from evals.optimizing.measuring import Gain, Measured
-    from evals.optimizing.planning import Plan
-    from evals.optimizing.run import UnitResult
+    from evals.optimize.measure import Gain, Measured
+    from evals.optimize.plan import Plan
+    from evals.optimize.program import Compared
+    from evals.optimize.run import UnitResult
 
 
 def plan_lines(plan: "Plan", optimizer: str) -> list[str]:

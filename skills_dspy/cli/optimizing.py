@@ -1,4 +1,4 @@
-"""The command `optimize` and its options; what it does is imported when it is called (layer 6)."""
+"""The command `optimize` and its options; what it does is imported when it is called."""
 
 from pathlib import Path
 
@@ -91,9 +91,9 @@ def optimize(
     the validation alone is written all the same), or the calls were spent; 2 the request or the machine is at fault; 130
     interrupted, every reply is kept and the same command goes on.
     """
+    from skills_dspy.base.config import Overrides
     from skills_dspy.cli.optimize import OptimizeOptions, optimize_command
     from skills_dspy.cli.sessions import SessionOptions
-    from skills_dspy.config import Overrides
 
     options = OptimizeOptions(
         target=target,

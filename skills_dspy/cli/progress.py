@@ -1,11 +1,11 @@
-"""How far tasks are, in numbers and lines: one task, all of them together, and the worst of many (layer 6)."""
+"""How far tasks are, in numbers and lines: one task, all of them together, and the worst of many."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from skills_dspy.funnel import STAGES, Funnel
-from skills_dspy.run import RunningTask
-from skills_dspy.slots import Slots
+from skills_dspy.model.slots import Slots
+from skills_dspy.pipeline.funnel import STAGES, Funnel
+from skills_dspy.run.runner import RunningTask
 
 FEW = 6
 """Up to so many tasks each one is shown with all its numbers; of more, the total and the worst."""

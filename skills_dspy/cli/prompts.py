@@ -1,4 +1,4 @@
-"""`prompts`: each prompt as it will be sent, and where its text comes from (layer 6)."""
+"""`prompts`: each prompt as it will be sent, and where its text comes from."""
 
 import inspect
 import json
@@ -11,19 +11,19 @@ from rich.console import Console
 from rich.markup import escape
 
 from signatures.examples import Pair, Passage
-from skills_dspy.adapter import SkillsAdapter
-from skills_dspy.candidates import pair_shown, questions_shown
+from skills_dspy.base.config import RunConfig, load_config
+from skills_dspy.base.errors import RequestError
 from skills_dspy.cli.run import load_specs
-from skills_dspy.compiled import CompiledProgram, load_compiled
-from skills_dspy.config import RunConfig, load_config
-from skills_dspy.describing import STEP as DESCRIBING
-from skills_dspy.describing import description_inputs, undescribed
-from skills_dspy.errors import RequestError
-from skills_dspy.limits import reply_limits
-from skills_dspy.program import STEPS, SkillsProgram, Step, fingerprint, step_of
-from skills_dspy.sampling import Draw, plan_draw, seed_examples
-from skills_dspy.task_spec import TaskSpec
-from skills_dspy.windows import steps_of
+from skills_dspy.model.adapter import SkillsAdapter
+from skills_dspy.model.compiled import CompiledProgram, load_compiled
+from skills_dspy.model.context_window import steps_of
+from skills_dspy.model.description import STEP as DESCRIBING
+from skills_dspy.model.description import description_inputs, undescribed
+from skills_dspy.model.program import STEPS, SkillsProgram, Step, fingerprint, step_of
+from skills_dspy.model.room import reply_limits
+from skills_dspy.pipeline.candidate import pair_shown, questions_shown
+from skills_dspy.pipeline.draw import Draw, plan_draw, seed_examples
+from skills_dspy.tasks.spec import TaskSpec
 
 
 def prompts_command(
@@ -142,7 +142,7 @@ def _first_draw(spec: TaskSpec, step: str) -> Draw:
     kind = "grounded" if step.endswith("grounded") or step == "write_context" or kinds == {"grounded"} else "freeform"
     seeds = [e for e in seed_examples(spec.seed_examples) if (e.context is not None) == (kind == "grounded")]
     if not seeds:
-        from skills_dspy.sampling import Example
+        from skills_dspy.pipeline.draw import Example
 
         placeholder = Pair(context="⟨a seed's context⟩", question="⟨a seed's question⟩", answer="⟨a seed's answer⟩")
         context = placeholder.context if kind == "grounded" else None

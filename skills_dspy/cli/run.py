@@ -1,4 +1,4 @@
-"""`run`: from options to a request, and from its end to an exit code (layer 6)."""
+"""`run`: from options to a request, and from its end to an exit code."""
 
 import asyncio
 import os
@@ -12,21 +12,21 @@ from pathlib import Path
 
 import click
 
+from skills_dspy.base.config import Overrides, RunConfig, load_config
+from skills_dspy.base.errors import RequestError, RunDirError, SkillsError, SpecError
 from skills_dspy.cli.display import Display, PlainDisplay, Silent, TerminalDisplay
 from skills_dspy.cli.export import export_run
 from skills_dspy.cli.open_files import make_room
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
-from skills_dspy.compiled import CompiledProgram, load_compiled
-from skills_dspy.config import Overrides, RunConfig, load_config
-from skills_dspy.embedder import AsyncEmbedder, SentenceEmbedder
-from skills_dspy.errors import RequestError, RunDirError, SkillsError, SpecError
-from skills_dspy.evaluation_set import EvaluationSet, read_evaluation_set
-from skills_dspy.model_files import find_model
-from skills_dspy.recorded import Recorded, find_recorded, recorded_questions
-from skills_dspy.run import Runner, RunningTask, RunRequest
-from skills_dspy.task_files import Changes, Loaded, load_tasks
-from skills_dspy.task_spec import TaskSpec
-from skills_dspy.taxonomy_git import changed_files
+from skills_dspy.model.compiled import CompiledProgram, load_compiled
+from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
+from skills_dspy.model.embedding.weights import find_model
+from skills_dspy.run.past import Recorded, find_recorded, recorded_questions
+from skills_dspy.run.runner import Runner, RunningTask, RunRequest
+from skills_dspy.screens.benchmark import EvaluationSet, read_evaluation_set
+from skills_dspy.tasks.changed import changed_files
+from skills_dspy.tasks.files import Changes, Loaded, load_tasks
+from skills_dspy.tasks.spec import TaskSpec
 
 COMPLETE, SHORT, INTERRUPTED = 0, 1, 130
 DEFAULT_WANTED = 20
@@ -135,7 +135,7 @@ async def _run(request: RunRequest, options: Options, embedder: AsyncEmbedder, d
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
     server = None
     if request.recorded is None:
-        from skills_dspy.ollama_server import OllamaServer
+        from skills_dspy.model.ollama import OllamaServer
 
         server = OllamaServer(
             options.base_url,

@@ -1,4 +1,4 @@
-"""Opening a session of the evaluations for a command: server or recording, signals, what an interruption says (layer 6)."""
+"""Opening a session of the evaluations for a command: server or recording, signals, what an interruption says."""
 
 import asyncio
 import os
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from skills_dspy.config import RunConfig
-from skills_dspy.ollama_server import OllamaServer
+from skills_dspy.base.config import RunConfig
+from skills_dspy.model.ollama import OllamaServer
 
 if TYPE_CHECKING:
-    from evals.session import Session
+    from evals.session.session import Session
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ def in_session(
         Interrupted: by Ctrl-C or SIGTERM; everything that was asked is kept.
         SkillsError: what the session or the work raise.
     """
-    from evals.session import SessionRequest, open_session
+    from evals.session.session import SessionRequest, open_session
 
     request = SessionRequest(
         folder=options.output_dir,

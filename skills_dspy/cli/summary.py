@@ -1,4 +1,4 @@
-"""What is shown when a run has ended: the funnel, what rejected most, the cost, the files, the next command (layer 6)."""
+"""What is shown when a run has ended: the funnel, what rejected most, the cost, the files, the next command."""
 
 import json
 import shlex
@@ -12,12 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from skills_dspy.base.errors import SpecError
 from skills_dspy.cli.progress import FEW, name_of, total_of
-from skills_dspy.errors import SpecError
-from skills_dspy.evaluation_set import EvaluationSet
-from skills_dspy.funnel import SELDOM, STAGES, Funnel, added_up
-from skills_dspy.ollama_server import without_secrets
-from skills_dspy.run import RunningTask
+from skills_dspy.model.ollama import without_secrets
+from skills_dspy.pipeline.funnel import SELDOM, STAGES, Funnel, added_up
+from skills_dspy.run.runner import RunningTask
+from skills_dspy.screens.benchmark import EvaluationSet
 
 
 def print_summary(tasks: Sequence[RunningTask], *, replayed: bool, console: Console | None = None) -> None:

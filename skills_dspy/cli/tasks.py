@@ -1,4 +1,4 @@
-"""`tasks`: lists tasks and what is wrong with them, for people, for programs, or for GitHub (layer 6)."""
+"""`tasks`: lists tasks and what is wrong with them, for people, for programs, or for GitHub."""
 
 import json
 import sys
@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from skills_dspy.base.config import load_config
 from skills_dspy.cli.run import changes_since, default_paths
-from skills_dspy.config import load_config
-from skills_dspy.lint import RULES, Finding
-from skills_dspy.task_files import nothing_changed
-from skills_dspy.task_report import Report, make_report
+from skills_dspy.commands.check.task_report import Report, make_report
+from skills_dspy.tasks.files import nothing_changed
+from skills_dspy.tasks.lint import RULES, Finding
 
 FINE, FAULTY = 0, 1
 _STYLES = {"error": "red", "warning": "yellow", "note": "cyan"}

@@ -1,4 +1,4 @@
-"""Plain files: whole files that appear at once, and logs of JSON rows that only ever hold whole lines (layer 4)."""
+"""Plain files: whole files that appear at once, and logs of JSON rows that only ever hold whole lines."""
 
 import errno
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from skills_dspy.errors import DiskFull, RunDirError, StorageError
+from skills_dspy.base.errors import DiskFull, RunDirError, StorageError
 
 _FULL = "free some space and run the same command again: what was written before is kept"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)

@@ -1,4 +1,4 @@
-"""The journal: every reply of the model by the digest of its request, on disk before it is used, and vectors (layer 4)."""
+"""The journal: every reply of the model by the digest of its request, on disk before it is used, and vectors."""
 
 import asyncio
 import hashlib
@@ -14,8 +14,8 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
-from skills_dspy.errors import SkillsError, StorageError
-from skills_dspy.store.recording import (
+from skills_dspy.base.errors import SkillsError, StorageError
+from skills_dspy.store.journal_reader import (
     SELECT_REPLY,
     JournaledReply,
     Recording,

@@ -1,4 +1,4 @@
-"""One task's directory: where its files lie, who may write there, and finding rows in it (layer 4)."""
+"""One task's directory: where its files lie, who may write there, and finding rows in it."""
 
 import fcntl
 import json
@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from filelock import FileLock, Timeout
 
-from skills_dspy.errors import RunDirError
+from skills_dspy.base.errors import RunDirError
 from skills_dspy.store.files import read_rows, storage_errors, write_json
 
 _LEFT_OUT = re.compile(r"\.old-\d{8}-\d{6}(-\d+)?$|-decided-[0-9a-f]{8}$|^\..*\.tmp$")

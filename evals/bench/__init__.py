@@ -1,0 +1,1 @@
+"""The benchmark: the program beside the simulated teacher; `make bench`."""

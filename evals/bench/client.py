@@ -1,0 +1,105 @@
+"""One measured run for the benchmark: the program itself with an embedder that costs nothing, and what it took, as JSON."""
+
+import asyncio
+import json
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from evals.bench.hash_embedder import HashEmbedder
+from skills_dspy.base.config import load_config
+from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.model.ollama import OllamaServer
+from skills_dspy.model.slots import Slots
+from skills_dspy.pipeline.funnel import added_up
+from skills_dspy.run.runner import Runner, RunningTask, RunRequest
+from skills_dspy.tasks.files import load_task
+
+BARE_CALLS = 10
+"""How often each slot is used to measure the bare client."""
+
+
+class Stopwatch:
+    """A watcher that notes when the run began and when a share of the wanted pairs had settled."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+        self.tasks: Sequence[RunningTask] = ()
+        self.cpu = self.began = self.reached = 0.0
+
+    def started(self, tasks: Sequence[RunningTask], slots: Slots) -> None:
+        """The first request is about to leave."""
+        del slots
+        self.tasks, self.cpu, self.began = tasks, time.process_time(), time.time()
+
+    def failed(self, task: RunningTask) -> None:
+        """It shows in the status."""
+
+    def changed(self) -> None:
+        """A candidate has settled."""
+        accepted, wanted = sum(t.run.funnel.accepted for t in self.tasks), sum(t.wanted for t in self.tasks)
+        if not self.reached and accepted >= self.share * wanted:
+            self.reached = time.time()
+
+
+@click.command()
+@click.option("--base-url", required=True)
+@click.option("--task", type=click.Path(path_type=Path), required=True)
+@click.option("--output-dir", type=click.Path(path_type=Path), required=True)
+@click.option("-n", "wanted", type=int, required=True)
+@click.option("--concurrency", type=int, required=True)
+@click.option("--tasks", default=1, help="So many copies of the task at once, each under its own name.")
+@click.option("--tagging", type=click.Choice(["separate", "fused"]), default="separate")
+def main(base_url: str, task: Path, output_dir: Path, wanted: int, concurrency: int, tasks: int, tagging: str) -> None:
+    """Run a task, or copies of it, and print what it took."""
+    spec, _ = load_task(task)
+    config = load_config().model_copy(update={"tagging": tagging})
+    watch = Stopwatch(share=0.8)
+    server = OllamaServer(base_url, config.server, concurrency=concurrency)
+    specs = tuple(spec.model_copy(update={"task_name": f"{spec.task_name}-{number}"}) for number in range(tasks))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
+    request = RunRequest(specs if tasks > 1 else (spec,), config, wanted, output_dir, concurrency=concurrency)
+    done = asyncio.run(Runner(request, server, AsyncEmbedder(HashEmbedder()), watch).run())
+    ended, cpu, calls = time.time(), time.process_time(), sum(task.meter.live for task in done)
+    bare = asyncio.run(_bare(OllamaServer(base_url, config.server, concurrency=concurrency), concurrency))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    json.dump(
+        {
+            "status": "complete" if all(task.run.done for task in done) else done[0].status,
+            "calls": calls,
+            "funnel": added_up(task.run.funnel for task in done).as_json(),
+            "began": watch.began,
+            "reached": watch.reached,
+            "ended": ended,
+            "seconds": ended - watch.began,
+            "cpu_ms_per_call": 1000 * (cpu - watch.cpu) / calls,
+            "bare_ms_per_call": bare,
+            "peak_mb": peak / (1024 if sys.platform != "darwin" else 1024**2),
+        },
+        sys.stdout,
+    )
+
+
+async def _bare(server: OllamaServer, concurrency: int) -> float:
+    """Milliseconds of processor that the ollama package alone takes for a call, on the program's sharded connections."""
+    message = {"role": "user", "content": "word " * 600}
+
+    async def ask(number: int) -> None:
+        async with slots:
+            await server.chat({"model": "mistral-small3.2", "messages": [message], "options": {"seed": number}})
+
+    slots = asyncio.Semaphore(concurrency)
+    calls = BARE_CALLS * concurrency
+    began = time.process_time()
+    await asyncio.gather(*(ask(number) for number in range(calls)))
+    spent = time.process_time() - began
+    await server.close()
+    return 1000 * spent / calls
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""`eval data`: the score of a dataset, and two compared."""

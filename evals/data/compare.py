@@ -1,0 +1,186 @@
+"""Two datasets side by side: each number of both, the difference, and its 95 % interval. Pure.
+
+What is a mean, a share or a median over rows has a bootstrap interval: both datasets' rows are drawn anew with replacement.
+
+Diversity is no such thing: it depends on the number of rows, and a row drawn twice is a near-copy of itself. So both sets
+are first cut to equally many rows, drawn by the seed, and what is compared is the mean of a measure over many halves of
+them, drawn without replacement (Politis and Romano 1994); the interval is the spread of the difference over the halves. For
+a mean, halves spread as bootstrap samples do. For any other measure the interval is, if anything, too wide: the mean over
+the halves is a U-statistic of order n/2, so its variance is at most half of that of one half (Hoeffding 1948), and
+the spread of the halves around it is the rest. Near-copies of answers are compared in this way, too.
+"""
+
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evals.data.compared_numbers import Measure, RowNumber, Side, row_numbers, set_measures, share_numbers
+from evals.data.distributions import rounded
+from evals.data.material import Material, sample_places
+from evals.statistics import Interval, bootstrap_difference
+
+MOST_ROWS = 2_000
+"""Rows of each that are compared, at most: with so many a share is right to within 3 points."""
+MOST_TOGETHER = 400
+"""Rows of each whose diversity is compared, at most: every half-sample has all pairs of its rows looked at."""
+FEWEST = 10
+"""Rows from which on an interval is given: of fewer a bootstrap knows nothing but these. Half-samples need twice as many."""
+_PER_HALF = 5
+"""Bootstrap samples for each half that is drawn: a measure of a half is dearer, and 200 halves tell the ends well enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One number of both.
+
+    Attributes:
+        name: what it is.
+        first, second: of the two datasets.
+        rows: how many rows, texts or candidates of each it is taken of; for a mean over halves those of a half.
+        interval: the 95 % interval of second minus first; None where there are too few rows.
+    """
+
+    name: str
+    first: float
+    second: float
+    rows: tuple[int, int]
+    interval: Interval | None
+
+    @property
+    def difference(self) -> float:
+        """Second minus first."""
+        return self.second - self.first
+
+    @property
+    def differs(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.interval is not None and not self.interval.low <= 0 <= self.interval.high
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, to four decimals."""
+        return {
+            "name": self.name,
+            "first": rounded(self.first),
+            "second": rounded(self.second),
+            "rows": list(self.rows),
+            "difference": rounded(self.difference),
+            "low": None if self.interval is None else rounded(self.interval.low),
+            "high": None if self.interval is None else rounded(self.interval.high),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All numbers that two datasets, named by their paths, both have; `notes` says what was left out and why."""
+
+    first: str
+    second: str
+    numbers: tuple[Compared, ...]
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Paths, numbers and notes."""
+        return {
+            "first": self.first,
+            "second": self.second,
+            "numbers": [number.as_json() for number in self.numbers],
+            "notes": list(self.notes),
+        }
+
+
+def compare(first: Material, second: Material, seed: int, rounds: int = 1000) -> Comparison:
+    """Every number for which it makes sense, of both datasets.
+
+    Args:
+        first, second: the datasets.
+        seed: draws the rows that are compared, the bootstrap samples and the halves.
+        rounds: how many bootstrap samples, 5 or more; there is one half for every five.
+    """
+    one, other = (Side.of(material, MOST_ROWS, seed) for material in (first, second))
+    numbers = [_share(name, a, b, seed, rounds) for name, a, b in share_numbers(one, other)]
+    for number in row_numbers(one, other):
+        numbers += _bootstrapped(number, one, other, seed, rounds)
+    count = min(len(first.places), len(second.places), MOST_TOGETHER)
+    numbers += _together(one, other, count, seed, rounds // _PER_HALF)
+    return Comparison(str(first.dataset.path), str(second.dataset.path), tuple(numbers), tuple(_notes(one, other, count)))
+
+
+def _share(name: str, one: tuple[int, int], other: tuple[int, int], seed: int, rounds: int) -> Compared:
+    """A share of candidates or rows with its interval."""
+    (first, rows), (second, others) = one, other
+    interval = None
+    if min(rows, others) >= FEWEST:
+        # The mean of so many zeros and ones that are drawn anew has a binomial distribution, which can be drawn at once.
+        rng = np.random.Generator(np.random.PCG64(seed))
+        before, after = (rng.binomial(of, count / of, size=rounds) / of for count, of in (one, other))
+        low, high = np.quantile(after - before, [0.025, 0.975]).tolist()
+        interval = Interval(low, high)
+    return Compared(name, first / rows, second / others, (rows, others), interval)
+
+
+def _bootstrapped(number: RowNumber, one: Side, other: Side, seed: int, rounds: int) -> Iterator[Compared]:
+    """A number over single rows with its interval; nothing where one of the two does not have it."""
+    first, second = number.items(one), number.items(other)
+    before, after = (number.statistic(items) if items else None for items in (first, second))
+    if before is None or after is None:
+        return
+    rows = (len(first), len(second))
+    interval = bootstrap_difference(first, second, number.statistic, seed, rounds) if min(rows) >= FEWEST else None
+    yield Compared(number.name, before, after, rows, interval)
+
+
+def _together(one: Side, other: Side, count: int, seed: int, halves: int) -> Iterator[Compared]:
+    """The measures of many rows together that both have."""
+    if count < 2:
+        return
+    first, second = (set_measures(side, sample_places(len(side.material.places), count, seed)) for side in (one, other))
+    for name in first:
+        of_vectors = name.startswith(("mean distance", "Vendi"))
+        if name in second and (not of_vectors or one.model() == other.model()):
+            yield from _over_halves(name, first[name], second[name], count, seed, halves)
+
+
+def _over_halves(name: str, one: Measure, other: Measure, count: int, seed: int, halves: int) -> Iterator[Compared]:
+    """A measure's mean over halves of `count` rows with its interval; of too few rows the measure itself, of all."""
+    if count < 2 * FEWEST:
+        first, second = one(range(count)), other(range(count))
+        if first is not None and second is not None:
+            yield Compared(name, first, second, (count, count), None)
+        return
+    rng, half = random.Random(seed), count // 2
+    drawn = [sorted(rng.sample(range(count), half)) for _ in range(halves)]
+    before, after = ([value for chosen in drawn if (value := measure(chosen)) is not None] for measure in (one, other))
+    found = min(len(before), len(after))
+    if 2 * found < halves:
+        return
+    # The same halves for both, so that a dataset has no distance to itself; but a half of one is held against another
+    # half of the other: where both have rows in common, the spread must not be taken for smaller than it is.
+    turned = [*after[1:found], after[0]]
+    low, high = np.quantile(np.array(turned) - np.array(before[:found]), [0.025, 0.975]).tolist()
+    first, second = math.fsum(before) / len(before), math.fsum(after) / len(after)
+    yield Compared(name, first, second, (half, half), Interval(low, high))
+
+
+def _notes(one: Side, other: Side, count: int) -> Iterator[str]:
+    if max(len(one.material.places), len(other.material.places)) > MOST_ROWS:
+        yield f"Numbers over rows are of {MOST_ROWS} rows of each at most, drawn by the seed."
+    measured = "Distance, Vendi score, distinct-n and near-copies depend on the number of rows"
+    if count >= 2 * FEWEST:
+        yield f"{measured}: they are means over many halves of {count} rows of each."
+    elif count >= 2:
+        yield f"{measured}: they are of {count} of each."
+    models = one.model(), other.model()
+    if None in models:
+        yield "Distances, the Vendi score and cosines are not compared: there are no vectors of both."
+    elif models[0] != models[1]:
+        yield (
+            "Distances, the Vendi score and cosines are not compared: the vectors are of different models "
+            f"({models[0]}; {models[1]}); name one for both with --embedder."
+        )
+    if count < 2 * FEWEST:
+        said = f"No interval is given for fewer than {FEWEST} rows"
+        yield f"{said}, or {2 * FEWEST} for what depends on their number: it would say nothing."

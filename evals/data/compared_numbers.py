@@ -1,0 +1,231 @@
+"""The numbers that two datasets are compared by: those taken over single rows, and those of many rows together. Pure."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from evals.data.against_seeds import COSINE_BOUNDS, ROUGE_BOUNDS, Nearest, evenness, find_nearest
+from evals.data.collapse import LIMITS
+from evals.data.distributions import value_of
+from evals.data.diversity import mean_nearest_distance, vendi_score
+from evals.data.languages import Languages, name_of
+from evals.data.material import Material, sample_places
+from evals.data.near_copies import near_copy_pairs
+from evals.data.rows import RATINGS, Row
+from evals.data.text import distinct_n_of_words
+from skills_dspy.pipeline.funnel import STAGES
+
+Measure = Callable[[Sequence[int]], float | None]
+"""Numbers that stand for rows, to a number."""
+
+_OPENING = 4  # words
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of two datasets that are compared.
+
+    Attributes:
+        material: the dataset.
+        nearest: the nearest seeds of its sample; None without seeds.
+        chosen: the rows that are compared, by their place in the sample.
+    """
+
+    material: Material
+    nearest: Nearest | None
+    chosen: tuple[int, ...]
+
+    @classmethod
+    def of(cls, material: Material, most: int, seed: int) -> "Side":
+        """A side with at most so many rows of its sample, drawn by the seed."""
+        return cls(material, find_nearest(material), sample_places(len(material.places), most, seed))
+
+    @property
+    def places(self) -> list[int]:
+        """The rows that are compared, by their place in the dataset."""
+        return [self.material.places[place] for place in self.chosen]
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows that are compared."""
+        return [self.material.dataset.rows[place] for place in self.places]
+
+    def model(self) -> str | None:
+        """What made its vectors; None when it has none."""
+        return None if self.material.vectors is None else self.material.vectors.model
+
+
+@dataclass(frozen=True, slots=True)
+class RowNumber:
+    """A number over single rows: what it is called, what it takes of a side, and what it makes of that."""
+
+    name: str
+    items: Callable[[Side], Sequence[Any]]
+    statistic: Callable[[Sequence[Any]], float | None]
+
+
+def share_numbers(first: Side, second: Side) -> list[tuple[str, tuple[int, int], tuple[int, int]]]:
+    """Shares of candidates and of rows: name, and for either side how many of how many; where both have them."""
+    runs = [side.material.dataset.run for side in (first, second)]
+    funnels = [run.funnel for run in runs if run is not None and run.funnel is not None]
+    shares = []
+    if len(funnels) == len(runs):
+        one, other = funnels
+        shares.append(("accepted, of all candidates", (one.accepted, one.candidates), (other.accepted, other.candidates)))
+        for stage in STAGES:
+            went_on = [(funnel.reached(stage) - funnel.rejections(stage), funnel.reached(stage)) for funnel in funnels]
+            if any(count < of for count, of in went_on):
+                shares.append((f"went on at {stage}", went_on[0], went_on[1]))
+    counts = [
+        Counter(row.ratings["category"] for row in side.material.dataset.rows if "category" in row.ratings)
+        for side in (first, second)
+    ]
+    for label in RATINGS["category"]:
+        if any(count[label] for count in counts):
+            one_share, other_share = ((count[label], count.total()) for count in counts)
+            shares.append((f"category {label}", one_share, other_share))
+    return [(name, a, b) for name, a, b in shares if a[1] and b[1]]
+
+
+def row_numbers(first: Side, second: Side) -> list[RowNumber]:
+    """The numbers over single rows; where one of the two lacks what a number is of, its items are empty there."""
+    numbers = []
+    for name in RATINGS:
+        if name != "category":  # which has no order
+            shown = name.replace("_", " ")
+            numbers.append(RowNumber(f"{shown}, mean", partial(_labels, name=name), mean))
+            numbers.append(RowNumber(f"{shown}, mean expected", partial(_expected, name=name), mean))
+    numbers += [
+        RowNumber("words of a question, median", lambda side: _lengths(side, side.material.questions), median),
+        RowNumber("words of an answer, median", lambda side: _lengths(side, side.material.answers), median),
+        RowNumber("words of a context, median", lambda side: _lengths(side, side.material.contexts), median),
+        RowNumber("commonest opening of questions", _openings, _largest_share),
+        *_seed_numbers(first, second),
+    ]
+    mains = [side.material.answer_languages.main for side in (first, second)]
+    for language in dict.fromkeys(main for main in mains if main is not None):
+        for field in ("question", "answer"):
+            name = f"{field}s in {name_of(language)}, if told"
+            numbers.append(RowNumber(name, partial(_in_language, field=field, language=language), mean))
+    return numbers
+
+
+def set_measures(side: Side, places: Sequence[int]) -> Mapping[str, Measure]:
+    """Measures of many rows together, by name; those that need vectors are missing where there are none.
+
+    Args:
+        side: the dataset.
+        places: rows of its sample; the measures are given numbers from 0 that stand for them.
+    """
+    material = side.material
+    questions = [material.questions[material.places[place]] for place in places]
+    answers = [material.answers[material.places[place]] for place in places]
+    measures: dict[str, Measure] = {}
+    if material.vectors is not None:
+        vectors = material.vectors.rows[list(places)]
+        measures["mean distance to the nearest"] = lambda chosen: mean_nearest_distance(vectors[list(chosen)])
+        measures["Vendi score of the questions"] = lambda chosen: vendi_score(vectors[list(chosen)])
+    for name, texts in (("questions", questions), ("answers", answers)):
+        for n in (1, 2, 3):
+            measures[f"distinct-{n} of the {name}"] = partial(_distinct, texts=texts, n=n)
+    long = [number for number, answer in enumerate(answers) if len(answer) >= LIMITS["words of a copy"].value]
+    pairs = near_copy_pairs([answers[number] for number in long], LIMITS["near-copy"].value)
+    measures["answers with a near-copy"] = partial(_copied, long=frozenset(long), pairs=[(long[a], long[b]) for a, b in pairs])
+    return measures
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """The mean; None for no values."""
+    return math.fsum(values) / len(values) if values else None
+
+
+def median(values: Sequence[float]) -> float | None:
+    """The median; None for no values."""
+    ordered = sorted(values)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2 if ordered else None
+
+
+def _seed_numbers(first: Side, second: Side) -> list[RowNumber]:
+    numbers = []
+    if first.model() == second.model():  # cosines of different models are not of one scale
+        bound = COSINE_BOUNDS[-1]
+        numbers += [
+            RowNumber("cosine to nearest seed, mean", lambda side: _near(side, "cosine"), mean),
+            RowNumber(
+                f"rows with a cosine from {bound}", lambda side: _near(side, "cosine"), partial(_share_from, bound=bound)
+            ),
+        ]
+    bound = ROUGE_BOUNDS[-1]
+    numbers += [
+        RowNumber("ROUGE-L to nearest seed, mean", lambda side: _near(side, "question_rouge"), mean),
+        RowNumber(
+            f"rows with a ROUGE-L from {bound}",
+            lambda side: _near(side, "question_rouge"),
+            partial(_share_from, bound=bound),
+        ),
+        RowNumber("ROUGE-L to seed's answer, mean", lambda side: _near(side, "answer_rouge"), mean),
+    ]
+    if first.nearest is not None and second.nearest is not None and first.nearest.by == second.nearest.by:
+        numbers.append(RowNumber("evenness of the seeds' parts", _parts, _evenness))
+    return numbers
+
+
+def _labels(side: Side, name: str) -> list[float]:
+    return [value_of(name, row.ratings[name]) for row in side.rows if name in row.ratings]
+
+
+def _expected(side: Side, name: str) -> list[float]:
+    return [row.soft[name].expected for row in side.rows if name in row.soft]
+
+
+def _lengths(side: Side, texts: Sequence[Sequence[str] | None]) -> list[int]:
+    return [len(words) for words in (texts[place] for place in side.places) if words is not None]
+
+
+def _openings(side: Side) -> list[tuple[str, ...]]:
+    return [tuple(side.material.questions[place][:_OPENING]) for place in side.places]
+
+
+def _largest_share(openings: Sequence[tuple[str, ...]]) -> float | None:
+    counts = Counter(opening for opening in openings if len(opening) == _OPENING)
+    return max(counts.values(), default=0) / len(openings) if openings else None
+
+
+def _near(side: Side, measure: str) -> list[float]:
+    values = None if side.nearest is None else getattr(side.nearest, measure)
+    return [] if values is None else [values[place] for place in side.chosen]
+
+
+def _share_from(values: Sequence[float], bound: float) -> float | None:
+    return sum(value >= bound for value in values) / len(values) if values else None
+
+
+def _parts(side: Side) -> list[tuple[int, int]]:
+    """The nearest seed of each row, with the number of seeds."""
+    seeds = len(side.material.dataset.seeds)
+    return [] if side.nearest is None else [(side.nearest.seeds[place], seeds) for place in side.chosen]
+
+
+def _evenness(parts: Sequence[tuple[int, int]]) -> float | None:
+    counts = Counter(place for place, _ in parts)
+    return evenness([counts[place] for place in range(parts[0][1])])
+
+
+def _in_language(side: Side, field: str, language: str) -> list[float]:
+    found = side.material.question_languages if field == "question" else side.material.answer_languages
+    chosen = Languages(tuple(found.told[place] for place in side.chosen))
+    return [float(told == language) for told in chosen.known]
+
+
+def _distinct(chosen: Sequence[int], texts: Sequence[Sequence[str]], n: int) -> float | None:
+    long = [texts[number] for number in chosen if len(texts[number]) >= n]
+    return distinct_n_of_words(long, n) if long else None
+
+
+def _copied(chosen: Sequence[int], long: frozenset[int], pairs: Sequence[tuple[int, int]]) -> float | None:
+    among = long.intersection(chosen)
+    copied = {number for pair in pairs if among.issuperset(pair) for number in pair}
+    return len(copied) / len(among) if among else None

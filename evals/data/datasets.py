@@ -1,0 +1,170 @@
+"""What is scored as one: a run of ours with what its directory knows, or a file of JSON Lines."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from evals.data.rows import LAYOUTS, Row, read_jsonl, row_of
+from skills_dspy.base.errors import FileError, RequestError, RunDirError
+from skills_dspy.base.records import SeedExample
+from skills_dspy.pipeline.funnel import Funnel
+from skills_dspy.store.files import read_rows, storage_errors
+from skills_dspy.store.run_dir import RunPaths, find_runs
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What run.json says beside the task.
+
+    Attributes:
+        status: how the run stands or ended.
+        answered_by: what gave the replies, in words.
+        funnel: what became of every candidate; None while nobody has written it down.
+        embedder: the name of the embedding model whose vectors the journal holds.
+        journal: that file.
+    """
+
+    status: str
+    answered_by: str
+    funnel: Funnel | None
+    embedder: str
+    journal: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What is scored as one.
+
+    Attributes:
+        name: the task's name, or the file's path.
+        path: the run's directory, or the file.
+        rows: the accepted rows in their order.
+        seeds: what the task was given; empty when nobody knows.
+        run: how it came about, for a run of ours.
+    """
+
+    name: str
+    path: Path
+    rows: tuple[Row, ...]
+    seeds: tuple[SeedExample, ...] = ()
+    run: RunFacts | None = None
+
+
+def read_datasets(path: Path) -> tuple[Dataset, ...]:
+    """What lies at a path: a file of JSON Lines, a run, or all runs below a folder, by path.
+
+    Args:
+        path: a file or a folder; `data.jsonl` in the directory of a run stands for the run.
+
+    Raises:
+        RequestError: there is nothing at the path that can be scored.
+        FileError: a line is not what it should be; file and line are named.
+        RunDirError: a run's files are broken.
+        StorageError: something cannot be read.
+    """
+    with storage_errors("read", path):
+        is_folder, exists = path.is_dir(), path.exists()
+    if is_folder:
+        runs = find_runs(path)
+    elif exists:
+        own = RunPaths(path.parent)
+        runs = [own] if path.name == own.data.name and own.holds_run() else []
+    else:
+        raise RequestError(f"{path}: there is no such file or directory; give a run's directory or a file of JSON Lines")
+    if not runs and is_folder:
+        raise RequestError(f"{path} holds no run; give a run's directory or a file of JSON Lines")
+    if runs:
+        return tuple(read_run(run) for run in runs)
+    rows = tuple(read_jsonl(path))
+    if not rows:
+        raise FileError(f"the file is empty; each line should hold {LAYOUTS}", path)
+    return (Dataset(str(path), path, rows),)
+
+
+def with_seeds(datasets: Sequence[Dataset], seeds: Sequence[SeedExample]) -> tuple[Dataset, ...]:
+    """Datasets with these seeds for the files among them; a run knows its own.
+
+    Raises:
+        RequestError: there is no file among them.
+    """
+    if all(dataset.run is not None for dataset in datasets):
+        raise RequestError("--seeds is for a file of JSON Lines, and a run knows its own seeds; leave it out")
+    return tuple(dataset if dataset.run is not None else replace(dataset, seeds=tuple(seeds)) for dataset in datasets)
+
+
+def paired(first: Sequence[Dataset], second: Sequence[Dataset]) -> list[tuple[Dataset, Dataset]]:
+    """Which datasets of two places belong side by side: the only ones, else those of one name.
+
+    Raises:
+        RequestError: a dataset of either has no partner, or more than one.
+    """
+    if len(first) == len(second) == 1:
+        return [(first[0], second[0])]
+    for place in (first, second):
+        counts = Counter(dataset.name for dataset in place)
+        for dataset in place:
+            if counts[dataset.name] > 1:
+                raise RequestError(
+                    f"{dataset.path} is one of {counts[dataset.name]} runs of {dataset.name} on one side; "
+                    "give the directory of one run on either side"
+                )
+    by_name = {dataset.name: dataset for dataset in second}
+    alone = [dataset for dataset in first if dataset.name not in by_name]
+    names = {dataset.name for dataset in first}
+    alone += [dataset for dataset in second if dataset.name not in names]
+    if alone:
+        raise RequestError(
+            f"{alone[0].path} holds {alone[0].name}, which has no partner of that name on the other side; "
+            "give the directory of one run, or one file, on either side"
+        )
+    return [(dataset, by_name[dataset.name]) for dataset in first]
+
+
+def read_run(paths: RunPaths) -> Dataset:
+    """One run of ours, ended or not; a torn last line is left out.
+
+    Raises:
+        FileError, RunDirError, StorageError: as `read_datasets`.
+    """
+    content = paths.read_run_json()
+    if content is None:
+        raise RunDirError(
+            f"{paths.folder}: there are replies but no run.json: either this run has not begun yet, or it is the "
+            "folder of an evaluation; give the directory of a run"
+        )
+    try:
+        task, server = content["task"], content["server"]
+        seeds = tuple(SeedExample.model_validate(seed) for seed in task["seed_examples"])
+        facts = RunFacts(
+            status=str(content["status"]),
+            answered_by=str(server.get("note") or f"Ollama {server['version']}"),
+            funnel=_funnel(content.get("result")),
+            embedder=str(content["embedder"]["name"]),
+            journal=paths.journal,
+        )
+        name = str(task["task_name"])
+    except (AttributeError, KeyError, TypeError, ValueError, ValidationError) as error:
+        raise RunDirError(f"{paths.run_json}: this is not what a run writes there; restore the file") from error
+    rows: tuple[Row, ...] = ()
+    with storage_errors("read", paths.data):
+        begun = paths.data.exists()
+    if begun:
+        rows = tuple(row_of(content, paths.data, number) for number, content in read_rows(paths.data))
+    return Dataset(name, paths.folder, rows, seeds, facts)
+
+
+def _funnel(result: Mapping[str, Any] | None) -> Funnel | None:
+    """The funnel of run.json; ValueError when it does not balance."""
+    if result is None:
+        return None
+    told = result["funnel"]
+    rejected = Counter({(entry["stage"], entry["reason"]): int(entry["count"]) for entry in told["rejected"]})
+    funnel = Funnel(int(told["candidates"]), int(told["accepted"]), rejected)
+    funnel.rows()  # which knows the stages
+    if funnel.candidates != funnel.accepted + sum(rejected.values()):
+        raise ValueError("the counts do not balance")
+    return funnel

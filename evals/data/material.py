@@ -1,0 +1,104 @@
+"""What a dataset is scored by: its words, the vectors of its questions, its languages; gathered once, measured often."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evals.data.datasets import Dataset
+from evals.data.languages import Classifier, Languages, languages_of
+from evals.data.rows import Row
+from evals.data.text import words
+from evals.data.vectors import Embedded, Progress, embed
+from skills_dspy.model.embedding.embedder import Embedder
+
+FILE_SAMPLE = 3_000
+"""Rows of a file of which vectors are made if nobody says otherwise: half a minute at 10 ms a text."""
+RUN_SAMPLE = 10_000
+"""Rows of a run that are looked at if nobody says otherwise: the vectors are there, but all are compared with all."""
+
+Words = list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A dataset made ready to be measured.
+
+    Attributes:
+        dataset: what was read.
+        questions, answers, contexts: the words of every row; None for a row without context.
+        places: the rows of the sample, in their order: all of them, or some drawn by a seed.
+        vectors: of the rows of the sample and of all seeds; None when none were wanted, or there is no row.
+        question_languages, answer_languages: of the rows of the sample.
+        seed_languages: of the seeds' questions and of their answers.
+    """
+
+    dataset: Dataset
+    questions: tuple[Words, ...]
+    answers: tuple[Words, ...]
+    contexts: tuple[Words | None, ...]
+    places: tuple[int, ...]
+    vectors: Embedded | None
+    question_languages: Languages
+    answer_languages: Languages
+    seed_languages: tuple[Languages, Languages]
+
+    @property
+    def sampled(self) -> list[Row]:
+        """The rows of the sample."""
+        return [self.dataset.rows[place] for place in self.places]
+
+
+def gather(
+    dataset: Dataset,
+    sample: int | None,
+    seed: int,
+    embedder: Embedder | None,
+    *,
+    classify: Classifier,
+    told: Progress,
+) -> Material:
+    """Make a dataset ready.
+
+    Args:
+        dataset: what was read.
+        sample: the most rows for what is dear; None for the default of a run or a file.
+        seed: draws the sample.
+        embedder: computes the vectors that a run does not remember; None to do without any vectors.
+        classify: tells languages.
+        told: hears of the progress with vectors.
+
+    Raises:
+        EmbedderMissing: vectors have to be computed and there is no model.
+        StorageError: the run's journal cannot be read.
+    """
+    rows = dataset.rows
+    most = sample or (FILE_SAMPLE if dataset.run is None else RUN_SAMPLE)
+    places = sample_places(len(rows), most, seed)
+    chosen = [rows[place] for place in places]
+    return Material(
+        dataset=dataset,
+        questions=tuple(words(row.question) for row in rows),
+        answers=tuple(words(row.answer) for row in rows),
+        contexts=_contexts(rows),
+        places=places,
+        vectors=embed(chosen, dataset.seeds, dataset.run, embedder, told) if chosen and embedder is not None else None,
+        question_languages=languages_of([row.question for row in chosen], classify),
+        answer_languages=languages_of([row.answer for row in chosen], classify),
+        seed_languages=(
+            languages_of([item.question for item in dataset.seeds], classify),
+            languages_of([item.answer for item in dataset.seeds], classify),
+        ),
+    )
+
+
+def sample_places(count: int, most: int, seed: int) -> tuple[int, ...]:
+    """The places from 0 to count - 1, or `most` of them drawn by a seed, in their order."""
+    if count <= most:
+        return tuple(range(count))
+    return tuple(sorted(random.Random(seed).sample(range(count), most)))
+
+
+def _contexts(rows: Sequence[Row]) -> tuple[Words | None, ...]:
+    """The words of each row's context; rows that share one share its words."""
+    known = {row.context: words(row.context) for row in rows if row.context is not None}
+    return tuple(None if row.context is None else known[row.context] for row in rows)

@@ -1,0 +1,123 @@
+"""Near-copies among many texts, found without a model and without comparing all with all. Pure.
+
+Two texts are near-copies when their ROUGE-L reaches a bound t. What they have in common then lies in few pieces, so they
+share many pairs of neighbouring words: with m and n words and a longest common subsequence of L at least 3L - m - n - 1,
+since a word that only one of them has parts two pairs in that one and one in the other. So each text's pairs of words are
+sorted from the rarest to the most frequent, and two near-copies must share one of their first few (the prefix filter of
+set similarity joins, Chaudhuri et al. 2006, Bayardo et al. 2007; a pair's second occurrence counts as a pair of its own).
+Only texts that do are compared, and what is found is exact.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, pairwise
+
+from evals.data.text import rouge_l_of_words
+
+Words = Sequence[str]
+"""The `words` of one text."""
+
+Pair = tuple[str, str, int]
+"""Two neighbouring words, and which of the pair's occurrences in the text it is, from 0."""
+
+LOWEST_BOUND = 0.85
+"""The lowest bound that can be asked for: from 0.8 down very short near-copies need not share a pair of words."""
+
+
+def has_near_copy(texts: Sequence[Words], bound: float, patience: int = 200) -> list[bool]:
+    """For each text whether another one is a near-copy of it.
+
+    Args:
+        texts: the words of each; one without a word is never a copy.
+        bound: the ROUGE-L from which two texts are near-copies, LOWEST_BOUND to 1.
+        patience: how many candidates are compared with one text at most. Where texts are all cast in one mould, each has
+            thousands; the few copies that a text has only beyond these are missed, so that the time stays in proportion.
+    """
+    groups = _same_words(texts)
+    copies = {words for words, places in groups.items() if len(places) > 1}
+    for words, candidates in _candidates(list(groups), bound):
+        for other in islice(candidates, patience):
+            # What two copies are is known already; the pair tells nothing new.
+            if not (words in copies and other in copies) and rouge_l_of_words(words, other, at_least=bound) >= bound:
+                copies |= {words, other}
+    found = [False] * len(texts)
+    for words in copies:
+        for place in groups[words]:
+            found[place] = True
+    return found
+
+
+def near_copy_pairs(texts: Sequence[Words], bound: float) -> list[tuple[int, int]]:
+    """All pairs of places (smaller first, sorted) of texts that are near-copies; for some hundreds of texts.
+
+    Args:
+        texts: the words of each.
+        bound: as for `has_near_copy`.
+    """
+    groups = _same_words(texts)
+    pairs = [(a, b) for places in groups.values() for n, a in enumerate(places) for b in places[n + 1 :]]
+    for words, candidates in _candidates(list(groups), bound):
+        for other in candidates:
+            if rouge_l_of_words(words, other, at_least=bound) >= bound:
+                pairs += [(min(a, b), max(a, b)) for a in groups[words] for b in groups[other]]
+    return sorted(pairs)
+
+
+def _same_words(texts: Sequence[Words]) -> dict[tuple[str, ...], list[int]]:
+    """Each different text that has a word, with the places where it stands."""
+    groups = defaultdict[tuple[str, ...], list[int]](list)
+    for place, text in enumerate(texts):
+        if text:
+            groups[tuple(text)].append(place)
+    return dict(groups)
+
+
+def _candidates(texts: list[tuple[str, ...]], bound: float) -> Iterator[tuple[tuple[str, ...], Iterator[tuple[str, ...]]]]:
+    """Each text with those before it that may be near-copies of it; every two that are come together once."""
+    if not LOWEST_BOUND <= bound <= 1:
+        raise ValueError(f"a bound for near-copies is {LOWEST_BOUND} to 1, not {bound}")
+    frequency = Counter(pair for text in texts for pair in _pairs(text))
+    texts.sort(key=lambda text: (len(text), text))  # of two, the later one is at least as long
+    held = defaultdict[Pair, list[int]](list)  # a rare pair to the texts that have it among their rarest
+    for place, text in enumerate(texts):
+        rarest = _rarest(text, bound, frequency)
+        yield text, _met(texts, held, rarest, _up(len(text) * bound / (2 - bound)))
+        for pair in rarest:
+            if frequency[pair] > 1:
+                held[pair].append(place)
+
+
+def _met(
+    texts: list[tuple[str, ...]], held: Mapping[Pair, list[int]], rarest: list[Pair], shortest: int
+) -> Iterator[tuple[str, ...]]:
+    """The texts of at least a length that share a pair: by the rarest pair first, each text once."""
+    seen = set[int]()
+    for pair in rarest:
+        for place in reversed(held.get(pair, ())):
+            if len(texts[place]) < shortest:
+                break
+            if place not in seen:
+                seen.add(place)
+                yield texts[place]
+
+
+def _rarest(text: tuple[str, ...], bound: float, frequency: Mapping[Pair, int]) -> list[Pair]:
+    """The rarest pairs of a text: so many that a near-copy cannot lack them all."""
+    # 3L - m - n - 1 is least for the smallest L, which is bound (m + n) / 2, and the shortest n, bound m / (2 - bound).
+    both = len(text) * 2 / (2 - bound)
+    shared = max(1, _up((1.5 * bound - 1) * both - 1))
+    ranked = sorted(_pairs(text), key=lambda pair: (frequency[pair], pair))
+    return ranked[: len(text) - shared]
+
+
+def _up(number: float) -> int:
+    """The whole number above, but not for what a rounding has put there."""
+    return math.ceil(number - 1e-9)
+
+
+def _pairs(text: tuple[str, ...]) -> Iterator[Pair]:
+    seen = Counter[tuple[str, str]]()
+    for both in pairwise(text):
+        yield (*both, seen[both])
+        seen[both] += 1

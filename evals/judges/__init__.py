@@ -1,0 +1,1 @@
+"""`eval judges`: the report card of judges and taggers on labelled cases."""

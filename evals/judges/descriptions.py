@@ -1,0 +1,114 @@
+"""Descriptions for the tasks of a session whose files leave them blank: each by one call, before anything else is asked.
+
+The window of that call does not depend on what else a command asks, so `eval judges`, `eval program` and `optimize`, which
+share a journal, share the descriptions, too.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from evals.judges.cases import Case
+from evals.session.session import Session
+from skills_dspy.base.errors import NotDescribed, SkillsError
+from skills_dspy.base.tokens import estimate_tokens
+from skills_dspy.model.deriving import derive
+from skills_dspy.model.description import PLACEHOLDER, STEP, described, description_inputs, undescribed
+from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.room import RETRY, reply_limits
+from skills_dspy.tasks.spec import TaskSpec
+
+Described = Callable[[str, str], None]
+"""Is told the name of a task and the description that was derived for it."""
+
+_WINDOW = 4096
+"""Tokens of window that every description gets at least, so that most tasks need the same and the server stays with it."""
+_MESSAGE = 16
+"""Tokens that a chat template may put around a message."""
+
+
+def blanks(specs: Iterable[TaskSpec]) -> tuple[TaskSpec, ...]:
+    """The tasks that are to be described, one call each."""
+    return tuple(spec for spec in specs if undescribed(spec))
+
+
+def stand_ins(specs: Iterable[TaskSpec]) -> tuple[TaskSpec, ...]:
+    """The tasks with a description of the usual length where there is none yet: for estimates, never for a prompt."""
+    return tuple(described(spec, PLACEHOLDER) if undescribed(spec) else spec for spec in specs)
+
+
+def with_descriptions(specs: Iterable[TaskSpec], derived: Mapping[str, str]) -> tuple[TaskSpec, ...]:
+    """The tasks with the derived descriptions, by their names, in the place of the blank ones."""
+    return tuple(described(spec, derived[spec.task_name]) if undescribed(spec) else spec for spec in specs)
+
+
+def cases_with_descriptions(cases: Iterable[Case], derived: Mapping[str, str]) -> tuple[Case, ...]:
+    """The same for cases; those by hand have descriptions of their own, whatever their skills are called."""
+    return tuple(
+        replace(case, task_description=derived[case.task]) if case.origin != "hand" and case.task in derived else case
+        for case in cases
+    )
+
+
+def description_line(task: str, text: str) -> str:
+    """How a derived description is said: one line, whatever the model put into it."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return f"{task}: description (derived): {' '.join(printable.split())}"
+
+
+async def derive_descriptions(session: Session, specs: Sequence[TaskSpec], seed: int, tell: Described) -> dict[str, str]:
+    """The derived description of every task that has none, by its name, in the order of the tasks.
+
+    What was asked before is found in the journal. All are asked for before one that failed is told of, so that nothing that
+    was paid for is lost.
+
+    Args:
+        session: where.
+        specs: all tasks; those with a description cost nothing.
+        seed: decides the sampling seeds, as it does for a run.
+        tell: is told each of them, in the order of the tasks.
+
+    Raises:
+        NotDescribed: a task got no usable reply, twice.
+        ContextTooLong: the seeds do not fit into a prompt.
+        SkillsError: the evaluation cannot go on.
+    """
+    todo = blanks(specs)
+    if not todo:
+        return {}
+    program = SkillsProgram(1)
+    windows = [_window(session, spec, program) for spec in todo]  # one that fits into none is refused before the first call
+
+    async def one(place: int) -> str | NotDescribed:
+        spec, window = todo[place], windows[place]
+        asker = session.asker(program, reply_limits(spec, session.config), seed, window, task=spec.task_name)
+        try:
+            # Tasks with the same window one after another: for each other one the server loads the model anew.
+            return await derive(asker, spec, (window, place), "run the command again")
+        except NotDescribed as failed:
+            return failed
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(one(place)) for place in range(len(todo))]
+    except BaseExceptionGroup as errors:
+        ours = [error for error in errors.exceptions if isinstance(error, SkillsError)]
+        if len(ours) < len(errors.exceptions):
+            raise
+        raise ours[0] from errors
+    said = {spec.task_name: task.result() for spec, task in zip(todo, asked, strict=True)}
+    derived = {name: text for name, text in said.items() if isinstance(text, str)}
+    for name, text in derived.items():
+        tell(name, text)
+    for failed in said.values():
+        if isinstance(failed, NotDescribed):
+            raise failed
+    return derived
+
+
+def _window(session: Session, spec: TaskSpec, program: SkillsProgram) -> int:
+    predictor = program.predictor(STEP)
+    messages = session.adapter.format(predictor.signature, [], description_inputs(spec))
+    prompt = sum(estimate_tokens(message["content"]) + _MESSAGE for message in messages)
+    needed = session.window_for(prompt, RETRY * reply_limits(spec, session.config)[STEP])
+    return max(needed, min(_WINDOW, session.most_ctx))

@@ -1,0 +1,1 @@
+"""`optimize`: what is optimized together, on which examples, by which of DSPy's optimizers, and what came of it."""

@@ -1,0 +1,218 @@
+"""What an optimization will do, worked out before anything is asked: units, examples, settings, and what they cost at most."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import dspy
+
+from evals.judges.cases import Case
+from evals.judges.descriptions import blanks, stand_ins
+from evals.optimize.budget import LEVELS, Cost, Level, Optimizer, Settings, cost_of, settings_for, shrunk, too_few_calls
+from evals.optimize.examples import count_of, examples_of, unseen
+from evals.optimize.prompting import limits_of, longest_prompt, output_guess
+from evals.optimize.splits import Splits
+from evals.optimize.targets import Unit, units_of
+from evals.session.session import window_for
+from skills_dspy.base.config import RunConfig
+from skills_dspy.base.errors import RequestError
+from skills_dspy.base.records import Kind
+from skills_dspy.model.compiled import CompiledProgram
+from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.room import RETRY
+from skills_dspy.tasks.spec import TaskSpec
+
+PROPOSAL_TOKENS = 4096
+"""The most tokens of a proposed instruction."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizeRequest:
+    """What is to be optimized, and how.
+
+    Attributes:
+        target: a name in TARGETS.
+        optimizer: by which method.
+        specs: the tasks whose seeds are used, at least one.
+        cases: labelled cases written by hand, of all steps.
+        level: the budget; None where `most_calls` says it.
+        most_calls: no more calls than this.
+        seed: decides splits, sampling seeds and the optimizer's choices.
+        holdout: a judge that only measures; None for none.
+        proposer: the model that proposes instructions.
+        floor: the least kappa of a judge that a writer is optimized against.
+        force: go on although a judge is below the floor.
+        base: a program to begin with; None for the prompts as they stand in signatures/.
+        derived: task to the description that was derived for it and stands in `specs`; empty before.
+    """
+
+    target: str
+    optimizer: Optimizer
+    specs: tuple[TaskSpec, ...]
+    cases: tuple[Case, ...]
+    level: Level | None
+    most_calls: int | None
+    seed: int
+    holdout: str | None
+    proposer: str
+    floor: float
+    force: bool
+    base: CompiledProgram | None
+    derived: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A unit with its examples, its settings and what they cost at most."""
+
+    unit: Unit
+    splits: Splits[dspy.Example]
+    settings: Settings
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that will be done.
+
+    Attributes:
+        units: in their order.
+        judges: steps whose report card is made first, with the number of cases.
+        num_ctx: the context window that all these prompts are given, in tokens.
+        described: how many tasks get their description by a call of its own, before all else.
+    """
+
+    units: tuple[Planned, ...]
+    judges: Mapping[str, int]
+    num_ctx: int
+    described: int = 0
+
+    @property
+    def calls(self) -> int:
+        """The most calls in all."""
+        return self.described + sum(planned.cost.calls for planned in self.units) + sum(self.judges.values())
+
+
+def plan_of(request: OptimizeRequest, config: RunConfig, most_ctx: int) -> Plan:
+    """What an optimization will do, before anything is asked: the same units, splits and calls before the descriptions that the
+    tasks' files leave blank are there, and after.
+
+    Args:
+        request: what is wanted.
+        config: models and thresholds.
+        most_ctx: the largest window that there can be, in tokens.
+
+    Raises:
+        RequestError: unknown target, too few seeds or cases, too few calls, a held-out judge that can tell nothing.
+        ContextTooLong: a prompt cannot fit.
+    """
+    kinds: set[Kind] = {seed.kind for spec in request.specs for seed in spec.seed_examples}
+    units = units_of(request.target, kinds, config.tagging)
+    _refuse_useless_holdout(request, units, config)
+    if request.level is not None:
+        return _planned(request, config, units, [settings_for(unit, request.level) for unit in units], most_ctx)
+    assert request.most_calls is not None
+    smallest = 0
+    shrinking = [_levels(unit) for unit in units]
+    for step in range(max(map(len, shrinking))):
+        every = [levels[min(step, len(levels) - 1)] for levels in shrinking]
+        plan = _planned(request, config, units, every, most_ctx)
+        if plan.calls <= request.most_calls:
+            return plan
+        smallest = plan.calls
+    raise too_few_calls(request.most_calls, smallest)
+
+
+def _levels(unit: Unit) -> list[Settings]:
+    """Ever smaller settings: each budget, shrunk as long as nothing of it is below the next one, whose sets suit it better."""
+    found: list[Settings] = []
+    for level, smaller in zip(reversed(LEVELS), (*reversed(LEVELS[:-1]), None), strict=True):
+        least = (0,) if smaller is None else _amounts(settings_for(unit, smaller))
+        for settings in shrunk(settings_for(unit, level)):
+            if any(own < other for own, other in zip(_amounts(settings), least, strict=False)):
+                break
+            found.append(settings)
+    return found
+
+
+def _amounts(settings: Settings) -> tuple[int, ...]:
+    return (*settings.sizes, settings.metric_calls, settings.candidates, settings.trials)
+
+
+def _planned(
+    request: OptimizeRequest,
+    config: RunConfig,
+    units: Sequence[Unit],
+    settings: Sequence[Settings],
+    most_ctx: int,
+) -> Plan:
+    calls = len(blanks(request.specs)) + len(request.derived)
+    request = replace(request, specs=stand_ins(request.specs))
+    count = count_of(request.specs)
+    program = program_of(request)
+    limits = limits_of(request.specs, config)
+    planned, seen = [], earlier_seen(request.base)
+    room = RETRY * max(limits.values())
+    least = need = 0
+    for unit, own in zip(units, settings, strict=True):
+        splits = examples_of(unit, request.specs, request.cases, config, request.seed, own.sizes)
+        _refuse_seen(unit, splits.test, seen, request.base)
+        sizes = len(splits.train), len(splits.validation), len(splits.test)
+        cost = cost_of(unit, request.optimizer, own, sizes, count, request.holdout is not None)
+        longest = longest_prompt(unit, program, [*splits.train, *splits.validation, *splits.test], limits)
+        # A demonstration is about as long as a prompt; who reflects on prompts sees some of them at once.
+        demos = 0 if request.optimizer == "gepa" else own.demos
+        least, need = max(least, longest), max(need, longest * (1 + max(demos, 4)) + room)
+        tokens = longest * cost.calls, output_guess(unit, limits) * cost.calls
+        planned.append(Planned(unit, splits, own, replace(cost, prompt_tokens=tokens[0], output_tokens=tokens[1])))
+    judges = {step: len(card_cases(request.cases, step, seen)) for unit in units for step in unit.judges}
+    smallest = window_for(config, least, room, most_ctx)
+    roomy = window_for(config, 0, min(need + PROPOSAL_TOKENS, most_ctx), most_ctx)
+    return Plan(tuple(planned), judges, max(smallest, roomy), calls)
+
+
+def program_of(request: OptimizeRequest) -> SkillsProgram:
+    """The program to begin with."""
+    program = SkillsProgram(count_of(request.specs))
+    if request.base is not None:
+        request.base.apply(program)
+    return program
+
+
+def seen_in(planned: Planned) -> list[str]:
+    """Digests of the seeds and cases that a compiled unit has seen, those shown beside them included."""
+    examples = (*planned.splits.train, *planned.splits.validation)
+    return sorted({digest for example in examples for digest in (*example.digests, *example.get("beside", ()))})
+
+
+def earlier_seen(program: CompiledProgram | None) -> frozenset[str]:
+    """Digests of the seeds and cases that a program was compiled with."""
+    return frozenset() if program is None else frozenset(map(str, program.provenance.get("seen", ())))
+
+
+def _refuse_useless_holdout(request: OptimizeRequest, units: Sequence[Unit], config: RunConfig) -> None:
+    """Refuse a held-out judge that nothing would ask, or that is no other one."""
+    if request.holdout is None:
+        return
+    if all(unit.sort == "labels" for unit in units):
+        raise RequestError(
+            f"{request.target} is measured on labelled cases, so there is nothing to do for --holdout-judge-model: leave it out"
+        )
+    if request.holdout in (own := {config.model_for("validator"), config.model_for("tagger")}):
+        raise RequestError(
+            f"--holdout-judge-model {request.holdout} is a judge that is optimized against: name a model other than "
+            f"{' and '.join(sorted(own))}"
+        )
+
+
+def _refuse_seen(unit: Unit, test: Sequence[dspy.Example], seen: Collection[str], base: CompiledProgram | None) -> None:
+    """Refuse to test on what the program to begin with was compiled with."""
+    if base is not None and any(digest in seen for example in test for digest in example.digests):
+        raise RequestError(
+            f"{base.path} was compiled with seeds or cases that {unit.name} would be tested on: they stay apart with the seed "
+            f"that it was compiled with (--seed {base.provenance.get('seed')}), or with other tasks"
+        )
+
+
+def card_cases(cases: Sequence[Case], step: str, seen: Collection[str]) -> list[Case]:
+    """Labelled cases for the report card of a judge, without those of skills that were compiled with."""
+    return [case for case in unseen(cases, seen) if case.step == step]

@@ -1,1 +1,0 @@
-"""Optimizing prompts: what is optimized together, on which examples, by which of DSPy's optimizers, and what came of it."""

@@ -1,0 +1,1 @@
+"""Recordings: the shipped demo and the cassettes of the tests; `make record`."""

@@ -1,0 +1,69 @@
+"""Who answers while something is recorded: the simulated teacher in a process of its own, or a real Ollama."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from skills_dspy.base.errors import MachineError
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout."""
+
+SCRIPTS = tuple(ROOT / "evals" / "teacher" / "scripts" / f"{name}.yaml" for name in ("debate", "grammar"))
+"""The replies of the simulated teacher, written by hand."""
+
+SIMULATED_NOTE = (
+    "replies written by hand by the project's coding assistant, served by the simulated teacher of evals/teacher.py; "
+    "no language model ran in this recording"
+)
+"""What a recording says of itself when no model answered."""
+
+HEEDING_NOTE = (
+    "replies made by a table and by chance, by the simulated teacher of evals/teacher.py that heeds prompts "
+    "(evals/teaching/heeding.py); no language model ran in this recording"
+)
+"""The same where nobody wrote the replies by hand."""
+
+RECORD_FROM = "SKILLS_DSPY_RECORD_FROM"
+"""The environment variable with the address of a real Ollama, for the tests that record."""
+
+RECORD_NOTE = "SKILLS_DSPY_RECORD_NOTE"
+"""The environment variable with the words for what answers there."""
+
+_LISTENING = "listening on "
+_SECONDS_TO_END = 10
+
+
+@contextmanager
+def simulated_teacher(*options: str) -> Iterator[str]:
+    """Start a simulated teacher on a free port, and end it afterwards.
+
+    A fresh one for each recording: its scripts play in the order in which requests arrive.
+
+    Args:
+        options: more options of `python -m evals.teacher`.
+
+    Yields:
+        Its address.
+
+    Raises:
+        MachineError: it did not start; it has said on stderr why.
+    """
+    command = [sys.executable, "-m", "evals.teacher", "--port", "0", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        try:
+            said = next((line for line in process.stdout if line.startswith(_LISTENING)), None)
+            if said is None:
+                raise MachineError("the simulated teacher did not start; what it says stands above")
+            yield said.removeprefix(_LISTENING).strip()
+        finally:
+            process.terminate()
+            process.wait(_SECONDS_TO_END)
+
+
+def scripted_teacher() -> AbstractContextManager[str]:
+    """A simulated teacher that plays both scripts, one request at a time."""
+    return simulated_teacher("--slots", "1", *(word for path in SCRIPTS for word in ("--script", str(path))))

@@ -1,0 +1,107 @@
+"""The shipped demo: two recorded runs and a text that says what answered, in skills_dspy/run/demo."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+
+from evals.record.answering import ROOT
+from skills_dspy.base.errors import MachineError
+from skills_dspy.store.files import write_json, write_text
+from skills_dspy.store.journal import Journal, pack
+from skills_dspy.store.run_dir import RunPaths, find_runs
+
+DEMO = ROOT / "skills_dspy" / "run" / "demo"
+"""Where the demo lies."""
+
+TASKS = (
+    ROOT / "task_specs" / "writing" / "freeform" / "debate.yaml",
+    ROOT / "task_specs" / "writing" / "grounded" / "grammar.yaml",
+)
+"""What is run: a freeform and a grounded task."""
+
+WANTED = 12
+"""Accepted pairs of each task: enough that every stage of the funnel rejects something."""
+
+_WIDTH = 100
+
+_README = """\
+Recorded runs of skills_dspy, replayed by `python -m skills_dspy run --replay demo` without a server and without a model.
+
+WHAT ANSWERED: {note}.
+
+{meaning}
+
+Each run's directory has two files. journal.sqlite holds every reply with the request that it answers, and the vectors of the
+texts that were compared, so that no embedding model is needed either; run.json says what the run was made with,
+and `note` under `server` says what answered. All else in a dataset (which examples a prompt shows, what
+is a duplicate, which ratings pass, where each row came from) is worked out anew in a replay, as in any run.
+
+Recorded by `python -m evals.record`; `python -m evals.record --base-url http://127.0.0.1:11434` records from an Ollama.
+"""
+_MEANING_SIMULATED = (
+    "So the questions, the answers, the judges' verdicts and the tags in it were written by hand to show what the program does "
+    "with them, and some were made faulty on purpose. They say nothing about any model: not how well one writes, not how well "
+    "one judges, not how fast one is. The model names and digests in run.json are the simulated teacher's."
+)
+_MEANING_MODEL = "Every reply is that model's own, as it came; nothing was chosen or edited afterwards."
+
+
+def record_demo(host: str, note: str, demo: Path = DEMO, *, simulated: bool) -> None:
+    """Run both tasks and put them in place of the old demo, which stays as it is when anything goes wrong.
+
+    Args:
+        host: who answers.
+        note: what answers, in words.
+        demo: where to.
+        simulated: no language model answers.
+
+    Raises:
+        MachineError: a run did not end with all its pairs; the program has said why.
+        SkillsError: the demo cannot be written.
+    """
+    with tempfile.TemporaryDirectory(prefix="skills-dspy-demo-") as folder:
+        runs, packed = Path(folder, "runs"), Path(folder, "demo")
+        _run(host, note, runs, simulated=simulated)
+        packed.mkdir()
+        write_text(packed / "README.txt", readme(note, simulated=simulated))
+        for run in find_runs(runs):
+            pack_run(run, note, packed / run.folder.relative_to(runs))
+        if demo.exists():
+            shutil.rmtree(demo)
+        shutil.copytree(packed, demo)
+
+
+def pack_run(run: RunPaths, note: str, target: Path) -> None:
+    """Copy what a replay needs of a run that has ended: its journal as one file, which says what answered, and run.json.
+
+    Raises:
+        SkillsError: the run cannot be read, or the target cannot be written.
+    """
+    with Journal.open(run.journal) as journal:
+        journal.set_meta("answered_by", note)
+    target.mkdir(parents=True)
+    pack(run.journal, target / run.journal.name)
+    write_json(target / run.run_json.name, run.read_run_json())
+
+
+def readme(note: str, *, simulated: bool) -> str:
+    """The text beside the runs."""
+    text = _README.format(note=note, meaning=_MEANING_SIMULATED if simulated else _MEANING_MODEL)
+    return "\n\n".join(textwrap.fill(part, _WIDTH, break_on_hyphens=False) for part in text.split("\n\n")) + "\n"
+
+
+def _run(host: str, note: str, output: Path, *, simulated: bool) -> None:
+    command = [sys.executable, "-m", "skills_dspy", "run", "--task-paths", *map(str, TASKS), "-n", str(WANTED)]
+    command += ["--seed", "0", "--concurrency", "1", "--output-dir", str(output), "--base-url", host, "--note", note]
+    if simulated:
+        # The scripts have six draws; a seventh would be begun before the sixth has settled, and find nothing.
+        config = output.with_name("config.yaml")
+        write_text(config, "draws: {max_draws: 6}\n")
+        command += ["--config", str(config)]
+    # Its summary names a folder that will be gone, so only its progress is shown.
+    ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
+    if ended.returncode:
+        raise MachineError(f"the recorded run ended with exit code {ended.returncode}; the old demo was left as it is")

@@ -1,0 +1,61 @@
+"""Record anew what is shipped and what the tests replay: skills_dspy/run/demo and tests/cassettes.
+
+Without --base-url the simulated teacher answers, with replies written by hand (evals/teacher/scripts); no language model runs.
+With --base-url a real Ollama answers, and the recordings say so. Cassettes of faults are the simulated teacher's always.
+"""
+
+import asyncio
+import sys
+
+import click
+
+from evals.record.answering import SIMULATED_NOTE, scripted_teacher
+from evals.record.cassettes import record_cassettes
+from evals.record.demo import DEMO, record_demo
+from evals.teacher.server import VERSION as SIMULATED_VERSION
+from skills_dspy.base.config import load_config
+from skills_dspy.base.errors import RequestError, SkillsError
+from skills_dspy.model.ollama import OllamaServer
+
+
+@click.command(help=__doc__)
+@click.option("--base-url", metavar="URL", help="A real Ollama with the default model, such as http://127.0.0.1:11434.")
+@click.option("--only", type=click.Choice(["demo", "cassettes"]), help="One of the two.")
+def main(base_url: str | None, only: str | None) -> None:
+    """Record, and leave with exit code 2 and one sentence when that fails."""
+    try:
+        note = SIMULATED_NOTE if base_url is None else asyncio.run(note_of(base_url))
+        if only != "cassettes":
+            _demo(base_url, note)
+            click.echo(f"recorded {DEMO}: {note}")
+        if only != "demo":
+            record_cassettes(base_url, note)
+    except SkillsError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+async def note_of(base_url: str) -> str:
+    """The words for what answers at a real Ollama: its version, the model and the model's digest.
+
+    Raises:
+        RequestError: it is a simulated teacher, which must not pass for a model.
+        MachineError: nobody answers there, or the model is not pulled.
+    """
+    config = load_config()
+    server = OllamaServer(base_url, config.server)
+    try:
+        version, model = await server.version(), await server.model(config.generator.model)
+    finally:
+        await server.close()
+    if version == SIMULATED_VERSION:
+        raise RequestError(f"{base_url} is a simulated teacher, not an Ollama; leave out --base-url to record from one")
+    return f"Ollama {version} with the model {model.name} (digest {model.digest[:12]})"
+
+
+def _demo(base_url: str | None, note: str) -> None:
+    if base_url is not None:
+        record_demo(base_url, note, simulated=False)
+        return
+    with scripted_teacher() as host:
+        record_demo(host, note, simulated=True)

@@ -1,1 +1,0 @@
-"""The parts of the recorder: who answers, the shipped demo, the tests' cassettes (see evals.record)."""

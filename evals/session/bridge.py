@@ -1,0 +1,104 @@
+"""The way from DSPy's threads into a session's loop, and what DSPy must not take for a bad score of one example."""
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import CancelledError, wait
+from typing import Any, TypeVar
+
+from dspy import lm15
+
+from skills_dspy.base.errors import ReplyError, SkillsError
+from skills_dspy.model.engine import AsyncOllamaEngine
+
+T = TypeVar("T")
+
+_LOOK = 0.5
+"""Seconds after which a thread that waits looks whether the session is over."""
+
+
+class Halt(BaseException):
+    """Something that concerns the whole evaluation went wrong inside of DSPy.
+
+    No Exception on purpose: DSPy's tools take every Exception for a bad score of one example and go on, so that a server
+    which went away would pass for a prompt that is bad.
+    """
+
+    def __init__(self, error: SkillsError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Broken(BaseException):
+    """A mistake of ours inside of DSPy, which would swallow it in the same way."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Bridge:
+    """The way from DSPy's threads into the session's loop, which ends when the session does.
+
+    Args:
+        loop: the session's.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._closed = False
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """What the work in the loop gives; blocking, in any thread but the loop's.
+
+        Raises:
+            ReplyError: one reply cannot be used.
+            Halt: anything else of ours went wrong, or the session is over.
+        """
+        try:
+            if self._closed:
+                raise RuntimeError("the session is closed")
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:  # also the loop's, when it was closed just now
+            work.close()
+            raise Halt(_over()) from None
+        while not wait((future,), timeout=_LOOK).done:
+            # Work that reached the loop in its last moment is never begun; nobody must wait for it for ever.
+            if self._closed:
+                future.cancel()
+                raise Halt(_over())
+        try:
+            return future.result()
+        except CancelledError:
+            raise Halt(_over()) from None
+        except ReplyError:
+            raise
+        except SkillsError as error:
+            raise Halt(error) from error
+
+    def close(self) -> None:
+        """Nothing more gets through."""
+        self._closed = True
+
+
+class HaltingEngine:
+    """The synchronous face of an engine, whose errors that concern the whole evaluation DSPy cannot swallow."""
+
+    supports_response_schema = True
+    supports_function_calling = False
+    supports_reasoning = False
+    supported_params = AsyncOllamaEngine.supported_params
+
+    def __init__(self, engine: AsyncOllamaEngine, bridge: Bridge) -> None:
+        self._engine = engine
+        self._bridge = bridge
+
+    def complete(self, request: lm15.Request) -> lm15.Response:
+        """One reply."""
+        return self._bridge.run(self._engine.complete(request))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "HaltingEngine":
+        return self  # DSPy copies its models; the session stays the one
+
+
+def _over() -> SkillsError:
+    return SkillsError("the session is over")

@@ -1,0 +1,260 @@
+"""A session of the evaluations: one journal for all of them, the models, and whoever asks; the program's own engine.
+
+`eval judges`, `eval program` and `optimize` share one folder and so one journal: what one of them asked, the others find.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dspy
+
+from evals.session.bridge import Bridge, HaltingEngine
+from evals.session.once import OnceReplies
+from skills_dspy.base.config import ROLES, Role, RunConfig
+from skills_dspy.base.errors import ContextTooLong, RequestError, RunDirError
+from skills_dspy.commands.check.speed import Speed, speed_of
+from skills_dspy.model.adapter import SkillsAdapter
+from skills_dspy.model.ask import Asker
+from skills_dspy.model.engine import AsyncOllamaEngine, Window
+from skills_dspy.model.ollama import Model, OllamaServer
+from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.replies import Host, Meter
+from skills_dspy.model.slots import Slots
+from skills_dspy.store.journal import Journal, Recording
+from skills_dspy.store.run_dir import RunDir, RunPaths
+
+FOLDER = Path("output-evals")
+"""Where evaluations keep their journal and their reports, unless another folder is named."""
+
+_QUIET = {"disable_history": True, "track_usage": False, "warn_on_type_mismatch": False}
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """What a session is opened with.
+
+    Attributes:
+        folder: holds the journal and the reports.
+        config: models, temperatures and thresholds.
+        concurrency: requests in flight, 1 or more.
+        extra_models: models that are asked besides those of the roles.
+        recorded: a folder of an earlier session, which then answers instead of a server.
+        note: what answers, in words, when it is not a language model.
+        most_calls: no more live calls than this; None for no limit.
+    """
+
+    folder: Path
+    config: RunConfig
+    concurrency: int = 8
+    extra_models: tuple[str, ...] = ()
+    recorded: Path | None = None
+    note: str | None = None
+    most_calls: int | None = None
+
+
+class Session:
+    """An open session. Made by `open_session`, and used in its event loop; the language models may be used in any thread.
+
+    Attributes:
+        config: as asked for.
+        folder: where reports go.
+        concurrency: requests in flight.
+        models: name as configured to the model that answers.
+        answered_by: what answers, in words, and what has answered in this folder before.
+        meter: what was asked.
+        journal: every reply.
+        bridge: for threads that ask.
+    """
+
+    def __init__(
+        self,
+        request: SessionRequest,
+        models: Mapping[str, Model],
+        answered_by: str,
+        replies: OnceReplies,
+        meter: Meter,
+        journal: Journal,
+    ) -> None:
+        self.config = request.config
+        self.folder = request.folder
+        self.concurrency = request.concurrency
+        self.models = dict(models)
+        self.answered_by = answered_by
+        self.meter = meter
+        self.journal = journal
+        self.adapter = SkillsAdapter()
+        self.bridge = Bridge(asyncio.get_running_loop())
+        self._replies = replies
+
+    @property
+    def most_ctx(self) -> int:
+        """The largest window that the configuration allows and all models can have, in tokens."""
+        lengths = [model.context_length for model in self.models.values() if model.context_length]
+        return min([self.config.max_num_ctx, *lengths])
+
+    def window_for(self, prompt: int, reply: int) -> int:
+        """See `window_for`."""
+        return window_for(self.config, prompt, reply, self.most_ctx)
+
+    @property
+    def asked(self) -> int:
+        """How many different requests were made so far, whether the host, the journal or a recording answered."""
+        return len(self._replies.made)
+
+    def speed(self) -> Speed | None:
+        """How fast the server has read and written so far, by its own counts; None while nothing was asked live."""
+        counts = self._replies.counts
+        return speed_of(counts, counts) if counts else None
+
+    def lm(self, model: str, role: Role, num_ctx: int, **settings: float) -> dspy.LM:
+        """A language model of this session.
+
+        Args:
+            model: a name that the session was opened with.
+            role: whose keep_alive counts.
+            num_ctx: the context window in tokens.
+            settings: DSPy's defaults for each request: temperature, max_tokens, seed.
+        """
+        settings_of_role = self.config.role(role)
+        window = Window(settings_of_role.num_ctx or num_ctx, settings_of_role.keep_alive, self.config.soft_ratings)
+        engine = AsyncOllamaEngine(self._replies, window)
+        halting = HaltingEngine(engine, self.bridge)
+        name = self.models[model].name
+        return dspy.LM(name, engine=halting, async_engine=engine, cache=False, num_retries=0, **settings)
+
+    def asker(
+        self,
+        program: SkillsProgram,
+        limits: Mapping[str, int],
+        seed: int,
+        num_ctx: int,
+        judge: str | None = None,
+        task: str = "evals",
+    ) -> Asker:
+        """Who asks the program's steps, as in a run.
+
+        Args:
+            program: its predictors.
+            limits: step to the most tokens of a first reply.
+            seed: decides the sampling seeds.
+            num_ctx: the context window in tokens.
+            judge: a model to judge and tag instead of the configured ones.
+            task: decides the sampling seeds, too.
+        """
+        names = {role: self.config.model_for(role) for role in ROLES}
+        if judge is not None:
+            names["validator"] = names["tagger"] = judge
+        lms = {role: self.lm(names[role], role, num_ctx) for role in ROLES}
+        return Asker(program, lms, {role: self.config.role(role) for role in ROLES}, limits, seed, task)
+
+    def dspy_context(self) -> Any:
+        """The settings under which everything of a session runs."""
+        return dspy.context(adapter=self.adapter, **_QUIET)
+
+
+def window_for(config: RunConfig, prompt: int, reply: int, most: int) -> int:
+    """A num_ctx that holds a prompt of so many tokens and its reply: a multiple of 1024, or `most`.
+
+    Args:
+        config: `max_num_ctx` is named where it is what does not allow it.
+        prompt, reply: in tokens.
+        most: the largest window that there can be, at most `max_num_ctx`.
+
+    Raises:
+        ContextTooLong: they do not fit.
+    """
+    if prompt + reply > most:
+        bound = f"max_num_ctx ({most}): raise it in the configuration" if most == config.max_num_ctx else None
+        raise ContextTooLong(
+            f"A prompt of about {prompt} tokens and its reply of {reply} do not fit into "
+            f"{bound or f'the {most} tokens that a model can have: take one with a larger window'}, or take shorter examples."
+        )
+    return min(most, -(-(prompt + reply) // 1024) * 1024)
+
+
+@asynccontextmanager
+async def open_session(request: SessionRequest, serve: Callable[[], OllamaServer] | None) -> AsyncIterator[Session]:
+    """Open the folder's journal and ask the host for the models.
+
+    Args:
+        request: what is wanted.
+        serve: makes the host; None when a recording answers.
+
+    Raises:
+        RunDirError: the folder is in use, or is something else, or holds replies of another model of the same name; or there
+            is no recording.
+        ServerError, ModelMissing: the host does not have what is needed.
+    """
+    names = tuple(dict.fromkeys([*map(request.config.model_for, ROLES), *request.extra_models]))
+    async with AsyncExitStack() as stack:
+        directory = stack.enter_context(RunDir.open(request.folder.parent, request.folder.name))
+        journal = stack.enter_context(Journal.open(directory.paths.journal))
+        source: Host | Recording
+        if request.recorded is not None:
+            source = stack.enter_context(Recording.open(_recording(request)))
+            models = {name: Model(name, "", None) for name in names}
+            answered_by = source.meta().get("answered_by", "a recording that does not say what answered")
+            models = _as_recorded(source, models)
+        else:
+            if serve is None:
+                raise ValueError("a session needs either a server or a recording")
+            server = serve()
+            stack.push_async_callback(server.close)
+            version = await server.version()
+            models = {name: await server.model(name) for name in names}
+            answered_by = request.note or f"Ollama {version} at {server.host}"
+            source = server
+        answered_by = _noted(directory.paths.folder, journal, answered_by, models)
+        meter = Meter()
+        replies = OnceReplies(journal, source, Slots(request.concurrency), meter, request.most_calls)
+        stack.push_async_callback(replies.drop)
+        session = Session(request, models, answered_by, replies, meter, journal)
+        stack.callback(session.bridge.close)
+        with session.dspy_context():
+            yield session
+
+
+def _recording(request: SessionRequest) -> Path:
+    assert request.recorded is not None
+    if request.recorded.resolve() == request.folder.resolve():
+        raise RequestError(f"{request.folder} is the recording itself; choose another --output-dir for the replay")
+    return RunPaths(request.recorded).journal
+
+
+def _noted(folder: Path, journal: Journal, answered_by: str, models: Mapping[str, Model]) -> str:
+    """Say in the journal what answers, so that a replay can say it too; returns all who have answered in this folder.
+
+    Raises:
+        RunDirError: a model has changed: replies are kept by its name, so those of the old one would pass for the new one's.
+    """
+    known = journal.meta()
+    for name, model in models.items():
+        if known.get(f"model {name}") not in (None, _named(model)):
+            raise RunDirError(
+                f"the model {name} is another one now than when {folder} was begun, and the replies there are the old one's: "
+                "choose another --output-dir"
+            )
+    before = known.get("answered_by")
+    said = "; then ".join(dict.fromkeys([*(before.split("; then ") if before else ()), answered_by]))
+    journal.set_meta("answered_by", said)
+    for name, model in models.items():
+        journal.set_meta(f"model {name}", _named(model))
+    return said
+
+
+def _named(model: Model) -> str:
+    return f"{model.name} {model.digest}".strip()
+
+
+def _as_recorded(recording: Recording, models: Mapping[str, Model]) -> dict[str, Model]:
+    """The models by the names and digests that the recording has them under."""
+    known = recording.meta()
+    found = {}
+    for name, model in models.items():
+        full, _, digest = known.get(f"model {name}", model.name).partition(" ")
+        found[name] = Model(full, digest, None)
+    return found

@@ -1,0 +1,1 @@
+"""What everything else stands on: errors, records, settings, YAML with lines, token estimates, random seeds."""

@@ -1,0 +1,358 @@
+"""The settings of a run: built-in values, then a file's, then the command line's, all checked.
+
+The built-in values stand in skills.yaml beside this module, and nowhere else.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from signatures.labels import PairRating, Quality, QuestionRating, Score
+from skills_dspy.base.errors import ConfigError
+from skills_dspy.base.records import Frozen
+from skills_dspy.base.yaml_lines import Node, Plain, read_yaml, shown, unknown_key
+
+DEFAULTS = Path(__file__).with_name("skills.yaml")
+"""The built-in settings."""
+
+Role = Literal["generator", "validator", "tagger"]
+"""Who is asked: the teacher, the judge, the tagger. Each may be another model."""
+
+ROLES: tuple[Role, ...] = get_args(Role)
+
+_ONE_WORD = r"^[^\s\x00-\x1f\x7f]+$"
+_ONE_LINE = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
+_DURATION = r"^(0|-?([0-9]{1,6}(\.[0-9]{1,6})?(ms|s|m|h))+)$"
+
+
+def _labels(vocabulary: Any) -> BeforeValidator:
+    """Takes a list of labels, each at most once, into a tuple in the vocabulary's order: equal sets, equal settings."""
+    known = get_args(vocabulary)
+
+    def check(given: object) -> tuple[Any, ...]:
+        if not isinstance(given, (list, tuple)) or not given:
+            raise PydanticCustomError("labels", "no list of labels")
+        for place, label in enumerate(given):
+            # Python takes True and 1.0 for 1; a settings file does not.
+            if type(label) not in (int, str) or label not in known or label in given[:place]:
+                raise PydanticCustomError("labels", "not a label, or there twice", {"place": place})
+        return tuple(label for label in known if label in given)
+
+    return BeforeValidator(check)
+
+
+def _some_of(vocabulary: Any) -> str:
+    return f"a list of one or more of {', '.join(map(str, get_args(vocabulary)))}, each once"
+
+
+_Window = Annotated[int, Field(ge=512, le=1_048_576)]
+_Seconds = Annotated[float, Field(gt=0, le=604_800, description="seconds, a number above 0, up to 604800")]
+
+
+class Settings(Frozen):
+    """Base of all settings: nothing is converted but whole numbers to numbers, and no number is infinite.
+
+    A field's description says what may be written there; messages quote it.
+    """
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class RoleConfig(Settings):
+    """How one role's model is asked.
+
+    Attributes:
+        model: its name at the server; None follows the generator.
+        temperature: 0 to 2.
+        num_predict: the most tokens of a first reply; a truncated one gets twice that.
+        top_p: above 0, up to 1; None leaves it to the model.
+        keep_alive: how long the server keeps the model loaded, a duration as Go writes it.
+        num_ctx: the context window in tokens; None takes what the longest prompt needs.
+    """
+
+    model: str | None = Field(pattern=_ONE_WORD, description="a model's name without spaces, or null for generator's")
+    temperature: float = Field(ge=0, le=2, description="a number from 0 to 2")
+    num_predict: int = Field(ge=16, le=32_768, description="a whole number from 16 to 32768")
+    top_p: float | None = Field(gt=0, le=1, description="a number above 0, up to 1, or null")
+    keep_alive: str = Field(pattern=_DURATION, description="a duration such as 30m, 1h30m, or -1m for ever")
+    num_ctx: _Window | None = Field(description="a whole number from 512 to 1048576, or null")
+
+
+class GeneratorConfig(RoleConfig):
+    """How the teacher is asked: it follows nobody, so it has a model."""
+
+    model: str = Field(pattern=_ONE_WORD, description="a model's name without spaces")
+
+
+class FilterConfig(Settings):
+    """The tags that an accepted pair may have."""
+
+    instruction_quality: Annotated[tuple[Quality, ...], _labels(Quality)] = Field(description=_some_of(Quality))
+    sample_quality: Annotated[tuple[Score, ...], _labels(Score)] = Field(description=_some_of(Score))
+
+
+class JudgeConfig(Settings):
+    """The ratings that pass."""
+
+    question_pass: Annotated[tuple[QuestionRating, ...], _labels(QuestionRating)] = Field(description=_some_of(QuestionRating))
+    pair_pass: Annotated[tuple[PairRating, ...], _labels(PairRating)] = Field(description=_some_of(PairRating))
+
+
+class DedupConfig(Settings):
+    """What counts as a repetition: a squared L2 distance of unit vectors below this, 0 (same) to 4 (opposite)."""
+
+    max_squared_distance: float = Field(ge=0, le=4, description="a number from 0 to 4")
+
+
+class DecontaminationConfig(Settings):
+    """What is too near to an evaluation question; used only where there are any (`--decontaminate`).
+
+    Attributes:
+        ngram: how many words in a row may not be shared, 5 to 100.
+        max_cosine: the largest cosine to a question that is let through, 0 to 1; None compares no embeddings.
+    """
+
+    ngram: int = Field(ge=5, le=100, description="a whole number from 5 to 100")
+    max_cosine: float | None = Field(ge=0, le=1, description="a number from 0 to 1, or null to compare words only")
+
+
+class DrawConfig(Settings):
+    """What a draw shows, and when a run gives up.
+
+    Attributes:
+        window: a draw shows only pairs accepted at least this many draws before it, 1 to 256.
+        accepted_share: the largest share of accepted pairs among the examples of a prompt, 0 to 1.
+        max_stalled: draws in a row without an accepted pair before the run stops, 1 to 100000.
+        max_draws: draws in all; None for no limit.
+    """
+
+    window: int = Field(ge=1, le=256, description="a whole number from 1 to 256")
+    accepted_share: float = Field(ge=0, le=1, description="a number from 0 to 1")
+    max_stalled: int = Field(ge=1, le=100_000, description="a whole number from 1 to 100000")
+    max_draws: int | None = Field(ge=1, description="a whole number from 1, or null for no limit")
+
+
+class ServerConfig(Settings):
+    """How patiently the server is asked, all in seconds.
+
+    Attributes:
+        connect_timeout: to connect.
+        timeout: for one reply.
+        patience: how long a broken server is tried again, from 0.
+        backoff_first: the wait before the second try; it doubles from try to try.
+        backoff_max: the longest wait between two tries.
+    """
+
+    connect_timeout: _Seconds
+    timeout: _Seconds
+    patience: float = Field(ge=0, le=604_800, description="seconds, a number from 0 to 604800")
+    backoff_first: _Seconds
+    backoff_max: _Seconds
+
+
+class EmbedderConfig(Settings):
+    """The embedding model (a name or a folder) and the device it runs on."""
+
+    model: str = Field(pattern=_ONE_LINE, description="a model's name or the path of a folder with its weights")
+    device: str = Field(pattern=_ONE_WORD, description="a device such as cpu, cuda, cuda:0 or mps")
+
+
+class RunConfig(Settings):
+    """All settings of a run."""
+
+    generator: GeneratorConfig
+    validator: RoleConfig
+    tagger: RoleConfig
+    max_num_ctx: _Window = Field(description="a whole number from 512 to 1048576")
+    tagging: Literal["separate", "fused"] = Field(description="separate or fused")
+    soft_ratings: bool = Field(description="true or false")
+    filter: FilterConfig
+    judges: JudgeConfig
+    dedup: DedupConfig
+    decontamination: DecontaminationConfig
+    draws: DrawConfig
+    server: ServerConfig
+    embedder: EmbedderConfig
+
+    def role(self, role: Role) -> RoleConfig:
+        """One role's settings."""
+        roles: dict[Role, RoleConfig] = {
+            "generator": self.generator,
+            "validator": self.validator,
+            "tagger": self.tagger,
+        }
+        return roles[role]
+
+    def model_for(self, role: Role) -> str:
+        """The name of a role's model; who has none of its own follows the generator."""
+        return self.role(role).model or self.generator.model
+
+    def shaping(self) -> dict[str, Any]:
+        """The part that decides a dataset's bytes, ready for JSON, always in one order.
+
+        Left out is what only decides how the models are reached and hosted (`server`, `keep_alive`, the context windows, the
+        embedder's device) and when a run gives up, so that one that gave up can go on; and `decontamination`, which decides
+        something only in a run with evaluation questions, and stands with those. Models stand in it by the names they
+        resolve to.
+        """
+        left_out: Any = {"embedder": {"device"}, "draws": {"max_stalled", "max_draws"}}
+        left_out |= dict.fromkeys(("server", "max_num_ctx", "decontamination"), True)
+        parts = self.model_dump(mode="json", exclude=left_out)
+        for role in ROLES:
+            parts[role] = {k: v for k, v in parts[role].items() if k not in ("keep_alive", "num_ctx")}
+            parts[role]["model"] = self.model_for(role)
+        return parts
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "RunConfig":
+        for message, keys in self._contradictions():
+            raise PydanticCustomError("contradiction", "{said}", {"said": message, "keys": keys})
+        return self
+
+    def _contradictions(self) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+        """What is wrong between settings that are right one by one, with the keys that could be changed."""
+        most = ("max_num_ctx",)
+        for role in ROLES:
+            own = self.role(role)
+            window = own.num_ctx or self.max_num_ctx
+            if window > self.max_num_ctx:
+                said = f"`{role}.num_ctx` is {window}, above the `max_num_ctx` of {self.max_num_ctx}"
+                yield f"{said}; lower the one or raise the other", [(role, "num_ctx"), most]
+            if own.num_predict >= window:
+                said = f"`{role}.num_predict` of {own.num_predict} fills the whole context window of {window} tokens"
+                yield f"{said}; lower it or raise the window", [(role, "num_predict"), (role, "num_ctx"), most]
+        if self.server.backoff_first > self.server.backoff_max:
+            said = "`server.backoff_first` is above `server.backoff_max`; lower the one or raise the other"
+            yield said, [("server", "backoff_first"), ("server", "backoff_max")]
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line may set: model names, None for what it leaves alone."""
+
+    model: str | None = None
+    judge_model: str | None = None
+    tagger_model: str | None = None
+    embedder: str | None = None
+
+    def settings(self) -> dict[str, Plain]:
+        """The settings in the shape of a file."""
+        sections: dict[str, str | None] = {
+            "generator": self.model,
+            "validator": self.judge_model,
+            "tagger": self.tagger_model,
+            "embedder": self.embedder,
+        }
+        return {section: {"model": model} for section, model in sections.items() if model is not None}
+
+
+_FLAGS = {"generator": "--model", "validator": "--judge-model", "tagger": "--tagger-model", "embedder": "--embedder"}
+
+
+def load_config(path: Path | None = None, overrides: Overrides | None = None) -> RunConfig:
+    """The settings of a run.
+
+    Args:
+        path: a YAML file with the settings that differ from skills.yaml; None when there is none.
+        overrides: from the command line; they go before the file.
+
+    Raises:
+        ConfigError: with file, line and what to write instead.
+    """
+    given = None if path is None else read_yaml(path, ConfigError)
+    return parse_config(read_yaml(DEFAULTS, ConfigError), given, path, overrides or Overrides())
+
+
+def parse_config(defaults: Node, given: Node | None, path: Path | None, overrides: Overrides) -> RunConfig:
+    """Merge and check settings; mappings are merged key by key, all else is replaced.
+
+    Args:
+        defaults: every setting there is.
+        given: a file's top mapping, if there is a file.
+        path: that file, for messages.
+        overrides: from the command line.
+
+    Raises:
+        ConfigError: with file, line and what to write instead.
+    """
+    settings = with_file(defaults.plain(), given, path)
+    try:
+        return RunConfig.model_validate(_merged(settings, overrides.settings()))
+    except ValidationError as problem:
+        fault = problem.errors()[0]
+        section = str(fault["loc"][0])
+        wanted = _wanted(("embedder" if section == "embedder" else "generator", "model"))
+        raise ConfigError(f'{_FLAGS[section]} is "{shown(str(fault["input"]))}"; give {wanted}') from problem
+
+
+def with_file(settings: Plain, given: Node | None, path: Path | None) -> Plain:
+    """Settings with a file's over them, checked; mappings are merged key by key, all else is replaced.
+
+    Args:
+        settings: every setting there is.
+        given: a file's top mapping, if there is a file.
+        path: that file, for messages.
+
+    Raises:
+        ConfigError: with file, line and what to write instead.
+    """
+    if given is None:
+        return settings
+    settings = _merged(settings, given.plain())
+    try:
+        RunConfig.model_validate(settings)
+    except ValidationError as problem:
+        first = min(problem.errors(), key=lambda fault: given.line_of(fault["loc"]))
+        raise _in_file(first, given, path) from problem
+    return settings
+
+
+def _merged(base: Plain, over: Plain) -> Plain:
+    if not isinstance(base, dict) or not isinstance(over, dict):
+        return over
+    return base | {key: _merged(base.get(key), value) for key, value in over.items()}
+
+
+def _in_file(fault: ErrorDetails, root: Node, path: Path | None) -> ConfigError:
+    """The sentence for what pydantic found in a file."""
+    where = list(fault["loc"])
+    context = fault.get("ctx", {})
+    if fault["type"] == "contradiction":
+        there = next(keys for keys in context["keys"] if root.at(keys))
+        return ConfigError(context["said"], path, root.line_of(there))
+    name = ".".join(map(str, where))
+    if fault["type"] == "extra_forbidden":
+        section = ".".join(map(str, where[:-1]))
+        said = unknown_key(str(where[-1]), _settings_at(where[:-1]).model_fields)
+        return ConfigError(f"in `{section}`: {said}" if section else said, path, root.line_of(where))
+    named = f"`{name}`"
+    if "place" in context:
+        named = f"item {context['place'] + 1} of {named}"
+        where.append(context["place"])
+    node = root.at(where) or root
+    quotes = ""
+    if node.kind == "text" and fault["type"] in ("float_type", "int_type"):
+        quotes = ", without quotes"
+    if node.kind in ("integer", "number", "boolean") and fault["type"] == "string_type":
+        quotes = ", in quotes"
+    said = f"{named} is {node.described()}; write {_wanted(fault['loc'])}{quotes}"
+    return ConfigError(said, path, root.line_of(where))
+
+
+def _settings_at(where: Sequence[str | int]) -> type[BaseModel]:
+    settings: Any = RunConfig
+    for part in where:
+        settings = settings.model_fields[str(part)].annotation
+    return cast("type[BaseModel]", settings)
+
+
+def _wanted(where: Sequence[str | int]) -> str:
+    """What may be written at a place."""
+    field = _settings_at(where[:-1]).model_fields[str(where[-1])]
+    if field.description is None:
+        return f"keys below it, of {', '.join(_settings_at(where).model_fields)}, or leave it out"
+    return field.description

@@ -1,0 +1,159 @@
+"""The frozen records that flow through a run: seeds, verdicts, tags, accepted records, rejections."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from signatures.labels import Category, Difficulty, PairRating, Quality, QuestionRating, Score
+
+Kind = Literal["freeform", "grounded"]
+"""Freeform: a question alone. Grounded: a question about a context."""
+
+Reason = Literal[
+    "unreadable",  # twice in a row the reply did not parse, lacked a field, had an invented label or was empty
+    "too long",  # a question far longer than any seed's
+    "truncated",  # cut at num_predict, and again with twice the room
+    "duplicate",  # too near a seed or an earlier accepted pair
+    "contaminated",  # it shares an n-gram with an evaluation question, or is too near one
+    "judged bad",  # a judge's rating does not pass
+    "filtered",  # a tag is outside the filter
+    "not asked",  # decided anew from a journal that lacks the next reply
+]
+"""Why a candidate was rejected."""
+
+
+class Frozen(BaseModel):
+    """Base of all records: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SeedExample(Frozen):
+    """One example of the skill that the user wrote.
+
+    `line` is the 1-based line in the task file where it starts, for messages.
+    """
+
+    question: str
+    answer: str
+    context: str | None = None
+    line: int = 0
+
+    @property
+    def kind(self) -> Kind:
+        """Grounded when it has a context."""
+        return "freeform" if self.context is None else "grounded"
+
+
+class SoftRating(Frozen):
+    """How sure a model was of its label, after G-Eval (Liu et al. 2023, arXiv:2303.16634); see soft.py.
+
+    Attributes:
+        probabilities: label as text to its probability, 0 to 1, worst first; they add up to 1 but for rounding to 6 decimals.
+        expected: the labels' values weighted with them: an integer's is itself, a word's its place on the scale, from 1.
+        mass: how much of all probability the labels had before they were made to add up to 1, above 0, up to 1.
+    """
+
+    probabilities: dict[str, Annotated[float, Field(ge=0, le=1)]]
+    expected: float
+    mass: float = Field(gt=0, le=1)
+
+
+class QuestionVerdict(Frozen):
+    """What the judge said of a question: 1 passes. `soft` is None when the server gave no probabilities."""
+
+    explanation: str
+    rating: QuestionRating
+    soft: SoftRating | None = None
+
+
+class PairVerdict(Frozen):
+    """What the judge said of a question with its answer: 1 (worst) to 3 (best). `soft` as in a question's verdict."""
+
+    explanation: str
+    rating: PairRating
+    soft: SoftRating | None = None
+
+
+class Tags(Frozen):
+    """The tags of an accepted pair, in the manner of Magpie, each with the tagger's explanation.
+
+    `soft` has the probabilities of instruction_quality, sample_quality and difficulty, as far as the server gave them.
+    """
+
+    instruction_quality: Quality
+    sample_quality: Score
+    difficulty: Difficulty
+    category: Category
+    other_categories: tuple[Category, ...] = ()
+    explanations: dict[str, str]
+    soft: dict[str, SoftRating] = {}
+
+
+class Neighbour(Frozen):
+    """The nearest earlier text: `seed:K` (K-th seed, from 0) or the id of an accepted record.
+
+    `distance` is the squared L2 distance of the unit embeddings, 0 (same) to 4 (opposite).
+    """
+
+    id: str
+    distance: float
+
+
+class Provenance(Frozen):
+    """Where a candidate came from.
+
+    Attributes:
+        draw: the number of its draw, from 0.
+        index: its place among the questions of that draw, from 0.
+        shown: the examples in its draw's prompts, `seed:K` or record ids.
+        models: role (generator, validator, tagger) to model name.
+        prompts: step to the fingerprint of its prompt.
+        calls: step to the digests of its requests in the journal, in the order asked.
+        neighbour: the nearest earlier text; none when there was nothing to compare with.
+    """
+
+    draw: int
+    index: int
+    shown: tuple[str, ...]
+    models: dict[str, str]
+    prompts: dict[str, str]
+    calls: dict[str, tuple[str, ...]]
+    neighbour: Neighbour | None = None
+
+
+class Record(Frozen):
+    """One accepted pair: a row of data.jsonl."""
+
+    id: str
+    task_name: str
+    task_description: str
+    instruction: str
+    response: str
+    context: str | None
+    tags: Tags
+    question_verdict: QuestionVerdict
+    pair_verdict: PairVerdict
+    provenance: Provenance
+
+
+class Rejection(Frozen):
+    """One rejected candidate: a row of rejected.jsonl.
+
+    Attributes:
+        stage: the step that rejected it.
+        reason: why, from a fixed list.
+        detail: one sentence: the judge's explanation, the tag, the neighbour, or what was unreadable.
+        raw_reply: the reply that decided, as it came; none for a duplicate.
+    """
+
+    id: str
+    task_name: str
+    stage: str
+    reason: Reason
+    detail: str
+    instruction: str | None
+    response: str | None
+    context: str | None
+    raw_reply: str | None
+    provenance: Provenance

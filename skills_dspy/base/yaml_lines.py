@@ -1,0 +1,378 @@
+"""Reading YAML that people write: plain values that know their lines, one sentence for what is wrong.
+
+The only module of its layer that touches the disk. It reads a careful subset of YAML: one document, a mapping on top,
+text as keys, each key once, no tags but `!!str` and those that change nothing, no merge keys, no dates, no numbers that
+YAML reads in base 8 or 60. Aliases are read, up to a size.
+"""
+
+import os
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+import yaml
+from yaml.reader import Reader
+
+from skills_dspy.base.errors import FileError
+
+MAX_BYTES = 4 * 1024 * 1024
+"""The largest file that is read."""
+
+MAX_DEPTH = 50
+"""How deep lists and mappings may be nested; the top mapping is at depth 1."""
+
+MAX_VALUES = 100_000
+"""How many keys and values a file may hold, each alias counted as what it stands for."""
+
+NodeKind = Literal["text", "integer", "number", "boolean", "nothing", "list", "mapping"]
+
+Plain = str | int | float | bool | None | list["Plain"] | dict[str, "Plain"]
+"""What YAML comes to without lines."""
+
+_STANDARD = "tag:yaml.org,2002:"
+_BOOLEANS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]{0,39})")
+_NUMBER = re.compile(r"[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(e[-+][0-9]+)?")
+_BREAK = re.compile(r"\r\n|\r|\n")
+_HINTS = (
+    ("'\\t'", "indent with spaces, not tabs"),
+    ("mapping values are not allowed", "put text that holds `: ` in quotes, or write it as a block (`|`)"),
+    ("expected <block end>", "line the keys up, and put text that holds quotes of its own in a block (`|`)"),
+    ("cannot start any token", "put text that starts with @, ` or % in quotes"),
+    ("unknown escape character", "write a backslash inside double quotes as \\\\"),
+    ("end of stream", "close the quotes"),
+    ("'<stream end>'", "close the bracket"),
+    ("could not find expected ':'", "write `key: value`, and indent text that goes on in the next line"),
+)
+_HINT_OTHERWISE = "check the quotes and the indentation there"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One value of a YAML file.
+
+    Attributes:
+        kind: what it is.
+        line: the 1-based line where it starts.
+        value: a scalar's value; None for the rest.
+        written: a scalar as it stands in the file, without quotes.
+        items: a list's values.
+        fields: a mapping's values by key, in the file's order.
+        key_lines: the 1-based line of each of these keys.
+        size: how many keys and values it holds, itself counted, aliases counted as what they stand for.
+    """
+
+    kind: NodeKind
+    line: int
+    value: str | int | float | bool | None = None
+    written: str = ""
+    items: tuple["Node", ...] = ()
+    fields: Mapping[str, "Node"] = field(default_factory=dict)
+    key_lines: Mapping[str, int] = field(default_factory=dict)
+    size: int = 1
+
+    def at(self, path: Iterable[str | int]) -> "Node | None":
+        """What `path` leads to, through keys and places from 0; None where it leads nowhere."""
+        *_, (node, _) = self._along(path)
+        return node
+
+    def line_of(self, path: Iterable[str | int]) -> int:
+        """The 1-based line of what `path` leads to: a key's own line, an item's first line.
+
+        Where the path leads nowhere, the line of the last part of it that exists.
+        """
+        return [line for node, line in self._along(path) if node is not None][-1]
+
+    def _along(self, path: Iterable[str | int]) -> Iterator[tuple["Node | None", int]]:
+        """This node and those on the way, each with its line; the last is None where the path leads nowhere."""
+        node = self
+        yield node, node.line
+        for part in path:
+            if isinstance(part, str) and part in node.fields:
+                line = node.key_lines[part]
+                node = node.fields[part]
+            elif isinstance(part, int) and 0 <= part < len(node.items):
+                node = node.items[part]
+                line = node.line
+            else:
+                yield None, 0
+                return
+            yield node, line
+
+    def plain(self) -> Plain:
+        """The value without lines; lists and mappings are new ones."""
+        if self.kind == "list":
+            return [item.plain() for item in self.items]
+        if self.kind == "mapping":
+            return {key: node.plain() for key, node in self.fields.items()}
+        return self.value
+
+    def described(self) -> str:
+        """What it is, for a message: `the number 42`, `the text "abc"`, `empty`, `a list`."""
+        match self.kind:
+            case "text":
+                return f'the text "{shown(self.written)}"' if self.written.strip() else "empty"
+            case "integer" | "number":
+                return f"the number {shown(self.written)}"
+            case "boolean":
+                return f"the yes/no value {self.written}"
+            case "nothing":
+                return "empty"
+        return f"a {self.kind}" if self.items or self.fields else f"an empty {self.kind}"
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """A text in one line of at most `limit` characters and without control characters, for messages."""
+    line = " ".join(text[: 4 * limit].split())
+    cut = line if len(line) <= limit and len(text) <= 4 * limit else line[: limit - 1] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+
+
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """The sentence about a key that means nothing: the nearest known one, if any is near, and all that are known."""
+    names = list(known)
+    near = get_close_matches(key.casefold().replace("-", "_"), names, n=1, cutoff=0.5)
+    guess = f"did you mean `{near[0]}`? " if near else ""
+    return f"unknown key `{shown(key)}`; {guess}known here: {', '.join(names)}"
+
+
+def is_yaml(file: Path) -> bool:
+    """Whether a file is called `*.yaml`."""
+    return file.name.endswith(".yaml")
+
+
+def find_yaml(paths: Iterable[Path], error: type[FileError], takes: Callable[[Path], bool] = is_yaml) -> tuple[Path, ...]:
+    """Files as they are given, and all `*.yaml` below folders in the order of their paths, each file once.
+
+    Hidden files and folders are left out, and links to folders are not followed.
+
+    Args:
+        paths: files and folders.
+        error: the class of error to raise.
+        takes: which of a folder's files are taken.
+
+    Raises:
+        error: a folder cannot be read, or holds no such file. Whether a file can be read is `read_yaml`'s to say.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        try:
+            for file in _below(path, error, takes) if path.is_dir() else [path]:
+                found.setdefault(file.resolve() if file.is_file() else file, file)
+        except OSError as problem:
+            _cannot_read(path, problem, error)
+    return tuple(found.values())
+
+
+def _below(folder: Path, error: type[FileError], takes: Callable[[Path], bool]) -> list[Path]:
+    found = []
+    for parent, folders, names in os.walk(folder, onerror=_raise):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent, name) for name in names if not name.startswith(".") and takes(Path(parent, name))]
+    if not found:
+        raise error("the folder holds no *.yaml file; give a folder of task files, or one file", folder)
+    return sorted(found, key=lambda file: file.relative_to(folder).parts)
+
+
+def _raise(problem: OSError) -> NoReturn:
+    raise problem
+
+
+def read_yaml(path: Path, error: type[FileError]) -> Node:
+    """Read a file whose top level is a mapping.
+
+    Args:
+        path: the file; at most MAX_BYTES long, in UTF-8, with or without a byte order mark.
+        error: the class of error to raise.
+
+    Raises:
+        error: the file cannot be read, or `parse_yaml` refuses it.
+    """
+    try:
+        if path.is_dir():
+            raise error("this is a folder; give the path of a YAML file", path)
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError as problem:
+        raise error("the file does not exist; check the path", path) from problem
+    except (OSError, ValueError) as problem:
+        _cannot_read(path, problem, error)
+    return parse_yaml(data, path, error)
+
+
+def _cannot_read(path: Path, problem: OSError | ValueError, error: type[FileError]) -> NoReturn:
+    reason = problem.strerror if isinstance(problem, OSError) else str(problem)
+    raise error(f"cannot be read ({reason}); check the path and its permissions", path) from problem
+
+
+def parse_yaml(data: bytes, path: Path, error: type[FileError]) -> Node:
+    """Read a file's bytes; its top level has to be a mapping.
+
+    Args:
+        data: the whole file.
+        path: its path, for messages only.
+        error: the class of error to raise.
+
+    Raises:
+        error: with line and remedy, for all that this module's first lines rule out and for what is no YAML at all.
+    """
+    if len(data) > MAX_BYTES:
+        raise error(f"the file is larger than {MAX_BYTES // 2**20} MiB; split it into smaller files", path)
+    try:
+        text = data.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as problem:
+        line = len(_BREAK.findall(data[: problem.start].decode("utf-8"))) + 1
+        raise error(f"byte {problem.start} is not UTF-8; save the file as UTF-8", path, line) from problem
+    return _Parser(text, path, error).document()
+
+
+class _Parser:
+    """Builds the nodes of one document from PyYAML's events.
+
+    PyYAML's own composer recurses without a bound, keeps the last of two equal keys, and forgets the lines.
+    """
+
+    def __init__(self, text: str, path: Path, error: type[FileError]) -> None:
+        self._path = path
+        self._error = error
+        # PyYAML takes U+0085, U+2028 and U+2029 for line breaks too; editors do not, so lines are counted here.
+        self._breaks = [match.end() for match in _BREAK.finditer(text)]
+        self._anchors: dict[str, Node | None] = {}  # None: still open, so an alias to it would contain itself
+        if bad := Reader.NON_PRINTABLE.search(text):
+            code = f"U+{ord(bad.group()):04X}"
+            self._refuse(f"holds the control character {code}, which YAML does not allow; remove it", bad.start())
+        self._loader: Any = yaml.SafeLoader(text)
+
+    def _refuse(self, message: str, index: int | None) -> NoReturn:
+        raise self._error(message, self._path, None if index is None else self._line(index))
+
+    def _line(self, index: int) -> int:
+        return bisect_left(self._breaks, index + 1) + 1
+
+    def document(self) -> Node:
+        self._next()  # the stream's start
+        if isinstance(self._next(), yaml.StreamEndEvent):
+            self._refuse("the file is empty; write keys and values into it", None)
+        event = self._next()
+        root = self._node(event, 1)
+        if root.kind == "nothing":
+            self._refuse("the file is empty; write keys and values into it", None)
+        if root.kind != "mapping":
+            self._refuse(f"the file is {root.described()}; write keys and values, `key: value`", event.start_mark.index)
+        self._next()  # the document's end
+        event = self._next()
+        if not isinstance(event, yaml.StreamEndEvent):
+            self._refuse("a second document starts here; put it into a file of its own", event.start_mark.index)
+        return root
+
+    def _next(self) -> Any:
+        try:
+            return self._loader.get_event()
+        except yaml.MarkedYAMLError as problem:
+            said = str(problem.problem)
+            hint = next((hint for part, hint in _HINTS if part in said), _HINT_OTHERWISE)
+            # Quotes and brackets that are never closed run to the end of the file: where they were opened is what helps.
+            at_end = "end of stream" in said or "'<stream end>'" in said
+            mark = problem.context_mark if at_end else problem.problem_mark
+            index = mark.index if mark else self._loader.index
+            self._refuse(f"this is not YAML: {shown(said, 120)}; {hint}", index)
+        except (ValueError, OverflowError):  # from chr() and int(): "\UFFFFFFFF", %YAML 1.99…9
+            self._refuse("this is not YAML: a number is too large; write the character itself", self._loader.index)
+
+    def _node(self, event: Any, depth: int) -> Node:
+        index = event.start_mark.index
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(str(event.anchor), index)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        if isinstance(event, yaml.ScalarEvent):
+            node = self._scalar(event, index)
+        else:
+            if depth > MAX_DEPTH:
+                self._refuse(f"nested deeper than {MAX_DEPTH} levels; flatten it", index)
+            is_list = isinstance(event, yaml.SequenceStartEvent)
+            if event.tag not in (None, _STANDARD + ("seq" if is_list else "map")):
+                self._refuse_tag(event.tag, index)
+            node = self._list(index, depth) if is_list else self._mapping(index, depth)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _alias(self, name: str, index: int) -> Node:
+        if name not in self._anchors:
+            self._refuse(f"`*{shown(name)}` refers to nothing above it; quote the text if it starts with *", index)
+        node = self._anchors[name]
+        if node is None:
+            self._refuse(f"`*{shown(name)}` contains itself; write the value out", index)
+        return node
+
+    def _grown(self, size: int, by: Node, index: int) -> int:
+        if size + by.size > MAX_VALUES:
+            self._refuse(f"the file holds more than {MAX_VALUES} values, aliases written out; split it", index)
+        return size + by.size
+
+    def _list(self, index: int, depth: int) -> Node:
+        items: list[Node] = []
+        size = 1
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            items.append(self._node(event, depth + 1))
+            size = self._grown(size, items[-1], event.start_mark.index)
+        return Node("list", self._line(index), items=tuple(items), size=size)
+
+    def _mapping(self, index: int, depth: int) -> Node:
+        fields: dict[str, Node] = {}
+        lines: dict[str, int] = {}
+        size = 1
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            at = event.start_mark.index
+            if isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]:
+                self._refuse("merge keys (`<<`) are not supported; write the keys out", at)
+            key = self._node(event, depth + 1)
+            if not isinstance(key.value, str):
+                self._refuse(f"a key has to be text and this one is {key.described()}; put it in quotes", at)
+            name = key.value
+            if name in fields:
+                self._refuse(f"the key `{shown(name)}` is already in line {lines[name]}; keep one of them", at)
+            fields[name] = self._node(self._next(), depth + 1)
+            lines[name] = self._line(at)
+            size = self._grown(self._grown(size, key, at), fields[name], at)
+        return Node("mapping", self._line(index), fields=fields, key_lines=lines, size=size)
+
+    def _refuse_tag(self, tag: str, index: int) -> NoReturn:
+        name = "!!" + tag.removeprefix(_STANDARD) if tag.startswith(_STANDARD) else tag
+        self._refuse(f"the tag `{shown(name)}` is not allowed here; leave it out, and put text in quotes", index)
+
+    def _scalar(self, event: Any, index: int) -> Node:
+        text: str = event.value
+        if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+            self._refuse("an escape such as \\ud83d is half a character; write the character itself", index)
+        meant: str = self._loader.resolve(yaml.ScalarNode, text, event.implicit if event.tag is None else (True, False))
+        tag = event.tag or meant
+        if event.tag not in (None, _STANDARD + "str", meant):
+            self._refuse_tag(event.tag, index)
+        kind, value = self._value(tag.removeprefix(_STANDARD), text, index)
+        return Node(kind, self._line(index), value, text)
+
+    def _value(self, tag: str, text: str, index: int) -> tuple[NodeKind, str | int | float | bool | None]:
+        plain = text.lower().replace("_", "")
+        match tag:
+            case "null":
+                return "nothing", None
+            case "bool":
+                return "boolean", _BOOLEANS[plain]
+            case "int" if _INTEGER.fullmatch(text):
+                return "integer", int(plain)
+            case "float" if plain.endswith((".inf", ".nan")):
+                return "number", float(plain.replace(".", ""))
+            case "float" if _NUMBER.fullmatch(text.lower()):
+                return "number", float(plain)
+            case "int" | "float":
+                reads = f"YAML does not read {shown(text)} as the decimal number it may look like"
+                self._refuse(f"{reads}; put it in quotes if it is text, else write it in plain digits", index)
+            case "timestamp":
+                self._refuse(f'YAML reads {shown(text)} as a date; put it in quotes: "{shown(text)}"', index)
+        return "text", text  # `str`, and the texts << and =, which YAML gives tags of their own

@@ -1,0 +1,1 @@
+"""What the other commands do, without the terminal: a folder each."""

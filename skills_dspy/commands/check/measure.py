@@ -1,0 +1,242 @@
+"""The measurements before a run: what the host has, a reply of each sort, tokens a second alone and at once.
+
+The prompts are a run's own. Nothing is written to the disk: replies are kept in memory for as long as they are looked at.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import dspy
+
+from skills_dspy.base.config import ROLES, Role, RunConfig
+from skills_dspy.base.errors import EmbedderMissing, ModelMissing
+from skills_dspy.commands.check.sample_prompts import estimate_of, inputs_of, messages_of
+from skills_dspy.commands.check.speed import Counts, Together, Trial, counts_of, text_of
+from skills_dspy.model.adapter import SkillsAdapter
+from skills_dspy.model.ask import Asker, Failed
+from skills_dspy.model.context_window import steps_of
+from skills_dspy.model.description import PLACEHOLDER, described, undescribed
+from skills_dspy.model.description import STEP as DESCRIBING
+from skills_dspy.model.embedding.weights import Found, find_model
+from skills_dspy.model.engine import Window, make_lm
+from skills_dspy.model.ollama import Model
+from skills_dspy.model.program import STEPS, SkillsProgram
+from skills_dspy.model.replies import Host, Meter, Replies
+from skills_dspy.model.room import reply_limits
+from skills_dspy.model.slots import Slots
+from skills_dspy.store.journal import JournaledReply
+from skills_dspy.tasks.spec import TaskSpec
+
+MOST_AT_ONCE = 16
+"""Requests that are sent at once at most: a server that only queues would take too long over more."""
+_TEST_TOKENS = 96
+"""The most tokens of a reply that is only timed."""
+
+
+class Server(Host, Protocol):
+    """What is measured: an OllamaServer."""
+
+    @property
+    def host(self) -> str:
+        """Its address."""
+
+    async def version(self) -> str:
+        """Its version; ServerError when nobody answers."""
+
+    async def model(self, name: str) -> Model:
+        """A model; ModelMissing when it is not pulled."""
+
+    def pull(self, model: str) -> Iterator[tuple[str, int, int]]:
+        """Pull a model: yields what is being done, bytes so far, bytes in all."""
+
+    async def close(self) -> None:
+        """Close all connections; a later call opens new ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the host has: its version, the models that are there by name, the names of those that are not."""
+
+    version: str
+    models: Mapping[str, Model]
+    missing: tuple[str, ...]
+
+
+async def survey(server: Server, config: RunConfig) -> Survey:
+    """Ask a host what it has.
+
+    Raises:
+        ServerError: nobody answers.
+    """
+    version = await server.version()
+    models: dict[str, Model] = {}
+    missing: list[str] = []
+    for name in dict.fromkeys(config.model_for(role) for role in ROLES):
+        try:
+            models[name] = await server.model(name)
+        except ModelMissing:
+            missing.append(name)
+    return Survey(version, models, tuple(missing))
+
+
+def find_weights(name: str) -> Found | None:
+    """Where on this machine the embedding model is; None when a run would have to fetch it from the hub.
+
+    Raises:
+        EmbedderMissing: it cannot be had, or is not what it should be.
+    """
+    try:
+        return find_model(name, download=_not_now)
+    except EmbedderMissing as error:
+        if isinstance(error.__cause__, _NotNowError):
+            return None
+        raise
+
+
+class Preflight:
+    """Tries one task's prompts on a host whose models are pulled.
+
+    Args:
+        spec: the task; its first seed says of which kind the prompts are.
+        config: the run's.
+        server: the host.
+        windows: each role's num_ctx.
+        concurrency: how many requests a run would have in flight, 1 or more.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        spec: TaskSpec,
+        config: RunConfig,
+        server: Server,
+        windows: Mapping[Role, int],
+        *,
+        concurrency: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._spec = spec
+        self._config = config
+        self._server = server
+        self._windows = {role: Window(windows[role], config.role(role).keep_alive, config.soft_ratings) for role in ROLES}
+        self._concurrency = concurrency
+        self._clock = clock
+        self._kind = spec.seed_examples[0].kind
+        self._program = SkillsProgram(spec.num_questions_to_generate_per_prompt)
+        self._adapter = SkillsAdapter()
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """What to try: both sorts of reply of the generator, then the first step of every other model.
+
+        Before them the description, where the file has none: the other prompts are tried with what was derived.
+        """
+        steps = [DESCRIBING] if undescribed(self._spec) else []
+        steps += [f"write_questions_{self._kind}", f"write_answer_{self._kind}"]
+        asked = {self._config.model_for("generator")}
+        for step in steps_of(self._kind, self._config.tagging):
+            model = self._config.model_for(STEPS[step].role)
+            if model not in asked:
+                asked.add(model)
+                steps.append(step)
+        return tuple(steps)
+
+    async def attempt(self, step: str) -> Trial:
+        """Ask one step's prompt the way a run does, with its second try.
+
+        Raises:
+            MachineError: what the server raises.
+        """
+        heard = _Heard()
+        replies = Replies(heard, self._server, Slots(1), Meter(), self._clock)
+        loop = asyncio.get_running_loop()
+        lms = {role: make_lm(self._config.model_for(role), replies, self._windows[role], loop) for role in ROLES}
+        roles = {role: self._config.role(role) for role in ROLES}
+        asker = Asker(self._program, lms, roles, reply_limits(self._spec, self._config), 0, self._spec.task_name)
+        inputs = inputs_of(self._spec, self._kind, step, 0, self._program)
+        fault: Failed | None = None
+        with dspy.context(
+            adapter=self._adapter, disable_history=True, track_usage=False, trace=None, warn_on_type_mismatch=False
+        ):
+            try:
+                await asker.ask(step, inputs, (0, 0), lambda: (0,))
+            except Failed as failed:
+                fault = failed
+        last = list(heard.entries.values())[-1]
+        estimate = estimate_of(messages_of(self._spec, self._kind, step, 0, self._program, self._adapter))
+        if step == DESCRIBING:
+            # A run would end here if it failed; the rest is tried all the same, but never with a blank.
+            self._spec = described(self._spec, text_of(last.reply).strip() if fault is None else PLACEHOLDER)
+        return Trial(
+            step=step,
+            model=self._config.model_for(STEPS[step].role),
+            prose=self._adapter.plan(self._program.predictor(step).signature).prose is not None,
+            estimate=estimate,
+            counts=counts_of(last.reply, last.seconds),
+            tries=len(heard.entries),
+            fault=None if fault is None else str(fault),
+            raw=text_of(last.reply),
+        )
+
+    async def together(self) -> Together:
+        """Time answers of at most 96 tokens: one alone, then as many at once as a run would ask for, at most 16.
+
+        Raises:
+            MachineError: what the server raises.
+        """
+        requests = min(self._concurrency, MOST_AT_ONCE)
+        first = await self._timed(1)
+        began = self._clock()
+        counts = await asyncio.gather(*(self._timed(2 + number) for number in range(requests)))
+        seconds = max(self._clock() - began, 1e-9)
+        tokens = sum(c.output_tokens for c in counts)
+        return Together(
+            requests=requests,
+            first=first,
+            alone=first.output_tokens / first.seconds,
+            at_once=tokens / seconds,
+            mean_tokens=tokens / requests,
+            busy=sum(c.output_seconds for c in counts) / seconds,
+        )
+
+    async def _timed(self, number: int) -> Counts:
+        """Every request has another draw's prompt: one that the server has in its cache would seem fast."""
+        window, settings, step = self._windows["generator"], self._config.generator, f"write_answer_{self._kind}"
+        options = {"num_ctx": window.num_ctx, "temperature": settings.temperature, "num_predict": _TEST_TOKENS, "seed": number}
+        payload = {
+            "model": settings.model,
+            "messages": messages_of(self._spec, self._kind, step, number, self._program, self._adapter),
+            "options": options,
+            "keep_alive": window.keep_alive,
+            "think": False,
+        }
+        began = self._clock()
+        body = await self._server.chat(payload)
+        return counts_of(body, self._clock() - began)
+
+
+class _Heard:
+    """Stands where a run has its journal, and keeps nothing on the disk."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, JournaledReply] = {}
+
+    def get(self, digest: str) -> dict[str, Any] | None:
+        entry = self.entries.get(digest)
+        return None if entry is None else entry.reply
+
+    async def put(self, entry: JournaledReply) -> dict[str, Any]:
+        self.entries[entry.digest] = entry
+        return entry.reply
+
+
+class _NotNowError(Exception):
+    """The hub would have to be asked."""
+
+
+def _not_now(repo: str) -> Path:
+    raise _NotNowError(repo)

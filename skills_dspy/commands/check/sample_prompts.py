@@ -1,0 +1,70 @@
+"""Prompts as a run sends them, with seeds standing where the model's own writing will stand."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from signatures.examples import Passage
+from skills_dspy.base.config import RunConfig
+from skills_dspy.base.records import Kind
+from skills_dspy.base.tokens import estimate_tokens
+from skills_dspy.model.adapter import SkillsAdapter
+from skills_dspy.model.context_window import steps_of
+from skills_dspy.model.description import PLACEHOLDER, described, description_inputs, undescribed
+from skills_dspy.model.description import STEP as DESCRIBING
+from skills_dspy.model.program import SkillsProgram
+from skills_dspy.pipeline.candidate import pair_shown, questions_shown
+from skills_dspy.pipeline.draw import plan_draw, seed_examples
+from skills_dspy.tasks.spec import TaskSpec
+
+_PER_MESSAGE = 16
+"""Tokens of a chat template around one message, at most, as windows.py has it."""
+
+
+def prompt_estimates(spec: TaskSpec, config: RunConfig) -> dict[tuple[str, str], int]:
+    """Kind and step to the estimated tokens of a prompt, with a seed where the model's own writing will stand.
+
+    A description that is still to be derived is taken to be of the usual length.
+    """
+    spec = described(spec, PLACEHOLDER) if undescribed(spec) else spec
+    program, adapter = SkillsProgram(spec.num_questions_to_generate_per_prompt), SkillsAdapter()
+    return {
+        (kind, step): estimate_of(messages_of(spec, kind, step, 0, program, adapter))
+        for kind in dict.fromkeys(seed.kind for seed in spec.seed_examples)
+        for step in steps_of(kind, config.tagging)
+    }
+
+
+def estimate_of(messages: Sequence[Mapping[str, Any]]) -> int:
+    """The estimated tokens of a prompt."""
+    return sum(estimate_tokens(message["content"]) + _PER_MESSAGE for message in messages)
+
+
+def messages_of(
+    spec: TaskSpec, kind: Kind, step: str, number: int, program: SkillsProgram, adapter: SkillsAdapter
+) -> list[dict[str, Any]]:
+    """A prompt as it is sent."""
+    predictor = program.predictor(step)
+    inputs = inputs_of(spec, kind, step, number, program)
+    return adapter.format(predictor.signature, [dict(demo) for demo in predictor.demos], inputs)
+
+
+def inputs_of(spec: TaskSpec, kind: Kind, step: str, number: int, program: SkillsProgram) -> dict[str, Any]:
+    """What draw `number` would show; a seed that it does not show, if there is one, stands for the new pair."""
+    if step == DESCRIBING:
+        return description_inputs(spec)
+    own = [example for example in seed_examples(spec.seed_examples) if (example.context is not None) == (kind == "grounded")]
+    shown = spec.num_icl_examples_per_prompt
+    draw = plan_draw(number, own, (), task=spec.task_name, run_seed=0, examples=shown, accepted_share=0.0)
+    subject = next((example for example in own if example not in draw.seeds), draw.seeds[-1])
+    writing = step.startswith("write_questions")
+    questions = questions_shown(draw.seeds if writing else draw.standard, with_context=writing)
+    values: dict[str, Any] = {
+        "task_description": spec.task_description,
+        "count": program.count,
+        "example": pair_shown(draw.seeds[0]),
+        "examples": [Passage(context=e.context or "") for e in draw.seeds] if step == "write_context" else questions,
+        "context": subject.context,
+        "question": subject.question,
+        "answer": subject.answer,
+    }
+    return {name: values[name] for name in program.predictor(step).signature.input_fields}

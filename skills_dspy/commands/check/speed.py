@@ -1,0 +1,135 @@
+"""What a check measures: replies to real prompts, requests at once, and the speeds that follow from them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from skills_dspy.base.tokens import estimate_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What one reply took, as the server says; None where it says nothing.
+
+    Attributes:
+        prompt_tokens, prompt_seconds: reading the prompt.
+        output_tokens, output_seconds: writing the reply; an estimate and the clock's where the server is silent.
+        load_seconds: loading the model.
+        seconds: all of it on our clock, waiting included.
+    """
+
+    prompt_tokens: int | None
+    prompt_seconds: float | None
+    output_tokens: int
+    output_seconds: float
+    load_seconds: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Tokens a second of one model that answers one request at a time.
+
+    Attributes:
+        prompt: reading, above 0; None when the server does not say.
+        output: writing, above 0.
+    """
+
+    prompt: float | None
+    output: float
+
+    def seconds(self, prompt: float, output: float) -> float:
+        """How long a call with so many tokens takes."""
+        return output / self.output + (prompt / self.prompt if self.prompt else 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One real prompt, and what became of its reply.
+
+    Attributes:
+        step, model: what was asked, of whom.
+        prose: a free-text reply was wanted, not JSON.
+        estimate: our estimate of the prompt's tokens.
+        counts: of the last try.
+        tries: 1, or 2 when the first reply could not be used.
+        fault: what was wrong with the last reply; None when it was parsed.
+        raw: the last reply as it came.
+    """
+
+    step: str
+    model: str
+    prose: bool
+    estimate: int
+    counts: Counts
+    tries: int
+    fault: str | None
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """One request alone against several at once.
+
+    Attributes:
+        requests: how many at once, 1 or more.
+        first: what the one alone took.
+        alone, at_once: output tokens a second on our clock, all requests together.
+        mean_tokens: of one reply.
+        busy: how many replies the server was writing at a time, on average.
+    """
+
+    requests: int
+    first: Counts
+    alone: float
+    at_once: float
+    mean_tokens: float
+    busy: float
+
+    @property
+    def factor(self) -> float:
+        """How many times as many tokens come when several are asked for at once."""
+        return self.at_once / self.alone
+
+
+def speed_of(reading: Sequence[Counts], writing: Sequence[Counts]) -> Speed:
+    """The speed of one model, from replies to prompts that it had not read before, and from replies of any sort (1 or more)."""
+    read = [(c.prompt_tokens, c.prompt_seconds) for c in reading if c.prompt_tokens and c.prompt_seconds]
+    return Speed(
+        prompt=sum(tokens for tokens, _ in read) / sum(seconds for _, seconds in read) if read else None,
+        output=sum(c.output_tokens for c in writing) / sum(c.output_seconds for c in writing),
+    )
+
+
+def counted_share(trials: Sequence[Trial]) -> float:
+    """Tokens that the server counts for each that we estimate; 1 where it does not count."""
+    counted = [(trial.counts.prompt_tokens, trial.estimate) for trial in trials if trial.counts.prompt_tokens]
+    return sum(tokens for tokens, _ in counted) / sum(guess for _, guess in counted) if counted else 1.0
+
+
+def model_speeds(trials: Sequence[Trial], together: Together) -> dict[str, Speed]:
+    """The speed of each model that was tried; the first trial is of the one that `together` is of."""
+    speeds: dict[str, Speed] = {}
+    for model in dict.fromkeys(trial.model for trial in trials):
+        counts = [trial.counts for trial in trials if trial.model == model]
+        # The server may remember a part of what was only timed, so that does not tell how fast it reads.
+        speeds[model] = speed_of(counts, [*counts, together.first] if model == trials[0].model else counts)
+    return speeds
+
+
+def counts_of(body: Mapping[str, Any], seconds: float) -> Counts:
+    """What a reply's body says of its cost; `seconds` is how long it took on our clock."""
+    seconds = max(seconds, 1e-9)
+    return Counts(
+        prompt_tokens=int(body.get("prompt_eval_count") or 0) or None,
+        prompt_seconds=int(body.get("prompt_eval_duration") or 0) / 1e9 or None,
+        output_tokens=int(body.get("eval_count") or 0) or max(1, estimate_tokens(text_of(body))),
+        output_seconds=int(body.get("eval_duration") or 0) / 1e9 or seconds,
+        load_seconds=int(body.get("load_duration") or 0) / 1e9,
+        seconds=seconds,
+    )
+
+
+def text_of(body: Mapping[str, Any]) -> str:
+    """The reply's text; empty where there is none."""
+    return str((body.get("message") or {}).get("content") or "")

@@ -1,0 +1,1 @@
+"""`decide`: acceptance decided anew from the journal, into a dataset beside the run."""

@@ -1,0 +1,276 @@
+"""Acceptance decided anew: a run's settled candidates go their way again, by other thresholds, from its journal.
+
+Draws are not planned anew: which accepted pairs a prompt shows depends on the thresholds, and other prompts have no replies.
+The candidates are those that the run settled, in the same order, with the same examples; so everything that was asked about
+them is asked again in the same words, and the journal answers. What it cannot answer was never asked, because an earlier
+threshold had stopped the candidate: it is left out with a reason of its own, or asked for now.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dspy
+
+from skills_dspy.base.config import ROLES, Role, RunConfig
+from skills_dspy.base.errors import MissingReply, RunDirError, only_ours
+from skills_dspy.base.records import Neighbour, Reason
+from skills_dspy.commands.decide.old_rows import Settled, SettledDraw, text_digest
+from skills_dspy.model.adapter import SkillsAdapter
+from skills_dspy.model.ask import Answer, Asker
+from skills_dspy.model.calls import Rank
+from skills_dspy.model.context_window import steps_of
+from skills_dspy.model.engine import Window, make_lm
+from skills_dspy.model.program import QUIET, SkillsProgram
+from skills_dspy.model.replies import Host, Memory, Meter, Replies
+from skills_dspy.model.room import reply_limits
+from skills_dspy.model.slots import Slots
+from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
+from skills_dspy.pipeline.draw import Draw
+from skills_dspy.pipeline.flow import Flow, WritingFailed, Written, stage_of
+from skills_dspy.pipeline.funnel_diff import FunnelDiff
+from skills_dspy.pipeline.rows import Rows, RunLedger
+from skills_dspy.pipeline.settle import TaskRun, Vectors
+from skills_dspy.run.past import Recorded
+from skills_dspy.screens.contamination import TaskScreen
+from skills_dspy.store.journal import JournaledReply, Recording
+
+_AHEAD = 16
+"""How many draws are on their way at a time when the journal answers."""
+
+_AHEAD_ASKING = 512
+"""And when a server is asked for what is missing, which may be little: so many that its slots stay full."""
+
+_UNLIMITED = 10**12
+
+_ANEW: frozenset[Reason] = frozenset(
+    ("unreadable", "too long", "truncated", "duplicate", "judged bad", "filtered", "not asked")
+)
+"""Reasons that are found again from the journal, or not; a rejection for any other stays as it was written down."""
+
+
+class _NotAsked(MissingReply):
+    """The journal lacks the reply to a step."""
+
+    def __init__(self, step: str) -> None:
+        super().__init__(f"no reply to a request of {step} is in the journal")
+        self.step = step
+
+
+class _NoMemory:
+    """Keeps nothing: what is read from a journal is in it already."""
+
+    def get(self, digest: str) -> dict[str, Any] | None:  # noqa: ARG002 - the protocol's name
+        """Nothing is remembered."""
+        return None
+
+    async def put(self, entry: JournaledReply) -> dict[str, Any]:
+        """The body as it came."""
+        return entry.reply
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """Who answers.
+
+    Attributes:
+        source: the run's journal to read; or a server, for what the journal lacks.
+        memory: the run's journal to read and to add to, if there is a server.
+        concurrency: requests in flight, 1 or more.
+        windows: each role's num_ctx in tokens; it decides no reply.
+    """
+
+    source: Recording | Host
+    memory: Memory
+    concurrency: int
+    windows: Mapping[Role, int]
+
+    @classmethod
+    def from_journal(cls, recording: Recording) -> "Answering":
+        """The journal alone."""
+        return cls(recording, _NoMemory(), 1, dict.fromkeys(ROLES, 0))
+
+    @property
+    def ahead(self) -> int:
+        """How many draws are on their way at a time."""
+        return _AHEAD if isinstance(self.source, Recording) else _AHEAD_ASKING
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A run, and what it takes to decide it anew.
+
+    Attributes:
+        recorded: what it was made with.
+        draws: what it settled, from the first draw on.
+        program, prompts: its prompts, and their fingerprints by kind and stage.
+        adapter: writes them.
+        screen: the evaluation questions that it was decontaminated against, if there were any.
+    """
+
+    recorded: Recorded
+    draws: Sequence[SettledDraw]
+    program: SkillsProgram
+    prompts: Mapping[str, Mapping[str, str]]
+    adapter: SkillsAdapter
+    screen: TaskScreen | None = None
+
+    def at(self, place: tuple[int, int]) -> Settled:
+        """The candidate at a draw and an index."""
+        return self.draws[place[0]].candidates[place[1]]
+
+    @property
+    def candidates(self) -> int:
+        """How many were settled."""
+        return sum(len(draw.candidates) for draw in self.draws)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What came of it.
+
+    Attributes:
+        diff: before and after.
+        calls_left: the calls to the last step of all who were left out as not asked; fewer where one is rejected on its way,
+            more where a reply is asked for twice or a candidate is decided otherwise because of it.
+        live: replies that a server gave now.
+    """
+
+    diff: FunnelDiff
+    calls_left: int
+    live: int
+
+
+def _unheard(diff: FunnelDiff, meter: Meter) -> None:
+    """Nobody looks on."""
+
+
+async def decide_again(
+    again: Again,
+    config: RunConfig,
+    answering: Answering,
+    vectors: Vectors,
+    rows: tuple[Rows, Rows],
+    on_change: Callable[[FunnelDiff, Meter], None] = _unheard,
+) -> Decided:
+    """Decide every candidate of a run once more, in settled order.
+
+    Args:
+        again: the run.
+        config: its settings, but for thresholds.
+        answering: who answers.
+        vectors: those of the run's questions, contexts and seeds.
+        rows: where the accepted and the rejected rows go.
+        on_change: told after every candidate how far it came.
+
+    Raises:
+        RunDirError: a row does not agree with the journal.
+        SkillsError: the server or the disk fails.
+    """
+    recorded, spec, meter = again.recorded, again.recorded.told, Meter()
+    replies = Replies(answering.memory, answering.source, Slots(answering.concurrency), meter)
+    loop = asyncio.get_running_loop()
+    roles = {role: config.role(role) for role in ROLES}
+    hosted = {role: Window(answering.windows[role], roles[role].keep_alive, config.soft_ratings) for role in ROLES}
+    lms = {role: make_lm(recorded.models[role].name, replies, hosted[role], loop) for role in ROLES}
+    asker = _SayingAsker(again.program, lms, roles, reply_limits(spec, config), recorded.seed, spec.task_name)
+    names: dict[str, str] = {role: model.name for role, model in recorded.models.items()}
+    ledger = _ComparingLedger(again, RunLedger(spec, recorded.seed, names, again.prompts, *rows))
+    draws = config.draws.model_copy(
+        update={"window": answering.ahead, "max_draws": len(again.draws), "max_stalled": _UNLIMITED}
+    )
+    run = TaskRun(
+        spec,
+        config.model_copy(update={"draws": draws}),
+        seed=recorded.seed,
+        wanted=_UNLIMITED,
+        flow=_FlowAgain(again, config, asker),
+        embedder=vectors,
+        ledger=ledger,
+        on_change=lambda: on_change(ledger.diff, meter),
+        plan=lambda number: again.draws[number].draw,
+    )
+    try:
+        with dspy.context(adapter=again.adapter, **QUIET):
+            await run.run()
+    except BaseExceptionGroup as group:
+        error = only_ours(group)
+        if error is None:
+            raise
+        raise error from group
+    return Decided(ledger.diff, ledger.calls_left, meter.live)
+
+
+class _SayingAsker(Asker):
+    """Says which step has no reply."""
+
+    async def ask(self, step: str, inputs: Mapping[str, Any], place: tuple[int, int], rank: Callable[[], Rank]) -> Answer:
+        """One step's answer; _NotAsked when the journal has none."""
+        try:
+            return await super().ask(step, inputs, place, rank)
+        except MissingReply as missing:
+            raise _NotAsked(step) from missing
+
+
+class _FlowAgain(Flow):
+    """The same way once more: what was written stays, what was said of it is asked again."""
+
+    def __init__(self, again: Again, config: RunConfig, asker: Asker) -> None:
+        super().__init__(again.recorded.told, config, asker, again.screen)
+        self._again = again
+
+    async def write(self, draw: Draw, rank: Callable[[], Rank]) -> Written:  # noqa: ARG002 - nobody is asked
+        """The draw's questions as they were written; WritingFailed as it was noted."""
+        settled = self._again.draws[draw.number].candidates
+        first = settled[0]
+        if first.question is None:
+            assert first.dropped is not None
+            raise WritingFailed(first.dropped, first.context, first.writing)
+        return Written(first.context, tuple(candidate.question or "" for candidate in settled), first.writing)
+
+    async def pursue(
+        self, candidate: Candidate, novel: Callable[[Candidate], Awaitable[bool]], rank: Callable[[], Rank]
+    ) -> Outcome:
+        """The candidate's way, which may end where nobody asked further."""
+        settled = self._again.at(candidate.key[:2])
+        if settled.dropped is not None and settled.dropped.reason not in _ANEW:
+            candidate.calls = dict(settled.calls)
+            return settled.dropped
+        outcome = await super().pursue(candidate, novel, rank)
+        if not isinstance(outcome, _NotAsked):
+            return outcome
+        detail = f"the reply to {outcome.step} was never asked for, because the run's own thresholds did not need it"
+        return Dropped(stage_of(outcome.step), "not asked", detail, candidate.answer)
+
+
+class _ComparingLedger:
+    """Writes down what is decided, and beside it what was decided before."""
+
+    def __init__(self, again: Again, ledger: RunLedger) -> None:
+        self.diff = FunnelDiff()
+        self.calls_left = 0
+        self._again = again
+        self._ledger = ledger
+
+    def accept(self, candidate: Candidate, passed: Passed, neighbour: Neighbour | None) -> str:
+        """Write an accepted pair; returns its id."""
+        before = self._again.at(candidate.key[:2])
+        name = self._ledger.accept(candidate, passed, neighbour)
+        if name != before.id or (before.dropped is None and text_digest(passed.answer) != before.response):
+            raise RunDirError(
+                f"{before.where}: this row's text is not what the journal says, so it was changed by hand or the journal is "
+                "another run's; deciding anew would lose the change: restore the row, or change the new dataset's"
+            )
+        self.diff.add(name, before.fate, None)
+        return name
+
+    def reject(self, candidate: Candidate, dropped: Dropped, neighbour: Neighbour | None) -> None:
+        """Write a rejection."""
+        before = self._again.at(candidate.key[:2])
+        self._ledger.reject(candidate, dropped, neighbour)
+        self.diff.add(before.id, before.fate, (dropped.stage, dropped.reason))
+        if dropped.reason == "not asked":
+            config = self._again.recorded.config
+            stages = [stage_of(step) for step in steps_of(candidate.draw.kind, config.tagging)]
+            self.calls_left += len(stages) - stages.index(dropped.stage)

@@ -1,0 +1,330 @@
+"""From a run's directory to a dataset beside it, decided anew: what is read, refused, asked for and written."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from skills_dspy.base.config import ROLES, Role
+from skills_dspy.base.errors import RunDirError
+from skills_dspy.commands.decide.again import Again, Answering, Decided, decide_again
+from skills_dspy.commands.decide.decided import FILLED_BY, Prepared, decided_json, fillers
+from skills_dspy.commands.decide.old_rows import read_settled
+from skills_dspy.commands.decide.thresholds import Bounds, decided_config, differences, short_digest
+from skills_dspy.model.adapter import SkillsAdapter
+from skills_dspy.model.context_window import choose_windows, needs
+from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
+from skills_dspy.model.embedding.vectors import KeptVectors, ScreenVectors
+from skills_dspy.model.ollama import Model, OllamaServer
+from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.replies import Meter
+from skills_dspy.pipeline.funnel_diff import FunnelDiff
+from skills_dspy.pipeline.rows import Rows
+from skills_dspy.run.manifest import FORMAT, prompt_fingerprints
+from skills_dspy.run.past import DECIDED, Recorded, read_recorded, recorded_questions
+from skills_dspy.screens.contamination import KEPT_IN, Screen, TaskScreen, Untold
+from skills_dspy.similarity.ngrams import VERSION
+from skills_dspy.store.aside import check_free, link_journal, put_in_place, written_aside
+from skills_dspy.store.files import AppendLog, storage_errors, write_json
+from skills_dspy.store.journal import Journal, Recording
+from skills_dspy.store.run_dir import RunDir, RunPaths, find_runs, refuse_busy
+
+_INPUTS = frozenset(("task", "config", "seed", "models", "prompts", "decontamination"))
+"""What a run can be begun with; whatever else decided about candidates would have to decide again."""
+
+_NO_BOUNDS = Bounds()
+
+Told = Callable[[int, FunnelDiff, Meter], None]
+"""Hears after every candidate of how many there are, and how far it came."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecideRequest:
+    """What is asked for.
+
+    Attributes:
+        run: the directory of a run, or one that holds exactly one.
+        config: a file with other thresholds.
+        bounds: thresholds of the command line; they go before the file.
+        out: where the dataset goes; None for `<run>-decided-<8 hex digits of the thresholds>` beside the run.
+        dry_run: nothing is written.
+        concurrency: requests in flight, when a server is asked.
+        note: what answers, in words, when it is not a language model.
+    """
+
+    run: Path
+    config: Path | None = None
+    bounds: Bounds = _NO_BOUNDS
+    out: Path | None = None
+    dry_run: bool = False
+    concurrency: int = 8
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Redecided:
+    """What came of a request.
+
+    Attributes:
+        task_name, run: whose candidates were decided.
+        status, finished: how that run stood, and whether it had come to its end.
+        changed: every threshold that differs: its keys, then and now.
+        decided: before, after, and what was asked.
+        dataset: where the rows are; None in a dry run.
+        set_aside: where an older dataset of that name is now, if there was one with other bytes.
+    """
+
+    task_name: str
+    run: Path
+    status: str
+    finished: bool
+    changed: tuple[tuple[tuple[str, ...], Any, Any], ...]
+    decided: Decided
+    dataset: Path | None
+    set_aside: Path | None
+
+
+def prepare(request: DecideRequest) -> Prepared:
+    """Read what a run was made with, and refuse what cannot be decided before anything is asked or written.
+
+    Raises:
+        RunDirError: there is no run that can be decided anew, or something else lies where the dataset would go.
+        ConfigError: what is to change is no threshold, or none that can be.
+        StorageError: something cannot be read.
+    """
+    paths = _the_run(request.run)
+    content = paths.read_run_json()
+    if content is None:
+        raise RunDirError(f"{paths.folder}: this run has no run.json yet; wait until it has begun, or start it again")
+    if content.get("format") != FORMAT:
+        raise RunDirError(
+            f"{paths.run_json}: this run was made by another version of skills_dspy (its format is {content.get('format')!r}, "
+            f"this one reads {FORMAT}); decide it with that version"
+        )
+    recorded = read_recorded(paths)
+    unknown = sorted(set(content["inputs"]) - _INPUTS)
+    if unknown:
+        raise RunDirError(
+            f"{paths.run_json}: the run was made with {', '.join(unknown)}, which decided what was accepted too and cannot be "
+            "decided anew; make a new run with the other thresholds"
+        )
+    screened = (content["inputs"].get("decontamination") or {}).get("normalisation", VERSION)
+    if screened != VERSION:
+        raise RunDirError(
+            f"{paths.run_json}: the run was decontaminated by another version of skills_dspy, which took texts apart otherwise "
+            f"(its normalisation is {screened!r}, this one's {VERSION}); decide it with that version"
+        )
+    config = decided_config(recorded.config, request.config, request.bounds)
+    folder = paths.folder if paths.folder.name not in ("", "..") else paths.folder.resolve()
+    target = request.out or folder.with_name(f"{folder.name}-decided-{short_digest(config)}")
+    if not request.dry_run:
+        check_free(target, _replaceable)
+    return Prepared(recorded, content, config, target)
+
+
+def _unheard(total: int, diff: FunnelDiff, meter: Meter) -> None:
+    """Nobody looks on."""
+
+
+async def redecide(
+    request: DecideRequest,
+    prepared: Prepared,
+    server: OllamaServer | None,
+    told: Told = _unheard,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Redecided:
+    """Decide a run anew and write the dataset.
+
+    Args:
+        request, prepared: what is asked for, and of which run.
+        server: asked for what the journal lacks, and closed in the end; None to leave out who needs it.
+        told: hears of the progress.
+        now: the time in UTC, to name what is set aside.
+
+    Raises:
+        RunDirError: the run is in use, was made by another version, or its rows are broken.
+        SkillsError: the server or the disk fails; what it answered is in the run's journal, and no dataset is written.
+    """
+    recorded, config = prepared.recorded, prepared.config
+    folder = recorded.paths.folder
+    async with AsyncExitStack() as stack:
+        if server is None:
+            refuse_busy(recorded.paths)
+        else:
+            stack.push_async_callback(server.close)
+            stack.enter_context(RunDir.open(folder.absolute().parent, folder.absolute().name))
+        again = _again(recorded, prepared.content)
+        total = again.candidates
+        paths = None if request.dry_run else stack.enter_context(written_aside(prepared.target))
+        async with _answering(request, prepared, again, server) as (answering, journal):
+            vectors = KeptVectors(journal, prepared.embedder, folder)
+            with _rows(paths) as rows:
+                screened = replace(again, screen=await _screen(recorded, vectors, prepared.embedder))
+                decided = await decide_again(screened, config, answering, vectors, rows, lambda diff, m: told(total, diff, m))
+        if paths is None:
+            return _told(prepared, decided, None, None)
+        with Recording.open(recorded.paths.journal) as closed:
+            write_json(paths.run_json, decided_json(prepared, decided.diff, len(again.draws), closed))
+        link_journal(paths, recorded.paths.journal)
+        return _told(prepared, decided, prepared.target, put_in_place(paths, prepared.target, now()))
+
+
+@contextmanager
+def _rows(paths: RunPaths | None) -> Iterator[tuple[Rows, Rows]]:
+    """Where accepted and rejected rows go, finished if nothing fails; nowhere in a dry run."""
+    if paths is None:
+        yield _Unwritten(), _Unwritten()
+        return
+    with AppendLog.open(paths.data) as data, AppendLog.open(paths.rejected) as rejected:
+        yield data, rejected
+        data.finish()
+        rejected.finish()
+
+
+class _Unwritten:
+    """Rows that nobody keeps."""
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Forget the row."""
+
+
+class _Noting:
+    """A server that is noted in the journal before its first reply."""
+
+    def __init__(self, server: OllamaServer, note: Callable[[], None]) -> None:
+        self._server = server
+        self._note: Callable[[], None] | None = note
+
+    async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """One reply's body."""
+        if self._note is not None:
+            self._note()
+            self._note = None
+        return await self._server.chat(payload)
+
+
+def _the_run(folder: Path) -> RunPaths:
+    with storage_errors("read", folder):
+        there = folder.is_dir()
+    if not there:
+        raise RunDirError(f"{folder}: there is no such directory; give the directory of a run, the one with its data.jsonl")
+    runs = find_runs(folder)
+    if not runs:
+        raise RunDirError(f"{folder} holds no run; give the directory of a run, the one with its data.jsonl")
+    if len(runs) > 1:
+        raise RunDirError(f"{folder} holds {len(runs)} runs; give the directory of one, such as {runs[0].folder}")
+    return runs[0]
+
+
+async def _screen(recorded: Recorded, vectors: KeptVectors, embedder: str) -> TaskScreen | None:
+    """The evaluation questions that the run was decontaminated against: other thresholds must let none of them in.
+
+    Raises:
+        RequestError: their files are gone or have changed.
+        EmbedderMissing: their index is not kept any more, and cannot be built.
+    """
+    folder = recorded.paths.folder
+    questions = recorded_questions(recorded.evaluation, str(folder), "put the file of then back, or make a new run")
+    if questions is None:
+        return None
+    screen = Screen(questions, recorded.config.decontamination)
+    model = AsyncEmbedder(SentenceEmbedder(embedder, "cpu"))
+    await screen.ready(model, recorded.weights, [recorded.root / KEPT_IN], Untold())
+    return TaskScreen(screen, ScreenVectors(vectors, model))
+
+
+def _replaceable(paths: RunPaths) -> bool:
+    """Whether it is a dataset that was decided anew: it can be again."""
+    return DECIDED in (paths.read_run_json() or {})
+
+
+def _again(recorded: Recorded, content: Mapping[str, Any]) -> Again:
+    adapter = SkillsAdapter()
+    program = SkillsProgram(recorded.spec.num_questions_to_generate_per_prompt)
+    if recorded.program is not None:
+        recorded.program.apply(program)
+    prompts = prompt_fingerprints(recorded.spec, recorded.config, program, adapter)
+    then = content["inputs"].get("prompts") or {}
+    differing = [
+        f"{kind} {stage}"
+        for kind, stages in prompts.items()
+        for stage, now in stages.items()
+        if (then.get(kind) or {}).get(stage) != now
+    ]
+    if differing:
+        raise RunDirError(
+            f"{recorded.paths.run_json}: the run was made by a version of skills_dspy with other prompts ({differing[0]}"
+            f"{' and others' if differing[1:] else ''}), to which this version finds no replies; decide it with that version"
+        )
+    draws = read_settled(recorded.paths, recorded.spec)
+    if not draws:
+        raise RunDirError(
+            f"{recorded.paths.folder}: this run has decided nothing yet; start it again, or, if it is a recording, replay it "
+            "with `run --replay` and give the directory that this makes"
+        )
+    return Again(recorded, draws, program, prompts, adapter)
+
+
+@asynccontextmanager
+async def _answering(
+    request: DecideRequest, prepared: Prepared, again: Again, server: OllamaServer | None
+) -> AsyncIterator[tuple[Answering, Journal | Recording]]:
+    """Who answers, and the journal that holds the vectors."""
+    recorded = prepared.recorded
+    if server is None:
+        with Recording.open(recorded.paths.journal) as recording:
+            yield Answering.from_journal(recording), recording
+        return
+    said = {"version": await server.version(), "note": request.note}
+    models = await _same_models(recorded, server)
+    needed = needs(recorded.spec, prepared.config, again.program, again.adapter)
+    lengths = {prepared.config.model_for(role): model.context_length for role, model in models.items()}
+    windows = choose_windows([needed], prepared.config, lengths)
+    Recording.open(recorded.paths.journal).close()  # there has to be one: opening it to write would begin another
+    with Journal.open(recorded.paths.journal) as journal:
+        source = _Noting(server, lambda: _note(journal, said, prepared.content["server"]))
+        yield Answering(source, journal, request.concurrency, windows), journal
+
+
+async def _same_models(recorded: Recorded, server: OllamaServer) -> dict[Role, Model]:
+    """The server's models of all roles, if they are those of the run: half a dataset judged by another model is none.
+
+    Raises:
+        RunDirError: a model is another one.
+        MachineError: it is missing, or the server fails.
+    """
+    found = {name: await server.model(name) for name in dict.fromkeys(recorded.models[role].name for role in ROLES)}
+    for role in ROLES:
+        then = recorded.models[role]
+        now = found[then.name]
+        if now.digest != then.digest:
+            raise RunDirError(
+                f"{recorded.paths.folder}: the {role} {then.name} is another model now ({then.digest[:12]} then, "
+                f"{now.digest[:12]} at {server.host}), and its replies would not belong to this run: get the former back, or "
+                "decide without --fill"
+            )
+    return {role: found[recorded.models[role].name] for role in ROLES}
+
+
+def _note(journal: Journal, said: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Note who answers, unless it is who answered the run, or it is noted."""
+    noted = fillers(journal)
+    if dict(said) not in [{"version": own.get("version"), "note": own.get("note")}, *noted]:
+        journal.set_meta(FILLED_BY, json.dumps([*noted, said]))
+
+
+def _told(prepared: Prepared, decided: Decided, dataset: Path | None, aside: Path | None) -> Redecided:
+    recorded = prepared.recorded
+    return Redecided(
+        task_name=recorded.spec.task_name,
+        run=recorded.paths.folder,
+        status=prepared.status,
+        finished=prepared.finished,
+        changed=tuple(differences(recorded.config, prepared.config)),
+        decided=decided,
+        dataset=dataset,
+        set_aside=aside,
+    )

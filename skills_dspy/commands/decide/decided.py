@@ -1,0 +1,122 @@
+"""What run.json says of a dataset that was decided anew: what a run's says, from which run it is, and how."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from skills_dspy.base.config import RunConfig
+from skills_dspy.commands.decide.thresholds import differences, thresholds
+from skills_dspy.pipeline.funnel_diff import FunnelDiff
+from skills_dspy.run.manifest import FORMAT, usage, versions
+from skills_dspy.run.past import DECIDED, Recorded
+from skills_dspy.store.aside import way_to
+from skills_dspy.store.journal import Journal, Recording
+
+FILLED_BY = "filled_by"
+"""What a journal calls those who answered when `decide --fill` asked: a JSON list of server versions and notes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that may be decided anew, as far as its run.json says.
+
+    Attributes:
+        recorded: what it was made with.
+        content: its run.json.
+        config: its settings with other thresholds.
+        target: where the dataset will be.
+    """
+
+    recorded: Recorded
+    content: Mapping[str, Any]
+    config: RunConfig
+    target: Path
+
+    @property
+    def status(self) -> str:
+        """How the run stood."""
+        return str(self.content.get("status"))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run had come to its end."""
+        return self.status == "complete" or self.status.startswith("stopped")
+
+    @property
+    def embedder(self) -> str:
+        """The model whose vectors the journal holds; a run.json from before it was noted leaves the setting."""
+        noted = self.content.get("embedder")
+        return str(noted["name"]) if isinstance(noted, Mapping) and "name" in noted else self.recorded.config.embedder.model
+
+
+def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: Recording) -> dict[str, Any]:
+    """The content of a decided dataset's run.json; without times, so that the same inputs give the same bytes.
+
+    Args:
+        prepared: the run, and how it was decided.
+        diff: what came of it.
+        draws: how many the run settled something of.
+        journal: the run's.
+    """
+    content, recorded = prepared.content, prepared.recorded
+    filled = fillers(journal)
+    origin = way_to(recorded.paths.folder, prepared.target)
+    noted = (content.get("result") or {}).get("draws")
+    return {
+        "format": FORMAT,
+        "status": _status(prepared, diff),
+        "wanted": content["wanted"],
+        "inputs": {**content["inputs"], "config": prepared.config.shaping()},
+        "server": _server(content["server"], filled),
+        "windows": content.get("windows"),
+        "embedder": {"name": prepared.embedder, "weights": journal.meta().get("embedder_weights")},
+        "versions": versions(),
+        "program": content.get("program"),
+        "task": content["task"],
+        **{name: content[name] for name in ("derived_description", "decontamination") if name in content},
+        "config": prepared.config.model_dump(mode="json"),
+        DECIDED: {
+            "run": origin,
+            "run_status": prepared.status,
+            "thresholds": thresholds(prepared.config),
+            "changed": [
+                {"setting": ".".join(keys), "then": old, "now": new}
+                for keys, old, new in differences(recorded.config, prepared.config)
+            ],
+            "accepted_before": diff.before.accepted,
+            "not_asked": diff.not_asked,
+            "filled_by": filled,
+        },
+        "result": {
+            "draws": draws if noted is None else noted,
+            "funnel": diff.after.as_json(),
+            "usage": usage(journal),
+        },
+    }
+
+
+def fillers(journal: Journal | Recording) -> list[dict[str, Any]]:
+    """Who answered when `decide --fill` asked, beside the run's own server: `version` and `note` of each."""
+    found: list[dict[str, Any]] = json.loads(journal.meta().get(FILLED_BY, "[]"))
+    return found
+
+
+def _server(own: Mapping[str, Any], filled: list[dict[str, Any]]) -> dict[str, Any]:
+    """Everybody who answered as one server; with a note only where one has it: it says that no language model answered."""
+    if not filled:
+        return dict(own)
+    everybody = [own, *filled]
+    if any(server.get("note") for server in everybody):
+        said = [str(server.get("note") or f"Ollama {server.get('version')}") for server in everybody]
+        return {**own, "note": "; ".join(dict.fromkeys(said))}
+    return {**own, "version": ", ".join(dict.fromkeys(str(server.get("version")) for server in everybody))}
+
+
+def _status(prepared: Prepared, diff: FunnelDiff) -> str:
+    said = "decided anew"
+    if not prepared.finished:
+        said += f", of a run that is not finished ({prepared.status})"
+    missing = sum(diff.not_asked.values())
+    return f"{said}; {missing} candidates left out, because replies to them were never asked for" if missing else said

@@ -1,0 +1,172 @@
+"""What a run has decided, read back from its rows in settled order: draws, their candidates, what became of each."""
+
+import hashlib
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from skills_dspy.base.errors import RunDirError
+from skills_dspy.base.records import Record, Rejection
+from skills_dspy.pipeline.candidate import Dropped
+from skills_dspy.pipeline.draw import Draw, Example, seed_examples, standard_of
+from skills_dspy.pipeline.funnel import STAGES
+from skills_dspy.pipeline.funnel_diff import Fate
+from skills_dspy.pipeline.rows import WRITING
+from skills_dspy.store.files import read_rows, storage_errors
+from skills_dspy.store.run_dir import RunPaths
+from skills_dspy.tasks.spec import TaskSpec
+
+_SEED = "seed:"
+_Row = TypeVar("_Row", Record, Rejection)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One candidate as a run decided it.
+
+    Attributes:
+        id: of its row.
+        where: the row's file and line, as messages name them.
+        place: draw and index.
+        question: None when the draw's writing failed.
+        context: of a grounded one.
+        shown: names of the examples in its draw's prompts.
+        calls: step to the digests of its requests.
+        dropped: how it was rejected; None when it was accepted.
+        response: a digest of an accepted one's answer.
+    """
+
+    id: str
+    where: str
+    place: tuple[int, int]
+    question: str | None
+    context: str | None
+    shown: tuple[str, ...]
+    calls: dict[str, tuple[str, ...]]
+    dropped: Dropped | None
+    response: bytes = b""
+
+    @property
+    def fate(self) -> Fate:
+        """What became of it."""
+        return None if self.dropped is None else (self.dropped.stage, self.dropped.reason)
+
+    @property
+    def writing(self) -> dict[str, tuple[str, ...]]:
+        """The calls that its whole draw shares."""
+        return {step: digests for step, digests in self.calls.items() if step in WRITING}
+
+
+@dataclass(frozen=True, slots=True)
+class SettledDraw:
+    """A draw with those of its candidates that were decided, in their order; at least one."""
+
+    draw: Draw
+    candidates: tuple[Settled, ...]
+
+
+def text_digest(text: str) -> bytes:
+    """Sixteen bytes that tell texts apart."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
+
+
+def read_settled(paths: RunPaths, spec: TaskSpec) -> tuple[SettledDraw, ...]:
+    """All draws of a run of which something was decided, from the first on, in order.
+
+    Raises:
+        RunDirError: a row is not one that a run writes, or one is missing between the others; file and line are named.
+        StorageError: a file cannot be read.
+    """
+    rows = heapq.merge(_accepted(paths.data), _rejected(paths.rejected), key=lambda row: row.place)
+    draws: list[SettledDraw] = []
+    for number, group in groupby(rows, key=lambda row: row.place[0]):
+        candidates = tuple(group)
+        for index, candidate in enumerate(candidates):
+            _check_order(candidate, (len(draws), index), after=number)
+            if candidate.shown != candidates[0].shown:
+                raise RunDirError(f"{candidate.where}: `provenance.shown` is not that of draw {number}; restore the file")
+        draws.append(SettledDraw(_draw(candidates[0], spec), candidates))
+    return tuple(draws)
+
+
+def _check_order(row: Settled, expected: tuple[int, int], after: int) -> None:
+    if row.place != expected:
+        raise RunDirError(
+            f"{row.where}: question {row.place[1]} of draw {after} stands where question {expected[1]} of draw {expected[0]} "
+            "should: a row is missing, twice there, or out of order; restore the files, or resume the run, which writes its "
+            "rows anew from its journal"
+        )
+
+
+def _draw(row: Settled, spec: TaskSpec) -> Draw:
+    """The draw again, as far as those who judge and answer see it; accepted examples, which only writers see, by name alone."""
+    seeds = {example.id: example for example in seed_examples(spec.seed_examples)}
+    names = [name for name in row.shown if name.startswith(_SEED)]
+    unknown = [name for name in names if name not in seeds]
+    if unknown or not names:
+        what = f"there is no {unknown[0]} in the run's task" if unknown else "no seed was shown"
+        raise RunDirError(f"{row.where}: {what}, so this is no row of this run; restore the file")
+    shown = tuple(seeds[name] for name in names)
+    own = [seed for seed in seeds.values() if (seed.context is None) == (shown[0].context is None)]
+    return Draw(
+        number=row.place[0],
+        kind="freeform" if shown[0].context is None else "grounded",
+        seeds=shown,
+        accepted=tuple(Example(name, "", "", None) for name in row.shown if not name.startswith(_SEED)),
+        standard=standard_of(shown, own),
+    )
+
+
+def _accepted(path: Path) -> Iterator[Settled]:
+    for where, row in _lines(path):
+        record = _parsed(Record, row, where)
+        yield Settled(
+            id=record.id,
+            where=where,
+            place=(record.provenance.draw, record.provenance.index),
+            question=record.instruction,
+            context=record.context,
+            shown=record.provenance.shown,
+            calls=record.provenance.calls,
+            dropped=None,
+            response=text_digest(record.response),
+        )
+
+
+def _rejected(path: Path) -> Iterator[Settled]:
+    for where, row in _lines(path):
+        rejection = _parsed(Rejection, row, where)
+        if rejection.stage not in STAGES:
+            raise RunDirError(f"{where}: {rejection.stage!r} is no stage that this version knows; restore the file")
+        yield Settled(
+            id=rejection.id,
+            where=where,
+            place=(rejection.provenance.draw, rejection.provenance.index),
+            question=rejection.instruction,
+            context=rejection.context,
+            shown=rejection.provenance.shown,
+            calls=rejection.provenance.calls,
+            dropped=Dropped(rejection.stage, rejection.reason, rejection.detail, rejection.response, rejection.raw_reply),
+        )
+
+
+def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    with storage_errors("read", path):
+        there = path.exists()
+    if there:
+        for number, row in read_rows(path):
+            yield f"{path}:{number}", row
+
+
+def _parsed(kind: type[_Row], row: dict[str, Any], where: str) -> _Row:
+    try:
+        return kind.model_validate(row)
+    except ValidationError as problem:
+        fault = problem.errors(include_url=False)[0]
+        name = ".".join(map(str, fault["loc"]))
+        raise RunDirError(f"{where}: this is no row of a run (`{name}`: {fault['msg']}); restore the file") from problem

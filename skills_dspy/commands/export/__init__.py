@@ -1,0 +1,1 @@
+"""`export`: accepted rows of runs as files that trainers read."""

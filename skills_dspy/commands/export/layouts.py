@@ -1,0 +1,153 @@
+"""Accepted records as the rows that trainers read: one function a format, nothing but text in and out."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from skills_dspy.base.errors import RequestError
+from skills_dspy.base.records import Neighbour, Record, SeedExample, SoftRating
+
+INSTRUCTLAB_PROMPT = (
+    "I am a Red Hat® Instruct Model, an AI language model developed by Red Hat and IBM Research based on the "
+    "granite-3.0-8b-base model. My primary role is to serve as a chat assistant."
+)
+"""The system prompt that InstructLab trains with unless it is told otherwise (instructlab/sdg, generate_data.py)."""
+
+TAG_NAMES = ("instruction_quality", "sample_quality", "difficulty", "category")
+"""The tags that have an explanation."""
+
+RATED_TAGS = TAG_NAMES[:3]
+"""The tags that may have a soft rating."""
+
+ROLE_NAMES = ("generator", "validator", "tagger")
+
+
+def user_turn(question: str, context: str | None) -> str:
+    """What the user says: the context, a blank line, the question; the question alone when there is no context.
+
+    The order is InstructLab's, for skills and for knowledge. Line breaks at the context's end are left out, so that there is
+    exactly one blank line.
+    """
+    return question if context is None else context.rstrip("\n") + "\n\n" + question
+
+
+def _turns(question: str, context: str | None, answer: str, system: str | None) -> list[dict[str, str]]:
+    first = [] if system is None else [{"role": "system", "content": system}]
+    return [
+        *first,
+        {"role": "user", "content": user_turn(question, context)},
+        {"role": "assistant", "content": answer},
+    ]
+
+
+def messages_row(record: Record, system: str | None = None) -> dict[str, Any]:
+    """A chat, as TRL, axolotl and OpenAI's fine-tuning read it; they allow no key beside `messages`."""
+    return {"messages": _turns(record.instruction, record.context, record.response, system)}
+
+
+def alpaca_row(record: Record) -> dict[str, Any]:
+    """Stanford Alpaca's layout: `input` is the context, empty when there is none."""
+    return {"instruction": record.instruction, "input": record.context or "", "output": record.response}
+
+
+_SHAREGPT = {"system": "system", "user": "human", "assistant": "gpt"}
+
+
+def sharegpt_row(record: Record, system: str | None = None) -> dict[str, Any]:
+    """ShareGPT's layout, with the row's id in its `id`."""
+    turns = _turns(record.instruction, record.context, record.response, system)
+    return {"id": record.id, "conversations": [{"from": _SHAREGPT[t["role"]], "value": t["content"]} for t in turns]}
+
+
+def leaf_name(task_name: str) -> str:
+    """A task's name as InstructLab names the file of a leaf: the parts of the path joined by `_`."""
+    return task_name.replace("/", "_")
+
+
+def instructlab_row(record: Record, system: str, row_uuid: str) -> dict[str, Any]:
+    """A row of skills_train_msgs: the chat, and everything else as one JSON string.
+
+    Args:
+        record: the accepted pair.
+        system: the system turn.
+        row_uuid: the row's id there, a UUID.
+    """
+    whole = record.model_dump(mode="json")
+    grounded = record.context is not None
+    metadata = {
+        "task_description": record.task_description,
+        "leaf_node_path": leaf_name(record.task_name),
+        "leaf_node_type": "grounded_skill" if grounded else "freeform_skill",
+        **({"context": record.context} if grounded else {}),
+        "question": record.instruction,
+        "response": record.response,
+        "row_id": record.id,
+        **{name: whole[name] for name in ("task_name", "tags", "question_verdict", "pair_verdict", "provenance")},
+    }
+    return {
+        "messages": _turns(record.instruction, record.context, record.response, system),
+        "metadata": json.dumps(metadata, ensure_ascii=False, allow_nan=False),
+        "id": row_uuid,
+        "unmask": False,
+    }
+
+
+def instructlab_seed(seed: SeedExample, system: str) -> dict[str, str]:
+    """A row of InstructLab's test file. The user turn is laid out as in the training rows."""
+    return {"user": user_turn(seed.question, seed.context), "assistant": seed.answer, "system": system}
+
+
+def typed_row(record: Record) -> dict[str, Any]:
+    """The whole record for typed columns: what is keyed by steps or labels becomes a list of small records, in their order.
+
+    Raises:
+        RequestError: the record holds a tag or a role that no column is for.
+    """
+    tags, source = record.tags, record.provenance
+    return {
+        "id": record.id,
+        "task_name": record.task_name,
+        "task_description": record.task_description,
+        "instruction": record.instruction,
+        "response": record.response,
+        "context": record.context,
+        "tags": {
+            "instruction_quality": tags.instruction_quality,
+            "sample_quality": tags.sample_quality,
+            "difficulty": tags.difficulty,
+            "category": tags.category,
+            "other_categories": list(tags.other_categories),
+            "explanations": _named(tags.explanations, TAG_NAMES, record.id),
+            "soft": _named({name: _soft(soft) for name, soft in tags.soft.items()}, RATED_TAGS, record.id),
+        },
+        **{
+            name: {"explanation": verdict.explanation, "rating": verdict.rating, "soft": _soft(verdict.soft)}
+            for name, verdict in (("question_verdict", record.question_verdict), ("pair_verdict", record.pair_verdict))
+        },
+        "provenance": {
+            "draw": source.draw,
+            "index": source.index,
+            "shown": list(source.shown),
+            "models": _named(source.models, ROLE_NAMES, record.id),
+            "prompts": [{"step": step, "fingerprint": fingerprint} for step, fingerprint in source.prompts.items()],
+            "calls": [{"step": step, "digests": list(digests)} for step, digests in source.calls.items()],
+            "neighbour": _neighbour(source.neighbour),
+        },
+    }
+
+
+def _named(values: Mapping[str, Any], names: tuple[str, ...], row_id: str) -> dict[str, Any]:
+    if unknown := [name for name in values if name not in names]:
+        raise RequestError(f"row {row_id} holds {unknown[0]!r}, for which there is no typed column; use another --format")
+    return {name: values.get(name) for name in names}
+
+
+def _soft(soft: SoftRating | None) -> dict[str, Any] | None:
+    if soft is None:
+        return None
+    probabilities = [{"label": label, "probability": p} for label, p in soft.probabilities.items()]
+    return {"probabilities": probabilities, "expected": soft.expected, "mass": soft.mass}
+
+
+def _neighbour(neighbour: Neighbour | None) -> dict[str, Any] | None:
+    return None if neighbour is None else {"id": neighbour.id, "distance": neighbour.distance}

@@ -1,0 +1,191 @@
+"""The accepted rows of runs, in one fixed order, read twice if need be and the same both times."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from skills_dspy.base.errors import ExportError, RunDirError
+from skills_dspy.base.records import Record
+from skills_dspy.commands.export.facts import RunFacts, facts_of
+from skills_dspy.similarity.minhash import key_of
+from skills_dspy.store.files import storage_errors
+from skills_dspy.store.run_dir import RunPaths, find_runs
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRun:
+    """One run to export.
+
+    Attributes:
+        paths: where it lies.
+        facts: what its run.json says.
+        end: bytes of whole rows in its data.jsonl when the export began; rows that a running run adds later do not count.
+        running: whether a run was writing there then.
+    """
+
+    paths: RunPaths
+    facts: RunFacts
+    end: int
+    running: bool
+
+
+def find_sources(places: Sequence[Path]) -> tuple[SourceRun, ...]:
+    """The runs at and below these places, each once, by task name, then by seed, then by path.
+
+    Raises:
+        RunDirError: a place holds no run, or a run.json is broken.
+        ExportError: none of the runs has an accepted row.
+        StorageError: something cannot be read.
+    """
+    found: dict[Path, RunPaths] = {}
+    for place in places:
+        for paths in _runs_at(place):
+            found.setdefault(paths.folder.resolve(), paths)
+    sources = sorted(map(_open, found.values()), key=lambda run: (run.facts.task_name, run.facts.seed, run.paths))
+    if not any(source.end for source in sources):
+        where = sources[0].paths.data if len(sources) == 1 else f"the {len(sources)} runs given"
+        raise ExportError(f"there is no accepted row in {where}, so there is nothing to export")
+    return tuple(sources)
+
+
+def _runs_at(place: Path) -> list[RunPaths]:
+    with storage_errors("read", place):
+        if not place.exists():
+            raise RunDirError(f"there is no run at {place}; give a run's directory, or a folder of runs")
+        if not place.is_dir():
+            raise RunDirError(f"{place} is a file; give the run's directory, {place.parent}")
+    runs = find_runs(place)
+    if not runs:
+        raise RunDirError(f"there is no run at or below {place}; give a run's directory, or a folder of runs")
+    return runs
+
+
+def _open(paths: RunPaths) -> SourceRun:
+    running = paths.in_use()
+    content = paths.read_run_json()
+    if content is None:
+        raise RunDirError(f"{paths.run_json} is missing, so nothing is known of this run; restore the file")
+    try:
+        facts = facts_of(content)
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"{error.args[0]} is missing" if isinstance(error, KeyError) else _brief(error)
+        raise RunDirError(f"{paths.run_json}: this is not what a run writes: {what}; restore the file") from error
+    return SourceRun(paths, facts, _whole_rows(paths.data), running)
+
+
+def _whole_rows(path: Path) -> int:
+    """Where the last whole line of a file ends, in bytes; 0 when there is none."""
+    with storage_errors("read", path):
+        if not path.exists():
+            return 0
+        with path.open("rb") as file:
+            at = file.seek(0, 2)
+            while at:
+                start = max(0, at - _BLOCK)
+                file.seek(start)
+                if (newline := file.read(at - start).rfind(b"\n")) >= 0:
+                    return start + newline + 1
+                at = start
+    return 0
+
+
+@dataclass(slots=True)
+class Rows:
+    """The rows of some runs. Iterate over it as often as needed; what was left out or changed is counted by the last round.
+
+    A row whose id an earlier run of the same task and seed has already is left out: it is a copy of that run, or the same
+    questions put to another model. `repeated` counts these.
+
+    UTF-8 has no way to write half of a surrogate pair, which a model may emit: it becomes U+FFFD. `mended` counts the rows.
+    """
+
+    runs: tuple[SourceRun, ...]
+    repeated: int = 0
+    mended: int = 0
+
+    def __iter__(self) -> Iterator[tuple[int, Record]]:
+        """Each row with the number of its run in `runs`.
+
+        Raises:
+            RunDirError: a line is no row of a dataset; names file and line.
+            StorageError: a file cannot be read.
+        """
+        self.repeated = self.mended = 0
+        inputs = [(run.facts.task_name, run.facts.seed) for run in self.runs]
+        seen = np.empty(0, np.uint64)
+        for number, run in enumerate(self.runs):
+            if number and inputs[number - 1] != inputs[number]:
+                seen = np.empty(0, np.uint64)
+            shared = inputs.count(inputs[number]) > 1
+            own: list[NDArray[np.uint64]] = []
+            block: list[int] = []
+            for record in self._records(run):
+                if shared:
+                    key = key_of(record.id)
+                    if _holds(seen, key):
+                        self.repeated += 1
+                        continue
+                    block.append(key)
+                    if len(block) == 4096:
+                        own.append(np.array(block, np.uint64))
+                        block = []
+                yield number, record
+            if shared:
+                seen = np.sort(np.concatenate([seen, *own, np.array(block, np.uint64)]))
+
+    def _records(self, run: SourceRun) -> Iterator[Record]:
+        path, left = run.paths.data, run.end
+        if not left:
+            return
+        with storage_errors("read", path), path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                left -= len(line)
+                if left < 0 or not line.endswith(b"\n"):
+                    break
+                yield self._record(path, number, line)
+                if not left:
+                    return
+        raise RunDirError(f"{path} has changed while it was read; wait for the run that writes there, then export again")
+
+    def _record(self, path: Path, number: int, line: bytes) -> Record:
+        try:
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise ValueError("this line is not a JSON object")
+            if b"\\ud" in line:  # all that can follow from a lone surrogate, and rarely something else
+                whole = _without_halves(row)
+                self.mended += whole != row
+                row = whole
+            return Record.model_validate(row)
+        except (ValueError, RecursionError) as error:
+            raise RunDirError(f"{path}:{number}: {_brief(error)}; restore the file, or make the run again") from error
+
+
+def _holds(ordered: NDArray[np.uint64], key: int) -> bool:
+    place = int(np.searchsorted(ordered, np.uint64(key)))
+    return place < len(ordered) and int(ordered[place]) == key
+
+
+def _without_halves(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, dict):
+        return {_without_halves(key): _without_halves(item) for key, item in value.items()}
+    return [_without_halves(item) for item in value] if isinstance(value, list) else value
+
+
+def _brief(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"this row is not one of a dataset: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError | RecursionError):
+        return "this line is not a JSON object"
+    return str(error).splitlines()[0]

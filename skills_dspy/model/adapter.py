@@ -1,0 +1,266 @@
+"""How a signature becomes chat messages and how a reply becomes values: strict, and the same bytes every time.
+
+A signature whose single output is text gets the text itself as its reply; any other gets one JSON object, constrained by a
+schema. What many prompts share stands first (system message, task, examples), so that the server's prefix cache works.
+Nothing is repaired: a reply that does not validate is an error, because a mended reply is a guess.
+"""
+
+import json
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import dspy
+from dspy.utils.exceptions import AdapterParseError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic_core import PydanticCustomError
+
+from skills_dspy.base.errors import Unreadable
+
+_MISSING = "(not given)"
+
+
+class SkillsAdapter(dspy.Adapter):
+    """Renders fields as tags, asks for prose as prose and for everything else as one JSON object with a schema.
+
+    System message, schema and validator are made once for each signature class.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(callbacks=None, use_native_function_calling=False)
+        self._plans: weakref.WeakKeyDictionary[type[dspy.Signature], _Plan] = weakref.WeakKeyDictionary()
+
+    def plan(self, signature: type[dspy.Signature]) -> "_Plan":
+        """What never changes for a signature: its system message, schema and validator."""
+        plan = self._plans.get(signature)
+        if plan is None:
+            plan = self._plans[signature] = _Plan(signature)
+        return plan
+
+    async def acall(
+        self,
+        lm: dspy.BaseLM,
+        lm_kwargs: dict[str, Any],
+        signature: type[dspy.Signature],
+        demos: list[dict[str, Any]],
+        inputs: dict[str, Any],
+    ) -> list[dict[str, Any]]:
+        """One call: format, ask, parse; never a second call."""
+        options = {**lm_kwargs, **self.plan(signature).response_format}
+        values: list[dict[str, Any]] = await super().acall(lm, options, signature, demos, inputs)
+        return values
+
+    def __call__(
+        self,
+        lm: dspy.BaseLM,
+        lm_kwargs: dict[str, Any],
+        signature: type[dspy.Signature],
+        demos: list[dict[str, Any]],
+        inputs: dict[str, Any],
+    ) -> list[dict[str, Any]]:
+        """The same, synchronously."""
+        options = {**lm_kwargs, **self.plan(signature).response_format}
+        values: list[dict[str, Any]] = super().__call__(lm, options, signature, demos, inputs)
+        return values
+
+    def format(
+        self, signature: type[dspy.Signature], demos: list[dict[str, Any]], inputs: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """The messages of one request: system, a user and an assistant turn for each demo, the question itself."""
+        plan = self.plan(signature)
+        messages = [{"role": "system", "content": plan.system}]
+        for demo in demos:
+            messages.append({"role": "user", "content": _user_text(signature, demo, plan)})
+            messages.append({"role": "assistant", "content": plan.written(demo)})
+        messages.append({"role": "user", "content": _user_text(signature, inputs, plan)})
+        return messages
+
+    def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
+        """The values of a reply.
+
+        Raises:
+            AdapterParseError: it is no JSON object, lacks a field or has one twice, has a value outside its labels, or is
+                blank. Its cause is an `Unreadable` with one sentence that says which.
+        """
+        try:
+            return self.plan(signature).read(completion)
+        except Unreadable as unreadable:
+            raise AdapterParseError(
+                adapter_name=type(self).__name__, signature=signature, lm_response=completion, message=str(unreadable)
+            ) from unreadable
+
+
+class _Plan:
+    """The parts of a signature's prompt that are the same for every request."""
+
+    def __init__(self, signature: type[dspy.Signature]) -> None:
+        outputs = signature.output_fields
+        self.prose = next(iter(outputs)) if [f.annotation for f in outputs.values()] == [str] else None
+        fields: dict[str, Any] = {name: (_annotation(field), ...) for name, field in outputs.items()}
+        self._model = create_model("Reply", __config__=ConfigDict(extra="forbid", strict=True), **fields)
+        self.schema = None if self.prose else _plain_schema(self._model)
+        self.response_format: dict[str, Any] = (
+            {}
+            if self.prose
+            else {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "Reply", "schema": self.schema, "strict": True},
+                }
+            }
+        )
+        self.ending = (
+            f"Reply with the {self.prose} only, as plain text."
+            if self.prose
+            else f"Reply with one JSON object with {_keys(list(outputs))}."
+        )
+        self.system = _system_text(signature, self.prose)
+
+    def read(self, completion: str) -> dict[str, Any]:
+        """The validated values, or `Unreadable`."""
+        if not completion.strip():
+            raise Unreadable("the reply is empty", completion)
+        if any("\ud800" <= character <= "\udfff" for character in completion):
+            raise Unreadable("the reply holds half a character, which cannot be sent on", completion)
+        if self.prose:
+            return {self.prose: _trimmed(completion)}
+        try:
+            model = self._model.model_validate_json(completion)
+        except ValidationError as error:
+            raise Unreadable(_sentence(error), completion) from error
+        doubled = _doubled_key(completion)
+        if doubled is not None:
+            raise Unreadable(f"the reply has the key {doubled} twice", completion)
+        values = {name: getattr(model, name) for name in type(model).model_fields}
+        blank = next((name for name, value in values.items() if _is_blank(value)), None)
+        if blank is not None:
+            raise Unreadable(f"the reply has a blank {blank}", completion)
+        return values
+
+    def written(self, values: Mapping[str, Any]) -> str:
+        """A reply as the model should have written it, for a demo."""
+        if self.prose:
+            return str(values.get(self.prose, _MISSING))
+        return json.dumps({name: values.get(name, _MISSING) for name in self._model.model_fields}, ensure_ascii=False)
+
+
+def _trimmed(text: str) -> str:
+    """Prose without what models put around it: blank lines, and one blank before the first word; indentation stays."""
+    lines = text.rstrip().split("\n")
+    while not lines[0].strip():
+        del lines[0]
+    first = lines[0]
+    lines[0] = first[1:] if first.startswith(" ") and not first.startswith("  ") else first
+    return "\n".join(lines)
+
+
+def _keys(names: list[str]) -> str:
+    quoted = ", ".join(map(json.dumps, names))
+    return f"the key {quoted}" if len(names) == 1 else f"the keys {quoted}, in this order"
+
+
+def _annotation(field: Any) -> Any:
+    """A field's type with its bounds, which a dspy signature keeps apart."""
+    annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    return Annotated[annotation, BeforeValidator(_no_stand_in)] if get_origin(annotation) is Literal else annotation
+
+
+def _no_stand_in(value: object) -> object:
+    """Pydantic takes true and 1.0 for the label 1, even when it is strict; a reply that says so is none of the labels."""
+    if isinstance(value, bool | float):
+        raise PydanticCustomError("label", "input should be one of the labels, as it is written there")
+    return value
+
+
+def _doubled_key(completion: str) -> str | None:
+    """The first key that stands twice in an object: which of its values was meant is a guess."""
+    doubled: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        names = [name for name, _ in pairs]
+        doubled.extend(name for place, name in enumerate(names) if name in names[:place])
+
+    json.loads(completion, object_pairs_hook=look)
+    return doubled[0] if doubled else None
+
+
+def _plain_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of a reply, flat and without titles, which say nothing to the sampler."""
+
+    def strip(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {k: strip(v) for k, v in node.items() if k != "title" or isinstance(v, dict)}
+        return node
+
+    schema: dict[str, Any] = strip(model.model_json_schema())
+    return schema
+
+
+def _is_blank(value: Any) -> bool:
+    if isinstance(value, str):
+        return not value.strip()
+    return isinstance(value, list) and any(_is_blank(item) for item in value)
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    message = str(first["msg"])
+    return f"the reply does not fit: {where + ': ' if where else ''}{message[:1].lower()}{message[1:]}"
+
+
+def _system_text(signature: type[dspy.Signature], prose: str | None) -> str:
+    parts = [signature.instructions.strip(), "You are given:"]
+    parts.append("\n".join(f"- <{name}>: {_description(field)}" for name, field in signature.input_fields.items()))
+    if prose:
+        description = _description(signature.output_fields[prose])
+        parts.append(f"Your whole reply is the {prose} itself: {description}. Add nothing before or after it.")
+    else:
+        parts.append("Your whole reply is one JSON object with nothing before or after it. Its keys, in this order:")
+        parts.append(
+            "\n".join(
+                f'- "{name}" ({_type_text(_annotation(field))}): {_description(field)}'
+                for name, field in signature.output_fields.items()
+            )
+        )
+    return "\n\n".join(parts)
+
+
+def _description(field: Any) -> str:
+    extra = field.json_schema_extra or {}
+    return str(extra.get("desc", "")).strip()
+
+
+def _type_text(annotation: Any) -> str:
+    """A type in words that a model understands: labels in full, lists with their bounds."""
+    schema = TypeAdapter(annotation).json_schema()
+    labels = schema.get("enum")
+    if labels:
+        return "one of " + ", ".join(json.dumps(label, ensure_ascii=False) for label in labels)
+    if schema.get("type") == "array":
+        least, most = schema.get("minItems", 0), schema.get("maxItems")
+        count = f"{least}" if least == most else f"{least} to {most}" if most is not None else "any number"
+        item = get_args(get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation)[0]
+        return f"a list of {count}, each {_type_text(item)}"
+    return {"string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false"}[schema["type"]]
+
+
+def _user_text(signature: type[dspy.Signature], values: Mapping[str, Any], plan: _Plan) -> str:
+    parts = [_tagged(name, values[name]) for name in signature.input_fields if values.get(name) is not None]
+    return "\n\n".join([*parts, plan.ending])
+
+
+def _tagged(name: str, value: Any) -> str:
+    """A value between tags; lists and records are nested, None is left out."""
+    return f"<{name}>\n{_inner(name, value)}\n</{name}>"
+
+
+def _inner(name: str, value: Any) -> str:
+    if isinstance(value, BaseModel):
+        value = {field: getattr(value, field) for field in type(value).model_fields}
+    if isinstance(value, Mapping):
+        return "\n".join(_tagged(key, item) for key, item in value.items() if item is not None)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        each = name.removesuffix("s") if name.endswith("s") else "item"  # never a tag inside of itself
+        return "\n".join(_tagged(each, item) for item in value)
+    return str(value)

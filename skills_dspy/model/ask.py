@@ -1,0 +1,130 @@
+"""Asking one step's question: sampling seed, room for the reply, and the one second try."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import dspy
+from dspy.utils.exceptions import AdapterParseError, LMError
+
+from skills_dspy.base.config import Role, RoleConfig
+from skills_dspy.base.errors import ReplyError, Truncated, Unreadable
+from skills_dspy.base.records import SoftRating
+from skills_dspy.base.seeds import request_seed
+from skills_dspy.model.calls import CURRENT_CALL, Call, Rank
+from skills_dspy.model.program import SkillsProgram, step_of
+from skills_dspy.model.room import RETRY
+
+TRIES = 2
+"""An unreadable or truncated reply is asked for once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a step answered.
+
+    Attributes:
+        values: its output fields.
+        raw: the text as it came.
+        digests: of the requests it took.
+        soft: output field to the probabilities of its labels, where the server gave them.
+    """
+
+    values: Mapping[str, Any]
+    raw: str
+    digests: tuple[str, ...]
+    soft: Mapping[str, SoftRating] = field(default_factory=dict)
+
+
+class Failed(Exception):
+    """A step gave no usable reply, twice.
+
+    Attributes:
+        step: the step.
+        cause: what was wrong with the last reply.
+        digests: of the requests it took.
+    """
+
+    def __init__(self, step: str, cause: ReplyError, digests: tuple[str, ...]) -> None:
+        super().__init__(str(cause))
+        self.step = step
+        self.cause = cause
+        self.digests = digests
+
+
+class Asker:
+    """Asks the steps of one task.
+
+    Args:
+        program: its predictors.
+        lms: the model of each role.
+        roles: each role's temperature and limits.
+        limits: step to the most tokens of a first reply; a truncated one gets twice that.
+        seed: the run's random seed.
+        task: the task's name.
+    """
+
+    def __init__(
+        self,
+        program: SkillsProgram,
+        lms: Mapping[Role, dspy.LM],
+        roles: Mapping[Role, RoleConfig],
+        limits: Mapping[str, int],
+        seed: int,
+        task: str,
+    ) -> None:
+        self._program = program
+        self._lms = lms
+        self._roles = roles
+        self._limits = limits
+        self._seed = seed
+        self._task = task
+
+    async def ask(self, step: str, inputs: Mapping[str, Any], place: tuple[int, int], rank: Callable[[], Rank]) -> Answer:
+        """One step's answer.
+
+        Args:
+            step: the step's name.
+            inputs: exactly its signature's input fields.
+            place: draw and index of the candidate; with the step and the try it decides the sampling seed.
+            rank: its place in the queue.
+
+        Raises:
+            Failed: twice no usable reply.
+            SkillsError: the run cannot go on.
+        """
+        room = self._limits[step]
+        digests: list[str] = []
+        while True:
+            attempt = len(digests)
+            call = Call(step, rank)
+            try:
+                prediction = await self._once(call, inputs, (*place, attempt), room)
+                return Answer(prediction.toDict(), call.raw, (*digests, call.digest), call.soft)
+            except ReplyError as error:
+                digests.append(call.digest)
+                if len(digests) == TRIES:
+                    raise Failed(step, error, tuple(digests)) from error
+                room *= RETRY if isinstance(error, Truncated) else 1
+
+    async def _once(self, call: Call, inputs: Mapping[str, Any], place: tuple[int, ...], room: int) -> dspy.Prediction:
+        role = step_of(call.step).role
+        settings = self._roles[role]
+        config: dict[str, Any] = {
+            "temperature": settings.temperature,
+            "max_tokens": room,
+            "seed": request_seed(self._seed, self._task, call.step, *place),
+        }
+        if settings.top_p is not None:
+            config["top_p"] = settings.top_p
+        token = CURRENT_CALL.set(call)
+        try:
+            return await self._program.acall(step=call.step, inputs=inputs, lm=self._lms[role], config=config)
+        except LMError as error:
+            if call.error is not None:
+                raise call.error from error
+            raise
+        except AdapterParseError as error:
+            raise Unreadable(str(error.__cause__ or "the reply is empty"), call.raw) from error
+        finally:
+            CURRENT_CALL.reset(token)

@@ -1,0 +1,194 @@
+"""How large a model's window has to be: the longest prompt that a task can make, and the room for its reply."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from signatures.examples import Pair, Passage, Question
+from skills_dspy.base.config import ROLES, Role, RunConfig
+from skills_dspy.base.errors import ConfigError, ContextTooLong
+from skills_dspy.base.records import SeedExample
+from skills_dspy.base.seeds import STANDARD
+from skills_dspy.base.tokens import estimate_tokens
+from skills_dspy.model.adapter import SkillsAdapter
+from skills_dspy.model.description import STEP as DESCRIBING
+from skills_dspy.model.description import description_inputs, undescribed
+from skills_dspy.model.program import STEPS, SkillsProgram
+from skills_dspy.model.room import RETRY, largest_shown, longest, question_limit, reply_limits
+from skills_dspy.tasks.spec import TaskSpec
+
+_ROUND = 1024
+"""A window is a multiple of this, so that small changes of a task do not make the server load the model anew."""
+_TAGS = 16
+"""A pair of tags with their line breaks, and what a text may take more when it is joined to them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What one step of one task may need: tokens of prompt and reply together."""
+
+    task: TaskSpec
+    step: str
+    prompt: int
+    reply: int
+
+    @property
+    def total(self) -> int:
+        """Prompt and reply, in tokens."""
+        return self.prompt + self.reply
+
+
+def needs(spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: SkillsAdapter) -> dict[str, Need]:
+    """The most that each step of a task may need; steps that the task never takes are left out.
+
+    A description that is still to be derived counts with the most that it may have, so that the window is the same before and
+    after it is there, and the server need not load the model anew.
+    """
+    limits = reply_limits(spec, config)
+    found: dict[str, Need] = {}
+    description = 0
+    if undescribed(spec):
+        description = RETRY * limits[DESCRIBING] + _TAGS
+        prompt = _prompt_tokens(program, DESCRIBING, adapter, description_inputs(spec))
+        found[DESCRIBING] = Need(spec, DESCRIBING, prompt, RETRY * limits[DESCRIBING])
+    for kind in ("freeform", "grounded"):
+        seeds = [seed for seed in spec.seed_examples if seed.kind == kind]
+        if not seeds:
+            continue
+        bounds = _Bounds(spec, config, seeds, limits)
+        for step in steps_of(kind, config.tagging):
+            prompt = _fixed_part(spec, step, program, adapter) + description + bounds.variable_part(step)
+            need = Need(spec, step, prompt, RETRY * limits[step])
+            if step not in found or need.total > found[step].total:
+                found[step] = need
+    return found
+
+
+def steps_of(kind: str, tagging: str) -> tuple[str, ...]:
+    """The steps that a candidate of this kind goes through, in order."""
+    tags = ("tag_fused",) if tagging == "fused" else ("tag_instruction_quality",)
+    last = ("tag_sample_quality",) if tagging == "fused" else ("tag_sample_quality", "tag_difficulty", "tag_category")
+    first = ("write_context",) if kind == "grounded" else ()
+    judged = (f"write_questions_{kind}", f"judge_question_{kind}")
+    return (*first, *judged, *tags, f"write_answer_{kind}", f"judge_pair_{kind}", *last)
+
+
+def choose_windows(
+    per_task: Sequence[Mapping[str, Need]],
+    config: RunConfig,
+    context_lengths: Mapping[str, int | None],
+) -> dict[Role, int]:
+    """One num_ctx for each model in a run, and so for each role.
+
+    Args:
+        per_task: what each task needs, by step.
+        config: a role's own num_ctx decides where it is set; max_num_ctx bounds the choice.
+        context_lengths: model to the largest window it can have, where known.
+
+    Raises:
+        ContextTooLong: a prompt and its reply cannot fit; names task, step, seed and what to change.
+        ConfigError: two roles want different windows of one model.
+    """
+    windows: dict[str, int] = {}
+    for role in ROLES:
+        model, settings = config.model_for(role), config.role(role)
+        wanted = [need for steps in per_task for need in steps.values() if STEPS[need.step].role == role]
+        most = max(wanted, key=lambda need: need.total)
+        bound = min(config.max_num_ctx, context_lengths.get(model) or config.max_num_ctx)
+        bound = settings.num_ctx or bound
+        if most.total > bound:
+            raise _too_long(most, model, bound, _way_out(role, config, bound))
+        chosen = settings.num_ctx or min(bound, -(-most.total // _ROUND) * _ROUND)
+        windows[model] = max(windows.get(model, 0), chosen)
+    for role in ROLES:
+        own, window = config.role(role).num_ctx, windows[config.model_for(role)]
+        if own is not None and own != window:
+            raise ConfigError(
+                f"{role}.num_ctx is {own}, but another role needs {window} of the same model ({config.model_for(role)}), and "
+                "each other value makes the server load it anew: give both the larger one, or leave both out"
+            )
+    return {role: windows[config.model_for(role)] for role in ROLES}
+
+
+def _way_out(role: Role, config: RunConfig, bound: int) -> str:
+    if config.role(role).num_ctx:
+        return f"raise {role}.num_ctx in the configuration"
+    if bound == config.max_num_ctx:
+        return "raise max_num_ctx in the configuration if the model and the machine's memory allow it"
+    return "take a model with a larger window"
+
+
+def _too_long(need: Need, model: str, bound: int, way_out: str) -> ContextTooLong:
+    task = need.task
+    seed = max(task.seed_examples, key=lambda s: estimate_tokens(s.question + s.answer + (s.context or "")))
+    if need.reply > need.prompt and STEPS[need.step].counted:
+        advice = "lower num_questions_to_generate_per_prompt"
+    elif need.step == DESCRIBING:
+        advice = "write a task_description, which saves this prompt"
+    elif estimate_tokens(task.task_description) > need.prompt // 2:
+        advice = "shorten task_description"
+    else:
+        advice = "shorten the longest seed (this line), lower num_icl_examples_per_prompt"
+    return ContextTooLong(
+        f"{task.path}:{seed.line}: a prompt of {need.step} may take {need.prompt} tokens and its reply {need.reply}, but "
+        f"the window of {model} is {bound}: {advice}, or {way_out}."
+    )
+
+
+class _Bounds:
+    """Bounds in tokens of the parts of a prompt that differ from call to call."""
+
+    def __init__(self, spec: TaskSpec, config: RunConfig, seeds: Sequence[SeedExample], limits: Mapping[str, int]) -> None:
+        kind, lengths = seeds[0].kind, longest(seeds)
+        shown = spec.num_icl_examples_per_prompt
+        # What was written with the room of a second try may stand in later prompts.
+        self.question = question_limit(lengths) + _TAGS
+        self.answer = RETRY * limits[f"write_answer_{kind}"] + _TAGS
+        self.context = RETRY * limits["write_context"] + _TAGS if kind == "grounded" else 0
+        self._guest = largest_shown(lengths)
+        self._guests = min(int(shown * config.draws.accepted_share + 1e-9), shown - 1)
+        self._seeds = seeds
+        self._shown = shown
+
+    def variable_part(self, step: str) -> int:
+        """Everything in a prompt of this step but the system message, the description and the ending."""
+        subject = self.context + self.question
+        if step == "write_context":
+            passages = [_shown_tokens(Passage(context=s.context or "")) for s in self._seeds]
+            return _TAGS + self._with_guests(passages, self._guest.context)
+        if step.startswith("write_questions"):
+            asked = [_shown_tokens(Question(context=s.context, question=s.question)) for s in self._seeds]
+            return _TAGS + self._with_guests(asked, self._guest.context + self._guest.question + _TAGS) + self.context
+        if step.startswith("judge_question") or step in ("tag_instruction_quality", "tag_fused"):
+            questions = [_shown_tokens(Question(question=s.question)) for s in self._seeds]
+            return _TAGS + _largest(questions, STANDARD) + subject
+        pair = max(_shown_tokens(Pair(context=s.context, question=s.question, answer=s.answer)) for s in self._seeds)
+        if step.startswith("write_answer"):
+            return pair + subject
+        if step.startswith("judge_pair") or step == "tag_sample_quality":
+            return pair + subject + self.answer
+        return subject
+
+    def _with_guests(self, seeds: list[int], guest: int) -> int:
+        """The most that seeds and accepted pairs together take: a draw shows any number of guests up to their share."""
+        numbers = range(self._guests + 1)
+        return max(_largest(seeds, self._shown - guests) + guests * (guest + 2 * _TAGS) for guests in numbers)
+
+
+def _largest(lengths: list[int], count: int) -> int:
+    return sum(sorted(lengths, reverse=True)[:count])
+
+
+def _shown_tokens(example: Passage | Question | Pair) -> int:
+    texts = [str(value) for value in example.model_dump().values() if value is not None]
+    return sum(estimate_tokens(text) + _TAGS for text in texts) + _TAGS  # the tags around each, and around the example
+
+
+def _fixed_part(spec: TaskSpec, step: str, program: SkillsProgram, adapter: SkillsAdapter) -> int:
+    return _prompt_tokens(program, step, adapter, {"task_description": spec.task_description, "count": program.count})
+
+
+def _prompt_tokens(program: SkillsProgram, step: str, adapter: SkillsAdapter, values: dict[str, Any]) -> int:
+    predictor = program.predictor(step)
+    messages = adapter.format(predictor.signature, [dict(demo) for demo in predictor.demos], values)
+    return sum(estimate_tokens(message["content"]) + 16 for message in messages)

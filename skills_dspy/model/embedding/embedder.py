@@ -1,0 +1,232 @@
+"""Sentence embeddings on this machine: one unit vector per text, whatever its length and company."""
+
+import asyncio
+import math
+import re
+import sys
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skills_dspy.base.errors import EmbedderMissing
+from skills_dspy.model.embedding.weights import HINT, MINILM, Found, brief, find_model, quiet
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Vectors = NDArray[np.float32]
+"""One unit vector per row."""
+
+
+class Embedder(Protocol):
+    """What turns texts into unit vectors."""
+
+    @property
+    def name(self) -> str:
+        """The model, as the user named it."""
+
+    @property
+    def weights(self) -> str:
+        """What tells one set of weights from another: a SHA-256, or words. Known once loaded."""
+
+    def load(self) -> None:
+        """Get ready; nothing the second time. Raises EmbedderMissing."""
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one float32 unit vector per text, each depending on its own text alone; ValueError for a blank one."""
+
+
+def windows(text: str, room: int, count: Callable[[str], int]) -> list[tuple[str, int]]:
+    """Cut `text` between words into pieces of at most `room` tokens; return them with their lengths in tokens.
+
+    A single word longer than `room` is cut between characters. Nothing is left out but white space at the cuts.
+    """
+    if (length := count(text)) <= room:
+        return [(text, length)]
+    pieces = re.findall(r"\s*\S+", text)
+    found: list[tuple[str, int]] = []
+    while pieces:
+        # A word is a token or more, so the first `room` words are enough to look at.
+        sizes = range(1, min(room, len(pieces)) + 1)
+        fits = bisect_right(sizes, room, key=lambda size: count("".join(pieces[:size])))
+        if not fits and len(pieces[0]) > 1:
+            pieces = [*pieces[0].strip(), *pieces[1:]]
+            continue
+        head = "".join(pieces[: max(fits, 1)]).strip()
+        found.append((head, count(head)))
+        pieces = pieces[max(fits, 1) :]
+    return found
+
+
+class SentenceEmbedder:
+    """A sentence-transformers model. Making one costs nothing; `load` imports torch and takes seconds.
+
+    A text's vector depends on the text and the weights alone. In a batch it would depend on the others: they set the
+    padding, and padding changes the last bits (about 1e-7). The number of threads can change them too. So each text
+    has a forward pass of its own, on one thread: some 10 ms for a question on a CPU, little beside a teacher's reply.
+
+    The model reads only so many tokens (all-MiniLM-L6-v2: 256) and would cut the rest without a word. A longer text
+    is embedded in windows and the windows' vectors are averaged, each weighted by its tokens: the usual way with long
+    documents, not something the model was trained for.
+
+    Args:
+        name: see `find_model`.
+        device: where torch computes. The default is "cpu" on purpose: the GPU belongs to the teacher.
+        find: finds the model's folder by name.
+    """
+
+    def __init__(self, name: str = MINILM, device: str = "cpu", find: Callable[[str], Found] = find_model) -> None:
+        self.name = name
+        self.device = device
+        self._find = find
+        self._loaded: tuple[Found, SentenceTransformer] | None = None
+
+    @property
+    def found(self) -> Found:
+        """Where the model came from; RuntimeError before `load`."""
+        if self._loaded is None:
+            raise RuntimeError("the embedding model is not loaded yet")
+        return self._loaded[0]
+
+    @property
+    def weights(self) -> str:
+        """The SHA-256 of the weights; RuntimeError before `load`."""
+        return self.found.weights
+
+    def load(self) -> None:
+        """Find the model and load it, quietly; nothing the second time.
+
+        Raises:
+            EmbedderMissing: it is nowhere, or cannot be loaded.
+        """
+        self._model()
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit vector per text; the first call loads the model, if nobody did.
+
+        Raises:
+            EmbedderMissing: as `load`.
+            ValueError: a text is blank.
+        """
+        model = self._model()
+        with _one_thread():
+            return _stacked([_vector(model, text) for text in texts])
+
+    def _model(self) -> "SentenceTransformer":
+        if self._loaded is None:
+            found = self._find(self.name)
+            try:
+                self._loaded = found, _load(found.folder, self.device)
+            except Exception as error:
+                where = f"the embedding model in {found.folder} cannot be loaded on {self.device!r}"
+                hint = HINT if self.device == "cpu" else "set embedder.device to cpu in the configuration"
+                raise EmbedderMissing(f"{where} ({brief(error)}): {hint}") from error
+        return self._loaded[1]
+
+
+class AsyncEmbedder:
+    """An embedder on a thread of its own, so that an event loop goes on while it loads and computes.
+
+    There is one thread and it works in order: loading first, then the texts as they were asked for.
+    """
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedder")
+        self._loading: Future[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """The model, as the user named it."""
+        return self._embedder.name
+
+    @property
+    def weights(self) -> str:
+        """What tells one set of weights from another; known once `ready` has returned."""
+        return self._embedder.weights
+
+    def start(self) -> None:
+        """Begin to load; nothing the second time. An error waits for `ready` or `embed`."""
+        self._begun()
+
+    async def ready(self) -> None:
+        """Wait until it is loaded. Raises EmbedderMissing."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._begun().result)
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit vector per text.
+
+        Raises:
+            EmbedderMissing: loading failed; every call says so.
+            ValueError: a text is blank.
+        """
+        loading = self._begun()
+
+        def work() -> Vectors:
+            loading.result()  # never waits: the one thread has been through it
+            return self._embedder.embed(texts)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def close(self) -> None:
+        """Drop what has not begun and wait for the rest."""
+        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
+
+    def _begun(self) -> "Future[None]":
+        if self._loading is None:
+            self._loading = self._thread.submit(self._embedder.load)
+        return self._loading
+
+
+def _load(folder: Path, device: str) -> "SentenceTransformer":
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as bars
+
+    with quiet(bars.is_progress_bar_enabled(), bars.disable_progress_bar, bars.enable_progress_bar):
+        model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+        _vector(model, "A first text, to see that it works.")
+    return model
+
+
+def _vector(model: "SentenceTransformer", text: str) -> Vectors:
+    """Return the unit vector of one text, in as many windows as it needs; ValueError for a blank one."""
+    if not text.strip():
+        raise ValueError("a blank text has no embedding")
+
+    def count(part: str) -> int:
+        # verbose=False: no warning that the text is longer than the model reads; that is what is being found out.
+        ids = model.tokenizer(part, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+        return len(ids)
+
+    limit = model.max_seq_length or sys.maxsize
+    parts = windows(text, limit - model.tokenizer.num_special_tokens_to_add(pair=False), count)
+    # prompt="": a prompt of the model's own would take room that the windows do not know of.
+    encoded = [
+        model.encode(part, prompt="", show_progress_bar=False, normalize_embeddings=True).astype(np.float64)
+        for part, _ in parts
+    ]
+    mean = np.average(np.stack(encoded), axis=0, weights=[max(1, length) for _, length in parts])
+    return np.asarray(mean / math.sqrt(math.fsum((mean * mean).tolist())), dtype=np.float32)
+
+
+def _stacked(vectors: list[Vectors]) -> Vectors:
+    return np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch compute on the calling thread alone for a while."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

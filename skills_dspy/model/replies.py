@@ -1,0 +1,138 @@
+"""Where a reply comes from: this run's journal, else a recording, else the server, and then into the journal."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from skills_dspy.base.errors import ContextTooLong, MissingReply
+from skills_dspy.model.calls import Call, Rank
+from skills_dspy.model.soft import trimmed
+from skills_dspy.store.journal import JournaledReply, Recording, request_digest
+
+
+@dataclass(slots=True)
+class Meter:
+    """What was asked for since the run started, for the progress display.
+
+    Attributes:
+        live: replies that the server gave now.
+        remembered: replies that the journal or a recording gave.
+        prompt_tokens, output_tokens: of the live ones.
+        by_step: live replies by step.
+    """
+
+    live: int = 0
+    remembered: int = 0
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    by_step: dict[str, int] = field(default_factory=dict)
+
+    def count(self, step: str, body: Mapping[str, Any]) -> None:
+        """Add one live reply."""
+        self.live += 1
+        self.prompt_tokens += int(body.get("prompt_eval_count") or 0)
+        self.output_tokens += int(body.get("eval_count") or 0)
+        self.by_step[step] = self.by_step.get(step, 0) + 1
+
+
+class Memory(Protocol):
+    """What keeps replies: the journal of a run, or something that keeps nothing on the disk."""
+
+    def get(self, digest: str) -> dict[str, Any] | None:
+        """The reply to this request, or None."""
+
+    async def put(self, entry: JournaledReply) -> dict[str, Any]:
+        """Keep a reply; returns the body that stands for its digest."""
+
+
+class Host(Protocol):
+    """What answers: an OllamaServer."""
+
+    async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """One reply's body."""
+
+
+class Queue(Protocol):
+    """The queue for the server: Slots, or a task's share of them."""
+
+    def take(self, rank: Callable[[], Rank]) -> AbstractAsyncContextManager[None]:
+        """Hold a slot while the block runs."""
+
+
+class Replies:
+    """The replies of one task.
+
+    Args:
+        journal: this run's; what it has is never asked for again.
+        source: the server, or the recording of a replay.
+        slots: the queue for the server, which all tasks share.
+        meter: counts what is asked.
+        clock: epoch seconds.
+    """
+
+    def __init__(
+        self,
+        journal: Memory,
+        source: Host | Recording,
+        slots: Queue,
+        meter: Meter,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._journal = journal
+        self._source = source
+        self._slots = slots
+        self._meter = meter
+        self._clock = clock
+
+    async def fetch(self, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:
+        """The body of the reply; it is in the journal before this returns, and it is the one that stands there.
+
+        Of the probabilities that a server gives beside its reply only what ratings are read from is kept, see soft.py.
+
+        Raises:
+            MissingReply: a replay's recording lacks it.
+            ContextTooLong: the prompt may have been cut.
+            MachineError: what the server or the disk raises.
+        """
+        call.digest = digest = request_digest(payload)
+        body = self._journal.get(digest)
+        if body is not None:
+            self._meter.remembered += 1
+            return body
+        started = self._clock()
+        if isinstance(self._source, Recording):
+            async with self._slots.take(call.rank):
+                body = self._source.get(digest)
+            if body is None:
+                raise MissingReply(
+                    f"The recording has no reply to a request of {call.step}: either more is asked for than it holds (pairs, "
+                    "cases, samples), or the task, the configuration, the seed or a prompt is not the one it was recorded with."
+                )
+            self._meter.remembered += 1
+        else:
+            async with self._slots.take(call.rank):
+                started = self._clock()
+                body = trimmed(await self._source.chat(payload), payload)
+            self._meter.count(call.step, body)
+            check_window(payload, body, call.step)  # before it is kept: the answer to half a prompt must not be found again
+        now = self._clock()
+        # Of two equal requests in flight the first reply stays: a resumed run would find that one.
+        return await self._journal.put(JournaledReply(digest, dict(payload), body, call.step, now, now - started))
+
+
+def check_window(payload: Mapping[str, Any], body: Mapping[str, Any], step: str) -> None:
+    """Refuse a reply to a prompt that may have been cut: Ollama cuts without a word what exceeds the window.
+
+    Raises:
+        ContextTooLong: the server's count of the prompt leaves no room for the reply that was asked for.
+    """
+    options = payload["options"]
+    window, room = options.get("num_ctx"), int(options.get("num_predict") or 0)
+    prompt = int(body.get("prompt_eval_count") or 0)
+    if window is not None and prompt + room > window:
+        raise ContextTooLong(
+            f"A prompt of {step} took {prompt} tokens, which leaves no room for its reply of {room} in a window of {window}: "
+            f"set num_ctx to {2 * window} for the model {payload['model']} in the configuration and run the command again."
+        )

@@ -1,0 +1,222 @@
+"""Soft ratings: how probable each label of a scale was, read from the log-probabilities beside a reply.
+
+G-Eval (Liu et al. 2023, arXiv:2303.16634) takes a model's probabilities of the labels, and their expected value, in place
+of the label alone: finer, and with fewer ties. Ollama gives them since 0.12.11, when it is asked: for every token of the
+reply its log-probability and those of the most probable tokens in its place.
+
+How a rating is read. The reply is one JSON object; the value of the rated field is found in it, and the token in which that
+value begins. From there on each alternative of a token is joined to what stands before it, and the result is held against
+the labels as they are written in JSON. If it can only become one label, its probability is that label's. If it can still
+become several, and is what the model went on with, the next token decides, and its probabilities are multiplied with those
+of the way to it. Labels that are not in the list count 0. At last the labels' probabilities are made to add up to 1.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from skills_dspy.base.records import SoftRating
+from skills_dspy.model.spans import BLANKS, first_token, value_span
+
+Label = int | str
+"""A label of any scale."""
+
+ASKED: Mapping[str, Any] = {"logprobs": True, "top_logprobs": 20}
+"""What a request asks for to get probabilities: of 20 tokens in each place, the most that Ollama gives."""
+
+KEPT = "rating_logprobs"
+"""The key of a journaled reply under which is kept what a soft rating is read from."""
+
+_RATED = ("rating", "quality", "score", "difficulty")
+"""The output fields that are labels of a scale, which has an order and so an expected value."""
+
+_UNDECIDED = 0.01
+"""The largest share of the labels' probability that alternatives which may become several labels may have in a reading."""
+_LEAST = 1e-6
+"""Probabilities are given to 6 decimals, and what is less probable is not kept."""
+_LEAST_LOGPROB = math.log(_LEAST)
+_NEVER = -9999.0
+"""The logarithm of a probability of 0, for which JSON has no number."""
+
+_AFTER_VALUE = BLANKS + ",}]"
+
+
+def rated_fields(payload: Mapping[str, Any]) -> dict[str, tuple[Label, ...]]:
+    """The fields of a request's reply that are ratings, with their labels in the schema's order, worst first."""
+    schema = payload.get("format")
+    properties = schema.get("properties", {}) if isinstance(schema, Mapping) else {}
+    return {name: tuple(properties[name]["enum"]) for name in _RATED if "enum" in properties.get(name, ())}
+
+
+def read_soft(text: str, logprobs: Sequence[Mapping[str, Any]], field: str, labels: Sequence[Label]) -> SoftRating | None:
+    """The soft rating of one field, or None when there is no sure reading.
+
+    Args:
+        text: the reply.
+        logprobs: Ollama's list: for each token of the reply `token`, `logprob` and `top_logprobs`.
+        field: a key of the reply's JSON object.
+        labels: all labels of the scale, worst first.
+
+    Returns:
+        None if the tokens are not those of the text, if the field is missing, stands twice or is none of the labels, if
+        the chosen label has no probability, or if more than 0.01 of the labels' probability is on beginnings of several.
+    """
+    kept = _kept(text, logprobs, field, labels)
+    return None if kept is None else _read(text, kept, field, labels)
+
+
+def trimmed(body: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, Any]:
+    """A server's reply as it is journaled: of its `logprobs` only what the soft ratings are read from.
+
+    The list over all tokens, with 20 alternatives each, would be a hundred times the reply. Kept is, under
+    `rating_logprobs`, for each rated field `at`, the character of the reply at which the first token stands in which the
+    value begins, and `tokens`, from that one to the one that decides: each its text, its log-probability and those of its
+    alternatives, a text and a log-probability each, that can become a label and have a probability of 0.000001 or more.
+    The server's own list is always left out; where nothing was asked for, came or can be found, the key is missing.
+    """
+    told = body.get("logprobs")
+    rest = {key: value for key, value in body.items() if key != "logprobs"}
+    if not told or not payload.get("logprobs"):
+        return rest
+    text = _text_of(body)
+    found = {field: _kept(text, told, field, labels) for field, labels in rated_fields(payload).items()}
+    kept = {field: tokens for field, tokens in found.items() if tokens is not None}
+    return {**rest, KEPT: kept} if kept else rest
+
+
+def soft_of(body: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, SoftRating]:
+    """The soft ratings of a journaled reply, by field; empty when the server gave no probabilities."""
+    kept, text = body.get(KEPT) or {}, _text_of(body)
+    ratings = {
+        field: _read(text, kept[field], field, labels) for field, labels in rated_fields(payload).items() if field in kept
+    }
+    return {field: rating for field, rating in ratings.items() if rating is not None}
+
+
+def in_words(soft: SoftRating) -> str:
+    """A soft rating for people: `1: 12 %, 2: 30 %, 3: 58 %; expected 2.46`."""
+    shares = ", ".join(f"{label}: {_percent(share)}" for label, share in soft.probabilities.items())
+    return f"{shares}; expected {soft.expected:.2f}"
+
+
+def _percent(share: float) -> str:
+    if 0 < share < 0.005:
+        return "<1 %"
+    return ">99 %" if 0.995 < share < 1 else f"{100 * share:.0f} %"
+
+
+def _text_of(body: Mapping[str, Any]) -> str:
+    return str(body["message"].get("content") or "")
+
+
+# -- finding ------------------------------------------------------------------------------------------------------------
+
+
+def _kept(text: str, logprobs: Sequence[Mapping[str, Any]], field: str, labels: Sequence[Label]) -> dict[str, Any] | None:
+    """What `trimmed` keeps for one field."""
+    span = _label_span(text, field, labels)
+    begins = None if span is None else first_token([entry["token"] for entry in logprobs], text, span[0])
+    if span is None or begins is None:
+        return None
+    number, before = begins
+    at = span[0] - before
+    tokens, way, stands_before = [], "", text[at : span[0]]
+    for entry in logprobs[number:]:
+        others = [(other["token"], _rounded(other["logprob"])) for other in entry.get("top_logprobs") or ()]
+        counting = [
+            [token, logprob]
+            for token, logprob in others
+            if logprob >= _LEAST_LOGPROB and _possible(_joined(way, token, stands_before), labels)
+        ]
+        tokens.append([entry["token"], _rounded(entry["logprob"]), counting])
+        way += entry["token"].removeprefix(stands_before)
+        stands_before = ""
+        if len(_possible(way, labels)) == 1:
+            return {"at": at, "tokens": tokens}
+    return None
+
+
+def _rounded(logprob: float) -> float:
+    return round(max(min(float(logprob), 0.0), _NEVER), 6)
+
+
+def _label_span(text: str, field: str, labels: Sequence[Label]) -> tuple[int, int] | None:
+    """Where the value of a field stands in a reply; None unless it is one of the labels, as JSON is usually written."""
+    span = value_span(text, field)
+    return span if span is not None and text[slice(*span)] in map(_written, labels) else None
+
+
+# -- reading ------------------------------------------------------------------------------------------------------------
+
+
+def _read(text: str, kept: Mapping[str, Any], field: str, labels: Sequence[Label]) -> SoftRating | None:
+    """The soft rating of one field from what `trimmed` kept for it."""
+    span = _label_span(text, field, labels)
+    if span is None:
+        return None
+    before = text[kept["at"] : span[0]]
+    shares = dict.fromkeys(labels, 0.0)
+    way, on_the_way, unknown = "", 1.0, 0.0
+    for token, logprob, others in kept["tokens"]:
+        here = way + token.removeprefix(before)
+        chosen = _possible(here, labels)
+        on = 0.0
+        for other, its_logprob in others if token in (name for name, _ in others) else [(token, logprob), *others]:
+            there = here if other == token else _joined(way, other, before)
+            possible = _possible(there, labels)
+            share = on_the_way * math.exp(its_logprob)
+            if len(possible) == 1:
+                shares[possible[0]] += share
+            elif there == here or len(possible) == len(chosen) == len(labels):
+                on += share
+            elif possible:
+                unknown += share
+        if len(chosen) == 1:
+            break
+        way, on_the_way, before = here, on, ""
+    mass = sum(shares.values())
+    if len(chosen) != 1 or shares[chosen[0]] <= 0 or mass < _LEAST or unknown > _UNDECIDED * (mass + unknown):
+        return None
+    return _soft({label: share / mass for label, share in shares.items()}, mass)
+
+
+def _joined(way: str, token: str, before: str) -> str | None:
+    """What of the value is written with a token in a place; None if that is no beginning of a value.
+
+    Args:
+        way: what of the value stands before the token.
+        token: the other token.
+        before: what the chosen token holds before the value begins; blanks at its end may be others or none.
+    """
+    if way:
+        return way + token if token else None
+    mark = before.rstrip(BLANKS)
+    if token.startswith(mark):
+        return token[len(mark) :].lstrip(BLANKS) if token else None
+    return "" if token and mark.startswith(token) else None
+
+
+def _possible(written: str | None, labels: Sequence[Label]) -> list[Label]:
+    """The labels that a value can still become of which this is written; none for what begins no value."""
+    if written is None:
+        return []
+    return [
+        label
+        for label, whole in ((label, _written(label)) for label in labels)
+        if whole.startswith(written) or (written.startswith(whole) and written[len(whole)] in _AFTER_VALUE)
+    ]
+
+
+def _written(label: Label) -> str:
+    """A label as it is written in JSON."""
+    return json.dumps(label, ensure_ascii=False)
+
+
+def _soft(shares: Mapping[Label, float], mass: float) -> SoftRating:
+    values = {label: label if isinstance(label, int) else place for place, label in enumerate(shares, start=1)}
+    return SoftRating(
+        probabilities={str(label): round(share, 6) for label, share in shares.items()},
+        expected=round(sum(share * values[label] for label, share in shares.items()), 6),
+        mass=round(min(mass, 1.0), 6),
+    )

@@ -1,0 +1,105 @@
+"""A candidate on its way: what it is, how far it came, and what became of it."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signatures.examples import Pair, Question
+from skills_dspy.base.errors import MissingReply
+from skills_dspy.base.records import PairVerdict, QuestionVerdict, Reason, Tags
+from skills_dspy.pipeline.draw import Draw, Example
+from skills_dspy.similarity.nearest import Key
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A candidate that every judge and tag let through; only settling can still find it a duplicate."""
+
+    answer: str
+    question_verdict: QuestionVerdict
+    pair_verdict: PairVerdict
+    tags: Tags
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A candidate that was rejected on its way."""
+
+    stage: str
+    reason: Reason
+    detail: str
+    answer: str | None = None
+    raw: str | None = None
+
+
+Outcome = Passed | Dropped | MissingReply
+"""What a candidate's own way led to. A reply that a recording lacks matters only if the candidate has to settle."""
+
+
+@dataclass(slots=True, eq=False)
+class Candidate:
+    """One question on its way; or, with no question, a draw whose writing failed.
+
+    Attributes:
+        draw, index: its place, which is its rank in the order of settling.
+        question, context, vector: the text and its unit embedding.
+        calls: step to the digests of its requests.
+        stage: where it is now, a name in STAGES.
+        answer: what was answered, once it was.
+        task: what drives it.
+        outcome: done when its own way ended.
+        settled: done when it was decided: True if accepted.
+    """
+
+    draw: Draw
+    index: int
+    question: str | None
+    context: str | None
+    vector: Vector | None
+    calls: dict[str, tuple[str, ...]]
+    stage: str = "dedup"
+    answer: str | None = None
+    task: asyncio.Task[None] | None = None
+    outcome: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    settled: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    @property
+    def key(self) -> Key:
+        """Its place in the order of everything that dedup compares."""
+        return (self.draw.number, self.index, 0)
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it may still be accepted."""
+        return not self.outcome.done() or isinstance(self.outcome.result(), Passed)
+
+    def end(self, outcome: Outcome) -> None:
+        """Its own way ended."""
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+    def abandon(self) -> None:
+        """It was found to be a duplicate while it was on its way: what it still asks for is not needed."""
+        if self.task is not None:
+            self.task.cancel()
+        self.end(Dropped("dedup", "duplicate", ""))
+
+
+def question_inputs(task_description: str, candidate: Candidate) -> dict[str, Any]:
+    """What every prompt about the candidate shows of it."""
+    return {"task_description": task_description, "context": candidate.context, "question": candidate.question}
+
+
+def questions_shown(examples: tuple[Example, ...], *, with_context: bool) -> list[Question]:
+    """Examples as questions alone, or with their contexts."""
+    return [Question(context=e.context if with_context else None, question=e.question) for e in examples]
+
+
+def pair_shown(example: Example) -> Pair:
+    """An example as a whole pair."""
+    return Pair(context=example.context, question=example.question, answer=example.answer)

@@ -1,0 +1,106 @@
+"""The ledger of one task: every decision becomes a row of data.jsonl or rejected.jsonl, in settled order."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from skills_dspy.base.records import Neighbour, Provenance, Record, Rejection
+from skills_dspy.pipeline.candidate import Candidate, Dropped, Passed
+from skills_dspy.pipeline.funnel import STAGES
+from skills_dspy.tasks.spec import TaskSpec
+
+WRITING = ("write_context", "write_questions")
+"""The stages that all candidates of a draw share."""
+
+
+class Rows(Protocol):
+    """Where rows go, one after the other: an AppendLog."""
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Take the next row."""
+
+
+class RunLedger:
+    """Writes what the scheduler decides.
+
+    Args:
+        spec: the task.
+        seed: the run's random seed.
+        models: role to model name.
+        prompts: stage to the fingerprint of its prompt, by kind: `prompts["freeform"]["judge_question"]`.
+        data, rejected: the two files.
+    """
+
+    def __init__(
+        self,
+        spec: TaskSpec,
+        seed: int,
+        models: Mapping[str, str],
+        prompts: Mapping[str, Mapping[str, str]],
+        data: Rows,
+        rejected: Rows,
+    ) -> None:
+        self._spec = spec
+        self._seed = seed
+        self._models = dict(models)
+        self._prompts = prompts
+        self._data = data
+        self._rejected = rejected
+
+    def accept(self, candidate: Candidate, passed: Passed, neighbour: Neighbour | None) -> str:
+        """Write an accepted pair; returns its id."""
+        record = Record(
+            id=self._id(candidate),
+            task_name=self._spec.task_name,
+            task_description=self._spec.task_description,
+            instruction=candidate.question or "",
+            response=passed.answer,
+            context=candidate.context,
+            tags=passed.tags,
+            question_verdict=passed.question_verdict,
+            pair_verdict=passed.pair_verdict,
+            provenance=self._provenance(candidate, candidate.calls, neighbour),
+        )
+        self._data.append(record.model_dump(mode="json"))
+        return record.id
+
+    def reject(self, candidate: Candidate, dropped: Dropped, neighbour: Neighbour | None) -> None:
+        """Write a rejection."""
+        calls = candidate.calls
+        if dropped.stage == "dedup":
+            # How far a duplicate had come when it was found out depends on timing, so it is not written down.
+            calls = {stage: digests for stage, digests in calls.items() if stage in WRITING}
+        rejection = Rejection(
+            id=self._id(candidate),
+            task_name=self._spec.task_name,
+            stage=dropped.stage,
+            reason=dropped.reason,
+            detail=dropped.detail,
+            instruction=candidate.question,
+            response=dropped.answer,
+            context=candidate.context,
+            raw_reply=dropped.raw,
+            provenance=self._provenance(candidate, calls, neighbour),
+        )
+        self._rejected.append(rejection.model_dump(mode="json"))
+
+    def _provenance(
+        self, candidate: Candidate, calls: Mapping[str, tuple[str, ...]], neighbour: Neighbour | None
+    ) -> Provenance:
+        prompts = self._prompts[candidate.draw.kind]
+        # In the order of the stages: two tags are asked for at once, and which comes first depends on timing.
+        asked = [stage for stage in STAGES if stage in calls]
+        return Provenance(
+            draw=candidate.draw.number,
+            index=candidate.index,
+            shown=tuple(example.id for example in candidate.draw.shown),
+            models=self._models,
+            prompts={stage: prompts[stage] for stage in asked},
+            calls={stage: calls[stage] for stage in asked},
+            neighbour=neighbour,
+        )
+
+    def _id(self, candidate: Candidate) -> str:
+        """Sixteen hex digits: the same row of the same run has the same id, rows of other runs have others."""
+        parts = (self._spec.task_name, self._seed, candidate.draw.number, candidate.index, candidate.question or "")
+        return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:16]

@@ -1,0 +1,349 @@
+"""The scheduler of one task: draws run at once, settle in order, and only settling decides.
+
+What a run writes depends on the order of draws, never on the order of replies. A candidate is a duplicate if a seed or an
+accepted pair that stands before it is too near; it is accepted if it is none and every judge and tag let it through. That
+is decided when everything before it has been decided. What runs earlier (a near one parked, a duplicate dropped before
+it is judged) only saves calls that the decision does not need.
+"""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skills_dspy.base.config import RunConfig
+from skills_dspy.base.errors import MissingReply
+from skills_dspy.base.records import Kind, Neighbour
+from skills_dspy.model.calls import WHOLE_DRAW, Rank
+from skills_dspy.model.room import Lengths, longest, may_be_shown
+from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed, Vector
+from skills_dspy.pipeline.draw import Draw, Example, plan_draw, seed_examples
+from skills_dspy.pipeline.draw_places import Admission, Place
+from skills_dspy.pipeline.flow import Flow, WritingFailed
+from skills_dspy.pipeline.funnel import STAGES, Funnel
+from skills_dspy.pipeline.novelty import Novelty
+from skills_dspy.similarity.nearest import joined
+from skills_dspy.tasks.spec import TaskSpec
+
+_T = TypeVar("_T")
+
+REMEMBERED = 512
+"""How many of the latest accepted pairs a draw may show: keeps memory flat in a long run."""
+
+
+_USUAL = 5
+"""How many questions a draw usually has; draws.max_stalled counts draws of so many."""
+_PLACE = {stage: place for place, stage in enumerate(STAGES)}
+
+
+class Vectors(Protocol):
+    """What turns texts into vectors."""
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One unit vector per text, in their order."""
+
+
+class Ledger(Protocol):
+    """Where decisions are written down, in settled order."""
+
+    def accept(self, candidate: Candidate, passed: Passed, neighbour: Neighbour | None) -> str:
+        """Write an accepted pair; returns its id."""
+
+    def reject(self, candidate: Candidate, dropped: Dropped, neighbour: Neighbour | None) -> None:
+        """Write a rejection."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A draw that has not settled: its candidates, once they are written."""
+
+    arrived: asyncio.Future[list[Candidate]]
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+class TaskRun:
+    """One task on its way to N accepted pairs.
+
+    Args:
+        spec, config, seed: what is run.
+        wanted: how many accepted pairs, 1 or more.
+        flow: the steps.
+        embedder: texts to unit vectors.
+        ledger: where decisions go.
+        decided: draw and index of the last candidate that an earlier run of the same inputs decided. All that it took is in
+            the journal, so nothing beyond it is begun before it is decided again: that might ask for what nobody needs.
+        on_change: called after every settled candidate.
+        place: its door to the places for open draws, where other tasks run beside it.
+        plan: what a draw shows, by its number, where that was decided before; none to choose it.
+    """
+
+    def __init__(
+        self,
+        spec: TaskSpec,
+        config: RunConfig,
+        *,
+        seed: int,
+        wanted: int,
+        flow: Flow,
+        embedder: Vectors,
+        ledger: Ledger,
+        decided: tuple[int, int] | None = None,
+        on_change: Callable[[], None] = lambda: None,
+        place: Place | None = None,
+        plan: Callable[[int], Draw] | None = None,
+    ) -> None:
+        self.spec = spec
+        self.wanted = wanted
+        self.funnel = Funnel()
+        self.stopped: str | None = None
+        self._config = config
+        self._seed = seed
+        self._flow = flow
+        self._embedder = embedder
+        self._ledger = ledger
+        self._on_change = on_change
+        self._plan = plan or self._choose
+        self._seeds = seed_examples(spec.seed_examples)
+        self._lengths: dict[Kind, Lengths] = {"freeform": longest(spec.freeform), "grounded": longest(spec.grounded)}
+        count = spec.num_questions_to_generate_per_prompt
+        self._accepted: deque[tuple[int, Example]] = deque(maxlen=REMEMBERED + config.draws.window * count)
+        self._novelty = Novelty(config.dedup.max_squared_distance)
+        self._place = place or Admission(config.draws.window).join()
+        self._open: dict[int, _Open] = {}
+        self._opened = asyncio.Event()
+        self._next = 0
+        self._settled = 0
+        self._stalled = 0
+        self._first_unwritten = 0
+        self._group: asyncio.TaskGroup | None = None
+        self._seeded = asyncio.Event()
+        self._decided = decided or (-1, -1)
+        self._recalled = asyncio.Event()
+        self._recall(0, -1)
+
+    @property
+    def done(self) -> bool:
+        """Whether all wanted pairs are accepted."""
+        return self.funnel.accepted >= self.wanted
+
+    @property
+    def draws(self) -> tuple[int, int]:
+        """How many draws have settled, and how many are open."""
+        return self._settled, len(self._open)
+
+    async def run(self) -> None:
+        """Until all wanted pairs are accepted, or a limit stops it (`stopped` says which).
+
+        Raises:
+            ExceptionGroup: of SkillsErrors that no candidate can be blamed for.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                embedding = group.create_task(self._embed_seeds())
+                watching = group.create_task(self._place.watch(self._issue))
+                self._issue()
+                await embedding
+                await self._settle()
+                for task in (watching, *(task for opened in self._open.values() for task in opened.tasks)):
+                    task.cancel()
+        finally:
+            self._place.leave()
+
+    # -- issuing ------------------------------------------------------------------------------------------------
+
+    def _issue(self) -> None:
+        """Start draws while those under way are not expected to be enough, and there is a place for one more."""
+        while self._wants_draw() and self._place.enter():
+            self._start(self._next)
+            self._next += 1
+            self._opened.set()
+
+    def _wants_draw(self) -> bool:
+        draws = self._config.draws
+        return (
+            self._next < self._settled + draws.window
+            and (self._next <= self._decided[0] or (self._recalled.is_set() and self._next < (draws.max_draws or math.inf)))
+            and self._expected() < self.wanted - self.funnel.accepted
+        )
+
+    def _expected(self) -> float:
+        """How many accepted pairs the open draws will yield, by what has settled: the mean less one standard deviation.
+
+        By the mean alone, every other run would find itself short at the end and wait for one more draw from its start.
+        """
+        chances = self.funnel.chances()
+        count = self.spec.num_questions_to_generate_per_prompt
+        mean = variance = 0.0
+        for opened in self._open.values():
+            if not opened.arrived.done():
+                mean += count * chances["dedup"]
+                variance += count * chances["dedup"] * (1 - chances["dedup"])
+                continue
+            for candidate in opened.arrived.result():
+                if not candidate.settled.done() and candidate.may_pass:
+                    chance = 1.0 if candidate.outcome.done() else chances[candidate.stage]
+                    mean += chance
+                    variance += chance * (1 - chance)
+        return mean - math.sqrt(variance)
+
+    def _start(self, number: int) -> None:
+        assert self._group is not None
+        opened = self._open[number] = _Open(asyncio.get_running_loop().create_future())
+        opened.tasks.append(self._group.create_task(self._draw(number, opened)))
+
+    def _choose(self, number: int) -> Draw:
+        """What the draw shows, of the seeds and of what was accepted long enough before it."""
+        horizon = number - self._config.draws.window
+        known = [example for draw, example in self._accepted if draw <= horizon][-REMEMBERED:]
+        return plan_draw(
+            number,
+            self._seeds,
+            known,
+            task=self.spec.task_name,
+            run_seed=self._seed,
+            examples=self.spec.num_icl_examples_per_prompt,
+            accepted_share=self._config.draws.accepted_share,
+        )
+
+    async def _draw(self, number: int, opened: _Open) -> None:
+        """Write the draw's questions and set them on their way."""
+        draw = self._plan(number)
+        lost: Outcome | None = None
+        try:
+            written = await self._flow.write(draw, lambda: (0, number, WHOLE_DRAW))
+        except WritingFailed as failed:
+            context, calls, lost = failed.context, failed.calls, failed.outcome
+        except MissingReply as missing:
+            context, calls, lost = None, {}, missing
+        if lost is not None:
+            candidate = Candidate(draw, 0, None, context, None, calls)
+            candidate.end(lost)
+            self._arrive(opened, [candidate])
+            self._issue()
+            return
+        vectors = await self._vectors(written.questions, written.context)
+        await self._seeded.wait()
+        candidates = [
+            Candidate(draw, index, question, written.context, vector, dict(written.calls))
+            for index, (question, vector) in enumerate(zip(written.questions, vectors, strict=True))
+        ]
+        self._arrive(opened, candidates)
+        assert self._group is not None
+        for candidate in candidates:
+            self._novelty.begin(candidate)
+            candidate.task = self._group.create_task(self._pursue(candidate))
+            opened.tasks.append(candidate.task)
+
+    def _arrive(self, opened: _Open, candidates: list[Candidate]) -> None:
+        opened.arrived.set_result(candidates)
+        unwritten = (number for number, draw in self._open.items() if not draw.arrived.done())
+        self._first_unwritten = min(unwritten, default=self._next)
+
+    async def _pursue(self, candidate: Candidate) -> None:
+        if (candidate.draw.number, candidate.index) > self._decided:
+            await self._recalled.wait()
+        candidate.end(await self._flow.pursue(candidate, self._novelty.novel, lambda: self._rank(candidate)))
+        self._issue()
+
+    def _rank(self, candidate: Candidate) -> Rank:
+        """Later stages first, then older draws; last of all, candidates that a draw not yet written may make a duplicate."""
+        early = self._first_unwritten < candidate.draw.number
+        return (len(STAGES) if early else -_PLACE[candidate.stage], candidate.draw.number, candidate.index)
+
+    # -- vectors ------------------------------------------------------------------------------------------------
+
+    async def _embed_seeds(self) -> None:
+        """Seeds are compared like everything that is accepted."""
+        for number, seed in enumerate(self._seeds):
+            (vector,) = await self._vectors((seed.question,), seed.context)
+            self._novelty.fix((-1, number, 0), vector, seed.id, "freeform" if seed.context is None else "grounded")
+        self._seeded.set()
+
+    async def _vectors(self, questions: tuple[str, ...], context: str | None) -> list[Vector]:
+        if context is None:
+            return list(await self._embedder.embed(questions))
+        first, *rest = await self._embedder.embed((context, *questions))
+        return [joined(vector, first) for vector in rest]
+
+    # -- settling -----------------------------------------------------------------------------------------------
+
+    async def _settle(self) -> None:
+        """Decide every candidate in order, until enough are accepted or a limit is met."""
+        while not self.done and self.stopped is None:
+            opened = await self._begun(self._settled)
+            before = self.funnel.accepted
+            for candidate in await _result(opened.arrived):
+                await self._decide(candidate)
+                self._recall(candidate.draw.number, candidate.index)
+                self._on_change()
+                self._issue()
+                if self.done:
+                    return
+            del self._open[self._settled]
+            self._settled += 1
+            self._place.settled()
+            self._recall(self._settled, -1)
+            self._stalled = 0 if self.funnel.accepted > before else self._stalled + 1
+            self.stopped = self._limit()
+            if self.stopped is None:
+                self._issue()
+
+    async def _begun(self, number: int) -> _Open:
+        """A draw, once there was a place for it."""
+        while number not in self._open:
+            self._opened.clear()
+            await self._opened.wait()
+        return self._open[number]
+
+    def _recall(self, draw: int, index: int) -> None:
+        """All before this place, and the place itself, is decided: perhaps all that ever was."""
+        if (draw, index) >= self._decided:
+            self._recalled.set()
+
+    async def _decide(self, candidate: Candidate) -> None:
+        neighbour = self._novelty.neighbour(candidate)
+        if neighbour is not None and neighbour.distance < self._config.dedup.max_squared_distance:
+            candidate.abandon()
+            outcome: Outcome = Dropped("dedup", "duplicate", f"squared distance {neighbour.distance:.4f} to {neighbour.id}")
+        else:
+            outcome = await _result(candidate.outcome)
+        self._novelty.end(candidate)
+        if isinstance(outcome, MissingReply):
+            raise outcome
+        if isinstance(outcome, Dropped):
+            self.funnel.reject(outcome.stage, outcome.reason)
+            self._ledger.reject(candidate, outcome, neighbour)
+            candidate.settled.set_result(False)
+            return
+        self.funnel.accept()
+        name = self._ledger.accept(candidate, outcome, neighbour)
+        assert candidate.question is not None
+        assert candidate.vector is not None
+        self._novelty.fix(candidate.key, candidate.vector, name, candidate.draw.kind)
+        if may_be_shown(candidate.question, candidate.context, self._lengths[candidate.draw.kind]):
+            self._accepted.append((candidate.draw.number, Example(name, candidate.question, outcome.answer, candidate.context)))
+        candidate.settled.set_result(True)
+
+    def _limit(self) -> str | None:
+        """Which limit stops the run, in words; one that was lowered since takes back nothing that was decided before."""
+        draws = self._config.draws
+        if self.done or not self._recalled.is_set():
+            return None
+        # A draw of one question is a fifth of a draw of five.
+        if self._stalled * min(_USUAL, self.spec.num_questions_to_generate_per_prompt) >= draws.max_stalled * _USUAL:
+            return f"{self._stalled} draws in a row gave no accepted pair (draws.max_stalled)"
+        if draws.max_draws is not None and self._settled >= draws.max_draws:
+            return f"{self._settled} draws were made (draws.max_draws)"
+        return None
+
+
+async def _result(future: "asyncio.Future[_T]") -> _T:
+    """What a future holds. Unlike a bare `await`, an interruption leaves it open for the task that is about to set it."""
+    await asyncio.wait([future])
+    return future.result()

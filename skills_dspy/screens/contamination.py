@@ -1,0 +1,261 @@
+"""Decontamination: whether a text is too near to an evaluation question, by shared words or by embedding.
+
+What is compared of a candidate is what a model would be given: its context, if it has one, and its question. The question of a
+grounded candidate is compared alone as well, with those evaluation questions that have no context either. Of an answer only the
+words are compared.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skills_dspy.base.config import DecontaminationConfig
+from skills_dspy.base.errors import EmbedderMissing, MissingReply
+from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.screens.benchmark import EvaluationSet
+from skills_dspy.similarity.nearest import FixedRows
+from skills_dspy.similarity.ngrams import VERSION, build, in_words
+from skills_dspy.store.benchmark_index import BrokenIndex, EvalIndex, find_index, index_path, keep_index
+from skills_dspy.tasks.spec import TaskSpec
+
+KEPT_IN = ".decontamination"
+"""The folder below the output directory where indexes are kept."""
+
+_CHUNK = 256
+"""Questions that are embedded between two looks at the clock."""
+_BRIEF = 100
+
+
+class Teller(Protocol):
+    """Who passes on to the user what happens before the first call."""
+
+    def say(self, line: str) -> None:
+        """Something takes its time."""
+
+    def warn(self, line: str) -> None:
+        """Something is odd."""
+
+
+class Untold:
+    """Tells nobody."""
+
+    def say(self, line: str) -> None:
+        """Nothing."""
+
+    def warn(self, line: str) -> None:
+        """Nothing."""
+
+
+class Vectors(Protocol):
+    """What turns a candidate's texts into vectors."""
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One unit vector per text."""
+
+
+class Screen:
+    """Evaluation questions, and whether a text is too near to any of them; `ready` comes first.
+
+    Args:
+        evaluation: the questions.
+        config: what is too near.
+    """
+
+    def __init__(self, evaluation: EvaluationSet, config: DecontaminationConfig) -> None:
+        self.evaluation = evaluation
+        self.config = config
+        self._bare = np.flatnonzero([not question.grounded for question in evaluation.questions])
+        self._loaded: EvalIndex | None = None
+        self._all_rows = self._bare_rows = FixedRows(np.zeros((0, 0), dtype=np.float32))
+
+    @property
+    def compares_vectors(self) -> bool:
+        """Whether embeddings are compared."""
+        return self.config.max_cosine is not None
+
+    def inputs(self) -> dict[str, Any]:
+        """What decides which candidates are rejected, for the inputs of a run."""
+        files = [{"name": file.name, "sha256": file.sha256} for file in self.evaluation.files]
+        return {"files": files, "normalisation": VERSION, **self.config.model_dump(mode="json")}
+
+    def as_json(self) -> dict[str, Any]:
+        """Files and counts, for run.json."""
+        files = [
+            {"name": file.name, "path": str(file.path), "sha256": file.sha256, "questions": file.questions}
+            for file in self.evaluation.files
+        ]
+        return {"files": files, "questions": len(self.evaluation.questions), **self.config.model_dump(mode="json")}
+
+    async def ready(self, embedder: AsyncEmbedder, weights: str | None, folders: Sequence[Path], teller: Teller) -> str | None:
+        """Find the index in one of the folders, or build it and keep it in the first of them.
+
+        Args:
+            embedder: loaded only if something has to be computed.
+            weights: of the vectors that candidates have; None for the embedder's.
+            folders: where indexes are kept.
+            teller: is told of long work, and of a broken index.
+
+        Returns:
+            The weights of the index's vectors; None where embeddings are not compared.
+
+        Raises:
+            EmbedderMissing: the index has to be built and there is no embedding model, or another one.
+            StorageError: the disk is full or refuses.
+        """
+        used = weights if self.compares_vectors else None
+        if self.compares_vectors and used is None:
+            embedder.start()
+            await embedder.ready()
+            used = embedder.weights
+        made_from = self._made_from(used)
+        self._loaded = self._find(folders, made_from, teller)
+        if self._loaded is None:
+            self._loaded = await self._build(embedder, used, teller)
+            await asyncio.to_thread(keep_index, folders[0], made_from, self._loaded)
+        if self.compares_vectors:
+            vectors = self._loaded.vectors
+            self._all_rows = self._bare_rows = FixedRows(vectors)
+            if len(self._bare) < len(vectors):
+                self._bare_rows = FixedRows(vectors[self._bare])
+        return used
+
+    def words(self, text: str) -> str | None:
+        """In words, what a text shares with a question; None for nothing."""
+        found = self._index.grams.find(text)
+        if found is None:
+            return None
+        place, shared = self._place(found.owner), in_words(found.words)
+        what = "holds the whole question of" if found.whole else f"shares a {self.config.ngram}-gram with"
+        return f"{what} {place}: {shared}"
+
+    def same(self, text: str, *, bare: bool) -> str | None:
+        """Whether a text is one of the questions that are too short to be looked for inside others; in words, or None."""
+        owner = self._index.grams.same(text)
+        if owner is None or (bare and self.evaluation.questions[owner].grounded):
+            return None
+        return f"is the question of {self._place(owner)}"
+
+    def near(self, vector: NDArray[np.float32], *, bare: bool) -> str | None:
+        """In words, the question that lies nearest, if it is too near; with `bare`, of those without a context."""
+        assert self.config.max_cosine is not None
+        rows = self._bare_rows if bare else self._all_rows
+        found = rows.nearest(vector, 2.0 - 2.0 * self.config.max_cosine)
+        if found is None:
+            return None
+        owner = int(self._bare[found[0]]) if bare else found[0]
+        text = " ".join(self.evaluation.questions[owner].text.split())
+        brief = text if len(text) <= _BRIEF else text[: _BRIEF - 3] + "..."
+        return f"has cosine {1.0 - found[1] / 2.0:.4f} to {self._place(owner)}: {brief}"
+
+    @property
+    def _index(self) -> EvalIndex:
+        if self._loaded is None:
+            raise RuntimeError("the index of evaluation questions is not ready yet")
+        return self._loaded
+
+    def _place(self, owner: int) -> str:
+        return self.evaluation.questions[owner].place
+
+    def _made_from(self, weights: str | None) -> dict[str, Any]:
+        return {
+            "files": [file.sha256 for file in self.evaluation.files],
+            "normalisation": VERSION,
+            "ngram": self.config.ngram,
+            "weights": weights,
+        }
+
+    def _find(self, folders: Sequence[Path], made_from: Mapping[str, Any], teller: Teller) -> EvalIndex | None:
+        for folder in folders:
+            try:
+                found = find_index(folder, made_from, self.config.ngram, len(self.evaluation.questions))
+            except BrokenIndex as error:
+                teller.warn(f"{index_path(folder, made_from)} cannot be used ({error}): the index is built anew")
+                continue
+            if found is not None:
+                return found
+        return None
+
+    async def _build(self, embedder: AsyncEmbedder, weights: str | None, teller: Teller) -> EvalIndex:
+        texts = [question.text for question in self.evaluation.questions]
+        teller.say(f"Decontamination: building the index of {len(texts)} evaluation questions; it is kept for later runs.")
+        grams = await asyncio.to_thread(build, texts, self.config.ngram)
+        if weights is None:
+            return EvalIndex(grams, np.zeros((0, 0), dtype=np.float32))
+        embedder.start()
+        await embedder.ready()
+        if embedder.weights != weights:
+            raise EmbedderMissing(
+                "the index of evaluation questions is not kept here, and this machine's embedding model has other weights than "
+                f"the vectors of the recording ({weights[:12]} there, {embedder.weights[:12]} here): give its --output-dir"
+            )
+        parts = []
+        for first in range(0, len(texts), _CHUNK):
+            parts.append(await embedder.embed(texts[first : first + _CHUNK]))
+            if (done := first + _CHUNK) % (_CHUNK * 20) == 0 and done < len(texts):
+                teller.say(f"Decontamination: {done} of {len(texts)} questions are embedded.")
+        return EvalIndex(grams, np.concatenate(parts))
+
+
+class TaskScreen:
+    """The screen for one task, whose texts' vectors are remembered with it.
+
+    Args:
+        screen: the questions.
+        vectors: the task's.
+    """
+
+    def __init__(self, screen: Screen, vectors: Vectors) -> None:
+        self._screen = screen
+        self._vectors = vectors
+
+    async def question(self, question: str, context: str | None) -> str | None:
+        """Why a question, with its context, is contaminated, in words; None when it is not.
+
+        Raises:
+            MissingReply: a vector has to be computed and there is no model for it.
+        """
+        whole = question if context is None else f"{context}\n{question}"
+        screen = self._screen
+        said = screen.words(whole) or screen.same(whole, bare=False)
+        if said is None and context is not None:
+            said = screen.same(question, bare=True)
+        if said is not None or not screen.compares_vectors:
+            return said
+        texts = [whole] if context is None else [whole, question]
+        try:
+            vectors = await self._vectors.embed(texts)
+        except EmbedderMissing as error:
+            # In a replay this text may belong to a candidate that never has to settle.
+            raise MissingReply(str(error)) from error
+        said = screen.near(vectors[0], bare=False)
+        return screen.near(vectors[1], bare=True) if said is None and context is not None else said
+
+    def answer(self, text: str) -> str | None:
+        """Why an answer is contaminated, in words; None when it is not."""
+        return self._screen.words(text)
+
+
+async def contaminated_seeds(spec: TaskSpec, screen: TaskScreen) -> tuple[tuple[int, str], ...]:
+    """The seeds that are contaminated themselves: their numbers from 0, and why.
+
+    Raises:
+        MissingReply: as `TaskScreen.question`.
+    """
+    found = []
+    for number, seed in enumerate(spec.seed_examples):
+        if (said := await screen.question(seed.question, seed.context)) is not None:
+            found.append((number, f"it {said}"))
+        elif (said := screen.answer(seed.answer)) is not None:
+            found.append((number, f"its answer {said}"))
+    return tuple(found)
+
+
+def seed_warnings(spec: TaskSpec, found: Sequence[tuple[int, str]]) -> Iterator[str]:
+    """One line for each contaminated seed, with file and line."""
+    for number, why in found:
+        place = f"{spec.path}:{spec.seed_examples[number].line}"
+        yield f"{place}: this seed is contaminated itself, and what is made from it may be: {why}"

@@ -1,0 +1,300 @@
+"""The file that a journal lives in: its tables, reading it, and packing it into one file to ship."""
+
+import json
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from skills_dspy.base.errors import DiskFull, RunDirError, SkillsError, StorageError
+from skills_dspy.store.files import storage_errors
+
+APPLICATION_ID = 0x736B6473
+"""What SQLite keeps in the header of our files: the letters "skds"."""
+
+VERSION = 1
+"""The version of the tables; files of a newer one are refused."""
+
+SCHEMA = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE replies (digest TEXT PRIMARY KEY, step TEXT NOT NULL, arrived REAL NOT NULL, seconds REAL NOT NULL,"
+    " prompt_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, reply TEXT NOT NULL, request BLOB NOT NULL)",
+    "CREATE TABLE vectors (key TEXT PRIMARY KEY, vector BLOB NOT NULL)",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {VERSION}",
+)
+"""What makes an empty database a journal."""
+
+SELECT_REPLY = "SELECT reply FROM replies WHERE digest = ?"
+
+_SELECT_FULL = "SELECT request, reply, step, arrived, seconds FROM replies WHERE digest = ?"
+_SELECT_TOTALS = (
+    "SELECT step, COUNT(*), SUM(prompt_tokens), SUM(output_tokens), SUM(seconds) FROM replies GROUP BY step ORDER BY step"
+)
+_CACHE_KIB = 256
+_ADVICE = {
+    "SQLITE_FULL": "free some space and run the same command again: what was written before is kept",
+    "SQLITE_READONLY": "check the permissions or choose another --output-dir",
+    "SQLITE_CANTOPEN": "check the path and its permissions or choose another --output-dir",
+    "SQLITE_BUSY": "wait for the other process that uses it",
+    "SQLITE_CORRUPT": "restore it from a copy, or use --restart",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JournaledReply:
+    """One reply with the request that it answers.
+
+    Attributes:
+        digest: what `request_digest` says of the request.
+        request: the payload as it was sent.
+        reply: the server's whole response body.
+        step: what the call was for, e.g. `judge_question_freeform`.
+        arrived: when, in seconds since 1970.
+        seconds: how long the call took on the clock.
+    """
+
+    digest: str
+    request: dict[str, Any]
+    reply: dict[str, Any]
+    step: str
+    arrived: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What calls have cost: their number, their tokens by the server's count, their seconds added up."""
+
+    calls: int
+    prompt_tokens: int
+    output_tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What all calls have cost, and those of each step, in the order of the steps' names."""
+
+    overall: Usage
+    by_step: dict[str, Usage]
+
+
+class Recording:
+    """A journal to read from: for a replay, for `explain`, for thresholds that are decided anew."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self._path = path
+        self._connection = connection
+
+    @classmethod
+    def open(cls, path: Path) -> "Recording":
+        """Open a journal that nobody writes to, in a folder that may be read-only; nothing is written there.
+
+        Only what a killed run left behind (a write-ahead log) and a run that is still writing need a folder that can be
+        written to: SQLite keeps its index of the log there.
+
+        Raises:
+            RunDirError: there is no such file, or it is not a journal, or a newer one.
+            StorageError: it cannot be read.
+        """
+        if not path.is_file():
+            raise RunDirError(f"there is no recording at {path}; give the path of a run's journal.sqlite")
+        with explained(path):
+            connection = connect(path, _read_mode(path))
+            try:
+                if not holds_journal(path, connection):
+                    raise _not_ours(path)
+            except BaseException:
+                connection.close()
+                raise
+        return cls(path, connection)
+
+    def get(self, digest: str) -> dict[str, Any] | None:
+        """The reply's body, or None when the journal lacks it.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        with explained(self._path):
+            row = self._connection.execute(SELECT_REPLY, (digest,)).fetchone()
+            return None if row is None else json.loads(row[0])
+
+    def full(self, digest: str) -> JournaledReply | None:
+        """The reply with its request, or None when the journal lacks it.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        with explained(self._path):
+            row = self._connection.execute(_SELECT_FULL, (digest,)).fetchone()
+            if row is None:
+                return None
+            packed, reply, step, arrived, seconds = row
+            return JournaledReply(digest, json.loads(zlib.decompress(packed)), json.loads(reply), step, arrived, seconds)
+
+    def vector(self, key: str) -> bytes | None:
+        """What `Journal.put_vectors` has kept under a key, or None.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        with explained(self._path):
+            row = self._connection.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
+            return None if row is None else bytes(row[0])
+
+    def meta(self) -> dict[str, str]:
+        """All that `Journal.set_meta` has noted, in the order of the keys.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        with explained(self._path):
+            return dict(self._connection.execute("SELECT key, value FROM meta ORDER BY key").fetchall())
+
+    def totals(self) -> Totals:
+        """What the calls have cost; it reads the whole table, so it is nothing to ask after each reply.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        with explained(self._path):
+            rows = self._connection.execute(_SELECT_TOTALS).fetchall()
+        by_step = {step: Usage(*numbers) for step, *numbers in rows}
+        overall = Usage(
+            calls=sum(usage.calls for usage in by_step.values()),
+            prompt_tokens=sum(usage.prompt_tokens for usage in by_step.values()),
+            output_tokens=sum(usage.output_tokens for usage in by_step.values()),
+            seconds=sum((usage.seconds for usage in by_step.values()), start=0.0),
+        )
+        return Totals(overall, by_step)
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
+
+
+def pack(source: Path, target: Path) -> None:
+    """Copy a journal into one new file without a write-ahead log, to ship with a package.
+
+    Rows are copied in the order of their digests, so journals with the same rows give the same bytes under one version
+    of SQLite, in whatever order the replies arrived.
+
+    Raises:
+        RunDirError: the source is missing or not a journal, or the target exists.
+        StorageError: the disk is full or refuses; no target is left behind.
+    """
+    Recording.open(source).close()
+    if target.exists():
+        raise RunDirError(f"{target} exists already; remove it or choose another name")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    with explained(target), storage_errors("write", target):
+        try:
+            with closing(connect(temporary, "mode=rwc")) as connection:
+                connection.execute("ATTACH ? AS source", (_uri(source, _read_mode(source)),))
+                create_tables(connection)
+                connection.execute("BEGIN")
+                connection.execute("INSERT INTO meta SELECT * FROM source.meta ORDER BY key")
+                connection.execute("INSERT INTO replies SELECT * FROM source.replies ORDER BY digest")
+                connection.execute("INSERT INTO vectors SELECT * FROM source.vectors ORDER BY key")
+                connection.execute("COMMIT")
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open a database in autocommit mode: transactions are begun by hand; any thread may use it, one at a time.
+
+    Args:
+        path: the file.
+        mode: SQLite's URI parameters, such as `mode=ro`.
+    """
+    connection = sqlite3.connect(_uri(path, mode), uri=True, isolation_level=None, check_same_thread=False)
+    # SQLite would keep 2 MB of pages for each connection, and there are two for each of perhaps hundreds of tasks.
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    return connection
+
+
+def create_tables(connection: sqlite3.Connection) -> None:
+    """Make an empty database a journal, in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in SCHEMA:
+        connection.execute(statement)
+    connection.execute("COMMIT")
+
+
+def holds_journal(path: Path, connection: sqlite3.Connection) -> bool:
+    """Whether the file is a journal; False when it is empty and could become one.
+
+    Raises:
+        RunDirError: it is something else, or a journal of a newer version.
+    """
+    application, version, tables = connection.execute(
+        "SELECT application_id, user_version, (SELECT COUNT(*) FROM sqlite_master)"
+        " FROM pragma_application_id, pragma_user_version"
+    ).fetchone()
+    if application == 0 and tables == 0:
+        return False
+    if application != APPLICATION_ID:
+        raise _not_ours(path)
+    if version > VERSION:
+        raise RunDirError(
+            f"{path} was written by a newer skills_dspy (its format is {version}, this one reads {VERSION});"
+            " update the program or choose another --output-dir"
+        )
+    return True
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn every error of SQLite in the block, and every sign of damage, into ours.
+
+    Args:
+        path: the file that the sentence names.
+    """
+    try:
+        yield
+    except (sqlite3.Error, ValueError, zlib.error, MemoryError) as error:
+        raise _as_ours(path, error) from error
+
+
+def _as_ours(path: Path, error: Exception) -> SkillsError:
+    name = str(getattr(error, "sqlite_errorname", ""))  # such as SQLITE_IOERR_WRITE; Python's own errors have none
+    if name == "SQLITE_NOTADB":
+        return _not_ours(path)
+    what = str(error) or type(error).__name__
+    advice = _ADVICE.get("_".join(name.split("_")[:2]), "check the disk and the file, then run the same command again")
+    kind = DiskFull if name.startswith("SQLITE_FULL") else StorageError
+    return kind(f"cannot use {path}: {what}; {advice}")
+
+
+def _not_ours(path: Path) -> RunDirError:
+    return RunDirError(f"{path} is not a journal of skills_dspy; move it away or choose another --output-dir")
+
+
+def _read_mode(path: Path) -> str:
+    """How to open a journal for reading.
+
+    A journal in WAL mode cannot be opened in a read-only folder, unless SQLite is told that nobody will change it. That
+    is only true when no write-ahead log with replies lies next to it.
+    """
+    real = path.resolve()  # SQLite keeps the log beside the file itself, not beside a link to it
+    log = real.with_name(real.name + "-wal")
+    return "mode=ro" if log.is_file() and log.stat().st_size else "mode=ro&immutable=1"
+
+
+def _uri(path: Path, mode: str) -> str:
+    return f"{path.absolute().as_uri()}?{mode}"

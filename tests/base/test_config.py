@@ -1,0 +1,398 @@
+"""Tests of a run's settings."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from skills_dspy.base.config import (
+    DEFAULTS,
+    ROLES,
+    DedupConfig,
+    FilterConfig,
+    Overrides,
+    RoleConfig,
+    RunConfig,
+    load_config,
+    parse_config,
+)
+from skills_dspy.base.errors import ConfigError
+from skills_dspy.base.yaml_lines import parse_yaml, read_yaml
+
+FILE = Path("my.yaml")
+BUILT_IN = read_yaml(DEFAULTS, ConfigError)
+
+
+def parsed(text: str, overrides: Overrides | None = None) -> RunConfig:
+    """The settings with a file of that text."""
+    given_file = parse_yaml(text.encode(), FILE, ConfigError)
+    return parse_config(BUILT_IN, given_file, FILE, overrides or Overrides())
+
+
+def refusal(text: str) -> ConfigError:
+    """The error that a file's text gives."""
+    with pytest.raises(ConfigError) as caught:
+        parsed(text)
+    return caught.value
+
+
+def leaves(model: type[BaseModel], *above: str) -> list[tuple[str, ...]]:
+    """The paths of all settings."""
+    found = []
+    for key, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            found += leaves(inner, *above, key)
+        else:
+            found.append((*above, key))
+    return found
+
+
+def test_the_built_in_settings() -> None:
+    """The values that hold when nobody says otherwise."""
+    config = load_config()
+    role = {"top_p": None, "keep_alive": "30m", "num_ctx": None}
+    assert config.model_dump() == {
+        "generator": {"model": "mistral-small3.2", "temperature": 0.7, "num_predict": 2048, **role},
+        "validator": {"model": None, "temperature": 0.15, "num_predict": 512, **role},
+        "tagger": {"model": None, "temperature": 0.15, "num_predict": 384, **role},
+        "max_num_ctx": 32768,
+        "tagging": "separate",
+        "soft_ratings": True,
+        "filter": {"instruction_quality": ("good", "excellent"), "sample_quality": (4, 5)},
+        "judges": {"question_pass": (1,), "pair_pass": (2, 3)},
+        "dedup": {"max_squared_distance": 0.05},
+        "decontamination": {"ngram": 13, "max_cosine": 0.9},
+        "draws": {"window": 16, "accepted_share": 1 / 3, "max_stalled": 30, "max_draws": None},
+        "server": {
+            "connect_timeout": 2.0,
+            "timeout": 300.0,
+            "patience": 600.0,
+            "backoff_first": 1.0,
+            "backoff_max": 30.0,
+        },
+        "embedder": {"model": "sentence-transformers/all-MiniLM-L6-v2", "device": "cpu"},
+    }
+
+
+def test_the_built_in_file_explains_every_setting() -> None:
+    """Each leaf has a comment in its line or stands below one, and the file has nothing else."""
+    lines = DEFAULTS.read_text(encoding="utf-8").splitlines()
+    for path in leaves(RunConfig):
+        assert BUILT_IN.at(path) is not None
+        commented = []
+        for start in (path, ("generator", *path[1:])):  # the roles' common keys are explained once
+            line = BUILT_IN.line_of(start) - 1
+            commented.append("#" in lines[line] or lines[line - 1].startswith("#"))
+        assert any(commented), path
+
+
+def test_a_file_replaces_only_what_it_names(tmp_path: Path) -> None:
+    """Mappings are merged key by key; lists and scalars are replaced whole."""
+    file = tmp_path / "my.yaml"
+    file.write_text("generator:\n  temperature: 1\nfilter:\n  sample_quality: [3]\ntagging: fused\nserver: {}\n")
+    expected = load_config().model_dump()
+    expected["generator"]["temperature"] = 1.0
+    expected["filter"]["sample_quality"] = (3,)
+    expected["tagging"] = "fused"
+    assert load_config(file).model_dump() == expected
+
+
+def test_the_command_line_goes_before_the_file() -> None:
+    """Only what it names changes."""
+    text = "generator: {model: a, top_p: 0.9}\nvalidator: {model: b}\nembedder: {device: cuda}"
+    assert parsed(text, Overrides()) == parsed(text)
+    config = parsed(text, Overrides(model="x", tagger_model="y:8b", embedder="/my models/mini"))
+    assert [config.model_for(role) for role in ROLES] == ["x", "b", "y:8b"]
+    assert config.generator.top_p == 0.9
+    assert (config.embedder.model, config.embedder.device) == ("/my models/mini", "cuda")
+    assert parsed(text, Overrides(judge_model="z")).model_for("validator") == "z"
+
+
+def test_judge_and_tagger_follow_the_generator() -> None:
+    """Who has no model of its own uses the generator's, wherever that comes from."""
+    config = load_config(None, Overrides(model="other"))
+    assert [config.model_for(role) for role in ROLES] == ["other"] * 3
+    config = parsed("tagger: {model: own}\nvalidator: {model: ~}")
+    assert [config.model_for(role) for role in ROLES] == ["mistral-small3.2", "mistral-small3.2", "own"]
+
+
+def test_roles_are_found_by_name() -> None:
+    """Each role has its own settings."""
+    config = load_config()
+    assert [config.role(role).num_predict for role in ROLES] == [2048, 512, 384]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "part"),
+    [
+        ("generatr: {}", 1, "unknown key `generatr`; did you mean `generator`? known here: generator, validator, "),
+        ("\ngenerator:\n  temp: 1", 3, "in `generator`: unknown key `temp`; did you mean `temperature`? known here: model,"),
+        ("tagger: {num-ctx: 1}", 1, "did you mean `num_ctx`?"),
+        ("zzz: 1", 1, "unknown key `zzz`; known here: generator"),
+        ("generator:", 1, "`generator` is empty; write keys below it, of model, temperature, num_predict"),
+        ("a: &a 5\nserver: *a", 1, "unknown key `a`"),
+        ("server: 5", 1, "`server` is the number 5; write keys below it, of connect_timeout"),
+        ("filter: [good]", 1, "`filter` is a list; write keys below it, of instruction_quality"),
+        ("generator:\n  model: ''", 2, "`generator.model` is empty; write a model's name without spaces"),
+        ("generator:\n  model: ~", 2, "`generator.model` is empty; write a model's name without spaces"),
+        ("generator: {model: a b}", 1, 'is the text "a b"; write a model\'s name without spaces'),
+        ("tagger: {model: ''}", 1, "`tagger.model` is empty; write a model's name without spaces, or null"),
+        ('generator: {model: "a\\n"}', 1, "without spaces"),
+        ('generator: {model: "a\\0b"}', 1, "without spaces"),
+        ("generator: {model: 7}", 1, "is the number 7; write a model's name without spaces, in quotes"),
+        ("generator: {model: on}", 1, "is the yes/no value on; write a model's name without spaces, in quotes"),
+        ("generator: {temperature: 2.01}", 1, "is the number 2.01; write a number from 0 to 2"),
+        ("generator: {temperature: -0.1}", 1, "write a number from 0 to 2"),
+        ("generator: {temperature: .nan}", 1, "is the number .nan; write a number from 0 to 2"),
+        ("generator: {temperature: .inf}", 1, "is the number .inf; write a number from 0 to 2"),
+        ("generator: {temperature: true}", 1, "is the yes/no value true; write a number"),
+        ("generator: {temperature: '0.7'}", 1, 'is the text "0.7"; write a number from 0 to 2, without quotes'),
+        ("generator: {temperature: 1e-1}", 1, 'is the text "1e-1"; write a number from 0 to 2, without quotes'),
+        ("generator: {temperature: ~}", 1, "is empty; write a number from 0 to 2"),
+        ("generator: {temperature: [1]}", 1, "is a list; write a number from 0 to 2"),
+        ("generator: {num_predict: 15}", 1, "write a whole number from 16 to 32768"),
+        ("generator: {num_predict: 32769}", 1, "write a whole number from 16 to 32768"),
+        ("generator: {num_predict: 512.0}", 1, "is the number 512.0; write a whole number"),
+        ("generator: {num_predict: yes}", 1, "is the yes/no value yes; write a whole number"),
+        (f"generator: {{num_predict: {10**30}}}", 1, "write a whole number"),
+        ("generator: {top_p: 0}", 1, "write a number above 0, up to 1, or null"),
+        ("generator: {top_p: 1.5}", 1, "write a number above 0, up to 1, or null"),
+        ("generator: {keep_alive: 30}", 1, "is the number 30; write a duration such as 30m, 1h30m, or -1m for ever, in"),
+        ("generator: {keep_alive: '30'}", 1, 'is the text "30"; write a duration'),
+        ("generator: {keep_alive: soon}", 1, "write a duration"),
+        ("generator: {num_ctx: 511}", 1, "write a whole number from 512 to 1048576, or null"),
+        ("generator: {num_ctx: '4096'}", 1, "write a whole number from 512 to 1048576, or null, without quotes"),
+        ("max_num_ctx: 0", 1, "`max_num_ctx` is the number 0; write a whole number from 512"),
+        ("max_num_ctx: ~", 1, "`max_num_ctx` is empty; write a whole number from 512"),
+        ("tagging: fusd", 1, '`tagging` is the text "fusd"; write separate or fused'),
+        ("tagging: off", 1, "`tagging` is the yes/no value off; write separate or fused"),
+        ("soft_ratings: 1", 1, "`soft_ratings` is the number 1; write true or false"),
+        ("soft_ratings: 'yes'", 1, '`soft_ratings` is the text "yes"; write true or false'),
+        ("filter:\n  sample_quality: []", 2, "is an empty list; write a list of one or more of 1, 2, 3, 4, 5, each once"),
+        ("filter:\n  sample_quality:\n  - 4\n  - 6", 4, "item 2 of `filter.sample_quality` is the number 6; write a list of"),
+        ("filter: {sample_quality: [4, 4]}", 1, "item 2 of `filter.sample_quality` is the number 4"),
+        ("filter: {sample_quality: [4.0]}", 1, "item 1 of `filter.sample_quality` is the number 4.0"),
+        ("filter: {sample_quality: ['4']}", 1, 'item 1 of `filter.sample_quality` is the text "4"'),
+        ("filter: {sample_quality: [[4]]}", 1, "item 1 of `filter.sample_quality` is a list"),
+        ("filter: {sample_quality: 4}", 1, "`filter.sample_quality` is the number 4; write a list"),
+        ("filter: {instruction_quality: good}", 1, 'is the text "good"; write a list of one or more of very poor, poor'),
+        ("filter: {instruction_quality: [great]}", 1, 'item 1 of `filter.instruction_quality` is the text "great"'),
+        ("judges: {question_pass: [true]}", 1, "item 1 of `judges.question_pass` is the yes/no value true"),
+        ("judges: {pair_pass: [0]}", 1, "item 1 of `judges.pair_pass` is the number 0; write a list of one or more of 1, 2"),
+        ("dedup: {max_squared_distance: 4.1}", 1, "write a number from 0 to 4"),
+        ("decontamination: {ngram: 4}", 1, "write a whole number from 5 to 100"),
+        ("decontamination: {max_cosine: 1.1}", 1, "write a number from 0 to 1, or null to compare words only"),
+        ("draws: {window: 0}", 1, "write a whole number from 1 to 256"),
+        ("draws: {window: 257}", 1, "write a whole number from 1 to 256"),
+        ("draws: {accepted_share: 1.1}", 1, "write a number from 0 to 1"),
+        ("draws: {max_stalled: 0}", 1, "write a whole number from 1 to 100000"),
+        ("draws: {max_draws: 0}", 1, "write a whole number from 1, or null for no limit"),
+        ("server: {timeout: 0}", 1, "write seconds, a number above 0, up to 604800"),
+        ("server: {timeout: 10m}", 1, "write seconds, a number above 0, up to 604800, without quotes"),
+        ("server: {patience: -1}", 1, "write seconds, a number from 0 to 604800"),
+        ("embedder: {model: ' a'}", 1, "write a model's name or the path of a folder"),
+        ("embedder: {device: 0}", 1, "is the number 0; write a device such as cpu, cuda, cuda:0 or mps, in quotes"),
+        ("a:\n b: 1\n  c: 2", 3, "this is not YAML"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(text: str, line: int, part: str) -> None:
+    """Every refusal names the file, the line, the setting, and what to write instead, in one line."""
+    error = refusal(text)
+    assert part in str(error)
+    assert str(error).startswith(f"my.yaml:{line}: ")
+    assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "part"),
+    [
+        ("max_num_ctx: 8192\ntagger:\n  num_ctx: 8193", 3, "`tagger.num_ctx` is 8193, above the `max_num_ctx` of 8192"),
+        ("tagging: fused\nmax_num_ctx: 2048", 2, "`generator.num_predict` of 2048 fills the whole context window of 2048"),
+        ("tagging: fused\nvalidator:\n  num_ctx: 512", 3, "`validator.num_predict` of 512 fills the whole context window"),
+        ("tagger: {num_predict: 32768}", 1, "`tagger.num_predict` of 32768 fills the whole context window of 32768"),
+        ("tagging: fused\nserver:\n  backoff_max: 0.5", 3, "`server.backoff_first` is above `server.backoff_max`"),
+    ],
+)
+def test_settings_that_contradict_one_another_are_refused(text: str, line: int, part: str) -> None:
+    """The line is that of a key that the file itself has."""
+    error = refusal(text)
+    assert part in str(error)
+    assert error.line == line
+
+
+def test_whole_numbers_may_stand_for_numbers() -> None:
+    """1 is 1.0 where a number is wanted; both give the same settings."""
+    assert parsed("generator: {temperature: 1}").shaping() == parsed("generator: {temperature: 1.0}").shaping()
+
+
+@pytest.mark.parametrize("keep_alive", ["0", "30m", "1h30m", "-1m", "1.5h", "500ms", "-1s"])
+def test_durations_are_those_of_the_server(keep_alive: str) -> None:
+    """What Go's time.ParseDuration reads."""
+    assert parsed(f"tagger: {{keep_alive: '{keep_alive}'}}").tagger.keep_alive == keep_alive
+
+
+def test_the_bounds_themselves_are_allowed() -> None:
+    """Closed ranges hold their ends."""
+    config = parsed(
+        "generator: {temperature: 0, num_predict: 16, top_p: 1, num_ctx: 512}\n"
+        "validator: {temperature: 2, num_predict: 32768, num_ctx: 1048576}\nmax_num_ctx: 1048576\n"
+        "dedup: {max_squared_distance: 4}\ndraws: {window: 256, accepted_share: 0, max_stalled: 1, max_draws: 1}\n"
+        "server: {patience: 0, backoff_first: 30}\n"
+    )
+    assert config.draws.window == 256
+    assert config.validator.num_predict == 32768
+
+
+@pytest.mark.parametrize(
+    ("overrides", "part"),
+    [
+        (Overrides(model=""), '--model is ""; give a model\'s name without spaces'),
+        (Overrides(judge_model="a b"), '--judge-model is "a b"; give a model\'s name without spaces'),
+        (Overrides(tagger_model="a\x00"), '--tagger-model is "a\\x00"; give a model\'s name without spaces'),
+        (Overrides(embedder=" "), '--embedder is ""; give a model\'s name or the path of a folder'),
+    ],
+)
+def test_bad_names_on_the_command_line_are_refused_by_their_flag(overrides: Overrides, part: str) -> None:
+    """The flag is named instead of a file."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, overrides)
+    assert str(caught.value).startswith(part)
+    assert caught.value.path is None
+
+
+def test_the_command_line_hides_no_error_of_the_file() -> None:
+    """A bad name in the file is refused though the command line would replace it."""
+    with pytest.raises(ConfigError, match=r"my\.yaml:1"):
+        parsed("generator: 5", Overrides(model="x"))
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    """No silent return to the built-in settings."""
+    with pytest.raises(ConfigError, match="does not exist"):
+        load_config(tmp_path / "missing.yaml")
+
+
+def test_settings_cannot_be_changed() -> None:
+    """They are what they were when the run began."""
+    with pytest.raises(ValidationError, match="frozen"):
+        load_config().max_num_ctx = 1
+
+
+def test_labels_are_kept_in_the_order_of_their_vocabulary() -> None:
+    """Equal sets are equal settings, in a file and in Python."""
+    assert parsed("filter: {instruction_quality: [excellent, good], sample_quality: [5, 4]}") == load_config()
+    built = FilterConfig(instruction_quality=("excellent", "poor"), sample_quality=(5, 1))
+    assert built == FilterConfig(instruction_quality=("poor", "excellent"), sample_quality=(1, 5))
+
+
+def test_settings_built_in_python_are_checked_too() -> None:
+    """The bounds hold without a file."""
+    with pytest.raises(ValidationError):
+        DedupConfig(max_squared_distance=5)
+    with pytest.raises(ValidationError):
+        RoleConfig.model_validate({**load_config().tagger.model_dump(), "num_predict": True})
+
+
+def test_the_shaping_part_is_json_in_one_order() -> None:
+    """It survives JSON unchanged and always has its keys in the same order."""
+    shaping = load_config().shaping()
+    assert json.loads(json.dumps(shaping)) == shaping
+    roles, rest = ["generator", "validator", "tagger"], ["filter", "judges", "dedup", "draws", "embedder"]
+    assert list(shaping) == [*roles, "tagging", "soft_ratings", *rest]
+    assert shaping["tagger"] == {"model": "mistral-small3.2", "temperature": 0.15, "num_predict": 384, "top_p": None}
+    assert shaping["embedder"] == {"model": "sentence-transformers/all-MiniLM-L6-v2"}
+    backwards = yaml.safe_dump(load_config().model_dump(mode="json"), sort_keys=True)
+    assert json.dumps(parsed(backwards).shaping()) == json.dumps(shaping)
+
+
+OTHER_VALUES = {
+    "model": "other",
+    "temperature": 0.5,
+    "num_predict": 300,
+    "top_p": 0.5,
+    "keep_alive": "1h",
+    "num_ctx": 4096,
+    "max_num_ctx": 16384,
+    "tagging": "fused",
+    "soft_ratings": False,
+    "instruction_quality": ["good"],
+    "sample_quality": [5],
+    "question_pass": [0, 1],
+    "pair_pass": [3],
+    "device": "cuda",
+    "backoff_first": 2,
+    "connect_timeout": 7,
+    "accepted_share": 0.5,
+    "ngram": 8,
+    "max_cosine": 0.5,
+}
+
+
+@pytest.mark.parametrize("path", leaves(RunConfig), ids=".".join)
+def test_exactly_what_shapes_the_data_is_in_the_shaping_part(path: tuple[str, ...]) -> None:
+    """Changing any one setting changes the part, but for where and how the models run and what only some runs do."""
+    value: object = OTHER_VALUES.get(path[-1], 3)
+    for key in reversed(path):
+        value = {key: value}
+    changed = parsed(yaml.safe_dump(value))
+    assert changed != load_config()
+    left_out = ("keep_alive", "num_ctx", "device", "max_stalled", "max_draws")
+    hosting = path[0] in ("server", "max_num_ctx", "decontamination") or path[-1] in left_out
+    assert (changed.shaping() == load_config().shaping()) is hosting
+
+
+def test_a_model_named_twice_shapes_as_one_that_is_followed() -> None:
+    """A judge that names the generator's model is the judge that follows it."""
+    assert parsed("validator: {model: mistral-small3.2}").shaping() == load_config().shaping()
+
+
+@given(
+    st.sampled_from([*leaves(RunConfig), ("generator",), ("filter",), ("other",), ("draws", "other")]),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.lists(st.integers(0, 6), max_size=3),
+)
+def test_any_value_is_taken_or_refused(path: tuple[str, ...], value: object) -> None:
+    """Nothing but a ConfigError ever comes out, with a line; what is taken is in the settings."""
+    tree: object = value
+    for key in reversed(path):
+        tree = {key: tree}
+    text = yaml.safe_dump(tree)
+    try:
+        config = parsed(text)
+    except ConfigError as error:
+        line = error.line
+    else:
+        line = 1
+        taken = config.model_dump(mode="json")
+        for key in path:
+            taken = taken[key]
+        assert taken == (sorted(value) if isinstance(value, list) else value)
+        assert isinstance(value, bool) == (path == ("soft_ratings",))
+    assert line is not None
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_any_file_gives_settings_or_one_error(data: bytes) -> None:
+    """Whatever the bytes are: an empty mapping changes nothing, all else is refused."""
+    try:
+        config = parse_config(BUILT_IN, parse_yaml(data, FILE, ConfigError), FILE, Overrides())
+    except ConfigError as error:
+        config, said = parsed("{}"), str(error)
+    else:
+        said = "taken"
+    assert config == load_config()
+    assert "\n" not in said
+
+
+def test_importing_the_settings_imports_nothing_heavy() -> None:
+    """`--help` has to be quick: pydantic and yaml are all that is loaded."""
+    code = "import sys, skills_dspy.base.config, skills_dspy.tasks.spec; print([m for m in %r if m in sys.modules])"
+    heavy = ["dspy", "numpy", "torch", "httpx", "ollama", "sentence_transformers", "rich"]
+    done = subprocess.run([sys.executable, "-c", code % heavy], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

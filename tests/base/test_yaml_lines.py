@@ -1,0 +1,432 @@
+"""Tests of reading YAML with lines."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skills_dspy.base.errors import ConfigError, SpecError
+from skills_dspy.base.yaml_lines import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_VALUES,
+    Node,
+    find_yaml,
+    parse_yaml,
+    read_yaml,
+    shown,
+    unknown_key,
+)
+
+FILE = Path("some.yaml")
+
+
+def parsed(text: str) -> Node:
+    """The nodes of a text."""
+    return parse_yaml(text.encode(), FILE, SpecError)
+
+
+def refusal(data: str | bytes) -> SpecError:
+    """The error that a text or some bytes give."""
+    with pytest.raises(SpecError) as caught:
+        parse_yaml(data if isinstance(data, bytes) else data.encode(), FILE, SpecError)
+    return caught.value
+
+
+def test_plain_values_are_those_of_yaml() -> None:
+    """What is read without lines is what PyYAML reads safely."""
+    text = "a: 1\nb: [x, 2.5, -0.5e+2, yes, OFF, ~, null, {c: 'd', e: }]\nf: |\n  g\n  h\ni: 1_000\nj: \"k\\nl\"\n"
+    assert parsed(text).plain() == yaml.safe_load(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"), [(".inf", float("inf")), ("-.inf", -float("inf")), ("1.", 1.0), ("-7", -7), ("+0", 0)]
+)
+def test_numbers_come_out_with_their_type(written: str, value: float) -> None:
+    """Infinities, bare points and signs are numbers; whoever wants finite ones has to say so."""
+    read = parsed(f"a: {written}").fields["a"].value
+    assert (read, type(read)) == (value, type(value))
+
+
+def test_nan_is_a_number() -> None:
+    """`.nan` is read as what it is."""
+    assert str(parsed("a: .nan").fields["a"].value) == "nan"
+
+
+def test_every_key_and_value_has_its_line() -> None:
+    """Keys give their own line, items the one where they start, whatever stands between."""
+    node = parsed(
+        "# first\nseeds:\n  - question: |\n      long\n      text\n    answer:\n      below\n\n  - answer: x\nend: 1\n"
+    )
+    assert node.line == 2
+    assert node.line_of(["seeds"]) == 2
+    assert node.line_of(["seeds", 0]) == 3
+    assert node.line_of(["seeds", 0, "question"]) == 3
+    assert node.line_of(["seeds", 0, "answer"]) == 6
+    assert node.fields["seeds"].items[0].fields["answer"].line == 7
+    assert node.line_of(["seeds", 1, "answer"]) == 9
+    assert node.line_of(["end"]) == 10
+
+
+def test_a_path_to_nowhere_gives_the_last_line_on_its_way() -> None:
+    """A missing key is reported where its mapping starts; there is no node at its path."""
+    node = parsed("a: 1\nb:\n  - c: 2\n")
+    assert node.line_of(["b", 0, "missing"]) == 3
+    assert node.line_of(["b", 1]) == 2
+    assert node.line_of(["b", -1]) == 2
+    assert node.line_of(["nothing", "at", "all"]) == 1
+    assert node.at(["b", 0, "missing"]) is None
+    assert node.at(["b", 1, "c"]) is None
+    found = node.at(["b", 0, "c"])
+    assert found is not None
+    assert found.value == 2
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r"])
+def test_lines_are_those_of_an_editor(line_break: str) -> None:
+    """All three line breaks count one; the separators that only YAML takes for breaks count none."""
+    text = line_break.join(["a: 'x\u2028\u0085y'", "b: 1", "", "c: 2"])
+    assert parsed(text).key_lines == {"a": 1, "b": 2, "c": 4}
+
+
+def test_a_byte_order_mark_is_skipped() -> None:
+    """Files from Windows editors may start with one."""
+    assert parse_yaml(b"\xef\xbb\xbfa: 1", FILE, SpecError).plain() == {"a": 1}
+
+
+def test_bytes_that_are_not_utf8_are_named() -> None:
+    """The message gives the byte's offset and its line."""
+    error = refusal(b"a: 1\r\nb: caf\xe9\n")
+    assert error.line == 2
+    assert "byte 12 is not UTF-8" in str(error)
+    assert str(error).startswith("some.yaml:2: ")
+
+
+def test_utf16_is_not_utf8() -> None:
+    """A file saved as UTF-16 is refused with the remedy, though PyYAML could read it."""
+    assert "save the file as UTF-8" in str(refusal("a: 1".encode("utf-16")))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "part"),
+    [
+        ("a: 1\nb: \x07", 2, "control character U+0007"),
+        ("a: 1\nb: x\x00y", 2, "control character U+0000"),
+        ("a: 1\nb: 2\na: 3", 3, "`a` is already in line 1"),
+        ("a:\n  - {x: 1,\n     x: 2}", 3, "`x` is already in line 2"),
+        ("'a': 1\n\"a\": 2", 2, "`a` is already in line 1"),
+        ("a: !!python/object/apply:os.system ['true']", 1, "the tag `!!python/object/apply:os.system`"),
+        ("a: 1\nb: !env HOME", 2, "the tag `!env`"),
+        ("a: !env [x]", 1, "the tag `!env`"),
+        ("a: !!binary aGk=", 1, "the tag `!!binary`"),
+        ("a: !!set {x}", 1, "the tag `!!set`"),
+        ("a: !!bool maybe", 1, "the tag `!!bool`"),
+        ("a: !!null x", 1, "the tag `!!null`"),
+        ("a: !!seq x", 1, "the tag `!!seq`"),
+        ("a: !!str [x]", 1, "the tag `!!str`"),
+        ("a: &x\n  b: *x", 2, "`*x` contains itself"),
+        ("a: &x [[*x]]", 1, "`*x` contains itself"),
+        ("a: 1\nb: *nobody", 2, "`*nobody` refers to nothing above it"),
+        ("x: &x {a: 1}\nb:\n  <<: *x", 3, "merge keys"),
+        ("1: a", 1, "this one is the number 1; put it in quotes"),
+        ("a:\n  yes: b", 2, "this one is the yes/no value yes"),
+        ("~: b", 1, "this one is empty"),
+        ("? [a, b]\n: c", 1, "this one is a list"),
+        ("? {}\n: c", 1, "this one is an empty mapping"),
+        ("&k 5: a", 1, "this one is the number 5"),
+        ("a: 1\nb: 2024-01-01", 2, 'reads 2024-01-01 as a date; put it in quotes: "2024-01-01"'),
+        ("a: 2024-99-99", 1, "as a date"),
+        ("a: 2001-12-14t21:59:43.10-05:00", 1, "as a date"),
+        ("a: 010", 1, "decimal number"),
+        ("a: 0x1F", 1, "decimal number"),
+        ("a: 12:30", 1, "decimal number"),
+        ("a: 12:30.5", 1, "decimal number"),
+        ("a: 0b_", 1, "decimal number"),
+        ("a: " + "9" * 5000, 1, "decimal number"),
+        ('a: "\\ud83d\\ude00"', 1, "half a character"),
+        ('a: 1\n"\\ud800": 1', 2, "half a character"),
+        ('a: 1\nb: "\\U00110000"', 2, "a number is too large"),
+        ('a: 1\nb: "\\UFFFFFFFF"', 2, "a number is too large"),
+        ("%YAML 1." + "9" * 5000 + "\n--- a", 1, "a number is too large"),
+        ("a: 1\n---\nb: 2", 2, "second document"),
+        ("a: 1\n---\n", 2, "second document"),
+        ("", None, "the file is empty"),
+        ("# nothing\n", None, "the file is empty"),
+        ("---\n...\n", None, "the file is empty"),
+        ("~", None, "the file is empty"),
+        ("\n- a\n- b\n", 2, "the file is a list; write keys and values"),
+        ("[]", 1, "the file is an empty list"),
+        ("just words", 1, 'the file is the text "just words"'),
+        ("42", 1, "the file is the number 42"),
+        ("a: b: c", 1, "write it as a block"),
+        ("a:\n\tb: 1", 2, "spaces, not tabs"),
+        ("a: 1\nb: @x", 2, "starts with @"),
+        ('a: "\\q"', 1, "backslash inside double quotes"),
+        ("a: 1\nb: 'x\n\n\n", 2, "close the quotes"),
+        ("a: 1\nb: [1\n\n", 2, "close the bracket"),
+        ("a: 1\nb: ]", 2, "check the quotes and the indentation"),
+        ("a: 'x' y", 1, "line the keys up"),
+        ("a: 1\nb\nc: 1", 3, "write `key: value`"),
+        ("[" * 2_000, 1, f"deeper than {MAX_DEPTH}"),
+        ("{a: " * 2_000, 1, f"deeper than {MAX_DEPTH}"),
+        ("- " * 2_000, 1, f"deeper than {MAX_DEPTH}"),
+        ("? " * 2_000, 1, f"deeper than {MAX_DEPTH}"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(text: str, line: int | None, part: str) -> None:
+    """Every refusal names the file, the line, and what to write instead, in one line."""
+    error = refusal(text)
+    assert part in str(error)
+    assert error.line == line
+    assert error.path == FILE
+    assert "\n" not in str(error)
+
+
+def test_the_deepest_nesting_is_read() -> None:
+    """The limit itself is allowed, one level more is not."""
+    inner = MAX_DEPTH - 1
+    parsed("a: " + "[" * inner + "]" * inner)
+    refusal("a: " + "[" * (inner + 1) + "]" * (inner + 1))
+
+
+def test_tags_that_change_nothing_are_read() -> None:
+    """`!!str` makes text; a tag that says what YAML reads anyway is no harm."""
+    assert parsed("a: !!str 5\nb: !!int 5\nc: !!map {d: !!seq [x]}\ne: !!null ~").plain() == {
+        "a": "5",
+        "b": 5,
+        "c": {"d": ["x"]},
+        "e": None,
+    }
+
+
+def test_text_that_only_looks_special_is_text() -> None:
+    """`<<` and `=` are text as values, and `<<` in quotes is a key like any other."""
+    assert parsed("a: <<\nb: =\n'<<': c").plain() == {"a": "<<", "b": "=", "<<": "c"}
+
+
+def test_aliases_stand_for_what_they_name() -> None:
+    """An anchor can be used again, also as a key, and can be set anew; lines are those of the anchor."""
+    node = parsed("a: &x one\nb: *x\nc: &x two\nd: *x\n*x : e\n")
+    assert node.plain() == {"a": "one", "b": "one", "c": "two", "d": "two", "two": "e"}
+    assert node.fields["b"].line == 1
+    assert node.line_of(["b"]) == 2
+
+
+def test_plain_values_are_not_shared() -> None:
+    """Changing what an alias came to leaves its anchor alone."""
+    plain = parsed("a: &x [1]\nb: *x").plain()
+    assert isinstance(plain, dict)
+    assert plain["a"] is not plain["b"]
+
+
+def test_an_alias_bomb_is_refused() -> None:
+    """Few bytes that stand for very many values are refused in the line where it gets too much."""
+    rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    rows += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    error = refusal("\n".join(rows))
+    assert f"more than {MAX_VALUES} values" in str(error)
+    assert error.line == 5
+
+
+def test_sizes_count_keys_and_values_with_aliases_written_out() -> None:
+    """A mapping counts itself, its keys and its values."""
+    assert parsed("a: &x [1, 2]\nb: *x").size == 1 + 2 + 3 + 3
+
+
+def test_too_many_values_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit holds without aliases too, and for keys as for values; the limit itself is allowed."""
+    monkeypatch.setattr("skills_dspy.base.yaml_lines.MAX_VALUES", 11)
+    assert parsed("a: [1, 2, 3, 4, 5, 6, 7, 8]").size == 11
+    assert "more than 11 values" in str(refusal("a: [1, 2, 3, 4, 5, 6, 7, 8, 9]"))
+    assert "more than 11 values" in str(refusal("{a: 1, b: 1, c: 1, d: 1, e: 1, f: 1}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: abc", 'the text "abc"'),
+        ("a: '  '", "empty"),
+        ("a: -5", "the number -5"),
+        ("a: 1.50", "the number 1.50"),
+        ("a: No", "the yes/no value No"),
+        ("a:", "empty"),
+        ("a: [1]", "a list"),
+        ("a: {}", "an empty mapping"),
+    ],
+)
+def test_a_value_is_described_as_it_is_written(text: str, said: str) -> None:
+    """Messages quote the file, not what Python makes of it."""
+    assert parsed(text).fields["a"].described() == said
+
+
+def test_shown_text_is_one_short_clean_line() -> None:
+    """Line breaks become spaces, long text is cut, control characters are escaped."""
+    assert shown("a\n  b\tc") == "a b c"
+    assert shown("x" * 100) == "x" * 59 + "…"
+    assert shown("x" + " " * 1000 + "y") == "x…"
+    assert shown("a\x1b[31mb\u202e") == "a\\x1b[31mb\\u202e"
+
+
+@given(st.text(), st.integers(min_value=2, max_value=80))
+def test_shown_text_has_no_line_break(text: str, limit: int) -> None:
+    """Whatever the text holds, it is one line and prints."""
+    assert shown(text, limit).isprintable()
+
+
+def test_an_unknown_key_names_the_nearest_known_one() -> None:
+    """A slip of the pen gets a guess, anything else the list alone."""
+    assert unknown_key("qestion", ["question", "answer"]) == (
+        "unknown key `qestion`; did you mean `question`? known here: question, answer"
+    )
+    assert "`top_p`" in unknown_key("Top-P", ["top_p", "model"])
+    assert unknown_key("zzz", ["question", "answer"]) == "unknown key `zzz`; known here: question, answer"
+
+
+def test_a_file_is_read_from_disk(tmp_path: Path) -> None:
+    """What is in the file comes out."""
+    file = tmp_path / "a.yaml"
+    file.write_text("a: ä\n", encoding="utf-8")
+    assert read_yaml(file, SpecError).plain() == {"a": "ä"}
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    """The error class is the caller's."""
+    with pytest.raises(ConfigError, match="does not exist"):
+        read_yaml(tmp_path / "missing.yaml", ConfigError)
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    """A folder is no file."""
+    with pytest.raises(SpecError, match="this is a folder"):
+        read_yaml(tmp_path, SpecError)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\x00b", "file/below"])
+def test_what_cannot_be_opened_is_refused(tmp_path: Path, name: str) -> None:
+    """Impossible paths give a sentence too."""
+    (tmp_path / "file").write_text("a: 1")
+    with pytest.raises(SpecError, match="cannot be read"):
+        read_yaml(tmp_path / name, SpecError)
+
+
+def test_a_file_may_be_as_large_as_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One byte more is refused before anything is parsed, and no more than that one is read."""
+    file = tmp_path / "large.yaml"
+    file.write_bytes(b"[" * (MAX_BYTES + 1))
+    with pytest.raises(SpecError, match="larger than 4 MiB"):
+        read_yaml(file, SpecError)
+    monkeypatch.setattr("skills_dspy.base.yaml_lines.MAX_BYTES", 4)
+    file.write_bytes(b"a: 1")
+    assert read_yaml(file, SpecError).plain() == {"a": 1}
+    file.write_bytes(b"a: 12")
+    with pytest.raises(SpecError, match="larger than"):
+        read_yaml(file, SpecError)
+
+
+def test_folders_give_their_files_in_order(tmp_path: Path) -> None:
+    """Files are sorted by path; hidden ones, folders named like files, and other files are left out."""
+    for name in ["b.yaml", "a/z.yaml", "a/b/c.yaml", "A.yaml", ".hidden/x.yaml", ".x.yaml", "a/notes.txt", "d.yaml/e.yaml"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("a: 1")
+    found = [file.relative_to(tmp_path).as_posix() for file in find_yaml([tmp_path], SpecError)]
+    assert found == ["A.yaml", "a/b/c.yaml", "a/z.yaml", "b.yaml", "d.yaml/e.yaml"]
+
+
+def test_a_file_is_listed_once(tmp_path: Path) -> None:
+    """However it is named, by itself, by its folder or by a link, the first mention counts."""
+    (tmp_path / "a.yaml").write_text("a: 1")
+    (tmp_path / "b.yaml").write_text("a: 1")
+    (tmp_path / "c.yaml").symlink_to(tmp_path / "a.yaml")
+    again = tmp_path / "." / ".." / tmp_path.name / "b.yaml"
+    assert find_yaml([tmp_path / "b.yaml", tmp_path, again], SpecError) == (tmp_path / "b.yaml", tmp_path / "a.yaml")
+
+
+def test_what_is_no_folder_is_handed_on(tmp_path: Path) -> None:
+    """A missing file is for reading to complain about."""
+    assert find_yaml([tmp_path / "missing"], SpecError) == (tmp_path / "missing",)
+
+
+def test_a_link_to_itself_is_refused_when_read(tmp_path: Path) -> None:
+    """A loop of links ends in a sentence, not in a traceback."""
+    loop = tmp_path / "loop.yaml"
+    loop.symlink_to(loop)
+    assert find_yaml([tmp_path], SpecError) == (loop,)
+    with pytest.raises(SpecError, match="cannot be read"):
+        read_yaml(loop, SpecError)
+
+
+def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
+    """Nothing to do is an error, not an empty list."""
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(SpecError, match=r"holds no \*\.yaml file"):
+        find_yaml([tmp_path], SpecError)
+
+
+def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder below that is closed to us is not passed over in silence."""
+
+    def closed(path: str) -> NoReturn:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(SpecError, match=r"cannot be read \(Permission denied\)"):
+        find_yaml([tmp_path], SpecError)
+
+
+def snippets() -> Iterator[str]:
+    """Pieces of which YAML, good and bad, is made."""
+    yield from "ab01:-?[]{},&*!|>'\"%@#<=~\\ \t\n\r._/\u2028\x85\ufeff"
+    yield from [
+        "a: ",
+        "- ",
+        "\n  ",
+        "---\n",
+        "...\n",
+        "<<: ",
+        "!!str ",
+        "!!int ",
+        "&x ",
+        "*x ",
+        "\\u",
+        "1e",
+        "0x",
+        "|1-\n",
+        "é",
+        "😀",
+    ]
+
+
+@given(
+    st.one_of(st.binary(), st.text().map(str.encode), st.lists(st.sampled_from(list(snippets()))).map("".join).map(str.encode))
+)
+def test_any_bytes_give_a_mapping_or_one_error(data: bytes) -> None:
+    """Nothing but our own error ever comes out, and what is read agrees with PyYAML."""
+    try:
+        node = parse_yaml(data, FILE, SpecError)
+    except SpecError as error:
+        said = str(error)
+    else:
+        said = "read"
+        assert node.kind == "mapping"
+        with suppress(yaml.YAMLError):  # it refuses `=` as a value and an anchor that is set anew
+            assert repr(node.plain()) == repr(yaml.safe_load(data.decode().removeprefix("\ufeff")))
+    assert "\n" not in said
+
+
+VALUES = st.recursive(
+    st.one_of(st.text(), st.integers(-(10**30), 10**30), st.floats(allow_nan=False), st.booleans(), st.none()),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(), inner, max_size=4)),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.text(), VALUES, min_size=1, max_size=5), st.booleans())
+def test_what_pyyaml_writes_is_read_back(values: dict[str, object], flow: bool) -> None:
+    """Values survive a trip through yaml.safe_dump."""
+    assert parsed(yaml.safe_dump(values, default_flow_style=flow)).plain() == values

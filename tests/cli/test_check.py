@@ -1,0 +1,302 @@
+"""`check`: its lines and exit codes, and the command itself against the simulated teacher."""
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from evals.record.answering import ROOT, simulated_teacher
+from skills_dspy.base.config import Overrides
+from skills_dspy.base.errors import EmbedderMissing, ServerError
+from skills_dspy.cli.check import NOT_READY, READY, Check, CheckOptions
+from skills_dspy.cli.check_lines import (
+    embedder_line,
+    estimate_line,
+    hours_line,
+    model_line,
+    speed_line,
+    together_line,
+    trial_line,
+)
+from skills_dspy.cli.main import start
+from skills_dspy.commands.check.forecast import StepCost
+from skills_dspy.commands.check.speed import Counts, Speed, Together, Trial
+from skills_dspy.model.embedding.weights import Found
+from skills_dspy.model.ollama import Model
+from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_spec
+from tests.helpers.timed_server import TimedServer
+
+COUNTS = Counts(100, 0.5, 40, 2.0, 0.0, 2.5)
+WINDOWS: Mapping[Any, int] = {"generator": 4096, "validator": 4096, "tagger": 4096}
+MODEL = "mistral-small3.2"
+
+
+def found(name: str) -> Found:
+    """An embedding model that is there."""
+    return Found(Path("/models") / name, "path", "w" * 64)
+
+
+def checked(
+    server: TimedServer,
+    *,
+    pull: bool = False,
+    config: Mapping[str, Any] | None = None,
+    find: Callable[[str], Found | None] = found,
+    wanted: int = 20,
+) -> tuple[int, str]:
+    """The exit code, and what was printed."""
+    options = CheckOptions((), wanted, None, Overrides(), server.host, 4, pull)
+    out = Console(file=io.StringIO(), width=80, highlight=False, soft_wrap=True)
+    specs = (a_spec((FREEFORM, GROUNDED)), a_spec((FREEFORM,), name="test/other"))
+    code = Check(options, specs, a_config(config), server, out, find).run()
+    assert isinstance(out.file, io.StringIO)
+    return code, out.file.getvalue()
+
+
+def named(text: str, name: str) -> list[str]:
+    """The lines of one name, without it."""
+    return [" ".join(line.split()) for line in text.splitlines() if line[6:].startswith(f"{name} ")]
+
+
+def a_trial(**changes: Any) -> Trial:
+    """A trial that went well, but for the changes."""
+    values = {"step": "write_answer_freeform", "model": "m", "prose": True, "estimate": 150, "counts": COUNTS, "tries": 1}
+    return Trial(**{**values, "fault": None, "raw": "text", **changes})
+
+
+def a_together(factor: float, *, requests: int = 8, busy: float = 1.0, mean_tokens: float = 96.0) -> Together:
+    """So much gain."""
+    return Together(requests, COUNTS, 10.0, 10.0 * factor, mean_tokens, busy)
+
+
+# ---- the whole of it ---------------------------------------------------------------------------------------------------
+
+
+def test_all_is_well() -> None:
+    """Each thing has its line, the forecast its table, and the exit code is 0."""
+    server = TimedServer(timed=False)
+    code, text = checked(server)
+    assert code == READY
+    assert "FAIL" not in text
+    assert named(text, "host") == ["ok host Ollama 0.0.0-fake answers at http://fake:11434"]
+    assert len(named(text, "model")) == len(named(text, "window")) == len(named(text, "JSON reply")) == 1
+    assert "2.0 s of it loading the model" in named(text, "JSON reply")[0]
+    assert "for 20 pairs for each of 2 tasks" in named(text, "time")[0]
+    assert any(line.startswith("each accepted pair") for line in text.splitlines())
+    assert server.closed == 2
+
+
+def test_nobody_answers() -> None:
+    """The server's own sentence, the embedder's line all the same, and exit code 2."""
+
+    class Nobody(TimedServer):
+        async def version(self) -> str:
+            raise ServerError("No Ollama server answers; start one with `ollama serve`")
+
+    code, text = checked(Nobody())
+    assert code == NOT_READY
+    assert named(text, "host") == ["FAIL host No Ollama server answers; start one with `ollama serve`"]
+    assert named(text, "embedder")
+    assert "Not ready" in text
+
+
+def test_a_missing_model_comes_with_the_line_that_pulls_it() -> None:
+    """All missing ones are named, and nothing is asked of the others."""
+    server = TimedServer(missing=("strict", "quick"))
+    code, text = checked(server, config={"validator": {"model": "strict"}, "tagger": {"model": "quick"}})
+    assert code == NOT_READY
+    assert [line.split(": ")[1].split(" (")[0] for line in named(text, "model")[1:]] == [
+        "ollama pull strict",
+        "ollama pull quick",
+    ]
+    assert not server.payloads
+
+
+def test_pull_pulls_what_is_missing_and_goes_on() -> None:
+    """The check is then as if it had been there."""
+    server = TimedServer(timed=False, missing=("strict",))
+    code, text = checked(server, pull=True, config={"validator": {"model": "strict"}})
+    assert code == READY
+    assert server.pulled == ["strict"]
+    assert "strict: pulling two" in text
+    assert len(named(text, "JSON reply")) == 2
+    assert "Loading one model in place of another" in text
+
+
+def test_a_pull_that_fails_says_why() -> None:
+    """The error of the pull, and exit code 2."""
+    code, text = checked(TimedServer(missing=("no-such",)), pull=True, config={"validator": {"model": "no-such"}})
+    assert code == NOT_READY
+    assert "there is no no-such to pull" in text
+
+
+def test_a_prompt_that_cannot_fit_stops_the_check() -> None:
+    """The sentence with file and line; no request is sent."""
+    server = TimedServer(context_length=1024)
+    code, text = checked(server)
+    assert code == NOT_READY
+    assert "foxes.yaml:11: a prompt of" in named(text, "window")[0]
+    assert not server.payloads
+
+
+def test_replies_that_do_not_parse_are_shown_and_the_check_goes_on() -> None:
+    """What else can be measured is measured; the exit code is 2."""
+    code, text = checked(TimedServer(timed=False, reply=lambda _: "[bold]Sure![/bold] " + "blah " * 100))
+    assert code == NOT_READY
+    (line,) = named(text, "JSON reply")
+    assert line.startswith(f"FAIL JSON reply write_questions_freeform of {MODEL}: ")
+    assert "python -m skills_dspy prompts write_questions_freeform" in line
+    assert "[bold]Sure![/bold] blah" in line
+    assert len(line) < 500
+    assert named(text, "text reply")[0].startswith("ok")
+    assert named(text, "time")
+
+
+def test_a_server_that_breaks_during_the_trials_is_a_failure() -> None:
+    """Its sentence is printed, and connections are closed."""
+    server = TimedServer(refuses=ServerError("It kept failing for 15 s"))
+    code, text = checked(server)
+    assert code == NOT_READY
+    assert "It kept failing for 15 s" in text
+    assert server.closed == 2
+
+
+def test_weights_that_are_nowhere_are_a_failure() -> None:
+    """A run would need them."""
+
+    def nowhere(_: str) -> Found | None:
+        raise EmbedderMissing("no weights")
+
+    code, text = checked(TimedServer(timed=False), find=nowhere)
+    assert code == NOT_READY
+    assert named(text, "embedder") == ["FAIL embedder no weights"]
+
+
+def test_a_warning_alone_is_no_failure() -> None:
+    """Weights that have to be fetched are warned of."""
+    code, text = checked(TimedServer(timed=False), find=lambda _: None)
+    assert code == READY
+    assert named(text, "embedder")[0].startswith("warn")
+
+
+# ---- its lines ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_queues_is_told_what_setting_it_would_gain() -> None:
+    """The variable, the memory it costs, and an upper bound that is called one."""
+    line = together_line(a_together(1.02), 8, 7200, 8192)
+    assert line.state == "warn"
+    assert "1.0 times the tokens/s of one alone" in line.text
+    assert "OLLAMA_NUM_PARALLEL=4 ollama serve" in line.text
+    assert "4 x 8192 tokens" in line.text
+    assert "up to 4 times as fast, 30 min instead of 2 h 0 min" in line.text
+    assert "cannot be known before it is tried" in line.text
+    assert "OLLAMA_NUM_PARALLEL=2 ollama serve" in together_line(a_together(1.0, requests=2), 2, 7200, 8192).text
+
+
+def test_no_queue_is_claimed_where_there_is_none() -> None:
+    """A gain is fine; short replies and a machine that is busy with one are told apart from queueing."""
+    good = together_line(a_together(3.1), 8, 7200, 8192)
+    short = together_line(a_together(1.1, mean_tokens=5), 8, 7200, 8192)
+    busy = together_line(a_together(1.1, busy=6.0), 8, 7200, 8192)
+    alone = together_line(a_together(1.0, requests=1), 1, 7200, 8192)
+    assert [line.state for line in (good, short, busy, alone)] == ["ok", "warn", "warn", "ok"]
+    assert not any("OLLAMA_NUM_PARALLEL" in line.text for line in (good, short, busy, alone))
+    assert "more are not tried" in together_line(a_together(9.0, requests=16), 64, 7200, 8192).text
+
+
+def test_an_estimate_below_the_count_is_a_warning_with_a_window() -> None:
+    """The worst prompt decides, and the window is raised in proportion."""
+    low = a_trial(estimate=80)
+    fine = estimate_line([a_trial()], WINDOWS)
+    line = estimate_line([a_trial(), low], WINDOWS)
+    assert fine.state == "ok"
+    assert "1.50 times as many" in fine.text
+    assert line.state == "warn"
+    assert "set generator.num_ctx to 5120" in line.text
+    silent = a_trial(counts=Counts(None, None, 40, 2.0, 0.0, 2.5))
+    assert estimate_line([silent], WINDOWS).state == "warn"
+
+
+def test_a_reply_at_the_second_try_is_a_warning() -> None:
+    """It was parsed, but half of the calls were lost."""
+    assert trial_line(a_trial(tries=2)).state == "warn"
+    assert trial_line(a_trial(fault="the reply is empty", raw="  ", tries=2)).text.endswith("begins: nothing")
+    assert "3.0 s of it loading" in trial_line(a_trial(counts=Counts(100, 0.5, 40, 2.0, 3.0, 5.5))).text
+
+
+def test_speeds_windows_and_weights_are_said_plainly() -> None:
+    """Small speeds keep a decimal; what is unknown is said to be."""
+    assert "reads 200 tokens/s and writes 4.5 tokens/s" in speed_line("m", Speed(200.0, 4.5)).text
+    assert speed_line("m", Speed(None, 4.5)).state == "warn"
+    assert "at most 4096 tokens" in model_line("m", Model("m", "d", 4096)).text
+    assert "does not tell" in model_line("m", Model("m", "d", None)).text
+    assert embedder_line("e", found("e")).text == "e is in /models/e (path)"
+
+
+def test_hours_come_with_their_assumption() -> None:
+    """Nothing assumed passes for measured."""
+    line = hours_line([StepCost("tag_category", "m", 1.0, 1, 1)], 12_000, 50, 1)
+    assert "about 3 h 20 min for 50 pairs at the measured speed" in line.text
+    assert "Assumed, not measured: each of the 5 checks" in line.text
+    assert "80% through" in line.text
+    assert "memory" not in line.text
+
+
+# ---- the command -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def queueing() -> Iterator[str]:
+    """A simulated teacher with one slot."""
+    with simulated_teacher("--slots", "1", "--latency-per-token", "0.002") as address:
+        yield address
+
+
+def command(address: str, folder: Path, *options: str) -> tuple[int, str]:
+    """Exit code and output of `python -m skills_dspy check` in an empty folder, on the shipped debate."""
+    words = [sys.executable, "-m", "skills_dspy", "check", "--base-url", address, *options]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stderr == ""
+    assert not list(folder.iterdir())
+    return done.returncode, done.stdout
+
+
+def test_the_command_pulls_and_finds_a_queue(queueing: str, tmp_path: Path) -> None:
+    """A judge that is missing fails the check; with --pull the check goes on, and sees that the server only queues."""
+    code, text = command(queueing, tmp_path, "--judge-model", "strict")
+    assert code == NOT_READY
+    assert "ollama pull strict" in text
+    code, text = command(queueing, tmp_path, "--judge-model", "strict", "--pull", "-n", "50", "--concurrency", "4")
+    assert code == READY
+    assert "strict: pulling" in text
+    assert "OLLAMA_NUM_PARALLEL=4 ollama serve" in text
+    assert "for 50 pairs at the measured speed" in text
+
+
+def test_the_command_finds_no_queue_where_there_are_slots(tmp_path: Path) -> None:
+    """Eight slots bring more than one."""
+    with simulated_teacher("--slots", "8", "--latency-per-token", "0.002") as address:
+        code, text = command(address, tmp_path)
+    assert code == READY
+    assert named(text, "at once")[0].startswith("ok")
+    assert "OLLAMA_NUM_PARALLEL" not in text
+
+
+def test_an_address_that_is_none_is_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without asking anybody: the sentence, and exit code 2."""
+    debate = ROOT / "task_specs" / "writing" / "freeform" / "debate.yaml"
+    assert start(["check", "--base-url", "ht!tp://x y", "--task-paths", str(debate)]) == NOT_READY
+    assert "is no address of a server" in named(capsys.readouterr().out, "host")[0]
+
+
+def test_the_command_gives_up_soon_where_nobody_listens(tmp_path: Path) -> None:
+    """Exit code 2 and the two ways on."""
+    code, text = command("http://127.0.0.1:9", tmp_path)
+    assert code == NOT_READY
+    assert "ollama serve" in named(text, "host")[0]

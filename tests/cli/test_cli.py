@@ -1,0 +1,802 @@
+"""The command line: options, exit codes, what is said where, signals, and what is shown while a run goes on."""
+
+import io
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from rich.console import Console
+
+from evals.bench.hash_embedder import HashEmbedder
+from evals.record.answering import ROOT, simulated_teacher
+from evals.teacher.config import TeacherConfig
+from evals.teacher.tokens import spell
+from skills_dspy.base.errors import ServerError, StorageError
+from skills_dspy.cli import run as cli_run
+from skills_dspy.cli.display import PlainDisplay, TerminalDisplay
+from skills_dspy.cli.explain import explain_command
+from skills_dspy.cli.main import start
+from skills_dspy.cli.progress import duration
+from skills_dspy.cli.run import Options
+from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.model.program import STEPS
+from skills_dspy.model.replies import Meter
+from skills_dspy.model.slots import Slots
+from skills_dspy.model.soft import rated_fields
+from skills_dspy.pipeline.funnel import Funnel
+from skills_dspy.pipeline.settle import TaskRun
+from skills_dspy.run.runner import RunningTask
+from skills_dspy.store.files import read_rows
+from skills_dspy.store.journal import Recording, Totals
+from skills_dspy.store.run_dir import RunPaths
+from tests.helpers.fake_server import FakeServer
+from tests.helpers.making import a_spec
+
+DEBATE = ROOT / "task_specs" / "writing" / "freeform" / "debate.yaml"
+DEBATE_NAME = "instructlab/skills/writing/freeform/debate"
+TASK = """\
+task_name: {name}
+created_by: somebody
+task_description: Knowing foxes.
+data_builder: instructlab/skills
+num_questions_to_generate_per_prompt: 3
+seed_examples:
+  - question: What is a fox?
+    answer: An animal.
+  - question: What is a badger?
+    answer: Another animal.
+  - question: What is a marten?
+    answer: A third animal.
+  - question: What is a jay?
+    answer: A bird.
+  - question: What is a pike?
+    answer: A fish.
+"""
+
+
+@dataclass
+class Said:
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Terminal:
+    """A shell in a folder of its own, with a stand-in for the server and an embedder that needs no model."""
+
+    folder: Path
+    capsys: pytest.CaptureFixture[str]
+    servers: list[FakeServer] = field(default_factory=list)
+    make_server: Callable[[], FakeServer] = FakeServer
+
+    @property
+    def output(self) -> Path:
+        """Where runs live."""
+        return self.folder / "output"
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file."""
+        path = self.folder / name
+        path.write_text(text, "utf-8")
+        return path
+
+    def task(self, name: str = "test/foxes") -> Path:
+        """Write a task file."""
+        return self.write(f"{name.rsplit('/', 1)[-1]}.yaml", TASK.format(name=name))
+
+    def type(self, *words: object) -> Said:
+        """Type a command."""
+        code = start([str(word) for word in words])
+        said = self.capsys.readouterr()
+        return Said(code, said.out, said.err)
+
+    def run(self, *words: object) -> Said:
+        """Type a `run` into the output folder."""
+        return self.type("run", "--output-dir", self.output, *words)
+
+    def rows(self, name: str = "test/foxes") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """What was accepted and rejected."""
+        paths = RunPaths(self.output / name)
+        return [row for _, row in read_rows(paths.data)], [row for _, row in read_rows(paths.rejected)]
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """A terminal whose every live run asks a stand-in."""
+    made = Terminal(tmp_path, capsys)
+
+    def server(host: str, *_: object, **__: object) -> FakeServer:
+        made.servers.append(made.make_server())
+        made.servers[-1].host = host
+        return made.servers[-1]
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["python -m skills_dspy", "run"])
+    monkeypatch.setattr("skills_dspy.model.ollama.OllamaServer", server)
+    monkeypatch.setattr(cli_run, "_embedder", lambda _: AsyncEmbedder(HashEmbedder()))
+    return made
+
+
+# -- options ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def options(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
+    """The options that `run` is called with, instead of a run."""
+    called: list[Options] = []
+
+    def note(given: Options) -> int:
+        called.append(given)
+        return 0
+
+    monkeypatch.setattr(cli_run, "run_command", note)
+    return called
+
+
+@pytest.mark.parametrize(
+    ("words", "paths"),
+    [
+        ("run", ""),
+        ("run --task-paths a", "a"),
+        ("run --task-paths a b c", "a b c"),
+        ("run --task-paths=a", "a"),
+        ("run --task-paths=a --task-paths=b", "a b"),
+        ("run --task-paths a b --seed 3 --task-paths c", "a b c"),
+        ("run -n 3 --task-paths a b --quiet", "a b"),
+        ("run --task-paths a b -n 3", "a b"),
+    ],
+)
+def test_task_paths_takes_all_the_words_up_to_the_next_option(options: list[Options], words: str, paths: str) -> None:
+    """And may be given more than once."""
+    assert start(words.split()) == 0
+    assert [str(path) for path in options[0].task_paths] == paths.split()
+
+
+@pytest.mark.parametrize("words", ["run --task-paths", "run --task-paths -n 3", "run --task-paths --quiet", "run a b"])
+def test_task_paths_without_a_path_and_paths_without_the_option_are_refused(
+    options: list[Options], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The tasks in the current folder would be a silent substitution."""
+    assert start(words.split()) == 2
+    assert options == []
+    assert "argument" in capsys.readouterr().err
+
+
+def test_options_have_their_defaults(options: list[Options]) -> None:
+    """What is left out is None where a recording may know better."""
+    start(["run"])
+    (given,) = options
+    assert (given.wanted, given.seed, given.config, given.replay) == (None, None, None, None)
+    assert (given.base_url, given.concurrency, given.output_dir) == ("http://127.0.0.1:11434", 8, Path("output"))
+    assert (given.restart, given.quiet, given.as_json) == (False, False, False)
+
+
+def test_the_environment_names_the_host_and_the_option_goes_before_it(
+    options: list[Options], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OLLAMA_HOST, as Ollama's own tools read it."""
+    monkeypatch.setenv("OLLAMA_HOST", "http://elsewhere:1")
+    start(["run"])
+    start(["run", "--base-url", "http://here:2"])
+    assert [given.base_url for given in options] == ["http://elsewhere:1", "http://here:2"]
+
+
+@pytest.mark.parametrize("words", ["run -n 0", "run -n many", "run --concurrency 0", "run --seed -1", "run --sed 1", "walk"])
+def test_options_that_cannot_be_are_refused(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2 and a sentence, no traceback."""
+    assert start(words.split()) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "Error: " in said.err
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`--help` of the whole and of each command; measured in modules, not seconds."""
+    script = """
+import sys
+from skills_dspy.cli.main import start
+for command in ([], ["run"], ["explain"], ["check"], ["prompts"]):
+    assert start([*command, "--help"]) == 0, command
+heavy = {"dspy", "torch", "rich", "numpy", "pydantic", "ollama", "httpx", "asyncio", "yaml"} & set(sys.modules)
+sys.exit(f"imported: {heavy}" if heavy else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Usage: ") == 5
+
+
+# -- exit codes and what is said where ----------------------------------------------------------------------------------
+
+
+def test_a_complete_run_exits_with_0_and_a_summary(terminal: Terminal) -> None:
+    """The funnel, the cost, the files, the next command; nothing on stderr."""
+    said = terminal.run("--task-paths", terminal.task(), "-n", 3)
+    assert (said.code, said.err) == (0, "")
+    accepted, rejected = terminal.rows()
+    assert len(accepted) == 3
+    assert "test/foxes: 3 of 3 accepted, complete" in said.out
+    assert f"Data: {terminal.output}/test/foxes/data.jsonl" in said.out
+    usage = json.loads((terminal.output / "test/foxes/run.json").read_text("utf-8"))["result"]["usage"]
+    assert f"Cost: {usage['calls']} calls, {usage['prompt_tokens'] + usage['output_tokens']} tokens" in said.out
+    assert f"explain ROW_ID --output-dir {terminal.output}/test/foxes" in said.out
+    table = {words[0]: words[1:] for line in said.out.splitlines() if (words := line.split())}
+    assert table["accepted"] == ["3"]
+    assert int(table["dedup"][0]) == len(accepted) + len(rejected)
+    lost = [row for row in rejected if row["stage"] == "judge_question"]
+    assert table["judge_question"][1] == str(len(lost))
+
+
+def test_a_run_that_stops_short_exits_with_1_and_says_why(terminal: Terminal) -> None:
+    """In the summary."""
+    config = terminal.write("short.yaml", "draws:\n  max_draws: 1\n")
+    said = terminal.run("--task-paths", terminal.task(), "-n", 500, "--config", config)
+    assert said.code == 1
+    assert "stopped: 1 draws were made (draws.max_draws)" in said.out
+
+
+def test_one_short_task_of_two_is_short(terminal: Terminal) -> None:
+    """Exit code 0 means that every task has its pairs."""
+    hard = terminal.task("test/foxes")
+    easy = terminal.task("test/jays")
+    hard.write_text(hard.read_text("utf-8").replace("prompt: 3", "prompt: 1"), "utf-8")
+    config = terminal.write("short.yaml", "draws:\n  max_draws: 8\n")
+    terminal.make_server = lambda: FakeServer(TeacherConfig(pass_rate=1.0))
+    said = terminal.run("--task-paths", hard, easy, "-n", 9, "--config", config)
+    assert said.code == 1
+    assert "test/jays: 9 of 9 accepted, complete" in said.out
+    assert "test/foxes: 8 of 9 accepted, stopped" in said.out
+
+
+def test_a_summary_for_a_program_is_all_there_is_on_stdout(terminal: Terminal) -> None:
+    """`--json`: status, funnel, usage and paths of each task."""
+    said = terminal.run("--task-paths", terminal.task(), "-n", 2, "--json")
+    (task,) = json.loads(said.out)["tasks"]
+    manifest = json.loads(Path(task["run"]).read_text("utf-8"))
+    assert (said.code, said.err) == (0, "")
+    assert (task["task_name"], task["status"], task["wanted"]) == ("test/foxes", "complete", 2)
+    assert task["funnel"] == manifest["result"]["funnel"]
+    assert task["usage"] == manifest["result"]["usage"]
+    assert len(Path(task["data"]).read_text("utf-8").splitlines()) == 2
+    assert Path(task["rejected"]).exists()
+
+
+def test_warnings_go_to_stderr(terminal: Terminal) -> None:
+    """So that `--json` stays readable for a program."""
+    path = terminal.task()
+    path.write_text(path.read_text("utf-8").split("  - question: What is a jay?")[0], "utf-8")
+    said = terminal.run("--task-paths", path, "-n", 1, "--json", "--quiet")
+    assert json.loads(said.out)["tasks"]
+    assert said.err.startswith("warning: ")
+
+
+BAD: dict[str, tuple[str, str]] = {
+    "no such task file": ("--task-paths nowhere.yaml", "nowhere.yaml"),
+    "a folder without tasks": ("--task-paths empty", "empty"),
+    "YAML that does not parse": ("--task-paths broken.yaml", "broken.yaml:3"),
+    "an unknown key in a task": ("--task-paths odd.yaml", "odd.yaml:2"),
+    "no such configuration": ("--task-paths good.yaml --config nowhere.yaml", "nowhere.yaml"),
+    "a configuration that does not parse": ("--task-paths good.yaml --config broken.yaml", "broken.yaml:3"),
+    "an unknown setting": ("--task-paths good.yaml --config odd_config.yaml", "odd_config.yaml:2"),
+    "a setting out of range": ("--task-paths good.yaml --config bad_config.yaml", "bad_config.yaml:2"),
+    "a blank model": ("--task-paths good.yaml --model=", "--model"),
+    "no such embedding model": ("--task-paths good.yaml --embedder ./nowhere/model", "nowhere/model"),
+    "a folder without an embedding model": ("--task-paths good.yaml --embedder ./empty", "empty"),
+    "no such recording": ("--replay nowhere", "--replay nowhere"),
+    "a folder without a recording": ("--replay empty", "--replay empty"),
+    "a task that was not recorded": ("--replay demo --task-paths good.yaml", "test/foxes"),
+    "an output folder that is a file": ("--task-paths good.yaml --output-dir broken.yaml", "broken.yaml"),
+    "a model that is not there": ("--task-paths good.yaml --model missing", "missing"),
+    "a window that is too small": ("--task-paths good.yaml --config small.yaml", "max_num_ctx"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_cannot_be_done_is_refused_in_one_line_before_anything_is_written(
+    terminal: Terminal, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 2, a sentence on stderr that names what is wrong, no traceback, no output folder."""
+    monkeypatch.setattr(cli_run, "_embedder", REAL_EMBEDDER)
+    (terminal.folder / "empty").mkdir()
+    terminal.task().rename("good.yaml")
+    terminal.write("broken.yaml", "task_name: x\nseed_examples: [\n")
+    terminal.write("odd.yaml", "task_name: x\ntask_nmae: y\n")
+    terminal.write("odd_config.yaml", "filter:\n  quality: [good]\n")
+    terminal.write("bad_config.yaml", "generator:\n  temperature: 9\n")
+    terminal.write("small.yaml", "max_num_ctx: 600\nvalidator: {num_predict: 400}\ngenerator: {num_predict: 400}\n")
+    words, named = BAD[what]
+    before = sorted(terminal.folder.rglob("*"))
+    said = terminal.run(*words.split())
+    assert said.code == 2
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert said.err.count("\n") == 1
+    assert named in said.err
+    assert sorted(terminal.folder.rglob("*")) == before
+    assert [server.asked for server in terminal.servers] in ([], [[]])
+
+
+REAL_EMBEDDER = cli_run._embedder
+
+
+@pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "127.0.0.1:9"])
+def test_no_server_is_said_soon_with_both_ways_on(address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Start one, or replay; nothing is written."""
+    began = time.monotonic()
+    code = start(["run", "--task-paths", str(DEBATE), "--output-dir", str(tmp_path / "output"), "--base-url", address])
+    assert time.monotonic() - began < 5.0
+    said = capsys.readouterr()
+    assert (code, said.out) == (2, "")
+    assert said.err.startswith(f"error: No Ollama server answers at {address}")
+    assert "ollama serve" in said.err
+    assert "--replay demo" in said.err
+    assert said.err.count("\n") == 1
+    assert not (tmp_path / "output").exists()
+
+
+@pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
+def test_a_server_that_does_not_answer_is_said_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It takes the connection and is silent: the time to connect is all it gets (5 s, less here)."""
+    config = tmp_path / "hasty.yaml"
+    config.write_text("server: {connect_timeout: 0.2}\n", "utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        words = ["run", "--task-paths", str(DEBATE), "--output-dir", str(tmp_path / "output"), "--base-url", host]
+        assert start([*words, "--config", str(config)]) == 2
+    assert "no answer within 0.2 s" in capsys.readouterr().err
+    assert not (tmp_path / "output").exists()
+
+
+@pytest.mark.parametrize("address", ["http://[::1", "ftp://127.0.0.1:1", "http://"])
+def test_an_address_that_is_none_is_refused(address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a sentence that names it."""
+    words = ["run", "--task-paths", str(DEBATE), "--output-dir", str(tmp_path / "output"), "--base-url", address]
+    assert start(words) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("error: ")
+    assert address in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_a_server_that_breaks_down_gets_its_sentence_and_the_run_its_summary(terminal: Terminal) -> None:
+    """Exit code 2; what was accepted so far is said too, on stdout."""
+
+    async def break_down(number: int) -> None:
+        if number > 60:
+            raise ServerError("The server [/at] http://fake kept failing.")
+
+    terminal.make_server = lambda: FakeServer(before=break_down)
+    said = terminal.run("--task-paths", terminal.task(), "-n", 500)
+    assert said.code == 2
+    assert said.err == "error: The server [/at] http://fake kept failing.\n"
+    assert "of 500 accepted, failed" in said.out
+
+
+def test_a_journal_that_cannot_be_read_at_the_end_gets_its_sentence(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The summary does not fail on what it cannot know."""
+
+    def broken(self: Recording) -> Totals:
+        raise StorageError(f"cannot use {self._path}: disk I/O error; check the disk")
+
+    monkeypatch.setattr(Recording, "totals", broken)
+    said = terminal.run("--task-paths", terminal.task(), "-n", 1)
+    assert said.code == 2
+    assert said.err.startswith("error: cannot use ")
+    assert said.err.count("\n") == 1
+
+
+def test_an_interruption_says_how_to_go_on(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 130, and the same command without --restart on stderr."""
+    words = ["--task-paths", str(terminal.task()), "--restart", "-n", "3"]
+    monkeypatch.setattr("sys.argv", ["python -m skills_dspy", "run", *words])
+
+    async def press_ctrl_c(number: int) -> None:
+        if number == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    terminal.make_server = lambda: FakeServer(before=press_ctrl_c)
+    said = terminal.run(*words)
+    assert (said.code, said.out) == (130, "")
+    (line,) = said.err.splitlines()
+    assert line.startswith("Interrupted; everything is kept (0 of 3 for test/foxes). Go on with: ")
+    python, *command = shlex.split(line.partition("Go on with: ")[2])
+    assert Path(python).samefile(sys.executable)
+    assert command == ["-m", "skills_dspy", "run", *words[:2], *words[3:]]
+
+
+def test_a_mistake_in_the_program_is_shown_with_its_traceback(terminal: Terminal) -> None:
+    """Nobody is told that it is their fault."""
+
+    async def bug(number: int) -> None:
+        if number == 7:
+            raise RuntimeError("a bug")
+
+    terminal.make_server = lambda: FakeServer(before=bug)
+    with pytest.raises(ExceptionGroup):
+        terminal.run("--task-paths", terminal.task(), "-n", 3)
+
+
+# -- replay -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_replay_takes_from_the_recording_what_is_not_given(terminal: Terminal) -> None:
+    """Tasks, how many, seed and settings; the data is the same bytes, and no server is asked."""
+    config = terminal.write("fused.yaml", "tagging: fused\n")
+    terminal.run("--task-paths", terminal.task(), "-n", 3, "--seed", 5, "--config", config)
+    said = terminal.type("run", "--replay", terminal.output, "--output-dir", terminal.folder / "again")
+    assert said.code == 0
+    assert "test/foxes: 3 of 3 accepted, complete" in said.out
+    assert "(all from the recording)" in said.out
+    assert len(terminal.servers) == 1
+    again = RunPaths(terminal.folder / "again" / "test/foxes")
+    assert again.data.read_bytes() == RunPaths(terminal.output / "test/foxes").data.read_bytes()
+    assert (again.read_run_json() or {})["inputs"]["seed"] == 5
+
+
+def test_a_replay_of_fewer_is_a_beginning_of_the_recording(terminal: Terminal) -> None:
+    """What is given goes before what was recorded."""
+    terminal.run("--task-paths", terminal.task(), "-n", 4)
+    terminal.type("run", "--replay", terminal.output, "-n", 2, "--output-dir", terminal.folder / "again")
+    lines = (terminal.folder / "again" / "test/foxes/data.jsonl").read_bytes().splitlines()
+    assert lines == (terminal.output / "test/foxes/data.jsonl").read_bytes().splitlines()[:2]
+
+
+def test_a_replay_of_more_than_was_recorded_is_an_error(terminal: Terminal) -> None:
+    """Exit code 2, in a sentence that says what may differ."""
+    terminal.run("--task-paths", terminal.task(), "-n", 2)
+    said = terminal.type("run", "--replay", terminal.output, "-n", 90, "--output-dir", terminal.folder / "again")
+    assert said.code == 2
+    assert said.err.startswith("error: The recording has no reply to a request of")
+
+
+def test_runs_recorded_with_different_settings_are_not_replayed_together(terminal: Terminal) -> None:
+    """One of them has to be named."""
+    terminal.run("--task-paths", terminal.task("test/foxes"), "-n", 1)
+    config = terminal.write("fused.yaml", "tagging: fused\n")
+    terminal.run("--task-paths", terminal.task("test/jays"), "-n", 1, "--config", config)
+    said = terminal.type("run", "--replay", terminal.output, "--output-dir", terminal.folder / "again")
+    assert said.code == 2
+    assert "recorded with different configurations" in said.err
+    one = terminal.output / "test/jays"
+    assert terminal.type("run", "--replay", one, "--output-dir", terminal.folder / "again").code == 0
+
+
+# -- what is shown while a run goes on ----------------------------------------------------------------------------------
+
+
+class Hand:
+    """A clock whose hand is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """Seconds."""
+        return self.now
+
+
+def running(name: str = "instructlab/skills/foxes", *, accepted: int = 2, wanted: int = 6) -> RunningTask:
+    """A task in the middle: two of six accepted, two rejected, forty calls of which ten were remembered."""
+    funnel = Funnel()
+    for _ in range(accepted):
+        funnel.accept()
+    funnel.reject("judge_question", "judged bad")
+    funnel.reject("dedup", "duplicate")
+    run = SimpleNamespace(funnel=funnel, done=accepted >= wanted)
+    meter = Meter(live=30, remembered=10, prompt_tokens=9000, output_tokens=3000)
+    return RunningTask(
+        a_spec(name=name),
+        RunPaths(Path("output") / name),
+        wanted,
+        meter,
+        cast("TaskRun", run),
+        "Ollama 0.12 at http://127.0.0.1:11434",
+    )
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then() -> None:
+    """Every 15 seconds at most, and only for tasks that are not done."""
+    hand, stream = Hand(), io.StringIO()
+    display = PlainDisplay(stream, hand)
+    with display:
+        display.started([running(), running("jays", accepted=6)], Slots(4))
+        for _ in range(59):
+            hand.now += 1.0
+            display.changed()
+    lines = stream.getvalue().splitlines()
+    assert lines == [
+        f"instructlab/skills/foxes: 2 of 6 accepted, 40 calls, {3000 / seconds:.0f} tokens/s, 0 in flight, "
+        f"{left} left [4 candidates, dedup -1, question judge -1, accepted 2]"
+        for seconds, left in ((15, "40 s"), (30, "80 s"), (45, "2 min"))
+    ]
+
+
+def test_a_fault_is_told_without_a_terminal() -> None:
+    """The first ones at once, later ones now and then."""
+    hand, stream = Hand(), io.StringIO()
+    display = PlainDisplay(stream, hand)
+    display.fault("The server is broken.", 1.0)
+    for _ in range(10):
+        hand.now += 2.0
+        display.fault("The server is broken.", 30.0)
+    assert stream.getvalue().splitlines() == [
+        "The server is broken. Asking again in 1 s.",
+        "The server is broken. Asking again in 30 s.",
+    ]
+
+
+def drawn(display: TerminalDisplay) -> str:
+    """What stands in the terminal."""
+    console = Console(record=True, width=150, file=io.StringIO())
+    console.print(display._picture())
+    return console.export_text()
+
+
+def test_a_terminal_shows_each_task_and_what_is_in_flight() -> None:
+    """Accepted, calls, speed, time left, the funnel, the slots; a fault until something settles again."""
+    hand = Hand()
+    display = TerminalDisplay(Console(file=io.StringIO()), hand)
+    assert "asking the server" in drawn(display)
+    display.started([running("instructlab/skills/[/odd] foxes"), running("jays", accepted=6)], Slots(4))
+    hand.now += 30.0
+    picture = drawn(display)
+    (foxes,) = (line for line in picture.splitlines() if line.startswith("[/odd] foxes"))
+    assert "2 of 6" in foxes
+    assert foxes.split()[-4:] == ["40", "100", "80", "s"]
+    assert "6 of 6" in picture
+    assert "4 candidates, dedup -1, question judge -1, accepted 2" in picture
+    assert "in flight 0 of 4, waiting 0" in picture
+    display.fault("The server is [broken].", 4.0)
+    assert "The server is [broken]. Asking again in 4 s." in drawn(display)
+    display.changed()
+    assert "broken" not in drawn(display)
+
+
+def test_a_terminal_is_left_clean() -> None:
+    """The live table goes away when the run ends, whatever ends it."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    display = TerminalDisplay(console)
+
+    def goes_wrong() -> None:
+        with display:
+            display.started([running()], Slots(4))
+            raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        goes_wrong()
+    assert not display._live.is_started
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.4, "0 s"), (89, "89 s"), (95, "2 min"), (3600, "60 min"), (12_000, "3 h 20 min")]
+)
+def test_durations_are_for_people(seconds: float, words: str) -> None:
+    """Seconds, minutes, hours and minutes."""
+    assert duration(seconds) == words
+
+
+def test_quiet_shows_nothing_while_it_runs(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even after a long time; the summary still comes."""
+    monkeypatch.setattr("skills_dspy.cli.display._LINE_EVERY", 0.0)
+    loud = terminal.run("--task-paths", terminal.task(), "-n", 2)
+    quiet = terminal.run("--task-paths", terminal.task(), "-n", 2, "--quiet", "--restart")
+    assert "of 2 accepted" in loud.err
+    assert quiet.err == ""
+    assert "2 of 2 accepted" in quiet.out
+
+
+# -- explain ------------------------------------------------------------------------------------------------------------
+
+ODD = "A [/b] [bold]tail[/bold] :fire: of 100%\\"
+
+
+class OddServer(FakeServer):
+    """Its prose ends in what a terminal might take for commands."""
+
+    def _body(self, payload: Any) -> dict[str, Any]:
+        body = super()._body(payload)
+        if "format" not in payload:
+            body["message"]["content"] += ODD
+        return body
+
+
+def test_explain_tells_the_story_of_an_accepted_row(terminal: Terminal) -> None:
+    """Texts to the letter, verdicts, tags, examples, neighbour, and every prompt and reply in order."""
+    terminal.make_server = OddServer
+    terminal.run("--task-paths", terminal.task("test/[b]foxes"), "-n", 2, "--note", "[x] a stand-in")
+    row = terminal.rows("test/[b]foxes")[0][1]
+    said = terminal.type("explain", row["id"][:8], "--output-dir", terminal.output)
+    assert said.code == 0
+    assert f"{row['id']}  accepted  ({terminal.output}/test/[b]foxes)" in said.out
+    assert row["response"].endswith(ODD)
+    for text in (row["instruction"], row["response"], *row["tags"]["explanations"].values()):
+        assert text in said.out
+    assert f"question judge {row['question_verdict']['rating']}" in said.out
+    assert "server 0.0.0-fake; [x] a stand-in" in said.out
+    for shown in row["provenance"]["shown"]:
+        assert f"shown {shown}: What is a " in said.out
+    assert f"nearest {row['provenance']['neighbour']['id']} at squared distance" in said.out
+    stages = [stage for stage in row["provenance"]["calls"] if f"─ {stage} ─" in said.out]
+    assert stages == list(row["provenance"]["calls"])
+    with Recording.open(RunPaths(terminal.output / "test/[b]foxes").journal) as journal:
+        for digests in row["provenance"]["calls"].values():
+            for digest in digests:
+                reply = journal.full(digest)
+                assert reply is not None
+                assert all(message["content"] in said.out for message in reply.request["messages"])
+                assert reply.reply["message"]["content"] in said.out
+
+
+class SureServer(FakeServer):
+    """It tells how probable each label was: three quarters for the one that it says, the rest for the first other."""
+
+    def _body(self, payload: Any) -> dict[str, Any]:
+        body = super()._body(payload)
+        if payload.get("logprobs"):
+            said = json.loads(body["message"]["content"])
+            scales = {name: labels for name, labels in rated_fields(payload).items() if name in said}
+            others = {name: next(label for label in labels if label != said[name]) for name, labels in scales.items()}
+            shares = {name: {said[name]: 0.75, other: 0.25} for name, other in others.items()}
+            body["logprobs"] = spell(body["message"]["content"], shares)
+        return body
+
+
+def test_explain_says_how_probable_each_label_was(terminal: Terminal) -> None:
+    """Beside every rating of the row and of its replies, if the server said so; without it, nothing is said."""
+    terminal.make_server = lambda: SureServer(TeacherConfig(pass_rate=0.6))
+    terminal.run("--task-paths", terminal.task(), "-n", 5)
+    row, rejected = terminal.rows()[0][1], next(r for r in terminal.rows()[1] if r["stage"] == "judge_question")
+    score = row["tags"]["sample_quality"]
+    soft = row["tags"]["soft"]["sample_quality"]
+    assert soft["expected"] == 0.75 * score + 0.25
+    said = terminal.type("explain", row["id"], "--output-dir", terminal.output).out
+    assert "\n  0: 25 %, 1: 75 %; expected 0.75\n" in said
+    assert "\nrating 0: 25 %, 1: 75 %; expected 0.75\n" in said
+    shares = {1: 25, score: 75}
+    words = ", ".join(f"{label}: {shares.get(label, 0)} %" for label in range(1, 6))
+    assert f"\n  {words}; expected {soft['expected']:.2f}\n" in said
+    assert f"\nscore {words}; expected {soft['expected']:.2f}\n" in said
+    assert "\ndifficulty very easy: " in said
+    said = terminal.type("explain", rejected["id"], "--output-dir", terminal.output).out
+    assert "\nrating 0: 75 %, 1: 25 %; expected 0.25\n" in said
+    terminal.make_server = FakeServer
+    terminal.run("--task-paths", terminal.task(), "-n", 2, "--restart")
+    row = terminal.rows()[0][1]
+    assert (row["tags"]["soft"], row["pair_verdict"]["soft"]) == ({}, None)
+    assert "expected" not in terminal.type("explain", row["id"], "--output-dir", terminal.output).out
+
+
+def test_explain_tells_the_story_of_rejected_rows(terminal: Terminal) -> None:
+    """Of every stage and reason there is, failed writing and duplicates among them."""
+    faults = (("unreadable", 0.3), ("truncated", 0.2))
+    teacher = TeacherConfig(pass_rate=0.6, duplicate_rate=0.3, faults=faults)
+    terminal.make_server = lambda: FakeServer(teacher)
+    config = terminal.write("short.yaml", "draws:\n  max_draws: 25\n")
+    terminal.run("--task-paths", terminal.task(), "-n", 500, "--config", config)
+    kinds = {(row["stage"], row["reason"]): row for row in terminal.rows()[1]}
+    assert {"write_questions", "dedup", "judge_question"} <= {stage for stage, _ in kinds}
+    for (stage, reason), row in kinds.items():
+        console = Console(file=io.StringIO(), highlight=False, soft_wrap=True, width=100)
+        assert explain_command(row["id"], terminal.output, console) == 0
+        told = cast("io.StringIO", console.file).getvalue()
+        assert f"rejected by {stage}: {reason}: " in told
+        assert ("the reply that decided" in told) == (stage != "dedup")
+        assert "try 2 of 2" in told or reason not in ("unreadable", "truncated")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["0123456789abcdef"], "no row '0123456789abcdef' in the runs below"),
+        (["0123456789abcdef", "--output-dir", "nowhere"], "nowhere"),
+        ([""], "no row ''"),
+    ],
+)
+def test_explain_refuses_what_is_not_there(terminal: Terminal, words: Sequence[str], said: str) -> None:
+    """Exit code 2 and one line."""
+    terminal.run("--task-paths", terminal.task(), "-n", 1)
+    result = terminal.type("explain", *words)
+    assert result.code == 2
+    assert result.out == ""
+    assert result.err.startswith("error: ")
+    assert said in result.err
+
+
+# -- prompts ------------------------------------------------------------------------------------------------------------
+
+
+def test_prompts_prints_every_prompt_of_the_first_task(terminal: Terminal) -> None:
+    """In the order of the flow, each with its origin; a freeform task has no grounded ones, a described one needs no words."""
+    said = terminal.type("prompts", "--task-paths", terminal.task())
+    assert said.code == 0
+    rules = [line.strip("─ ") for line in said.out.splitlines() if line.startswith("──")]
+    assert rules == [
+        n for n in STEPS if not n.endswith("grounded") and n not in ("write_description", "write_context", "tag_fused")
+    ]
+    assert said.out.count("from ") >= len(rules)
+    assert "What is a fox?" in said.out
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_prompts_prints_the_one_that_is_named(terminal: Terminal, name: str) -> None:
+    """Even one that the task's candidates never meet; its origin is the line of its class."""
+    said = terminal.type("prompts", name, "--task-paths", terminal.task())
+    assert said.code == 0
+    assert said.out.count("───") >= 1
+    (origin,) = (line for line in said.out.splitlines() if line.startswith("from "))
+    file, line = origin.rpartition("(")[2].rstrip(")").rsplit(":", 1)
+    assert Path(file).read_text("utf-8").splitlines()[int(line) - 1].startswith("class ")
+
+
+def test_prompts_refuses_a_name_that_is_none(terminal: Terminal) -> None:
+    """And lists those that there are."""
+    said = terminal.type("prompts", "judge", "--task-paths", terminal.task())
+    assert (said.code, said.out) == (2, "")
+    assert "judge_pair_freeform" in said.err
+
+
+# -- signals, in a process of its own -----------------------------------------------------------------------------------
+
+WITHOUT_TORCH = """
+import skills_dspy.cli.run as run
+from evals.bench.hash_embedder import HashEmbedder
+from skills_dspy.model.embedding.embedder import AsyncEmbedder
+run._embedder = lambda request: AsyncEmbedder(HashEmbedder())
+from skills_dspy.__main__ import main
+main()
+"""
+STARTS = {"no torch": ["-c", WITHOUT_TORCH], "torch": ["-m", "skills_dspy"]}
+
+
+@pytest.fixture(scope="module")
+def slow_teacher() -> Iterator[str]:
+    """A teacher that takes a second for each reply."""
+    with simulated_teacher("--slots", "8", "--latency", "1") as host:
+        yield host
+
+
+@pytest.mark.parametrize(
+    ("how", "which"), [("no torch", signal.SIGINT), ("no torch", signal.SIGTERM), ("torch", signal.SIGINT)]
+)
+def test_a_signal_ends_a_run_at_once(slow_teacher: str, tmp_path: Path, how: str, which: signal.Signals) -> None:
+    """In less than two seconds, with exit code 130 and the way on; even while torch is being imported."""
+    words = ["run", "--task-paths", str(DEBATE), "--output-dir", str(tmp_path), "--base-url", slow_teacher, "-n", "50"]
+    command = [sys.executable, *STARTS[how], *words]
+    paths = RunPaths(tmp_path / DEBATE_NAME)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: (paths.read_run_json() or {}).get("status") == "running", process)
+        process.send_signal(which)
+        began = time.monotonic()
+        out, err = process.communicate(timeout=20)
+        took = time.monotonic() - began
+    assert process.returncode == 130
+    assert took < 2.0
+    assert out == ""
+    assert err.startswith(f"Interrupted; everything is kept (0 of 50 for {DEBATE_NAME}). Go on with: ")
+    assert shlex.split(err.strip().partition("-m skills_dspy ")[2]) == words
+    assert (paths.read_run_json() or {})["status"] == "interrupted"
+
+
+def wait_until(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait for something in another process, half a minute at most, or until that ends."""
+    end = time.monotonic() + 30.0
+    while not happened():
+        assert time.monotonic() < end
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)

@@ -1,0 +1,188 @@
+"""`export` and `run --export` as they are typed: what is said where, exit codes, and what stays behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from evals.record.answering import ROOT
+from skills_dspy.cli.main import start
+from skills_dspy.store.run_dir import RunDir
+from tests.helpers.exporting import a_run_json, files_below, some_records, write_run
+
+Type = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def typed(capsys: pytest.CaptureFixture[str]) -> Type:
+    """Types a command; gives the exit code and what was printed."""
+
+    def type_words(*words: object) -> tuple[int, str, str]:
+        code = start([str(word) for word in words])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return type_words
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Two runs of three rows each."""
+    write_run(tmp_path / "runs")
+    write_run(tmp_path / "runs", some_records(task="test/jays"), task="test/jays")
+    return tmp_path / "runs"
+
+
+def test_an_export_says_what_it_wrote(runs: Path, tmp_path: Path, typed: Type) -> None:
+    """Rows, runs, layout and place on stdout, and what answered."""
+    out = tmp_path / "new" / "m.jsonl"
+    assert typed("export", runs, "--format", "messages", "--out", out) == (
+        0,
+        f"6 rows of 2 runs as messages: {out}\nAnswered by: Ollama 0.9.9\n",
+        "",
+    )
+    code, said, _ = typed("export", runs, "--format", "alpaca", "--out", tmp_path / "a", "--test-share", "0.34", "--seed", 3)
+    assert (code, said.splitlines()[0]) == (0, f"6 rows of 2 runs as alpaca (train 4, test 2): {tmp_path / 'a'}")
+
+
+def test_replies_written_by_hand_are_called_that(tmp_path: Path, typed: Type) -> None:
+    """Also in the terminal."""
+    write_run(tmp_path / "runs", run=a_run_json(note="replies written by hand"))
+    _, said, _ = typed("export", tmp_path / "runs", "--format", "messages", "--out", tmp_path / "m.jsonl")
+    assert "Answered by: replies written by hand" in said
+
+
+def test_a_run_that_goes_on_is_exported_with_a_warning(runs: Path, tmp_path: Path, typed: Type) -> None:
+    """What it has now."""
+    with RunDir.open(runs, "test/foxes"):
+        code, _, said = typed("export", runs / "test" / "foxes", "--format", "messages", "--out", tmp_path / "m.jsonl")
+    assert code == 0
+    assert said == f"warning: a run is still writing in {runs / 'test' / 'foxes'}; exported is what it has now\n"
+
+
+def test_rows_that_two_runs_have_are_spoken_of(runs: Path, tmp_path: Path, typed: Type) -> None:
+    """On stderr."""
+    write_run(tmp_path / "copy")
+    _, out, err = typed("export", runs, tmp_path / "copy", runs, "--format", "messages", "--out", tmp_path / "m.jsonl")
+    assert out.startswith("6 rows of 3 runs")
+    assert err == "3 rows left out: another of the runs has a row with the same id\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("absent --format messages --out m", "there is no run at absent"),
+        ("empty --format messages --out m", "there is no run at or below empty"),
+        ("runs --format csv --out m", "'csv' is not one of 'messages', 'alpaca'"),
+        ("runs --format messages", "Missing option '--out'"),
+        ("--format messages --out m", "Missing argument 'RUN...'"),
+        ("runs --format alpaca --out m --system-prompt x", "alpaca has no place for a system prompt"),
+        ("runs --format messages --out m --seed 1", "give --test-share too"),
+        ("runs --format messages --out m --test-share 1", "1.0 is not in the range"),
+        ("runs --format messages --out m --test-share nan", "not in the range"),
+        ("runs --format messages --out m --push-to-hub me/x", "use --format hf instead of messages"),
+        ("runs --format hf --out m --public", "--public is about --push-to-hub"),
+        ("runs --format hf --out runs --overwrite", "would take the place of the run in runs/test/foxes"),
+        ("runs --format messages --out taken", "taken exists already; choose another --out, or replace it with --overwrite"),
+        ("runs --format messages --out taken/m", "cannot"),
+        ("runs --format messages --out /proc/m", "cannot write /proc/m"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(
+    runs: Path, tmp_path: Path, typed: Type, monkeypatch: pytest.MonkeyPatch, words: str, said: str
+) -> None:
+    """Exit code 2, nothing on stdout, no file changed or made."""
+    assert runs.is_dir()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "taken").write_text("mine")
+    before = files_below(tmp_path)
+    code, out, err = typed("export", *words.split())
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
+    assert len([line for line in err.splitlines() if "rror" in line]) == 1
+    assert files_below(tmp_path) == before
+
+
+def test_sigterm_leaves_nothing_half_written(tmp_path: Path) -> None:
+    """A service manager's way of stopping is an interruption: exit code 130, and the folder is as it was."""
+    many = some_records(300)
+    write_run(tmp_path / "runs", many * 100)
+    (tmp_path / "out").mkdir()
+    words = [sys.executable, "-m", "skills_dspy", "export", str(tmp_path / "runs"), "--format", "hf"]
+    with subprocess.Popen([*words, "--out", str(tmp_path / "out" / "ds"), "--test-share", "0.1"], cwd=ROOT) as process:
+        while not any((tmp_path / "out").iterdir()):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 130
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_kill_leaves_the_old_export(tmp_path: Path) -> None:
+    """Whatever stood half-written beside it."""
+    write_run(tmp_path / "runs", some_records(300) * 100)
+    out = tmp_path / "out" / "m.jsonl"
+    out.parent.mkdir()
+    out.write_text("old")
+    words = [sys.executable, "-m", "skills_dspy", "export", str(tmp_path / "runs"), "--format", "messages"]
+    with subprocess.Popen([*words, "--out", str(out), "--overwrite"], cwd=ROOT) as process:
+        while len(list(out.parent.iterdir())) < 2:
+            assert process.poll() is None
+            time.sleep(0.001)
+        process.kill()
+    assert out.read_text() == "old"
+
+
+# ---- run --export ----------------------------------------------------------------------------------------------------
+
+
+def test_a_run_exports_what_it_made(tmp_path: Path, typed: Type) -> None:
+    """All of its tasks together, in each of the formats, below the output directory; another run of it replaces them."""
+    words = ["run", "--replay", "demo", "--output-dir", tmp_path / "o", "--quiet"]
+    code, out, _ = typed(*words, "-n", 1, "--export", "messages", "--export", "hf", "--export", "parquet")
+    assert code == 0
+    for name, layout in (("messages.jsonl", "messages"), ("hf", "hf"), ("parquet.parquet", "parquet")):
+        assert f"2 rows of 2 runs as {layout}: {tmp_path / 'o' / 'exports' / name}\n" in out
+        assert (tmp_path / "o" / "exports" / name).exists()
+    code, out, err = typed(*words, "-n", 2, "--export", "messages", "--json")
+    assert (code, len(json.loads(out)["tasks"])) == (0, 2)
+    assert "4 rows of 2 runs as messages" in err
+    assert len((tmp_path / "o" / "exports" / "messages.jsonl").read_text("utf-8").splitlines()) == 4
+
+
+def test_a_run_that_stopped_short_exports_what_it_has(tmp_path: Path, typed: Type) -> None:
+    """And where there is not one pair, it says that there is nothing; the exit code stays the run's."""
+    config = tmp_path / "c.yaml"
+    config.write_text("draws: {max_draws: 1}\n")
+    words = ["run", "--output-dir", tmp_path / "o", "--quiet", "--export", "sharegpt", "--replay", "demo"]
+    code, out, _ = typed(*words, "-n", 50, "--config", config)
+    assert code == 1
+    assert "rows of 2 runs as sharegpt" in out
+
+
+def test_export_of_a_run_without_a_row_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It has nothing to write and says so."""
+    from skills_dspy.cli.export import export_run
+
+    folder = write_run(tmp_path / "runs", [])
+    export_run([folder], tmp_path / "runs", ["messages"], err=False)
+    assert capsys.readouterr().err.startswith("not exported: there is no accepted row in ")
+    assert not (tmp_path / "runs" / "exports").exists()
+
+
+def test_help_is_quick_and_says_what_uploads() -> None:
+    """pyarrow is not imported for it."""
+    code = "import sys; from skills_dspy.cli.main import start; start(['export', '--help']); print('pyarrow' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, env={**os.environ, "COLUMNS": "100"}
+    )
+    assert "Nothing leaves this machine without --push-to-hub." in done.stdout
+    assert done.stdout.endswith("False\n")

@@ -1,0 +1,217 @@
+"""What is shown of many tasks: the total and the worst of them, in a terminal of 80 columns and 24 lines, and at the end."""
+
+import io
+import json
+import resource
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from skills_dspy.base.errors import RequestError, RunDirError
+from skills_dspy.cli import open_files
+from skills_dspy.cli.display import PlainDisplay, TerminalDisplay
+from skills_dspy.cli.progress import FEW, total_of, worst_tasks
+from skills_dspy.cli.summary import json_summary, print_summary, resume_line
+from skills_dspy.model.slots import Slots
+from skills_dspy.pipeline.funnel import added_up
+from skills_dspy.run.runner import RunningTask
+from tests.cli.test_cli import Hand, Terminal, running, terminal  # noqa: F401 - a fixture
+
+
+def many() -> list[RunningTask]:
+    """Two hundred tasks: one has failed, thirty are done, the others have 1 to 5 of 6."""
+    tasks = [running(f"writing/a long name of a task/number {n:03}", accepted=6 if n < 30 else 1 + n % 5) for n in range(200)]
+    for task in tasks[:30]:
+        task.status = "complete"
+    tasks[150].fail(RunDirError("output/x holds files of something else (y); choose another --output-dir"))
+    return tasks
+
+
+def test_the_worst_are_those_that_are_farthest_behind() -> None:
+    """The smallest share first, of equal ones the lowest yield; none that is done or failed."""
+    slow, poor, good, done, failed = (running(name, accepted=n) for name, n in zip("abcde", (1, 1, 4, 6, 1), strict=True))
+    poor.run.funnel.reject("judge_pair", "judged bad")
+    failed.fail(RunDirError("no"))
+    assert worst_tasks([good, done, failed, slow, poor], 9) == [poor, slow, good]
+    assert worst_tasks([good, done, failed, slow, poor], 1) == [poor]
+
+
+def test_the_total_adds_up() -> None:
+    """What failed is missing, and is not waited for."""
+    total = total_of(many())
+    assert (total.tasks, total.done, total.failed) == (200, 30, 1)
+    assert total.accepted == sum(task.run.funnel.accepted for task in many())
+    assert total.wanted == 1200
+    assert total.missing == sum(6 - (1 + n % 5) for n in range(30, 200) if n != 150)
+    assert total.counted() == "30 of 200 tasks done, 1 failed"
+    funnel = added_up(task.run.funnel for task in many())
+    assert funnel.candidates == funnel.accepted + funnel.rejected.total() == total.candidates
+
+
+def picture(tasks: Sequence[RunningTask]) -> list[str]:
+    """The lines of a terminal of 80 columns."""
+    hand = Hand()
+    console = Console(file=io.StringIO(), record=True, width=80, height=24)
+    display = TerminalDisplay(console, hand)
+    display.started(tasks, Slots(8))
+    display.fault("The server at http://127.0.0.1:11434 is busy.", 4.0)
+    hand.now += 30.0
+    console.export_text()
+    console.print(display._picture())
+    return console.export_text().splitlines()
+
+
+def test_a_terminal_shows_the_total_and_the_worst() -> None:
+    """All of it in 24 lines of 80 columns, whatever the number of tasks."""
+    lines = picture(many())
+    assert len(lines) <= 20
+    assert max(map(len, lines)) <= 80
+    assert lines[1].startswith("total")
+    assert f"{total_of(many()).accepted} of 1200" in lines[1]
+    assert sum("1 of 6" in line for line in lines) == 8
+    assert any(line.startswith("30 of 200 tasks done, 1 failed") for line in lines)
+    assert any(line.startswith("in flight 0 of 8") for line in lines)
+
+
+def test_a_few_are_all_shown() -> None:
+    """With their funnels, and no total."""
+    lines = picture([running(f"task {n}") for n in range(FEW)])
+    assert sum("2 of 6" in line for line in lines) == FEW
+    assert sum("candidates" in line for line in lines) == FEW
+    assert not any(line.startswith("total") for line in lines)
+
+
+def test_plain_lines_are_few() -> None:
+    """One of the total and three of the worst, now and then; what has failed is said at once."""
+    hand, stream = Hand(), io.StringIO()
+    display = PlainDisplay(stream, hand)
+    tasks = many()
+    display.started(tasks, Slots(8))
+    assert stream.getvalue().splitlines() == [f"{tasks[150].spec.task_name}: {tasks[150].status}"]
+    hand.now += 16.0
+    display.changed()
+    _, total, *worst = stream.getvalue().splitlines()
+    assert total.startswith("total: 30 of 200 tasks done, 1 failed, ")
+    assert "of 1200 accepted, 8000 calls, " in total
+    assert "0 in flight" in total
+    assert len(worst) == 3
+    assert all("1 of 6 accepted" in line for line in worst)
+    tasks[160].fail(RunDirError("gone"))
+    display.failed(tasks[160])
+    assert stream.getvalue().splitlines()[-1].endswith("number 160: failed: gone")
+
+
+def test_a_terminal_says_at_once_what_failed() -> None:
+    """In a line that stays."""
+    console = Console(file=io.StringIO(), record=True, width=80)
+    display = TerminalDisplay(console)
+    display.started(many(), Slots(8))
+    assert "number 150: failed: output/x holds files" in console.export_text().replace("\n", " ")
+
+
+def summary(tasks: Sequence[RunningTask]) -> str:
+    """The end of a run."""
+    console = Console(file=io.StringIO(), record=True, width=200)
+    print_summary(tasks, replayed=False, console=console)
+    return console.export_text()
+
+
+def test_the_summary_of_many_has_a_line_for_each() -> None:
+    """One funnel for all, each failure with its sentence, and how many were described."""
+    tasks = many()
+    tasks[3].description = "Something."
+    usage = {"calls": 12, "prompt_tokens": 100, "output_tokens": 20}
+    tasks = [task if task.error else replace(task, usage=usage) for task in tasks]
+    said = summary(tasks)
+    assert all(said.count(f"number {n:03} ") == 1 for n in range(150))
+    assert said.count("went on") == 1
+    assert "total: 30 of 200 tasks done, 1 failed" in said
+    assert "failed writing/a long name of a task/number 150: output/x holds files of something else (y); choose" in said
+    assert f"Cost: {12 * 199} calls" in said
+    assert "Descriptions (derived): of 1 tasks" in said
+    assert len(json.loads(json_summary(tasks))["tasks"]) == 200
+
+
+def test_the_summary_of_a_few_shows_a_failure_without_an_empty_funnel() -> None:
+    """It has made nothing."""
+    failed, fine = running("a", accepted=0), running("b")
+    failed.run.funnel.candidates = 0
+    failed.fail(RunDirError("output/a is busy"))
+    said = summary([failed, fine])
+    assert "a: 0 of 6 accepted, failed: output/a is busy" in said
+    assert said.count("went on") == 1
+
+
+def test_an_interruption_of_many_is_one_line() -> None:
+    """Not two hundred names."""
+    assert len(resume_line(many())) < 300
+    assert "of 1200 for 200 tasks" in resume_line(many())
+
+
+# -- exit codes -----------------------------------------------------------------------------------------------------------
+
+
+def test_one_broken_task_of_two_exits_with_1(terminal: Terminal) -> None:  # noqa: F811 - the fixture
+    """And its sentence stands in the summary and on stderr."""
+    (terminal.output / "test" / "jays").mkdir(parents=True)
+    (terminal.output / "test" / "jays" / "mine").write_text("mine")
+    said = terminal.run("--task-paths", terminal.task(), terminal.task("test/jays"), "-n", 2)
+    assert said.code == 1
+    assert "test/foxes: 2 of 2 accepted, complete" in said.out
+    assert "test/jays: 0 of 2 accepted, failed: " in said.out
+    assert said.err.startswith("test/jays: failed: ")
+    assert "holds files of something else (mine)" in said.err
+
+
+def test_nothing_that_could_run_exits_with_2(terminal: Terminal) -> None:  # noqa: F811
+    """With the first sentence, after all of them."""
+    for name in ("foxes", "jays"):
+        (terminal.output / "test" / name).mkdir(parents=True)
+        (terminal.output / "test" / name / "mine").write_text("mine")
+    said = terminal.run("--task-paths", terminal.task(), terminal.task("test/jays"), "-n", 2)
+    assert said.code == 2
+    assert "test/jays: 0 of 2 accepted, failed: " in said.out
+    assert said.err.splitlines()[-1].startswith("error: ")
+    assert "foxes holds files of something else" in said.err.splitlines()[-1]
+    assert terminal.servers[0].asked == []
+
+
+# -- open files -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tasks", "limits", "raised"),
+    [
+        (1, (1024, 4096), None),
+        (200, (1024, 4096), (2544, 4096)),
+        (200, (1024, resource.RLIM_INFINITY), (2544, resource.RLIM_INFINITY)),
+        (200, (resource.RLIM_INFINITY, resource.RLIM_INFINITY), None),
+    ],
+)
+def test_room_for_open_files_is_asked_for(
+    tasks: int, limits: tuple[int, int], raised: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As much as the tasks need, if there is not enough."""
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
+    monkeypatch.setattr(resource, "setrlimit", lambda _, now: asked.append(now))
+    open_files.make_room(tasks, 8)
+    assert asked == ([] if raised is None else [raised])
+
+
+def test_too_many_tasks_for_the_system_are_refused_before_anything_is_asked(
+    terminal: Terminal,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One sentence with the number that fits, exit code 2."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (150, 150))
+    with pytest.raises(RequestError, match="200 tasks at once may have 2544 files open, and this system allows 150"):
+        open_files.make_room(200, 8)
+    said = terminal.run("--task-paths", terminal.task(), "-n", 1)
+    assert said.code == 2
+    assert said.err.count("\n") == 1
+    assert terminal.servers == []
+    assert not Path(terminal.output).exists()

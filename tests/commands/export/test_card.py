@@ -1,0 +1,141 @@
+"""The dataset card: valid for the Hub, and honest about what is in the dataset and what is not."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from huggingface_hub import DatasetCardData
+
+from skills_dspy.commands.export.card import Split, Tally, card, size_category
+from skills_dspy.commands.export.facts import facts_of
+from tests.helpers.exporting import a_run_json, some_records
+
+
+def a_card(*runs: dict[str, Any], split: Split | None = None, repeated: int = 0, mended: int = 0) -> str:
+    """The card of runs with three rows each."""
+    facts = [facts_of(run) for run in runs]
+    tally = Tally()
+    for fact in facts:
+        for number, record in enumerate(some_records(task=fact.task_name)):
+            tally.add(record, "test" if split is not None and number == 0 else "train")
+    return card(facts, tally, split, repeated, mended)
+
+
+def front(text: str) -> dict[str, Any]:
+    """The YAML above a card."""
+    found: dict[str, Any] = yaml.safe_load(text.split("---\n")[1])
+    DatasetCardData(**found)
+    return found
+
+
+def test_a_card_says_how_the_dataset_was_made() -> None:
+    """Models with digests, prompts, thresholds, funnel, tags, the embedder, the split."""
+    text = a_card(a_run_json(), split=Split(0.25, 7), repeated=2, mended=1)
+    for said in (
+        "3 instruction-response pairs for 1 skill, of which 1 are about a context",
+        "| generator | big | `" + "f" * 64 + "` |",
+        "| freeform | write_questions | `aaaa` | as shipped |",
+        "| filter.sample_quality | 4, 5 |",
+        "5 candidates, 3 accepted, 2 rejected",
+        "| judge_pair | judged bad | 2 |",
+        "| difficulty | easy | 3 | 100.0 % |",
+        "`all-MiniLM-L6-v2`",
+        "share of 0.25 and the seed 7",
+        "| test/foxes | 2 | 1 |",
+        "2 rows were left out",
+        "In 1 rows half a character",
+        "Ollama 0.9.9",
+    ):
+        assert said in text
+    assert front(text)["configs"][0]["data_files"] == [
+        {"split": "train", "path": "data/train-*.parquet"},
+        {"split": "test", "path": "data/test-*.parquet"},
+    ]
+
+
+def test_a_card_names_the_evaluation_questions_that_rows_were_kept_clear_of() -> None:
+    """Also when none was too near, which leaves no line in the funnel; and for which tasks there was no such comparison."""
+    run = a_run_json()
+    file = {"name": "exam.jsonl", "path": "/home/me/exam.jsonl", "sha256": "e" * 64, "questions": 12}
+    run["decontamination"] = {"files": [file], "questions": 12, "ngram": 13, "max_cosine": 0.9, "contaminated_seeds": []}
+    text = a_card(run, a_run_json("test/owls"))
+    assert "| test/foxes | exam.jsonl | 12 | `" + "e" * 64 + "` | 13 | 0.9 |" in text
+    assert "| test/owls | none |" in text
+    assert "/home/me" not in text
+    run["decontamination"] |= {"max_cosine": None, "contaminated_seeds": [{"seed": "seed:0", "detail": "it holds"}]}
+    text = a_card(run)
+    assert "| 13 | not compared |" in text
+    assert "1 seed of test/foxes is contaminated itself" in text
+    assert "not compared with any benchmark" not in text
+    assert "Rows were not compared with any benchmark." in a_card(a_run_json())
+
+
+def test_a_description_that_a_model_derived_is_shown_as_that() -> None:
+    """It stands in every row, so the card cannot say that there is none."""
+    run = a_run_json()
+    run["task"]["task_description"] = ""
+    run["derived_description"] = "All about foxes."
+    assert "| test/foxes | All about foxes. (derived by the generator) | 2 |" in a_card(run)
+
+
+def test_a_card_tells_nothing_of_the_machine() -> None:
+    """No host and no time: it may be published, and the same runs give the same card."""
+    text = a_card(a_run_json())
+    assert "secret-host" not in text
+    assert not re.search(r"\d{4}-\d\d-\d\d", text)
+    assert text == a_card(a_run_json())
+
+
+@pytest.mark.parametrize(("note", "version"), [("replies written by hand", "replay"), (None, "0.0.0-simulated")])
+def test_replies_that_no_model_gave_are_called_that(note: str | None, version: str) -> None:
+    """In two places, so that nobody takes them for a model's."""
+    run = a_run_json(note=note)
+    run["server"]["version"] = version
+    text = a_card(run)
+    assert "**No language model wrote these rows**" in text
+    assert "**These rows say nothing about any language model**" in text
+    assert (note or "simulated teacher") in text
+    assert "No language model wrote" not in a_card(a_run_json())
+
+
+@pytest.mark.parametrize(
+    ("licences", "said"),
+    [
+        ([None], "unknown"),
+        (["Apache-2.0"], "apache-2.0"),
+        (["Apache-2.0", "CC-BY-4.0"], ["apache-2.0", "cc-by-4.0"]),
+        (["Apache-2.0", None], "other"),
+        (["My own: none"], "other"),
+    ],
+)
+def test_the_licence_is_that_of_the_seeds(licences: list[str | None], said: object) -> None:
+    """By the Hub's names where it has them; what nobody stated is not made up."""
+    text = a_card(*(a_run_json(f"test/t{n}", licence=licence) for n, licence in enumerate(licences)))
+    assert front(text)["license"] == said
+    for n, licence in enumerate(licences):
+        assert f"| test/t{n} | {licence or 'not stated'} |" in text
+
+
+def test_texts_of_users_stay_in_their_cells() -> None:
+    """A description with a bar, line breaks or HTML breaks no table, a name with a quote no YAML."""
+    run = a_run_json('test/the "x": y')
+    run["task"]["task_description"] = "a | b\n\n# c <script>"
+    text = a_card(run)
+    assert "a \\| b # c &lt;script>" in text
+    assert front(text)["pretty_name"] == 'Synthetic instructions: the "x": y'
+
+
+def test_a_run_of_an_older_version_has_a_card() -> None:
+    """What it did not write down is not stated."""
+    text = a_card({"task": {"task_name": "test/old", "seed_examples": [{"question": "q", "answer": "a"}]}})
+    assert "- not stated." in text
+    assert front(text)["license"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"), [(1, "n<1K"), (999, "n<1K"), (1000, "1K<n<10K"), (999_999, "100K<n<1M"), (20_000_000, "10M<n<100M")]
+)
+def test_sizes_have_the_hubs_names(rows: int, name: str) -> None:
+    """Lower bounds belong to the larger class."""
+    assert size_category(rows) == name

@@ -1,0 +1,135 @@
+"""Records as rows of each layout: what goes where, and that nothing is lost that has a place."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from skills_dspy.base.errors import RequestError
+from skills_dspy.base.records import Record
+from skills_dspy.commands.export.layouts import (
+    alpaca_row,
+    instructlab_row,
+    instructlab_seed,
+    messages_row,
+    sharegpt_row,
+    typed_row,
+    user_turn,
+)
+from tests.helpers.exporting import a_record
+from tests.helpers.making import GROUNDED
+
+
+def test_a_chat_without_a_context() -> None:
+    """The question, then the answer, and no other key: OpenAI's fine-tuning refuses any."""
+    assert messages_row(a_record()) == {
+        "messages": [
+            {"role": "user", "content": "What is a fox?"},
+            {"role": "assistant", "content": "An animal that barks."},
+        ]
+    }
+
+
+def test_a_chat_with_a_context_and_a_system_prompt() -> None:
+    """The context stands once, before the question, with one blank line between them."""
+    row = messages_row(a_record(context="The fox runs.\n"), "Be brief.")
+    assert [turn["role"] for turn in row["messages"]] == ["system", "user", "assistant"]
+    assert row["messages"][0]["content"] == "Be brief."
+    assert row["messages"][1]["content"] == "The fox runs.\n\nWhat is a fox?"
+
+
+@given(st.text(), st.text())
+def test_a_user_turn_ends_with_the_question_and_begins_with_the_context(question: str, context: str) -> None:
+    """Whatever they are, neither is changed but for line breaks at the context's end."""
+    turn = user_turn(question, context)
+    assert turn.endswith("\n\n" + question)
+    assert turn.startswith(context.rstrip("\n"))
+    assert user_turn(question, None) == question
+
+
+def test_alpaca_has_the_context_as_its_input() -> None:
+    """Empty text where there is none, as Stanford's file has it."""
+    assert alpaca_row(a_record())["input"] == ""
+    assert alpaca_row(a_record(context="The fox runs.")) == {
+        "instruction": "What is a fox?",
+        "input": "The fox runs.",
+        "output": "An animal that barks.",
+    }
+
+
+def test_sharegpt_speaks_of_human_and_gpt() -> None:
+    """And keeps the row's id."""
+    row = sharegpt_row(a_record("00000000000000aa"), "Be brief.")
+    assert row["id"] == "00000000000000aa"
+    assert [turn["from"] for turn in row["conversations"]] == ["system", "human", "gpt"]
+    assert row["conversations"][2]["value"] == "An animal that barks."
+
+
+def test_instructlab_keeps_all_that_is_no_message_as_one_string() -> None:
+    """The metadata hold the whole record; the context is said once in the messages."""
+    record = a_record(context="The fox runs.", soft=True)
+    row = instructlab_row(record, "Be brief.", "some-uuid")
+    assert list(row) == ["messages", "metadata", "id", "unmask"]
+    assert (row["id"], row["unmask"]) == ("some-uuid", False)
+    assert sum(turn["content"].count("The fox runs.") for turn in row["messages"]) == 1
+    metadata = json.loads(row["metadata"])
+    assert (metadata["leaf_node_type"], metadata["leaf_node_path"]) == ("grounded_skill", "test_foxes")
+    whole = record.model_dump(mode="json")
+    renamed = {"id": "row_id", "instruction": "question"}
+    assert {name: metadata[renamed.get(name, name)] for name in whole} == whole
+    assert json.loads(instructlab_row(a_record(), "", "u")["metadata"])["leaf_node_type"] == "freeform_skill"
+
+
+def test_instructlabs_seeds_are_laid_out_as_its_rows() -> None:
+    """A model is tested on what it was trained to read."""
+    row = instructlab_seed(GROUNDED, "Be brief.")
+    assert row == {"user": "The fox runs.\n\nWho runs?", "assistant": "The fox.", "system": "Be brief."}
+
+
+def names_of(model: type[BaseModel]) -> set[str]:
+    """The fields of a record."""
+    return set(model.model_fields)
+
+
+def test_typed_rows_hold_every_field_of_a_record() -> None:
+    """A field that is added to a record is added here, or this fails."""
+    record = a_record(context="c", soft=True)
+    row = typed_row(record)
+    assert set(row) == names_of(Record)
+    for name in ("tags", "question_verdict", "pair_verdict", "provenance"):
+        assert set(row[name]) == names_of(type(getattr(record, name))), name
+    assert set(row["pair_verdict"]["soft"]) == names_of(type(record.pair_verdict.soft))  # type: ignore[arg-type]
+    assert back(row) == record
+
+
+def back(row: dict[str, Any]) -> Record:
+    """A record from its typed columns."""
+    tags, source = dict(row["tags"]), dict(row["provenance"])
+    tags["explanations"] = present(tags["explanations"])
+    tags["soft"] = {name: soft(value) for name, value in present(tags["soft"]).items()}
+    source["models"] = present(source["models"])
+    source["prompts"] = {item["step"]: item["fingerprint"] for item in source["prompts"]}
+    source["calls"] = {item["step"]: item["digests"] for item in source["calls"]}
+    verdicts = {name: {**row[name], "soft": soft(row[name]["soft"])} for name in ("question_verdict", "pair_verdict")}
+    return Record.model_validate({**row, **verdicts, "tags": tags, "provenance": source})
+
+
+def present(values: dict[str, Any]) -> dict[str, Any]:
+    """Without the columns that are empty."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def soft(value: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A soft rating from its columns."""
+    return value and {**value, "probabilities": {p["label"]: p["probability"] for p in value["probabilities"]}}
+
+
+def test_a_tag_without_a_column_is_refused() -> None:
+    """It is not left out in silence."""
+    record = a_record()
+    odd = record.model_copy(update={"tags": record.tags.model_copy(update={"explanations": {"mood": "Gay."}})})
+    with pytest.raises(RequestError, match="'mood'"):
+        typed_row(odd)

@@ -1,0 +1,196 @@
+"""Lines of JSON as rows: the layouts of ours and of others, the ratings, and what is refused with its line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evals.data.rows import RATINGS, Row, read_jsonl, row_of
+from skills_dspy.base.errors import FileError, StorageError
+from tests.helpers.scored import a_line
+
+FILE = Path("rows.jsonl")
+WORDS = st.text(max_size=12).filter(lambda text: bool(text.strip()))
+
+
+def row(**content: Any) -> Row:
+    """The row of line 3."""
+    return row_of(content, FILE, 3)
+
+
+def refused(content: dict[str, Any]) -> str:
+    """Why a line is refused."""
+    with pytest.raises(FileError) as caught:
+        row_of(content, FILE, 3)
+    assert (caught.value.path, caught.value.line) == (FILE, 3)
+    return str(caught.value).removeprefix("rows.jsonl:3: ")
+
+
+def written(folder: Path, text: str | bytes) -> Path:
+    """A file with this content."""
+    path = folder / "rows.jsonl"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+# ---- layouts ---------------------------------------------------------------------------------------------------------
+
+
+@given(WORDS, WORDS, st.none() | WORDS)
+def test_every_layout_gives_the_same_row(question: str, answer: str, context: str | None) -> None:
+    """Whatever the keys are called."""
+    expected = Row(question, answer, context)
+    assert row(instruction=question, response=answer, context=context) == expected
+    assert row(instruction=question, output=answer, input=context or "") == expected
+    assert row(question=question, answer=answer, context=context) == expected
+    turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    assert row(messages=turns, context=context) == expected
+
+
+def test_a_chat_is_its_last_question_with_its_last_answer() -> None:
+    """System turns, earlier turns and calls of tools are left out; parts of a content are put together."""
+    found = row(
+        messages=[
+            {"role": "system", "content": "You are a fox."},
+            {"role": "user", "content": "Who are you?"},
+            {"role": "assistant", "content": "A fox."},
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "And"}, {"type": "image"}, {"type": "text", "text": "who am I?"}],
+            },
+            {"role": "assistant", "content": None, "tool_calls": [{}]},
+            {"role": "tool", "content": "badger"},
+            {"role": "assistant", "content": "A badger."},
+        ]
+    )
+    assert (found.question, found.answer) == ("And\nwho am I?", "A badger.")
+
+
+def test_a_blank_context_is_none() -> None:
+    """Many write an empty one where there is none; the next key counts then."""
+    assert row(question="a", answer="b", context=" ").context is None
+    assert row(question="a", answer="b", context="", input="c").context == "c"
+
+
+def test_the_context_key_goes_before_input() -> None:
+    """As a run writes it."""
+    assert row(question="a", answer="b", context="c", input="d").context == "c"
+
+
+def test_half_a_character_is_replaced() -> None:
+    """JSON can hold a lone surrogate; no file or terminal can."""
+    found = row(question="fox \ud83e", answer="\udd8a", context="\ud83e\udd8a")
+    assert (found.question, found.answer, found.context) == ("fox \ufffd", "\ufffd", "🦊")
+
+
+# ---- ratings ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_row_of_ours_has_its_ratings_and_who_was_shown() -> None:
+    """Labels of all six, soft ratings where they are, and the examples in its prompts."""
+    found = row_of(a_line("What is a fox?"), FILE, 1)
+    assert list(found.ratings) == list(RATINGS)
+    assert found.ratings["pair_verdict"] == 3
+    assert found.ratings["category"] == "reasoning"
+    assert list(found.soft) == ["pair_verdict", "difficulty"]
+    assert found.soft["pair_verdict"].expected == 2.75
+    assert found.shown == ("seed:0", "0123456789abcdef")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"question_verdict": {"rating": True}, "pair_verdict": {"rating": 7}},
+        {"question_verdict": 1, "tags": ["good"], "provenance": {"shown": "seed:0"}},
+        {"tags": {"instruction_quality": "splendid", "sample_quality": "5", "difficulty": [], "category": None}},
+    ],
+)
+def test_what_others_call_the_same_is_no_rating(content: dict[str, Any]) -> None:
+    """A label that is none of ours says nothing."""
+    found = row(question="a", answer="b", **content)
+    assert (found.ratings, found.soft, found.shown) == ({}, {}, None)
+
+
+@pytest.mark.parametrize(
+    "soft",
+    [
+        None,
+        {},
+        {"expected": 2.0},
+        {"probabilities": {"1": 0.5, "2": 0.5}, "expected": 1.5, "mass": 1.0},
+        {"probabilities": {"1": 0.5, "2": 0.5, "3": 7}, "expected": 1.5, "mass": 1.0},
+        {"probabilities": {"1": 0, "2": 0.5, "3": 0.5}, "expected": float("nan"), "mass": 1.0},
+        {"probabilities": {"1": 0, "2": 0.5, "3": 0.5}, "expected": 10**400, "mass": 1.0},
+    ],
+)
+def test_a_broken_soft_rating_is_none(soft: object) -> None:
+    """The label is there all the same."""
+    found = row(question="a", answer="b", pair_verdict={"rating": 2, "soft": soft})
+    assert (found.ratings, found.soft) == ({"pair_verdict": 2}, {})
+
+
+# ---- what is refused -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ({}, "there is no key where `instruction` with `response`, `question` with `answer`, or `messages` should be"),
+        ({"prompt": "a", "completion": "b"}, "there is `prompt`, `completion` where `instruction` with"),
+        ({"instruction": "a"}, "there is `instruction` but no `response`; add it"),
+        ({"question": "a", "response": "b"}, "there is `question` but no `answer`; add it"),
+        ({"question": "a", "answer": None}, "`answer` is not text; write it in quotes"),
+        ({"question": 7, "answer": "b"}, "`question` is not text"),
+        ({"question": "\n ", "answer": "b"}, "`question` is blank; write text there or leave out the line"),
+        ({"question": "a", "answer": "b", "context": ["c"]}, "`context` is not text"),
+        ({"messages": "hello"}, "`messages` is not a list of turns"),
+        ({"messages": ["hello"]}, "`messages` is not a list of turns"),
+        ({"messages": []}, "`messages` has no turn of the role `user`"),
+        ({"messages": [{"role": "assistant", "content": "b"}]}, "`messages` has no turn of the role `user`"),
+        ({"messages": [{"role": "user", "content": "a"}]}, "no `assistant` turn with text follows the last `user` turn"),
+        (
+            {"messages": [{"role": "user", "content": " "}, {"role": "assistant", "content": "b"}]},
+            "the last `user` turn is blank",
+        ),
+    ],
+)
+def test_a_line_that_is_no_row_is_refused(content: dict[str, Any], why: str) -> None:
+    """With file, line and what to do."""
+    assert refused(content).startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b'{"question": "a", "answer":', "this line is not a JSON object; write one object a line, such as"),
+        (b"[1]", "this line is JSON, but no object"),
+        (b'"text"', "this line is JSON, but no object"),
+        (b"[" * 100_000, "this line is not a JSON object"),
+        (b"\xff\xfe{}", "this line is not a JSON object"),
+    ],
+)
+def test_a_broken_line_is_refused_with_its_number(line: bytes, why: str, tmp_path: Path) -> None:
+    """Empty lines are counted, too."""
+    path = written(tmp_path, b'{"question": "a", "answer": "b"}\n\n' + line + b"\n")
+    with pytest.raises(FileError, match=r"rows\.jsonl:3: ") as caught:
+        list(read_jsonl(path))
+    assert why in str(caught.value)
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_read_whatever_its_line_ends(tmp_path: Path) -> None:
+    """A byte order mark, carriage returns, empty lines and a last line without an end."""
+    line = json.dumps({"question": "Füchse?", "answer": "Ja."}, ensure_ascii=False).encode()
+    path = written(tmp_path, b"\xef\xbb\xbf" + line + b"\r\n\n  \n" + line)
+    assert list(read_jsonl(path)) == [Row("Füchse?", "Ja.")] * 2
+
+
+def test_a_file_that_cannot_be_read_is_the_machines_fault(tmp_path: Path) -> None:
+    """One sentence."""
+    with pytest.raises(StorageError, match="cannot read"):
+        list(read_jsonl(tmp_path / "nowhere.jsonl"))

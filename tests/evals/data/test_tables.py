@@ -1,0 +1,188 @@
+"""The score as tables: the same in a terminal of 80 columns and as Markdown, and no text of a dataset breaks them."""
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from evals.data.compare import Compared, Comparison, compare
+from evals.data.rows import Row, row_of
+from evals.data.score import score
+from evals.data.tables import Section, comparison_sections, markdown, print_sections, score_sections
+from evals.statistics import Interval
+from tests.evals.data.test_collapse import varied
+from tests.helpers.scored import a_line, a_material, a_run, a_seed
+
+SEEDS = [
+    a_seed("What is a fox? It is asked by somebody who has never seen one, and wants to know all of it.", "An animal."),
+    a_seed("Who runs?", "The fox runs.", "The fox runs."),
+]
+
+
+def shown(sections: list[Section], width: int = 80) -> str:
+    """What a terminal of so many columns shows."""
+    out = io.StringIO()
+    print_sections(sections, Console(file=out, width=width, highlight=False, emoji=False, color_system=None))
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def sections_of(count: int = 3, **how: Any) -> list[Section]:
+    """The score of a run with this many rows, every third about a context."""
+    lines = [a_line(f"What is fox {n}?", f"Fox {n}.", "A wood." if n % 3 == 0 else None) for n in range(count)]
+    rows = [row_of(line, Path("data.jsonl"), n) for n, line in enumerate(lines)]
+    return score_sections(score(a_material(rows, SEEDS, run=a_run(count, {("dedup", "duplicate"): 1}), **how)))
+
+
+def titled(title: str, sections: list[Section]) -> Section:
+    """The section whose title begins so."""
+    (found,) = [section for section in sections if section.title.startswith(title)]
+    return found
+
+
+def test_a_run_has_a_table_for_each_part() -> None:
+    """In an order that goes from the run to its texts."""
+    assert [section.title for section in sections_of()] == [
+        "rows.jsonl",
+        "Yield by stage",
+        "Verdicts and tags of the accepted rows",
+        "Diversity",
+        "Likeness to the nearest seed",
+        "Coverage of the seeds, by cosine",
+        "Words",
+        "Languages",
+    ]
+
+
+def test_a_file_has_fewer() -> None:
+    """What does not apply is not there; what is left out is said at the end."""
+    titles = [section.title for section in score_sections(score(a_material([Row("a", "b")])))]
+    assert titles == ["rows.jsonl", "Diversity", "Words", "Languages", "To be known"]
+    nothing = score_sections(score(a_material([], SEEDS, run=a_run(0))))
+    assert [section.title for section in nothing] == ["rows.jsonl", "Yield by stage", "To be known"]
+    assert nothing[0].lines[0] == "0 rows, complete: rows.jsonl"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_terminal_shows_every_row_of_a_table_in_one_line(width: int) -> None:
+    """At 80 columns nothing is folded but sentences, and probabilities where they are spread over all labels."""
+    sections = sections_of(classify=lambda _: ("en", 0.9))
+    text = shown(sections, width)
+    assert max(map(len, text.splitlines())) <= width
+    lines = text.splitlines()
+    for section in sections:
+        for row in (row for row in section.rows if row[0] != "  soft"):
+            assert sum(line.startswith(row[0]) and line.rstrip().endswith(row[-1]) for line in lines) >= 1, row
+
+
+def test_collapse_comes_first() -> None:
+    """Each finding is a sentence of its own."""
+    rows = [Row(f"Write a debate between {row.question}", row.answer) for row in varied(30)]
+    sections = score_sections(score(a_material(rows)))
+    assert sections[1].title == "Collapse"
+    assert sections[1].lines == ("100% of the 30 questions start with the same four words (write a debate between).",)
+    assert "Collapse" not in [section.title for section in score_sections(score(a_material(varied(30))))]
+
+
+def test_soft_ratings_stand_below_their_labels() -> None:
+    """Where there are any, with the rows that have one."""
+    section = titled("Verdicts", sections_of())
+    assert section.rows[:4] == (
+        ("question verdict", "3", "1.00", "1: 3"),
+        ("pair verdict", "3", "3.00", "3: 3"),
+        ("  soft", "3", "2.75", "2: 25%, 3: 75%"),
+        ("instruction quality", "3", "4.00", "good: 3"),
+    )
+    assert section.lines[-1].startswith("Soft: ")
+    rated = [Row("a", "b", ratings={"pair_verdict": 3})]
+    assert len(titled("Verdicts", score_sections(score(a_material(rated)))).lines) == 1
+
+
+def test_the_yield_says_why() -> None:
+    """Stage by stage, and at last how many of how many."""
+    section = titled("Yield", sections_of())
+    assert section.rows[0] == ("dedup", "4", "1", "3", "75%", "duplicate 1")
+    assert section.lines == ("3 of 4 candidates were accepted (75%).",)
+
+
+def test_a_share_that_is_nearly_nothing_is_not_nothing() -> None:
+    """One row in a thousand is less than a percent, and the others are not all."""
+    counts = iter(range(2000))
+    found = score(a_material([Row("a" * 40, "b" * 40)] * 1000, classify=lambda _: ("fr" if next(counts) == 3 else "en", 1.0)))
+    (question, answer) = titled("Languages", score_sections(found)).rows
+    assert question == ("question", "English >99%, French <1%")
+    assert answer == ("answer", "English 100%")
+
+
+def test_numbers_that_are_not_there_are_dashes() -> None:
+    """Not zeros."""
+    section = titled("Diversity", score_sections(score(a_material([Row("a", "b c")], embedder=None))))
+    assert {row[0]: row[1:] for row in section.rows} == {
+        "mean distance to the nearest other": ("–", "–"),
+        "Vendi score": ("–", "–"),
+        "distinct-1": ("1.000", "1.000"),
+        "distinct-2": ("–", "1.000"),
+        "distinct-3": ("–", "–"),
+        "repeat an earlier one": ("0%", "–"),
+        "have a near-copy": ("–", "–"),
+    }
+
+
+def test_two_are_put_side_by_side() -> None:
+    """Collapse and notes of each before, the numbers with their intervals, a star where 0 is left out."""
+    numbers = (
+        Compared("one", 0.5, 0.25, (30, 30), Interval(-0.4, -0.1)),
+        Compared("two", 0.5, 0.75, (30, 40), Interval(-0.1, 0.6)),
+        Compared("three", 0.5, 0.75, (5, 5), None),
+    )
+    scores = score(a_material([Row("a", "b")])), score(a_material([Row("a", "b")], SEEDS))
+    sections = comparison_sections(Comparison("a.jsonl", "b.jsonl", numbers, ("A note.",)), *scores)
+    assert [section.title for section in sections] == ["rows.jsonl", "To be known", "rows.jsonl", "Side by side"]
+    assert sections[-1].rows == (
+        ("one", "0.500", "0.250", "-0.250*", "-0.400", "-0.100", "30"),
+        ("two", "0.500", "0.750", "+0.250", "-0.100", "+0.600", "30, 40"),
+        ("three", "0.500", "0.750", "+0.250", "–", "–", "5"),
+    )
+    assert sections[-1].lines[0].startswith("1 is a.jsonl, 2 is b.jsonl")
+    assert sections[-1].lines[-1] == "A note."
+
+
+def test_a_comparison_fits_80_columns() -> None:
+    """Each number in one line, for sets of up to thousands of rows."""
+    lines = [a_line(f"What is fox {n}?", f"Fox {n} and some words.", "A wood.") for n in range(12)]
+    rows = [row_of(line, Path("data.jsonl"), n) for n, line in enumerate(lines)]
+    material = a_material(rows, SEEDS, run=a_run(12, {("instruction_quality", "filtered"): 2}))
+    comparison = compare(material, material, 0, rounds=10)
+    (section,) = [part for part in comparison_sections(comparison, score(material), score(material)) if part.headings]
+    assert len(section.rows) > 25
+    text = shown([Section(section.title, section.headings, section.numbers, section.rows)])
+    assert len(text.splitlines()) == len(section.rows) + 3
+
+
+def test_texts_of_a_dataset_are_no_markup() -> None:
+    """Neither rich's nor Markdown's nor a terminal's."""
+    seeds = [a_seed("[bold]What|is `it`?[/bold] <b> # *x*", "b"), a_seed("\x1b[31mred\x1b[0m", "b")]
+    sections = score_sections(score(a_material([Row("a", "b")], seeds, path=Path("[red]x.jsonl"))))
+    text = shown(sections, 120)
+    assert "[bold]What|is `it`?[/bold] <b> # *x*" in text
+    assert "[red]x.jsonl" in text
+    assert "\x1b" not in text
+    page = markdown(sections)
+    assert r"\[bold\]What\|is \`it\`?\[/bold\] \<b\> \# \*x\*" in page
+    assert "\x1b" not in page
+
+
+def test_markdown_has_all_that_the_terminal_has() -> None:
+    """Every cell and every line, as tables with as many columns everywhere."""
+    sections = sections_of()
+    page = markdown(sections)
+    assert page.endswith("\n")
+    assert not page.endswith("\n\n")
+    for section in sections:
+        assert f"## {section.title}" in page.replace("\\", "")
+        for cell in (cell for row in section.rows for cell in row):
+            assert cell.strip() in page.replace("\\", "")
+    for table in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE):
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1

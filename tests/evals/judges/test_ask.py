@@ -1,0 +1,242 @@
+"""Asking judges about labelled cases: what is asked, what comes back, and what failures become."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.judges.ask import FUSED, Ask, Judged, judge_all, judge_cases, judging_limits
+from evals.judges.cases import Case
+from evals.judges.fused import Cost
+from evals.judges.journaled import asks_for, costs, remembered, roles_asked, room_for
+from evals.judges.scales import Label
+from evals.session.session import SessionRequest, open_session
+from skills_dspy.base.errors import ServerError
+from skills_dspy.base.tokens import estimate_tokens
+from skills_dspy.model.program import STEPS
+from skills_dspy.model.room import RETRY
+from tests.helpers.judges import CONFIG, PAIR, QUALITY, QUESTION, JudgeServer, a_case, lets_all_pass
+from tests.helpers.making import a_config, a_program
+
+SEED = 3
+
+
+def asked(
+    folder: Path, server: JudgeServer, asks: tuple[Ask, ...], config: Any = CONFIG, done: list[int] | None = None
+) -> tuple[Judged, ...]:
+    """What a session's judges say."""
+
+    async def main() -> tuple[Judged, ...]:
+        async with open_session(SessionRequest(folder, config), lambda: server) as session:
+            asker = session.asker(a_program(), judging_limits(config), SEED, 8192)
+            return await judge_all(asker, asks, lambda: done.append(1) if done is not None else None)
+
+    return asyncio.run(main())
+
+
+def about(*cases: Case) -> tuple[Ask, ...]:
+    """Each put to its own step."""
+    return tuple(Ask(case, case.step) for case in cases)
+
+
+# -- what is asked ------------------------------------------------------------------------------------------------------
+
+
+def test_every_case_is_put_to_its_own_step_so_often() -> None:
+    """The samples of a case one after another."""
+    first, second = a_case(QUESTION, 1), a_case(PAIR, 3)
+    asks = asks_for([first, second], 2, fused=True)
+    assert [(ask.case, ask.step, ask.sample) for ask in asks] == [
+        (first, QUESTION, 0),
+        (first, QUESTION, 1),
+        (second, PAIR, 0),
+        (second, PAIR, 1),
+    ]
+
+
+def test_fused_tags_are_asked_for_once_beside_those_that_they_stand_for() -> None:
+    """For cases of the instruction's quality, and no others."""
+    asks = asks_for([a_case(QUALITY, "good"), a_case(PAIR, 3)], 3, fused=True)
+    more = {ask.step: ask.sample for ask in asks if ask.step != ask.case.step}
+    assert more == {FUSED: 0, "tag_difficulty": 0, "tag_category": 0}
+    assert all(ask.step == ask.case.step for ask in asks_for([a_case(QUALITY, "good")], 3, fused=False))
+
+
+def test_the_roles_are_those_of_the_steps() -> None:
+    """Who is never asked need not be there."""
+    assert roles_asked(about(a_case(QUESTION, 1))) == {"validator"}
+    assert roles_asked(asks_for([a_case(QUALITY, "good"), a_case(PAIR, 3)], 1, fused=True)) == {"validator", "tagger"}
+
+
+def test_only_judges_and_taggers_have_limits() -> None:
+    """Their role's num_predict."""
+    limits = judging_limits(a_config({"validator": {"num_predict": 99}}))
+    assert limits[PAIR] == 99
+    assert set(limits) == {name for name, step in STEPS.items() if step.role != "generator"}
+
+
+# -- what comes back ----------------------------------------------------------------------------------------------------
+
+
+def test_what_was_said_comes_in_the_order_asked(tmp_path: Path) -> None:
+    """With label, explanation, all values and the requests, however long each took."""
+    cases = [a_case(QUESTION, 1, n) for n in range(3)] + [a_case(PAIR, 3), a_case(QUALITY, "good")]
+    done: list[int] = []
+    judged = asked(tmp_path, JudgeServer(), asks_for(cases, 2, fused=True), done=done)
+    assert [one.case for one in judged[:10]] == [case for case in cases for _ in range(2)]
+    assert [one.sample for one in judged[:10]] == [0, 1] * 5
+    assert [one.step for one in judged[10:]] == [FUSED, "tag_difficulty", "tag_category"]
+    assert [one.label for one in judged] == [1] * 6 + [1] * 2 + ["good"] * 2 + ["good", "easy", "math"]
+    assert judged[10].values["category"] == "math"
+    assert {one.explanation for one in judged} == {"Fine."}
+    assert len({digest for one in judged for digest in one.digests}) == len(judged) == len(done)
+
+
+def test_the_prompt_holds_the_case(tmp_path: Path) -> None:
+    """The tagger of difficulty sees no examples, since its signature has none."""
+    server = JudgeServer()
+    asked(tmp_path, server, (Ask(a_case(QUALITY, "good"), QUALITY), Ask(a_case(QUALITY, "good"), "tag_difficulty")))
+    with_examples = [prompt for prompt in server.prompts if "<examples>" in prompt]
+    assert len(with_examples) == 1
+    assert all("Why?" in prompt for prompt in server.prompts)
+
+
+def test_a_case_is_asked_the_same_way_whatever_stands_beside_it(tmp_path: Path) -> None:
+    """So a journal serves a part of the cases as well, and other cases change no verdict."""
+    alone, other = a_case(PAIR, 3, 1), a_case(PAIR, 1, 2)
+    (first,) = asked(tmp_path / "a", JudgeServer(), about(alone))
+    *_, second = asked(tmp_path / "b", JudgeServer(), about(other, alone))
+    assert first.digests == second.digests
+
+
+def test_a_reply_that_is_unreadable_twice_is_a_failure(tmp_path: Path) -> None:
+    """No label, and what was wrong; both requests are known."""
+    (said,) = asked(tmp_path, JudgeServer(lambda *_: "no JSON"), about(a_case(QUESTION, 1)))
+    assert (said.label, said.soft, said.failure, said.values) == (None, None, "unreadable", {})
+    assert len(said.digests) == 2
+    assert "does not fit" in said.explanation
+
+
+def test_a_second_try_may_be_readable(tmp_path: Path) -> None:
+    """Then it is a verdict like any other."""
+    tries: Iterator[Any] = iter(["", lets_all_pass(("explanation", "rating"), "")])
+    (said,) = asked(tmp_path, JudgeServer(lambda *_: next(tries)), about(a_case(QUESTION, 1)))
+    assert (said.label, said.failure, len(said.digests)) == (1, None, 2)
+
+
+def test_a_reply_that_is_cut_twice_is_truncated(tmp_path: Path) -> None:
+    """It is told apart from one that is no JSON."""
+    (said,) = asked(tmp_path, JudgeServer(cut=True), about(a_case(QUESTION, 1)))
+    assert (said.label, said.failure) == (None, "truncated")
+
+
+def test_a_label_outside_the_scale_is_no_verdict(tmp_path: Path) -> None:
+    """It is not taken for the nearest one."""
+    (said,) = asked(tmp_path, JudgeServer(lambda *_: {"explanation": "Odd.", "rating": 7}), about(a_case(PAIR, 3)))
+    assert (said.label, said.failure) == (None, "unreadable")
+
+
+def test_soft_ratings_are_there_where_the_server_gives_them(tmp_path: Path) -> None:
+    """And where it does not, or is not asked, nothing pretends that it did."""
+    shares: Mapping[str, Mapping[Label, float]] = {"rating": {1: 0.75, 0: 0.25}}
+    (soft,) = asked(tmp_path / "a", JudgeServer(shares=shares), about(a_case(QUESTION, 1)))
+    assert soft.soft is not None
+    assert soft.soft.expected == pytest.approx(0.75, abs=1e-5)
+    (hard,) = asked(tmp_path / "b", JudgeServer(), about(a_case(QUESTION, 1)))
+    config = a_config({"soft_ratings": False})
+    (unasked,) = asked(tmp_path / "c", JudgeServer(shares=shares), about(a_case(QUESTION, 1)), config)
+    assert hard.soft is unasked.soft is None
+
+
+def test_what_ends_the_evaluation_is_one_error(tmp_path: Path) -> None:
+    """Not a group of them, although many ask at once."""
+
+    async def fail(_: int) -> None:
+        raise ServerError("it is gone")
+
+    with pytest.raises(ServerError, match="it is gone"):
+        asked(tmp_path, JudgeServer(before=fail), about(*(a_case(QUESTION, 1, n) for n in range(5))))
+
+
+def test_a_mistake_of_ours_is_not_taken_for_an_error_of_the_user(tmp_path: Path) -> None:
+    """It comes out as it is."""
+
+    async def main() -> None:
+        async with open_session(SessionRequest(tmp_path, CONFIG), JudgeServer) as session:
+            asker = session.asker(a_program(), {}, SEED, 8192)  # no limits
+            await judge_cases(asker, [a_case(QUESTION, 1)])
+
+    with pytest.raises(ExceptionGroup):
+        asyncio.run(main())
+
+
+def test_cases_may_be_put_to_the_fused_tagger(tmp_path: Path) -> None:
+    """Its rating of the instruction is the label."""
+
+    async def main() -> tuple[Judged, ...]:
+        async with open_session(SessionRequest(tmp_path, CONFIG), JudgeServer) as session:
+            asker = session.asker(a_program(), judging_limits(CONFIG), SEED, 8192)
+            return await judge_cases(asker, [a_case(QUALITY, "poor")], samples=2, fused=True)
+
+    assert [(one.step, one.sample, one.label) for one in asyncio.run(main())] == [(FUSED, 0, "good"), (FUSED, 1, "good")]
+
+
+# -- what is known, and what it cost ------------------------------------------------------------------------------------
+
+
+def test_what_the_journal_knows_is_found_without_a_call(tmp_path: Path) -> None:
+    """Verdicts and failures alike; what is missing is told apart."""
+    known = about(a_case(QUESTION, 1, 1), a_case(PAIR, 3, 2))
+
+    def say(fields: tuple[str, ...], prompt: str) -> Any:
+        return "no JSON" if "<answer>" in prompt else lets_all_pass(fields, prompt)
+
+    before = asked(tmp_path, JudgeServer(say), known)
+    assert [said.failure for said in before] == [None, "unreadable"]
+    server = JudgeServer()
+
+    async def main() -> list[Judged | None]:
+        async with open_session(SessionRequest(tmp_path, CONFIG), lambda: server) as session:
+            return await remembered(session, a_program(), [*known, *about(a_case(QUESTION, 0, 9))], SEED, 8192)
+
+    assert asyncio.run(main()) == [*before, None]
+    assert server.asked == []
+
+
+def test_a_fresh_journal_knows_nothing(tmp_path: Path) -> None:
+    """And says so at once."""
+
+    async def main() -> list[Judged | None]:
+        async with open_session(SessionRequest(tmp_path, CONFIG), JudgeServer) as session:
+            return await remembered(session, a_program(), about(a_case(QUESTION, 1)), SEED, 8192)
+
+    assert asyncio.run(main()) == [None]
+
+
+def test_costs_are_of_the_requests_of_each_step() -> None:
+    """A request that two replies share is counted once; one whose reply is unknown has no tokens."""
+    bodies: dict[str, dict[str, Any]] = {"a": {"prompt_eval_count": 10, "eval_count": 2}, "b": {"prompt_eval_count": 5}}
+    judged = [
+        Judged(a_case(PAIR, 3), step, 0, 3, None, "", None, digests=digests)
+        for step, digests in ((PAIR, ("a", "b")), (PAIR, ("a",)), (FUSED, ("c",)))
+    ]
+    assert costs(judged, bodies.get) == {PAIR: Cost(2, 15, 2), FUSED: Cost(1, 0, 0)}
+    assert costs(judged, bodies.get)[PAIR].tokens == 17
+
+
+def test_the_room_holds_the_longest_prompt_and_a_second_try(tmp_path: Path) -> None:
+    """By the estimate that errs to the high side."""
+    config = a_config({"validator": {"num_predict": 300}, "tagger": {"num_predict": 100}})
+    server = JudgeServer()
+    asks = asks_for([a_case(QUESTION, 1), a_case(QUALITY, "good")], 1, fused=True)
+
+    async def main() -> tuple[int, int]:
+        async with open_session(SessionRequest(tmp_path, config), lambda: server) as session:
+            return room_for(asks, a_program(), session)
+
+    prompt, reply = asyncio.run(main())
+    assert reply == RETRY * 300
+    asked(tmp_path, server, asks, config)
+    assert prompt > max(map(estimate_tokens, server.prompts))

@@ -1,0 +1,588 @@
+"""Cases from seeds: what each corruption does, that none is silent or random, and that all shipped tasks give cases."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from evals.judges.cases import Case
+from evals.judges.corrupt.cutting import cut_answer, cut_question
+from evals.judges.corrupt.forms import form_of, formless
+from evals.judges.corrupt.languages import language
+from evals.judges.corrupt.likeness import near, tied
+from evals.judges.corrupt.negation import negated
+from evals.judges.corrupt.numbers import changed_numbers
+from evals.judges.corruptions import CORRUPTIONS, Corruption, seed_cases
+from evals.judges.scales import SCALES
+from skills_dspy.base.errors import RequestError
+from skills_dspy.base.records import SeedExample
+from skills_dspy.base.seeds import STANDARD
+from skills_dspy.tasks.files import load_task, load_tasks
+from skills_dspy.tasks.spec import TaskSpec
+from tests.helpers.making import a_spec
+
+ROOT = Path(__file__).resolve().parents[3]
+TASKS = tuple(sorted((ROOT / "task_specs").rglob("*.yaml")))
+DIGIT = Path("/work/shared/corpora/digit")
+
+WAYS: dict[tuple[str, str], Corruption] = {(corruption.about, corruption.name): corruption for corruption in CORRUPTIONS}
+
+
+def shipped(name: str) -> TaskSpec:
+    """A task of task_specs."""
+    return load_task(ROOT / "task_specs" / f"{name}.yaml")[0]
+
+
+def rng(seed: int = 0) -> random.Random:
+    """A generator."""
+    return random.Random(seed)
+
+
+def free(question: str, answer: str = "An answer.") -> SeedExample:
+    """A freeform seed."""
+    return SeedExample(question=question, answer=answer, line=3)
+
+
+def about(context: str, question: str, answer: str = "An answer.") -> SeedExample:
+    """A grounded seed."""
+    return SeedExample(question=question, answer=answer, context=context, line=5)
+
+
+def corrupted(about_what: str, name: str, seed: SeedExample, *others: SeedExample, chance: int = 0) -> SeedExample | None:
+    """What one corruption makes of a seed."""
+    return WAYS[(about_what, name)].function(seed, others, rng(chance))
+
+
+def bad_question(name: str, seed: SeedExample, *others: SeedExample, chance: int = 0) -> str | None:
+    """The question that a corruption makes."""
+    bad = corrupted("question", name, seed, *others, chance=chance)
+    return None if bad is None else bad.question
+
+
+def bad_answer(name: str, seed: SeedExample, *others: SeedExample, chance: int = 0) -> str | None:
+    """The answer that a corruption makes."""
+    bad = corrupted("pair", name, seed, *others, chance=chance)
+    return None if bad is None else bad.answer
+
+
+# ---- what holds for all of them --------------------------------------------------------------------------------------
+
+said = st.sampled_from(["the", "is", "not", "can", "a", "fox", "Anna", "has been", "yes", "List", "table", "haiku", "how many"])
+foreign = st.sampled_from(["der", "ist", "nicht", "el", "no es", "狐", "。"])
+figures = st.sampled_from(["12", "1984", "3.5", "0", "= 7", "555-0142"])
+marks = st.sampled_from(
+    [",", ";", ".", "?", ":", "→", '"', "{", "}", "\n", "\n- ", "\n2. ", "| a | b |\n", "x,y\n", "```\n", "Role: "]
+)
+composed = st.lists(said | foreign | figures | marks, min_size=1, max_size=14).map(" ".join)
+texts = (composed | st.text(min_size=1, max_size=30)).filter(str.strip)
+seeds = st.builds(SeedExample, question=texts, answer=texts, context=st.none() | texts, line=st.integers(0, 99))
+tasks = st.lists(seeds, min_size=1, max_size=5)
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda corruption: f"{corruption.about}: {corruption.name}")
+@given(task=tasks, chance=st.integers(0, 2**32))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_corruption_changes_one_thing_and_makes_no_other_seed(
+    corruption: Corruption, task: list[SeedExample], chance: int
+) -> None:
+    """Never the seed itself, never what another seed is, the same each time, and all but one field as they were."""
+    seed, *others = task
+    bad = corruption.function(seed, others, rng(chance))
+    assert bad == corruption.function(seed, others, rng(chance))
+    if bad is None:
+        return
+    fields = ("question", "context", "answer", "line")
+    changed = {field for field in fields if getattr(bad, field) != getattr(seed, field)}
+    assert len(changed) == 1
+    assert changed <= ({"question", "context"} if corruption.about == "question" else {"answer", "context"})
+    assert bad.kind == seed.kind
+    assert all(part.strip() for part in (bad.question, bad.answer))
+    for other in others:
+        assert (bad.question, bad.context, bad.answer) != (other.question, other.context, other.answer)
+        if corruption.about == "question":
+            assert (bad.question, bad.context) != (other.question, other.context)
+
+
+@given(texts, st.integers(0, 99))
+@settings(max_examples=120, deadline=None)
+def test_what_is_cut_is_a_shorter_beginning(text: str, chance: int) -> None:
+    """Of question and answer alike, never all of it, never nothing."""
+    for cut in (cut_question(text, rng(chance)), cut_answer(text, rng(chance))):
+        if cut is not None:
+            assert cut
+            assert text.strip().startswith(cut)
+            assert len(cut) < len(text.strip())
+
+
+@given(texts, texts, st.none() | texts, st.integers(0, 99))
+@settings(max_examples=120, deadline=None)
+def test_changed_numbers_change_digits_alone(answer: str, question: str, context: str | None, chance: int) -> None:
+    """The new figure has the look of the old one: only digits differ, and it stands as long as before."""
+    changed = changed_numbers(answer, question, context, rng(chance))
+    if changed is not None:
+        assert changed != answer
+        assert len(changed) == len(answer)
+        assert all(a == b or (a.isdigit() and b.isdigit()) for a, b in zip(answer, changed, strict=True))
+
+
+@given(texts, st.integers(0, 99))
+@settings(max_examples=120, deadline=None)
+def test_formless_text_is_one_paragraph(text: str, chance: int) -> None:  # noqa: ARG001
+    """No line is left, and what has no form stays without a corruption."""
+    flat = formless(text)
+    assert (flat is None) or form_of(text) is not None
+    if flat is not None:
+        assert "\n" not in flat
+        assert flat != text
+
+
+# ---- questions -------------------------------------------------------------------------------------------------------
+
+WHY = free("Why did no ferry sail on Tuesday?", "A log bent the propeller.")
+HAIKU = free("Write a haiku about the first snow.", "Snow,\non the\nroad")
+
+
+def test_a_question_is_to_be_answered_with_yes_or_no() -> None:
+    """In words that contradict the question; before it where it ends with a text to work on."""
+    found = {bad_question("question made yes/no", WHY, HAIKU, chance=chance) for chance in range(30)}
+    assert "Why did no ferry sail on Tuesday? Answer only with yes or no." in found
+    assert "Answer with nothing but yes or no: Why did no ferry sail on Tuesday?" in found
+    assert "Convert 3 feet. Answer only with yes or no." in {
+        bad_question("question made yes/no", free("Convert 3 feet"), chance=chance) for chance in range(30)
+    }
+    for chance in range(9):
+        held = bad_question("question made yes/no", free("Translate this: Good morning"), chance=chance)
+        assert held is not None
+        assert held.endswith(": Translate this: Good morning")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        free("Is the fox red?"),
+        free("The fox runs. Does it sleep?"),
+        free("Was it cold, or did it rain?"),
+        free("Ist der Fuchs rot?"),
+        free("A fox is a bird. True or false?"),
+        free("Judge the claim.", "No, it is wrong."),
+    ],
+)
+def test_where_yes_and_no_are_answers_no_question_is_made_one(other: SeedExample) -> None:
+    """One such seed in the task is enough: the form is then one of its own."""
+    assert bad_question("question made yes/no", WHY, other) is None
+    assert bad_question("question made yes/no", other, WHY) is None
+
+
+def test_a_request_is_no_yes_no_question() -> None:
+    """ "Can you ..." asks for the thing itself."""
+    assert bad_question("question made yes/no", free("Can you correct the text?"), WHY) is not None
+
+
+def test_actions_and_images_are_asked_for() -> None:
+    """Each in several wordings, in the question's language where it is German or Spanish."""
+    actions = {bad_question("asks for an action", WHY, chance=chance) for chance in range(30)}
+    assert (
+        "Why did no ferry sail on Tuesday? Say nothing here, but phone me this evening and tell me the answer then." in actions
+    )
+    assert len(actions) > 3
+    images = {bad_question("asks for an image", WHY, chance=chance) for chance in range(30)}
+    assert "Why did no ferry sail on Tuesday? Show me the answer as a colour photo; do not use words." in images
+    german = free("Wie viele Tage hat der Monat, und wie heißt er?")
+    assert "foto" in (bad_question("asks for an image", german) or "").casefold()
+    spanish = free("¿Cuántos días tiene el mes y cómo es la semana?")
+    assert "foto" in (bad_question("asks for an image", spanish) or "")
+
+
+def test_skills_that_are_about_actions_or_images_are_left_alone() -> None:
+    """What the seeds do is allowed, so it is no corruption there."""
+    assert bad_question("asks for an action", WHY, free("Send an e-mail to Bo.", '{"tool": "mail"}')) is None
+    assert bad_question("asks for an action", WHY, free("Could you book a table for two?")) is None
+    assert bad_question("asks for an image", WHY, free("Draw a diagram of the plot in ASCII.")) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "halves"),
+    [
+        ("How many litres of water does a tank of 2.5 cubic metres hold?", {"How many litres of water does a"}),
+        ("Proofread this review. Give the text first.", {"Proo", "Proofread th", "Proofread this rev"}),
+        ("A lamp of 60 watts burns. How many hours does it burn?", {"A lamp of 60 watts burns. How many ho"}),
+        ("Explain the term. Can you give an example of it?", {"Explain the"}),
+        ("What does Mr. Okafor have to do?", {"What does Mr. Oka", "What does Mr. Okafor ha"}),
+        ("列出五个同义词，并加以说明。", {"列出五"}),
+    ],
+)
+def test_a_question_ends_in_the_middle_of_what_it_asks(question: str, halves: set[str]) -> None:
+    """Behind a word that ends no sentence or inside one; no request or question before the cut is whole."""
+    assert {cut_question(question, rng(chance)) for chance in range(9)} <= halves
+
+
+@pytest.mark.parametrize("question", ["Why?", "Go on!", "x", "...", "Explain!"])
+def test_a_question_too_short_to_be_cut_is_not_cut(question: str) -> None:
+    """One word has no half that anybody would know for one."""
+    assert cut_question(question, rng()) is None
+
+
+BEES = about(
+    "Rosalind had eighteen hives. Five were lost in the winter storm.", "How many hives were lost in the storm?", "Five"
+)
+NIGHT = about("The night train leaves Tarvik at 22:10 and has two sleeping cars.", "When does the train leave Tarvik?", "22:10")
+FIX = about("Anna have a fox, and the fox sleep.", "Correct the errors.", "Anna has a fox, and the fox sleeps.")
+FIX_TOO = about("Bo eat the apples what I bought.", "Correct the errors!", "Bo ate the apples that I bought.")
+
+
+def test_a_question_is_asked_about_another_context() -> None:
+    """Where it speaks of things that only its own context has."""
+    bad = corrupted("question", "context swapped", BEES, NIGHT)
+    assert bad is not None
+    assert bad.context == NIGHT.context
+    assert bad.question == BEES.question
+
+
+def test_a_question_that_fits_any_context_is_not_swapped() -> None:
+    """Nor one that the other seed asks too; nor without a context."""
+    assert corrupted("question", "context swapped", FIX, BEES, FIX_TOO) is None
+    assert corrupted("question", "context swapped", BEES, about("Another text of something else.", BEES.question)) is None
+    assert corrupted("question", "context swapped", WHY, BEES) is None
+
+
+def test_names_and_numbers_tie_to_a_context() -> None:
+    """One is enough; of other words two are needed, and half of what is shared has to be missing."""
+    own, other = "Mr. Okafor calls the brigade on 12 May.", "Ms. Ito writes to the tenant."
+    assert tied("What does Mr. Okafor have to do?", own, other)
+    assert tied("What is on the 12th, or on 12 May?", own, other)
+    assert not tied("Which calls are these?", own, other)
+    assert not tied("What does Mr. Okafor do?", own, f"{own} And more.")
+
+
+# ---- pairs -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_comes_from_another_seed() -> None:
+    """Of the same kind, and with another answer in substance."""
+    assert bad_answer("answer of another seed", WHY, HAIKU) == HAIKU.answer
+    assert bad_answer("answer of another seed", WHY, BEES) is None
+    assert bad_answer("answer of another seed", WHY, free("Who won?", "a log bent the propeller")) is None
+    assert bad_answer("answer of another seed", free("Which word fits?", "short"), free("Name two.", "short, brief")) is None
+
+
+def test_an_answer_to_the_same_question_is_none_of_another_seed() -> None:
+    """It may be right here too: two jokes are both jokes. About another context it is not."""
+    joke, joke_too = free("Tell me a joke.", "A fox walks into a bar."), free("Tell me a short joke.", "Two hens meet.")
+    assert bad_answer("answer of another seed", joke, joke_too) is None
+    assert bad_answer("answer of another seed", FIX, FIX_TOO) == FIX_TOO.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "half"),
+    [
+        ("A log bent the propeller", "A log"),
+        ("start, commence, initiate", "start,"),
+        ("error\nslip", "error"),
+        ("It is 5. Each of the machines takes five minutes.", "It is 5. Each of"),
+        ("day,name\nMonday,Piotr\nTuesday,Amina\nFriday,Sofia", "day,name\nMonday,Piotr\nTuesday,"),
+        ("Mei", None),
+        ("Rapeseed oil", None),
+        ("177 °C", None),
+    ],
+)
+def test_an_answer_is_cut_in_half(answer: str, half: str | None) -> None:
+    """At a word, inside a sentence or row where that is near; not where half may be right."""
+    assert cut_answer(answer, rng()) == half
+
+
+def test_a_result_is_changed_wherever_it_stands() -> None:
+    """The figure that the calculation comes to, not those that it begins with; the rest stays."""
+    seed = free("How many litres are 2.5 cubic metres?", "Working: 2.5 × 1000 = 2500\nAnswer: 2500 L")
+    for chance in range(20):
+        found = bad_answer("numbers changed", seed, chance=chance)
+        assert found is not None
+        first, last = found.splitlines()
+        assert first.startswith("Working: 2.5 × 1000 = ")
+        assert first.split("= ")[1] == last.split()[1] != "2500"
+
+
+def test_a_figure_of_the_context_is_changed_and_markers_are_not() -> None:
+    """A figure that question and context lack is not changed either: nothing says that it is wrong."""
+    seed = about(
+        "Bo calls on 11 March. Ana books room 4.", "List the tasks.", "1. Bo: call (11 March)\n2. Ana: book a room (by 2031)"
+    )
+    found = {bad_answer("numbers changed", seed, chance=chance) or "" for chance in range(20)}
+    assert len(found) > 5
+    for text in found:
+        assert text.startswith("1. Bo: call (")
+        assert text.endswith(" March)\n2. Ana: book a room (by 2031)")
+        assert "11 March" not in text
+
+
+def test_the_new_figure_has_the_same_look() -> None:
+    """Leading zeros, separators and decimals stay; a year stays one, a day stays below 29."""
+    for chance in range(30):
+        assert changed_numbers("555-0142", "", None, rng(chance)) is not None
+        year = changed_numbers("1871", "", None, rng(chance))
+        assert year is not None
+        assert year[:2] == "18"
+        day = changed_numbers("30 May", "", None, rng(chance))
+        assert day is not None
+        assert 10 <= int(day.split()[0]) < 29
+        assert (changed_numbers("0.05", "", None, rng(chance)) or "").startswith("0.0")
+
+
+def test_figures_that_do_not_matter_are_left_alone() -> None:
+    """In a text that is invented, or that a question without figures led to, no figure is wrong; nor inside of names."""
+    assert bad_answer("numbers changed", free("Write a story about 3 pigs.", "In 1920 there were 3 pigs in a house.")) is None
+    assert bad_answer("numbers changed", free("Who was Ada?", "She was born in 1815 and wrote many letters.")) is None
+    assert bad_answer("numbers changed", free("Where is R2D2 from?", "R2D2 is a robot.")) is None
+    assert bad_answer("numbers changed", free("Who won?", "1. Ana\n2. Bo")) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "opposite"),
+    [
+        ("The tower is made of the best stone.", "The tower is not made of the best stone."),
+        ("Residents can call the caretaker of it.", "Residents cannot call the caretaker of it."),
+        ("The present perfect does not go with it.", "The present perfect does go with it."),
+        ("The ship won't sail on the next day.", "The ship will sail on the next day."),
+        ("The ship can't sail on the next day.", "The ship can sail on the next day."),
+        ("The review has been moved to the hall.", "The review has not been moved to the hall."),
+        ("Der Turm ist aus Stein und das Dach aus Holz.", "Der Turm ist nicht aus Stein und das Dach aus Holz."),
+        ("Der Zug hält nicht in der Stadt.", "Der Zug hält in der Stadt."),
+        ("La torre está en el centro de la ciudad.", "La torre no está en el centro de la ciudad."),
+        ("El tren no es de la ciudad.", "El tren es de la ciudad."),
+    ],
+)
+def test_a_claim_is_turned_into_its_opposite(text: str, opposite: str) -> None:
+    """By a "not" more or less, in three languages."""
+    assert negated(text, rng()) == opposite
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Rapeseed oil",
+        "start, commence, initiate",
+        'The sentence with "it is the best of all"',
+        "Is it the best of all?",
+        "Let me know if it is of any help to you.",
+        "It is not only the best but the first of all.",
+        "- has woke → has woken (the form of a verb)",
+        "Cut the hedge as soon as the birds have finished with it.",
+        "La tour est dans le centre de la ville.",
+    ],
+)
+def test_what_is_no_claim_is_not_negated(text: str) -> None:
+    """Words alone, quotations, questions, politeness, conditions, arrows, other languages."""
+    assert negated(text, rng()) is None
+
+
+def test_an_invented_or_argued_text_is_not_negated() -> None:
+    """Its opposite is no wrong fact."""
+    claim = "The fog has closed the bridge, and the river is loud."
+    assert bad_answer("negated claim", free("Write a sentence about fog.", claim)) is None
+    assert bad_answer("negated claim", free("What has closed the bridge?", claim)) is not None
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "flat"),
+    [
+        ("Put it into a table.", "| A | B |\n| --- | --- |\n| x | y z |", "A B x y z"),
+        ("Give me CSV.", 'name,town\nAna,"Rome, Italy"\nBo,Oslo', "name town Ana Rome, Italy Bo Oslo"),
+        ("As rows, separated by semicolons.", "a;b\nc;d", "a b c d"),
+        ("Answer in JSON.", '{"name": "Ana", "towns": ["Rome", "Oslo"], "age": null}', "name Ana towns Rome Oslo age "),
+        ("Give a numbered list.", "1. Ana\n2. Bo", "Ana and Bo"),
+        ("List the tasks.", "Today:\n- call Bo\n- ask Ana", "Today: and call Bo and ask Ana"),
+        ("Write a haiku.", "Fog on the river,\nthe bridge\nis gone.", "Fog on the river the bridge is gone"),
+        ("Give two, one per line.", "error\nslip", "error slip"),
+        ("Give three, separated by commas.", "start, commence, initiate", "start and commence and initiate"),
+        ("Hold a debate.", "Cook: More salt.\n\nGuest: Less salt.", "More salt. Less salt."),
+    ],
+)  # fmt: skip
+def test_the_form_that_was_asked_for_is_lost(question: str, answer: str, flat: str) -> None:
+    """The words stay, in one paragraph."""
+    assert bad_answer("format ignored", free(question, answer)) == flat
+
+
+def test_a_form_that_nobody_wants_is_not_missed() -> None:
+    """Neither question nor the other seeds ask for it; with three seeds that all have it, it is the skill's."""
+    one, two, three = (free(f"What did {name} do?", f"{name}: call\nBo: write") for name in ("Ana", "Mei", "Tom"))
+    assert bad_answer("format ignored", one, two) is None
+    assert bad_answer("format ignored", one, two, three) == "call write"
+    assert bad_answer("format ignored", one, two, three, WHY) is None
+    assert bad_answer("format ignored", free("List the birds.", "There is one bird in the garden, and it sings.")) is None
+
+
+def test_a_pair_gets_another_context() -> None:
+    """One that does not support it; not where the answer says that nothing is said."""
+    bad = corrupted("pair", "context swapped", BEES, NIGHT)
+    assert bad is not None
+    assert (bad.context, bad.question, bad.answer) == (NIGHT.context, BEES.question, BEES.answer)
+    bad = corrupted("pair", "context swapped", FIX, FIX_TOO)
+    assert bad is not None
+    assert bad.context == FIX_TOO.context
+    for absent in ("not stated", "None. Nobody took on a task.", "The text does not say how many."):
+        assert corrupted("pair", "context swapped", BEES.model_copy(update={"answer": absent}), NIGHT) is None
+
+
+def test_the_context_is_the_answer() -> None:
+    """Not in a task where answers are near copies of their contexts, as in correcting texts."""
+    assert bad_answer("copy of the context", BEES, NIGHT) == BEES.context
+    assert bad_answer("copy of the context", BEES, FIX) is None
+    assert bad_answer("copy of the context", WHY) is None
+
+
+def test_near_is_what_is_equal_but_for_little() -> None:
+    """Case, blanks and punctuation do not count; what holds the other one whole is near."""
+    assert near("Correct the errors.", "correct  the errors!")
+    assert near("short", "short, brief")
+    assert not near("short", "shorter")
+    assert not near("rapeseed oil", "a log bent the propeller")
+
+
+@pytest.mark.parametrize(
+    ("text", "tongue"),
+    [
+        ("How many of the hives were lost?", "en"),
+        ("Wie heißt der Hund, und wer hat ihn?", "de"),
+        ("¿Cuál es el nombre de la torre?", "es"),
+        ("Quel est le nom de la tour ?", None),
+        ("Qual è il nome della torre?", None),
+        ("Fox", None),
+        ("", None),
+    ],
+)
+def test_a_language_is_told_by_its_small_words(text: str, tongue: str | None) -> None:
+    """Where it cannot be told, nothing is guessed."""
+    assert language(text) == tongue
+
+
+# ---- cases -----------------------------------------------------------------------------------------------------------
+
+
+def of_seed(cases: Sequence[Case], number: int) -> list[Case]:
+    """The cases of one seed."""
+    return [case for case in cases if f"/seed-{number}/" in f"{case.id}/"]
+
+
+def check(spec: TaskSpec, cases: Sequence[Case]) -> None:
+    """What must hold for the cases of any task."""
+    assert len({case.id for case in cases}) == len(cases)
+    for number, seed in enumerate(spec.seed_examples, 1):
+        own = of_seed(cases, number)
+        good = [case for case in own if case.good]
+        steps = [f"judge_question_{seed.kind}", "tag_instruction_quality", f"judge_pair_{seed.kind}", "tag_sample_quality"]
+        assert [case.step for case in good] == steps
+        for case in own:
+            scale = SCALES[case.step]
+            assert case.where == f"{spec.path}:{seed.line}"
+            assert (case.task, case.task_description) == (spec.task_name, spec.task_description)
+            assert case.label == scale.labels[-1 if case.good else 0]
+            assert (case.answer is None) == (scale.about == "question")
+            assert (case.context is None) == (seed.kind == "freeform")
+            assert 1 <= len(case.examples) <= STANDARD
+            assert all(example in spec.seeds(seed.kind) and example.question != seed.question for example in case.examples)
+            if case.good:
+                assert (case.origin, case.reason) == ("seed", "seed")
+                assert case.id == f"{case.step}/{spec.task_name}/seed-{number}"
+                assert (case.question, case.context) == (seed.question, seed.context)
+                assert case.answer in (None, seed.answer)
+            else:
+                assert (case.origin, (scale.about, case.reason) in WAYS) == ("corruption", True)
+                assert case.id == f"{case.step}/{spec.task_name}/seed-{number}/{case.reason}"
+                assert case.answer is None or case.answer == seed.answer or case.answer != case.examples[0].answer
+                assert (
+                    scale.about == "question"
+                    or case.context in (None, seed.context)
+                    or case.context != case.examples[0].context
+                )
+            assert case.inputs()["question"] == case.question
+
+
+@pytest.mark.parametrize("path", TASKS, ids=lambda path: path.stem)
+def test_each_shipped_task_gives_cases(path: Path) -> None:
+    """A good one for each step, at least three bad ones for each seed, the same each time."""
+    spec = load_task(path)[0]
+    cases = seed_cases(spec, 7)
+    check(spec, cases)
+    for number in range(1, len(spec.seed_examples) + 1):
+        assert len({case.reason for case in of_seed(cases, number) if not case.good}) >= 3
+    assert cases == seed_cases(spec, 7)
+
+
+def test_each_corruption_applies_to_a_shipped_task() -> None:
+    """None of them is there for nothing; both raters of a pair or question see the same corrupted one."""
+    found = set()
+    for spec in load_tasks([ROOT / "task_specs"]).specs:
+        shown: dict[tuple[str, ...], set[tuple[str | None, ...]]] = {}
+        for case in seed_cases(spec, 0):
+            key = (SCALES[case.step].about, case.reason, case.where)
+            shown.setdefault(key, set()).add((case.context, case.question, case.answer))
+            found.add((SCALES[case.step].about, case.reason))
+        assert all(len(texts) == 1 for texts in shown.values())
+    assert found - {("question", "seed"), ("pair", "seed")} == set(WAYS)
+
+
+def test_another_seed_chooses_otherwise() -> None:
+    """Other examples and other corruptions, but the same good ones."""
+    spec = shipped("writing/freeform/haiku")
+    one, other = seed_cases(spec, 1), seed_cases(spec, 2)
+    assert [case.id for case in one] == [case.id for case in other]
+    assert [case.examples for case in one] != [case.examples for case in other]
+    assert [case.question for case in one] != [case.question for case in other]
+    assert [case.question for case in one if case.good] == [case.question for case in other if case.good]
+
+
+def test_fewer_seeds_give_the_same_cases_of_those() -> None:
+    """A bound leaves seeds out and changes nothing else; what is used depends on the seed."""
+    spec = shipped("reasoning/unit_conversion")
+    whole, some = seed_cases(spec, 3), seed_cases(spec, 3, most=2)
+    assert len({case.where for case in some}) == 2
+    assert [case for case in whole if case.where in {case.where for case in some}] == list(some)
+    assert seed_cases(spec, 3, most=99) == whole
+    assert seed_cases(spec, 3, most=0) == ()
+    assert len({seed_cases(spec, seed, most=1)[0].where for seed in range(9)}) > 1
+
+
+def test_both_kinds_of_a_task_give_cases() -> None:
+    """Each with examples of its own kind."""
+    spec = a_spec([WHY, BEES, HAIKU, NIGHT])
+    check(spec, seed_cases(spec, 0))
+
+
+def test_of_two_seeds_none_is_example_and_donor_at_once() -> None:
+    """Then there is no case with the other one's answer, nor with its context."""
+    cases = seed_cases(a_spec([BEES, NIGHT]), 0)
+    reasons = {case.reason for case in cases if SCALES[case.step].about == "pair"}
+    assert "copy of the context" in reasons
+    assert reasons.isdisjoint({"answer of another seed", "context swapped"})
+    assert "context swapped" in {case.reason for case in cases if SCALES[case.step].about == "question"}
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        ([WHY], "tasks/foxes.yaml:3: there is only 1 freeform seed, and cases need at least 2"),
+        ([WHY, HAIKU, BEES], "tasks/foxes.yaml:5: there is only 1 grounded seed, and cases need at least 2"),
+        ([FIX, FIX.model_copy(update={"context": "It be."})], "all 2 grounded seeds ask the same question"),
+    ],
+)
+def test_too_few_seeds_are_refused(seeds: list[SeedExample], said: str) -> None:
+    """In one sentence with the number needed: a case shows another seed as an example."""
+    with pytest.raises(RequestError, match=said):
+        seed_cases(a_spec(seeds), 0)
+
+
+@pytest.mark.skipif(not DIGIT.is_dir(), reason="the task files of DiGiT are not here")
+@pytest.mark.parametrize("name", ["debate", "grammar"])
+def test_the_tasks_of_digit_need_one_more_seed(name: str) -> None:
+    """Their files hold a single seed: refused as they are, good with a second one beside it."""
+    spec = load_task(DIGIT / f"{name}.yaml")[0]
+    with pytest.raises(RequestError, match=r"only 1 .* need at least 2"):
+        seed_cases(spec, 0)
+    (seed,) = spec.seed_examples
+    second = WHY if seed.kind == "freeform" else BEES
+    more = spec.model_copy(update={"seed_examples": (seed, second)})
+    cases = seed_cases(more, 0)
+    check(more, cases)
+    assert "answer cut in half" in {case.reason for case in of_seed(cases, 1)}

@@ -1,0 +1,151 @@
+"""Tests of the report card as tables: the same content in a terminal of 100 columns and as Markdown."""
+
+import functools
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from evals.judges.ask import Judged
+from evals.judges.card import ReportCard, report_card
+from evals.judges.fused import Cost
+from evals.judges.scales import SCALES
+from evals.judges.tables import Section, as_markdown, number, percent, print_report, sections, with_interval
+from evals.statistics import Rate
+from tests.helpers.judges import CONFIG, PAIR, QUALITY, QUESTION, SAMPLE, a_case, both_ways, said, verdicts
+
+FACTS = [("Answered by", "a SIMULATED teacher"), ("Cases", "4 written by hand")]
+
+
+@functools.cache
+def a_card(*, soft: bool = True, samples: int = 2) -> ReportCard:
+    """A card with every part there is: each judge with 40 cases by hand and some from seeds, and fused tags."""
+    judged: list[Judged] = []
+    for step, scale in SCALES.items():
+        for number_ in range(40):
+            label = scale.labels[-1 - number_ % len(scale.labels)]
+            given = scale.labels[-1 - number_ // 7 % len(scale.labels)]
+            case = a_case(step, label, number_, reason="ignores the requested format")
+            expected = float(scale.position(given)) if soft else None
+            judged += [said(case, given, sample, expected=expected) for sample in range(samples)]
+        judged += [said(a_case(step, scale.labels[0], 99, reason="answer cut in half", origin="corruption"), scale.labels[-1])]
+    separate, fused = both_ways()
+    spent = {step: Cost(4, 900, 100) for step in (QUALITY, "tag_fused", "tag_difficulty", "tag_category")}
+    kept = [one for one in judged if one.step != QUALITY]
+    return report_card([*kept, *separate], fused, CONFIG, spent)
+
+
+def shown(report: tuple[Section, ...], width: int = 100) -> str:
+    """What a terminal shows."""
+    out = io.StringIO()
+    print_report(report, Console(file=out, width=width, highlight=False, emoji=False, color_system=None))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("count", "of", "text"),
+    [
+        (3, 24, "12.5 % (4.3–31.0)"),
+        (0, 5, "0.0 % (0.0–43.4)"),
+        (5, 5, "100 % (56.6–100)"),
+        (0, 0, "–"),
+    ],
+)
+def test_a_rate_is_a_percentage_with_its_interval(count: int, of: int, text: str) -> None:
+    """Of nothing there is none."""
+    assert with_interval(Rate(count, of)) == text
+
+
+def test_what_is_unknown_is_a_dash() -> None:
+    """Never a 0."""
+    assert (percent(None), number(None)) == ("–", "–")
+    assert (percent(0.125), number(-0.004)) == ("12.5 %", "-0.00")
+
+
+def test_the_tables_fit_100_columns() -> None:
+    """No line is longer, and nothing is cut off."""
+    text = shown(sections(a_card(), FACTS, sweep=True))
+    assert max(len(line) for line in text.splitlines()) <= 100
+    assert "…" not in text
+    for step in SCALES:
+        assert step in text
+
+
+def test_markdown_holds_what_the_terminal_shows() -> None:
+    """Every cell and every sentence of the one is in the other."""
+    report = sections(a_card(), FACTS, sweep=True)
+    page, screen = as_markdown(report), re.sub(r"\s+", " ", shown(report))
+    for section in report:
+        assert section.title in page
+        for text in (*section.notes, *section.lines, *(cell for row in section.rows for cell in row)):
+            assert text in page
+            assert re.sub(r"\s+", " ", text) in screen
+
+
+def test_markdown_is_markdown() -> None:
+    """One first heading, tables with as many cells in each row as columns, YAML in a fence."""
+    page = as_markdown(sections(a_card(), FACTS, sweep=True))
+    assert page.startswith("# Report card of the judges\n\n- Answered by: a SIMULATED teacher\n")
+    assert page.endswith("```\n")
+    assert page.count("\n# ") == 0
+    for table in re.findall(r"(?:^\|.*\|$\n)+", page, re.MULTILINE):
+        assert len({line.count("|") for line in table.splitlines()}) == 1
+
+
+def test_thresholds_are_shown_only_when_they_are_asked_for() -> None:
+    """They are long."""
+    without, with_them = (shown(sections(a_card(), FACTS, sweep=sweep)) for sweep in (False, True))
+    assert "Thresholds" not in without
+    for step in (PAIR, QUALITY, SAMPLE):
+        assert f"Thresholds of {step}" in with_them
+    assert f"Thresholds of {QUESTION}" not in with_them
+
+
+def test_two_judges_that_share_a_threshold_and_differ_are_both_heard() -> None:
+    """The configuration has one line for both; the second wish is a comment."""
+    loose = verdicts("judge_pair_grounded", [(3, 2), (2, 2), (1, 1)])
+    strict = verdicts(PAIR, [(3, 3), (2, 3), (1, 2)])
+    *_, choosing = sections(report_card([*loose, *strict], (), CONFIG), FACTS, sweep=True)
+    assert choosing.lines == (
+        "judges:",
+        "  pair_pass: [3]   # best for judge_pair_freeform",
+        "  # pair_pass: [2, 3]   # best for judge_pair_grounded",
+    )
+    assert "judge_pair_freeform: kappa 1.00 instead of 0.00." in choosing.notes
+
+
+def test_a_threshold_that_is_the_best_already_is_said_to_be() -> None:
+    """With the lines all the same."""
+    *_, choosing = sections(report_card(verdicts(SAMPLE, [(5, 5), (1, 1)]), (), CONFIG), FACTS, sweep=True)
+    assert choosing.notes[0] == "The configured thresholds are the best ones."
+    assert choosing.lines[-1] == "  sample_quality: [4, 5]   # best for tag_sample_quality"
+
+
+def test_a_server_without_probabilities_is_said_to_give_none() -> None:
+    """Nothing pretends that it did."""
+    card = report_card(verdicts(QUESTION, [(1, 1), (0, 0)]), (), CONFIG)
+    assert "The server gave no probabilities of labels" in shown(sections(card, FACTS, sweep=False))
+
+
+def test_one_sample_is_said_to_tell_nothing_of_agreement() -> None:
+    """And how to get it."""
+    text = shown(sections(report_card(verdicts(QUESTION, [(1, 1), (0, 0)]), (), CONFIG), FACTS, sweep=False))
+    assert "--samples" in text
+    assert "how often two of 2 samples" in shown(sections(a_card(), FACTS, sweep=False))
+
+
+def test_markup_in_names_is_shown_as_it_is() -> None:
+    """A model may be called anything."""
+    report = (Section("Models [bold]", ("[red]x",), (("[/] | y",),), ("[link]",), ("[a]",)),)
+    screen, page = shown(report), as_markdown(report)
+    for text in ("Models [bold]", "[red]x", "[/] | y", "[link]", "[a]"):
+        assert text in screen
+    assert "| [/] &#124; y |" in page
+
+
+def test_of_thresholds_without_a_readable_verdict_none_is_called_the_best() -> None:
+    """Where kappa is not defined, nobody knows which is."""
+    unread = [said(a_case(SAMPLE, label, n), None) for n, label in enumerate((1, 5))]
+    *_, choosing = sections(report_card(unread, (), CONFIG), FACTS, sweep=True)
+    assert choosing.notes == (f"Which threshold is best cannot be told for {SAMPLE}: kappa is not defined.",)

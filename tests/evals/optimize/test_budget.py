@@ -1,0 +1,224 @@
+"""Budgets: what an optimization costs at most, against what DSPy's optimizers really ask; and fitting it to --max-calls."""
+
+import hashlib
+import json
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import dspy
+import pytest
+from dspy import lm15
+
+from evals.optimize.budget import (
+    LEVELS,
+    OPTIMIZERS,
+    Level,
+    Optimizer,
+    Settings,
+    calls_per_example,
+    cost_of,
+    settings_for,
+    shrunk,
+    too_few_calls,
+)
+from evals.optimize.compile import compile_student
+from evals.optimize.metrics import AGREEMENT
+from evals.optimize.plan import OptimizeRequest, Plan, plan_of
+from evals.optimize.splits import Splits, weights
+from evals.optimize.targets import TARGETS, Unit
+from skills_dspy.base.errors import RequestError
+from skills_dspy.model.adapter import SkillsAdapter
+from tests.helpers.making import Teacher, a_config
+from tests.helpers.seeding import a_task, skill_cases
+
+CONFIG = a_config()
+ONE, TWO = TARGETS["judge_pair_freeform"][0], TARGETS["write_questions_grounded"][0]
+UNITS = [*TARGETS["all"], *TARGETS["tag_fused"]]
+SMALLEST = list(shrunk(settings_for(ONE, "light")))[-1]
+
+
+# ---- what the optimizers really ask -----------------------------------------------------------------------------------
+
+
+class Held:
+    """A model that answers by chance, as the prompt decides, and counts who was asked; no copy is made of it."""
+
+    def __init__(self) -> None:
+        self.lm = Teacher(lambda request: str(1 + 2 * (hashlib.sha256(str(request).encode()).digest()[0] % 2))).lm()
+        self.forwards = 0
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Held":
+        return self
+
+
+class Student(dspy.Module):  # type: ignore[misc] # dspy ships no types
+    """As many predictors as a unit has steps, the last of which rates."""
+
+    def __init__(self, steps: int, held: Held) -> None:
+        super().__init__()
+        self._held, self._steps = held, steps
+        for step in range(steps):
+            setattr(self, f"step_{step}", dspy.Predict("question -> rating", f"Rate well, in step {step}."))
+
+    def forward(self, key: str, asked: dict[str, Any]) -> dspy.Prediction:
+        """The rating that was given last."""
+        self._held.forwards += 1
+        for step in range(self._steps):
+            found = getattr(self, f"step_{step}")(lm=self._held.lm, question=f"{asked['question']} {key}")
+        return dspy.Prediction(rating=int(found.rating), explanation="By chance.")
+
+
+def labelled(count: int) -> list[dspy.Example]:
+    """Labelled cases, good and bad in turn."""
+    good = [number % 2 == 0 for number in range(count)]
+    return [
+        dspy.Example(
+            key=f"k{number}",
+            asked={"question": f"Why {number}?"},
+            good=g,
+            field="rating",
+            passing=(3,),
+            weight=w,
+            reason="none",
+        ).with_inputs("key", "asked")
+        for number, (g, w) in enumerate(zip(good, weights(good), strict=True))
+    ]
+
+
+def proposal(request: lm15.Request) -> str:
+    """Another instruction for every request, in the form that is asked for: GEPA wants JSON, MIPROv2 takes prose here."""
+    text = f"Rate as {hashlib.sha256(str(request).encode()).hexdigest()} would."
+    return json.dumps({"new_instruction": text}) if "new_instruction" in str(request) else text
+
+
+@pytest.mark.parametrize("unit", [ONE, TWO], ids=["one predictor", "two predictors"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("settings", [SMALLEST, settings_for(ONE, "light")], ids=["smallest", "light"])
+def test_no_optimizer_asks_more_than_was_said(unit: Unit, optimizer: Optimizer, settings: Settings) -> None:
+    """Neither students nor the proposer, on a model of which nobody knows what helps."""
+    sizes = settings.sizes
+    held, proposer = Held(), Teacher(proposal)
+    splits = Splits(*(tuple(labelled(size)) for size in sizes))
+    with dspy.context(adapter=SkillsAdapter(), disable_history=True):
+        compile_student(
+            optimizer, Student(len(unit.steps), held), splits, AGREEMENT, settings, proposer.lm(), seed=3, threads=1
+        )
+    cost = cost_of(unit, optimizer, settings, sizes, 5, holdout=False)
+    evaluated = (cost.optimizing - cost.proposing) // calls_per_example(unit, 5)
+    assert 0 < held.forwards <= evaluated
+    assert len(proposer.requests) <= cost.proposing
+    assert bool(proposer.requests) == (optimizer != "bootstrap")
+
+
+# ---- the estimate -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("unit", "calls"), [("judge_pair_freeform", 1), ("write_questions_freeform", 6)])
+def test_calls_for_one_example_of_one_step(unit: str, calls: int) -> None:
+    """A label is one call; five questions are one writing and five verdicts."""
+    assert calls_per_example(TARGETS[unit][0], 5) == calls
+
+
+def test_calls_for_one_example_of_more_steps() -> None:
+    """A context is written first; an answer is judged and tagged."""
+    assert calls_per_example(TWO, 5) == 7
+    assert calls_per_example(TARGETS["write_answer_freeform"][0], 5) == 3
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_bigger_budgets_cost_more(unit: Unit, optimizer: Optimizer) -> None:
+    """In every part of the cost."""
+    costs = [
+        cost_of(unit, optimizer, own, own.sizes, 5, holdout=False) for own in (settings_for(unit, level) for level in LEVELS)
+    ]
+    for small, big in pairwise(costs):
+        assert 0 < small.measuring < big.measuring
+        assert 0 < small.optimizing < big.optimizing
+        assert small.proposing <= big.proposing
+        assert small.calls == small.measuring + small.optimizing
+
+
+def test_another_judge_costs_its_own_verdicts() -> None:
+    """On the test, before and after; for labels there is nothing to judge again."""
+    settings = settings_for(TWO, "light")
+    with_it, without = (cost_of(TWO, "gepa", settings, (8, 8, 12), 5, holdout=holdout) for holdout in (True, False))
+    assert with_it.calls - without.calls == 2 * 12 * 5
+    assert cost_of(ONE, "gepa", settings, (8, 8, 12), 5, holdout=True) == cost_of(
+        ONE, "gepa", settings, (8, 8, 12), 5, holdout=False
+    )
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("unit", [ONE, TWO], ids=["judge", "writer"])
+def test_budgets_shrink_to_an_end(unit: Unit, level: Level) -> None:
+    """The given one first, each no dearer than the one before, and the last one still works."""
+    every = list(shrunk(settings_for(unit, level)))
+    assert every[0] == settings_for(unit, level)
+    assert 1 < len(every) < 60
+    for optimizer in OPTIMIZERS:
+        calls = [cost_of(unit, optimizer, own, own.sizes, 5, holdout=False).calls for own in every]
+        assert calls == sorted(calls, reverse=True)
+    last = every[-1]
+    assert min(last.sizes) >= 2  # a good case and a bad one
+    assert last.metric_calls >= last.sizes[1]  # GEPA measures the validation set first
+    assert last.candidates > 1
+    assert last.trials >= 1
+
+
+# ---- a number of calls ------------------------------------------------------------------------------------------------
+
+SPECS = (a_task(8), a_task(8, "grounded", name="test/owls", about="o"))
+CASES = tuple(case for step in ("judge_question_freeform", "judge_pair_grounded") for case in skill_cases(step, 4))
+A_REQUEST = OptimizeRequest(
+    target="judges",
+    optimizer="gepa",
+    specs=SPECS,
+    cases=CASES,
+    level=None,
+    most_calls=None,
+    seed=0,
+    holdout=None,
+    proposer="m",
+    floor=0.4,
+    force=False,
+    base=None,
+)
+
+
+def planned(**changes: Any) -> Plan:
+    """The plan of a request."""
+    return plan_of(replace(A_REQUEST, **changes), CONFIG, 32768)
+
+
+@pytest.mark.parametrize(
+    ("target", "optimizer"), [("question-judge", "gepa"), ("answers", "mipro"), ("questions", "bootstrap")]
+)
+def test_the_plan_never_takes_more_calls_than_allowed(target: str, optimizer: Optimizer) -> None:
+    """From the smallest number that is enough, which a smaller one is told, to plenty."""
+    with pytest.raises(RequestError, match=r"--max-calls 1 is too few: the smallest budget for this takes \d+ calls") as caught:
+        planned(target=target, optimizer=optimizer, most_calls=1)
+    assert caught.value.exit_code == 2
+    needed = int(str(caught.value).split()[-2])
+    before = 0
+    for allowed in (needed, needed + 20, 3 * needed, 10**7):
+        plan = planned(target=target, optimizer=optimizer, most_calls=allowed)
+        assert before <= plan.calls <= allowed
+        before = plan.calls
+    with pytest.raises(RequestError, match=f"takes {needed} calls"):
+        planned(target=target, optimizer=optimizer, most_calls=needed - 1)
+
+
+def test_a_plan_counts_all_its_calls() -> None:
+    """Units and report cards of judges; tokens are of these calls."""
+    plan = planned(target="answers", level="light")
+    assert plan.calls == sum(each.cost.calls for each in plan.units) + sum(plan.judges.values())
+    assert plan.judges["judge_pair_grounded"] == 16
+    for each in plan.units:
+        assert each.cost.prompt_tokens > each.cost.calls < each.cost.output_tokens
+
+
+def test_the_message_says_what_is_needed() -> None:
+    """One sentence with both numbers."""
+    assert str(too_few_calls(3, 99)) == "--max-calls 3 is too few: the smallest budget for this takes 99 calls"

@@ -1,0 +1,427 @@
+"""The examples of a unit: that the three sets never mix, what each holds, that a seed decides, and what is too few."""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import dspy
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evals.judges.cases import SHIPPED, Case, load_cases
+from evals.judges.corrupt.likeness import squeezed
+from evals.optimize.examples import case_digest, count_of, examples_of, fresh_examples, seed_digest, unseen
+from evals.optimize.splits import Splits, traits
+from evals.optimize.targets import TARGETS, Unit
+from skills_dspy.base.errors import RequestError
+from skills_dspy.base.records import SeedExample
+from skills_dspy.model.program import STEPS
+from skills_dspy.tasks.files import load_tasks
+from skills_dspy.tasks.spec import TaskSpec
+from tests.helpers.making import a_config, a_spec
+from tests.helpers.seeding import a_seed, a_task, renamed, skill_cases
+
+CONFIG = a_config()
+SIZES = (24, 24, 48)
+EVERY = [*TARGETS["all"], *TARGETS["tag_fused"]]
+WRITERS = [unit for unit in EVERY if unit.sort != "labels"]
+LABELLERS = [unit for unit in EVERY if unit.sort == "labels"]
+by_name = pytest.mark.parametrize("unit", EVERY, ids=lambda unit: unit.name)
+
+
+def the_unit(name: str) -> Unit:
+    """A unit by its name."""
+    return TARGETS[name][0]
+
+
+@functools.cache
+def shipped() -> tuple[tuple[TaskSpec, ...], tuple[Case, ...]]:
+    """The tasks and labelled cases of this project."""
+    specs = load_tasks((Path(__file__).resolve().parents[3] / "task_specs",)).specs
+    return specs, load_cases([SHIPPED], CONFIG)
+
+
+@functools.cache
+def split_of_shipped(unit: Unit, seed: int = 0) -> Splits[dspy.Example]:
+    """The sets of a unit made of them."""
+    return examples_of(unit, *shipped(), CONFIG, seed, SIZES)
+
+
+def asked_about(example: dspy.Example) -> set[str]:
+    """What an example is about, blanks and case aside: a question, a text, or the seeds that a writing begins with.
+
+    A corrupted seed is left out: it may borrow from training seeds what makes it bad, and cut in half two are the same.
+    """
+    return set() if example.get("origin") == "corruption" else _about(example)
+
+
+def _about(example: dspy.Example) -> set[str]:
+    inputs = example.asked
+    found = [inputs.get("question"), inputs.get("context")]
+    if "examples" in inputs and "question" not in inputs:
+        found += [text for shown in inputs["examples"] for text in (shown.question, shown.context)]
+    return {squeezed(text) for text in found if text}
+
+
+def prompted(example: dspy.Example) -> set[str]:
+    """Questions and texts that stand in its prompts, as examples or to be rated."""
+    inputs, found = example.asked, list[Any]()
+    found += inputs.get("examples", []) or []
+    found += [inputs["example"]] if "example" in inputs else []
+    found += example.get("standard", []) or []
+    found += example.get("passages", []) or []
+    texts = [getattr(each, name, None) for each in found for name in ("question", "context")]
+    return {squeezed(text) for text in texts if text} | _about(example)
+
+
+def apart(split: Splits[dspy.Example]) -> bool:
+    """Whether no part is about, or was made of, what another one is; and no prompt shows what a later part is about."""
+    parts = list(split.parts().values())
+    about = [{text for example in part for text in asked_about(example)} for part in parts]
+    made_of = [{digest for example in part for digest in example.digests} for part in parts]
+    prompts = [{text for example in part for text in prompted(example)} for part in parts]
+    mixed = any(a & b for sets in (about, made_of) for a, b in combinations(sets, 2))
+    return not mixed and not any(prompts[early] & about[late] for early, late in ((0, 1), (0, 2), (1, 2)))
+
+
+def keys(split: Splits[dspy.Example]) -> dict[str, list[str]]:
+    """What a program file keeps of a split."""
+    return {name: [str(example.key) for example in part] for name, part in split.parts().items()}
+
+
+# ---- that they stay apart ---------------------------------------------------------------------------------------------
+
+
+@by_name
+def test_the_shipped_tasks_and_cases_stay_apart(unit: Unit) -> None:
+    """Each set has something, of both classes where there are any, and none has more than asked for."""
+    split = split_of_shipped(unit)
+    assert apart(split)
+    for part, most in zip(split.parts().values(), SIZES, strict=True):
+        assert 0 < len(part) <= most
+        if unit.sort == "labels":
+            assert {example.good for example in part} == {True, False}
+            assert sum(example.weight for example in part) == pytest.approx(len(part))
+
+
+@by_name
+def test_the_test_shows_no_more_than_training_and_its_own_seeds(unit: Unit) -> None:
+    """Nothing of the validation stands in a prompt of the test."""
+    split = examples_of(unit, shipped()[0], (), CONFIG, 0, (400, 400, 400))
+    validated = {digest for example in split.validation for digest in example.digests}
+    assert not any(validated & {*example.digests, *example.get("beside", ())} for example in split.test)
+
+
+def a_pool(numbers: Iterable[int], kind: str, about: Iterable[int]) -> list[SeedExample]:
+    """Seeds with these questions, and, where they have one, these texts."""
+    found = []
+    for number, text in zip(numbers, about, strict=False):
+        seed = a_seed(number)
+        found.append(seed if kind == "freeform" else seed.model_copy(update={"context": f"Text {text} of the foxes, no more."}))
+    return found
+
+
+POOLS = st.lists(
+    st.tuples(
+        st.lists(st.integers(0, 14), min_size=5, max_size=9),
+        st.sampled_from(["freeform", "grounded"]),
+        st.lists(st.integers(0, 14), min_size=9, max_size=9),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(POOLS, st.integers(0, 9), st.sampled_from(EVERY))
+def test_tasks_that_share_questions_or_texts_stay_apart(
+    pools: list[tuple[list[int], str, list[int]]], seed: int, unit: Unit
+) -> None:
+    """Whichever tasks have which seeds: the sets do not mix, or the tasks are refused in one sentence, exit 2."""
+    specs = [a_spec(a_pool(*pool), name=f"test/foxes{place}") for place, pool in enumerate(pools)]
+    if unit.kind is not None and not any(spec.seeds(unit.kind) for spec in specs):
+        return
+    try:
+        split = examples_of(unit, specs, (), CONFIG, seed, (40, 40, 40))
+    except RequestError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - both ways are right
+        assert "needed" in str(error) or "each part needs" in str(error)  # noqa: PT017
+        return
+    assert apart(split)
+
+
+def test_the_same_seed_in_two_tasks_is_trained_on_in_both() -> None:
+    """Each task is split on its own, so in one it could be tested on what the other one trains on."""
+    common = [a_seed(number) for number in range(3)]
+    specs = [
+        a_spec([*common, *(a_seed(number) for number in own)], name=f"test/foxes{place}")
+        for place, own in enumerate(((10, 11, 12), (20, 21, 22)))
+    ]
+    digests = {seed_digest(seed) for seed in common}
+    for unit in (the_unit("write_answer_freeform"), the_unit("judge_pair_freeform")):
+        for seed in range(5):
+            split = examples_of(unit, specs, (), CONFIG, seed, (99, 99, 99))
+            assert apart(split)
+            trained = {digest for example in split.train for digest in example.digests}
+            held = {digest for part in (split.validation, split.test) for example in part for digest in example.digests}
+            assert digests <= trained
+            assert not digests & held
+
+
+def test_both_kinds_of_one_task_may_share_a_question() -> None:
+    """Taggers are measured on both kinds, which are split each for itself."""
+    freeform = [a_seed(number) for number in range(6)]
+    grounded = [a_seed(number).model_copy(update={"context": f"Text {number}."}) for number in (0, 1, 20, 21, 22, 23)]
+    for seed in range(5):
+        split = examples_of(the_unit("tag_sample_quality"), [a_spec([*freeform, *grounded])], (), CONFIG, seed, (99, 99, 99))
+        assert apart(split)
+
+
+def test_a_skill_of_labelled_cases_is_in_one_set() -> None:
+    """And skills that share a question, or an example, are in one together."""
+    unit = the_unit("judge_question_freeform")
+    cases = skill_cases(unit.name, 6)
+    twin = renamed(skill_cases(unit.name, 1), "twin of skill-0")
+    for seed in range(5):
+        split = examples_of(unit, [a_task(3)], [*cases, *twin], CONFIG, seed, (99, 99, 99))
+        skills = [{example.task for example in part} for part in split.parts().values()]
+        assert not any(a & b for a, b in combinations(skills, 2))
+        assert any({"skill-0", "twin of skill-0"} <= part for part in skills)
+        assert apart(split)
+
+
+def test_cases_by_hand_of_the_tasks_own_seeds_stay_apart_from_those_made_of_them() -> None:
+    """A user writes cases for the task at hand, and shows its seeds as examples there."""
+    unit, task, tested = the_unit("judge_pair_freeform"), a_task(8), set()
+    cases = skill_cases(unit.name, 4)
+    cases = [replace(case, examples=(task.seed_examples[int(case.task[-1])],)) for case in cases]
+    for seed in range(8):
+        split = examples_of(unit, [task], cases, CONFIG, seed, (99, 99, 99))
+        assert apart(split)
+        tested |= {example.origin for example in split.test}
+    assert tested == {"hand", "seed", "corruption"}
+
+
+# ---- what they hold ---------------------------------------------------------------------------------------------------
+
+
+@by_name
+def test_an_example_asks_for_exactly_the_inputs_of_its_predictor(unit: Unit) -> None:
+    """The last step's, but for a context that is written first; DSPy itself would only warn."""
+    wanted = set(STEPS[unit.name].source.input_fields)
+    if len(unit.steps) > 1:
+        wanted -= {"context"}
+    for part in split_of_shipped(unit).parts().values():
+        for example in part:
+            assert set(example.asked) == wanted
+            assert {"key", "asked"} <= set(example.inputs().keys())
+
+
+@pytest.mark.parametrize("unit", LABELLERS, ids=lambda unit: unit.name)
+def test_a_labelled_example_knows_what_is_right(unit: Unit) -> None:
+    """Its field is one that the predictor gives, and the labels that pass are those of the configuration."""
+    for example in split_of_shipped(unit).test:
+        assert example.field in STEPS[unit.name].source.output_fields
+        assert example.passing
+        assert example.reason
+        assert (example.origin == "corruption") <= (not example.good)
+
+
+@pytest.mark.parametrize("unit", WRITERS, ids=lambda unit: unit.name)
+def test_what_a_metric_needs_is_no_text_that_an_optimizer_can_show(unit: Unit) -> None:
+    """MIPROv2 describes the data by the repr of examples: held-out seeds must not stand in it."""
+    split = split_of_shipped(unit)
+    held = {text for example in split.test for text in asked_about(example)}
+    told = squeezed(" ".join(repr(example) for example in split.train))
+    assert not [text for text in held if text in told]
+    assert all(example.known for example in split.train)
+
+
+def test_an_answer_is_not_compared_with_its_own_seed() -> None:
+    """To come nearer to the right answer is no copying; the model shown is another seed."""
+    task = a_task(8)
+    answers = {seed.question: seed.answer for seed in task.seed_examples}
+    for example in examples_of(the_unit("write_answer_freeform"), [task], (), CONFIG, 0, SIZES).test:
+        own = answers[example.asked["question"]]
+        assert own not in example.known
+        assert example.asked["example"].answer != own
+        assert list(example.shown) == [example.asked["example"].answer]
+
+
+def test_keys_are_unique() -> None:
+    """A sampling seed follows from the key."""
+    for unit in EVERY:
+        found = [key for part in keys(split_of_shipped(unit)).values() for key in part]
+        assert len(set(found)) == len(found)
+
+
+def test_a_writing_asks_for_the_least_that_a_task_asks_for() -> None:
+    """One signature serves all."""
+    specs = [a_task(4, writes=5), a_task(4, name="test/owls", about="o", writes=2)]
+    assert count_of(specs) == 2
+    split = examples_of(the_unit("write_questions_freeform"), specs, (), CONFIG, 0, (4, 4, 4))
+    assert {example.count for example in split.test} == {2}
+    assert {example.task for example in split.test} == {"test/foxes", "test/owls"}
+
+
+# ---- that a seed decides ----------------------------------------------------------------------------------------------
+
+_SOME = [the_unit(name) for name in ("judge_pair_grounded", "tag_sample_quality", "write_questions_freeform")]
+_PRINT = """
+import json
+from tests.evals.optimize.test_examples import _SOME, keys, split_of_shipped
+
+print(json.dumps([keys(split_of_shipped(unit)) for unit in _SOME]))
+"""
+
+
+def test_hash_seeds_change_nothing() -> None:
+    """A process whose sets and hashes are ordered otherwise splits as this one does."""
+    done = subprocess.run(
+        [sys.executable, "-c", _PRINT],
+        env={**os.environ, "PYTHONHASHSEED": "4711"},
+        capture_output=True,
+        check=True,
+        cwd=Path(__file__).resolve().parents[3],
+    )
+    assert json.loads(done.stdout) == [keys(split_of_shipped(unit)) for unit in _SOME]
+
+
+@pytest.mark.parametrize("unit", _SOME, ids=lambda unit: unit.name)
+def test_another_seed_splits_otherwise(unit: Unit) -> None:
+    """Whatever the unit is measured on."""
+    tested = [{d for example in split_of_shipped(unit, seed).test for d in example.digests} for seed in (0, 1)]
+    assert tested[0] != tested[1]
+
+
+def test_all_units_split_a_tasks_seeds_alike() -> None:
+    """What one unit is tested on, no other unit of the same program was trained on."""
+    task = a_task(12)
+    found: dict[str, str] = {}
+    for unit in (the_unit(f"{name}_freeform") for name in ("judge_question", "judge_pair", "write_questions", "write_answer")):
+        for name, part in examples_of(unit, [task], (), CONFIG, 3, (99, 99, 99)).parts().items():
+            for example in part:
+                for digest in set(example.digests) & {seed_digest(seed) for seed in task.seed_examples}:
+                    assert found.setdefault(digest, name) == name
+    assert len(found) == 12
+
+
+# ---- too few ----------------------------------------------------------------------------------------------------------
+
+
+def refused(unit: Unit, specs: Sequence[TaskSpec], cases: Sequence[Case]) -> str:
+    """What it says: one sentence, exit 2."""
+    with pytest.raises(RequestError) as caught:
+        examples_of(unit, specs, cases, CONFIG, 0, SIZES)
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("unit", WRITERS, ids=lambda unit: unit.name)
+def test_too_few_seeds_for_a_writer(unit: Unit, count: int) -> None:
+    """The file, how many there are, and how many are needed."""
+    told = refused(unit, [a_task(count, unit.kind or "freeform")], ())
+    assert told.startswith("tasks/foxes.yaml: ")
+    assert f"has {count} {unit.kind} seeds" in told
+    assert "4 or more are needed" in told
+
+
+def test_all_tasks_with_too_few_seeds_are_named_at_once() -> None:
+    """Nobody has to find the small skills of a taxonomy one by one."""
+    small = [a_task(2), a_task(5, name="test/hens", about=" hens"), a_task(1, name="test/owls", about=" owls")]
+    told = refused(the_unit("write_answer_freeform"), small, ())
+    assert "has 2 freeform seeds" in told
+    assert told.endswith("too few have also: test/owls")
+
+
+def test_four_seeds_are_enough_and_equal_ones_count_once() -> None:
+    """Four that ask the same are one."""
+    unit = the_unit("write_answer_freeform")
+    assert all(examples_of(unit, [a_task(4)], (), CONFIG, 0, SIZES).parts().values())
+    assert "has 1 freeform seeds" in refused(unit, [a_spec([a_seed(0)] * 4)], ())
+
+
+def test_too_few_seeds_of_ones_own() -> None:
+    """Two tasks that have all in common cannot be tested."""
+    told = refused(the_unit("write_answer_freeform"), [a_task(5), a_task(5, name="test/owls")], ())
+    assert "has 0 freeform seeds whose question and text no other task" in told
+    assert "2 or more are needed" in told
+
+
+@pytest.mark.parametrize("unit", LABELLERS, ids=lambda unit: unit.name)
+def test_too_few_cases_for_a_judge(unit: Unit) -> None:
+    """Neither seeds nor cases: how many are needed, and with which option to give them."""
+    kind = unit.kind or "freeform"
+    told = refused(unit, [a_task(1, kind)], ())
+    assert "6 or more over 3 or more skills with --cases" in told
+    assert "4 or more seeds" in told
+
+
+def test_too_few_skills() -> None:
+    """Of cases by hand: how many there are and are needed."""
+    unit = the_unit("tag_instruction_quality")
+    told = refused(unit, [a_task(1)], skill_cases(unit.name, 2))
+    assert "of 2 skills" in told
+    assert "3 or more are needed" in told
+    assert examples_of(unit, [a_task(1)], skill_cases(unit.name, 3), CONFIG, 0, SIZES).test
+
+
+# ---- what a finished program is measured on ---------------------------------------------------------------------------
+
+
+@by_name
+def test_a_finished_program_is_measured_on_nothing_that_it_has_seen(unit: Unit) -> None:
+    """What was trained on or chosen by is left out; what was tested on is fresh."""
+    split = split_of_shipped(unit)
+    seen = frozenset(d for e in (*split.train, *split.validation) for d in (*e.digests, *e.get("beside", ())))
+    found = fresh_examples(unit, *shipped(), CONFIG, seen, 30)
+    assert 0 < len(found) <= 30
+    assert not any(seen & set(example.digests) for example in found)
+
+
+@by_name
+def test_nothing_left_is_said(unit: Unit) -> None:
+    """One sentence, exit 2."""
+    task = a_task(6, unit.kind or "freeform")
+    seen = frozenset(map(seed_digest, task.seed_examples))
+    with pytest.raises(RequestError, match=f"nothing is left to measure {unit.name}") as caught:
+        fresh_examples(unit, [task], (), CONFIG, seen, 30)
+    assert caught.value.exit_code == 2
+
+
+@by_name
+def test_a_task_whose_seeds_all_ask_the_same_is_no_material(unit: Unit) -> None:
+    """An answer needs another seed as its model; there is none, and it is said."""
+    seeds = [a_seed(0, unit.kind or "freeform").model_copy(update={"answer": f"Answer {n}."}) for n in range(3)]
+    with pytest.raises(RequestError, match="nothing is left"):
+        fresh_examples(unit, [a_spec(seeds)], (), CONFIG, frozenset(), 30)
+
+
+def test_cases_of_skills_that_were_seen_are_left_out() -> None:
+    """Be it for one case, or for an example that stood beside another."""
+    cases = skill_cases("judge_pair_freeform", 3)
+    assert {case.task for case in unseen(cases, {case_digest(cases[0])})} == {"skill-0", "skill-1", "skill-2"}
+    assert {case.task for case in unseen(cases, {seed_digest(cases[0].examples[0])})} == {"skill-1", "skill-2"}
+    assert cases[0] not in unseen(cases, {case_digest(cases[0])})
+
+
+@given(st.text(), st.text(), st.none() | st.text())
+def test_a_digest_tells_seeds_by_what_they_ask_about(question: str, answer: str, context: str | None) -> None:
+    """Not by the line where they stand, nor by what is touched up: the answer, blanks, case, a last full stop."""
+    seed = SeedExample(question=question, answer=answer, context=context, line=1)
+    assert seed_digest(seed) == seed_digest(seed.model_copy(update={"line": 99}))
+    for touched in ({"answer": answer + "x"}, {"question": f"  {question} "}, {"question": f"{question}."}):
+        assert seed_digest(seed) == seed_digest(seed.model_copy(update=touched))
+    assert seed_digest(seed) != seed_digest(seed.model_copy(update={"question": f"{question}x"}))
+    assert seed_digest(seed) != seed_digest(seed.model_copy(update={"context": f"{context or ''}x"}))
+    assert traits(seed) == traits(seed.model_copy(update={"answer": answer + "x"}))

@@ -1,0 +1,305 @@
+"""Students at their desk: what they ask of whom, what they make of it, second tries, failures, and what halts everything."""
+
+import asyncio
+import copy
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import dspy
+import pytest
+
+from evals.optimize.desk import Desk
+from evals.optimize.examples import examples_of
+from evals.optimize.prompting import limits_of, longest_prompt
+from evals.optimize.run import desk_of
+from evals.optimize.students import compiled_into, student_of
+from evals.optimize.targets import TARGETS, Unit
+from evals.session.bridge import Broken, Halt
+from evals.session.session import Session, SessionRequest, open_session
+from skills_dspy.base.config import RunConfig
+from skills_dspy.base.errors import ServerError
+from skills_dspy.base.tokens import estimate_tokens
+from skills_dspy.model.program import SkillsProgram
+from tests.helpers.judges import JudgeServer, Sayer
+from tests.helpers.making import a_config, a_spec, the_adapter
+from tests.helpers.seeding import a_seed
+
+T = TypeVar("T")
+CONFIG = a_config()
+SPEC = a_spec([*(a_seed(n) for n in range(6)), *(a_seed(n, "grounded", about="g") for n in range(6))], count=3)
+EVERY = [*TARGETS["all"], *TARGETS["tag_fused"]]
+PROSE = "Foxes live in woods."
+
+
+def well(fields: tuple[str, ...], prompt: str) -> dict[str, Any]:
+    """What is written and said when all goes well; of three questions the second is rejected."""
+    bad = "<question>\nSecond" in prompt
+    every = {
+        "explanation": "It is vague." if bad else "It fits.",
+        "rating": 0 if bad else (3 if "<answer>\nFoxes" in prompt else 1),
+        "score": 4,
+        "quality": "good",
+        "difficulty": "easy",
+        "category": "math",
+        "other_categories": [],
+        "questions": [" First one?", "Second one?", "Third one?\n"],
+    }
+    return {field: every[field] for field in fields}
+
+
+class Server(JudgeServer):
+    """Replies as told where JSON is asked for, and with `prose` where text is."""
+
+    def __init__(self, say: Sayer = well, prose: str = PROSE, **more: Any) -> None:
+        super().__init__(say, **more)
+        self.prose = prose
+        self.payloads: list[Mapping[str, Any]] = []
+
+    def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        self.payloads.append(payload)
+        if payload.get("format"):
+            return super()._body(payload)
+        body = super()._body({**payload, "format": {"properties": {"explanation": {}}}})
+        body["message"] = {"role": "assistant", "content": self.prose}
+        return body
+
+
+def at_desk(folder: Path, server: Server, work: Callable[[Desk], T], seed: int = 0) -> T:
+    """What blocking work at a desk gives."""
+
+    async def main() -> T:
+        async with open_session(SessionRequest(folder / "e", CONFIG), lambda: server) as session:
+            desk = a_desk(session, seed)
+            return await asyncio.to_thread(work, desk)
+
+    return asyncio.run(main())
+
+
+def a_desk(session: Session, seed: int = 0) -> Desk:
+    """A desk with the program's own judges."""
+    return desk_of(session, SkillsProgram(3), limits_of([SPEC], CONFIG), seed, 8192)
+
+
+def an_example(unit: Unit) -> dspy.Example:
+    """The first example of its test."""
+    return examples_of(unit, [SPEC], (), CONFIG, 0, (4, 4, 4)).test[0]
+
+
+def predicted(folder: Path, unit: Unit, server: Server, config: RunConfig = CONFIG) -> dspy.Prediction:
+    """What a unit's student makes of its first example."""
+    example = an_example(unit)
+    return at_desk(folder, server, lambda desk: student_of(unit, SkillsProgram(3), desk, config)(**example.inputs()))
+
+
+# ---- what they make of it ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", EVERY, ids=lambda unit: unit.name)
+def test_a_student_gives_what_its_metric_needs(unit: Unit, tmp_path: Path) -> None:
+    """For every unit: with the inputs that each prompt takes (a wrong one is a mistake of ours), and a score with words."""
+    server = Server()
+    found = predicted(tmp_path, unit, server)
+    example = an_example(unit)
+    assert found.get("failure", None) is None
+    assert -2 <= unit.metric.score(example, found) <= 2
+    assert "fits" in unit.metric.feedback(example, found) or unit.sort == "questions"
+    judged = {"labels": 0, "questions": 3, "answers": 2}[unit.sort]
+    assert len(server.asked) == len(unit.steps) + judged
+
+
+def test_questions_come_with_their_verdicts(tmp_path: Path) -> None:
+    """Trimmed, each with whether it passed and what was said."""
+    found = predicted(tmp_path, TARGETS["write_questions_freeform"][0], Server())
+    assert found.questions == ["First one?", "Second one?", "Third one?"]
+    assert (found.passed, found.said) == ([True, False, True], ["It fits.", "It is vague.", "It fits."])
+    assert found.context is None
+
+
+def test_grounded_questions_are_judged_with_the_context_that_was_written(tmp_path: Path) -> None:
+    """Not with a seed's."""
+    server = Server()
+    found = predicted(tmp_path, TARGETS["write_questions_grounded"][0], server)
+    assert found.context == PROSE
+    assert [f"<context>\n{PROSE}" in prompt for prompt in server.prompts] == [False, True, True, True, True]
+
+
+def test_a_question_without_a_verdict_has_none(tmp_path: Path) -> None:
+    """The others keep theirs."""
+
+    def mute(fields: tuple[str, ...], prompt: str) -> dict[str, Any] | str:
+        return "no JSON" if "Second" in prompt and "rating" in fields else well(fields, prompt)
+
+    found = predicted(tmp_path, TARGETS["write_questions_freeform"][0], Server(mute))
+    assert found.passed == [True, None, True]
+
+
+@pytest.mark.parametrize("field", ["rating", "score"])
+def test_an_answer_without_a_verdict_is_a_failure_and_no_low_rating(field: str, tmp_path: Path) -> None:
+    """Of the judge or of the tagger; the answer itself stays known."""
+
+    def mute(fields: tuple[str, ...], prompt: str) -> dict[str, Any] | str:
+        return "no JSON" if field in fields else well(fields, prompt)
+
+    found = predicted(tmp_path, TARGETS["write_answer_freeform"][0], Server(mute))
+    assert "there was no verdict" in found.failure
+    assert found.answer == PROSE
+    assert "rating" not in found
+
+
+def test_the_thresholds_of_the_configuration_decide(tmp_path: Path) -> None:
+    """What passes a judge is what would pass in a run."""
+    strict = a_config({"judges": {"pair_pass": [3]}})
+
+    def middling(fields: tuple[str, ...], prompt: str) -> dict[str, Any]:
+        return {**well(fields, prompt), **({"rating": 2} if "rating" in fields else {})}
+
+    unit = TARGETS["write_answer_freeform"][0]
+    assert predicted(tmp_path / "a", unit, Server(middling)).passed is True
+    assert predicted(tmp_path / "b", unit, Server(middling), strict).passed is False
+
+
+# ---- second tries -----------------------------------------------------------------------------------------------------
+
+
+def twice(first: str) -> Sayer:
+    """A judge whose first reply is another one."""
+    said: list[str] = []
+
+    def say(fields: tuple[str, ...], prompt: str) -> dict[str, Any] | str:
+        said.append(prompt)
+        return first if len(said) == 1 else well(fields, prompt)
+
+    return say
+
+
+def test_an_unreadable_reply_is_asked_for_once_more(tmp_path: Path) -> None:
+    """With another sampling seed; the second one counts."""
+    server = Server(twice("no JSON"))
+    assert predicted(tmp_path, TARGETS["judge_question_freeform"][0], server).rating == 1
+    seeds = [payload["options"]["seed"] for payload in server.payloads]
+    assert len(set(seeds)) == 2
+
+
+def test_two_unreadable_replies_are_a_failure(tmp_path: Path) -> None:
+    """It says what was wrong; nothing is guessed, and a third time is not asked."""
+    server = Server(lambda *_: '{"explanation": "x", "rating": 7}')
+    found = predicted(tmp_path, TARGETS["judge_pair_freeform"][0], server)
+    assert "rating" in found.failure
+    assert found.toDict().keys() == {"failure"}
+    assert len(server.asked) == 2
+
+
+def test_a_truncated_reply_gets_twice_the_room(tmp_path: Path) -> None:
+    """And is a failure if that is not enough."""
+    server = Server(cut=True)
+    found = predicted(tmp_path, TARGETS["judge_pair_freeform"][0], server)
+    first, second = (payload["options"]["num_predict"] for payload in server.payloads)
+    assert second == 2 * first
+    assert found.failure
+
+
+# ---- what halts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [1, 2], ids=["the writer", "a judge"])
+def test_a_server_that_goes_away_halts(number: int, tmp_path: Path) -> None:
+    """It is no failed reply of an example, whoever was asked."""
+
+    async def away(now: int) -> None:
+        if now >= number:
+            raise ServerError("the server is away")
+
+    with pytest.raises(Halt, match="away"):
+        predicted(tmp_path, TARGETS["write_answer_freeform"][0], Server(before=away))
+
+
+def test_wrong_inputs_are_a_mistake_of_ours(tmp_path: Path) -> None:
+    """DSPy would take them for a bad score."""
+    unit = TARGETS["write_answer_freeform"][0]
+    with pytest.raises(Broken):
+        at_desk(tmp_path, Server(), lambda desk: student_of(unit, SkillsProgram(3), desk, CONFIG)(key="k"))
+
+
+# ---- what optimizers need ---------------------------------------------------------------------------------------------
+
+
+def test_two_prompts_are_compared_on_the_same_draws(tmp_path: Path) -> None:
+    """The sampling seeds follow from the run's seed and the example, not from the prompt."""
+    unit = TARGETS["judge_pair_freeform"][0]
+    other = SkillsProgram(3)
+    judge = other.predictor(unit.name)
+    judge.signature = judge.signature.with_instructions("Judge otherwise.")
+    seeds = []
+    for place, (program, seed) in enumerate(((SkillsProgram(3), 0), (other, 0), (other, 1))):
+        server = Server()
+        at_desk(
+            tmp_path / str(place),
+            server,
+            lambda desk, program=program: student_of(unit, program, desk, CONFIG)(**an_example(unit).inputs()),  # type: ignore[misc]
+            seed,
+        )
+        seeds.append(server.payloads[0]["options"]["seed"])
+    assert seeds[0] == seeds[1] != seeds[2]
+
+
+def test_judges_do_not_stand_in_the_trace_of_a_writer(tmp_path: Path) -> None:
+    """Demonstrations are made of the trace: it holds the writer's own calls alone."""
+    unit = TARGETS["write_questions_grounded"][0]
+
+    def work(desk: Desk) -> list[str]:
+        student = student_of(unit, SkillsProgram(3), desk, CONFIG)
+        names = {id(predictor): name for name, predictor in student.named_predictors()}
+        with dspy.context(trace=[]):
+            student(**an_example(unit).inputs())
+            return [names[id(predictor)] for predictor, _, _ in dspy.settings.trace]
+
+    assert at_desk(tmp_path, Server(), work) == ["write_context", "write_questions_grounded"]
+
+
+def test_copies_of_a_student_ask_at_the_same_desk_with_predictors_of_their_own(tmp_path: Path) -> None:
+    """DSPy copies students all the time; the program's predictors are never touched."""
+    unit, program = TARGETS["judge_pair_freeform"][0], SkillsProgram(3)
+
+    def work(desk: Desk) -> tuple[Desk, list[dspy.Module]]:
+        assert copy.deepcopy(desk) is desk
+        student = student_of(unit, program, desk, CONFIG)
+        return desk, [student, student.deepcopy(), student.reset_copy()]
+
+    desk, students = at_desk(tmp_path, Server(), work)
+    assert all(vars(student)["_desk"] is desk for student in students)
+    predictors = [program.predictor(unit.name), *(student.predictors()[0] for student in students)]
+    assert len({id(predictor) for predictor in predictors}) == 4
+    assert [name for name, _ in students[1].named_predictors()] == [unit.name]
+
+
+def test_what_was_compiled_goes_into_the_program(tmp_path: Path) -> None:
+    """Instructions and demonstrations; the bounds of the program's own signature stay."""
+    unit, program = TARGETS["write_questions_grounded"][0], SkillsProgram(2)
+    student = at_desk(tmp_path, Server(), lambda desk: student_of(unit, SkillsProgram(3), desk, CONFIG))
+    for predictor in student.predictors():
+        predictor.signature = predictor.signature.with_instructions("Write as foxes do.")
+        predictor.demos = [dspy.Example(context="A.", questions=["B?"])]
+    compiled_into(program, student)
+    for step in unit.steps:
+        assert program.predictor(step).signature.instructions == "Write as foxes do."
+        assert len(program.predictor(step).demos) == 1
+    original = SkillsProgram(2).predictor(unit.name)
+    schemas = [the_adapter().plan(each.signature).schema for each in (program.predictor(unit.name), original)]
+    assert schemas[0] == schemas[1]
+
+
+# ---- how long the prompts are -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", EVERY, ids=lambda unit: unit.name)
+def test_no_prompt_is_longer_than_was_reckoned(unit: Unit, tmp_path: Path) -> None:
+    """Of the unit's own steps, by the same estimate of tokens."""
+    program, server, example = SkillsProgram(3), Server(), an_example(unit)
+    most = longest_prompt(unit, program, [example], limits_of([SPEC], CONFIG))
+    at_desk(tmp_path, server, lambda desk: student_of(unit, program, desk, CONFIG)(**example.inputs()))
+    own: Sequence[Mapping[str, Any]] = server.payloads[: len(unit.steps)]
+    for payload in own:
+        assert estimate_tokens("".join(message["content"] for message in payload["messages"])) <= most
+    assert json.dumps(own)

@@ -1,0 +1,382 @@
+"""A session of the evaluations: one journal for all, replay, equal requests, a limit of calls, and what threads are told."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import dspy
+import pytest
+
+from evals.judges.ask import judge_cases, judging_limits
+from evals.session.bridge import Bridge, Halt
+from evals.session.once import CallsSpent
+from evals.session.session import Session, SessionRequest, open_session
+from skills_dspy.base.config import RunConfig
+from skills_dspy.base.errors import (
+    ContextTooLong,
+    MissingReply,
+    ModelMissing,
+    RequestError,
+    RunDirError,
+    ServerError,
+    Unreadable,
+)
+from skills_dspy.model.ollama import OllamaServer
+from tests.helpers.judges import CONFIG, QUESTION, JudgeServer, a_case
+from tests.helpers.making import a_config, a_program, idle
+
+T = TypeVar("T")
+CASES = [a_case(QUESTION, 1, number) for number in range(3)]
+
+
+def within(request: SessionRequest, server: OllamaServer | None, work: Callable[[Session], Awaitable[T]]) -> T:
+    """What the work in a session gives."""
+
+    async def main() -> T:
+        async with open_session(request, None if server is None else lambda: server) as session:
+            return await work(session)
+
+    return asyncio.run(main())
+
+
+async def judged(session: Session, **more: Any) -> list[object]:
+    """The labels of all cases."""
+    asker = session.asker(a_program(), judging_limits(session.config), 0, 8192, **more)
+    return [said.label for said in await judge_cases(asker, CASES)]
+
+
+def test_what_was_asked_once_is_not_asked_again(tmp_path: Path) -> None:
+    """The journal of the folder answers the next session, whatever it is for."""
+    first, second = JudgeServer(), JudgeServer()
+    request = SessionRequest(tmp_path / "e", CONFIG)
+    assert within(request, first, judged) == within(request, second, judged) == [1, 1, 1]
+    assert (len(first.asked), len(second.asked)) == (3, 0)
+    assert first.closed
+    assert second.closed
+
+
+def test_a_session_tells_what_was_asked(tmp_path: Path) -> None:
+    """Live calls and remembered ones, by step."""
+
+    async def twice(session: Session) -> tuple[int, int, dict[str, int]]:
+        await judged(session)
+        await judged(session)
+        return session.meter.live, session.meter.remembered, session.meter.by_step
+
+    assert within(SessionRequest(tmp_path, CONFIG), JudgeServer(), twice) == (3, 3, {QUESTION: 3})
+
+
+def test_no_more_requests_are_in_flight_than_asked_for(tmp_path: Path) -> None:
+    """Two at a time."""
+    server = JudgeServer()
+    within(SessionRequest(tmp_path, CONFIG, concurrency=2), server, judged)
+    assert server.most_in_flight == 2
+
+
+# -- replay -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_replay_needs_no_server(tmp_path: Path) -> None:
+    """The recording answers, and says what answered it."""
+    server = JudgeServer()
+    within(SessionRequest(tmp_path / "e", CONFIG, note="a judge made by hand"), server, judged)
+
+    async def work(session: Session) -> tuple[list[object], str, int]:
+        return await judged(session), session.answered_by, session.meter.live
+
+    replay = SessionRequest(tmp_path / "again", CONFIG, recorded=tmp_path / "e")
+    assert within(replay, None, work) == ([1, 1, 1], "a judge made by hand", 0)
+    # What was replayed is a recording again.
+    third = SessionRequest(tmp_path / "third", CONFIG, recorded=tmp_path / "again")
+    assert within(third, None, work) == ([1, 1, 1], "a judge made by hand", 0)
+
+
+def test_a_replay_lacks_what_was_not_asked(tmp_path: Path) -> None:
+    """It does not go to a server for it."""
+
+    async def nothing(_: Session) -> None:
+        return None
+
+    within(SessionRequest(tmp_path / "e", CONFIG), JudgeServer(), nothing)
+    with pytest.raises(MissingReply):
+        within(SessionRequest(tmp_path / "again", CONFIG, recorded=tmp_path / "e"), None, judged)
+
+
+def test_a_recording_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """And nothing else is asked."""
+    with pytest.raises(RunDirError, match=r"no recording at .*nowhere"):
+        within(SessionRequest(tmp_path / "e", CONFIG, recorded=tmp_path / "nowhere"), None, judged)
+
+
+def test_a_recording_is_not_written_to(tmp_path: Path) -> None:
+    """A replay into its own folder is refused."""
+    within(SessionRequest(tmp_path / "e", CONFIG), JudgeServer(), judged)
+    with pytest.raises(RequestError, match="is the recording itself"):
+        within(SessionRequest(tmp_path / "e", CONFIG, recorded=tmp_path / "x" / ".." / "e"), None, judged)
+
+
+# -- who answers --------------------------------------------------------------------------------------------------------
+
+
+def answered_by(folder: Path, server: JudgeServer, note: str | None = None) -> str:
+    """Who has answered, by a session that asks nothing."""
+
+    async def work(session: Session) -> str:
+        return session.answered_by
+
+    return within(SessionRequest(folder, CONFIG, note=note), server, work)
+
+
+def test_everybody_who_has_answered_in_a_folder_is_named_once(tmp_path: Path) -> None:
+    """Replies that a simulation left in the journal may not pass for a model's."""
+    ollama = "Ollama 0.0.0-fake at http://fake:11434"
+    assert answered_by(tmp_path, JudgeServer(), "a simulation") == "a simulation"
+    assert answered_by(tmp_path, JudgeServer()) == f"a simulation; then {ollama}"
+    assert answered_by(tmp_path, JudgeServer(), "a simulation") == f"a simulation; then {ollama}"
+
+
+def test_a_model_that_has_changed_is_refused(tmp_path: Path) -> None:
+    """Replies are kept by its name, and those of the old one would pass for the new one's."""
+    answered_by(tmp_path, JudgeServer(digest="1" * 64))
+    with pytest.raises(RunDirError, match=r"the model mistral-small3\.2 is another one now .* choose another --output-dir"):
+        answered_by(tmp_path, JudgeServer(digest="2" * 64))
+    answered_by(tmp_path, JudgeServer(digest="1" * 64))
+
+
+def test_all_models_are_asked_for_before_anything_else(tmp_path: Path) -> None:
+    """Those of the roles and the extra ones, each once; one that is missing ends it."""
+    config = a_config({"validator": {"model": "judge"}, "generator": {"model": "writer"}})
+    server = JudgeServer()
+    within(SessionRequest(tmp_path / "a", config, extra_models=("other", "judge")), server, judged)
+    assert server.models_asked == ["writer", "judge", "other"]
+    with pytest.raises(ModelMissing):
+        within(SessionRequest(tmp_path / "b", config, extra_models=("missing",)), JudgeServer(), judged)
+
+
+def test_another_judge_may_judge(tmp_path: Path) -> None:
+    """Its replies are its own: nothing of the configured judge's is taken for them."""
+    server = JudgeServer()
+
+    async def both(session: Session) -> None:
+        await judged(session)
+        await judged(session, judge="other")
+
+    within(SessionRequest(tmp_path, CONFIG, extra_models=("other",)), server, both)
+    assert len(set(server.asked)) == 6
+
+
+def test_a_folder_is_used_by_one_session_at_a_time(tmp_path: Path) -> None:
+    """The second one is told so."""
+
+    async def nested(_: Session) -> None:
+        async with open_session(SessionRequest(tmp_path, CONFIG), JudgeServer):
+            pass
+
+    with pytest.raises(RunDirError, match="is using"):
+        within(SessionRequest(tmp_path, CONFIG), JudgeServer(), nested)
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    """It is somebody's."""
+    (tmp_path / "thesis.txt").write_text("mine", "utf-8")
+    with pytest.raises(RunDirError, match=r"thesis\.txt"):
+        within(SessionRequest(tmp_path, CONFIG), JudgeServer(), judged)
+
+
+def test_a_session_needs_somebody_who_answers(tmp_path: Path) -> None:
+    """Neither a server nor a recording is a mistake of the caller."""
+    with pytest.raises(ValueError, match="server or a recording"):
+        within(SessionRequest(tmp_path, CONFIG), None, judged)
+
+
+# -- calls --------------------------------------------------------------------------------------------------------------
+
+
+def test_two_equal_requests_in_flight_are_one_call(tmp_path: Path) -> None:
+    """DSPy's tools send a slow request again; both get the one reply."""
+    server = JudgeServer()
+
+    async def both(session: Session) -> list[list[object]]:
+        return list(await asyncio.gather(judged(session), judged(session)))
+
+    assert within(SessionRequest(tmp_path, CONFIG), server, both) == [[1, 1, 1], [1, 1, 1]]
+    assert len(server.asked) == 3
+
+
+def test_one_who_gives_up_leaves_the_call_to_the_other(tmp_path: Path) -> None:
+    """The reply is on its way, and it is paid for."""
+    go = asyncio.Event()
+
+    async def wait(_: int) -> None:
+        await go.wait()
+
+    async def work(session: Session) -> list[object]:
+        first, second = (asyncio.ensure_future(judged(session)) for _ in range(2))
+        await idle()
+        first.cancel()
+        await idle()
+        go.set()
+        return await second
+
+    server = JudgeServer(before=wait)
+    assert within(SessionRequest(tmp_path, CONFIG), server, work) == [1, 1, 1]
+    assert len(server.asked) == 3
+
+
+def test_calls_may_be_limited(tmp_path: Path) -> None:
+    """What the journal has costs nothing; the first call too many ends it, and what came is kept."""
+    with pytest.raises(CallsSpent, match="the 2 calls that were allowed are spent"):
+        within(SessionRequest(tmp_path, CONFIG, most_calls=2, concurrency=1), JudgeServer(), judged_one_by_one)
+    server = JudgeServer()
+    assert within(SessionRequest(tmp_path, CONFIG, most_calls=1), server, judged_one_by_one) == [1, 1, 1]
+    assert len(server.asked) == 1
+
+
+def test_calls_that_were_counted_are_kept_when_no_more_are_allowed(tmp_path: Path) -> None:
+    """One call too many waits for those that are on their way: they are paid for, and nobody asks for them again."""
+    go = asyncio.Event()
+
+    async def wait(_: int) -> None:
+        asyncio.get_running_loop().call_later(0.05, go.set)
+        await go.wait()
+
+    with pytest.raises(CallsSpent):
+        within(SessionRequest(tmp_path, CONFIG, most_calls=2), JudgeServer(before=wait), judged)
+    server = JudgeServer()
+    assert within(SessionRequest(tmp_path, CONFIG), server, judged) == [1, 1, 1]
+    assert len(server.asked) == 1
+
+
+async def judged_one_by_one(session: Session) -> list[object]:
+    """The labels of all cases, each asked for when the one before it is there."""
+    asker = session.asker(a_program(), judging_limits(session.config), 0, 8192)
+    return [(await judge_cases(asker, [case]))[0].label for case in CASES]
+
+
+def test_calls_that_are_on_their_way_end_with_the_session(tmp_path: Path) -> None:
+    """Nothing waits for them."""
+    began = asyncio.Event()
+
+    async def for_ever(_: int) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    async def work(session: Session) -> str:
+        task = asyncio.ensure_future(judged(session))
+        await began.wait()
+        task.cancel()
+        return "over"
+
+    server = JudgeServer(before=for_ever)
+    assert within(SessionRequest(tmp_path, CONFIG), server, work) == "over"
+    assert server.in_flight == 0
+
+
+# -- windows ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("prompt", "reply", "window"), [(1, 1, 1024), (1000, 24, 1024), (1000, 25, 2048), (30_000, 2000, 32768)]
+)
+def test_a_window_holds_prompt_and_reply(prompt: int, reply: int, window: int, tmp_path: Path) -> None:
+    """In steps, so that the model is not loaded anew for every few tokens."""
+
+    async def work(session: Session) -> int:
+        return session.window_for(prompt, reply)
+
+    assert within(SessionRequest(tmp_path, CONFIG), JudgeServer(), work) == window
+
+
+def test_a_prompt_that_cannot_fit_is_refused(tmp_path: Path) -> None:
+    """Ollama would cut it without a word."""
+
+    async def work(session: Session) -> int:
+        return session.window_for(32_000, 1000)
+
+    with pytest.raises(ContextTooLong, match=r"max_num_ctx \(32768\)"):
+        within(SessionRequest(tmp_path, CONFIG), JudgeServer(), work)
+
+
+# -- threads ------------------------------------------------------------------------------------------------------------
+
+
+def asks_in_a_thread(session: Session) -> Any:
+    """DSPy asks in a thread, as its optimizers do."""
+    predict = dspy.Predict(a_program().predictor(QUESTION).signature)
+    lm = session.lm(session.config.model_for("validator"), "validator", 8192, temperature=0.0, max_tokens=100, seed=1)
+    with session.dspy_context():
+        return predict(lm=lm.copy(), **CASES[0].inputs())
+
+
+def in_a_thread(folder: Path, server: JudgeServer, config: RunConfig = CONFIG) -> Any:
+    """What DSPy gets."""
+
+    async def work(session: Session) -> Any:
+        return await asyncio.to_thread(asks_in_a_thread, session)
+
+    return within(SessionRequest(folder, config), server, work)
+
+
+def test_a_thread_asks_the_same_journal(tmp_path: Path) -> None:
+    """A copy of the model is as good as the model."""
+    server = JudgeServer()
+    assert in_a_thread(tmp_path, server).rating == in_a_thread(tmp_path, server).rating == 1
+    assert len(server.asked) == 1
+
+
+def test_what_concerns_the_whole_evaluation_halts_it(tmp_path: Path) -> None:
+    """DSPy takes every Exception for a bad score of one example; this one is none, and carries our error."""
+
+    async def fail(_: int) -> None:
+        raise ServerError("it is gone")
+
+    with pytest.raises(Halt) as halted:
+        in_a_thread(tmp_path, JudgeServer(before=fail))
+    assert isinstance(halted.value.error, ServerError)
+    assert not isinstance(halted.value, Exception)
+
+
+def test_one_bad_reply_halts_nothing(tmp_path: Path) -> None:
+    """It is an Exception, and one example's score."""
+    with pytest.raises(Exception, match="cut after"):
+        in_a_thread(tmp_path, JudgeServer(cut=True))
+
+
+def test_nobody_gets_through_when_the_session_is_over(tmp_path: Path) -> None:
+    """A thread that DSPy left behind is told, and does not wait for ever."""
+    kept: list[Session] = []
+
+    async def work(session: Session) -> None:
+        kept.append(session)
+
+    within(SessionRequest(tmp_path, CONFIG), JudgeServer(), work)
+    with pytest.raises(Halt, match="session is over"):
+        asks_in_a_thread(kept[0])
+
+
+def test_the_bridge_gives_what_the_work_gives() -> None:
+    """A result, a reply's error as it is, and a Halt for a session that ends meanwhile."""
+
+    async def value() -> int:
+        return 3
+
+    async def unreadable() -> int:
+        raise Unreadable("no JSON", "x")
+
+    async def for_ever() -> int:
+        await asyncio.Event().wait()
+        return 0
+
+    async def main() -> None:
+        bridge = Bridge(asyncio.get_running_loop())
+        assert await asyncio.to_thread(bridge.run, value()) == 3
+        with pytest.raises(Unreadable):
+            await asyncio.to_thread(bridge.run, unreadable())
+        waiting = asyncio.create_task(asyncio.to_thread(bridge.run, for_ever()))
+        await idle()
+        bridge.close()
+        with pytest.raises(Halt):
+            await waiting
+
+    asyncio.run(main())

@@ -1,0 +1,359 @@
+"""The command `eval judges`: exit codes, what is said where, the report, replay, interruption, bad input."""
+
+import json
+import os
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from evals.judges.scales import SCALES, Label
+from skills_dspy.cli.main import cli, start
+from skills_dspy.model.compiled import compiled_content
+from skills_dspy.model.program import SkillsProgram
+from tests.cli.test_cli import TASK, Said
+from tests.helpers.judges import PAIR, QUALITY, QUESTION, SAMPLE, JudgeServer, lets_all_pass
+
+CASES = """\
+step: {step}
+skills:
+  - task: foxes
+    task_description: Knowing foxes.
+    examples:
+      - question: What is a fox?
+        answer: An animal.
+    cases:
+{cases}"""
+CASE = """\
+      - id: foxes-{number}
+        question: {question}
+{answer}        label: {label}
+        reason: {reason}
+"""
+
+
+def cases_of(step: str, count: int = 4) -> str:
+    """A file of cases, good and bad in turn; the bad ones say so in their question."""
+    scale = SCALES[step]
+    written = [
+        CASE.format(
+            number=number,
+            question=f"Where does fox {number} live?" if number % 2 == 0 else f"What about {number}, badly?",
+            answer="        answer: In the wood.\n" if scale.about == "pair" else "",
+            label=scale.labels[-1] if number % 2 == 0 else scale.labels[0],
+            reason="fit" if number % 2 == 0 else "too vague",
+        )
+        for number in range(count)
+    ]
+    return CASES.format(step=step, cases="".join(written))
+
+
+def knows(fields: tuple[str, ...], prompt: str) -> dict[str, Any]:
+    """A judge that is always right about these cases."""
+    worst = {"rating": 1 if "<answer>\nIn" in prompt else 0, "quality": "very poor", "score": 1}
+    best = {**lets_all_pass(fields, prompt), **({"rating": 3 if "<answer>\nIn" in prompt else 1} if "rating" in fields else {})}
+    return best if "badly" not in prompt else {**best, **{name: worst[name] for name in fields if name in worst}}
+
+
+@dataclass
+class Terminal:
+    """A folder of its own, with labelled cases and a stand-in for the server."""
+
+    folder: Path
+    capsys: pytest.CaptureFixture[str]
+    servers: list[JudgeServer] = field(default_factory=list)
+    make_server: Callable[[], JudgeServer] = JudgeServer
+
+    @property
+    def output(self) -> Path:
+        """Where the session lives."""
+        return self.folder / "output-evals"
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file."""
+        path = self.folder / name
+        path.write_text(text, "utf-8")
+        return path
+
+    def type(self, *words: object) -> Said:
+        """Type `eval judges` with words behind it."""
+        code = start(["eval", "judges", *map(str, words)])
+        said = self.capsys.readouterr()
+        return Said(code, said.out, said.err)
+
+    def ask(self, *words: object) -> Said:
+        """The same about a few cases of the question judge."""
+        return self.type("--cases", self.write("cases.yaml", cases_of(QUESTION)), *words)
+
+    def report(self) -> dict[str, Any]:
+        """What was written as JSON."""
+        content: dict[str, Any] = json.loads((self.output / "judges.json").read_text("utf-8"))
+        return content
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """A terminal whose every live command asks a stand-in."""
+    made = Terminal(tmp_path, capsys)
+
+    def server(host: str, *_: object, **__: object) -> JudgeServer:
+        made.servers.append(made.make_server())
+        made.servers[-1].host = host
+        return made.servers[-1]
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("skills_dspy.cli.sessions.OllamaServer", server)
+    return made
+
+
+# -- the report ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_report_is_printed_and_written(terminal: Terminal) -> None:
+    """Tables on stdout, the same as Markdown and JSON in the folder; what is said meanwhile goes to stderr."""
+    said = terminal.ask()
+    assert said.code == 0
+    assert "Answered by: Ollama 0.0.0-fake at http://127.0.0.1:11434" in said.out
+    assert "judge_question_freeform      4  50.0 % (15.0–85.0)  100 % (34.2–100)  0.0 % (0.0–65.8)   0.00" in said.out
+    assert "4 cases, 12 replies wanted: the journal has 0, calls are made for the other 12" in said.err
+    report = terminal.report()
+    assert (report["cases_by_hand"], report["cases_from_seeds"], report["samples"]) == (4, 0, 3)
+    assert report["judges"][0]["all"]["kappa"] == 0.0
+    page = (terminal.output / "judges.md").read_text("utf-8")
+    assert "| judge_question_freeform | 4 | 50.0 % (15.0–85.0) |" in page
+    assert "- Answered by: Ollama" in page
+
+
+def test_json_is_all_there_is_on_stdout(terminal: Terminal) -> None:
+    """The report that is written, too."""
+    said = terminal.ask("--json", "--note", "a judge made by hand")
+    assert json.loads(said.out) == terminal.report()
+    assert terminal.report()["answered_by"] == "a judge made by hand"
+    assert list(terminal.report())[:5] == ["answered_by", "judge_model", "tagger_model", "program", "cases_by_hand"]
+
+
+def test_quiet_says_nothing_meanwhile(terminal: Terminal) -> None:
+    """Only the report."""
+    said = terminal.ask("--quiet")
+    assert said.err == ""
+    assert said.out.startswith("\nReport card of the judges\n")
+
+
+def test_markdown_may_go_elsewhere_as_well(terminal: Terminal) -> None:
+    """For a user's own documentation; a folder that is not there is refused before a call is made."""
+    page = terminal.folder / "card.md"
+    assert terminal.ask("--markdown", page).code == 0
+    assert page.read_text("utf-8") == (terminal.output / "judges.md").read_text("utf-8")
+    said = terminal.ask("--markdown", terminal.folder / "nowhere" / "card.md", "--output-dir", terminal.folder / "other")
+    assert said.code == 2
+    assert "there is no folder" in said.err
+    assert len(terminal.servers) == 1
+
+
+def test_a_good_judge_has_a_good_card(terminal: Terminal) -> None:
+    """All six at once, with every part of the report."""
+    terminal.make_server = lambda: JudgeServer(knows)
+    for step in SCALES:
+        text = cases_of(step)
+        if step.endswith("grounded"):
+            text = text.replace("        answer: An animal.\n", "        answer: An animal.\n        context: A wood.\n")
+            text = text.replace("        question:", "        context: A wood.\n        question:")
+        terminal.write(f"all-{step}.yaml", text)
+    folder = terminal.folder / "all"
+    folder.mkdir()
+    for path in terminal.folder.glob("all-*.yaml"):
+        path.rename(folder / path.name)
+    said = terminal.type("--cases", folder, "--threshold-sweep", "--samples", 1)
+    assert said.code == 0, said.err
+    report = terminal.report()
+    assert [card["step"] for card in report["judges"]] == list(SCALES)
+    assert {card["all"]["kappa"] for card in report["judges"]} == {1.0}
+    fused = report["fused_against_separate"]
+    assert fused["instruction_quality"]["fused_accuracy"]["value"] == 1.0
+    assert fused["costs"]["tag_fused"] == {"calls": 4, "prompt_tokens": 400, "output_tokens": 80, "tokens_per_case": 120.0}
+    assert "It decided all 4 cases right." in said.out
+    assert "Fused against separate tags" in said.out
+    assert "The best thresholds, for --config" in said.out
+
+
+def test_fused_tags_may_be_left_out(terminal: Terminal) -> None:
+    """Three calls for each case less."""
+    cases = terminal.write("quality.yaml", cases_of(QUALITY))
+    assert terminal.type("--cases", cases, "--no-fused", "--samples", 1).code == 0
+    assert terminal.report()["fused_against_separate"] is None
+    assert len(terminal.servers[0].asked) == 4
+
+
+def test_soft_ratings_are_compared_where_the_server_gives_them(terminal: Terminal) -> None:
+    """And said to be missing where it does not."""
+    assert "The server gave no probabilities of labels" in terminal.ask().out
+    shares: Mapping[str, Mapping[Label, float]] = {"rating": {1: 0.9, 0: 0.1}}
+    terminal.make_server = lambda: JudgeServer(shares=shares)
+    said = terminal.ask("--output-dir", terminal.folder / "soft")
+    assert "judge_question_freeform     4 of 4   0.50  0.50  +0.000 (+0.000 to +0.000)       no better" in said.out
+
+
+def test_seeds_and_their_corruptions_are_cases_too(terminal: Terminal) -> None:
+    """Of the tasks that are named; the seeds are good and the corrupted ones bad."""
+    task = terminal.write("foxes.yaml", TASK.format(name="test/foxes"))
+    said = terminal.ask("--task-paths", task, "--judge", PAIR, "--judge", QUESTION, "--samples", 1)
+    assert said.code == 0
+    report = terminal.report()
+    assert report["tasks"] == ["test/foxes"]
+    assert (report["cases_by_hand"], report["cases_from_seeds"]) == (4, sum(c["all"]["cases"] for c in report["judges"]) - 4)
+    made = {(row["origin"], row["good"]) for card in report["judges"] for row in card["missed"]}
+    assert {("seed", True), ("corruption", False)} <= made
+    assert "  from seeds" in said.out
+
+
+def test_a_compiled_program_is_judged_instead(terminal: Terminal) -> None:
+    """Its instructions are in the prompts, and the report names it."""
+    program = SkillsProgram(1)
+    predictor = program.predictor(QUESTION)
+    predictor.signature = predictor.signature.with_instructions("Be as strict as a badger.")
+    path = terminal.write("badger.json", json.dumps(compiled_content(program, [QUESTION], {"target": "judges", "seen": []})))
+    said = terminal.ask("--program", path)
+    assert said.code == 0
+    assert terminal.report()["program"] == str(path)
+    assert f"Compiledprogram:{path}" in "".join(said.out.split())  # a long path goes over several lines
+    first = set(terminal.servers[0].asked)
+    terminal.ask()
+    assert first.isdisjoint(terminal.servers[1].asked)
+
+
+def test_only_the_models_that_are_asked_have_to_be_there(terminal: Terminal) -> None:
+    """The teacher writes nothing here."""
+    said = terminal.ask("--model", "missing", "--judge-model", "judge")
+    assert said.code == 0
+    assert terminal.servers[0].models_asked == ["judge"]
+    cases = terminal.write("quality.yaml", cases_of(QUALITY))
+    assert terminal.type("--cases", cases, "--model", "missing", "--tagger-model", "tagger").code == 0
+    assert terminal.servers[1].models_asked == ["tagger"]
+
+
+# -- kappa for a user's CI ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("least", "code"), [("-1", 0), ("0", 0), ("0.01", 1), ("1", 1)])
+def test_a_judge_below_the_wanted_kappa_is_a_failure(least: str, code: int, terminal: Terminal) -> None:
+    """It is named with its kappa, and the report is there all the same."""
+    said = terminal.ask("--min-kappa", least, "--quiet")
+    assert said.code == code
+    assert said.err == (f"kappa is below {least} for: judge_question_freeform (0.00)\n" if code else "")
+    assert terminal.report()["judges"]
+
+
+def test_a_kappa_that_is_not_defined_is_below_everything(terminal: Terminal) -> None:
+    """Nothing readable is nothing known."""
+    terminal.make_server = lambda: JudgeServer(lambda *_: "no JSON")
+    said = terminal.ask("--min-kappa", "-1", "--quiet")
+    assert (said.code, said.err) == (1, "kappa is below -1 for: judge_question_freeform (not defined)\n")
+    assert "100 % (51.0–100)" in said.out
+
+
+# -- nothing is paid twice ----------------------------------------------------------------------------------------------
+
+
+def test_the_second_time_nothing_is_asked(terminal: Terminal) -> None:
+    """It is said beforehand, and the report is the same bytes."""
+    terminal.ask()
+    before = (terminal.output / "judges.json").read_bytes()
+    said = terminal.ask()
+    assert "4 cases, 12 replies wanted: the journal has them all." in said.err
+    assert terminal.servers[1].asked == []
+    assert (terminal.output / "judges.json").read_bytes() == before
+
+
+def test_a_replay_needs_no_server(terminal: Terminal) -> None:
+    """The same report, and it says what answered then."""
+    terminal.ask("--note", "a judge made by hand")
+    before = terminal.report()
+    said = terminal.ask("--replay", terminal.output, "--output-dir", terminal.folder / "again", "--json")
+    assert said.code == 0
+    assert json.loads(said.out) == before
+    assert "the recording is asked for the other 12" in said.err
+    assert len(terminal.servers) == 1
+
+
+def test_the_report_does_not_depend_on_how_many_ask_at_a_time(terminal: Terminal) -> None:
+    """The same bytes."""
+    terminal.ask("--concurrency", 1)
+    terminal.ask("--concurrency", 9, "--output-dir", terminal.folder / "other")
+    pages = [(folder / "judges.json").read_bytes() for folder in (terminal.output, terminal.folder / "other")]
+    assert pages[0] == pages[1]
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_keeps_what_came(signum: signal.Signals, terminal: Terminal) -> None:
+    """The same command goes on."""
+
+    async def interrupt(number: int) -> None:
+        if number == 6:
+            os.kill(os.getpid(), signum)
+
+    terminal.make_server = lambda: JudgeServer(before=interrupt)
+    said = terminal.ask("--concurrency", 1)
+    assert said.code == 130
+    assert "the same command goes on" in said.err
+    assert not (terminal.output / "judges.json").exists()
+    terminal.make_server = JudgeServer
+    said = terminal.ask("--concurrency", 1)
+    assert said.code == 0
+    assert len(terminal.servers[1].asked) <= 7
+    assert f"calls are made for the other {len(terminal.servers[1].asked)}" in said.err
+
+
+# -- bad input ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--judge", "judge_everything"], "there is no judge 'judge_everything'; the judges are: judge_question_freeform, "),
+        (["--judge", SAMPLE], "there is no case for tag_sample_quality; give some with --cases, or a task with fitting seeds"),
+        (["--task-paths", "nowhere.yaml"], "nowhere.yaml"),
+        (["--program", "nowhere.json"], "cannot read nowhere.json"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["--replay", "nowhere"], "there is no recording at nowhere/journal.sqlite"),
+        (["--replay", "output-evals"], "output-evals is the recording itself"),
+        (["--judge-model", "missing"], "The model 'missing' is not on the server"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(words: list[str], sentence: str, terminal: Terminal) -> None:
+    """With exit code 2."""
+    said = terminal.ask(*words)
+    assert said.code == 2
+    assert sentence in said.err
+    assert len(said.err.splitlines()) == 1
+    assert said.out == ""
+
+
+def test_a_case_with_an_unknown_label_is_refused_with_its_line(terminal: Terminal) -> None:
+    """Before anything is asked."""
+    path = terminal.write("cases.yaml", cases_of(QUESTION).replace("label: 0", "label: 7"))
+    said = terminal.type("--cases", path)
+    assert said.code == 2
+    assert said.err.startswith(f"error: {path}:15: `label` of case 2 of skill 1 is the number 7")
+    assert terminal.servers == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--samples", "0"], ["--min-kappa", "1.5"], ["--min-kappa", "nan"], ["--concurrency", "0"], ["--nonsense"]],
+)
+def test_an_option_outside_its_range_is_refused(words: list[str], terminal: Terminal) -> None:
+    """By click, with exit code 2."""
+    assert terminal.ask(*words).code == 2
+    assert terminal.servers == []
+
+
+def test_the_options_are_described() -> None:
+    """Those that the documentation speaks of; the hidden one is not there."""
+    shown = CliRunner().invoke(cli, ["eval", "judges", "--help"]).output
+    for option in ("--task-paths", "--cases", "--judge", "--samples", "--threshold-sweep", "--min-kappa", "--replay", "--json"):
+        assert option in shown
+    assert "--note" not in shown

@@ -1,0 +1,181 @@
+"""`eval program`: before and after once more, on any task, on what the program was not compiled with."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.optimize.examples import seed_digest
+from skills_dspy.model.adapter import SkillsAdapter
+from skills_dspy.model.compiled import load_compiled
+from skills_dspy.model.program import SkillsProgram
+from skills_dspy.tasks.files import load_tasks
+from tests.helpers.optimizing_lab import NOBODY, NOTE, STRICT, TASKS, Lab, shipped_cases, typed
+
+pytestmark = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
+
+JUDGE = "judge_question_freeform"
+JUDGING = (JUDGE, "--optimizer", "gepa")
+WRITING = ("write_answer_freeform", "--optimizer", "mipro", "--force")
+GAMED = ("write_answer_freeform", "--optimizer", "gepa", "--force")
+READING = TASKS / "reading" / "short_answer.yaml"
+
+
+def evaluated(lab: Lab, program: Path, output: Path, *words: object, which: str = "honest") -> tuple[Any, list[dict[str, Any]]]:
+    """The scores as JSON, and the requests that it took."""
+    teacher = lab.teacher(which)
+    begin = len(teacher.asked)
+    given = [] if "--task-paths" in words else ["--task-paths", TASKS]
+    where = ["--base-url", teacher.url, "--output-dir", output, "--note", NOTE, "--quiet", "--json"]
+    code, out, err = typed("eval", "program", program, *words, *given, *where)
+    assert (code, err) == (0, "")
+    return json.loads(out), teacher.asked[begin:]
+
+
+def test_the_gain_is_there_again_on_seeds_and_cases_it_was_not_compiled_with(lab: Lab, tmp_path: Path) -> None:
+    """Judges on labelled cases, with intervals, and with the probabilities of the labels beside them."""
+    said, _ = evaluated(lab, lab.optimized(*JUDGING).path, tmp_path / "output")
+    (unit,) = said["units"]
+    assert (unit["unit"], unit["metric"]) == (JUDGE, "agreement")
+    assert unit["low"] > 0
+    assert unit["gain"] == pytest.approx(unit["after"]["score"] - unit["before"]["score"], abs=2e-4)
+    assert unit["after"]["soft_score"] > unit["before"]["soft_score"]
+    assert unit["suspicions"] == []
+    assert said["answered_by"] == NOTE
+
+
+def test_nothing_that_was_compiled_with_is_measured_on(lab: Lab, tmp_path: Path) -> None:
+    """None of the cases of training and validation is asked about, and no seed that was shown beside them."""
+    done = lab.optimized(*JUDGING)
+    used = {*done.unit["splits"]["train"], *done.unit["splits"]["validation"]}
+    questions = {case.question for case in shipped_cases() if case.id in used}
+    _, asked = evaluated(lab, done.path, tmp_path / "output")
+    about = [body["messages"][-1]["content"] for body in asked]
+    assert questions
+    assert not [text for text in about for question in questions if f"<question>\n{question}\n</question>" in text]
+
+
+def test_both_prompts_are_asked_about_the_same(lab: Lab, tmp_path: Path) -> None:
+    """Two requests that differ in the system message alone, for each example."""
+    done = lab.optimized(*JUDGING)
+    said, asked = evaluated(lab, done.path, tmp_path / "output", "--examples", 10)
+    program = SkillsProgram(5)
+    load_compiled(done.path).apply(program)
+    compiled = SkillsAdapter().plan(program.predictor(JUDGE).signature).system
+    before = [(body["messages"][1:], body["options"]) for body in asked if body["messages"][0]["content"] != compiled]
+    after = [(body["messages"][1:], body["options"]) for body in asked if body["messages"][0]["content"] == compiled]
+    assert said["units"][0]["before"]["examples"] == len(before) == len(after) == 10
+    assert sorted(map(str, before)) == sorted(map(str, after))
+
+
+def test_it_asks_nothing_twice(lab: Lab, tmp_path: Path) -> None:
+    """The journal answers a second time, and the figures are the same."""
+    program = lab.optimized(*JUDGING).path
+    first, _ = evaluated(lab, program, tmp_path / "output", "--examples", 12)
+    second, asked = evaluated(lab, program, tmp_path / "output", "--examples", 12)
+    assert (second, asked) == (first, [])
+
+
+def test_any_task_will_do(lab: Lab, tmp_path: Path) -> None:
+    """A program is measured on tasks that it has never seen, too."""
+    done = lab.optimized(JUDGE, "--optimizer", "bootstrap")
+    foxes = tmp_path / "foxes.yaml"
+    seeds = "".join(f"  - question: What is fox {n} called?\n    answer: Fox {n} is called Jo{n}.\n" for n in range(5))
+    head = "task_name: test/foxes\ncreated_by: somebody\ntask_description: Knowing foxes.\n"
+    foxes.write_text(f"{head}data_builder: instructlab/skills\nseed_examples:\n{seeds}", "utf-8")
+    said, asked = evaluated(lab, done.path, tmp_path / "output", "--task-paths", foxes)
+    assert said["tasks"] == ["test/foxes"]
+    assert any("Knowing foxes." in body["messages"][-1]["content"] for body in asked)
+
+
+def test_a_program_does_not_mark_its_own_work(lab: Lab, tmp_path: Path) -> None:
+    """Writers are judged by the original judges before and after, even if the program has compiled ones."""
+    judges, writer = lab.optimized("judge_pair_freeform", "--optimizer", "bootstrap"), lab.optimized(*WRITING)
+    content = writer.program
+    for part in ("base", "predictors"):
+        content[part] = {**judges.program[part], **content[part]}
+    path = tmp_path / "both.json"
+    path.write_text(json.dumps(content), "utf-8")
+    said, asked = evaluated(lab, path, tmp_path / "output", "--examples", 6)
+    assert [unit["unit"] for unit in said["units"]] == ["judge_pair_freeform", "write_answer_freeform"]
+    assert said["units"][1]["gain"] > 0
+    answers = [body for body in asked if not body.get("format")]
+    assert answers
+    last_answer = max(place for place, body in enumerate(asked) if not body.get("format"))
+    judging = [body for body in asked[last_answer - len(answers) :] if "rating" in json.dumps(body.get("format"))]
+    demonstrated = [body for body in judging if any(message["role"] == "assistant" for message in body["messages"])]
+    assert judging
+    assert demonstrated == []
+
+
+def test_gaming_shows_here_too_and_another_judge_can_be_named(lab: Lab, tmp_path: Path) -> None:
+    """The gullible judge's gain is suspect; the strict one sees none."""
+    program = lab.optimized(*GAMED, which="gullible").path
+    ((unit,), (strict,)) = (
+        evaluated(lab, program, tmp_path / "output", "--examples", 12, *more, which="gullible")[0]["units"]
+        for more in ((), ("--holdout-judge-model", STRICT))
+    )
+    assert unit["low"] > 0
+    assert any("much longer" in said for said in unit["suspicions"])
+    assert strict["gain"] <= 0
+
+
+def test_the_table_says_what_it_shows(lab: Lab, tmp_path: Path) -> None:
+    """Scores of both prompts, the gain with its interval, what answered; progress is kept off stdout."""
+    done = lab.optimized(*JUDGING)
+    where = ["--base-url", lab.teacher().url, "--output-dir", tmp_path / "output", "--note", NOTE]
+    code, out, err = typed("eval", "program", done.path, "--task-paths", TASKS, *where)
+    assert code == 0
+    assert re.search(r"original +compiled +gain", out)
+    assert re.search(rf"^{JUDGE} +0\.\d+ \(.*\) +0\.\d+ \(.*\) \+0\.\d+ \(\+0\.\d+ to \+0\.\d+\)$", out, re.MULTILINE)
+    assert f"Answered by: {NOTE}." in out
+    assert [line.split(" on ")[0] for line in err.splitlines()] == [
+        f"{JUDGE}: measuring the original prompt",
+        f"{JUDGE}: measuring the compiled prompt",
+    ]
+
+
+# ---- bad input ---------------------------------------------------------------------------------------------------------
+
+
+def refused(tmp_path: Path, told: str, *words: object) -> None:
+    """Exit code 2 and one sentence, nobody asked and nothing made."""
+    code, out, err = typed("eval", "program", *words, "--base-url", NOBODY, "--output-dir", tmp_path / "output")
+    assert (code, out) == (2, "")
+    assert re.fullmatch(rf"error: .*{told}.*\n", err), err
+
+
+def test_tasks_that_do_not_use_it_are_refused(lab: Lab, tmp_path: Path) -> None:
+    """A program for freeform seeds has nothing to do for grounded ones."""
+    program, url = lab.optimized(*JUDGING).path, lab.teacher().url
+    words = ["--task-paths", READING, "--base-url", url, "--output-dir", tmp_path / "output"]
+    code, _, err = typed("eval", "program", program, *words)
+    assert code == 2
+    assert re.fullmatch(rf"error: .*it has prompts for {JUDGE}, which none of these tasks uses\n", err)
+
+
+def test_a_program_that_has_seen_everything_needs_another_task(lab: Lab, tmp_path: Path) -> None:
+    """It says so instead of measuring on what it was compiled with."""
+    debate = TASKS / "writing" / "freeform" / "debate.yaml"
+    content = lab.optimized(*WRITING).program
+
+    content["provenance"]["seen"] = [seed_digest(seed) for spec in load_tasks((debate,)).specs for seed in spec.seed_examples]
+    path = tmp_path / "program.json"
+    path.write_text(json.dumps(content), "utf-8")
+    words = ["--task-paths", debate, "--base-url", lab.teacher().url, "--output-dir", tmp_path / "output", "--quiet"]
+    code, out, err = typed("eval", "program", path, *words)
+    assert (code, out) == (2, "")
+    assert re.fullmatch(r"error: nothing is left to measure write_answer_freeform on .* give another task\n", err), err
+
+
+def test_what_is_no_program_is_refused(tmp_path: Path) -> None:
+    """A file that is not there, no JSON, and JSON of something else."""
+    refused(tmp_path, "nowhere.json", tmp_path / "nowhere.json", "--task-paths", TASKS)
+    other = tmp_path / "other.json"
+    other.write_text("{", "utf-8")
+    refused(tmp_path, r"other\.json:1: this is no JSON", other, "--task-paths", TASKS)
+    other.write_text("{}", "utf-8")
+    refused(tmp_path, r"other\.json: this is no compiled program of skills_dspy", other, "--task-paths", TASKS)
+    assert not (tmp_path / "output").exists()

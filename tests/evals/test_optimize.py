@@ -1,0 +1,642 @@
+"""`optimize` from end to end, on the simulated teacher that heeds prompts: gains, gaming, costs, refusals, kills, bad input.
+
+The teacher is a simulation (evals/teacher/heeding.py): a gain on it says that an optimizer found the words of its table.
+"""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from evals.bench.hash_embedder import HashEmbedder
+from evals.optimize.budget import LEVELS, OPTIMIZERS, Optimizer
+from evals.optimize.plan import OptimizeRequest, plan_of
+from evals.record.answering import ROOT
+from skills_dspy.base.config import load_config
+from skills_dspy.cli import run as cli_run
+from skills_dspy.cli.main import cli
+from skills_dspy.model.compiled import base_fingerprint, load_compiled
+from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.model.program import SkillsProgram
+from skills_dspy.store.run_dir import RunPaths
+from tests.helpers.optimizing_lab import (
+    NOBODY,
+    NOTE,
+    STRICT,
+    TASKS,
+    Lab,
+    Outcome,
+    Teacher,
+    command,
+    shipped_cases,
+    shipped_tasks,
+    typed,
+)
+
+pytestmark = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
+
+DEBATE = TASKS / "writing" / "freeform" / "debate.yaml"
+DEBATE_NAME = "instructlab/skills/writing/freeform/debate"
+JUDGE = "judge_question_freeform"
+RUNS = {
+    "gepa, judge": (JUDGE, "--optimizer", "gepa"),
+    "mipro, judge": (JUDGE, "--optimizer", "mipro"),
+    "bootstrap, judge": (JUDGE, "--optimizer", "bootstrap"),
+    "gepa, questions": ("write_questions_freeform", "--optimizer", "gepa"),
+    "mipro, answers": ("write_answer_freeform", "--optimizer", "mipro", "--force"),
+    "bootstrap, answers": ("write_answer_grounded", "--optimizer", "bootstrap", "--force"),
+}
+GAMED = ("write_answer_freeform", "--optimizer", "gepa", "--force", "--holdout-judge-model", STRICT)
+every_run = pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+
+
+def said_twice(outcome: Outcome) -> list[str]:
+    """Requests that were made more than once."""
+    texts = [json.dumps(body, sort_keys=True) for body in outcome.asked]
+    return [text for text in set(texts) if texts.count(text) > 1]
+
+
+def fields(body: dict[str, Any]) -> list[str]:
+    """The fields of the reply that a request wants; none for prose."""
+    return list((body.get("format") or {}).get("properties", ()))
+
+
+def refused(outcome: tuple[int, str, str], told: str) -> None:
+    """Exit code 2 and one sentence that says so, and nothing else but what `check` would warn of, too."""
+    code, out, err = outcome
+    assert (code, out) == (2, ""), err
+    (line,) = [line for line in err.splitlines() if not line.startswith("warning: ")]
+    assert re.search(rf"^error: .*{told}", line), err
+
+
+# ---- gains -------------------------------------------------------------------------------------------------------------
+
+
+@every_run
+def test_every_optimizer_finds_a_gain_on_held_out_seeds(lab: Lab, run: Sequence[str]) -> None:
+    """On the test, which no optimizer has seen: the interval of the gain lies above 0."""
+    done = lab.optimized(*run)
+    unit = done.unit
+    assert done.code == 0
+    assert unit["kept"]
+    assert unit["validation"]["after"]["score"] > unit["validation"]["before"]["score"]
+    assert unit["test"]["gain"] == pytest.approx(unit["test"]["after"]["score"] - unit["test"]["before"]["score"], abs=2e-4)
+    assert 0 < unit["test"]["low"] <= unit["test"]["gain"] <= unit["test"]["high"]
+    (shown,) = re.findall(rf"^{run[0]}.* ([+-][\d.]+) \(([+-][\d.]+) to ([+-][\d.]+)\)$", done.out, re.MULTILINE)
+    assert [float(figure) for figure in shown] == pytest.approx(
+        [unit["test"][name] for name in ("gain", "low", "high")], abs=1e-3
+    )
+
+
+@every_run
+def test_an_honest_gain_is_not_suspect(lab: Lab, run: Sequence[str]) -> None:
+    """Better texts that are no longer and copy no more than before are no cause for doubt."""
+    done = lab.optimized(*run)
+    assert done.unit["suspicions"] == []
+    assert "SUSPECT" not in done.out + done.err
+    assert "it may be chance" not in done.out
+
+
+@every_run
+def test_training_validation_and_test_share_nothing(lab: Lab, run: Sequence[str]) -> None:
+    """Neither an example nor, of the cases by hand, a skill is in two of them; what was compiled with is written down."""
+    done = lab.optimized(*run)
+    parts = [set(keys) for keys in done.unit["splits"].values()]
+    assert list(done.unit["splits"]) == ["train", "validation", "test"]
+    assert all(parts)
+    assert len(set.union(*parts)) == sum(map(len, parts))
+    skill = {case.id: case.task for case in shipped_cases()}
+    skills = [{skill[key] for key in part if key in skill} for part in parts]
+    assert len(set.union(*skills)) == sum(map(len, skills))
+    assert done.provenance["seen"]
+
+
+@every_run
+def test_nothing_is_asked_twice_and_no_more_than_was_announced(lab: Lab, run: Sequence[str]) -> None:
+    """What the optimizer evaluates again comes from the journal; the calls of the unit are those that were made."""
+    done = lab.optimized(*run)
+    assert said_twice(done) == []
+    assert len(done.asked) <= done.planned
+    carded = sum(map(int, re.findall(r"report card of \w+: (\d+) calls", done.err)))
+    assert done.unit["calls"] == len(done.asked) - carded
+
+
+@every_run
+def test_the_program_says_where_it_came_from(lab: Lab, run: Sequence[str]) -> None:
+    """Models with digests, optimizer, budget, seed, tasks, what answered, and the fingerprints of the base prompts."""
+    done = lab.optimized(*run)
+    told = done.provenance
+    assert (told["target"], told["optimizer"], told["budget"], told["seed"]) == (run[0], run[2], "light", 0)
+    assert told["answered_by"] == NOTE
+    proposing = () if "bootstrap" in run else ("proposer",)
+    assert (told["models"]["proposer"] is None) == (not proposing)
+    for role in ("generator", "validator", "tagger", *proposing):
+        assert told["models"][role]["name"] == "mistral-small3.2:latest"
+        assert told["models"][role]["digest"]
+    assert DEBATE_NAME in told["tasks"]
+    assert told["versions"]["dspy"]
+    assert done.program["base"] == {step: base_fingerprint(step) for step in done.unit["steps"]}
+    assert load_compiled(done.path).steps == tuple(done.unit["steps"])
+    for part in ("validation", "test"):
+        for moment in ("before", "after"):
+            measured = done.unit[part][moment]
+            assert measured["low"] <= measured["score"] <= measured["high"]
+            assert measured["examples"] == len(done.unit["splits"][part])
+            assert measured["failures"] == 0
+
+
+def test_gepa_writes_instructions_bootstrap_shows_replies_mipro_may_do_both(lab: Lab) -> None:
+    """Each changes what it is for, and the demonstrations are of training examples alone."""
+    base = SkillsProgram(5).predictor(JUDGE).signature.instructions
+    states = {name: lab.optimized(*RUNS[f"{name}, judge"]).program["predictors"][JUDGE] for name in OPTIMIZERS}
+    written = {name: state["signature"]["instructions"] for name, state in states.items()}
+    assert written["gepa"].startswith(base)
+    assert written["gepa"] != base
+    assert states["gepa"]["demos"] == []
+    assert written["bootstrap"] == base
+    assert states["bootstrap"]["demos"]
+    assert written["mipro"] != base or states["mipro"]["demos"]
+    done = lab.optimized(*RUNS["bootstrap, judge"])
+    train = {case.question for case in shipped_cases() if case.id in done.unit["splits"]["train"]}
+    shown = {demo["question"] for demo in states["bootstrap"]["demos"]}
+    held_out = {case.question for case in shipped_cases() if case.step == JUDGE} - train
+    assert not shown & held_out
+
+
+def test_the_same_command_gives_the_same_bytes_at_any_concurrency(lab: Lab) -> None:
+    """How many requests are in flight decides nothing."""
+    again = lab.optimize(*RUNS["mipro, judge"], "--concurrency", "1")
+    assert again.path.read_bytes() == lab.optimized(*RUNS["mipro, judge"]).path.read_bytes()
+
+
+def test_feedback_on_a_reply_reaches_the_proposer_in_words(lab: Lab) -> None:
+    """GEPA is told the reason of the case and the judge's own explanation."""
+    done = lab.optimized(*RUNS["gepa, judge"])
+    proposals = [json.dumps(body["messages"]) for body in done.asked if "new_instruction" in json.dumps(body["messages"])]
+    assert proposals
+    assert any("should not pass, because of this flaw: " in text and "The reply said" in text for text in proposals)
+
+
+# ---- gaming ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_planted_gaming_strategy_is_reported_as_suspect_with_figures(lab: Lab) -> None:
+    """The judge likes length and the proposer has noticed: a great gain, and the words it came with."""
+    unit = lab.optimized(*GAMED, which="gullible").unit
+    assert unit["test"]["low"] > 0
+    before, after = (unit["test"][moment]["habits"]["words"] for moment in ("before", "after"))
+    assert after > 1.5 * before
+    (longer,) = [said for said in unit["suspicions"] if "longer" in said]
+    assert f"{before:.0f} words before, {after:.0f} now" in longer
+    assert f"SUSPECT: {longer}" in lab.optimized(*GAMED, which="gullible").out
+
+
+def test_without_another_judge_the_length_alone_gives_it_away(lab: Lab) -> None:
+    """Whoever names no held-out judge is warned, too."""
+    unit = lab.optimized(*GAMED[:4], which="gullible").unit
+    assert unit["holdout"] is None
+    assert [said for said in unit["suspicions"] if "longer" in said] == unit["suspicions"] != []
+
+
+def test_the_score_that_counts_is_the_held_out_judges(lab: Lab) -> None:
+    """It is no fool, sees no gain, and that is said; it had no part in the optimizing."""
+    done = lab.optimized(*GAMED, which="gullible")
+    holdout = done.unit["holdout"]
+    assert done.provenance["holdout_judge"]["name"] == f"{STRICT}:latest"
+    assert holdout["gain"] <= 0 < done.unit["test"]["gain"]
+    assert f"the judge that was held out sees no gain ({holdout['gain']:+.3f})" in done.out
+    assert "by the held-out judge" in done.out
+    asked = [place for place, body in enumerate(done.asked) if body["model"].startswith(STRICT)]
+    assert asked == list(range(len(done.asked) - len(asked), len(done.asked)))
+    assert 0 < len(asked) <= 2 * 2 * len(done.unit["splits"]["test"])
+    assert all("explanation" in fields(done.asked[place]) for place in asked)
+
+
+def test_a_held_out_judge_confirms_what_is_honest(lab: Lab) -> None:
+    """Demonstrations make answers better, whoever judges them, and no longer."""
+    words = ("write_answer_freeform", "--optimizer", "bootstrap", "--force", "--holdout-judge-model", STRICT)
+    unit = lab.optimized(*words, which="gullible").unit
+    assert unit["holdout"]["low"] > 0
+    assert unit["suspicions"] == []
+
+
+def test_a_held_out_judge_that_can_tell_nothing_is_refused(lab: Lab) -> None:
+    """Judges are measured on labelled cases; and the same model is no other one."""
+    asks = lab.optimize(JUDGE, "--optimizer", "gepa", "--holdout-judge-model", STRICT)
+    refused((asks.code, asks.out, asks.err), "measured on labelled cases.* leave it out")
+    same = lab.optimize("questions", "--optimizer", "gepa", "--holdout-judge-model", "mistral-small3.2")
+    refused((same.code, same.out, same.err), "is a judge that is optimized against: name a model other than")
+    assert (asks.asked, same.asked) == ((), ())
+
+
+# ---- judges first ------------------------------------------------------------------------------------------------------
+
+
+def test_a_writer_is_not_optimized_against_a_bad_judge(lab: Lab) -> None:
+    """One sentence with its kappa and what helps, before anything but the labelled cases is asked."""
+    done = lab.optimized("answers", "--optimizer", "bootstrap")
+    assert done.code == 2
+    assert not done.path.exists()
+    last = done.err.splitlines()[-1]
+    assert re.match(
+        r"error: the judge is not good enough to optimize against: kappa below 0\.4 for judge_pair_freeform \(0\.\d\d\)", last
+    )
+    assert "use --force" in last
+    cases = [case for case in shipped_cases() if case.step in ("tag_sample_quality", "judge_pair_freeform")]
+    grounded = [case for case in shipped_cases() if case.step == "judge_pair_grounded"]
+    assert len(done.asked) == len(cases) + len(grounded)
+    assert not any("answer" in fields(body) or not fields(body) for body in done.asked)
+
+
+def test_force_and_a_lower_floor_go_on(lab: Lab) -> None:
+    """The kappas are shown all the same."""
+    forced = lab.optimized(*RUNS["bootstrap, answers"])
+    lower = lab.optimize("write_answer_grounded", "--optimizer", "bootstrap", "--min-judge-kappa", "-1", output=forced.output)
+    assert (forced.code, lower.code, lower.asked) == (0, 0, ())
+    assert re.search(r"kappa of judge_pair_grounded: 0\.\d\d \(floor 0\.4\)", forced.err)
+    assert "(floor -1)" in lower.err
+    assert lower.path.read_bytes() == forced.path.read_bytes()
+
+
+def test_a_writer_whose_judge_stays_bad_is_left_out_and_the_judges_are_kept(lab: Lab) -> None:
+    """With `all` it shows only when they are compiled: a night's work on them is not thrown away, and the exit code tells."""
+    words = ("all", "--optimizer", "bootstrap", "--max-calls", "600", "--min-judge-kappa", "1", "--task-paths", str(DEBATE))
+    done = lab.optimize(*words)
+    assert done.code == 2
+    assert re.search(
+        r"^error: write_questions_freeform is left out: .*kappa below 1 for judge_question_freeform", done.err, re.MULTILINE
+    )
+    assert len(done.asked) <= 600
+    steps = {step for unit in done.provenance["units"] if unit["kept"] for step in unit["steps"]}
+    assert set(load_compiled(done.path).steps) == steps
+    assert steps
+    assert all(step.startswith(("judge_", "tag_")) for step in steps)
+    assert f"Written to {done.path}" in done.out
+
+
+# ---- costs -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_says_what_it_would_cost_and_asks_nobody(lab: Lab) -> None:
+    """Calls and tokens of each unit and in all, the same as is said before the first call."""
+    done = lab.optimized(*RUNS["gepa, questions"])
+    folder = lab.folder / "dry"
+    code, out, err = typed(*command(NOBODY, folder / "output", folder / "p.json", *RUNS["gepa, questions"]), "--dry-run")
+    assert (code, err) == (0, "")
+    assert not folder.exists()
+    assert out == "".join(done.err.splitlines(keepends=True)[: len(out.splitlines())])
+    assert re.search(r"^Plan: gepa, at most [\d,]+ calls", out)
+    assert re.search(r"write_questions_freeform: \d+ calls \(\d+ to measure\), about \d+k prompt and \d+k reply tokens", out)
+    parts = [int(number) for number in re.findall(r"^  .*: (\d+) calls", out, re.MULTILINE)]
+    assert sum(parts) == done.planned
+
+
+def test_the_time_is_told_by_the_speed_that_was_measured(lab: Lab) -> None:
+    """As soon as there are replies, and once."""
+    for run in RUNS.values():
+        times = re.findall(r"^Time: at most about .*it writes [\d,]+ tokens a second", lab.optimized(*run).err, re.MULTILINE)
+        assert len(times) == 1
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_larger_budget_takes_more(optimizer: Optimizer) -> None:
+    """Light, medium, heavy."""
+    common = {"most_calls": None, "seed": 0, "holdout": None, "proposer": "m", "floor": 0.4, "force": False, "base": None}
+    calls = []
+    for level in LEVELS:
+        request = OptimizeRequest("all", optimizer, shipped_tasks(), shipped_cases(), level, **common)  # type: ignore[arg-type]
+        calls.append(plan_of(request, load_config(), 32768).calls)
+    assert calls == sorted(set(calls))
+
+
+@pytest.mark.parametrize(("optimizer", "most"), [("gepa", 75), ("mipro", 90), ("bootstrap", 60)])
+def test_no_more_calls_are_made_than_allowed(lab: Lab, optimizer: str, most: int) -> None:
+    """The budget is fitted to the number, and the teacher counts."""
+    done = lab.optimize(JUDGE, "--optimizer", optimizer, "--max-calls", str(most))
+    assert done.code in (0, 1), done.err
+    assert 0 < len(done.asked) <= done.planned <= most
+
+
+def test_replies_that_cannot_be_used_do_not_break_the_limit(lab: Lab) -> None:
+    """What has to be asked for twice is not in the plan: then the calls are spent, and the same command goes on."""
+    words = (JUDGE, "--optimizer", "bootstrap", "--max-calls", "60")
+    first = lab.optimize(*words, which="unreadable")
+    assert first.code == 1
+    assert len(first.asked) == 60
+    assert not first.path.exists()
+    assert first.err.splitlines()[-1].startswith("error: the 60 calls that were allowed are spent; every reply is kept")
+    second = lab.optimize(*words, which="unreadable", output=first.output, out=first.path)
+    assert second.code in (0, 1)
+    assert "Scores are on held-out examples" in second.out
+    assert not {json.dumps(body, sort_keys=True) for body in first.asked} & {
+        json.dumps(body, sort_keys=True) for body in second.asked
+    }
+
+
+def test_too_few_calls_are_refused_with_the_number_that_is_needed(lab: Lab) -> None:
+    """And that number is enough."""
+    done = lab.optimize(JUDGE, "--optimizer", "bootstrap", "--max-calls", "3")
+    refused((done.code, done.out, done.err), r"--max-calls 3 is too few: the smallest budget for this takes \d+ calls")
+    found = re.search(r"takes (\d+) calls", done.err)
+    assert found is not None
+    assert lab.optimize(JUDGE, "--optimizer", "bootstrap", "--max-calls", found.group(1)).code in (0, 1)
+
+
+# ---- stopped and resumed -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """An optimization that was ended in its middle: its exit code, what it said last, and the requests that it made."""
+
+    code: int
+    err: str
+    asked: Sequence[str]
+
+
+def stopped(teacher: Teacher, output: Path, out: Path, after: int, signum: signal.Signals) -> Stopped:
+    """End an optimization by a signal while its request number `after` is under way, one request at a time."""
+    begin = len(teacher.asked)
+    teacher.hold_from(begin + after)
+    words = command(teacher.url, output, out, *RUNS["gepa, judge"], "--concurrency", "1")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "skills_dspy", *words], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert teacher.reached.wait(60)
+        process.send_signal(signum)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+        teacher.hold_from(None)
+    return Stopped(process.returncode, err, teacher.digests(begin))
+
+
+def test_stopped_and_resumed_it_gives_the_same_program_and_asks_nothing_twice(lab: Lab) -> None:
+    """By SIGTERM and then by SIGKILL, both while GEPA is at work: only what was on its way is asked for again."""
+    whole = lab.optimized(*RUNS["gepa, judge"])
+    teacher, folder = lab.teacher(), lab.folder / "stopped"
+    folder.mkdir()
+    output, out = folder / "output", folder / "program.json"
+    first = stopped(teacher, output, out, 45, signal.SIGTERM)
+    assert first.code == 130
+    assert first.err.splitlines()[-1].startswith("interrupted; every reply is kept")
+    second = stopped(teacher, output, out, 60, signal.SIGKILL)
+    assert second.code == -signal.SIGKILL
+    assert "compiling with gepa" in first.err
+    assert not out.exists()
+    begin = len(teacher.asked)
+    last = lab.optimize(*RUNS["gepa, judge"], output=output, out=out)
+    assert last.code == 0
+    assert out.read_bytes() == whole.path.read_bytes()
+    third = teacher.digests(begin)
+    assert second.asked[0] == first.asked[-1]
+    assert second.asked[-1] in third  # several at a time now, so in any order
+    answered = [*first.asked[:-1], *second.asked[:-1], *third]
+    assert len(set(answered)) == len(answered)
+    assert len(answered) == len(whole.asked)
+
+
+def test_a_replay_needs_no_server_and_gives_the_same_program(lab: Lab) -> None:
+    """From the journal of the folder where it was made."""
+    whole = lab.optimized(*RUNS["mipro, answers"])
+    folder = lab.folder / "replayed"
+    words = command(NOBODY, folder / "output", folder / "program.json", *RUNS["mipro, answers"], "--replay", str(whole.output))
+    code, out, err = typed(*[word for word in words if word not in ("--note", NOTE)])
+    assert code == 0, err
+    assert (folder / "program.json").read_bytes() == whole.path.read_bytes()
+    assert out.replace(str(folder / "program.json"), str(whole.path)) == whole.out
+
+
+# ---- what a program is good for ----------------------------------------------------------------------------------------
+
+
+def test_a_run_uses_the_program(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its instruction reaches the wire for its step and no other, and run.json keeps it."""
+    program = lab.optimized(*RUNS["gepa, judge"]).path
+    instructions = json.loads(program.read_bytes())["predictors"][JUDGE]["signature"]["instructions"]
+    teacher = lab.teacher()
+    begin = len(teacher.asked)
+    monkeypatch.setattr(cli_run, "_embedder", lambda _: AsyncEmbedder(HashEmbedder()))
+    words = ["--task-paths", DEBATE, "-n", 2, "--output-dir", tmp_path, "--base-url", teacher.url, "--quiet"]
+    code, _, err = typed("run", "--program", program, *words)
+    assert code == 0, err
+    requests = teacher.asked[begin:]
+    carrying = [body for body in requests if instructions in body["messages"][0]["content"]]
+    assert carrying
+    assert all("rating" in fields(body) and "<question>" in body["messages"][-1]["content"] for body in carrying)
+    assert len(carrying) < len(requests)
+    kept = json.loads(RunPaths(tmp_path / DEBATE_NAME).run_json.read_text("utf-8"))
+    assert json.loads(program.read_bytes()) in kept.values()
+
+
+def test_the_prompts_are_shown_as_a_diff(lab: Lab) -> None:
+    """What was added stands in it, and where the original stands; a step that it leaves alone is refused."""
+    program = lab.optimized(*RUNS["gepa, judge"]).path
+    code, out, _ = typed("prompts", "--program", program)
+    assert code == 0
+    base = SkillsProgram(5).predictor(JUDGE).signature.instructions.splitlines()
+    now = json.loads(program.read_bytes())["predictors"][JUDGE]["signature"]["instructions"].splitlines()
+    added = [line for line in now if line not in base]
+    assert added
+    assert all(f"+{line}\n" in out for line in added)
+    assert "by gepa" in out
+    assert not re.search(r"^-[^-]", out, re.MULTILINE)
+    refused(typed("prompts", "tag_category", "--program", program), "it leaves tag_category as it is")
+
+
+def test_demonstrations_are_shown_in_the_diff(lab: Lab) -> None:
+    """They are a part of the prompt, too."""
+    program = lab.optimized(*RUNS["bootstrap, judge"])
+    _, out, _ = typed("prompts", "--program", program.path)
+    (state,) = program.program["predictors"].values()
+    assert all(f"+{demo['question'].splitlines()[0]}" in out for demo in state["demos"])
+    assert "+[assistant]" in out
+
+
+def test_a_program_goes_on_from_another(lab: Lab) -> None:
+    """Judges first and then the writers, by --program: the new one holds both, and says what it was made from."""
+    judge = lab.optimized(*RUNS["gepa, judge"])
+    words = ("write_questions_freeform", "--optimizer", "bootstrap", "--program", str(judge.path), "--max-calls", "250")
+    done = lab.optimize(*words)
+    assert done.code in (0, 1), done.err
+    compiled = judge.program["predictors"][JUDGE]["signature"]["instructions"]
+    judging = [body for body in done.asked if "rating" in fields(body)]
+    assert judging
+    assert all(compiled in body["messages"][0]["content"] for body in judging)
+    if done.code == 0:
+        assert load_compiled(done.path).steps == ("write_questions_freeform", JUDGE)
+        assert done.provenance["base_program"]["steps"] == [JUDGE]
+        assert set(judge.provenance["seen"]) <= set(done.provenance["seen"])
+    mixed = lab.optimize(*words, "--seed", "3")
+    refused((mixed.code, mixed.out, mixed.err), r"was compiled with seeds or cases that .* would be tested on.*--seed 0")
+
+
+Change = Callable[[dict[str, Any]], object]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            lambda content: content["base"].update({JUDGE: "0" * 12}),
+            "compiled for other base prompts of judge_question_freeform",
+        ),
+        (lambda content: content["predictors"][JUDGE]["signature"]["fields"].pop(), "compiled for another signature"),
+        (lambda content: content.update(format="something else"), "no compiled program of skills_dspy"),
+    ],
+)
+def test_a_program_that_does_not_fit_is_refused_everywhere(lab: Lab, tmp_path: Path, change: Change, told: str) -> None:
+    """By `run`, `prompts`, `eval program` and `optimize`, before anybody is asked."""
+    content = lab.optimized(*RUNS["gepa, judge"]).program
+    change(content)
+    path = tmp_path / "program.json"
+    path.write_text(json.dumps(content), "utf-8")
+    where = ["--task-paths", TASKS, "--base-url", NOBODY, "--output-dir", tmp_path / "output"]
+    refused(typed("run", "--program", path, *where), told)
+    refused(typed("prompts", "--program", path), told)
+    refused(typed("eval", "program", path, *where), told)
+    refused(typed(*command(NOBODY, tmp_path / "output", tmp_path / "new.json", *RUNS["gepa, judge"]), "--program", path), told)
+    assert not (tmp_path / "output").exists()
+
+
+# ---- bad input ---------------------------------------------------------------------------------------------------------
+
+FEW = """\
+task_name: test/foxes
+created_by: somebody
+task_description: Knowing foxes.
+data_builder: instructlab/skills
+seed_examples:
+"""
+SEED = "  - question: What is fox {0}?\n    answer: An animal, number {0}.\n"
+CASES = """\
+step: judge_question_freeform
+skills:
+  - task: foxes
+    task_description: Knowing foxes.
+    examples:
+      - question: What is a fox?
+        answer: An animal.
+    cases:
+      - id: foxes-1
+        question: What is a hen?
+        label: {label}
+        reason: fit
+      - id: foxes-2
+        question: Is it?
+        label: 0
+        reason: too vague
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("everything", "--optimizer", "gepa"), "there is no target 'everything'; the targets are: judges, question-judge, "),
+        (("write_context", "--optimizer", "gepa"), "cannot be a target of its own: it writes the contexts for"),
+        (("tag_category", "--optimizer", "gepa"), "cannot be a target of its own: there are no labelled cases"),
+        (("judges", "--optimizer", "copro"), "there is no optimizer 'copro'; the optimizers are: gepa, mipro, bootstrap"),
+        (
+            ("judges", "--optimizer", "gepa", "--budget", "huge"),
+            "there is no budget 'huge'; the budgets are: light,",
+        ),
+        (("judges", "--optimizer", "gepa", "--budget", "light", "--max-calls", "900"), "give one of them"),
+        (("judges", "--optimizer", "bootstrap", "--proposer-model", "m"), "--proposer-model has nothing to do"),
+        (("judge_question_grounded", "--optimizer", "gepa", "--task-paths", str(DEBATE)), "is for grounded seeds, and no task"),
+        (("judges", "--optimizer", "gepa", "--task-paths", "nowhere.yaml"), "nowhere.yaml: the file does not exist"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(tmp_path: Path, words: Sequence[str], told: str) -> None:
+    """In one sentence, before a folder is made or anybody asked."""
+    refused(typed(*command(NOBODY, tmp_path / "output", tmp_path / "new" / "program.json", *words)), told)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_few_seeds_say_how_many_are_needed(tmp_path: Path) -> None:
+    """With the file, the number that there is and the number that it takes."""
+    task = tmp_path / "foxes.yaml"
+    task.write_text(FEW + "".join(map(SEED.format, range(3))), "utf-8")
+    words = ("questions", "--optimizer", "gepa", "--task-paths", str(task))
+    told = r"foxes\.yaml: test/foxes has 3 freeform seeds that differ.*and 4 or more are needed"
+    refused(typed(*command(NOBODY, tmp_path / "output", tmp_path / "program.json", *words)), told)
+    task.write_text(FEW + "".join(map(SEED.format, range(4))), "utf-8")
+    code, out, _ = typed(*command(NOBODY, tmp_path / "output", tmp_path / "program.json", *words), "--dry-run")
+    assert code == 0
+    assert " train, " in out
+
+
+def test_too_few_cases_say_how_many_are_needed(tmp_path: Path) -> None:
+    """Of skills, since these are what is split."""
+    cases = tmp_path / "cases.yaml"
+    cases.write_text(CASES.format(label=1), "utf-8")
+    task = tmp_path / "foxes.yaml"
+    task.write_text(FEW + "".join(map(SEED.format, range(2))), "utf-8")
+    words = (JUDGE, "--optimizer", "gepa", "--task-paths", str(task), "--cases", str(cases))
+    told = "the labelled cases of judge_question_freeform are of 1 skills.* 3 or more are needed"
+    refused(typed(*command(NOBODY, tmp_path / "output", tmp_path / "program.json", *words)), told)
+
+
+def test_an_unknown_label_is_named_with_its_file_and_line(tmp_path: Path) -> None:
+    """That is where it has to be put right."""
+    cases = tmp_path / "cases.yaml"
+    cases.write_text(CASES.format(label=7), "utf-8")
+    words = (JUDGE, "--optimizer", "gepa", "--cases", str(cases))
+    refused(typed(*command(NOBODY, tmp_path / "output", tmp_path / "program.json", *words)), r"cases\.yaml:11: .*7")
+
+
+def test_a_file_that_is_no_program_is_not_written_over(tmp_path: Path) -> None:
+    """It is noticed before the night, not after it; a program is replaced."""
+    out = tmp_path / "thesis.json"
+    out.write_text('{"years": 4}', "utf-8")
+    refused(typed(*command(NOBODY, tmp_path / "output", out, *RUNS["gepa, judge"])), "is there already and is no program")
+    assert out.read_text("utf-8") == '{"years": 4}'
+
+
+def test_nothing_is_written_when_nothing_became_better(lab: Lab, tmp_path: Path) -> None:
+    """The exit code is 1 and the prompt stays; the same holds for a second optimizing of what is as good as it gets."""
+    best = lab.optimized(*RUNS["bootstrap, judge"])
+    out = tmp_path / "again.json"
+    words = (JUDGE, "--optimizer", "bootstrap", "--program", str(best.path))
+    done = lab.optimize(*words, output=best.output, out=out)
+    assert done.code == 1
+    assert not out.exists()
+    assert "nothing better was found; the prompt stays as it was" in done.out
+    assert "Nothing is written, since nothing became better." in done.out
+
+
+def test_json_is_all_there_is_on_stdout(lab: Lab, tmp_path: Path) -> None:
+    """For other programs: the provenance, which is the file's."""
+    done = lab.optimized(*RUNS["gepa, judge"])
+    again = lab.optimize(*RUNS["gepa, judge"], "--json", "--quiet", output=done.output, out=tmp_path / "p.json")
+    assert json.loads(again.out) == done.provenance
+    assert again.err == ""
+
+
+def test_a_server_that_is_not_there_is_no_bad_score(tmp_path: Path) -> None:
+    """DSPy takes every exception for a bad reply; ours ends the command, and nothing is written."""
+    config = tmp_path / "config.yaml"
+    config.write_text("server: {patience: 0.0}\n", "utf-8")
+    words = command(NOBODY, tmp_path / "output", tmp_path / "program.json", *RUNS["gepa, judge"])
+    code, out, err = typed(*words, "--config", config, "--quiet")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert "Traceback" not in err
+    assert not (tmp_path / "program.json").exists()
+
+
+def test_a_floor_that_is_no_number_is_refused() -> None:
+    """With `nan` every judge would be good enough."""
+    words = ["optimize", "answers", "--optimizer", "bootstrap", "--out", "x.json", "--min-judge-kappa", "nan", "--dry-run"]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 2
+    assert "nan is not a number" in done.output

@@ -1,0 +1,90 @@
+"""A stand-in for the Ollama server inside the test's own process: the simulated teacher's replies without its HTTP."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from evals.teacher import wire
+from evals.teacher.config import TeacherConfig
+from evals.teacher.faults import Faults
+from evals.teacher.replies import CONTENT_FAULTS, Teacher, read
+from skills_dspy.base.errors import ModelMissing
+from skills_dspy.model.ollama import Model, OllamaServer
+from skills_dspy.store.journal import request_digest
+
+DIGEST = "d" * 64
+
+
+class FakeServer(OllamaServer):
+    """Replies that depend on the request alone, after so many turns of other tasks as chance has it.
+
+    Args:
+        config: how the teacher behaves; only faults of a reply's content happen.
+        seed: of the turns.
+        before: called with the number of every request, from 1, before it is answered; may wait or raise.
+        digest: the models' digest.
+    """
+
+    def __init__(
+        self,
+        config: TeacherConfig | None = None,
+        *,
+        seed: int = 0,
+        before: Callable[[int], Awaitable[None]] | None = None,
+        digest: str = DIGEST,
+    ) -> None:
+        config = config or TeacherConfig(pass_rate=0.8, duplicate_rate=0.2)
+        self.host = "http://fake:11434"
+        self.asked: list[str] = []
+        self.models_asked: list[str] = []
+        self.prompts: list[str] = []
+        self.answered = 0
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.closed = False
+        self._digest = digest
+        self._teacher = Teacher(config)
+        self._faults = Faults(config.seed, config.faults)
+        self._rng = random.Random(seed)
+        self._before = before
+
+    async def version(self) -> str:
+        """What it says it is."""
+        return "0.0.0-fake"
+
+    async def model(self, name: str) -> Model:
+        """Every model is there, but for those whose name says that they are missing."""
+        self.models_asked.append(name)
+        if name.startswith("missing"):
+            raise ModelMissing(f"The model {name!r} is not on the server")
+        return Model(f"{name}:latest", self._digest, 131072)
+
+    async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """One reply's body."""
+        self.asked.append(request_digest(payload))
+        number = len(self.asked)
+        self.prompts.append(payload["messages"][-1]["content"])
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            for _ in range(self._rng.randrange(6)):
+                await asyncio.sleep(0)
+            if self._before is not None:
+                await self._before(number)
+            body = self._body(payload)
+            self.answered += 1
+            return body
+        finally:
+            self.in_flight -= 1
+
+    async def close(self) -> None:
+        """Nothing to close."""
+        self.closed = True
+
+    def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        asked = wire.parse({**payload, "stream": False}, chat=True, default_num_ctx=4096, most_num_ctx=131072)
+        fault = self._faults.choose(asked.digest)
+        assert fault is None or fault in CONTENT_FAULTS
+        reply = self._teacher.reply(asked, read(asked), fault)
+        return wire.ending(asked, reply.text, reply.done_reason, reply.tokens, (0.002, 0.001), reply.logprobs)

@@ -1,0 +1,63 @@
+"""A small run of both kinds of seeds against the simulated teacher in the test's own process, to be decided anew."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from evals.bench.hash_embedder import HashEmbedder
+from evals.teacher.config import TeacherConfig
+from skills_dspy.base.errors import ServerError
+from skills_dspy.base.records import SeedExample
+from skills_dspy.cli.display import Silent
+from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.run.runner import Runner, RunRequest
+from skills_dspy.screens.benchmark import read_evaluation_set
+from skills_dspy.store.run_dir import RunPaths
+from skills_dspy.tasks.spec import TaskSpec
+from tests.helpers.fake_server import FakeServer
+from tests.helpers.making import a_config, a_spec
+
+SEEDS = (
+    *(SeedExample(question=f"What is a {s}?", answer=f"A {s} is an animal.", line=1) for s in ("fox", "badger")),
+    *(
+        SeedExample(question=f"What does a {s} do?", answer="It runs.", context=f"A {s} runs.", line=1)
+        for s in ("hare", "stoat")
+    ),
+)
+SPEC = a_spec(SEEDS, count=3)
+TEACHER = TeacherConfig(pass_rate=0.6, duplicate_rate=0.2, faults=(("unreadable", 0.1), ("truncated", 0.05)))
+
+
+def make_run(
+    folder: Path,
+    config: Mapping[str, Any],
+    wanted: int = 8,
+    server: FakeServer | None = None,
+    *,
+    spec: TaskSpec = SPEC,
+    questions: Path | None = None,
+) -> RunPaths:
+    """A run of both kinds of seeds against the simulated teacher; `questions` is a file of evaluation questions."""
+    evaluation = None if questions is None else read_evaluation_set([questions])
+
+    async def main() -> None:
+        embedder = AsyncEmbedder(HashEmbedder())
+        try:
+            request = RunRequest((spec,), a_config(config), wanted, folder, concurrency=8, evaluation=evaluation)
+            await Runner(request, server or FakeServer(TEACHER), embedder, Silent()).run()
+        finally:
+            await embedder.close()
+
+    asyncio.run(main())
+    return RunPaths(folder / spec.task_name)
+
+
+def failing(after: int) -> Callable[[int], Awaitable[None]]:
+    """A server that is gone after so many replies."""
+
+    async def before(number: int) -> None:
+        if number > after:
+            raise ServerError("The server at http://fake:11434 kept failing.")
+
+    return before

@@ -1,0 +1,334 @@
+"""The window of each model: no prompt that a task can make is longer than was foreseen."""
+
+import asyncio
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, get_args
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from skills_dspy.base.config import ROLES, RunConfig
+from skills_dspy.base.errors import ConfigError, ContextTooLong
+from skills_dspy.base.records import Kind, SeedExample
+from skills_dspy.base.tokens import estimate_tokens
+from skills_dspy.model.ask import Answer, Asker
+from skills_dspy.model.context_window import Need, choose_windows, needs, steps_of
+from skills_dspy.model.program import STEPS, SkillsProgram
+from skills_dspy.model.room import RETRY, largest_shown, longest, may_be_shown, question_limit, reply_limits
+from skills_dspy.pipeline.candidate import Candidate, Passed
+from skills_dspy.pipeline.draw import Draw, Example, kind_of_draw, plan_draw, seed_examples
+from skills_dspy.pipeline.flow import Flow
+from skills_dspy.tasks.spec import TaskSpec
+from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec, the_adapter
+
+LONG = SeedExample(question="Why? " * 300, answer="So. " * 900, line=23)
+
+
+def needs_of(spec: TaskSpec, config: RunConfig, program: SkillsProgram | None = None) -> dict[str, Need]:
+    """What the steps of a task may need."""
+    return needs(spec, config, program or a_program(spec.num_questions_to_generate_per_prompt), the_adapter())
+
+
+# ---- the bound holds -------------------------------------------------------------------------------------------------
+
+
+class Prompts(Asker):
+    """Asks nobody: it notes the prompt that would be sent, and answers with the longest text that can come of it."""
+
+    def __init__(self, spec: TaskSpec, config: RunConfig, program: SkillsProgram, unit: str) -> None:
+        self.lengths: list[tuple[str, int]] = []
+        self._predictors = program
+        self._most = {step: filled(unit, RETRY * limit) for step, limit in reply_limits(spec, config).items()}
+        for kind in get_args(Kind):  # a list has more room, but a longer question is dropped
+            self._most[f"write_questions_{kind}"] = filled(unit, question_limit(longest(spec.seeds(kind))))
+        self._count = spec.num_questions_to_generate_per_prompt
+
+    async def ask(self, step: str, inputs: Mapping[str, Any], *_: Any) -> Answer:
+        """Note the length, answer at length."""
+        predictor = self._predictors.predictor(step)
+        assert set(inputs) == set(predictor.signature.input_fields)
+        messages = the_adapter().format(predictor.signature, [dict(demo) for demo in predictor.demos], dict(inputs))
+        self.lengths.append((step, sum(estimate_tokens(message["content"]) for message in messages)))
+        text = self._most[step]
+        values = {
+            "context": text,
+            "questions": [text] * self._count,
+            "answer": text,
+            "explanation": text,
+            "rating": 3 if step.startswith("judge_pair") else 1,
+            "quality": "good",
+            "score": 5,
+            "difficulty": "easy",
+            "category": "math",
+            "other_categories": [],
+        }
+        return Answer(values, text, ())
+
+
+def filled(unit: str, tokens: int) -> str:
+    """The unit again and again, up to exactly so many tokens by the estimate; no white space around it, as in a reply."""
+    times = tokens // max(1, estimate_tokens(unit) - 1)
+    text = (unit * times).strip()
+    while estimate_tokens(text) > tokens:
+        text = text[: -max(1, len(text) // 20)].strip()
+    return text + "é" * (tokens - estimate_tokens(text))
+
+
+def all_prompts(spec: TaskSpec, config: RunConfig, program: SkillsProgram, unit: str) -> list[tuple[str, int]]:
+    """Step and length of every prompt of one draw of each kind, with accepted pairs as long as they can be."""
+    prompts = Prompts(spec, config, program, unit)
+    flow = Flow(spec, config, prompts)
+
+    async def novel(_: Candidate) -> bool:
+        return True
+
+    async def one(draw: Draw) -> None:
+        written = await flow.write(draw, lambda: (0,))
+        candidate = Candidate(draw, 0, written.questions[0], written.context, None, {})
+        assert isinstance(await flow.pursue(candidate, novel, lambda: (0,)), Passed)
+
+    async def all_kinds() -> None:
+        seeds = seed_examples(spec.seed_examples)
+        kinds = {kind_of_draw(n, len(spec.freeform), len(spec.grounded)): n for n in range(len(seeds))}
+        for number in kinds.values():
+            guests: list[Example] = []
+            for _ in range(2):
+                draw = plan_draw(
+                    number,
+                    seeds,
+                    guests,
+                    task="t",
+                    run_seed=0,
+                    examples=spec.num_icl_examples_per_prompt,
+                    accepted_share=config.draws.accepted_share,
+                )
+                await one(draw)
+                most = largest_shown(longest(spec.seeds(draw.kind)))
+                context = filled(unit, most.context) if draw.kind == "grounded" else None
+                assert may_be_shown(filled(unit, most.question), context, longest(spec.seeds(draw.kind)))
+                guests = [Example("x", filled(unit, most.question), "", context)] * 20
+
+    asyncio.run(all_kinds())
+    return prompts.lengths
+
+
+@cache
+def with_demos(count: int) -> SkillsProgram:
+    """A program whose judge is shown how others judged."""
+    program = SkillsProgram(count)
+    program.judge_pair_freeform.demos = [{"question": "Why?", "answer": "So.", "explanation": "Right.", "rating": 3}]
+    return program
+
+
+PARTS = st.text(st.sampled_from("ab Zé漢🦊\n\t.7<>/"), min_size=1, max_size=12).filter(str.strip)
+SEEDS = st.builds(SeedExample, question=PARTS, answer=PARTS, context=st.none() | PARTS)
+
+
+@settings(max_examples=25, deadline=None, phases=[Phase.reuse, Phase.generate])  # to make a failure smaller takes minutes
+@given(
+    seeds=st.lists(SEEDS, min_size=1, max_size=4),
+    shown=st.integers(1, 5),
+    count=st.integers(1, 4),
+    share=st.sampled_from([0.0, 1 / 3, 0.5, 1.0]),
+    tagging=st.sampled_from(["separate", "fused"]),
+    num_predict=st.sampled_from([16, 40, 120]),
+    description=PARTS,
+    unit=PARTS,
+    demos=st.booleans(),
+)
+def test_no_prompt_is_longer_than_foreseen(
+    seeds: list[SeedExample],
+    shown: int,
+    count: int,
+    share: float,
+    tagging: str,
+    num_predict: int,
+    description: str,
+    unit: str,
+    demos: bool,
+) -> None:
+    """Whatever the seeds are, and however long everything is that the models write within their limits."""
+    spec = a_spec(seeds, shown=shown, count=count, description=description)
+    changes = {"draws": {"accepted_share": share}, "tagging": tagging, "generator": {"num_predict": num_predict}}
+    config, program = a_config(changes), a_program(count)
+    if demos:
+        program = with_demos(count)
+    foreseen = needs_of(spec, config, program)
+    lengths = all_prompts(spec, config, program, unit)
+    assert [(step, length, foreseen[step].prompt) for step, length in lengths if length > foreseen[step].prompt] == []
+    assert {step for step, _ in lengths} == set(foreseen)
+
+
+def test_the_bound_is_not_far_off() -> None:
+    """With everything as long as it can be, a prompt fills most of what was foreseen for it."""
+    spec, config = a_spec([FREEFORM, GROUNDED], shown=2), a_config()
+    foreseen = needs_of(spec, config)
+    longest = dict(sorted(all_prompts(spec, config, a_program(), "fox "), key=lambda pair: pair[1]))
+    assert {
+        step: length / foreseen[step].prompt for step, length in longest.items() if length < 0.9 * foreseen[step].prompt
+    } == {}
+
+
+# ---- needs -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tagging", ["separate", "fused"])
+@pytest.mark.parametrize("kind", ["freeform", "grounded"])
+def test_steps_of_a_way(kind: str, tagging: str) -> None:
+    """They exist, are in the order of the flow, and belong to this kind or to both."""
+    steps = steps_of(kind, tagging)
+    other = "grounded" if kind == "freeform" else "freeform"
+    assert list(steps) == [step for step in STEPS if step in steps]
+    assert not any(step.endswith(other) for step in steps)
+    assert ("write_context" in steps) == (kind == "grounded")
+    assert ("tag_fused" in steps) == (tagging == "fused")
+    assert len(steps) == (6 if tagging == "fused" else 8) + (kind == "grounded")
+
+
+def test_only_steps_that_are_taken_need_anything() -> None:
+    """A task with seeds of one kind needs nothing for the other."""
+    config = a_config()
+    assert set(needs_of(a_spec([FREEFORM]), config)) == set(steps_of("freeform", "separate"))
+    assert set(needs_of(a_spec([GROUNDED]), config)) == set(steps_of("grounded", "separate"))
+    both = needs_of(a_spec([FREEFORM, GROUNDED]), config)
+    assert set(both) == {*steps_of("freeform", "separate"), *steps_of("grounded", "separate")}
+
+
+@pytest.mark.parametrize("order", [[FREEFORM, GROUNDED], [GROUNDED, FREEFORM]])
+def test_a_step_of_both_kinds_needs_what_the_longer_needs(order: list[SeedExample]) -> None:
+    """Taggers see a context where there is one."""
+    need = needs_of(a_spec(order), a_config())["tag_difficulty"]
+    assert need.prompt == needs_of(a_spec([GROUNDED]), a_config())["tag_difficulty"].prompt
+    assert need.prompt > needs_of(a_spec([FREEFORM]), a_config())["tag_difficulty"].prompt
+
+
+def test_a_reply_may_be_asked_for_with_twice_its_room() -> None:
+    """The window has room for the second try as well."""
+    need = needs_of(a_spec(), a_config())["judge_pair_freeform"]
+    assert need.reply == 2 * 512
+    assert need.total == need.prompt + need.reply
+
+
+# ---- windows ---------------------------------------------------------------------------------------------------------
+
+
+def a_need(step: str, prompt: int, reply: int = 0, spec: TaskSpec | None = None) -> dict[str, Need]:
+    """What one step needs."""
+    return {step: Need(spec or a_spec(), step, prompt, reply)}
+
+
+def needing(generator: int, validator: int = 100, tagger: int = 100) -> dict[str, Need]:
+    """What the three roles need."""
+    judge, tag = a_need("judge_pair_freeform", validator), a_need("tag_fused", tagger)
+    return {**a_need("write_answer_freeform", generator - 10, 10), **judge, **tag}
+
+
+def test_one_window_for_each_model() -> None:
+    """Another window would make the server load the model anew: roles that share a model share the largest."""
+    assert choose_windows([needing(3000, 5000, 100)], a_config(), {}) == dict.fromkeys(ROLES, 5120)
+
+
+def test_models_of_their_own_have_windows_of_their_own() -> None:
+    """Rounded up to full steps, so that a small change of a task loads nothing anew."""
+    config = a_config({"validator": {"model": "judge"}, "tagger": {"model": "tagger"}})
+    windows = choose_windows([needing(3000, 5120, 5121)], config, {})
+    assert windows == {"generator": 3072, "validator": 5120, "tagger": 6144}
+
+
+def test_the_longest_of_all_tasks_decides() -> None:
+    """All tasks of a run ask the same models."""
+    assert choose_windows([needing(100), needing(2000), needing(3000)], a_config(), {})["generator"] == 3072
+
+
+def test_the_models_own_window_bounds_the_choice() -> None:
+    """Rounding up does not go beyond what the model has, or beyond what is allowed."""
+    name = a_config().generator.model
+    assert choose_windows([needing(3000)], a_config(), {name: 3050})["generator"] == 3050
+    assert choose_windows([needing(3000)], a_config(), {name: None})["generator"] == 3072
+    assert choose_windows([needing(3000)], a_config({"max_num_ctx": 3001}), {})["generator"] == 3001
+
+
+def test_a_roles_own_window_decides() -> None:
+    """Whoever sets num_ctx knows better than the model's card, and pays for no more than that."""
+    config = a_config(
+        {"generator": {"num_ctx": 4096}, "validator": {"model": "judge", "num_ctx": 2048}, "tagger": {"model": "judge"}}
+    )
+    name = config.generator.model
+    windows = choose_windows([needing(3000)], config, {name: 1000, "judge": 1000})
+    assert windows == {"generator": 4096, "validator": 2048, "tagger": 2048}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"generator": {"num_ctx": 4096}}, "generator.num_ctx is 4096, but another role needs 6144 of the same model"),
+        ({"validator": {"num_ctx": 8192}, "tagger": {"num_ctx": 7000}}, "tagger.num_ctx is 7000, but another role needs 8192"),
+    ],
+)
+def test_two_windows_for_one_model_are_refused(changes: dict[str, Any], said: str) -> None:
+    """Each change of window loads the model anew, and none of the two was asked for in vain."""
+    with pytest.raises(ConfigError) as caught:
+        choose_windows([needing(3000, 6000)], a_config(changes), {})
+    assert said in str(caught.value)
+    assert "(mistral-small3.2)" in str(caught.value)
+
+
+def test_a_role_may_set_the_window_for_all() -> None:
+    """The largest is asked for by name, and the others need no more."""
+    config = a_config({"validator": {"num_ctx": 8000}})
+    assert choose_windows([needing(3000, 6000)], config, {}) == dict.fromkeys(ROLES, 8000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "lengths", "bound", "way_out"),
+    [
+        ({"max_num_ctx": 4096}, {}, 4096, "raise max_num_ctx in the configuration if the model and the machine's memory"),
+        ({}, {"mistral-small3.2": 8192}, 8192, "take a model with a larger window"),
+        ({"generator": {"num_ctx": 4096}}, {"mistral-small3.2": 8192}, 4096, "raise generator.num_ctx in the configuration"),
+    ],
+)
+def test_a_prompt_that_cannot_fit(changes: dict[str, Any], lengths: dict[str, int], bound: int, way_out: str) -> None:
+    """The error names file and line of the longest seed, the step, the numbers, and what can be changed."""
+    spec = a_spec([FREEFORM, LONG, GROUNDED])
+    wanted = {**needing(100), **a_need("write_answer_freeform", 9000, 77, spec)}
+    with pytest.raises(ContextTooLong) as caught:
+        choose_windows([needing(100), wanted], a_config(changes), lengths)
+    said = str(caught.value)
+    assert said.startswith("tasks/foxes.yaml:23: a prompt of write_answer_freeform may take 9000 tokens and its reply 77")
+    assert f"the window of mistral-small3.2 is {bound}: shorten the longest seed (this line)" in said
+    assert way_out in said
+
+
+@pytest.mark.parametrize(
+    ("step", "prompt", "reply", "description", "advice"),
+    [
+        (
+            "write_answer_freeform",
+            5000,
+            9000,
+            10,
+            "shorten the longest seed (this line), lower num_icl_examples_per_prompt, or",
+        ),
+        ("write_questions_freeform", 9000, 5000, 10, "shorten the longest seed (this line)"),
+        ("write_questions_freeform", 5000, 9000, 10, "lower num_questions_to_generate_per_prompt, or"),
+        ("write_answer_freeform", 9000, 100, 4500, "shorten the longest seed (this line)"),
+        ("write_answer_freeform", 9000, 100, 4501, "shorten task_description, or"),
+    ],
+)
+def test_what_takes_the_room_is_to_be_changed(step: str, prompt: int, reply: int, description: int, advice: str) -> None:
+    """Many questions at once, a long description, or else the seeds."""
+    spec = a_spec([LONG], description="é" * description)
+    with pytest.raises(ContextTooLong) as caught:
+        choose_windows([{**needing(100), **a_need(step, prompt, reply, spec)}], a_config({"max_num_ctx": 4096}), {})
+    assert f"is 4096: {advice}" in str(caught.value)
+
+
+def test_a_long_seed_needs_a_large_window() -> None:
+    """From the task's text to the window."""
+    few = choose_windows([needs_of(a_spec([FREEFORM]), a_config())], a_config(), {})
+    many = choose_windows([needs_of(a_spec([LONG]), a_config())], a_config(), {})
+    assert 1024 < few["generator"] < many["generator"] <= 32768
+    with pytest.raises(ContextTooLong, match=r"tasks/foxes\.yaml:23: "):
+        choose_windows([needs_of(a_spec([LONG]), a_config())], a_config({"max_num_ctx": 4096}), {})

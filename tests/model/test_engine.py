@@ -1,0 +1,310 @@
+"""The engine under dspy.LM: what goes over the wire, what comes back, and what is no usable reply."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import dspy
+import httpx
+import pytest
+from dspy import lm15
+from dspy.utils.exceptions import AdapterParseError, LMError
+
+from evals.teacher.tokens import spell
+from skills_dspy.base.errors import ContextTooLong, ModelMissing, SkillsError, Truncated
+from skills_dspy.base.records import SoftRating
+from skills_dspy.model.calls import CURRENT_CALL, Call
+from skills_dspy.model.engine import AsyncOllamaEngine, OllamaEngine, Window, make_lm, payload_of
+from skills_dspy.model.ollama import OllamaServer
+from skills_dspy.model.replies import Meter, Replies
+from skills_dspy.model.slots import Slots
+from skills_dspy.store.journal import Journal
+from tests.helpers.making import a_config, a_program, idle, the_adapter
+
+WINDOW = Window(num_ctx=4096, keep_alive="30m", soft=False)
+SOFT = replace(WINDOW, soft=True)
+SCHEMA: dict[str, Any] = {"type": "object", "properties": {"rating": {"type": "integer", "enum": [0, 1]}}}
+REQUEST = lm15.Request(
+    "mistral-small3.2",
+    messages=(
+        lm15.Message(role="user", parts=(lm15.TextPart(text="Why?"),)),
+        lm15.Message(role="assistant", parts=(lm15.TextPart(text="So."),)),
+        lm15.Message(role="user", parts=(lm15.TextPart(text="How, ü?"),)),
+    ),
+    system="You judge.",
+    config=lm15.Config(
+        max_tokens=64,
+        temperature=0.15,
+        top_p=0.9,
+        seed=7,
+        response_format={"type": "json_schema", "name": "Reply", "schema": SCHEMA, "strict": True},
+    ),
+)
+
+
+class Host:
+    """A server that notes the bodies of requests and always answers the same."""
+
+    def __init__(self, text: str | None = "Fine.", status: int = 200, **counts: Any) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        self.status = status
+        self.reply = {"message": {"role": "assistant", "content": text}, "done": True, "done_reason": "stop", **counts}
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer a chat."""
+        self.bodies.append(json.loads(request.content))
+        return httpx.Response(self.status, json=self.reply)
+
+    def replies(self, journal: Journal, slots: Slots | None = None) -> Replies:
+        """Replies from it."""
+        server = OllamaServer("http://127.0.0.1:11434", a_config().server, transport=httpx.MockTransport(self))
+        return Replies(journal, server, slots or Slots(1), Meter())
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """An empty journal."""
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        yield journal
+
+
+def complete(host: Host, journal: Journal, call: Call | None = None, window: Window = WINDOW) -> lm15.Response:
+    """Let the engine complete the request, as a call that runs or as none."""
+    engine = AsyncOllamaEngine(host.replies(journal), window)
+
+    async def ask() -> lm15.Response:
+        if call is not None:
+            CURRENT_CALL.set(call)
+        return await engine.complete(REQUEST)
+
+    return asyncio.run(ask())
+
+
+def a_call() -> Call:
+    """A call of a judge."""
+    return Call("judge_pair_freeform", lambda: (0,))
+
+
+def test_the_wire_form_in_full(journal: Journal) -> None:
+    """What the server gets, to the letter: its own options, the schema, the window, no streaming and no thinking."""
+    host = Host()
+    complete(host, journal)
+    assert host.bodies == [
+        {
+            "model": "mistral-small3.2",
+            "stream": False,
+            "options": {"num_ctx": 4096, "temperature": 0.15, "num_predict": 64, "top_p": 0.9, "seed": 7},
+            "format": SCHEMA,
+            "keep_alive": "30m",
+            "tools": [],
+            "think": False,
+            "messages": [
+                {"role": "system", "content": "You judge."},
+                {"role": "user", "content": "Why?"},
+                {"role": "assistant", "content": "So."},
+                {"role": "user", "content": "How, ü?"},
+            ],
+        }
+    ]
+
+
+def test_what_is_not_set_is_not_sent() -> None:
+    """Zero is a setting; nothing is left to the model's own defaults but what was left out. Prose has no schema."""
+    message = lm15.Message(role="user", parts=(lm15.TextPart(text="Why?"),))
+    request = lm15.Request("m", messages=(message,), config=lm15.Config(temperature=0.0, seed=0))
+    assert payload_of(request, WINDOW) == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "Why?"}],
+        "options": {"num_ctx": 4096, "temperature": 0.0, "seed": 0},
+        "keep_alive": "30m",
+        "think": False,
+    }
+
+
+def test_a_reply_as_dspy_wants_it(journal: Journal) -> None:
+    """Text and token counts; the call keeps the text as it came and the key of the reply in the journal."""
+    call = a_call()
+    response = complete(Host(" Fine.\n", prompt_eval_count=20, eval_count=3), journal, call)
+    assert response.message.text == " Fine.\n"
+    assert (response.usage.input_tokens, response.usage.output_tokens) == (20, 3)
+    assert response.model == "mistral-small3.2"
+    assert call.raw == " Fine.\n"
+    kept = journal.full(call.digest)
+    assert kept is not None
+    assert kept.step == "judge_pair_freeform"
+    assert kept.request == payload_of(REQUEST, WINDOW)
+
+
+def test_probabilities_are_asked_for_where_there_are_ratings() -> None:
+    """Of a schema with a scale, when they are wanted; never of prose, lists, or categories, which have no order."""
+    assert payload_of(REQUEST, SOFT) == {**payload_of(REQUEST, WINDOW), "logprobs": True, "top_logprobs": 20}
+    for properties in ({"category": {"enum": ["math"]}}, {"questions": {"type": "array"}}, {"rating": {"type": "string"}}):
+        form = {"type": "json_schema", "name": "Reply", "schema": {"properties": properties}}
+        request = replace(REQUEST, config=replace(REQUEST.config, response_format=form))
+        assert payload_of(request, SOFT) == payload_of(request, WINDOW)
+    prose = replace(REQUEST, config=replace(REQUEST.config, response_format=None))
+    assert payload_of(prose, SOFT) == payload_of(prose, WINDOW)
+
+
+RATED = '{"explanation": "Fit.", "rating": 1}'
+
+
+def test_a_rating_with_its_probabilities(journal: Journal) -> None:
+    """They go over the wire, into the call, and what they are read from into the journal, from which they come back."""
+    host = Host(RATED, logprobs=spell(RATED, {"rating": {0: 0.25, 1: 0.75}}))
+    first, again = a_call(), a_call()
+    complete(host, journal, first, SOFT)
+    complete(host, journal, again, SOFT)
+    (body,) = host.bodies
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 20)
+    soft = SoftRating(probabilities={"0": 0.25, "1": 0.75}, expected=0.75, mass=1)
+    assert first.soft == again.soft == {"rating": soft}
+    kept = journal.get(first.digest)
+    assert kept is not None
+    assert "logprobs" not in kept
+    assert set(kept["rating_logprobs"]) == {"rating"}
+
+
+@pytest.mark.parametrize("told", [{}, {"logprobs": None}, {"logprobs": []}], ids=["ignored", "null", "empty"])
+def test_an_old_server_that_gives_no_probabilities(journal: Journal, told: dict[str, Any]) -> None:
+    """The reply is used as ever, and nothing pretends that there were any."""
+    call = a_call()
+    assert complete(Host(RATED, **told), journal, call, SOFT).message.text == RATED
+    assert call.soft == {}
+    kept = journal.get(call.digest)
+    assert kept is not None
+    assert not [key for key in kept if "logprobs" in key]
+
+
+def test_a_predictor_outside_of_a_run(journal: Journal) -> None:
+    """It is asked like any other and waits in line like any other; the journal says that no step asked."""
+
+    async def scene() -> None:
+        slots = Slots(1)
+        engine = AsyncOllamaEngine(Host().replies(journal, slots), WINDOW)
+        async with slots.take(lambda: (0,)):
+            asking = asyncio.create_task(engine.complete(REQUEST))
+            await idle()
+            assert slots.waiting == 1
+        await asking
+
+    asyncio.run(scene())
+    assert list(journal.totals().by_step) == ["predict"]
+
+
+def test_a_reply_that_was_cut_is_no_reply(journal: Journal) -> None:
+    """Not its beginning either: the error has the text, and the call has the error."""
+    call = a_call()
+    with pytest.raises(Truncated, match="cut after 64 tokens") as caught:
+        complete(Host("It is rou", done_reason="length", eval_count=64), journal, call)
+    assert caught.value.raw == call.raw == "It is rou"
+    assert call.error is caught.value
+
+
+@pytest.mark.parametrize(("tokens", "fits"), [(4096 - 64, True), (4096 - 63, False), (9000, False)])
+def test_a_prompt_that_leaves_no_room_for_its_reply(journal: Journal, tokens: int, fits: bool) -> None:
+    """The server cuts the front of a longer prompt without a word, so its own count is compared with the window."""
+    host = Host(prompt_eval_count=tokens, done_reason="stop" if fits else "length")
+    if fits:
+        complete(host, journal)
+        return
+    with pytest.raises(ContextTooLong, match=f"judge_pair_freeform took {tokens} tokens.*window of 4096: set num_ctx to 8192"):
+        complete(host, journal, a_call())
+
+
+@pytest.mark.parametrize(
+    ("host", "kind"),
+    [(Host(done_reason="length"), Truncated), (Host(prompt_eval_count=5000), ContextTooLong), (Host(status=404), ModelMissing)],
+    ids=["cut", "too long", "missing"],
+)
+def test_our_errors_survive_dspy(journal: Journal, host: Host, kind: type[SkillsError]) -> None:
+    """DSPy wraps errors that it does not know into its own; the call still has ours."""
+
+    async def ask() -> Call:
+        call = a_call()
+        CURRENT_CALL.set(call)
+        lm = make_lm("m", host.replies(journal), WINDOW, asyncio.get_running_loop())
+        with pytest.raises(LMError):
+            await lm.acall("Why?")
+        return call
+
+    assert type(asyncio.run(ask()).error) is kind
+    assert len(host.bodies) == 1
+
+
+def test_a_step_through_dspy(journal: Journal) -> None:
+    """From inputs to values: the schema, the limits and the seed of the request are on the wire."""
+    host = Host('{"explanation": "It asks why.", "rating": 1}')
+    inputs = {"task_description": "Foxes.", "examples": [], "question": "Why?"}
+    options = {"seed": 3, "max_tokens": 32, "temperature": 0.5, "top_p": 0.5}
+
+    async def ask() -> dspy.Prediction:
+        lm = make_lm("m", host.replies(journal), WINDOW, asyncio.get_running_loop())
+        with dspy.context(adapter=the_adapter()):
+            return await a_program().acall(step="judge_question_freeform", inputs=inputs, lm=lm, config=options)
+
+    assert asyncio.run(ask()).rating == 1
+    (body,) = host.bodies
+    assert body["options"] == {"num_ctx": 4096, "temperature": 0.5, "num_predict": 32, "top_p": 0.5, "seed": 3}
+    assert body["format"] == the_adapter().plan(a_program().judge_question_freeform.signature).schema
+    assert [message["role"] for message in body["messages"]] == ["system", "user"]
+
+
+@pytest.mark.parametrize("text", ["", None])
+def test_an_empty_reply_parses_to_nothing(journal: Journal, text: str | None) -> None:
+    """A model may say nothing at all; that is a reply that cannot be read, not a crash."""
+    inputs = {"task_description": "Foxes.", "examples": [], "question": "Why?"}
+
+    async def ask() -> None:
+        lm = make_lm("m", Host(text).replies(journal), WINDOW, asyncio.get_running_loop())
+        with dspy.context(adapter=the_adapter()):
+            await a_program().acall(step="judge_question_freeform", inputs=inputs, lm=lm, config={})
+
+    with pytest.raises(AdapterParseError):
+        asyncio.run(ask())
+
+
+def test_threads_ask_on_the_loop(journal: Journal) -> None:
+    """Journal, slots and connections belong to the loop's thread; a thread of DSPy's tools only waits there."""
+    asked_in: list[str] = []
+
+    class Noting(Host):
+        """A server that notes which thread asks."""
+
+        def __call__(self, request: httpx.Request) -> httpx.Response:
+            """Note the thread, then answer."""
+            asked_in.append(threading.current_thread().name)
+            return super().__call__(request)
+
+    async def scene() -> lm15.Response:
+        loop = asyncio.get_running_loop()
+        engine = OllamaEngine(AsyncOllamaEngine(Noting().replies(journal), WINDOW), loop)
+        return await asyncio.to_thread(engine.complete, REQUEST)
+
+    assert asyncio.run(scene()).message.text == "Fine."
+    assert asked_in == [threading.main_thread().name]
+
+
+def test_threads_get_the_same_errors(journal: Journal) -> None:
+    """What is raised on the loop is raised in the thread."""
+
+    async def scene() -> None:
+        engine = AsyncOllamaEngine(Host(done_reason="length").replies(journal), WINDOW)
+        face = OllamaEngine(engine, asyncio.get_running_loop())
+        await asyncio.to_thread(face.complete, REQUEST)
+
+    with pytest.raises(Truncated):
+        asyncio.run(scene())
+
+
+def test_both_faces_say_what_dspy_may_ask_of_them() -> None:
+    """Without these hints DSPy would drop the schema and the options before the engine sees them."""
+    for engine in (AsyncOllamaEngine, OllamaEngine):
+        assert engine.supports_response_schema
+        assert not engine.supports_function_calling
+        assert not engine.supports_reasoning
+        assert engine.supported_params >= {"temperature", "max_tokens", "top_p", "seed", "response_format"}

@@ -1,0 +1,599 @@
+"""The server's client: what passes is asked again, what does not is an error at once, and every error is a sentence."""
+
+import asyncio
+import json
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import pytest
+
+from skills_dspy.base.config import ServerConfig
+from skills_dspy.base.errors import ContextTooLong, MachineError, ModelMissing, ServerError
+from skills_dspy.model.ollama import CONNECTIONS_PER_CLIENT, Fault, Model, OllamaServer, without_secrets
+from tests.helpers.making import idle
+
+HOST = "http://127.0.0.1:11434"
+PAYLOAD = {"model": "m", "messages": [{"role": "user", "content": "Why?"}], "options": {"seed": 1}, "keep_alive": "30m"}
+GOOD = {"model": "m", "message": {"role": "assistant", "content": "So."}, "done": True, "done_reason": "stop", "eval_count": 2}
+
+Answer = httpx.Response | Exception
+
+
+def settings(**changes: float) -> ServerConfig:
+    """Timeouts and patience, in seconds."""
+    values = {"connect_timeout": 5.0, "timeout": 60.0, "patience": 100.0, "backoff_first": 1.0, "backoff_max": 8.0}
+    return ServerConfig(**{**values, **changes})
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+class Wire:
+    """The network: answers in order, the last one for ever after."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.requests: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """The next answer."""
+        self.requests.append(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(answer.status_code, content=answer.content)
+
+
+def a_server(
+    wire: Callable[[httpx.Request], Any], host: str = HOST, clock: Clock | None = None, **options: Any
+) -> OllamaServer:
+    """A client on that network."""
+    time = clock or Clock()
+    config = options.pop("config", settings())
+    sleep = options.pop("sleep", time.sleep)
+    transport = httpx.MockTransport(wire)
+    return OllamaServer(host, config, clock=time, sleep=sleep, transport=transport, **options)
+
+
+def good() -> httpx.Response:
+    """A reply."""
+    return httpx.Response(200, json=GOOD)
+
+
+def error(status: int, text: str = "busy") -> httpx.Response:
+    """An error as Ollama says it."""
+    return httpx.Response(status, json={"error": text})
+
+
+PASSING: dict[str, Answer] = {
+    "refused": httpx.ConnectError("refused"),
+    "reset while reading": httpx.ReadError("reset"),
+    "reset while writing": httpx.WriteError("reset"),
+    "closed": httpx.RemoteProtocolError("Server disconnected without sending a response."),
+    "slow to connect": httpx.ConnectTimeout("slow"),
+    "slow to answer": httpx.ReadTimeout("slow"),
+    "429": error(429),
+    "500": error(500),
+    "502": httpx.Response(502, text="<html>Bad gateway</html>"),
+    "503": error(503, "server busy, please try again.  maximum pending requests exceeded"),
+    "504": httpx.Response(504),
+    "an error that is no object": httpx.Response(502, json=["bad"]),
+    "an error in an object": httpx.Response(500, json={"error": {"message": "bad"}}),
+    "empty body": httpx.Response(200),
+    "half a body": httpx.Response(200, content=json.dumps(GOOD)[:40].encode()),
+    "no UTF-8": httpx.Response(200, content=b'{"message": "\xff"}'),
+    "no object": httpx.Response(200, json=[GOOD]),
+    "null": httpx.Response(200, json=None),
+    "no message": httpx.Response(200, json={"done": True}),
+    "not done": httpx.Response(200, json={**GOOD, "done": False}),
+    "nothing of being done": httpx.Response(200, json={k: v for k, v in GOOD.items() if k != "done"}),
+}
+
+
+@pytest.mark.parametrize("kind", PASSING)
+def test_a_fault_that_passes_is_asked_again(kind: str) -> None:
+    """Whatever the server was doing, the reply comes in the end, and the same request was sent each time."""
+    clock, faults = Clock(), list[Fault]()
+    wire = Wire(PASSING[kind], PASSING[kind], good())
+    server = a_server(wire, clock=clock, on_fault=lambda fault, _: faults.append(fault))
+    assert asyncio.run(server.chat(PAYLOAD)) == GOOD
+    assert len({request.content for request in wire.requests}) == 1
+    assert len(wire.requests) == 3
+    assert len(clock.slept) == 2
+    assert [fault.passing for fault in faults] == [True, True]
+    assert all(HOST in str(fault.error) for fault in faults)
+
+
+@pytest.mark.parametrize("kind", PASSING)
+def test_patience_ends(kind: str) -> None:
+    """The error names the host and the fault, and says how to go on; it came after the patience and not long after."""
+    clock = Clock()
+    with pytest.raises(ServerError) as caught:
+        asyncio.run(a_server(Wire(PASSING[kind]), clock=clock).chat(PAYLOAD))
+    said = str(caught.value)
+    assert said.count(HOST) == 2
+    assert "kept failing for 100 s" in said
+    assert "run the same command again (without --restart): it goes on where it stopped" in said
+    assert clock.now == 1100.0
+
+
+def test_faults_are_told_apart() -> None:
+    """Each kind of fault has its own words, with what the server said."""
+    said = {}
+    for kind, answer in PASSING.items():
+        with pytest.raises(ServerError) as caught:
+            asyncio.run(a_server(Wire(answer), config=settings(patience=0)).chat(PAYLOAD))
+        said[kind] = str(caught.value)
+    assert "The server at http://127.0.0.1:11434 refuses the connection." in said["refused"]
+    assert "The connection to http://127.0.0.1:11434 broke (reset)" in said["reset while reading"]
+    assert "did not answer in time" in said["slow to connect"]
+    assert "did not answer in time" in said["slow to answer"]
+    assert "answered 429: busy." in said["429"]
+    assert "answered 502: <html>Bad gateway</html>." in said["502"]
+    assert "server busy, please try again. maximum pending" in said["503"]
+    assert "answered 504: nothing." in said["504"]
+    assert "answered 500: {'message': 'bad'}." in said["an error in an object"]
+    for kind in ("empty body", "half a body", "no object", "no message", "not done"):
+        assert "a body that is empty or broken" in said[kind]
+
+
+def test_without_patience_nothing_is_asked_again() -> None:
+    """A patience of 0 is one try."""
+    wire = Wire(error(500))
+    with pytest.raises(ServerError):
+        asyncio.run(a_server(wire, config=settings(patience=0)).chat(PAYLOAD))
+    assert len(wire.requests) == 1
+
+
+def test_patience_counts_from_the_first_fault_of_a_request() -> None:
+    """An earlier request's faults do not shorten it, nor does the time that a good reply took."""
+    clock = Clock()
+    server = a_server(Wire(error(500), good(), error(500), good()), clock=clock, config=settings(patience=2))
+
+    async def twice() -> None:
+        await server.chat(PAYLOAD)
+        clock.now += 1000
+        await server.chat(PAYLOAD)
+
+    asyncio.run(twice())
+    assert len(clock.slept) == 2
+
+
+def test_patience_lasts_while_others_are_answered() -> None:
+    """A server that answers other requests is well: one request that fails waits until it has answered nobody for so long."""
+    clock = Clock()
+    other = {**PAYLOAD, "options": {"seed": 2}}
+    answered = [clock.now]
+
+    def wire(request: httpx.Request) -> httpx.Response:
+        return error(503) if json.loads(request.content)["options"]["seed"] == 1 else good()
+
+    async def sleep(seconds: float) -> None:
+        await clock.sleep(seconds)
+        if len(clock.slept) <= 10:
+            await server.chat(other)
+            answered.append(clock.now)
+
+    server = a_server(wire, clock=clock, config=settings(patience=10), sleep=sleep)
+    with pytest.raises(ServerError, match="kept failing for 10 s"):
+        asyncio.run(server.chat(PAYLOAD))
+    assert answered[-1] - answered[0] > 10
+    assert clock.now == pytest.approx(answered[-1] + 10)
+
+
+def test_the_last_pause_ends_with_the_patience() -> None:
+    """Nobody sleeps past the end: one more try is made exactly then; what is told of a pause is what is slept."""
+    clock, told = Clock(), list[float]()
+    wire = Wire(error(500))
+    server = a_server(wire, clock=clock, config=settings(patience=10), on_fault=lambda _, pause: told.append(pause))
+    with pytest.raises(ServerError):
+        asyncio.run(server.chat(PAYLOAD))
+    assert sum(clock.slept) == pytest.approx(10)
+    assert told == clock.slept
+    assert len(wire.requests) == len(clock.slept) + 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_pauses_double_up_to_the_longest(seed: int) -> None:
+    """Each is between half and all of its step: 1, 2, 4, 8, 8 ... seconds, never more than the longest."""
+    clock = Clock()
+    with pytest.raises(ServerError):
+        asyncio.run(a_server(Wire(error(500)), clock=clock, jitter=random.Random(seed)).chat(PAYLOAD))
+    steps = [1.0, 2.0, 4.0, *[8.0] * len(clock.slept)]
+    for pause, step in zip(clock.slept[:-1], steps, strict=False):
+        assert step / 2 <= pause <= step
+    assert len({round(pause / step, 6) for pause, step in zip(clock.slept[:4], steps, strict=False)}) == 4
+
+
+def test_a_model_that_is_missing() -> None:
+    """At once, with the command that gets it."""
+    wire = Wire(error(404, "model 'm' not found"))
+    with pytest.raises(ModelMissing, match="'m' is not on the server; get it with: ollama pull m"):
+        asyncio.run(a_server(wire).chat(PAYLOAD))
+    assert len(wire.requests) == 1
+
+
+def test_a_prompt_that_is_too_long() -> None:
+    """At once, with what the server says and what to change."""
+    wire = Wire(error(400, "the input length exceeds the context length"))
+    with pytest.raises(ContextTooLong, match=r"the input length exceeds the context length\. Raise max_num_ctx"):
+        asyncio.run(a_server(wire).chat(PAYLOAD))
+    assert len(wire.requests) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 405, 413, 422, 501])
+def test_other_refusals_are_errors_at_once(status: int) -> None:
+    """Asking again would not help; what the server says is shown, as much of it as fits a line."""
+    wire = Wire(error(status, "no\nsuch " + 300 * "x"))
+    with pytest.raises(ServerError) as caught:
+        asyncio.run(a_server(wire).chat(PAYLOAD))
+    assert f"{HOST} answered {status}: no such xxx" in str(caught.value)
+    assert len(str(caught.value)) < 300
+    assert len(wire.requests) == 1
+
+
+@pytest.mark.parametrize(("concurrency", "seconds"), [(1, 60), (8, 480)])
+def test_a_reply_is_waited_for_while_the_server_queues(concurrency: int, seconds: float) -> None:
+    """A server that works on one request at a time answers the last of eight after eight times one; connecting is quick."""
+    waits = list[dict[str, Any]]()
+
+    def wire(request: httpx.Request) -> httpx.Response:
+        waits.append(request.extensions["timeout"])
+        return good()
+
+    asyncio.run(a_server(wire, concurrency=concurrency).chat(PAYLOAD))
+    assert [(wait["read"], wait["connect"], wait["pool"]) for wait in waits] == [(seconds, 5, None)]
+
+
+def test_an_interrupted_request_is_not_asked_again() -> None:
+    """Ctrl-C is no fault of the server."""
+    started = asyncio.Event()
+
+    async def wire(_: httpx.Request) -> httpx.Response:
+        started.set()
+        await asyncio.Event().wait()
+        raise AssertionError("never")
+
+    async def scene() -> None:
+        asking = asyncio.create_task(a_server(wire).chat(PAYLOAD))
+        await started.wait()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    asyncio.run(scene())
+
+
+# ---- version and models ----------------------------------------------------------------------------------------------
+
+LISTED = {"models": [{"model": "b:7b", "digest": "bb"}, {"model": "a:latest", "digest": "aa"}, {"name": "no name"}]}
+SHOWN = {"model_info": {"general.architecture": "llama", "llama.context_length": 32768}, "details": {}}
+
+
+def ollama(shown: dict[str, Any] = SHOWN) -> Callable[[httpx.Request], httpx.Response]:
+    """A server with two models."""
+    bodies = {"/api/version": {"version": "0.12.3"}, "/api/tags": LISTED, "/api/show": shown}
+    return lambda request: httpx.Response(200, json=bodies[request.url.path])
+
+
+def test_the_version() -> None:
+    """As the server says it; another server may not say."""
+    assert asyncio.run(a_server(ollama()).version()) == "0.12.3"
+    assert asyncio.run(a_server(Wire(httpx.Response(200, json={}))).version()) == "unknown"
+
+
+def test_the_models() -> None:
+    """By name, with their digests."""
+    models = asyncio.run(a_server(ollama()).models())
+    assert models == (Model("a:latest", "aa", None), Model("b:7b", "bb", None))
+
+
+@pytest.mark.parametrize(("name", "found"), [("a", "a:latest"), ("a:latest", "a:latest"), ("b:7b", "b:7b")])
+def test_a_model_by_name(name: str, found: str) -> None:
+    """A name without a tag means `latest`, as for `ollama run`; the window is the model's own."""
+    model = asyncio.run(a_server(ollama()).model(name))
+    assert (model.name, model.context_length) == (found, 32768)
+
+
+@pytest.mark.parametrize("name", ["b", "c", "a:7b", "library/b", "localhost:5000/b"])
+def test_a_model_that_is_not_pulled(name: str) -> None:
+    """Another tag of the same name is another model; a port in a name is no tag."""
+    with pytest.raises(ModelMissing, match=f"ollama pull {name}$"):
+        asyncio.run(a_server(ollama()).model(name))
+
+
+@pytest.mark.parametrize("shown", [{"model_info": None}, {"model_info": {"general.architecture": "llama"}}])
+def test_a_model_that_does_not_tell_its_window(shown: dict[str, Any]) -> None:
+    """Then nothing is known of it."""
+    assert asyncio.run(a_server(ollama(shown)).model("a")).context_length is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (httpx.ConnectError("refused"), "No Ollama server answers at .* refuses the connection, or there is no such host"),
+        (httpx.ReadTimeout("slow"), "did not answer in time"),
+        (error(500, "broken"), "answered 500: broken"),
+        (error(404, "page not found"), "answered 404"),
+        (httpx.Response(200, text="<html>"), "empty or broken"),
+        (httpx.Response(200, json=["0.12"]), "empty or broken"),
+    ],
+)
+def test_questions_before_a_run_are_asked_once(answer: Answer, said: str) -> None:
+    """Whoever starts a run wants to know at once that the server is not there."""
+    for ask in (OllamaServer.version, OllamaServer.models):
+        wire = Wire(answer)
+        with pytest.raises(ServerError, match=said):
+            asyncio.run(ask(a_server(wire)))
+        assert len(wire.requests) == 1
+
+
+def test_nobody_answers() -> None:
+    """After the connect timeout the error says both ways on: start a server, or replay."""
+
+    async def silence(_: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError("never")
+
+    with pytest.raises(ServerError) as caught:
+        asyncio.run(a_server(silence, config=settings(connect_timeout=0.01)).version())
+    said = str(caught.value)
+    assert said.startswith(f"No Ollama server answers at {HOST} (no answer within 0.01 s)")
+    assert "`ollama serve`" in said
+    assert "`run --replay demo`" in said
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["http://127.0.0.1:port", "http://127.0.0.1:123456", "http://[::1", "http://a\x00b", "http://ü..de"],
+)
+def test_an_address_that_is_none(host: str) -> None:
+    """It is named, with how to write one; nothing is asked, again or at all."""
+    clock = Clock()
+    wire = Wire(good())
+    server = OllamaServer(host, settings(), clock=clock, sleep=clock.sleep, transport=httpx.MockTransport(wire))
+    for ask in (server.version(), server.chat(PAYLOAD)):
+        with pytest.raises(ServerError) as caught:
+            asyncio.run(ask)
+        assert str(caught.value) == f"{host!r} is no address of a server; write it like http://127.0.0.1:11434."
+    with pytest.raises(ServerError, match="is no address of a server"):
+        list(server.pull("m"))
+    assert (wire.requests, clock.slept) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("http://me:secret@a.example:11434", "http://a.example:11434"),
+        ("http://me:se@cret@a.example", "http://a.example"),
+        ("https://a.example/p@th", "https://a.example/p@th"),
+        ("skills-dspy run --base-url http://me:secret@a.example -n 5", "skills-dspy run --base-url http://a.example -n 5"),
+    ],
+)
+def test_passwords_are_not_shown(given: str, said: str) -> None:
+    """An address may hold a name and a password: they are for the server, not for messages and files."""
+    assert without_secrets(given) == said
+    assert OllamaServer(given, settings()).host == said
+
+
+def test_a_scheme_that_is_none() -> None:
+    """Found out by the network layer only, and not asked again."""
+    clock = Clock()
+    server = OllamaServer("ftp://127.0.0.1:1", settings(), clock=clock, sleep=clock.sleep)
+
+    async def ask() -> None:
+        try:
+            await server.chat(PAYLOAD)
+        finally:
+            await server.close()
+
+    with pytest.raises(ServerError, match=r"'ftp://127.0.0.1:1' is no address of a server"):
+        asyncio.run(ask())
+    assert clock.slept == []
+
+
+# ---- connections -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("concurrency", [1, CONNECTIONS_PER_CLIENT, CONNECTIONS_PER_CLIENT + 1, 20, 64])
+def test_requests_are_spread_over_clients(concurrency: int) -> None:
+    """No client has more at once than it does well with: httpx slows down when one has many."""
+    clients = -(-concurrency // CONNECTIONS_PER_CLIENT)
+
+    async def scene() -> None:
+        gate = asyncio.Event()
+        busiest = list[int]()
+
+        async def wire(_: httpx.Request) -> httpx.Response:
+            busiest.append(max(shard.busy for shard in server._shards))
+            await gate.wait()
+            return good()
+
+        server = a_server(wire, concurrency=concurrency)
+        asking = [asyncio.create_task(server.chat(PAYLOAD)) for _ in range(concurrency)]
+        await idle()
+        assert len({id(shard.client) for shard in server._shards}) == clients
+        assert sum(shard.busy for shard in server._shards) == concurrency
+        gate.set()
+        await asyncio.gather(*asking)
+        assert max(busiest) == -(-concurrency // clients) <= CONNECTIONS_PER_CLIENT
+        assert [shard.busy for shard in server._shards] == [0] * clients
+        await server.close()
+        assert server._shards == []
+
+    asyncio.run(scene())
+
+
+def test_a_fault_frees_its_client() -> None:
+    """A client whose requests fail is not taken for busy for ever."""
+
+    async def scene() -> None:
+        server = a_server(Wire(error(400)))
+        for _ in range(3):
+            with pytest.raises(MachineError):
+                await server.chat(PAYLOAD)
+        assert {shard.busy for shard in server._shards} == {0}
+
+    asyncio.run(scene())
+
+
+def test_a_closed_server_can_be_asked_again() -> None:
+    """In another loop too: connections belong to the loop that made them."""
+    server = a_server(Wire(good()))
+
+    async def once() -> dict[str, Any]:
+        try:
+            return await server.chat(PAYLOAD)
+        finally:
+            await server.close()
+
+    assert asyncio.run(once()) == asyncio.run(once()) == GOOD
+
+
+class _Handler(BaseHTTPRequestHandler):
+    answers: Sequence[tuple[int, bytes]] = ()
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        status, body = self.answers[0]
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = _answer  # noqa: N815 - the names that http.server looks for
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@contextmanager
+def listening(status: int, body: bytes) -> Iterator[str]:
+    """A real server on this machine that always answers the same."""
+    handler = type("Handler", (_Handler,), {"answers": [(status, body)]})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+local = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
+
+
+@local
+@pytest.mark.parametrize("form", ["{}", "{}/", "127.0.0.1:{port}", "localhost:{port}"])
+def test_a_proxy_is_not_asked_for_this_machine(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """Whoever has to go through a proxy to the world still reaches the server next door, however its address is written."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with listening(200, b'{"version": "1.2"}') as address:
+        server = OllamaServer(form.format(address, port=address.rsplit(":", 1)[1]), settings())
+
+        async def ask() -> str:
+            try:
+                return await server.version()
+            finally:
+                await server.close()
+
+        assert asyncio.run(ask()) == "1.2"
+
+
+@local
+def test_a_proxy_is_asked_for_other_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment's proxy is used where it is meant to be."""
+    with listening(200, b'{"version": "from the proxy"}') as proxy:
+        monkeypatch.setenv("http_proxy", proxy)
+        server = OllamaServer("http://ollama.example:11434", settings())
+
+        async def ask() -> str:
+            try:
+                return await server.version()
+            finally:
+                await server.close()
+
+        assert asyncio.run(ask()) == "from the proxy"
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("http://127.0.0.1:11434", True),
+        ("http://127.8.8.8", True),
+        ("http://[::1]:11434", True),
+        ("0.0.0.0:11434", True),
+        ("localhost", True),
+        ("http://10.0.0.7:11434", False),
+        ("https://ollama.example", False),
+        ("localhost.example:80", False),
+    ],
+)
+def test_which_addresses_are_this_machine(host: str, here: bool) -> None:
+    """Only others may be reached through the environment's proxy."""
+    assert OllamaServer(host, settings())._client_options()["trust_env"] is not here
+
+
+def test_certificates_are_looked_at() -> None:
+    """Plain http has none; https is checked, however it is spelt."""
+    verified = [
+        OllamaServer(f"{scheme}://a.example", settings())._client_options()["verify"] for scheme in ("http", "https", "HTTPS")
+    ]
+    assert verified == [False, True, True]
+
+
+# ---- pulling ---------------------------------------------------------------------------------------------------------
+
+
+@local
+def test_a_pull_tells_its_progress() -> None:
+    """What is being done, how far it is, how much there is; a line without numbers counts as none."""
+    lines = [{"status": "pulling manifest"}, {"status": "pulling aa", "total": 10, "completed": 4}, {"status": "success"}]
+    with listening(200, b"\n".join(json.dumps(line).encode() for line in lines)) as address:
+        progress = list(OllamaServer(address, settings()).pull("m"))
+    assert progress == [("pulling manifest", 0, 0), ("pulling aa", 4, 10), ("success", 0, 0)]
+
+
+@local
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, b'{"status": "pulling"}\n{"error": "pull model manifest: file does not exist"}', "reports: pull model manifest"),
+        (500, b'{"error": "disk full"}', "answered 500: disk full"),
+        (200, b"<html>", "empty or broken"),
+    ],
+)
+def test_a_pull_that_fails(status: int, body: bytes, said: str) -> None:
+    """In the middle or at once: a sentence with what the server says."""
+    with listening(status, body) as address, pytest.raises(ServerError, match=said):
+        list(OllamaServer(address, settings()).pull("m"))
+
+
+@local
+def test_a_pull_from_nobody() -> None:
+    """No address that somebody listens at."""
+    with listening(200, b"") as address:
+        pass
+    with pytest.raises(ServerError, match=f"The server at {address} refuses the connection"):
+        list(OllamaServer(address, settings()).pull("m"))

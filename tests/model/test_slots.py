@@ -1,0 +1,222 @@
+"""The queue for slots: never too many holders, the smallest rank first, and no slot is ever lost."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skills_dspy.model.slots import Slots
+from tests.helpers.making import idle
+
+
+@dataclass
+class Guests:
+    """Tasks that want a slot, and who has one."""
+
+    slots: Slots
+    inside: list[str] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)
+    most: int = 0
+    leave: dict[str, asyncio.Event] = field(default_factory=dict)
+    tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    def come(self, name: str, rank: Callable[[], tuple[int, ...]]) -> None:
+        """Start a task that takes a slot and keeps it until it is told to leave."""
+        self.leave[name] = asyncio.Event()
+        self.tasks[name] = asyncio.create_task(self._stay(name, rank), name=name)
+
+    async def _stay(self, name: str, rank: Callable[[], tuple[int, ...]]) -> None:
+        async with self.slots.take(rank):
+            self.inside.append(name)
+            self.order.append(name)
+            self.most = max(self.most, len(self.inside))
+            try:
+                await self.leave[name].wait()
+            finally:
+                self.inside.remove(name)
+
+    async def end(self) -> None:
+        """All leave; then every slot is free again."""
+        for event in self.leave.values():
+            event.set()
+        await asyncio.wait_for(asyncio.gather(*self.tasks.values(), return_exceptions=True), 5)
+        assert (self.slots.held, self.slots.waiting) == (0, 0)
+
+
+def fixed(*place: int) -> Callable[[], tuple[int, ...]]:
+    """A rank that stays."""
+    return lambda: place
+
+
+def test_as_many_holders_as_slots() -> None:
+    """The rest waits; counts tell how many hold and wait."""
+
+    async def scene() -> None:
+        guests = Guests(Slots(2))
+        for number in range(5):
+            guests.come(str(number), fixed(0))
+        await idle()
+        assert guests.inside == ["0", "1"]
+        assert (guests.slots.held, guests.slots.waiting) == (2, 3)
+        await guests.end()
+        assert guests.order == ["0", "1", "2", "3", "4"]
+        assert guests.most == 2
+
+    asyncio.run(scene())
+
+
+def test_the_smallest_rank_goes_first() -> None:
+    """Whoever came earlier waits if its rank is larger; among equals the earlier goes first."""
+
+    async def scene() -> None:
+        guests = Guests(Slots(1))
+        guests.come("holder", fixed(9))
+        await idle()
+        for name, rank in (("c", fixed(2, 0)), ("b", fixed(1, 7)), ("d", fixed(2, 0)), ("a", fixed(1))):
+            guests.come(name, rank)
+        await idle()
+        await guests.end()
+        assert guests.order == ["holder", "a", "b", "c", "d"]
+
+    asyncio.run(scene())
+
+
+def test_ranks_are_asked_anew() -> None:
+    """A rank that changes while its owner waits counts as it is when a slot becomes free."""
+
+    async def scene() -> None:
+        guests = Guests(Slots(1))
+        ranks = {"a": (1,), "b": (2,), "c": (3,)}
+        guests.come("holder", fixed(0))
+        await idle()
+        guests.come("a", lambda: ranks["a"])
+        guests.come("b", lambda: ranks["b"])
+        guests.come("c", lambda: ranks["c"])
+        await idle()
+        ranks["c"] = (0,)
+        guests.leave["holder"].set()
+        await idle()
+        assert guests.inside == ["c"]
+        ranks["a"] = (5,)
+        guests.leave["c"].set()
+        await idle()
+        assert guests.inside == ["b"]
+        await guests.end()
+
+    asyncio.run(scene())
+
+
+def test_an_error_inside_gives_the_slot_back() -> None:
+    """Whatever ends the holder, the next one goes on."""
+
+    async def scene() -> None:
+        slots = Slots(1)
+
+        async def fail() -> None:
+            async with slots.take(fixed(0)):
+                assert slots.held == 1
+                raise RuntimeError("lost")
+
+        for _ in range(3):
+            with pytest.raises(RuntimeError, match="lost"):
+                await fail()
+            assert slots.held == 0
+
+    asyncio.run(scene())
+
+
+def test_cancelled_while_waiting() -> None:
+    """Whoever gives up waiting takes no slot, and is not in the queue any more."""
+
+    async def scene() -> None:
+        guests = Guests(Slots(1))
+        for name in ("holder", "a", "b"):
+            guests.come(name, fixed(0))
+        await idle()
+        guests.tasks["a"].cancel()
+        await idle()
+        assert guests.slots.waiting == 1
+        guests.leave["holder"].set()
+        await idle()
+        assert guests.inside == ["b"]
+        await guests.end()
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_cancelled_in_the_moment_of_being_served(others: int) -> None:
+    """The slot was handed over, then the waiter was cancelled before it ran: the slot goes to the next, or is free."""
+
+    async def scene() -> None:
+        slots = Slots(1)
+        guests = Guests(slots)
+        async with slots.take(fixed(0)):
+            guests.come("a", fixed(1))
+            for number in range(others):
+                guests.come(f"other {number}", fixed(2))
+            await idle()
+        guests.tasks["a"].cancel()  # it has the slot and does not know yet
+        await idle()
+        assert guests.tasks["a"].cancelled()
+        assert guests.inside == ["other 0"][:others]
+        assert slots.held == others
+        await guests.end()
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_served_in_the_moment_of_being_cancelled(others: int) -> None:
+    """The waiter was cancelled, and before it ran a slot became free: it is not handed to the one that is going."""
+
+    async def scene() -> None:
+        slots = Slots(1)
+        guests = Guests(slots)
+        async with slots.take(fixed(0)):
+            guests.come("a", fixed(1))
+            for number in range(others):
+                guests.come(f"other {number}", fixed(2))
+            await idle()
+            guests.tasks["a"].cancel()
+        await idle()
+        assert guests.tasks["a"].cancelled()
+        assert guests.inside == ["other 0"][:others]
+        await guests.end()
+
+    asyncio.run(scene())
+
+
+ACTIONS = st.lists(
+    st.tuples(st.sampled_from(["come", "leave", "cancel", "idle"]), st.integers(0, 7)),
+    max_size=40,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 3), ACTIONS)
+def test_no_order_of_events_loses_a_slot(count: int, actions: list[tuple[str, int]]) -> None:
+    """Coming, leaving and being cancelled in any order and at any moment: never too many, and in the end all are free."""
+
+    async def scene() -> None:
+        guests = Guests(Slots(count))
+        for number, (action, which) in enumerate(actions):
+            names = list(guests.tasks)
+            name = names[which % len(names)] if names else None
+            if action == "come":
+                guests.come(str(number), fixed(which))
+            elif action == "idle":
+                await idle(which % 3 + 1)
+            elif name is not None:
+                guests.tasks[name].cancel() if action == "cancel" else guests.leave[name].set()
+            assert len(guests.inside) <= guests.slots.held <= count
+        await idle()
+        waiting = [n for n, t in guests.tasks.items() if not t.done() and n not in guests.inside]
+        assert not waiting or guests.slots.held == count
+        await guests.end()
+        assert guests.most <= count
+
+    asyncio.run(scene())

@@ -1,0 +1,394 @@
+"""Soft ratings: the probability of every label, read from the tokens of a reply."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from evals.teacher.tokens import spell
+from signatures.labels import Difficulty, PairRating, Quality, QuestionRating, Score
+from skills_dspy.base.records import SoftRating
+from skills_dspy.model.program import STEPS
+from skills_dspy.model.soft import ASKED, KEPT, Label, in_words, rated_fields, read_soft, soft_of, trimmed
+from tests.helpers.making import a_program, the_adapter
+
+SCALES: Mapping[str, tuple[Label, ...]] = {
+    "rating": get_args(PairRating),
+    "score": get_args(Score),
+    "quality": get_args(Quality),
+    "difficulty": get_args(Difficulty),
+    "tens": (1, 2, 10, 100),
+}
+"""Field to labels; the last is a scale whose labels begin alike."""
+
+PAIR = SCALES["rating"]
+HARD = SCALES["difficulty"]
+
+
+def entry(token: str, share: float = 1.0, **others: float) -> dict[str, Any]:
+    """One token of Ollama's list, its probability, and other tokens with theirs."""
+    return wire(token, {token: share, **others})
+
+
+def wire(token: str, shares: Mapping[str, float]) -> dict[str, Any]:
+    """One token of Ollama's list with all that it tells of its place."""
+    told = [{"token": name, "logprob": math.log(share)} for name, share in shares.items()]
+    return {"token": token, "logprob": math.log(shares.get(token, 1e-9)), "top_logprobs": told}
+
+
+def rated(value: Sequence[Mapping[str, Any]], field: str = "rating", labels: Sequence[Label] = PAIR) -> SoftRating | None:
+    """The soft rating of a reply whose value is spelled by these tokens."""
+    tokens = [entry("{"), entry(f'"{field}'), entry('":'), *value, entry("}")]
+    return read_soft("".join(str(token["token"]) for token in tokens), tokens, field, labels)
+
+
+def shares_of(soft: SoftRating | None) -> list[float]:
+    """The probabilities, worst label first."""
+    assert soft is not None
+    return list(soft.probabilities.values())
+
+
+# -- known distributions, cut into tokens by chance ---------------------------------------------------------------------
+
+
+@dataclass
+class Told:
+    """A reply with the list of its tokens, and the distribution that the list was made from."""
+
+    text: str
+    logprobs: list[dict[str, Any]]
+    field: str
+    labels: tuple[Label, ...]
+    shares: list[float]
+    mass: float
+
+
+def _cut(draw: st.DrawFn, text: str) -> list[str]:
+    cuts = sorted(draw(st.sets(st.integers(1, max(1, len(text) - 1)), max_size=4)))
+    return [part for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True) if (part := text[start:end])]
+
+
+def _possible(written: str, spelled: Mapping[Label, str]) -> list[Label]:
+    return [label for label, whole in spelled.items() if whole.startswith(written)]
+
+
+@st.composite
+def _way_on(draw: st.DrawFn, label: Label, way: str, token: str, spelled: Mapping[Label, str]) -> str:
+    """What a model that is about to write another label writes next: the chosen token, or one that leaves no doubt."""
+    whole = spelled[label][len(way) :]
+    if whole.startswith(token) and draw(st.booleans()):
+        return token
+    least = next(length for length in range(1, len(whole) + 1) if _possible(way + whole[:length], spelled) == [label])
+    return whole[: draw(st.integers(least, len(whole)))]
+
+
+@st.composite
+def replies(draw: st.DrawFn) -> Told:
+    """Any scale, any distribution, any label of it, any layout; tokens that end anywhere, in and around the value."""
+    field = draw(st.sampled_from(list(SCALES)))
+    labels = SCALES[field]
+    weights = draw(st.lists(st.integers(0, 1000), min_size=len(labels), max_size=len(labels)).filter(any))
+    share = {label: weight / sum(weights) for label, weight in zip(labels, weights, strict=True)}
+    chosen = draw(st.sampled_from([label for label in labels if share[label]]))
+    blank = draw(st.sampled_from(["", " ", "\n  "]))
+    traps = draw(st.sampled_from(["", f'"{field}": 2', f'{{"{field}":"good"}}', "\ufffd", "ü\n"]))
+    first = {"explanation": draw(st.text(max_size=10)) + traps, "inner": {field: labels[0]}}
+    before = json.dumps(first, ensure_ascii=draw(st.booleans()))[:-1] + f',{blank}"{field}":'
+    after = draw(st.sampled_from(["}", "\n}", ', "category": "math"}']))
+    spelled = {label: json.dumps(label) + after for label in labels}
+    mass = draw(st.sampled_from([1.0, 0.75, 0.01]))
+
+    overlap = draw(st.integers(0, 3))  # how much of the key shares a token with the value
+    told = [entry(token) for token in _cut(draw, before[: len(before) - overlap])]
+    lead = before[len(before) - overlap :] + blank
+    if draw(st.booleans()):
+        told += [entry(lead)] if lead else []
+        lead = ""
+
+    way, here = "", list(labels)
+    while _possible(way, spelled) != [chosen]:
+        rest = spelled[chosen][len(way) :]
+        token = rest[: draw(st.integers(1, len(rest)))]
+        went = {label: draw(_way_on(label, way, token, spelled)) if label != chosen else token for label in here}
+        tokens: dict[str, float] = {}
+        for label, other in went.items():
+            tokens[other] = tokens.get(other, 0.0) + share[label]
+        scale = (1.0 if way else mass) / sum(tokens.values())
+        listed = {lead + other: its * scale for other, its in draw(st.permutations(list(tokens.items()))) if its}
+        if not way and mass < 1:
+            listed["no label"] = 1 - mass
+        told.append(wire(lead + token, listed))
+        here = [label for label in here if went[label] == token]
+        way, lead = way + token, ""
+    rest = spelled[chosen][len(way) :]
+    told += [entry(token) for token in (_cut(draw, rest) if rest else [])]
+    text = before + blank + spelled[chosen]
+    return Told(text, told, field, labels, [share[label] for label in labels], mass)
+
+
+@given(replies())
+def test_the_distribution_is_read_from_any_tokens(told: Told) -> None:
+    """Whatever the tokens hold of a label: the probabilities come back, and the expected value and mass that follow."""
+    soft = read_soft(told.text, told.logprobs, told.field, told.labels)
+    assert soft is not None
+    assert list(soft.probabilities) == [str(label) for label in told.labels]
+    assert shares_of(soft) == pytest.approx(told.shares, abs=1e-5)
+    assert sum(shares_of(soft)) == pytest.approx(1, abs=1e-5)
+    values = [label if isinstance(label, int) else place for place, label in enumerate(told.labels, start=1)]
+    expected = sum(share * value for share, value in zip(told.shares, values, strict=True))
+    assert soft.expected == pytest.approx(expected, abs=1e-3)
+    assert soft.mass == pytest.approx(told.mass, abs=1e-5)
+
+
+@given(replies())
+def test_what_the_journal_keeps_reads_the_same(told: Told) -> None:
+    """Live, from the journal and from a recording: one rating, to the last decimal; the server's list is gone."""
+    payload = {"format": {"properties": {"rating": {}, told.field: {"enum": list(told.labels)}}}, **ASKED}
+    body = {"message": {"content": told.text}, "logprobs": told.logprobs, "done": True}
+    kept = trimmed(body, payload)
+    assert list(kept) == (["message", "done", KEPT] if told.field in rated_fields(payload) else ["message", "done"])
+    journaled = json.loads(json.dumps(kept))
+    direct = read_soft(told.text, told.logprobs, told.field, told.labels)
+    assert soft_of(kept, payload) == soft_of(journaled, payload) == ({told.field: direct} if KEPT in kept else {})
+    assert trimmed(kept, payload) == kept
+
+
+@given(replies(), st.data())
+def test_tokens_of_another_reply_give_no_rating(told: Told, data: st.DataObject) -> None:
+    """One that is missing, when it is not empty: nothing is read from its neighbours."""
+    place = data.draw(st.integers(0, len(told.logprobs) - 1))
+    others = told.logprobs[:place] + told.logprobs[place + 1 :]
+    lost = told.logprobs[place]["token"]
+    if not lost.strip() or "\ufffd" in told.text:
+        return
+    assert read_soft(told.text, others, told.field, told.labels) is None
+
+
+# -- single cases -------------------------------------------------------------------------------------------------------
+
+
+def test_a_rating_of_three() -> None:
+    """The numbers of the wire, the expected value, the mass, in words."""
+    soft = rated([wire(" 3", {" 3": 0.29, " 2": 0.15, " 1": 0.06, " 4": 0.5})])
+    assert soft == SoftRating(probabilities={"1": 0.12, "2": 0.3, "3": 0.58}, expected=2.46, mass=0.5)
+    assert in_words(soft) == "1: 12 %, 2: 30 %, 3: 58 %; expected 2.46"
+
+
+def test_hardly_and_almost_are_not_never_and_surely() -> None:
+    """A probability that is rounded away is said to be there."""
+    almost = SoftRating(probabilities={"poor": 0.0, "good": 0.004, "excellent": 0.996}, expected=2.996, mass=1)
+    assert in_words(almost) == "poor: 0 %, good: <1 %, excellent: >99 %; expected 3.00"
+    assert in_words(SoftRating(probabilities={"0": 0, "1": 1}, expected=1, mass=1)) == "0: 0 %, 1: 100 %; expected 1.00"
+
+
+def test_a_word_is_worth_its_place() -> None:
+    """From 1; an integer is worth itself, from 0 where the scale begins there."""
+    words = rated([entry(' "'), entry("poor", 0.5, good=0.5), entry('"')], "quality", SCALES["quality"])
+    assert words is not None
+    assert words.expected == 3.0
+    zero = rated([wire("0", {"0": 0.25, "1": 0.75})], labels=(0, 1))
+    assert zero is not None
+    assert zero.expected == 0.75
+
+
+def test_several_tokens_of_one_label_add_up() -> None:
+    """Other blanks, more or less of the label, with or without what follows it: all of it is the label."""
+    soft = rated([wire(" 3", {" 3": 0.3, "3": 0.1, "  3}": 0.05, "\n3": 0.05, " 2": 0.5})])
+    assert shares_of(soft) == [0, 0.5, 0.5]
+    told = {' "poor': 0.2, ' "po': 0.1, '"p': 0.1, ' "poor"': 0.1, ' "good",': 0.25, ' "g': 0.25}
+    assert shares_of(rated([wire(' "po', told), entry('or"')], "quality", SCALES["quality"])) == [0, 0.5, 0, 0.5, 0]
+
+
+def test_what_is_no_label_counts_for_none() -> None:
+    """Other numbers, longer ones, words without their quote, other words."""
+    junk = {" 4": 0.1, " 31": 0.1, " 3.": 0.1, ' "3': 0.1, "-1": 0.1, "": 0.1, "a": 0.1}
+    soft = rated([wire(" 3", {" 3": 0.1, " 1": 0.1, **junk})])
+    assert soft is not None
+    assert (shares_of(soft), soft.mass) == ([0.5, 0, 0.5], 0.2)
+    words = rated([wire(' "easy', {' "easy': 0.5, " easy": 0.2, ' "easier': 0.3}), entry('"')], "difficulty", HARD)
+    assert words is not None
+    assert words.mass == 0.5
+
+
+def test_labels_that_begin_alike_are_told_apart_by_what_follows() -> None:
+    """The chosen beginning's probability is shared out by the next token."""
+    value = [entry(' "'), entry("very", 0.6, easy=0.4), wire(" hard", {" hard": 0.75, " easy": 0.25}), entry('"')]
+    assert shares_of(rated(value, "difficulty", HARD)) == [0.15, 0.4, 0, 0, 0.45]
+    piecewise = [entry(' "'), entry("v", 0.6, easy=0.4), entry("ery"), entry(" "), entry("h", 0.75, e=0.25), entry('ard"')]
+    assert shares_of(rated(piecewise, "difficulty", HARD)) == [0.15, 0.4, 0, 0, 0.45]
+
+
+@pytest.mark.parametrize("beginning", ["very", "v", "very "])
+def test_a_beginning_of_several_labels_that_was_not_chosen(beginning: str) -> None:
+    """Nobody knows how it would have gone on: above one hundredth there is no reading, below it counts for none."""
+    much = [entry(' "'), wire("easy", {"easy": 0.98, beginning: 0.02}), entry('"')]
+    assert rated(much, "difficulty", HARD) is None
+    little = [entry(' "'), wire("easy", {"easy": 0.99, beginning: 0.009}), entry('"')]
+    assert shares_of(rated(little, "difficulty", HARD)) == [0, 1, 0, 0, 0]
+    of_little_mass = [entry(' "'), wire("easy", {"easy": 0.1, beginning: 0.009}), entry('"')]
+    assert rated(of_little_mass, "difficulty", HARD) is None
+    in_several = [entry(' "'), wire("easy", {"easy": 0.98, "v": 0.007, "ve": 0.007}), entry('"')]
+    assert rated(in_several, "difficulty", HARD) is None
+
+
+def test_ways_to_write_the_same_are_one_way() -> None:
+    """Before anything is decided, other blanks or a quote in a token of its own change nothing."""
+    quote = wire(' "', {' "': 0.5, '"': 0.3, " ": 0.1, ' "easy': 0.1})
+    soft = rated([quote, wire("easy", {"easy": 0.5, "medium": 0.5}), entry('"')], "difficulty", HARD)
+    assert shares_of(soft) == [0, 0.55, 0.45, 0, 0]
+    assert soft is not None
+    assert soft.mass == 1
+
+
+def test_the_chosen_token_counts_though_the_list_lacks_it() -> None:
+    """It was drawn, so it has its probability, however small; one of zero is no reading."""
+    told = {"token": " 3", "logprob": math.log(0.25), "top_logprobs": [{"token": " 2", "logprob": math.log(0.5)}]}
+    assert shares_of(rated([told])) == [0, 0.666667, 0.333333]
+    assert rated([{**told, "logprob": -9999.0}]) is None
+    assert rated([{**told, "logprob": -math.inf}]) is None
+    assert shares_of(rated([{"token": " 3", "logprob": -0.5}])) == [0, 0, 1]
+    assert rated([{"token": " 3", "logprob": -50.0, "top_logprobs": None}]) is None
+
+
+@pytest.mark.parametrize("value", [" 4", " true", " 1.0", ' "3"', " null", " [3]", ' "thr\\u0065e"'])
+def test_what_is_none_of_the_labels_has_no_rating(value: str) -> None:
+    """Python takes true and 1.0 for 1; a rating does not."""
+    labels: tuple[Label, ...] = (1, 2, 3, "three")
+    assert rated([wire(value, {value: 0.5, " 1": 0.5})], labels=labels) is None
+
+
+def test_both_ratings_of_a_fused_reply() -> None:
+    """Each is read in its own place."""
+    reply = {"explanation": 'It is "quality": "good".', "quality": "good", "difficulty": "very easy", "category": "math"}
+    shares: dict[str, Mapping[Label, float]] = {
+        "quality": {"good": 0.75, "excellent": 0.25},
+        "difficulty": {"very easy": 0.5, "easy": 0.375, "very hard": 0.125},
+    }
+    text = json.dumps(reply)
+    told = spell(text, shares)
+    assert shares_of(read_soft(text, told, "quality", SCALES["quality"])) == [0, 0, 0, 0.75, 0.25]
+    assert shares_of(read_soft(text, told, "difficulty", HARD)) == [0.5, 0.375, 0, 0, 0.125]
+    assert read_soft(text, told, "score", SCALES["score"]) is None
+
+
+# -- requests and bodies ------------------------------------------------------------------------------------------------
+
+
+def test_the_ratings_among_the_programs_outputs() -> None:
+    """Judges and tags on scales, worst label first; a category has no order, and prose and questions have no labels."""
+    program, adapter = a_program(), the_adapter()
+    schemas = {step: adapter.plan(program.predictor(step).signature).schema for step in STEPS}
+    found = {step: rated_fields({"format": schema} if schema else {}) for step, schema in schemas.items()}
+    assert {step: fields for step, fields in found.items() if fields} == {
+        "judge_question_freeform": {"rating": get_args(QuestionRating)},
+        "judge_question_grounded": {"rating": get_args(QuestionRating)},
+        "tag_instruction_quality": {"quality": SCALES["quality"]},
+        "tag_fused": {"quality": SCALES["quality"], "difficulty": HARD},
+        "judge_pair_freeform": {"rating": PAIR},
+        "judge_pair_grounded": {"rating": PAIR},
+        "tag_sample_quality": {"score": SCALES["score"]},
+        "tag_difficulty": {"difficulty": HARD},
+    }
+    assert rated_fields({"format": "json"}) == {}
+    assert rated_fields({"format": {"properties": {"rating": {"type": "integer"}}}}) == {}
+
+
+PAYLOAD: dict[str, Any] = {"format": {"properties": {"rating": {"enum": [1, 2, 3]}}}, **ASKED}
+TEXT = '{"explanation": "Fit.", "rating": 3}'
+
+
+def a_body(**more: Any) -> dict[str, Any]:
+    """What a server says to PAYLOAD."""
+    return {"message": {"role": "assistant", "content": TEXT}, "done": True, "eval_count": 9, **more}
+
+
+def test_the_compact_form() -> None:
+    """From the value's first token to the one that decides: place, text, log-probability, what else could become a label."""
+    told = spell(TEXT, {"rating": {1: 0.25, 3: 0.5}})
+    told[-2]["top_logprobs"] += [{"token": " 7", "logprob": -1.0}, {"token": " 2", "logprob": -20.0}]
+    kept = trimmed(a_body(logprobs=told), PAYLOAD)
+    assert kept == a_body(
+        rating_logprobs={
+            "rating": {"at": TEXT.index(" 3"), "tokens": [[" 3", -0.693147, [[" 3", -0.693147], [" 1", -1.386294]]]]}
+        }
+    )
+    assert soft_of(kept, PAYLOAD) == {
+        "rating": SoftRating(probabilities={"1": 0.333333, "2": 0, "3": 0.666667}, expected=2.333333, mass=0.75)
+    }
+
+
+@pytest.mark.parametrize("logprobs", [None, []])
+def test_a_server_without_probabilities(logprobs: object) -> None:
+    """It ignores what was asked, or gives an empty list: the reply is what it always was, and nothing pretends."""
+    assert trimmed(a_body(logprobs=logprobs), PAYLOAD) == trimmed(a_body(), PAYLOAD) == a_body()
+    assert soft_of(a_body(), PAYLOAD) == {}
+
+
+def test_probabilities_that_nobody_asked_for_are_not_kept() -> None:
+    """A rating is soft because the settings say so."""
+    told = spell(TEXT, {"rating": {3: 1.0}})
+    assert trimmed(a_body(logprobs=told), {"format": PAYLOAD["format"]}) == a_body()
+    assert trimmed(a_body(logprobs=told), dict(ASKED)) == a_body()
+    assert trimmed(a_body(logprobs=[entry("Other.")]), PAYLOAD) == a_body()
+
+
+def test_a_reply_that_cannot_be_read_keeps_nothing() -> None:
+    """Empty, cut, or no JSON at all."""
+    for text in (None, "", "No JSON.", TEXT[:-3]):
+        body = {**a_body(), "message": {"content": text}}
+        assert trimmed({**body, "logprobs": [entry(text or "")]}, PAYLOAD) == body
+        assert soft_of(body, PAYLOAD) == {}
+
+
+def test_an_unsure_reading_is_kept_but_not_told() -> None:
+    """What the server said is in the journal, for a better reader."""
+    text = '{"difficulty": "easy"}'
+    payload = {"format": {"properties": {"difficulty": {"enum": list(HARD)}}}, **ASKED}
+    told = [entry('{"difficulty": "'), entry("easy", 0.5, very=0.5), entry('"}')]
+    kept = trimmed({"message": {"content": text}, "logprobs": told}, payload)
+    assert [token for token, _, _ in kept[KEPT]["difficulty"]["tokens"]] == ['{"difficulty": "', "easy"]
+    assert soft_of(kept, payload) == {}
+
+
+def test_what_is_kept_is_small() -> None:
+    """Two ratings, each with 20 alternatives in every place: two kilobytes at most of some hundred that the server sends."""
+    explanation = "word " * 150
+    text = json.dumps({"explanation": explanation, "quality": "very poor", "difficulty": "very hard"})
+    quality = ['"', "very", " poor", '", "']
+    tokens = [
+        '{"explanation": "',
+        *["word "] * 150,
+        '", "quality": ',
+        *quality,
+        "difficulty",
+        '": ',
+        '"',
+        "very",
+        " hard",
+        '"}',
+    ]
+    assert "".join(tokens) == text
+    others = dict.fromkeys(["very", "ver", "ve", "v", '"v', '"very', " easy", " hard", *map(str, range(12))], 0.001)
+    told = [wire(token, {**others, token: 0.9}) for token in tokens]
+    labels = {"quality": {"enum": list(SCALES["quality"])}, "difficulty": {"enum": list(HARD)}}
+    payload = {"format": {"properties": labels}, **ASKED}
+    body = {"message": {"content": text}}
+    kept = trimmed({**body, "logprobs": told}, payload)
+    assert set(soft_of(kept, payload)) == {"quality", "difficulty"}
+    assert len(json.dumps(told)) > 100_000
+    assert len(json.dumps(kept)) - len(json.dumps(body)) < 2000
+
+
+def test_impossible_ratings_are_refused() -> None:
+    """A probability is one, and some of it was on the labels."""
+    good = {"probabilities": {"1": 1.0}, "expected": 1.0, "mass": 1.0}
+    assert SoftRating.model_validate(good)
+    for bad in ({"probabilities": {"1": 1.1}}, {"mass": 0.0}, {"mass": 1.1}, {"label": 1}):
+        with pytest.raises(ValidationError):
+            SoftRating.model_validate({**good, **bad})

@@ -1,0 +1,143 @@
+"""The places for open draws: how many there are, and whose is the next."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skills_dspy.pipeline.draw_places import Admission, Place, most_open
+from tests.helpers import virtual_time
+from tests.helpers.making import idle
+
+
+def test_one_task_alone_may_have_its_whole_window_and_every_slot_its_work() -> None:
+    """Whichever is more: so a task that is alone never waits for a place."""
+    assert most_open(16, 1) == 16
+    assert most_open(16, 8) == 16
+    assert most_open(16, 32) == 64
+
+
+def test_a_task_alone_gets_every_place_at_once() -> None:
+    """Until there is none, and then when one of its draws has settled."""
+
+    async def main() -> None:
+        admission = Admission(3)
+        place = admission.join()
+        assert [place.enter() for _ in range(4)] == [True, True, True, False]
+        got = await watching(place, place.settled)
+        assert got == 1
+        assert admission.taken == 3
+
+    virtual_time.run(main())
+
+
+async def watching(place: Place, then: Callable[[], None]) -> int:
+    """How many places came that were asked for, after something happened."""
+    got = 0
+
+    def use() -> None:
+        nonlocal got
+        got += place.enter()
+
+    task = asyncio.create_task(place.watch(use))
+    then()
+    await idle()
+    task.cancel()
+    await asyncio.wait([task])
+    return got
+
+
+def test_nobody_takes_more_than_its_share_before_the_others_have_asked() -> None:
+    """The first of three may not take all; what is left over goes out when everybody had a say."""
+
+    async def main() -> None:
+        places = [Admission(7).join()]
+        places += [places[0]._admission.join() for _ in range(2)]
+        taken = [[place.enter() for _ in range(4)] for place in places]
+        assert taken == [[True, True, False, False]] * 3
+        await idle()
+        assert [place.held for place in places] == [3, 2, 2]
+
+    virtual_time.run(main())
+
+
+def test_a_place_that_is_not_wanted_any_more_goes_to_somebody_else() -> None:
+    """A task may be done by the time that its turn comes."""
+
+    async def main() -> None:
+        admission = Admission(2)
+        first, second, third = (admission.join() for _ in range(3))
+        assert [first.enter(), second.enter(), third.enter()] == [False, False, False]
+        unwilling = asyncio.create_task(first.watch(lambda: None))
+        await idle()
+        assert (first.held, second.held, third.held) == (0, 1, 1)
+        unwilling.cancel()
+        await asyncio.wait([unwilling])
+
+    virtual_time.run(main())
+
+
+def test_who_leaves_gives_everything_back_once() -> None:
+    """Its share is the others'."""
+
+    async def main() -> None:
+        admission = Admission(4)
+        going, staying = admission.join(), admission.join()
+        assert [going.enter(), going.enter(), staying.enter(), staying.enter(), staying.enter()] == [True] * 4 + [False]
+        going.leave()
+        going.leave()
+        await idle()
+        assert (going.held, staying.held, admission.taken) == (0, 3, 3)
+
+    virtual_time.run(main())
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=200), st.integers(1, 9))
+def test_never_more_than_there_are_and_equal_turns(acts: list[tuple[int, bool]], most: int) -> None:
+    """Whatever tasks ask for and give back in whatever order; of those that always ask nobody is left behind."""
+
+    async def main() -> None:
+        admission = Admission(most)
+        places = [admission.join() for _ in range(6)]
+        for who, asks in acts:
+            if asks:
+                places[who].enter()
+            elif places[who].held:
+                places[who].settled()
+            await asyncio.sleep(0)
+            assert admission.taken == sum(place.held for place in places) <= most
+        for place in places:
+            place.leave()
+        assert admission.taken == 0
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("most", [1, 4, 16])
+def test_equal_turns(most: int) -> None:
+    """Of fifty tasks that always want one more, none is ever two draws behind another."""
+
+    async def main() -> None:
+        admission = Admission(most)
+        places = [admission.join() for _ in range(50)]
+        open_draws: list[Place] = []
+
+        def want(place: Place) -> None:
+            while place.enter():
+                open_draws.append(place)
+
+        watching = [asyncio.create_task(place.watch(lambda place=place: want(place))) for place in places]  # type: ignore[misc]
+        for place in places:
+            want(place)
+        for _ in range(500):
+            await idle(3)
+            assert len(open_draws) == most
+            assert max(p.opened for p in places) - min(p.opened for p in places) <= 1
+            open_draws.pop(0).settled()
+        for task in watching:
+            task.cancel()
+        await asyncio.wait(watching)
+
+    virtual_time.run(main())

@@ -1,0 +1,249 @@
+"""The shipped demo: what it says of itself, and that its replay gives the same bytes however it is run."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from evals.record.answering import SIMULATED_NOTE
+from evals.record.demo import DEMO, WANTED, pack_run, readme
+from evals.record.record import note_of
+from evals.teacher.serve import TeacherConfig
+from evals.teacher.serve import start as serve
+from skills_dspy.base.errors import MissingReply, RequestError, RunDirError
+from skills_dspy.cli.display import Silent
+from skills_dspy.cli.main import start
+from skills_dspy.model.adapter import SkillsAdapter
+from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
+from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.slots import Slots
+from skills_dspy.pipeline.funnel import SELDOM, STAGES
+from skills_dspy.run.manifest import prompt_fingerprints
+from skills_dspy.run.past import DEMO as DEMO_NAME
+from skills_dspy.run.past import Recorded, find_recorded
+from skills_dspy.run.runner import Runner, RunningTask, RunRequest
+from skills_dspy.store.journal import Recording
+from skills_dspy.store.run_dir import RunPaths
+
+TASKS = ("instructlab/skills/writing/freeform/debate", "instructlab/skills/writing/grounded/grammar")
+
+Bytes = dict[str, bytes]
+
+
+@cache
+def the_demo() -> dict[str, Recorded]:
+    """The recorded runs by task name."""
+    return {recorded.spec.task_name: recorded for recorded in find_recorded(DEMO_NAME)}
+
+
+@dataclass
+class Interrupter(Silent):
+    """Cancels the run once so many candidates have settled."""
+
+    after: int
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.left = self.after
+        self.running: asyncio.Task[object] | None = None
+
+    def started(self, tasks: Sequence[RunningTask], slots: Slots) -> None:
+        """All tasks are about to run."""
+        super().started(tasks, slots)
+        self.running = asyncio.current_task()
+
+    def changed(self) -> None:
+        """A candidate has settled."""
+        self.left -= 1
+        if self.left == 0:
+            assert self.running is not None
+            self.running.cancel()
+
+
+def replay(folder: Path, model: SentenceEmbedder, *, wanted: int = WANTED, concurrency: int = 8, stop_after: int = 0) -> Bytes:
+    """Replay both runs, possibly not to their end; the rows as they lie there afterwards."""
+    demo = the_demo()
+    first = next(iter(demo.values()))
+    specs = tuple(recorded.spec for recorded in demo.values())
+    request = RunRequest(specs, first.config, wanted, folder, first.seed, concurrency, recorded=demo)
+
+    async def main() -> None:
+        embedder = AsyncEmbedder(model)
+        try:
+            await Runner(request, None, embedder, Interrupter(stop_after) if stop_after else Silent()).run()
+        finally:
+            await embedder.close()
+
+    if stop_after:
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(main())
+    else:
+        asyncio.run(main())
+    return rows(folder)
+
+
+def rows(folder: Path) -> Bytes:
+    """The bytes of all rows below a folder."""
+    found: Bytes = {}
+    for name in TASKS:
+        paths = RunPaths(folder / name)
+        found |= {f"{name}/{path.name}": path.read_bytes() for path in (paths.data, paths.rejected)}
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, embedder: SentenceEmbedder) -> Bytes:
+    """What one replay, one request at a time, gives."""
+    return replay(tmp_path_factory.mktemp("whole"), embedder, concurrency=1)
+
+
+def test_the_demo_was_recorded_with_todays_prompts() -> None:
+    """A prompt that was changed since makes the recording useless: `python -m evals.record` records it anew."""
+    for recorded in the_demo().values():
+        program = SkillsProgram(recorded.spec.num_questions_to_generate_per_prompt)
+        then = json.loads(recorded.paths.run_json.read_text("utf-8"))["inputs"]["prompts"]
+        assert prompt_fingerprints(recorded.spec, recorded.config, program, SkillsAdapter()) == then
+
+
+def test_the_demo_gives_what_was_asked_for(whole: Bytes) -> None:
+    """Each task has its accepted pairs, no more and no less."""
+    for name in TASKS:
+        assert whole[f"{name}/data.jsonl"].count(b"\n") == WANTED
+
+
+@pytest.mark.parametrize("concurrency", [8, 64])
+def test_the_bytes_do_not_depend_on_concurrency(
+    concurrency: int, whole: Bytes, tmp_path: Path, embedder: SentenceEmbedder
+) -> None:
+    """Eight or sixty-four requests at once give the same rows as one."""
+    assert replay(tmp_path, embedder, concurrency=concurrency) == whole
+
+
+@pytest.mark.parametrize("after", [1, 11, 30])
+def test_an_interrupted_replay_goes_on(after: int, whole: Bytes, tmp_path: Path, embedder: SentenceEmbedder) -> None:
+    """Cancelled after some candidates and started again, it gives the same rows; what there was is the beginning of them."""
+    before = replay(tmp_path, embedder, stop_after=after)
+    assert before != whole
+    assert all(whole[name].startswith(part) for name, part in before.items())
+    assert replay(tmp_path, embedder) == whole
+
+
+def test_more_can_be_asked_for_later(whole: Bytes, tmp_path: Path, embedder: SentenceEmbedder) -> None:
+    """Five pairs and then twelve in the same directory are the same rows as twelve at once."""
+    fewer = replay(tmp_path, embedder, wanted=5)
+    assert [fewer[f"{name}/data.jsonl"].count(b"\n") for name in TASKS] == [5, 5]
+    assert replay(tmp_path, embedder) == whole
+
+
+def test_fewer_cannot_be_asked_for_later(whole: Bytes, tmp_path: Path, embedder: SentenceEmbedder) -> None:
+    """Rows are not thrown away: fewer than there are is refused, and nothing changes."""
+    assert replay(tmp_path, embedder) == whole
+    with pytest.raises(RunDirError, match="already holds 12 accepted pairs"):
+        replay(tmp_path, embedder, wanted=5)
+    assert rows(tmp_path) == whole
+
+
+def test_what_was_not_recorded_is_missing(tmp_path: Path, embedder: SentenceEmbedder) -> None:
+    """A hundred pairs are more than was recorded: one sentence says so, and the rows before stay."""
+    with pytest.raises(MissingReply, match="The recording has no reply"):
+        replay(tmp_path, embedder, wanted=100)
+    assert any(rows(tmp_path).values())
+
+
+def test_the_replay_leaves_the_demo_as_it_is(whole: Bytes) -> None:
+    """Nothing but what was shipped lies in its folders: it may be where nobody can write."""
+    assert whole
+    files = {path.relative_to(DEMO).as_posix() for path in DEMO.rglob("*") if path.is_file()}
+    assert files == {"README.txt"} | {f"{name}/{file}" for name in TASKS for file in ("journal.sqlite", "run.json")}
+
+
+def test_the_demo_says_what_answered() -> None:
+    """Text, run.json and journal say it in the same words, and so does a replay's own run.json."""
+    notes = {recorded.answered_by for recorded in the_demo().values()}
+    assert len(notes) == 1
+    (note,) = notes
+    told = " ".join((DEMO / "README.txt").read_text("utf-8").split())
+    assert f"WHAT ANSWERED: {note}." in told
+    for recorded in the_demo().values():
+        server = json.loads(recorded.paths.run_json.read_text("utf-8"))["server"]
+        assert server["note"] == note
+        # Who calls a simulation a model would have to change more than a sentence.
+        assert ("simulated" in server["version"]) == (note == SIMULATED_NOTE)
+        with Recording.open(recorded.paths.journal) as journal:
+            assert journal.meta()["answered_by"] == note
+
+
+def test_a_replay_says_what_answered(tmp_path: Path, embedder: SentenceEmbedder) -> None:
+    """The run.json of a replay says that it is one, and who had answered."""
+    replay(tmp_path, embedder, wanted=1)
+    for name, recorded in the_demo().items():
+        manifest = json.loads(RunPaths(tmp_path / name).run_json.read_text("utf-8"))
+        assert manifest["server"] == {"host": None, "version": "replay", "note": recorded.answered_by}
+
+
+def test_the_demo_shows_the_whole_funnel(whole: Bytes) -> None:
+    """Each rejection keeps what decided; the scripts make something fail at every stage that judges or filters."""
+    stages: set[str] = set()
+    for name in TASKS:
+        for line in whole[f"{name}/rejected.jsonl"].splitlines():
+            row = json.loads(line)
+            stages.add(row["stage"])
+            assert (row["raw_reply"] is None) == (row["stage"] == "dedup")
+    if {recorded.answered_by for recorded in the_demo().values()} == {SIMULATED_NOTE}:
+        # A context or questions that fail twice would cost a whole draw; difficulty and category reject nothing by design, and
+        # there are no evaluation questions.
+        assert stages == set(STAGES) - set(SELDOM)
+
+
+def test_the_command_replays_it_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`run --replay demo -n 2`, somewhere else and with no network, ends with exit code 0 and says so as JSON."""
+    monkeypatch.chdir(tmp_path)
+    assert start(["run", "--replay", "demo", "-n", "2", "--output-dir", "out", "--quiet", "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert [(task["task_name"], task["status"]) for task in summary["tasks"]] == [(name, "complete") for name in TASKS]
+    assert [(tmp_path / task["data"]).read_text("utf-8").count("\n") for task in summary["tasks"]] == [2, 2]
+
+
+def test_a_packed_run_can_be_replayed(tmp_path: Path, embedder: SentenceEmbedder) -> None:
+    """What the recorder packs of a run is found as a recording, with the words for what answered, in two files."""
+    replay(tmp_path / "runs", embedder, wanted=1)
+    packed = tmp_path / "packed"
+    pack_run(RunPaths(tmp_path / "runs" / TASKS[0]), "a test", packed)
+    assert sorted(path.name for path in packed.iterdir()) == ["journal.sqlite", "run.json"]
+    (recorded,) = find_recorded(str(packed))
+    original = the_demo()[TASKS[0]]
+    assert (recorded.spec.task_name, recorded.wanted, recorded.seed) == (TASKS[0], 1, original.seed)
+    assert recorded.spec.model_copy(update={"path": original.spec.path}) == original.spec
+    with Recording.open(recorded.paths.journal) as journal:
+        assert journal.meta()["answered_by"] == "a test"
+
+
+def test_the_text_never_takes_a_simulation_for_a_model() -> None:
+    """What was written by hand is said to be; what a model said is said to be that model's."""
+    by_hand = " ".join(readme(SIMULATED_NOTE, simulated=True).split())
+    assert SIMULATED_NOTE in by_hand
+    assert "They say nothing about any model" in by_hand
+    by_a_model = " ".join(readme("Ollama 1.2 with the model m", simulated=False).split())
+    assert "WHAT ANSWERED: Ollama 1.2 with the model m." in by_a_model
+    assert "by hand" not in by_a_model
+
+
+@pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
+def test_a_simulation_is_not_recorded_as_a_model() -> None:
+    """A simulated teacher given as a real Ollama is refused, before anything is recorded."""
+
+    async def main() -> str:
+        runner, port = await serve(TeacherConfig())
+        try:
+            return await note_of(f"http://127.0.0.1:{port}")
+        finally:
+            await runner.cleanup()
+
+    with pytest.raises(RequestError, match="is a simulated teacher"):
+        asyncio.run(main())

@@ -1,0 +1,455 @@
+"""Many tasks at once: fair to each, slots full, few draws open; one that fails stops nobody else."""
+
+import asyncio
+import errno
+import os
+import zlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from evals.bench.hash_embedder import HashEmbedder
+from evals.teacher.config import TeacherConfig
+from skills_dspy.base.errors import (
+    ContextTooLong,
+    DiskFull,
+    RunDirError,
+    ServerError,
+    StorageError,
+    Unreadable,
+    concerns_all,
+    only_ours,
+)
+from skills_dspy.base.records import SeedExample
+from skills_dspy.cli.display import Silent
+from skills_dspy.model.calls import Rank
+from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.model.slots import Share, Slots
+from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome
+from skills_dspy.pipeline.draw import Draw
+from skills_dspy.pipeline.draw_places import Admission, most_open
+from skills_dspy.pipeline.flow import Flow, Written
+from skills_dspy.pipeline.settle import TaskRun
+from skills_dspy.run.past import find_recorded
+from skills_dspy.run.runner import Runner
+from skills_dspy.run.task import RunningTask, Standing
+from skills_dspy.store import files
+from skills_dspy.store.files import AppendLog
+from tests.helpers import virtual_time
+from tests.helpers.fake_server import FakeServer
+from tests.helpers.making import a_config, a_spec
+from tests.pipeline.test_settle import PASSED, InlineEmbedder, ListLedger
+from tests.run.test_runner import CROWS, FOXES, Going, at, broken, freeform, interrupted, run
+
+# -- fairness, in virtual time --------------------------------------------------------------------------------------------
+
+
+class BusySlots(Slots):
+    """Counts the seconds in which slots are held."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.busy: list[tuple[float, float]] = []
+
+    @asynccontextmanager
+    async def take(self, rank: Callable[[], Rank]) -> AsyncIterator[None]:
+        """Hold a slot."""
+        async with super().take(rank):
+            began = asyncio.get_running_loop().time()
+            try:
+                yield
+            finally:
+                self.busy.append((began, asyncio.get_running_loop().time()))
+
+    def used(self, until: float) -> float:
+        """The share of all slots' time that was used until then, 0 to 1."""
+        return sum(min(end, until) - begin for begin, end in self.busy if begin < until) / (until * self.count)
+
+
+@dataclass(frozen=True)
+class Nature:
+    """How a task is: seconds a call, and the chance that a question passes its judge."""
+
+    seconds: float = 1.0
+    chance: float = 0.8
+
+
+class ChanceFlow(Flow):
+    """The order of the real steps, with chances instead of replies; no two questions are alike."""
+
+    def __init__(self, name: str, nature: Nature, share: Share) -> None:
+        self._name = name
+        self._nature = nature
+        self._share = share
+
+    async def write(self, draw: Draw, rank: Callable[[], Rank]) -> Written:
+        """Five questions."""
+        await self._call("write", (draw.number,), rank)
+        return Written(None, tuple(f"{self._name} {draw.number} {index}" for index in range(5)), {})
+
+    async def pursue(self, candidate: Candidate, novel: Callable[[Candidate], Any], rank: Callable[[], Rank]) -> Outcome:
+        """The chance decides at the judge."""
+        if not await novel(candidate):
+            return Dropped("dedup", "duplicate", "")
+        for stage in ("judge_question", "instruction_quality", "write_answer", "judge_pair", "sample_quality", "difficulty"):
+            candidate.stage = stage
+            await self._call(stage, candidate.key, rank)
+            chance = Random(f"{self._name} {candidate.key}").random()
+            if stage == "judge_question" and chance >= self._nature.chance:
+                return Dropped(stage, "judged bad", "")
+        return PASSED
+
+    async def _call(self, step: str, place: tuple[int, ...], rank: Callable[[], Rank]) -> None:
+        async with self._share.take(rank):
+            await asyncio.sleep(self._nature.seconds * Random(f"{self._name} {step} {place}").uniform(0.5, 1.5))
+
+
+class WordEmbedder(InlineEmbedder):
+    """Every text has a direction of its own."""
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors of the texts, a moment later."""
+        await asyncio.sleep(0.01)
+        rows = [np.random.default_rng(zlib.crc32(text.encode())).normal(size=24) for text in texts]
+        return np.stack([(row / np.linalg.norm(row)).astype(np.float32) for row in rows])
+
+
+@dataclass
+class Many:
+    """Tasks that ran side by side.
+
+    Attributes:
+        ended: when each one did.
+        settled: how many draws of each had settled whenever a candidate did, with the time.
+        most_open: the most draws that were open at once.
+    """
+
+    runs: list[TaskRun]
+    ledgers: list[ListLedger]
+    slots: BusySlots
+    ended: dict[int, float] = field(default_factory=dict)
+    settled: list[tuple[float, list[int]]] = field(default_factory=list)
+    most_open: int = 0
+
+
+def side_by_side(natures: Sequence[Nature], wanted: int, slots: int = 8, only: int | None = None) -> Many:
+    """Run tasks of these natures; or the one of them alone."""
+    config = a_config()
+
+    async def main() -> Many:
+        shared = BusySlots(slots)
+        admission = Admission(most_open(config.draws.window, slots))
+        many = Many([], [ListLedger() for _ in natures], shared)
+
+        def changed() -> None:
+            now = asyncio.get_running_loop().time()
+            many.settled.append((now, [run.draws[0] for run in many.runs]))
+            many.most_open = max(many.most_open, sum(run.draws[1] for run in many.runs if not run.done))
+
+        for number, nature in enumerate(natures):
+            name = f"task {number}"
+            many.runs.append(
+                TaskRun(
+                    a_spec(name=name),
+                    config,
+                    seed=1,
+                    wanted=wanted,
+                    flow=ChanceFlow(name, nature, shared.share()),
+                    embedder=WordEmbedder(),
+                    ledger=many.ledgers[number],
+                    on_change=changed,
+                    place=admission.join(),
+                )
+            )
+
+        async def run(number: int) -> None:
+            await many.runs[number].run()
+            many.ended[number] = asyncio.get_running_loop().time()
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(len(natures)) if only is None else (only,):
+                group.create_task(run(number))
+        return many
+
+    return virtual_time.run(main())
+
+
+UNEVEN = [Nature(seconds, chance) for seconds in (0.2, 1.0, 4.0) for chance in (0.15, 0.6, 0.95)]
+
+
+@pytest.fixture(scope="module")
+def uneven() -> Many:
+    """Sixty-three tasks of nine natures: twenty times slower than another, six times less yield."""
+    return side_by_side(UNEVEN * 7, 10)
+
+
+def test_slots_stay_full_across_tasks(uneven: Many) -> None:
+    """95 % and more until the last task alone has work; the tail belongs to that one."""
+    *others, _ = sorted(uneven.ended.values())
+    assert uneven.slots.used(others[-1]) >= 0.95
+
+
+def test_open_draws_are_bounded_over_all_tasks(uneven: Many) -> None:
+    """Sixteen for eight slots, not sixteen for each task."""
+    assert uneven.most_open <= 16
+    assert all(run.done for run in uneven.runs)
+
+
+def test_no_task_starves(uneven: Many) -> None:
+    """While all still want draws, a task that is slow or yields little has no fewer than the others but for those under way."""
+    first = min(uneven.ended.values())
+    for when, draws in uneven.settled:
+        if when < first:
+            assert max(draws) - min(draws) <= 2
+
+
+def test_the_bytes_of_a_task_are_its_own(uneven: Many) -> None:
+    """Which draws it makes, and what it writes, is what it writes alone."""
+    for number in (0, 4, 8):
+        alone = side_by_side(UNEVEN * 7, 10, only=number)
+        assert alone.ledgers[number].rows == uneven.ledgers[number].rows
+
+
+@pytest.mark.parametrize(("tasks", "slots"), [(2, 8), (20, 32), (40, 1)])
+def test_slots_stay_full_whatever_their_number(tasks: int, slots: int) -> None:
+    """Few tasks on few slots, fewer tasks than slots, and one slot for many."""
+    many = side_by_side([Nature(1.0, 0.7)] * tasks, 40 if tasks < 10 else 12, slots)
+    *others, _ = sorted(many.ended.values())
+    # At the very end of a few tasks the open draws are what is left of them, and each task ends with its own tail.
+    assert many.slots.used(0.9 * others[-1]) >= 0.95
+    assert many.most_open <= most_open(16, slots)
+
+
+def test_a_share_goes_first_that_holds_less() -> None:
+    """Of what is equally far; a later stage still goes first, whosever it is."""
+
+    async def main() -> list[str]:
+        slots, order = Slots(3), []
+        one, other = slots.share(), slots.share()
+        go = asyncio.Event()
+
+        async def call(share: Share, name: str, rank: Rank) -> None:
+            async with share.take(lambda: rank):
+                order.append(name)
+                await go.wait()
+
+        tasks = [asyncio.create_task(call(one, f"held {n}", (0, n))) for n in range(3)]
+        await asyncio.sleep(0)
+        for share, name, rank in ((one, "one", (0, 1)), (other, "other", (0, 9)), (one, "later stage", (-1, 9))):
+            tasks.append(asyncio.create_task(call(share, name, rank)))
+        await asyncio.sleep(0)
+        go.set()
+        await asyncio.gather(*tasks)
+        return order[3:]
+
+    assert virtual_time.run(main()) == ["later stage", "other", "one"]
+
+
+# -- one that fails -------------------------------------------------------------------------------------------------------
+
+
+class Listener(Silent):
+    """Hears what failed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[str] = []
+
+    def failed(self, task: RunningTask) -> None:
+        """A task has failed."""
+        self.heard.append(task.spec.task_name)
+
+
+JAYS = a_spec(freeform("jay", "pike"), name="test/jays", description="Knowing jays.", count=3)
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Going:
+    """Three tasks, the second of which will fail."""
+    return Going(tmp_path / "output", (FOXES, CROWS, JAYS))
+
+
+def check_others(going: Going, tasks: Sequence[RunningTask], said: str) -> None:
+    """The second has failed with a sentence, the others are what they are alone."""
+    assert [task.status for task in tasks][::2] == ["complete", "complete"]
+    assert tasks[1].status == f"failed: {tasks[1].error}"
+    assert said in tasks[1].status
+    for spec in (FOXES, JAYS):
+        alone = replace(going, folder=going.folder / "alone", specs=(spec,))
+        alone.go()
+        for paths, ours in ((alone.paths(spec), going.paths(spec)),):
+            assert paths.data.read_bytes() == ours.data.read_bytes()
+            assert paths.rejected.read_bytes() == ours.rejected.read_bytes()
+
+
+def test_a_directory_of_something_else_stops_nobody_else(three: Going) -> None:
+    """Refused before anything is written there, and the others run."""
+    theirs = three.paths(CROWS).folder / "thesis.txt"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("mine")
+    ran = three.go()
+    check_others(three, ran.tasks, "holds files of something else")
+    assert [file.name for file in theirs.parent.iterdir()] == ["thesis.txt"]
+    assert isinstance(ran.tasks[1].run, Standing)
+
+
+def test_other_inputs_stop_nobody_else(three: Going) -> None:
+    """The run that lies there is untouched."""
+    replace(three, specs=(CROWS,), seed=9).go()
+    before = three.paths(CROWS).run_json.read_bytes()
+    check_others(three, three.go().tasks, "begun with other inputs (seed: 9 then, 0 now)")
+    assert three.paths(CROWS).run_json.read_bytes() == before
+
+
+def test_a_prompt_that_fits_into_no_window_stops_nobody_else(three: Going) -> None:
+    """And the window is what the others need."""
+    three = replace(three, config={"max_num_ctx": 4096})
+    replace(three, folder=three.folder / "few", specs=(FOXES, JAYS)).go()
+    long = SeedExample(question="Why? " * 1_000, answer="So.", line=3)
+    huge = a_spec((long,), name="test/crows")
+    tasks = replace(three, specs=(FOXES, huge, JAYS)).go().tasks
+    check_others(three, tasks, "foxes.yaml:3: a prompt of")
+    assert three.run_json(FOXES)["windows"] == replace(three, folder=three.folder / "few").run_json(FOXES)["windows"]
+
+
+def test_a_prompt_that_the_server_finds_too_long_stops_nobody_else(three: Going) -> None:
+    """It shows while the tasks run: it is told at once, and the failed one's run.json says why."""
+
+    class Dense(FakeServer):
+        async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+            body = await super().chat(payload)
+            crows = CROWS.task_description in payload["messages"][-1]["content"]
+            return {**body, "prompt_eval_count": 10**6} if crows else body
+
+    listener = Listener()
+    server = Dense()
+    tasks = run_with(three, server, listener)
+    check_others(three, tasks, "set num_ctx to")
+    assert listener.heard == ["test/crows"]
+    assert three.run_json(CROWS)["status"] == tasks[1].status
+    assert three.go().tasks[1].status == "complete"
+
+
+def run_with(going: Going, server: FakeServer, watcher: Silent) -> tuple[RunningTask, ...]:
+    """Run with somebody who looks on."""
+
+    async def main() -> tuple[RunningTask, ...]:
+        vectors = AsyncEmbedder(HashEmbedder())
+        try:
+            return await Runner(going.request(), server, vectors, watcher).run()
+        finally:
+            await vectors.close()
+
+    return asyncio.run(main())
+
+
+def test_a_disk_that_refuses_one_file_stops_nobody_else(three: Going, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of that file; its journal keeps what came."""
+    append = AppendLog.append
+
+    def refuse(self: AppendLog, row: Mapping[str, Any]) -> None:
+        if row["task_name"] == CROWS.task_name:
+            raise StorageError("cannot write crows: Input/output error; check the disk")
+        append(self, row)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AppendLog, "append", refuse)
+        tasks = three.go().tasks
+    check_others(three, tasks, "cannot write crows")
+    assert three.run_json(CROWS)["status"].startswith("failed: cannot write crows")
+
+
+def test_a_full_disk_ends_all(three: Going, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others would meet it, too, and pay for what cannot be kept."""
+    with monkeypatch.context() as patched:
+
+        def no_room(*_: object) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        class Full:
+            write = staticmethod(no_room)
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(os, name)
+
+        patched.setattr(files, "os", Full())
+        with pytest.raises(DiskFull, match="free some space"):
+            three.go()
+    assert {three.run_json(spec)["status"].split(":")[0] for spec in three.specs} == {"failed"}
+
+
+def test_a_server_that_is_gone_ends_all(three: Going) -> None:
+    """Whoever asked, and whatever the others did."""
+    with pytest.raises(ServerError):
+        three.go(FakeServer(before=at(30, broken)))
+    assert {three.run_json(spec)["status"].split(":")[0] for spec in three.specs} <= {"failed", "complete"}
+
+
+def test_an_interruption_reaches_all(three: Going) -> None:
+    """Nothing is marked as failed that was only interrupted."""
+    with pytest.raises(asyncio.CancelledError):
+        three.go(FakeServer(before=at(10, interrupted)))
+    assert {three.run_json(spec)["status"] for spec in three.specs} == {"interrupted"}
+
+
+def test_a_mistake_of_ours_ends_all(three: Going) -> None:
+    """It is no task's own fault."""
+
+    async def bug() -> None:
+        raise RuntimeError("a bug")
+
+    with pytest.raises(ExceptionGroup):
+        three.go(FakeServer(before=at(20, bug)))
+
+
+def test_when_every_task_fails_the_run_fails(three: Going) -> None:
+    """With the first one's error; all of them were shown."""
+    for spec in three.specs:
+        three.paths(spec).folder.mkdir(parents=True)
+        (three.paths(spec).folder / "mine.txt").write_text("mine")
+    listener = Listener()
+    with pytest.raises(RunDirError, match="test/foxes holds files of something else"):
+        run_with(three, FakeServer(), listener)
+    assert [task.error is not None for task in listener.tasks] == [True, True, True]
+
+
+def test_a_recording_that_lacks_one_task_replays_the_others(three: Going) -> None:
+    """Nothing is made up for it."""
+    replace(three, specs=(FOXES, JAYS)).go()
+    recorded = {r.spec.task_name: r for r in find_recorded(str(three.folder))}
+    going = replace(three, folder=three.folder / "again")
+    tasks = run(going.request(recorded=recorded), None)
+    assert [task.status for task in tasks][::2] == ["complete", "complete"]
+    assert "holds no run of the task test/crows" in tasks[1].status
+
+
+def test_what_has_ended_holds_nothing(three: Going) -> None:
+    """Its lock, files and memory are free while others still run."""
+    seen: list[tuple[bool, bool]] = []
+
+    class Looking(Silent):
+        def changed(self) -> None:
+            ended = [task for task in self.tasks if task.status == "complete"]
+            seen.extend((task.paths.running.exists(), isinstance(task.run, Standing)) for task in ended)
+
+    quick = replace(three, specs=(FOXES, *(a_spec(freeform(f"crow{n}", f"jay{n}"), name=f"test/{n}") for n in range(4))))
+    run_with(quick, FakeServer(TeacherConfig(pass_rate=0.7)), Looking())
+    assert seen
+    assert set(seen) == {(False, True)}
+
+
+def test_an_error_that_concerns_all_is_told_before_one_that_does_not() -> None:
+    """And a group with anything that is not ours is a bug."""
+    own, host = ContextTooLong("too long"), ServerError("gone")
+    assert only_ours(ExceptionGroup("", [own, ExceptionGroup("", [host])])) is host
+    assert only_ours(own) is own
+    assert only_ours(ExceptionGroup("", [own, RuntimeError("a bug")])) is None
+    assert not concerns_all(own)
+    assert not any(map(concerns_all, (RunDirError("x"), StorageError("x"), Unreadable("x", ""))))

@@ -1,0 +1,459 @@
+"""Decontamination: which texts are too near to an evaluation question, and what that does to a run."""
+
+import asyncio
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from evals.bench.hash_embedder import HashEmbedder
+from skills_dspy.base.config import DecontaminationConfig
+from skills_dspy.base.errors import EmbedderMissing, MissingReply, RunDirError
+from skills_dspy.base.records import SeedExample
+from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.pipeline.candidate import Candidate
+from skills_dspy.pipeline.flow import Flow
+from skills_dspy.pipeline.funnel import STAGES
+from skills_dspy.run.past import find_recorded
+from skills_dspy.screens.benchmark import EvaluationSet, read_evaluation_set
+from skills_dspy.screens.contamination import KEPT_IN, Screen, TaskScreen, contaminated_seeds, seed_warnings
+from tests.cli.test_cli import Said, Terminal, terminal  # noqa: F401 - a fixture
+from tests.helpers.fake_server import FakeServer
+from tests.helpers.making import a_config, a_spec
+from tests.pipeline.test_flow import FakeAsker, a_draw, first_rank, is_novel
+from tests.run.test_runner import MIXED, Going, run
+
+LONG = "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. How many in all?"
+CLOSE, ANGLE = "near ", 0.3
+
+
+class Near:
+    """An embedder for which `near X` lies at an angle of ANGLE to `X`, and all other texts far from one another."""
+
+    name = "near"
+    weights = "made up"
+
+    def __init__(self) -> None:
+        self.embedded: list[str] = []
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One unit vector per text."""
+        self.embedded += texts
+        rows = []
+        for text in texts:
+            bare = text.removeprefix(CLOSE)
+            vector, other = HashEmbedder().embed([bare, f"beside {bare}"]).astype(np.float64)
+            other -= (other @ vector) * vector
+            turn = ANGLE if bare != text else 0.0
+            rows.append(math.cos(turn) * vector + math.sin(turn) * other / np.linalg.norm(other))
+        return np.array(rows, dtype=np.float32)
+
+
+@dataclass
+class Told:
+    """What was passed on to the user."""
+
+    said: list[str] = field(default_factory=list)
+    warned: list[str] = field(default_factory=list)
+
+    def say(self, line: str) -> None:
+        """Something takes its time."""
+        self.said.append(line)
+
+    def warn(self, line: str) -> None:
+        """Something is odd."""
+        self.warned.append(line)
+
+
+class Local:
+    """Vectors of a task that remembers nothing."""
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One unit vector per text."""
+        return Near().embed(texts)
+
+
+def exam(folder: Path, *rows: str | dict[str, str]) -> EvaluationSet:
+    """Evaluation questions, one a line."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "exam.jsonl"
+    path.write_text("".join(json.dumps(row if isinstance(row, dict) else {"question": row}) + "\n" for row in rows))
+    return read_evaluation_set([path])
+
+
+def made_ready(
+    screen: Screen, folder: Path, told: Told | None = None, embedder: Near | None = None, weights: str | None = None
+) -> Screen:
+    """A screen with its index."""
+
+    async def main() -> None:
+        vectors = AsyncEmbedder(embedder or Near())
+        try:
+            await screen.ready(vectors, weights, [folder], told or Told())
+        finally:
+            await vectors.close()
+
+    asyncio.run(main())
+    return screen
+
+
+def a_screen(folder: Path, *rows: str | dict[str, str], cosine: float | None = 0.9) -> TaskScreen:
+    """A screen for a task."""
+    screen = Screen(exam(folder, *rows), DecontaminationConfig(ngram=13, max_cosine=cosine))
+    return TaskScreen(made_ready(screen, folder), Local())
+
+
+def said_of(screen: TaskScreen, question: str, context: str | None = None) -> str | None:
+    """Why a question is contaminated."""
+    return asyncio.run(screen.question(question, context))
+
+
+# -- what is too near ---------------------------------------------------------------------------------------------------
+
+
+def test_words_name_the_question_and_what_is_shared(tmp_path: Path) -> None:
+    """The n-gram, the whole of a shorter question, and the text that is a very short one; the line is that of the file."""
+    screen = a_screen(tmp_path, "Why?", LONG, "Which of the planets has the most known moons?", cosine=None)
+    shared = "natalia sold clips to 48 of her friends in april and then she"
+    assert said_of(screen, f"Is it true: {LONG.upper()}") == f"shares a 13-gram with exam.jsonl:2: {shared}"
+    held = "holds the whole question of exam.jsonl:3: which of the planets has the most known moons"
+    assert said_of(screen, "Say which of the planets has the most known moons, and why.") == held
+    assert said_of(screen, "why ?") == "is the question of exam.jsonl:1"
+    assert said_of(screen, "Why is the sky blue?") is None
+    assert screen.answer(f"The question was: {LONG}") == f"shares a 13-gram with exam.jsonl:2: {shared}"
+    assert screen.answer("Why?") is None
+
+
+def test_a_cosine_names_the_question_and_the_number(tmp_path: Path) -> None:
+    """Above the largest that is let through, and not below; at 1 nothing is above, with null nothing is compared."""
+    question = "What is it?"
+    near = CLOSE + question
+    said = f"has cosine {math.cos(ANGLE):.4f} to exam.jsonl:2: {question}"
+    assert said_of(a_screen(tmp_path, "Other", question), near) == said
+    assert said_of(a_screen(tmp_path, "Other", question, cosine=math.cos(ANGLE) - 0.001), near) == said
+    assert said_of(a_screen(tmp_path, "Other", question, cosine=math.cos(ANGLE) + 0.001), near) is None
+    assert said_of(a_screen(tmp_path, "Other", f"{question} {LONG}", cosine=1.0), "Something else") is None
+    assert said_of(a_screen(tmp_path, "Other", question, cosine=None), near) is None
+
+
+def test_a_grounded_question_is_compared_with_its_context_and_alone(tmp_path: Path) -> None:
+    """Alone only with questions that have no context: the same question on another passage is another question."""
+    asked = {"question": "Who runs?", "context": "The fox."}
+    screen = a_screen(tmp_path, asked, "What is it?")
+    assert said_of(screen, "Who runs?", "A hare.") is None
+    assert said_of(screen, "Who runs?", "The fox.") == "is the question of exam.jsonl:1"
+    assert said_of(screen, CLOSE + "Who runs?", "A hare.") is None
+    near = f"has cosine {math.cos(ANGLE):.4f} to exam.jsonl:"
+    assert said_of(screen, "Who runs?", CLOSE + "The fox.") == near + "1: The fox. Who runs?"
+    assert said_of(screen, CLOSE + "What is it?", "A hare.") == near + "2: What is it?"
+    assert said_of(screen, "What is it?", "A hare.") == "is the question of exam.jsonl:2"
+    assert said_of(a_screen(tmp_path, LONG), "How many?", f"Once {LONG}") is not None
+
+
+def test_contaminated_seeds_are_named_with_their_lines(tmp_path: Path) -> None:
+    """A seed's question, its context or its answer."""
+    seeds = (
+        SeedExample(question="Why?", answer="So.", line=4),
+        SeedExample(question="Clean?", answer="Yes.", line=6),
+        SeedExample(question="What was asked?", answer=LONG, line=8),
+    )
+    spec = a_spec(seeds)
+    found = asyncio.run(contaminated_seeds(spec, a_screen(tmp_path, "Why?", LONG)))
+    assert [number for number, _ in found] == [0, 2]
+    first, second = seed_warnings(spec, found)
+    made = "this seed is contaminated itself, and what is made from it may be"
+    assert first == f"tasks/foxes.yaml:4: {made}: it is the question of exam.jsonl:1"
+    assert second.startswith(f"tasks/foxes.yaml:8: {made}: its answer shares a 13-gram with exam.jsonl:2")
+
+
+# -- the index ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_index_is_built_once_and_kept(tmp_path: Path) -> None:
+    """The second time nothing is embedded, and said only the first time that it takes its time."""
+    embedder, told = Near(), Told()
+    questions = exam(tmp_path, "Why?", LONG)
+    for _ in range(2):
+        made_ready(Screen(questions, DecontaminationConfig(ngram=13, max_cosine=0.9)), tmp_path, told, embedder)
+    assert embedder.embedded == ["Why?", LONG]
+    assert told.said == ["Decontamination: building the index of 2 evaluation questions; it is kept for later runs."]
+    assert told.warned == []
+    made_ready(Screen(questions, DecontaminationConfig(ngram=13, max_cosine=0.5)), tmp_path, told, embedder)
+    assert len(embedder.embedded) == 2  # the threshold is no part of it
+    made_ready(Screen(exam(tmp_path, "Why not?"), DecontaminationConfig(ngram=13, max_cosine=0.9)), tmp_path, told, embedder)
+    assert embedder.embedded[2:] == ["Why not?"]
+
+
+def test_a_broken_index_is_built_anew_with_a_line_that_says_so(tmp_path: Path) -> None:
+    """It is not trusted, and is whole again afterwards."""
+    questions, config = exam(tmp_path, "Why?", LONG), DecontaminationConfig(ngram=13, max_cosine=0.9)
+    made_ready(Screen(questions, config), tmp_path)
+    (path,) = tmp_path.glob("*.npz")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-300])
+    told = Told()
+    made_ready(Screen(questions, config), tmp_path, told)
+    assert told.warned == [f"{path} cannot be used (BadZipFile, reading it): the index is built anew"]
+    assert path.read_bytes() == whole
+
+
+def test_an_index_for_other_weights_needs_that_model(tmp_path: Path) -> None:
+    """A replay on a machine with another model finds no index and says so, and does not compare what cannot be."""
+    screen = Screen(exam(tmp_path, "Why?"), DecontaminationConfig(ngram=13, max_cosine=0.9))
+    with pytest.raises(EmbedderMissing, match="has other weights than the vectors of the recording"):
+        made_ready(screen, tmp_path, weights="others")
+    with pytest.raises(RuntimeError, match="not ready yet"):
+        screen.words("anything")
+
+
+def test_words_alone_need_no_embedding_model(tmp_path: Path) -> None:
+    """With max_cosine null nothing is loaded and nothing embedded."""
+    embedder = Near()
+    screen = Screen(exam(tmp_path, "Why?"), DecontaminationConfig(ngram=13, max_cosine=None))
+    made_ready(screen, tmp_path, embedder=embedder)
+    assert embedder.embedded == []
+    assert asyncio.run(TaskScreen(screen, Local()).question("why", None)) == "is the question of exam.jsonl:1"
+
+
+# -- the way of a candidate ---------------------------------------------------------------------------------------------
+
+
+def pursued(screen: TaskScreen, question: str, replies: dict[str, Any] | None = None) -> tuple[Any, FakeAsker]:
+    """The outcome of a candidate's way, and who was asked."""
+    asker = FakeAsker(
+        replies=replies or {}, slow=dict.fromkeys(["judge_question", "tag_instruction_quality", "write_answer"], 0)
+    )
+
+    async def main() -> Any:
+        candidate = Candidate(a_draw("freeform"), 1, question, None, None, {})
+        return await Flow(a_spec(), a_config(), asker, screen).pursue(candidate, is_novel, first_rank)
+
+    return asyncio.run(main()), asker
+
+
+def test_a_contaminated_question_costs_no_call(tmp_path: Path) -> None:
+    """It is dropped before a judge sees it."""
+    outcome, asker = pursued(a_screen(tmp_path, "Why?"), "Why?")
+    assert (outcome.stage, outcome.reason, outcome.detail) == (
+        "decontamination",
+        "contaminated",
+        "it is the question of exam.jsonl:1",
+    )
+    assert asker.steps == []
+
+
+def test_a_contaminated_answer_is_not_judged(tmp_path: Path) -> None:
+    """It is dropped as soon as it is written, and kept with the rejection."""
+    outcome, asker = pursued(a_screen(tmp_path, LONG), "Clean?", {"write_answer": {"answer": LONG}})
+    assert (outcome.stage, outcome.reason, outcome.answer) == ("answer_decontamination", "contaminated", LONG)
+    assert outcome.detail.startswith("the answer shares a 13-gram with exam.jsonl:1: natalia sold clips")
+    assert asker.steps == ["judge_question", "tag_instruction_quality", "write_answer"]
+
+
+def test_a_vector_that_cannot_be_had_in_a_replay_matters_only_when_it_settles(tmp_path: Path) -> None:
+    """As with replies."""
+
+    class Nowhere:
+        async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            raise EmbedderMissing(f"no model for {len(texts)}")
+
+    screen = Screen(exam(tmp_path, "Why?"), DecontaminationConfig(ngram=13, max_cosine=0.9))
+    outcome, _ = pursued(TaskScreen(made_ready(screen, tmp_path), Nowhere()), "Clean?")
+    assert isinstance(outcome, MissingReply)
+    assert str(outcome) == "no model for 1"
+
+
+# -- whole runs ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Going, EvaluationSet]:
+    """A run of both kinds of seeds, and questions for an exam: of two of its pairs the question, of two others the answer."""
+    folder = tmp_path_factory.mktemp("planted")
+    plain = Going(folder / "plain", (MIXED,), 8)
+    plain.go()
+    accepted, _ = plain.rows()
+    freeform = [r for r in accepted if r.context is None][:2]
+    grounded = [r for r in accepted if r.context is not None][:2]
+    return plain, exam(folder, freeform[0].instruction, grounded[0].instruction, freeform[1].response, grounded[1].response)
+
+
+def test_planted_questions_are_rejected_in_both_ways_and_the_funnel_balances(
+    planted: tuple[Going, EvaluationSet], tmp_path: Path
+) -> None:
+    """Four candidates that were accepted no longer are; all wanted pairs are there, and every candidate is accounted for."""
+    plain, questions = planted
+    going = Going(tmp_path / "clean", (MIXED,), 8)
+    ran = going.go(evaluation=questions)
+    accepted, rejected = going.rows()
+    assert len(accepted) == 8
+    lost = [r for r in rejected if r.reason == "contaminated"]
+    assert [r.stage for r in lost if r.response is None].count("decontamination") >= 2
+    assert {r.stage for r in lost} == {"decontamination", "answer_decontamination"}
+    gone = {r.instruction for r in plain.rows()[0]} - {r.instruction for r in accepted}
+    assert {r.instruction for r in lost} <= gone | {r.instruction for r in rejected}
+    funnel = ran.task.run.funnel
+    assert funnel.candidates == len(accepted) + len(rejected)
+    for stage in STAGES:
+        assert funnel.rejections(stage) == sum(r.stage == stage for r in rejected)
+    for row in lost:
+        asked = set(row.provenance.calls)
+        assert "judge_pair" not in asked
+        assert ("judge_question" in asked) is (row.stage == "answer_decontamination")
+        assert " exam.jsonl:" in row.detail
+    words = {line for question in questions.questions for line in [question.text]}
+    assert not words & ({r.instruction for r in accepted} | {r.response for r in accepted})
+    manifest = going.run_json()["decontamination"]
+    assert manifest["files"] == [
+        {"name": "exam.jsonl", "path": str(questions.files[0].path), "sha256": questions.files[0].sha256, "questions": 4}
+    ]
+    assert manifest["contaminated_seeds"] == []
+
+
+def test_the_bytes_of_a_decontaminated_run_do_not_depend_on_concurrency(
+    planted: tuple[Going, EvaluationSet], tmp_path: Path
+) -> None:
+    """Nor on timing, nor on whether the index had to be built."""
+    _, questions = planted
+    seen = []
+    for concurrency in (1, 40):
+        going = Going(tmp_path / str(concurrency), (MIXED,), 6, concurrency)
+        going.go(FakeServer(seed=concurrency), evaluation=questions)
+        seen.append(going.bytes())
+    going.go(restart=True, evaluation=questions)
+    assert seen[0] == seen[1] == going.bytes()
+
+
+def test_a_run_goes_on_only_with_the_same_questions(planted: tuple[Going, EvaluationSet], tmp_path: Path) -> None:
+    """Others, none where there were some, some where there were none, another threshold: each is refused with its sentence."""
+    plain, questions = planted
+    with pytest.raises(RunDirError, match=r"\(decontamination: none then, exam.jsonl now\)"):
+        plain.go(evaluation=questions)
+    going = Going(tmp_path / "clean", (MIXED,), 3)
+    going.go(evaluation=questions)
+    before = going.bytes()
+    with pytest.raises(RunDirError, match=r"\(decontamination: exam.jsonl then, none now\)"):
+        going.go()
+    with pytest.raises(RunDirError, match=r"\(decontamination: files\)"):
+        going.go(evaluation=exam(tmp_path, "Another?"))
+    with pytest.raises(RunDirError, match=r"\(decontamination: max_cosine\)"):
+        Going(going.folder, (MIXED,), 3, config={"decontamination": {"max_cosine": 0.8}}).go(evaluation=questions)
+    again = going.go(evaluation=questions)
+    assert again.server.asked == []
+    assert going.bytes() == before
+
+
+def test_a_run_without_evaluation_questions_knows_nothing_of_them(planted: tuple[Going, EvaluationSet]) -> None:
+    """Its inputs have no such key, its directory no index."""
+    plain, _ = planted
+    assert "decontamination" not in plain.run_json()
+    assert "decontamination" not in plain.run_json()["inputs"]
+    assert "decontamination" not in plain.run_json()["inputs"]["config"]
+    assert not (plain.folder / KEPT_IN).exists()
+
+
+class NoModel:
+    """An embedder whose model is nowhere."""
+
+    name = "hash"
+    weights = "unknown"
+
+    def load(self) -> None:
+        """Nowhere to be found."""
+        raise EmbedderMissing("no model")
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Never."""
+        raise EmbedderMissing(f"no model for {len(texts)}")
+
+
+def test_a_replay_needs_neither_server_nor_model_where_the_index_is_kept(
+    planted: tuple[Going, EvaluationSet], tmp_path: Path
+) -> None:
+    """The recording's own index is found, and the bytes are the same."""
+    _, questions = planted
+    going = Going(tmp_path / "recorded", (MIXED,), 6)
+    going.go(evaluation=questions)
+    (recorded,) = find_recorded(str(going.folder))
+    assert recorded.root == going.folder
+    assert recorded.evaluation == ((questions.files[0].path, questions.files[0].sha256),)
+    again = Going(tmp_path / "again", (MIXED,), 6)
+    run(again.request(recorded={MIXED.task_name: recorded}, evaluation=questions), None, NoModel())
+    assert again.bytes() == going.bytes()
+
+
+# -- the command line ---------------------------------------------------------------------------------------------------
+
+
+def test_the_command_line_takes_several_files(terminal: Terminal) -> None:  # noqa: F811 - a fixture
+    """What it says: the seeds that are contaminated, the stage in the funnel, the files; --quiet leaves only warnings."""
+    task = terminal.task()
+    exam_file = terminal.write("exam.txt", "What is a badger?\n" + LONG)
+    more = terminal.write("more.jsonl", '{"question": "Other?"}')
+    said = terminal.run("--task-paths", task, "-n", 2, "--decontaminate", exam_file, more)
+    assert said.code == 0
+    assert "building the index of 3 evaluation questions" in said.err
+    assert f"warning: {task}:9: this seed is contaminated itself" in said.err
+    assert "Decontaminated against 3 evaluation questions: exam.txt (2), more.jsonl (1)." in said.out
+    assert any(line.startswith("decontamination ") for line in said.out.splitlines())
+    again = terminal.run("--task-paths", task, "-n", 2, "--decontaminate", more, exam_file, "--quiet")
+    assert again.code == 0
+    assert again.err.splitlines() == [line for line in said.err.splitlines() if line.startswith("warning: ")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("exam.jsonl", '{"question": "a"}\n{"ctx": "b"}\n', "exam.jsonl:2: no question: this row has `ctx`"),
+        ("exam.csv", "a", "exam.csv: evaluation questions are read from files that end in"),
+        ("exam.txt", "", "exam.txt: there is no question in this file"),
+    ],
+)
+def test_bad_files_are_refused_before_anything_is_asked(
+    terminal: Terminal,  # noqa: F811 - a fixture
+    name: str,
+    content: str,
+    expected: str,
+) -> None:
+    """One sentence, exit code 2, and nothing was asked or written."""
+    said = terminal.run("--task-paths", terminal.task(), "--decontaminate", terminal.write(name, content))
+    assert said.code == 2
+    assert expected in said.err
+    assert "Traceback" not in said.err
+    assert terminal.servers == []
+    assert not terminal.output.exists()
+
+
+def test_without_a_file_the_option_is_refused(terminal: Terminal) -> None:  # noqa: F811 - a fixture
+    """As with --task-paths."""
+    said = terminal.run("--decontaminate", "--quiet")
+    assert said.code == 2
+    assert "Option '--decontaminate' requires an argument." in said.err
+
+
+def test_a_replay_takes_the_recorded_questions(terminal: Terminal) -> None:  # noqa: F811 - a fixture
+    """Where they lie; changed or gone, it says so."""
+    exam_file = terminal.write("exam.txt", LONG)
+    assert terminal.run("--task-paths", terminal.task(), "-n", 2, "--decontaminate", exam_file).code == 0
+
+    def replay(name: str) -> Said:
+        return terminal.type("run", "--replay", terminal.output, "--output-dir", terminal.folder / name)
+
+    assert "Decontaminated against 1 evaluation questions: exam.txt (1)." in replay("one").out
+    exam_file.write_text("Changed?")
+    said = replay("two")
+    assert said.code == 2
+    assert f"{exam_file} changed since it was decontaminated against that" in said.err
+    exam_file.unlink()
+    said = replay("three")
+    assert said.code == 2
+    assert f"it was decontaminated against {exam_file}, which is not there" in said.err

@@ -1,0 +1,254 @@
+"""Exact search: what is near, decided the same way wherever a vector happens to lie."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skills_dspy.similarity.nearest import FIRST_ROWS, FixedRows, Index, Key, Vector, joined, squared_distance
+
+DIMENSION = 8
+
+
+def unit(values: Sequence[float]) -> Vector:
+    """The float32 unit vector in a direction."""
+    wide = np.array(values, dtype=np.float64)
+    return np.asarray(wide / np.sqrt((wide * wide).sum()), dtype=np.float32)
+
+
+def crowd(seed: int, count: int, dimension: int) -> list[Vector]:
+    """Unit vectors, half of them close to another one, so that thresholds cut through the crowd."""
+    rng = np.random.default_rng(seed)
+    base = rng.standard_normal((count, dimension))
+    base[1::2] = base[::2][: len(base[1::2])] + 0.1 * rng.standard_normal(base[1::2].shape)
+    return [unit(row.tolist()) for row in base]
+
+
+keys = st.tuples(st.integers(-1, 3), st.integers(0, 3), st.just(0))
+few = st.integers(-2, 2)
+# Small whole numbers give many equal and opposite directions, so that ties and zero distances happen.
+vectors = st.lists(few, min_size=DIMENSION, max_size=DIMENSION).filter(any).map(unit)
+held = st.dictionaries(keys, vectors, max_size=12)
+thresholds = st.sampled_from([0.0, 0.05, 0.5, 1.0, 2.0, 4.0, 5.0])
+befores = st.none() | keys
+
+
+def brute(held: dict[Key, Vector], vector: Vector, before: Key | None) -> list[tuple[Key, float]]:
+    """All that may be compared with, nearest first, by definition."""
+    allowed = [(key, squared_distance(v, vector)) for key, v in held.items() if before is None or key < before]
+    return sorted(allowed, key=lambda pair: (pair[1], pair[0]))
+
+
+def filled(held: dict[Key, Vector]) -> Index:
+    """An index that holds these."""
+    index = Index()
+    for key, vector in held.items():
+        index.add(key, vector)
+    return index
+
+
+@given(held, vectors, thresholds, befores)
+def test_within_is_what_comparing_with_each_one_gives(
+    held: dict[Key, Vector], vector: Vector, threshold: float, before: Key | None
+) -> None:
+    """All nearer than the threshold and earlier than `before`, nearest first, then by key; the threshold is outside."""
+    expected = [(key, distance) for key, distance in brute(held, vector, before) if distance < threshold]
+    assert filled(held).within(vector, threshold, before) == expected
+
+
+@given(held, vectors, befores)
+def test_nearest_is_what_comparing_with_each_one_gives(held: dict[Key, Vector], vector: Vector, before: Key | None) -> None:
+    """The nearest of the earlier ones, among ties the smallest key, None when there are none."""
+    assert filled(held).nearest(vector, before) == next(iter(brute(held, vector, before)), None)
+
+
+@given(held, st.data(), vectors, thresholds)
+def test_removed_ones_are_gone_and_the_rest_stays(
+    held: dict[Key, Vector], data: st.DataObject, vector: Vector, threshold: float
+) -> None:
+    """After any removals and additions the index answers as if it had only ever held what is left."""
+    index = filled(held)
+    left = dict(held)
+    for key in data.draw(st.lists(st.sampled_from(sorted(held)), unique=True)) if held else []:
+        index.remove(key)
+        del left[key]
+        assert key not in index
+    for key, newcomer in data.draw(st.dictionaries(keys.filter(lambda key: key not in left), vectors)).items():
+        index.add(key, newcomer)
+        left[key] = newcomer
+    assert len(index) == len(left)
+    assert all(key in index for key in left)
+    assert index.within(vector, threshold) == filled(left).within(vector, threshold)
+    assert index.nearest(vector) == filled(left).nearest(vector)
+
+
+def test_distances_are_the_same_bits_in_any_order_of_adding() -> None:
+    """Real dimensions, many rows, all over the matrix: the answers are equal, not just close."""
+    found = crowd(seed=1, count=301, dimension=384)
+    placed = [((number, 0, 0), vector) for number, vector in enumerate(found)]
+    rng = np.random.default_rng(2)
+    plain = filled(dict(placed))
+    for _ in range(3):
+        shuffled = filled(dict([placed[number] for number in rng.permutation(len(placed)).tolist()]))
+        for vector in found[::10]:
+            assert shuffled.within(vector, 1.9) == plain.within(vector, 1.9)
+            assert shuffled.nearest(vector, (150, 0, 0)) == plain.nearest(vector, (150, 0, 0))
+    assert any(len(plain.within(vector, 1.9)) > 1 for vector in found[::10])
+
+
+def test_the_rounded_distance_decides_not_the_matrix_product() -> None:
+    """A threshold a hair above a distance lets it in, whatever the product says; the distance itself does not."""
+    found = crowd(seed=6, count=20, dimension=384)
+    index = filled({(number, 0, 0): vector for number, vector in enumerate(found)})
+    for vector in found:
+        for key, distance in index.within(vector, 5.0):
+            assert (key, distance) in index.within(vector, math.nextafter(distance, 5.0))
+            assert (key, distance) not in index.within(vector, distance)
+
+
+def test_what_rounds_to_the_same_distance_is_equally_near() -> None:
+    """Among vectors that differ in the last bits alone, the smallest key is the nearest."""
+    rng = np.random.default_rng(7)
+    middle = rng.standard_normal(384)
+    copies = [unit((middle + 1e-5 * rng.standard_normal(384)).tolist()) for _ in range(40)]
+    index = filled({(number, 0, 0): vector for number, vector in enumerate(copies)})
+    assert all(index.nearest(vector) == ((0, 0, 0), 0.0) for vector in copies)
+
+
+def test_a_distance_does_not_depend_on_memory_layout() -> None:
+    """The same numbers, read backwards through a stride or from an odd address, have the same distance."""
+    a, b = crowd(seed=3, count=2, dimension=384)
+    padded = np.zeros(385 + 384, dtype=np.float32)
+    padded[1:385] = a
+    backwards = b[::-1].copy()[::-1]
+    assert squared_distance(padded[1:385], backwards) == squared_distance(a, b) == squared_distance(b, a)
+    assert squared_distance(a[::-1], b[::-1]) == squared_distance(a, b)
+
+
+@pytest.mark.parametrize(("other", "distance"), [([1, 0], 0.0), ([0, 1], 2.0), ([-1, 0], 4.0), ([1, 1], 0.585786)])
+def test_distances_run_from_same_to_opposite(other: list[float], distance: float) -> None:
+    """0 is the same direction, 2 a right angle, 4 the opposite, with six decimals."""
+    assert squared_distance(unit([1, 0]), unit(other)) == distance
+
+
+@given(vectors)
+def test_a_vector_is_at_exactly_zero_from_itself(vector: Vector) -> None:
+    """Float32 does not make unit vectors exactly unit; the rounding takes that away, and no minus zero remains."""
+    assert math.copysign(1.0, squared_distance(vector, vector)) == 1.0
+    assert squared_distance(vector, vector) == 0.0
+
+
+@given(vectors, vectors, vectors, vectors)
+def test_joined_vectors_are_units_at_the_mean_of_both_distances(q: Vector, c: Vector, r: Vector, d: Vector) -> None:
+    """The distance of two grounded texts is the mean of their questions' and their contexts' distances."""
+    one, other = joined(q, c), joined(r, d)
+    assert one.dtype == np.float32
+    assert float(one @ one) == pytest.approx(1.0, abs=1e-6)
+    mean = (squared_distance(q, r) + squared_distance(c, d)) / 2
+    assert squared_distance(one, other) == pytest.approx(mean, abs=3e-6)
+
+
+def test_the_same_question_on_another_passage_is_no_duplicate() -> None:
+    """Neither is another question on the same passage; the same on the same is."""
+    question, other_question, passage, other_passage = crowd(seed=4, count=8, dimension=384)[::2]
+    index = filled({(-1, 0, 0): joined(question, passage)})
+    assert index.within(joined(question, other_passage), 0.05) == []
+    assert index.within(joined(other_question, passage), 0.05) == []
+    assert index.within(joined(question, passage), 0.05) == [((-1, 0, 0), 0.0)]
+    assert index.within(joined(passage, question), 0.05) == []
+
+
+def test_a_text_is_never_compared_with_itself_or_a_later_one() -> None:
+    """`before` is the text's own key: seeds come first, then draws, then the places in a draw."""
+    vector = unit([1, 0])
+    order: list[Key] = [(-1, 0, 0), (-1, 1, 0), (0, 0, 0), (0, 1, 0), (1, 0, 0)]
+    index = filled(dict.fromkeys(reversed(order), vector))
+    for place, key in enumerate(order):
+        assert index.within(vector, 0.05, key) == [(earlier, 0.0) for earlier in order[:place]]
+    assert index.nearest(vector, order[0]) is None
+
+
+def test_memory_follows_the_most_held_at_once() -> None:
+    """Rows of removed vectors are used again; full ones double."""
+    index = Index()
+    assert index.capacity == 0
+    ring = list(itertools.islice(itertools.cycle(crowd(seed=5, count=10, dimension=4)), 2000))
+    for number, vector in enumerate(ring):
+        index.add((number, 0, 0), vector)
+        if number >= 12:
+            index.remove((number - 12, 0, 0))
+    assert (len(index), index.capacity) == (12, FIRST_ROWS)
+    for number in range(40):
+        index.add((number, 1, 0), ring[number])
+    assert (len(index), index.capacity) == (52, 4 * FIRST_ROWS)
+    assert all(((number, 0, 0) in index) == (number >= 1988) for number in range(2000))
+
+
+def test_an_empty_index_is_near_to_nothing() -> None:
+    """Nothing added, or everything removed: no neighbours, no error, whatever the dimension."""
+    index = Index()
+    assert index.within(unit([1, 0]), 5.0) == []
+    assert index.nearest(unit([1, 0, 0])) is None
+    index.add((0, 0, 0), unit([1, 0]))
+    index.remove((0, 0, 0))
+    assert index.within(unit([1, 0]), 5.0) == []
+    assert index.nearest(unit([1, 0])) is None
+
+
+def test_a_key_holds_one_vector() -> None:
+    """A second vector under a key, or the removal of none, is a mistake of the caller."""
+    index = filled({(0, 0, 0): unit([1, 0])})
+    with pytest.raises(ValueError, match=r"already holds a vector under \(0, 0, 0\)"):
+        index.add((0, 0, 0), unit([0, 1]))
+    index.remove((0, 0, 0))
+    with pytest.raises(KeyError):
+        index.remove((0, 0, 0))
+    assert len(index) == 0
+
+
+@pytest.mark.parametrize(
+    ("vector", "complaint"),
+    [
+        (unit([1, 0, 0]), "dimension 2, not 3"),
+        (np.array([1.0, 1.0], dtype=np.float32), "squared length 2.0"),
+        (np.array([np.nan, 0.0], dtype=np.float32), "squared length nan"),
+        (np.array([1.0, 0.0]), "got float64"),
+        (np.array([[1.0, 0.0]], dtype=np.float32), r"shape \(1, 2\)"),
+    ],
+)
+def test_what_is_no_unit_vector_of_the_dimension_is_refused(vector: Vector, complaint: str) -> None:
+    """By every method, and nothing changes: such a vector would get a distance that means nothing."""
+    index = filled({(0, 0, 0): unit([1, 0])})
+    with pytest.raises(ValueError, match=complaint):
+        index.add((1, 0, 0), vector)
+    with pytest.raises(ValueError, match=complaint):
+        index.within(vector, 0.05)
+    with pytest.raises(ValueError, match=complaint):
+        index.nearest(vector)
+    assert len(index) == 1
+
+
+@given(st.lists(vectors, max_size=12), vectors, thresholds, st.sampled_from([1, 3, DIMENSION]))
+def test_the_nearest_of_fixed_rows_is_found_exactly(rows: list[Vector], vector: Vector, limit: float, head: int) -> None:
+    """Comparing with every row gives the same, however few coordinates are looked at first, and the first of equals."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skills_dspy.similarity.nearest._HEAD", head)
+        patch.setattr("skills_dspy.similarity.nearest._SEARCHED", 5)
+        found = FixedRows(np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32)).nearest(vector, limit)
+    expected = min(((squared_distance(row, vector), place) for place, row in enumerate(rows)), default=None)
+    assert found == (None if expected is None or expected[0] >= limit else expected[::-1])
+
+
+def test_the_nearest_of_many_fixed_rows_is_found_exactly() -> None:
+    """Among vectors of a usual dimension, where thresholds cut through the crowd."""
+    rows = crowd(3, 500, 384)
+    fixed = FixedRows(np.stack(rows))
+    for place in range(0, 500, 7):
+        assert fixed.nearest(rows[place], 0.001) == (place, 0.0)
+        turned = unit((rows[place] + 0.02 * rows[(place + 250) % 500]).tolist())
+        distance, nearest = min((squared_distance(turned, row), k) for k, row in enumerate(rows))
+        assert fixed.nearest(turned, 0.2) == (nearest, distance)

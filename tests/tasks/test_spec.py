@@ -1,0 +1,346 @@
+"""Tests of task files."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from skills_dspy.base.errors import SpecError
+from skills_dspy.base.records import SeedExample
+from skills_dspy.base.yaml_lines import parse_yaml
+from skills_dspy.tasks.spec import SpecWarning, TaskSpec, name_fault, parse_task
+
+FILE = Path("task.yaml")
+
+HEAD = """\
+task_name: writing/haiku
+created_by: someone
+task_description: Write a haiku
+data_builder: instructlab/skills
+"""
+SEEDS = """\
+seed_examples:
+  - question: A haiku on rain?
+    answer: |
+      Rain on the tin roof
+      a drum with no drummer's hand
+      the garden listens
+  - context: An old pond.
+    question: What is old?
+    answer: The pond.
+"""
+VALID = HEAD + SEEDS
+
+
+def parsed(text: str) -> tuple[TaskSpec, tuple[SpecWarning, ...]]:
+    """The spec and the warnings of a text."""
+    return parse_task(parse_yaml(text.encode(), FILE, SpecError), FILE)
+
+
+def refusal(text: str) -> SpecError:
+    """The error that a text gives."""
+    with pytest.raises(SpecError) as caught:
+        parsed(text)
+    return caught.value
+
+
+def changed(old: str, new: str) -> str:
+    """The valid text with one thing changed."""
+    assert VALID.count(old) == 1
+    return VALID.replace(old, new)
+
+
+def test_a_valid_file_gives_all_its_values() -> None:
+    """Texts are kept to the letter, defaults fill the rest, every seed knows its line."""
+    spec, _ = parsed(VALID)
+    assert spec == TaskSpec(
+        task_name="writing/haiku",
+        created_by="someone",
+        task_description="Write a haiku",
+        data_builder="instructlab/skills",
+        seed_examples=(
+            SeedExample(
+                question="A haiku on rain?",
+                answer="Rain on the tin roof\na drum with no drummer's hand\nthe garden listens\n",
+                line=6,
+            ),
+            SeedExample(question="What is old?", answer="The pond.", context="An old pond.", line=11),
+        ),
+        num_icl_examples_per_prompt=3,
+        num_questions_to_generate_per_prompt=5,
+        path=FILE,
+    )
+
+
+def test_both_kinds_of_seeds_are_kept() -> None:
+    """A task may mix freeform and grounded seeds; none is lost."""
+    spec, _ = parsed(VALID)
+    assert [seed.question for seed in spec.freeform] == ["A haiku on rain?"]
+    assert [seed.question for seed in spec.grounded] == ["What is old?"]
+    assert spec.seeds("freeform") == spec.freeform
+    assert {*spec.freeform, *spec.grounded} == {*spec.seed_examples}
+
+
+def test_a_spec_cannot_be_changed() -> None:
+    """What was read stays as it was read."""
+    spec, _ = parsed(VALID)
+    with pytest.raises(ValidationError, match="frozen"):
+        spec.task_name = "other"
+
+
+def test_a_spec_that_is_built_by_hand_is_checked_too() -> None:
+    """The name and the numbers keep their bounds without a file."""
+    spec, _ = parsed(VALID)
+    for key, value in [
+        ("task_name", "../up"),
+        ("seed_examples", ()),
+        ("num_icl_examples_per_prompt", 21),
+        ("num_questions_to_generate_per_prompt", 0),
+        ("extra", 1),
+    ]:
+        with pytest.raises(ValidationError, match=key):
+            TaskSpec.model_validate({**spec.model_dump(), key: value})
+
+
+@pytest.mark.parametrize(("key", "most"), [("num_icl_examples_per_prompt", 20), ("num_questions_to_generate_per_prompt", 50)])
+def test_counts_have_bounds(key: str, most: int) -> None:
+    """Both ends are allowed; past them, and what is no whole number, is refused with the bounds."""
+    for good in (1, most):
+        spec, _ = parsed(f"{VALID}{key}: {good}\n")
+        assert getattr(spec, key) == good
+    for bad in ("0", "-3", str(most + 1), "2.0", "true", "'3'", "~", "[3]", "9" * 30):
+        error = refusal(f"{VALID}{key}: {bad}\n")
+        assert f"write a whole number from 1 to {most}, without quotes" in str(error)
+        assert error.line == 14
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "part"),
+    [
+        ("created_by:", "createdby:", 2, "unknown key `createdby`; did you mean `created_by`? known here: task_name, "),
+        ("    answer: The pond.", "    anwser: The pond.", 13, "in seed 2: unknown key `anwser`; did you mean `answer`?"),
+        ("created_by: someone\n", "", 1, "`created_by` is missing"),
+        ("task_name: writing/haiku\ncreated_by: someone\n", "", 1, "`task_name`, `created_by` are missing"),
+        ("data_builder: instructlab/skills\n", "", 1, "`data_builder` is missing"),
+        ("task_description: Write a haiku\n", "", 1, "`task_description` is missing"),
+        (SEEDS, "", 1, "`seed_examples` is missing"),
+        ("instructlab/skills", "instructlab/knowledge", 4, "is instructlab/knowledge; write instructlab/skills"),
+        ("instructlab/skills", "7", 4, 'is the number 7; write it in quotes: "7"'),
+        ("someone", "", 2, "`created_by` is empty; write text"),
+        ("someone", "2024", 2, 'is the number 2024; write it in quotes: "2024"'),
+        ("someone", "[a, b]", 2, "is a list; write text, in quotes if it starts with a bracket"),
+        ("Write a haiku", "3.10", 3, 'is the number 3.10; write it in quotes: "3.10"'),
+        ("Write a haiku", "{a: b}", 3, "is a mapping"),
+        ("Write a haiku", "2024-01-01", 3, "as a date; put it in quotes"),
+        ("The pond.", "no", 13, '`answer` of seed 2 is the yes/no value no; write it in quotes: "no"'),
+        ("The pond.", "Null", 13, 'is Null, which YAML takes for nothing; write text, or put it in quotes: "Null"'),
+        ("The pond.", "~", 13, "`answer` of seed 2 is empty; write text"),
+        ("The pond.", "", 13, "`answer` of seed 2 is empty; write text"),
+        ("The pond.", '" \\t\\n"', 13, "`answer` of seed 2 is empty; write text"),
+        ("A haiku on rain?", "''", 6, "`question` of seed 1 is empty; write text"),
+        ("An old pond.", "", 11, "`context` of seed 2 is empty; leave the key out"),
+        ("An old pond.", "'  '", 11, "`context` of seed 2 is empty; leave the key out"),
+        ("An old pond.", "null", 11, "`context` of seed 2 is null, which YAML takes for nothing; leave the key out"),
+        ("  - question: A haiku on rain?\n    answer", "  - answer", 6, "`question` of seed 1 is missing; add it"),
+        ("    answer: The pond.\n", "", 11, "`answer` of seed 2 is missing; add it"),
+        (SEEDS, "seed_examples: []", 5, "`seed_examples` is an empty list; write a list"),
+        (SEEDS, "seed_examples:", 5, "`seed_examples` is empty; write a list"),
+        (SEEDS, "seed_examples: {question: a, answer: b}", 5, "`seed_examples` is a mapping; write a list"),
+        (SEEDS, "seed_examples: some", 5, '`seed_examples` is the text "some"; write a list'),
+        (SEEDS, "seed_examples:\n  - a question", 6, 'seed 1 is the text "a question"; write `question:`'),
+        (SEEDS, "seed_examples:\n  - {}", 6, "`question` of seed 1 is missing"),
+        ("writing/haiku", "../haiku", 1, "`task_name` has the part `..`, which starts or ends with a dot"),
+        ("writing/haiku", "", 1, "`task_name` is empty"),
+        ("writing/haiku", "no", 1, "in quotes"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(old: str, new: str, line: int, part: str) -> None:
+    """Every refusal names the file, the line of the key at fault, and what to write instead."""
+    error = refusal(changed(old, new))
+    assert part in str(error)
+    assert str(error).startswith(f"task.yaml:{line}: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("", "is empty"),
+        ("   ", "is empty"),
+        ("/etc", "starts or ends with `/`"),
+        ("a/", "starts or ends with `/`"),
+        ("a//b", "holds `//`"),
+        ("/", "starts or ends"),
+        (".", "starts or ends with a dot"),
+        ("a/../b", "the part `..`"),
+        ("a/./b", "the part `.`"),
+        (".hidden", "the part `.hidden`"),
+        ("a/b.", "the part `b.`"),
+        (" a", "the part ` a`"),
+        ("a /b", "the part `a `"),
+        ("a\\b", "the character \\"),
+        ("C:/a", "the character :"),
+        ("a*", "the character *"),
+        ("a?", "the character ?"),
+        ('a"', 'the character "'),
+        ("<a>", "the character <"),
+        ("a|b", "the character |"),
+        ("a\x00b", "the character U+0000"),
+        ("a\nb", "the character U+000A"),
+        ("a\x7f", "the character U+007F"),
+        ("a\u202eb", "the character U+202E"),
+        ("a\u00a0b", "the character U+00A0"),
+        ("con", "Windows"),
+        ("a/NUL", "Windows"),
+        ("Com1/x", "Windows"),
+        ("lpt9.txt", "Windows"),
+        ("aux .x", "Windows"),
+        ("com²", "Windows"),
+        ("x" * 201, "201 characters"),
+        ("é" * 128, "255 bytes"),
+    ],
+)
+def test_names_that_are_no_safe_path_are_refused(name: str, part: str) -> None:
+    """A name may not leave the output directory, on any system, nor be one that some system cannot hold."""
+    assert part in (name_fault(name) or "")
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "a/b/c", "instructlab/skills/writing/freeform/debate", "v1.2-b_c", "console", "com0", "日本/俳句", "x" * 200]
+)
+def test_names_that_are_safe_are_taken(name: str) -> None:
+    """Parts of letters of any script, digits, dots inside, dashes."""
+    assert name_fault(name) is None
+
+
+@given(st.text(st.sampled_from("ab./\\ ~:-\x00\u2028é"), max_size=12) | st.text(max_size=30))
+def test_a_name_that_is_taken_stays_below_its_directory(name: str) -> None:
+    """Joined to a directory it resolves inside, never to the directory itself."""
+    if name_fault(name) is None:
+        root = Path("/nowhere/at/all")
+        assert root in (root / name).resolve().parents
+        assert Path(name).parts == tuple(name.split("/"))
+
+
+def test_an_empty_description_is_legal_and_odd() -> None:
+    """Real taxonomy files have it; it gives a warning with its line."""
+    for empty in ("", "''", "~", "null", '"  "'):
+        spec, warnings = parsed(changed("task_description: Write a haiku", f"task_description: {empty}"))
+        assert not spec.task_description.strip()
+        assert "task.yaml:3: `task_description` is empty; a sentence on the skill helps the teacher" in map(str, warnings)
+
+
+def test_few_seeds_are_odd() -> None:
+    """Fewer than five give one warning, five give none."""
+    _, two = parsed(VALID)
+    assert [str(warning) for warning in two] == ["task.yaml:5: there are only 2 seed examples; from 5 on the data varies more"]
+    _, one = parsed(HEAD + "seed_examples:\n  - {question: a, answer: b}\n")
+    assert one[0].message.startswith("there is only 1 seed example;")
+    _, five = parsed(HEAD + "seed_examples:\n" + "".join(f"  - {{question: q{n}, answer: a}}\n" for n in range(5)))
+    assert five == ()
+
+
+def test_a_literal_backslash_n_is_odd_and_kept() -> None:
+    """The two characters stay, and the warning says how to write line breaks; real ones give no warning."""
+    spec, warnings = parsed(changed("The pond.", "The\\npond.").replace("An old pond.", "'An\\nold pond.'"))
+    assert spec.seed_examples[1].answer == "The\\npond."
+    assert [(warning.line, warning.message) for warning in warnings[1:]] == [
+        (
+            13,
+            "`answer` of seed 2 holds a backslash and an n, which stay as they are; "
+            "for line breaks write a block: `answer: |` with the lines below it",
+        ),
+        (
+            11,
+            "`context` of seed 2 holds a backslash and an n, which stay as they are; "
+            "for line breaks write a block: `context: |` with the lines below it",
+        ),
+    ]
+
+
+def test_seeds_that_repeat_one_another_are_odd() -> None:
+    """White space and case do not make a question another one; a context does."""
+    seeds = [
+        {"question": "What is  it?", "answer": "a"},
+        {"question": "what is\nIT?", "answer": "b"},
+        {"question": "What is it?", "answer": "c", "context": "One"},
+        {"question": "What is it?", "answer": "d", "context": "Two"},
+        {"question": "What is it?", "answer": "d", "context": " one\n"},
+    ]
+    _, warnings = parsed(HEAD + yaml.safe_dump({"seed_examples": seeds}))
+    assert [warning.message for warning in warnings] == [
+        "seed 2 repeats the question of seed 1 in line 6; a seed of its own would add more",
+        "seed 5 repeats question and context of seed 3 in line 12; a seed of its own would add more",
+    ]
+    assert warnings[0].line == 8
+
+
+def test_taxonomy_files_are_told_what_they_lack() -> None:
+    """The taxonomy's own format is recognised."""
+    error = refusal("version: 3\ncreated_by: x\n" + SEEDS)
+    assert "looks like a taxonomy's qna.yaml" in str(error)
+    assert "name the file qna.yaml" in str(error)
+    assert "data_builder: instructlab/skills" in str(error)
+
+
+SCALARS: st.SearchStrategy[object] = st.sampled_from(
+    [None, True, 0, 7, 0.5, "", " ", "a", "a/../b", "instructlab/skills", [], {}]
+)
+ODD = SCALARS | st.lists(SCALARS | st.dictionaries(st.sampled_from(["question", "answer", "context", "x"]), SCALARS))
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["task_name", "created_by", "data_builder", "seed_examples", "num_icl_examples_per_prompt", "x"]),
+        ODD,
+        max_size=2,
+    ),
+    st.sets(st.sampled_from(["task_name", "task_description", "seed_examples"]), max_size=1),
+)
+def test_any_values_give_a_spec_or_one_error(values: dict[str, object], missing: set[str]) -> None:
+    """Whatever stands under the keys, it is taken as it is or refused with a line."""
+    whole = copy.deepcopy(yaml.safe_load(VALID)) | values
+    text = yaml.safe_dump({key: value for key, value in whole.items() if key not in missing})
+    try:
+        spec, _ = parsed(text)
+    except SpecError as error:
+        line = error.line
+    else:
+        line = 1
+        assert spec.task_name == whole["task_name"]
+        assert [seed.question for seed in spec.seed_examples] == [seed["question"] for seed in whole["seed_examples"]]
+    assert line is not None
+
+
+TEXTS = st.text(min_size=1).filter(str.strip)
+SEED = st.fixed_dictionaries({"question": TEXTS, "answer": TEXTS}, optional={"context": TEXTS})
+SPEC = st.fixed_dictionaries(
+    {
+        "task_name": st.text(min_size=1, max_size=60).filter(lambda name: name_fault(name) is None),
+        "created_by": TEXTS,
+        "task_description": st.text(),
+        "data_builder": st.just("instructlab/skills"),
+        "seed_examples": st.lists(SEED, min_size=1, max_size=6),
+    },
+    optional={
+        "num_icl_examples_per_prompt": st.integers(1, 20),
+        "num_questions_to_generate_per_prompt": st.integers(1, 50),
+    },
+)
+
+
+@given(SPEC)
+def test_a_valid_spec_survives_being_written(values: dict[str, object]) -> None:
+    """What yaml.safe_dump writes is loaded to equal values."""
+    spec, _ = parsed(yaml.safe_dump(values))
+    read = spec.model_dump(exclude={"path"}, exclude_unset=True)
+    for seed in read["seed_examples"]:
+        del seed["line"]
+        if seed["context"] is None:
+            del seed["context"]
+    read["seed_examples"] = list(read["seed_examples"])
+    defaults = {"num_icl_examples_per_prompt": 3, "num_questions_to_generate_per_prompt": 5}
+    assert read == defaults | values

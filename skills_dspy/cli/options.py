@@ -73,7 +73,7 @@ base_url_option = click.option(
     help="The Ollama host.",
 )
 config_option = click.option(
-    "--config", type=click.Path(path_type=Path), help="YAML over the built-in defaults (skills_dspy/base/skills.yaml)."
+    "--config", type=click.Path(path_type=Path), help="YAML over the built-in defaults (skills_dspy/skills.yaml)."
 )
 model_option = click.option("--model", help="Ollama's name of the teacher.  [default: mistral-small3.2]")
 judge_option = click.option("--judge-model", help="The judge's.  [default: follows --model]")

@@ -5,6 +5,7 @@ A test that is marked `vcr` replays its own file below tests/cassettes, and fail
 """
 
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -13,8 +14,12 @@ from typing import TYPE_CHECKING, Any
 # Before anything imports huggingface_hub or litellm, which read them once.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+# What is compiled is kept, whatever this machine says: each process that a test starts would compile all modules again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 import dspy
+import hypothesis
 import numpy as np
 import pytest
 import vcr as vcrpy
@@ -35,6 +40,11 @@ _OF_THIS_MACHINE = ("OLLAMA_", "SKILLS_DSPY_")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _RECORD_FROM = os.environ.get(RECORD_FROM)
 _RECORD_NOTE = os.environ.get(RECORD_NOTE, "")
+
+# `HYPOTHESIS_PROFILE=thorough make test` looks longer for what breaks a property, and elsewhere each time.
+hypothesis.settings.register_profile("quick", max_examples=25, derandomize=True, deadline=None)
+hypothesis.settings.register_profile("thorough", max_examples=200, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 # ---- cassettes -------------------------------------------------------------------------------------------------------

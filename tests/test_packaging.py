@@ -65,7 +65,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: zipf
     [
         "signatures/py.typed",
         "skills_dspy/py.typed",
-        "skills_dspy/base/skills.yaml",
+        "skills_dspy/skills.yaml",
         "skills_dspy/run/demo/README.txt",
         "task_specs/writing/freeform/debate.yaml",
         "task_specs/writing/grounded/grammar.yaml",

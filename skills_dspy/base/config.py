@@ -16,7 +16,7 @@ from skills_dspy.base.errors import ConfigError
 from skills_dspy.base.records import Frozen
 from skills_dspy.base.yaml_lines import Node, Plain, read_yaml, shown, unknown_key
 
-DEFAULTS = Path(__file__).with_name("skills.yaml")
+DEFAULTS = Path(__file__).parent.with_name("skills.yaml")
 """The built-in settings."""
 
 Role = Literal["generator", "validator", "tagger"]

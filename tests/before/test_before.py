@@ -1,0 +1,55 @@
+"""What a user sees is what it was before the code was moved: expected/ holds what the code of commit 6418c49 did."""
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.before.doing import EXPECTED, content, found, materialize, normal, surroundings
+from tests.before.scenarios import SCENARIOS, Scenario, outcome
+
+
+@cache
+def _expected(group: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((EXPECTED / f"{group}.json").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all inputs, in which every command is run."""
+    folder = tmp_path_factory.mktemp("before")
+    materialize(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def there(workspace: Path, clean_environment: None) -> Iterator[None]:  # noqa: ARG001 - the other fixture goes first
+    """In that folder, with a terminal of a fixed width."""
+    with surroundings(workspace):
+        yield
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: f"{scenario.group}: {scenario.name}")
+def test_it_does_what_it_did_before(scenario: Scenario) -> None:
+    """Each command has its exit code, its words on stdout and stderr, and its files have their bytes."""
+    wanted = _expected(scenario.group)[scenario.name]
+    done = outcome(scenario)
+    assert done["steps"] == wanted["steps"]
+    assert sorted(done["files"]) == sorted(wanted["files"])
+    for path in found(scenario.files):
+        file = normal(str(path))
+        if done["files"][file] != wanted["files"][file]:
+            before = (EXPECTED / "files" / wanted["files"][file]).read_bytes().decode()
+            assert content(path).split("\n") == before.split("\n"), file
+
+
+def test_every_scenario_has_an_expectation_and_every_expectation_a_scenario() -> None:
+    """None was lost."""
+    groups = {scenario.group for scenario in SCENARIOS}
+    known = [(group, name) for group in sorted(groups) for name in _expected(group)]
+    assert sorted(known) == sorted((scenario.group, scenario.name) for scenario in SCENARIOS)
+    assert {path.stem for path in EXPECTED.glob("*.json")} == groups

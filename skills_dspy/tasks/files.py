@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from skills_dspy.base.errors import SpecError
-from skills_dspy.base.yaml_lines import Node, find_yaml, is_yaml, read_yaml
+from skills_dspy.base.yaml_files import find_yaml, is_yaml
+from skills_dspy.base.yaml_lines import Node, read_yaml
 from skills_dspy.tasks.spec import ParsedTask, SpecWarning, TaskSpec, read_task
 from skills_dspy.tasks.taxonomy import (
     ATTRIBUTION,

@@ -8,7 +8,8 @@ keys. What YAML itself comes to is yaml_lines.py's matter, which is stricter sti
 
 from collections.abc import Iterator
 
-from skills_dspy.base.yaml_lines import Node, unknown_key
+from skills_dspy.base.validation import unknown_key
+from skills_dspy.base.yaml_lines import Node
 from skills_dspy.tasks.taxonomy import VERSIONS
 
 FEWEST = {1: 1, 2: 5, 3: 5}

@@ -6,7 +6,8 @@ from typing import NoReturn
 
 from skills_dspy.base.errors import SpecError
 from skills_dspy.base.records import SeedExample
-from skills_dspy.base.yaml_lines import Node, shown, unknown_key
+from skills_dspy.base.validation import unknown_key
+from skills_dspy.base.yaml_lines import Node, shown
 
 SEED_KEYS = ("question", "answer", "context")
 

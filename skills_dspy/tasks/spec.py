@@ -9,7 +9,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from skills_dspy.base.records import Frozen, Kind, SeedExample
-from skills_dspy.base.yaml_lines import Node, shown, unknown_key
+from skills_dspy.base.validation import unknown_key
+from skills_dspy.base.yaml_lines import Node, shown
 from skills_dspy.tasks.seed_nodes import SEED_KEYS, SeedReader, Where
 
 DATA_BUILDER = "instructlab/skills"

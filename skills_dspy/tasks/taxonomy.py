@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from skills_dspy.base.yaml_lines import Node, shown, unknown_key
+from skills_dspy.base.validation import unknown_key
+from skills_dspy.base.yaml_lines import Node, shown
 from skills_dspy.tasks.seed_nodes import SeedReader, Where
 from skills_dspy.tasks.spec import DATA_BUILDER, ParsedTask, TaskSpec, name_fault
 

@@ -149,3 +149,13 @@ def _written(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_written), Field(description="text")]
 """Text that is not blank, kept to the letter."""
+
+
+def _filled(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not items:
+        raise PydanticCustomError("empty", "empty")
+    return items
+
+
+FILLED = AfterValidator(_filled)
+"""A list has an item or more. Unlike a `min_length`, which counts good items only, it is quiet where an item is at fault."""

@@ -18,7 +18,7 @@ from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.ollama import OllamaServer
 from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.funnel import added_up
-from skills_dspy.run.runner import Runner, RunningTask, RunRequest
+from skills_dspy.run.runner import Runner, RunningTask, RunRequest, Watcher
 from skills_dspy.tasks.files import load_task
 
 BARE_CALLS = 10
@@ -29,7 +29,7 @@ RAMP = 1.5
 """Seconds until every slot has its first work; what follows, until 80 % of the pairs are accepted, is the steady state."""
 
 
-class Stopwatch:
+class Stopwatch(Watcher):
     """A watcher that notes when the run began, and how many slots were busy on average in its steady state.
 
     Args:
@@ -39,17 +39,13 @@ class Stopwatch:
 
     def __init__(self, url: str, share: float) -> None:
         self.url, self.share = url, share
-        self.tasks: Sequence[RunningTask] = ()
         self.cpu = self.began = self.steady_used = 0.0
         self._ramped: tuple[float, float] | None = None
 
     def started(self, tasks: Sequence[RunningTask], slots: Slots) -> None:
         """The first request is about to leave."""
-        del slots
-        self.tasks, self.cpu, self.began = tasks, time.process_time(), time.time()
-
-    def failed(self, task: RunningTask) -> None:
-        """It shows in the status."""
+        super().started(tasks, slots)
+        self.cpu, self.began = time.process_time(), time.time()
 
     def changed(self) -> None:
         """A candidate has settled."""

@@ -109,9 +109,9 @@ def _table(folders: list[str], arrows: set[tuple[str, str]]) -> str:
 
 _PAGE = """# Architecture
 
-Folders are layers: a folder imports from those before it in this list, never from one after it, and folders that stand side by side
-know nothing of each other. The order is written down once, in [evals/readme/architecture.py](../evals/readme/architecture.py);
-tests/test_architecture.py checks it. This page is made from the code by `make architecture`.
+Folders are layers: a folder imports from those before it in this list, never from one after it, and folders that stand side by
+side know nothing of each other. The order is written down once, in evals/readme/architecture.py; tests/test_architecture.py
+checks it. This page is made from the code by `make architecture`.
 
 | folder, from the bottom up | holds |
 | --- | --- |

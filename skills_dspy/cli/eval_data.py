@@ -13,7 +13,7 @@ from skills_dspy.base.errors import EmbedderMissing, RequestError
 from skills_dspy.cli.arguments import EvalDataOptions
 from skills_dspy.cli.progress import Progress
 from skills_dspy.model.embedding.embedder import Embedder, SentenceEmbedder
-from skills_dspy.store.files import write_text
+from skills_dspy.store.aside import write_text
 from skills_dspy.tasks.files import load_task
 
 if TYPE_CHECKING:

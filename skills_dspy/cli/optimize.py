@@ -16,7 +16,8 @@ from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
 from skills_dspy.model.compiled import checked, compiled_content, load_compiled
 from skills_dspy.run.manifest import versions
-from skills_dspy.store.files import make_folder, write_json
+from skills_dspy.store.aside import write_json
+from skills_dspy.store.files import make_folder
 
 if TYPE_CHECKING:
     from evals.optimize.plan import OptimizeRequest, Plan

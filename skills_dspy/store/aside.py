@@ -3,7 +3,6 @@
 import ctypes
 import json
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -198,7 +197,10 @@ def left_behind(out: Path) -> list[Path]:
 def remove(place: Path) -> None:
     """Remove a file or a folder with all that is in it; nothing where there is none. Links are not followed."""
     if place.is_dir() and not place.is_symlink():
-        shutil.rmtree(place)
+        for folder, folders, files in os.walk(place, topdown=False):
+            for path in (Path(folder, name) for name in (*files, *folders)):
+                path.unlink() if path.is_symlink() or path.is_file() else path.rmdir()
+        place.rmdir()
     else:
         place.unlink(missing_ok=True)
 

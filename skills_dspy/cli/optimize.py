@@ -81,7 +81,7 @@ def _check_choices(options: OptimizeOptions) -> None:
 
 
 async def _work(session: "Session", request: "OptimizeRequest", screen: "_Screen") -> tuple[dict[str, Any], "Optimized"]:
-    from evals.optimize.provenance import provenance_of
+    from evals.optimize.program import provenance_of
     from evals.optimize.run import optimize
 
     screen.session = session

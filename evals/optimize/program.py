@@ -114,9 +114,8 @@ async def compare(
             measured.append(await blocking(measure, student, examples, unit.metric, session.concurrency))
         before, after = measured
         gain = gain_of(before, after, seed)
-        found.append(
-            BeforeAfter(unit, before, after, gain, tuple(suspicions(unit, gain.mean, before.habits, after.habits, None)))
-        )
+        doubts = suspicions(unit, gain.mean, before.habits, after.habits, None)
+        found.append(BeforeAfter(unit, before, after, gain, tuple(doubts)))
     return tuple(found)
 
 

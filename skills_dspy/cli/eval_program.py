@@ -36,7 +36,7 @@ def eval_program_command(options: EvalProgramOptions) -> int:
         derived[task] = text
         progress.say(description_line(task, text))
 
-    async def work(session: "Session") -> tuple[tuple["Compared", ...], str]:
+    async def work(session: "Session") -> tuple[tuple["BeforeAfter", ...], str]:
         compared = await compare(
             session,
             compiled,

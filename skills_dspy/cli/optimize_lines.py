@@ -81,7 +81,7 @@ def closing_lines(results: Sequence["UnitResult"], seed: int, out: Path | None, 
     return lines
 
 
-def comparison_lines(compared: Sequence["Compared"], seed: int, answered_by: str) -> list[str]:
+def comparison_lines(compared: Sequence["BeforeAfter"], seed: int, answered_by: str) -> list[str]:
     """What `eval program` says: scores with the original and the compiled prompts."""
     lines = [f"{'':28}{'original':>22}{'compiled':>22}{'gain':>26}"]
     for unit in compared:

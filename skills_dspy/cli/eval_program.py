@@ -13,6 +13,7 @@ from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
 from skills_dspy.model.compiled import load_compiled
 
 if TYPE_CHECKING:
+    from evals.optimize.program import BeforeAfter
     from evals.session.session import Session
 
 

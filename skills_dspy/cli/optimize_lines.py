@@ -9,6 +9,7 @@ from skills_dspy.commands.check.speed import Speed
 if TYPE_CHECKING:
     from evals.optimize.measure import Gain, Measured
     from evals.optimize.plan import Plan
+    from evals.optimize.program import BeforeAfter
     from evals.optimize.run import UnitResult
 
 

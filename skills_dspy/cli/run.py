@@ -12,13 +12,13 @@ from skills_dspy.base.config import Overrides, RunConfig
 from skills_dspy.base.errors import RequestError, RunDirError, SkillsError, SpecError
 from skills_dspy.cli.arguments import RunOptions
 from skills_dspy.cli.export import export_run
-from skills_dspy.cli.open_files import make_room
 from skills_dspy.cli.progress import RunProgress
 from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, open_server, run_until_done
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.model.compiled import CompiledProgram, load_compiled
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.embedding.weights import find_model
+from skills_dspy.run.open_files import make_room
 from skills_dspy.run.past import Recorded, find_recorded, recorded_questions
 from skills_dspy.run.runner import Runner, RunningTask, RunRequest
 from skills_dspy.screens.benchmark import EvaluationSet, read_evaluation_set

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from evals.optimize.measure import Gain, Measured
 from evals.optimize.plan import Plan
-from evals.optimize.program import Compared
+from evals.optimize.program import BeforeAfter
 from evals.optimize.run import UnitResult
 from skills_dspy.commands.check.speed import Speed
 
@@ -79,7 +79,7 @@ def closing_lines(results: Sequence[UnitResult], seed: int, out: Path | None, an
     return lines
 
 
-def comparison_lines(compared: Sequence[Compared], seed: int, answered_by: str) -> list[str]:
+def comparison_lines(compared: Sequence[BeforeAfter], seed: int, answered_by: str) -> list[str]:
     """What `eval program` says: scores with the original and the compiled prompts."""
     lines = [f"{'':28}{'original':>22}{'compiled':>22}{'gain':>26}"]
     for unit in compared:

@@ -12,7 +12,7 @@ from evals.judges.descriptions import description_line
 from evals.optimize.budget import LEVELS, OPTIMIZERS
 from evals.optimize.lines import closing_lines, plan_lines, result_lines, speed_line
 from evals.optimize.plan import OptimizeRequest, Plan, plan_of
-from evals.optimize.provenance import provenance_of
+from evals.optimize.program import provenance_of
 from evals.optimize.run import Optimized, UnitResult, optimize
 from evals.session.session import Session
 from skills_dspy.base.config import RunConfig

@@ -265,22 +265,8 @@ def load_config(path: Path | None = None, overrides: Overrides | None = None) ->
         ConfigError: with file, line and what to write instead.
     """
     given = None if path is None else read_yaml(path, ConfigError)
-    return parse_config(read_yaml(DEFAULTS, ConfigError), given, path, overrides or Overrides())
-
-
-def parse_config(defaults: Node, given: Node | None, path: Path | None, overrides: Overrides) -> RunConfig:
-    """Merge and check settings; mappings are merged key by key, all else is replaced.
-
-    Args:
-        defaults: every setting there is.
-        given: a file's top mapping, if there is a file.
-        path: that file, for messages.
-        overrides: from the command line.
-
-    Raises:
-        ConfigError: with file, line and what to write instead.
-    """
-    settings = with_file(defaults.plain(), given, path)
+    settings = with_file(read_yaml(DEFAULTS, ConfigError).plain(), given, path)
+    overrides = overrides or Overrides()
     try:
         return RunConfig.model_validate(_merged(settings, overrides.settings()))
     except ValidationError as problem:

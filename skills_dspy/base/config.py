@@ -5,6 +5,7 @@ The built-in values stand in skills.yaml beside this module, and nowhere else.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -265,7 +266,7 @@ def load_config(path: Path | None = None, overrides: Overrides | None = None) ->
         ConfigError: with file, line and what to write instead.
     """
     given = None if path is None else read_yaml(path, ConfigError)
-    settings = with_file(read_yaml(DEFAULTS, ConfigError).plain(), given, path)
+    settings = with_file(_defaults().plain(), given, path)
     overrides = overrides or Overrides()
     try:
         return RunConfig.model_validate(_merged(settings, overrides.settings()))
@@ -274,6 +275,12 @@ def load_config(path: Path | None = None, overrides: Overrides | None = None) ->
         section = str(fault["loc"][0])
         wanted = (EmbedderConfig if section == "embedder" else GeneratorConfig).model_fields["model"].description
         raise ConfigError(f'{_FLAGS[section]} is "{shown(str(fault["input"]))}"; give {wanted}') from problem
+
+
+@cache
+def _defaults() -> Node:
+    """What skills.yaml says, which no run changes."""
+    return read_yaml(DEFAULTS, ConfigError)
 
 
 def with_file(settings: Plain, given: Node | None, path: Path | None) -> Plain:

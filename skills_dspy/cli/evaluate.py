@@ -13,7 +13,7 @@ from evals.data.report import Scorer
 from evals.data.tables import markdown, print_sections
 from evals.judges.cases import SHIPPED, load_cases
 from evals.judges.descriptions import description_line
-from evals.optimize.program import Compared, compare
+from evals.optimize.program import BeforeAfter, compare
 from evals.session.session import Session
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import RequestError
@@ -110,7 +110,7 @@ def eval_program_command(options: EvalProgramOptions) -> int:
         derived[task] = text
         progress.say(description_line(task, text))
 
-    async def work(session: Session) -> tuple[tuple[Compared, ...], str]:
+    async def work(session: Session) -> tuple[tuple[BeforeAfter, ...], str]:
         compared = await compare(
             session,
             compiled,

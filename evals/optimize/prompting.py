@@ -10,7 +10,7 @@ from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.commands.check.forecast import EXPLANATION
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.model.room import reply_limits
+from skills_dspy.model.steps import reply_limits
 from skills_dspy.tasks.spec import TaskSpec
 
 

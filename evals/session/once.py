@@ -7,7 +7,7 @@ from typing import Any
 
 from skills_dspy.base.errors import SkillsError
 from skills_dspy.commands.check.speed import Counts, counts_of
-from skills_dspy.model.calls import Call
+from skills_dspy.model.ask import Call
 from skills_dspy.model.replies import Host, Meter, Replies
 from skills_dspy.model.slots import Slots
 from skills_dspy.store.journal import Journal, Recording, request_digest

@@ -32,7 +32,8 @@ from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.context_window import choose_windows, needs
 from skills_dspy.model.embedding.weights import Found
 from skills_dspy.model.ollama import Model, OllamaServer, model_missing
-from skills_dspy.model.program import STEPS, SkillsProgram
+from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.steps import STEPS
 from skills_dspy.tasks.spec import TaskSpec
 
 READY, NOT_READY = 0, 2

@@ -10,12 +10,12 @@ from rich.table import Table
 from skills_dspy.base.config import Role
 from skills_dspy.cli.progress import duration
 from skills_dspy.cli.summary import command
-from skills_dspy.commands.check.forecast import CHECKED, PASS_SHARE, StepCost
+from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost
 from skills_dspy.commands.check.speed import Speed, Together, Trial
 from skills_dspy.model.context_window import Need
 from skills_dspy.model.embedding.weights import HINT, Found
 from skills_dspy.model.ollama import Model
-from skills_dspy.model.program import STEPS
+from skills_dspy.model.steps import STEPS
 
 _GAIN = 1.3
 """Requests at once that bring fewer times the tokens of one alone than this bring nothing."""
@@ -144,7 +144,7 @@ def hours_line(costs: Sequence[StepCost], seconds: float, wanted: int, tasks: in
     return Line(
         "ok",
         "time",
-        f"about {duration(seconds)} for {pairs} at the measured speed. Assumed, not measured: each of the {len(CHECKED)} "
+        f"about {duration(seconds)} for {pairs} at the measured speed. Assumed, not measured: each of the {CHECKS} "
         f"checks (duplicates, two judges, two tags) lets {PASS_SHARE:.0%} through, and replies are as long as those of the "
         f"longest seed.{swapping}",
     )

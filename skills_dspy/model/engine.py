@@ -13,7 +13,7 @@ import dspy
 from dspy import lm15
 
 from skills_dspy.base.errors import SkillsError, Truncated
-from skills_dspy.model.calls import CURRENT_CALL, Call, Rank
+from skills_dspy.model.ask import CURRENT_CALL, Call, Rank
 from skills_dspy.model.replies import Replies
 from skills_dspy.model.soft import ASKED, rated_fields, soft_of
 

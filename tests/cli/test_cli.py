@@ -30,10 +30,10 @@ from skills_dspy.cli.main import start
 from skills_dspy.cli.progress import duration
 from skills_dspy.cli.run import Options
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
-from skills_dspy.model.program import STEPS
 from skills_dspy.model.replies import Meter
 from skills_dspy.model.slots import Slots
 from skills_dspy.model.soft import rated_fields
+from skills_dspy.model.steps import STEPS
 from skills_dspy.pipeline.funnel import Funnel
 from skills_dspy.pipeline.settle import TaskRun
 from skills_dspy.run.runner import RunningTask
@@ -759,6 +759,7 @@ from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 run._embedder = lambda request: AsyncEmbedder(HashEmbedder())
 from skills_dspy.__main__ import main
+from skills_dspy.model.steps import STEPS
 main()
 """
 STARTS = {"no torch": ["-c", WITHOUT_TORCH], "torch": ["-m", "skills_dspy"]}

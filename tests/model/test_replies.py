@@ -11,7 +11,7 @@ import pytest
 
 from evals.teacher.tokens import spell
 from skills_dspy.base.errors import ContextTooLong, MissingReply, ModelMissing
-from skills_dspy.model.calls import Call
+from skills_dspy.model.ask import Call
 from skills_dspy.model.ollama import OllamaServer
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.slots import Slots

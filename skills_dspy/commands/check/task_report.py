@@ -9,7 +9,8 @@ from skills_dspy.base.records import Frozen, SeedExample
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.context_window import Need, needs
-from skills_dspy.model.program import STEPS, SkillsProgram
+from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.steps import STEPS
 from skills_dspy.tasks.files import Changes, FoundFile, TaskFile, clashing, find_files, open_file
 from skills_dspy.tasks.lint import Finding, Subject, finding, lint
 from skills_dspy.tasks.spec import ParsedTask, SpecWarning, TaskSpec

@@ -31,9 +31,9 @@ from evals.teacher.heeding import table
 from evals.teacher.replies import Reply, Teacher, read
 from evals.teacher.serve import main
 from skills_dspy.base.records import SeedExample
-from skills_dspy.commands.check.sample_prompts import inputs_of
-from skills_dspy.model.program import STEPS
+from skills_dspy.commands.check.sample_prompts import sample_inputs
 from skills_dspy.model.soft import soft_of, trimmed
+from skills_dspy.model.steps import STEPS
 from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.making import a_config, a_program, a_spec, the_adapter
 
@@ -110,9 +110,7 @@ def values(step: str, inputs: Mapping[str, Any], to: Teacher | None = None, **mo
 
 def sample(step: str) -> dict[str, Any]:
     """Inputs for a step."""
-    return inputs_of(
-        spec(), "grounded" if step.endswith("grounded") or step == "write_context" else "freeform", step, 0, a_program()
-    )
+    return sample_inputs(spec(), STEPS[step].kind or "freeform", STEPS[step])
 
 
 def pair(answer: str) -> dict[str, Any]:

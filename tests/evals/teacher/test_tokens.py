@@ -22,9 +22,9 @@ from skills_dspy.model.ask import Answer, Asker
 from skills_dspy.model.engine import Window, make_lm
 from skills_dspy.model.ollama import OllamaServer
 from skills_dspy.model.replies import Meter, Replies
-from skills_dspy.model.room import reply_limits
 from skills_dspy.model.slots import Slots
 from skills_dspy.model.soft import read_soft
+from skills_dspy.model.steps import reply_limits
 from skills_dspy.store.journal import JournaledReply
 from tests.helpers.making import a_config, a_program, a_spec, the_adapter
 

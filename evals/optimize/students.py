@@ -8,7 +8,7 @@ from typing import Any
 
 import dspy
 
-from evals.optimize.desk import Desk, Question, Unusable
+from evals.optimize.desk import Consultation, Desk, Unusable
 from evals.optimize.targets import Unit
 from evals.session.bridge import Broken
 from skills_dspy.base.config import RunConfig
@@ -94,7 +94,7 @@ class Questioner(_Student):
             writing["context"] = context = self._ask("write_context", described, key).context
         questions = [question.strip() for question in self._ask(self._last, writing, key).questions]
         judge, standard = STEPS[self._judge], inputs["standard"]
-        consulted: list[Question] = [
+        consulted: list[Consultation] = [
             (self._judge, prompt_inputs(judge, description, standard, Subject(context, question)), number)
             for number, question in enumerate(questions)
         ]

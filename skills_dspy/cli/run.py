@@ -1,10 +1,6 @@
 """`run`: from options to a request, and from its end to an exit code."""
 
-import asyncio
 import os
-import random
-import signal
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -12,50 +8,29 @@ from pathlib import Path
 
 import click
 
-from skills_dspy.base.config import Overrides, RunConfig, load_config
+from skills_dspy.base.config import Overrides, RunConfig
 from skills_dspy.base.errors import RequestError, RunDirError, SkillsError, SpecError
-from skills_dspy.cli.display import Display, PlainDisplay, Silent, TerminalDisplay
+from skills_dspy.cli.arguments import RunOptions
 from skills_dspy.cli.export import export_run
 from skills_dspy.cli.open_files import make_room
+from skills_dspy.cli.progress import RunProgress
+from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, open_server, run_until_done
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.model.compiled import CompiledProgram, load_compiled
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.embedding.weights import find_model
-from skills_dspy.run.past import Recorded, find_recorded, recorded_questions
+from skills_dspy.run.past import PastRun, find_recorded, recorded_questions
 from skills_dspy.run.runner import Runner, RunningTask, RunRequest
 from skills_dspy.screens.benchmark import EvaluationSet, read_evaluation_set
 from skills_dspy.tasks.changed import changed_files
 from skills_dspy.tasks.files import Changes, Loaded, load_tasks
 from skills_dspy.tasks.spec import TaskSpec
 
-COMPLETE, SHORT, INTERRUPTED = 0, 1, 130
+COMPLETE, SHORT = 0, 1
 DEFAULT_WANTED = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options of `run` as they were given; None where one was left out."""
-
-    task_paths: tuple[Path, ...]
-    wanted: int | None
-    output_dir: Path
-    config: Path | None
-    overrides: Overrides
-    base_url: str
-    concurrency: int
-    seed: int | None
-    restart: bool
-    replay: str | None
-    note: str | None
-    quiet: bool
-    as_json: bool
-    program: Path | None = None
-    taxonomy_base: str | None = None
-    decontaminate: tuple[Path, ...] = ()
-    exports: tuple[str, ...] = ()
-
-
-def run_command(options: Options) -> int:
+def run_command(options: RunOptions) -> int:
     """Run what was asked for; returns the exit code."""
     loaded = _wanted(options)
     if options.replay is None:
@@ -65,13 +40,13 @@ def run_command(options: Options) -> int:
         request = replay_request(options, options.replay, None if loaded is None else loaded.specs)
     broken = () if loaded is None else loaded.broken
     make_room(len(request.specs), request.concurrency)
-    display = _display(options)
+    display = RunProgress(quiet=options.quiet)
     embedder = _embedder(request)
     tasks: tuple[RunningTask, ...] = ()
     with display:
         try:
-            tasks = asyncio.run(_run(request, options, embedder, display))
-        except (KeyboardInterrupt, asyncio.CancelledError):
+            tasks = run_until_done(_run(request, options, embedder, display))
+        except Interrupted:
             display.stop()
             click.echo(resume_line(display.tasks), err=True)
             return INTERRUPTED
@@ -85,7 +60,7 @@ def run_command(options: Options) -> int:
     return COMPLETE if all(task.run.done for task in tasks) and not broken else SHORT
 
 
-def _wanted(options: Options) -> Loaded | None:
+def _wanted(options: RunOptions) -> Loaded | None:
     """The tasks that were asked for; None for those of a recording, all of them."""
     if options.replay is None or options.task_paths:
         return load_specs(options.task_paths, options.taxonomy_base)
@@ -110,7 +85,7 @@ class _Stderr:
         click.echo(f"warning: {line}", err=True)
 
 
-def _summarize(tasks: Sequence[RunningTask], options: Options, broken: Sequence[SpecError]) -> None:
+def _summarize(tasks: Sequence[RunningTask], options: RunOptions, broken: Sequence[SpecError]) -> None:
     if options.as_json:
         click.echo(json_summary(tasks, broken))
     else:
@@ -128,35 +103,23 @@ def _embedder(request: RunRequest) -> AsyncEmbedder:
     return AsyncEmbedder(SentenceEmbedder(name, device, lambda _: found))
 
 
-async def _run(request: RunRequest, options: Options, embedder: AsyncEmbedder, display: Display) -> tuple[RunningTask, ...]:
-    # SIGTERM is how a service manager or a batch system interrupts: everything is kept then, too.
-    main = asyncio.current_task()
-    assert main is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
-    server = None
-    if request.recorded is None:
-        from skills_dspy.model.ollama import OllamaServer
-
-        server = OllamaServer(
-            options.base_url,
-            request.config.server,
-            concurrency=request.concurrency,
-            jitter=random.Random(os.getpid()),
-            on_fault=lambda fault, pause: display.fault(str(fault.error), pause),
-        )
+async def _run(
+    request: RunRequest, options: RunOptions, embedder: AsyncEmbedder, display: RunProgress
+) -> tuple[RunningTask, ...]:
+    server = None if request.recorded is not None else open_server(options.server, request.config.server, display.fault)
     return await Runner(request, server, embedder, display, teller=_Stderr(options.quiet)).run()
 
 
-def live_request(options: Options, specs: tuple[TaskSpec, ...]) -> RunRequest:
+def live_request(options: RunOptions, specs: tuple[TaskSpec, ...]) -> RunRequest:
     """The request for a run against a server."""
-    config = load_config(options.config, options.overrides)
+    config = options.models.load(options.embedder)
     return RunRequest(
         specs=specs,
         config=config,
         wanted=options.wanted or DEFAULT_WANTED,
         output_dir=options.output_dir,
         seed=options.seed or 0,
-        concurrency=options.concurrency,
+        concurrency=options.server.concurrency,
         restart=options.restart,
         note=options.note,
         program=_compiled(options),
@@ -164,7 +127,7 @@ def live_request(options: Options, specs: tuple[TaskSpec, ...]) -> RunRequest:
     )
 
 
-def replay_request(options: Options, name: str, specs: tuple[TaskSpec, ...] | None) -> RunRequest:
+def replay_request(options: RunOptions, name: str, specs: tuple[TaskSpec, ...] | None) -> RunRequest:
     """The request for a replay: what is not given is as it was recorded, and so are the tasks when `specs` is None."""
     recorded = {r.spec.task_name: r for r in find_recorded(name)}
     if specs is not None:
@@ -183,15 +146,15 @@ def replay_request(options: Options, name: str, specs: tuple[TaskSpec, ...] | No
     programs = [r.program for r in recorded.values()]
     if any((p and p.content) != (programs[0] and programs[0].content) for p in programs):
         raise RequestError(f"--replay {name}: its runs were recorded with different programs; give the directory of one")
-    given = options.config is not None or options.overrides != Overrides()
-    config = load_config(options.config, options.overrides) if given else _one_config(recorded, name)
+    given = options.models.config is not None or options.models.overrides(options.embedder) != Overrides()
+    config = options.models.load(options.embedder) if given else _one_config(recorded, name)
     return RunRequest(
         specs=specs,
         config=config,
         wanted=options.wanted or first.wanted,
         output_dir=options.output_dir,
         seed=first.seed if options.seed is None else options.seed,
-        concurrency=options.concurrency,
+        concurrency=options.server.concurrency,
         restart=options.restart,
         recorded=recorded,
         program=_compiled(options) or programs[0],
@@ -199,7 +162,7 @@ def replay_request(options: Options, name: str, specs: tuple[TaskSpec, ...] | No
     )
 
 
-def _evaluation(options: Options, recorded: dict[str, Recorded], name: str) -> EvaluationSet | None:
+def _evaluation(options: RunOptions, recorded: dict[str, PastRun], name: str) -> EvaluationSet | None:
     """The evaluation questions of a replay: those given, else those of the recording, which must still be the same."""
     if options.decontaminate:
         return read_evaluation_set(options.decontaminate)
@@ -210,11 +173,11 @@ def _evaluation(options: Options, recorded: dict[str, Recorded], name: str) -> E
     return recorded_questions(files, f"--replay {name}", "give the questions of then, or others, with --decontaminate")
 
 
-def _compiled(options: Options) -> CompiledProgram | None:
+def _compiled(options: RunOptions) -> CompiledProgram | None:
     return None if options.program is None else load_compiled(options.program)
 
 
-def _one_config(recorded: dict[str, Recorded], name: str) -> RunConfig:
+def _one_config(recorded: dict[str, PastRun], name: str) -> RunConfig:
     configs = [r.config for r in recorded.values()]
     if any(config.shaping() != configs[0].shaping() for config in configs):
         raise RequestError(f"--replay {name}: its runs were recorded with different configurations; give the directory of one")
@@ -254,9 +217,3 @@ def default_paths() -> tuple[Path, ...]:
     """Where tasks are looked for when nothing is said."""
     here = Path("task_specs")
     return (here if here.is_dir() else Path(str(files("task_specs") / "writing" / "freeform" / "debate.yaml")),)
-
-
-def _display(options: Options) -> Display:
-    if options.quiet:
-        return Silent()
-    return TerminalDisplay() if sys.stderr.isatty() else PlainDisplay(sys.stderr)

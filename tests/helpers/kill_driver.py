@@ -24,10 +24,9 @@ import dspy
 
 from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.base.records import SeedExample
-from skills_dspy.cli.display import Silent
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.ollama import OllamaServer
-from skills_dspy.run.runner import Runner, RunRequest
+from skills_dspy.run.runner import Runner, RunRequest, Watcher
 from skills_dspy.store import files
 from skills_dspy.store.journal import Journal, JournaledReply, Recording, request_digest
 from skills_dspy.store.run_dir import RunPaths
@@ -93,7 +92,7 @@ class LoggingServer(OllamaServer):
         return body
 
 
-class Settling(Silent):
+class Settling(Watcher):
     """Counts what is decided beyond what was decided before."""
 
     def __init__(self, killer: Killer, known: int) -> None:
@@ -190,7 +189,7 @@ def attempt(host: str, folder: Path, wanted: int, killer: Killer) -> dict[str, A
     words = [line.split() for line in log.read_text("utf-8").splitlines()]
     return {
         "signal": os.WTERMSIG(ended) if os.WIFSIGNALED(ended) else 0,
-        "status": (paths.read_run_json() or {}).get("status"),
+        "status": json.loads(paths.run_json.read_bytes())["status"] if paths.run_json.exists() else None,
         "asked": [digest for what, digest in words if what == "asked"],
         "dropped": [digest for what, digest in words if what == "dropped"],
         "before": before,

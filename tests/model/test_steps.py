@@ -17,8 +17,15 @@ from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_spec, the_adapt
 
 NEW = Subject("A text.", "Why?", "Because.")
 SPEC = a_spec([GROUNDED, FREEFORM], description="Foxes.", count=4, name="a/b")
-OWN = {"context": "A text.", "question": "Why?", "answer": "Because.", "count": 4, "path": "a/b", "task_description": "Foxes."}
-SHOWN = {
+OWN: dict[str, Any] = {
+    "context": "A text.",
+    "question": "Why?",
+    "answer": "Because.",
+    "count": 4,
+    "path": "a/b",
+    "task_description": "Foxes.",
+}
+SHOWN: dict[str, dict[str, Any]] = {
     "passages": {"examples": [Passage(context=GROUNDED.context or "")]},
     "questions": {"examples": [Question(context=GROUNDED.context, question=GROUNDED.question)]},
     "standard": {"examples": [Question(question=GROUNDED.question)]},
@@ -68,7 +75,7 @@ def test_why_a_candidate_is_rejected() -> None:
     assert STEPS["tag_category"].rejects(said, a_config()) is None
 
 
-class TagTone(dspy.Signature):
+class TagTone(dspy.Signature):  # type: ignore[misc] - dspy ships no types
     """Say how polite a question is."""
 
     task_description: str = dspy.InputField(desc="what the skill is")

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import json
 import os
 import shutil
 import sqlite3
@@ -20,10 +21,9 @@ from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import EmbedderMissing, MissingReply, ModelMissing, RunDirError, ServerError, StorageError
 from skills_dspy.base.records import Record, Rejection, SeedExample
-from skills_dspy.cli.display import Silent
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, Embedder
 from skills_dspy.run.past import find_recorded
-from skills_dspy.run.runner import Runner, RunningTask, RunRequest
+from skills_dspy.run.runner import Runner, RunningTask, RunRequest, Watcher
 from skills_dspy.store import files
 from skills_dspy.store.journal import Journal, Recording
 from skills_dspy.store.run_dir import RunDir, RunPaths
@@ -97,8 +97,7 @@ class Going:
 
     def run_json(self, spec: TaskSpec | None = None) -> dict[str, Any]:
         """The content of run.json."""
-        content = self.paths(spec).read_run_json()
-        assert content is not None
+        content: dict[str, Any] = json.loads(self.paths(spec).run_json.read_bytes())
         return content
 
     def rows(self, spec: TaskSpec | None = None) -> tuple[list[Record], list[Rejection]]:
@@ -151,7 +150,7 @@ def run(request: RunRequest, server: FakeServer | None, embedder: Embedder | Non
         assert task is not None
         task.set_name(MAIN)
         try:
-            return await Runner(request, server, vectors, Silent(), now=Clock()).run()
+            return await Runner(request, server, vectors, Watcher(), now=Clock()).run()
         finally:
             await vectors.close()
 
@@ -612,22 +611,22 @@ def test_rows_that_cannot_be_seen_to_the_disk_at_the_end_are_no_success(going: G
 def test_a_run_json_that_cannot_be_written_at_the_end_is_no_success(going: Going, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever reads it later would take the run for one that is still running."""
     written: list[str] = []
-    real = RunDir.write_run_json
+    real = files.write_json
 
-    def write_once(self: RunDir, data: Mapping[str, Any]) -> None:
+    def write_once(path: Path, data: Mapping[str, Any]) -> None:
         written.append(data["status"])
         if data["status"] != "running":
             raise StorageError("cannot write run.json: No space left on device")
-        real(self, data)
+        real(path, data)
 
     with monkeypatch.context() as patched:
-        patched.setattr(RunDir, "write_run_json", write_once)
+        patched.setattr("skills_dspy.store.run_json.write_json", write_once)
         with pytest.raises(StorageError, match=r"run\.json"):
             going.go()
     assert written == ["running", "complete"]
 
 
-class DoneWatcher(Silent):
+class DoneWatcher(Watcher):
     """Tells when the first task is done."""
 
     def __init__(self) -> None:
@@ -710,9 +709,9 @@ def test_a_run_needs_either_a_server_or_a_recording(going: Going) -> None:
     """Not both, and not neither."""
     embedder = AsyncEmbedder(HashEmbedder())
     with pytest.raises(ValueError, match="either a server or a recording"):
-        Runner(going.request(), None, embedder, Silent())
+        Runner(going.request(), None, embedder, Watcher())
     with pytest.raises(ValueError, match="either a server or a recording"):
-        Runner(going.request(recorded={}), FakeServer(), embedder, Silent())
+        Runner(going.request(recorded={}), FakeServer(), embedder, Watcher())
 
 
 # -- replay ---------------------------------------------------------------------------------------------------------------

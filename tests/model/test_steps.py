@@ -25,6 +25,13 @@ OWN: dict[str, Any] = {
     "path": "a/b",
     "task_description": "Foxes.",
 }
+    "context": "A text.",
+    "question": "Why?",
+    "answer": "Because.",
+    "count": 4,
+    "path": "a/b",
+    "task_description": "Foxes.",
+}
 SHOWN: dict[str, dict[str, Any]] = {
     "passages": {"examples": [Passage(context=GROUNDED.context or "")]},
     "questions": {"examples": [Question(context=GROUNDED.context, question=GROUNDED.question)]},
@@ -75,7 +82,7 @@ def test_why_a_candidate_is_rejected() -> None:
     assert STEPS["tag_category"].rejects(said, a_config()) is None
 
 
-class TagTone(dspy.Signature):  # type: ignore[misc] - dspy ships no types
+class TagTone(dspy.Signature):  # type: ignore[misc]  # dspy ships no types
     """Say how polite a question is."""
 
     task_description: str = dspy.InputField(desc="what the skill is")

@@ -25,13 +25,6 @@ OWN: dict[str, Any] = {
     "path": "a/b",
     "task_description": "Foxes.",
 }
-    "context": "A text.",
-    "question": "Why?",
-    "answer": "Because.",
-    "count": 4,
-    "path": "a/b",
-    "task_description": "Foxes.",
-}
 SHOWN: dict[str, dict[str, Any]] = {
     "passages": {"examples": [Passage(context=GROUNDED.context or "")]},
     "questions": {"examples": [Question(context=GROUNDED.context, question=GROUNDED.question)]},

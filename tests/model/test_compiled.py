@@ -25,7 +25,7 @@ from skills_dspy.model.compiled import (
 )
 from skills_dspy.model.program import SkillsProgram, fingerprint
 from skills_dspy.model.steps import STEPS
-from skills_dspy.store.files import write_json
+from skills_dspy.store.aside import write_json
 from tests.helpers.making import the_adapter
 
 JUDGE, WRITER = "judge_pair_freeform", "write_questions_grounded"

@@ -16,7 +16,8 @@ from rich.text import Text
 
 from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.funnel import STAGES, Funnel
-from skills_dspy.run.runner import RunningTask, Watcher
+from skills_dspy.run.runner import Watcher
+from skills_dspy.run.task import TaskView
 
 _LINE_EVERY = 15.0
 """Seconds between two plain lines."""
@@ -145,7 +146,7 @@ class Progress:
 class RunProgress(Progress, Watcher):
     """How far the tasks of a run are: each of a few with all its numbers; of many, the total and the worst."""
 
-    def started(self, tasks: Sequence[RunningTask], slots: Slots) -> None:
+    def started(self, tasks: Sequence[TaskView], slots: Slots) -> None:
         """Say what has failed already, and show the others."""
         super().started(tasks, slots)
         self.began = self._clock()
@@ -157,7 +158,7 @@ class RunProgress(Progress, Watcher):
         """Print lines if the last ones are some time ago; a reply came, so the server is well again."""
         self.tick()
 
-    def failed(self, task: RunningTask) -> None:
+    def failed(self, task: TaskView) -> None:
         """Say it at once."""
         self.say(f"{task.spec.task_name}: {task.status}", "red")
 
@@ -236,7 +237,7 @@ class Headway:
         return f"{self.done} of {self.tasks} tasks done{failed}"
 
 
-def headway_of(tasks: Sequence[RunningTask]) -> Headway:
+def headway_of(tasks: Sequence[TaskView]) -> Headway:
     """The numbers of tasks, added up; one or more."""
     funnels = [task.run.funnel for task in tasks]
     return Headway(
@@ -254,13 +255,13 @@ def headway_of(tasks: Sequence[RunningTask]) -> Headway:
     )
 
 
-def worst_tasks(tasks: Sequence[RunningTask], most: int) -> list[RunningTask]:
+def worst_tasks(tasks: Sequence[TaskView], most: int) -> list[TaskView]:
     """Of the tasks that still run those with the smallest share of what is wanted, then with the lowest yield."""
     going = [task for task in tasks if task.status == "running" and not task.run.done]
     return sorted(going, key=lambda task: (task.run.funnel.accepted / task.wanted, -task.run.funnel.candidates))[:most]
 
 
-def name_of(task: RunningTask) -> str:
+def name_of(task: TaskView) -> str:
     """A task's name without what all of InstructLab's have in common."""
     return task.spec.task_name.removeprefix("instructlab/skills/")
 

@@ -10,18 +10,16 @@ from typing import Any, Protocol
 from skills_dspy.base.config import Role
 from skills_dspy.base.errors import RunDirError, SkillsError, StorageError
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.ask import Asker
-from skills_dspy.model.calls import WHOLE_DRAW
-from skills_dspy.model.deriving import derive
-from skills_dspy.model.description import described, undescribed
+from skills_dspy.model.ask import WHOLE_DRAW, Asker
+from skills_dspy.model.description import derive, described, undescribed
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.embedding.vectors import RememberedVectors
 from skills_dspy.model.engine import asker_for
 from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
-from skills_dspy.model.room import reply_limits
 from skills_dspy.model.slots import Slots
+from skills_dspy.model.steps import reply_limits
 from skills_dspy.pipeline.draw_places import Admission
 from skills_dspy.pipeline.flow import Flow
 from skills_dspy.pipeline.funnel import Funnel

@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -108,7 +109,13 @@ def _files(decontamination: Any) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of everything that has a part in a run."""
-    return {"python": platform.python_version(), **{package: version(package) for package in _PACKAGES}}
+    return {"python": platform.python_version(), **_releases()}
+
+
+@cache
+def _releases() -> dict[str, str]:
+    """The releases of the packages that have a part in a run; each is read from a file."""
+    return {package: version(package) for package in _PACKAGES}
 
 
 def usage(journal: JournalReader) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +34,7 @@ ALL = Bounds(1, "very poor", 1, None)
 @pytest.fixture(scope="module", params=["separate", "fused"])
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     """A finished run, tagged in either way; nobody changes it."""
-    return make_run(tmp_path_factory.mktemp(request.param), {"tagging": request.param})
+    return make_run(tmp_path_factory.mktemp(request.param), {"tagging": request.param}, wanted=6)
 
 
 @pytest.fixture
@@ -158,13 +158,24 @@ def test_a_derived_description_is_told_again(tmp_path: Path) -> None:
 # -- evaluation questions -----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def screened(made_once: RunPaths, tmp_path: Path) -> tuple[RunPaths, Path]:
+@pytest.fixture(scope="module")
+def screened_once(made_once: RunPaths, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunPaths, Path]:
     """A run that was decontaminated against a question which it would have accepted, and the file of that question."""
-    file = tmp_path / "exam.txt"
+    folder = tmp_path_factory.mktemp("screened")
+    file = folder / "exam.txt"
     freeform = next(row.instruction for row in rows(made_once.folder).accepted if row.context is None)
     file.write_text(freeform.replace("\n", " ") + "\n", "utf-8")
-    return make_run(tmp_path / "screened", {}, questions=file), file
+    return make_run(folder / "screened", {}, questions=file), file
+
+
+@pytest.fixture
+def screened(screened_once: tuple[RunPaths, Path], tmp_path: Path) -> Iterator[tuple[RunPaths, Path]]:
+    """A copy of it that a test may change, and the file, which is there again afterwards."""
+    made, file = screened_once
+    shutil.copytree(made.folder, tmp_path / "screened" / made.folder.name)
+    questions = file.read_bytes()
+    yield RunPaths(tmp_path / "screened" / made.folder.name), file
+    file.write_bytes(questions)
 
 
 def test_a_decontaminated_run_stays_so(screened: tuple[RunPaths, Path]) -> None:

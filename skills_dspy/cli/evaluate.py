@@ -13,18 +13,18 @@ from evals.data.report import Scorer
 from evals.data.tables import markdown, print_sections
 from evals.judges.cases import SHIPPED, load_cases
 from evals.judges.descriptions import description_line
+from evals.optimize.lines import comparison_lines
 from evals.optimize.program import BeforeAfter, compare
 from evals.session.session import Session
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import RequestError
 from skills_dspy.cli.arguments import EvalDataOptions, EvalProgramOptions
-from skills_dspy.cli.optimize import comparison_lines
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
 from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.embedding.embedder import SentenceEmbedder
-from skills_dspy.store.files import write_text
+from skills_dspy.store.aside import write_text
 from skills_dspy.tasks.files import load_task
 
 _WIDTH = 100

@@ -9,12 +9,10 @@ from typing import Any
 from skills_dspy.base.config import Role, RunConfig
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.context_window import steps_of
-from skills_dspy.model.description import STEP as DESCRIBING
 from skills_dspy.model.description import undescribed
 from skills_dspy.model.ollama import Model
 from skills_dspy.model.program import SkillsProgram, fingerprint
-from skills_dspy.pipeline.flow import stage_of
+from skills_dspy.model.steps import DESCRIBE, way
 from skills_dspy.store.journal import Recording
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import needed, read_run_json, run_json_errors
@@ -31,9 +29,9 @@ def prompt_fingerprints(
     Where the description is derived, `task` has that prompt's.
     """
     kinds = sorted({seed.kind for seed in spec.seed_examples})
-    whole = {"task": {DESCRIBING: fingerprint(program.predictor(DESCRIBING), adapter)}} if undescribed(spec) else {}
+    whole = {"task": {DESCRIBE.stage: fingerprint(program.predictor(DESCRIBE.name), adapter)}} if undescribed(spec) else {}
     return whole | {
-        kind: {stage_of(step): fingerprint(program.predictor(step), adapter) for step in steps_of(kind, config.tagging)}
+        kind: {step.stage: fingerprint(program.predictor(step.name), adapter) for step in way(kind, config.tagging)}
         for kind in kinds
     }
 

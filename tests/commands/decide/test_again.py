@@ -19,7 +19,6 @@ from skills_dspy.base.records import Record, Rejection
 from skills_dspy.commands.decide.dataset import DecideRequest, Redecided, prepare, redecide
 from skills_dspy.commands.decide.thresholds import Bounds
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
-from skills_dspy.pipeline.filter import pair_passes, quality_passes, question_passes, score_passes
 from skills_dspy.run.past import find_recorded
 from skills_dspy.run.runner import Runner, RunRequest, Watcher
 from skills_dspy.store.journal import Recording
@@ -224,10 +223,10 @@ def test_any_thresholds_account_for_every_candidate(bounds: Bounds, made_once: R
     assert sorted(after.places) == sorted(before.places)
     config = prepare(DecideRequest(made_once.folder, bounds=bounds, dry_run=True)).config
     for row in after.accepted:
-        assert question_passes(row.question_verdict, config)
-        assert pair_passes(row.pair_verdict, config)
-        assert quality_passes(row.tags.instruction_quality, config)
-        assert score_passes(row.tags.sample_quality, config)
+        assert row.question_verdict.rating in config.judges.question_pass
+        assert row.pair_verdict.rating in config.judges.pair_pass
+        assert row.tags.instruction_quality in config.filter.instruction_quality
+        assert row.tags.sample_quality in config.filter.sample_quality
         assert row.provenance.neighbour is not None
         assert row.provenance.neighbour.distance >= config.dedup.max_squared_distance
     assert (diff.before.accepted, diff.after.accepted) == (len(before.accepted), len(after.accepted))

@@ -17,7 +17,7 @@ from skills_dspy.commands.decide.thresholds import Bounds, decided_config, diffe
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.context_window import choose_windows, needs
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
-from skills_dspy.model.embedding.vectors import KeptVectors, ScreenVectors
+from skills_dspy.model.embedding.vectors import ComplementedVectors, JournalVectors
 from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter
@@ -160,7 +160,7 @@ async def redecide(
         total = again.candidates
         paths = None if request.dry_run else stack.enter_context(written_aside(prepared.target))
         async with _answering(request, prepared, again, server) as (answering, journal):
-            vectors = KeptVectors(journal, prepared.embedder, folder)
+            vectors = JournalVectors(journal, prepared.embedder, recorded.paths)
             with _rows(paths) as rows:
                 screened = replace(again, screen=await _screen(recorded, vectors, prepared.embedder))
                 decided = await decide_again(screened, config, answering, vectors, rows, lambda diff, m: told(total, diff, m))
@@ -219,7 +219,7 @@ def _the_run(folder: Path) -> RunPaths:
     return runs[0]
 
 
-async def _screen(recorded: Recorded, vectors: KeptVectors, embedder: str) -> TaskScreen | None:
+async def _screen(recorded: Recorded, vectors: JournalVectors, embedder: str) -> TaskScreen | None:
     """The evaluation questions that the run was decontaminated against: other thresholds must let none of them in.
 
     Raises:
@@ -233,7 +233,7 @@ async def _screen(recorded: Recorded, vectors: KeptVectors, embedder: str) -> Ta
     screen = Screen(questions, recorded.config.decontamination)
     model = AsyncEmbedder(SentenceEmbedder(embedder, "cpu"))
     await screen.ready(model, recorded.weights, [recorded.root / KEPT_IN], Untold())
-    return TaskScreen(screen, ScreenVectors(vectors, model))
+    return TaskScreen(screen, ComplementedVectors(vectors, model))
 
 
 def _replaceable(paths: RunPaths) -> bool:

@@ -14,7 +14,6 @@ from signatures.labels import Category, Difficulty, PairRating, Quality, Score
 from skills_dspy.base.records import Record
 from skills_dspy.commands.export.facts import NOT_STATED, RunFacts
 from skills_dspy.pipeline.funnel import STAGES
-from skills_dspy.similarity.hyperplanes import LIMIT, missed
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 _HUB_LICENCES = frozenset(
@@ -89,16 +88,18 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class SplitBasis:
     """By what rows were compared before they were set apart.
 
     Attributes:
+        limit: the squared distance below which vectors were taken for near.
         by_words: how many rows have no vector in a journal, so that of their meaning only what the run noted was known.
         models: of how many embedding models (or weights of one) the others' vectors are.
     """
 
-    by_words: int = 0
-    models: int = 1
+    limit: float
+    by_words: int
+    models: int
 
     def sentences(self, rows: int) -> list[str]:
         """What was not compared by meaning, of so many rows; nothing where all was."""
@@ -121,7 +122,7 @@ def card(
     split: Split | None,
     repeated: int = 0,
     mended: int = 0,
-    compared: Compared | None = None,
+    compared: SplitBasis | None = None,
 ) -> str:
     """The text of README.md.
 
@@ -138,7 +139,7 @@ def card(
         f"# {_title(runs)}",
         _intro(runs, tally),
         _answered(runs),
-        _contents(tally, split, repeated, mended, compared or Compared()),
+        _contents(tally, split, repeated, mended, compared),
         _making(runs),
         *_screening(runs),
         _funnel(runs),
@@ -199,17 +200,17 @@ def _answered(runs: Sequence[RunFacts]) -> str:
     return "\n".join(lines)
 
 
-def _contents(tally: Tally, split: Split | None, repeated: int, mended: int, compared: Compared) -> str:
+def _contents(tally: Tally, split: Split | None, repeated: int, mended: int, compared: SplitBasis | None) -> str:
     names = list(dict.fromkeys(name for name, _ in tally.tasks))
     sides = [side for side in ("train", "test") if tally.sides[side]]
     rows = [(name, *(tally.tasks[name, side] for side in sides)) for name in names]
     text = "## Contents\n\n" + _table(("task", *sides), rows)
-    if split is not None:
+    if split is not None and compared is not None:
         text += (
             f"\n\nTest rows were set apart with a share of {split.share:g} and the seed {split.seed}. Near-duplicates (same or "
             "near-same context, question or pair by their words, or near in meaning where the run had found that or by the "
-            f"vectors of all runs, at a squared distance below {LIMIT:g}) were kept on one side. They are looked for by "
-            f"hashing: of pairs of vectors right at that distance {100 * missed(LIMIT):.2f} % are missed, of nearer ones fewer."
+            f"vectors of all runs, at a squared distance below {compared.limit:g}) were kept on one side; every row was "
+            "compared with every other."
         )
         text += "".join(f" {sentence}" for sentence in compared.sentences(tally.rows))
     if repeated:

@@ -1,7 +1,7 @@
 """One export from its runs to its place on the disk."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from skills_dspy.base.errors import ExportError
 from skills_dspy.base.records import Record
 from skills_dspy.commands.export import hf, instructlab
-from skills_dspy.commands.export.card import Compared, Split, Tally, card, counts
+from skills_dspy.commands.export.card import Split, SplitBasis, Tally, card, counts
 from skills_dspy.commands.export.jsonl import JsonlWriter
 from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT, alpaca_row, messages_row, sharegpt_row
 from skills_dspy.commands.export.parquet import ParquetWriter
 from skills_dspy.commands.export.source import Rows, SourceRun
 from skills_dspy.commands.export.split import set_apart
-from skills_dspy.store.export_aside import check_free, left_behind, remove, written_aside
-from skills_dspy.store.files import make_folder, storage_errors
+from skills_dspy.store.export_aside import check_free, left_behind, written_aside
+from skills_dspy.store.files import storage_errors
 
 Format = Literal["messages", "alpaca", "sharegpt", "instructlab", "parquet", "hf"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -103,7 +103,7 @@ class Exported:
     rows: dict[str, int]
     repeated: int
     mended: int
-    compared: Compared | None
+    compared: SplitBasis | None
     left_behind: tuple[Path, ...]
 
 
@@ -123,7 +123,7 @@ def export(request: ExportRequest, passed: Callable[[str, int], None] = lambda *
     rows, tally = Rows(request.runs), Tally()
     aside = written_aside(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
     with aside as place:
-        testing, compared = _set_apart(request, rows, place, passed)
+        testing, compared = _set_apart(request, rows, passed)
         with ExitStack() as stack:
             writer = _writer(request, place, stack)
             for number, (_, record) in enumerate(rows):
@@ -161,8 +161,8 @@ def check(request: ExportRequest) -> None:
 
 
 def _set_apart(
-    request: ExportRequest, rows: Rows, place: Path, passed: Callable[[str, int], None]
-) -> tuple[NDArray[np.bool_] | None, Compared | None]:
+    request: ExportRequest, rows: Rows, passed: Callable[[str, int], None]
+) -> tuple[NDArray[np.bool_] | None, SplitBasis | None]:
     if request.split is None:
         return None, None
 
@@ -171,20 +171,7 @@ def _set_apart(
             passed("comparing", number + 1)
             yield row
 
-    with _index_folder(place) as folder:
-        return set_apart(watched(), folder, request.runs, request.split.share, request.split.seed)
-
-
-@contextmanager
-def _index_folder(place: Path) -> Iterator[Path]:
-    """A folder beside an export that is under way, removed afterwards."""
-    folder = place.with_name(f"{place.name}.index")
-    remove(folder)
-    make_folder(folder)
-    try:
-        yield folder
-    finally:
-        remove(folder)
+    return set_apart(watched(), request.runs, request.split.share, request.split.seed)
 
 
 def _writer(request: ExportRequest, place: Path, stack: ExitStack) -> Writer:

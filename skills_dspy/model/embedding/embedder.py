@@ -12,16 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skills_dspy.base.errors import EmbedderMissing
 from skills_dspy.model.embedding.weights import HINT, MINILM, Found, brief, find_model, quiet
+from skills_dspy.similarity.nearest import Vectors
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-
-Vectors = NDArray[np.float32]
-"""One unit vector per row."""
 
 
 class Embedder(Protocol):

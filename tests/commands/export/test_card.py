@@ -7,7 +7,7 @@ import pytest
 import yaml
 from huggingface_hub import DatasetCardData
 
-from skills_dspy.commands.export.card import Split, Tally, card, size_category
+from skills_dspy.commands.export.card import Split, SplitBasis, Tally, card, size_category
 from skills_dspy.commands.export.facts import facts_of
 from tests.helpers.exporting import a_run_json, some_records
 
@@ -19,7 +19,7 @@ def a_card(*runs: dict[str, Any], split: Split | None = None, repeated: int = 0,
     for fact in facts:
         for number, record in enumerate(some_records(task=fact.task_name)):
             tally.add(record, "test" if split is not None and number == 0 else "train")
-    return card(facts, tally, split, repeated, mended)
+    return card(facts, tally, split, repeated, mended, SplitBasis(limit=0.05, by_words=0, models=1) if split else None)
 
 
 def front(text: str) -> dict[str, Any]:

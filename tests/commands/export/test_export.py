@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from skills_dspy.base.errors import ExportError, RequestError, RunDirError, StorageError
-from skills_dspy.commands.export import jsonl, parquet, split
+from skills_dspy.commands.export import jsonl, parquet
 from skills_dspy.commands.export.card import Split
 from skills_dspy.commands.export.export import FORMATS, Exported, ExportRequest, Format, export
 from skills_dspy.commands.export.instructlab import recipe_text, row_uuid
@@ -291,18 +291,6 @@ def test_seeds_are_the_same_by_their_text_in_every_run(tmp_path: Path) -> None:
         assert side["a b?"] == side["c d?"]
         found[side["a b?"], side["e f?"]] = True
     assert len(found) == 2
-
-
-def test_a_bucket_with_more_texts_than_are_compared_still_joins_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Equal texts are found without comparing, whatever came between."""
-    monkeypatch.setattr(split, "PATIENCE", 2)
-    text = " ".join(f"w{n}" for n in range(40))
-    cast = [a_record(f"{n:016x}", " ".join([*text.split()[: 40 - n], f"x{n}"]), f"y{n}") for n in range(6)]
-    write_run(tmp_path / "runs", [*cast, a_record("f" * 16, cast[0].instruction, "other"), a_record("e" * 16, "Else?", "Yes.")])
-    make(tmp_path / "runs", tmp_path / "out", "alpaca", split=Split(0.2, 0))
-    assert len({side for question, side in sides(tmp_path / "out").items() if question.startswith("w0")}) == 1
 
 
 def test_rows_that_are_all_alike_cannot_be_split(tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.base.errors import EmbedderMissing
 from skills_dspy.model.embedding import weights as model_files
-from skills_dspy.model.embedding.embedder import AsyncEmbedder, Embedder, SentenceEmbedder, Vectors, windows
+from skills_dspy.model.embedding.embedder import AsyncEmbedder, Embedder, SentenceEmbedder, windows
 from skills_dspy.model.embedding.weights import MINILM_SHA256, Found, download, find_model, packaged_minilm
-from skills_dspy.similarity.nearest import squared_distance
+from skills_dspy.similarity.nearest import Vectors, squared_distance
 
 MPNET = "sentence-transformers/all-mpnet-base-v2"
 WEIGHTS = b"weights"

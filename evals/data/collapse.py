@@ -11,10 +11,11 @@ from typing import Any
 
 from evals.data.against_seeds import Coverage
 from evals.data.diversity import mean_nearest_distance
-from evals.data.languages import Languages, name_of
 from evals.data.material import Material
 from evals.data.near_copies import has_near_copy
-from evals.data.text import rouge_l_of_words, shared_opening, words
+from evals.data.text import rouge_l_of_words, shared_opening
+from skills_dspy.similarity.languages import Languages, name_of
+from skills_dspy.similarity.text import words
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from evals.data.against_seeds import COSINE_BOUNDS, ROUGE_BOUNDS, Nearest, evenn
 from evals.data.collapse import LIMITS
 from evals.data.distributions import value_of
 from evals.data.diversity import mean_nearest_distance, vendi_score
-from evals.data.languages import Languages, name_of
 from evals.data.material import Material, sample_places
 from evals.data.near_copies import near_copy_pairs
 from evals.data.rows import RATINGS, Row
-from evals.data.text import distinct_n_of_words
+from evals.data.text import distinct_n
 from skills_dspy.pipeline.funnel import STAGES
+from skills_dspy.similarity.languages import Languages, name_of
 
 Measure = Callable[[Sequence[int]], float | None]
 """Numbers that stand for rows, to a number."""
@@ -222,7 +222,7 @@ def _in_language(side: Side, field: str, language: str) -> list[float]:
 
 def _distinct(chosen: Sequence[int], texts: Sequence[Sequence[str]], n: int) -> float | None:
     long = [texts[number] for number in chosen if len(texts[number]) >= n]
-    return distinct_n_of_words(long, n) if long else None
+    return distinct_n(long, n) if long else None
 
 
 def _copied(chosen: Sequence[int], long: frozenset[int], pairs: Sequence[tuple[int, int]]) -> float | None:

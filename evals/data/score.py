@@ -10,7 +10,7 @@ from evals.data.distributions import Lengths, RatingScore, StageYield, lengths_o
 from evals.data.diversity import mean_nearest_distance, vendi_score
 from evals.data.material import Material
 from evals.data.rows import Row
-from evals.data.text import distinct_n_of_words
+from evals.data.text import distinct_n
 
 GRAMS = (1, 2, 3)
 """The lengths of n-grams that distinct-n is given for."""
@@ -162,7 +162,7 @@ def _all_lengths(material: Material) -> dict[str, Lengths]:
 
 def _distinct(texts: Sequence[Sequence[str]]) -> dict[int, float | None]:
     longest = max(map(len, texts), default=0)
-    return {n: distinct_n_of_words(texts, n) if n <= longest else None for n in GRAMS}
+    return {n: distinct_n(texts, n) if n <= longest else None for n in GRAMS}
 
 
 def _notes(material: Material) -> list[str]:

@@ -12,8 +12,8 @@ from evals.data.against_seeds import Coverage, Likeness, Novelty
 from evals.data.collapse import LIMITS
 from evals.data.compare import Compared, Comparison
 from evals.data.distributions import Lengths, RatingScore, StageYield
-from evals.data.languages import name_of
 from evals.data.score import DatasetScore, Diversity
+from skills_dspy.similarity.languages import name_of
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _NOTHING = "–"

@@ -11,7 +11,6 @@ import dspy
 
 from evals.judges.ask import FUSED
 from evals.judges.cases import Case
-from evals.judges.corrupt.likeness import squeezed
 from evals.judges.corruptions import FEWEST, seed_cases
 from evals.judges.scales import SCALES, passing
 from evals.optimize.splits import (
@@ -35,6 +34,7 @@ from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.seeds import STANDARD, rng_of
 from skills_dspy.pipeline.candidate import pair_shown, questions_shown
 from skills_dspy.pipeline.draw import Example
+from skills_dspy.similarity.text import squeezed
 from skills_dspy.tasks.spec import TaskSpec
 
 CASES_STEP = {FUSED: "tag_instruction_quality"}

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from evals.judges.corrupt.likeness import squeezed
 from skills_dspy.base.records import SeedExample
+from skills_dspy.similarity.text import squeezed
 
 T = TypeVar("T")
 G = TypeVar("G", bound=Hashable)

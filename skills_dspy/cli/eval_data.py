@@ -17,10 +17,10 @@ from skills_dspy.tasks.files import load_task
 
 if TYPE_CHECKING:
     from evals.data.datasets import Dataset
-    from evals.data.languages import Classifier
     from evals.data.material import Material
     from evals.data.tables import Section
     from evals.data.vectors import Progress
+    from skills_dspy.similarity.languages import Classifier
 
 _WIDTH = 100
 """Columns of the tables where there is no terminal."""
@@ -87,7 +87,7 @@ class _Work:
     """
 
     def __init__(self, options: EvalDataOptions, embedder: Embedder | None, told: "Progress") -> None:
-        from evals.data.languages import load_classifier
+        from skills_dspy.similarity.languages import load_classifier
 
         self._options = options
         self._config = load_config()

@@ -18,7 +18,8 @@ from skills_dspy.base.errors import EmbedderMissing, MissingReply
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.screens.benchmark import EvaluationSet
 from skills_dspy.similarity.nearest import FixedRows
-from skills_dspy.similarity.ngrams import VERSION, build, in_words
+from skills_dspy.similarity.ngrams import VERSION, build
+from skills_dspy.similarity.text import joined_tokens
 from skills_dspy.store.benchmark_index import BrokenIndex, EvalIndex, find_index, index_path, keep_index
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -128,7 +129,7 @@ class Screen:
         found = self._index.grams.find(text)
         if found is None:
             return None
-        place, shared = self._place(found.owner), in_words(found.words)
+        place, shared = self._place(found.owner), joined_tokens(found.words)
         what = "holds the whole question of" if found.whole else f"shares a {self.config.ngram}-gram with"
         return f"{what} {place}: {shared}"
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
 from skills_dspy.similarity.nearest import Groups
-from skills_dspy.similarity.ngrams import tokens
+from skills_dspy.similarity.text import tokens
 
 SIMILAR: Final = 0.7
 """The Jaccard similarity from which on two texts are near-same."""

@@ -452,7 +452,7 @@ def test_near_is_what_is_equal_but_for_little() -> None:
         ("", None),
     ],
 )
-def test_a_language_is_told_by_its_small_words(text: str, tongue: str | None) -> None:
+def test_the_language_of_a_short_text(text: str, tongue: str | None) -> None:
     """Where it cannot be told, nothing is guessed."""
     assert language(text) == tongue
 

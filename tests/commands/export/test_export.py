@@ -439,7 +439,7 @@ def test_a_full_disk_is_a_sentence(runs: Path, tmp_path: Path, monkeypatch: pyte
     def full(*_: object) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(jsonl.JsonlWriter, "write", full)
+    monkeypatch.setattr(jsonl.JsonLines, "write", full)
     with pytest.raises(StorageError, match="No space left on device; free some space"):
         make(runs, tmp_path / "out" / "m.jsonl")
     assert list((tmp_path / "out").iterdir()) == []

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from evals.data.datasets import RunFacts
+from evals.data.datasets import Origin
 from skills_dspy.model.embedding.embedder import Embedder
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.similarity.nearest import Vector, Vectors, joined
@@ -52,7 +52,7 @@ class Embedded:
 
 
 def embed(
-    rows: Sequence[Embeddable], seeds: Sequence[Embeddable], run: RunFacts | None, embedder: Embedder, progress: Progress
+    rows: Sequence[Embeddable], seeds: Sequence[Embeddable], run: Origin | None, embedder: Embedder, progress: Progress
 ) -> Embedded:
     """The vectors of rows and seeds.
 
@@ -91,7 +91,7 @@ def _vector(item: Embeddable, known: dict[str, Vector], grounded: bool) -> Vecto
     return joined(question, question if item.context is None else known[item.context]) if grounded else question
 
 
-def _remembered(texts: Sequence[str], run: RunFacts | None, name: str) -> tuple[dict[str, Vector], str]:
+def _remembered(texts: Sequence[str], run: Origin | None, name: str) -> tuple[dict[str, Vector], str]:
     """What the journal holds of these texts, and the digest of the weights that it was made with."""
     if run is None or run.embedder != name:
         return {}, ""

@@ -12,8 +12,8 @@ import pytest
 from evals.record.answering import SIMULATED_NOTE
 from evals.record.demo import DEMO, WANTED, pack_run, readme
 from evals.record.record import note_of
-from evals.teacher.serve import TeacherConfig
-from evals.teacher.serve import start as serve
+from evals.teacher.config import TeacherConfig
+from evals.teacher.server import start as serve
 from skills_dspy.base.errors import MissingReply, RequestError, RunDirError
 from skills_dspy.cli.main import start
 from skills_dspy.model.adapter import SkillsAdapter
@@ -23,7 +23,7 @@ from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.funnel import SELDOM, STAGES
 from skills_dspy.run.manifest import prompt_fingerprints
 from skills_dspy.run.past import DEMO as DEMO_NAME
-from skills_dspy.run.past import Recorded, find_recorded
+from skills_dspy.run.past import PastRun, find_recorded
 from skills_dspy.run.runner import Runner, RunningTask, RunRequest, Watcher
 from skills_dspy.store.journal import Recording
 from skills_dspy.store.run_dir import RunPaths
@@ -34,7 +34,7 @@ Bytes = dict[str, bytes]
 
 
 @cache
-def the_demo() -> dict[str, Recorded]:
+def the_demo() -> dict[str, PastRun]:
     """The recorded runs by task name."""
     return {recorded.spec.task_name: recorded for recorded in find_recorded(DEMO_NAME)}
 

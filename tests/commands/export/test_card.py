@@ -9,12 +9,13 @@ from huggingface_hub import DatasetCardData
 
 from skills_dspy.commands.export.card import Split, SplitBasis, Tally, card, size_category
 from skills_dspy.commands.export.facts import facts_of
+from skills_dspy.store.run_json import RunJson
 from tests.helpers.exporting import a_record, a_run_json, some_records
 
 
 def a_card(*runs: dict[str, Any], split: Split | None = None, repeated: int = 0, mended: int = 0) -> str:
     """The card of runs with three rows each."""
-    facts = [facts_of(run) for run in runs]
+    facts = [facts_of(RunJson.of(run)) for run in runs]
     tally = Tally()
     for fact in facts:
         for number, record in enumerate(some_records(task=fact.task_name)):
@@ -77,7 +78,7 @@ def test_the_front_names_the_languages_of_the_rows() -> None:
     texts = ["Explain why the sky looks blue to us."] * 12 + ["Warum sieht der Himmel für uns eigentlich blau aus?"] * 3
     for text in [*texts, "Pourquoi le ciel nous paraît-il donc bleu ?"]:
         tally.add(a_record(question=text, answer=text), "train")
-    assert front(card([facts_of(a_run_json())], tally, None))["language"] == ["en", "de"]
+    assert front(card([facts_of(RunJson.of(a_run_json()))], tally, None))["language"] == ["en", "de"]
     assert "language" not in front(a_card(a_run_json()))
 
 

@@ -21,7 +21,8 @@ from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.embedding.weights import find_model
 from skills_dspy.run.past import PastRun, find_recorded, recorded_questions
 from skills_dspy.run.runner import Runner, RunningTask, RunRequest
-from skills_dspy.screens.benchmark import EvaluationSet, read_evaluation_set
+from skills_dspy.screens.benchmark import Benchmark, read_benchmark
+from skills_dspy.screens.decontamination import Notices
 from skills_dspy.tasks.changed import changed_files
 from skills_dspy.tasks.files import Changes, Loaded, load_tasks
 from skills_dspy.tasks.spec import TaskSpec
@@ -69,8 +70,8 @@ def _wanted(options: RunOptions) -> Loaded | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Stderr:
+@dataclass(frozen=True)
+class _Stderr(Notices):
     """Tells the user on stderr; when quiet, only what is odd."""
 
     quiet: bool
@@ -107,7 +108,7 @@ async def _run(
     request: RunRequest, options: RunOptions, embedder: AsyncEmbedder, display: RunProgress
 ) -> tuple[RunningTask, ...]:
     server = None if request.recorded is not None else open_server(options.server, request.config.server, display.fault)
-    return await Runner(request, server, embedder, display, teller=_Stderr(options.quiet)).run()
+    return await Runner(request, server, embedder, display, notices=_Stderr(options.quiet)).run()
 
 
 def live_request(options: RunOptions, specs: tuple[TaskSpec, ...]) -> RunRequest:
@@ -123,7 +124,7 @@ def live_request(options: RunOptions, specs: tuple[TaskSpec, ...]) -> RunRequest
         restart=options.restart,
         note=options.note,
         program=_compiled(options),
-        evaluation=read_evaluation_set(options.decontaminate) if options.decontaminate else None,
+        evaluation=read_benchmark(options.decontaminate) if options.decontaminate else None,
     )
 
 
@@ -162,10 +163,10 @@ def replay_request(options: RunOptions, name: str, specs: tuple[TaskSpec, ...] |
     )
 
 
-def _evaluation(options: RunOptions, recorded: dict[str, PastRun], name: str) -> EvaluationSet | None:
+def _evaluation(options: RunOptions, recorded: dict[str, PastRun], name: str) -> Benchmark | None:
     """The evaluation questions of a replay: those given, else those of the recording, which must still be the same."""
     if options.decontaminate:
-        return read_evaluation_set(options.decontaminate)
+        return read_benchmark(options.decontaminate)
     runs = list(recorded.values())
     files = runs[0].evaluation
     if any(r.evaluation != files or (files and r.config.decontamination != runs[0].config.decontamination) for r in runs):

@@ -21,7 +21,7 @@ from skills_dspy.model.room import longest, question_limit
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed, pair_shown, question_inputs, questions_shown
 from skills_dspy.pipeline.draw import Draw
 from skills_dspy.pipeline.filter import pair_passes, quality_passes, question_passes, score_passes
-from skills_dspy.screens.contamination import TaskScreen
+from skills_dspy.screens.decontamination import TaskScreen
 from skills_dspy.tasks.spec import TaskSpec
 
 

@@ -29,8 +29,8 @@ from skills_dspy.pipeline.settle import TaskRun
 from skills_dspy.run.manifest import check_same_inputs, inputs_of, prompt_fingerprints, spec_as_json, stamp, versions
 from skills_dspy.run.past import PastRun
 from skills_dspy.run.task import Leaf, RunningTask
-from skills_dspy.screens.benchmark import EvaluationSet
-from skills_dspy.screens.contamination import Screen, TaskScreen
+from skills_dspy.screens.benchmark import Benchmark
+from skills_dspy.screens.decontamination import Screen, TaskScreen
 from skills_dspy.store.files import AppendLog, count_rows, last_line
 from skills_dspy.store.journal import Journal, Recording
 from skills_dspy.store.run_dir import RunDir, RunPaths, set_aside
@@ -66,7 +66,7 @@ class RunRequest:
     recorded: Mapping[str, PastRun] | None = None
     note: str | None = None
     program: CompiledProgram | None = None
-    evaluation: EvaluationSet | None = None
+    evaluation: Benchmark | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from skills_dspy.model.replies import Meter
 from skills_dspy.pipeline.funnel import Funnel
 from skills_dspy.pipeline.settle import TaskRun
 from skills_dspy.run.manifest import usage
-from skills_dspy.screens.benchmark import EvaluationSet
-from skills_dspy.screens.contamination import TaskScreen, Teller, contaminated_seeds, seed_warnings
+from skills_dspy.screens.benchmark import Benchmark
+from skills_dspy.screens.decontamination import Notices, TaskScreen, contaminated_seeds, seed_warnings
 from skills_dspy.store.files import AppendLog
 from skills_dspy.store.journal import Journal, Recording
 from skills_dspy.store.run_dir import RunDir, RunPaths
@@ -82,7 +82,7 @@ class RunningTask:
     status: str = "running"
     error: SkillsError | None = None
     description: str | None = None
-    evaluation: EvaluationSet | None = None
+    evaluation: Benchmark | None = None
 
     def fail(self, error: SkillsError) -> None:
         """It cannot go on."""
@@ -131,12 +131,12 @@ class Leaf:
         """What closes all that was opened for it."""
         self._opened = opened
 
-    async def screen_seeds(self, weights: str | None, teller: Teller) -> None:
+    async def screen_seeds(self, weights: str | None, notices: Notices) -> None:
         """Note and say which of its seeds are contaminated themselves.
 
         Args:
             weights: of the vectors of the evaluation questions; None where none are compared.
-            teller: is told.
+            notices: hear of it.
 
         Raises:
             RunDirError: the vectors that are remembered here have other weights.
@@ -153,7 +153,7 @@ class Leaf:
         told = [{"seed": f"seed:{number}", "detail": said} for number, said in found]
         self._manifest["decontamination"] = {**self._manifest["decontamination"], "contaminated_seeds": told}
         for line in seed_warnings(self.task.spec, found):
-            teller.warn(line)
+            notices.warn(line)
 
     def announce(self) -> None:
         """Write a run.json that says that it is running."""

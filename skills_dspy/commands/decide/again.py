@@ -21,6 +21,7 @@ from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import Answer, Asker
 from skills_dspy.model.calls import Rank
 from skills_dspy.model.context_window import steps_of
+from skills_dspy.model.embedding.embedder import VectorSource
 from skills_dspy.model.engine import Window, make_lm
 from skills_dspy.model.program import QUIET, SkillsProgram
 from skills_dspy.model.replies import Host, Memory, Meter, Replies
@@ -31,9 +32,9 @@ from skills_dspy.pipeline.draw import Draw
 from skills_dspy.pipeline.flow import Flow, WritingFailed, Written, stage_of
 from skills_dspy.pipeline.funnel_diff import FunnelDiff
 from skills_dspy.pipeline.rows import Rows, RunLedger
-from skills_dspy.pipeline.settle import TaskRun, Vectors
+from skills_dspy.pipeline.settle import TaskRun
 from skills_dspy.run.past import PastRun
-from skills_dspy.screens.contamination import TaskScreen
+from skills_dspy.screens.decontamination import TaskScreen
 from skills_dspy.store.journal import JournaledReply, Recording
 
 _AHEAD = 16
@@ -150,7 +151,7 @@ async def decide_again(
     again: Again,
     config: RunConfig,
     answering: Answering,
-    vectors: Vectors,
+    vectors: VectorSource,
     rows: tuple[Rows, Rows],
     on_change: Callable[[FunnelDiff, Meter], None] = _unheard,
 ) -> Decided:

@@ -25,7 +25,7 @@ from skills_dspy.pipeline.funnel_diff import FunnelDiff
 from skills_dspy.pipeline.rows import Rows
 from skills_dspy.run.manifest import prompt_fingerprints
 from skills_dspy.run.past import CANNOT_REPLAY, DECIDED, PastRun, read_recorded, recorded_questions
-from skills_dspy.screens.contamination import KEPT_IN, Screen, TaskScreen, Untold
+from skills_dspy.screens.decontamination import KEPT_IN, Notices, Screen, TaskScreen
 from skills_dspy.similarity.ngrams import VERSION
 from skills_dspy.store.aside import check_free, link_journal, put_in_place, written_aside
 from skills_dspy.store.files import AppendLog, storage_errors
@@ -234,7 +234,7 @@ async def _screen(recorded: PastRun, vectors: JournalVectors, embedder: str) -> 
         return None
     screen = Screen(questions, recorded.config.decontamination)
     model = AsyncEmbedder(SentenceEmbedder(embedder, "cpu"))
-    await screen.ready(model, recorded.weights, [recorded.root / KEPT_IN], Untold())
+    await screen.ready(model, recorded.weights, [recorded.root / KEPT_IN], Notices())
     return TaskScreen(screen, ComplementedVectors(vectors, model))
 
 

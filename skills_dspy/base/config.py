@@ -5,6 +5,7 @@ The built-in values stand in skills.yaml beside this module, and nowhere else.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -265,7 +266,13 @@ def load_config(path: Path | None = None, overrides: Overrides | None = None) ->
         ConfigError: with file, line and what to write instead.
     """
     given = None if path is None else read_yaml(path, ConfigError)
-    return parse_config(read_yaml(DEFAULTS, ConfigError), given, path, overrides or Overrides())
+    return parse_config(_defaults(), given, path, overrides or Overrides())
+
+
+@cache
+def _defaults() -> Node:
+    """What skills.yaml says, which no run changes."""
+    return read_yaml(DEFAULTS, ConfigError)
 
 
 def parse_config(defaults: Node, given: Node | None, path: Path | None, overrides: Overrides) -> RunConfig:

@@ -62,6 +62,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
 # ---- in the consumers ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.torch
 def test_messages_pass_trls_check_and_its_chat_template(runs: Path, tmp_path: Path, load: Callable[..., Any]) -> None:
     """TRL takes the rows for conversations, and a template makes one text of each."""
     with warnings.catch_warnings():

@@ -17,7 +17,7 @@ from skills_dspy.base.config import DecontaminationConfig
 from skills_dspy.base.errors import EmbedderMissing, MissingReply
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, VectorSource
 from skills_dspy.screens.benchmark import Benchmark
-from skills_dspy.similarity.nearest import FixedRows
+from skills_dspy.similarity.nearest import Vectors, nearest_row
 from skills_dspy.similarity.ngrams import VERSION, build
 from skills_dspy.similarity.text import joined_tokens
 from skills_dspy.store.benchmark_index import BenchmarkIndex, BrokenIndex, find_index, index_path, keep_index
@@ -54,7 +54,7 @@ class Screen:
         self.config = config
         self._bare = np.flatnonzero([not question.grounded for question in evaluation.questions])
         self._loaded: BenchmarkIndex | None = None
-        self._all_rows = self._bare_rows = FixedRows(np.zeros((0, 0), dtype=np.float32))
+        self._bare_vectors: Vectors = np.zeros((0, 0), dtype=np.float32)
 
     @property
     def compares_vectors(self) -> bool:
@@ -104,9 +104,7 @@ class Screen:
             await asyncio.to_thread(keep_index, folders[0], made_from, self._loaded)
         if self.compares_vectors:
             vectors = self._loaded.vectors
-            self._all_rows = self._bare_rows = FixedRows(vectors)
-            if len(self._bare) < len(vectors):
-                self._bare_rows = FixedRows(vectors[self._bare])
+            self._bare_vectors = vectors if len(self._bare) == len(vectors) else vectors[self._bare]
         return used
 
     def words(self, text: str) -> str | None:
@@ -128,8 +126,8 @@ class Screen:
     def near(self, vector: NDArray[np.float32], *, bare: bool) -> str | None:
         """In words, the question that lies nearest, if it is too near; with `bare`, of those without a context."""
         assert self.config.max_cosine is not None
-        rows = self._bare_rows if bare else self._all_rows
-        found = rows.nearest(vector, 2.0 - 2.0 * self.config.max_cosine)
+        vectors = self._bare_vectors if bare else self._index.vectors
+        found = nearest_row(vectors, vector, 2.0 - 2.0 * self.config.max_cosine)
         if found is None:
             return None
         owner = int(self._bare[found[0]]) if bare else found[0]

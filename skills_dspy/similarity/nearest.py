@@ -29,10 +29,6 @@ MARGIN = 1e-4
 
 _PAIRS = 1 << 24
 """Pairs that are compared at one time when all are compared with all, which bounds the memory of that."""
-_SEARCHED = 4096
-"""Rows that are compared at one time, which bounds the memory of a search."""
-_HEAD = 128
-"""Coordinates that are looked at first: of 384, few unrelated texts are still candidates after these."""
 FIRST_ROWS = 16
 """Few, because each of perhaps hundreds of tasks has up to four indexes, most of them small."""
 
@@ -173,35 +169,15 @@ class Index:
             raise ValueError(f"expected a unit vector, got one of squared length {length:.6f}")
 
 
-class FixedRows:
-    """Many unit vectors that never change, for the nearest one within a limit; float32, one per row, or none of shape (0, 0).
-
-    The first coordinates of two vectors, with the lengths of the rest, bound their distance from below (Cauchy-Schwarz), so
-    most rows are never looked at as a whole; who may be near enough is compared exactly.
-    """
-
-    def __init__(self, rows: Vector) -> None:
-        self._rows = rows
-        self._heads = np.ascontiguousarray(rows[:, :_HEAD])
-        self._tails = _lengths(rows[:, _HEAD:])
-
-    def nearest(self, vector: Vector, limit: float) -> tuple[int, float] | None:
-        """Return the nearest row and its squared distance, the first of equals; None if none is nearer than `limit`."""
-        if not len(self._rows):
-            return None
-        (rest,) = _lengths(vector[None, _HEAD:])
-        least = 2.0 - 2.0 * (self._heads @ vector[:_HEAD] + self._tails * rest)
-        rows = np.flatnonzero(least < limit + MARGIN)
-        rough = np.empty(len(rows), dtype=np.float32)
-        for first in range(0, len(rows), _SEARCHED):
-            some = slice(first, first + _SEARCHED)
-            rough[some] = 2.0 - 2.0 * (self._rows[rows[some]] @ vector)
-        if not len(rows) or rough.min() >= limit + MARGIN:
-            return None
-        near = rows[rough <= rough.min() + 2 * MARGIN]
-        found = [(squared_distance(self._rows[row], vector), row) for row in near.tolist()]
-        distance, row = min(found)
-        return (row, distance) if distance < limit else None
+def nearest_row(rows: Vectors, vector: Vector, limit: float) -> tuple[int, float] | None:
+    """The row nearest to a vector and its squared distance, the first of equals; None if none is nearer than `limit`."""
+    if not len(rows):
+        return None
+    rough = 2.0 - 2.0 * (rows @ vector)
+    near = np.flatnonzero(rough <= min(rough.min() + 2 * MARGIN, limit + MARGIN))
+    found = [(squared_distance(rows[row], vector), row) for row in near.tolist()]
+    distance, row = min(found, default=(limit, -1))
+    return (row, distance) if distance < limit else None
 
 
 class Groups:
@@ -245,11 +221,6 @@ def join_near(groups: Groups, members: NDArray[np.int64], vectors: Vector, limit
         for a, b in zip(one[~near].tolist(), other[~near].tolist(), strict=True):
             if squared_distance(vectors[a], vectors[b]) < limit:
                 groups.join(members[[a]], members[[b]])
-
-
-def _lengths(rows: Vector) -> Vector:
-    lengths: Vector = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-    return lengths
 
 
 def _lengthened(old: NDArray[Scalar], rows: int) -> NDArray[Scalar]:

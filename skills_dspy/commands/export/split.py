@@ -22,6 +22,7 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import ExportError, RequestError
 from skills_dspy.base.records import Record
 from skills_dspy.commands.export.card import SplitBasis
@@ -37,8 +38,6 @@ MOST_ROWS: Final = 200_000
 """How many rows are compared with one another; at twice as many it takes four times as long."""
 NOTED: Final = 0.2
 """The squared distance of a neighbour that a run noted up to which a row stays with it; a cosine of 0.9."""
-USUAL_LIMIT: Final = 0.05
-"""The squared distance below which vectors are near, where no run.json says what its deduplication took for a duplicate."""
 
 
 class _Space(NamedTuple):
@@ -146,10 +145,10 @@ class _Near:
         return _Space(facts.embedder, self._kept.weights, context is not None, len(vector)), vector
 
 
-def near_limit(runs: Iterable[RunFacts]) -> float:
-    """The squared distance below which rows are near in meaning: what dedup took for a duplicate, the largest of all runs."""
+def _near_limit(runs: Iterable[RunFacts]) -> float:
+    """What the runs' deduplication took for a duplicate, the largest squared distance; the usual one where none says so."""
     found = [dict(run.thresholds).get("dedup.max_squared_distance") for run in runs]
-    return max((USUAL_LIMIT if limit is None else float(limit) for limit in found), default=USUAL_LIMIT)
+    return max(float(load_config().dedup.max_squared_distance if limit is None else limit) for limit in found)
 
 
 def set_apart(
@@ -179,7 +178,7 @@ def set_apart(
                 )
             members.append(near.add(run, record))
             ids.append(_hash(record.id))
-        limit = near_limit(run.facts for run in runs)
+        limit = _near_limit(run.facts for run in runs)
         labels = near.groups(limit).labels[np.array(members, np.int64)]
     compared = SplitBasis(limit, near.by_words, len(near.models))
     return choose_test(labels, np.array(ids, np.uint64), share, seed), compared

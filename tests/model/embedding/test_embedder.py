@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.base.errors import EmbedderMissing
 from skills_dspy.model.embedding import weights as model_files
-from skills_dspy.model.embedding.embedder import AsyncEmbedder, Embedder, SentenceEmbedder, pieces
+from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder, pieces
 from skills_dspy.model.embedding.weights import MINILM_SHA256, Found, download, find_model, packaged_minilm
 from skills_dspy.similarity.nearest import Vectors, squared_distance
 
@@ -546,31 +546,3 @@ def test_closing_drops_what_has_not_begun() -> None:
 
     asyncio.run(scene())
     assert slow.done == ["load in embedder_0"]
-
-
-# -- the embedder without a model ----------------------------------------------------------------------------------
-
-
-def test_the_hash_embedder_knows_equal_texts_alone() -> None:
-    """Equal texts have distance 0, all others about 2, however alike."""
-    texts = [f"How do bees find flower {number}?" for number in range(40)]
-    vectors = HashEmbedder().embed(texts)
-    assert vectors.shape == (40, 384)
-    assert np.array_equal(vectors[::-1], HashEmbedder().embed(texts[::-1]))
-    distances = [squared_distance(vectors[0], vector) for vector in vectors]
-    assert distances[0] == 0.0
-    assert all(1.6 < distance < 2.4 for distance in distances[1:])
-
-
-def test_the_hash_embedder_gives_the_same_vectors_everywhere() -> None:
-    """Datasets of benchmarks are compared across machines: these numbers may not change."""
-    assert HashEmbedder().embed([QUESTION])[0, :3].tolist() == [0.07259611040353775, -0.05396401509642601, -0.06141483411192894]
-
-
-def test_both_are_embedders(minilm: SentenceEmbedder) -> None:
-    """The checker of types sees that both fit the protocol; both can be loaded again and name their weights."""
-    embedders: list[Embedder] = [minilm, HashEmbedder()]
-    for embedder in embedders:
-        embedder.load()
-        assert embedder.name
-        assert embedder.weights

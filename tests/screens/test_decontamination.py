@@ -410,36 +410,6 @@ def test_the_command_line_takes_several_files(terminal: Terminal) -> None:  # no
     assert again.err.splitlines() == [line for line in said.err.splitlines() if line.startswith("warning: ")]
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "expected"),
-    [
-        ("exam.jsonl", '{"question": "a"}\n{"ctx": "b"}\n', "exam.jsonl:2: no question: this row has `ctx`"),
-        ("exam.csv", "a", "exam.csv: evaluation questions are read from files that end in"),
-        ("exam.txt", "", "exam.txt: there is no question in this file"),
-    ],
-)
-def test_bad_files_are_refused_before_anything_is_asked(
-    terminal: Terminal,  # noqa: F811 - a fixture
-    name: str,
-    content: str,
-    expected: str,
-) -> None:
-    """One sentence, exit code 2, and nothing was asked or written."""
-    said = terminal.run("--task-paths", terminal.task(), "--decontaminate", terminal.write(name, content))
-    assert said.code == 2
-    assert expected in said.err
-    assert "Traceback" not in said.err
-    assert terminal.servers == []
-    assert not terminal.output.exists()
-
-
-def test_without_a_file_the_option_is_refused(terminal: Terminal) -> None:  # noqa: F811 - a fixture
-    """As with --task-paths."""
-    said = terminal.run("--decontaminate", "--quiet")
-    assert said.code == 2
-    assert "Option '--decontaminate' requires an argument." in said.err
-
-
 def test_a_replay_takes_the_recorded_questions(terminal: Terminal) -> None:  # noqa: F811 - a fixture
     """Where they lie; changed or gone, it says so."""
     exam_file = terminal.write("exam.txt", LONG)

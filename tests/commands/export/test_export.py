@@ -15,7 +15,7 @@ from skills_dspy.base.errors import ExportError, RequestError, RunDirError, Stor
 from skills_dspy.commands.export import jsonl, parquet
 from skills_dspy.commands.export.card import Split
 from skills_dspy.commands.export.export import FORMATS, Exported, ExportRequest, Format, export
-from skills_dspy.commands.export.instructlab import recipe_text, row_uuid
+from skills_dspy.commands.export.instructlab import recipe_text
 from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT
 from skills_dspy.commands.export.source import Rows
 from skills_dspy.store import aside
@@ -179,11 +179,6 @@ def test_a_recipe_is_yaml_whatever_the_prompt_says() -> None:
 
     prompt = 'He said: "no"\n- and\t#left\u00ae \U0001f98a'
     assert yaml.safe_load(recipe_text([], prompt)) == {"datasets": [], "metadata": {"sys_prompt": prompt}}
-
-
-def test_instructlabs_ids_are_uuids_that_follow_from_the_row() -> None:
-    """The same row has the same id in every export."""
-    assert row_uuid("0123456789abcdef") == row_uuid("0123456789abcdef") != row_uuid("0123456789abcdee")
 
 
 # ---- bytes and order -------------------------------------------------------------------------------------------------
@@ -406,15 +401,6 @@ def test_a_folder_whose_names_only_look_like_an_export_is_not_replaced(
     with pytest.raises(ExportError, match=f"holds {re.escape(theirs)}, which no export of this format wrote"):
         make(runs, tmp_path / "home", layout, overwrite=True)
     assert file.read_text() == "theirs"
-
-
-@pytest.mark.parametrize("layout", ["hf", "instructlab", "messages", "parquet"])
-def test_an_earlier_export_with_a_test_side_is_replaced(runs: Path, tmp_path: Path, layout: Format) -> None:
-    """All names that exports write are known as theirs."""
-    make(runs, tmp_path / "x", layout, split=SPLIT)
-    before = files_below(tmp_path / "x")
-    make(runs, tmp_path / "x", layout, split=SPLIT, overwrite=True)
-    assert files_below(tmp_path / "x") == before
 
 
 def test_what_is_no_file_is_not_replaced_by_one(runs: Path, tmp_path: Path) -> None:

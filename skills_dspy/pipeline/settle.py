@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import MissingReply
 from skills_dspy.base.records import Kind, Neighbour
-from skills_dspy.model.calls import WHOLE_DRAW, Rank
+from skills_dspy.model.ask import WHOLE_DRAW, Rank
 from skills_dspy.model.embedding.embedder import VectorSource
 from skills_dspy.model.room import Lengths, longest, may_be_shown
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed, Vector

@@ -11,7 +11,7 @@ from skills_dspy.model.embedding.embedder import Embedder
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.similarity.nearest import Vector, Vectors, joined
 from skills_dspy.store.files import storage_errors
-from skills_dspy.store.journal import Recording
+from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
 
 _CHUNK = 32  # texts between two signs of progress
@@ -99,7 +99,7 @@ def _remembered(texts: Sequence[str], run: Origin | None, name: str) -> tuple[di
         there = run.journal.exists()
     if not there:
         return {}, ""
-    with Recording.open(run.journal) as journal:
+    with JournalReader.open(run.journal) as journal:
         vectors = JournalVectors(journal, name, RunPaths(run.journal.parent))
         return {text: vector for text in texts if (vector := vectors.find(text)) is not None}, vectors.weights
 

@@ -32,7 +32,7 @@ from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.similarity.nearest import Groups, Vector, join_near, joined
 from skills_dspy.similarity.words import Texts
 from skills_dspy.store.files import storage_errors
-from skills_dspy.store.journal import Recording
+from skills_dspy.store.journal import JournalReader
 
 MOST_ROWS: Final = 200_000
 """How many rows are compared with one another; at twice as many it takes four times as long."""
@@ -124,7 +124,7 @@ class _Near:
             there = paths.journal.is_file()
         self._kept = None
         if there:
-            self._kept = JournalVectors(self._journal.enter_context(Recording.open(paths.journal)), facts.embedder, paths)
+            self._kept = JournalVectors(self._journal.enter_context(JournalReader.open(paths.journal)), facts.embedder, paths)
         self._run = run
         for seed in facts.seeds:
             member, found = self._number("seed", seed.question, seed.context), self._vector(facts, seed.question, seed.context)

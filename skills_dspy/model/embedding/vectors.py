@@ -13,7 +13,7 @@ import numpy as np
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.similarity.nearest import MARGIN, Vector, Vectors
-from skills_dspy.store.journal import Journal, Recording
+from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunPaths
 
 WEIGHTS = "embedder_weights"
@@ -37,7 +37,7 @@ class JournalVectors:
         weights: those of the model; empty where the journal does not say.
     """
 
-    def __init__(self, journal: Journal | Recording, model: str, paths: RunPaths) -> None:
+    def __init__(self, journal: Journal | JournalReader, model: str, paths: RunPaths) -> None:
         self._journal = journal
         self._model = model
         self._paths = paths
@@ -126,7 +126,7 @@ class RememberedVectors:
         folder: the run's directory, for messages.
     """
 
-    def __init__(self, embedder: AsyncEmbedder, journal: Journal, recording: Recording | None, folder: Path) -> None:
+    def __init__(self, embedder: AsyncEmbedder, journal: Journal, recording: JournalReader | None, folder: Path) -> None:
         self._embedder = embedder
         self._journal = journal
         self._recording = recording

@@ -16,10 +16,10 @@ SERIES = import sys; print("%d.%d" % sys.version_info[:2])
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test check lint types bench bench-small record lock clean venv
+.PHONY: help demo test check lint types bench bench-small record readme architecture lock clean venv
 
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: venv ## run the main job offline on the shipped recording, to 5 accepted pairs for each of two tasks
 	$(IN_VENV) -m skills_dspy run --replay demo -n 5 --output-dir $(DEMO) --restart
@@ -44,6 +44,12 @@ bench-small: venv ## the same on a small scale, to see that it runs
 
 record: venv ## record demo and cassettes anew: from the simulated teacher, or FROM=http://127.0.0.1:11434
 	$(IN_VENV) -m evals.record $(if $(FROM),--base-url $(FROM))
+
+readme: venv ## fill the blocks of output in README.md and docs/commands.md from their commands
+	$(IN_VENV) -m evals.readme
+
+architecture: venv ## draw the imports between folders in docs/architecture.md from the code
+	$(IN_VENV) -m evals.readme --architecture
 
 venv: $(INSTALLED) ## make the environment, or bring it up to date
 

@@ -1,7 +1,8 @@
-"""The order of the folders, and the picture of the imports between them in docs/architecture.md."""
+"""The order of the folders, and docs/architecture.md: the imports between them, drawn from the code."""
 
 import ast
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,20 +32,23 @@ ORDER = (
 )
 """The folders from the bottom up: each imports from those before it; folders in one line know nothing of each other."""
 
+Imports = Mapping[tuple[str, str], set[str]]
+"""Folder and folder to the files of the first that import something of the second."""
 
-def imports(root: Path = ROOT) -> dict[tuple[str, str], set[str]]:
-    """Folder and folder to the files of the first that import something of the second."""
-    modules = {
+
+def imports(root: Path = ROOT) -> Imports:
+    """The imports between folders, as the code has them."""
+    paths = sorted(path for top in ("signatures", "skills_dspy", "evals") for path in (root / top).rglob("*.py"))
+    folders = {
         path.relative_to(root).with_suffix("").as_posix().removesuffix("/__init__"): path.relative_to(root).parent.as_posix()
-        for top in ("signatures", "skills_dspy", "evals")
-        for path in (root / top).rglob("*.py")
+        for path in paths
     }
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for path in sorted(path for top in ("signatures", "skills_dspy", "evals") for path in (root / top).rglob("*.py")):
+    for path in paths:
         own = path.relative_to(root).parent.as_posix()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for name in _names(node):
-                other = modules.get(name.replace(".", "/"))
+                other = folders.get(name.replace(".", "/"))
                 if other is not None and other != own:
                     found[own, other].add(path.relative_to(root).as_posix())
     return dict(found)
@@ -56,3 +60,77 @@ def _names(node: ast.AST) -> list[str]:
     if isinstance(node, ast.ImportFrom) and node.module:
         return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return []
+
+
+def page(root: Path = ROOT) -> str:
+    """docs/architecture.md: each folder with what it holds, a picture, and a table of all imports."""
+    arrows = set(imports(root))
+    folders = [folder for line in ORDER for folder in line]
+    return _PAGE.format(
+        holds="\n".join(f"| `{folder}/` | {_holds(root / folder)} |" for folder in folders),
+        picture=_picture(folders, arrows),
+        table=_table(folders, arrows),
+    )
+
+
+def _holds(folder: Path) -> str:
+    """The first sentence of a folder's docstring."""
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    return text.partition("\n")[0].rstrip(".")
+
+
+def _picture(folders: list[str], arrows: set[tuple[str, str]]) -> str:
+    """A Mermaid flowchart of the arrows that no longer way says already (the transitive reduction)."""
+    above: dict[str, set[str]] = {}
+    for folder in folders:
+        own = {other for one, other in arrows if one == folder and other != folder}
+        above[folder] = own | {further for other in own for further in above.get(other, set())}
+    lines = ["flowchart TB"]
+    for folder in reversed(folders):
+        own = {other for one, other in arrows if one == folder}
+        direct = [other for other in own if not any(other in above.get(between, set()) for between in own)]
+        lines += [f"  {_node(folder)} --> {_node(other)}" for other in sorted(direct, key=folders.index, reverse=True)]
+    return "\n".join(lines)
+
+
+def _node(folder: str) -> str:
+    return f"{folder.replace('/', '_')}[{folder}]"
+
+
+def _table(folders: list[str], arrows: set[tuple[str, str]]) -> str:
+    """Rows import columns; numbers stand for the folders in their order."""
+    numbers = [str(number) for number in range(1, len(folders) + 1)]
+    rows = [f"| | {' | '.join(numbers)} |", f"|---|{'---|' * len(folders)}"]
+    for number, folder in zip(numbers, folders, strict=True):
+        marks = ("×" if (folder, other) in arrows else " " for other in folders)
+        rows.append(f"| {number} {folder} | {' | '.join(marks)} |")
+    return "\n".join(rows)
+
+
+_PAGE = """# Architecture
+
+Folders are layers: a folder imports from those before it in this list, never from one after it, and folders that stand side by
+side know nothing of each other. The order is written down once, in evals/readme/architecture.py; tests/test_architecture.py
+checks it. This page is made from the code by `make architecture`.
+
+| folder, from the bottom up | holds |
+| --- | --- |
+{holds}
+
+What imports what, without the arrows that a longer way says already:
+
+```mermaid
+{picture}
+```
+
+All imports between folders (a row imports the columns with a mark):
+
+{table}
+
+## The way of one seed
+
+Eight files, to be read in this order: `skills_dspy/tasks/spec.py` (what a task is), `pipeline/draw.py` (what one draw shows),
+`model/steps.py` (every prompt of the flow, in one table), `pipeline/flow.py` (one candidate from its question to its tags),
+`model/ask.py` (a prompt becomes a request), `model/replies.py` (a reply is on the disk before it is used), `pipeline/settle.py`
+(draws run at once and are decided in order), `pipeline/rows.py` (a decision becomes a row).
+"""

@@ -1,8 +1,7 @@
-"""Fills the README's blocks of output from real runs, and says when they are out of date.
+"""The blocks of output in README.md and docs/commands.md: made by the commands that stand above them, on the shipped demo.
 
 `python -m evals.readme` rewrites them; `--check` exits 1 if they differ, but for the line of the cost: how many calls were
-under way at the end depends on timing. `--demo` and `--walk` take one part only: the demo on the shipped recording, or the walk
-from report card to optimized run beside the simulated teacher, which takes a minute.
+under way at the end depends on timing.
 """
 
 import json
@@ -15,48 +14,59 @@ from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 
-from evals.readme.data import on_the_demo
-from evals.readme.walk import walk
+from evals.readme.architecture import PICTURE, ROOT, page
 
-ROOT = Path(__file__).resolve().parents[2]
-README = ROOT / "README.md"
-COMMAND = ["-m", "skills_dspy", "run", "--replay", "demo", "-n", "5", "--output-dir", "output/demo", "--restart"]
-_PAIR = "instructlab/skills/writing/grounded/grammar"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "commands.md")
+RUN = ("run", "--replay", "demo", "-n", "5", "--output-dir", "output/demo", "--restart", "--quiet")
+_RUNS = "output/demo/instructlab/skills/writing"
+_DEBATE, _GRAMMAR = f"{_RUNS}/freeform/debate", f"{_RUNS}/grounded/grammar"
+_QNA = "taxonomy/compositional_skills/writing/freeform/haiku/qna.yaml"
+_SEEDS = 4
 _COST = re.compile(r"^ *Cost: .*$", re.MULTILINE)
 
 
 @click.command()
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 if a block is out of date.")
-@click.option("--demo", "only", flag_value="demo", help="The blocks of the demo only.")
-@click.option("--walk", "only", flag_value="walk", help="The blocks of the walk only.")
-def main(check: bool, only: str | None) -> None:
-    """Run the README's commands and put what they print into it."""
-    blocks: dict[str, str] = {}
+@click.option("--architecture", is_flag=True, help="Write docs/architecture.md from the code instead.")
+def main(check: bool, architecture: bool) -> None:
+    """Run the commands of README.md and docs/commands.md and put what they print into them."""
+    if architecture:
+        PICTURE.write_text(page(), encoding="utf-8")
+        return
     with tempfile.TemporaryDirectory() as folder:
-        if only != "walk":
-            printed = demo(Path(folder))
-            rows = (Path(folder) / "output" / "demo" / _PAIR / "data.jsonl").read_text(encoding="utf-8").splitlines()
-            blocks |= {"pair": _code("json", shortened(json.loads(rows[0]))), "demo": _code("", printed.strip())}
-            blocks |= {name: _code("", text) for name, text in on_the_demo(Path(folder)).items()}
-        if only != "demo":
-            blocks |= {name: _code("diff" if name == "diff" else "", text) for name, text in walk(Path(folder)).items()}
-    text = README.read_text(encoding="utf-8")
-    new = filled(text, blocks)
-    if not check:
-        README.write_text(new, encoding="utf-8")
-    elif _COST.sub("", new) != _COST.sub("", text):
-        raise click.ClickException("the README's output is not what its commands print now; run: python -m evals.readme")
+        blocks = outputs(Path(folder))
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8")
+        new = filled(text, blocks)
+        if not check:
+            path.write_text(new, encoding="utf-8")
+        elif _COST.sub("", new) != _COST.sub("", text):
+            raise click.ClickException(f"{path.name} does not show what its commands print now; run: python -m evals.readme")
 
 
-def demo(folder: Path) -> str:
-    """What the demo prints, run from an empty folder."""
-    environment = {**os.environ, "COLUMNS": "100"}
-    done = subprocess.run(
-        [sys.executable, *COMMAND, "--quiet"], check=True, capture_output=True, text=True, cwd=folder, env=environment
-    )
-    printed = done.stdout.replace(sys.executable, ".venv/bin/python")  # as it reads in a checkout
-    return "\n".join(line.rstrip() for line in printed.splitlines())
+def outputs(folder: Path) -> dict[str, str]:
+    """What the commands print when they are run in an empty folder, as code blocks by name.
+
+    Raises:
+        click.ClickException: a command failed.
+    """
+    demo = _printed(folder, *RUN)
+    row = (folder / _GRAMMAR / "data.jsonl").read_text(encoding="utf-8").splitlines()[0]
+    scores = re.search(r"^Diversity$.*?(?=^Words$)", _printed(folder, "eval", "data", _DEBATE), re.DOTALL | re.MULTILINE)
+    if scores is None:
+        raise click.ClickException("the scores have no part on diversity")
+    _write_qna(folder / _QNA)
+    texts = {
+        "demo": demo,
+        "data": scores.group(),
+        "decide": _printed(folder, "decide", _DEBATE, "--min-sample-quality", "5", "--dry-run"),
+        "export": _printed(folder, "export", "output/demo", "--format", "hf", "--out", "output/hf", "--test-share", "0.2"),
+        "tasks": _printed(folder, "tasks", "taxonomy"),
+    }
+    blocks = {name: f"```\n{text.strip()}\n```" for name, text in texts.items()}
+    return {**blocks, "pair": f"```json\n{shortened(json.loads(row))}\n```"}
 
 
 def shortened(row: dict[str, Any]) -> str:
@@ -68,14 +78,27 @@ def shortened(row: dict[str, Any]) -> str:
 
 def filled(text: str, blocks: dict[str, str]) -> str:
     """The text with every `<!-- name -->` ... `<!-- /name -->` block replaced."""
-    for name, block in blocks.items():
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        found = pattern.search(text)
-        if found is None:
-            raise click.ClickException(f"the README has no block named {name}")
-        text = f"{text[: found.start()]}{found[1]}{block}\n{found[2]}{text[found.end() :]}"
-    return text
+    return re.sub(
+        r"(<!-- (\w+) -->\n).*?(<!-- /\2 -->)", lambda found: f"{found[1]}{blocks[found[2]]}\n{found[3]}", text, flags=re.DOTALL
+    )
 
 
-def _code(language: str, text: str) -> str:
-    return f"```{language}\n{text}\n```"
+def _write_qna(path: Path) -> None:
+    """A skill file as people write them, made of the shipped haiku: no description, few seeds, and a slip."""
+    task = yaml.safe_load((ROOT / "task_specs" / "writing" / "freeform" / "haiku.yaml").read_text("utf-8"))
+    seeds = task["seed_examples"][:_SEEDS]
+    seeds[1]["answer"] = seeds[1]["answer"].strip().replace("\n", "\\n")
+    content = {"version": 3, "created_by": "you", "task_description": "", "seed_examples": seeds}
+    path.parent.mkdir(parents=True)
+    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), "utf-8")
+
+
+def _printed(folder: Path, *words: str) -> str:
+    """What a command prints in this folder, as it reads in a checkout."""
+    environment = {**os.environ, "COLUMNS": "100", "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "skills_dspy", *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+    if done.returncode not in (0, 1):
+        raise click.ClickException(f"{' '.join(words)} ended with {done.returncode}: {done.stderr.strip()}")
+    printed = done.stdout.replace(sys.executable, ".venv/bin/python")
+    return "\n".join(line.rstrip() for line in printed.strip("\n").splitlines())

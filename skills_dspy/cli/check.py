@@ -2,15 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from skills_dspy.base.config import ROLES, Overrides, Role, RunConfig, load_config
+from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import EmbedderMissing, MachineError
+from skills_dspy.cli.arguments import CheckOptions
 from skills_dspy.cli.check_lines import (
     Line,
     costs_table,
@@ -41,26 +40,12 @@ _PATIENCE = 15.0
 _MARKS = {"ok": "[green]ok[/green]  ", "warn": "[yellow]warn[/yellow]", "FAIL": "[red]FAIL[/red]"}
 
 
-@dataclass(frozen=True, slots=True)
-class CheckOptions:
-    """The options of `check` as they were given."""
-
-    task_paths: tuple[Path, ...]
-    wanted: int
-    config: Path | None
-    overrides: Overrides
-    base_url: str
-    concurrency: int
-    pull: bool
-    taxonomy_base: str | None = None
-
-
 def check_command(options: CheckOptions) -> int:
     """Check what was asked for; returns the exit code: 0 when everything needed is there, 2 when something is not."""
-    config = load_config(options.config, options.overrides)
+    config = options.models.load(options.embedder)
     specs = load_specs(options.task_paths, options.taxonomy_base).specs
     hasty = config.server.model_copy(update={"patience": min(config.server.patience, _PATIENCE)})
-    server = OllamaServer(options.base_url, hasty, concurrency=options.concurrency)
+    server = OllamaServer(options.server.base_url, hasty, concurrency=options.server.concurrency)
     return Check(options, specs, config, server, Console(highlight=False, soft_wrap=True), find_weights).run()
 
 
@@ -181,7 +166,7 @@ class Check:
 
     async def _measure(self, windows: Mapping[Role, int]) -> None:
         options, config, specs = self._options, self._config, self._specs
-        flight = Preflight(specs[0], config, self._server, windows, concurrency=options.concurrency)
+        flight = Preflight(specs[0], config, self._server, windows, concurrency=options.server.concurrency)
         trials: list[Trial] = []
         try:
             for step in flight.steps:
@@ -200,6 +185,6 @@ class Check:
         costs = [cost for spec in specs for cost in step_costs(spec, config, prompt_estimates(spec, config), ratio)]
         means = mean_costs(costs, len(specs))
         seconds = seconds_per_pair(means, speeds) * options.wanted * len(specs) / max(1.0, together.factor)
-        self._say(together_line(together, options.concurrency, seconds, windows["generator"]))
+        self._say(together_line(together, options.server.concurrency, seconds, windows["generator"]))
         self._out.print(costs_table(means))
         self._say(hours_line(means, seconds, options.wanted, len(specs)))

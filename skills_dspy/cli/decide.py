@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -21,9 +20,11 @@ from rich.table import Table
 
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Reason
+from skills_dspy.cli.arguments import DecideOptions
 from skills_dspy.cli.summary import command
 from skills_dspy.commands.decide.dataset import DecideRequest, Redecided, prepare, redecide
 from skills_dspy.commands.decide.decided import Prepared
+from skills_dspy.commands.decide.thresholds import Bounds
 from skills_dspy.model.ollama import OllamaServer, without_secrets
 from skills_dspy.model.replies import Meter
 from skills_dspy.pipeline.funnel_diff import FunnelDiff, ranked
@@ -33,23 +34,19 @@ _LINE_EVERY = 15.0
 """Seconds between two lines of progress where there is no terminal."""
 
 
-@dataclass(frozen=True, slots=True)
-class DecideOptions:
-    """The options of `decide` beside what it decides by."""
-
-    fill: bool
-    base_url: str
-    as_json: bool
-    quiet: bool
-
-
-def decide_command(request: DecideRequest, options: DecideOptions) -> int:
+def decide_command(options: DecideOptions) -> int:
     """Decide a run anew; returns the exit code.
 
     Raises:
         SkillsError: the run, the thresholds, the server or the disk are not as they should be.
     """
-    if options.fill and request.dry_run:
+    bounds = Bounds(
+        options.min_sample_quality, options.min_instruction_quality, options.min_pair_rating, options.max_squared_distance
+    )
+    request = DecideRequest(
+        options.run, options.config, bounds, options.out, options.dry_run, options.server.concurrency, options.note
+    )
+    if options.fill and options.dry_run:
         raise RequestError("--dry-run writes nothing, and --fill asks for replies to keep; leave one of the two out")
     prepared = prepare(request)
     progress = _Progress(options.quiet)
@@ -75,7 +72,7 @@ async def _decide(request: DecideRequest, options: DecideOptions, prepared: Prep
     server = None
     if options.fill:
         server = OllamaServer(
-            options.base_url,
+            options.server.base_url,
             prepared.config.server,
             concurrency=request.concurrency,
             jitter=random.Random(os.getpid()),

@@ -3,8 +3,6 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +10,7 @@ from rich.console import Console
 
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import EmbedderMissing, RequestError
+from skills_dspy.cli.arguments import EvalDataOptions
 from skills_dspy.model.embedding.embedder import Embedder, SentenceEmbedder
 from skills_dspy.store.files import write_text
 from skills_dspy.tasks.files import load_task
@@ -25,21 +24,6 @@ if TYPE_CHECKING:
 
 _WIDTH = 100
 """Columns of the tables where there is no terminal."""
-
-
-@dataclass(frozen=True, slots=True)
-class EvalDataOptions:
-    """The options of `eval data` as they were given; None where one was left out."""
-
-    path: Path
-    other: Path | None
-    seeds: Path | None
-    sample: int | None
-    seed: int
-    embedder: str | None
-    no_vectors: bool
-    markdown: Path | None
-    as_json: bool
 
 
 def eval_data_command(options: EvalDataOptions, embedder: Embedder | None = None) -> int:

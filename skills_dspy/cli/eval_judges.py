@@ -4,7 +4,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -12,10 +11,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from skills_dspy.base.config import Overrides, RunConfig, load_config
+from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import RequestError
+from skills_dspy.cli.arguments import EvalJudgesOptions
 from skills_dspy.cli.run import load_specs
-from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, SessionOptions, in_session
+from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
 from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.store.files import write_json, write_text
@@ -34,29 +34,9 @@ _WIDTH = 100
 """Columns of the tables where there is no terminal."""
 
 
-@dataclass(frozen=True, slots=True)
-class EvalJudgesOptions:
-    """The options of `eval judges` as they were given; None where one was left out."""
-
-    task_paths: tuple[Path, ...]
-    cases: tuple[Path, ...]
-    judges: tuple[str, ...]
-    samples: int
-    fused: bool
-    threshold_sweep: bool
-    min_kappa: float | None
-    program: Path | None
-    config: Path | None
-    overrides: Overrides
-    seed: int
-    markdown: Path | None
-    as_json: bool
-    session: SessionOptions
-
-
 def eval_judges_command(options: EvalJudgesOptions) -> int:
     """Ask the judges about the cases and report; returns the exit code."""
-    config = load_config(options.config, options.overrides)
+    config = options.session.models.load()
     if options.markdown is not None and not options.markdown.parent.is_dir():
         # Refused before the night, not after it.
         raise RequestError(f"--markdown {options.markdown}: there is no folder {options.markdown.parent}; make it first")
@@ -68,7 +48,10 @@ def eval_judges_command(options: EvalJudgesOptions) -> int:
     asking = _asking(options, config, specs, cases)
     try:
         card, content = in_session(
-            options.session, asking, lambda session: _work(session, options, config, program, specs, cases)
+            options.session,
+            asking,
+            lambda session: _work(session, options, config, program, specs, cases),
+            note=options.note,
         )
     except Interrupted:
         return INTERRUPTED
@@ -85,7 +68,7 @@ def _cases(options: EvalJudgesOptions, config: RunConfig, specs: Sequence[TaskSp
         if name not in SCALES:
             raise RequestError(f"there is no judge {name!r}; the judges are: {', '.join(SCALES)}")
     by_hand = load_cases(options.cases or (SHIPPED,), config)
-    made = _made(specs, options.seed) if specs else []
+    made = _made(specs, options.session.seed) if specs else []
     wanted = options.judges or tuple(SCALES)
     cases = tuple(case for case in (*by_hand, *made) if case.step in wanted)
     for name in options.judges:
@@ -138,18 +121,18 @@ async def _work(
     from evals.judges.journaled import calls_for, costs, remembered, room_for
     from evals.tables import as_json
 
-    screen = _Screen(options.session.quiet, sys.stderr)
+    screen = _Screen(options.quiet, sys.stderr)
     asks = calls_for(cases, options.samples, fused=options.fused)
     if blank := blanks(specs):
         screen.describing(len(blank), len(asks), options.session.replay)
-    derived = await derive_descriptions(session, specs, options.seed, screen.described)
+    derived = await derive_descriptions(session, specs, options.session.seed, screen.described)
     cases = cases_with_descriptions(cases, derived)
     asks = calls_for(cases, options.samples, fused=options.fused)
     num_ctx = session.window_for(*room_for(asks, program, session))
-    known = await remembered(session, program, asks, options.seed, num_ctx)
+    known = await remembered(session, program, asks, options.session.seed, num_ctx)
     missing = [ask for ask, said in zip(asks, known, strict=True) if said is None]
     screen.plan(len(asks), len(missing), cases, replayed=options.session.replay is not None)
-    asker = session.asker(program, judging_limits(session.config), options.seed, num_ctx)
+    asker = session.asker(program, judging_limits(session.config), options.session.seed, num_ctx)
     with screen.asking(len(missing)) as done:
         new = iter(await judge_all(asker, missing, done))
     judged = [said if said is not None else next(new) for said in known]
@@ -185,7 +168,7 @@ def _facts(
         "tasks": [spec.task_name for spec in specs],
         **({"derived_descriptions": dict(derived), "generator_model": config.model_for("generator")} if derived else {}),
         "samples": options.samples,
-        "seed": options.seed,
+        "seed": options.session.seed,
     }
 
 

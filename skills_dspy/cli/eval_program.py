@@ -2,37 +2,19 @@
 
 import json
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from skills_dspy.base.config import Overrides, load_config
+from skills_dspy.cli.arguments import EvalProgramOptions
 from skills_dspy.cli.optimize_lines import comparison_lines
 from skills_dspy.cli.run import load_specs
-from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, SessionOptions, in_session
+from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
 from skills_dspy.model.compiled import load_compiled
 
 if TYPE_CHECKING:
     from evals.optimize.program import Compared
     from evals.session.session import Session
-
-
-@dataclass(frozen=True, slots=True)
-class EvalProgramOptions:
-    """The options of `eval program` as they were given."""
-
-    program: Path
-    task_paths: tuple[Path, ...]
-    cases: tuple[Path, ...]
-    examples: int
-    holdout_judge: str | None
-    config: Path | None
-    overrides: Overrides
-    seed: int
-    as_json: bool
-    session: SessionOptions
 
 
 def eval_program_command(options: EvalProgramOptions) -> int:
@@ -41,15 +23,15 @@ def eval_program_command(options: EvalProgramOptions) -> int:
     from evals.judges.descriptions import description_line
     from evals.optimize.program import compare
 
-    config = load_config(options.config, options.overrides)
-    compiled = load_compiled(options.program)
+    config = options.session.models.load()
+    compiled = load_compiled(options.file)
     specs = load_specs(options.task_paths).specs
     cases = load_cases(options.cases or (SHIPPED,), config)
     stderr = sys.stderr
     derived: dict[str, str] = {}
 
     def say(line: str) -> None:
-        if not options.session.quiet:
+        if not options.quiet:
             print(line, file=stderr, flush=True)
 
     def phase(unit: str, doing: str) -> None:
@@ -65,7 +47,7 @@ def eval_program_command(options: EvalProgramOptions) -> int:
             compiled,
             specs,
             cases,
-            seed=options.seed,
+            seed=options.session.seed,
             most=options.examples,
             judge=options.holdout_judge,
             phase=phase,
@@ -75,19 +57,19 @@ def eval_program_command(options: EvalProgramOptions) -> int:
 
     others = tuple(filter(None, (options.holdout_judge,)))
     try:
-        compared, answered_by = in_session(options.session, config, work, extra_models=others)
+        compared, answered_by = in_session(options.session, config, work, extra_models=others, note=options.note)
     except Interrupted:
         return INTERRUPTED
     if options.as_json:
         content = {
-            "program": str(options.program),
+            "program": str(options.file),
             "answered_by": answered_by,
             "tasks": [spec.task_name for spec in specs],
             **({"derived_descriptions": derived} if derived else {}),
-            "units": [unit.as_json(options.seed) for unit in compared],
+            "units": [unit.as_json(options.session.seed) for unit in compared],
         }
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
     else:
-        for line in comparison_lines(compared, options.seed, answered_by):
+        for line in comparison_lines(compared, options.session.seed, answered_by):
             click.echo(line)
     return 0

@@ -1,6 +1,5 @@
 """`explain`: the whole story of one row, from its run's directory alone."""
 
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -8,17 +7,19 @@ from rich.markup import escape
 
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import SoftRating
+from skills_dspy.cli.arguments import ExplainOptions
 from skills_dspy.model.soft import in_words, soft_of
 from skills_dspy.store.journal import JournaledReply, Recording
 from skills_dspy.store.run_dir import FoundRow, find_row
 
 
-def explain_command(row_id: str, output_dir: Path, console: Console | None = None) -> int:
+def explain_command(options: ExplainOptions, console: Console | None = None) -> int:
     """Print the story of a row or a rejection; returns the exit code.
 
     Raises:
-        RunDirError: no run below `output_dir` has such a row, or several fit.
+        RunDirError: no run below the folder has such a row, or several fit.
     """
+    row_id, output_dir = options.row_id, options.output_dir
     found = find_row(output_dir, row_id)
     if found is None:
         raise RunDirError(f"no row {row_id!r} in the runs below {output_dir}; ids stand in data.jsonl and rejected.jsonl")

@@ -4,17 +4,17 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from skills_dspy.base.config import Overrides, RunConfig, load_config
+from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import RequestError
+from skills_dspy.cli.arguments import OptimizeOptions
 from skills_dspy.cli.optimize_lines import closing_lines, plan_lines, result_lines, speed_line
 from skills_dspy.cli.run import load_specs
-from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, SessionOptions, in_session
+from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
 from skills_dspy.model.compiled import checked, compiled_content, load_compiled
 from skills_dspy.run.manifest import versions
 from skills_dspy.store.files import make_folder, write_json
@@ -28,34 +28,10 @@ NOTHING_BETTER = 1
 """The exit code when no unit became better on held-out examples."""
 
 
-@dataclass(frozen=True, slots=True)
-class OptimizeOptions:
-    """The options of `optimize` as they were given; None where one was left out."""
-
-    target: str
-    optimizer: str
-    out: Path
-    task_paths: tuple[Path, ...]
-    cases: tuple[Path, ...]
-    budget: str | None
-    max_calls: int | None
-    holdout_judge: str | None
-    proposer: str | None
-    min_judge_kappa: float
-    force: bool
-    program: Path | None
-    config: Path | None
-    overrides: Overrides
-    seed: int
-    dry_run: bool
-    as_json: bool
-    session: SessionOptions
-
-
 def optimize_command(options: OptimizeOptions) -> int:
     """Optimize what was asked for; returns the exit code."""
     _check_choices(options)
-    config = load_config(options.config, options.overrides)
+    config = options.session.models.load()
     request = _request(options, config)
     _check_out(options.out)
     plan = _plan(request, config)  # refused here, before a folder or a server is touched
@@ -72,6 +48,7 @@ def optimize_command(options: OptimizeOptions) -> int:
             lambda session: _work(session, request, screen),
             extra_models=tuple(filter(None, (options.holdout_judge, options.proposer))),
             most_calls=options.max_calls,
+            note=options.note,
         )
     except Interrupted:
         return INTERRUPTED
@@ -127,7 +104,7 @@ def _request(options: OptimizeOptions, config: RunConfig) -> "OptimizeRequest":
         cases=load_cases(options.cases or (SHIPPED,), config),
         level=None if options.max_calls is not None else (options.budget or "light"),  # type: ignore[arg-type]
         most_calls=options.max_calls,
-        seed=options.seed,
+        seed=options.session.seed,
         holdout=options.holdout_judge,
         proposer=options.proposer or config.generator.model,
         floor=options.min_judge_kappa,
@@ -161,9 +138,9 @@ class _Screen:
     """Says on stderr what is planned, what is going on, and what came of each unit."""
 
     def __init__(self, options: OptimizeOptions) -> None:
-        self._quiet = options.session.quiet
+        self._quiet = options.quiet
         self._optimizer = options.optimizer
-        self._seed = options.seed
+        self._seed = options.session.seed
         self._stderr = sys.stderr  # optimizers' own output is kept off sys.stderr meanwhile
         self._began = time.monotonic()
         self._plan: Plan | None = None

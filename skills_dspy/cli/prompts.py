@@ -3,7 +3,6 @@
 import inspect
 import json
 from difflib import unified_diff
-from pathlib import Path
 from typing import Any
 
 import dspy
@@ -13,6 +12,7 @@ from rich.markup import escape
 from signatures.examples import Pair, Passage
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.base.errors import RequestError
+from skills_dspy.cli.arguments import PromptsOptions
 from skills_dspy.cli.run import load_specs
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import CompiledProgram, load_compiled
@@ -26,18 +26,16 @@ from skills_dspy.pipeline.draw import Draw, plan_draw, seed_examples
 from skills_dspy.tasks.spec import TaskSpec
 
 
-def prompts_command(
-    name: str | None, task_paths: tuple[Path, ...], config_path: Path | None, program_path: Path | None = None
-) -> int:
+def prompts_command(options: PromptsOptions) -> int:
     """Print one prompt, or all those that the first task's candidates meet; returns the exit code.
 
     With a compiled program: its prompts, or the one named, as a diff from the originals.
     """
-    config = load_config(config_path)
-    wanted = None if name is None else step_of(name)
-    if program_path is not None:
-        return _differences(load_compiled(program_path), wanted)
-    spec = load_specs(task_paths).specs[0]
+    config = load_config(options.config)
+    wanted = None if options.name is None else step_of(options.name)
+    if options.program is not None:
+        return _differences(load_compiled(options.program), wanted)
+    spec = load_specs(options.task_paths).specs[0]
     program, adapter = SkillsProgram(spec.num_questions_to_generate_per_prompt), SkillsAdapter()
     out = Console(highlight=False, soft_wrap=True, emoji=False)
     for step in [wanted] if wanted else _steps(spec, config):

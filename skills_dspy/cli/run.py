@@ -12,8 +12,9 @@ from pathlib import Path
 
 import click
 
-from skills_dspy.base.config import Overrides, RunConfig, load_config
+from skills_dspy.base.config import Overrides, RunConfig
 from skills_dspy.base.errors import RequestError, RunDirError, SkillsError, SpecError
+from skills_dspy.cli.arguments import RunOptions
 from skills_dspy.cli.display import Display, PlainDisplay, Silent, TerminalDisplay
 from skills_dspy.cli.export import export_run
 from skills_dspy.cli.open_files import make_room
@@ -32,30 +33,7 @@ COMPLETE, SHORT, INTERRUPTED = 0, 1, 130
 DEFAULT_WANTED = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options of `run` as they were given; None where one was left out."""
-
-    task_paths: tuple[Path, ...]
-    wanted: int | None
-    output_dir: Path
-    config: Path | None
-    overrides: Overrides
-    base_url: str
-    concurrency: int
-    seed: int | None
-    restart: bool
-    replay: str | None
-    note: str | None
-    quiet: bool
-    as_json: bool
-    program: Path | None = None
-    taxonomy_base: str | None = None
-    decontaminate: tuple[Path, ...] = ()
-    exports: tuple[str, ...] = ()
-
-
-def run_command(options: Options) -> int:
+def run_command(options: RunOptions) -> int:
     """Run what was asked for; returns the exit code."""
     loaded = _wanted(options)
     if options.replay is None:
@@ -85,7 +63,7 @@ def run_command(options: Options) -> int:
     return COMPLETE if all(task.run.done for task in tasks) and not broken else SHORT
 
 
-def _wanted(options: Options) -> Loaded | None:
+def _wanted(options: RunOptions) -> Loaded | None:
     """The tasks that were asked for; None for those of a recording, all of them."""
     if options.replay is None or options.task_paths:
         return load_specs(options.task_paths, options.taxonomy_base)
@@ -110,7 +88,7 @@ class _Stderr:
         click.echo(f"warning: {line}", err=True)
 
 
-def _summarize(tasks: Sequence[RunningTask], options: Options, broken: Sequence[SpecError]) -> None:
+def _summarize(tasks: Sequence[RunningTask], options: RunOptions, broken: Sequence[SpecError]) -> None:
     if options.as_json:
         click.echo(json_summary(tasks, broken))
     else:
@@ -128,7 +106,7 @@ def _embedder(request: RunRequest) -> AsyncEmbedder:
     return AsyncEmbedder(SentenceEmbedder(name, device, lambda _: found))
 
 
-async def _run(request: RunRequest, options: Options, embedder: AsyncEmbedder, display: Display) -> tuple[RunningTask, ...]:
+async def _run(request: RunRequest, options: RunOptions, embedder: AsyncEmbedder, display: Display) -> tuple[RunningTask, ...]:
     # SIGTERM is how a service manager or a batch system interrupts: everything is kept then, too.
     main = asyncio.current_task()
     assert main is not None
@@ -138,7 +116,7 @@ async def _run(request: RunRequest, options: Options, embedder: AsyncEmbedder, d
         from skills_dspy.model.ollama import OllamaServer
 
         server = OllamaServer(
-            options.base_url,
+            options.server.base_url,
             request.config.server,
             concurrency=request.concurrency,
             jitter=random.Random(os.getpid()),
@@ -147,16 +125,16 @@ async def _run(request: RunRequest, options: Options, embedder: AsyncEmbedder, d
     return await Runner(request, server, embedder, display, teller=_Stderr(options.quiet)).run()
 
 
-def live_request(options: Options, specs: tuple[TaskSpec, ...]) -> RunRequest:
+def live_request(options: RunOptions, specs: tuple[TaskSpec, ...]) -> RunRequest:
     """The request for a run against a server."""
-    config = load_config(options.config, options.overrides)
+    config = options.models.load(options.embedder)
     return RunRequest(
         specs=specs,
         config=config,
         wanted=options.wanted or DEFAULT_WANTED,
         output_dir=options.output_dir,
         seed=options.seed or 0,
-        concurrency=options.concurrency,
+        concurrency=options.server.concurrency,
         restart=options.restart,
         note=options.note,
         program=_compiled(options),
@@ -164,7 +142,7 @@ def live_request(options: Options, specs: tuple[TaskSpec, ...]) -> RunRequest:
     )
 
 
-def replay_request(options: Options, name: str, specs: tuple[TaskSpec, ...] | None) -> RunRequest:
+def replay_request(options: RunOptions, name: str, specs: tuple[TaskSpec, ...] | None) -> RunRequest:
     """The request for a replay: what is not given is as it was recorded, and so are the tasks when `specs` is None."""
     recorded = {r.spec.task_name: r for r in find_recorded(name)}
     if specs is not None:
@@ -183,15 +161,15 @@ def replay_request(options: Options, name: str, specs: tuple[TaskSpec, ...] | No
     programs = [r.program for r in recorded.values()]
     if any((p and p.content) != (programs[0] and programs[0].content) for p in programs):
         raise RequestError(f"--replay {name}: its runs were recorded with different programs; give the directory of one")
-    given = options.config is not None or options.overrides != Overrides()
-    config = load_config(options.config, options.overrides) if given else _one_config(recorded, name)
+    given = options.models.config is not None or options.models.overrides(options.embedder) != Overrides()
+    config = options.models.load(options.embedder) if given else _one_config(recorded, name)
     return RunRequest(
         specs=specs,
         config=config,
         wanted=options.wanted or first.wanted,
         output_dir=options.output_dir,
         seed=first.seed if options.seed is None else options.seed,
-        concurrency=options.concurrency,
+        concurrency=options.server.concurrency,
         restart=options.restart,
         recorded=recorded,
         program=_compiled(options) or programs[0],
@@ -199,7 +177,7 @@ def replay_request(options: Options, name: str, specs: tuple[TaskSpec, ...] | No
     )
 
 
-def _evaluation(options: Options, recorded: dict[str, Recorded], name: str) -> EvaluationSet | None:
+def _evaluation(options: RunOptions, recorded: dict[str, Recorded], name: str) -> EvaluationSet | None:
     """The evaluation questions of a replay: those given, else those of the recording, which must still be the same."""
     if options.decontaminate:
         return read_evaluation_set(options.decontaminate)
@@ -210,7 +188,7 @@ def _evaluation(options: Options, recorded: dict[str, Recorded], name: str) -> E
     return recorded_questions(files, f"--replay {name}", "give the questions of then, or others, with --decontaminate")
 
 
-def _compiled(options: Options) -> CompiledProgram | None:
+def _compiled(options: RunOptions) -> CompiledProgram | None:
     return None if options.program is None else load_compiled(options.program)
 
 
@@ -256,7 +234,7 @@ def default_paths() -> tuple[Path, ...]:
     return (here if here.is_dir() else Path(str(files("task_specs") / "writing" / "freeform" / "debate.yaml")),)
 
 
-def _display(options: Options) -> Display:
+def _display(options: RunOptions) -> Display:
     if options.quiet:
         return Silent()
     return TerminalDisplay() if sys.stderr.isatty() else PlainDisplay(sys.stderr)

@@ -6,13 +6,12 @@ import random
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from skills_dspy.base.config import RunConfig
+from skills_dspy.cli.options import SessionOptions
 from skills_dspy.model.ollama import OllamaServer
 
 if TYPE_CHECKING:
@@ -21,27 +20,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 INTERRUPTED = 130
-
-
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
-    """What the commands of the evaluations have in common.
-
-    Attributes:
-        output_dir: where the journal and the reports lie.
-        base_url: the host.
-        concurrency: requests in flight.
-        replay: the folder of an earlier session that answers instead; None for the host.
-        note: what answers, in words, when it is not a language model.
-        quiet: no progress.
-    """
-
-    output_dir: Path
-    base_url: str
-    concurrency: int
-    replay: Path | None
-    note: str | None
-    quiet: bool
 
 
 class Interrupted(Exception):
@@ -53,6 +31,7 @@ def in_session(
     config: RunConfig,
     work: Callable[["Session"], Awaitable[T]],
     *,
+    note: str | None = None,
     extra_models: tuple[str, ...] = (),
     most_calls: int | None = None,
 ) -> T:
@@ -67,19 +46,19 @@ def in_session(
     request = SessionRequest(
         folder=options.output_dir,
         config=config,
-        concurrency=options.concurrency,
+        concurrency=options.server.concurrency,
         extra_models=extra_models,
         recorded=options.replay,
-        note=options.note,
+        note=note,
         most_calls=most_calls,
     )
     stderr = sys.stderr  # the optimizers' output is kept away from the terminal; this is not theirs
 
     def serve() -> OllamaServer:
         return OllamaServer(
-            options.base_url,
+            options.server.base_url,
             config.server,
-            concurrency=options.concurrency,
+            concurrency=options.server.concurrency,
             jitter=random.Random(os.getpid()),
             on_fault=lambda fault, pause: click.echo(f"{fault.error} Again in {pause:.0f} s.", stderr),
         )

@@ -3,8 +3,6 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import click
 from rich.console import Console
@@ -12,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skills_dspy.base.config import load_config
+from skills_dspy.cli.arguments import TasksOptions
 from skills_dspy.cli.run import changes_since, default_paths
 from skills_dspy.commands.check.task_report import Report, make_report
 from skills_dspy.tasks.files import nothing_changed
@@ -23,26 +22,20 @@ _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 _HEADINGS = ("task", "kind", "seeds", "longest seed", "longest prompt", "window")
 
 
-@dataclass(frozen=True, slots=True)
-class TasksOptions:
-    """The options of `tasks` as they were given; `layout` is text, json or github."""
-
-    paths: tuple[Path, ...]
-    taxonomy_base: str | None
-    config: Path | None
-    strict: bool
-    layout: str
-
-
 def tasks_command(options: TasksOptions) -> int:
     """List and lint; returns the exit code: 1 when there is an error or, if strict, a warning."""
+    if options.as_json and options.layout not in (None, "json"):
+        raise click.UsageError(f"--json and --format {options.layout} exclude one another")
+    if options.rules:
+        return rules_command()
+    layout = "json" if options.as_json else options.layout or "text"
     config = load_config(options.config)
     paths = options.paths or default_paths()
     changes = changes_since(options.taxonomy_base, paths)
     report = make_report(paths, config, changes)
-    if options.layout == "json":
+    if layout == "json":
         click.echo(as_json(report))
-    elif options.layout == "github":
+    elif layout == "github":
         for line in github_lines(report):
             click.echo(line)
     elif sys.stdout.isatty():

@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from evals.record.answering import ROOT, simulated_teacher
-from skills_dspy.base.config import Overrides
 from skills_dspy.base.errors import EmbedderMissing, ServerError
-from skills_dspy.cli.check import NOT_READY, READY, Check, CheckOptions
+from skills_dspy.cli.arguments import CheckOptions
+from skills_dspy.cli.check import NOT_READY, READY, Check
 from skills_dspy.cli.check_lines import (
     embedder_line,
     estimate_line,
@@ -24,6 +24,7 @@ from skills_dspy.cli.check_lines import (
     trial_line,
 )
 from skills_dspy.cli.main import start
+from skills_dspy.cli.options import ModelOptions, ServerOptions
 from skills_dspy.commands.check.forecast import StepCost
 from skills_dspy.commands.check.speed import Counts, Speed, Together, Trial
 from skills_dspy.model.embedding.weights import Found
@@ -50,7 +51,7 @@ def checked(
     wanted: int = 20,
 ) -> tuple[int, str]:
     """The exit code, and what was printed."""
-    options = CheckOptions((), wanted, None, Overrides(), server.host, 4, pull)
+    options = CheckOptions((), None, wanted, ModelOptions(None, None, None, None), ServerOptions(server.host, 4), None, pull)
     out = Console(file=io.StringIO(), width=80, highlight=False, soft_wrap=True)
     specs = (a_spec((FREEFORM, GROUNDED)), a_spec((FREEFORM,), name="test/other"))
     code = Check(options, specs, a_config(config), server, out, find).run()

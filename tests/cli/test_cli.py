@@ -24,11 +24,11 @@ from evals.teacher.config import TeacherConfig
 from evals.teacher.tokens import spell
 from skills_dspy.base.errors import ServerError, StorageError
 from skills_dspy.cli import run as cli_run
+from skills_dspy.cli.arguments import ExplainOptions, RunOptions
 from skills_dspy.cli.display import PlainDisplay, TerminalDisplay
 from skills_dspy.cli.explain import explain_command
 from skills_dspy.cli.main import start
 from skills_dspy.cli.progress import duration
-from skills_dspy.cli.run import Options
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.program import STEPS
 from skills_dspy.model.replies import Meter
@@ -135,11 +135,11 @@ def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
 
 
 @pytest.fixture
-def options(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
+def options(monkeypatch: pytest.MonkeyPatch) -> list[RunOptions]:
     """The options that `run` is called with, instead of a run."""
-    called: list[Options] = []
+    called: list[RunOptions] = []
 
-    def note(given: Options) -> int:
+    def note(given: RunOptions) -> int:
         called.append(given)
         return 0
 
@@ -160,7 +160,7 @@ def options(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
         ("run --task-paths a b -n 3", "a b"),
     ],
 )
-def test_task_paths_takes_all_the_words_up_to_the_next_option(options: list[Options], words: str, paths: str) -> None:
+def test_task_paths_takes_all_the_words_up_to_the_next_option(options: list[RunOptions], words: str, paths: str) -> None:
     """And may be given more than once."""
     assert start(words.split()) == 0
     assert [str(path) for path in options[0].task_paths] == paths.split()
@@ -168,7 +168,7 @@ def test_task_paths_takes_all_the_words_up_to_the_next_option(options: list[Opti
 
 @pytest.mark.parametrize("words", ["run --task-paths", "run --task-paths -n 3", "run --task-paths --quiet", "run a b"])
 def test_task_paths_without_a_path_and_paths_without_the_option_are_refused(
-    options: list[Options], words: str, capsys: pytest.CaptureFixture[str]
+    options: list[RunOptions], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The tasks in the current folder would be a silent substitution."""
     assert start(words.split()) == 2
@@ -176,23 +176,23 @@ def test_task_paths_without_a_path_and_paths_without_the_option_are_refused(
     assert "argument" in capsys.readouterr().err
 
 
-def test_options_have_their_defaults(options: list[Options]) -> None:
+def test_options_have_their_defaults(options: list[RunOptions]) -> None:
     """What is left out is None where a recording may know better."""
     start(["run"])
     (given,) = options
-    assert (given.wanted, given.seed, given.config, given.replay) == (None, None, None, None)
-    assert (given.base_url, given.concurrency, given.output_dir) == ("http://127.0.0.1:11434", 8, Path("output"))
+    assert (given.wanted, given.seed, given.models.config, given.replay) == (None, None, None, None)
+    assert (given.server.base_url, given.server.concurrency, given.output_dir) == ("http://127.0.0.1:11434", 8, Path("output"))
     assert (given.restart, given.quiet, given.as_json) == (False, False, False)
 
 
 def test_the_environment_names_the_host_and_the_option_goes_before_it(
-    options: list[Options], monkeypatch: pytest.MonkeyPatch
+    options: list[RunOptions], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """OLLAMA_HOST, as Ollama's own tools read it."""
     monkeypatch.setenv("OLLAMA_HOST", "http://elsewhere:1")
     start(["run"])
     start(["run", "--base-url", "http://here:2"])
-    assert [given.base_url for given in options] == ["http://elsewhere:1", "http://here:2"]
+    assert [given.server.base_url for given in options] == ["http://elsewhere:1", "http://here:2"]
 
 
 @pytest.mark.parametrize("words", ["run -n 0", "run -n many", "run --concurrency 0", "run --seed -1", "run --sed 1", "walk"])
@@ -693,7 +693,7 @@ def test_explain_tells_the_story_of_rejected_rows(terminal: Terminal) -> None:
     assert {"write_questions", "dedup", "judge_question"} <= {stage for stage, _ in kinds}
     for (stage, reason), row in kinds.items():
         console = Console(file=io.StringIO(), highlight=False, soft_wrap=True, width=100)
-        assert explain_command(row["id"], terminal.output, console) == 0
+        assert explain_command(ExplainOptions(row["id"], terminal.output), console) == 0
         told = cast("io.StringIO", console.file).getvalue()
         assert f"rejected by {stage}: {reason}: " in told
         assert ("the reply that decided" in told) == (stage != "dedup")

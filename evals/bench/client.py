@@ -16,28 +16,24 @@ from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.ollama import OllamaServer
 from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.funnel import added_up
-from skills_dspy.run.runner import Runner, RunningTask, RunRequest
+from skills_dspy.run.runner import Runner, RunningTask, RunRequest, Watcher
 from skills_dspy.tasks.files import load_task
 
 BARE_CALLS = 10
 """How often each slot is used to measure the bare client."""
 
 
-class Stopwatch:
+class Stopwatch(Watcher):
     """A watcher that notes when the run began and when a share of the wanted pairs had settled."""
 
     def __init__(self, share: float) -> None:
         self.share = share
-        self.tasks: Sequence[RunningTask] = ()
         self.cpu = self.began = self.reached = 0.0
 
     def started(self, tasks: Sequence[RunningTask], slots: Slots) -> None:
         """The first request is about to leave."""
-        del slots
-        self.tasks, self.cpu, self.began = tasks, time.process_time(), time.time()
-
-    def failed(self, task: RunningTask) -> None:
-        """It shows in the status."""
+        super().started(tasks, slots)
+        self.cpu, self.began = time.process_time(), time.time()
 
     def changed(self) -> None:
         """A candidate has settled."""

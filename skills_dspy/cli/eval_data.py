@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +11,7 @@ from rich.console import Console
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import EmbedderMissing, RequestError
 from skills_dspy.cli.arguments import EvalDataOptions
+from skills_dspy.cli.progress import Progress
 from skills_dspy.model.embedding.embedder import Embedder, SentenceEmbedder
 from skills_dspy.store.files import write_text
 from skills_dspy.tasks.files import load_task
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from evals.data.languages import Classifier
     from evals.data.material import Material
     from evals.data.tables import Section
-    from evals.data.vectors import Progress
 
 _WIDTH = 100
 """Columns of the tables where there is no terminal."""
@@ -45,8 +45,9 @@ def eval_data_command(options: EvalDataOptions, embedder: Embedder | None = None
         # Refused before the work, not after it.
         raise RequestError(f"--markdown {options.markdown}: there is no folder {options.markdown.parent}; make it first")
     pairs = _read(options)
-    with Console(stderr=True).status("scoring") as status:
-        work = _Work(options, embedder, lambda done, count: status.update(f"embedding {done} of {count} texts"))
+    with Progress(quiet=not sys.stderr.isatty()) as progress:
+        progress.update("scoring")
+        work = _Work(options, embedder, lambda done, count: progress.update(f"embedding {done} of {count} texts"))
         content, sections = work.scored(pairs) if options.other is None else work.compared(pairs)
     if options.markdown is not None:
         write_text(options.markdown, markdown(sections))
@@ -86,7 +87,7 @@ class _Work:
         told: hears how many of how many texts have been embedded.
     """
 
-    def __init__(self, options: EvalDataOptions, embedder: Embedder | None, told: "Progress") -> None:
+    def __init__(self, options: EvalDataOptions, embedder: Embedder | None, told: Callable[[int, int], None]) -> None:
         from evals.data.languages import load_classifier
 
         self._options = options

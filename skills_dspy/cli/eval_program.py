@@ -1,13 +1,13 @@
 """`eval program`: a compiled program against the original prompts, on any task."""
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from skills_dspy.cli.arguments import EvalProgramOptions
 from skills_dspy.cli.optimize_lines import comparison_lines
+from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
 from skills_dspy.model.compiled import load_compiled
@@ -27,19 +27,15 @@ def eval_program_command(options: EvalProgramOptions) -> int:
     compiled = load_compiled(options.file)
     specs = load_specs(options.task_paths).specs
     cases = load_cases(options.cases or (SHIPPED,), config)
-    stderr = sys.stderr
+    progress = Progress(quiet=options.quiet)
     derived: dict[str, str] = {}
 
-    def say(line: str) -> None:
-        if not options.quiet:
-            print(line, file=stderr, flush=True)
-
     def phase(unit: str, doing: str) -> None:
-        say(f"{unit}: {doing}")
+        progress.say(f"{unit}: {doing}")
 
     def tell(task: str, text: str) -> None:
         derived[task] = text
-        say(description_line(task, text))
+        progress.say(description_line(task, text))
 
     async def work(session: "Session") -> tuple[tuple["Compared", ...], str]:
         compared = await compare(

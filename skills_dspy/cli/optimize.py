@@ -1,8 +1,6 @@
 """`optimize`: from options to a compiled program in a file, with what it cost and what it brought."""
 
 import json
-import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +11,7 @@ from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import RequestError
 from skills_dspy.cli.arguments import OptimizeOptions
 from skills_dspy.cli.optimize_lines import closing_lines, plan_lines, result_lines, speed_line
+from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
 from skills_dspy.model.compiled import checked, compiled_content, load_compiled
@@ -134,15 +133,12 @@ def _dumps(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False)
 
 
-class _Screen:
-    """Says on stderr what is planned, what is going on, and what came of each unit."""
+class _Screen(Progress):
+    """Says what is planned, what goes on, and what came of each unit."""
 
     def __init__(self, options: OptimizeOptions) -> None:
-        self._quiet = options.quiet
+        super().__init__(quiet=options.quiet)
         self._optimizer = options.optimizer
-        self._seed = options.session.seed
-        self._stderr = sys.stderr  # optimizers' own output is kept off sys.stderr meanwhile
-        self._began = time.monotonic()
         self._plan: Plan | None = None
         self._timed = False
         self.session: Session | None = None
@@ -151,34 +147,34 @@ class _Screen:
         """Before the first call."""
         self._plan = plan
         for line in plan_lines(plan, self._optimizer):
-            self._say(line)
+            self.say(line)
 
     def described(self, task: str, text: str) -> None:
         """The description that was derived for a task."""
         from evals.judges.descriptions import description_line
 
-        self._say(description_line(task, text))
+        self.say(description_line(task, text))
 
     def judged(self, kappas: Mapping[str, float | None], floor: float) -> None:
         """The report card of the judges."""
         for step, kappa in kappas.items():
-            self._say(f"  kappa of {step}: {'cannot be told' if kappa is None else f'{kappa:.2f}'} (floor {floor:g})")
+            self.say(f"  kappa of {step}: {'cannot be told' if kappa is None else f'{kappa:.2f}'} (floor {floor:g})")
 
     def phase(self, unit: str, doing: str) -> None:
         """Something begins."""
         meter = self.session.meter if self.session is not None else None
         counted = "" if meter is None else f"  [{meter.live} calls, {meter.remembered} from the journal]"
         self._say_speed()
-        self._say(f"{unit}: {doing}{counted}")
+        self.say(f"{unit}: {doing}{counted}")
 
     def refused(self, unit: str, why: str) -> None:
         """A unit is left out."""
-        self._say(f"{unit}: left out, {why}")
+        self.say(f"{unit}: left out, {why}")
 
     def finished(self, result: "UnitResult") -> None:
         """A unit is done."""
         for line in result_lines(result):
-            self._say(line)
+            self.say(line)
 
     def _say_speed(self) -> None:
         """Once there were replies: how long the rest will take, by the tokens a second that the server has shown."""
@@ -187,8 +183,4 @@ class _Screen:
         speed = self.session.speed()
         if speed is not None:
             self._timed = True
-            self._say(speed_line(self._plan, speed, self.session.meter.live))
-
-    def _say(self, line: str) -> None:
-        if not self._quiet:
-            print(line, file=self._stderr, flush=True)
+            self.say(speed_line(self._plan, speed, self.session.meter.live))

@@ -1,10 +1,6 @@
 """`run`: from options to a request, and from its end to an exit code."""
 
-import asyncio
 import os
-import random
-import signal
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,9 +11,10 @@ import click
 from skills_dspy.base.config import Overrides, RunConfig
 from skills_dspy.base.errors import RequestError, RunDirError, SkillsError, SpecError
 from skills_dspy.cli.arguments import RunOptions
-from skills_dspy.cli.display import Display, PlainDisplay, Silent, TerminalDisplay
 from skills_dspy.cli.export import export_run
 from skills_dspy.cli.open_files import make_room
+from skills_dspy.cli.progress import RunProgress
+from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, open_server, run_until_done
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.model.compiled import CompiledProgram, load_compiled
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
@@ -29,7 +26,7 @@ from skills_dspy.tasks.changed import changed_files
 from skills_dspy.tasks.files import Changes, Loaded, load_tasks
 from skills_dspy.tasks.spec import TaskSpec
 
-COMPLETE, SHORT, INTERRUPTED = 0, 1, 130
+COMPLETE, SHORT = 0, 1
 DEFAULT_WANTED = 20
 
 
@@ -43,13 +40,13 @@ def run_command(options: RunOptions) -> int:
         request = replay_request(options, options.replay, None if loaded is None else loaded.specs)
     broken = () if loaded is None else loaded.broken
     make_room(len(request.specs), request.concurrency)
-    display = _display(options)
+    display = RunProgress(quiet=options.quiet)
     embedder = _embedder(request)
     tasks: tuple[RunningTask, ...] = ()
     with display:
         try:
-            tasks = asyncio.run(_run(request, options, embedder, display))
-        except (KeyboardInterrupt, asyncio.CancelledError):
+            tasks = run_until_done(_run(request, options, embedder, display))
+        except Interrupted:
             display.stop()
             click.echo(resume_line(display.tasks), err=True)
             return INTERRUPTED
@@ -106,22 +103,10 @@ def _embedder(request: RunRequest) -> AsyncEmbedder:
     return AsyncEmbedder(SentenceEmbedder(name, device, lambda _: found))
 
 
-async def _run(request: RunRequest, options: RunOptions, embedder: AsyncEmbedder, display: Display) -> tuple[RunningTask, ...]:
-    # SIGTERM is how a service manager or a batch system interrupts: everything is kept then, too.
-    main = asyncio.current_task()
-    assert main is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
-    server = None
-    if request.recorded is None:
-        from skills_dspy.model.ollama import OllamaServer
-
-        server = OllamaServer(
-            options.server.base_url,
-            request.config.server,
-            concurrency=request.concurrency,
-            jitter=random.Random(os.getpid()),
-            on_fault=lambda fault, pause: display.fault(str(fault.error), pause),
-        )
+async def _run(
+    request: RunRequest, options: RunOptions, embedder: AsyncEmbedder, display: RunProgress
+) -> tuple[RunningTask, ...]:
+    server = None if request.recorded is not None else open_server(options.server, request.config.server, display.fault)
     return await Runner(request, server, embedder, display, teller=_Stderr(options.quiet)).run()
 
 
@@ -232,9 +217,3 @@ def default_paths() -> tuple[Path, ...]:
     """Where tasks are looked for when nothing is said."""
     here = Path("task_specs")
     return (here if here.is_dir() else Path(str(files("task_specs") / "writing" / "freeform" / "debate.yaml")),)
-
-
-def _display(options: RunOptions) -> Display:
-    if options.quiet:
-        return Silent()
-    return TerminalDisplay() if sys.stderr.isatty() else PlainDisplay(sys.stderr)

@@ -1,17 +1,17 @@
-"""Opening a session of the evaluations for a command: server or recording, signals, what an interruption says."""
+"""How a command asks a model: the host, a session of the evaluations, and how an interruption ends it."""
 
 import asyncio
 import os
 import random
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from skills_dspy.base.config import RunConfig
-from skills_dspy.cli.options import SessionOptions
+from skills_dspy.base.config import RunConfig, ServerConfig
+from skills_dspy.cli.options import ServerOptions, SessionOptions
 from skills_dspy.model.ollama import OllamaServer
 
 if TYPE_CHECKING:
@@ -24,6 +24,36 @@ INTERRUPTED = 130
 
 class Interrupted(Exception):
     """The user ended it; the exit code is INTERRUPTED and the sentence has been said."""
+
+
+def open_server(options: ServerOptions, config: ServerConfig, complain: Callable[[str, float], None]) -> OllamaServer:
+    """The host of a command; `complain` gets what went wrong and the seconds until it is asked again."""
+    return OllamaServer(
+        options.base_url,
+        config,
+        concurrency=options.concurrency,
+        jitter=random.Random(os.getpid()),
+        on_fault=lambda fault, pause: complain(str(fault.error), pause),
+    )
+
+
+def run_until_done(work: Coroutine[Any, Any, T]) -> T:
+    """Run it on an event loop, where SIGTERM interrupts it in good order, as a service manager or a batch system does.
+
+    Raises:
+        Interrupted: by Ctrl-C or SIGTERM.
+    """
+
+    async def run() -> T:
+        main = asyncio.current_task()
+        assert main is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
+        return await work
+
+    try:
+        return asyncio.run(run())
+    except (KeyboardInterrupt, asyncio.CancelledError) as interrupted:
+        raise Interrupted from interrupted
 
 
 def in_session(
@@ -55,24 +85,17 @@ def in_session(
     stderr = sys.stderr  # the optimizers' output is kept away from the terminal; this is not theirs
 
     def serve() -> OllamaServer:
-        return OllamaServer(
-            options.server.base_url,
-            config.server,
-            concurrency=options.server.concurrency,
-            jitter=random.Random(os.getpid()),
-            on_fault=lambda fault, pause: click.echo(f"{fault.error} Again in {pause:.0f} s.", stderr),
-        )
+        def complain(message: str, pause: float) -> None:
+            click.echo(f"{message} Again in {pause:.0f} s.", stderr)
+
+        return open_server(options.server, config.server, complain)
 
     async def run() -> T:
-        # SIGTERM is how a service manager or a batch system interrupts: everything is kept then, too.
-        main = asyncio.current_task()
-        assert main is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
         async with open_session(request, None if options.replay is not None else serve) as session:
             return await work(session)
 
     try:
-        return asyncio.run(run())
-    except (KeyboardInterrupt, asyncio.CancelledError) as interrupted:
+        return run_until_done(run())
+    except Interrupted:
         click.echo("interrupted; every reply is kept: the same command goes on where this one stopped", stderr)
-        raise Interrupted from interrupted
+        raise

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skills_dspy.base.errors import SpecError
-from skills_dspy.cli.progress import FEW, name_of, total_of
+from skills_dspy.cli.progress import FEW, headway_of, name_of
 from skills_dspy.model.ollama import without_secrets
 from skills_dspy.pipeline.funnel import SELDOM, STAGES, Funnel, added_up
 from skills_dspy.run.runner import RunningTask
@@ -63,7 +63,7 @@ def _print_many(tasks: Sequence[RunningTask], replayed: bool, out: Console) -> N
         table.add_row(Text(name_of(task)), accepted, str(funnel.candidates), str(calls), Text(ended))
     out.print()
     out.print(table)
-    total, funnel = total_of(tasks), added_up([task.run.funnel for task in tasks])
+    total, funnel = headway_of(tasks), added_up([task.run.funnel for task in tasks])
     out.print(f"\n[bold]total[/bold]: {total.counted()}, {total.accepted} of {total.wanted} pairs accepted")
     _print_funnel(funnel, tasks[0].evaluation, out)
     known = [task.usage for task in tasks if task.usage]
@@ -149,7 +149,7 @@ def resume_line(tasks: Sequence[RunningTask]) -> str:
     """What to do after an interruption."""
     accepted = ", ".join(f"{t.run.funnel.accepted} of {t.wanted} for {t.spec.task_name}" for t in tasks)
     if len(tasks) > FEW:
-        total = total_of(tasks)
+        total = headway_of(tasks)
         accepted = f"{total.accepted} of {total.wanted} for {total.tasks} tasks"
     again = shlex.join(arg for arg in sys.argv[1:] if arg != "--restart")
     kept = f"Interrupted; everything is kept ({accepted})." if tasks else "Interrupted before anything was asked."

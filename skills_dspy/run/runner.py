@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import dspy
 
@@ -32,11 +32,15 @@ from skills_dspy.store.run_dir import RunPaths
 __all__ = ["RunRequest", "Runner", "RunningTask", "Watcher"]
 
 
-class Watcher(Protocol):
-    """Who looks on: a display, or nobody."""
+class Watcher:
+    """Hears how a run goes, and keeps the tasks; a display overrides the methods."""
+
+    tasks: Sequence[RunningTask] = ()
+    slots: Slots | None = None
 
     def started(self, tasks: Sequence[RunningTask], slots: Slots) -> None:
         """All tasks are ready and about to run, but for those that have failed already."""
+        self.tasks, self.slots = tasks, slots
 
     def changed(self) -> None:
         """A candidate has settled."""
@@ -52,7 +56,7 @@ class Runner:
         request: what is asked for.
         server: the host; none for a replay.
         embedder: not started yet.
-        watcher: who looks on.
+        watcher: hears how it goes.
         now: the time in UTC.
         teller: passes on what happens before the first call.
     """

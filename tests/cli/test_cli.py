@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -25,23 +24,15 @@ from evals.teacher.tokens import spell
 from skills_dspy.base.errors import ServerError, StorageError
 from skills_dspy.cli import run as cli_run
 from skills_dspy.cli.arguments import ExplainOptions, RunOptions
-from skills_dspy.cli.display import PlainDisplay, TerminalDisplay
 from skills_dspy.cli.explain import explain_command
 from skills_dspy.cli.main import start
-from skills_dspy.cli.progress import duration
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.program import STEPS
-from skills_dspy.model.replies import Meter
-from skills_dspy.model.slots import Slots
 from skills_dspy.model.soft import rated_fields
-from skills_dspy.pipeline.funnel import Funnel
-from skills_dspy.pipeline.settle import TaskRun
-from skills_dspy.run.runner import RunningTask
 from skills_dspy.store.files import read_rows
 from skills_dspy.store.journal import Recording, Totals
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.fake_server import FakeServer
-from tests.helpers.making import a_spec
 
 DEBATE = ROOT / "task_specs" / "writing" / "freeform" / "debate.yaml"
 DEBATE_NAME = "instructlab/skills/writing/freeform/debate"
@@ -126,7 +117,7 @@ def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["python -m skills_dspy", "run"])
-    monkeypatch.setattr("skills_dspy.model.ollama.OllamaServer", server)
+    monkeypatch.setattr("skills_dspy.cli.sessions.OllamaServer", server)
     monkeypatch.setattr(cli_run, "_embedder", lambda _: AsyncEmbedder(HashEmbedder()))
     return made
 
@@ -480,120 +471,9 @@ def test_runs_recorded_with_different_settings_are_not_replayed_together(termina
 # -- what is shown while a run goes on ----------------------------------------------------------------------------------
 
 
-class Hand:
-    """A clock whose hand is moved."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        """Seconds."""
-        return self.now
-
-
-def running(name: str = "instructlab/skills/foxes", *, accepted: int = 2, wanted: int = 6) -> RunningTask:
-    """A task in the middle: two of six accepted, two rejected, forty calls of which ten were remembered."""
-    funnel = Funnel()
-    for _ in range(accepted):
-        funnel.accept()
-    funnel.reject("judge_question", "judged bad")
-    funnel.reject("dedup", "duplicate")
-    run = SimpleNamespace(funnel=funnel, done=accepted >= wanted)
-    meter = Meter(live=30, remembered=10, prompt_tokens=9000, output_tokens=3000)
-    return RunningTask(
-        a_spec(name=name),
-        RunPaths(Path("output") / name),
-        wanted,
-        meter,
-        cast("TaskRun", run),
-        "Ollama 0.12 at http://127.0.0.1:11434",
-    )
-
-
-def test_without_a_terminal_there_is_a_line_now_and_then() -> None:
-    """Every 15 seconds at most, and only for tasks that are not done."""
-    hand, stream = Hand(), io.StringIO()
-    display = PlainDisplay(stream, hand)
-    with display:
-        display.started([running(), running("jays", accepted=6)], Slots(4))
-        for _ in range(59):
-            hand.now += 1.0
-            display.changed()
-    lines = stream.getvalue().splitlines()
-    assert lines == [
-        f"instructlab/skills/foxes: 2 of 6 accepted, 40 calls, {3000 / seconds:.0f} tokens/s, 0 in flight, "
-        f"{left} left [4 candidates, dedup -1, question judge -1, accepted 2]"
-        for seconds, left in ((15, "40 s"), (30, "80 s"), (45, "2 min"))
-    ]
-
-
-def test_a_fault_is_told_without_a_terminal() -> None:
-    """The first ones at once, later ones now and then."""
-    hand, stream = Hand(), io.StringIO()
-    display = PlainDisplay(stream, hand)
-    display.fault("The server is broken.", 1.0)
-    for _ in range(10):
-        hand.now += 2.0
-        display.fault("The server is broken.", 30.0)
-    assert stream.getvalue().splitlines() == [
-        "The server is broken. Asking again in 1 s.",
-        "The server is broken. Asking again in 30 s.",
-    ]
-
-
-def drawn(display: TerminalDisplay) -> str:
-    """What stands in the terminal."""
-    console = Console(record=True, width=150, file=io.StringIO())
-    console.print(display._picture())
-    return console.export_text()
-
-
-def test_a_terminal_shows_each_task_and_what_is_in_flight() -> None:
-    """Accepted, calls, speed, time left, the funnel, the slots; a fault until something settles again."""
-    hand = Hand()
-    display = TerminalDisplay(Console(file=io.StringIO()), hand)
-    assert "asking the server" in drawn(display)
-    display.started([running("instructlab/skills/[/odd] foxes"), running("jays", accepted=6)], Slots(4))
-    hand.now += 30.0
-    picture = drawn(display)
-    (foxes,) = (line for line in picture.splitlines() if line.startswith("[/odd] foxes"))
-    assert "2 of 6" in foxes
-    assert foxes.split()[-4:] == ["40", "100", "80", "s"]
-    assert "6 of 6" in picture
-    assert "4 candidates, dedup -1, question judge -1, accepted 2" in picture
-    assert "in flight 0 of 4, waiting 0" in picture
-    display.fault("The server is [broken].", 4.0)
-    assert "The server is [broken]. Asking again in 4 s." in drawn(display)
-    display.changed()
-    assert "broken" not in drawn(display)
-
-
-def test_a_terminal_is_left_clean() -> None:
-    """The live table goes away when the run ends, whatever ends it."""
-    console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    display = TerminalDisplay(console)
-
-    def goes_wrong() -> None:
-        with display:
-            display.started([running()], Slots(4))
-            raise RuntimeError("a bug")
-
-    with pytest.raises(RuntimeError, match="a bug"):
-        goes_wrong()
-    assert not display._live.is_started
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.4, "0 s"), (89, "89 s"), (95, "2 min"), (3600, "60 min"), (12_000, "3 h 20 min")]
-)
-def test_durations_are_for_people(seconds: float, words: str) -> None:
-    """Seconds, minutes, hours and minutes."""
-    assert duration(seconds) == words
-
-
 def test_quiet_shows_nothing_while_it_runs(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even after a long time; the summary still comes."""
-    monkeypatch.setattr("skills_dspy.cli.display._LINE_EVERY", 0.0)
+    monkeypatch.setattr("skills_dspy.cli.progress._LINE_EVERY", 0.0)
     loud = terminal.run("--task-paths", terminal.task(), "-n", 2)
     quiet = terminal.run("--task-paths", terminal.task(), "-n", 2, "--quiet", "--restart")
     assert "of 2 accepted" in loud.err

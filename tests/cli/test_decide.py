@@ -47,7 +47,7 @@ def terminal(made: RunPaths, tmp_path: Path, capsys: pytest.CaptureFixture[str],
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["python -m skills_dspy", "decide", "runs/foxes", "--min-pair-rating", "1", "--dry-run"])
-    monkeypatch.setattr("skills_dspy.cli.decide.OllamaServer", server)
+    monkeypatch.setattr("skills_dspy.cli.sessions.OllamaServer", server)
     return terminal
 
 

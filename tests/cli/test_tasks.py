@@ -290,7 +290,7 @@ def test_a_replay_of_all_that_was_recorded_has_no_base(shell: Shell) -> None:
 
 def test_a_run_leaves_the_broken_file_out_and_says_so_at_both_ends(repository: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others get their pairs; the exit code is 1, and the JSON has the broken file too."""
-    monkeypatch.setattr("skills_dspy.model.ollama.OllamaServer", lambda *_, **__: FakeServer())
+    monkeypatch.setattr("skills_dspy.cli.sessions.OllamaServer", lambda *_, **__: FakeServer())
     monkeypatch.setattr(cli_run, "_embedder", lambda _: AsyncEmbedder(HashEmbedder()))
     repository.write("compositional_skills/b/qna.yaml")
     repository.write("compositional_skills/c/qna.yaml", "a: [")

@@ -24,10 +24,9 @@ import dspy
 
 from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.base.records import SeedExample
-from skills_dspy.cli.display import Silent
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.ollama import OllamaServer
-from skills_dspy.run.runner import Runner, RunRequest
+from skills_dspy.run.runner import Runner, RunRequest, Watcher
 from skills_dspy.store import files
 from skills_dspy.store.journal import Journal, JournaledReply, Recording, request_digest
 from skills_dspy.store.run_dir import RunPaths
@@ -93,7 +92,7 @@ class LoggingServer(OllamaServer):
         return body
 
 
-class Settling(Silent):
+class Settling(Watcher):
     """Counts what is decided beyond what was decided before."""
 
     def __init__(self, killer: Killer, known: int) -> None:

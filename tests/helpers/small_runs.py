@@ -9,9 +9,8 @@ from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import ServerError
 from skills_dspy.base.records import SeedExample
-from skills_dspy.cli.display import Silent
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
-from skills_dspy.run.runner import Runner, RunRequest
+from skills_dspy.run.runner import Runner, RunRequest, Watcher
 from skills_dspy.screens.benchmark import read_evaluation_set
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.tasks.spec import TaskSpec
@@ -45,7 +44,7 @@ def make_run(
         embedder = AsyncEmbedder(HashEmbedder())
         try:
             request = RunRequest((spec,), a_config(config), wanted, folder, concurrency=8, evaluation=evaluation)
-            await Runner(request, server or FakeServer(TEACHER), embedder, Silent()).run()
+            await Runner(request, server or FakeServer(TEACHER), embedder, Watcher()).run()
         finally:
             await embedder.close()
 

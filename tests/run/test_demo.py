@@ -15,7 +15,6 @@ from evals.record.record import note_of
 from evals.teacher.serve import TeacherConfig
 from evals.teacher.serve import start as serve
 from skills_dspy.base.errors import MissingReply, RequestError, RunDirError
-from skills_dspy.cli.display import Silent
 from skills_dspy.cli.main import start
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
@@ -25,7 +24,7 @@ from skills_dspy.pipeline.funnel import SELDOM, STAGES
 from skills_dspy.run.manifest import prompt_fingerprints
 from skills_dspy.run.past import DEMO as DEMO_NAME
 from skills_dspy.run.past import Recorded, find_recorded
-from skills_dspy.run.runner import Runner, RunningTask, RunRequest
+from skills_dspy.run.runner import Runner, RunningTask, RunRequest, Watcher
 from skills_dspy.store.journal import Recording
 from skills_dspy.store.run_dir import RunPaths
 
@@ -41,7 +40,7 @@ def the_demo() -> dict[str, Recorded]:
 
 
 @dataclass
-class Interrupter(Silent):
+class Interrupter(Watcher):
     """Cancels the run once so many candidates have settled."""
 
     after: int
@@ -74,7 +73,7 @@ def replay(folder: Path, model: SentenceEmbedder, *, wanted: int = WANTED, concu
     async def main() -> None:
         embedder = AsyncEmbedder(model)
         try:
-            await Runner(request, None, embedder, Interrupter(stop_after) if stop_after else Silent()).run()
+            await Runner(request, None, embedder, Interrupter(stop_after) if stop_after else Watcher()).run()
         finally:
             await embedder.close()
 

@@ -20,10 +20,9 @@ from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import EmbedderMissing, MissingReply, ModelMissing, RunDirError, ServerError, StorageError
 from skills_dspy.base.records import Record, Rejection, SeedExample
-from skills_dspy.cli.display import Silent
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, Embedder
 from skills_dspy.run.past import find_recorded
-from skills_dspy.run.runner import Runner, RunningTask, RunRequest
+from skills_dspy.run.runner import Runner, RunningTask, RunRequest, Watcher
 from skills_dspy.store import files
 from skills_dspy.store.journal import Journal, Recording
 from skills_dspy.store.run_dir import RunDir, RunPaths
@@ -151,7 +150,7 @@ def run(request: RunRequest, server: FakeServer | None, embedder: Embedder | Non
         assert task is not None
         task.set_name(MAIN)
         try:
-            return await Runner(request, server, vectors, Silent(), now=Clock()).run()
+            return await Runner(request, server, vectors, Watcher(), now=Clock()).run()
         finally:
             await vectors.close()
 
@@ -627,7 +626,7 @@ def test_a_run_json_that_cannot_be_written_at_the_end_is_no_success(going: Going
     assert written == ["running", "complete"]
 
 
-class DoneWatcher(Silent):
+class DoneWatcher(Watcher):
     """Tells when the first task is done."""
 
     def __init__(self) -> None:
@@ -710,9 +709,9 @@ def test_a_run_needs_either_a_server_or_a_recording(going: Going) -> None:
     """Not both, and not neither."""
     embedder = AsyncEmbedder(HashEmbedder())
     with pytest.raises(ValueError, match="either a server or a recording"):
-        Runner(going.request(), None, embedder, Silent())
+        Runner(going.request(), None, embedder, Watcher())
     with pytest.raises(ValueError, match="either a server or a recording"):
-        Runner(going.request(recorded={}), FakeServer(), embedder, Silent())
+        Runner(going.request(recorded={}), FakeServer(), embedder, Watcher())
 
 
 # -- replay ---------------------------------------------------------------------------------------------------------------

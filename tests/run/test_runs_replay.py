@@ -19,10 +19,9 @@ from evals.record.demo import TASKS
 from evals.teacher.script import Raw, ScriptedQuestion, Truncated, load_script
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.base.records import Record, Rejection
-from skills_dspy.cli.display import Silent
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder, Vectors
 from skills_dspy.model.ollama import OllamaServer
-from skills_dspy.run.runner import Runner, RunningTask, RunRequest
+from skills_dspy.run.runner import Runner, RunningTask, RunRequest, Watcher
 from skills_dspy.store.files import read_rows
 from skills_dspy.tasks.files import load_tasks
 from tests.helpers.cassette_format import is_simulated
@@ -82,7 +81,7 @@ def run(place: int, host: str, folder: Path, embedder: SentenceEmbedder, cassett
     async def main() -> tuple[RunningTask, ...]:
         request = RunRequest(specs, config, wanted=MORE, output_dir=folder, concurrency=1)
         server = OllamaServer(host, config.server, concurrency=1)
-        return await Runner(request, server, InlineEmbedder(embedder), Silent()).run()
+        return await Runner(request, server, InlineEmbedder(embedder), Watcher()).run()
 
     (task,) = asyncio.run(main())
     return Ended(

@@ -28,7 +28,6 @@ from skills_dspy.base.errors import (
     only_ours,
 )
 from skills_dspy.base.records import SeedExample
-from skills_dspy.cli.display import Silent
 from skills_dspy.model.calls import Rank
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.slots import Share, Slots
@@ -38,7 +37,7 @@ from skills_dspy.pipeline.draw_places import Admission, most_open
 from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.settle import TaskRun
 from skills_dspy.run.past import find_recorded
-from skills_dspy.run.runner import Runner
+from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.run.task import RunningTask, Standing
 from skills_dspy.store import files
 from skills_dspy.store.files import AppendLog
@@ -255,7 +254,7 @@ def test_a_share_goes_first_that_holds_less() -> None:
 # -- one that fails -------------------------------------------------------------------------------------------------------
 
 
-class Listener(Silent):
+class Listener(Watcher):
     """Hears what failed."""
 
     def __init__(self) -> None:
@@ -337,7 +336,7 @@ def test_a_prompt_that_the_server_finds_too_long_stops_nobody_else(three: Going)
     assert three.go().tasks[1].status == "complete"
 
 
-def run_with(going: Going, server: FakeServer, watcher: Silent) -> tuple[RunningTask, ...]:
+def run_with(going: Going, server: FakeServer, watcher: Watcher) -> tuple[RunningTask, ...]:
     """Run with somebody who looks on."""
 
     async def main() -> tuple[RunningTask, ...]:
@@ -434,7 +433,7 @@ def test_what_has_ended_holds_nothing(three: Going) -> None:
     """Its lock, files and memory are free while others still run."""
     seen: list[tuple[bool, bool]] = []
 
-    class Looking(Silent):
+    class Looking(Watcher):
         def changed(self) -> None:
             ended = [task for task in self.tasks if task.status == "complete"]
             seen.extend((task.paths.running.exists(), isinstance(task.run, Standing)) for task in ended)

@@ -16,13 +16,12 @@ from hypothesis import strategies as st
 from evals.data.datasets import read_datasets
 from skills_dspy.base.errors import ConfigError, RequestError, RunDirError, ServerError
 from skills_dspy.base.records import Record, Rejection
-from skills_dspy.cli.display import Silent
 from skills_dspy.commands.decide.dataset import DecideRequest, Redecided, prepare, redecide
 from skills_dspy.commands.decide.thresholds import Bounds
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.pipeline.filter import pair_passes, quality_passes, question_passes, score_passes
 from skills_dspy.run.past import find_recorded
-from skills_dspy.run.runner import Runner, RunRequest
+from skills_dspy.run.runner import Runner, RunRequest, Watcher
 from skills_dspy.store.journal import Recording
 from skills_dspy.store.run_dir import RunDir, RunPaths, find_row, find_runs
 from tests.helpers.fake_server import FakeServer
@@ -136,7 +135,7 @@ def test_the_demo_gives_its_own_rows(tmp_path: Path) -> None:
         vectors = AsyncEmbedder(SentenceEmbedder())  # not loaded: the recording has all vectors
         request = RunRequest(tuple(r.spec for r in demo.values()), first.config, 12, tmp_path, first.seed, 8, recorded=demo)
         try:
-            await Runner(request, None, vectors, Silent()).run()
+            await Runner(request, None, vectors, Watcher()).run()
         finally:
             await vectors.close()
 

@@ -14,7 +14,9 @@ from signatures.examples import Pair, Question
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import SpecError
 from skills_dspy.base.records import SeedExample
-from skills_dspy.base.yaml_lines import Node, find_yaml, read_yaml, shown, unknown_key
+from skills_dspy.base.validation import unknown_key
+from skills_dspy.base.yaml_files import find_yaml
+from skills_dspy.base.yaml_lines import Node, read_yaml, shown
 
 Origin = Literal["hand", "seed", "corruption"]
 

@@ -108,17 +108,25 @@ def plan_of(request: OptimizeRequest, config: RunConfig, most_ctx: int) -> Plan:
     kinds: set[Kind] = {seed.kind for spec in request.specs for seed in spec.seed_examples}
     units = units_of(request.target, kinds, config.tagging)
     _refuse_useless_holdout(request, units, config)
+    described = len(blanks(request.specs)) + len(request.derived)
+    request = replace(request, specs=stand_ins(request.specs))
     if request.level is not None:
-        return _planned(request, config, units, [settings_for(unit, request.level) for unit in units], most_ctx)
+        chosen = _budgeted(request, config, units, [settings_for(unit, request.level) for unit in units])
+    else:
+        chosen = _affordable(request, config, units, described)
+    return _with_room(request, config, chosen, described, most_ctx)
+
+
+def _affordable(request: OptimizeRequest, config: RunConfig, units: Sequence[Unit], described: int) -> list[Planned]:
+    """The largest budget that takes no more calls than are allowed."""
     assert request.most_calls is not None
     smallest = 0
     shrinking = [_levels(unit) for unit in units]
     for step in range(max(map(len, shrinking))):
-        every = [levels[min(step, len(levels) - 1)] for levels in shrinking]
-        plan = _planned(request, config, units, every, most_ctx)
-        if plan.calls <= request.most_calls:
-            return plan
-        smallest = plan.calls
+        chosen = _budgeted(request, config, units, [levels[min(step, len(levels) - 1)] for levels in shrinking])
+        smallest = Plan(tuple(chosen), _carded(request, units), 0, described).calls
+        if smallest <= request.most_calls:
+            return chosen
     raise too_few_calls(request.most_calls, smallest)
 
 
@@ -138,36 +146,45 @@ def _amounts(settings: Settings) -> tuple[int, ...]:
     return (*settings.sizes, settings.metric_calls, settings.candidates, settings.trials)
 
 
-def _planned(
-    request: OptimizeRequest,
-    config: RunConfig,
-    units: Sequence[Unit],
-    settings: Sequence[Settings],
-    most_ctx: int,
-) -> Plan:
-    calls = len(blanks(request.specs)) + len(request.derived)
-    request = replace(request, specs=stand_ins(request.specs))
+def _budgeted(
+    request: OptimizeRequest, config: RunConfig, units: Sequence[Unit], settings: Sequence[Settings]
+) -> list[Planned]:
+    """Each unit with its settings, its examples and its calls; the tokens are not counted yet."""
     count = count_of(request.specs)
-    program = program_of(request)
-    limits = limits_of(request.specs, config)
     planned, seen = [], earlier_seen(request.base)
-    room = RETRY * max(limits.values())
-    least = need = 0
     for unit, own in zip(units, settings, strict=True):
         splits = examples_of(unit, request.specs, request.cases, config, request.seed, own.sizes)
         _refuse_seen(unit, splits.test, seen, request.base)
         sizes = len(splits.train), len(splits.validation), len(splits.test)
-        cost = cost_of(unit, request.optimizer, own, sizes, count, request.holdout is not None)
+        planned.append(
+            Planned(unit, splits, own, cost_of(unit, request.optimizer, own, sizes, count, request.holdout is not None))
+        )
+    return planned
+
+
+def _carded(request: OptimizeRequest, units: Sequence[Unit]) -> dict[str, int]:
+    """The judges whose report card is made first, with the number of cases."""
+    seen = earlier_seen(request.base)
+    return {step: len(card_cases(request.cases, step, seen)) for unit in units for step in unit.judges}
+
+
+def _with_room(request: OptimizeRequest, config: RunConfig, chosen: Sequence[Planned], described: int, most_ctx: int) -> Plan:
+    """The plan, with the tokens that its prompts take and a window that holds them."""
+    program = program_of(request)
+    limits = limits_of(request.specs, config)
+    room = RETRY * max(limits.values())
+    planned = []
+    least = need = 0
+    for unit, splits, settings, cost in ((each.unit, each.splits, each.settings, each.cost) for each in chosen):
         longest = longest_prompt(unit, program, [*splits.train, *splits.validation, *splits.test], limits)
         # A demonstration is about as long as a prompt; who reflects on prompts sees some of them at once.
-        demos = 0 if request.optimizer == "gepa" else own.demos
+        demos = 0 if request.optimizer == "gepa" else settings.demos
         least, need = max(least, longest), max(need, longest * (1 + max(demos, 4)) + room)
         tokens = longest * cost.calls, output_guess(unit, limits) * cost.calls
-        planned.append(Planned(unit, splits, own, replace(cost, prompt_tokens=tokens[0], output_tokens=tokens[1])))
-    judges = {step: len(card_cases(request.cases, step, seen)) for unit in units for step in unit.judges}
+        planned.append(Planned(unit, splits, settings, replace(cost, prompt_tokens=tokens[0], output_tokens=tokens[1])))
     smallest = window_for(config, least, room, most_ctx)
     roomy = window_for(config, 0, min(need + PROPOSAL_TOKENS, most_ctx), most_ctx)
-    return Plan(tuple(planned), judges, max(smallest, roomy), calls)
+    return Plan(tuple(planned), _carded(request, [each.unit for each in chosen]), max(smallest, roomy), described)
 
 
 def program_of(request: OptimizeRequest) -> SkillsProgram:

@@ -12,17 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skills_dspy.base.errors import ConfigError, SpecError
-from skills_dspy.base.yaml_lines import (
-    MAX_BYTES,
-    MAX_DEPTH,
-    MAX_VALUES,
-    Node,
-    find_yaml,
-    parse_yaml,
-    read_yaml,
-    shown,
-    unknown_key,
-)
+from skills_dspy.base.validation import unknown_key
+from skills_dspy.base.yaml_files import find_yaml
+from skills_dspy.base.yaml_lines import MAX_BYTES, MAX_DEPTH, MAX_VALUES, Node, parse_yaml, read_yaml, shown
 
 FILE = Path("some.yaml")
 

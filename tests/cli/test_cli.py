@@ -20,7 +20,6 @@ from rich.console import Console
 from evals.bench.hash_embedder import HashEmbedder
 from evals.record.answering import ROOT, simulated_teacher
 from evals.teacher.config import TeacherConfig
-from evals.teacher.tokens import spell
 from skills_dspy.base.errors import ServerError, StorageError
 from skills_dspy.cli import run as cli_run
 from skills_dspy.cli.arguments import ExplainOptions, RunOptions
@@ -33,6 +32,7 @@ from skills_dspy.store.files import read_rows
 from skills_dspy.store.journal import Recording, Totals
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.fake_server import FakeServer
+from tests.helpers.logprobs import spell
 
 DEBATE = ROOT / "task_specs" / "writing" / "freeform" / "debate.yaml"
 DEBATE_NAME = "instructlab/skills/writing/freeform/debate"

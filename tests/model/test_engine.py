@@ -14,7 +14,6 @@ import pytest
 from dspy import lm15
 from dspy.utils.exceptions import AdapterParseError, LMError
 
-from evals.teacher.tokens import spell
 from skills_dspy.base.errors import ContextTooLong, ModelMissing, SkillsError, Truncated
 from skills_dspy.base.records import SoftRating
 from skills_dspy.model.calls import CURRENT_CALL, Call
@@ -23,6 +22,7 @@ from skills_dspy.model.ollama import OllamaServer
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.slots import Slots
 from skills_dspy.store.journal import Journal
+from tests.helpers.logprobs import spell
 from tests.helpers.making import a_config, a_program, idle, the_adapter
 
 WINDOW = Window(num_ctx=4096, keep_alive="30m", soft=False)

@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 
-from evals.teacher.tokens import spell
 from skills_dspy.base.errors import ContextTooLong, MissingReply, ModelMissing
 from skills_dspy.model.calls import Call
 from skills_dspy.model.ollama import OllamaServer
@@ -17,6 +16,7 @@ from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.slots import Slots
 from skills_dspy.model.soft import soft_of
 from skills_dspy.store.journal import Journal, JournaledReply, Recording, request_digest
+from tests.helpers.logprobs import spell
 from tests.helpers.making import a_config, idle
 
 PAYLOAD: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Why?"}], "options": {"seed": 1}}

@@ -12,8 +12,8 @@ import pytest
 from evals.record.answering import SIMULATED_NOTE
 from evals.record.demo import DEMO, WANTED, pack_run, readme
 from evals.record.record import note_of
-from evals.teacher.serve import TeacherConfig
-from evals.teacher.serve import start as serve
+from evals.teacher.config import TeacherConfig
+from evals.teacher.server import start as serve
 from skills_dspy.base.errors import MissingReply, RequestError, RunDirError
 from skills_dspy.cli.main import start
 from skills_dspy.model.adapter import SkillsAdapter

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skills_dspy.base.errors import SpecError
-from skills_dspy.tasks.files import Changes, find_files, load_task, load_tasks
+from skills_dspy.tasks.files import Changes, load_task, load_tasks, read_files
 
 CORPORA = Path("/work/shared/corpora")
 TASK = """\
@@ -292,7 +292,7 @@ def test_only_changed_files_are_found(tmp_path: Path) -> None:
     """Whether they were given themselves or lie in a folder; one that does not exist is not passed over."""
     a, b = (written(tmp_path, f"{name}/qna.yaml", QNA) for name in "ab")
     changes = Changes("main", frozenset({a.resolve()}))
-    assert [found.path for found in find_files([tmp_path, b], changes)] == [a]
+    assert [found.path for found in read_files([tmp_path, b], changes)] == [a]
     with pytest.raises(SpecError, match="no task file there has changed against main"):
         load_tasks([b], changes)
     with pytest.raises(SpecError, match="does not exist"):

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from skills_dspy.base.errors import SpecError
 from skills_dspy.base.records import SeedExample
 from skills_dspy.base.yaml_lines import parse_yaml
-from skills_dspy.tasks.spec import SpecWarning, TaskSpec, name_fault, parse_task
+from skills_dspy.tasks.lint import run_warnings
+from skills_dspy.tasks.spec import SpecWarning, TaskFile, TaskSpec, name_fault, parse_task
 
 FILE = Path("task.yaml")
 
@@ -38,7 +39,8 @@ VALID = HEAD + SEEDS
 
 def parsed(text: str) -> tuple[TaskSpec, tuple[SpecWarning, ...]]:
     """The spec and the warnings of a text."""
-    return parse_task(parse_yaml(text.encode(), FILE, SpecError), FILE)
+    task = parse_task(parse_yaml(text.encode(), FILE, SpecError), FILE)
+    return task.spec, tuple(run_warnings(TaskFile(FILE, True, "task", task.root, tasks=(task,))))
 
 
 def refusal(text: str) -> SpecError:

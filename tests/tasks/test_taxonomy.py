@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from skills_dspy.base.errors import SpecError
 from skills_dspy.base.yaml_lines import parse_yaml
-from skills_dspy.tasks.schema import is_strict, version_of, violations
-from skills_dspy.tasks.spec import ParsedTask, TaskSpec
-from skills_dspy.tasks.taxonomy import parse_qna, task_name
+from skills_dspy.tasks.lint import run_warnings
+from skills_dspy.tasks.spec import ParsedTask, SpecWarning, TaskFile, TaskSpec
+from skills_dspy.tasks.taxonomy import is_strict, parse_qna, task_name, version_of, violations
 
 FILE = Path("qna.yaml")
 SEEDS = """\
@@ -52,6 +52,11 @@ def read(text: str, name: str = "a") -> tuple[ParsedTask, ...]:
     return parse_qna(parse_yaml(text.encode(), FILE, SpecError), FILE, name, "MIT")
 
 
+def warned(task: ParsedTask) -> list[SpecWarning]:
+    """What a run says of a task."""
+    return list(run_warnings(TaskFile(FILE, True, "skill", task.root, tasks=(task,))))
+
+
 def one(text: str) -> TaskSpec:
     """The only task of a text."""
     (task,) = read(text)
@@ -85,14 +90,14 @@ def test_every_version_is_read(version: str) -> None:
         ("B", "b", None),
     ]
     assert spec.seed_examples[0].line == version.count("\n") + 4
-    assert task.warnings == ()
+    assert warned(task) == []
 
 
 def test_a_run_reads_leniently() -> None:
     """Few seeds, no author, no description, another version: each is said, none is refused."""
     (task,) = read("version: 7\nseed_examples:\n  - {question: A, answer: a}\n")
     assert (task.spec.created_by, task.spec.task_description) == ("", "")
-    assert [(warning.line, warning.message.split(";")[0]) for warning in task.warnings] == [
+    assert [(warning.line, warning.message.split(";")[0]) for warning in warned(task)] == [
         (1, "`version` is the number 7, and known here are 1, 2, 3"),
         (1, "`created_by` is missing, which InstructLab asks for"),
         (1, "`task_description` is empty"),

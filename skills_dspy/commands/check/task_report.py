@@ -1,6 +1,7 @@
 """What `tasks` finds out: each task with its seeds and their size, and what the rules say of each file."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from skills_dspy.base.config import RunConfig
@@ -8,12 +9,12 @@ from skills_dspy.base.errors import SpecError
 from skills_dspy.base.records import Frozen, SeedExample
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.context_window import Need, needs
+from skills_dspy.model.context_window import needs
 from skills_dspy.model.program import STEPS, SkillsProgram
-from skills_dspy.tasks.files import Changes, FoundFile, TaskFile, clashing, find_files, open_file
-from skills_dspy.tasks.lint import Finding, Subject, finding, lint
-from skills_dspy.tasks.spec import ParsedTask, SpecWarning, TaskSpec
-from skills_dspy.tasks.taxonomy import misnamed
+from skills_dspy.tasks.files import Changes, clashing, read_files
+from skills_dspy.tasks.lint import Finding, finding, lint
+from skills_dspy.tasks.spec import ParsedTask, SpecWarning, TaskFile
+from skills_dspy.tasks.taxonomy import is_task_file
 
 
 class TaskRow(Frozen):
@@ -71,9 +72,14 @@ def make_report(paths: Sequence[Path], config: RunConfig, changes: Changes | Non
     if missing := next((path for path in paths if not path.exists()), None):
         raise SpecError("there is no such file or folder; check the path", missing)
     desk = _Desk(config)
-    for found in desk.find(paths, changes):
-        desk.look(found)
-    return desk.report()
+    files = tuple(read_files(paths, changes))
+    looked = [desk.look(file) for file in files if file.skipped is None]
+    return Report(
+        files=sum(file.kind != "no file" for file in files),
+        tasks=tuple(row for rows, _ in looked for row in rows),
+        findings=tuple(found for _, findings in looked for found in findings),
+        skipped=tuple(file.skipped for file in files if file.skipped is not None),
+    )
 
 
 class _Desk:
@@ -82,74 +88,43 @@ class _Desk:
     def __init__(self, config: RunConfig) -> None:
         self._config = config
         self._adapter = SkillsAdapter()
-        self._programs: dict[int, SkillsProgram] = {}
-        self._files = 0
+        self._program = cache(SkillsProgram)
         self._tasks: list[ParsedTask] = []
-        self._rows: list[TaskRow] = []
-        self._findings: list[Finding] = []
-        self._skipped: list[SpecWarning] = []
 
-    def report(self) -> Report:
-        return Report(files=self._files, tasks=tuple(self._rows), findings=tuple(self._findings), skipped=tuple(self._skipped))
-
-    def find(self, paths: Sequence[Path], changes: Changes | None) -> list[FoundFile]:
-        """The files; a folder with none is a finding."""
-        found: list[FoundFile] = []
-        for path in paths:
-            try:
-                found += find_files([path], changes)
-            except SpecError as error:
-                self._findings.append(finding("nothing-there", str(path), error.line, error.message))
-        return list({file.folder / file.path.name: file for file in reversed(found)}.values())[::-1]
-
-    def look(self, found: FoundFile) -> None:
-        """One file: its findings, its tasks."""
-        self._files += 1
-        path = str(found.path)
-        try:
-            file = open_file(found)
-        except SpecError as error:
-            self._findings.append(finding("unreadable", path, error.line, error.message))
-            return
-        if file.skipped is not None:
-            self._skipped.append(file.skipped)
-            return
-        self._findings += sorted(self._looked_at(file, path), key=lambda found: found.line)
-
-    def _looked_at(self, file: TaskFile, path: str) -> list[Finding]:
-        assert file.root is not None
-        findings: list[Finding] = []
-        tasks: tuple[ParsedTask, ...] = ()
-        unusable: SpecError | None = None
-        if fault := misnamed(file.found.path) if file.kind == "skill" else None:
-            findings.append(finding("file-name", path, 1, fault))
-        try:
-            tasks = file.skills() if file.kind == "skill" else file.tasks()
-        except SpecError as error:
-            unusable = error
-        subject = Subject(file.root, file.kind == "skill", file.attribution, tasks)
-        findings += lint(subject, path)
+    def look(self, file: TaskFile) -> tuple[list[TaskRow], list[Finding]]:
+        """A file's tasks and its findings."""
+        path = str(file.path)
+        if file.root is None and file.error is not None:
+            rule = "nothing-there" if file.kind == "no file" else "unreadable"
+            return [], [finding(rule, path, file.error.line, file.error.message)]
+        findings = [] if file.misnamed is None else [finding("file-name", path, 1, file.misnamed)]
+        findings += lint(file)
         # What the schema has said of a line need not be said again.
-        if unusable is not None and unusable.line not in {found.line for found in findings if found.severity == "error"}:
-            foreign = file.kind == "task" and "seed_examples" in file.root.fields and "task_name" not in file.root.fields
-            rule = "file-name" if foreign and "data_builder" not in file.root.fields else "unusable"
-            findings.append(finding(rule, path, unusable.line, unusable.message))
-        for task in tasks:
+        if file.error is not None and file.error.line not in {one.line for one in findings if one.severity == "error"}:
+            foreign = file.root is not None and not is_task_file(file.root) and "seed_examples" in file.root.fields
+            rule = "file-name" if foreign and file.kind == "task" else "unusable"
+            findings.append(finding(rule, path, file.error.line, file.error.message))
+        rows = []
+        for task in file.tasks:
             if (clash := clashing(task, self._tasks)) is not None:
                 findings.append(finding("task-name", path, clash.line, clash.message))
             self._tasks.append(task)
-            findings += self._sized(task, path)
-        return findings
+            row, too_long = self._sized(task, path)
+            rows.append(row)
+            findings += too_long
+        return rows, sorted(findings, key=lambda found: found.line)
 
-    def _sized(self, task: ParsedTask, path: str) -> list[Finding]:
-        """Enter a task's row; a finding when its longest prompt does not fit."""
+    def _sized(self, task: ParsedTask, path: str) -> tuple[TaskRow, list[Finding]]:
+        """A task's row, and a finding when its longest prompt does not fit."""
         spec, config = task.spec, self._config
         longest = max(spec.seed_examples, key=_tokens)
-        need, window = max(self._needs(spec), key=lambda pair: pair[0].total / pair[1])
+        all_needs = needs(spec, config, self._program(spec.num_questions_to_generate_per_prompt), self._adapter)
+        windows = {step: config.role(STEPS[step].role).num_ctx or config.max_num_ctx for step in all_needs}
+        step, need = max(all_needs.items(), key=lambda pair: pair[1].total / windows[pair[0]])
         kinds = sorted({seed.kind for seed in spec.seed_examples})
         row = TaskRow(
             path=path,
-            line=task.root.line_of(task.whole or ("task_name",)),
+            line=task.line,
             task_name=spec.task_name,
             kind=kinds[0] if len(kinds) == 1 else "mixed",
             seeds=len(spec.seed_examples),
@@ -157,22 +132,14 @@ class _Desk:
             longest_seed=_tokens(longest),
             longest_line=longest.line,
             longest_prompt=need.total,
-            window=window,
+            window=windows[step],
         )
-        self._rows.append(row)
-        if need.total <= window:
-            return []
+        if need.total <= row.window:
+            return row, []
         said = f"the longest seed has about {row.longest_seed} tokens; with it a prompt of {need.step} may take {need.prompt}"
-        limit = "max_num_ctx" if window == config.max_num_ctx else f"{STEPS[need.step].role}.num_ctx"
-        return [finding("context-window", path, longest.line, f"{said} and its reply {need.reply}, but {limit} is {window}")]
-
-    def _needs(self, spec: TaskSpec) -> list[tuple[Need, int]]:
-        """What each step needs, and the window that it has."""
-        count, config = spec.num_questions_to_generate_per_prompt, self._config
-        if count not in self._programs:
-            self._programs[count] = SkillsProgram(count)
-        found = needs(spec, config, self._programs[count], self._adapter)
-        return [(need, config.role(STEPS[step].role).num_ctx or config.max_num_ctx) for step, need in found.items()]
+        limit = "max_num_ctx" if row.window == config.max_num_ctx else f"{STEPS[need.step].role}.num_ctx"
+        said = f"{said} and its reply {need.reply}, but {limit} is {row.window}"
+        return row, [finding("context-window", path, longest.line, said)]
 
 
 def _tokens(seed: SeedExample) -> int:

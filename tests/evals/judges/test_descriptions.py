@@ -22,7 +22,7 @@ from evals.judges.descriptions import (
 from evals.optimize.plan import OptimizeRequest, plan_of
 from evals.session.once import CallsSpent
 from evals.session.session import Session, SessionRequest
-from evals.teacher.config import Heeding, TeacherConfig
+from evals.teacher.config import Improvable, TeacherConfig
 from evals.teacher.script import Script
 from skills_dspy.base.errors import ContextTooLong, NotDescribed, RequestError
 from skills_dspy.base.records import SeedExample
@@ -52,8 +52,8 @@ def script(task: str, *replies: Any) -> Script:
 
 
 def a_server(*scripts: Script) -> FakeServer:
-    """A teacher that heeds prompts and describes tasks by these scripts."""
-    return FakeServer(TeacherConfig(scripts=scripts, heeding=Heeding()))
+    """A teacher with something to improve that describes tasks by these scripts."""
+    return FakeServer(TeacherConfig(scripts=scripts, improvable=Improvable()))
 
 
 # -- in a session ---------------------------------------------------------------------------------------------------------

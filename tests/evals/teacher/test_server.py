@@ -1,10 +1,11 @@
-"""The simulated teacher: its replies, scripts, faults, slots and Ollama's wire form."""
+"""The simulated teacher, as far as others rely on it: Ollama's wire form, its replies, scripts, faults and slots."""
 
 import asyncio
 import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,17 +22,15 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
 from evals.teacher import wire
-from evals.teacher.config import parse_fault
-from evals.teacher.faults import Faults
-from evals.teacher.filling import Taste, fill
+from evals.teacher.__main__ import main
+from evals.teacher.config import FAULT_KINDS, TeacherConfig
+from evals.teacher.filling import Taste, fill, tokens
 from evals.teacher.playing import Player, ScriptError, content
 from evals.teacher.prompts import STEPS, Prompt, read_prompt
-from evals.teacher.replies import Reply, Teacher, read
-from evals.teacher.script import Raw, Script, Truncated
-from evals.teacher.serve import FAULT_KINDS, TeacherConfig, load_script, main, start
-from evals.teacher.slots import Occupancy, QueueFull, Slots
-from evals.teacher.stats import Stats
-from evals.teacher.words import sentence, tokens, words
+from evals.teacher.replies import Faults, Reply, Teacher
+from evals.teacher.script import Script, load_script
+from evals.teacher.server import start
+from evals.teacher.slots import QueueFull, Slots
 from signatures.examples import Pair, Passage, Question
 from signatures.labels import Category, Difficulty, Quality
 from skills_dspy.base.errors import ConfigError
@@ -74,28 +73,17 @@ def body(text: str = "hello", schema: Any = None, seed: int = 0, **more: Any) ->
     return {"model": MODEL, "messages": messages, "stream": False, "format": schema, "options": {"seed": seed}} | more
 
 
-def asked(request: dict[str, Any]) -> wire.Asked:
+def asked(request: dict[str, Any]) -> wire.ChatRequest:
     """The request as the server understands it."""
-    return wire.parse(request, chat=True, default_num_ctx=4096, most_num_ctx=131072)
+    return wire.parse(request, default_num_ctx=4096, most_num_ctx=131072)
 
 
 def told(request: dict[str, Any], config: TeacherConfig | None = None, fault: str | None = None) -> Reply:
     """The reply of a fresh teacher."""
-    understood = asked(request)
-    return Teacher(config or TeacherConfig()).reply(understood, read(understood), fault)
+    return Teacher(config or TeacherConfig()).reply(asked(request), fault)
 
 
 # ---- made replies ------------------------------------------------------------------------------------------------------
-
-
-def test_words_make_sentences_that_differ() -> None:
-    """Ten thousand sentences of short words are pairwise distinct and 8 to 14 words long."""
-    rng = Random(1)
-    made = [sentence(rng) for _ in range(10_000)]
-    assert len(words()) > 1000
-    assert len(set(words())) == len(words())
-    assert len(set(made)) == len(made)
-    assert all(8 <= len(text.split()) <= 14 for text in made)
 
 
 @given(st.integers())
@@ -105,30 +93,6 @@ def test_filled_schemas_validate(seed: int) -> None:
     assert list(value) == list(Fused.model_fields)
     checked = Fused.model_validate_json(json.dumps(value))
     assert len(set(checked.other_categories)) == len(checked.other_categories)
-
-
-def test_other_schema_forms_are_filled() -> None:
-    """References, choices, constants, numbers, nested objects and lengths are honoured."""
-    schema = {
-        "$defs": {"Place": {"type": "object", "properties": {"line": {"type": "integer", "minimum": 3, "maximum": 3}}}},
-        "properties": {
-            "place": {"$ref": "#/$defs/Place"},
-            "maybe": {"anyOf": [{"type": "null"}]},
-            "fixed": {"const": "x"},
-            "share": {"type": "number", "minimum": 0, "maximum": 1},
-            "sure": {"type": "boolean"},
-            "short": {"type": "string", "maxLength": 4},
-            "long": {"type": "string", "minLength": 300},
-        },
-    }
-    value = fill(schema, Random(0), Taste())
-    assert value["place"] == {"line": 3}
-    assert value["maybe"] is None
-    assert value["fixed"] == "x"
-    assert 0 <= value["share"] <= 1
-    assert isinstance(value["sure"], bool)
-    assert len(value["short"]) == 4
-    assert len(value["long"]) >= 300
 
 
 @pytest.mark.parametrize(
@@ -171,13 +135,6 @@ def test_made_replies_depend_on_the_request_and_the_seed_only() -> None:
     assert told(same) == base
     assert told(body(schema=QUESTIONS, seed=1)).text != base.text
     assert told(body(schema=QUESTIONS), TeacherConfig(seed=1)).text != base.text
-
-
-def test_prose_has_about_the_wanted_length() -> None:
-    """A reply without format is prose of answer_tokens or one sentence more; JSON mode gives an object."""
-    reply = told(body(), TeacherConfig(answer_tokens=200))
-    assert 200 <= reply.tokens <= 240
-    assert isinstance(json.loads(told(body(schema="json")).text), dict)
 
 
 def test_num_predict_cuts_the_reply() -> None:
@@ -267,20 +224,6 @@ def test_every_prompt_of_the_program_is_understood(name: str) -> None:
     assert prompt.question == inputs.get("question")
     if name != "write_context":
         assert prompt.shown == (("Q1",) if "examples" in inputs else ("Q0",) if "example" in inputs else ())
-
-
-def test_a_prompt_without_tags_is_other() -> None:
-    """Foreign requests have no task and the step other; text with an unclosed tag is not an error."""
-    assert read_prompt([{"role": "user", "content": "hi"}], None) == Prompt("other", "hi")
-    assert read_prompt([{"role": "user", "content": "<question>\nhi"}], {"properties": {"x": {}}}).step == "other"
-    assert read_prompt([], None).text == ""
-
-
-def test_a_later_turn_does_not_hide_the_task() -> None:
-    """When the client appends a remark to a conversation, the message with the task is still the one that counts."""
-    task = {"role": "user", "content": user_text("a skill", question="Who?")}
-    remark = {"role": "user", "content": "That was no JSON."}
-    assert read_prompt([task, {"role": "assistant", "content": "?"}, remark], JUDGE).question == "Who?"
 
 
 # ---- scripts -------------------------------------------------------------------------------------------------------------
@@ -502,76 +445,15 @@ def test_impossible_configurations_are_refused(values: dict[str, Any], message: 
         replace(TeacherConfig(), **values)
 
 
-def test_two_scripts_for_one_task_are_refused(tmp_path: Path) -> None:
-    """It must be clear which script answers."""
-    script = script_of(tmp_path, SCRIPT)
-    with pytest.raises(ConfigError, match="two scripts"):
-        TeacherConfig(scripts=(script, script))
-
-
-def test_faults_are_written_kind_and_rate() -> None:
-    """KIND=RATE is read; anything else is refused with the form that is wanted."""
-    assert parse_fault("500=0.25") == ("500", 0.25)
-    for wrong in ("500", "500=often", ""):
-        with pytest.raises(ConfigError, match="KIND=RATE"):
-            parse_fault(wrong)
-
-
 # ---- slots and their accounting ------------------------------------------------------------------------------------------
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def read(self) -> float:
-        """The time that was set."""
-        return self.now
-
-
-def test_busy_time_is_exact_in_any_window() -> None:
-    """Slot-seconds are integrated over time, in full and between any two moments."""
-    clock = Clock()
-    occupancy = Occupancy(clock.read)
-    for now, change in ((101.0, 1), (102.0, 1), (104.0, -1), (105.0, -1), (110.0, 1)):
-        clock.now = now
-        occupancy.change(change)
-    clock.now = 112.0
-    assert occupancy.seconds() == 1 + 4 + 1 + 0 + 2
-    assert occupancy.seconds(101.5, 103.0) == 0.5 + 2
-    assert occupancy.seconds(105.0, 110.0) == 0
-    assert occupancy.seconds(0.0, 100.5) == 0
-    assert occupancy.seconds(111.0, 999.0) == 1
-    assert occupancy.seconds(999.0) == 0
-    assert occupancy.most_busy == 2
-    occupancy.reset()
-    clock.now = 113.0
-    assert occupancy.seconds() == 1, "the slot that was busy at the reset still is"
-
-
-def test_the_memory_of_busy_time_is_bounded() -> None:
-    """After far more changes than are kept the total is exact and an old window nearly so."""
-    clock = Clock()
-    occupancy = Occupancy(clock.read, most_points=100)
-    for _ in range(5000):
-        clock.now += 1
-        occupancy.change(+1)
-        clock.now += 1
-        occupancy.change(-1)
-    assert occupancy.seconds() == 5000
-    assert occupancy.seconds(1100.0, 9100.0) == pytest.approx(4000, rel=0.05)
-    assert len(occupancy._times) <= 100
 
 
 def test_slots_are_given_in_order_and_the_queue_is_bounded() -> None:
     """Who waits longest is next; one too many is refused; who gives up waiting takes no slot."""
 
     async def scenario() -> None:
-        clock, order = Clock(), list[int]()
-        occupancy = Occupancy(clock.read)
-        slots = Slots(1, 3, occupancy)
+        now, order = [100.0], list[int]()
+        slots = Slots(1, 3, lambda: now[0])
 
         async def one(number: int) -> None:
             await slots.acquire()
@@ -588,31 +470,13 @@ def test_slots_are_given_in_order_and_the_queue_is_bounded() -> None:
         tasks[1].cancel()  # in the moment in which the slot is handed to it
         await asyncio.gather(*tasks, return_exceptions=True)
         assert order == [2]
-        assert occupancy.busy == 1
+        assert slots.busy == 1
+        now[0] = 102.5
         slots.release()
-        assert occupancy.busy == 0
+        now[0] = 110.0
+        assert (slots.busy, slots.most_busy, slots.busy_seconds()) == (0, 1, 2.5)
 
     asyncio.run(scenario())
-
-
-def test_statistics_count_and_go_back_to_zero() -> None:
-    """Counters add up, and a reset zeroes them while what is under way stays under way."""
-    clock = Clock()
-    stats = Stats(clock.read, slots=2)
-    stats.opened(100.5, chat=True)
-    stats.opened(101.0, chat=False)
-    stats.asked("judge_pair")
-    clock.now = 103.0
-    stats.closed()
-    stats.answered("200")
-    report = stats.report()
-    assert (report["requests"], report["chat"], report["max_in_flight"], report["in_flight"]) == (1, 1, 2, 1)
-    assert (report["first_request_at"], report["last_done_at"]) == (100.5, 103.0)
-    assert (report["by_status"], report["steps"]) == ({"200": 1}, {"judge_pair": 1})
-    stats.reset()
-    report = stats.report()
-    assert (report["requests"], report["chat"], report["max_in_flight"]) == (0, 0, 1)
-    assert report["first_request_at"] is None
 
 
 # ---- over HTTP -----------------------------------------------------------------------------------------------------------
@@ -631,10 +495,10 @@ def serve(config: TeacherConfig, talk: Callable[[str], Awaitable[None]]) -> None
     asyncio.run(scenario())
 
 
-async def stats_of(url: str, query: str = "") -> dict[str, Any]:
+async def stats_of(url: str) -> dict[str, Any]:
     """The server's counters."""
     async with httpx.AsyncClient() as client:
-        report: dict[str, Any] = (await client.get(f"{url}/teacher/stats{query}")).json()
+        report: dict[str, Any] = (await client.get(f"{url}/teacher/stats")).json()
         return report
 
 
@@ -650,8 +514,8 @@ MESSAGES = [{"role": "user", "content": "hello"}]
 
 
 @local
-def test_the_ollama_client_understands_every_endpoint() -> None:
-    """Models, version, chat and generate, streamed or not, come in Ollama's form."""
+def test_the_ollama_client_understands_it() -> None:
+    """Models, version and chat come in Ollama's form."""
 
     async def talk(url: str) -> None:
         async with ollama.AsyncClient(url) as client:
@@ -665,20 +529,9 @@ def test_the_ollama_client_understands_every_endpoint() -> None:
             assert whole.eval_count == tokens(whole.message.content or "")
             assert whole.prompt_eval_count == 2
             assert (whole.total_duration or 0) > 0
-            chunks = [chunk async for chunk in await client.chat(MODEL, MESSAGES, stream=True)]
-            assert "".join(chunk.message.content or "" for chunk in chunks) == whole.message.content
-            assert [chunk.done for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
-            assert chunks[-1].eval_count == whole.eval_count
-            made = await client.generate(MODEL, "hello", format="json")
-            assert isinstance(json.loads(made.response or ""), dict)
-            assert (await client.ps()).models[0].context_length == 4096
-            assert (await client.chat(MODEL, [])).done_reason == "load"
-            assert (await client.generate(MODEL, "", keep_alive=0)).done_reason == "unload"
-            assert (await client.ps()).models == []
         async with httpx.AsyncClient() as http:
-            root = await http.get(url)
-            assert root.text == "Ollama is running"
-            assert "no language model" in root.headers["server"]
+            listed = await http.get(f"{url}/api/tags")
+            assert "no language model" in listed.headers["server"]
             assert (await http.get(f"{url}/api/version")).json() == {"version": "0.0.0-simulated"}
 
     serve(TeacherConfig(), talk)
@@ -690,7 +543,7 @@ def test_a_model_that_is_not_pulled_is_404_until_it_is() -> None:
 
     async def talk(url: str) -> None:
         async with ollama.AsyncClient(url) as client:
-            for ask in (client.chat("x", MESSAGES), client.generate("x", "hello"), client.show("x")):
+            for ask in (client.chat("x", MESSAGES), client.show("x")):
                 with pytest.raises(ollama.ResponseError) as error:
                     await ask
                 assert (error.value.status_code, error.value.error) == (404, "model 'x' not found")
@@ -698,7 +551,7 @@ def test_a_model_that_is_not_pulled_is_404_until_it_is() -> None:
             assert progress[-1].status == "success"
             assert any(step.completed == step.total for step in progress if step.total)
             assert (await client.chat("x:latest", MESSAGES)).done
-        assert (await stats_of(url))["by_status"] == {"200": 2, "404": 3}
+        assert (await stats_of(url))["by_status"] == {"200": 2, "404": 2}
 
     serve(TeacherConfig(), talk)
 
@@ -714,15 +567,7 @@ def test_a_client_that_leaves_frees_its_slot() -> None:
             hanging.cancel()
             await asyncio.gather(hanging, return_exceptions=True)
             await until_in_flight(url, 0)
-        report = await stats_of(url)
-        assert report["by_status"] == {"disconnected": 1}
-        assert report["busy_seconds"] > 0
-        now = report["last_done_at"]
-        assert (await stats_of(url, f"?from={now}&to={now + 9}"))["busy_seconds"] == pytest.approx(0, abs=1e-3)
-        async with httpx.AsyncClient() as http:
-            assert (await http.get(f"{url}/teacher/stats?from=noon")).status_code == 400
-            await http.post(f"{url}/teacher/reset")
-        assert (await stats_of(url))["requests"] == 0
+        assert (await stats_of(url))["by_status"] == {"disconnected": 1}
 
     serve(TeacherConfig(slots=1, faults=(("hang", 1.0),)), talk)
 
@@ -741,8 +586,8 @@ def test_slots_bound_what_is_worked_on_at_once() -> None:
             statuses = await asyncio.gather(*(ask(seed) for seed in range(11)))
         report = await stats_of(url)
         assert sorted(statuses) == [200] * 10 + [503]
-        assert 0.199 <= report["busy_seconds"] <= 2 * (report["last_done_at"] - report["first_request_at"])
-        assert (report["max_busy"], report["max_in_flight"], report["steps"]) == (2, 11, {"other": 11})
+        assert 0.199 <= report["busy_seconds"] <= 2 * (time.time() - report["first_request_at"])
+        assert (report["max_busy"], report["max_in_flight"], report["chat"]) == (2, 11, 11)
 
     serve(TeacherConfig(slots=2, max_queue=8, latency=0.02), talk)
 
@@ -835,15 +680,6 @@ def test_the_command_says_what_it_is_serves_and_ends_cleanly(process: subprocess
     assert process.wait(timeout=5) == 0
 
 
-def test_the_docstring_says_that_it_is_a_simulation() -> None:
-    """Whoever opens the module reads it in the first line."""
-    import evals.teacher.serve
-
-    first = (evals.teacher.serve.__doc__ or "").splitlines()[0]
-    assert "SIMULATED" in first
-    assert "no language model" in first
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -857,9 +693,3 @@ def test_mistakes_on_the_command_line_are_one_sentence(arguments: list[str], mes
     result = CliRunner().invoke(main, ["--port", "0", *arguments])
     assert result.exit_code == 2
     assert message in result.output
-
-
-def test_forms_of_failure_keep_their_text() -> None:
-    """Raw text is sent as it is, truncated text as cut."""
-    assert content(Raw(raw=""), None) == ("", "stop")
-    assert content(Truncated(truncated="I am"), None) == ("I am", "length")

@@ -1,4 +1,4 @@
-"""Log-probabilities for a reply of the simulated teacher, as Ollama would write them: invented, like the reply itself."""
+"""Log-probabilities for a reply, as Ollama would write them: invented, like the reply itself."""
 
 import json
 import math
@@ -16,8 +16,7 @@ def spell(text: str, distributions: Mapping[str, Mapping[Label, float]]) -> list
     """A reply's tokens with log-probabilities, in which the labels of some fields have given probabilities.
 
     Tokens are words and marks with the blank before them; a label is one token, for instance ` 3` or `very easy`, so that no
-    two labels begin alike (with a real tokenizer they may). All tokens but the labels have the probability 1. As many
-    alternatives are told as there are labels; the server leaves out what was not asked for, see `wire.ending`.
+    two labels begin alike (with a real tokenizer they may). All tokens but the labels have the probability 1.
 
     Args:
         text: the reply, one JSON object as json.dumps writes it.

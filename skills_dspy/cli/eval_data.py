@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from evals.data.datasets import Dataset
     from evals.data.languages import Classifier
     from evals.data.material import Material
-    from evals.data.tables import Section
+    from evals.tables import Section
 
 _WIDTH = 100
 """Columns of the tables where there is no terminal."""
@@ -37,7 +37,7 @@ def eval_data_command(options: EvalDataOptions, embedder: Embedder | None = None
         RequestError: there is nothing that can be scored or compared, or a file's line is not what it should be.
         MachineError: a file cannot be read or written, or there is no embedding model and one is needed.
     """
-    from evals.data.tables import markdown, print_sections
+    from evals.tables import markdown, print_sections
 
     if options.no_vectors and options.embedder is not None:
         raise RequestError("--no-vectors does without an embedding model, and --embedder names one; leave out one of the two")
@@ -101,9 +101,10 @@ class _Work:
         """Each dataset for itself: as JSON and as tables."""
         from evals.data.score import score
         from evals.data.tables import score_sections
+        from evals.tables import as_json
 
         scores = [score(self._gathered(dataset, self._model([dataset]))) for (dataset,) in alone]
-        content = {"sample_seed": self._options.seed, "datasets": [found.as_json() for found in scores]}
+        content = {"sample_seed": self._options.seed, "datasets": [as_json(found) for found in scores]}
         return content, [section for found in scores for section in score_sections(found)]
 
     def compared(self, pairs: Sequence[tuple["Dataset", ...]]) -> tuple[dict[str, Any], list["Section"]]:
@@ -111,14 +112,15 @@ class _Work:
         from evals.data.compare import compare
         from evals.data.score import score
         from evals.data.tables import comparison_sections
+        from evals.tables import as_json
 
         datasets, comparisons, sections = [], [], list["Section"]()
         for pair in pairs:
             first, second = (self._gathered(dataset, self._model([dataset, *pair])) for dataset in pair)
             scores = score(first), score(second)
             comparison = compare(first, second, self._options.seed)
-            datasets += [found.as_json() for found in scores]
-            comparisons.append(comparison.as_json())
+            datasets += [as_json(found) for found in scores]
+            comparisons.append(as_json(comparison))
             sections += comparison_sections(comparison, *scores)
         return {"sample_seed": self._options.seed, "datasets": datasets, "comparisons": comparisons}, sections
 
@@ -130,7 +132,7 @@ class _Work:
             self._embedders[model] = self._given or SentenceEmbedder(model, self._config.embedder.device)
         embedder = None if options.no_vectors else self._embedders[model]
         try:
-            return gather(dataset, options.sample, options.seed, embedder, classify=self._classify, told=self._told)
+            return gather(dataset, options.sample, options.seed, embedder, classify=self._classify, progress=self._told)
         except EmbedderMissing as error:
             raise EmbedderMissing(f"{error}; or do without it with --no-vectors") from error
 

@@ -19,7 +19,7 @@ from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.model.compiled import CompiledProgram, load_compiled
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.embedding.weights import find_model
-from skills_dspy.run.past import Recorded, find_recorded, recorded_questions
+from skills_dspy.run.past import PastRun, find_recorded, recorded_questions
 from skills_dspy.run.runner import Runner, RunningTask, RunRequest
 from skills_dspy.screens.benchmark import EvaluationSet, read_evaluation_set
 from skills_dspy.tasks.changed import changed_files
@@ -162,7 +162,7 @@ def replay_request(options: RunOptions, name: str, specs: tuple[TaskSpec, ...] |
     )
 
 
-def _evaluation(options: RunOptions, recorded: dict[str, Recorded], name: str) -> EvaluationSet | None:
+def _evaluation(options: RunOptions, recorded: dict[str, PastRun], name: str) -> EvaluationSet | None:
     """The evaluation questions of a replay: those given, else those of the recording, which must still be the same."""
     if options.decontaminate:
         return read_evaluation_set(options.decontaminate)
@@ -177,7 +177,7 @@ def _compiled(options: RunOptions) -> CompiledProgram | None:
     return None if options.program is None else load_compiled(options.program)
 
 
-def _one_config(recorded: dict[str, Recorded], name: str) -> RunConfig:
+def _one_config(recorded: dict[str, PastRun], name: str) -> RunConfig:
     configs = [r.config for r in recorded.values()]
     if any(config.shaping() != configs[0].shaping() for config in configs):
         raise RequestError(f"--replay {name}: its runs were recorded with different configurations; give the directory of one")

@@ -17,10 +17,8 @@ from skills_dspy.model.program import SkillsProgram, fingerprint
 from skills_dspy.pipeline.flow import stage_of
 from skills_dspy.store.journal import Recording
 from skills_dspy.store.run_dir import RunPaths
+from skills_dspy.store.run_json import needed, read_run_json, run_json_errors
 from skills_dspy.tasks.spec import TaskSpec
-
-FORMAT = 1
-"""The version of run.json's layout."""
 
 _PACKAGES = ("skills-dspy", "dspy", "ollama", "sentence-transformers", "torch", "numpy", "pydantic")
 
@@ -77,14 +75,13 @@ def check_same_inputs(paths: RunPaths, inputs: Mapping[str, Any]) -> None:
     Raises:
         RunDirError: names what differs.
     """
-    previous = paths.read_run_json()
+    unsaid = "it does not say what the run was begun with; restore it, or use --restart"
+    previous = read_run_json(paths, unsaid, "this run was made by another version of skills_dspy; use --restart")
     if previous is None:
         return
-    if previous.get("format") != FORMAT:
-        raise RunDirError(f"{paths.run_json}: this run was made by another version of skills_dspy; use --restart")
-    old = previous.get("inputs")
-    if not isinstance(old, Mapping):
-        raise RunDirError(f"{paths.run_json}: it does not say what the run was begun with; restore it, or use --restart")
+    with run_json_errors(paths, unsaid):
+        needed(previous.inputs, "inputs")
+    old = previous.content["inputs"]
     differing = [name for name in inputs if old.get(name) != inputs[name]]
     if "decontamination" in old and "decontamination" not in inputs:
         differing.append("decontamination")

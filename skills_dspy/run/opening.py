@@ -26,14 +26,15 @@ from skills_dspy.pipeline.draw_places import Admission
 from skills_dspy.pipeline.flow import Flow
 from skills_dspy.pipeline.rows import RunLedger
 from skills_dspy.pipeline.settle import TaskRun
-from skills_dspy.run.manifest import FORMAT, check_same_inputs, inputs_of, prompt_fingerprints, spec_as_json, stamp, versions
-from skills_dspy.run.past import Recorded
+from skills_dspy.run.manifest import check_same_inputs, inputs_of, prompt_fingerprints, spec_as_json, stamp, versions
+from skills_dspy.run.past import PastRun
 from skills_dspy.run.task import Leaf, RunningTask
 from skills_dspy.screens.benchmark import EvaluationSet
 from skills_dspy.screens.contamination import Screen, TaskScreen
 from skills_dspy.store.files import AppendLog, count_rows, last_line
 from skills_dspy.store.journal import Journal, Recording
 from skills_dspy.store.run_dir import RunDir, RunPaths, set_aside
+from skills_dspy.store.run_json import FORMAT
 from skills_dspy.tasks.spec import TaskSpec
 
 
@@ -62,7 +63,7 @@ class RunRequest:
     seed: int = 0
     concurrency: int = 8
     restart: bool = False
-    recorded: Mapping[str, Recorded] | None = None
+    recorded: Mapping[str, PastRun] | None = None
     note: str | None = None
     program: CompiledProgram | None = None
     evaluation: EvaluationSet | None = None

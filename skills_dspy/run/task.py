@@ -19,6 +19,7 @@ from skills_dspy.screens.contamination import TaskScreen, Teller, contaminated_s
 from skills_dspy.store.files import AppendLog
 from skills_dspy.store.journal import Journal, Recording
 from skills_dspy.store.run_dir import RunDir, RunPaths
+from skills_dspy.store.run_json import read_run_json, write_run_json
 from skills_dspy.tasks.spec import TaskSpec
 
 _FIRST = (0, -1, WHOLE_DRAW)
@@ -156,8 +157,8 @@ class Leaf:
 
     def announce(self) -> None:
         """Write a run.json that says that it is running."""
-        previous = self._directory.read_run_json()
-        self._directory.write_run_json({**self._manifest, "result": (previous or {}).get("result")})
+        previous = read_run_json(self.task.paths)
+        write_run_json(self.task.paths, {**self._manifest, "result": previous and previous.content.get("result")})
 
     async def run(self) -> None:
         """Until all wanted pairs are accepted, or a limit stops it.
@@ -211,7 +212,7 @@ class Leaf:
             result = {"draws": task.run.draws[0], "funnel": task.run.funnel.as_json(), "usage": task.usage}
             ended = {"ended": now, "status": task.status, "result": result}
             ended["embedder"] = {"name": self._embedder, "weights": weights}
-            self._directory.write_run_json({**self._manifest, **ended})
+            write_run_json(task.paths, {**self._manifest, **ended})
         except StorageError as error:
             failures.append(error)
         return failures

@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -75,25 +75,6 @@ class RunPaths:
         with storage_errors("read", self.folder):
             return self.run_json.exists() or self.journal.exists()
 
-    def read_run_json(self) -> dict[str, Any] | None:
-        """The content of run.json, or None when there is none yet.
-
-        Raises:
-            RunDirError: it is not a JSON object.
-            StorageError: it cannot be read.
-        """
-        with storage_errors("read", self.run_json):
-            text = self.run_json.read_bytes() if self.run_json.exists() else None
-        if text is None:
-            return None
-        try:
-            content, line = json.loads(text), 1
-        except ValueError as error:
-            content, line = None, getattr(error, "lineno", 1)
-        if not isinstance(content, dict):
-            raise RunDirError(f"{self.run_json}:{line}: this is not a JSON object; restore the file, or use --restart")
-        return content
-
 
 class RunDir:
     """A run's directory with the right to write there, until it is closed or the process ends."""
@@ -123,18 +104,6 @@ class RunDir:
             lock.release()
             raise
         return cls(paths, lock)
-
-    def read_run_json(self) -> dict[str, Any] | None:
-        """The content of run.json, or None. See `RunPaths.read_run_json`."""
-        return self.paths.read_run_json()
-
-    def write_run_json(self, data: Mapping[str, Any]) -> None:
-        """Put a new run.json in place of the old one, all of it or nothing.
-
-        Raises:
-            StorageError: the disk is full or refuses; the old one is untouched.
-        """
-        write_json(self.paths.run_json, data)
 
     def close(self) -> None:
         """Let others have the directory; a second call does nothing."""

@@ -437,7 +437,7 @@ def test_a_replay_takes_from_the_recording_what_is_not_given(terminal: Terminal)
     assert len(terminal.servers) == 1
     again = RunPaths(terminal.folder / "again" / "test/foxes")
     assert again.data.read_bytes() == RunPaths(terminal.output / "test/foxes").data.read_bytes()
-    assert (again.read_run_json() or {})["inputs"]["seed"] == 5
+    assert json.loads(again.run_json.read_bytes())["inputs"]["seed"] == 5
 
 
 def test_a_replay_of_fewer_is_a_beginning_of_the_recording(terminal: Terminal) -> None:
@@ -660,7 +660,7 @@ def test_a_signal_ends_a_run_at_once(slow_teacher: str, tmp_path: Path, how: str
     command = [sys.executable, *STARTS[how], *words]
     paths = RunPaths(tmp_path / DEBATE_NAME)
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        wait_until(lambda: (paths.read_run_json() or {}).get("status") == "running", process)
+        wait_until(lambda: paths.run_json.exists() and json.loads(paths.run_json.read_bytes())["status"] == "running", process)
         process.send_signal(which)
         began = time.monotonic()
         out, err = process.communicate(timeout=20)
@@ -670,7 +670,7 @@ def test_a_signal_ends_a_run_at_once(slow_teacher: str, tmp_path: Path, how: str
     assert out == ""
     assert err.startswith(f"Interrupted; everything is kept (0 of 50 for {DEBATE_NAME}). Go on with: ")
     assert shlex.split(err.strip().partition("-m skills_dspy ")[2]) == words
-    assert (paths.read_run_json() or {})["status"] == "interrupted"
+    assert json.loads(paths.run_json.read_bytes())["status"] == "interrupted"
 
 
 def wait_until(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:

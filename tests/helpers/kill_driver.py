@@ -189,7 +189,7 @@ def attempt(host: str, folder: Path, wanted: int, killer: Killer) -> dict[str, A
     words = [line.split() for line in log.read_text("utf-8").splitlines()]
     return {
         "signal": os.WTERMSIG(ended) if os.WIFSIGNALED(ended) else 0,
-        "status": (paths.read_run_json() or {}).get("status"),
+        "status": json.loads(paths.run_json.read_bytes())["status"] if paths.run_json.exists() else None,
         "asked": [digest for what, digest in words if what == "asked"],
         "dropped": [digest for what, digest in words if what == "dropped"],
         "before": before,

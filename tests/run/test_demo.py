@@ -23,7 +23,7 @@ from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.funnel import SELDOM, STAGES
 from skills_dspy.run.manifest import prompt_fingerprints
 from skills_dspy.run.past import DEMO as DEMO_NAME
-from skills_dspy.run.past import Recorded, find_recorded
+from skills_dspy.run.past import PastRun, find_recorded
 from skills_dspy.run.runner import Runner, RunningTask, RunRequest, Watcher
 from skills_dspy.store.journal import Recording
 from skills_dspy.store.run_dir import RunPaths
@@ -34,7 +34,7 @@ Bytes = dict[str, bytes]
 
 
 @cache
-def the_demo() -> dict[str, Recorded]:
+def the_demo() -> dict[str, PastRun]:
     """The recorded runs by task name."""
     return {recorded.spec.task_name: recorded for recorded in find_recorded(DEMO_NAME)}
 

@@ -15,7 +15,6 @@ from skills_dspy.model.ollama import Model
 from skills_dspy.model.program import fingerprint
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.run.manifest import (
-    FORMAT,
     check_same_inputs,
     inputs_of,
     prompt_fingerprints,
@@ -25,6 +24,7 @@ from skills_dspy.run.manifest import (
 )
 from skills_dspy.store.journal import Journal, JournaledReply, Recording
 from skills_dspy.store.run_dir import RunPaths
+from skills_dspy.store.run_json import FORMAT
 from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec, the_adapter
 

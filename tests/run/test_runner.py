@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import json
 import os
 import shutil
 import sqlite3
@@ -96,8 +97,7 @@ class Going:
 
     def run_json(self, spec: TaskSpec | None = None) -> dict[str, Any]:
         """The content of run.json."""
-        content = self.paths(spec).read_run_json()
-        assert content is not None
+        content: dict[str, Any] = json.loads(self.paths(spec).run_json.read_bytes())
         return content
 
     def rows(self, spec: TaskSpec | None = None) -> tuple[list[Record], list[Rejection]]:
@@ -611,16 +611,16 @@ def test_rows_that_cannot_be_seen_to_the_disk_at_the_end_are_no_success(going: G
 def test_a_run_json_that_cannot_be_written_at_the_end_is_no_success(going: Going, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever reads it later would take the run for one that is still running."""
     written: list[str] = []
-    real = RunDir.write_run_json
+    real = files.write_json
 
-    def write_once(self: RunDir, data: Mapping[str, Any]) -> None:
+    def write_once(path: Path, data: Mapping[str, Any]) -> None:
         written.append(data["status"])
         if data["status"] != "running":
             raise StorageError("cannot write run.json: No space left on device")
-        real(self, data)
+        real(path, data)
 
     with monkeypatch.context() as patched:
-        patched.setattr(RunDir, "write_run_json", write_once)
+        patched.setattr("skills_dspy.store.run_json.write_json", write_once)
         with pytest.raises(StorageError, match=r"run\.json"):
             going.go()
     assert written == ["running", "complete"]

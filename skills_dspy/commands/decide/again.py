@@ -32,7 +32,7 @@ from skills_dspy.pipeline.flow import Flow, WritingFailed, Written, stage_of
 from skills_dspy.pipeline.funnel_diff import FunnelDiff
 from skills_dspy.pipeline.rows import Rows, RunLedger
 from skills_dspy.pipeline.settle import TaskRun, Vectors
-from skills_dspy.run.past import Recorded
+from skills_dspy.run.past import PastRun
 from skills_dspy.screens.contamination import TaskScreen
 from skills_dspy.store.journal import JournaledReply, Recording
 
@@ -109,7 +109,7 @@ class Again:
         screen: the evaluation questions that it was decontaminated against, if there were any.
     """
 
-    recorded: Recorded
+    recorded: PastRun
     draws: Sequence[SettledDraw]
     program: SkillsProgram
     prompts: Mapping[str, Mapping[str, str]]

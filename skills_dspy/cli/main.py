@@ -138,7 +138,7 @@ def judges(options: EvalJudgesOptions) -> int:
 @takes(EvalProgramOptions)
 def program(options: EvalProgramOptions) -> int:
     """Measure a compiled program against the original prompts, on seeds and cases that it was not compiled with."""
-    from skills_dspy.cli.eval_program import eval_program_command
+    from skills_dspy.cli.evaluate import eval_program_command
 
     return eval_program_command(options)
 
@@ -153,7 +153,7 @@ def data(options: EvalDataOptions) -> int:
 
     Exit codes: 0 scored; 2 the request or the machine is at fault, in one sentence.
     """
-    from skills_dspy.cli.eval_data import eval_data_command
+    from skills_dspy.cli.evaluate import eval_data_command
 
     return eval_data_command(options)
 

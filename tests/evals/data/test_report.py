@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from evals.data.compare import ComparedNumber, Comparison, compare
+from evals.data.report import comparison_sections, score_sections
 from evals.data.rows import Row, row_of
 from evals.data.score import score
-from evals.data.tables import comparison_sections, score_sections
 from evals.statistics import Interval
 from evals.tables import Section, markdown, print_sections
 from tests.evals.data.test_collapse import varied

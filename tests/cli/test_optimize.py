@@ -9,7 +9,7 @@ from evals.optimize.measure import Gain, Measured
 from evals.optimize.plan import Plan, Planned
 from evals.optimize.splits import Splits
 from evals.optimize.targets import TARGETS
-from skills_dspy.cli.optimize_lines import _doubts, _row, speed_line
+from skills_dspy.cli.optimize import _doubts, _row, speed_line
 from skills_dspy.commands.check.speed import Speed
 
 NO_HABITS = Habits(0, 0, 0)

@@ -1,15 +1,22 @@
-"""The score of a dataset and the comparison of two as sections of a report, for a terminal of 80 columns and as Markdown."""
+"""The scores of datasets, each for itself or two side by side, as JSON and as sections for a terminal of 80 columns."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from evals.data.against_seeds import Coverage, SeedLikeness
 from evals.data.collapse import COPY_WORDS, NEAR_COPY
-from evals.data.compare import ComparedNumber, Comparison
-from evals.data.languages import name_of
+from evals.data.compare import ComparedNumber, Comparison, compare
+from evals.data.datasets import Dataset
+from evals.data.languages import load_classifier, name_of
+from evals.data.material import Material, gather
 from evals.data.measures import RatingScore, StageYield, WordCounts
-from evals.data.score import DatasetScore
-from evals.tables import NOTHING, Section
+from evals.data.score import DatasetScore, score
+from evals.tables import NOTHING, Section, as_json
+from skills_dspy.base.errors import EmbedderMissing
+from skills_dspy.model.embedding.embedder import Embedder
+
+Report = tuple[dict[str, Any], list[Section]]
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _BRIEF = 42
@@ -17,27 +24,93 @@ _BRIEF = 42
 _HALVES = "In distances and likeness of questions, the question and its context count half each."
 
 
-def score_sections(score: DatasetScore) -> list[Section]:
+class Scorer:
+    """Scores datasets.
+
+    Args:
+        sample: the most rows for distances, likeness to seeds and languages; None for the usual.
+        seed: of the sample.
+        model_of: the embedding model for some datasets, by name; None to do without vectors.
+        load: an embedding model by its name.
+        count: hears how many of how many texts have been embedded.
+    """
+
+    def __init__(
+        self,
+        sample: int | None,
+        seed: int,
+        model_of: Callable[[Sequence[Dataset]], str] | None,
+        load: Callable[[str], Embedder],
+        count: Callable[[int, int], None],
+    ) -> None:
+        self._sample = sample
+        self._seed = seed
+        self._model_of = model_of
+        self._load = load
+        self._count = count
+        self._embedders: dict[str, Embedder] = {}
+        self._classify = load_classifier()
+
+    def alone(self, datasets: Sequence[Dataset]) -> Report:
+        """Each dataset for itself.
+
+        Raises:
+            EmbedderMissing: there is no embedding model and one is needed.
+        """
+        scores = [score(self._gathered(dataset, [dataset])) for dataset in datasets]
+        content = {"sample_seed": self._seed, "datasets": [as_json(found) for found in scores]}
+        return content, [section for found in scores for section in score_sections(found)]
+
+    def compared(self, pairs: Sequence[tuple[Dataset, Dataset]]) -> Report:
+        """Each pair side by side.
+
+        Raises:
+            EmbedderMissing: there is no embedding model and one is needed.
+        """
+        datasets, comparisons, sections = [], [], list[Section]()
+        for pair in pairs:
+            first, second = (self._gathered(dataset, [dataset, *pair]) for dataset in pair)
+            scores = score(first), score(second)
+            comparison = compare(first, second, self._seed)
+            datasets += [as_json(found) for found in scores]
+            comparisons.append(as_json(comparison))
+            sections += comparison_sections(comparison, *scores)
+        return {"sample_seed": self._seed, "datasets": datasets, "comparisons": comparisons}, sections
+
+    def _gathered(self, dataset: Dataset, related: Sequence[Dataset]) -> Material:
+        embedder = None
+        if self._model_of is not None:
+            name = self._model_of(related)
+            if name not in self._embedders:
+                self._embedders[name] = self._load(name)
+            embedder = self._embedders[name]
+        try:
+            return gather(dataset, self._sample, self._seed, embedder, classify=self._classify, progress=self._count)
+        except EmbedderMissing as error:
+            raise EmbedderMissing(f"{error}; or do without it with --no-vectors") from error
+
+
+def score_sections(found: DatasetScore) -> list[Section]:
     """Return the score of one dataset; what does not apply is not there."""
-    sections = [*_head(score)]
-    if score.yield_:
-        sections.append(_yield(score.yield_, score.candidates or 0))
-    if score.ratings:
-        sections.append(_ratings(score.ratings))
-    if score.rows:
-        sections.append(_diversity(score))
-    if score.novelty is not None:
-        sections.append(_likeness(score.novelty, grounded="context" in score.words))
-    if score.coverage is not None:
-        sections.append(_coverage(score.coverage, score.sample))
-    if score.rows:
-        sections += [_words(score.words), _languages(score.languages)]
-    return [*sections, *_tail(score)]
+    sections = [*_head(found)]
+    if found.yield_:
+        sections.append(_yield(found.yield_, found.candidates or 0))
+    if found.ratings:
+        sections.append(_ratings(found.ratings))
+    if found.rows:
+        sections.append(_diversity(found))
+    if found.novelty is not None:
+        sections.append(_likeness(found.novelty, grounded="context" in found.words))
+    if found.coverage is not None:
+        sections.append(_coverage(found.coverage, found.sample))
+    if found.rows:
+        sections += [_words(found.words), _languages(found.languages)]
+    return [*sections, *_tail(found)]
 
 
 def comparison_sections(comparison: Comparison, first: DatasetScore, second: DatasetScore) -> list[Section]:
     """Return the comparison of two datasets, below what is to be said of each."""
-    sections = [part for score in (first, second) for part in (*_head(score), *_tail(score))]
+    sections = [part for found in (first, second) for part in (*_head(found), *_tail(found))]
     rows = tuple(_side_by_side(number) for number in comparison.numbers)
     notes = (
         f"1 is {comparison.first}, 2 is {comparison.second}; the difference is 2 minus 1, with its 95 % interval.",
@@ -48,22 +121,22 @@ def comparison_sections(comparison: Comparison, first: DatasetScore, second: Dat
     return [*sections, Section("Side by side", ("", "1", "2", "difference", "from", "to", "rows"), rows, notes, numbers=6)]
 
 
-def _head(score: DatasetScore) -> Iterator[Section]:
-    rows = f"{score.rows} rows" if score.rows != 1 else "1 row"
-    notes = [f"{rows}{'' if score.status is None else f', {score.status}'}: {score.path}"]
-    if score.answered_by is not None:
-        notes.append(f"Answered by: {score.answered_by}")
-    if score.embedder is not None:
-        notes.append(f"Vectors by {_DIGEST.sub(lambda found: found[0][:12], score.embedder)}")
-    yield Section(score.name, notes=tuple(notes))
-    if score.collapse:
-        sentences = (found.sentence for found in score.collapse)
+def _head(dataset: DatasetScore) -> Iterator[Section]:
+    rows = f"{dataset.rows} rows" if dataset.rows != 1 else "1 row"
+    notes = [f"{rows}{'' if dataset.status is None else f', {dataset.status}'}: {dataset.path}"]
+    if dataset.answered_by is not None:
+        notes.append(f"Answered by: {dataset.answered_by}")
+    if dataset.embedder is not None:
+        notes.append(f"Vectors by {_DIGEST.sub(lambda found: found[0][:12], dataset.embedder)}")
+    yield Section(dataset.name, notes=tuple(notes))
+    if dataset.collapse:
+        sentences = (found.sentence for found in dataset.collapse)
         yield Section("Collapse", notes=tuple(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in sentences))
 
 
-def _tail(score: DatasetScore) -> Iterator[Section]:
-    if score.notes:
-        yield Section("To be known", notes=score.notes)
+def _tail(dataset: DatasetScore) -> Iterator[Section]:
+    if dataset.notes:
+        yield Section("To be known", notes=dataset.notes)
 
 
 def _yield(stages: Sequence[StageYield], candidates: int) -> Section:
@@ -99,8 +172,8 @@ def _ratings(ratings: Mapping[str, RatingScore]) -> Section:
     return Section("Verdicts and tags of the accepted rows", columns, tuple(rows), tuple(notes), numbers=2)
 
 
-def _diversity(score: DatasetScore) -> Section:
-    found = score.diversity
+def _diversity(dataset: DatasetScore) -> Section:
+    found = dataset.diversity
     rows = (
         ("mean distance to the nearest other", _number(found.mean_nearest_distance, 3), NOTHING),
         ("Vendi score", _number(found.vendi, 1), NOTHING),
@@ -108,13 +181,13 @@ def _diversity(score: DatasetScore) -> Section:
             (f"distinct-{n}", _number(found.distinct_questions[n], 3), _number(found.distinct_answers[n], 3))
             for n in found.distinct_questions
         ),
-        ("repeat an earlier one", _percent(score.repeated_questions), NOTHING),
-        ("have a near-copy", NOTHING, _percent(score.near_copies_of_answers)),
+        ("repeat an earlier one", _percent(dataset.repeated_questions), NOTHING),
+        ("have a near-copy", NOTHING, _percent(dataset.near_copies_of_answers)),
     )
     notes = (
-        f"Of {score.sample} rows. Distances are squared, 0 to 4, those of dedup; the Vendi score is the effective number of "
+        f"Of {dataset.sample} rows. Distances are squared, 0 to 4, those of dedup; the Vendi score is the effective number of "
         "different questions. With more rows it rises, and distances and distinct-n fall: compare sets of one size.",
-        *((_HALVES,) if "context" in score.words else ()),
+        *((_HALVES,) if "context" in dataset.words else ()),
         f"A near-copy has a ROUGE-L of {NEAR_COPY} or more; answers of fewer than {COPY_WORDS} words are not counted as "
         "copies.",
     )

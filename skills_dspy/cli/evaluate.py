@@ -1,0 +1,144 @@
+"""`eval judges`, `eval program`, `eval data`: measures the judges, a compiled program, a dataset."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from evals.data.datasets import Dataset, paired, read_datasets, with_seeds
+from evals.data.report import Scorer
+from evals.judges.cases import SHIPPED, load_cases
+from evals.judges.descriptions import description_line
+from evals.optimize.program import Compared, compare
+from evals.session.session import Session
+from evals.tables import markdown, print_sections
+from skills_dspy.base.config import load_config
+from skills_dspy.base.errors import RequestError
+from skills_dspy.cli.arguments import EvalDataOptions, EvalProgramOptions
+from skills_dspy.cli.optimize import comparison_lines
+from skills_dspy.cli.progress import Progress
+from skills_dspy.cli.run import load_specs
+from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
+from skills_dspy.model.compiled import load_compiled
+from skills_dspy.model.embedding.embedder import SentenceEmbedder
+from skills_dspy.store.files import write_text
+from skills_dspy.tasks.files import load_task
+
+_WIDTH = 100
+"""Columns of the tables where there is no terminal."""
+
+
+def eval_data_command(options: EvalDataOptions) -> int:
+    """Score what was asked for; returns the exit code.
+
+    Raises:
+        RequestError: there is nothing that can be scored or compared, or a file's line is not what it should be.
+        MachineError: a file cannot be read or written, or there is no embedding model and one is needed.
+    """
+    if options.no_vectors and options.embedder is not None:
+        raise RequestError("--no-vectors does without an embedding model, and --embedder names one; leave out one of the two")
+    _check_folder(options.markdown)
+    first, second = _datasets(options)
+    settings = load_config().embedder
+
+    def model_of(datasets: Sequence[Dataset]) -> str:
+        of_runs = [dataset.run.embedder for dataset in datasets if dataset.run is not None]
+        return options.embedder or next(iter(of_runs), settings.model)
+
+    with Progress(quiet=not sys.stderr.isatty()) as progress:
+        progress.update("scoring")
+        scorer = Scorer(
+            options.sample,
+            options.seed,
+            None if options.no_vectors else model_of,
+            lambda name: SentenceEmbedder(name, settings.device),
+            lambda done, count: progress.update(f"embedding {done} of {count} texts"),
+        )
+        content, sections = scorer.alone(first) if options.other is None else scorer.compared(paired(first, second))
+    if options.markdown is not None:
+        write_text(options.markdown, markdown(sections))
+    if options.as_json:
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        # A file's name may hold bytes that are no text; an escape can be written, and reads as the same name again.
+        click.echo(text.encode("utf-8", "backslashreplace").decode())
+        return 0
+    print_sections(sections, _console())
+    if options.markdown is not None:
+        click.echo(f"\nWritten to {options.markdown}")
+    return 0
+
+
+def _datasets(options: EvalDataOptions) -> tuple[Sequence[Dataset], Sequence[Dataset]]:
+    """The datasets of both places; none of a second one that was not given."""
+    first = read_datasets(options.path)
+    second = () if options.other is None else read_datasets(options.other)
+    if options.seeds is None:
+        return first, second
+    spec, warnings = load_task(options.seeds)
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    both = with_seeds((*first, *second), spec.seed_examples)
+    return both[: len(first)], both[len(first) :]
+
+
+def _check_folder(markdown: Path | None) -> None:
+    """Refuse before the night what could not be written after it."""
+    if markdown is not None and not markdown.parent.is_dir():
+        raise RequestError(f"--markdown {markdown}: there is no folder {markdown.parent}; make it first")
+
+
+def _console() -> Console:
+    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _WIDTH)
+
+
+def eval_program_command(options: EvalProgramOptions) -> int:
+    """Measure before and after; returns the exit code."""
+    config = options.session.models.load()
+    compiled = load_compiled(options.file)
+    specs = load_specs(options.task_paths).specs
+    cases = load_cases(options.cases or (SHIPPED,), config)
+    progress = Progress(quiet=options.quiet)
+    derived: dict[str, str] = {}
+
+    def phase(unit: str, doing: str) -> None:
+        progress.say(f"{unit}: {doing}")
+
+    def tell(task: str, text: str) -> None:
+        derived[task] = text
+        progress.say(description_line(task, text))
+
+    async def work(session: Session) -> tuple[tuple[Compared, ...], str]:
+        compared = await compare(
+            session,
+            compiled,
+            specs,
+            cases,
+            seed=options.session.seed,
+            most=options.examples,
+            judge=options.holdout_judge,
+            phase=phase,
+            tell=tell,
+        )
+        return compared, session.answered_by
+
+    others = tuple(filter(None, (options.holdout_judge,)))
+    try:
+        compared, answered_by = in_session(options.session, config, work, extra_models=others, note=options.note)
+    except Interrupted:
+        return INTERRUPTED
+    if options.as_json:
+        content = {
+            "program": str(options.file),
+            "answered_by": answered_by,
+            "tasks": [spec.task_name for spec in specs],
+            **({"derived_descriptions": derived} if derived else {}),
+            "units": [unit.as_json(options.session.seed) for unit in compared],
+        }
+        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    else:
+        for line in comparison_lines(compared, options.session.seed, answered_by):
+            click.echo(line)
+    return 0

@@ -3,9 +3,9 @@
 import asyncio
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from evals.judges.cases import Case
 from evals.judges.scales import SCALES, Label
@@ -15,6 +15,8 @@ from skills_dspy.base.errors import SkillsError, Truncated
 from skills_dspy.base.records import SoftRating
 from skills_dspy.model.ask import Asker, Failed
 from skills_dspy.model.program import STEPS
+
+T = TypeVar("T")
 
 FUSED = "tag_fused"
 """The step that gives the instruction's quality together with other tags."""
@@ -109,55 +111,46 @@ def judging_limits(config: RunConfig) -> dict[str, int]:
     return {name: config.role(step.role).num_predict for name, step in STEPS.items() if step.role != "generator"}
 
 
-async def judge_cases(
-    asker: Asker,
-    cases: Sequence[Case],
-    *,
-    samples: int = 1,
-    fused: bool = False,
-    done: Callable[[], None] = lambda: None,
-) -> tuple[Judged, ...]:
-    """Ask about every case, `samples` times with different sampling seeds.
-
-    Args:
-        asker: who asks.
-        cases: what about.
-        samples: 1 or more.
-        fused: ask the fused tagger instead of the case's own step; for cases of tag_instruction_quality.
-        done: called after each.
-
-    Returns:
-        What was said, in the order of the cases, the samples of a case one after another.
+async def judge_cases(asker: Asker, cases: Sequence[Case]) -> tuple[Judged, ...]:
+    """Ask about every case once, at its own step; returns the verdicts in the order of the cases.
 
     Raises:
         SkillsError: the evaluation cannot go on.
     """
-
-    calls = [CaseCall(case, FUSED if fused else case.step, sample) for case in cases for sample in range(samples)]
-    return await judge_all(asker, calls, done)
+    return await judge_all(asker, [CaseCall(case, case.step) for case in cases])
 
 
 async def judge_all(asker: Asker, calls: Sequence[CaseCall], done: Callable[[], None] = lambda: None) -> tuple[Judged, ...]:
-    """Ask all at once; returns what was said in the order asked. `done` is called after each.
+    """Make all calls at once; returns the verdicts in the order of the calls. `done` is called after each.
 
     Raises:
         SkillsError: the evaluation cannot go on.
     """
 
     async def one(place: int, call: CaseCall) -> Judged:
-        said = await judge(asker, call, place)
+        verdict = await judge(asker, call, place)
         done()
-        return said
+        return verdict
 
+    return tuple(await together([one(place, call) for place, call in enumerate(calls)]))
+
+
+async def together(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do all at once; returns their results in their order.
+
+    Raises:
+        SkillsError: the first of those that were raised, if nothing else was.
+        BaseExceptionGroup: something that is no SkillsError was raised.
+    """
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(place, call)) for place, call in enumerate(calls)]
+            tasks = [group.create_task(call) for call in calls]
     except BaseExceptionGroup as errors:
         ours = [error for error in errors.exceptions if isinstance(error, SkillsError)]
         if len(ours) < len(errors.exceptions):
             raise
         raise ours[0] from errors
-    return tuple(task.result() for task in tasks)
+    return [task.result() for task in tasks]
 
 
 async def judge(asker: Asker, call: CaseCall, rank: int = 0) -> Judged:

@@ -272,14 +272,6 @@ def test_vendi_score_is_the_definition(size: tuple[int, int, int]) -> None:
     assert 1.0 <= found <= min(vectors.shape) + 1e-6
 
 
-@given(SIZES)
-@settings(deadline=None)
-def test_vendi_score_of_all_rows_twice_is_the_same(size: tuple[int, int, int]) -> None:
-    """Copies add nothing, and the order does not matter."""
-    vectors = units(*size)
-    assert vendi_score(np.vstack([vectors, vectors[::-1]])) == pytest.approx(vendi_score(vectors), rel=1e-5)
-
-
 def test_nothing_has_no_vendi_score() -> None:
     """No rows, no score."""
     assert vendi_score(np.zeros((0, 8), dtype=np.float32)) is None

@@ -1,7 +1,6 @@
 """The score as tables: the same in a terminal of 80 columns and as Markdown, and no text of a dataset breaks them."""
 
 import io
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from evals.data.rows import Row, row_of
 from evals.data.score import score
 from evals.statistics import Interval
 from evals.tables import Section, markdown, print_sections
-from tests.evals.data.test_collapse import varied
 from tests.helpers.scored import a_line, a_material, a_run, a_seed
 
 SEEDS = [
@@ -76,15 +74,6 @@ def test_a_terminal_shows_every_row_of_a_table_in_one_line(width: int) -> None:
     for section in sections:
         for row in (row for row in section.rows if row[0] != "  soft"):
             assert sum(line.startswith(row[0]) and line.rstrip().endswith(row[-1]) for line in lines) >= 1, row
-
-
-def test_collapse_comes_first() -> None:
-    """Each finding is a sentence of its own."""
-    rows = [Row(f"Write a debate between {row.question}", row.answer) for row in varied(30)]
-    sections = score_sections(score(a_material(rows)))
-    assert sections[1].title == "Collapse"
-    assert sections[1].notes == ("100% of the 30 questions start with the same four words (write a debate between).",)
-    assert "Collapse" not in [section.title for section in score_sections(score(a_material(varied(30))))]
 
 
 def test_soft_ratings_stand_below_their_labels() -> None:
@@ -173,17 +162,3 @@ def test_texts_of_a_dataset_are_no_markup() -> None:
     page = markdown(sections)
     assert r"\[bold\]What\|is \`it\`?\[/bold\] \<b\> \# \*x\*" in page
     assert "\x1b" not in page
-
-
-def test_markdown_has_all_that_the_terminal_has() -> None:
-    """Every cell and every line, as tables with as many columns everywhere."""
-    sections = sections_of()
-    page = markdown(sections)
-    assert page.endswith("\n")
-    assert not page.endswith("\n\n")
-    for section in sections:
-        assert f"## {section.title}" in page.replace("\\", "")
-        for cell in (cell for row in section.rows for cell in row):
-            assert cell.strip() in page.replace("\\", "")
-    for table in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE):
-        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1

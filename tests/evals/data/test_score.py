@@ -5,7 +5,6 @@ import math
 import random
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -83,17 +82,6 @@ def test_diversity_on_a_case_by_hand() -> None:
     assert dict(found.distinct_answers) == {1: 3 / 6, 2: 2 / 3, 3: 1.0}
 
 
-def test_the_vendi_score_of_two_with_a_cosine() -> None:
-    """K/2 has the eigenvalues (1 + c)/2 and (1 - c)/2 (Friedman and Dieng 2023, definition 3.1)."""
-    for cosine in (0.0, 0.3, 0.8, -0.5):
-        vectors = np.array([[1, 0], [cosine, math.sqrt(1 - cosine**2)]], dtype=np.float32)
-        shares = (1 + cosine) / 2, (1 - cosine) / 2
-        expected = math.exp(-sum(share * math.log(share) for share in shares))
-        found = score(a_material([Row("a", "b"), Row("c", "d")], vectors=vectors)).diversity
-        assert found.vendi == pytest.approx(expected, rel=1e-5)
-        assert found.mean_nearest_distance == pytest.approx(2 - 2 * cosine, rel=1e-5)
-
-
 def test_near_copies_and_repetitions_are_shares() -> None:
     """Of the answers that are long enough, and of all questions."""
     answer = "A bird that is found in the wood and the town."
@@ -110,18 +98,6 @@ def test_languages_are_counted_for_questions_and_answers() -> None:
     found = score(a_material(rows, classify=by_first_word))
     assert dict(found.languages["question"]) == {"fr": 2, "en": 1}
     assert dict(found.languages["answer"]) == {"too short to tell": 3}
-
-
-def test_collapse_is_in_the_score() -> None:
-    """In words, with its number and its bound."""
-    rows = [Row(f"Write a debate between {row.question}", row.answer) for row in varied(30)]
-    (finding,) = as_json(score(a_material(rows)))["collapse"]
-    assert finding == {
-        "kind": "opening of questions",
-        "sentence": "100% of the 30 questions start with the same four words (write a debate between)",
-        "value": 1.0,
-        "limit": 0.4,
-    }
 
 
 # ---- what is left out ------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from evals.judges.ask import FUSED, CaseCall, Judged, judge_all, judge_cases, judging_limits
 from evals.judges.cases import Case
 from evals.judges.fused import StepTokens
-from evals.judges.journaled import calls_for, costs, remembered, roles_asked, room_for
+from evals.judges.journaled import calls_for, costs, remembered, room_for
 from evals.judges.scales import Label
 from evals.session.session import SessionRequest, open_session
 from skills_dspy.base.errors import ServerError
@@ -44,30 +44,12 @@ def about(*cases: Case) -> tuple[CaseCall, ...]:
 # -- what is asked ------------------------------------------------------------------------------------------------------
 
 
-def test_every_case_is_put_to_its_own_step_so_often() -> None:
-    """The samples of a case one after another."""
-    first, second = a_case(QUESTION, 1), a_case(PAIR, 3)
-    asks = calls_for([first, second], 2, fused=True)
-    assert [(ask.case, ask.step, ask.sample) for ask in asks] == [
-        (first, QUESTION, 0),
-        (first, QUESTION, 1),
-        (second, PAIR, 0),
-        (second, PAIR, 1),
-    ]
-
-
 def test_fused_tags_are_asked_for_once_beside_those_that_they_stand_for() -> None:
     """For cases of the instruction's quality, and no others."""
     asks = calls_for([a_case(QUALITY, "good"), a_case(PAIR, 3)], 3, fused=True)
     more = {ask.step: ask.sample for ask in asks if ask.step != ask.case.step}
     assert more == {FUSED: 0, "tag_difficulty": 0, "tag_category": 0}
     assert all(ask.step == ask.case.step for ask in calls_for([a_case(QUALITY, "good")], 3, fused=False))
-
-
-def test_the_roles_are_those_of_the_steps() -> None:
-    """Who is never asked need not be there."""
-    assert roles_asked(about(a_case(QUESTION, 1))) == {"validator"}
-    assert roles_asked(calls_for([a_case(QUALITY, "good"), a_case(PAIR, 3)], 1, fused=True)) == {"validator", "tagger"}
 
 
 def test_only_judges_and_taggers_have_limits() -> None:
@@ -172,17 +154,6 @@ def test_a_mistake_of_ours_is_not_taken_for_an_error_of_the_user(tmp_path: Path)
         asyncio.run(main())
 
 
-def test_cases_may_be_put_to_the_fused_tagger(tmp_path: Path) -> None:
-    """Its rating of the instruction is the label."""
-
-    async def main() -> tuple[Judged, ...]:
-        async with open_session(SessionRequest(tmp_path, CONFIG), JudgeServer) as session:
-            asker = session.asker(a_program(), judging_limits(CONFIG), SEED, 8192)
-            return await judge_cases(asker, [a_case(QUALITY, "poor")], samples=2, fused=True)
-
-    assert [(one.step, one.sample, one.label) for one in asyncio.run(main())] == [(FUSED, 0, "good"), (FUSED, 1, "good")]
-
-
 # -- what is known, and what it cost ------------------------------------------------------------------------------------
 
 
@@ -203,16 +174,6 @@ def test_what_the_journal_knows_is_found_without_a_call(tmp_path: Path) -> None:
 
     assert asyncio.run(main()) == [*before, None]
     assert server.asked == []
-
-
-def test_a_fresh_journal_knows_nothing(tmp_path: Path) -> None:
-    """And says so at once."""
-
-    async def main() -> list[Judged | None]:
-        async with open_session(SessionRequest(tmp_path, CONFIG), JudgeServer) as session:
-            return await remembered(session, a_program(), about(a_case(QUESTION, 1)), SEED, 8192)
-
-    assert asyncio.run(main()) == [None]
 
 
 def test_costs_are_of_the_requests_of_each_step() -> None:

@@ -7,18 +7,20 @@ import dspy
 
 from evals.judges.cases import Case
 from evals.judges.descriptions import blanks, stand_ins
-from evals.optimize.budget import LEVELS, Cost, Level, Optimizer, Settings, cost_of, settings_for, shrunk, too_few_calls
-from evals.optimize.examples import count_of, examples_of, unseen
-from evals.optimize.prompting import limits_of, longest_prompt, output_guess
-from evals.optimize.splits import Splits
+from evals.optimize.budget import LEVELS, Level, Optimizer, UnitCost, UnitSettings, cost_of, settings_for, shrunk, too_few_calls
+from evals.optimize.examples import count_of, examples_of
+from evals.optimize.splits import Splits, unseen
 from evals.optimize.targets import Unit, units_of
 from evals.session.session import window_for
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Kind
+from skills_dspy.base.tokens import estimate_tokens
+from skills_dspy.commands.check.forecast import EXPLANATION
+from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import CompiledProgram
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.model.room import RETRY
+from skills_dspy.model.room import RETRY, reply_limits
 from skills_dspy.tasks.spec import TaskSpec
 
 PROPOSAL_TOKENS = 4096
@@ -66,8 +68,8 @@ class Planned:
 
     unit: Unit
     splits: Splits[dspy.Example]
-    settings: Settings
-    cost: Cost
+    settings: UnitSettings
+    cost: UnitCost
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +132,9 @@ def _affordable(request: OptimizeRequest, config: RunConfig, units: Sequence[Uni
     raise too_few_calls(request.most_calls, smallest)
 
 
-def _levels(unit: Unit) -> list[Settings]:
+def _levels(unit: Unit) -> list[UnitSettings]:
     """Ever smaller settings: each budget, shrunk as long as nothing of it is below the next one, whose sets suit it better."""
-    found: list[Settings] = []
+    found: list[UnitSettings] = []
     for level, smaller in zip(reversed(LEVELS), (*reversed(LEVELS[:-1]), None), strict=True):
         least = (0,) if smaller is None else _amounts(settings_for(unit, smaller))
         for settings in shrunk(settings_for(unit, level)):
@@ -142,12 +144,12 @@ def _levels(unit: Unit) -> list[Settings]:
     return found
 
 
-def _amounts(settings: Settings) -> tuple[int, ...]:
+def _amounts(settings: UnitSettings) -> tuple[int, ...]:
     return (*settings.sizes, settings.metric_calls, settings.candidates, settings.trials)
 
 
 def _budgeted(
-    request: OptimizeRequest, config: RunConfig, units: Sequence[Unit], settings: Sequence[Settings]
+    request: OptimizeRequest, config: RunConfig, units: Sequence[Unit], settings: Sequence[UnitSettings]
 ) -> list[Planned]:
     """Each unit with its settings, its examples and its calls; the tokens are not counted yet."""
     count = count_of(request.specs)
@@ -233,3 +235,31 @@ def _refuse_seen(unit: Unit, test: Sequence[dspy.Example], seen: Collection[str]
 def card_cases(cases: Sequence[Case], step: str, seen: Collection[str]) -> list[Case]:
     """Labelled cases for the report card of a judge, without those of skills that were compiled with."""
     return [case for case in unseen(cases, seen) if case.step == step]
+
+
+def limits_of(specs: Sequence[TaskSpec], config: RunConfig) -> dict[str, int]:
+    """Step to the most tokens of a first reply: the largest that any of the tasks allows."""
+    every = [reply_limits(spec, config) for spec in specs]
+    return {step: max(limits[step] for limits in every) for step in every[0]}
+
+
+def longest_prompt(unit: Unit, program: SkillsProgram, examples: Sequence[dspy.Example], limits: Mapping[str, int]) -> int:
+    """An upper estimate of a unit's prompts, demonstrations that it begins with included, in tokens.
+
+    Args:
+        unit: whose.
+        program: with its predictors.
+        examples: what it will be asked about.
+        limits: what is written on the way may be so long.
+    """
+    adapter, predictor = SkillsAdapter(), program.predictor(unit.steps[-1])
+    demos = [dict(demo) for demo in predictor.demos]
+    fixed = estimate_tokens("".join(m["content"] for m in adapter.format(predictor.signature, demos, {})))
+    texts = (adapter.format(predictor.signature, [], dict(example.asked))[-1]["content"] for example in examples)
+    written = sum(limits[step] for step in unit.steps[:-1])
+    return fixed + max(map(estimate_tokens, texts)) + written
+
+
+def output_guess(unit: Unit, limits: Mapping[str, int]) -> int:
+    """What a reply of a unit may take on average: an explanation for labels, half of the room for writers. A guess."""
+    return EXPLANATION if unit.sort == "labels" else limits[unit.steps[-1]] // 2

@@ -8,7 +8,7 @@ from typing import Any
 
 import dspy
 
-from evals.optimize.desk import Desk, Question, Unusable
+from evals.optimize.desk import Consultation, Desk, Unusable
 from evals.optimize.targets import Unit
 from evals.session.bridge import Broken
 from skills_dspy.base.config import RunConfig
@@ -94,7 +94,7 @@ class Questioner(_Student):
         about = {"task_description": asked["task_description"], "examples": list(inputs["standard"])}
         if self._grounded:
             about["context"] = context
-        consulted: list[Question] = [(self._judge, {**about, "question": q}, n) for n, q in enumerate(questions)]
+        consulted: list[Consultation] = [(self._judge, {**about, "question": q}, n) for n, q in enumerate(questions)]
         passed: list[bool | None] = []
         said: list[str] = []
         for answer in self._desk.consult(key, consulted):

@@ -12,7 +12,7 @@ from evals.data.datasets import Dataset, paired, read_datasets, with_seeds
 from evals.data.report import Scorer
 from evals.judges.cases import SHIPPED, load_cases
 from evals.judges.descriptions import description_line
-from evals.optimize.program import Compared, compare
+from evals.optimize.program import BeforeAfter, compare
 from evals.session.session import Session
 from evals.tables import markdown, print_sections
 from skills_dspy.base.config import load_config
@@ -24,7 +24,7 @@ from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
 from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.embedding.embedder import SentenceEmbedder
-from skills_dspy.store.files import write_text
+from skills_dspy.store.aside import write_text
 from skills_dspy.tasks.files import load_task
 
 _WIDTH = 100
@@ -110,7 +110,7 @@ def eval_program_command(options: EvalProgramOptions) -> int:
         derived[task] = text
         progress.say(description_line(task, text))
 
-    async def work(session: Session) -> tuple[tuple[Compared, ...], str]:
+    async def work(session: Session) -> tuple[tuple[BeforeAfter, ...], str]:
         compared = await compare(
             session,
             compiled,

@@ -12,8 +12,7 @@ from evals.judges.descriptions import description_line
 from evals.optimize.budget import LEVELS, OPTIMIZERS
 from evals.optimize.measure import Gain, Measured
 from evals.optimize.plan import OptimizeRequest, Plan, plan_of
-from evals.optimize.program import Compared
-from evals.optimize.provenance import provenance_of
+from evals.optimize.program import BeforeAfter, provenance_of
 from evals.optimize.run import Optimized, UnitResult, optimize
 from evals.session.session import Session
 from skills_dspy.base.config import RunConfig
@@ -25,7 +24,8 @@ from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
 from skills_dspy.commands.check.speed import Speed
 from skills_dspy.model.compiled import checked, compiled_content, load_compiled
 from skills_dspy.run.manifest import versions
-from skills_dspy.store.files import make_folder, write_json
+from skills_dspy.store.aside import write_json
+from skills_dspy.store.files import make_folder
 
 NOTHING_BETTER = 1
 """The exit code when no unit became better on held-out examples."""
@@ -238,7 +238,7 @@ def closing_lines(results: Sequence[UnitResult], seed: int, out: Path | None, an
     return lines
 
 
-def comparison_lines(compared: Sequence[Compared], seed: int, answered_by: str) -> list[str]:
+def comparison_lines(compared: Sequence[BeforeAfter], seed: int, answered_by: str) -> list[str]:
     """What `eval program` says: scores with the original and the compiled prompts."""
     lines = [f"{'':28}{'original':>22}{'compiled':>22}{'gain':>26}"]
     for unit in compared:

@@ -2,10 +2,9 @@
 
 import dspy
 
-from evals.optimize.budget import Cost, settings_for
+from evals.optimize.budget import UnitCost, settings_for
 from evals.optimize.gaming import Habits
-from evals.optimize.judges_first import refusal
-from evals.optimize.measure import Gain, Measured
+from evals.optimize.measure import Gain, Measured, refusal
 from evals.optimize.plan import Plan, Planned
 from evals.optimize.splits import Splits
 from evals.optimize.targets import TARGETS
@@ -35,7 +34,7 @@ def test_a_loss_is_not_called_a_gain_by_chance() -> None:
 def test_the_calls_of_report_cards_take_nothing_off_the_time_of_the_rest() -> None:
     """100 calls that write 3,600 tokens at one a second are an hour, though 100 cases were asked before."""
     none: Splits[dspy.Example] = Splits((), (), ())
-    cost = Cost(UNIT.name, 50, 50, 0, prompt_tokens=0, output_tokens=3600)
+    cost = UnitCost(UNIT.name, 50, 50, 0, prompt_tokens=0, output_tokens=3600)
     plan = Plan((Planned(UNIT, none, settings_for(UNIT, "light"), cost),), {"judge_pair_freeform": 100}, 1024)
     assert "at most about 60 min" in speed_line(plan, Speed(None, 1.0), done=100)
     assert "at most about 30 min" in speed_line(plan, Speed(None, 1.0), done=150)

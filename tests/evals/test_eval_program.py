@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evals.optimize.examples import seed_digest
+from evals.optimize.splits import seed_digest
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.program import SkillsProgram

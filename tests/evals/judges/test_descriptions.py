@@ -20,8 +20,7 @@ from evals.judges.descriptions import (
     with_descriptions,
 )
 from evals.optimize.plan import OptimizeRequest, plan_of
-from evals.session.once import CallsSpent
-from evals.session.session import Session, SessionRequest
+from evals.session.session import CallsSpent, Session, SessionRequest
 from evals.teacher.config import Improvable, TeacherConfig
 from evals.teacher.script import Script
 from skills_dspy.base.errors import ContextTooLong, NotDescribed, RequestError

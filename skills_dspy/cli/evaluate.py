@@ -13,12 +13,12 @@ from evals.data.report import Scorer
 from evals.data.tables import markdown, print_sections
 from evals.judges.cases import SHIPPED, load_cases
 from evals.judges.descriptions import description_line
+from evals.optimize.lines import comparison_lines
 from evals.optimize.program import BeforeAfter, compare
 from evals.session.session import Session
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import RequestError
 from skills_dspy.cli.arguments import EvalDataOptions, EvalProgramOptions
-from skills_dspy.cli.optimize import comparison_lines
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session

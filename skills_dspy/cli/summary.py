@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from skills_dspy.base.errors import SpecError
-from skills_dspy.cli.progress import FEW, headway_of, name_of
 from skills_dspy.model.ollama import without_secrets
 from skills_dspy.pipeline.funnel import SELDOM, STAGES, Funnel, added_up
+from skills_dspy.run.headway import FEW, headway_of, name_of
 from skills_dspy.run.runner import RunningTask
 from skills_dspy.screens.benchmark import EvaluationSet
 

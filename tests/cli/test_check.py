@@ -13,8 +13,10 @@ from rich.console import Console
 from evals.record.answering import ROOT, simulated_teacher
 from skills_dspy.base.errors import EmbedderMissing, ServerError
 from skills_dspy.cli.arguments import CheckOptions
-from skills_dspy.cli.check import NOT_READY, READY, Check
-from skills_dspy.cli.check_lines import (
+from skills_dspy.cli.check import (
+    NOT_READY,
+    READY,
+    Check,
     embedder_line,
     estimate_line,
     hours_line,

@@ -13,13 +13,14 @@ import pytest
 from rich.console import Console
 
 from skills_dspy.base.errors import RequestError, RunDirError
-from skills_dspy.cli import open_files
-from skills_dspy.cli.progress import FEW, Progress, RunProgress, duration, headway_of, worst_tasks
+from skills_dspy.cli.progress import Progress, RunProgress
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.model.replies import Meter
 from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.funnel import Funnel, added_up
 from skills_dspy.pipeline.settle import TaskRun
+from skills_dspy.run import open_files
+from skills_dspy.run.headway import FEW, duration, headway_of, worst_tasks
 from skills_dspy.run.runner import RunningTask
 from skills_dspy.store.run_dir import RunPaths
 from tests.cli.test_cli import Terminal, terminal  # noqa: F401 - a fixture

@@ -12,8 +12,8 @@ from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.base.config import load_config
 from skills_dspy.cli import run as cli_run
 from skills_dspy.cli.main import start
-from skills_dspy.cli.tasks import github_lines, show
-from skills_dspy.commands.check.task_report import Report, make_report
+from skills_dspy.cli.tasks import show
+from skills_dspy.commands.check.task_report import Report, github_lines, make_report
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.tasks.lint import Finding
 from tests.helpers.fake_server import FakeServer

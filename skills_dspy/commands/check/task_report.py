@@ -1,6 +1,7 @@
 """What `tasks` finds out: each task with its seeds and their size, and what the rules say of each file."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from skills_dspy.tasks.files import Changes, clashing, read_files
 from skills_dspy.tasks.lint import Finding, finding, lint
 from skills_dspy.tasks.spec import ParsedTask, SpecWarning, TaskFile
 from skills_dspy.tasks.taxonomy import is_task_file
+
+_COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
+"""What GitHub calls the severities."""
+
+HEADINGS = ("task", "kind", "seeds", "longest seed", "longest prompt", "window")
 
 
 class TaskRow(Frozen):
@@ -144,3 +150,70 @@ class _Desk:
 
 def _tokens(seed: SeedExample) -> int:
     return sum(estimate_tokens(text) for text in (seed.question, seed.answer, seed.context or ""))
+
+
+def as_json(report: Report) -> str:
+    """The report for a program."""
+    counts = {severity: report.count(severity) for severity in _COMMANDS}
+    return json.dumps({**report.model_dump(mode="json"), "counts": counts}, ensure_ascii=False, indent=2)
+
+
+def github_lines(report: Report) -> list[str]:
+    """The findings as workflow commands of GitHub Actions, which shows them at their lines of a pull request.
+
+    The form and its escapes are GitHub's (actions/toolkit, packages/core/src/command.ts).
+    """
+    lines = [_annotation(found) for found in report.findings]
+    for skipped in report.skipped:
+        path = _escaped(str(skipped.path), ",:")
+        lines.append(f"::notice file={path},line={skipped.line},title=skipped::{_escaped(skipped.message)}")
+    return [*lines, summary_line(report)]
+
+
+def _annotation(found: Finding) -> str:
+    where = f"file={_escaped(found.path, ',:')},line={found.line},title={_escaped(found.rule, ',:')}"
+    return f"::{_COMMANDS[found.severity]} {where}::{_escaped(found.message)}"
+
+
+def _escaped(text: str, also: str = "") -> str:
+    """A text as a workflow command takes it; `also` for the properties, which commas and colons end."""
+    escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    for character in also:
+        escaped = escaped.replace(character, f"%{ord(character):02X}")
+    return escaped
+
+
+def plain_lines(report: Report) -> list[str]:
+    """The report for a file or a pipe: a table, then a line for each finding as compilers write them."""
+    lines = _aligned([HEADINGS, *rows(report)]) if report.tasks else []
+    lines += ["", *map(str, report.skipped)] if report.skipped else []
+    if report.findings:
+        lines += ["", *(f"{f.path}:{f.line}: {f.severity}: {f.message} [{f.rule}]" for f in report.findings)]
+    return [*lines, *([""] if lines else []), summary_line(report)]
+
+
+def rows(report: Report) -> Iterable[tuple[str, ...]]:
+    """The cells of each task, below HEADINGS."""
+    for row in report.tasks:
+        sizes = (row.seeds, row.longest_seed, row.longest_prompt, row.window)
+        yield (row.task_name, row.kind, *map(str, sizes))
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+
+
+def summary_line(report: Report) -> str:
+    """How many of everything."""
+    counts = [(report.files, "file"), (len(report.tasks), "task")]
+    counts += [(report.count(severity), severity) for severity in _COMMANDS]
+    said = [f"{number} {name}{'' if number == 1 else 's'}" for number, name in counts]
+    skipped = f", {len(report.skipped)} skipped" if report.skipped else ""
+    return f"{said[0]}{skipped}, {said[1]}: {', '.join(said[2:])}"

@@ -4,11 +4,11 @@ import dspy
 
 from evals.optimize.budget import UnitCost, settings_for
 from evals.optimize.gaming import Habits
+from evals.optimize.lines import _doubts, _row, speed_line
 from evals.optimize.measure import Gain, Measured, refusal
 from evals.optimize.plan import Plan, Planned
 from evals.optimize.splits import Splits
 from evals.optimize.targets import TARGETS
-from skills_dspy.cli.optimize import _doubts, _row, speed_line
 from skills_dspy.commands.check.speed import Speed
 
 NO_HABITS = Habits(0, 0, 0)

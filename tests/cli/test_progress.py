@@ -182,12 +182,11 @@ def test_questions_are_counted() -> None:
     """A line now and then, a bar with the time left in a terminal, and nothing when quiet."""
     hand, stream, silent = Hand(), io.StringIO(), Tty()
     plain, bar, quiet = (Progress(stream=to, clock=hand, quiet=to is silent) for to in (stream, Tty(), silent))
-    for progress in (plain, bar, quiet):
-        progress.count(4)
-    for _ in range(3):
-        hand.now += 10.0
-        for progress in (plain, bar, quiet):
-            progress.advance()
+    with plain.counting(4) as one, bar.counting(4) as two, quiet.counting(4) as three:
+        for _ in range(3):
+            hand.now += 10.0
+            for count in (one, two, three):
+                count()
     assert stream.getvalue() == "2 of 4 answered\n"
     assert drawn(bar)[-1].split()[0] == "asking"
     assert "3/4  10 s left" in drawn(bar)[-1]

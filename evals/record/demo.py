@@ -9,7 +9,7 @@ from pathlib import Path
 
 from evals.record.answering import ROOT
 from skills_dspy.base.errors import MachineError
-from skills_dspy.store.files import write_text
+from skills_dspy.store.aside import write_text
 from skills_dspy.store.journal import Journal, pack
 from skills_dspy.store.run_dir import RunPaths, find_runs
 from skills_dspy.store.run_json import read_run_json, write_run_json

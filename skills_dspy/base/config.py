@@ -266,28 +266,8 @@ def load_config(path: Path | None = None, overrides: Overrides | None = None) ->
         ConfigError: with file, line and what to write instead.
     """
     given = None if path is None else read_yaml(path, ConfigError)
-    return parse_config(_defaults(), given, path, overrides or Overrides())
-
-
-@cache
-def _defaults() -> Node:
-    """What skills.yaml says, which no run changes."""
-    return read_yaml(DEFAULTS, ConfigError)
-
-
-def parse_config(defaults: Node, given: Node | None, path: Path | None, overrides: Overrides) -> RunConfig:
-    """Merge and check settings; mappings are merged key by key, all else is replaced.
-
-    Args:
-        defaults: every setting there is.
-        given: a file's top mapping, if there is a file.
-        path: that file, for messages.
-        overrides: from the command line.
-
-    Raises:
-        ConfigError: with file, line and what to write instead.
-    """
-    settings = with_file(defaults.plain(), given, path)
+    settings = with_file(_defaults().plain(), given, path)
+    overrides = overrides or Overrides()
     try:
         return RunConfig.model_validate(_merged(settings, overrides.settings()))
     except ValidationError as problem:
@@ -295,6 +275,12 @@ def parse_config(defaults: Node, given: Node | None, path: Path | None, override
         section = str(fault["loc"][0])
         wanted = (EmbedderConfig if section == "embedder" else GeneratorConfig).model_fields["model"].description
         raise ConfigError(f'{_FLAGS[section]} is "{shown(str(fault["input"]))}"; give {wanted}') from problem
+
+
+@cache
+def _defaults() -> Node:
+    """What skills.yaml says, which no run changes."""
+    return read_yaml(DEFAULTS, ConfigError)
 
 
 def with_file(settings: Plain, given: Node | None, path: Path | None) -> Plain:

@@ -123,6 +123,10 @@ class Node:
         return f"a {self.kind}" if self.items or self.fields else f"an empty {self.kind}"
 
 
+NOTHING = Node("nothing", 1)
+"""The content of a file that is not read."""
+
+
 def shown(text: str, limit: int = 60) -> str:
     """A text in one line of at most `limit` characters and without control characters, for messages."""
     line = " ".join(text[: 4 * limit].split())

@@ -27,7 +27,7 @@ from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
 from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.embedding.embedder import SentenceEmbedder
-from skills_dspy.store.files import write_json, write_text
+from skills_dspy.store.aside import write_json, write_text
 from skills_dspy.tasks.files import load_task
 
 BELOW = 1

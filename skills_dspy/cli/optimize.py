@@ -23,7 +23,8 @@ from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
 from skills_dspy.model.compiled import checked, compiled_content, load_compiled
 from skills_dspy.run.manifest import versions
-from skills_dspy.store.files import make_folder, write_json
+from skills_dspy.store.aside import write_json
+from skills_dspy.store.files import make_folder
 
 NOTHING_BETTER = 1
 """The exit code when no unit became better on held-out examples."""

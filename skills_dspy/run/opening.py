@@ -1,6 +1,5 @@
 """Opening a task of a run: its directory, journal and models; nothing is written before they are known to be ours."""
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -9,14 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from skills_dspy.base.config import ROLES, Role, RunConfig
+from skills_dspy.base.config import Role, RunConfig
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.ask import Asker
 from skills_dspy.model.compiled import CompiledProgram
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.embedding.vectors import RememberedVectors
-from skills_dspy.model.engine import Window, make_lm
+from skills_dspy.model.engine import asker_for
 from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Replies
@@ -128,8 +126,10 @@ class Opener:
             stack.callback(log.close)
         source = self._source(spec, paths.folder, stack)
         recording = source if isinstance(source, Recording) else None
-        asker = self._asker(task, program, Replies(journal, source, self.slots.share(), task.meter))
-        names: dict[str, str] = {role: model.name for role, model in self.models.items()}
+        replies = Replies(journal, source, self.slots.share(), task.meter)
+        names = {role: model.name for role, model in self.models.items()}
+        limits = reply_limits(spec, config)
+        asker = asker_for(program, config, names, self.windows, replies, limits, request.seed, spec.task_name)
         decided = _last_decided(paths)
         vectors = RememberedVectors(self.embedder, journal, recording, paths.folder)
         screen = None if self.screen is None else TaskScreen(self.screen, vectors)
@@ -144,7 +144,7 @@ class Opener:
                 wanted=request.wanted,
                 flow=Flow(spec, config, asker, screen),
                 embedder=vectors,
-                ledger=RunLedger(spec, request.seed, names, prompts, *logs),
+                ledger=RunLedger(spec, request.seed, {str(role): name for role, name in names.items()}, prompts, *logs),
                 decided=decided,
                 on_change=self.changed,
                 place=place,
@@ -168,13 +168,6 @@ class Opener:
             manifest["decontamination"] = self.screen.as_json()
         embedder = self.embedder.name
         return Leaf(task, directory, journal, logs, manifest, asker=asker, begin=begin, embedder=embedder, screen=screen)
-
-    def _asker(self, task: RunningTask, program: SkillsProgram, replies: Replies) -> Asker:
-        config, loop = self.request.config, asyncio.get_running_loop()
-        roles = {role: config.role(role) for role in ROLES}
-        hosted = {role: Window(self.windows[role], roles[role].keep_alive, config.soft_ratings) for role in ROLES}
-        lms = {role: make_lm(self.models[role].name, replies, hosted[role], loop) for role in ROLES}
-        return Asker(program, lms, roles, reply_limits(task.spec, config), self.request.seed, task.spec.task_name)
 
     def _source(self, spec: TaskSpec, folder: Path, stack: ExitStack) -> OllamaServer | Recording:
         if self.server is not None:

@@ -1,7 +1,6 @@
 """The file that a journal lives in: its tables, reading it, and packing it into one file to ship."""
 
 import json
-import os
 import sqlite3
 import zlib
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from skills_dspy.base.errors import DiskFull, RunDirError, SkillsError, StorageError
-from skills_dspy.store.files import storage_errors
+from skills_dspy.store.aside import written_aside
 
 APPLICATION_ID = 0x736B6473
 """What SQLite keeps in the header of our files: the letters "skds"."""
@@ -198,21 +197,14 @@ def pack(source: Path, target: Path) -> None:
     Recording.open(source).close()
     if target.exists():
         raise RunDirError(f"{target} exists already; remove it or choose another name")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    with explained(target), storage_errors("write", target):
-        try:
-            with closing(connect(temporary, "mode=rwc")) as connection:
-                connection.execute("ATTACH ? AS source", (_uri(source, _read_mode(source)),))
-                create_tables(connection)
-                connection.execute("BEGIN")
-                connection.execute("INSERT INTO meta SELECT * FROM source.meta ORDER BY key")
-                connection.execute("INSERT INTO replies SELECT * FROM source.replies ORDER BY digest")
-                connection.execute("INSERT INTO vectors SELECT * FROM source.vectors ORDER BY key")
-                connection.execute("COMMIT")
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    with explained(target), written_aside(target) as place, closing(connect(place, "mode=rwc")) as connection:
+        connection.execute("ATTACH ? AS source", (_uri(source, _read_mode(source)),))
+        create_tables(connection)
+        connection.execute("BEGIN")
+        connection.execute("INSERT INTO meta SELECT * FROM source.meta ORDER BY key")
+        connection.execute("INSERT INTO replies SELECT * FROM source.replies ORDER BY digest")
+        connection.execute("INSERT INTO vectors SELECT * FROM source.vectors ORDER BY key")
+        connection.execute("COMMIT")
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:

@@ -15,7 +15,8 @@ from typing import Any, Literal, NamedTuple, Self
 from filelock import FileLock, Timeout
 
 from skills_dspy.base.errors import RunDirError
-from skills_dspy.store.files import read_rows, storage_errors, write_json
+from skills_dspy.store.aside import aside_name, write_json
+from skills_dspy.store.files import read_rows, storage_errors
 
 _LEFT_OUT = re.compile(r"\.old-\d{8}-\d{6}(-\d+)?$|-decided-[0-9a-f]{8}$|^\..*\.tmp$")
 """Folders below another that are no runs of their own: set aside, decided anew, or not finished."""
@@ -268,14 +269,3 @@ def _who(paths: RunPaths) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         return ""
     return f" (pid {pid}, since {since:%Y-%m-%d %H:%M:%S})"
-
-
-def aside_name(folder: Path, now: datetime) -> Path:
-    """Where a directory may be set aside: `<name>.old-YYYYmmdd-HHMMSS`, with -2, -3 ... if that is taken."""
-    suffix = f".old-{now:%Y%m%d-%H%M%S}"
-    target = folder.with_name(folder.name + suffix)
-    number = 1
-    while target.exists():
-        number += 1
-        target = folder.with_name(f"{folder.name}{suffix}-{number}")
-    return target

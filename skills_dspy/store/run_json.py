@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import Reason, SeedExample
-from skills_dspy.store.files import storage_errors, write_json
+from skills_dspy.store.aside import write_json
+from skills_dspy.store.files import storage_errors
 from skills_dspy.store.run_dir import RunPaths
 
 FORMAT = 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from skills_dspy.base.errors import SpecError
 from skills_dspy.base.yaml_files import find_yaml, is_yaml
-from skills_dspy.base.yaml_lines import Node, read_yaml
+from skills_dspy.base.yaml_lines import NOTHING, Node, read_yaml
 from skills_dspy.tasks.lint import run_warnings
 from skills_dspy.tasks.spec import FileKind, ParsedTask, SpecWarning, TaskFile, TaskSpec, parse_task
 from skills_dspy.tasks.taxonomy import (
@@ -99,8 +99,8 @@ def _read(path: Path, given: Path | None) -> TaskFile:
         attribution = _attribution(folder) if kind == "skill" else None
     except SpecError as error:
         return TaskFile(path, named, "unreadable", error=error)
-    if root is None or kind not in ("task", "skill"):
-        return TaskFile(path, named, kind, root)
+    if kind not in ("task", "skill"):
+        return TaskFile(path, named, kind)
     wrong_name = misnamed(path)
     tasks: tuple[ParsedTask, ...] = ()
     fault = None
@@ -117,14 +117,14 @@ def _read(path: Path, given: Path | None) -> TaskFile:
     return TaskFile(path, named, kind, root, attribution, tasks, wrong_name if kind == "skill" else None, fault)
 
 
-def _kind(path: Path, folder: Path, given: Path | None) -> tuple[FileKind, Node | None]:
+def _kind(path: Path, folder: Path, given: Path | None) -> tuple[FileKind, Node]:
     """What a file is, by its place, its name and its keys, and its content, where that has been read.
 
     Raises:
         SpecError: it cannot be read, or is no YAML.
     """
     if lies_in_knowledge(folder, given or folder):
-        return "knowledge", None
+        return "knowledge", NOTHING
     if given is not None and path.exists() and not path.is_file():
         raise SpecError("this is neither a file nor a link to one, so it is not read; remove it", path)
     beside = given is not None and not in_skill_tree(folder) and _is_taxonomy(given)
@@ -132,7 +132,7 @@ def _kind(path: Path, folder: Path, given: Path | None) -> tuple[FileKind, Node 
         root = read_yaml(path, SpecError)
     except SpecError:
         if beside:
-            return "beside", None
+            return "beside", NOTHING
         raise
     if is_task_file(root):
         return "task", root

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from skills_dspy.base.records import Frozen, SeedExample
-from skills_dspy.tasks.spec import FEWEST_SEEDS, SEED_KEYS, SpecWarning, TaskFile
+from skills_dspy.tasks.spec import FEWEST_SEEDS, SEED_KEYS, ParsedTask, SpecWarning, TaskFile
 from skills_dspy.tasks.taxonomy import ATTRIBUTION, has_oldest_layout, is_strict, named_licence, oddities, violations
 
 Severity = Literal["error", "warning", "note"]
@@ -73,7 +73,7 @@ def lint(file: TaskFile) -> list[Finding]:
 
 def run_warnings(file: TaskFile) -> Iterator[SpecWarning]:
     """What a run says is odd about a file's tasks, and does all the same: task by task, then seed by seed."""
-    odd = list(oddities(file.root)) if file.tasks and file.kind == "skill" and file.root is not None else []
+    odd = list(oddities(file.root)) if file.tasks and file.kind == "skill" else []
     for task in file.tasks:
         one = replace(file, tasks=(task,))
         slips = [(slip, rule) for rule in RULES for slip in rule.slips(one) if slip.warning is not None]
@@ -90,20 +90,16 @@ def finding(rule: str, path: str, line: int | None, message: str) -> Finding:
 
 def _strict(file: TaskFile) -> bool:
     """Whether the file's schema asks for a description and for five different seeds."""
-    return file.kind == "skill" and file.root is not None and is_strict(file.root)
-
-
-def _is_oldest(file: TaskFile) -> bool:
-    return file.root is not None and has_oldest_layout(file.root)
+    return file.kind == "skill" and is_strict(file.root)
 
 
 def _schema(file: TaskFile) -> Iterator[Slip]:
-    if file.kind == "skill" and file.root is not None and not _is_oldest(file):
+    if file.kind == "skill" and not has_oldest_layout(file.root):
         yield from (Slip(line, said) for line, said in violations(file.root))
 
 
 def _old_layout(file: TaskFile) -> Iterator[Slip]:
-    if file.kind == "skill" and file.root is not None and _is_oldest(file):
+    if file.kind == "skill" and has_oldest_layout(file.root):
         said = "this is the oldest layout, which we read and InstructLab no longer does"
         yield Slip(file.root.line, f"{said}; write `version`, `created_by`, `task_description` and `seed_examples`")
 
@@ -114,63 +110,63 @@ def _few_seeds(file: TaskFile) -> Iterator[Slip]:
         if seeds >= FEWEST_SEEDS:
             continue
         name = f" in `{'/'.join(map(str, task.whole))}`" if task.whole else ""
-        said = f"{seeds} seed{'' if seeds == 1 else 's'}{name}, and {FEWEST_SEEDS} are asked for: the data varies more"
+        said = f"{seeds} seed{'' if seeds == 1 else 's'}{name}, and {FEWEST_SEEDS} are asked for"
         there = "there is only 1 seed example" if seeds == 1 else f"there are only {seeds} seed examples"
-        warning = f"{there}; from {FEWEST_SEEDS} on the data varies more"
-        yield Slip(task.root.line_of(task.whole or ("seed_examples",)), None if _strict(file) else f"{said} with them", warning)
+        more = "the data varies more"
+        finding = None if _strict(file) else f"{said}: {more} with them"
+        yield Slip(task.root.line_of(task.whole or ("seed_examples",)), finding, f"{there}; from {FEWEST_SEEDS} on {more}")
 
 
 def _no_description(file: TaskFile) -> Iterator[Slip]:
-    helps = "a sentence on the skill helps the teacher"
     for task in file.tasks:
         if task.spec.task_description.strip():
             continue
         where = (*task.whole, "task_description")
         node = task.root.at(where)
-        said = f"there is no `task_description`; {helps}" if node is None else f"`task_description` is empty; {helps}"
-        by_schema = _strict(file) and node is not None and not node.written
-        yield Slip(task.root.line_of(where), None if by_schema else said, f"`task_description` is empty; {helps}")
+        empty = "`task_description` is empty; a sentence on the skill helps the teacher"
+        said = empty if node is not None else empty.replace("`task_description` is empty", "there is no `task_description`")
+        yield Slip(task.root.line_of(where), None if _strict(file) and node is not None and not node.written else said, empty)
 
 
-def _repeated(file: TaskFile) -> Iterator[Slip]:
+def _seeds(file: TaskFile) -> Iterator[tuple[ParsedTask, int, SeedExample, Sequence[SeedExample]]]:
+    """Every seed: its task, its place, itself, and those before it."""
     for task in file.tasks:
         seeds = task.spec.seed_examples
-        for place, seed in enumerate(seeds):
-            first = next((n for n in range(place) if repeats(seed, seeds[n])), None)
-            if first is None:
-                continue
-            about = "the question" if seed.context is None else "question and context"
-            said = f"seed {place + 1} repeats {about} of seed {first + 1} in line {seeds[first].line}"
-            by_schema = _strict(file) and seed.model_copy(update={"line": seeds[first].line}) == seeds[first]
-            yield Slip(seed.line, None if by_schema else said, f"{said}; a seed of its own would add more", place)
-
-
-def _near_copies(file: TaskFile) -> Iterator[Slip]:
-    for task in file.tasks:
-        seeds = task.spec.seed_examples
-        for place, seed in enumerate(seeds):
-            if (other := near_copy(seed, seeds[:place])) is not None:
-                said = f"seed {place + 1} is nearly the same as seed {other + 1} in line {seeds[other].line}"
-                yield Slip(seed.line, f"{said}; one of another kind would add more")
+        yield from ((task, place, seed, seeds[:place]) for place, seed in enumerate(seeds))
 
 
 def _texts(file: TaskFile) -> Iterator[tuple[int, int, str, str]]:
     """Every text of every seed: its line, the seed's place, key, text."""
-    for task in file.tasks:
-        for place, seed in enumerate(task.spec.seed_examples):
-            for key in SEED_KEYS:
-                if text := getattr(seed, key):
-                    yield task.line_of(place, key), place, key, text
+    for task, place, seed, _ in _seeds(file):
+        for key in SEED_KEYS:
+            if text := getattr(seed, key):
+                yield task.line_of(place, key), place, key, text
+
+
+def _repeated(file: TaskFile) -> Iterator[Slip]:
+    for _, place, seed, earlier in _seeds(file):
+        if (first := next((n for n, other in enumerate(earlier) if repeats(seed, other)), None)) is not None:
+            about = "the question" if seed.context is None else "question and context"
+            said = f"seed {place + 1} repeats {about} of seed {first + 1} in line {earlier[first].line}"
+            by_schema = _strict(file) and seed.model_copy(update={"line": earlier[first].line}) == earlier[first]
+            yield Slip(seed.line, None if by_schema else said, f"{said}; a seed of its own would add more", place)
+
+
+def _near_copies(file: TaskFile) -> Iterator[Slip]:
+    for _, place, seed, earlier in _seeds(file):
+        if (other := near_copy(seed, earlier)) is not None:
+            said = f"seed {place + 1} is nearly the same as seed {other + 1} in line {earlier[other].line}"
+            yield Slip(seed.line, f"{said}; one of another kind would add more")
 
 
 def _backslash_n(file: TaskFile) -> Iterator[Slip]:
     for line, place, key, text in _texts(file):
-        if "\\n" not in text:
-            continue
-        times = literal_line_breaks(text)
-        said, block = f"`{key}` of seed {place + 1} holds a backslash and an n", f"for line breaks write a block: `{key}: |`"
-        shown = f"{said} {times} time{'' if times == 1 else 's'}, which stay as they are; {block}"
-        yield Slip(line, shown if times else None, f"{said}, which stay as they are; {block} with the lines below it", place)
+        if "\\n" in text:
+            times = literal_line_breaks(text)
+            holds, stay = f"`{key}` of seed {place + 1} holds a backslash and an n", ", which stay as they are"
+            block = f"for line breaks write a block: `{key}: |`"
+            said = f"{holds} {times} time{'' if times == 1 else 's'}{stay}; {block}" if times else None
+            yield Slip(line, said, f"{holds}{stay}; {block} with the lines below it", place)
 
 
 def _control(file: TaskFile) -> Iterator[Slip]:
@@ -187,19 +183,16 @@ def _trailing(file: TaskFile) -> Iterator[Slip]:
 
 
 def _unanswerable(file: TaskFile) -> Iterator[Slip]:
-    for task in file.tasks:
-        for place, seed in enumerate(task.spec.seed_examples):
-            if seems_unanswerable(seed):
-                said = f"question and answer of seed {place + 1} have next to no word in common with its context"
-                yield Slip(task.line_of(place, "question"), f"{said}: can it be answered from there?")
+    for task, place, seed, _ in _seeds(file):
+        if seems_unanswerable(seed):
+            said = f"question and answer of seed {place + 1} have next to no word in common with its context"
+            yield Slip(task.line_of(place, "question"), f"{said}: can it be answered from there?")
 
 
 def _attribution(file: TaskFile) -> Iterator[Slip]:
-    if file.kind != "skill":
-        return
-    if file.attribution is None:
+    if file.kind == "skill" and file.attribution is None:
         yield Slip(1, f"no {ATTRIBUTION} lies beside the file, so nobody knows under which licence the seeds are")
-    elif named_licence(file.attribution) is None:
+    elif file.kind == "skill" and named_licence(file.attribution or "") is None:
         yield Slip(1, f"the {ATTRIBUTION} beside the file has no line `License of the work:` with a licence")
 
 

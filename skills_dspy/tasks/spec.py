@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from skills_dspy.base.errors import SpecError
 from skills_dspy.base.records import Frozen, Kind, SeedExample
 from skills_dspy.base.validation import FILLED, Text, Where, Wording, validated
-from skills_dspy.base.yaml_lines import Node, shown
+from skills_dspy.base.yaml_lines import NOTHING, Node, shown
 
 DATA_BUILDER = "instructlab/skills"
 FEWEST_SEEDS = 5
@@ -271,7 +271,7 @@ class TaskFile:
         path: the file, as it is shown.
         named: whether it was given itself, and not found in a folder.
         kind: what it is.
-        root: its content; None where the kind is known without.
+        root: its content; nothing where the kind is known without, or it cannot be read.
         attribution: the text of `attribution.txt` beside a skill; None without one.
         tasks: its tasks: one, or several in the taxonomy's oldest layout.
         misnamed: what is wrong with a skill's name; None when nothing is.
@@ -281,7 +281,7 @@ class TaskFile:
     path: Path
     named: bool
     kind: FileKind
-    root: Node | None = None
+    root: Node = NOTHING
     attribution: str | None = None
     tasks: tuple[ParsedTask, ...] = ()
     misnamed: str | None = None

@@ -23,7 +23,7 @@ from skills_dspy.model.compiled import (
     load_compiled,
 )
 from skills_dspy.model.program import STEPS, SkillsProgram, fingerprint
-from skills_dspy.store.files import write_json
+from skills_dspy.store.aside import write_json
 from tests.helpers.making import the_adapter
 
 JUDGE, WRITER = "judge_pair_freeform", "write_questions_grounded"

@@ -24,7 +24,7 @@ from skills_dspy.base.records import Record, Rejection, SeedExample
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, Embedder
 from skills_dspy.run.past import find_recorded
 from skills_dspy.run.runner import Runner, RunningTask, RunRequest, Watcher
-from skills_dspy.store import files
+from skills_dspy.store import aside, files
 from skills_dspy.store.journal import Journal, Recording
 from skills_dspy.store.run_dir import RunDir, RunPaths
 from skills_dspy.tasks.spec import TaskSpec
@@ -611,7 +611,7 @@ def test_rows_that_cannot_be_seen_to_the_disk_at_the_end_are_no_success(going: G
 def test_a_run_json_that_cannot_be_written_at_the_end_is_no_success(going: Going, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever reads it later would take the run for one that is still running."""
     written: list[str] = []
-    real = files.write_json
+    real = aside.write_json
 
     def write_once(path: Path, data: Mapping[str, Any]) -> None:
         written.append(data["status"])

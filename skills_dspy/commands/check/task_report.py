@@ -100,14 +100,14 @@ class _Desk:
     def look(self, file: TaskFile) -> tuple[list[TaskRow], list[Finding]]:
         """A file's tasks and its findings."""
         path = str(file.path)
-        if file.root is None and file.error is not None:
+        if file.error is not None and file.kind in ("no file", "unreadable"):
             rule = "nothing-there" if file.kind == "no file" else "unreadable"
             return [], [finding(rule, path, file.error.line, file.error.message)]
         findings = [] if file.misnamed is None else [finding("file-name", path, 1, file.misnamed)]
         findings += lint(file)
         # What the schema has said of a line need not be said again.
         if file.error is not None and file.error.line not in {one.line for one in findings if one.severity == "error"}:
-            foreign = file.root is not None and not is_task_file(file.root) and "seed_examples" in file.root.fields
+            foreign = not is_task_file(file.root) and "seed_examples" in file.root.fields
             rule = "file-name" if foreign and file.kind == "task" else "unusable"
             findings.append(finding(rule, path, file.error.line, file.error.message))
         rows = []

@@ -27,8 +27,8 @@ from skills_dspy.run.manifest import prompt_fingerprints
 from skills_dspy.run.past import CANNOT_REPLAY, DECIDED, PastRun, read_recorded, recorded_questions
 from skills_dspy.screens.contamination import KEPT_IN, Screen, TaskScreen, Untold
 from skills_dspy.similarity.ngrams import VERSION
-from skills_dspy.store.aside import check_free, link_journal, put_in_place, written_aside
-from skills_dspy.store.files import AppendLog, storage_errors
+from skills_dspy.store.aside import link, place_beside, put_dataset
+from skills_dspy.store.files import AppendLog, make_folder, storage_errors
 from skills_dspy.store.journal import Journal, Recording
 from skills_dspy.store.run_dir import RunDir, RunPaths, find_runs, refuse_busy
 from skills_dspy.store.run_json import FORMAT, RunJson, read_run_json, write_run_json
@@ -123,7 +123,7 @@ def prepare(request: DecideRequest) -> Prepared:
     folder = paths.folder if paths.folder.name not in ("", "..") else paths.folder.resolve()
     target = request.out or folder.with_name(f"{folder.name}-decided-{short_digest(config)}")
     if not request.dry_run:
-        check_free(target, _replaceable)
+        _check_target(target)
     return Prepared(recorded, noted, config, target)
 
 
@@ -160,7 +160,10 @@ async def redecide(
             stack.enter_context(RunDir.open(folder.absolute().parent, folder.absolute().name))
         again = _again(recorded, prepared.noted)
         total = again.candidates
-        paths = None if request.dry_run else stack.enter_context(written_aside(prepared.target))
+        paths = None
+        if not request.dry_run:
+            make_folder(prepared.target.parent)
+            paths = RunPaths(stack.enter_context(place_beside(prepared.target, folder=True)))
         async with _answering(request, prepared, again, server) as (answering, journal):
             vectors = KeptVectors(journal, prepared.embedder, folder)
             with _rows(paths) as rows:
@@ -170,8 +173,8 @@ async def redecide(
             return _told(prepared, decided, None, None)
         with Recording.open(recorded.paths.journal) as closed:
             write_run_json(paths, decided_json(prepared, decided.diff, len(again.draws), closed))
-        link_journal(paths, recorded.paths.journal)
-        return _told(prepared, decided, prepared.target, put_in_place(paths, prepared.target, now()))
+        link(paths.journal, recorded.paths.journal)
+        return _told(prepared, decided, prepared.target, put_dataset(paths.folder, prepared.target, now()))
 
 
 @contextmanager
@@ -238,9 +241,14 @@ async def _screen(recorded: PastRun, vectors: KeptVectors, embedder: str) -> Tas
     return TaskScreen(screen, ScreenVectors(vectors, model))
 
 
-def _replaceable(paths: RunPaths) -> bool:
-    """Whether it is a dataset that was decided anew: it can be again."""
-    return (found := read_run_json(paths)) is not None and DECIDED in found.content
+def _check_target(target: Path) -> None:
+    """Refuse a target that holds something else than a dataset that was decided anew, which can be again."""
+    with storage_errors("read", target):
+        if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+            return
+        noted = read_run_json(RunPaths(target)) if target.is_dir() else None
+    if noted is None or DECIDED not in noted.content:
+        raise RunDirError(f"{target} exists and holds something else; choose another --out")
 
 
 def _again(recorded: PastRun, noted: RunJson) -> Again:

@@ -11,9 +11,10 @@ from evals.judges.card import ReportCard, report_card
 from evals.judges.cases import SHIPPED, Case, load_cases
 from evals.judges.corruptions import seed_cases
 from evals.judges.descriptions import blanks, cases_with_descriptions, derive_descriptions, description_line
-from evals.judges.journaled import asks_for, costs, remembered, roles_asked, room_for
+from evals.judges.journaled import calls_for, costs, remembered, roles_asked, room_for
 from evals.judges.scales import SCALES
 from evals.session.session import Session
+from evals.tables import as_json
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import RequestError
 from skills_dspy.model.compiled import CompiledProgram
@@ -59,7 +60,7 @@ class Examination:
         The generator is asked for descriptions only.
         """
         config = self.config
-        roles = roles_asked(asks_for(self.cases, 1, fused=self.fused))
+        roles = roles_asked(calls_for(self.cases, 1, fused=self.fused))
         judge, tagger = config.model_for("validator"), config.model_for("tagger")
         if "validator" not in roles:
             judge = tagger
@@ -106,7 +107,7 @@ async def examine(
     program = SkillsProgram(1)
     if wanted.program is not None:
         wanted.program.apply(program)
-    count = len(asks_for(wanted.cases, wanted.samples, fused=wanted.fused))
+    count = len(calls_for(wanted.cases, wanted.samples, fused=wanted.fused))
     if blank := len(blanks(wanted.specs)):
         screen.say(
             f"descriptions that the tasks' files leave blank: {blank} {'replies of the recording' if replayed else 'calls'}; "
@@ -116,7 +117,7 @@ async def examine(
         session, wanted.specs, wanted.seed, lambda task, text: screen.say(description_line(task, text))
     )
     cases = cases_with_descriptions(wanted.cases, derived)
-    calls = asks_for(cases, wanted.samples, fused=wanted.fused)
+    calls = calls_for(cases, wanted.samples, fused=wanted.fused)
     num_ctx = session.window_for(*room_for(calls, program, session))
     known = await remembered(session, program, calls, wanted.seed, num_ctx)
     missing = [call for call, judged in zip(calls, known, strict=True) if judged is None]
@@ -128,7 +129,7 @@ async def examine(
     own = [found for call, found in judged if call.step == call.case.step]
     fused = [found for call, found in judged if call.step != call.case.step]
     card = report_card(own, fused, wanted.config, costs([*(j for j in own if j.sample == 0), *fused], session.journal.get))
-    return card, {**_facts(session, wanted, cases, derived), **card.as_json()}
+    return card, {**_facts(session, wanted, cases, derived), **as_json(card)}
 
 
 def _plan_line(cases: int, wanted: int, missing: int, *, replayed: bool) -> str:

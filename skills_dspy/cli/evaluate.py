@@ -10,15 +10,15 @@ from rich.console import Console
 
 from evals.data.datasets import Dataset, paired, read_datasets, with_seeds
 from evals.data.report import Scorer
-from evals.data.tables import markdown, print_sections
 from evals.judges.card import ReportCard
 from evals.judges.cases import SHIPPED, load_cases
 from evals.judges.descriptions import description_line
 from evals.judges.report import Examination, choose_cases, examine, head
-from evals.judges.tables import as_markdown, print_report, sections
+from evals.judges.tables import sections
 from evals.optimize.lines import comparison_lines
 from evals.optimize.program import BeforeAfter, compare
 from evals.session.session import Session
+from evals.tables import markdown, print_sections
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import RequestError
 from skills_dspy.cli.arguments import EvalDataOptions, EvalJudgesOptions, EvalProgramOptions
@@ -57,11 +57,11 @@ def eval_judges_command(options: EvalJudgesOptions) -> int:
     report, folder = sections(card, head(content), sweep=options.threshold_sweep), options.session.output_dir
     write_json(folder / "judges.json", content)
     for path in filter(None, (folder / "judges.md", options.markdown)):
-        write_text(path, as_markdown(report))
+        write_text(path, markdown(report, page=True))
     if options.as_json:
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
     else:
-        print_report(report, _console())
+        print_sections(report, _console())
         click.echo(f"\nWritten to {folder / 'judges.json'} and {folder / 'judges.md'}")
     return _verdict(card, options.min_kappa)
 

@@ -23,8 +23,8 @@ from skills_dspy.run import open_files
 from skills_dspy.run.headway import FEW, duration, headway_of, worst_tasks
 from skills_dspy.run.runner import RunningTask
 from skills_dspy.store.run_dir import RunPaths
-from tests.cli.test_cli import Terminal, terminal  # noqa: F401 - a fixture
 from tests.helpers.making import a_spec
+from tests.helpers.terminal import Terminal
 
 
 class Tty(io.StringIO):
@@ -290,7 +290,7 @@ def test_an_interruption_of_many_is_one_line() -> None:
 # -- exit codes -----------------------------------------------------------------------------------------------------------
 
 
-def test_one_broken_task_of_two_exits_with_1(terminal: Terminal) -> None:  # noqa: F811 - the fixture
+def test_one_broken_task_of_two_exits_with_1(terminal: Terminal) -> None:
     """And its sentence stands in the summary and on stderr."""
     (terminal.output / "test" / "jays").mkdir(parents=True)
     (terminal.output / "test" / "jays" / "mine").write_text("mine")
@@ -302,7 +302,7 @@ def test_one_broken_task_of_two_exits_with_1(terminal: Terminal) -> None:  # noq
     assert "holds files of something else (mine)" in said.err
 
 
-def test_nothing_that_could_run_exits_with_2(terminal: Terminal) -> None:  # noqa: F811
+def test_nothing_that_could_run_exits_with_2(terminal: Terminal) -> None:
     """With the first sentence, after all of them."""
     for name in ("foxes", "jays"):
         (terminal.output / "test" / name).mkdir(parents=True)
@@ -339,7 +339,7 @@ def test_room_for_open_files_is_asked_for(
 
 
 def test_too_many_tasks_for_the_system_are_refused_before_anything_is_asked(
-    terminal: Terminal,  # noqa: F811
+    terminal: Terminal,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One sentence with the number that fits, exit code 2."""

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.data.rows import RATINGS, Label, Row
+from evals.data.rows import RATINGS, Row
 from evals.data.vectors import Vectors
+from skills_dspy.base.scales import Label
 from skills_dspy.pipeline.funnel import SELDOM, STAGES, Funnel
 
 _PRODUCTS = 1 << 23

@@ -13,13 +13,13 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from evals.judges.scales import SCALES, Label, passing
-from signatures.examples import Pair, Question
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import SpecError
 from skills_dspy.base.records import Frozen, SeedExample
 from skills_dspy.base.validation import FILLED, Text, Where, Wording, validated
 from skills_dspy.base.yaml_files import find_yaml
 from skills_dspy.base.yaml_lines import Node, read_yaml, shown
+from skills_dspy.model.steps import STEPS, inputs
 
 Origin = Literal["hand", "seed", "corruption"]
 
@@ -59,18 +59,9 @@ class Case:
     origin: Origin
     where: str
 
-    def inputs(self) -> dict[str, Any]:
-        """What the step's predictor is asked with: exactly its signature's input fields."""
-        inputs: dict[str, Any] = {"task_description": self.task_description, "question": self.question}
-        if SCALES[self.step].about == "question":
-            inputs["examples"] = [Question(question=seed.question) for seed in self.examples]
-        else:
-            first = self.examples[0]
-            inputs["example"] = Pair(context=first.context, question=first.question, answer=first.answer)
-            inputs["answer"] = self.answer
-        if self.step.endswith("grounded") or self.step.startswith("tag_"):
-            inputs["context"] = self.context
-        return inputs
+    def inputs(self, step: str | None = None) -> dict[str, Any]:
+        """What its step's prompt is given, or another's that is asked about the same."""
+        return inputs(STEPS[step or self.step], self.task_description, self.examples, self)
 
 
 REASONS = (
@@ -253,11 +244,11 @@ class _Reader:
         where = (*place, "context")
         name = _named(where)
         if "context" not in fields.model_fields_set:
-            if grounded or step.endswith("_grounded"):
+            if grounded or STEPS[step].kind == "grounded":
                 why = "the skill's first example has one" if grounded else f"{step} is about texts"
                 self.refuse(f"{name} is missing, and {why}; add the text", *where)
             return None
-        if step.endswith("_freeform"):
+        if STEPS[step].kind == "freeform":
             self.refuse(f"{name} is of no use, since {step} is about questions without a text; leave it out", *where)
         if not grounded:
             self.refuse(f"{name} is there, and the skill's first example has none; leave it out or add that one", *where)

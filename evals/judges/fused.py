@@ -5,13 +5,12 @@ What a question's difficulty and category truly are nobody has written down, so 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
 
 from evals.judges.ask import FUSED, UNFILTERED_TAGS, Judged
 from evals.judges.scales import SCALES, passing
 from evals.statistics import Rate, bootstrap, cohen_kappa
-from signatures.labels import Difficulty
 from skills_dspy.base.config import RunConfig
+from skills_dspy.base.scales import DIFFICULTY
 
 SEPARATE = "tag_instruction_quality"
 """The step whose rating the fused tagger gives, too."""
@@ -123,7 +122,7 @@ def fused_card(
         instruction_quality=quality,
         separate_unreadable=Rate(sum(one.label is None for one, _ in both), len(both)),
         fused_unreadable=Rate(sum(other.label is None for _, other in both), len(both)),
-        difficulty=_agreement(_pairs(fused, by_step["tag_difficulty"], "difficulty"), get_args(Difficulty)),
+        difficulty=_agreement(_pairs(fused, by_step["tag_difficulty"], "difficulty"), DIFFICULTY.labels),
         category=_agreement(_pairs(fused, by_step["tag_category"], "category")),
         costs=spent,
         fused_is_cheaper_from_accepted_share=share,

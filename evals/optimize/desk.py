@@ -12,10 +12,9 @@ from skills_dspy.base.config import Role, RoleConfig
 from skills_dspy.base.errors import ReplyError, SkillsError, Truncated, Unreadable
 from skills_dspy.base.records import SoftRating
 from skills_dspy.base.seeds import request_seed
-from skills_dspy.model.ask import TRIES, Answer, Asker, Failed
-from skills_dspy.model.calls import CURRENT_CALL, Call
-from skills_dspy.model.program import STEPS
+from skills_dspy.model.ask import CURRENT_CALL, TRIES, Answer, Asker, Call, Failed
 from skills_dspy.model.room import RETRY
+from skills_dspy.model.steps import STEPS
 
 Consultation = tuple[str, Mapping[str, Any], int]
 """A step, its inputs, and a number that tells it from other questions about the same example."""

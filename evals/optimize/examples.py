@@ -1,13 +1,12 @@
 """The examples that students are trained, validated and tested on, as DSPy wants them, made of tasks and labelled cases."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import dspy
 
 from evals.judges.cases import Case
 from evals.judges.corrupt.likeness import squeezed
-from evals.optimize.labelled import fresh_labelled, labelled_examples, nothing_left
+from evals.optimize.labelled import fresh_labelled, labelled_examples, nothing_left, ordered
 from evals.optimize.splits import (
     Splits,
     seed_digest,
@@ -15,13 +14,11 @@ from evals.optimize.splits import (
     split_task,
 )
 from evals.optimize.targets import Unit
-from signatures.examples import Passage
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.seeds import STANDARD
-from skills_dspy.pipeline.candidate import pair_shown, questions_shown
-from skills_dspy.pipeline.draw import Example
+from skills_dspy.model.steps import STEPS, Subject, inputs, shown_as
 from skills_dspy.tasks.spec import TaskSpec
 
 
@@ -130,16 +127,14 @@ def _draw(
     spec: TaskSpec, unit: Unit, place: str, count: int, shown: Sequence[SeedExample], pool: Sequence[SeedExample]
 ) -> dspy.Example:
     kind = _kind(unit)
-    asked: dict[str, Any] = {
-        "task_description": spec.task_description,
-        "examples": questions_shown(_as_examples(shown), with_context=True),
-        "count": count,
-    }
+    counted = spec.model_copy(update={"num_questions_to_generate_per_prompt": count})
+    asked = inputs(STEPS[unit.name], counted, shown, Subject())
+    asked.pop("context", None)  # it is yet to be written
     return dspy.Example(
         key=f"{spec.task_name}/{kind}/{place}",
         asked=asked,
-        passages=[Passage(context=seed.context) for seed in shown if seed.context is not None],
-        standard=questions_shown(_as_examples(pool[:STANDARD]), with_context=False),
+        passages=shown_as("passages", shown) if kind == "grounded" else [],
+        standard=shown_as("standard", pool[:STANDARD]),
         known=Unshown(seed.question for seed in spec.seeds(kind)),
         shown=Unshown(seed.question for seed in shown),
         count=count,
@@ -168,16 +163,9 @@ def _asked(pools: _Pools, part: str, unit: Unit, most: int) -> list[dspy.Example
 
 def _question(spec: TaskSpec, unit: Unit, place: str, seed: SeedExample, model: SeedExample) -> dspy.Example:
     kind = _kind(unit)
-    asked: dict[str, Any] = {
-        "task_description": spec.task_description,
-        "example": pair_shown(*_as_examples([model])),
-        "question": seed.question,
-    }
-    if kind == "grounded":
-        asked["context"] = seed.context
     return dspy.Example(
         key=f"{spec.task_name}/{kind}/{place}",
-        asked=asked,
+        asked=ordered(inputs(STEPS[unit.name], spec, [model], seed), "example", "question", "context"),
         # Not its own: an answer that comes nearer to the right one copies nothing.
         known=Unshown(s.answer for s in spec.seeds(kind) if s.answer != seed.answer),
         shown=Unshown((model.answer,)),
@@ -191,7 +179,3 @@ def _question(spec: TaskSpec, unit: Unit, place: str, seed: SeedExample, model: 
 def _turn(pool: Sequence[SeedExample], number: int, most: int) -> tuple[SeedExample, ...]:
     """Some of the pool, beginning one further with each number."""
     return tuple(pool[(number + place) % len(pool)] for place in range(min(most, len(pool))))
-
-
-def _as_examples(seeds: Iterable[SeedExample]) -> tuple[Example, ...]:
-    return tuple(Example(f"seed:{seed.line}", seed.question, seed.answer, seed.context) for seed in seeds)

@@ -1,9 +1,9 @@
 """Examples for judges and taggers: labelled cases by hand, and those that are made of a task's seeds."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import dspy
 
@@ -180,7 +180,7 @@ def _weighted(cases: Sequence[Case]) -> list[tuple[Case, float]]:
 def _label_example(unit: Unit, case: Case, weight: float, config: RunConfig, own: str) -> dspy.Example:
     return dspy.Example(
         key=case.id,
-        asked=case.inputs(),
+        asked=ordered(case.inputs(), "question", "examples", "example", "answer", "context"),
         good=case.good,
         reason=case.reason,
         weight=weight,
@@ -192,3 +192,8 @@ def _label_example(unit: Unit, case: Case, weight: float, config: RunConfig, own
         origin=case.origin,
         unit=unit.name,
     ).with_inputs("key", "asked")
+
+
+def ordered(asked: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The inputs in an order of their own: MIPROv2 shows its data by their repr, and journals know the prompts of then."""
+    return {name: asked[name] for name in ("task_description", *names) if name in asked}

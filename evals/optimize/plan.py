@@ -20,7 +20,8 @@ from skills_dspy.commands.check.forecast import EXPLANATION
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import CompiledProgram
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.model.room import RETRY, reply_limits
+from skills_dspy.model.room import RETRY
+from skills_dspy.model.steps import reply_limits
 from skills_dspy.tasks.spec import TaskSpec
 
 PROPOSAL_TOKENS = 4096

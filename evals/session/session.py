@@ -18,8 +18,7 @@ from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import ContextTooLong, RequestError, RunDirError, SkillsError
 from skills_dspy.commands.check.speed import Counts, Speed, counts_of, speed_of
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.ask import Asker
-from skills_dspy.model.calls import Call
+from skills_dspy.model.ask import Asker, Call
 from skills_dspy.model.engine import AsyncOllamaEngine, Window
 from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.model.program import SkillsProgram

@@ -16,7 +16,7 @@ from skills_dspy.base.errors import EmbedderMissing, MachineError
 from skills_dspy.cli.arguments import CheckOptions
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.summary import command
-from skills_dspy.commands.check.forecast import CHECKED, PASS_SHARE, StepCost, mean_costs, seconds_per_pair, step_costs
+from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost, mean_costs, seconds_per_pair, step_costs
 from skills_dspy.commands.check.measure import Preflight, Server, Survey, find_weights, survey
 from skills_dspy.commands.check.sample_prompts import prompt_estimates
 from skills_dspy.commands.check.speed import Speed, Together, Trial, counted_share, model_speeds
@@ -24,7 +24,8 @@ from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.context_window import Need, choose_windows, needs
 from skills_dspy.model.embedding.weights import HINT, Found
 from skills_dspy.model.ollama import Model, OllamaServer, model_missing
-from skills_dspy.model.program import STEPS, SkillsProgram
+from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.steps import STEPS
 from skills_dspy.run.headway import duration
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -309,7 +310,7 @@ def hours_line(costs: Sequence[StepCost], seconds: float, wanted: int, tasks: in
     return Line(
         "ok",
         "time",
-        f"about {duration(seconds)} for {pairs} at the measured speed. Assumed, not measured: each of the {len(CHECKED)} "
+        f"about {duration(seconds)} for {pairs} at the measured speed. Assumed, not measured: each of the {CHECKS} "
         f"checks (duplicates, two judges, two tags) lets {PASS_SHARE:.0%} through, and replies are as long as those of the "
         f"longest seed.{swapping}",
     )

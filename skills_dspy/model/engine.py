@@ -14,8 +14,7 @@ from dspy import lm15
 
 from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import SkillsError, Truncated
-from skills_dspy.model.ask import Asker
-from skills_dspy.model.calls import CURRENT_CALL, Call, Rank
+from skills_dspy.model.ask import CURRENT_CALL, Asker, Call, Rank
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Replies
 from skills_dspy.model.soft import ASKED, rated_fields, soft_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from skills_dspy.base.errors import ContextTooLong, MissingReply
-from skills_dspy.model.calls import Call, Rank
+from skills_dspy.model.ask import Call, Rank
 from skills_dspy.model.soft import trimmed
 from skills_dspy.store.journal import JournaledReply, Recording, request_digest
 
@@ -108,7 +108,9 @@ class Replies:
             if body is None:
                 raise MissingReply(
                     f"The recording has no reply to a request of {call.step}: either more is asked for than it holds (pairs, "
-                    "cases, samples), or the task, the configuration, the seed or a prompt is not the one it was recorded with."
+                    "cases, samples), or the task, the configuration, the seed or a prompt is not the one it was recorded "
+                    "with.",
+                    call.step,
                 )
             self._meter.remembered += 1
         else:

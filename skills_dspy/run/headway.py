@@ -4,25 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from skills_dspy.model.slots import Slots
-from skills_dspy.pipeline.funnel import STAGES, Funnel
+from skills_dspy.pipeline.funnel import LABELS, STAGES, Funnel
 from skills_dspy.run.runner import RunningTask
 
 FEW = 6
 """Up to so many tasks each one is shown with all its numbers; of more, the total and the worst."""
-_SHORT = {
-    "write_context": "context",
-    "write_questions": "questions",
-    "dedup": "dedup",
-    "decontamination": "contaminated",
-    "judge_question": "question judge",
-    "instruction_quality": "instruction",
-    "write_answer": "answer",
-    "answer_decontamination": "contaminated answer",
-    "judge_pair": "pair judge",
-    "sample_quality": "sample",
-    "difficulty": "difficulty",
-    "category": "category",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +83,7 @@ def numbers_line(headway: Headway, slots: Slots | None, seconds: float) -> str:
 
 def funnel_line(funnel: Funnel) -> str:
     """How many candidates settled, and how many each stage rejected."""
-    rejected = [f"{_SHORT[stage]} -{funnel.rejections(stage)}" for stage in STAGES if funnel.rejections(stage)]
+    rejected = [f"{LABELS[stage]} -{funnel.rejections(stage)}" for stage in STAGES if funnel.rejections(stage)]
     return ", ".join([f"{funnel.candidates} candidates", *rejected, f"accepted {funnel.accepted}"])
 
 

@@ -3,18 +3,17 @@
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
 from skills_dspy.base.config import Role, RunConfig
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.context_window import steps_of
-from skills_dspy.model.description import STEP as DESCRIBING
 from skills_dspy.model.description import undescribed
 from skills_dspy.model.ollama import Model
 from skills_dspy.model.program import SkillsProgram, fingerprint
-from skills_dspy.pipeline.flow import stage_of
+from skills_dspy.model.steps import DESCRIBE, way
 from skills_dspy.store.journal import Recording
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import needed, read_run_json, run_json_errors
@@ -31,9 +30,9 @@ def prompt_fingerprints(
     Where the description is derived, `task` has that prompt's.
     """
     kinds = sorted({seed.kind for seed in spec.seed_examples})
-    whole = {"task": {DESCRIBING: fingerprint(program.predictor(DESCRIBING), adapter)}} if undescribed(spec) else {}
+    whole = {"task": {DESCRIBE.stage: fingerprint(program.predictor(DESCRIBE.name), adapter)}} if undescribed(spec) else {}
     return whole | {
-        kind: {stage_of(step): fingerprint(program.predictor(step), adapter) for step in steps_of(kind, config.tagging)}
+        kind: {step.stage: fingerprint(program.predictor(step.name), adapter) for step in way(kind, config.tagging)}
         for kind in kinds
     }
 
@@ -110,7 +109,13 @@ def _files(decontamination: Any) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of everything that has a part in a run."""
-    return {"python": platform.python_version(), **{package: version(package) for package in _PACKAGES}}
+    return {"python": platform.python_version(), **_releases()}
+
+
+@cache
+def _releases() -> dict[str, str]:
+    """The releases of the packages that have a part in a run; each is read from a file."""
+    return {package: version(package) for package in _PACKAGES}
 
 
 def usage(journal: Recording) -> dict[str, Any]:

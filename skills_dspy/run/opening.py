@@ -18,8 +18,8 @@ from skills_dspy.model.engine import asker_for
 from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Replies
-from skills_dspy.model.room import reply_limits
 from skills_dspy.model.slots import Slots
+from skills_dspy.model.steps import reply_limits
 from skills_dspy.pipeline.draw_places import Admission
 from skills_dspy.pipeline.flow import Flow
 from skills_dspy.pipeline.rows import RunLedger

@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from skills_dspy.base.errors import RunDirError, SkillsError, StorageError
-from skills_dspy.model.ask import Asker
-from skills_dspy.model.calls import WHOLE_DRAW
-from skills_dspy.model.deriving import derive
-from skills_dspy.model.description import described, undescribed
+from skills_dspy.model.ask import WHOLE_DRAW, Asker
+from skills_dspy.model.description import derive, described, undescribed
 from skills_dspy.model.replies import Meter
 from skills_dspy.pipeline.funnel import Funnel
 from skills_dspy.pipeline.settle import TaskRun

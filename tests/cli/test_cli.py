@@ -23,8 +23,8 @@ from skills_dspy.cli import run as cli_run
 from skills_dspy.cli.arguments import ExplainOptions, RunOptions
 from skills_dspy.cli.explain import explain_command
 from skills_dspy.cli.main import start
-from skills_dspy.model.program import STEPS
 from skills_dspy.model.soft import rated_fields
+from skills_dspy.model.steps import STEPS
 from skills_dspy.store.journal import Recording, Totals
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.fake_server import FakeServer
@@ -549,9 +549,9 @@ def test_prompts_refuses_a_name_that_is_none(terminal: Terminal) -> None:
 WITHOUT_TORCH = """
 import skills_dspy.cli.run as run
 from evals.bench.hash_embedder import HashEmbedder
-from skills_dspy.model.embedding.embedder import AsyncEmbedder
 run._embedder = lambda request: AsyncEmbedder(HashEmbedder())
 from skills_dspy.__main__ import main
+from skills_dspy.model.steps import STEPS
 main()
 """
 STARTS = {"no torch": ["-c", WITHOUT_TORCH], "torch": ["-m", "skills_dspy"]}

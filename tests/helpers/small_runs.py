@@ -31,7 +31,7 @@ TEACHER = TeacherConfig(pass_rate=0.6, duplicate_rate=0.2, faults=(("unreadable"
 def make_run(
     folder: Path,
     config: Mapping[str, Any],
-    wanted: int = 8,
+    wanted: int = 5,
     server: FakeServer | None = None,
     *,
     spec: TaskSpec = SPEC,

@@ -16,7 +16,7 @@ from dspy.utils.exceptions import AdapterParseError, LMError
 
 from skills_dspy.base.errors import ContextTooLong, ModelMissing, SkillsError, Truncated
 from skills_dspy.base.records import SoftRating
-from skills_dspy.model.calls import CURRENT_CALL, Call
+from skills_dspy.model.ask import CURRENT_CALL, Call
 from skills_dspy.model.engine import AsyncOllamaEngine, OllamaEngine, Window, make_lm, payload_of
 from skills_dspy.model.ollama import OllamaServer
 from skills_dspy.model.replies import Meter, Replies

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from skills_dspy.base.errors import ContextTooLong, MissingReply, ModelMissing
-from skills_dspy.model.calls import Call
+from skills_dspy.model.ask import Call
 from skills_dspy.model.ollama import OllamaServer
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.slots import Slots

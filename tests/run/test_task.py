@@ -28,7 +28,7 @@ from skills_dspy.base.errors import (
     only_ours,
 )
 from skills_dspy.base.records import SeedExample
-from skills_dspy.model.calls import Rank
+from skills_dspy.model.ask import Rank
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.slots import Share, Slots
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome

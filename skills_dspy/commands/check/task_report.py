@@ -11,7 +11,8 @@ from skills_dspy.base.records import Frozen, SeedExample
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.context_window import needs
-from skills_dspy.model.program import STEPS, SkillsProgram
+from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.steps import STEPS
 from skills_dspy.tasks.files import Changes, clashing, read_files
 from skills_dspy.tasks.lint import Finding, finding, lint
 from skills_dspy.tasks.spec import ParsedTask, SpecWarning, TaskFile

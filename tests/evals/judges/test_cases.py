@@ -10,7 +10,7 @@ from evals.judges.scales import SCALES, Label, passing
 from signatures.examples import Pair, Question
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import SpecError
-from skills_dspy.model.program import STEPS
+from skills_dspy.model.steps import STEPS
 
 CONFIG = load_config()
 CONTEXT = "context: An old pond lies there.\n"

@@ -23,7 +23,7 @@ from evals.optimize.splits import Splits, case_digest, seed_digest, traits, unse
 from evals.optimize.targets import TARGETS, Unit
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import SeedExample
-from skills_dspy.model.program import STEPS
+from skills_dspy.model.steps import STEPS
 from skills_dspy.tasks.files import load_tasks
 from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.making import a_config, a_spec

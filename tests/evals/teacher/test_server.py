@@ -35,7 +35,7 @@ from signatures.examples import Pair, Passage, Question
 from signatures.labels import Category, Difficulty, Quality
 from skills_dspy.base.errors import ConfigError
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.program import STEPS as PROGRAM_STEPS
+from skills_dspy.model.steps import STEPS as PROGRAM_STEPS
 
 MODEL = "mistral-small3.2"
 ROOT = Path(__file__).resolve().parents[3]

@@ -10,7 +10,8 @@ from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import ServerError
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
-from skills_dspy.run.runner import Runner, RunRequest, Watcher
+from skills_dspy.run.request import RunRequest
+from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.screens.benchmark import read_evaluation_set
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.tasks.spec import TaskSpec

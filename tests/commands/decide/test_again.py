@@ -20,8 +20,9 @@ from skills_dspy.commands.decide.dataset import DecideRequest, Redecided, prepar
 from skills_dspy.commands.decide.thresholds import Bounds
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.run.past import find_recorded
-from skills_dspy.run.runner import Runner, RunRequest, Watcher
-from skills_dspy.store.journal import Recording
+from skills_dspy.run.request import RunRequest
+from skills_dspy.run.runner import Runner, Watcher
+from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunDir, RunPaths, find_row, find_runs
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.small_runs import SPEC, TEACHER, failing, make_run
@@ -288,7 +289,7 @@ def test_a_copy_is_decided_by_what_is_accepted_now(once: RunPaths) -> None:
 
 def journaled(paths: RunPaths) -> set[str]:
     """The digests of all replies in a journal."""
-    with Recording.open(paths.journal) as recording:
+    with JournalReader.open(paths.journal) as recording:
         return {row[0] for row in recording._connection.execute("SELECT digest FROM replies")}
 
 
@@ -382,7 +383,7 @@ def test_the_dataset_lies_beside_the_run(once: RunPaths) -> None:
     row = rows(done.dataset).accepted[0]
     found = find_row(done.dataset, row.id)
     assert found is not None
-    with Recording.open(found.paths.journal) as journal:
+    with JournalReader.open(found.paths.journal) as journal:
         assert all(journal.full(digest) for digests in row.provenance.calls.values() for digest in digests)
     (dataset,) = read_datasets(done.dataset)
     assert dataset.run is not None

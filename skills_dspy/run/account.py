@@ -1,4 +1,4 @@
-"""What run.json says: the inputs that decide a dataset's bytes, and how the run went."""
+"""The account that a run gives in run.json: the inputs that decide its bytes, versions, and what it has used."""
 
 import platform
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from skills_dspy.model.description import undescribed
 from skills_dspy.model.ollama import Model
 from skills_dspy.model.program import SkillsProgram, fingerprint
 from skills_dspy.model.steps import DESCRIBE, way
-from skills_dspy.store.journal import Recording
+from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import needed, read_run_json, run_json_errors
 from skills_dspy.tasks.spec import TaskSpec
@@ -38,7 +38,7 @@ def prompt_fingerprints(
 
 
 def spec_as_json(spec: TaskSpec) -> dict[str, Any]:
-    """A task as run.json keeps it; `parse_recorded` in recorded.py reads it back."""
+    """A task as run.json keeps it; `read_recorded` in past.py reads it back."""
     return spec.model_dump(mode="json", exclude={"path"})
 
 
@@ -118,7 +118,7 @@ def _releases() -> dict[str, str]:
     return {package: version(package) for package in _PACKAGES}
 
 
-def usage(journal: Recording) -> dict[str, Any]:
+def usage(journal: JournalReader) -> dict[str, Any]:
     """Calls, tokens and seconds of all replies in a journal, in all and by step."""
     totals = journal.totals()
 

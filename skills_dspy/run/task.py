@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from skills_dspy.base.config import Role
 from skills_dspy.base.errors import RunDirError, SkillsError, StorageError
@@ -27,8 +27,8 @@ from skills_dspy.pipeline.rows import RunLedger
 from skills_dspy.pipeline.settle import TaskRun
 from skills_dspy.run.account import check_same_inputs, inputs_of, prompt_fingerprints, spec_as_json, stamp, usage, versions
 from skills_dspy.run.request import RunRequest
-from skills_dspy.screens.benchmark import EvaluationSet
-from skills_dspy.screens.contamination import Screen, TaskScreen, Teller, contaminated_seeds, seed_warnings
+from skills_dspy.screens.benchmark import Benchmark
+from skills_dspy.screens.decontamination import Notices, Screen, TaskScreen, contaminated_seeds, seed_warnings
 from skills_dspy.store.files import AppendLog, count_rows, last_line
 from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunDir, RunPaths, set_aside
@@ -37,26 +37,6 @@ from skills_dspy.tasks.spec import TaskSpec
 
 _FIRST = (0, -1, WHOLE_DRAW)
 """The rank of a description: before the task's own draws, after whatever is farther on."""
-
-
-class Progress(Protocol):
-    """How far a task is."""
-
-    @property
-    def funnel(self) -> Funnel:
-        """What became of its candidates."""
-
-    @property
-    def done(self) -> bool:
-        """Whether all wanted pairs are accepted."""
-
-    @property
-    def stopped(self) -> str | None:
-        """The limit that stopped it, in words."""
-
-    @property
-    def draws(self) -> tuple[int, int]:
-        """How many draws have settled, and how many are open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +54,7 @@ class TaskView:
     """One task of a run, as a display may look at it at any moment.
 
     Attributes:
+        run: how far it is.
         status: `running`, `complete`, `stopped: why`, `failed: why`, `interrupted`.
         error: why it failed for itself while others went on.
         description: derived by the model, because the task's file leaves it blank; None until then, and where it does not.
@@ -84,13 +65,13 @@ class TaskView:
     paths: RunPaths
     wanted: int
     meter: Meter
-    run: Progress
+    run: TaskRun | Standstill
     answered_by: str
     usage: dict[str, Any] = field(default_factory=dict)
     status: str = "running"
     error: SkillsError | None = None
     description: str | None = None
-    evaluation: EvaluationSet | None = None
+    evaluation: Benchmark | None = None
 
     def fail(self, error: SkillsError) -> None:
         """It cannot go on."""
@@ -198,12 +179,12 @@ class OpenTask:
 
             return cls(view, _manifest(shared, spec, inputs), journal, logs, asker, begin, screen, stack.pop_all())
 
-    async def screen_seeds(self, weights: str | None, teller: Teller) -> None:
+    async def screen_seeds(self, weights: str | None, notices: Notices) -> None:
         """Note and say which of its seeds are contaminated themselves.
 
         Args:
             weights: of the vectors of the evaluation questions; None where none are compared.
-            teller: is told.
+            notices: hears of each.
 
         Raises:
             RunDirError: the vectors that are remembered here have other weights.
@@ -220,7 +201,7 @@ class OpenTask:
         seeds = [{"seed": f"seed:{number}", "detail": detail} for number, detail in found]
         self.manifest["decontamination"] = {**self.manifest["decontamination"], "contaminated_seeds": seeds}
         for line in seed_warnings(self.view.spec, found):
-            teller.warn(line)
+            notices.warn(line)
 
     def announce(self) -> None:
         """Write a run.json that says that it is running."""

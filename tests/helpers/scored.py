@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from evals.bench.hash_embedder import HashEmbedder
 from evals.data.datasets import Dataset, Origin
-from evals.data.languages import Classifier
 from evals.data.material import Material, gather
 from evals.data.rows import Row
 from evals.data.vectors import Embedded
@@ -19,6 +18,7 @@ from skills_dspy.base.records import Reason, SeedExample
 from skills_dspy.model.embedding.embedder import Embedder
 from skills_dspy.model.embedding.vectors import RememberedVectors
 from skills_dspy.pipeline.funnel import Funnel
+from skills_dspy.similarity.languages import Classifier
 from skills_dspy.store.journal import Journal
 from skills_dspy.store.run_dir import RunPaths
 
@@ -62,7 +62,7 @@ def a_material(
 ) -> Material:
     """A dataset made ready, with the vectors of HashEmbedder or those that are given."""
     dataset = Dataset(str(path), path, tuple(rows), tuple(seeds), run)
-    material = gather(dataset, sample, 0, embedder, classify=classify, told=lambda *_: None)
+    material = gather(dataset, sample, 0, embedder, classify=classify, progress=lambda *_: None)
     if vectors is None:
         return material
     given = Embedded(vectors, vectors[:0] if seed_vectors is None else seed_vectors, "given by hand", 0, len(vectors))

@@ -6,7 +6,6 @@ them is asked again in the same words, and the journal answers. What it cannot a
 threshold had stopped the candidate: it is left out with a reason of its own, or asked for now.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +17,9 @@ from skills_dspy.base.errors import MissingReply, RunDirError, only_ours
 from skills_dspy.base.records import Neighbour, Reason
 from skills_dspy.commands.decide.old_rows import Settled, SettledDraw, text_digest
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.ask import Asker, Rank
-from skills_dspy.model.engine import Window, make_lm
+from skills_dspy.model.ask import Rank
+from skills_dspy.model.embedding.embedder import VectorSource
+from skills_dspy.model.engine import asker_for
 from skills_dspy.model.program import QUIET, SkillsProgram
 from skills_dspy.model.replies import Host, Memory, Meter, Replies
 from skills_dspy.model.slots import Slots
@@ -29,9 +29,9 @@ from skills_dspy.pipeline.draw import Draw
 from skills_dspy.pipeline.flow import Flow, WritingFailed, Written
 from skills_dspy.pipeline.funnel_diff import FunnelDiff
 from skills_dspy.pipeline.rows import Rows, RunLedger
-from skills_dspy.pipeline.settle import TaskRun, Vectors
+from skills_dspy.pipeline.settle import TaskRun
 from skills_dspy.run.past import PastRun
-from skills_dspy.screens.contamination import TaskScreen
+from skills_dspy.screens.decontamination import TaskScreen
 from skills_dspy.store.journal import JournaledReply, JournalReader
 
 _AHEAD = 16
@@ -140,7 +140,7 @@ async def decide_again(
     again: Again,
     config: RunConfig,
     answering: Answering,
-    vectors: Vectors,
+    vectors: VectorSource,
     rows: tuple[Rows, Rows],
     on_change: Callable[[FunnelDiff, Meter], None] = _unheard,
 ) -> Decided:
@@ -160,13 +160,11 @@ async def decide_again(
     """
     recorded, spec, meter = again.recorded, again.recorded.prompted, Meter()
     replies = Replies(answering.memory, answering.source, Slots(answering.concurrency), meter)
-    loop = asyncio.get_running_loop()
-    roles = {role: config.role(role) for role in ROLES}
-    hosted = {role: Window(answering.windows[role], roles[role].keep_alive, config.soft_ratings) for role in ROLES}
-    lms = {role: make_lm(recorded.models[role].name, replies, hosted[role], loop) for role in ROLES}
-    asker = Asker(again.program, lms, roles, reply_limits(spec, config), recorded.seed, spec.task_name)
-    names: dict[str, str] = {role: model.name for role, model in recorded.models.items()}
-    ledger = _ComparingLedger(again, RunLedger(spec, recorded.seed, names, again.prompts, *rows))
+    names = {role: model.name for role, model in recorded.models.items()}
+    limits = reply_limits(spec, config)
+    asker = asker_for(again.program, config, names, answering.windows, replies, limits, recorded.seed, spec.task_name)
+    written = RunLedger(spec, recorded.seed, {str(role): name for role, name in names.items()}, again.prompts, *rows)
+    ledger = _ComparingLedger(again, written)
     draws = config.draws.model_copy(
         update={"window": answering.ahead, "max_draws": len(again.draws), "max_stalled": _UNLIMITED}
     )

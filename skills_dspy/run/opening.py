@@ -20,10 +20,10 @@ from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Replies
 from skills_dspy.model.slots import Slots
 from skills_dspy.model.steps import reply_limits
-from skills_dspy.pipeline.draw_places import Admission
+from skills_dspy.pipeline.draw_places import DrawPlaces
 from skills_dspy.pipeline.flow import Flow
 from skills_dspy.pipeline.rows import RunLedger
-from skills_dspy.pipeline.settle import TaskRun
+from skills_dspy.pipeline.settle import Settler
 from skills_dspy.run.manifest import check_same_inputs, inputs_of, prompt_fingerprints, spec_as_json, stamp, versions
 from skills_dspy.run.past import PastRun
 from skills_dspy.run.task import Leaf, RunningTask
@@ -78,7 +78,7 @@ class Opener:
         models, windows: of each role.
         embedder: not started yet, perhaps.
         adapter: the one that all calls go through.
-        slots, admission: what the tasks share.
+        slots, places: what the tasks share.
         screen: the evaluation questions, if there are any; it need not be ready yet.
         changed: called after every settled candidate.
         now: the time in UTC.
@@ -92,7 +92,7 @@ class Opener:
     embedder: AsyncEmbedder
     adapter: SkillsAdapter
     slots: Slots
-    admission: Admission
+    places: DrawPlaces
     screen: Screen | None
     changed: Callable[[], None]
     now: Callable[[], datetime]
@@ -133,11 +133,11 @@ class Opener:
         decided = _last_decided(paths)
         vectors = RememberedVectors(self.embedder, journal, recording, paths.folder)
         screen = None if self.screen is None else TaskScreen(self.screen, vectors)
-        place = self.admission.join()  # now, and not when it begins: the first to begin would take all that there is
+        place = self.places.join()  # now, and not when it begins: the first to begin would take all that there is
         stack.callback(place.leave)
 
-        def begin(spec: TaskSpec) -> TaskRun:
-            return TaskRun(
+        def begin(spec: TaskSpec) -> Settler:
+            return Settler(
                 spec,
                 config,
                 seed=request.seed,
@@ -145,7 +145,7 @@ class Opener:
                 flow=Flow(spec, config, asker, screen),
                 embedder=vectors,
                 ledger=RunLedger(spec, request.seed, {str(role): name for role, name in names.items()}, prompts, *logs),
-                decided=decided,
+                last_decided=decided,
                 on_change=self.changed,
                 place=place,
             )

@@ -10,7 +10,7 @@ from skills_dspy.model.ask import WHOLE_DRAW, Asker
 from skills_dspy.model.description import derive, described, undescribed
 from skills_dspy.model.replies import Meter
 from skills_dspy.pipeline.funnel import Funnel
-from skills_dspy.pipeline.settle import TaskRun
+from skills_dspy.pipeline.settle import Settler
 from skills_dspy.run.manifest import usage
 from skills_dspy.screens.benchmark import EvaluationSet
 from skills_dspy.screens.contamination import TaskScreen, Teller, contaminated_seeds, seed_warnings
@@ -109,7 +109,7 @@ class Leaf:
         manifest: dict[str, Any],
         *,
         asker: Asker,
-        begin: Callable[[TaskSpec], TaskRun],
+        begin: Callable[[TaskSpec], Settler],
         embedder: str,
         screen: TaskScreen | None = None,
     ) -> None:
@@ -119,7 +119,7 @@ class Leaf:
         self._logs = logs
         self._manifest = manifest
         self._asker: Asker | None = asker
-        self._begin: Callable[[TaskSpec], TaskRun] | None = begin
+        self._begin: Callable[[TaskSpec], Settler] | None = begin
         self._embedder = embedder
         self._screen = screen
         self._opened = ExitStack()

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +32,7 @@ def of(*prefixes: str) -> dict[str, ast.Module]:
     return {path: tree for path, tree in trees().items() if path.startswith(prefixes)}
 
 
+@cache
 def packages(tree: ast.AST) -> set[str]:
     """The top-level names that are imported anywhere in it."""
     found = set()
@@ -44,9 +44,10 @@ def packages(tree: ast.AST) -> set[str]:
     return found
 
 
-def named(tree: ast.AST) -> Iterator[str]:
+@cache
+def named(tree: ast.AST) -> frozenset[str]:
     """Every dotted name that is used in it."""
-    yield from (ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    return frozenset(ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute))
 
 
 def test_folders_import_downwards_only() -> None:
@@ -136,7 +137,7 @@ def test_pure_code_has_no_world() -> None:
 def test_only_the_command_line_reads_its_surroundings() -> None:
     """Arguments and environment reach everything else as arguments of functions; DSPy's own settings are left alone."""
     for path, tree in of("skills_dspy/").items():
-        used = set(named(tree))
+        used = named(tree)
         assert path.startswith(CLI) or not used & {"os.environ", "os.getenv", "sys.argv"}, path
         assert not used & {"dspy.configure", "dspy.settings", "dspy.configure_cache", "dspy.cache"}, path
 

@@ -18,7 +18,9 @@ from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.ollama import OllamaServer
 from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.funnel import added_up
-from skills_dspy.run.runner import Runner, RunningTask, RunRequest, Watcher
+from skills_dspy.run.request import RunRequest
+from skills_dspy.run.runner import Runner, Watcher
+from skills_dspy.run.task import TaskView
 from skills_dspy.tasks.files import load_task
 
 BARE_CALLS = 10
@@ -42,7 +44,7 @@ class Stopwatch(Watcher):
         self.cpu = self.began = self.steady_used = 0.0
         self._ramped: tuple[float, float] | None = None
 
-    def started(self, tasks: Sequence[RunningTask], slots: Slots) -> None:
+    def started(self, tasks: Sequence[TaskView], slots: Slots) -> None:
         """The first request is about to leave."""
         super().started(tasks, slots)
         self.cpu, self.began = time.process_time(), time.time()

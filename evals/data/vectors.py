@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from evals.data.datasets import Origin
 from skills_dspy.model.embedding.embedder import Embedder
 from skills_dspy.store.files import storage_errors
-from skills_dspy.store.journal import Recording
+from skills_dspy.store.journal import JournalReader
 
 Vectors = NDArray[np.float32]
 """One unit vector per row."""
@@ -104,7 +104,7 @@ def _remembered(texts: Sequence[str], run: Origin | None, name: str) -> tuple[di
         there = run.journal.exists()
     if not there:
         return {}, ""
-    with Recording.open(run.journal) as journal:
+    with JournalReader.open(run.journal) as journal:
         found = {text: journal.vector(_key(name, text)) for text in texts}
         weights = journal.meta().get(_WEIGHTS, "")
     return {text: np.frombuffer(vector, dtype=np.float32) for text, vector in found.items() if vector is not None}, weights

@@ -24,7 +24,7 @@ from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Host, Meter, Replies
 from skills_dspy.model.slots import Slots
-from skills_dspy.store.journal import Journal, Recording, request_digest
+from skills_dspy.store.journal import Journal, JournalReader, request_digest
 from skills_dspy.store.run_dir import RunDir, RunPaths
 
 FOLDER = Path("output-evals")
@@ -74,12 +74,12 @@ class OnceReplies(Replies):
     """
 
     def __init__(
-        self, journal: Journal, source: Host | Recording, slots: Slots, meter: Meter, most_calls: int | None = None
+        self, journal: Journal, source: Host | JournalReader, slots: Slots, meter: Meter, most_calls: int | None = None
     ) -> None:
         super().__init__(journal, source, slots, meter)
         self._kept = journal
         self._begun = 0
-        self._most = None if isinstance(source, Recording) else most_calls
+        self._most = None if isinstance(source, JournalReader) else most_calls
         self._asked: dict[str, asyncio.Task[dict[str, Any]]] = {}
         self.counts: list[Counts] = []
         self.made: set[str] = set()
@@ -259,9 +259,9 @@ async def open_session(request: SessionRequest, serve: Callable[[], OllamaServer
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(RunDir.open(request.folder.parent, request.folder.name))
         journal = stack.enter_context(Journal.open(directory.paths.journal))
-        source: Host | Recording
+        source: Host | JournalReader
         if request.recorded is not None:
-            source = stack.enter_context(Recording.open(_recording(request)))
+            source = stack.enter_context(JournalReader.open(_recording(request)))
             models = {name: Model(name, "", None) for name in names}
             answered_by = source.meta().get("answered_by", "a recording that does not say what answered")
             models = _as_recorded(source, models)
@@ -316,7 +316,7 @@ def _named(model: Model) -> str:
     return f"{model.name} {model.digest}".strip()
 
 
-def _as_recorded(recording: Recording, models: Mapping[str, Model]) -> dict[str, Model]:
+def _as_recorded(recording: JournalReader, models: Mapping[str, Model]) -> dict[str, Model]:
     """The models by the names and digests that the recording has them under."""
     known = recording.meta()
     found = {}

@@ -9,7 +9,7 @@ from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import SoftRating
 from skills_dspy.cli.arguments import ExplainOptions
 from skills_dspy.model.soft import in_words, soft_of
-from skills_dspy.store.journal import JournaledReply, Recording
+from skills_dspy.store.journal import JournaledReply, JournalReader
 from skills_dspy.store.run_dir import FoundRow, find_row
 from skills_dspy.store.run_json import RunJson, Server, needed, read_run_json, run_json_errors
 
@@ -25,7 +25,7 @@ def explain_command(options: ExplainOptions, console: Console | None = None) -> 
     if found is None:
         raise RunDirError(f"no row {row_id!r} in the runs below {output_dir}; ids stand in data.jsonl and rejected.jsonl")
     out = console or Console(highlight=False, soft_wrap=True, emoji=False)
-    journal = Recording.open(found.paths.journal)
+    journal = JournalReader.open(found.paths.journal)
     try:
         _outcome(found, out)
         _source(found, out)

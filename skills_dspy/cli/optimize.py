@@ -22,7 +22,7 @@ from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
 from skills_dspy.model.compiled import checked, compiled_content, load_compiled
-from skills_dspy.run.manifest import versions
+from skills_dspy.run.account import versions
 from skills_dspy.store.aside import write_json
 from skills_dspy.store.files import make_folder
 

@@ -24,7 +24,8 @@ from skills_dspy.run.headway import (
     time_left,
     worst_tasks,
 )
-from skills_dspy.run.runner import RunningTask, Watcher
+from skills_dspy.run.runner import Watcher
+from skills_dspy.run.task import TaskView
 
 _LINE_EVERY = 15.0
 """Seconds between two plain lines."""
@@ -137,7 +138,7 @@ class Progress:
 class RunProgress(Progress, Watcher):
     """How far the tasks of a run are: each of a few with all its numbers; of many, the total and the worst."""
 
-    def started(self, tasks: Sequence[RunningTask], slots: Slots) -> None:
+    def started(self, tasks: Sequence[TaskView], slots: Slots) -> None:
         """Say what has failed already, and show the others."""
         super().started(tasks, slots)
         self.began = self._clock()
@@ -149,7 +150,7 @@ class RunProgress(Progress, Watcher):
         """Print lines if the last ones are some time ago; a reply came, so the server is well again."""
         self.tick()
 
-    def failed(self, task: RunningTask) -> None:
+    def failed(self, task: TaskView) -> None:
         """Say it at once."""
         self.say(f"{task.spec.task_name}: {task.status}", "red")
 

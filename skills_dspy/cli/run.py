@@ -20,7 +20,9 @@ from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.embedding.weights import find_model
 from skills_dspy.run.open_files import make_room
 from skills_dspy.run.replay import Replay
-from skills_dspy.run.runner import Runner, RunningTask, RunRequest
+from skills_dspy.run.request import RunRequest
+from skills_dspy.run.runner import Runner
+from skills_dspy.run.task import TaskView
 from skills_dspy.screens.benchmark import read_evaluation_set
 from skills_dspy.tasks.changed import changed_files
 from skills_dspy.tasks.files import Changes, Loaded, load_tasks
@@ -38,7 +40,7 @@ def run_command(options: RunOptions) -> int:
     make_room(len(request.specs), request.concurrency)
     display = RunProgress(quiet=options.quiet)
     embedder = _embedder(request)
-    tasks: tuple[RunningTask, ...] = ()
+    tasks: tuple[TaskView, ...] = ()
     with display:
         try:
             tasks = run_until_done(_run(request, options, embedder, display))
@@ -81,7 +83,7 @@ class _Stderr:
         click.echo(f"warning: {line}", err=True)
 
 
-def _summarize(tasks: Sequence[RunningTask], options: RunOptions, broken: Sequence[SpecError]) -> None:
+def _summarize(tasks: Sequence[TaskView], options: RunOptions, broken: Sequence[SpecError]) -> None:
     if options.as_json:
         click.echo(json_summary(tasks, broken))
     else:
@@ -99,9 +101,7 @@ def _embedder(request: RunRequest) -> AsyncEmbedder:
     return AsyncEmbedder(SentenceEmbedder(name, device, lambda _: found))
 
 
-async def _run(
-    request: RunRequest, options: RunOptions, embedder: AsyncEmbedder, display: RunProgress
-) -> tuple[RunningTask, ...]:
+async def _run(request: RunRequest, options: RunOptions, embedder: AsyncEmbedder, display: RunProgress) -> tuple[TaskView, ...]:
     server = None if request.recorded is not None else open_server(options.server, request.config.server, display.fault)
     return await Runner(request, server, embedder, display, teller=_Stderr(options.quiet)).run()
 

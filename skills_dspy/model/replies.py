@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from skills_dspy.base.errors import ContextTooLong, MissingReply
 from skills_dspy.model.ask import Call, Rank
 from skills_dspy.model.soft import trimmed
-from skills_dspy.store.journal import JournaledReply, Recording, request_digest
+from skills_dspy.store.journal import JournaledReply, JournalReader, request_digest
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ class Replies:
     def __init__(
         self,
         journal: Memory,
-        source: Host | Recording,
+        source: Host | JournalReader,
         slots: Queue,
         meter: Meter,
         clock: Callable[[], float] = time.time,
@@ -102,7 +102,7 @@ class Replies:
             self._meter.remembered += 1
             return body
         started = self._clock()
-        if isinstance(self._source, Recording):
+        if isinstance(self._source, JournalReader):
             async with self._slots.take(call.rank):
                 body = self._source.get(digest)
             if body is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.funnel import LABELS, STAGES, Funnel
-from skills_dspy.run.runner import RunningTask
+from skills_dspy.run.task import TaskView
 
 FEW = 6
 """Up to so many tasks each one is shown with all its numbers; of more, the total and the worst."""
@@ -41,7 +41,7 @@ class Headway:
         return f"{self.done} of {self.tasks} tasks done{failed}"
 
 
-def headway_of(tasks: Sequence[RunningTask]) -> Headway:
+def headway_of(tasks: Sequence[TaskView]) -> Headway:
     """The numbers of tasks, added up; one or more."""
     funnels = [task.run.funnel for task in tasks]
     return Headway(
@@ -59,13 +59,13 @@ def headway_of(tasks: Sequence[RunningTask]) -> Headway:
     )
 
 
-def worst_tasks(tasks: Sequence[RunningTask], most: int) -> list[RunningTask]:
+def worst_tasks(tasks: Sequence[TaskView], most: int) -> list[TaskView]:
     """Of the tasks that still run those with the smallest share of what is wanted, then with the lowest yield."""
     going = [task for task in tasks if task.status == "running" and not task.run.done]
     return sorted(going, key=lambda task: (task.run.funnel.accepted / task.wanted, -task.run.funnel.candidates))[:most]
 
 
-def name_of(task: RunningTask) -> str:
+def name_of(task: TaskView) -> str:
     """A task's name without what all of InstructLab's have in common."""
     return task.spec.task_name.removeprefix("instructlab/skills/")
 

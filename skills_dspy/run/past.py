@@ -53,7 +53,7 @@ class PastRun:
     description: str | None = None
 
     @property
-    def told(self) -> TaskSpec:
+    def prompted(self) -> TaskSpec:
         """The task as its prompts told it: with the derived description, where there is one."""
         return self.spec if self.description is None else described(self.spec, self.description)
 

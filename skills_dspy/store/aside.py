@@ -199,7 +199,7 @@ def remove(place: Path) -> None:
     if place.is_dir() and not place.is_symlink():
         for folder, folders, files in os.walk(place, topdown=False):
             for path in (Path(folder, name) for name in (*files, *folders)):
-                path.unlink() if path.is_symlink() or path.is_file() else path.rmdir()
+                path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
         place.rmdir()
     else:
         place.unlink(missing_ok=True)

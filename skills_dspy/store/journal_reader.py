@@ -84,7 +84,7 @@ class Totals:
     by_step: dict[str, Usage]
 
 
-class Recording:
+class JournalReader:
     """A journal to read from: for a replay, for `explain`, for thresholds that are decided anew."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
@@ -92,7 +92,7 @@ class Recording:
         self._connection = connection
 
     @classmethod
-    def open(cls, path: Path) -> "Recording":
+    def open(cls, path: Path) -> "JournalReader":
         """Open a journal that nobody writes to, in a folder that may be read-only; nothing is written there.
 
         Only what a killed run left behind (a write-ahead log) and a run that is still writing need a folder that can be
@@ -104,7 +104,7 @@ class Recording:
         """
         if not path.is_file():
             raise RunDirError(f"there is no recording at {path}; give the path of a run's journal.sqlite")
-        with explained(path):
+        with journal_errors(path):
             connection = connect(path, _read_mode(path))
             try:
                 if not holds_journal(path, connection):
@@ -120,7 +120,7 @@ class Recording:
         Raises:
             StorageError: the file cannot be read.
         """
-        with explained(self._path):
+        with journal_errors(self._path):
             row = self._connection.execute(SELECT_REPLY, (digest,)).fetchone()
             return None if row is None else json.loads(row[0])
 
@@ -130,7 +130,7 @@ class Recording:
         Raises:
             StorageError: the file cannot be read.
         """
-        with explained(self._path):
+        with journal_errors(self._path):
             row = self._connection.execute(_SELECT_FULL, (digest,)).fetchone()
             if row is None:
                 return None
@@ -143,7 +143,7 @@ class Recording:
         Raises:
             StorageError: the file cannot be read.
         """
-        with explained(self._path):
+        with journal_errors(self._path):
             row = self._connection.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
             return None if row is None else bytes(row[0])
 
@@ -153,7 +153,7 @@ class Recording:
         Raises:
             StorageError: the file cannot be read.
         """
-        with explained(self._path):
+        with journal_errors(self._path):
             return dict(self._connection.execute("SELECT key, value FROM meta ORDER BY key").fetchall())
 
     def totals(self) -> Totals:
@@ -162,7 +162,7 @@ class Recording:
         Raises:
             StorageError: the file cannot be read.
         """
-        with explained(self._path):
+        with journal_errors(self._path):
             rows = self._connection.execute(_SELECT_TOTALS).fetchall()
         by_step = {step: Usage(*numbers) for step, *numbers in rows}
         overall = Usage(
@@ -194,10 +194,10 @@ def pack(source: Path, target: Path) -> None:
         RunDirError: the source is missing or not a journal, or the target exists.
         StorageError: the disk is full or refuses; no target is left behind.
     """
-    Recording.open(source).close()
+    JournalReader.open(source).close()
     if target.exists():
         raise RunDirError(f"{target} exists already; remove it or choose another name")
-    with explained(target), written_aside(target) as place, closing(connect(place, "mode=rwc")) as connection:
+    with journal_errors(target), written_aside(target) as place, closing(connect(place, "mode=rwc")) as connection:
         connection.execute("ATTACH ? AS source", (_uri(source, _read_mode(source)),))
         create_tables(connection)
         connection.execute("BEGIN")
@@ -251,7 +251,7 @@ def holds_journal(path: Path, connection: sqlite3.Connection) -> bool:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def journal_errors(path: Path) -> Iterator[None]:
     """Turn every error of SQLite in the block, and every sign of damage, into ours.
 
     Args:

@@ -1,6 +1,5 @@
 """One task's directory: where its files lie, who may write there, and finding rows in it."""
 
-import fcntl
 import json
 import os
 import re
@@ -61,14 +60,15 @@ class RunPaths:
         return self.folder / "running.json"
 
     def in_use(self) -> bool:
-        """Whether a run is writing here now; nothing is written to find out, and False where that cannot be told."""
+        """Whether a run is writing here now; no file is made to find out, and False where that cannot be told."""
         try:
-            with self.lock.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
+            if self.lock.exists():
+                with FileLock(self.lock, timeout=0):
+                    pass
+        except Timeout:
             return True
         except OSError:
-            return False  # no lock file, or one that cannot be read
+            return False  # one that we may not lock
         return False
 
     def holds_run(self) -> bool:

@@ -1,8 +1,6 @@
 """`check`: its lines and exit codes, and the command itself against the simulated teacher."""
 
 import io
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -261,31 +259,43 @@ def queueing() -> Iterator[str]:
         yield address
 
 
-def command(address: str, folder: Path, *options: str) -> tuple[int, str]:
+LOCAL = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
+Command = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Exit code and output of `python -m skills_dspy check` in an empty folder, on the shipped debate."""
-    words = [sys.executable, "-m", "skills_dspy", "check", "--base-url", address, *options]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
-    assert done.stderr == ""
-    assert not list(folder.iterdir())
-    return done.returncode, done.stdout
+    monkeypatch.chdir(tmp_path)
+
+    def check(address: str, *options: str) -> tuple[int, str]:
+        code = start(["check", "--base-url", address, *options])
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        assert not list(tmp_path.iterdir())
+        return code, printed.out
+
+    return check
 
 
-def test_the_command_pulls_and_finds_a_queue(queueing: str, tmp_path: Path) -> None:
+@LOCAL
+def test_the_command_pulls_and_finds_a_queue(queueing: str, command: Command) -> None:
     """A judge that is missing fails the check; with --pull the check goes on, and sees that the server only queues."""
-    code, text = command(queueing, tmp_path, "--judge-model", "strict")
+    code, text = command(queueing, "--judge-model", "strict")
     assert code == NOT_READY
     assert "ollama pull strict" in text
-    code, text = command(queueing, tmp_path, "--judge-model", "strict", "--pull", "-n", "50", "--concurrency", "4")
+    code, text = command(queueing, "--judge-model", "strict", "--pull", "-n", "50", "--concurrency", "4")
     assert code == READY
     assert "strict: pulling" in text
     assert "OLLAMA_NUM_PARALLEL=4 ollama serve" in text
     assert "for 50 pairs at the measured speed" in text
 
 
-def test_the_command_finds_no_queue_where_there_are_slots(tmp_path: Path) -> None:
+@LOCAL
+def test_the_command_finds_no_queue_where_there_are_slots(command: Command) -> None:
     """Eight slots bring more than one."""
     with simulated_teacher("--slots", "8", "--latency-per-token", "0.002") as address:
-        code, text = command(address, tmp_path)
+        code, text = command(address)
     assert code == READY
     assert named(text, "at once")[0].startswith("ok")
     assert "OLLAMA_NUM_PARALLEL" not in text
@@ -298,8 +308,9 @@ def test_an_address_that_is_none_is_said_to_be_none(capsys: pytest.CaptureFixtur
     assert "is no address of a server" in named(capsys.readouterr().out, "host")[0]
 
 
-def test_the_command_gives_up_soon_where_nobody_listens(tmp_path: Path) -> None:
+@LOCAL
+def test_the_command_gives_up_soon_where_nobody_listens(command: Command) -> None:
     """Exit code 2 and the two ways on."""
-    code, text = command("http://127.0.0.1:9", tmp_path)
+    code, text = command("http://127.0.0.1:9")
     assert code == NOT_READY
     assert "ollama serve" in named(text, "host")[0]

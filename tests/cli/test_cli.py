@@ -29,7 +29,7 @@ from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.soft import rated_fields
 from skills_dspy.model.steps import STEPS
 from skills_dspy.store.files import read_rows
-from skills_dspy.store.journal import Recording, Totals
+from skills_dspy.store.journal import JournalReader, Totals
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.logprobs import spell
@@ -382,10 +382,10 @@ def test_a_journal_that_cannot_be_read_at_the_end_gets_its_sentence(
 ) -> None:
     """The summary does not fail on what it cannot know."""
 
-    def broken(self: Recording) -> Totals:
+    def broken(self: JournalReader) -> Totals:
         raise StorageError(f"cannot use {self._path}: disk I/O error; check the disk")
 
-    monkeypatch.setattr(Recording, "totals", broken)
+    monkeypatch.setattr(JournalReader, "totals", broken)
     said = terminal.run("--task-paths", terminal.task(), "-n", 1)
     assert said.code == 2
     assert said.err.startswith("error: cannot use ")
@@ -514,7 +514,7 @@ def test_explain_tells_the_story_of_an_accepted_row(terminal: Terminal) -> None:
     assert f"nearest {row['provenance']['neighbour']['id']} at squared distance" in said.out
     stages = [stage for stage in row["provenance"]["calls"] if f"─ {stage} ─" in said.out]
     assert stages == list(row["provenance"]["calls"])
-    with Recording.open(RunPaths(terminal.output / "test/[b]foxes").journal) as journal:
+    with JournalReader.open(RunPaths(terminal.output / "test/[b]foxes").journal) as journal:
         for digests in row["provenance"]["calls"].values():
             for digest in digests:
                 reply = journal.full(digest)

@@ -31,7 +31,7 @@ class Terminal:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     """A finished run; nobody changes it."""
-    return make_run(tmp_path_factory.mktemp("made"), {})
+    return make_run(tmp_path_factory.mktemp("made"), {}, wanted=8)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from skills_dspy.pipeline.funnel import Funnel, added_up
 from skills_dspy.pipeline.settle import Settler
 from skills_dspy.run import open_files
 from skills_dspy.run.headway import FEW, duration, headway_of, worst_tasks
-from skills_dspy.run.runner import RunningTask
+from skills_dspy.run.task import TaskView
 from skills_dspy.store.run_dir import RunPaths
 from tests.cli.test_cli import Terminal, terminal  # noqa: F401 - a fixture
 from tests.helpers.making import a_spec
@@ -46,7 +46,7 @@ class Hand:
         return self.now
 
 
-def running(name: str = "instructlab/skills/foxes", *, accepted: int = 2, wanted: int = 6) -> RunningTask:
+def running(name: str = "instructlab/skills/foxes", *, accepted: int = 2, wanted: int = 6) -> TaskView:
     """A task in the middle: two of six accepted, two rejected, forty calls of which ten were remembered."""
     funnel = Funnel()
     for _ in range(accepted):
@@ -55,7 +55,7 @@ def running(name: str = "instructlab/skills/foxes", *, accepted: int = 2, wanted
     funnel.reject("dedup", "duplicate")
     run = SimpleNamespace(funnel=funnel, done=accepted >= wanted)
     meter = Meter(live=30, remembered=10, prompt_tokens=9000, output_tokens=3000)
-    return RunningTask(
+    return TaskView(
         a_spec(name=name),
         RunPaths(Path("output") / name),
         wanted,
@@ -65,7 +65,7 @@ def running(name: str = "instructlab/skills/foxes", *, accepted: int = 2, wanted
     )
 
 
-def many() -> list[RunningTask]:
+def many() -> list[TaskView]:
     """Two hundred tasks: one has failed, thirty are done, the others have 1 to 5 of 6."""
     tasks = [running(f"writing/a long name of a task/number {n:03}", accepted=6 if n < 30 else 1 + n % 5) for n in range(200)]
     for task in tasks[:30]:
@@ -95,7 +95,7 @@ def test_the_total_adds_up() -> None:
     assert funnel.candidates == funnel.accepted + funnel.rejected.total() == total.candidates
 
 
-def shown(*tasks: RunningTask) -> tuple[RunProgress, Hand, io.StringIO]:
+def shown(*tasks: TaskView) -> tuple[RunProgress, Hand, io.StringIO]:
     """What a log file is shown of tasks, the clock, and the file."""
     hand, stream = Hand(), io.StringIO()
     progress = RunProgress(stream=stream, clock=hand)
@@ -137,7 +137,7 @@ def drawn(progress: Progress, width: int = 150) -> list[str]:
     return console.export_text().splitlines()
 
 
-def watched(*tasks: RunningTask) -> RunProgress:
+def watched(*tasks: TaskView) -> RunProgress:
     """What a terminal is shown of tasks, 30 seconds later."""
     hand = Hand()
     progress = RunProgress(stream=Tty(), clock=hand)
@@ -249,7 +249,7 @@ def test_a_terminal_says_at_once_what_failed() -> None:
     assert "number 150: failed: output/x holds files" in screen.getvalue()
 
 
-def summary(tasks: Sequence[RunningTask]) -> str:
+def summary(tasks: Sequence[TaskView]) -> str:
     """The end of a run."""
     console = Console(file=io.StringIO(), record=True, width=200)
     print_summary(tasks, replayed=False, console=console)

@@ -26,9 +26,10 @@ from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.ollama import OllamaServer
-from skills_dspy.run.runner import Runner, RunRequest, Watcher
+from skills_dspy.run.request import RunRequest
+from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.store import files
-from skills_dspy.store.journal import Journal, JournaledReply, Recording, request_digest
+from skills_dspy.store.journal import Journal, JournaledReply, JournalReader, request_digest
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.making import a_config, a_spec
 
@@ -203,7 +204,7 @@ def journaled(paths: RunPaths) -> list[str]:
     """The digests in a run's journal, which holds whole transactions only."""
     if not paths.journal.exists():
         return []
-    with Recording.open(paths.journal) as journal:
+    with JournalReader.open(paths.journal) as journal:
         assert HALF not in journal.meta()
         return [row[0] for row in journal._connection.execute("SELECT digest FROM replies")]
 

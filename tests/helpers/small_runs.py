@@ -10,7 +10,8 @@ from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import ServerError
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
-from skills_dspy.run.runner import Runner, RunRequest, Watcher
+from skills_dspy.run.request import RunRequest
+from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.screens.benchmark import read_evaluation_set
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.tasks.spec import TaskSpec
@@ -31,7 +32,7 @@ TEACHER = TeacherConfig(pass_rate=0.6, duplicate_rate=0.2, faults=(("unreadable"
 def make_run(
     folder: Path,
     config: Mapping[str, Any],
-    wanted: int = 8,
+    wanted: int = 5,
     server: FakeServer | None = None,
     *,
     spec: TaskSpec = SPEC,

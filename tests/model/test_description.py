@@ -23,7 +23,7 @@ from skills_dspy.model.description import PLACEHOLDER, described, examples_in_tu
 from skills_dspy.model.room import RETRY
 from skills_dspy.model.steps import DESCRIBE, inputs, reply_limits
 from skills_dspy.run.past import find_recorded
-from skills_dspy.store.journal import Recording
+from skills_dspy.store.journal import JournalReader
 from tests.cli.test_cli import TASK, Terminal, terminal  # noqa: F401 - a fixture
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec, the_adapter
@@ -58,7 +58,7 @@ def going(tmp_path: Path) -> Going:
 
 def journaled(going: Going) -> list[str]:
     """The steps of the replies in the journal, as they came."""
-    with Recording.open(going.paths().journal) as recording:
+    with JournalReader.open(going.paths().journal) as recording:
         return [row[0] for row in recording._connection.execute("SELECT step FROM replies ORDER BY rowid")]
 
 

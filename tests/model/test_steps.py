@@ -12,7 +12,7 @@ from skills_dspy.base.scales import Scale
 from skills_dspy.model.context_window import needs
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.steps import STEPS, Step, Subject, inputs, reply_limits, way
-from skills_dspy.run.manifest import prompt_fingerprints
+from skills_dspy.run.account import prompt_fingerprints
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_spec, the_adapter
 
 NEW = Subject("A text.", "Why?", "Because.")

@@ -24,12 +24,12 @@ def test_a_task_alone_gets_every_place_at_once() -> None:
     """Until there is none, and then when one of its draws has settled."""
 
     async def main() -> None:
-        admission = DrawPlaces(3)
-        place = admission.join()
+        places_of_all = DrawPlaces(3)
+        place = places_of_all.join()
         assert [place.enter() for _ in range(4)] == [True, True, True, False]
         got = await watching(place, place.free)
         assert got == 1
-        assert admission.taken == 3
+        assert places_of_all.taken == 3
 
     virtual_time.run(main())
 
@@ -142,18 +142,18 @@ def test_never_more_than_there_are_and_equal_turns(acts: list[tuple[int, bool]],
     """Whatever tasks ask for and give back in whatever order; of those that always ask nobody is left behind."""
 
     async def main() -> None:
-        admission = DrawPlaces(most)
-        places = [admission.join() for _ in range(6)]
+        places_of_all = DrawPlaces(most)
+        places = [places_of_all.join() for _ in range(6)]
         for who, asks in acts:
             if asks:
                 places[who].enter()
             elif places[who].held:
                 places[who].free()
             await asyncio.sleep(0)
-            assert admission.taken == sum(place.held for place in places) <= most
+            assert places_of_all.taken == sum(place.held for place in places) <= most
         for place in places:
             place.leave()
-        assert admission.taken == 0
+        assert places_of_all.taken == 0
 
     virtual_time.run(main())
 
@@ -163,8 +163,8 @@ def test_equal_turns(most: int) -> None:
     """Of fifty tasks that always want one more, none is ever two draws behind another."""
 
     async def main() -> None:
-        admission = DrawPlaces(most)
-        places = [admission.join() for _ in range(50)]
+        places_of_all = DrawPlaces(most)
+        places = [places_of_all.join() for _ in range(50)]
         open_draws: list[Place] = []
 
         def want(place: Place) -> None:

@@ -21,11 +21,13 @@ from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.funnel import SELDOM, STAGES
-from skills_dspy.run.manifest import prompt_fingerprints
+from skills_dspy.run.account import prompt_fingerprints
 from skills_dspy.run.past import DEMO as DEMO_NAME
 from skills_dspy.run.past import PastRun, find_recorded
-from skills_dspy.run.runner import Runner, RunningTask, RunRequest, Watcher
-from skills_dspy.store.journal import Recording
+from skills_dspy.run.request import RunRequest
+from skills_dspy.run.runner import Runner, Watcher
+from skills_dspy.run.task import TaskView
+from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
 
 TASKS = ("instructlab/skills/writing/freeform/debate", "instructlab/skills/writing/grounded/grammar")
@@ -50,7 +52,7 @@ class Interrupter(Watcher):
         self.left = self.after
         self.running: asyncio.Task[object] | None = None
 
-    def started(self, tasks: Sequence[RunningTask], slots: Slots) -> None:
+    def started(self, tasks: Sequence[TaskView], slots: Slots) -> None:
         """All tasks are about to run."""
         super().started(tasks, slots)
         self.running = asyncio.current_task()
@@ -172,7 +174,7 @@ def test_the_demo_says_what_answered() -> None:
         assert server["note"] == note
         # Who calls a simulation a model would have to change more than a sentence.
         assert ("simulated" in server["version"]) == (note == SIMULATED_NOTE)
-        with Recording.open(recorded.paths.journal) as journal:
+        with JournalReader.open(recorded.paths.journal) as journal:
             assert journal.meta()["answered_by"] == note
 
 
@@ -219,7 +221,7 @@ def test_a_packed_run_can_be_replayed(tmp_path: Path, embedder: SentenceEmbedder
     original = the_demo()[TASKS[0]]
     assert (recorded.spec.task_name, recorded.wanted, recorded.seed) == (TASKS[0], 1, original.seed)
     assert recorded.spec.model_copy(update={"path": original.spec.path}) == original.spec
-    with Recording.open(recorded.paths.journal) as journal:
+    with JournalReader.open(recorded.paths.journal) as journal:
         assert journal.meta()["answered_by"] == "a test"
 
 

@@ -10,7 +10,7 @@ from skills_dspy.base.config import ROLES
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.model.ollama import Model
 from skills_dspy.run import past as module
-from skills_dspy.run.manifest import inputs_of, spec_as_json
+from skills_dspy.run.account import inputs_of, spec_as_json
 from skills_dspy.run.past import find_recorded
 from skills_dspy.store.run_json import FORMAT
 from skills_dspy.tasks.spec import TaskSpec

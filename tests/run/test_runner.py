@@ -23,9 +23,11 @@ from skills_dspy.base.errors import EmbedderMissing, MissingReply, ModelMissing,
 from skills_dspy.base.records import Record, Rejection, SeedExample
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, Embedder
 from skills_dspy.run.past import find_recorded
-from skills_dspy.run.runner import Runner, RunningTask, RunRequest, Watcher
+from skills_dspy.run.request import RunRequest
+from skills_dspy.run.runner import Runner, Watcher
+from skills_dspy.run.task import TaskView
 from skills_dspy.store import aside, files
-from skills_dspy.store.journal import Journal, Recording
+from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunDir, RunPaths
 from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.fake_server import DIGEST, FakeServer
@@ -123,10 +125,10 @@ class Ran:
     """A run that has ended well."""
 
     server: FakeServer
-    tasks: tuple[RunningTask, ...]
+    tasks: tuple[TaskView, ...]
 
     @property
-    def task(self) -> RunningTask:
+    def task(self) -> TaskView:
         """The only task."""
         (task,) = self.tasks
         return task
@@ -134,17 +136,17 @@ class Ran:
 
 def digests(journal: Path) -> list[str]:
     """The digests of the replies in a journal."""
-    recording = Recording.open(journal)
+    recording = JournalReader.open(journal)
     try:
         return [row[0] for row in recording._connection.execute("SELECT digest FROM replies")]
     finally:
         recording.close()
 
 
-def run(request: RunRequest, server: FakeServer | None, embedder: Embedder | None = None) -> tuple[RunningTask, ...]:
+def run(request: RunRequest, server: FakeServer | None, embedder: Embedder | None = None) -> tuple[TaskView, ...]:
     """Run a request in a loop of its own."""
 
-    async def main() -> tuple[RunningTask, ...]:
+    async def main() -> tuple[TaskView, ...]:
         vectors = AsyncEmbedder(embedder or HashEmbedder())
         task = asyncio.current_task()
         assert task is not None
@@ -452,7 +454,7 @@ def test_a_journal_that_is_closed_while_vectors_are_written_waits_for_them(tmp_p
                 journal._lock.release()
             journal.close()
         assert writing.exception() is None
-        with Recording.open(tmp_path / f"{turn}.sqlite") as recording:
+        with JournalReader.open(tmp_path / f"{turn}.sqlite") as recording:
             assert recording.vector(f"{turn} 1999") == bytes(1536)
 
 

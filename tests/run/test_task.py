@@ -38,7 +38,7 @@ from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.settle import Settler
 from skills_dspy.run.past import find_recorded
 from skills_dspy.run.runner import Runner, Watcher
-from skills_dspy.run.task import RunningTask, Standing
+from skills_dspy.run.task import Standstill, TaskView
 from skills_dspy.store import files
 from skills_dspy.store.files import AppendLog
 from tests.helpers import virtual_time
@@ -144,7 +144,7 @@ def side_by_side(natures: Sequence[Nature], wanted: int, slots: int = 8, only: i
 
     async def main() -> Many:
         shared = BusySlots(slots)
-        admission = DrawPlaces(most_open(config.draws.window, slots))
+        places_of_all = DrawPlaces(most_open(config.draws.window, slots))
         many = Many([], [ListLedger() for _ in natures], shared)
 
         def changed() -> None:
@@ -164,7 +164,7 @@ def side_by_side(natures: Sequence[Nature], wanted: int, slots: int = 8, only: i
                     embedder=WordEmbedder(),
                     ledger=many.ledgers[number],
                     on_change=changed,
-                    place=admission.join(),
+                    place=places_of_all.join(),
                 )
             )
 
@@ -261,7 +261,7 @@ class Listener(Watcher):
         super().__init__()
         self.heard: list[str] = []
 
-    def failed(self, task: RunningTask) -> None:
+    def failed(self, task: TaskView) -> None:
         """A task has failed."""
         self.heard.append(task.spec.task_name)
 
@@ -275,7 +275,7 @@ def three(tmp_path: Path) -> Going:
     return Going(tmp_path / "output", (FOXES, CROWS, JAYS))
 
 
-def check_others(going: Going, tasks: Sequence[RunningTask], said: str) -> None:
+def check_others(going: Going, tasks: Sequence[TaskView], said: str) -> None:
     """The second has failed with a sentence, the others are what they are alone."""
     assert [task.status for task in tasks][::2] == ["complete", "complete"]
     assert tasks[1].status == f"failed: {tasks[1].error}"
@@ -296,7 +296,7 @@ def test_a_directory_of_something_else_stops_nobody_else(three: Going) -> None:
     ran = three.go()
     check_others(three, ran.tasks, "holds files of something else")
     assert [file.name for file in theirs.parent.iterdir()] == ["thesis.txt"]
-    assert isinstance(ran.tasks[1].run, Standing)
+    assert isinstance(ran.tasks[1].run, Standstill)
 
 
 def test_other_inputs_stop_nobody_else(three: Going) -> None:
@@ -336,10 +336,10 @@ def test_a_prompt_that_the_server_finds_too_long_stops_nobody_else(three: Going)
     assert three.go().tasks[1].status == "complete"
 
 
-def run_with(going: Going, server: FakeServer, watcher: Watcher) -> tuple[RunningTask, ...]:
+def run_with(going: Going, server: FakeServer, watcher: Watcher) -> tuple[TaskView, ...]:
     """Run with somebody who looks on."""
 
-    async def main() -> tuple[RunningTask, ...]:
+    async def main() -> tuple[TaskView, ...]:
         vectors = AsyncEmbedder(HashEmbedder())
         try:
             return await Runner(going.request(), server, vectors, watcher).run()
@@ -436,7 +436,7 @@ def test_what_has_ended_holds_nothing(three: Going) -> None:
     class Looking(Watcher):
         def changed(self) -> None:
             ended = [task for task in self.tasks if task.status == "complete"]
-            seen.extend((task.paths.running.exists(), isinstance(task.run, Standing)) for task in ended)
+            seen.extend((task.paths.running.exists(), isinstance(task.run, Standstill)) for task in ended)
 
     quick = replace(three, specs=(FOXES, *(a_spec(freeform(f"crow{n}", f"jay{n}"), name=f"test/{n}") for n in range(4))))
     run_with(quick, FakeServer(TeacherConfig(pass_rate=0.7)), Looking())

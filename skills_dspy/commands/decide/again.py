@@ -32,7 +32,7 @@ from skills_dspy.pipeline.rows import Rows, RunLedger
 from skills_dspy.pipeline.settle import Settler, Vectors
 from skills_dspy.run.past import PastRun
 from skills_dspy.screens.contamination import TaskScreen
-from skills_dspy.store.journal import JournaledReply, Recording
+from skills_dspy.store.journal import JournaledReply, JournalReader
 
 _AHEAD = 16
 """How many draws are on their way at a time when the journal answers."""
@@ -71,20 +71,20 @@ class Answering:
         windows: each role's num_ctx in tokens; it decides no reply.
     """
 
-    source: Recording | Host
+    source: JournalReader | Host
     memory: Memory
     concurrency: int
     windows: Mapping[Role, int]
 
     @classmethod
-    def from_journal(cls, recording: Recording) -> "Answering":
+    def from_journal(cls, recording: JournalReader) -> "Answering":
         """The journal alone."""
         return cls(recording, _NoMemory(), 1, dict.fromkeys(ROLES, 0))
 
     @property
     def ahead(self) -> int:
         """How many draws are on their way at a time."""
-        return _AHEAD if isinstance(self.source, Recording) else _AHEAD_ASKING
+        return _AHEAD if isinstance(self.source, JournalReader) else _AHEAD_ASKING
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ async def decide_again(
         RunDirError: a row does not agree with the journal.
         SkillsError: the server or the disk fails.
     """
-    recorded, spec, meter = again.recorded, again.recorded.told, Meter()
+    recorded, spec, meter = again.recorded, again.recorded.prompted, Meter()
     replies = Replies(answering.memory, answering.source, Slots(answering.concurrency), meter)
     loop = asyncio.get_running_loop()
     roles = {role: config.role(role) for role in ROLES}

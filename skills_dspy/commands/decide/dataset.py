@@ -23,13 +23,13 @@ from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter
 from skills_dspy.pipeline.funnel import FunnelDiff
 from skills_dspy.pipeline.rows import Rows
-from skills_dspy.run.manifest import prompt_fingerprints
+from skills_dspy.run.account import prompt_fingerprints
 from skills_dspy.run.past import CANNOT_REPLAY, DECIDED, PastRun, read_recorded, recorded_questions
 from skills_dspy.screens.contamination import KEPT_IN, Screen, TaskScreen, Untold
 from skills_dspy.similarity.ngrams import VERSION
 from skills_dspy.store.aside import link, place_beside, put_dataset
 from skills_dspy.store.files import AppendLog, make_folder, storage_errors
-from skills_dspy.store.journal import Journal, Recording
+from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunDir, RunPaths, find_runs, refuse_busy
 from skills_dspy.store.run_json import FORMAT, RunJson, read_run_json, write_run_json
 
@@ -173,7 +173,7 @@ async def decide_run(
                 )
         if paths is None:
             return _result(prepared, decided, None, None)
-        with Recording.open(recorded.paths.journal) as closed:
+        with JournalReader.open(recorded.paths.journal) as closed:
             write_run_json(paths, decided_json(prepared, decided.diff, len(again.draws), closed))
         link(paths.journal, recorded.paths.journal)
         return _result(prepared, decided, prepared.target, put_dataset(paths.folder, prepared.target, now()))
@@ -283,11 +283,11 @@ def _again(recorded: PastRun, noted: RunJson) -> OldRun:
 @asynccontextmanager
 async def _answering(
     request: DecideRequest, prepared: Prepared, again: OldRun, server: OllamaServer | None
-) -> AsyncIterator[tuple[Answering, Journal | Recording]]:
+) -> AsyncIterator[tuple[Answering, Journal | JournalReader]]:
     """Who answers, and the journal that holds the vectors."""
     recorded = prepared.recorded
     if server is None:
-        with Recording.open(recorded.paths.journal) as recording:
+        with JournalReader.open(recorded.paths.journal) as recording:
             yield Answering.from_journal(recording), recording
         return
     said = {"version": await server.version(), "note": request.note}
@@ -295,7 +295,7 @@ async def _answering(
     needed = needs(recorded.spec, prepared.config, again.program, again.adapter)
     lengths = {prepared.config.model_for(role): model.context_length for role, model in models.items()}
     windows = choose_windows([needed], prepared.config, lengths)
-    Recording.open(recorded.paths.journal).close()  # there has to be one: opening it to write would begin another
+    JournalReader.open(recorded.paths.journal).close()  # there has to be one: opening it to write would begin another
     with Journal.open(recorded.paths.journal) as journal:
         source = _Noting(server, lambda: _note(journal, said, prepared.noted.content["server"]))
         yield Answering(source, journal, request.concurrency, windows), journal

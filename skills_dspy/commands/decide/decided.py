@@ -9,10 +9,10 @@ from typing import Any
 from skills_dspy.base.config import RunConfig
 from skills_dspy.commands.decide.thresholds import differences, thresholds
 from skills_dspy.pipeline.funnel import FunnelDiff
-from skills_dspy.run.manifest import usage, versions
+from skills_dspy.run.account import usage, versions
 from skills_dspy.run.past import DECIDED, PastRun
 from skills_dspy.store.aside import way_to
-from skills_dspy.store.journal import Journal, Recording
+from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_json import FORMAT, RunJson
 
 FILLED_BY = "filled_by"
@@ -51,7 +51,7 @@ class Prepared:
         return self.noted.embedder.name or self.recorded.config.embedder.model
 
 
-def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: Recording) -> dict[str, Any]:
+def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: JournalReader) -> dict[str, Any]:
     """The content of a decided dataset's run.json; without times, so that the same inputs give the same bytes.
 
     Args:
@@ -97,7 +97,7 @@ def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: Reco
     }
 
 
-def fillers(journal: Journal | Recording) -> list[dict[str, Any]]:
+def fillers(journal: Journal | JournalReader) -> list[dict[str, Any]]:
     """Who answered when `decide --fill` asked, beside the run's own server: `version` and `note` of each."""
     found: list[dict[str, Any]] = json.loads(journal.meta().get(FILLED_BY, "[]"))
     return found

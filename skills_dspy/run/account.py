@@ -1,8 +1,9 @@
-"""What run.json says: the inputs that decide a dataset's bytes, and how the run went."""
+"""The account that a run gives in run.json: the inputs that decide its bytes, versions, and what it has used."""
 
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -13,7 +14,7 @@ from skills_dspy.model.description import undescribed
 from skills_dspy.model.ollama import Model
 from skills_dspy.model.program import SkillsProgram, fingerprint
 from skills_dspy.model.steps import DESCRIBE, way
-from skills_dspy.store.journal import Recording
+from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import needed, read_run_json, run_json_errors
 from skills_dspy.tasks.spec import TaskSpec
@@ -37,7 +38,7 @@ def prompt_fingerprints(
 
 
 def spec_as_json(spec: TaskSpec) -> dict[str, Any]:
-    """A task as run.json keeps it; `parse_recorded` in recorded.py reads it back."""
+    """A task as run.json keeps it; `read_recorded` in past.py reads it back."""
     return spec.model_dump(mode="json", exclude={"path"})
 
 
@@ -108,10 +109,16 @@ def _files(decontamination: Any) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of everything that has a part in a run."""
-    return {"python": platform.python_version(), **{package: version(package) for package in _PACKAGES}}
+    return {"python": platform.python_version(), **_releases()}
 
 
-def usage(journal: Recording) -> dict[str, Any]:
+@cache
+def _releases() -> dict[str, str]:
+    """The releases of the packages that have a part in a run; each is read from a file."""
+    return {package: version(package) for package in _PACKAGES}
+
+
+def usage(journal: JournalReader) -> dict[str, Any]:
     """Calls, tokens and seconds of all replies in a journal, in all and by step."""
     totals = journal.totals()
 

@@ -14,7 +14,7 @@ from skills_dspy.base.records import SeedExample
 from skills_dspy.model.ollama import Model
 from skills_dspy.model.program import fingerprint
 from skills_dspy.pipeline.funnel import STAGES
-from skills_dspy.run.manifest import (
+from skills_dspy.run.account import (
     check_same_inputs,
     inputs_of,
     prompt_fingerprints,
@@ -22,7 +22,7 @@ from skills_dspy.run.manifest import (
     usage,
     versions,
 )
-from skills_dspy.store.journal import Journal, JournaledReply, Recording
+from skills_dspy.store.journal import Journal, JournaledReply, JournalReader
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import FORMAT
 from skills_dspy.tasks.spec import TaskSpec
@@ -164,7 +164,7 @@ def test_usage_of_a_journal(tmp_path: Path) -> None:
         return JournaledReply(f"{number}", {}, body, step, 0.0, 0.12345 * number)
 
     path = tmp_path / "journal.sqlite"
-    with Journal.open(path) as journal, Recording.open(path) as reader:
+    with Journal.open(path) as journal, JournalReader.open(path) as reader:
         assert usage(reader) == {"calls": 0, "prompt_tokens": 0, "output_tokens": 0, "seconds": 0, "by_step": {}}
         for number, step in ((1, "a"), (2, "b"), (3, "a")):
             asyncio.run(journal.put(reply(number, step)))

@@ -9,9 +9,11 @@ from skills_dspy.model.steps import STEPS
 __all__ = ["SCALES", "Label", "Scale", "passing"]
 
 SCALES: Mapping[str, Scale] = {
-    name: step.filter for name, step in STEPS.items() if step.filter is not None and step.tagging != "fused"
+    name: step.filter
+    for name, step in sorted(STEPS.items(), key=lambda entry: entry[1].role == "tagger")
+    if step.filter is not None and step.tagging != "fused"
 }
-"""Step to the scale that it rates on."""
+"""Step to the scale that it rates on, the judges before the taggers."""
 
 
 def passing(step: str, config: RunConfig) -> tuple[Label, ...]:

@@ -79,8 +79,6 @@ class Teacher:
         if request.schema is not None:
             config = self._config
             value = fill(request.schema, rng, Taste(config.pass_rate, config.duplicate_rate, prompt.shown))
-        elif request.any_json:
-            value = {"text": sentence(rng)}
         else:
             longest = _DESCRIPTION_TOKENS if prompt.step == "write_description" else self._config.answer_tokens
             return paragraph(rng, min(longest, self._config.answer_tokens))
@@ -93,7 +91,7 @@ class Teacher:
         name = _labelled(request.schema) if fault == "bad-label" else None
         if name is not None and request.schema is not None:
             return _mislabelled(text, name, request.schema["properties"][name]["enum"], rng), done_reason
-        if request.schema is None and not request.any_json:
+        if request.schema is None:
             return "", done_reason
         spoiled = (sentence(rng), text[: len(text) // 2], json.dumps({"reply": sentence(rng)}))
         return rng.choice(spoiled), done_reason

@@ -51,19 +51,17 @@ class ChatRequest:
 
     Attributes:
         model: as the client named it.
-        messages: what is left of them in the window.
+        messages: each with its role and content.
         schema: the JSON schema of the reply.
-        any_json: any JSON object will do.
         num_predict: the most tokens of the reply; none for no limit.
         seed: of the sampling, as the client gave it.
-        prompt_tokens: estimated length of what is left of the messages, the window at most.
+        prompt_tokens: estimated length of the messages, the window at most.
         digest: SHA-256 over what a reply may depend on.
     """
 
     model: str
     messages: Messages
     schema: Mapping[str, Any] | None
-    any_json: bool
     num_predict: int | None
     seed: int | None
     prompt_tokens: int
@@ -99,25 +97,25 @@ def parse(data: Mapping[str, Any], *, default_num_ctx: int, most_num_ctx: int) -
     options = data.get("options") or {}
     if not isinstance(options, dict):
         raise Refused(400, "options is not an object")
-    schema, any_json = _format(data.get("format"))
+    schema = data.get("format") or None
+    if schema is not None and not isinstance(schema, dict):
+        raise Refused(400, f"invalid format: {schema!r}; expected a valid JSON Schema object")
     if data.get("think"):
         raise Refused(400, f'"{data["model"]}" does not support thinking')
     num_ctx = min(_whole_number(options, "num_ctx") or default_num_ctx, most_num_ctx)
     num_predict = _whole_number(options, "num_predict") or 0
-    written = _messages(data)
-    kept = _fitting(written, num_ctx)
-    needed = _count(kept)
-    if data.get("truncate") is False and (len(kept) < len(written) or needed > num_ctx):
+    messages = _messages(data)
+    needed = sum(tokens(message["content"]) for message in messages)
+    if data.get("truncate") is False and needed > num_ctx:
         raise Refused(400, _TOO_LONG)
     return ChatRequest(
         model=data["model"],
-        messages=kept,
+        messages=messages,
         schema=schema,
-        any_json=any_json,
         num_predict=num_predict if num_predict > 0 else None,
         seed=_whole_number(options, "seed"),
         prompt_tokens=min(needed, num_ctx),
-        digest=_digest(data, options, kept),
+        digest=_digest(data, options, messages),
     )
 
 
@@ -219,34 +217,11 @@ def line(value: Mapping[str, Any]) -> bytes:
     return _compact(value).encode()
 
 
-def _fitting(messages: Messages, num_ctx: int) -> Messages:
-    """What Ollama keeps of the messages: the oldest go until the rest fits, but no system message and not the last."""
-    for first in range(len(messages)):
-        kept = [m for m in messages[:first] if m["role"] == "system"] + list(messages[first:])
-        if _count(kept) <= num_ctx or first == len(messages) - 1:
-            return kept
-    return messages
-
-
-def _count(messages: Messages) -> int:
-    return sum(tokens(message["content"]) for message in messages)
-
-
 def _digest(data: Mapping[str, Any], options: Mapping[str, Any], messages: Messages) -> bytes:
     matters = {key: value for key, value in data.items() if key not in _NO_MATTER}
     matters["options"] = {key: value for key, value in options.items() if key != "num_ctx"}
     matters["messages"] = messages
     return hashlib.sha256(_canonical(matters).encode()).digest()
-
-
-def _format(value: Any) -> tuple[Mapping[str, Any] | None, bool]:
-    if value is None or value == "":
-        return None, False
-    if value == "json":
-        return None, True
-    if not isinstance(value, dict):
-        raise Refused(400, f'invalid format: {value!r}; expected "json" or a valid JSON Schema object')
-    return value, False
 
 
 def _whole_number(options: Mapping[str, Any], name: str) -> int | None:

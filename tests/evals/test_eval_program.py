@@ -19,7 +19,7 @@ pytestmark = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
 JUDGE = "judge_question_freeform"
 JUDGING = (JUDGE, "--optimizer", "gepa", "--max-calls", "90")
 WRITING = ("write_answer_freeform", "--optimizer", "mipro", "--force", "--max-calls", "300")
-GAMED = ("write_answer_freeform", "--optimizer", "gepa", "--force")
+GAMED = ("write_answer_freeform", "--optimizer", "gepa", "--force", "--max-calls", "330", "--holdout-judge-model", STRICT)
 
 
 def evaluated(lab: Lab, program: Path, output: Path, *words: object, which: str = "honest") -> tuple[Any, list[dict[str, Any]]]:

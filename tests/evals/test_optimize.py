@@ -17,10 +17,8 @@ import pytest
 from click.testing import CliRunner
 
 from evals.bench.hash_embedder import HashEmbedder
-from evals.optimize.budget import LEVELS, OPTIMIZERS, Optimizer
-from evals.optimize.plan import OptimizeRequest, plan_of
+from evals.optimize.budget import OPTIMIZERS
 from evals.record.answering import ROOT
-from skills_dspy.base.config import load_config
 from skills_dspy.cli import run as cli_run
 from skills_dspy.cli.main import cli
 from skills_dspy.model.compiled import base_fingerprint, load_compiled
@@ -50,7 +48,7 @@ RUNS = {
     "mipro, answers": ("write_answer_freeform", "--optimizer", "mipro", "--force", "--max-calls", "300"),
     "bootstrap, answers": ("write_answer_grounded", "--optimizer", "bootstrap", "--force"),
 }
-GAMED = ("write_answer_freeform", "--optimizer", "gepa", "--force", "--holdout-judge-model", STRICT)
+GAMED = ("write_answer_freeform", "--optimizer", "gepa", "--force", "--max-calls", "330", "--holdout-judge-model", STRICT)
 every_run = pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
 
 
@@ -121,6 +119,7 @@ def test_nothing_is_asked_twice_and_no_more_than_was_announced(lab: Lab, run: Se
     done = lab.optimized(*run)
     assert said_twice(done) == []
     assert len(done.asked) <= done.planned
+    assert "--max-calls" not in run or done.planned <= int(run[-1])
     carded = sum(map(int, re.findall(r"report card of \w+: (\d+) calls", done.err)))
     assert done.unit["calls"] == len(done.asked) - carded
 
@@ -198,7 +197,8 @@ def test_a_planted_gaming_strategy_is_reported_as_suspect_with_figures(lab: Lab)
 
 def test_without_another_judge_the_length_alone_gives_it_away(lab: Lab) -> None:
     """Whoever names no held-out judge is warned, too."""
-    unit = lab.optimized(*GAMED[:4], which="gullible").unit
+    output = lab.optimized(*GAMED, which="gullible").output  # whose journal has most of what is asked
+    unit = lab.optimize(*GAMED[:6], which="gullible", output=output).unit
     assert unit["holdout"] is None
     assert [said for said in unit["suspicions"] if "longer" in said] == unit["suspicions"] != []
 
@@ -281,7 +281,7 @@ def test_a_writer_whose_judge_stays_bad_is_left_out_and_the_judges_are_kept(lab:
     assert re.search(
         r"^error: write_questions_freeform is left out: .*kappa below 1 for judge_question_freeform", done.err, re.MULTILINE
     )
-    assert len(done.asked) <= 600
+    assert len(done.asked) <= 400
     steps = {step for unit in done.provenance["units"] if unit["kept"] for step in unit["steps"]}
     assert set(load_compiled(done.path).steps) == steps
     assert steps
@@ -311,25 +311,6 @@ def test_the_time_is_told_by_the_speed_that_was_measured(lab: Lab) -> None:
     for run in RUNS.values():
         times = re.findall(r"^Time: at most about .*it writes [\d,]+ tokens a second", lab.optimized(*run).err, re.MULTILINE)
         assert len(times) == 1
-
-
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_larger_budget_takes_more(lab: Lab, optimizer: Optimizer) -> None:
-    """Light, medium, heavy."""
-    common = {"most_calls": None, "seed": 0, "holdout": None, "proposer": "m", "floor": 0.4, "force": False, "base": None}
-    calls = []
-    for level in LEVELS:
-        request = OptimizeRequest("all", optimizer, lab.specs, lab.by_hand, level, **common)  # type: ignore[arg-type]
-        calls.append(plan_of(request, load_config(), 32768).calls)
-    assert calls == sorted(set(calls))
-
-
-@pytest.mark.parametrize(("optimizer", "most"), [("gepa", 75), ("mipro", 90), ("bootstrap", 60)])
-def test_no_more_calls_are_made_than_allowed(lab: Lab, optimizer: str, most: int) -> None:
-    """The budget is fitted to the number, and the teacher counts."""
-    done = lab.optimize(JUDGE, "--optimizer", optimizer, "--max-calls", str(most))
-    assert done.code in (0, 1), done.err
-    assert 0 < len(done.asked) <= done.planned <= most
 
 
 def test_replies_that_cannot_be_used_do_not_break_the_limit(lab: Lab) -> None:

@@ -231,8 +231,18 @@ class Lab:
 def command(inputs: Path, url: str, output: Path, out: Path, *words: str) -> list[str]:
     """`optimize` on the tasks and cases in a folder, in words."""
     given = [] if "--task-paths" in words else ["--task-paths", str(inputs / "tasks")]
-    given += [] if "--cases" in words else ["--cases", str(inputs / "cases")]
+    files = [] if "--cases" in words else _cases_for(words[0], inputs / "cases")
+    given += [word for path in files for word in ("--cases", str(path))]
     return ["optimize", *words, *given, "--out", str(out), "--output-dir", str(output), "--base-url", url, "--note", NOTE]
+
+
+def _cases_for(target: str, folder: Path) -> list[Path]:
+    """The files of cases that a target needs, since reading them all takes longer than a small optimization."""
+    needed = {"write_questions": ["judge_question_"], "write_answer": ["judge_pair_", "tag_sample_quality"]}
+    step, _, kind = target.rpartition("_")
+    names = [f"{name}{kind}" if name.endswith("_") else name for name in needed.get(step, [target])]
+    paths = [folder / f"{name}.yaml" for name in names]
+    return paths if all(path.exists() for path in paths) else [folder]
 
 
 def write_inputs(tasks: Path, cases: Path, seeds: int = _SEEDS) -> None:

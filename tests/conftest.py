@@ -5,6 +5,7 @@ A test that is marked `vcr` replays its own file below tests/cassettes, and fail
 """
 
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -15,6 +16,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import dspy
+import hypothesis
 import numpy as np
 import pytest
 import vcr as vcrpy
@@ -35,6 +37,15 @@ _OF_THIS_MACHINE = ("OLLAMA_", "SKILLS_DSPY_")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _RECORD_FROM = os.environ.get(RECORD_FROM)
 _RECORD_NOTE = os.environ.get(RECORD_NOTE, "")
+
+# What is compiled is kept, whatever this machine says: each process that a test starts would compile all modules again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# `HYPOTHESIS_PROFILE=thorough make test` looks longer for what breaks a property, and elsewhere each time.
+hypothesis.settings.register_profile("quick", max_examples=25, derandomize=True, deadline=None)
+hypothesis.settings.register_profile("thorough", max_examples=200, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 # ---- cassettes -------------------------------------------------------------------------------------------------------
@@ -97,6 +108,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Lab"]:
     from tests.helpers.optimizing_lab import opened
 
     yield from opened(tmp_path_factory.mktemp("lab"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What loads torch comes first: the first worker gets all of it and the others never wait for it."""
+    items.sort(key=lambda item: not ("embedder" in getattr(item, "fixturenames", ()) or item.get_closest_marker("torch")))
 
 
 # ---- the machine -----------------------------------------------------------------------------------------------------

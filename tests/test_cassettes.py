@@ -9,15 +9,14 @@ import pytest
 from vcr import VCR
 from vcr.request import Request
 
-from evals.record.answering import HEEDING_NOTE, SIMULATED_NOTE
+from evals.record.answering import IMPROVABLE_NOTE, SIMULATED_NOTE
 from evals.record.cassettes import cassette_tests
+from evals.teacher.server import IMPROVABLE_SERVER, SERVER
 from tests import conftest
 from tests.helpers.cassette_format import (
     HEADING,
-    HEEDING_SERVER,
     HOST,
     PRIVATE_HEADERS,
-    SIMULATED_SERVER,
     CassetteYaml,
     key,
     read_cassette,
@@ -75,7 +74,7 @@ def test_a_cassette_says_what_answered(path: Path) -> None:
 # ---- the format ------------------------------------------------------------------------------------------------------
 
 
-def an_interaction(said: str, server: str = SIMULATED_SERVER) -> dict[str, Any]:
+def an_interaction(said: str, server: str = SERVER) -> dict[str, Any]:
     """One request and its response."""
     body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "two\n\tlines \n"}], "options": {"top_p": 1e-05}})
     return {
@@ -111,10 +110,10 @@ def test_texts_stand_line_by_line() -> None:
     assert "\n        said: |-\n          one\n          two\n" in text
 
 
-def test_replies_of_the_heeding_teacher_are_not_called_written_by_hand() -> None:
+def test_replies_of_the_improvable_teacher_are_not_called_written_by_hand() -> None:
     """They come from a table and from chance, and the cassette says so."""
-    text = CassetteYaml().serialize({"version": 1, "interactions": [an_interaction("{}", server=HEEDING_SERVER)]})
-    assert text.startswith(f"{HEADING}{HEEDING_NOTE}\n")
+    text = CassetteYaml().serialize({"version": 1, "interactions": [an_interaction("{}", server=IMPROVABLE_SERVER)]})
+    assert text.startswith(f"{HEADING}{IMPROVABLE_NOTE}\n")
 
 
 def test_a_model_is_named_or_nothing_is_recorded() -> None:

@@ -9,6 +9,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -124,13 +125,16 @@ def _imported(package: str) -> set[str]:
     return {module.partition(".")[0] for module in modules}
 
 
+_distributions = cache(packages_distributions)
+
+
 @pytest.mark.parametrize(
     ("package", "extras"),
     [("signatures", ()), ("skills_dspy", ("offline",)), ("evals", ("offline", "teacher")), ("tests", tuple(EXTRAS))],
 )
 def test_whatever_is_imported_is_declared(package: str, extras: tuple[str, ...]) -> None:
     """Nothing works only because another package happens to bring it along."""
-    distributions = packages_distributions()
+    distributions = _distributions()
     # pydantic pins its own core to one release, so it cannot be asked for beside it.
     foreign = _imported(package) - sys.stdlib_module_names - {*PACKAGES, "tests", "pydantic_core"}
     assert foreign

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 import signatures
 from signatures import describe, generate, judge, labels, tag
 from signatures.examples import Pair, Passage, Question
-from skills_dspy.model.program import STEPS
+from skills_dspy.model.steps import STEPS
 from tests.helpers.making import the_adapter
 
 PACKAGE = Path(signatures.__file__).parent

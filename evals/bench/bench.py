@@ -7,12 +7,10 @@ says anything about the quality or the speed of a model: it says how full the pr
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,13 +21,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from evals.bench.client import BARE_CALLS
+from evals.bench.client import stats
 from evals.record.answering import simulated_teacher
 
 ROOT = Path(__file__).resolve().parents[2]
 TASK = ROOT / "task_specs" / "writing" / "freeform" / "haiku.yaml"
-_RAMP = 1.5
-"""Seconds until every slot has its first work; what follows, until 80 % of the pairs are accepted, is the steady state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +57,8 @@ class Figure:
 @click.option("--write", type=click.Path(path_type=Path), help="Write the table to this Markdown file.")
 def main(small: bool, write: Path | None) -> None:
     """Measure the program against the simulated teacher."""
-    scale = 10 if small else 1
-    figures = [*speed(scale), *calls(scale), *memory(scale), *many(scale), *start_up(), *optimizing(small)]
+    scale = 20 if small else 1
+    figures = [*speed(scale), *calls(scale), *memory(scale), *many(scale), *start_up()]
     table = Table(title="skills_dspy beside a simulated teacher")
     for heading in ("figure", "measured", "wanted", "holds"):
         table.add_column(heading)
@@ -128,27 +124,9 @@ def start_up() -> list[Figure]:
     """From the start of the process to its first request with the real embedder loading beside it, and --help."""
     with teacher(Case("start", 8, 5)) as url, tempfile.TemporaryDirectory() as folder:
         began = time.time()
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "skills_dspy",
-                "run",
-                "--task-paths",
-                str(TASK),
-                "-n",
-                "1",
-                "--quiet",
-                "--json",
-                "--base-url",
-                url,
-                "--output-dir",
-                folder,
-            ],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, "HF_HUB_OFFLINE": "1"},
-        )
+        options = ["-n", "1", "--quiet", "--json", "--base-url", url, "--output-dir", folder]
+        command = [sys.executable, "-m", "skills_dspy", "run", "--task-paths", str(TASK), *options]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "HF_HUB_OFFLINE": "1"})
         first = float(stats(url)["first_request_at"]) - began
     help_times = []
     for _ in range(5):
@@ -161,72 +139,21 @@ def start_up() -> list[Figure]:
     ]
 
 
-def optimizing(small: bool) -> list[Figure]:
-    """A light GEPA run of a judge on the simulated teacher that heeds prompts: its time, its calls, and what was announced."""
-    budget = ["--max-calls", "60"] if small else ["--budget", "light"]
-    heeding = ["--heed", "--heed-tasks", str(ROOT / "task_specs"), "--slots", "8"]
-    with simulated_teacher(*heeding) as url, tempfile.TemporaryDirectory() as folder:
-        words = ["--task-paths", str(ROOT / "task_specs"), "--optimizer", "gepa", *budget, "--concurrency", "8", "--quiet"]
-        paths = ["--out", str(Path(folder, "program.json")), "--output-dir", str(Path(folder, "output")), "--base-url", url]
-        command = [sys.executable, "-m", "skills_dspy", "optimize", "judge_question_freeform", *words, *paths]
-        planned = subprocess.run([*command, "--dry-run"], check=True, capture_output=True, text=True, cwd=ROOT)
-        began = time.time()
-        ended = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, cwd=ROOT)
-        seconds, asked = time.time() - began, int(stats(url)["chat"])
-    if ended.returncode not in (0, 1):  # 1: so few calls may find nothing
-        raise click.ClickException(f"optimize ended with {ended.returncode}")
-    found = re.search(r"at most ([\d,]+) calls", planned.stdout)
-    assert found is not None
-    name = f"GEPA on a judge, {' '.join(budget).removeprefix('--')}"
-    return [
-        Figure(f"time of {name}", f"{seconds:.1f} s", "", None),
-        _figure(f"calls of {name}, of what was announced", float(asked), "{:,.0f}", float(found.group(1).replace(",", ""))),
-    ]
-
-
 def measure(case: Case) -> dict[str, Any]:
     """Run one case in a process of its own; the server's counts and the client's."""
     with teacher(case) as url, tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "evals.bench.client",
-                "--base-url",
-                url,
-                "--task",
-                str(TASK),
-                "--output-dir",
-                folder,
-                "-n",
-                str(case.wanted),
-                "--concurrency",
-                str(case.slots),
-                "--tagging",
-                case.tagging,
-                "--tasks",
-                str(case.tasks),
-            ],
-            check=True,
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-        )
-        run: dict[str, Any] = json.loads(done.stdout)
-        if run["status"] != "complete":
-            raise click.ClickException(f"{case.name}: the run ended as {run['status']!r}")
-        chats = stats(url)["chat"] - BARE_CALLS * case.slots
-        worked = stats(url, run["began"], run["ended"])["busy_seconds"]
-        steady = run["reached"] - run["began"] - _RAMP
-        if steady > 0:
-            busy = stats(url, run["began"] + _RAMP, run["reached"])["busy_seconds"]
-            run["used"] = busy / (steady * case.slots)
-        else:
-            run["used"] = worked / (run["seconds"] * case.slots)
-        # The longest chain: write, judge, quality, answer, judge, score, difficulty beside category.
-        bound = max(worked / case.slots, 7 * case.latency)
-        run["over_bound"] = run["seconds"] / bound if bound else 0.0
-        run["calls_per_pair"] = chats / run["funnel"]["accepted"]
+        options = ["--base-url", url, "--task", str(TASK), "--output-dir", folder, "-n", str(case.wanted)]
+        options += ["--concurrency", str(case.slots), "--tagging", case.tagging, "--tasks", str(case.tasks)]
+        command = [sys.executable, "-m", "evals.bench.client", *options]
+        run: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout)
+    if run["status"] != "complete":
+        raise click.ClickException(f"{case.name}: the run ended as {run['status']!r}")
+    worked = run["busy_seconds"]
+    run["used"] = run["steady_used"] / case.slots if run["steady_used"] else worked / (run["seconds"] * case.slots)
+    # The longest chain: write, judge, quality, answer, judge, score, difficulty beside category.
+    bound = max(worked / case.slots, 7 * case.latency)
+    run["over_bound"] = run["seconds"] / bound if bound else 0.0
+    run["calls_per_pair"] = run["chats"] / run["funnel"]["accepted"]
     return run
 
 
@@ -234,14 +161,6 @@ def teacher(case: Case) -> AbstractContextManager[str]:
     """A simulated teacher in a process of its own; gives its address."""
     options = ["--slots", str(case.slots), "--latency", str(case.latency), "--pass-rate", str(case.pass_rate)]
     return simulated_teacher(*options, "--duplicate-rate", str(case.duplicate_rate))
-
-
-def stats(url: str, since: float | None = None, until: float | None = None) -> dict[str, Any]:
-    """The teacher's own counts, over all or between two moments in epoch seconds."""
-    query = "" if since is None else f"?from={since}&to={until}"
-    with urllib.request.urlopen(f"{url}/teacher/stats{query}") as response:  # noqa: S310 - our own server on 127.0.0.1
-        counted: dict[str, Any] = json.load(response)
-    return counted
 
 
 def _figure(name: str, value: float, form: str, bound: float, *, least: bool = False) -> Figure:
@@ -281,9 +200,7 @@ counts every request that the server answered or began, also those that were und
 what is wanted is the expectation for rejecting early, and a tenth (for fused tags at 0.7 the plan said 12, but the sum
 that gives its other three gives 13.6: two calls less than with separate tags). *Processor time* and *memory* are the
 client's own, with an embedder that costs nothing (evals/bench/hash_embedder.py), so that torch's import is not in them; *from
-start to the first request* and *--help* are the real command. *GEPA on a judge* is `optimize judge_question_freeform` on
-the shipped tasks with eight requests in flight, from the start of its process to the written program, beside the teacher
-that heeds prompts (which answers at once, so the time is the client's and the optimizer's own).
+start to the first request* and *--help* are the real command.
 The original (fms-dgt), run against the same kind of server, kept 71 % of 8 slots and 22 % of 32 busy, spent 6.5 ms of
 processor a call, and sent its first request after 8 s (measured before this code was written).
 """

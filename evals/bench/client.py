@@ -5,8 +5,10 @@ import json
 import resource
 import sys
 import time
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,34 +18,57 @@ from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.ollama import OllamaServer
 from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.funnel import added_up
-from skills_dspy.run.runner import Runner, RunningTask, RunRequest
+from skills_dspy.run.request import RunRequest
+from skills_dspy.run.runner import Runner, Watcher
+from skills_dspy.run.task import TaskView
 from skills_dspy.tasks.files import load_task
 
 BARE_CALLS = 10
 """How often each slot is used to measure the bare client."""
 
 
-class Stopwatch:
-    """A watcher that notes when the run began and when a share of the wanted pairs had settled."""
+RAMP = 1.5
+"""Seconds until every slot has its first work; what follows, until 80 % of the pairs are accepted, is the steady state."""
 
-    def __init__(self, share: float) -> None:
-        self.share = share
-        self.tasks: Sequence[RunningTask] = ()
-        self.cpu = self.began = self.reached = 0.0
 
-    def started(self, tasks: Sequence[RunningTask], slots: Slots) -> None:
+class Stopwatch(Watcher):
+    """A watcher that notes when the run began, and how many slots were busy on average in its steady state.
+
+    Args:
+        url: of the teacher, whose own integral of busy slots is asked for.
+        share: of the wanted pairs; when so many have settled, the steady state ends.
+    """
+
+    def __init__(self, url: str, share: float) -> None:
+        self.url, self.share = url, share
+        self.cpu = self.began = self.steady_used = 0.0
+        self._ramped: tuple[float, float] | None = None
+
+    def started(self, tasks: Sequence[TaskView], slots: Slots) -> None:
         """The first request is about to leave."""
-        del slots
-        self.tasks, self.cpu, self.began = tasks, time.process_time(), time.time()
-
-    def failed(self, task: RunningTask) -> None:
-        """It shows in the status."""
+        super().started(tasks, slots)
+        self.cpu, self.began = time.process_time(), time.time()
 
     def changed(self) -> None:
         """A candidate has settled."""
+        if self._ramped is None:
+            if time.time() >= self.began + RAMP:
+                self._ramped = self._busy()
+            return
         accepted, wanted = sum(t.run.funnel.accepted for t in self.tasks), sum(t.wanted for t in self.tasks)
-        if not self.reached and accepted >= self.share * wanted:
-            self.reached = time.time()
+        if not self.steady_used and accepted >= self.share * wanted:
+            (since, before), (until, after) = self._ramped, self._busy()
+            self.steady_used = (after - before) / (until - since)
+
+    def _busy(self) -> tuple[float, float]:
+        return time.time(), float(stats(self.url)["busy_seconds"])
+
+
+def stats(url: str) -> dict[str, Any]:
+    """The teacher's own counts."""
+    with urllib.request.urlopen(f"{url}/teacher/stats") as response:  # noqa: S310 - our own server on 127.0.0.1
+        counted: dict[str, Any] = json.load(response)
+    return counted
 
 
 @click.command()
@@ -58,12 +83,13 @@ def main(base_url: str, task: Path, output_dir: Path, wanted: int, concurrency: 
     """Run a task, or copies of it, and print what it took."""
     spec, _ = load_task(task)
     config = load_config().model_copy(update={"tagging": tagging})
-    watch = Stopwatch(share=0.8)
+    watch = Stopwatch(base_url, share=0.8)
     server = OllamaServer(base_url, config.server, concurrency=concurrency)
     specs = tuple(spec.model_copy(update={"task_name": f"{spec.task_name}-{number}"}) for number in range(tasks))
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
     request = RunRequest(specs if tasks > 1 else (spec,), config, wanted, output_dir, concurrency=concurrency)
     done = asyncio.run(Runner(request, server, AsyncEmbedder(HashEmbedder()), watch).run())
+    counted = stats(base_url)
     ended, cpu, calls = time.time(), time.process_time(), sum(task.meter.live for task in done)
     bare = asyncio.run(_bare(OllamaServer(base_url, config.server, concurrency=concurrency), concurrency))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -72,9 +98,9 @@ def main(base_url: str, task: Path, output_dir: Path, wanted: int, concurrency: 
             "status": "complete" if all(task.run.done for task in done) else done[0].status,
             "calls": calls,
             "funnel": added_up(task.run.funnel for task in done).as_json(),
-            "began": watch.began,
-            "reached": watch.reached,
-            "ended": ended,
+            "chats": counted["chat"],
+            "busy_seconds": counted["busy_seconds"],
+            "steady_used": watch.steady_used,
             "seconds": ended - watch.began,
             "cpu_ms_per_call": 1000 * (cpu - watch.cpu) / calls,
             "bare_ms_per_call": bare,

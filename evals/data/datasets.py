@@ -1,24 +1,22 @@
 """What is scored as one: a run of ours with what its directory knows, or a file of JSON Lines."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from evals.data.rows import LAYOUTS, Row, read_jsonl, row_of
 from skills_dspy.base.errors import FileError, RequestError, RunDirError
 from skills_dspy.base.records import SeedExample
-from skills_dspy.pipeline.funnel import Funnel
+from skills_dspy.pipeline.funnel import STAGES, Funnel
 from skills_dspy.store.files import read_rows, storage_errors
 from skills_dspy.store.run_dir import RunPaths, find_runs
+from skills_dspy.store.run_json import FunnelCounts, needed, read_run_json, run_json_errors
 
 
 @dataclass(frozen=True, slots=True)
-class RunFacts:
-    """What run.json says beside the task.
+class Origin:
+    """How a dataset came about: what run.json says beside the task.
 
     Attributes:
         status: how the run stands or ended.
@@ -51,7 +49,7 @@ class Dataset:
     path: Path
     rows: tuple[Row, ...]
     seeds: tuple[SeedExample, ...] = ()
-    run: RunFacts | None = None
+    run: Origin | None = None
 
 
 def read_datasets(path: Path) -> tuple[Dataset, ...]:
@@ -130,41 +128,34 @@ def read_run(paths: RunPaths) -> Dataset:
     Raises:
         FileError, RunDirError, StorageError: as `read_datasets`.
     """
-    content = paths.read_run_json()
-    if content is None:
+    broken = "this is not what a run writes there; restore the file"
+    run = read_run_json(paths, broken)
+    if run is None:
         raise RunDirError(
             f"{paths.folder}: there are replies but no run.json: either this run has not begun yet, or it is the "
             "folder of an evaluation; give the directory of a run"
         )
-    try:
-        task, server = content["task"], content["server"]
-        seeds = tuple(SeedExample.model_validate(seed) for seed in task["seed_examples"])
-        facts = RunFacts(
-            status=str(content["status"]),
-            answered_by=str(server.get("note") or f"Ollama {server['version']}"),
-            funnel=_funnel(content.get("result")),
-            embedder=str(content["embedder"]["name"]),
+    with run_json_errors(paths, broken):
+        task = needed(run.task, "task")
+        name, seeds = needed(task.task_name, "task_name"), needed(task.seed_examples, "seed_examples")
+        origin = Origin(
+            status=needed(run.status, "status"),
+            answered_by=needed(run.server, "server").answered_by,
+            funnel=None if run.result is None else _funnel(needed(run.result.funnel, "funnel")),
+            embedder=needed(run.embedder.name, "embedder"),
             journal=paths.journal,
         )
-        name = str(task["task_name"])
-    except (AttributeError, KeyError, TypeError, ValueError, ValidationError) as error:
-        raise RunDirError(f"{paths.run_json}: this is not what a run writes there; restore the file") from error
-    rows: tuple[Row, ...] = ()
     with storage_errors("read", paths.data):
         begun = paths.data.exists()
-    if begun:
-        rows = tuple(row_of(content, paths.data, number) for number, content in read_rows(paths.data))
-    return Dataset(name, paths.folder, rows, seeds, facts)
+    rows = tuple(row_of(content, paths.data, number) for number, content in read_rows(paths.data)) if begun else ()
+    return Dataset(name, paths.folder, rows, seeds, origin)
 
 
-def _funnel(result: Mapping[str, Any] | None) -> Funnel | None:
-    """The funnel of run.json; ValueError when it does not balance."""
-    if result is None:
-        return None
-    told = result["funnel"]
-    rejected = Counter({(entry["stage"], entry["reason"]): int(entry["count"]) for entry in told["rejected"]})
-    funnel = Funnel(int(told["candidates"]), int(told["accepted"]), rejected)
-    funnel.rows()  # which knows the stages
-    if funnel.candidates != funnel.accepted + sum(rejected.values()):
+def _funnel(counts: FunnelCounts) -> Funnel:
+    """The funnel of run.json; ValueError when it does not balance or names a stage that there is not."""
+    rejected = Counter({(entry.stage, entry.reason): entry.count for entry in counts.rejected})
+    if not {stage for stage, _ in rejected} <= set(STAGES):
+        raise ValueError("there is no such stage")
+    if counts.candidates != counts.accepted + sum(rejected.values()):
         raise ValueError("the counts do not balance")
-    return funnel
+    return Funnel(counts.candidates, counts.accepted, rejected)

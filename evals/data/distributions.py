@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from evals.data.rows import RATINGS, Label, Row
+from evals.data.rows import RATINGS, Row
+from skills_dspy.base.scales import Label
 from skills_dspy.pipeline.funnel import SELDOM, STAGES, Funnel
 
 

@@ -13,6 +13,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 TOO_SHORT = "too short to tell"
 UNSURE = "not sure"
@@ -88,8 +89,9 @@ class Languages:
         return [language for language in self.told if language not in (TOO_SHORT, UNSURE)]
 
 
+@cache
 def load_classifier() -> Classifier:
-    """The classifier with its model, which is read from the package in about a second."""
+    """The classifier with its model, which is read from the package in about a second, and once."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # type: ignore[import-untyped]
 
     classify: Classifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True).classify

@@ -12,27 +12,17 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import ValidationError
 
-from signatures.labels import Category, Difficulty, PairRating, Quality, QuestionRating, Score
 from skills_dspy.base.errors import FileError
 from skills_dspy.base.records import SoftRating
+from skills_dspy.base.scales import SCALES, Label
 from skills_dspy.base.yaml_lines import shown
 from skills_dspy.store.files import storage_errors
 
-Label = int | str
-"""A label of any scale."""
-
-RATINGS: Mapping[str, tuple[Label, ...]] = {
-    "question_verdict": get_args(QuestionRating),
-    "pair_verdict": get_args(PairRating),
-    "instruction_quality": get_args(Quality),
-    "sample_quality": get_args(Score),
-    "difficulty": get_args(Difficulty),
-    "category": get_args(Category),
-}
+RATINGS: Mapping[str, tuple[Label, ...]] = {scale.name: scale.labels for scale in SCALES}
 """What a row of ours is rated by, with all labels; worst first but for the category, which has no order."""
 
 _QUESTIONS = {"instruction": ("response", "output"), "question": ("answer",)}

@@ -8,10 +8,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.data.datasets import RunFacts
+from evals.data.datasets import Origin
 from skills_dspy.model.embedding.embedder import Embedder
 from skills_dspy.store.files import storage_errors
-from skills_dspy.store.journal import Recording
+from skills_dspy.store.journal import JournalReader
 
 Vectors = NDArray[np.float32]
 """One unit vector per row."""
@@ -54,7 +54,7 @@ class Embedded:
     computed: int
 
 
-def embed(rows: Sequence[Asked], seeds: Sequence[Asked], run: RunFacts | None, embedder: Embedder, told: Progress) -> Embedded:
+def embed(rows: Sequence[Asked], seeds: Sequence[Asked], run: Origin | None, embedder: Embedder, told: Progress) -> Embedded:
     """The vectors of rows and seeds.
 
     Those that the run's journal holds are taken from it, if they are of this embedder; a finished run needs no model.
@@ -96,7 +96,7 @@ def _vector(item: Asked, known: dict[str, Vectors], grounded: bool) -> Vectors:
     return np.asarray(both / np.sqrt(2.0), dtype=np.float32)
 
 
-def _remembered(texts: Sequence[str], run: RunFacts | None, name: str) -> tuple[dict[str, Vectors], str]:
+def _remembered(texts: Sequence[str], run: Origin | None, name: str) -> tuple[dict[str, Vectors], str]:
     """What the journal holds of these texts, and the digest of the weights that it was made with."""
     if run is None or run.embedder != name:
         return {}, ""
@@ -104,7 +104,7 @@ def _remembered(texts: Sequence[str], run: RunFacts | None, name: str) -> tuple[
         there = run.journal.exists()
     if not there:
         return {}, ""
-    with Recording.open(run.journal) as journal:
+    with JournalReader.open(run.journal) as journal:
         found = {text: journal.vector(_key(name, text)) for text in texts}
         weights = journal.meta().get(_WEIGHTS, "")
     return {text: np.frombuffer(vector, dtype=np.float32) for text, vector in found.items() if vector is not None}, weights

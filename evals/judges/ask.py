@@ -12,7 +12,7 @@ from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import SkillsError, Truncated
 from skills_dspy.base.records import SoftRating
 from skills_dspy.model.ask import Asker, Failed
-from skills_dspy.model.program import STEPS
+from skills_dspy.model.steps import STEPS
 
 FUSED = "tag_fused"
 """The step that gives the instruction's quality together with other tags."""
@@ -121,12 +121,9 @@ async def judge(asker: Asker, ask: Ask, rank: int = 0) -> Judged:
     """
     case, step, sample = ask.case, ask.step, ask.sample
     rated = DESCRIBING.get(step) or SCALES[case.step].field
-    inputs = case.inputs()
-    if step in DESCRIBING:  # these see no examples
-        inputs = {name: inputs[name] for name in STEPS[step].source.input_fields}
     try:
         # The sampling seed follows from the case itself, so that other cases beside it change nothing.
-        answer = await asker.ask(step, inputs, (zlib.crc32(case.id.encode()), sample), lambda: (rank,))
+        answer = await asker.ask(step, case.inputs(step), (zlib.crc32(case.id.encode()), sample), lambda: (rank,))
     except Failed as failed:
         failure: Literal["unreadable", "truncated"] = "truncated" if isinstance(failed.cause, Truncated) else "unreadable"
         return Judged(case, step, sample, None, None, str(failed.cause), failure, digests=failed.digests)

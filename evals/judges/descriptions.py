@@ -12,10 +12,10 @@ from evals.judges.cases import Case
 from evals.session.session import Session
 from skills_dspy.base.errors import NotDescribed, SkillsError
 from skills_dspy.base.tokens import estimate_tokens
-from skills_dspy.model.deriving import derive
-from skills_dspy.model.description import PLACEHOLDER, STEP, described, description_inputs, undescribed
+from skills_dspy.model.description import PLACEHOLDER, derive, described, examples_in_turn, undescribed
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.model.room import RETRY, reply_limits
+from skills_dspy.model.room import RETRY
+from skills_dspy.model.steps import DESCRIBE, inputs, reply_limits
 from skills_dspy.tasks.spec import TaskSpec
 
 Described = Callable[[str, str], None]
@@ -107,8 +107,8 @@ async def derive_descriptions(session: Session, specs: Sequence[TaskSpec], seed:
 
 
 def _window(session: Session, spec: TaskSpec, program: SkillsProgram) -> int:
-    predictor = program.predictor(STEP)
-    messages = session.adapter.format(predictor.signature, [], description_inputs(spec))
+    predictor = program.predictor(DESCRIBE.name)
+    messages = session.adapter.format(predictor.signature, [], inputs(DESCRIBE, spec, examples_in_turn(spec)))
     prompt = sum(estimate_tokens(message["content"]) + _MESSAGE for message in messages)
-    needed = session.window_for(prompt, RETRY * reply_limits(spec, session.config)[STEP])
+    needed = session.window_for(prompt, RETRY * reply_limits(spec, session.config)[DESCRIBE.name])
     return max(needed, min(_WINDOW, session.most_ctx))

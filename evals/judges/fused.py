@@ -5,14 +5,14 @@ What a question's difficulty and category truly are nobody has written down, so 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from evals.judges.ask import DESCRIBING, FUSED, Judged
 from evals.judges.figures import rounded
 from evals.judges.scales import SCALES, passing
 from evals.statistics import Interval, Rate, cohen_kappa, paired_bootstrap, weighted_kappa
-from signatures.labels import Difficulty
 from skills_dspy.base.config import RunConfig
+from skills_dspy.base.scales import DIFFICULTY
 
 SEPARATE = "tag_instruction_quality"
 """The step whose rating the fused tagger gives, too."""
@@ -200,8 +200,7 @@ def _described(field: str, fused: Mapping[str, Judged], own: Mapping[str, Judged
         if name in fused and fused[name].label is not None and one.label is not None
     ]
     if field == "difficulty":
-        scale = get_args(Difficulty)
-        places = [(scale.index(one), scale.index(other)) for one, other in pairs]
+        places = [(DIFFICULTY.position(one), DIFFICULTY.position(other)) for one, other in pairs]
         return TagAgreement(_same(pairs), weighted_kappa([one for one, _ in places], [other for _, other in places]))
     return TagAgreement(_same(pairs), cohen_kappa([one for one, _ in pairs], [other for _, other in pairs]))
 

@@ -14,10 +14,11 @@ from skills_dspy.base.errors import SkillsError
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import Asker
 from skills_dspy.model.engine import Window, make_lm
-from skills_dspy.model.program import STEPS, SkillsProgram
+from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.room import RETRY
 from skills_dspy.model.slots import Slots
+from skills_dspy.model.steps import STEPS
 
 _MESSAGE = 16
 """Tokens that a chat template may put around a message."""

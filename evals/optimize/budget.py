@@ -22,7 +22,7 @@ _SUMMARY_CALLS = 11
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class UnitSettings:
     """How one unit is optimized.
 
     Attributes:
@@ -39,20 +39,20 @@ class Settings:
     demos: int
 
 
-_LABELS: Mapping[Level, Settings] = {
-    "light": Settings((24, 24, 48), 160, 4, 6, 4),
-    "medium": Settings((48, 36, 72), 480, 6, 14, 6),
-    "heavy": Settings((96, 64, 128), 1400, 10, 30, 8),
+_LABELS: Mapping[Level, UnitSettings] = {
+    "light": UnitSettings((24, 24, 48), 160, 4, 6, 4),
+    "medium": UnitSettings((48, 36, 72), 480, 6, 14, 6),
+    "heavy": UnitSettings((96, 64, 128), 1400, 10, 30, 8),
 }
-_WRITERS: Mapping[Level, Settings] = {
-    "light": Settings((8, 8, 12), 60, 4, 5, 2),
-    "medium": Settings((12, 12, 20), 180, 6, 12, 3),
-    "heavy": Settings((24, 20, 32), 560, 10, 24, 4),
+_WRITERS: Mapping[Level, UnitSettings] = {
+    "light": UnitSettings((8, 8, 12), 60, 4, 5, 2),
+    "medium": UnitSettings((12, 12, 20), 180, 6, 12, 3),
+    "heavy": UnitSettings((24, 20, 32), 560, 10, 24, 4),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class UnitCost:
     """What one unit will take at most.
 
     Attributes:
@@ -87,14 +87,14 @@ def calls_per_example(unit: Unit, count: int) -> int:
     return len(unit.steps) + judged
 
 
-def settings_for(unit: Unit, level: Level) -> Settings:
+def settings_for(unit: Unit, level: Level) -> UnitSettings:
     """The settings of a budget."""
     return (_LABELS if unit.sort == "labels" else _WRITERS)[level]
 
 
 def cost_of(
-    unit: Unit, optimizer: Optimizer, settings: Settings, sizes: tuple[int, int, int], count: int, holdout: bool
-) -> Cost:
+    unit: Unit, optimizer: Optimizer, settings: UnitSettings, sizes: tuple[int, int, int], count: int, holdout: bool
+) -> UnitCost:
     """The most calls that a unit takes; a reply that has to be asked for twice is not in it.
 
     Args:
@@ -120,10 +120,10 @@ def cost_of(
     else:
         evaluated = (settings.candidates - 1) * train + (settings.trials + 1) * validation
         proposing = settings.candidates * len(unit.steps) + min(_SUMMARY_CALLS, 1 + -(-train // VIEWED))
-    return Cost(unit.name, measuring, evaluated * each + proposing, proposing)
+    return UnitCost(unit.name, measuring, evaluated * each + proposing, proposing)
 
 
-def shrunk(settings: Settings) -> Iterator[Settings]:
+def shrunk(settings: UnitSettings) -> Iterator[UnitSettings]:
     """Ever smaller budgets, the given one first."""
     current = settings
     while True:

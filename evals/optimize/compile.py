@@ -12,7 +12,7 @@ import dspy
 from dspy.teleprompt.gepa.instruction_proposal import InstructionProposer
 from dspy.utils.exceptions import AdapterParseError, LMError
 
-from evals.optimize.budget import MINIBATCH, VIEWED, Optimizer, Settings
+from evals.optimize.budget import MINIBATCH, VIEWED, Optimizer, UnitSettings
 from evals.optimize.metrics import Metric
 from evals.optimize.splits import Splits
 from evals.session.bridge import Broken
@@ -31,7 +31,7 @@ def compile_student(
     student: dspy.Module,
     splits: Splits[dspy.Example],
     metric: Metric,
-    settings: Settings,
+    settings: UnitSettings,
     prompt_lm: dspy.LM,
     *,
     seed: int,
@@ -79,7 +79,7 @@ def _gepa(
     train: Sequence[dspy.Example],
     validation: Sequence[dspy.Example],
     metric: Metric,
-    settings: Settings,
+    settings: UnitSettings,
     prompt_lm: dspy.LM,
     seed: int,
     threads: int,
@@ -146,7 +146,7 @@ def _mipro(
     train: Sequence[dspy.Example],
     validation: Sequence[dspy.Example],
     metric: Metric,
-    settings: Settings,
+    settings: UnitSettings,
     prompt_lm: dspy.LM,
     seed: int,
     threads: int,

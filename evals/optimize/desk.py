@@ -12,12 +12,11 @@ from skills_dspy.base.config import Role, RoleConfig
 from skills_dspy.base.errors import ReplyError, SkillsError, Truncated, Unreadable
 from skills_dspy.base.records import SoftRating
 from skills_dspy.base.seeds import request_seed
-from skills_dspy.model.ask import TRIES, Answer, Asker, Failed
-from skills_dspy.model.calls import CURRENT_CALL, Call
-from skills_dspy.model.program import STEPS
+from skills_dspy.model.ask import CURRENT_CALL, TRIES, Answer, Asker, Call, Failed
 from skills_dspy.model.room import RETRY
+from skills_dspy.model.steps import STEPS
 
-Question = tuple[str, Mapping[str, Any], int]
+Consultation = tuple[str, Mapping[str, Any], int]
 """A step, its inputs, and a number that tells it from other questions about the same example."""
 
 
@@ -88,7 +87,7 @@ class Desk:
                 room *= RETRY if isinstance(error, Truncated) else 1
         raise Unusable(str(last)) from last
 
-    def consult(self, key: str, questions: Sequence[Question]) -> list[Answer | Failed]:
+    def consult(self, key: str, questions: Sequence[Consultation]) -> list[Answer | Failed]:
         """What the judges say, each question on its own, all at once.
 
         Raises:
@@ -96,7 +95,7 @@ class Desk:
         """
         return self._bridge.run(self._consult(key, questions))
 
-    async def _consult(self, key: str, questions: Sequence[Question]) -> list[Answer | Failed]:
+    async def _consult(self, key: str, questions: Sequence[Consultation]) -> list[Answer | Failed]:
         number = request_seed("consult", key)
 
         async def one(step: str, inputs: Mapping[str, Any], place: int) -> Answer | Failed:

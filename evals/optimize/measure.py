@@ -1,15 +1,21 @@
-"""Measuring a student on a set of examples with dspy.Evaluate, and comparing two measurements of the same set."""
+"""Measuring a student on a set of examples, before and after, and the judges that writers are optimized against."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import dspy
 
+from evals.judges.ask import judge_cases
+from evals.judges.cases import Case
+from evals.judges.scales import passing
 from evals.optimize.compile import quiet, unswallowed
 from evals.optimize.gaming import Habits, habits
 from evals.optimize.metrics import AGREEMENT, Metric, failure_of, soft_agreement
-from evals.statistics import Interval, bootstrap
+from evals.optimize.plan import card_cases
+from evals.statistics import Interval, bootstrap, cohen_kappa
+from skills_dspy.base.config import RunConfig
+from skills_dspy.model.ask import Asker
 
 ROUNDS = 1000
 
@@ -107,3 +113,57 @@ def gain_of(before: Measured, after: Measured, seed: int) -> Gain:
     interval = bootstrap(pairs, lambda both: sum(b - a for a, b in both) / before.whole([a for a, _ in both]), seed, ROUNDS)
     assert interval is not None
     return Gain(after.mean - before.mean, interval.low, interval.high)
+
+
+class Card:
+    """A short report card: Cohen's kappa of each judge that was examined.
+
+    Args:
+        asker: asks the judges, as they are at the moment.
+        cases: labelled by hand, of all steps.
+        config: says which labels pass.
+
+    Attributes:
+        kappas: step to its kappa; None where it cannot be told.
+    """
+
+    def __init__(self, asker: Asker, cases: Sequence[Case], config: RunConfig) -> None:
+        self._asker = asker
+        self._cases = cases
+        self._config = config
+        self.kappas: dict[str, float | None] = {}
+
+    async def examine(self, step: str, seen: Collection[str]) -> float | None:
+        """The kappa of a judge's decisions on the cases of skills that it was not compiled with.
+
+        Args:
+            step: the judge.
+            seen: digests of the seeds and cases that it was compiled with.
+        """
+        cases = card_cases(self._cases, step, seen)
+        judged = [said for said in await judge_cases(self._asker, cases) if said.label is not None]
+        accepts = [said.label in passing(step, self._config) for said in judged]
+        self.kappas[step] = kappa = cohen_kappa(accepts, [said.case.good for said in judged])
+        return kappa
+
+
+def refusal(kappas: Mapping[str, float | None], floor: float) -> str | None:
+    """Why a writer is not optimized against these judges; None where all are good enough.
+
+    Args:
+        kappas: step to its kappa; None, which is not good enough, where it cannot be told.
+        floor: the least that is.
+    """
+    bad = [
+        f"{step} ({'unknown' if kappa is None else _told(kappa, floor)})"
+        for step, kappa in kappas.items()
+        if kappa is None or kappa < floor
+    ]
+    if not bad:
+        return None
+    return f"the judge is not good enough to optimize against: kappa below {floor:g} for {', '.join(bad)}"
+
+
+def _told(kappa: float, floor: float) -> str:
+    """A kappa below the floor, in so many decimals that it is seen to be below."""
+    return next((told for digits in (2, 3, 4) if float(told := f"{kappa:.{digits}f}") < floor), f"{kappa:g}")

@@ -15,7 +15,7 @@ import dspy
 from evals.data.text import rouge_l
 from evals.judges.corrupt.likeness import squeezed
 
-Score = Callable[..., float]
+ScoreFunction = Callable[..., float]
 """`(example, prediction, trace=None)` to a number; more is better."""
 
 
@@ -34,7 +34,7 @@ class Metric:
 
     name: str
     definition: str
-    score: Score
+    score: ScoreFunction
     feedback: Callable[[Any, Any], str]
     worst: float
     perfect: float

@@ -7,18 +7,21 @@ import dspy
 
 from evals.judges.cases import Case
 from evals.judges.descriptions import blanks, stand_ins
-from evals.optimize.budget import LEVELS, Cost, Level, Optimizer, Settings, cost_of, settings_for, shrunk, too_few_calls
-from evals.optimize.examples import count_of, examples_of, unseen
-from evals.optimize.prompting import limits_of, longest_prompt, output_guess
-from evals.optimize.splits import Splits
+from evals.optimize.budget import LEVELS, Level, Optimizer, UnitCost, UnitSettings, cost_of, settings_for, shrunk, too_few_calls
+from evals.optimize.examples import count_of, examples_of
+from evals.optimize.splits import Splits, unseen
 from evals.optimize.targets import Unit, units_of
 from evals.session.session import window_for
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Kind
+from skills_dspy.base.tokens import estimate_tokens
+from skills_dspy.commands.check.forecast import EXPLANATION
+from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import CompiledProgram
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.room import RETRY
+from skills_dspy.model.steps import reply_limits
 from skills_dspy.tasks.spec import TaskSpec
 
 PROPOSAL_TOKENS = 4096
@@ -66,8 +69,8 @@ class Planned:
 
     unit: Unit
     splits: Splits[dspy.Example]
-    settings: Settings
-    cost: Cost
+    settings: UnitSettings
+    cost: UnitCost
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,23 +111,31 @@ def plan_of(request: OptimizeRequest, config: RunConfig, most_ctx: int) -> Plan:
     kinds: set[Kind] = {seed.kind for spec in request.specs for seed in spec.seed_examples}
     units = units_of(request.target, kinds, config.tagging)
     _refuse_useless_holdout(request, units, config)
+    described = len(blanks(request.specs)) + len(request.derived)
+    request = replace(request, specs=stand_ins(request.specs))
     if request.level is not None:
-        return _planned(request, config, units, [settings_for(unit, request.level) for unit in units], most_ctx)
+        chosen = _budgeted(request, config, units, [settings_for(unit, request.level) for unit in units])
+    else:
+        chosen = _affordable(request, config, units, described)
+    return _with_room(request, config, chosen, described, most_ctx)
+
+
+def _affordable(request: OptimizeRequest, config: RunConfig, units: Sequence[Unit], described: int) -> list[Planned]:
+    """The largest budget that takes no more calls than are allowed."""
     assert request.most_calls is not None
     smallest = 0
     shrinking = [_levels(unit) for unit in units]
     for step in range(max(map(len, shrinking))):
-        every = [levels[min(step, len(levels) - 1)] for levels in shrinking]
-        plan = _planned(request, config, units, every, most_ctx)
-        if plan.calls <= request.most_calls:
-            return plan
-        smallest = plan.calls
+        chosen = _budgeted(request, config, units, [levels[min(step, len(levels) - 1)] for levels in shrinking])
+        smallest = Plan(tuple(chosen), _carded(request, units), 0, described).calls
+        if smallest <= request.most_calls:
+            return chosen
     raise too_few_calls(request.most_calls, smallest)
 
 
-def _levels(unit: Unit) -> list[Settings]:
+def _levels(unit: Unit) -> list[UnitSettings]:
     """Ever smaller settings: each budget, shrunk as long as nothing of it is below the next one, whose sets suit it better."""
-    found: list[Settings] = []
+    found: list[UnitSettings] = []
     for level, smaller in zip(reversed(LEVELS), (*reversed(LEVELS[:-1]), None), strict=True):
         least = (0,) if smaller is None else _amounts(settings_for(unit, smaller))
         for settings in shrunk(settings_for(unit, level)):
@@ -134,40 +145,49 @@ def _levels(unit: Unit) -> list[Settings]:
     return found
 
 
-def _amounts(settings: Settings) -> tuple[int, ...]:
+def _amounts(settings: UnitSettings) -> tuple[int, ...]:
     return (*settings.sizes, settings.metric_calls, settings.candidates, settings.trials)
 
 
-def _planned(
-    request: OptimizeRequest,
-    config: RunConfig,
-    units: Sequence[Unit],
-    settings: Sequence[Settings],
-    most_ctx: int,
-) -> Plan:
-    calls = len(blanks(request.specs)) + len(request.derived)
-    request = replace(request, specs=stand_ins(request.specs))
+def _budgeted(
+    request: OptimizeRequest, config: RunConfig, units: Sequence[Unit], settings: Sequence[UnitSettings]
+) -> list[Planned]:
+    """Each unit with its settings, its examples and its calls; the tokens are not counted yet."""
     count = count_of(request.specs)
-    program = program_of(request)
-    limits = limits_of(request.specs, config)
     planned, seen = [], earlier_seen(request.base)
-    room = RETRY * max(limits.values())
-    least = need = 0
     for unit, own in zip(units, settings, strict=True):
         splits = examples_of(unit, request.specs, request.cases, config, request.seed, own.sizes)
         _refuse_seen(unit, splits.test, seen, request.base)
         sizes = len(splits.train), len(splits.validation), len(splits.test)
-        cost = cost_of(unit, request.optimizer, own, sizes, count, request.holdout is not None)
+        planned.append(
+            Planned(unit, splits, own, cost_of(unit, request.optimizer, own, sizes, count, request.holdout is not None))
+        )
+    return planned
+
+
+def _carded(request: OptimizeRequest, units: Sequence[Unit]) -> dict[str, int]:
+    """The judges whose report card is made first, with the number of cases."""
+    seen = earlier_seen(request.base)
+    return {step: len(card_cases(request.cases, step, seen)) for unit in units for step in unit.judges}
+
+
+def _with_room(request: OptimizeRequest, config: RunConfig, chosen: Sequence[Planned], described: int, most_ctx: int) -> Plan:
+    """The plan, with the tokens that its prompts take and a window that holds them."""
+    program = program_of(request)
+    limits = limits_of(request.specs, config)
+    room = RETRY * max(limits.values())
+    planned = []
+    least = need = 0
+    for unit, splits, settings, cost in ((each.unit, each.splits, each.settings, each.cost) for each in chosen):
         longest = longest_prompt(unit, program, [*splits.train, *splits.validation, *splits.test], limits)
         # A demonstration is about as long as a prompt; who reflects on prompts sees some of them at once.
-        demos = 0 if request.optimizer == "gepa" else own.demos
+        demos = 0 if request.optimizer == "gepa" else settings.demos
         least, need = max(least, longest), max(need, longest * (1 + max(demos, 4)) + room)
         tokens = longest * cost.calls, output_guess(unit, limits) * cost.calls
-        planned.append(Planned(unit, splits, own, replace(cost, prompt_tokens=tokens[0], output_tokens=tokens[1])))
-    judges = {step: len(card_cases(request.cases, step, seen)) for unit in units for step in unit.judges}
+        planned.append(Planned(unit, splits, settings, replace(cost, prompt_tokens=tokens[0], output_tokens=tokens[1])))
     smallest = window_for(config, least, room, most_ctx)
     roomy = window_for(config, 0, min(need + PROPOSAL_TOKENS, most_ctx), most_ctx)
-    return Plan(tuple(planned), judges, max(smallest, roomy), calls)
+    return Plan(tuple(planned), _carded(request, [each.unit for each in chosen]), max(smallest, roomy), described)
 
 
 def program_of(request: OptimizeRequest) -> SkillsProgram:
@@ -216,3 +236,31 @@ def _refuse_seen(unit: Unit, test: Sequence[dspy.Example], seen: Collection[str]
 def card_cases(cases: Sequence[Case], step: str, seen: Collection[str]) -> list[Case]:
     """Labelled cases for the report card of a judge, without those of skills that were compiled with."""
     return [case for case in unseen(cases, seen) if case.step == step]
+
+
+def limits_of(specs: Sequence[TaskSpec], config: RunConfig) -> dict[str, int]:
+    """Step to the most tokens of a first reply: the largest that any of the tasks allows."""
+    every = [reply_limits(spec, config) for spec in specs]
+    return {step: max(limits[step] for limits in every) for step in every[0]}
+
+
+def longest_prompt(unit: Unit, program: SkillsProgram, examples: Sequence[dspy.Example], limits: Mapping[str, int]) -> int:
+    """An upper estimate of a unit's prompts, demonstrations that it begins with included, in tokens.
+
+    Args:
+        unit: whose.
+        program: with its predictors.
+        examples: what it will be asked about.
+        limits: what is written on the way may be so long.
+    """
+    adapter, predictor = SkillsAdapter(), program.predictor(unit.steps[-1])
+    demos = [dict(demo) for demo in predictor.demos]
+    fixed = estimate_tokens("".join(m["content"] for m in adapter.format(predictor.signature, demos, {})))
+    texts = (adapter.format(predictor.signature, [], dict(example.asked))[-1]["content"] for example in examples)
+    written = sum(limits[step] for step in unit.steps[:-1])
+    return fixed + max(map(estimate_tokens, texts)) + written
+
+
+def output_guess(unit: Unit, limits: Mapping[str, int]) -> int:
+    """What a reply of a unit may take on average: an explanation for labels, half of the room for writers. A guess."""
+    return EXPLANATION if unit.sort == "labels" else limits[unit.steps[-1]] // 2

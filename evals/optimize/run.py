@@ -11,19 +11,18 @@ from evals.judges.descriptions import derive_descriptions, with_descriptions
 from evals.optimize.compile import compile_student
 from evals.optimize.desk import Desk
 from evals.optimize.gaming import suspicions
-from evals.optimize.judges_first import Card, refusal
-from evals.optimize.measure import Gain, Measured, gain_of, measure
+from evals.optimize.measure import Card, Gain, Measured, gain_of, measure, refusal
 from evals.optimize.plan import (
     PROPOSAL_TOKENS,
     OptimizeRequest,
     Plan,
     Planned,
     earlier_seen,
+    limits_of,
     plan_of,
     program_of,
     seen_in,
 )
-from evals.optimize.prompting import limits_of
 from evals.optimize.students import compiled_into, student_of
 from evals.optimize.targets import Unit
 from evals.session.bridge import Broken, Halt
@@ -88,8 +87,8 @@ class Optimized:
     refused: Mapping[str, str]
 
 
-class Watcher(Protocol):
-    """Who looks on."""
+class OptimizeWatcher(Protocol):
+    """What is shown while an optimization runs."""
 
     def planned(self, plan: Plan) -> None:
         """Before the first call."""
@@ -110,7 +109,7 @@ class Watcher(Protocol):
         """A unit is done."""
 
 
-async def optimize(session: Session, request: OptimizeRequest, watch: Watcher) -> Optimized:
+async def optimize(session: Session, request: OptimizeRequest, watch: OptimizeWatcher) -> Optimized:
     """Optimize.
 
     Tasks without a description get theirs before anything else is asked, then the judges that stay as they are their report
@@ -165,7 +164,7 @@ async def _one(
     planned: Planned,
     program: SkillsProgram,
     limits: Mapping[str, int],
-    watch: Watcher,
+    watch: OptimizeWatcher,
 ) -> UnitResult:
     unit, metric, splits = planned.unit, planned.unit.metric, planned.splits
     asked = session.asked

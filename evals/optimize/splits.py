@@ -5,13 +5,19 @@ same question or is about the same text stay together.
 A prompt shows examples besides what is judged; these always come from the training seeds, whichever split it belongs to.
 """
 
+import hashlib
 import random
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, get_args
 
+from evals.judges.cases import Case
 from evals.judges.corrupt.likeness import squeezed
-from skills_dspy.base.records import SeedExample
+from skills_dspy.base.errors import RequestError
+from skills_dspy.base.records import Kind, SeedExample
+from skills_dspy.base.seeds import rng_of
+from skills_dspy.tasks.spec import TaskSpec
 
 T = TypeVar("T")
 G = TypeVar("G", bound=Hashable)
@@ -39,7 +45,7 @@ FEWEST_HELD = 2
 """Of these, to validate and to test: nobody else may have them."""
 
 
-class Asked(Protocol):
+class Askable(Protocol):
     """A seed, or a case."""
 
     @property
@@ -51,11 +57,31 @@ class Asked(Protocol):
         """The text that it is about, if any."""
 
 
+def seed_digest(seed: SeedExample) -> str:
+    """Twelve hex digits that tell a seed from others by what it asks about, wherever its file lies.
+
+    Blanks, case, a last full stop and the answer do not count: a seed that was touched up has been seen all the same.
+    """
+    text = "\x1f".join(squeezed(part).rstrip(".?! ") for part in (seed.question, seed.context or ""))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def case_digest(case: Case) -> str:
+    """The same for what a labelled case shows the judge."""
+    text = "\x1f".join((case.step, case.question, case.answer or "", case.context or ""))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def unseen(cases: Iterable[Case], seen: Collection[str]) -> list[Case]:
+    """The cases by hand of skills that are new: neither a case nor an example of its skill is among the digests seen."""
+    return [case for case in cases if not {case_digest(case), *map(seed_digest, case.examples)} & set(seen)]
+
+
 Trait = tuple[str, str]
 """What makes two texts near-identical: `question` or `context`, and what it says, blanks and case aside."""
 
 
-def traits(asked: Asked) -> frozenset[Trait]:
+def traits(asked: Askable) -> frozenset[Trait]:
     """The traits of a seed or a case; two that have one in common are not split."""
     found = {("question", squeezed(asked.question))}
     return frozenset(found if asked.context is None else {*found, ("context", squeezed(asked.context))})
@@ -145,3 +171,39 @@ def alternating(items: Sequence[T], good: Sequence[bool]) -> list[T]:
     mixed = [item for pair in zip(first, second, strict=False) for item in pair]
     rest = max(first, second, key=len)[len(mixed) // 2 :]
     return [*mixed, *rest]
+
+
+def shared_traits(specs: Sequence[TaskSpec]) -> frozenset[Trait]:
+    """Questions and contexts that seeds of more than one task have, or of both kinds of one task."""
+    pools = ((spec, kind) for spec in specs for kind in get_args(Kind))
+    found = Counter(trait for spec, kind in pools for trait in {t for seed in spec.seeds(kind) for t in traits(seed)})
+    return frozenset(trait for trait, pools_with_it in found.items() if pools_with_it > 1)
+
+
+def split_task(spec: TaskSpec, kind: Kind, seed: int, shared: frozenset[Trait]) -> Splits[SeedExample]:
+    """A task's seeds of a kind in three.
+
+    Args:
+        spec, kind: whose, of which kind.
+        seed: decides who goes where.
+        shared: see `shared_traits`.
+
+    Raises:
+        RequestError: there are too few; it says how many are needed.
+    """
+    seeds = spec.seeds(kind)
+    try:
+        return split_seeds(seeds, rng_of("split", seed, spec.task_name, kind), shared)
+    except ValueError as error:
+        different = len(groups_of(seeds))
+        wanted = "to train, validate and test on different ones; add some, or leave the task out"
+        if different < FEWEST_SEEDS:
+            raise RequestError(
+                f"{spec.path}: {spec.task_name} has {different} {kind} seeds that differ in question and text, and "
+                f"{FEWEST_SEEDS} or more are needed {wanted}"
+            ) from error
+        own = different - sum(any(traits(s) & shared for s in group) for group in groups_of(seeds))
+        raise RequestError(
+            f"{spec.path}: {spec.task_name} has {own} {kind} seeds whose question and text no other task and no seed of the "
+            f"other kind has, and {FEWEST_HELD} or more are needed {wanted}"
+        ) from error

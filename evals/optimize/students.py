@@ -8,12 +8,14 @@ from typing import Any
 
 import dspy
 
-from evals.optimize.desk import Desk, Question, Unusable
+from evals.optimize.desk import Consultation, Desk, Unusable
 from evals.optimize.targets import Unit
 from evals.session.bridge import Broken
 from skills_dspy.base.config import RunConfig
 from skills_dspy.model.ask import Failed
 from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.steps import STEPS, Subject
+from skills_dspy.model.steps import inputs as prompt_inputs
 
 
 def student_of(unit: Unit, program: SkillsProgram, desk: Desk, config: RunConfig) -> dspy.Module:
@@ -86,15 +88,16 @@ class Questioner(_Student):
 
     def _predicted(self, key: str, asked: Mapping[str, Any], inputs: Mapping[str, Any]) -> dspy.Prediction:
         """`questions`, and for each `passed` (None without a verdict) and `said`; `context`."""
-        writing, context = dict(asked), None
+        writing, context, description = dict(asked), None, asked["task_description"]
         if self._grounded:
-            described = {"task_description": asked["task_description"], "examples": list(inputs["passages"])}
+            described = prompt_inputs(STEPS["write_context"], description, inputs["passages"])
             writing["context"] = context = self._ask("write_context", described, key).context
         questions = [question.strip() for question in self._ask(self._last, writing, key).questions]
-        about = {"task_description": asked["task_description"], "examples": list(inputs["standard"])}
-        if self._grounded:
-            about["context"] = context
-        consulted: list[Question] = [(self._judge, {**about, "question": q}, n) for n, q in enumerate(questions)]
+        judge, standard = STEPS[self._judge], inputs["standard"]
+        consulted: list[Consultation] = [
+            (self._judge, prompt_inputs(judge, description, standard, Subject(context, question)), number)
+            for number, question in enumerate(questions)
+        ]
         passed: list[bool | None] = []
         said: list[str] = []
         for answer in self._desk.consult(key, consulted):
@@ -114,9 +117,15 @@ class Answerer(_Student):
     def _predicted(self, key: str, asked: Mapping[str, Any], inputs: Mapping[str, Any]) -> dspy.Prediction:  # noqa: ARG002
         """`answer`, `passed`, `rating` and `judged` by the judge, `score` and `tagged` by the tagger."""
         answer = self._ask(self._last, asked, key).answer
-        about = {**asked, "answer": answer}
-        tagged_inputs = {"context": None, **about}
-        verdict, tag = self._desk.consult(key, [(self._judge, about, 0), (self._tag, tagged_inputs, 1)])
+        pair = Subject(asked.get("context"), asked["question"], answer)
+        description, model = asked["task_description"], [asked["example"]]
+        verdict, tag = self._desk.consult(
+            key,
+            [
+                (step, prompt_inputs(STEPS[step], description, model, pair), number)
+                for number, step in enumerate((self._judge, self._tag))
+            ],
+        )
         for missing in (verdict, tag):
             if isinstance(missing, Failed):
                 return dspy.Prediction(failure=f"there was no verdict: {missing.cause}", answer=answer)

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from evals.optimize.metrics import AGREEMENT, ANSWER_QUALITY, QUESTION_YIELD, Metric
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Kind
-from skills_dspy.model.program import STEPS
+from skills_dspy.model.steps import STEPS
 
 Sort = Literal["labels", "questions", "answers"]
 

@@ -20,9 +20,9 @@ SIMULATED_NOTE = (
 )
 """What a recording says of itself when no model answered."""
 
-HEEDING_NOTE = (
-    "replies made by a table and by chance, by the simulated teacher of evals/teacher.py that heeds prompts "
-    "(evals/teaching/heeding.py); no language model ran in this recording"
+IMPROVABLE_NOTE = (
+    "replies made by chance and by a table of three rows, which gives an optimizer one sentence to find, by the simulated "
+    "teacher (evals/teacher/improvable.py); no language model ran in this recording"
 )
 """The same where nobody wrote the replies by hand."""
 

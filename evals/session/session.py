@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,24 +14,27 @@ from typing import Any
 import dspy
 
 from evals.session.bridge import Bridge, HaltingEngine
-from evals.session.once import OnceReplies
 from skills_dspy.base.config import ROLES, Role, RunConfig
-from skills_dspy.base.errors import ContextTooLong, RequestError, RunDirError
-from skills_dspy.commands.check.speed import Speed, speed_of
+from skills_dspy.base.errors import ContextTooLong, RequestError, RunDirError, SkillsError
+from skills_dspy.commands.check.speed import Counts, Speed, counts_of, speed_of
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.ask import Asker
+from skills_dspy.model.ask import Asker, Call
 from skills_dspy.model.engine import AsyncOllamaEngine, Window
 from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.model.replies import Host, Meter
+from skills_dspy.model.replies import Host, Meter, Replies
 from skills_dspy.model.slots import Slots
-from skills_dspy.store.journal import Journal, Recording
+from skills_dspy.store.journal import Journal, JournalReader, request_digest
 from skills_dspy.store.run_dir import RunDir, RunPaths
 
 FOLDER = Path("output-evals")
 """Where evaluations keep their journal and their reports, unless another folder is named."""
 
 _QUIET = {"disable_history": True, "track_usage": False, "warn_on_type_mismatch": False}
+
+
+_TIMED = 64
+"""Live replies whose speed is looked at: the first ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,68 @@ class SessionRequest:
     recorded: Path | None = None
     note: str | None = None
     most_calls: int | None = None
+
+
+class CallsSpent(SkillsError):
+    """As many calls were made as were allowed."""
+
+    exit_code = 1
+
+
+class OnceReplies(Replies):
+    """Replies that are asked for once, however many ask at a time: DSPy's tools send a slow call again.
+
+    Args:
+        most_calls: no more live calls than this; None for no limit.
+    """
+
+    def __init__(
+        self, journal: Journal, source: Host | JournalReader, slots: Slots, meter: Meter, most_calls: int | None = None
+    ) -> None:
+        super().__init__(journal, source, slots, meter)
+        self._kept = journal
+        self._begun = 0
+        self._most = None if isinstance(source, JournalReader) else most_calls
+        self._asked: dict[str, asyncio.Task[dict[str, Any]]] = {}
+        self.counts: list[Counts] = []
+        self.made: set[str] = set()
+
+    async def fetch(self, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:
+        """The body of the reply, as `Replies.fetch` gives it.
+
+        Raises:
+            CallsSpent: it would be one live call too many.
+        """
+        call.digest = digest = request_digest(payload)
+        self.made.add(digest)
+        task = self._asked.get(digest)
+        if task is None:
+            if self._most is not None and self._kept.get(digest) is None:
+                if self._begun >= self._most:
+                    # What is on its way was counted and paid for: it is kept, so that nobody asks for it again.
+                    await asyncio.gather(*self._asked.values(), return_exceptions=True)
+                    raise CallsSpent(
+                        f"the {self._most} calls that were allowed are spent; every reply is kept: "
+                        "the same command goes on where this one stopped"
+                    )
+                self._begun += 1
+            task = self._asked[digest] = asyncio.ensure_future(self._timed(payload, call))
+            task.add_done_callback(lambda _: self._asked.pop(digest, None))
+        return await asyncio.shield(task)
+
+    async def _timed(self, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:
+        live, began = self._meter.live, time.monotonic()
+        body = await super().fetch(payload, call)
+        if self._meter.live > live and len(self.counts) < _TIMED:
+            self.counts.append(counts_of(body, time.monotonic() - began))
+        return body
+
+    async def drop(self) -> None:
+        """Give up what is still on its way, when the session ends."""
+        tasks = list(self._asked.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Session:
@@ -193,9 +259,9 @@ async def open_session(request: SessionRequest, serve: Callable[[], OllamaServer
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(RunDir.open(request.folder.parent, request.folder.name))
         journal = stack.enter_context(Journal.open(directory.paths.journal))
-        source: Host | Recording
+        source: Host | JournalReader
         if request.recorded is not None:
-            source = stack.enter_context(Recording.open(_recording(request)))
+            source = stack.enter_context(JournalReader.open(_recording(request)))
             models = {name: Model(name, "", None) for name in names}
             answered_by = source.meta().get("answered_by", "a recording that does not say what answered")
             models = _as_recorded(source, models)
@@ -250,7 +316,7 @@ def _named(model: Model) -> str:
     return f"{model.name} {model.digest}".strip()
 
 
-def _as_recorded(recording: Recording, models: Mapping[str, Model]) -> dict[str, Model]:
+def _as_recorded(recording: JournalReader, models: Mapping[str, Model]) -> dict[str, Model]:
     """The models by the names and digests that the recording has them under."""
     known = recording.meta()
     found = {}

@@ -22,11 +22,11 @@ FAULT_KINDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Heeding:
-    """That replies get better with the prompt (see heeding.py).
+class Improvable:
+    """That replies get better with the prompt (see improvable.py).
 
     Attributes:
-        cases: labelled cases, which are the teacher's answer key.
+        cases: labelled cases, whose labels judges may find.
         gullible: judges whose model has no `strict` in its name are pleased by long answers.
     """
 
@@ -51,7 +51,7 @@ class TeacherConfig:
         faults: pairs of a kind from FAULT_KINDS and its rate; the rates add up to 1 at most.
         fail_first: the first so many chat requests get status 503.
         scripts: replies written by hand, at most one script for a task description.
-        heeding: whether and how replies that no script has depend on what the prompt says; None for replies by chance.
+        improvable: how replies that no script has depend on the prompt; None for replies by chance.
         context_length: the window that the model is said to have, in tokens.
         default_num_ctx: the window of a request that names none, in tokens.
 
@@ -71,7 +71,7 @@ class TeacherConfig:
     faults: tuple[tuple[str, float], ...] = ()
     fail_first: int = 0
     scripts: tuple[Script, ...] = ()
-    heeding: Heeding | None = None
+    improvable: Improvable | None = None
     context_length: int = 131072
     default_num_ctx: int = 4096
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -17,12 +16,13 @@ from pydantic import (
     Field,
     StringConstraints,
     Tag,
-    ValidationError,
     model_validator,
 )
 
 from signatures.labels import Category, Difficulty, PairRating, Quality, QuestionRating, Score
 from skills_dspy.base.errors import ConfigError
+from skills_dspy.base.validation import SENTENCES, Where, Wording, validated
+from skills_dspy.base.yaml_lines import read_yaml
 
 
 class Written(BaseModel):
@@ -157,44 +157,12 @@ def load_script(path: Path) -> Script:
     Raises:
         ConfigError: the file is missing or is no script; one sentence with file and line.
     """
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the script cannot be read: {error}", path) from error
-    try:
-        loader = yaml.SafeLoader(text)
-        root = loader.get_single_node()
-        data = None if root is None else loader.construct_document(root)
-    except yaml.MarkedYAMLError as error:
-        line = None if error.problem_mark is None else error.problem_mark.line + 1
-        raise ConfigError(f"the script is not valid YAML: {error.problem}", path, line) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"the script is not valid YAML: {' '.join(str(error).split())}", path) from error
-    try:
-        return Script.model_validate(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where, line = _place(root, first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{where}: {message[:1].lower()}{message[1:]}", path, line) from error
+    return validated(read_yaml(path, ConfigError), Script, path, _WORDING)
 
 
-def _place(root: yaml.Node | None, location: tuple[int | str, ...]) -> tuple[str, int | None]:
-    """The path into the file as a person writes it, and the 1-based line of its last part that is there."""
-    node, path = root, "the script"
-    for part in location:
-        child = _child(node, part)
-        if child is not None:
-            node = child
-        if child is not None or part == location[-1]:
-            path += f"[{part}]" if isinstance(part, int) and child is not None else f".{part}"
-    return path.removeprefix("the script."), None if node is None else node.start_mark.line + 1
+def _place(where: Where) -> str:
+    """A place as a person writes it: `draws[0].questions[1].answer`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).removeprefix(".")
 
 
-def _child(node: yaml.Node | None, part: int | str) -> yaml.Node | None:
-    """The value below a key or index; None for what pydantic adds to its locations, and for keys that are missing."""
-    if isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-        return node.value[part] if part < len(node.value) else None
-    if isinstance(node, yaml.MappingNode):
-        return next((value for key, value in node.value if key.value == part), None)
-    return None
+_WORDING = Wording(ConfigError, _place, dict.fromkeys((*SENTENCES, "model_attributes_type"), "{place}: {message}"))

@@ -1,8 +1,10 @@
-"""The HTTP side of the simulated teacher: Ollama's endpoints, and two of its own under /teacher."""
+"""The HTTP side of the simulated teacher: the endpoints of Ollama that the program uses, and its own count of them."""
 
 import asyncio
 import socket
 import struct
+import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,15 +12,14 @@ from aiohttp import web
 
 from evals.teacher import replies, wire
 from evals.teacher.config import TeacherConfig
-from evals.teacher.faults import Faults
 from evals.teacher.playing import ScriptError
-from evals.teacher.shelf import Shelf
 from evals.teacher.slots import QueueFull, Slots
-from evals.teacher.stats import Stats, steady_clock
 
 VERSION = "0.0.0-simulated"
-_SERVER = "simulated teacher (no language model)"
-_HEEDING_SERVER = "simulated teacher that heeds prompts (no language model)"
+SERVER = "simulated teacher (no language model)"
+"""The header `Server` of every response."""
+IMPROVABLE_SERVER = "simulated teacher of one improvable sentence (no language model)"
+"""The same where replies depend on the prompt and nobody wrote them by hand."""
 _BUSY = "server busy, please try again.  maximum pending requests exceeded"
 _LARGEST_BODY = 64 << 20
 _AT_ONCE = {"429": "too many requests", "503": _BUSY}
@@ -27,23 +28,47 @@ _COUNTED_AS = "counted as"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+async def start(config: TeacherConfig, port: int = 0) -> tuple[web.AppRunner, int]:
+    """Serve on 127.0.0.1 until the runner's cleanup().
+
+    Args:
+        config: how the teacher behaves.
+        port: 0 for any free one.
+
+    Returns:
+        The runner and the port.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    runner = runner_of(make_app(config))
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
+    except OSError:
+        await runner.cleanup()
+        raise
+    return runner, runner.addresses[0][1]
+
+
+def runner_of(app: web.Application) -> web.AppRunner:
+    """Runs an application so that a client which leaves frees its slot at once."""
+    return web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
+
+
 def make_app(config: TeacherConfig) -> web.Application:
-    """The application. Its runner needs handler_cancellation=True, or a client that leaves frees its slot too late."""
+    """The application."""
     service = _Service(config)
     app = web.Application(middlewares=[service.counted], client_max_size=_LARGEST_BODY)
-    app.on_response_prepare.append(_signer(_SERVER if config.heeding is None else _HEEDING_SERVER))
+    app.on_response_prepare.append(_signer(SERVER if config.improvable is None else IMPROVABLE_SERVER))
     app.add_routes(
         [
-            web.get("/", service.root),
             web.get("/api/version", service.version),
             web.get("/api/tags", service.tags),
-            web.get("/api/ps", service.running),
             web.post("/api/show", service.show),
             web.post("/api/pull", service.pull),
             web.post("/api/chat", service.chat),
-            web.post("/api/generate", service.generate),
             web.get("/teacher/stats", service.stats),
-            web.post("/teacher/reset", service.reset),
         ]
     )
     return app
@@ -54,37 +79,36 @@ class _Service:
 
     def __init__(self, config: TeacherConfig) -> None:
         self._config = config
-        self._clock = steady_clock()
-        self._stats = Stats(self._clock, config.slots)
-        self._slots = Slots(config.slots, config.max_queue, self._stats.occupancy)
-        self._shelf = Shelf(config.models, config.context_length)
-        self._faults = Faults(config.seed, config.faults)
+        self._slots = Slots(config.slots, config.max_queue)
+        self._shelf = wire.Shelf(config.models, config.context_length)
+        self._faults = replies.Faults(config.seed, config.faults)
         self._teacher = replies.Teacher(config)
         self._to_fail = config.fail_first
+        self._statuses: Counter[str] = Counter()
+        self._chats = self._in_flight = self._most_in_flight = 0
+        self._first_request_at: float | None = None
 
     @web.middleware
     async def counted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Turn what is refused into Ollama's errors, and count how requests under /api end."""
         if not request.path.startswith("/api/"):
             return await handler(request)
+        status = "500"  # a mistake of ours, or a schema that is none: aiohttp logs it
         try:
             response = await handler(request)
+            status = response.get(_COUNTED_AS, str(response.status))
         except wire.Refused as refused:
-            response = _json({"error": refused.message}, refused.status)
+            status = str(refused.status)
+            return _json({"error": refused.message}, refused.status)
         except web.HTTPException as error:
-            self._stats.answered(str(error.status))
+            status = str(error.status)
             raise
         except (asyncio.CancelledError, ConnectionError):
-            self._stats.answered("disconnected")
+            status = "disconnected"
             raise
-        except Exception:
-            self._stats.answered("500")  # a mistake of ours, or a schema that is none: aiohttp logs it
-            raise
-        self._stats.answered(response.get(_COUNTED_AS, str(response.status)))
+        finally:
+            self._statuses[status] += 1
         return response
-
-    async def root(self, _: web.Request) -> web.Response:
-        return web.Response(text="Ollama is running")
 
     async def version(self, _: web.Request) -> web.Response:
         return _json({"version": VERSION})
@@ -92,75 +116,55 @@ class _Service:
     async def tags(self, _: web.Request) -> web.Response:
         return _json(self._shelf.tags())
 
-    async def running(self, _: web.Request) -> web.Response:
-        return _json(self._shelf.running(self._clock()))
-
     async def show(self, request: web.Request) -> web.Response:
         data = wire.parse_body(await request.read())
-        return _json(self._shelf.show(self._pulled(data.get("model") or data.get("name"))))
+        return _json(self._shelf.show(self._pulled(data)))
 
     async def pull(self, request: web.Request) -> web.Response:
-        data = wire.parse_body(await request.read())
-        name = data.get("model") or data.get("name")
-        if not isinstance(name, str):
-            raise wire.Refused(400, "model is required")
-        told = list(self._shelf.pull(name))
-        return _json(told[-1]) if data.get("stream") is False else _lines(told)
+        lines = self._shelf.pull(_model(wire.parse_body(await request.read())))
+        return web.Response(body=b"".join(wire.line(each) + b"\n" for each in lines), content_type="application/x-ndjson")
 
-    async def stats(self, request: web.Request) -> web.Response:
-        try:
-            window = [float(request.query[name]) if name in request.query else None for name in ("from", "to")]
-        except ValueError:
-            return _json({"error": "from and to are seconds since the epoch"}, 400)
-        return _json(self._stats.report(*window))
-
-    async def reset(self, _: web.Request) -> web.Response:
-        self._stats.reset()
-        return _json({})
+    async def stats(self, _: web.Request) -> web.Response:
+        """What was counted since the start; the moment of the first request is in seconds since the epoch."""
+        return _json(
+            {
+                "chat": self._chats,
+                "by_status": dict(sorted(self._statuses.items())),
+                "in_flight": self._in_flight,
+                "max_in_flight": self._most_in_flight,
+                "max_busy": self._slots.most_busy,
+                "busy_seconds": self._slots.busy_seconds(),
+                "first_request_at": self._first_request_at,
+            }
+        )
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
-        return await self._ask(request, chat=True)
-
-    async def generate(self, request: web.Request) -> web.StreamResponse:
-        return await self._ask(request, chat=False)
-
-    async def _ask(self, request: web.Request, *, chat: bool) -> web.StreamResponse:
-        arrived = self._clock()
-        self._stats.opened(arrived, chat=chat)
+        arrived = time.time()
+        self._first_request_at = self._first_request_at or arrived
+        self._chats += 1
+        self._in_flight += 1
+        self._most_in_flight = max(self._most_in_flight, self._in_flight)
         try:
-            asked = self._understood(await request.read(), chat=chat)
-            self._shelf.touch(asked.model, arrived, asked.num_ctx)
-            return await self._answer(request, asked, arrived) if asked.messages else self._loaded(asked)
+            data = wire.parse_body(await request.read())
+            self._pulled(data)
+            config = self._config
+            asked = wire.parse(data, default_num_ctx=config.default_num_ctx, most_num_ctx=config.context_length)
+            return await self._answer(request, asked, time.monotonic())
         finally:
-            self._stats.closed()
+            self._in_flight -= 1
 
-    def _understood(self, body: bytes, *, chat: bool) -> wire.Asked:
-        data = wire.parse_body(body)
-        self._pulled(data.get("model"))
-        config = self._config
-        return wire.parse(data, chat=chat, default_num_ctx=config.default_num_ctx, most_num_ctx=config.context_length)
-
-    def _pulled(self, name: Any) -> str:
-        if not isinstance(name, str) or not name:
-            raise wire.Refused(400, "model is required")
-        found = self._shelf.find(name)
-        if found is None:
+    def _pulled(self, data: dict[str, Any]) -> str:
+        name = _model(data)
+        if name not in self._shelf:
             raise wire.Refused(404, f"model '{name}' not found")
-        return found
+        return name
 
-    def _loaded(self, asked: wire.Asked) -> web.Response:
-        if asked.keep_alive_zero:
-            self._shelf.unload(asked.model)
-        return _json(wire.ending(asked, "", "unload" if asked.keep_alive_zero else "load", 0, (0.0, 0.0)))
-
-    async def _answer(self, request: web.Request, asked: wire.Asked, arrived: float) -> web.StreamResponse:
-        prompt = replies.read(asked)
-        self._stats.asked(prompt.step)
+    async def _answer(self, request: web.Request, asked: wire.ChatRequest, arrived: float) -> web.StreamResponse:
         fault = self._fault(asked)
         if fault in _AT_ONCE:
             raise wire.Refused(int(fault), _AT_ONCE[fault])
         try:
-            reply = self._teacher.reply(asked, prompt, fault if fault in replies.CONTENT_FAULTS else None)
+            reply = self._teacher.reply(asked, fault if fault in replies.CONTENT_FAULTS else None)
         except ScriptError as error:
             raise wire.Refused(500, str(error)) from error
         try:
@@ -172,59 +176,37 @@ class _Service:
         finally:
             self._slots.release()
 
-    def _fault(self, asked: wire.Asked) -> str | None:
-        if asked.chat and self._to_fail:
+    def _fault(self, asked: wire.ChatRequest) -> str | None:
+        if self._to_fail:
             self._to_fail -= 1
             return "503"
         return self._faults.choose(asked.digest)
 
     async def _work(
-        self, request: web.Request, asked: wire.Asked, reply: replies.Reply, fault: str | None, arrived: float
+        self, request: web.Request, asked: wire.ChatRequest, reply: replies.Reply, fault: str | None, arrived: float
     ) -> web.StreamResponse:
         """All that happens while a slot is busy."""
-        started = self._clock()
-        config = self._config
-        writing = config.latency_per_token * reply.tokens
-        streamed = asked.stream and fault not in ("reset", "hang", "500", "empty", "broken")
-        await _pass(config.latency if streamed else config.latency + writing)
-        if streamed:
-            return await self._stream(request, asked, reply, arrived, writing)
+        started = time.monotonic()
+        if (seconds := self._config.latency + self._config.latency_per_token * reply.tokens) > 0:
+            await asyncio.sleep(seconds)
         if fault == "reset":
             return _aborted(request)
         if fault == "hang":
             await asyncio.Event().wait()  # ends when the client leaves
         if fault == "500":
             raise wire.Refused(500, "a simulated fault")
-        now = self._clock()
-        seconds = (now - arrived, now - started)
-        whole = wire.line(wire.ending(asked, reply.text, reply.done_reason, reply.tokens, seconds, reply.logprobs))
+        now = time.monotonic()
+        times = (now - arrived, now - started)
+        whole = wire.line(wire.chat_reply(asked, reply.text, reply.done_reason, reply.tokens, times))
         kept = {"empty": 0, "broken": len(whole) // 2}.get(fault or "", len(whole))
         return web.Response(body=whole[:kept], content_type="application/json", charset="utf-8")
 
-    async def _stream(
-        self, request: web.Request, asked: wire.Asked, reply: replies.Reply, arrived: float, writing: float
-    ) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-        await response.prepare(request)
-        started = self._clock()
-        parts = wire.pieces(reply.text)
-        lines = [wire.line(wire.part(asked, text)) + b"\n" for text in parts]
-        if writing:
-            for line in lines:
-                await _pass(writing / len(lines))
-                await response.write(line)
-            lines = []
-        now = self._clock()
-        seconds = (now - arrived, now - started)
-        last = wire.ending(asked, "", reply.done_reason, reply.tokens, seconds, reply.logprobs)
-        await response.write(b"".join(lines) + wire.line(last) + b"\n")
-        await response.write_eof()
-        return response
 
-
-async def _pass(seconds: float) -> None:
-    if seconds > 0:
-        await asyncio.sleep(seconds)
+def _model(data: dict[str, Any]) -> str:
+    name = data.get("model") or data.get("name")
+    if not isinstance(name, str):
+        raise wire.Refused(400, "model is required")
+    return name
 
 
 def _aborted(request: web.Request) -> web.Response:
@@ -249,7 +231,3 @@ def _signer(name: str) -> Callable[[web.Request, web.StreamResponse], Awaitable[
 
 def _json(value: dict[str, Any], status: int = 200) -> web.Response:
     return web.Response(body=wire.line(value), status=status, content_type="application/json", charset="utf-8")
-
-
-def _lines(values: list[dict[str, Any]]) -> web.Response:
-    return web.Response(body=b"".join(wire.line(v) + b"\n" for v in values), content_type="application/x-ndjson")

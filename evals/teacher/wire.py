@@ -1,28 +1,34 @@
-"""Ollama's wire form: what a chat or generate request asks for, and how its reply is written down."""
+"""Ollama's wire form: what a chat request asks for, how its reply is written down, and which models there are.
+
+Replies come whole, never in pieces.
+"""
 
 import hashlib
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from evals.teacher.words import CHARACTERS_PER_TOKEN, tokens
+from evals.teacher.filling import CHARACTERS_PER_TOKEN, tokens
 
 _NO_MATTER = frozenset({"keep_alive", "stream", "truncate", "logprobs", "top_logprobs", "messages", "options"})
-_PIECE = re.compile(r"\s*\S+\s*?|\s+")
 _TOO_LONG = "the input length exceeds the context length"
 _canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
-MOST_LOGPROBS = 20
-"""Of so many tokens in each place Ollama gives the log-probabilities at most."""
+_DETAILS = {
+    "parent_model": "",
+    "format": "gguf",
+    "family": "llama",
+    "families": ["llama"],
+    "parameter_size": "0B",
+    "quantization_level": "simulated",
+}
+_SIZE = 1_000_000_000
+_MODIFIED = "2025-01-01T00:00:00Z"
 
 Messages = Sequence[Mapping[str, str]]
-
-Logprobs = Sequence[Mapping[str, Any]]
-"""For each token of a reply `token`, `logprob` and `top_logprobs`, a list of `token` and `logprob`; tokens.py makes some."""
 
 
 class Refused(Exception):
@@ -40,39 +46,25 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A chat or generate request.
+class ChatRequest:
+    """A chat request.
 
     Attributes:
-        chat: it came to /api/chat, not /api/generate.
         model: as the client named it.
-        messages: what is left of them in the window; none for a request that only loads the model.
+        messages: each with its role and content.
         schema: the JSON schema of the reply.
-        any_json: any JSON object will do.
-        stream: the reply is wanted in pieces.
         num_predict: the most tokens of the reply; none for no limit.
         seed: of the sampling, as the client gave it.
-        num_ctx: the window in tokens.
-        prompt_tokens: estimated length of what is left of the messages, the window at most.
-        keep_alive_zero: a request without messages unloads the model.
-        logprobs: the log-probability of every token of the reply is wanted.
-        top_logprobs: of so many tokens in each place, 0 to 20.
+        prompt_tokens: estimated length of the messages, the window at most.
         digest: SHA-256 over what a reply may depend on.
     """
 
-    chat: bool
     model: str
     messages: Messages
     schema: Mapping[str, Any] | None
-    any_json: bool
-    stream: bool
     num_predict: int | None
     seed: int | None
-    num_ctx: int
     prompt_tokens: int
-    keep_alive_zero: bool
-    logprobs: bool
-    top_logprobs: int
     digest: bytes
 
 
@@ -91,12 +83,11 @@ def parse_body(body: bytes) -> dict[str, Any]:
     return data
 
 
-def parse(data: Mapping[str, Any], *, chat: bool, default_num_ctx: int, most_num_ctx: int) -> Asked:
+def parse(data: Mapping[str, Any], *, default_num_ctx: int, most_num_ctx: int) -> ChatRequest:
     """What a request asks for.
 
     Args:
         data: its body, with a model's name.
-        chat: it came to /api/chat, not /api/generate.
         default_num_ctx: the window where the request names none, in tokens.
         most_num_ctx: the window is never larger, in tokens.
 
@@ -106,49 +97,26 @@ def parse(data: Mapping[str, Any], *, chat: bool, default_num_ctx: int, most_num
     options = data.get("options") or {}
     if not isinstance(options, dict):
         raise Refused(400, "options is not an object")
-    schema, any_json = _format(data.get("format"))
+    schema = data.get("format") or None
+    if schema is not None and not isinstance(schema, dict):
+        raise Refused(400, f"invalid format: {schema!r}; expected a valid JSON Schema object")
     if data.get("think"):
         raise Refused(400, f'"{data["model"]}" does not support thinking')
-    top_logprobs = _whole_number(data, "top_logprobs") or 0
-    if not 0 <= top_logprobs <= MOST_LOGPROBS:
-        raise Refused(400, f"top_logprobs must be between 0 and {MOST_LOGPROBS}")
     num_ctx = min(_whole_number(options, "num_ctx") or default_num_ctx, most_num_ctx)
     num_predict = _whole_number(options, "num_predict") or 0
-    written = _messages(data) if chat else _prompt(data)
-    kept = fitting(written, num_ctx)
-    needed = count(kept)
-    if data.get("truncate") is False and (len(kept) < len(written) or needed > num_ctx):
+    messages = _messages(data)
+    needed = sum(tokens(message["content"]) for message in messages)
+    if data.get("truncate") is False and needed > num_ctx:
         raise Refused(400, _TOO_LONG)
-    return Asked(
-        chat=chat,
+    return ChatRequest(
         model=data["model"],
-        messages=kept,
+        messages=messages,
         schema=schema,
-        any_json=any_json,
-        stream=data.get("stream") is not False,
         num_predict=num_predict if num_predict > 0 else None,
         seed=_whole_number(options, "seed"),
-        num_ctx=num_ctx,
         prompt_tokens=min(needed, num_ctx),
-        keep_alive_zero=data.get("keep_alive") in (0, "0", "0s"),
-        logprobs=data.get("logprobs") is True,
-        top_logprobs=top_logprobs,
-        digest=_digest(data, options, kept),
+        digest=_digest(data, options, messages),
     )
-
-
-def fitting(messages: Messages, num_ctx: int) -> Messages:
-    """What Ollama keeps of the messages: the oldest go until the rest fits, but no system message and not the last."""
-    for first in range(len(messages)):
-        kept = [m for m in messages[:first] if m["role"] == "system"] + list(messages[first:])
-        if count(kept) <= num_ctx or first == len(messages) - 1:
-            return kept
-    return messages
-
-
-def count(messages: Messages) -> int:
-    """The estimated tokens of messages."""
-    return sum(tokens(message["content"]) for message in messages)
 
 
 def cut(text: str, num_predict: int | None) -> str:
@@ -156,51 +124,92 @@ def cut(text: str, num_predict: int | None) -> str:
     return text if num_predict is None else text[: num_predict * CHARACTERS_PER_TOKEN]
 
 
-def pieces(text: str) -> list[str]:
-    """A text in the pieces in which it is streamed: words."""
-    return _PIECE.findall(text)
-
-
-def now() -> str:
-    """The time as Ollama writes it."""
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
-
-
-def part(asked: Asked, text: str) -> dict[str, Any]:
-    """One piece of a streamed reply."""
-    told = {"message": {"role": "assistant", "content": text}} if asked.chat else {"response": text}
-    return {"model": asked.model, "created_at": now(), **told, "done": False}
-
-
-def ending(
-    asked: Asked, text: str, done_reason: str, reply_tokens: int, seconds: tuple[float, float], logprobs: Logprobs | None = None
+def chat_reply(
+    request: ChatRequest, text: str, done_reason: str, reply_tokens: int, seconds: tuple[float, float]
 ) -> dict[str, Any]:
-    """The last piece of a reply, or the whole of one that is not streamed.
+    """The reply to a request.
 
     Args:
-        asked: the request.
-        text: what of the reply has not been sent yet.
-        done_reason: `stop` or `length`; `load` and `unload` come without counters.
-        reply_tokens: estimated tokens of the whole reply.
+        request: the request.
+        text: all of the reply.
+        done_reason: `stop` or `length`.
+        reply_tokens: estimated tokens of the reply.
         seconds: since the request came, and of these spent on writing.
-        logprobs: of the whole reply, Ollama's list; they are told if the request asks for them, of each place the most
-            probable tokens, as many as it asks for. (Ollama spreads those of a streamed reply over its pieces.)
     """
-    told = part(asked, text) | {"done": True, "done_reason": done_reason}
-    if done_reason in ("load", "unload"):
-        return told
     total, writing = (round(value * 1e9) for value in seconds)
-    counters: dict[str, Any] = {
+    return {
+        "model": request.model,
+        "created_at": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        "message": {"role": "assistant", "content": text},
+        "done": True,
+        "done_reason": done_reason,
         "total_duration": total,
         "load_duration": 1,
-        "prompt_eval_count": asked.prompt_tokens,
+        "prompt_eval_count": request.prompt_tokens,
         "prompt_eval_duration": max(1, total - writing),
         "eval_count": reply_tokens,
         "eval_duration": max(1, writing),
     }
-    if asked.logprobs and logprobs is not None:
-        counters["logprobs"] = [_with_most_probable(entry, asked.top_logprobs) for entry in logprobs]
-    return told | counters if asked.chat else told | {"context": []} | counters
+
+
+class Shelf:
+    """The pulled models.
+
+    Args:
+        names: the models' names; one without a tag means `:latest`.
+        context_length: the window that every model is said to have, in tokens.
+    """
+
+    def __init__(self, names: Iterable[str], context_length: int) -> None:
+        self._names = dict.fromkeys(full_name(name) for name in names)
+        self._context_length = context_length
+
+    def __contains__(self, name: str) -> bool:
+        return full_name(name) in self._names
+
+    def tags(self) -> dict[str, Any]:
+        """What /api/tags answers."""
+        return {"models": [_entry(name) | {"modified_at": _MODIFIED} for name in self._names]}
+
+    def show(self, name: str) -> dict[str, Any]:
+        """What /api/show answers for a pulled model."""
+        return {
+            "license": "none: a simulation without a language model",
+            "modelfile": f"# a simulated teacher, no language model\nFROM {full_name(name)}",
+            "parameters": "temperature                    0.15",
+            "template": "{{ .System }} {{ .Prompt }}",
+            "details": _DETAILS,
+            "model_info": {
+                "general.architecture": "llama",
+                "general.parameter_count": 0,
+                "llama.context_length": self._context_length,
+                "llama.embedding_length": 1,
+            },
+            "capabilities": ["completion", "tools"],
+            "modified_at": _MODIFIED,
+        }
+
+    def pull(self, name: str) -> Iterator[dict[str, Any]]:
+        """The progress of pulling a model, which is there at the end."""
+        layer = digest_of(name)
+        yield {"status": "pulling manifest"}
+        for tenths in (0, 5, 10):
+            progress = {"status": f"pulling {layer[:12]}", "digest": f"sha256:{layer}", "total": _SIZE}
+            yield progress | ({"completed": _SIZE * tenths // 10} if tenths else {})
+        yield {"status": "verifying sha256 digest"}
+        yield {"status": "writing manifest"}
+        self._names[full_name(name)] = None
+        yield {"status": "success"}
+
+
+def full_name(name: str) -> str:
+    """A model's name with its tag."""
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+
+
+def digest_of(name: str) -> str:
+    """What stands for a model's digest: the hash of words that say what it is."""
+    return hashlib.sha256(f"simulated teacher {full_name(name)}".encode()).hexdigest()
 
 
 def line(value: Mapping[str, Any]) -> bytes:
@@ -208,27 +217,11 @@ def line(value: Mapping[str, Any]) -> bytes:
     return _compact(value).encode()
 
 
-def _with_most_probable(entry: Mapping[str, Any], most: int) -> dict[str, Any]:
-    alternatives = sorted(entry["top_logprobs"], key=lambda other: -other["logprob"])[:most]
-    rest = {key: value for key, value in entry.items() if key != "top_logprobs"}
-    return {**rest, "top_logprobs": alternatives} if alternatives else rest
-
-
 def _digest(data: Mapping[str, Any], options: Mapping[str, Any], messages: Messages) -> bytes:
     matters = {key: value for key, value in data.items() if key not in _NO_MATTER}
     matters["options"] = {key: value for key, value in options.items() if key != "num_ctx"}
     matters["messages"] = messages
     return hashlib.sha256(_canonical(matters).encode()).digest()
-
-
-def _format(value: Any) -> tuple[Mapping[str, Any] | None, bool]:
-    if value is None or value == "":
-        return None, False
-    if value == "json":
-        return None, True
-    if not isinstance(value, dict):
-        raise Refused(400, f'invalid format: {value!r}; expected "json" or a valid JSON Schema object')
-    return value, False
 
 
 def _whole_number(options: Mapping[str, Any], name: str) -> int | None:
@@ -245,8 +238,5 @@ def _messages(data: Mapping[str, Any]) -> Messages:
     return [{"role": m["role"], "content": str(m.get("content") or "")} for m in messages]
 
 
-def _prompt(data: Mapping[str, Any]) -> Messages:
-    prompt = str(data.get("prompt") or "")
-    system = str(data.get("system") or "")
-    told = [{"role": "system", "content": system}] if system else []
-    return [*told, {"role": "user", "content": prompt}] if prompt else []
+def _entry(name: str) -> dict[str, Any]:
+    return {"name": name, "model": name, "size": _SIZE, "digest": digest_of(name), "details": _DETAILS}

@@ -3,18 +3,20 @@
 The built-in values stand in skills.yaml beside this module, and nowhere else.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from signatures.labels import PairRating, Quality, QuestionRating, Score
 from skills_dspy.base.errors import ConfigError
 from skills_dspy.base.records import Frozen
-from skills_dspy.base.yaml_lines import Node, Plain, read_yaml, shown, unknown_key
+from skills_dspy.base.validation import Where, Wording, validated
+from skills_dspy.base.yaml_lines import Node, Plain, read_yaml, shown
 
 DEFAULTS = Path(__file__).parent.with_name("skills.yaml")
 """The built-in settings."""
@@ -39,7 +41,7 @@ def _labels(vocabulary: Any) -> BeforeValidator:
         for place, label in enumerate(given):
             # Python takes True and 1.0 for 1; a settings file does not.
             if type(label) not in (int, str) or label not in known or label in given[:place]:
-                raise PydanticCustomError("labels", "not a label, or there twice", {"place": place})
+                raise PydanticCustomError("labels", "not a label, or there twice", {"keys": [(place,)]})
         return tuple(label for label in known if label in given)
 
     return BeforeValidator(check)
@@ -210,7 +212,7 @@ class RunConfig(Settings):
     @model_validator(mode="after")
     def _agrees(self) -> "RunConfig":
         for message, keys in self._contradictions():
-            raise PydanticCustomError("contradiction", "{said}", {"said": message, "keys": keys})
+            raise PydanticCustomError("contradiction", "{message}", {"message": message, "keys": keys})
         return self
 
     def _contradictions(self) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
@@ -264,29 +266,21 @@ def load_config(path: Path | None = None, overrides: Overrides | None = None) ->
         ConfigError: with file, line and what to write instead.
     """
     given = None if path is None else read_yaml(path, ConfigError)
-    return parse_config(read_yaml(DEFAULTS, ConfigError), given, path, overrides or Overrides())
-
-
-def parse_config(defaults: Node, given: Node | None, path: Path | None, overrides: Overrides) -> RunConfig:
-    """Merge and check settings; mappings are merged key by key, all else is replaced.
-
-    Args:
-        defaults: every setting there is.
-        given: a file's top mapping, if there is a file.
-        path: that file, for messages.
-        overrides: from the command line.
-
-    Raises:
-        ConfigError: with file, line and what to write instead.
-    """
-    settings = with_file(defaults.plain(), given, path)
+    settings = with_file(_defaults().plain(), given, path)
+    overrides = overrides or Overrides()
     try:
         return RunConfig.model_validate(_merged(settings, overrides.settings()))
     except ValidationError as problem:
         fault = problem.errors()[0]
         section = str(fault["loc"][0])
-        wanted = _wanted(("embedder" if section == "embedder" else "generator", "model"))
+        wanted = (EmbedderConfig if section == "embedder" else GeneratorConfig).model_fields["model"].description
         raise ConfigError(f'{_FLAGS[section]} is "{shown(str(fault["input"]))}"; give {wanted}') from problem
+
+
+@cache
+def _defaults() -> Node:
+    """What skills.yaml says, which no run changes."""
+    return read_yaml(DEFAULTS, ConfigError)
 
 
 def with_file(settings: Plain, given: Node | None, path: Path | None) -> Plain:
@@ -303,11 +297,7 @@ def with_file(settings: Plain, given: Node | None, path: Path | None) -> Plain:
     if given is None:
         return settings
     settings = _merged(settings, given.plain())
-    try:
-        RunConfig.model_validate(settings)
-    except ValidationError as problem:
-        first = min(problem.errors(), key=lambda fault: given.line_of(fault["loc"]))
-        raise _in_file(first, given, path) from problem
+    validated(given, RunConfig, path, _WORDING, values=settings)
     return settings
 
 
@@ -317,42 +307,24 @@ def _merged(base: Plain, over: Plain) -> Plain:
     return base | {key: _merged(base.get(key), value) for key, value in over.items()}
 
 
-def _in_file(fault: ErrorDetails, root: Node, path: Path | None) -> ConfigError:
-    """The sentence for what pydantic found in a file."""
-    where = list(fault["loc"])
-    context = fault.get("ctx", {})
-    if fault["type"] == "contradiction":
-        there = next(keys for keys in context["keys"] if root.at(keys))
-        return ConfigError(context["said"], path, root.line_of(there))
-    name = ".".join(map(str, where))
-    if fault["type"] == "extra_forbidden":
-        section = ".".join(map(str, where[:-1]))
-        said = unknown_key(str(where[-1]), _settings_at(where[:-1]).model_fields)
-        return ConfigError(f"in `{section}`: {said}" if section else said, path, root.line_of(where))
-    named = f"`{name}`"
-    if "place" in context:
-        named = f"item {context['place'] + 1} of {named}"
-        where.append(context["place"])
-    node = root.at(where) or root
-    quotes = ""
-    if node.kind == "text" and fault["type"] in ("float_type", "int_type"):
-        quotes = ", without quotes"
-    if node.kind in ("integer", "number", "boolean") and fault["type"] == "string_type":
-        quotes = ", in quotes"
-    said = f"{named} is {node.described()}; write {_wanted(fault['loc'])}{quotes}"
-    return ConfigError(said, path, root.line_of(where))
+def _label(where: Where) -> str:
+    """A setting as it is written in text: `draws.window`, item 2 of `judges.pair_pass`, or nothing for all settings."""
+    *above, last = where or ("",)
+    if isinstance(last, int):
+        return f"item {last + 1} of {_label(tuple(above))}"
+    return f"`{'.'.join(map(str, where))}`" if where else ""
 
 
-def _settings_at(where: Sequence[str | int]) -> type[BaseModel]:
-    settings: Any = RunConfig
-    for part in where:
-        settings = settings.model_fields[str(part)].annotation
-    return cast("type[BaseModel]", settings)
-
-
-def _wanted(where: Sequence[str | int]) -> str:
-    """What may be written at a place."""
-    field = _settings_at(where[:-1]).model_fields[str(where[-1])]
-    if field.description is None:
-        return f"keys below it, of {', '.join(_settings_at(where).model_fields)}, or leave it out"
-    return field.description
+_WORDING = Wording(
+    ConfigError,
+    _label,
+    {
+        "model_type": "{place} is {value}; write keys below it, of {known}, or leave it out",
+        "contradiction": "{message}",
+        "string_type integer": "{place} is {value}; write {wanted}, in quotes",
+        "string_type number": "{place} is {value}; write {wanted}, in quotes",
+        "string_type boolean": "{place} is {value}; write {wanted}, in quotes",
+        "int_type text": "{place} is {value}; write {wanted}, without quotes",
+        "float_type text": "{place} is {value}; write {wanted}, without quotes",
+    },
+)

@@ -109,7 +109,16 @@ class DiskFull(StorageError):
 
 
 class MissingReply(SkillsError):
-    """A replay was asked for a reply that its recording does not hold."""
+    """A replay was asked for a reply that its recording does not hold.
+
+    Args:
+        message: what is missing.
+        step: whose reply it is; empty where no step asked.
+    """
+
+    def __init__(self, message: str, step: str = "") -> None:
+        super().__init__(message)
+        self.step = step
 
 
 class ReplyError(SkillsError):

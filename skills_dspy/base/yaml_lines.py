@@ -1,16 +1,14 @@
 """Reading YAML that people write: plain values that know their lines, one sentence for what is wrong.
 
-The only module of its layer that touches the disk. It reads a careful subset of YAML: one document, a mapping on top,
+It reads a careful subset of YAML: one document, a mapping on top,
 text as keys, each key once, no tags but `!!str` and those that change nothing, no merge keys, no dates, no numbers that
 YAML reads in base 8 or 60. Aliases are read, up to a size.
 """
 
-import os
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -125,61 +123,15 @@ class Node:
         return f"a {self.kind}" if self.items or self.fields else f"an empty {self.kind}"
 
 
+NOTHING = Node("nothing", 1)
+"""The content of a file that is not read."""
+
+
 def shown(text: str, limit: int = 60) -> str:
     """A text in one line of at most `limit` characters and without control characters, for messages."""
     line = " ".join(text[: 4 * limit].split())
     cut = line if len(line) <= limit and len(text) <= 4 * limit else line[: limit - 1] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
-
-
-def unknown_key(key: str, known: Iterable[str]) -> str:
-    """The sentence about a key that means nothing: the nearest known one, if any is near, and all that are known."""
-    names = list(known)
-    near = get_close_matches(key.casefold().replace("-", "_"), names, n=1, cutoff=0.5)
-    guess = f"did you mean `{near[0]}`? " if near else ""
-    return f"unknown key `{shown(key)}`; {guess}known here: {', '.join(names)}"
-
-
-def is_yaml(file: Path) -> bool:
-    """Whether a file is called `*.yaml`."""
-    return file.name.endswith(".yaml")
-
-
-def find_yaml(paths: Iterable[Path], error: type[FileError], takes: Callable[[Path], bool] = is_yaml) -> tuple[Path, ...]:
-    """Files as they are given, and all `*.yaml` below folders in the order of their paths, each file once.
-
-    Hidden files and folders are left out, and links to folders are not followed.
-
-    Args:
-        paths: files and folders.
-        error: the class of error to raise.
-        takes: which of a folder's files are taken.
-
-    Raises:
-        error: a folder cannot be read, or holds no such file. Whether a file can be read is `read_yaml`'s to say.
-    """
-    found: dict[Path, Path] = {}
-    for path in paths:
-        try:
-            for file in _below(path, error, takes) if path.is_dir() else [path]:
-                found.setdefault(file.resolve() if file.is_file() else file, file)
-        except OSError as problem:
-            _cannot_read(path, problem, error)
-    return tuple(found.values())
-
-
-def _below(folder: Path, error: type[FileError], takes: Callable[[Path], bool]) -> list[Path]:
-    found = []
-    for parent, folders, names in os.walk(folder, onerror=_raise):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent, name) for name in names if not name.startswith(".") and takes(Path(parent, name))]
-    if not found:
-        raise error("the folder holds no *.yaml file; give a folder of task files, or one file", folder)
-    return sorted(found, key=lambda file: file.relative_to(folder).parts)
-
-
-def _raise(problem: OSError) -> NoReturn:
-    raise problem
 
 
 def read_yaml(path: Path, error: type[FileError]) -> Node:
@@ -200,13 +152,14 @@ def read_yaml(path: Path, error: type[FileError]) -> Node:
     except FileNotFoundError as problem:
         raise error("the file does not exist; check the path", path) from problem
     except (OSError, ValueError) as problem:
-        _cannot_read(path, problem, error)
+        raise unreadable(path, problem, error) from problem
     return parse_yaml(data, path, error)
 
 
-def _cannot_read(path: Path, problem: OSError | ValueError, error: type[FileError]) -> NoReturn:
+def unreadable(path: Path, problem: OSError | ValueError, error: type[FileError]) -> FileError:
+    """What is said of a file or folder that the system does not let us read."""
     reason = problem.strerror if isinstance(problem, OSError) else str(problem)
-    raise error(f"cannot be read ({reason}); check the path and its permissions", path) from problem
+    return error(f"cannot be read ({reason}); check the path and its permissions", path)
 
 
 def parse_yaml(data: bytes, path: Path, error: type[FileError]) -> Node:

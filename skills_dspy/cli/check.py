@@ -1,66 +1,63 @@
 """`check`: tries everything that a run needs, a line for each as it is done, and an exit code."""
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
 
-from skills_dspy.base.config import ROLES, Overrides, Role, RunConfig, load_config
+from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import EmbedderMissing, MachineError
-from skills_dspy.cli.check_lines import (
-    Line,
-    costs_table,
-    embedder_line,
-    estimate_line,
-    hours_line,
-    model_line,
-    speed_line,
-    together_line,
-    trial_line,
-    window_line,
-)
+from skills_dspy.cli.arguments import CheckOptions
 from skills_dspy.cli.run import load_specs
-from skills_dspy.commands.check.forecast import mean_costs, seconds_per_pair, step_costs
+from skills_dspy.cli.summary import command
+from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost, mean_costs, seconds_per_pair, step_costs
 from skills_dspy.commands.check.measure import Preflight, Server, Survey, find_weights, survey
 from skills_dspy.commands.check.sample_prompts import prompt_estimates
-from skills_dspy.commands.check.speed import Trial, counted_share, model_speeds
+from skills_dspy.commands.check.speed import Speed, Together, Trial, counted_share, model_speeds
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.context_window import choose_windows, needs
-from skills_dspy.model.embedding.weights import Found
+from skills_dspy.model.context_window import Need, choose_windows, needs
+from skills_dspy.model.embedding.weights import HINT, Found
 from skills_dspy.model.ollama import Model, OllamaServer, model_missing
-from skills_dspy.model.program import STEPS, SkillsProgram
+from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.steps import STEPS
+from skills_dspy.run.headway import duration
 from skills_dspy.tasks.spec import TaskSpec
 
 READY, NOT_READY = 0, 2
 _PATIENCE = 15.0
 """Seconds that a broken server is tried again: somebody sits in front of a check."""
 _MARKS = {"ok": "[green]ok[/green]  ", "warn": "[yellow]warn[/yellow]", "FAIL": "[red]FAIL[/red]"}
+_GAIN = 1.3
+"""Requests at once that bring fewer times the tokens of one alone than this bring nothing."""
+_SHORT = 16
+"""Replies with fewer tokens than this say little of how fast a server writes."""
+_PARALLEL = 4
+"""The OLLAMA_NUM_PARALLEL that is proposed."""
+_SHOWN = 200
+"""Characters that are shown of a reply that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
-class CheckOptions:
-    """The options of `check` as they were given."""
+class Line:
+    """One line: whether it is fine, what it is about, what was found and, if it is not fine, what to do."""
 
-    task_paths: tuple[Path, ...]
-    wanted: int
-    config: Path | None
-    overrides: Overrides
-    base_url: str
-    concurrency: int
-    pull: bool
-    taxonomy_base: str | None = None
+    state: Literal["ok", "warn", "FAIL"]
+    name: str
+    text: str
 
 
 def check_command(options: CheckOptions) -> int:
     """Check what was asked for; returns the exit code: 0 when everything needed is there, 2 when something is not."""
-    config = load_config(options.config, options.overrides)
+    config = options.models.load(options.embedder)
     specs = load_specs(options.task_paths, options.taxonomy_base).specs
     hasty = config.server.model_copy(update={"patience": min(config.server.patience, _PATIENCE)})
-    server = OllamaServer(options.base_url, hasty, concurrency=options.concurrency)
+    server = OllamaServer(options.server.base_url, hasty, concurrency=options.server.concurrency)
     return Check(options, specs, config, server, Console(highlight=False, soft_wrap=True), find_weights).run()
 
 
@@ -181,7 +178,7 @@ class Check:
 
     async def _measure(self, windows: Mapping[Role, int]) -> None:
         options, config, specs = self._options, self._config, self._specs
-        flight = Preflight(specs[0], config, self._server, windows, concurrency=options.concurrency)
+        flight = Preflight(specs[0], config, self._server, windows, concurrency=options.server.concurrency)
         trials: list[Trial] = []
         try:
             for step in flight.steps:
@@ -200,6 +197,124 @@ class Check:
         costs = [cost for spec in specs for cost in step_costs(spec, config, prompt_estimates(spec, config), ratio)]
         means = mean_costs(costs, len(specs))
         seconds = seconds_per_pair(means, speeds) * options.wanted * len(specs) / max(1.0, together.factor)
-        self._say(together_line(together, options.concurrency, seconds, windows["generator"]))
+        self._say(together_line(together, options.server.concurrency, seconds, windows["generator"]))
         self._out.print(costs_table(means))
         self._say(hours_line(means, seconds, options.wanted, len(specs)))
+
+
+def model_line(name: str, model: Model) -> Line:
+    """A model that is there."""
+    size = f"at most {model.context_length} tokens" if model.context_length else "a size that the server does not tell"
+    return Line("ok", "model", f"{name} is pulled; its window has {size}")
+
+
+def embedder_line(name: str, found: Found | None) -> Line:
+    """Where the embedding model's weights are."""
+    if found is None:
+        return Line("warn", "embedder", f"{name} is not on this machine: a run fetches it from the hub first; or {HINT}")
+    return Line("ok", "embedder", f"{name} is in {found.folder} ({found.source})")
+
+
+def window_line(model: str, longest: Need, num_ctx: int) -> Line:
+    """A window that fits."""
+    prompt = f"its longest prompt ({longest.step} of {longest.task.task_name})"
+    return Line(
+        "ok",
+        "window",
+        f"{model} is asked with num_ctx {num_ctx}: {prompt} may take {longest.prompt} tokens and the reply {longest.reply}",
+    )
+
+
+def trial_line(trial: Trial) -> Line:
+    """Whether a reply was parsed."""
+    name, counts = "text reply" if trial.prose else "JSON reply", trial.counts
+    asked = f"{trial.step} of {trial.model}"
+    if trial.fault is not None:
+        began = " ".join(trial.raw.split())[:_SHOWN]
+        todo = f"take another model, or look at the prompt with `{command()} prompts {trial.step}`"
+        return Line("FAIL", name, f"{asked}: {trial.fault}, twice; {todo}; the reply begins: {began or 'nothing'}")
+    loading = f", {counts.load_seconds:.1f} s of it loading the model" if counts.load_seconds >= 1 else ""
+    read = f"{asked}: parsed, {counts.output_tokens} tokens in {counts.seconds:.1f} s{loading}"
+    if trial.tries > 1:
+        return Line("warn", name, f"{read}, but only at the second try; a run tries twice, too, and drops what fails then")
+    return Line("ok", name, read)
+
+
+def estimate_line(trials: Sequence[Trial], windows: Mapping[Role, int]) -> Line:
+    """How our estimate of tokens, by which the windows are chosen, stands to the server's count."""
+    counted = [(trial.counts.prompt_tokens, trial) for trial in trials if trial.counts.prompt_tokens is not None]
+    if not counted:
+        return Line("warn", "estimate", "the server does not count the tokens of prompts, so our estimate stands unchecked")
+    real, guessed = sum(tokens for tokens, _ in counted), sum(trial.estimate for _, trial in counted)
+    said = f"the server counts {real} tokens in these prompts, our estimate is {guessed}, {guessed / real:.2f} times as many"
+    tokens, worst = max(counted, key=lambda pair: pair[0] / pair[1].estimate)
+    if tokens <= worst.estimate:
+        return Line("ok", "estimate", said)
+    role = STEPS[worst.step].role
+    enough = math.ceil(windows[role] * tokens / worst.estimate)
+    todo = f"set {role}.num_ctx to {enough} or more in the configuration, or long prompts may be cut"
+    return Line("warn", "estimate", f"{said}; {worst.step} has more than estimated: {todo}")
+
+
+def speed_line(model: str, speed: Speed) -> Line:
+    """A model's speed alone."""
+    writes = f"writes {_rate(speed.output)} tokens/s"
+    if speed.prompt is None:
+        return Line("warn", "speed", f"{model}, asked alone, {writes}; how fast it reads is unknown and left out below")
+    return Line("ok", "speed", f"{model}, asked alone, reads {_rate(speed.prompt)} tokens/s and {writes}")
+
+
+def together_line(together: Together, concurrency: int, seconds: float, num_ctx: int) -> Line:
+    """What several requests at once bring; `seconds` is how long the run takes as it is."""
+    if together.requests == 1:
+        return Line("ok", "at once", "not tried: --concurrency is 1")
+    tried = f"{together.requests} requests at once{'' if together.requests == concurrency else ' (more are not tried)'}"
+    said = f"{tried} bring {together.factor:.1f} times the tokens/s of one alone ({_rate(together.at_once)} tokens/s)"
+    if together.factor >= _GAIN:
+        return Line("ok", "at once", said)
+    if together.mean_tokens < _SHORT:
+        return Line("warn", "at once", f"{said}, but replies of {together.mean_tokens:.0f} tokens are too short to tell much")
+    if together.busy >= _GAIN:
+        todo = "a lower --concurrency does as well"
+        return Line("warn", "at once", f"{said}: the server does work on several, but the machine has no more to give; {todo}")
+    slots = min(_PARALLEL, together.requests)
+    return Line(
+        "warn",
+        "at once",
+        f"{said}: the server seems to answer one at a time (OLLAMA_NUM_PARALLEL is 1 by default). Start it with "
+        f"`OLLAMA_NUM_PARALLEL={slots} ollama serve` and it works on {slots}; its memory then holds {slots} x {num_ctx} tokens "
+        f"of window. A run may become up to {slots} times as fast, {duration(seconds / slots)} instead of {duration(seconds)}; "
+        "how much of that comes true cannot be known before it is tried",
+    )
+
+
+def costs_table(costs: Sequence[StepCost]) -> Table:
+    """Step by step: calls for each accepted pair, tokens of a call."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("step")
+    for heading in ("calls per pair", "prompt tokens", "reply tokens"):
+        table.add_column(heading, justify="right")
+    for cost in costs:
+        table.add_row(cost.step, f"{cost.calls:.2f}", f"{cost.prompt:.0f}", f"{cost.output:.0f}")
+    calls = sum(cost.calls for cost in costs)
+    prompt, output = sum(cost.calls * cost.prompt for cost in costs), sum(cost.calls * cost.output for cost in costs)
+    table.add_row("each accepted pair", f"{calls:.2f}", f"{prompt:.0f}", f"{output:.0f}")
+    return table
+
+
+def hours_line(costs: Sequence[StepCost], seconds: float, wanted: int, tasks: int) -> Line:
+    """How long the run takes, and what that rests on."""
+    pairs = f"{wanted} pairs" if tasks == 1 else f"{wanted} pairs for each of {tasks} tasks"
+    several = len({cost.model for cost in costs}) > 1
+    swapping = " Loading one model in place of another, where memory cannot hold all, is not counted." if several else ""
+    return Line(
+        "ok",
+        "time",
+        f"about {duration(seconds)} for {pairs} at the measured speed. Assumed, not measured: each of the {CHECKS} "
+        f"checks (duplicates, two judges, two tags) lets {PASS_SHARE:.0%} through, and replies are as long as those of the "
+        f"longest seed.{swapping}",
+    )
+
+
+def _rate(tokens: float) -> str:
+    return f"{tokens:.0f}" if tokens >= 10 else f"{tokens:.1f}"

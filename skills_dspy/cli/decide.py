@@ -1,62 +1,59 @@
 """`decide`: what other thresholds would have accepted, as a diff of the funnel, and a new dataset beside the old."""
 
-import asyncio
 import json
-import os
-import random
 import shlex
-import signal
 import sys
-import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.status import Status
 from rich.table import Table
 
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Reason
+from skills_dspy.cli.arguments import DecideOptions
+from skills_dspy.cli.progress import Progress
+from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, open_server, run_until_done
 from skills_dspy.cli.summary import command
 from skills_dspy.commands.decide.dataset import DecideRequest, Redecided, prepare, redecide
-from skills_dspy.commands.decide.decided import Prepared
-from skills_dspy.model.ollama import OllamaServer, without_secrets
+from skills_dspy.commands.decide.thresholds import Bounds
+from skills_dspy.model.ollama import without_secrets
 from skills_dspy.model.replies import Meter
 from skills_dspy.pipeline.funnel_diff import FunnelDiff, ranked
 
-DONE, INTERRUPTED = 0, 130
-_LINE_EVERY = 15.0
-"""Seconds between two lines of progress where there is no terminal."""
 
-
-@dataclass(frozen=True, slots=True)
-class DecideOptions:
-    """The options of `decide` beside what it decides by."""
-
-    fill: bool
-    base_url: str
-    as_json: bool
-    quiet: bool
-
-
-def decide_command(request: DecideRequest, options: DecideOptions) -> int:
+def decide_command(options: DecideOptions) -> int:
     """Decide a run anew; returns the exit code.
 
     Raises:
         SkillsError: the run, the thresholds, the server or the disk are not as they should be.
     """
-    if options.fill and request.dry_run:
+    bounds = Bounds(
+        options.min_sample_quality, options.min_instruction_quality, options.min_pair_rating, options.max_squared_distance
+    )
+    request = DecideRequest(
+        options.run, options.config, bounds, options.out, options.dry_run, options.server.concurrency, options.note
+    )
+    if options.fill and options.dry_run:
         raise RequestError("--dry-run writes nothing, and --fill asks for replies to keep; leave one of the two out")
     prepared = prepare(request)
-    progress = _Progress(options.quiet)
+    progress = Progress(quiet=options.quiet)
+    progress.update("reading the run ...")
+
+    def count(total: int, diff: FunnelDiff, meter: Meter) -> None:
+        asked = f", {meter.live} calls" if meter.live else ""
+        progress.update(f"{diff.after.candidates} of {total} candidates decided, {diff.after.accepted} accepted{asked}")
+
+    async def work() -> Redecided:
+        server = open_server(options.server, prepared.config.server, progress.fault) if options.fill else None
+        return await redecide(request, prepared, server, count)
+
     try:
-        with progress.shown:
-            done = asyncio.run(_decide(request, options, prepared, progress))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+        with progress:
+            done = run_until_done(work())
+    except Interrupted:
         kept = "the replies that came are kept in the run's journal" if options.fill else "nothing was written"
         again = without_secrets(shlex.join(sys.argv[1:]))
         click.echo(f"Interrupted; {kept}. Go on with: {command()} {again}", err=True)
@@ -65,50 +62,7 @@ def decide_command(request: DecideRequest, options: DecideOptions) -> int:
         click.echo(json.dumps(as_json(done), ensure_ascii=False, indent=2))
     else:
         print_decided(done, options.fill)
-    return DONE
-
-
-async def _decide(request: DecideRequest, options: DecideOptions, prepared: Prepared, progress: "_Progress") -> Redecided:
-    main = asyncio.current_task()
-    assert main is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
-    server = None
-    if options.fill:
-        server = OllamaServer(
-            options.base_url,
-            prepared.config.server,
-            concurrency=request.concurrency,
-            jitter=random.Random(os.getpid()),
-            on_fault=lambda fault, pause: progress.say(f"{fault.error} Asking again in {pause:.0f} s."),
-        )
-    return await redecide(request, prepared, server, progress.told)
-
-
-class _Progress:
-    """One line that changes in a terminal, now and then a line elsewhere; on stderr."""
-
-    def __init__(self, quiet: bool) -> None:
-        self._status: Status | None = None
-        self._quiet = quiet
-        self._printed = time.monotonic()
-        self.shown: AbstractContextManager[object] = nullcontext()
-        if not quiet and sys.stderr.isatty():
-            self.shown = self._status = Console(stderr=True).status("reading the run ...")
-
-    def told(self, total: int, diff: FunnelDiff, meter: Meter) -> None:
-        """A candidate was decided."""
-        due = time.monotonic() - self._printed >= (0.2 if self._status is not None else _LINE_EVERY)
-        if due and not self._quiet:
-            asked = f", {meter.live} calls" if meter.live else ""
-            self.say(f"{diff.after.candidates} of {total} candidates decided, {diff.after.accepted} accepted{asked}")
-
-    def say(self, line: str) -> None:
-        """Show a line."""
-        self._printed = time.monotonic()
-        if self._status is not None:
-            self._status.update(escape(line))
-        elif not self._quiet:
-            click.echo(line, err=True)
+    return 0
 
 
 def print_decided(done: Redecided, filled: bool, console: Console | None = None) -> None:

@@ -2,23 +2,23 @@
 
 import json
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from skills_dspy.base.config import Overrides, RunConfig, load_config
+from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import RequestError
+from skills_dspy.cli.arguments import EvalJudgesOptions
+from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.run import load_specs
-from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, SessionOptions, in_session
+from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
 from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.store.files import write_json, write_text
+from skills_dspy.store.aside import write_json, write_text
 from skills_dspy.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
@@ -28,35 +28,13 @@ if TYPE_CHECKING:
     from evals.session.session import Session
 
 GOOD, BELOW = 0, 1
-_LINE_EVERY = 15.0
-"""Seconds between two lines of progress where there is no terminal."""
 _WIDTH = 100
 """Columns of the tables where there is no terminal."""
 
 
-@dataclass(frozen=True, slots=True)
-class EvalJudgesOptions:
-    """The options of `eval judges` as they were given; None where one was left out."""
-
-    task_paths: tuple[Path, ...]
-    cases: tuple[Path, ...]
-    judges: tuple[str, ...]
-    samples: int
-    fused: bool
-    threshold_sweep: bool
-    min_kappa: float | None
-    program: Path | None
-    config: Path | None
-    overrides: Overrides
-    seed: int
-    markdown: Path | None
-    as_json: bool
-    session: SessionOptions
-
-
 def eval_judges_command(options: EvalJudgesOptions) -> int:
     """Ask the judges about the cases and report; returns the exit code."""
-    config = load_config(options.config, options.overrides)
+    config = options.session.models.load()
     if options.markdown is not None and not options.markdown.parent.is_dir():
         # Refused before the night, not after it.
         raise RequestError(f"--markdown {options.markdown}: there is no folder {options.markdown.parent}; make it first")
@@ -68,7 +46,10 @@ def eval_judges_command(options: EvalJudgesOptions) -> int:
     asking = _asking(options, config, specs, cases)
     try:
         card, content = in_session(
-            options.session, asking, lambda session: _work(session, options, config, program, specs, cases)
+            options.session,
+            asking,
+            lambda session: _work(session, options, config, program, specs, cases),
+            note=options.note,
         )
     except Interrupted:
         return INTERRUPTED
@@ -85,7 +66,7 @@ def _cases(options: EvalJudgesOptions, config: RunConfig, specs: Sequence[TaskSp
         if name not in SCALES:
             raise RequestError(f"there is no judge {name!r}; the judges are: {', '.join(SCALES)}")
     by_hand = load_cases(options.cases or (SHIPPED,), config)
-    made = _made(specs, options.seed) if specs else []
+    made = _made(specs, options.session.seed) if specs else []
     wanted = options.judges or tuple(SCALES)
     cases = tuple(case for case in (*by_hand, *made) if case.step in wanted)
     for name in options.judges:
@@ -137,20 +118,21 @@ async def _work(
     from evals.judges.descriptions import blanks, cases_with_descriptions, derive_descriptions
     from evals.judges.journaled import asks_for, costs, remembered, room_for
 
-    screen = _Screen(options.session.quiet, sys.stderr)
+    screen = _Screen(quiet=options.quiet)
     asks = asks_for(cases, options.samples, fused=options.fused)
     if blank := blanks(specs):
         screen.describing(len(blank), len(asks), options.session.replay)
-    derived = await derive_descriptions(session, specs, options.seed, screen.described)
+    derived = await derive_descriptions(session, specs, options.session.seed, screen.described)
     cases = cases_with_descriptions(cases, derived)
     asks = asks_for(cases, options.samples, fused=options.fused)
     num_ctx = session.window_for(*room_for(asks, program, session))
-    known = await remembered(session, program, asks, options.seed, num_ctx)
+    known = await remembered(session, program, asks, options.session.seed, num_ctx)
     missing = [ask for ask, said in zip(asks, known, strict=True) if said is None]
     screen.plan(len(asks), len(missing), cases, replayed=options.session.replay is not None)
-    asker = session.asker(program, judging_limits(session.config), options.seed, num_ctx)
-    with screen.asking(len(missing)) as done:
-        new = iter(await judge_all(asker, missing, done))
+    asker = session.asker(program, judging_limits(session.config), options.session.seed, num_ctx)
+    screen.count(len(missing))
+    with screen if missing else nullcontext():
+        new = iter(await judge_all(asker, missing, screen.advance))
     judged = [said if said is not None else next(new) for said in known]
     own, fused = _parted(asks, judged)
     spent = costs([*(said for said in own if said.sample == 0), *fused], session.journal.get)
@@ -184,7 +166,7 @@ def _facts(
         "tasks": [spec.task_name for spec in specs],
         **({"derived_descriptions": dict(derived), "generator_model": config.model_for("generator")} if derived else {}),
         "samples": options.samples,
-        "seed": options.seed,
+        "seed": options.session.seed,
     }
 
 
@@ -227,21 +209,17 @@ def _verdict(card: "ReportCard", least: float | None) -> int:
     return BELOW
 
 
-class _Screen:
-    """Says on stderr what will be asked, and how far it is: a bar in a terminal, a line now and then elsewhere."""
-
-    def __init__(self, quiet: bool, stream: TextIO) -> None:
-        self._quiet = quiet
-        self._stream = stream
+class _Screen(Progress):
+    """Says what will be asked, and how far it is."""
 
     def plan(self, asked: int, missing: int, cases: Sequence["Case"], *, replayed: bool) -> None:
         """Before the first call."""
         wanted = f"{len(cases)} cases, {asked} replies wanted"
         if not missing:
-            self._say(f"{wanted}: the journal has them all.")
+            self.say(f"{wanted}: the journal has them all.")
             return
         source = "the recording is asked for" if replayed else "calls are made for"
-        self._say(
+        self.say(
             f"{wanted}: the journal has {asked - missing}, {source} the other {missing}; a reply that cannot be used is asked "
             "for once more."
         )
@@ -249,7 +227,7 @@ class _Screen:
     def describing(self, blank: int, wanted: int, replay: Path | None) -> None:
         """Before the first call, where tasks are to be described: the most that is asked for in all."""
         source = "calls" if replay is None else "replies of the recording"
-        self._say(
+        self.say(
             f"descriptions that the tasks' files leave blank: {blank} {source}; with the cases at most {blank + wanted}, "
             "less what the journal has."
         )
@@ -258,43 +236,4 @@ class _Screen:
         """The description that was derived for a task."""
         from evals.judges.descriptions import description_line
 
-        self._say(description_line(task, text))
-
-    def asking(self, count: int) -> "_Counting":
-        """The progress of so many questions."""
-        return _Counting(count, self._stream, quiet=self._quiet)
-
-    def _say(self, line: str) -> None:
-        if not self._quiet:
-            print(line, file=self._stream, flush=True)
-
-
-class _Counting:
-    """Counts what has been answered; entered, it gives the function to call after each."""
-
-    def __init__(self, count: int, stream: TextIO, *, quiet: bool) -> None:
-        self._count = count
-        self._done = 0
-        self._stream = None if quiet or not count else stream
-        self._said = time.monotonic()
-        self._bar: Progress | None = None
-
-    def __enter__(self) -> Callable[[], None]:
-        if self._stream is not None and self._stream.isatty():
-            columns = (TextColumn("asking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, console=Console(file=self._stream), transient=True)
-            self._bar.add_task("asking", total=self._count)
-            self._bar.start()
-        return self._one
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def _one(self) -> None:
-        self._done += 1
-        if self._bar is not None:
-            self._bar.advance(self._bar.task_ids[0])
-        elif self._stream is not None and time.monotonic() - self._said >= _LINE_EVERY:
-            self._said = time.monotonic()
-            print(f"{self._done} of {self._count} answered", file=self._stream, flush=True)
+        self.say(description_line(task, text))

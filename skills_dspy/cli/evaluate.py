@@ -1,222 +1,144 @@
-"""The commands `eval ...` and their options; what they do is imported when they are called."""
+"""`eval judges`, `eval program`, `eval data`: measures the judges, a compiled program, a dataset."""
 
+import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from rich.console import Console
 
-from skills_dspy.cli.options import (
-    ManyPaths,
-    Number,
-    base_url_option,
-    cases_option,
-    concurrency_option,
-    config_option,
-    embedder_option,
-    eval_dir_option,
-    eval_replay_option,
-    judge_option,
-    model_option,
-    note_option,
-    program_option,
-    quiet_option,
-    seed_option,
-    tagger_option,
-    task_paths_option,
-)
+from evals.data.datasets import Dataset, paired, read_datasets, with_seeds
+from evals.data.report import Scorer
+from evals.data.tables import markdown, print_sections
+from evals.judges.cases import SHIPPED, load_cases
+from evals.judges.descriptions import description_line
+from evals.optimize.lines import comparison_lines
+from evals.optimize.program import BeforeAfter, compare
+from evals.session.session import Session
+from skills_dspy.base.config import load_config
+from skills_dspy.base.errors import RequestError
+from skills_dspy.cli.arguments import EvalDataOptions, EvalProgramOptions
+from skills_dspy.cli.progress import Progress
+from skills_dspy.cli.run import load_specs
+from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
+from skills_dspy.model.compiled import load_compiled
+from skills_dspy.model.embedding.embedder import SentenceEmbedder
+from skills_dspy.store.aside import write_text
+from skills_dspy.tasks.files import load_task
 
-
-@click.group("eval")
-def evaluate() -> None:
-    """Measure: the judges, a dataset, a compiled program."""
+_WIDTH = 100
+"""Columns of the tables where there is no terminal."""
 
 
-@evaluate.command(cls=ManyPaths)
-@click.option(
-    "--task-paths",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="PATH ...",
-    help="Task files or folders: their seeds, as they are and corrupted, are cases too.  [default: none]",
-)
-@cases_option
-@click.option(
-    "--judge", "judges", multiple=True, metavar="NAME", help="Only this judge or tagger, once for each.  [default: all six]"
-)
-@click.option(
-    "--samples",
-    type=click.IntRange(1, 100),
-    default=3,
-    show_default=True,
-    help="How often each case is asked about, to see how a judge agrees with itself.",
-)
-@click.option("--fused/--no-fused", default=True, show_default=True, help="Compare the fused tagger with the separate ones.")
-@click.option("--threshold-sweep", is_flag=True, help="Show what other thresholds would let through.")
-@click.option("--min-kappa", type=Number(-1, 1), metavar="X", help="Exit with 1 when the kappa of any judge is below X.")
-@program_option
-@config_option
-@model_option
-@judge_option
-@tagger_option
-@base_url_option
-@concurrency_option
-@seed_option
-@eval_dir_option
-@eval_replay_option
-@click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write the tables here as well.")
-@note_option
-@quiet_option
-@click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout, and nothing else there.")
-def judges(
-    task_paths: tuple[Path, ...],
-    cases: tuple[Path, ...],
-    judges: tuple[str, ...],
-    samples: int,
-    fused: bool,
-    threshold_sweep: bool,
-    min_kappa: float | None,
-    program: Path | None,
-    config: Path | None,
-    model: str | None,
-    judge_model: str | None,
-    tagger_model: str | None,
-    base_url: str,
-    concurrency: int,
-    seed: int,
-    output_dir: Path,
-    replay: Path | None,
-    markdown: Path | None,
-    note: str | None,
-    quiet: bool,
-    as_json: bool,
-) -> int:
-    """Report how often the judges and taggers are right, on cases whose labels are known.
+def eval_data_command(options: EvalDataOptions) -> int:
+    """Score what was asked for; returns the exit code.
 
-    Exit codes: 0 the report is made; 1 a judge is below --min-kappa; 2 the request or the machine is at fault; 130
-    interrupted, every reply is kept and the same command goes on.
+    Raises:
+        RequestError: there is nothing that can be scored or compared, or a file's line is not what it should be.
+        MachineError: a file cannot be read or written, or there is no embedding model and one is needed.
     """
-    from skills_dspy.base.config import Overrides
-    from skills_dspy.cli.eval_judges import EvalJudgesOptions, eval_judges_command
-    from skills_dspy.cli.sessions import SessionOptions
+    if options.no_vectors and options.embedder is not None:
+        raise RequestError("--no-vectors does without an embedding model, and --embedder names one; leave out one of the two")
+    _check_folder(options.markdown)
+    first, second = _datasets(options)
+    settings = load_config().embedder
 
-    options = EvalJudgesOptions(
-        task_paths=task_paths,
-        cases=cases,
-        judges=judges,
-        samples=samples,
-        fused=fused,
-        threshold_sweep=threshold_sweep,
-        min_kappa=min_kappa,
-        program=program,
-        config=config,
-        overrides=Overrides(model=model, judge_model=judge_model, tagger_model=tagger_model),
-        seed=seed,
-        markdown=markdown,
-        as_json=as_json,
-        session=SessionOptions(output_dir, base_url, concurrency, replay, note, quiet),
-    )
-    return eval_judges_command(options)
+    def model_of(datasets: Sequence[Dataset]) -> str:
+        of_runs = [dataset.run.embedder for dataset in datasets if dataset.run is not None]
+        return options.embedder or next(iter(of_runs), settings.model)
 
-
-@evaluate.command(cls=ManyPaths)
-@click.argument("file", type=click.Path(path_type=Path))
-@task_paths_option
-@click.option(
-    "--examples", type=click.IntRange(4, 10_000), default=48, show_default=True, help="How many to measure on, for each prompt."
-)
-@click.option("--holdout-judge-model", "holdout", metavar="MODEL", help="Judge with this model instead.")
-@cases_option
-@config_option
-@model_option
-@judge_option
-@tagger_option
-@base_url_option
-@concurrency_option
-@seed_option
-@eval_dir_option
-@eval_replay_option
-@note_option
-@quiet_option
-@click.option("--json", "as_json", is_flag=True, help="The scores as JSON on stdout, and nothing else there.")
-def program(
-    file: Path,
-    task_paths: tuple[Path, ...],
-    examples: int,
-    holdout: str | None,
-    cases: tuple[Path, ...],
-    config: Path | None,
-    model: str | None,
-    judge_model: str | None,
-    tagger_model: str | None,
-    base_url: str,
-    concurrency: int,
-    seed: int,
-    output_dir: Path,
-    replay: Path | None,
-    note: str | None,
-    quiet: bool,
-    as_json: bool,
-) -> int:
-    """Measure a compiled program against the original prompts, on seeds and cases that it was not compiled with."""
-    from skills_dspy.base.config import Overrides
-    from skills_dspy.cli.eval_program import EvalProgramOptions, eval_program_command
-    from skills_dspy.cli.sessions import SessionOptions
-
-    options = EvalProgramOptions(
-        program=file,
-        task_paths=task_paths,
-        cases=cases,
-        examples=examples,
-        holdout_judge=holdout,
-        config=config,
-        overrides=Overrides(model=model, judge_model=judge_model, tagger_model=tagger_model),
-        seed=seed,
-        as_json=as_json,
-        session=SessionOptions(output_dir, base_url, concurrency, replay, note, quiet),
-    )
-    return eval_program_command(options)
+    with Progress(quiet=not sys.stderr.isatty()) as progress:
+        progress.update("scoring")
+        scorer = Scorer(
+            options.sample,
+            options.seed,
+            None if options.no_vectors else model_of,
+            lambda name: SentenceEmbedder(name, settings.device),
+            lambda done, count: progress.update(f"embedding {done} of {count} texts"),
+        )
+        content, sections = scorer.alone(first) if options.other is None else scorer.compared(paired(first, second))
+    if options.markdown is not None:
+        write_text(options.markdown, markdown(sections))
+    if options.as_json:
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        # A file's name may hold bytes that are no text; an escape can be written, and reads as the same name again.
+        click.echo(text.encode("utf-8", "backslashreplace").decode())
+        return 0
+    print_sections(sections, _console())
+    if options.markdown is not None:
+        click.echo(f"\nWritten to {options.markdown}")
+    return 0
 
 
-@evaluate.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option(
-    "--compare", "other", type=click.Path(path_type=Path), metavar="OTHER", help="Another run or file, to be put beside it."
-)
-@click.option(
-    "--seeds",
-    type=click.Path(path_type=Path),
-    metavar="TASKFILE",
-    help="The task whose seeds a file of JSON Lines was made from.",
-)
-@click.option(
-    "--sample",
-    type=click.IntRange(1, 10_000_000),
-    metavar="N",
-    help="The most rows for distances, likeness to seeds and languages.  [default: 10000 of a run, 3000 of a file]",
-)
-@seed_option
-@embedder_option
-@click.option("--no-vectors", is_flag=True, help="Leave out what needs an embedding model: distances, Vendi score, cosines.")
-@click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write the tables here as well.")
-@click.option("--json", "as_json", is_flag=True, help="The scores as JSON on stdout, and nothing else there.")
-def data(
-    path: Path,
-    other: Path | None,
-    seeds: Path | None,
-    sample: int | None,
-    seed: int,
-    embedder: str | None,
-    no_vectors: bool,
-    markdown: Path | None,
-    as_json: bool,
-) -> int:
-    """Score a dataset: how varied, how new against its seeds, how long, what has collapsed.
+def _datasets(options: EvalDataOptions) -> tuple[Sequence[Dataset], Sequence[Dataset]]:
+    """The datasets of both places; none of a second one that was not given."""
+    first = read_datasets(options.path)
+    second = () if options.other is None else read_datasets(options.other)
+    if options.seeds is None:
+        return first, second
+    spec, warnings = load_task(options.seeds)
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    both = with_seeds((*first, *second), spec.seed_examples)
+    return both[: len(first)], both[len(first) :]
 
-    PATH is a run's directory, a folder with several runs, or a file of JSON Lines with instruction and response, question
-    and answer, or messages. No teacher or judge is asked; what a run remembers is not embedded anew.
 
-    Exit codes: 0 scored; 2 the request or the machine is at fault, in one sentence.
-    """
-    from skills_dspy.cli.eval_data import EvalDataOptions, eval_data_command
+def _check_folder(markdown: Path | None) -> None:
+    """Refuse before the night what could not be written after it."""
+    if markdown is not None and not markdown.parent.is_dir():
+        raise RequestError(f"--markdown {markdown}: there is no folder {markdown.parent}; make it first")
 
-    options = EvalDataOptions(path, other, seeds, sample, seed, embedder, no_vectors, markdown, as_json)
-    return eval_data_command(options)
+
+def _console() -> Console:
+    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _WIDTH)
+
+
+def eval_program_command(options: EvalProgramOptions) -> int:
+    """Measure before and after; returns the exit code."""
+    config = options.session.models.load()
+    compiled = load_compiled(options.file)
+    specs = load_specs(options.task_paths).specs
+    cases = load_cases(options.cases or (SHIPPED,), config)
+    progress = Progress(quiet=options.quiet)
+    derived: dict[str, str] = {}
+
+    def phase(unit: str, doing: str) -> None:
+        progress.say(f"{unit}: {doing}")
+
+    def tell(task: str, text: str) -> None:
+        derived[task] = text
+        progress.say(description_line(task, text))
+
+    async def work(session: Session) -> tuple[tuple[BeforeAfter, ...], str]:
+        compared = await compare(
+            session,
+            compiled,
+            specs,
+            cases,
+            seed=options.session.seed,
+            most=options.examples,
+            judge=options.holdout_judge,
+            phase=phase,
+            tell=tell,
+        )
+        return compared, session.answered_by
+
+    others = tuple(filter(None, (options.holdout_judge,)))
+    try:
+        compared, answered_by = in_session(options.session, config, work, extra_models=others, note=options.note)
+    except Interrupted:
+        return INTERRUPTED
+    if options.as_json:
+        content = {
+            "program": str(options.file),
+            "answered_by": answered_by,
+            "tasks": [spec.task_name for spec in specs],
+            **({"derived_descriptions": derived} if derived else {}),
+            "units": [unit.as_json(options.session.seed) for unit in compared],
+        }
+        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    else:
+        for line in comparison_lines(compared, options.session.seed, answered_by):
+            click.echo(line)
+    return 0

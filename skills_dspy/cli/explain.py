@@ -1,6 +1,5 @@
 """`explain`: the whole story of one row, from its run's directory alone."""
 
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -8,22 +7,25 @@ from rich.markup import escape
 
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import SoftRating
+from skills_dspy.cli.arguments import ExplainOptions
 from skills_dspy.model.soft import in_words, soft_of
-from skills_dspy.store.journal import JournaledReply, Recording
+from skills_dspy.store.journal import JournaledReply, JournalReader
 from skills_dspy.store.run_dir import FoundRow, find_row
+from skills_dspy.store.run_json import RunJson, Server, needed, read_run_json, run_json_errors
 
 
-def explain_command(row_id: str, output_dir: Path, console: Console | None = None) -> int:
+def explain_command(options: ExplainOptions, console: Console | None = None) -> int:
     """Print the story of a row or a rejection; returns the exit code.
 
     Raises:
-        RunDirError: no run below `output_dir` has such a row, or several fit.
+        RunDirError: no run below the folder has such a row, or several fit.
     """
+    row_id, output_dir = options.row_id, options.output_dir
     found = find_row(output_dir, row_id)
     if found is None:
         raise RunDirError(f"no row {row_id!r} in the runs below {output_dir}; ids stand in data.jsonl and rejected.jsonl")
     out = console or Console(highlight=False, soft_wrap=True, emoji=False)
-    journal = Recording.open(found.paths.journal)
+    journal = JournalReader.open(found.paths.journal)
     try:
         _outcome(found, out)
         _source(found, out)
@@ -73,31 +75,29 @@ def _source(found: FoundRow, out: Console) -> None:
     out.print(f"\n[bold]draw[/bold] {source['draw']}, question {source['index']} of it")
     models = ", ".join(f"{role} {name}" for role, name in source["models"].items())
     out.print(f"[bold]models[/bold] {escape(models)}")
-    run = found.paths.read_run_json() or {}
-    server = run.get("server") or {}
-    said = f"{server.get('version', 'unknown')}{'; ' + server['note'] if server.get('note') else ''}"
-    out.print(f"[bold]server[/bold] {escape(said)}")
-    if run.get("derived_description") is not None:
-        out.print(f"[bold]description (derived)[/bold] {escape(str(run['derived_description']))}")
+    run = read_run_json(found.paths)
+    if run is None:
+        raise RunDirError(f"{found.paths.run_json} is missing, so nothing is known of this run; restore the file")
+    server = run.server or Server()
+    out.print(f"[bold]server[/bold] {escape('; '.join(filter(None, (server.version or 'unknown', server.note))))}")
+    if run.derived_description is not None:
+        out.print(f"[bold]description (derived)[/bold] {escape(run.derived_description)}")
     for shown in source["shown"]:
-        text = _example(found, shown, run)
-        out.print(f"[bold]shown[/bold] {shown}: {escape(_brief(text.get('question', '')))}")
+        out.print(f"[bold]shown[/bold] {shown}: {escape(_question(found, shown, run))}")
     neighbour = source["neighbour"]
     if neighbour is not None:
-        text = _example(found, neighbour["id"], run)
-        out.print(
-            f"[bold]nearest[/bold] {neighbour['id']} at squared distance {neighbour['distance']:.4f}: "
-            f"{escape(_brief(text.get('question', '')))}"
-        )
+        nearest = f"{neighbour['id']} at squared distance {neighbour['distance']:.4f}"
+        out.print(f"[bold]nearest[/bold] {nearest}: {escape(_question(found, neighbour['id'], run))}")
 
 
-def _example(found: FoundRow, name: str, run: dict[str, Any]) -> dict[str, Any]:
-    """The text of a seed or of an accepted row, by the name that provenance gives it."""
+def _question(found: FoundRow, name: str, run: RunJson) -> str:
+    """The question of a seed or of an accepted row, by the name that provenance gives it; nothing for a row that is gone."""
     if name.startswith("seed:"):
-        seed: dict[str, Any] = run["task"]["seed_examples"][int(name.removeprefix("seed:"))]
-        return seed
+        with run_json_errors(found.paths):
+            seeds = needed(needed(run.task, "task").seed_examples, "seed_examples")
+        return _brief(seeds[int(name.removeprefix("seed:"))].question)
     other = find_row(found.paths.folder, name)
-    return {} if other is None else {"question": other.row["instruction"]}
+    return "" if other is None else _brief(other.row["instruction"])
 
 
 def _call(stage: str, attempt: int, attempts: int, reply: JournaledReply, prompt: str, out: Console) -> None:

@@ -1,36 +1,28 @@
-"""The command line's commands and options; what they do is imported when they are called, so that --help is quick."""
+"""The commands; what one does is imported when it is called, so that --help is quick."""
 
 import errno
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from skills_dspy import __version__
 from skills_dspy.base.errors import SkillsError
-from skills_dspy.cli.deciding import decide
-from skills_dspy.cli.evaluate import evaluate
-from skills_dspy.cli.export import export, run_export_option
-from skills_dspy.cli.optimizing import optimize
-from skills_dspy.cli.options import (
-    DEFAULT_HOST,
-    ManyPaths,
-    base_url_option,
-    concurrency_option,
-    config_option,
-    decontaminate_option,
-    embedder_option,
-    judge_option,
-    model_option,
-    note_option,
-    program_option,
-    quiet_option,
-    tagger_option,
-    task_paths_option,
-    taxonomy_base_option,
+from skills_dspy.cli.arguments import (
+    CheckOptions,
+    DecideOptions,
+    EvalDataOptions,
+    EvalJudgesOptions,
+    EvalProgramOptions,
+    ExplainOptions,
+    ExportOptions,
+    OptimizeOptions,
+    PromptsOptions,
+    RunOptions,
+    TasksOptions,
 )
+from skills_dspy.cli.options import DEFAULT_HOST, ManyPaths, takes
 
 INTERRUPTED = 130
 
@@ -42,207 +34,148 @@ def cli() -> None:
 
 
 @cli.command(cls=ManyPaths)
-@task_paths_option
-@taxonomy_base_option
-@click.option(
-    "-n",
-    "--num-outputs-to-generate",
-    "wanted",
-    type=click.IntRange(1, 10_000_000),
-    help="Accepted pairs wanted, per task.  [default: 20; with --replay, the recorded run's]",
-)
-@click.option(
-    "--output-dir", type=click.Path(path_type=Path), default=Path("output"), show_default=True, help="Where runs live."
-)
-@config_option
-@model_option
-@judge_option
-@tagger_option
-@base_url_option
-@concurrency_option
-@click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), help="The run's random seed.  [default: 0; with --replay, the recorded run's]"
-)
-@click.option(
-    "--restart",
-    is_flag=True,
-    help="Set an existing run aside (renamed, never deleted) and start anew; without it the run is resumed.",
-)
-@click.option(
-    "--replay", metavar="RUN", help="Answer every model call from a recorded run's directory; `demo` names the shipped one."
-)
-@program_option
-@embedder_option
-@decontaminate_option
-@note_option
-@quiet_option
-@run_export_option
-@click.option("--json", "as_json", is_flag=True, help="A machine-readable summary on stdout, and nothing else there.")
-def run(
-    task_paths: tuple[Path, ...],
-    taxonomy_base: str | None,
-    wanted: int | None,
-    output_dir: Path,
-    config: Path | None,
-    model: str | None,
-    judge_model: str | None,
-    tagger_model: str | None,
-    base_url: str,
-    concurrency: int,
-    seed: int | None,
-    restart: bool,
-    replay: str | None,
-    program: Path | None,
-    embedder: str | None,
-    decontaminate: tuple[Path, ...],
-    note: str | None,
-    quiet: bool,
-    exports: tuple[str, ...],
-    as_json: bool,
-) -> int:
+@takes(RunOptions)
+def run(options: RunOptions) -> int:
     """Write N accepted pairs for each task.
 
     Exit codes: 0 every task has its N pairs; 1 stopped short, or a file in a folder is broken, and it is said why; 2 the
     request or the machine is at fault; 130 interrupted, everything is kept and the same command goes on.
     """
-    from skills_dspy.base.config import Overrides
-    from skills_dspy.cli.run import Options, run_command
+    from skills_dspy.cli.run import run_command
 
-    options = Options(
-        task_paths=task_paths,
-        wanted=wanted,
-        output_dir=output_dir,
-        config=config,
-        overrides=Overrides(model=model, judge_model=judge_model, tagger_model=tagger_model, embedder=embedder),
-        base_url=base_url,
-        concurrency=concurrency,
-        seed=seed,
-        restart=restart,
-        replay=replay,
-        note=note,
-        quiet=quiet,
-        as_json=as_json,
-        program=program,
-        taxonomy_base=taxonomy_base,
-        decontaminate=decontaminate,
-        exports=exports,
-    )
     return run_command(options)
 
 
 @cli.command()
-@click.argument("row_id")
-@click.option(
-    "--output-dir",
-    type=click.Path(path_type=Path),
-    default=Path("output"),
-    show_default=True,
-    help="Where runs live, or one run's directory.",
-)
-def explain(row_id: str, output_dir: Path) -> int:
+@takes(ExplainOptions)
+def explain(options: ExplainOptions) -> int:
     """Print the whole story of one row or rejection: examples shown, prompts and replies, verdicts, neighbour."""
     from skills_dspy.cli.explain import explain_command
 
-    return explain_command(row_id, output_dir)
+    return explain_command(options)
 
 
 @cli.command(cls=ManyPaths)
-@task_paths_option
-@taxonomy_base_option
-@click.option(
-    "-n",
-    "--num-outputs-to-generate",
-    "wanted",
-    type=click.IntRange(1, 10_000_000),
-    default=20,
-    show_default=True,
-    help="Accepted pairs wanted, per task.",
-)
-@config_option
-@model_option
-@judge_option
-@tagger_option
-@base_url_option
-@concurrency_option
-@embedder_option
-@click.option("--pull", is_flag=True, help="Pull the models that are missing.")
-def check(
-    task_paths: tuple[Path, ...],
-    taxonomy_base: str | None,
-    wanted: int,
-    config: Path | None,
-    model: str | None,
-    judge_model: str | None,
-    tagger_model: str | None,
-    base_url: str,
-    concurrency: int,
-    embedder: str | None,
-    pull: bool,
-) -> int:
+@takes(CheckOptions)
+def check(options: CheckOptions) -> int:
     """Find out before the night what would go wrong in it: host, models, windows, replies, speed, hours."""
-    from skills_dspy.base.config import Overrides
-    from skills_dspy.cli.check import CheckOptions, check_command
+    from skills_dspy.cli.check import check_command
 
-    overrides = Overrides(model=model, judge_model=judge_model, tagger_model=tagger_model, embedder=embedder)
-    options = CheckOptions(task_paths, wanted, config, overrides, base_url, concurrency, pull, taxonomy_base)
     return check_command(options)
 
 
 @cli.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
-@taxonomy_base_option
-@config_option
-@click.option("--strict", is_flag=True, help="Exit with 1 on any warning, not only on an error.")
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@click.option(
-    "--format",
-    "layout",
-    type=click.Choice(["text", "json", "github"]),
-    help="text for people, json for programs, github for annotations in GitHub Actions.  [default: text]",
-)
-@click.option("--rules", is_flag=True, help="List the rules instead.")
-def tasks(
-    paths: tuple[Path, ...],
-    taxonomy_base: str | None,
-    config: Path | None,
-    strict: bool,
-    as_json: bool,
-    layout: str | None,
-    rules: bool,
-) -> int:
+@takes(TasksOptions)
+def tasks(options: TasksOptions) -> int:
     """List the tasks of task files, qna.yaml files and taxonomies, and say what is wrong with them, without a model.
 
     Exit codes: 0 nothing keeps a file from being used; 1 an error was found, or with --strict a warning; 2 the request is at
     fault.
     """
-    from skills_dspy.cli.tasks import TasksOptions, rules_command, tasks_command
+    from skills_dspy.cli.tasks import tasks_command
 
-    if as_json and layout not in (None, "json"):
-        raise click.UsageError(f"--json and --format {layout} exclude one another")
-    if rules:
-        return rules_command()
-    return tasks_command(TasksOptions(paths, taxonomy_base, config, strict, "json" if as_json else layout or "text"))
+    return tasks_command(options)
 
 
 @cli.command(cls=ManyPaths)
-@click.argument("name", required=False)
-@task_paths_option
-@config_option
-@program_option
-def prompts(name: str | None, task_paths: tuple[Path, ...], config: Path | None, program: Path | None) -> int:
+@takes(PromptsOptions)
+def prompts(options: PromptsOptions) -> int:
     """Print each prompt, or the one named, as it will be sent, and where its text comes from.
 
     With --program: the compiled prompts beside the originals, as a diff.
     """
     from skills_dspy.cli.prompts import prompts_command
 
-    return prompts_command(name, task_paths, config, program)
+    return prompts_command(options)
 
 
-cli.add_command(decide)
-cli.add_command(optimize)
-cli.add_command(evaluate)
-cli.add_command(export)
+@cli.command()
+@takes(DecideOptions)
+def decide(options: DecideOptions) -> int:
+    """Decide anew, by other thresholds, which candidates of a run are accepted; no model is asked.
+
+    Shows what changes as a diff of the funnel, and writes a new dataset beside the run. The run itself stays as it is.
+    Candidates that would need replies which nobody ever asked for are left out and counted; --fill asks for just those.
+    """
+    from skills_dspy.cli.decide import decide_command
+
+    return decide_command(options)
+
+
+@cli.command(cls=ManyPaths)
+@takes(OptimizeOptions)
+def optimize(options: OptimizeOptions) -> int:
+    """Compile better prompts for TARGET: a predictor, or judges, question-judge, pair-judge, tags, questions, answers, all.
+
+    Exit codes: 0 something became better on held-out examples and the program is written; 1 nothing did (what was better on
+    the validation alone is written all the same), or the calls were spent; 2 the request or the machine is at fault; 130
+    interrupted, every reply is kept and the same command goes on.
+    """
+    from skills_dspy.cli.optimize import optimize_command
+
+    return optimize_command(options)
+
+
+@cli.group("eval")
+def evaluate() -> None:
+    """Measure: the judges, a dataset, a compiled program."""
+
+
+@evaluate.command(cls=ManyPaths)
+@takes(EvalJudgesOptions)
+def judges(options: EvalJudgesOptions) -> int:
+    """Report how often the judges and taggers are right, on cases whose labels are known.
+
+    Exit codes: 0 the report is made; 1 a judge is below --min-kappa; 2 the request or the machine is at fault; 130
+    interrupted, every reply is kept and the same command goes on.
+    """
+    from skills_dspy.cli.eval_judges import eval_judges_command
+
+    return eval_judges_command(options)
+
+
+@evaluate.command(cls=ManyPaths)
+@takes(EvalProgramOptions)
+def program(options: EvalProgramOptions) -> int:
+    """Measure a compiled program against the original prompts, on seeds and cases that it was not compiled with."""
+    from skills_dspy.cli.evaluate import eval_program_command
+
+    return eval_program_command(options)
+
+
+@evaluate.command()
+@takes(EvalDataOptions)
+def data(options: EvalDataOptions) -> int:
+    """Score a dataset: how varied, how new against its seeds, how long, what has collapsed.
+
+    PATH is a run's directory, a folder with several runs, or a file of JSON Lines with instruction and response, question
+    and answer, or messages. No teacher or judge is asked; what a run remembers is not embedded anew.
+
+    Exit codes: 0 scored; 2 the request or the machine is at fault, in one sentence.
+    """
+    from skills_dspy.cli.evaluate import eval_data_command
+
+    return eval_data_command(options)
+
+
+@cli.command()
+@takes(ExportOptions)
+def export(options: ExportOptions) -> int:
+    """Write the accepted rows of runs as training data; RUN is a run's directory or a folder of runs, several are merged.
+
+    \b
+    messages     chat JSONL (TRL, axolotl, OpenAI): context, blank line, question; then the answer
+    alpaca       instruction, input (the context), output
+    sharegpt     conversations of from and value
+    instructlab  skills_train_msgs, node_datasets, recipe and test files of InstructLab
+    parquet      all of a row in typed columns: tags, verdicts, provenance
+    hf           a folder that datasets.load_dataset reads, with a dataset card; --push-to-hub uploads it
+
+    Nothing leaves this machine without --push-to-hub.
+    """
+    from skills_dspy.cli.export import export_command
+
+    return export_command(options)
 
 
 def start(argv: Sequence[str]) -> int:

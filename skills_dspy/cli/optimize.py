@@ -1,64 +1,42 @@
-"""`optimize`: from options to a compiled program in a file, with what it cost and what it brought."""
+"""`optimize`: from options to a compiled program in a file, and what is said on the way."""
 
 import json
-import sys
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from skills_dspy.base.config import Overrides, RunConfig, load_config
+from evals.judges.cases import SHIPPED, load_cases
+from evals.judges.descriptions import description_line
+from evals.optimize.budget import LEVELS, OPTIMIZERS
+from evals.optimize.lines import closing_lines, plan_lines, result_lines, speed_line
+from evals.optimize.plan import OptimizeRequest, Plan, plan_of
+from evals.optimize.program import provenance_of
+from evals.optimize.run import Optimized, UnitResult, optimize
+from evals.session.session import Session
+from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import RequestError
-from skills_dspy.cli.optimize_lines import closing_lines, plan_lines, result_lines, speed_line
+from skills_dspy.cli.arguments import OptimizeOptions
+from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.run import load_specs
-from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, SessionOptions, in_session
+from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
 from skills_dspy.model.compiled import checked, compiled_content, load_compiled
-from skills_dspy.run.manifest import versions
-from skills_dspy.store.files import make_folder, write_json
-
-if TYPE_CHECKING:
-    from evals.optimize.plan import OptimizeRequest, Plan
-    from evals.optimize.run import Optimized, UnitResult
-    from evals.session.session import Session
+from skills_dspy.run.account import versions
+from skills_dspy.store.aside import write_json
+from skills_dspy.store.files import make_folder
 
 NOTHING_BETTER = 1
 """The exit code when no unit became better on held-out examples."""
 
 
-@dataclass(frozen=True, slots=True)
-class OptimizeOptions:
-    """The options of `optimize` as they were given; None where one was left out."""
-
-    target: str
-    optimizer: str
-    out: Path
-    task_paths: tuple[Path, ...]
-    cases: tuple[Path, ...]
-    budget: str | None
-    max_calls: int | None
-    holdout_judge: str | None
-    proposer: str | None
-    min_judge_kappa: float
-    force: bool
-    program: Path | None
-    config: Path | None
-    overrides: Overrides
-    seed: int
-    dry_run: bool
-    as_json: bool
-    session: SessionOptions
-
-
 def optimize_command(options: OptimizeOptions) -> int:
     """Optimize what was asked for; returns the exit code."""
     _check_choices(options)
-    config = load_config(options.config, options.overrides)
+    config = options.session.models.load()
     request = _request(options, config)
     _check_out(options.out)
-    plan = _plan(request, config)  # refused here, before a folder or a server is touched
+    plan = plan_of(request, config, config.max_num_ctx)  # refused here, before a folder or a server is touched
     if options.dry_run:
         for line in plan_lines(plan, options.optimizer):
             click.echo(line)
@@ -72,6 +50,7 @@ def optimize_command(options: OptimizeOptions) -> int:
             lambda session: _work(session, request, screen),
             extra_models=tuple(filter(None, (options.holdout_judge, options.proposer))),
             most_calls=options.max_calls,
+            note=options.note,
         )
     except Interrupted:
         return INTERRUPTED
@@ -80,7 +59,7 @@ def optimize_command(options: OptimizeOptions) -> int:
     if kept:
         write_json(options.out, content)
     if options.as_json:
-        click.echo(_dumps(content["provenance"]))
+        click.echo(json.dumps(content["provenance"], indent=2, ensure_ascii=False))
     else:
         out = options.out if kept else None
         for line in closing_lines(done.results, request.seed, out, content["provenance"]["answered_by"]):
@@ -92,8 +71,6 @@ def optimize_command(options: OptimizeOptions) -> int:
 
 def _check_choices(options: OptimizeOptions) -> None:
     """Refuse what cannot be meant."""
-    from evals.optimize.budget import LEVELS, OPTIMIZERS
-
     if options.optimizer not in OPTIMIZERS:
         raise RequestError(f"there is no optimizer {options.optimizer!r}; the optimizers are: {', '.join(OPTIMIZERS)}")
     if options.budget is not None and options.budget not in LEVELS:
@@ -104,10 +81,7 @@ def _check_choices(options: OptimizeOptions) -> None:
         raise RequestError("bootstrap asks for no new instructions, so --proposer-model has nothing to do: leave it out")
 
 
-async def _work(session: "Session", request: "OptimizeRequest", screen: "_Screen") -> tuple[dict[str, Any], "Optimized"]:
-    from evals.optimize.provenance import provenance_of
-    from evals.optimize.run import optimize
-
+async def _work(session: Session, request: OptimizeRequest, screen: "_Screen") -> tuple[dict[str, Any], Optimized]:
     screen.session = session
     done = await optimize(session, request, screen)
     steps = [step for result in done.results if result.kept for step in result.planned.unit.steps]
@@ -116,10 +90,7 @@ async def _work(session: "Session", request: "OptimizeRequest", screen: "_Screen
     return compiled_content(done.program, steps, told), done
 
 
-def _request(options: OptimizeOptions, config: RunConfig) -> "OptimizeRequest":
-    from evals.judges.cases import SHIPPED, load_cases
-    from evals.optimize.plan import OptimizeRequest
-
+def _request(options: OptimizeOptions, config: RunConfig) -> OptimizeRequest:
     return OptimizeRequest(
         target=options.target,
         optimizer=options.optimizer,  # type: ignore[arg-type] # checked above
@@ -127,20 +98,13 @@ def _request(options: OptimizeOptions, config: RunConfig) -> "OptimizeRequest":
         cases=load_cases(options.cases or (SHIPPED,), config),
         level=None if options.max_calls is not None else (options.budget or "light"),  # type: ignore[arg-type]
         most_calls=options.max_calls,
-        seed=options.seed,
+        seed=options.session.seed,
         holdout=options.holdout_judge,
         proposer=options.proposer or config.generator.model,
         floor=options.min_judge_kappa,
         force=options.force,
         base=None if options.program is None else load_compiled(options.program),
     )
-
-
-def _plan(request: "OptimizeRequest", config: RunConfig) -> "Plan":
-    """What it would cost, without a server."""
-    from evals.optimize.plan import plan_of
-
-    return plan_of(request, config, config.max_num_ctx)
 
 
 def _check_out(out: Path) -> None:
@@ -153,55 +117,46 @@ def _check_out(out: Path) -> None:
         raise RequestError(f"{out} is there already and is no program of this version; choose another --out") from error
 
 
-def _dumps(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, indent=2, ensure_ascii=False)
-
-
-class _Screen:
-    """Says on stderr what is planned, what is going on, and what came of each unit."""
+class _Screen(Progress):
+    """Says what is planned, what goes on, and what came of each unit."""
 
     def __init__(self, options: OptimizeOptions) -> None:
-        self._quiet = options.session.quiet
+        super().__init__(quiet=options.quiet)
         self._optimizer = options.optimizer
-        self._seed = options.seed
-        self._stderr = sys.stderr  # optimizers' own output is kept off sys.stderr meanwhile
-        self._began = time.monotonic()
         self._plan: Plan | None = None
         self._timed = False
         self.session: Session | None = None
 
-    def planned(self, plan: "Plan") -> None:
+    def planned(self, plan: Plan) -> None:
         """Before the first call."""
         self._plan = plan
         for line in plan_lines(plan, self._optimizer):
-            self._say(line)
+            self.say(line)
 
     def described(self, task: str, text: str) -> None:
         """The description that was derived for a task."""
-        from evals.judges.descriptions import description_line
-
-        self._say(description_line(task, text))
+        self.say(description_line(task, text))
 
     def judged(self, kappas: Mapping[str, float | None], floor: float) -> None:
         """The report card of the judges."""
         for step, kappa in kappas.items():
-            self._say(f"  kappa of {step}: {'cannot be told' if kappa is None else f'{kappa:.2f}'} (floor {floor:g})")
+            self.say(f"  kappa of {step}: {'cannot be told' if kappa is None else f'{kappa:.2f}'} (floor {floor:g})")
 
     def phase(self, unit: str, doing: str) -> None:
         """Something begins."""
         meter = self.session.meter if self.session is not None else None
         counted = "" if meter is None else f"  [{meter.live} calls, {meter.remembered} from the journal]"
         self._say_speed()
-        self._say(f"{unit}: {doing}{counted}")
+        self.say(f"{unit}: {doing}{counted}")
 
     def refused(self, unit: str, why: str) -> None:
         """A unit is left out."""
-        self._say(f"{unit}: left out, {why}")
+        self.say(f"{unit}: left out, {why}")
 
-    def finished(self, result: "UnitResult") -> None:
+    def finished(self, result: UnitResult) -> None:
         """A unit is done."""
         for line in result_lines(result):
-            self._say(line)
+            self.say(line)
 
     def _say_speed(self) -> None:
         """Once there were replies: how long the rest will take, by the tokens a second that the server has shown."""
@@ -210,8 +165,4 @@ class _Screen:
         speed = self.session.speed()
         if speed is not None:
             self._timed = True
-            self._say(speed_line(self._plan, speed, self.session.meter.live))
-
-    def _say(self, line: str) -> None:
-        if not self._quiet:
-            print(line, file=self._stderr, flush=True)
+            self.say(speed_line(self._plan, speed, self.session.meter.live))

@@ -1,12 +1,85 @@
-"""The options that several commands share, and paths that take all the words up to the next option."""
+"""How an options dataclass becomes the options of a command, and the options that several commands share."""
 
 import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
+if TYPE_CHECKING:
+    from skills_dspy.base.config import Overrides, RunConfig
+
+T = TypeVar("T")
+Declaration = Callable[[str, Any], Callable[[Any], Any]]
+"""From the name and the type of a field to click's decorator."""
+
 DEFAULT_HOST = "http://127.0.0.1:11434"
+SEED = click.IntRange(0, 2**63 - 1)
+
+
+def option(text: str, *flags: str, **settings: Any) -> Declaration:
+    """A field of an options dataclass that is an option.
+
+    Args:
+        text: its help.
+        flags: how it is written; left out, as the field is called.
+        settings: of `click.option`, where the field's type does not say them; a default is shown.
+    """
+
+    def declare(name: str, kind: Any) -> Callable[[Any], Any]:
+        given = {"help": text, "show_default": "default" in settings, "multiple": get_origin(kind) is tuple, **_type_of(kind)}
+        return click.option(*(flags or [f"--{name.replace('_', '-')}"]), name, **{**given, **settings})
+
+    return declare
+
+
+def argument(**settings: Any) -> Declaration:
+    """A field of an options dataclass that is an argument; `settings` are those of `click.argument`."""
+    return lambda name, kind: click.argument(name, **_type_of(kind), **settings)
+
+
+def _type_of(kind: Any) -> dict[str, Any]:
+    if kind is bool:
+        return {"is_flag": True}
+    return {"type": click.Path(path_type=Path)} if Path in (kind, *get_args(kind)) else {}
+
+
+def takes(kind: type[T]) -> Callable[[Callable[[T], int]], Callable[..., int]]:
+    """Declare the fields of a dataclass as a command's options, in their order; the command gets one `kind`.
+
+    A field is `Annotated` with its declaration, or is a dataclass of such fields itself.
+    """
+
+    def decorate(command: Callable[[T], int]) -> Callable[..., int]:
+        @wraps(command)
+        def called(**values: Any) -> int:
+            return command(_filled(kind, values))
+
+        for declare in reversed([*_declarations(kind)]):
+            called = declare(called)
+        return called
+
+    return decorate
+
+
+def _declarations(kind: type) -> Iterator[Callable[[Any], Any]]:
+    for name, hint in _hints(kind).items():
+        if isinstance(hint, type):
+            yield from _declarations(hint)
+        else:
+            yield hint.__metadata__[0](name, hint.__origin__)
+
+
+def _filled(kind: type[T], values: dict[str, Any]) -> T:
+    hints = _hints(kind)
+    return kind(**{name: _filled(hint, values) if isinstance(hint, type) else values[name] for name, hint in hints.items()})
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
 
 
 class Number(click.FloatRange):
@@ -44,71 +117,76 @@ class ManyPaths(click.Command):
         return super().parse_args(ctx, spread)
 
 
-task_paths_option = click.option(
-    "--task-paths",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="PATH ...",
-    help="Task files, qna.yaml files, or folders of them, such as a taxonomy.  "
-    "[default: task_specs/ here, else the shipped debate]",
-)
+TaskPaths = Annotated[
+    tuple[Path, ...],
+    option(
+        "Task files, qna.yaml files, or folders of them, such as a taxonomy.  [default: task_specs/ here, "
+        "else the shipped debate]",
+        metavar="PATH ...",
+    ),
+]
+TaxonomyBase = Annotated[
+    str | None,
+    option(
+        "Only task files of a git checkout that have changed since it branched off REF, uncommitted ones included.",
+        metavar="REF",
+    ),
+]
+Config = Annotated[Path | None, option("YAML over the built-in defaults (skills_dspy/skills.yaml).")]
+Embedder = Annotated[str | None, option("A sentence-transformers model: name or path.  [default: all-MiniLM-L6-v2]")]
+Program = Annotated[Path | None, option("Prompts that `optimize` has compiled.", metavar="FILE")]
+Cases = Annotated[
+    tuple[Path, ...],
+    option("Labelled cases: files or folders, once for each.  [default: those of evals/cases]", metavar="PATH"),
+]
+Seed = Annotated[int, option("Decides splits, samples and choices.", type=SEED, default=0)]
+Markdown = Annotated[Path | None, option("Write the tables here as well.", metavar="FILE")]
+Note = Annotated[str | None, option("What answers, in words, when it is not a language model (for recordings).", hidden=True)]
+Quiet = Annotated[bool, option("No progress.")]
 
 
-taxonomy_base_option = click.option(
-    "--taxonomy-base",
-    metavar="REF",
-    help="Only task files of a git checkout that have changed since it branched off REF, uncommitted ones included.",
-)
-decontaminate_option = click.option(
-    "--decontaminate",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE ...",
-    help="Evaluation questions (.jsonl, .parquet, .txt) that no pair may share 13 words with or lie near to.",
-)
-base_url_option = click.option(
-    "--base-url",
-    default=DEFAULT_HOST,
-    show_default=f"OLLAMA_HOST, else {DEFAULT_HOST}",
-    help="The Ollama host.",
-)
-config_option = click.option(
-    "--config", type=click.Path(path_type=Path), help="YAML over the built-in defaults (skills_dspy/skills.yaml)."
-)
-model_option = click.option("--model", help="Ollama's name of the teacher.  [default: mistral-small3.2]")
-judge_option = click.option("--judge-model", help="The judge's.  [default: follows --model]")
-embedder_option = click.option("--embedder", help="A sentence-transformers model: name or path.  [default: all-MiniLM-L6-v2]")
-program_option = click.option(
-    "--program", type=click.Path(path_type=Path), metavar="FILE", help="Prompts that `optimize` has compiled."
-)
-tagger_option = click.option("--tagger-model", help="The tagger's.  [default: follows --model]")
-concurrency_option = click.option(
-    "--concurrency", type=click.IntRange(1, 1024), default=8, show_default=True, help="Requests in flight."
-)
-seed_option = click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Decides splits, samples and choices."
-)
-cases_option = click.option(
-    "--cases",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Labelled cases: files or folders, once for each.  [default: those of evals/cases]",
-)
-eval_dir_option = click.option(
-    "--output-dir",
-    type=click.Path(path_type=Path),
-    default=Path("output-evals"),
-    show_default=True,
-    help="Where evaluations keep their journal and their reports.",
-)
-eval_replay_option = click.option(
-    "--replay",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Answer every model call from the --output-dir of an earlier evaluation.",
-)
-note_option = click.option(
-    "--note", hidden=True, help="What answers, in words, when it is not a language model (for recordings)."
-)
-quiet_option = click.option("--quiet", is_flag=True, help="No progress.")
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """The settings, and the models in place of theirs."""
+
+    config: Config
+    model: Annotated[str | None, option("Ollama's name of the teacher.  [default: mistral-small3.2]")]
+    judge_model: Annotated[str | None, option("The judge's.  [default: follows --model]")]
+    tagger_model: Annotated[str | None, option("The tagger's.  [default: follows --model]")]
+
+    def overrides(self, embedder: str | None = None) -> "Overrides":
+        """What goes before the settings of the file."""
+        from skills_dspy.base.config import Overrides
+
+        return Overrides(self.model, self.judge_model, self.tagger_model, embedder)
+
+    def load(self, embedder: str | None = None) -> "RunConfig":
+        """The settings with everything that was given.
+
+        Raises:
+            SkillsError: the file or a setting is at fault.
+        """
+        from skills_dspy.base.config import load_config
+
+        return load_config(self.config, self.overrides(embedder))
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """The host, and how much is asked of it at once."""
+
+    base_url: Annotated[str, option("The Ollama host.", default=DEFAULT_HOST, show_default=f"OLLAMA_HOST, else {DEFAULT_HOST}")]
+    concurrency: Annotated[int, option("Requests in flight.", type=click.IntRange(1, 1024), default=8)]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """What the commands of the evaluations that ask models have in common."""
+
+    models: ModelOptions
+    server: ServerOptions
+    seed: Seed
+    output_dir: Annotated[Path, option("Where evaluations keep their journal and their reports.", default=Path("output-evals"))]
+    replay: Annotated[
+        Path | None, option("Answer every model call from the --output-dir of an earlier evaluation.", metavar="DIR")
+    ]

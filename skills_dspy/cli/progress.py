@@ -1,125 +1,199 @@
-"""How far tasks are, in numbers and lines: one task, all of them together, and the worst of many."""
+"""What goes on, on stderr: in a terminal a picture that is drawn anew, elsewhere a plain line now and then."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Self, TextIO
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
 
 from skills_dspy.model.slots import Slots
-from skills_dspy.pipeline.funnel import STAGES, Funnel
-from skills_dspy.run.runner import RunningTask
+from skills_dspy.run.headway import (
+    FEW,
+    Headway,
+    duration,
+    funnel_line,
+    headway_of,
+    numbers_line,
+    time_left,
+    worst_tasks,
+)
+from skills_dspy.run.runner import Watcher
+from skills_dspy.run.task import TaskView
 
-FEW = 6
-"""Up to so many tasks each one is shown with all its numbers; of more, the total and the worst."""
-_SHORT = {
-    "write_context": "context",
-    "write_questions": "questions",
-    "dedup": "dedup",
-    "decontamination": "contaminated",
-    "judge_question": "question judge",
-    "instruction_quality": "instruction",
-    "write_answer": "answer",
-    "answer_decontamination": "contaminated answer",
-    "judge_pair": "pair judge",
-    "sample_quality": "sample",
-    "difficulty": "difficulty",
-    "category": "category",
-}
+_LINE_EVERY = 15.0
+"""Seconds between two plain lines."""
+_WORST_LINES = 3
+"""How many of many tasks get a plain line of their own."""
+_WORST_ROWS = 8
+"""How many of many tasks get a row of the table: with all else it fits into 24 lines."""
+_WIDE = 90
+"""From how many columns on there is room for a bar."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """The numbers of one task, or of several together.
+class Progress:
+    """One text about what goes on, with a bar where it is known how much there is to do.
 
-    Attributes:
-        name: of the task; `total` for several.
-        tasks, done, failed: how many tasks, and what has become of them.
-        candidates, accepted, wanted: pairs.
-        missing: what the tasks that still run want more.
-        live, remembered, output_tokens: of all calls since the start.
+    Entered, it shows the picture in a terminal; left, the picture goes away, and the lines that were said stay.
+
+    Args:
+        quiet: shows nothing at all.
+        stream: stderr of now, unless given: DSPy's optimizers put another in its place meanwhile.
+        clock: seconds.
     """
 
-    name: str
-    tasks: int
-    done: int
-    failed: int
-    candidates: int
-    accepted: int
-    wanted: int
-    missing: int
-    live: int
-    remembered: int
-    output_tokens: int
+    def __init__(
+        self, *, quiet: bool = False, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.began = clock()
+        self._stream = sys.stderr if stream is None else stream
+        self._quiet = quiet
+        self._clock = clock
+        self._printed = self.began
+        self._complained = -math.inf
+        self._complaint = ""
+        self._text = ""
+        self._done = self._total = 0
+        self._spinner = Spinner("dots")
+        self._live: Live | None = None
+        if not quiet and self._stream.isatty():
+            self._live = Live(self, console=Console(file=self._stream), refresh_per_second=4, transient=True)
 
-    def counted(self) -> str:
-        """How many tasks there are and what has become of them, in words."""
-        failed = f", {self.failed} failed" if self.failed else ""
-        return f"{self.done} of {self.tasks} tasks done{failed}"
+    def say(self, line: str, style: str = "") -> None:
+        """Show a line that stays."""
+        if self._live is not None:
+            self._live.console.print(Text(line, style=style), soft_wrap=True)
+        elif not self._quiet:
+            print(line, file=self._stream, flush=True)
+
+    def fault(self, message: str, pause: float) -> None:
+        """Show that a request failed and is repeated after `pause` seconds: until the next tick, or not too often."""
+        self._complaint = f"{message} Asking again in {pause:.0f} s."
+        if self._live is None and self._clock() - self._complained >= _LINE_EVERY:
+            self._complained = self._clock()
+            self.say(self._complaint)
+
+    def update(self, text: str) -> None:
+        """Change the text."""
+        self._text = text
+        self.tick()
+
+    def count(self, total: int) -> None:
+        """Begin to count the answers to so many questions."""
+        self.began, self._done, self._total = self._clock(), 0, total
+
+    def advance(self) -> None:
+        """Count one more."""
+        self._done += 1
+        self.update(f"{self._done} of {self._total} answered")
+
+    def tick(self) -> None:
+        """Something has changed: print lines if the last ones are some time ago."""
+        self._complaint = ""
+        if self._live is None and not self._quiet and self._clock() - self._printed >= _LINE_EVERY:
+            self._printed = self._clock()
+            for line in self.lines():
+                self.say(line)
+
+    def lines(self) -> Iterable[str]:
+        """What is printed where there is no terminal."""
+        return [self._text]
+
+    def picture(self, width: int) -> Iterable[RenderableType]:
+        """What is drawn in a terminal of so many columns."""
+        if not self._total:
+            self._spinner.update(text=Text(self._text))
+            return [self._spinner]
+        seconds = (self._clock() - self.began) / max(1, self._done) * (self._total - self._done)
+        left = f"  {duration(seconds)} left" if self._done else ""
+        row = Table.grid(padding=(0, 1))
+        row.add_row("asking", ProgressBar(self._total, self._done, width=width // 3), f"{self._done}/{self._total}{left}")
+        return [row]
+
+    def stop(self) -> None:
+        """Take the picture away."""
+        if self._live is not None:
+            self._live.stop()
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterable[RenderableType]:
+        yield from self.picture(options.max_width)
+        if self._complaint:
+            yield Text(self._complaint, style="yellow")
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
 
-def total_of(tasks: Sequence[RunningTask]) -> Tally:
-    """The numbers of tasks, added up; one or more."""
-    funnels = [task.run.funnel for task in tasks]
-    return Tally(
-        name=name_of(tasks[0]) if len(tasks) == 1 else "total",
-        tasks=len(tasks),
-        done=sum(task.run.done for task in tasks),
-        failed=sum(task.error is not None for task in tasks),
-        candidates=sum(funnel.candidates for funnel in funnels),
-        accepted=sum(funnel.accepted for funnel in funnels),
-        wanted=sum(task.wanted for task in tasks),
-        missing=sum(task.wanted - task.run.funnel.accepted for task in tasks if task.status == "running"),
-        live=sum(task.meter.live for task in tasks),
-        remembered=sum(task.meter.remembered for task in tasks),
-        output_tokens=sum(task.meter.output_tokens for task in tasks),
-    )
+class RunProgress(Progress, Watcher):
+    """How far the tasks of a run are: each of a few with all its numbers; of many, the total and the worst."""
 
+    def started(self, tasks: Sequence[TaskView], slots: Slots) -> None:
+        """Say what has failed already, and show the others."""
+        super().started(tasks, slots)
+        self.began = self._clock()
+        for task in tasks:
+            if task.error is not None:
+                self.failed(task)
 
-def worst_tasks(tasks: Sequence[RunningTask], most: int) -> list[RunningTask]:
-    """Of the tasks that still run those with the smallest share of what is wanted, then with the lowest yield."""
-    going = [task for task in tasks if task.status == "running" and not task.run.done]
-    return sorted(going, key=lambda task: (task.run.funnel.accepted / task.wanted, -task.run.funnel.candidates))[:most]
+    def changed(self) -> None:
+        """Print lines if the last ones are some time ago; a reply came, so the server is well again."""
+        self.tick()
 
+    def failed(self, task: TaskView) -> None:
+        """Say it at once."""
+        self.say(f"{task.spec.task_name}: {task.status}", "red")
 
-def name_of(task: RunningTask) -> str:
-    """A task's name without what all of InstructLab's have in common."""
-    return task.spec.task_name.removeprefix("instructlab/skills/")
+    def lines(self) -> Iterable[str]:
+        """One for each task, or of many the total and the worst."""
+        seconds, many = self._clock() - self.began, len(self.tasks) > FEW
+        if many:
+            yield f"total: {headway_of(self.tasks).counted()}, {numbers_line(headway_of(self.tasks), self.slots, seconds)}"
+        for task in worst_tasks(self.tasks, _WORST_LINES) if many else self.tasks:
+            if task.status == "running" and not task.run.done:
+                numbers = numbers_line(headway_of([task]), None if many else self.slots, seconds)
+                yield f"{task.spec.task_name}: {numbers} [{funnel_line(task.run.funnel)}]"
 
+    def picture(self, width: int) -> Iterable[RenderableType]:
+        """A table of the tasks, then their funnels or what has become of them, then the requests in flight."""
+        if not self.tasks:
+            yield Text("asking the server ...")
+            return
+        many = len(self.tasks) > FEW
+        total = headway_of(self.tasks)
+        rows = worst_tasks(self.tasks, _WORST_ROWS) if many else self.tasks
+        yield self._table([*([total] if many else []), *(headway_of([task]) for task in rows)], wide=width >= _WIDE)
+        if many:
+            yield Text(f"{total.counted()}; shown: the {len(rows)} that are farthest behind" if rows else total.counted())
+        for task in () if many else self.tasks:
+            name = task.spec.task_name.rsplit("/", 1)[-1]
+            yield Text(f"  {name}: {funnel_line(task.run.funnel)}", style="dim", overflow="ellipsis", no_wrap=True)
+        if self.slots is not None:
+            yield Text(f"in flight {self.slots.held} of {self.slots.count}, waiting {self.slots.waiting}")
 
-def total_line(total: Tally, slots: Slots | None, seconds: float) -> str:
-    """Everything about all tasks in one line."""
-    return f"total: {total.counted()}, {_numbers(total, slots, seconds)}"
-
-
-def task_line(task: RunningTask, slots: Slots | None, seconds: float) -> str:
-    """Everything about a task in one line."""
-    return f"{task.spec.task_name}: {_numbers(total_of([task]), slots, seconds)} [{funnel_line(task.run.funnel)}]"
-
-
-def _numbers(tally: Tally, slots: Slots | None, seconds: float) -> str:
-    rate = tally.output_tokens / seconds if seconds > 0 else 0.0
-    flight = "" if slots is None else f", {slots.held} in flight"
-    left = time_left(tally, seconds)
-    return (
-        f"{tally.accepted} of {tally.wanted} accepted, {tally.live + tally.remembered} calls, "
-        f"{rate:.0f} tokens/s{flight}{', ' + left + ' left' if left else ''}"
-    )
-
-
-def funnel_line(funnel: Funnel) -> str:
-    """How many candidates settled, and how many each stage rejected."""
-    rejected = [f"{_SHORT[stage]} -{funnel.rejections(stage)}" for stage in STAGES if funnel.rejections(stage)]
-    return ", ".join([f"{funnel.candidates} candidates", *rejected, f"accepted {funnel.accepted}"])
-
-
-def time_left(tally: Tally, seconds: float) -> str:
-    """By the calls that a pair has taken so far and the seconds that a live call takes; empty while either is unknown."""
-    if not tally.accepted or not tally.live or not tally.missing:
-        return ""
-    return duration(seconds / tally.live * (tally.live + tally.remembered) / tally.accepted * tally.missing)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words for a person: `45 s`, `12 min`, `3 h 20 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+    def _table(self, rows: Iterable[Headway], *, wide: bool) -> Table:
+        seconds = self._clock() - self.began
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        table.add_column("task", no_wrap=True, overflow="ellipsis")
+        for heading in ("accepted", *([""] if wide else []), "calls", "tokens/s", "time left"):
+            table.add_column(heading, no_wrap=True, min_width=len(heading))
+        for row in rows:
+            table.add_row(
+                Text(row.name),
+                f"{row.accepted} of {row.wanted}",
+                *([ProgressBar(total=row.wanted, completed=row.accepted, width=20)] if wide else []),
+                str(row.live + row.remembered),
+                f"{row.output_tokens / seconds:.0f}" if seconds > 1 else "",
+                time_left(row, seconds),
+            )
+        return table

@@ -1,10 +1,6 @@
 """`run`: from options to a request, and from its end to an exit code."""
 
-import asyncio
 import os
-import random
-import signal
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -12,66 +8,43 @@ from pathlib import Path
 
 import click
 
-from skills_dspy.base.config import Overrides, RunConfig, load_config
-from skills_dspy.base.errors import RequestError, RunDirError, SkillsError, SpecError
-from skills_dspy.cli.display import Display, PlainDisplay, Silent, TerminalDisplay
+from skills_dspy.base.config import Overrides
+from skills_dspy.base.errors import RequestError, SkillsError, SpecError
+from skills_dspy.cli.arguments import RunOptions
 from skills_dspy.cli.export import export_run
-from skills_dspy.cli.open_files import make_room
+from skills_dspy.cli.progress import RunProgress
+from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, open_server, run_until_done
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
-from skills_dspy.model.compiled import CompiledProgram, load_compiled
+from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.embedding.weights import find_model
-from skills_dspy.run.past import Recorded, find_recorded, recorded_questions
-from skills_dspy.run.runner import Runner, RunningTask, RunRequest
-from skills_dspy.screens.benchmark import EvaluationSet, read_evaluation_set
+from skills_dspy.run.open_files import make_room
+from skills_dspy.run.replay import Replay
+from skills_dspy.run.request import RunRequest
+from skills_dspy.run.runner import Runner
+from skills_dspy.run.task import TaskView
+from skills_dspy.screens.benchmark import read_evaluation_set
 from skills_dspy.tasks.changed import changed_files
 from skills_dspy.tasks.files import Changes, Loaded, load_tasks
 from skills_dspy.tasks.spec import TaskSpec
 
-COMPLETE, SHORT, INTERRUPTED = 0, 1, 130
+COMPLETE, SHORT = 0, 1
 DEFAULT_WANTED = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options of `run` as they were given; None where one was left out."""
-
-    task_paths: tuple[Path, ...]
-    wanted: int | None
-    output_dir: Path
-    config: Path | None
-    overrides: Overrides
-    base_url: str
-    concurrency: int
-    seed: int | None
-    restart: bool
-    replay: str | None
-    note: str | None
-    quiet: bool
-    as_json: bool
-    program: Path | None = None
-    taxonomy_base: str | None = None
-    decontaminate: tuple[Path, ...] = ()
-    exports: tuple[str, ...] = ()
-
-
-def run_command(options: Options) -> int:
+def run_command(options: RunOptions) -> int:
     """Run what was asked for; returns the exit code."""
     loaded = _wanted(options)
-    if options.replay is None:
-        assert loaded is not None
-        request = live_request(options, loaded.specs)
-    else:
-        request = replay_request(options, options.replay, None if loaded is None else loaded.specs)
+    request = _request(options, None if loaded is None else loaded.specs)
     broken = () if loaded is None else loaded.broken
     make_room(len(request.specs), request.concurrency)
-    display = _display(options)
+    display = RunProgress(quiet=options.quiet)
     embedder = _embedder(request)
-    tasks: tuple[RunningTask, ...] = ()
+    tasks: tuple[TaskView, ...] = ()
     with display:
         try:
-            tasks = asyncio.run(_run(request, options, embedder, display))
-        except (KeyboardInterrupt, asyncio.CancelledError):
+            tasks = run_until_done(_run(request, options, embedder, display))
+        except Interrupted:
             display.stop()
             click.echo(resume_line(display.tasks), err=True)
             return INTERRUPTED
@@ -85,7 +58,7 @@ def run_command(options: Options) -> int:
     return COMPLETE if all(task.run.done for task in tasks) and not broken else SHORT
 
 
-def _wanted(options: Options) -> Loaded | None:
+def _wanted(options: RunOptions) -> Loaded | None:
     """The tasks that were asked for; None for those of a recording, all of them."""
     if options.replay is None or options.task_paths:
         return load_specs(options.task_paths, options.taxonomy_base)
@@ -110,7 +83,7 @@ class _Stderr:
         click.echo(f"warning: {line}", err=True)
 
 
-def _summarize(tasks: Sequence[RunningTask], options: Options, broken: Sequence[SpecError]) -> None:
+def _summarize(tasks: Sequence[TaskView], options: RunOptions, broken: Sequence[SpecError]) -> None:
     if options.as_json:
         click.echo(json_summary(tasks, broken))
     else:
@@ -128,103 +101,34 @@ def _embedder(request: RunRequest) -> AsyncEmbedder:
     return AsyncEmbedder(SentenceEmbedder(name, device, lambda _: found))
 
 
-async def _run(request: RunRequest, options: Options, embedder: AsyncEmbedder, display: Display) -> tuple[RunningTask, ...]:
-    # SIGTERM is how a service manager or a batch system interrupts: everything is kept then, too.
-    main = asyncio.current_task()
-    assert main is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
-    server = None
-    if request.recorded is None:
-        from skills_dspy.model.ollama import OllamaServer
-
-        server = OllamaServer(
-            options.base_url,
-            request.config.server,
-            concurrency=request.concurrency,
-            jitter=random.Random(os.getpid()),
-            on_fault=lambda fault, pause: display.fault(str(fault.error), pause),
-        )
+async def _run(request: RunRequest, options: RunOptions, embedder: AsyncEmbedder, display: RunProgress) -> tuple[TaskView, ...]:
+    server = None if request.recorded is not None else open_server(options.server, request.config.server, display.fault)
     return await Runner(request, server, embedder, display, teller=_Stderr(options.quiet)).run()
 
 
-def live_request(options: Options, specs: tuple[TaskSpec, ...]) -> RunRequest:
-    """The request for a run against a server."""
-    config = load_config(options.config, options.overrides)
+def _request(options: RunOptions, specs: tuple[TaskSpec, ...] | None) -> RunRequest:
+    """The request; what is not given for a replay is as it was recorded, and so are the tasks when `specs` is None."""
+    models, past = options.models, None if options.replay is None else Replay(options.replay, specs)
+    given = models.config is not None or models.overrides(options.embedder) != Overrides()
+    config = models.load(options.embedder) if past is None or given else past.config()
+    program = None if options.program is None else load_compiled(options.program)
+    evaluation = read_evaluation_set(options.decontaminate) if options.decontaminate else None
+    if past is not None:
+        program = program or past.first.program
+        evaluation = evaluation or past.evaluation()
     return RunRequest(
-        specs=specs,
+        specs=specs or () if past is None else past.specs,
         config=config,
-        wanted=options.wanted or DEFAULT_WANTED,
+        wanted=options.wanted or (DEFAULT_WANTED if past is None else past.first.wanted),
         output_dir=options.output_dir,
-        seed=options.seed or 0,
-        concurrency=options.concurrency,
+        seed=options.seed if options.seed is not None else 0 if past is None else past.first.seed,
+        concurrency=options.server.concurrency,
         restart=options.restart,
-        note=options.note,
-        program=_compiled(options),
-        evaluation=read_evaluation_set(options.decontaminate) if options.decontaminate else None,
+        note=options.note if past is None else None,
+        recorded=None if past is None else past.runs,
+        program=program,
+        evaluation=evaluation,
     )
-
-
-def replay_request(options: Options, name: str, specs: tuple[TaskSpec, ...] | None) -> RunRequest:
-    """The request for a replay: what is not given is as it was recorded, and so are the tasks when `specs` is None."""
-    recorded = {r.spec.task_name: r for r in find_recorded(name)}
-    if specs is not None:
-        missing = [spec for spec in specs if spec.task_name not in recorded]
-        if len(missing) == len(specs):  # else they fail, and the others are replayed
-            raise RunDirError(
-                f"{missing[0].path}: the recording {name} holds no run of the task {missing[0].task_name}; it holds "
-                f"{', '.join(recorded)}"
-            )
-        recorded = {spec.task_name: recorded[spec.task_name] for spec in specs if spec not in missing}
-    else:
-        specs = tuple(r.spec for r in recorded.values())
-    first = next(iter(recorded.values()))
-    if any((r.seed, r.models) != (first.seed, first.models) for r in recorded.values()):
-        raise RequestError(f"--replay {name}: its runs were recorded with different seeds or models; give the directory of one")
-    programs = [r.program for r in recorded.values()]
-    if any((p and p.content) != (programs[0] and programs[0].content) for p in programs):
-        raise RequestError(f"--replay {name}: its runs were recorded with different programs; give the directory of one")
-    given = options.config is not None or options.overrides != Overrides()
-    config = load_config(options.config, options.overrides) if given else _one_config(recorded, name)
-    return RunRequest(
-        specs=specs,
-        config=config,
-        wanted=options.wanted or first.wanted,
-        output_dir=options.output_dir,
-        seed=first.seed if options.seed is None else options.seed,
-        concurrency=options.concurrency,
-        restart=options.restart,
-        recorded=recorded,
-        program=_compiled(options) or programs[0],
-        evaluation=_evaluation(options, recorded, name),
-    )
-
-
-def _evaluation(options: Options, recorded: dict[str, Recorded], name: str) -> EvaluationSet | None:
-    """The evaluation questions of a replay: those given, else those of the recording, which must still be the same."""
-    if options.decontaminate:
-        return read_evaluation_set(options.decontaminate)
-    runs = list(recorded.values())
-    files = runs[0].evaluation
-    if any(r.evaluation != files or (files and r.config.decontamination != runs[0].config.decontamination) for r in runs):
-        raise RequestError(f"--replay {name}: its runs were decontaminated differently; give the directory of one")
-    return recorded_questions(files, f"--replay {name}", "give the questions of then, or others, with --decontaminate")
-
-
-def _compiled(options: Options) -> CompiledProgram | None:
-    return None if options.program is None else load_compiled(options.program)
-
-
-def _one_config(recorded: dict[str, Recorded], name: str) -> RunConfig:
-    configs = [r.config for r in recorded.values()]
-    if any(config.shaping() != configs[0].shaping() for config in configs):
-        raise RequestError(f"--replay {name}: its runs were recorded with different configurations; give the directory of one")
-    # The embedder's place on this machine is this machine's matter.
-    return replace_embedder(configs[0])
-
-
-def replace_embedder(config: RunConfig) -> RunConfig:
-    """A recorded configuration with this machine's device for the embedder."""
-    return config.model_copy(update={"embedder": config.embedder.model_copy(update={"device": "cpu"})})
 
 
 def load_specs(paths: tuple[Path, ...], base: str | None = None) -> Loaded:
@@ -254,9 +158,3 @@ def default_paths() -> tuple[Path, ...]:
     """Where tasks are looked for when nothing is said."""
     here = Path("task_specs")
     return (here if here.is_dir() else Path(str(files("task_specs") / "writing" / "freeform" / "debate.yaml")),)
-
-
-def _display(options: Options) -> Display:
-    if options.quiet:
-        return Silent()
-    return TerminalDisplay() if sys.stderr.isatty() else PlainDisplay(sys.stderr)

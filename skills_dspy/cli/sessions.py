@@ -1,18 +1,17 @@
-"""Opening a session of the evaluations for a command: server or recording, signals, what an interruption says."""
+"""How a command asks a model: the host, a session of the evaluations, and how an interruption ends it."""
 
 import asyncio
 import os
 import random
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from skills_dspy.base.config import RunConfig
+from skills_dspy.base.config import RunConfig, ServerConfig
+from skills_dspy.cli.options import ServerOptions, SessionOptions
 from skills_dspy.model.ollama import OllamaServer
 
 if TYPE_CHECKING:
@@ -23,29 +22,38 @@ T = TypeVar("T")
 INTERRUPTED = 130
 
 
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
-    """What the commands of the evaluations have in common.
-
-    Attributes:
-        output_dir: where the journal and the reports lie.
-        base_url: the host.
-        concurrency: requests in flight.
-        replay: the folder of an earlier session that answers instead; None for the host.
-        note: what answers, in words, when it is not a language model.
-        quiet: no progress.
-    """
-
-    output_dir: Path
-    base_url: str
-    concurrency: int
-    replay: Path | None
-    note: str | None
-    quiet: bool
-
-
 class Interrupted(Exception):
     """The user ended it; the exit code is INTERRUPTED and the sentence has been said."""
+
+
+def open_server(options: ServerOptions, config: ServerConfig, complain: Callable[[str, float], None]) -> OllamaServer:
+    """The host of a command; `complain` gets what went wrong and the seconds until it is asked again."""
+    return OllamaServer(
+        options.base_url,
+        config,
+        concurrency=options.concurrency,
+        jitter=random.Random(os.getpid()),
+        on_fault=lambda fault, pause: complain(str(fault.error), pause),
+    )
+
+
+def run_until_done(work: Coroutine[Any, Any, T]) -> T:
+    """Run it on an event loop, where SIGTERM interrupts it in good order, as a service manager or a batch system does.
+
+    Raises:
+        Interrupted: by Ctrl-C or SIGTERM.
+    """
+
+    async def run() -> T:
+        main = asyncio.current_task()
+        assert main is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
+        return await work
+
+    try:
+        return asyncio.run(run())
+    except (KeyboardInterrupt, asyncio.CancelledError) as interrupted:
+        raise Interrupted from interrupted
 
 
 def in_session(
@@ -53,6 +61,7 @@ def in_session(
     config: RunConfig,
     work: Callable[["Session"], Awaitable[T]],
     *,
+    note: str | None = None,
     extra_models: tuple[str, ...] = (),
     most_calls: int | None = None,
 ) -> T:
@@ -67,33 +76,26 @@ def in_session(
     request = SessionRequest(
         folder=options.output_dir,
         config=config,
-        concurrency=options.concurrency,
+        concurrency=options.server.concurrency,
         extra_models=extra_models,
         recorded=options.replay,
-        note=options.note,
+        note=note,
         most_calls=most_calls,
     )
     stderr = sys.stderr  # the optimizers' output is kept away from the terminal; this is not theirs
 
     def serve() -> OllamaServer:
-        return OllamaServer(
-            options.base_url,
-            config.server,
-            concurrency=options.concurrency,
-            jitter=random.Random(os.getpid()),
-            on_fault=lambda fault, pause: click.echo(f"{fault.error} Again in {pause:.0f} s.", stderr),
-        )
+        def complain(message: str, pause: float) -> None:
+            click.echo(f"{message} Again in {pause:.0f} s.", stderr)
+
+        return open_server(options.server, config.server, complain)
 
     async def run() -> T:
-        # SIGTERM is how a service manager or a batch system interrupts: everything is kept then, too.
-        main = asyncio.current_task()
-        assert main is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
         async with open_session(request, None if options.replay is not None else serve) as session:
             return await work(session)
 
     try:
-        return asyncio.run(run())
-    except (KeyboardInterrupt, asyncio.CancelledError) as interrupted:
+        return run_until_done(run())
+    except Interrupted:
         click.echo("interrupted; every reply is kept: the same command goes on where this one stopped", stderr)
-        raise Interrupted from interrupted
+        raise

@@ -13,14 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from skills_dspy.base.errors import SpecError
-from skills_dspy.cli.progress import FEW, name_of, total_of
 from skills_dspy.model.ollama import without_secrets
 from skills_dspy.pipeline.funnel import SELDOM, STAGES, Funnel, added_up
-from skills_dspy.run.runner import RunningTask
+from skills_dspy.run.headway import FEW, headway_of, name_of
+from skills_dspy.run.task import TaskView
 from skills_dspy.screens.benchmark import EvaluationSet
 
 
-def print_summary(tasks: Sequence[RunningTask], *, replayed: bool, console: Console | None = None) -> None:
+def print_summary(tasks: Sequence[TaskView], *, replayed: bool, console: Console | None = None) -> None:
     """The end of a run, for a person, on stdout."""
     out = console or Console(highlight=False, soft_wrap=True, emoji=False)
     if len(tasks) > FEW:
@@ -36,7 +36,7 @@ def print_summary(tasks: Sequence[RunningTask], *, replayed: bool, console: Cons
         out.print(f"The story of a row: {escape(again)}")
 
 
-def _print_one(task: RunningTask, replayed: bool, out: Console) -> None:
+def _print_one(task: TaskView, replayed: bool, out: Console) -> None:
     funnel, name, status = task.run.funnel, escape(task.spec.task_name), escape(task.status)
     out.print(f"\n[bold]{name}[/bold]: {funnel.accepted} of {task.wanted} accepted, {status}")
     if task.description is not None:
@@ -48,7 +48,7 @@ def _print_one(task: RunningTask, replayed: bool, out: Console) -> None:
     out.print(f"Data: {escape(str(task.paths.data))}")
 
 
-def _print_many(tasks: Sequence[RunningTask], replayed: bool, out: Console) -> None:
+def _print_many(tasks: Sequence[TaskView], replayed: bool, out: Console) -> None:
     """A line for each task, then the funnel of all together, what failed, and what it cost."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("task")
@@ -63,7 +63,7 @@ def _print_many(tasks: Sequence[RunningTask], replayed: bool, out: Console) -> N
         table.add_row(Text(name_of(task)), accepted, str(funnel.candidates), str(calls), Text(ended))
     out.print()
     out.print(table)
-    total, funnel = total_of(tasks), added_up([task.run.funnel for task in tasks])
+    total, funnel = headway_of(tasks), added_up([task.run.funnel for task in tasks])
     out.print(f"\n[bold]total[/bold]: {total.counted()}, {total.accepted} of {total.wanted} pairs accepted")
     _print_funnel(funnel, tasks[0].evaluation, out)
     known = [task.usage for task in tasks if task.usage]
@@ -124,7 +124,7 @@ def cost_line(usage: Mapping[str, Any], accepted: int, replayed: bool) -> str:
     return f"Cost: {usage['calls']} calls, {tokens} tokens{each}{source}."
 
 
-def json_summary(tasks: Sequence[RunningTask], broken: Sequence[SpecError] = ()) -> str:
+def json_summary(tasks: Sequence[TaskView], broken: Sequence[SpecError] = ()) -> str:
     """The end of a run, for a program; `broken` are the files that could not be used."""
     rows = [
         {
@@ -145,11 +145,11 @@ def json_summary(tasks: Sequence[RunningTask], broken: Sequence[SpecError] = ())
     return json.dumps({"tasks": rows, "broken": left_out}, ensure_ascii=False, indent=2)
 
 
-def resume_line(tasks: Sequence[RunningTask]) -> str:
+def resume_line(tasks: Sequence[TaskView]) -> str:
     """What to do after an interruption."""
     accepted = ", ".join(f"{t.run.funnel.accepted} of {t.wanted} for {t.spec.task_name}" for t in tasks)
     if len(tasks) > FEW:
-        total = total_of(tasks)
+        total = headway_of(tasks)
         accepted = f"{total.accepted} of {total.wanted} for {total.tasks} tasks"
     again = shlex.join(arg for arg in sys.argv[1:] if arg != "--restart")
     kept = f"Interrupted; everything is kept ({accepted})." if tasks else "Interrupted before anything was asked."

@@ -8,7 +8,7 @@ Nothing is repaired: a reply that does not validate is an error, because a mende
 import json
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 import dspy
 from dspy.utils.exceptions import AdapterParseError
@@ -23,12 +23,13 @@ _MISSING = "(not given)"
 class SkillsAdapter(dspy.Adapter):
     """Renders fields as tags, asks for prose as prose and for everything else as one JSON object with a schema.
 
-    System message, schema and validator are made once for each signature class.
+    System message, schema and validator are made once for each signature class, whichever adapter is asked.
     """
+
+    _plans: ClassVar["weakref.WeakKeyDictionary[type[dspy.Signature], _Plan]"] = weakref.WeakKeyDictionary()
 
     def __init__(self) -> None:
         super().__init__(callbacks=None, use_native_function_calling=False)
-        self._plans: weakref.WeakKeyDictionary[type[dspy.Signature], _Plan] = weakref.WeakKeyDictionary()
 
     def plan(self, signature: type[dspy.Signature]) -> "_Plan":
         """What never changes for a signature: its system message, schema and validator."""

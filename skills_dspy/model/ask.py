@@ -1,6 +1,7 @@
 """Asking one step's question: sampling seed, room for the reply, and the one second try."""
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,12 +9,46 @@ import dspy
 from dspy.utils.exceptions import AdapterParseError, LMError
 
 from skills_dspy.base.config import Role, RoleConfig
-from skills_dspy.base.errors import ReplyError, Truncated, Unreadable
+from skills_dspy.base.errors import ReplyError, SkillsError, Truncated, Unreadable
 from skills_dspy.base.records import SoftRating
 from skills_dspy.base.seeds import request_seed
-from skills_dspy.model.calls import CURRENT_CALL, Call, Rank
-from skills_dspy.model.program import SkillsProgram, step_of
+from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.room import RETRY
+from skills_dspy.model.steps import step_of
+
+WHOLE_DRAW = -1
+"""The index of what belongs to a draw as a whole: its context and the writing of its questions."""
+
+Rank = tuple[int, ...]
+"""Place in the queue for a slot: the smallest goes first."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way.
+
+    Attributes:
+        step: the step that asks.
+        rank: its place in the queue, asked anew whenever a slot becomes free.
+        digest: set by the engine: the key of request and reply in the journal.
+        raw: set by the engine: the text of the reply.
+        soft: set by the engine: output field to the probabilities of its labels, where the server gave them.
+        error: set by the engine: our own error, which DSPy would wrap.
+    """
+
+    step: str
+    rank: Callable[[], Rank]
+    digest: str = ""
+    raw: str = ""
+    soft: Mapping[str, SoftRating] = field(default_factory=dict)
+    error: SkillsError | None = None
+
+
+CURRENT_CALL: ContextVar[Call] = ContextVar("skills_dspy_call")
+"""The call that the running task makes.
+
+DSPy hands an engine the request alone, so the call rides beside it; asyncio keeps the variable apart for each task.
+"""
 
 TRIES = 2
 """An unreadable or truncated reply is asked for once more."""

@@ -17,7 +17,8 @@ from pydantic.fields import FieldInfo
 from skills_dspy.base.errors import FileError
 from skills_dspy.base.records import Frozen
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.program import STEPS, SkillsProgram, fingerprint
+from skills_dspy.model.program import SkillsProgram, fingerprint
+from skills_dspy.model.steps import STEPS
 from skills_dspy.store.files import storage_errors
 
 FORMAT = "skills_dspy program 1"

@@ -2,19 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
-from signatures.examples import Pair, Passage, Question
+from signatures.examples import Shown
 from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import ConfigError, ContextTooLong
-from skills_dspy.base.records import SeedExample
+from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.seeds import STANDARD
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.description import STEP as DESCRIBING
-from skills_dspy.model.description import description_inputs, undescribed
-from skills_dspy.model.program import STEPS, SkillsProgram
-from skills_dspy.model.room import RETRY, largest_shown, longest, question_limit, reply_limits
+from skills_dspy.model.description import examples_in_turn, undescribed
+from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.room import RETRY, largest_shown, longest, question_limit
+from skills_dspy.model.steps import DESCRIBE, STEPS, Shows, Step, constant_inputs, inputs, reply_limits, shown_as, way
 from skills_dspy.tasks.spec import TaskSpec
 
 _ROUND = 1024
@@ -48,29 +48,21 @@ def needs(spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: Sk
     found: dict[str, Need] = {}
     description = 0
     if undescribed(spec):
-        description = RETRY * limits[DESCRIBING] + _TAGS
-        prompt = _prompt_tokens(program, DESCRIBING, adapter, description_inputs(spec))
-        found[DESCRIBING] = Need(spec, DESCRIBING, prompt, RETRY * limits[DESCRIBING])
-    for kind in ("freeform", "grounded"):
-        seeds = [seed for seed in spec.seed_examples if seed.kind == kind]
+        reply = RETRY * limits[DESCRIBE.name]
+        description = reply + _TAGS
+        prompt = _prompt_tokens(program, DESCRIBE.name, adapter, inputs(DESCRIBE, spec, examples_in_turn(spec)))
+        found[DESCRIBE.name] = Need(spec, DESCRIBE.name, prompt, reply)
+    for kind in get_args(Kind):
+        seeds = spec.seeds(kind)
         if not seeds:
             continue
         bounds = _Bounds(spec, config, seeds, limits)
-        for step in steps_of(kind, config.tagging):
-            prompt = _fixed_part(spec, step, program, adapter) + description + bounds.variable_part(step)
-            need = Need(spec, step, prompt, RETRY * limits[step])
-            if step not in found or need.total > found[step].total:
-                found[step] = need
+        for step in way(kind, config.tagging):
+            fixed = _prompt_tokens(program, step.name, adapter, constant_inputs(step, spec))
+            need = Need(spec, step.name, fixed + description + bounds.variable_part(step), RETRY * limits[step.name])
+            if step.name not in found or need.total > found[step.name].total:
+                found[step.name] = need
     return found
-
-
-def steps_of(kind: str, tagging: str) -> tuple[str, ...]:
-    """The steps that a candidate of this kind goes through, in order."""
-    tags = ("tag_fused",) if tagging == "fused" else ("tag_instruction_quality",)
-    last = ("tag_sample_quality",) if tagging == "fused" else ("tag_sample_quality", "tag_difficulty", "tag_category")
-    first = ("write_context",) if kind == "grounded" else ()
-    judged = (f"write_questions_{kind}", f"judge_question_{kind}")
-    return (*first, *judged, *tags, f"write_answer_{kind}", f"judge_pair_{kind}", *last)
 
 
 def choose_windows(
@@ -123,7 +115,7 @@ def _too_long(need: Need, model: str, bound: int, way_out: str) -> ContextTooLon
     seed = max(task.seed_examples, key=lambda s: estimate_tokens(s.question + s.answer + (s.context or "")))
     if need.reply > need.prompt and STEPS[need.step].counted:
         advice = "lower num_questions_to_generate_per_prompt"
-    elif need.step == DESCRIBING:
+    elif need.step == DESCRIBE.name:
         advice = "write a task_description, which saves this prompt"
     elif estimate_tokens(task.task_description) > need.prompt // 2:
         advice = "shorten task_description"
@@ -142,32 +134,30 @@ class _Bounds:
         kind, lengths = seeds[0].kind, longest(seeds)
         shown = spec.num_icl_examples_per_prompt
         # What was written with the room of a second try may stand in later prompts.
-        self.question = question_limit(lengths) + _TAGS
-        self.answer = RETRY * limits[f"write_answer_{kind}"] + _TAGS
-        self.context = RETRY * limits["write_context"] + _TAGS if kind == "grounded" else 0
+        self._parts = {
+            "context": RETRY * limits["write_context"] + _TAGS if kind == "grounded" else 0,
+            "question": question_limit(lengths) + _TAGS,
+            "answer": RETRY * limits[f"write_answer_{kind}"] + _TAGS,
+        }
         self._guest = largest_shown(lengths)
         self._guests = min(int(shown * config.draws.accepted_share + 1e-9), shown - 1)
         self._seeds = seeds
         self._shown = shown
 
-    def variable_part(self, step: str) -> int:
+    def variable_part(self, step: Step) -> int:
         """Everything in a prompt of this step but the system message, the description and the ending."""
-        subject = self.context + self.question
-        if step == "write_context":
-            passages = [_shown_tokens(Passage(context=s.context or "")) for s in self._seeds]
-            return _TAGS + self._with_guests(passages, self._guest.context)
-        if step.startswith("write_questions"):
-            asked = [_shown_tokens(Question(context=s.context, question=s.question)) for s in self._seeds]
-            return _TAGS + self._with_guests(asked, self._guest.context + self._guest.question + _TAGS) + self.context
-        if step.startswith("judge_question") or step in ("tag_instruction_quality", "tag_fused"):
-            questions = [_shown_tokens(Question(question=s.question)) for s in self._seeds]
-            return _TAGS + _largest(questions, STANDARD) + subject
-        pair = max(_shown_tokens(Pair(context=s.context, question=s.question, answer=s.answer)) for s in self._seeds)
-        if step.startswith("write_answer"):
-            return pair + subject
-        if step.startswith("judge_pair") or step == "tag_sample_quality":
-            return pair + subject + self.answer
-        return subject
+        return self._examples(step.shows) + sum(self._parts[part] for part in step.about)
+
+    def _examples(self, shows: Shows) -> int:
+        if shows == "nothing":
+            return 0
+        seeds = [_shown_tokens(example) for example in shown_as(shows, self._seeds)]
+        if shows == "pair":
+            return max(seeds)
+        if shows == "standard":
+            return _TAGS + _largest(seeds, STANDARD)
+        guest = self._guest.context if shows == "passages" else self._guest.context + self._guest.question + _TAGS
+        return _TAGS + self._with_guests(seeds, guest)
 
     def _with_guests(self, seeds: list[int], guest: int) -> int:
         """The most that seeds and accepted pairs together take: a draw shows any number of guests up to their share."""
@@ -179,13 +169,9 @@ def _largest(lengths: list[int], count: int) -> int:
     return sum(sorted(lengths, reverse=True)[:count])
 
 
-def _shown_tokens(example: Passage | Question | Pair) -> int:
+def _shown_tokens(example: Shown) -> int:
     texts = [str(value) for value in example.model_dump().values() if value is not None]
     return sum(estimate_tokens(text) + _TAGS for text in texts) + _TAGS  # the tags around each, and around the example
-
-
-def _fixed_part(spec: TaskSpec, step: str, program: SkillsProgram, adapter: SkillsAdapter) -> int:
-    return _prompt_tokens(program, step, adapter, {"task_description": spec.task_description, "count": program.count})
 
 
 def _prompt_tokens(program: SkillsProgram, step: str, adapter: SkillsAdapter, values: dict[str, Any]) -> int:

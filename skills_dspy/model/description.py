@@ -1,18 +1,19 @@
-"""What stands for a task's description when its file leaves it blank: the prompt's inputs and the derived text.
+"""The description of a task whose file leaves it blank: derived by a model from the seeds, with one second try.
 
 What the file says stays what it says: a run's inputs hold the blank, so that the same file goes on with the same run, and the
 derived text is had from the journal again.
 """
 
 from itertools import chain, zip_longest
-from typing import Any
 
-from signatures.examples import Pair
+from skills_dspy.base.errors import NotDescribed
 from skills_dspy.base.records import SeedExample
+from skills_dspy.model.ask import WHOLE_DRAW, Asker, Failed, Rank
+from skills_dspy.model.steps import DESCRIBE, inputs
 from skills_dspy.tasks.spec import TaskSpec
 
-STEP = "write_description"
-"""The step that derives a description."""
+_PLACE = (-1, WHOLE_DRAW)
+"""Where a description stands among a task's draws, which decides its sampling seed: before all of them."""
 
 PLACEHOLDER = (
     "To practise a skill that the examples show: what is asked for, what it is about, and what a good answer does and looks "
@@ -31,13 +32,31 @@ def described(spec: TaskSpec, description: str) -> TaskSpec:
     return spec.model_copy(update={"task_description": description})
 
 
-def description_inputs(spec: TaskSpec) -> dict[str, Any]:
-    """The inputs of the prompt: as many seeds as other prompts show, both kinds in turn, and the task's name as the path."""
-    shown = _in_turn(spec)[: spec.num_icl_examples_per_prompt]
-    pairs = [Pair(context=seed.context, question=seed.question, answer=seed.answer) for seed in shown]
-    return {"examples": pairs, "path": spec.task_name}
-
-
-def _in_turn(spec: TaskSpec) -> list[SeedExample]:
+def examples_in_turn(spec: TaskSpec) -> list[SeedExample]:
+    """The seeds that the prompt for a description shows: as many as other prompts, both kinds in turn."""
     ways = (spec.grounded, spec.freeform) if spec.seed_examples[0].kind == "grounded" else (spec.freeform, spec.grounded)
-    return [seed for seed in chain.from_iterable(zip_longest(*ways)) if seed is not None]
+    seeds = [seed for seed in chain.from_iterable(zip_longest(*ways)) if seed is not None]
+    return seeds[: spec.num_icl_examples_per_prompt]
+
+
+async def derive(asker: Asker, spec: TaskSpec, rank: Rank, again: str) -> str:
+    """The description that the model gives an undescribed task, without blanks around it.
+
+    Args:
+        asker: of the task.
+        spec: the task as its file has it.
+        rank: the place of the call in the queue.
+        again: what to do once the file has a description, in words.
+
+    Raises:
+        NotDescribed: twice no usable reply.
+        SkillsError: nothing can be asked.
+    """
+    try:
+        answer = await asker.ask(DESCRIBE.name, inputs(DESCRIBE, spec, examples_in_turn(spec)), _PLACE, lambda: rank)
+    except Failed as failed:
+        raise NotDescribed(
+            f"{spec.path}: the task has no description, and the model gave none that can be used ({failed}, twice): write "
+            f"what the skill is into task_description, and {again}"
+        ) from failed
+    return str(answer.values["description"]).strip()

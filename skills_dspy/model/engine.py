@@ -12,8 +12,10 @@ from typing import Any
 import dspy
 from dspy import lm15
 
+from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import SkillsError, Truncated
-from skills_dspy.model.calls import CURRENT_CALL, Call, Rank
+from skills_dspy.model.ask import CURRENT_CALL, Asker, Call, Rank
+from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Replies
 from skills_dspy.model.soft import ASKED, rated_fields, soft_of
 
@@ -124,3 +126,29 @@ def make_lm(model: str, replies: Replies, window: Window, loop: asyncio.Abstract
     """A dspy.LM whose every reply comes from `replies`."""
     engine = AsyncOllamaEngine(replies, window)
     return dspy.LM(model, engine=OllamaEngine(engine, loop), async_engine=engine, cache=False, num_retries=0)
+
+
+def asker_for(
+    program: SkillsProgram,
+    config: RunConfig,
+    models: Mapping[Role, str],
+    windows: Mapping[Role, int],
+    replies: Replies,
+    limits: Mapping[str, int],
+    seed: int,
+    task: str,
+) -> Asker:
+    """Who asks the steps of a program, each of its role's model, in the running event loop.
+
+    Args:
+        program: its predictors.
+        config: temperatures, and how the models are hosted.
+        models, windows: of each role the model's name and its num_ctx in tokens.
+        replies: where every reply comes from.
+        limits: step to the most tokens of a first reply.
+        seed, task: decide the sampling seeds.
+    """
+    roles, loop = {role: config.role(role) for role in ROLES}, asyncio.get_running_loop()
+    hosted = {role: Window(windows[role], settings.keep_alive, config.soft_ratings) for role, settings in roles.items()}
+    lms = {role: make_lm(models[role], replies, hosted[role], loop) for role in ROLES}
+    return Asker(program, lms, roles, limits, seed, task)

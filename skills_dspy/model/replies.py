@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from skills_dspy.base.errors import ContextTooLong, MissingReply
-from skills_dspy.model.calls import Call, Rank
+from skills_dspy.model.ask import Call, Rank
 from skills_dspy.model.soft import trimmed
-from skills_dspy.store.journal import JournaledReply, Recording, request_digest
+from skills_dspy.store.journal import JournaledReply, JournalReader, request_digest
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ class Replies:
     def __init__(
         self,
         journal: Memory,
-        source: Host | Recording,
+        source: Host | JournalReader,
         slots: Queue,
         meter: Meter,
         clock: Callable[[], float] = time.time,
@@ -102,13 +102,15 @@ class Replies:
             self._meter.remembered += 1
             return body
         started = self._clock()
-        if isinstance(self._source, Recording):
+        if isinstance(self._source, JournalReader):
             async with self._slots.take(call.rank):
                 body = self._source.get(digest)
             if body is None:
                 raise MissingReply(
                     f"The recording has no reply to a request of {call.step}: either more is asked for than it holds (pairs, "
-                    "cases, samples), or the task, the configuration, the seed or a prompt is not the one it was recorded with."
+                    "cases, samples), or the task, the configuration, the seed or a prompt is not the one it was recorded "
+                    "with.",
+                    call.step,
                 )
             self._meter.remembered += 1
         else:

@@ -3,17 +3,13 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from skills_dspy.base.config import RunConfig
 from skills_dspy.base.records import SeedExample
 from skills_dspy.base.tokens import estimate_tokens
-from skills_dspy.tasks.spec import TaskSpec
 
 _LEAST = 512
 """Room in tokens that every writer has beyond the seeds: a skill whose seeds are one word long may still need a sentence."""
 _LEAST_QUESTION = 256
 """Room in tokens that one question has beyond the seeds'."""
-_DESCRIPTION = 256
-"""Room in tokens for the description of a task that has none: one to three sentences."""
 _SHOWABLE = 1.25
 """How much longer than the longest seed an accepted pair may be and still be shown as an example."""
 RETRY = 2
@@ -39,27 +35,17 @@ def longest(seeds: Iterable[SeedExample]) -> Lengths:
     return Lengths(most(lambda s: s.question), most(lambda s: s.answer), most(lambda s: s.context or ""))
 
 
-def reply_limits(spec: TaskSpec, config: RunConfig) -> dict[str, int]:
-    """Step to num_predict of its first reply, in tokens.
+def reply_room(length: int, most: int) -> int:
+    """The most tokens of a writer's first reply.
 
-    Writers get half as much again as the longest seed, at least 512 tokens more than it, at most the generator's num_predict;
-    but never less than half as much again, because a limit that would cut a good answer makes no dataset. A description
-    of the task gets 256 tokens, at most the generator's num_predict. Judges and taggers get their role's num_predict.
+    Half as much again as the longest seed, at least 512 tokens more than it, at most the generator's num_predict; but never
+    less than half as much again, because a limit that would cut a good answer makes no dataset.
+
+    Args:
+        length: of the longest seed's part that the reply is like, in tokens.
+        most: the generator's num_predict.
     """
-    seeds, most = longest(spec.seed_examples), config.generator.num_predict
-
-    def room(length: int) -> int:
-        return min(length + max(_LEAST, length // 2), max(most, length + length // 2))
-
-    limits = {"write_description": min(_DESCRIPTION, most), "write_context": room(seeds.context)}
-    for kind in ("freeform", "grounded"):
-        limits[f"write_questions_{kind}"] = room(spec.num_questions_to_generate_per_prompt * (seeds.question + 8))
-        limits[f"judge_question_{kind}"] = config.validator.num_predict
-        limits[f"write_answer_{kind}"] = room(seeds.answer)
-        limits[f"judge_pair_{kind}"] = config.validator.num_predict
-    for tag in ("instruction_quality", "fused", "sample_quality", "difficulty", "category"):
-        limits[f"tag_{tag}"] = config.tagger.num_predict
-    return limits
+    return min(length + max(_LEAST, length // 2), max(most, length + length // 2))
 
 
 def question_limit(seeds: Lengths) -> int:

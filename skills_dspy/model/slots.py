@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from skills_dspy.model.calls import Rank
+from skills_dspy.model.ask import Rank
 
 
 class Slots:

@@ -13,14 +13,13 @@ of the way to it. Labels that are not in the list count 0. At last the labels' p
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from skills_dspy.base.records import SoftRating
-from skills_dspy.model.spans import BLANKS, first_token, value_span
-
-Label = int | str
-"""A label of any scale."""
+from skills_dspy.base.scales import Label
+from skills_dspy.model.steps import STEPS
 
 ASKED: Mapping[str, Any] = {"logprobs": True, "top_logprobs": 20}
 """What a request asks for to get probabilities: of 20 tokens in each place, the most that Ollama gives."""
@@ -28,7 +27,7 @@ ASKED: Mapping[str, Any] = {"logprobs": True, "top_logprobs": 20}
 KEPT = "rating_logprobs"
 """The key of a journaled reply under which is kept what a soft rating is read from."""
 
-_RATED = ("rating", "quality", "score", "difficulty")
+_RATED = tuple(dict.fromkeys(scale.field for step in STEPS.values() for scale in step.rates if scale.ordered))
 """The output fields that are labels of a scale, which has an order and so an expected value."""
 
 _UNDECIDED = 0.01
@@ -38,6 +37,13 @@ _LEAST = 1e-6
 _LEAST_LOGPROB = math.log(_LEAST)
 _NEVER = -9999.0
 """The logarithm of a probability of 0, for which JSON has no number."""
+
+BLANKS = " \t\n\r"
+"""What JSON allows between its marks."""
+
+_BROKEN = "\N{REPLACEMENT CHARACTER}"
+_AROUND = re.compile(r"(?:\s|<[^<>\s]{1,40}>|\[/?[A-Z_]{1,40}\])*")
+"""What a list of tokens may hold before and after the reply: blanks, and the tokens that begin and end a turn."""
 
 _AFTER_VALUE = BLANKS + ",}]"
 
@@ -220,3 +226,70 @@ def _soft(shares: Mapping[Label, float], mass: float) -> SoftRating:
         expected=round(sum(share * values[label] for label, share in shares.items()), 6),
         mass=round(min(mass, 1.0), 6),
     )
+
+
+# -- places -------------------------------------------------------------------------------------------------------------
+
+
+def value_span(text: str, key: str) -> tuple[int, int] | None:
+    """Where the value of a top-level key stands in a JSON object: its first character and the one after its last.
+
+    None if the text is no JSON object, lacks the key or has it twice.
+    """
+    try:
+        spans = [(start, end) for name, start, end in _items(text) if name == key]
+    except (ValueError, IndexError, RecursionError):
+        return None
+    return spans[0] if len(spans) == 1 else None
+
+
+def first_token(tokens: Sequence[str], text: str, place: int) -> tuple[int, int] | None:
+    """The number of the token in which a character of the text stands, and how much of the token stands before it.
+
+    None if the tokens are not the text's. One that holds part of a character has U+FFFD in its place in the list: before
+    the place, only what comes after the last such token is compared.
+    """
+    joined, before, rest = "".join(tokens), text[:place].lstrip(), text[place:].rstrip()
+    at = joined.rfind(rest)
+    if at < 0 or not _AROUND.fullmatch(joined, at + len(rest)):
+        return None
+    told = joined[:at]
+    if not (told.endswith(before) and _AROUND.fullmatch(told, 0, at - len(before))):
+        _, broken, after_it = told.rpartition(_BROKEN)
+        if not broken or not before.endswith(after_it):
+            return None
+        before = after_it
+    start = 0
+    for number, token in enumerate(tokens):
+        if start + len(token) > at:
+            return (number, at - start) if at - start <= len(before) else None
+        start += len(token)
+    return None
+
+
+def _items(text: str) -> Iterator[tuple[str, int, int]]:
+    """The keys of a JSON object with the spans of their values; ValueError or IndexError when it is none."""
+    decoder = json.JSONDecoder()
+    place = _after(text, 0, "{")
+    while text[place] != "}":
+        key, place = decoder.raw_decode(text, place)
+        start = _after(text, place, ":")
+        _, end = decoder.raw_decode(text, start)
+        yield key, start, end
+        place = _after_blanks(text, end)
+        if text[place] != "}":
+            place = _after(text, place, ",")
+
+
+def _after(text: str, place: int, mark: str) -> int:
+    """The place after a mark, with the blanks on both sides of it."""
+    place = _after_blanks(text, place)
+    if text[place] != mark:
+        raise ValueError(f"no {mark} at {place}")
+    return _after_blanks(text, place + 1)
+
+
+def _after_blanks(text: str, place: int) -> int:
+    while text[place] in BLANKS:
+        place += 1
+    return place

@@ -2,15 +2,13 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from signatures.examples import Pair, Question
 from skills_dspy.base.errors import MissingReply
 from skills_dspy.base.records import PairVerdict, QuestionVerdict, Reason, Tags
-from skills_dspy.pipeline.draw import Draw, Example
+from skills_dspy.pipeline.draw import Draw
 from skills_dspy.similarity.nearest import Key
 
 Vector = NDArray[np.float32]
@@ -88,18 +86,3 @@ class Candidate:
         if self.task is not None:
             self.task.cancel()
         self.end(Dropped("dedup", "duplicate", ""))
-
-
-def question_inputs(task_description: str, candidate: Candidate) -> dict[str, Any]:
-    """What every prompt about the candidate shows of it."""
-    return {"task_description": task_description, "context": candidate.context, "question": candidate.question}
-
-
-def questions_shown(examples: tuple[Example, ...], *, with_context: bool) -> list[Question]:
-    """Examples as questions alone, or with their contexts."""
-    return [Question(context=e.context if with_context else None, question=e.question) for e in examples]
-
-
-def pair_shown(example: Example) -> Pair:
-    """An example as a whole pair."""
-    return Pair(context=example.context, question=example.question, answer=example.answer)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.seeds import STANDARD, rng_of
+from skills_dspy.model.steps import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,10 @@ class Draw:
     def shown(self) -> tuple[Example, ...]:
         """Everything that the writers see."""
         return self.seeds + self.accepted
+
+    def examples(self, step: Step) -> tuple[Example, ...]:
+        """The examples that the prompt of a step shows."""
+        return {"standard": self.standard, "pair": self.seeds[:1]}.get(step.shows, self.shown)
 
 
 def seed_examples(seeds: Sequence[SeedExample]) -> tuple[Example, ...]:

@@ -6,20 +6,23 @@ from dataclasses import dataclass, field
 
 from skills_dspy.base.records import Reason
 
-STAGES = (
-    "write_context",
-    "write_questions",
-    "dedup",
-    "decontamination",
-    "judge_question",
-    "instruction_quality",
-    "write_answer",
-    "answer_decontamination",
-    "judge_pair",
-    "sample_quality",
-    "difficulty",
-    "category",
-)
+LABELS = {
+    "write_context": "context",
+    "write_questions": "questions",
+    "dedup": "dedup",
+    "decontamination": "contaminated",
+    "judge_question": "question judge",
+    "instruction_quality": "instruction",
+    "write_answer": "answer",
+    "answer_decontamination": "contaminated answer",
+    "judge_pair": "pair judge",
+    "sample_quality": "sample",
+    "difficulty": "difficulty",
+    "category": "category",
+}
+"""Stage to what a line of progress calls it, where space is short."""
+
+STAGES = tuple(LABELS)
 """Where a candidate can be rejected, in the order in which it is decided."""
 SELDOM = ("write_context", "write_questions", "decontamination", "answer_decontamination", "difficulty", "category")
 """Stages that most runs lose nobody at, or do not have: a table needs them only where they rejected something."""

@@ -2,14 +2,15 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
-from skills_dspy.base.records import Neighbour, Provenance, Record, Rejection
+from skills_dspy.base.records import Kind, Neighbour, Provenance, Record, Rejection
+from skills_dspy.model.steps import way
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Passed
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.tasks.spec import TaskSpec
 
-WRITING = ("write_context", "write_questions")
+WRITING = tuple(dict.fromkeys(step.stage for kind in get_args(Kind) for step in way(kind, "separate") if step.of_draw))
 """The stages that all candidates of a draw share."""
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import MissingReply
 from skills_dspy.base.records import Kind, Neighbour
-from skills_dspy.model.calls import WHOLE_DRAW, Rank
+from skills_dspy.model.ask import WHOLE_DRAW, Rank
 from skills_dspy.model.room import Lengths, longest, may_be_shown
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed, Vector
 from skills_dspy.pipeline.draw import Draw, Example, plan_draw, seed_examples

@@ -1,13 +1,10 @@
-"""Recorded runs that answer a replay: where they lie, and the inputs they were made with."""
+"""PastRun runs that answer a replay: where they lie, and the inputs they were made with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from os.path import normpath
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from skills_dspy.base.config import ROLES, Role, RunConfig, load_config
 from skills_dspy.base.errors import RequestError, RunDirError
@@ -16,17 +13,21 @@ from skills_dspy.model.description import described
 from skills_dspy.model.ollama import Model
 from skills_dspy.screens.benchmark import EvaluationSet, read_evaluation_set
 from skills_dspy.store.run_dir import RunPaths, find_runs
+from skills_dspy.store.run_json import needed, origin_of, read_run_json, run_json_errors
 from skills_dspy.tasks.spec import TaskSpec
 
 DEMO = "demo"
+
+CANNOT_REPLAY = "this run cannot be replayed: {}"
+"""What is said of a run.json that is not as it should be."""
 
 DECIDED = "decided"
 """The key of run.json that only a dataset has which was decided anew: from which run, and how."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """One recorded run.
+class PastRun:
+    """One past run.
 
     Attributes:
         paths: where it lies.
@@ -52,7 +53,7 @@ class Recorded:
     description: str | None = None
 
     @property
-    def told(self) -> TaskSpec:
+    def prompted(self) -> TaskSpec:
         """The task as its prompts told it: with the derived description, where there is one."""
         return self.spec if self.description is None else described(self.spec, self.description)
 
@@ -64,7 +65,7 @@ class Recorded:
         return folder.parents[len(below) - 1] if folder.parts[-len(below) :] == below else folder
 
 
-def find_recorded(name: str) -> tuple[Recorded, ...]:
+def find_recorded(name: str) -> tuple[PastRun, ...]:
     """The recorded runs at or below a directory; `demo` names the shipped ones.
 
     Raises:
@@ -79,40 +80,39 @@ def find_recorded(name: str) -> tuple[Recorded, ...]:
     return recorded
 
 
-def read_recorded(paths: RunPaths) -> Recorded:
+def read_recorded(paths: RunPaths) -> PastRun:
     """What one run was made with.
 
     Raises:
         RunDirError: its run.json is missing, or not what a run writes, or that of a dataset that was decided anew.
     """
-    content = paths.read_run_json()
-    if content is not None and DECIDED in content:
-        raise RunDirError(f"{paths.folder} was decided anew from another run; give that run: {_origin(paths, content)}")
-    try:
-        if content is None:
-            raise KeyError("run.json")
-        return Recorded(
+    with run_json_errors(paths, CANNOT_REPLAY):
+        run = needed(read_run_json(paths, CANNOT_REPLAY), "run.json")
+        if DECIDED in run.content:
+            raise RunDirError(f"{paths.folder} was decided anew from another run; give that run: {origin_of(paths, run)}")
+        needed(run.task, "task")
+        config, inputs = needed(run.config, "config"), needed(run.inputs, "inputs")
+        models, files = needed(inputs.models, "models"), () if run.decontamination is None else run.decontamination.files
+        return PastRun(
             paths=paths,
-            spec=TaskSpec.model_validate({**content["task"], "path": paths.run_json}),
-            config=_config(content["config"]),
-            seed=int(content["inputs"]["seed"]),
-            wanted=int(content["wanted"]),
-            models={role: _model(content["inputs"]["models"][role]) for role in ROLES},
-            answered_by=_answered_by(content),
-            program=None if content.get("program") is None else checked(content["program"], paths.run_json),
-            weights=content.get("embedder", {}).get("weights"),
-            evaluation=tuple((Path(f["path"]), str(f["sha256"])) for f in content.get("decontamination", {}).get("files", ())),
-            description=content.get("derived_description"),
+            spec=TaskSpec.model_validate({**run.content["task"], "path": paths.run_json}),
+            config=RunConfig.model_validate({**_known_later(), **config}),
+            seed=needed(inputs.seed, "seed"),
+            wanted=needed(run.wanted, "wanted"),
+            models={role: Model(models[role].name, models[role].digest, None) for role in ROLES},
+            answered_by=needed(run.server, "server").answered_by,
+            program=None if run.program is None else checked(run.program, paths.run_json),
+            weights=run.embedder.weights,
+            evaluation=tuple((Path(file.path), file.sha256) for file in files),
+            description=run.derived_description,
         )
-    except (AttributeError, KeyError, TypeError, ValueError, ValidationError) as error:
-        raise RunDirError(f"{paths.run_json}: this run cannot be replayed: {_brief(error)}") from error
 
 
 def recorded_questions(files: Sequence[tuple[Path, str]], where: str, advice: str) -> EvaluationSet | None:
     """The evaluation questions of recorded runs, which must still be the same; None where there were none.
 
     Args:
-        files: path and SHA-256 of each, as `Recorded.evaluation` has them.
+        files: path and SHA-256 of each, as `PastRun.evaluation` has them.
         where: the beginning of a message.
         advice: what to do when they are not what they were.
 
@@ -131,31 +131,6 @@ def recorded_questions(files: Sequence[tuple[Path, str]], where: str, advice: st
     return found
 
 
-def _config(content: dict[str, Any]) -> RunConfig:
-    """The recorded settings; a run from before there was one did without soft ratings and without decontamination."""
-    known_later = {"soft_ratings": False, "decontamination": load_config().decontamination.model_dump()}
-    return RunConfig.model_validate({**known_later, **content})
-
-
-def _origin(paths: RunPaths, content: dict[str, Any]) -> str:
-    decided = content[DECIDED]
-    origin = decided.get("run") if isinstance(decided, dict) else None
-    return f"its run.json does not say which; see {paths.run_json}" if origin is None else normpath(paths.folder / str(origin))
-
-
-def _model(content: dict[str, Any]) -> Model:
-    return Model(str(content["name"]), str(content["digest"]), None)
-
-
-def _answered_by(content: dict[str, Any]) -> str:
-    server = content["server"]
-    return str(server.get("note") or f"Ollama {server['version']}")
-
-
-def _brief(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return f"{error.args[0]} is missing"
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return str(error).splitlines()[0]
+def _known_later() -> dict[str, Any]:
+    """Settings that a run did without before there were any: soft ratings and decontamination."""
+    return {"soft_ratings": False, "decontamination": load_config().decontamination.model_dump()}

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import dspy
 
@@ -23,25 +23,27 @@ from skills_dspy.model.program import QUIET, SkillsProgram
 from skills_dspy.model.replies import Meter
 from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.draw_places import Admission, most_open
-from skills_dspy.run.manifest import stamp
-from skills_dspy.run.opening import Opener, RunRequest
-from skills_dspy.run.task import Leaf, RunningTask, Standing
+from skills_dspy.run.account import stamp
+from skills_dspy.run.request import RunRequest
+from skills_dspy.run.task import OpenTask, Shared, Standstill, TaskView
 from skills_dspy.screens.contamination import KEPT_IN, Screen, Teller, Untold
 from skills_dspy.store.run_dir import RunPaths
 
-__all__ = ["RunRequest", "Runner", "RunningTask", "Watcher"]
 
+class Watcher:
+    """Hears how a run goes, and keeps the tasks; a display overrides the methods."""
 
-class Watcher(Protocol):
-    """Who looks on: a display, or nobody."""
+    tasks: Sequence[TaskView] = ()
+    slots: Slots | None = None
 
-    def started(self, tasks: Sequence[RunningTask], slots: Slots) -> None:
+    def started(self, tasks: Sequence[TaskView], slots: Slots) -> None:
         """All tasks are ready and about to run, but for those that have failed already."""
+        self.tasks, self.slots = tasks, slots
 
     def changed(self) -> None:
         """A candidate has settled."""
 
-    def failed(self, task: RunningTask) -> None:
+    def failed(self, task: TaskView) -> None:
         """A task has failed for itself, and the others go on."""
 
 
@@ -52,7 +54,7 @@ class Runner:
         request: what is asked for.
         server: the host; none for a replay.
         embedder: not started yet.
-        watcher: who looks on.
+        watcher: hears how it goes.
         now: the time in UTC.
         teller: passes on what happens before the first call.
     """
@@ -79,7 +81,7 @@ class Runner:
         self._slots = Slots(request.concurrency)
         self._alone = len(request.specs) == 1
 
-    async def run(self) -> tuple[RunningTask, ...]:
+    async def run(self) -> tuple[TaskView, ...]:
         """Run all tasks to their end.
 
         Each one's `status` is then `complete`, `stopped: why` or, if others ran beside it, `failed: why`.
@@ -91,19 +93,19 @@ class Runner:
         async with AsyncExitStack() as stack:
             if self._server is not None:
                 stack.push_async_callback(self._server.close)
-            tasks, leaves = self._prepare(await self._ask_server(), await self._models(), stack)
-            if self._server is not None and leaves:
+            views, tasks = self._prepare(await self._ask_server(), await self._models(), stack)
+            if self._server is not None and tasks:
                 # Not before: loading cannot be stopped, and a run that was refused above would have to wait for it.
                 self._embedder.start()
-            if self._screen is not None and leaves:
-                leaves = await self._screened(self._screen, leaves)
-            self._watcher.started(tasks, self._slots)
+            if self._screen is not None and tasks:
+                tasks = await self._screened(self._screen, tasks)
+            self._watcher.started(views, self._slots)
             status = "failed"
             try:
                 with dspy.context(adapter=self._adapter, **QUIET):
                     async with asyncio.TaskGroup() as group:
-                        for leaf in leaves:
-                            group.create_task(self._run_leaf(leaf))
+                        for task in tasks:
+                            group.create_task(self._run_task(task))
             except asyncio.CancelledError:
                 status = "interrupted"
                 raise
@@ -114,13 +116,13 @@ class Runner:
                 status = f"failed: {error}"
                 raise error from raised
             finally:
-                for leaf in leaves:
+                for task in tasks:
                     # Something else has failed: an error of the disk here would only hide it.
-                    leaf.end(status, stamp(self._now()))
-        errors = [task.error for task in tasks if task.error is not None]
-        if len(errors) == len(tasks):
+                    task.end(status, stamp(self._now()))
+        errors = [view.error for view in views if view.error is not None]
+        if len(errors) == len(views):
             raise errors[0]
-        return tuple(tasks)
+        return tuple(views)
 
     async def _ask_server(self) -> dict[str, Any]:
         if self._server is None:
@@ -143,26 +145,26 @@ class Runner:
         }
 
     def _prepare(
-        self, said: dict[str, Any], models: dict[Role, Model], stack: AsyncExitStack
-    ) -> tuple[list[RunningTask], list[Leaf]]:
+        self, answering: dict[str, Any], models: dict[Role, Model], stack: AsyncExitStack
+    ) -> tuple[list[TaskView], list[OpenTask]]:
         """All tasks, and those that can be run, opened."""
         request = self._request
-        answered_by = said["note"] or f"Ollama {said['version']} at {said['host']}"
+        answered_by = answering["note"] or f"Ollama {answering['version']} at {answering['host']}"
         paths = [RunPaths(request.output_dir / spec.task_name) for spec in request.specs]
-        tasks = [
-            RunningTask(spec, path, request.wanted, Meter(), Standing(), answered_by, evaluation=request.evaluation)
+        views = [
+            TaskView(spec, path, request.wanted, Meter(), Standstill(), answered_by, evaluation=request.evaluation)
             for spec, path in zip(request.specs, paths, strict=True)
         ]
         programs: dict[int, SkillsProgram] = {}
         for spec in request.specs:
             count = spec.num_questions_to_generate_per_prompt
             programs[count] = programs.get(count) or _program(count, request.program)
-        opener = Opener(
+        shared = Shared(
             request,
             self._server,
-            said,
+            answering,
             models,
-            self._windows(tasks, programs, {model.name: model.context_length for model in models.values()}),
+            self._windows(views, programs, {model.name: model.context_length for model in models.values()}),
             self._embedder,
             self._adapter,
             self._slots,
@@ -171,44 +173,44 @@ class Runner:
             self._watcher.changed,
             self._now,
         )
-        leaves = []
-        for task in tasks:
-            if task.error is None:
-                with self._failing(task):
-                    leaf = opener.open(task, programs[task.spec.num_questions_to_generate_per_prompt])
-                    stack.callback(leaf.close)
-                    leaves.append(leaf)
-        return tasks, leaves
+        tasks = []
+        for view in views:
+            if view.error is None:
+                with self._failing(view):
+                    opened = OpenTask.open(shared, view, programs[view.spec.num_questions_to_generate_per_prompt])
+                    stack.callback(opened.close)
+                    tasks.append(opened)
+        return views, tasks
 
-    async def _screened(self, screen: Screen, leaves: Sequence[Leaf]) -> list[Leaf]:
-        """Find or build the index of evaluation questions, and say which seeds are contaminated; the leaves that can go on."""
+    async def _screened(self, screen: Screen, tasks: Sequence[OpenTask]) -> list[OpenTask]:
+        """Find or build the index of evaluation questions, and say which seeds are contaminated; the tasks that can go on."""
         request = self._request
         recorded = [] if request.recorded is None else list(request.recorded.values())
         weights = next((r.weights for r in recorded if r.weights), None)
         folders = [root / KEPT_IN for root in (request.output_dir, *dict.fromkeys(r.root for r in recorded))]
         weights = await screen.ready(self._embedder, weights, folders, self._teller)
         fit = []
-        for leaf in leaves:
-            with self._failing(leaf.task):
-                await leaf.screen_seeds(weights, self._teller)
-                fit.append(leaf)
+        for task in tasks:
+            with self._failing(task.view):
+                await task.screen_seeds(weights, self._teller)
+                fit.append(task)
         return fit
 
     def _windows(
-        self, tasks: Sequence[RunningTask], programs: dict[int, SkillsProgram], lengths: dict[str, int | None]
+        self, views: Sequence[TaskView], programs: dict[int, SkillsProgram], lengths: dict[str, int | None]
     ) -> dict[Role, int]:
         """Windows for the prompts of all tasks but those whose prompts fit into none, which fail here."""
         config = self._request.config
         fitting: list[dict[str, Need]] = []
-        for task in tasks:
-            wanted = needs(task.spec, config, programs[task.spec.num_questions_to_generate_per_prompt], self._adapter)
-            with self._failing(task):
+        for view in views:
+            wanted = needs(view.spec, config, programs[view.spec.num_questions_to_generate_per_prompt], self._adapter)
+            with self._failing(view):
                 choose_windows([wanted], config, lengths)
                 fitting.append(wanted)
         return choose_windows(fitting, config, lengths) if fitting else {}
 
     @contextmanager
-    def _failing(self, task: RunningTask) -> Iterator[None]:
+    def _failing(self, view: TaskView) -> Iterator[None]:
         """Mark a task as failed by what the block raises, unless that has to end the run.
 
         Raises:
@@ -221,21 +223,21 @@ class Runner:
             error = only_ours(raised)
             if error is None or self._alone or concerns_all(error):
                 raise
-            task.fail(error)
+            view.fail(error)
 
-    async def _run_leaf(self, leaf: Leaf) -> None:
-        task = leaf.task
-        with self._failing(task):
-            leaf.announce()
-            await leaf.run()
+    async def _run_task(self, task: OpenTask) -> None:
+        view = task.view
+        with self._failing(view):
+            task.announce()
+            await task.run()
         # At once, not when the last task has ended: what it holds of files and memory is free for the others.
-        failures = leaf.end("ended" if task.error is None else task.status, stamp(self._now()))
-        with self._failing(task):
-            leaf.close()
-            if failures and task.error is None:
+        failures = task.end("ended" if view.error is None else view.status, stamp(self._now()))
+        with self._failing(view):
+            task.close()
+            if failures and view.error is None:
                 raise failures[0]
-        if task.error is not None:
-            self._watcher.failed(task)
+        if view.error is not None:
+            self._watcher.failed(view)
 
 
 def _program(count: int, compiled: CompiledProgram | None) -> SkillsProgram:

@@ -1,24 +1,38 @@
-"""One task of a run from its opening to its end, and whose fault it is when it fails: its own, or everybody's."""
+"""One task of a run from its opening to its end: its directory, journal and models, its rows, and what run.json says."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
+from skills_dspy.base.config import Role
 from skills_dspy.base.errors import RunDirError, SkillsError, StorageError
-from skills_dspy.model.ask import Asker
-from skills_dspy.model.calls import WHOLE_DRAW
-from skills_dspy.model.deriving import derive
-from skills_dspy.model.description import described, undescribed
-from skills_dspy.model.replies import Meter
+from skills_dspy.model.adapter import SkillsAdapter
+from skills_dspy.model.ask import WHOLE_DRAW, Asker
+from skills_dspy.model.description import derive, described, undescribed
+from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.model.embedding.vectors import RememberedVectors
+from skills_dspy.model.engine import asker_for
+from skills_dspy.model.ollama import Model, OllamaServer
+from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.replies import Meter, Replies
+from skills_dspy.model.slots import Slots
+from skills_dspy.model.steps import reply_limits
+from skills_dspy.pipeline.draw_places import Admission
+from skills_dspy.pipeline.flow import Flow
 from skills_dspy.pipeline.funnel import Funnel
+from skills_dspy.pipeline.rows import RunLedger
 from skills_dspy.pipeline.settle import TaskRun
-from skills_dspy.run.manifest import usage
+from skills_dspy.run.account import check_same_inputs, inputs_of, prompt_fingerprints, spec_as_json, stamp, usage, versions
+from skills_dspy.run.request import RunRequest
 from skills_dspy.screens.benchmark import EvaluationSet
-from skills_dspy.screens.contamination import TaskScreen, Teller, contaminated_seeds, seed_warnings
-from skills_dspy.store.files import AppendLog
-from skills_dspy.store.journal import Journal, Recording
-from skills_dspy.store.run_dir import RunDir, RunPaths
+from skills_dspy.screens.contamination import Screen, TaskScreen, Teller, contaminated_seeds, seed_warnings
+from skills_dspy.store.files import AppendLog, count_rows, last_line
+from skills_dspy.store.journal import Journal, JournalReader
+from skills_dspy.store.run_dir import RunDir, RunPaths, set_aside
+from skills_dspy.store.run_json import FORMAT, read_run_json, write_run_json
 from skills_dspy.tasks.spec import TaskSpec
 
 _FIRST = (0, -1, WHOLE_DRAW)
@@ -46,22 +60,17 @@ class Progress(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How far a task is that does not run: it was not begun, or has ended and keeps nothing else in memory."""
+class Standstill:
+    """The progress of a task that does not run: it was not begun, or has ended and keeps nothing else in memory."""
 
     funnel: Funnel = field(default_factory=Funnel)
     done: bool = False
     stopped: str | None = None
     draws: tuple[int, int] = (0, 0)
 
-    @classmethod
-    def of(cls, run: Progress) -> "Standing":
-        """Where a run stands."""
-        return cls(run.funnel, run.done, run.stopped, run.draws)
-
 
 @dataclass(slots=True)
-class RunningTask:
+class TaskView:
     """One task of a run, as a display may look at it at any moment.
 
     Attributes:
@@ -88,47 +97,106 @@ class RunningTask:
         self.error, self.status = error, f"failed: {error}"
 
 
-class Leaf:
-    """A task between opening and closing.
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the tasks of a run share.
 
-    Args:
-        task: what is shown of it.
-        directory, journal, logs: where it writes.
-        manifest: the beginning of its run.json.
-        asker: asks for its description.
-        begin: makes the run of the task with its description.
-        embedder: the embedding model's name.
-        screen: the evaluation questions that its pairs may not be near to, if there are any.
+    Attributes:
+        server: the host; none for a replay.
+        answering: who answers, as run.json says it.
+        models, windows: of each role.
+        embedder: not started yet, perhaps.
+        adapter: the one that all calls go through.
+        screen: the evaluation questions, if there are any; it need not be ready yet.
+        changed: called after every settled candidate.
+        now: the time in UTC.
     """
 
-    def __init__(
-        self,
-        task: RunningTask,
-        directory: RunDir,
-        journal: Journal,
-        logs: tuple[AppendLog, AppendLog],
-        manifest: dict[str, Any],
-        *,
-        asker: Asker,
-        begin: Callable[[TaskSpec], TaskRun],
-        embedder: str,
-        screen: TaskScreen | None = None,
-    ) -> None:
-        self.task = task
-        self._directory = directory
-        self._journal = journal
-        self._logs = logs
-        self._manifest = manifest
-        self._asker: Asker | None = asker
-        self._begin: Callable[[TaskSpec], TaskRun] | None = begin
-        self._embedder = embedder
-        self._screen = screen
-        self._opened = ExitStack()
-        self._ended = False
+    request: RunRequest
+    server: OllamaServer | None
+    answering: Mapping[str, Any]
+    models: Mapping[Role, Model]
+    windows: Mapping[Role, int]
+    embedder: AsyncEmbedder
+    adapter: SkillsAdapter
+    slots: Slots
+    admission: Admission
+    screen: Screen | None
+    changed: Callable[[], None]
+    now: Callable[[], datetime]
 
-    def keep(self, opened: ExitStack) -> None:
-        """What closes all that was opened for it."""
-        self._opened = opened
+
+@dataclass(slots=True, eq=False)
+class OpenTask:
+    """A task between its opening and its end. Made by `OpenTask.open`.
+
+    Attributes:
+        view: what is shown of it.
+        manifest: the beginning of its run.json.
+        journal, logs: where it writes.
+        asker, begin: asks for its description, and makes its run with that; None when it is closed.
+        screen: the evaluation questions that its pairs may not be near to, if there are any.
+        opened: closes all that was opened for it.
+    """
+
+    view: TaskView
+    manifest: dict[str, Any]
+    journal: Journal
+    logs: tuple[AppendLog, AppendLog]
+    asker: Asker | None
+    begin: Callable[[TaskSpec], TaskRun] | None
+    screen: TaskScreen | None
+    opened: ExitStack
+    ended: bool = False
+
+    @classmethod
+    def open(cls, shared: Shared, view: TaskView, program: SkillsProgram) -> "OpenTask":
+        """Take the task's directory and everything in it; nothing is written before that is known to be ours.
+
+        Raises:
+            RunDirError: the directory is busy, foreign, or of other inputs, or the recording does not hold the task.
+            StorageError: the disk is full or refuses.
+        """
+        request, config, spec = shared.request, shared.request.config, view.spec
+        with ExitStack() as stack:
+            if request.restart:
+                set_aside(request.output_dir, spec.task_name, shared.now())
+            paths = stack.enter_context(RunDir.open(request.output_dir, spec.task_name)).paths
+            prompts = prompt_fingerprints(spec, config, program, shared.adapter)
+            screened = None if shared.screen is None else shared.screen.inputs()
+            inputs = inputs_of(spec, config, request.seed, shared.models, prompts, screened)
+            check_same_inputs(paths, inputs)
+            _check_wanted(paths, request.wanted)
+            journal = stack.enter_context(Journal.open(paths.journal))
+            logs = (stack.enter_context(AppendLog.open(paths.data)), stack.enter_context(AppendLog.open(paths.rejected)))
+            source = shared.server or stack.enter_context(_recording(request, view))
+            recording = source if isinstance(source, JournalReader) else None
+            replies = Replies(journal, source, shared.slots.share(), view.meter)
+            names = {role: model.name for role, model in shared.models.items()}
+            limits = reply_limits(spec, config)
+            asker = asker_for(program, config, names, shared.windows, replies, limits, request.seed, spec.task_name)
+            decided = _last_decided(paths)
+            vectors = RememberedVectors(shared.embedder, journal, recording, paths.folder)
+            screen = None if shared.screen is None else TaskScreen(shared.screen, vectors)
+            place = shared.admission.join()  # now, and not when it begins: the first to begin would take all that there is
+            stack.callback(place.leave)
+
+            def begin(spec: TaskSpec) -> TaskRun:
+                ledger = RunLedger(spec, request.seed, {str(role): name for role, name in names.items()}, prompts, *logs)
+                return TaskRun(
+                    spec,
+                    config,
+                    seed=request.seed,
+                    wanted=request.wanted,
+                    flow=Flow(spec, config, asker, screen),
+                    embedder=vectors,
+                    ledger=ledger,
+                    decided=decided,
+                    on_change=shared.changed,
+                    place=place,
+                )
+
+            return cls(view, _manifest(shared, spec, inputs), journal, logs, asker, begin, screen, stack.pop_all())
 
     async def screen_seeds(self, weights: str | None, teller: Teller) -> None:
         """Note and say which of its seeds are contaminated themselves.
@@ -141,77 +209,71 @@ class Leaf:
             RunDirError: the vectors that are remembered here have other weights.
             SkillsError: a seed cannot be embedded.
         """
-        assert self._screen is not None
-        before = self._journal.meta().get("embedder_weights")
+        assert self.screen is not None
+        before = self.journal.meta().get("embedder_weights")
         if None not in (before, weights) and before != weights:
             raise RunDirError(
-                f"{self.task.paths.folder} holds a run that was begun with other weights of the embedding model: "
+                f"{self.view.paths.folder} holds a run that was begun with other weights of the embedding model: "
                 "use --restart, or another --output-dir"
             )
-        found = await contaminated_seeds(self.task.spec, self._screen)
-        told = [{"seed": f"seed:{number}", "detail": said} for number, said in found]
-        self._manifest["decontamination"] = {**self._manifest["decontamination"], "contaminated_seeds": told}
-        for line in seed_warnings(self.task.spec, found):
+        found = await contaminated_seeds(self.view.spec, self.screen)
+        seeds = [{"seed": f"seed:{number}", "detail": detail} for number, detail in found]
+        self.manifest["decontamination"] = {**self.manifest["decontamination"], "contaminated_seeds": seeds}
+        for line in seed_warnings(self.view.spec, found):
             teller.warn(line)
 
     def announce(self) -> None:
         """Write a run.json that says that it is running."""
-        previous = self._directory.read_run_json()
-        self._directory.write_run_json({**self._manifest, "result": (previous or {}).get("result")})
+        previous = read_run_json(self.view.paths)
+        write_run_json(self.view.paths, {**self.manifest, "result": previous and previous.content.get("result")})
 
     async def run(self) -> None:
-        """Until all wanted pairs are accepted, or a limit stops it.
+        """Until all wanted pairs are accepted, or a limit stops it; a description that is blank is derived first.
 
         Raises:
+            NotDescribed: twice no usable description.
             SkillsError, ExceptionGroup: see `only_ours`.
         """
-        assert self._begin is not None
-        spec = self.task.spec
+        assert self.asker is not None
+        assert self.begin is not None
+        spec = self.view.spec
         if undescribed(spec):
-            spec = described(spec, await self._describe())
-        run = self._begin(spec)
-        self.task.run = run
+            text = await derive(self.asker, spec, _FIRST, "run the command again with --restart")
+            self.view.description = self.manifest["derived_description"] = text
+            self.announce()
+            spec = described(spec, text)
+        run = self.begin(spec)
+        self.view.run = run
         await run.run()
 
-    async def _describe(self) -> str:
-        """The description that the model gives the task; in the journal, and in run.json at once.
-
-        Raises:
-            NotDescribed: twice no usable reply.
-        """
-        assert self._asker is not None
-        text = await derive(self._asker, self.task.spec, _FIRST, "run the command again with --restart")
-        self.task.description = self._manifest["derived_description"] = text
-        self.announce()
-        return text
-
-    def end(self, how: str, now: str) -> list[StorageError]:
+    def end(self, status: str, now: str) -> list[StorageError]:
         """Finish its rows if it has all of them, write its run.json and let go of everything; returns what went wrong.
 
         Args:
-            how: its status, if it is neither complete nor stopped by a limit.
+            status: its own, if it is neither complete nor stopped by a limit.
             now: the time.
         """
-        if self._ended:
+        if self.ended:
             return []
-        self._ended = True
-        task, failures = self.task, []
-        task.status = _status(task.run, how)
+        self.ended = True
+        view, failures = self.view, []
+        stopped = status if view.run.stopped is None else f"stopped: {view.run.stopped}"
+        view.status = "complete" if view.run.done else stopped
         try:
-            if task.status != how:  # complete or stopped by a limit, whatever became of the others
-                for log in self._logs:
+            if view.status != status:  # complete or stopped by a limit, whatever became of the others
+                for log in self.logs:
                     log.finish()
         except StorageError as error:
-            task.status = "failed"
+            view.status = "failed"
             failures.append(error)
         try:
-            self._journal.close()  # it writes what waits: replies that came when the run was over are paid for, too
-            with Recording.open(task.paths.journal) as journal:
-                task.usage, weights = usage(journal), journal.meta().get("embedder_weights")
-            result = {"draws": task.run.draws[0], "funnel": task.run.funnel.as_json(), "usage": task.usage}
-            ended = {"ended": now, "status": task.status, "result": result}
-            ended["embedder"] = {"name": self._embedder, "weights": weights}
-            self._directory.write_run_json({**self._manifest, **ended})
+            self.journal.close()  # it writes what waits: replies that came when the run was over are paid for, too
+            with JournalReader.open(view.paths.journal) as journal:
+                view.usage, weights = usage(journal), journal.meta().get("embedder_weights")
+            result = {"draws": view.run.draws[0], "funnel": view.run.funnel.as_json(), "usage": view.usage}
+            ended = {"ended": now, "status": view.status, "result": result}
+            ended["embedder"] = {**self.manifest["embedder"], "weights": weights}
+            write_run_json(view.paths, {**self.manifest, **ended})
         except StorageError as error:
             failures.append(error)
         return failures
@@ -222,11 +284,59 @@ class Leaf:
         Raises:
             StorageError: something cannot be closed as it should be.
         """
-        self.task.run, self._asker, self._begin = Standing.of(self.task.run), None, None
-        self._opened.close()
+        run = self.view.run
+        self.view.run = Standstill(run.funnel, run.done, run.stopped, run.draws)
+        self.asker = self.begin = None
+        self.opened.close()
 
 
-def _status(run: Progress, how: str) -> str:
-    if run.done:
-        return "complete"
-    return how if run.stopped is None else f"stopped: {run.stopped}"
+def _manifest(shared: Shared, spec: TaskSpec, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The beginning of a task's run.json, in the order in which it is written."""
+    request = shared.request
+    return {
+        "format": FORMAT,
+        "status": "running",
+        "wanted": request.wanted,
+        "inputs": inputs,
+        "server": dict(shared.answering),
+        "windows": dict(shared.windows),
+        "embedder": {"name": shared.embedder.name},
+        "versions": versions(),
+        "program": None if request.program is None else dict(request.program.content),
+        "task": spec_as_json(spec),
+        "config": request.config.model_dump(mode="json"),
+        "started": stamp(shared.now()),
+        **({} if shared.screen is None else {"decontamination": shared.screen.as_json()}),
+    }
+
+
+def _recording(request: RunRequest, view: TaskView) -> JournalReader:
+    """The journal that answers a replay of the task."""
+    past = (request.recorded or {}).get(view.spec.task_name)
+    if past is None:
+        raise RunDirError(f"{view.spec.path}: the recording holds no run of the task {view.spec.task_name}")
+    folder = view.paths.folder
+    if past.paths.folder.resolve() == folder.resolve():
+        raise RunDirError(f"{folder} is the recording itself; choose another --output-dir for the replay")
+    return JournalReader.open(past.paths.journal)
+
+
+def _last_decided(paths: RunPaths) -> tuple[int, int] | None:
+    """Draw and index of the last candidate that an earlier run in this directory decided; None when there is none."""
+    places = []
+    for line in filter(None, map(last_line, (paths.data, paths.rejected))):
+        try:
+            source = json.loads(line)["provenance"]
+            places.append((int(source["draw"]), int(source["index"])))
+        except (ValueError, KeyError, TypeError):
+            return None  # not a row of ours: it will be written anew
+    return max(places, default=None)
+
+
+def _check_wanted(paths: RunPaths, wanted: int) -> None:
+    have = count_rows(paths.data)
+    if have > wanted:
+        raise RunDirError(
+            f"{paths.data} already holds {have} accepted pairs, more than the {wanted} asked for: ask for {have} or more, or "
+            "use --restart to set the run aside"
+        )

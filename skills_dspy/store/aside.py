@@ -1,76 +1,102 @@
-"""A dataset that is written aside and put in its place at once, with a link to the journal of another run."""
+"""Files and folders that are written aside and put in their place at once, whatever ends the program."""
 
+import ctypes
+import json
 import os
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from skills_dspy.base.errors import RunDirError
-from skills_dspy.store.files import make_folder, storage_errors
-from skills_dspy.store.run_dir import RunPaths, aside_name
+from skills_dspy.base.errors import ExportError
+from skills_dspy.store.files import make_folder, storage_errors, sync
 
-
-def check_free(target: Path, replaceable: Callable[[RunPaths], bool]) -> None:
-    """Refuse a target that holds something else than a dataset which may be replaced.
-
-    Args:
-        target: the folder that is to be written.
-        replaceable: whether what lies there may be set aside.
-
-    Raises:
-        RunDirError: it may not.
-        StorageError: it cannot be looked at.
-    """
-    with storage_errors("read", target):
-        empty = not target.exists() or (target.is_dir() and not any(target.iterdir()))
-        folder = target.is_dir()
-    if not empty and not (folder and replaceable(RunPaths(target))):
-        raise RunDirError(f"{target} exists and holds something else; choose another --out")
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+_BLOCK = 1 << 20
 
 
 @contextmanager
-def written_aside(target: Path) -> Iterator[RunPaths]:
-    """A new folder beside `target` to write rows and run.json into; it is gone afterwards unless `put_in_place` took it.
+def place_beside(target: Path, *, folder: bool = False) -> Iterator[Path]:
+    """A place beside `target` to write to, on the same disk; what is still there afterwards is removed.
+
+    Args:
+        target: what the place is beside; it is not touched.
+        folder: whether the place is a new folder, and not yet a file.
 
     Raises:
         StorageError: the disk is full or refuses.
     """
-    make_folder(target.parent)
-    paths = RunPaths(target.with_name(f".{target.name}.{os.getpid()}.tmp"))
-    with storage_errors("create", paths.folder):
-        _remove(paths)  # of a process with the same number that was killed
-        paths.folder.mkdir()
+    # The process id keeps two processes apart; what a killed one with the same number has left is removed.
+    place = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    with storage_errors("write", target):
+        remove(place)
+        if folder:
+            place.mkdir()
     try:
-        yield paths
+        yield place
     finally:
-        with storage_errors("remove", paths.folder):
-            _remove(paths)
+        with storage_errors("remove", place):
+            remove(place)
 
 
-def way_to(path: Path, folder: Path) -> str:
-    """The relative path that leads to something from within a folder, which need not be there yet."""
-    return os.path.relpath(path.resolve(), folder.parent.resolve() / folder.name)
+@contextmanager
+def written_aside(target: Path, *, folder: bool = False, put: Callable[[Path, Path], object] | None = None) -> Iterator[Path]:
+    """A place beside `target` that takes its name when the block ends well; a kill leaves the old one or the new one.
 
-
-def link_journal(paths: RunPaths, journal: Path) -> None:
-    """Let the folder find another run's journal, by a relative link: both may be moved together, and no reply lies twice.
-
-    No copy, which may be gigabytes, and no hard link: SQLite finds the log that belongs to a journal by the file's name, so a
-    second name would show the journal without the replies that wait in its log. SQLite follows a symbolic link first.
+    Args:
+        target: the file or folder that is to be written.
+        folder: whether it is a folder.
+        put: puts the first in place of the second; None for a file, which replaces an old one.
 
     Raises:
-        StorageError: the file system has no links, or refuses.
+        StorageError: the disk is full or refuses; `target` is what it was, and nothing is left beside it.
     """
-    with storage_errors("link the journal to", paths.journal):
-        paths.journal.symlink_to(way_to(journal, paths.folder))
+    with storage_errors("write", target), place_beside(target, folder=folder) as place:
+        yield place
+        _see_to_disk(place)
+        (put or Path.replace)(place, target)
+        sync(target.parent)  # a file's name, not only its content
 
 
-def put_in_place(paths: RunPaths, target: Path, now: datetime) -> Path | None:
-    """Give a folder that was written aside its name; what lay there is set aside, as `--restart` does, never deleted.
+def write_text(path: Path, text: str) -> None:
+    """Put a text into a file, all of it or nothing: a kill at any moment leaves the old file or the new one.
+
+    A lone surrogate, which UTF-8 cannot hold, is written as its escape `\\udXXX`.
+
+    Raises:
+        StorageError: the disk is full or refuses; an old file is untouched.
+    """
+    with written_aside(path) as place:
+        place.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def write_json(path: Path, data: object) -> None:
+    """Put data into a file as indented JSON with a final newline, all of it or nothing, like `write_text`.
+
+    Raises:
+        StorageError: the disk is full or refuses; an old file is untouched.
+        ValueError: the data holds NaN or an infinity, which JSON has no word for.
+    """
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def aside_name(folder: Path, now: datetime) -> Path:
+    """Where a directory may be set aside: `<name>.old-YYYYmmdd-HHMMSS`, with -2, -3 ... if that is taken."""
+    suffix = f".old-{now:%Y%m%d-%H%M%S}"
+    target, number = folder.with_name(folder.name + suffix), 1
+    while target.exists():
+        number += 1
+        target = folder.with_name(f"{folder.name}{suffix}-{number}")
+    return target
+
+
+def put_dataset(place: Path, target: Path, now: datetime) -> Path | None:
+    """Give a folder its name; what lay there is set aside, as `--restart` does, never deleted.
 
     Returns:
-        None, or where the older folder is now. When it holds the same bytes it stays, and the new one is not needed.
+        None, or where the older folder is now. When its files hold the same bytes it stays, and so does the place.
 
     Raises:
         StorageError: it cannot be renamed.
@@ -78,29 +104,151 @@ def put_in_place(paths: RunPaths, target: Path, now: datetime) -> Path | None:
     old = None
     with storage_errors("write", target):
         if target.is_dir() and any(target.iterdir()):
-            if _same(paths, RunPaths(target)):
+            written = [file for file in place.iterdir() if not file.is_symlink()]
+            if all(_equal(file, target / file.name) for file in written):
                 return None
             old = aside_name(target, now)
             target.rename(old)
-        paths.folder.rename(target)
+        place.rename(target)
     return old
 
 
-def _same(one: RunPaths, other: RunPaths) -> bool:
-    pairs = ((one.data, other.data), (one.rejected, other.rejected), (one.run_json, other.run_json))
-    return all(b.is_file() and _equal(a, b) for a, b in pairs)
+def way_to(path: Path, folder: Path) -> str:
+    """The relative path that leads to something from within a folder, which need not be there yet."""
+    return os.path.relpath(path.resolve(), folder.parent.resolve() / folder.name)
+
+
+def link(path: Path, target: Path) -> None:
+    """Let a path lead to a file elsewhere, relatively, so that both may be moved together.
+
+    No copy, which may be gigabytes, and no hard link: SQLite finds the log that belongs to a journal by the file's name, so a
+    second name would show the journal without the replies that wait in its log. SQLite follows a symbolic link first.
+
+    Raises:
+        StorageError: the file system has no links, or refuses.
+    """
+    with storage_errors("link the journal to", path):
+        path.symlink_to(way_to(target, path.parent))
+
+
+def check_free(out: Path, *, folder: bool, overwrite: bool, ours: Callable[[str], bool]) -> None:
+    """Refuse an export's target that is taken, or that is not an earlier export.
+
+    Args:
+        out: the target.
+        folder: whether it will be a folder.
+        overwrite: whether an earlier export may be replaced.
+        ours: whether an export writes a file of this path, with slashes, into a target that is a folder.
+
+    Raises:
+        ExportError: it is taken.
+        StorageError: it cannot be looked at.
+    """
+    with storage_errors("read", out):
+        if not os.path.lexists(out):
+            return
+        if not overwrite:
+            raise ExportError(f"{out} exists already; choose another --out, or replace it with --overwrite")
+        if out.is_dir() != folder or out.is_symlink():
+            what = "a link" if out.is_symlink() else "a folder" if out.is_dir() else "a file"
+            wanted = "a folder" if folder else "a file"
+            raise ExportError(
+                f"{out} is {what}, and this export is {wanted}: --overwrite cannot replace it; choose another --out"
+            )
+        if not folder and not out.is_file():
+            raise ExportError(f"{out} is no ordinary file, so --overwrite cannot replace it; choose another --out")
+        foreign = sorted(name for name in _names_below(out) if not ours(name)) if folder else []
+    if foreign:
+        raise ExportError(f"{out} holds {foreign[0]}, which no export of this format wrote; choose another --out")
+
+
+@contextmanager
+def replacing(out: Path, *, folder: bool, overwrite: bool, ours: Callable[[str], bool]) -> Iterator[Path]:
+    """A place beside an export's target that takes its name when the block ends well, as `written_aside`.
+
+    What replaces an old folder does so at once; only where the system cannot exchange two folders is there a moment without
+    either, and the old one then stands beside it as `.NAME.PID.old`.
+
+    Args:
+        out, folder, overwrite, ours: as for `check_free`, which is asked at the beginning and again at the end.
+
+    Raises:
+        ExportError: `out` is taken.
+        StorageError: the disk is full or refuses; nothing is left behind.
+    """
+
+    def put(place: Path, out: Path) -> None:
+        check_free(out, folder=folder, overwrite=overwrite, ours=ours)
+        _exchange_folders(place, out) if out.is_dir() else place.replace(out)
+
+    check_free(out, folder=folder, overwrite=overwrite, ours=ours)
+    make_folder(out.parent)
+    with written_aside(out, folder=folder, put=put) as place:
+        yield place
+
+
+def left_behind(out: Path) -> list[Path]:
+    """What exports to the same target that were killed have left beside it."""
+    own, name = f".{out.name}.{os.getpid()}.tmp", "".join(f"[{char}]" if char in "*?[" else char for char in out.name)
+    with storage_errors("read", out.parent):
+        return sorted(path for path in out.parent.glob(f".{name}.*.tmp*") if path.name != own)
+
+
+def remove(place: Path) -> None:
+    """Remove a file or a folder with all that is in it; nothing where there is none. Links are not followed."""
+    if place.is_dir() and not place.is_symlink():
+        for folder, folders, files in os.walk(place, topdown=False):
+            for path in (Path(folder, name) for name in (*files, *folders)):
+                path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        place.rmdir()
+    else:
+        place.unlink(missing_ok=True)
+
+
+def _names_below(out: Path) -> Iterator[str]:
+    """The paths of all files below a folder; a link counts as a file, and so does an empty folder."""
+    for folder, folders, files in os.walk(out):
+        place = Path(folder)
+        links = [name for name in folders if (place / name).is_symlink()]
+        yield from ((place / name).relative_to(out).as_posix() for name in (*files, *links))
+        if not folders and not files and place != out:
+            yield place.relative_to(out).as_posix()
 
 
 def _equal(one: Path, other: Path) -> bool:
-    if one.stat().st_size != other.stat().st_size:
+    if not other.is_file() or one.stat().st_size != other.stat().st_size:
         return False
     with one.open("rb") as a, other.open("rb") as b:
-        return all(block == b.read(1 << 20) for block in iter(lambda: a.read(1 << 20), b""))
+        return all(block == b.read(_BLOCK) for block in iter(lambda: a.read(_BLOCK), b""))
 
 
-def _remove(paths: RunPaths) -> None:
-    """Remove the folder with what was written into it; one that has its name by now is not there any more."""
-    with suppress(FileNotFoundError):
-        for file in list(paths.folder.iterdir()):
-            file.unlink()
-        paths.folder.rmdir()
+def _see_to_disk(place: Path) -> None:
+    """See a file, or a folder with all that is in it, to the disk."""
+    for folder, _, files in os.walk(place):
+        for name in files:
+            sync(Path(folder, name))
+        sync(Path(folder))
+    if place.is_file():
+        sync(place)
+
+
+def _exchange_folders(place: Path, out: Path) -> None:
+    """Give a new folder the name of an old one; the old one is then at the place, or removed."""
+    if _exchange(place, out):
+        return
+    old = out.with_name(f".{out.name}.{os.getpid()}.old")
+    out.rename(old)
+    try:
+        place.rename(out)
+    except BaseException:
+        old.rename(out)
+        raise
+    remove(old)
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Let two names change places at once, where the system can: Linux's renameat2."""
+    if not sys.platform.startswith("linux"):
+        return False
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    return call is not None and call(_AT_FDCWD, os.fsencode(a), _AT_FDCWD, os.fsencode(b), _RENAME_EXCHANGE) == 0

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skills_dspy.similarity.ngrams import GramIndex
+from skills_dspy.store.aside import written_aside
 from skills_dspy.store.files import make_folder, storage_errors
 
 _FORMAT = 1
@@ -55,22 +55,13 @@ def keep_index(folder: Path, made_from: Mapping[str, Any], index: EvalIndex) -> 
     """
     make_folder(folder)
     path = index_path(folder, made_from)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     grams = index.grams
     arrays: dict[str, NDArray[Any]] = {
         "meta": np.frombuffer(_meta(made_from), dtype=np.uint8),
         **{name: index.vectors if name == "vectors" else getattr(grams, name) for name in _ARRAYS},
     }
-    with storage_errors("write", path):
-        try:
-            with temporary.open("wb") as file:
-                np.savez(file, allow_pickle=False, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    with written_aside(path) as place, place.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
     return path
 
 

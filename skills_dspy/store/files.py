@@ -1,4 +1,4 @@
-"""Plain files: whole files that appear at once, and logs of JSON rows that only ever hold whole lines."""
+"""Logs of JSON rows that only ever hold whole lines, and the sentences for a disk that fails."""
 
 import errno
 import json
@@ -47,39 +47,6 @@ def storage_errors(doing: str, path: Path) -> Iterator[None]:
         name = str(path).encode("ascii", "backslashreplace").decode()
         why = "this machine's locale cannot write that name"
         raise StorageError(f"cannot {doing} {name}: {why}; set LC_ALL=C.UTF-8") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Put a text into a file, all of it or nothing: a kill at any moment leaves the old file or the new one.
-
-    A lone surrogate, which UTF-8 cannot hold, is written as its escape `\\udXXX`.
-
-    Raises:
-        StorageError: the disk is full or refuses; an old file is untouched.
-    """
-    # The process id keeps two processes apart; a temporary file that a kill leaves behind is overwritten or ignored.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with storage_errors("write", path):
-        try:
-            with temporary.open("wb") as file:
-                file.write(text.encode("utf-8", "backslashreplace"))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        _sync_folder(path.parent)
-
-
-def write_json(path: Path, data: object) -> None:
-    """Put data into a file as indented JSON with a final newline, all of it or nothing, like `write_text`.
-
-    Raises:
-        StorageError: the disk is full or refuses; an old file is untouched.
-        ValueError: the data holds NaN or an infinity, which JSON has no word for.
-    """
-    write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def make_folder(path: Path) -> None:
@@ -149,7 +116,7 @@ class AppendLog:
         with self._lasting_failure():
             self._cut_rest()
             os.fsync(self._file.fileno())
-            _sync_folder(self._path.parent)
+            sync(self._path.parent)
         self.close()
 
     def close(self) -> None:
@@ -247,9 +214,9 @@ def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
     return row
 
 
-def _sync_folder(folder: Path) -> None:
-    """See a file's name, not only its content, to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """See a file's content, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -6,29 +6,28 @@ import json
 import sqlite3
 import threading
 import zlib
-from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from skills_dspy.base.errors import SkillsError, StorageError
 from skills_dspy.store.journal_reader import (
     SELECT_REPLY,
     JournaledReply,
-    Recording,
+    JournalReader,
     Totals,
     Usage,
     connect,
     create_tables,
-    explained,
     holds_journal,
+    journal_errors,
     pack,
 )
 
-__all__ = ["Journal", "JournaledReply", "Recording", "Totals", "Usage", "pack", "request_digest"]
+__all__ = ["Journal", "JournalReader", "JournaledReply", "Totals", "Usage", "pack", "request_digest"]
 
 # Not "OR IGNORE", which would drop a broken row without a word.
 _INSERT = "INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING"
@@ -61,17 +60,16 @@ class _Waiting:
     future: "asyncio.Future[dict[str, Any]]"
 
 
-class Journal:
+class Journal(JournalReader):
     """The journal of one run, to read and to add to; one writer at a time, which the run directory's lock sees to.
 
     A thread of its own writes: all replies that wait at a time share one transaction and one sync of the disk, and the
     event loop never waits for either. Opened with `Journal.open` and used from one thread.
     """
 
-    def __init__(self, path: Path, writer: sqlite3.Connection, reader: Recording) -> None:
-        self._path = path
+    def __init__(self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection) -> None:
+        super().__init__(path, reader)
         self._writer = writer
-        self._reader = reader
         self._lock = threading.Lock()  # around every use of the writer's connection
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()  # None is the end
         self._failure: SkillsError | None = None
@@ -87,11 +85,11 @@ class Journal:
             RunDirError: the file is not a journal, or was written by a newer version.
             StorageError: the disk is full or refuses, or cannot hold a journal.
         """
-        with explained(path):
+        with journal_errors(path):
             writer = connect(path, "mode=rwc")
             try:
                 _prepare(path, writer)
-                journal = cls(path, writer, Recording(path, connect(path, "mode=ro")))
+                journal = cls(path, writer, connect(path, "mode=ro"))
             except BaseException:
                 writer.close()
                 raise
@@ -116,39 +114,14 @@ class Journal:
         self._queue.put(_Waiting(entry.digest, columns, _utf8(_dumps(entry.request)), entry.reply, loop, future))
         return await future
 
-    def get(self, digest: str) -> dict[str, Any] | None:
-        """The reply's body, or None; every reply whose put has returned is there. See `Recording.get`."""
-        return self._reader.get(digest)
-
-    def full(self, digest: str) -> JournaledReply | None:
-        """The reply with its request, or None. See `Recording.full`."""
-        return self._reader.full(digest)
-
-    def totals(self) -> Totals:
-        """What the calls have cost. See `Recording.totals`."""
-        return self._reader.totals()
-
-    def meta(self) -> dict[str, str]:
-        """All that `set_meta` has noted. See `Recording.meta`."""
-        return self._reader.meta()
-
     def set_meta(self, key: str, value: str) -> None:
         """Note a fact about the run, in place of an earlier one of that name; it waits for the disk, so not per call.
 
         Raises:
             StorageError: the disk is full or refuses, now or at an earlier write, or the journal is closed.
         """
-        self._refuse_if_unusable()
-        try:
-            with self._lock, explained(self._path):
-                self._writer.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
-        except SkillsError as error:
-            self._failure = type(error)(str(error))  # without its traceback, which would keep what it saw
-            raise
-
-    def vector(self, key: str) -> bytes | None:
-        """What `put_vectors` has kept under a key, or None. See `Recording.vector`."""
-        return self._reader.vector(key)
+        with self._writing():
+            self._writer.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def put_vectors(self, rows: Sequence[tuple[str, bytes]]) -> None:
         """Keep keys with their vectors; the first for a key stays. It waits for the disk, so not in an event loop's thread.
@@ -156,15 +129,10 @@ class Journal:
         Raises:
             StorageError: the disk is full or refuses, now or at an earlier write, or the journal is closed.
         """
-        self._refuse_if_unusable()
-        try:
-            with self._lock, explained(self._path):
-                self._writer.execute("BEGIN IMMEDIATE")
-                self._writer.executemany("INSERT INTO vectors VALUES (?, ?) ON CONFLICT (key) DO NOTHING", rows)
-                self._writer.execute("COMMIT")
-        except SkillsError as error:
-            self._failure = type(error)(str(error))  # without its traceback, which would keep what it saw
-            raise
+        with self._writing():
+            self._writer.execute("BEGIN IMMEDIATE")
+            self._writer.executemany("INSERT INTO vectors VALUES (?, ?) ON CONFLICT (key) DO NOTHING", rows)
+            self._writer.execute("COMMIT")
 
     def close(self) -> None:
         """Write what waits, fold the write-ahead log into the file and end the thread; a second call does nothing.
@@ -177,22 +145,32 @@ class Journal:
         self._closed = True
         self._queue.put(None)
         self._thread.join()
-        self._reader.close()
-        with self._lock, closing(self._writer), explained(self._path):  # a thread may still be at `put_vectors`
+        super().close()
+        with self._lock, closing(self._writer), journal_errors(self._path):  # a thread may still be at `put_vectors`
             if self._failure is None:
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self.close()
 
     def _refuse_if_unusable(self) -> None:
         if self._failure is not None:
             raise type(self._failure)(str(self._failure))
         if self._closed:
             raise StorageError(f"the journal {self._path} is closed; start the run again to go on")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """The writer's connection for the block; what fails once fails ever after, so that no reply can be left out."""
+        self._refuse_if_unusable()
+        with self._lasting_failure():
+            yield
+
+    @contextmanager
+    def _lasting_failure(self) -> Iterator[None]:
+        try:
+            with self._lock, journal_errors(self._path):
+                yield
+        except SkillsError as error:
+            self._failure = type(error)(str(error))  # without its traceback, which would keep what it saw
+            raise
 
     def _write_until_closed(self) -> None:
         """What the thread does: take all that waits, write it, wake those who wait for it."""
@@ -211,13 +189,13 @@ class Journal:
 
     def _try_to_commit(self, batch: Sequence[_Waiting]) -> Sequence[dict[str, Any] | SkillsError]:
         """For each reply the body that stands, or the error that says why it could not be written."""
-        if self._failure is None:
-            try:
-                with self._lock, explained(self._path):
-                    return self._commit(batch)
-            except SkillsError as error:
-                self._failure = type(error)(str(error))  # without its traceback, which would keep what it saw
-        return [self._failure] * len(batch)
+        if self._failure is not None:
+            return [self._failure] * len(batch)
+        try:
+            with self._lasting_failure():
+                return self._commit(batch)
+        except SkillsError as error:
+            return [error] * len(batch)
 
     def _commit(self, batch: Sequence[_Waiting]) -> list[dict[str, Any]]:
         rows = [(*item.columns, zlib.compress(item.request, 6)) for item in batch]

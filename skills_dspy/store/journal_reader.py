@@ -1,7 +1,6 @@
 """The file that a journal lives in: its tables, reading it, and packing it into one file to ship."""
 
 import json
-import os
 import sqlite3
 import zlib
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from skills_dspy.base.errors import DiskFull, RunDirError, SkillsError, StorageError
-from skills_dspy.store.files import storage_errors
+from skills_dspy.store.aside import written_aside
 
 APPLICATION_ID = 0x736B6473
 """What SQLite keeps in the header of our files: the letters "skds"."""
@@ -85,7 +84,7 @@ class Totals:
     by_step: dict[str, Usage]
 
 
-class Recording:
+class JournalReader:
     """A journal to read from: for a replay, for `explain`, for thresholds that are decided anew."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
@@ -93,7 +92,7 @@ class Recording:
         self._connection = connection
 
     @classmethod
-    def open(cls, path: Path) -> "Recording":
+    def open(cls, path: Path) -> "JournalReader":
         """Open a journal that nobody writes to, in a folder that may be read-only; nothing is written there.
 
         Only what a killed run left behind (a write-ahead log) and a run that is still writing need a folder that can be
@@ -105,7 +104,7 @@ class Recording:
         """
         if not path.is_file():
             raise RunDirError(f"there is no recording at {path}; give the path of a run's journal.sqlite")
-        with explained(path):
+        with journal_errors(path):
             connection = connect(path, _read_mode(path))
             try:
                 if not holds_journal(path, connection):
@@ -121,7 +120,7 @@ class Recording:
         Raises:
             StorageError: the file cannot be read.
         """
-        with explained(self._path):
+        with journal_errors(self._path):
             row = self._connection.execute(SELECT_REPLY, (digest,)).fetchone()
             return None if row is None else json.loads(row[0])
 
@@ -131,7 +130,7 @@ class Recording:
         Raises:
             StorageError: the file cannot be read.
         """
-        with explained(self._path):
+        with journal_errors(self._path):
             row = self._connection.execute(_SELECT_FULL, (digest,)).fetchone()
             if row is None:
                 return None
@@ -144,7 +143,7 @@ class Recording:
         Raises:
             StorageError: the file cannot be read.
         """
-        with explained(self._path):
+        with journal_errors(self._path):
             row = self._connection.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
             return None if row is None else bytes(row[0])
 
@@ -154,7 +153,7 @@ class Recording:
         Raises:
             StorageError: the file cannot be read.
         """
-        with explained(self._path):
+        with journal_errors(self._path):
             return dict(self._connection.execute("SELECT key, value FROM meta ORDER BY key").fetchall())
 
     def totals(self) -> Totals:
@@ -163,7 +162,7 @@ class Recording:
         Raises:
             StorageError: the file cannot be read.
         """
-        with explained(self._path):
+        with journal_errors(self._path):
             rows = self._connection.execute(_SELECT_TOTALS).fetchall()
         by_step = {step: Usage(*numbers) for step, *numbers in rows}
         overall = Usage(
@@ -195,24 +194,17 @@ def pack(source: Path, target: Path) -> None:
         RunDirError: the source is missing or not a journal, or the target exists.
         StorageError: the disk is full or refuses; no target is left behind.
     """
-    Recording.open(source).close()
+    JournalReader.open(source).close()
     if target.exists():
         raise RunDirError(f"{target} exists already; remove it or choose another name")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    with explained(target), storage_errors("write", target):
-        try:
-            with closing(connect(temporary, "mode=rwc")) as connection:
-                connection.execute("ATTACH ? AS source", (_uri(source, _read_mode(source)),))
-                create_tables(connection)
-                connection.execute("BEGIN")
-                connection.execute("INSERT INTO meta SELECT * FROM source.meta ORDER BY key")
-                connection.execute("INSERT INTO replies SELECT * FROM source.replies ORDER BY digest")
-                connection.execute("INSERT INTO vectors SELECT * FROM source.vectors ORDER BY key")
-                connection.execute("COMMIT")
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    with journal_errors(target), written_aside(target) as place, closing(connect(place, "mode=rwc")) as connection:
+        connection.execute("ATTACH ? AS source", (_uri(source, _read_mode(source)),))
+        create_tables(connection)
+        connection.execute("BEGIN")
+        connection.execute("INSERT INTO meta SELECT * FROM source.meta ORDER BY key")
+        connection.execute("INSERT INTO replies SELECT * FROM source.replies ORDER BY digest")
+        connection.execute("INSERT INTO vectors SELECT * FROM source.vectors ORDER BY key")
+        connection.execute("COMMIT")
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -259,7 +251,7 @@ def holds_journal(path: Path, connection: sqlite3.Connection) -> bool:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def journal_errors(path: Path) -> Iterator[None]:
     """Turn every error of SQLite in the block, and every sign of damage, into ours.
 
     Args:

@@ -1,10 +1,9 @@
 """One task's directory: where its files lie, who may write there, and finding rows in it."""
 
-import fcntl
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -15,7 +14,8 @@ from typing import Any, Literal, NamedTuple, Self
 from filelock import FileLock, Timeout
 
 from skills_dspy.base.errors import RunDirError
-from skills_dspy.store.files import read_rows, storage_errors, write_json
+from skills_dspy.store.aside import aside_name, write_json
+from skills_dspy.store.files import read_rows, storage_errors
 
 _LEFT_OUT = re.compile(r"\.old-\d{8}-\d{6}(-\d+)?$|-decided-[0-9a-f]{8}$|^\..*\.tmp$")
 """Folders below another that are no runs of their own: set aside, decided anew, or not finished."""
@@ -60,39 +60,21 @@ class RunPaths:
         return self.folder / "running.json"
 
     def in_use(self) -> bool:
-        """Whether a run is writing here now; nothing is written to find out, and False where that cannot be told."""
+        """Whether a run is writing here now; no file is made to find out, and False where that cannot be told."""
         try:
-            with self.lock.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
+            if self.lock.exists():
+                with FileLock(self.lock, timeout=0):
+                    pass
+        except Timeout:
             return True
         except OSError:
-            return False  # no lock file, or one that cannot be read
+            return False  # one that we may not lock
         return False
 
     def holds_run(self) -> bool:
         """Whether a run was begun here."""
         with storage_errors("read", self.folder):
             return self.run_json.exists() or self.journal.exists()
-
-    def read_run_json(self) -> dict[str, Any] | None:
-        """The content of run.json, or None when there is none yet.
-
-        Raises:
-            RunDirError: it is not a JSON object.
-            StorageError: it cannot be read.
-        """
-        with storage_errors("read", self.run_json):
-            text = self.run_json.read_bytes() if self.run_json.exists() else None
-        if text is None:
-            return None
-        try:
-            content, line = json.loads(text), 1
-        except ValueError as error:
-            content, line = None, getattr(error, "lineno", 1)
-        if not isinstance(content, dict):
-            raise RunDirError(f"{self.run_json}:{line}: this is not a JSON object; restore the file, or use --restart")
-        return content
 
 
 class RunDir:
@@ -123,18 +105,6 @@ class RunDir:
             lock.release()
             raise
         return cls(paths, lock)
-
-    def read_run_json(self) -> dict[str, Any] | None:
-        """The content of run.json, or None. See `RunPaths.read_run_json`."""
-        return self.paths.read_run_json()
-
-    def write_run_json(self, data: Mapping[str, Any]) -> None:
-        """Put a new run.json in place of the old one, all of it or nothing.
-
-        Raises:
-            StorageError: the disk is full or refuses; the old one is untouched.
-        """
-        write_json(self.paths.run_json, data)
 
     def close(self) -> None:
         """Let others have the directory; a second call does nothing."""
@@ -299,14 +269,3 @@ def _who(paths: RunPaths) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         return ""
     return f" (pid {pid}, since {since:%Y-%m-%d %H:%M:%S})"
-
-
-def aside_name(folder: Path, now: datetime) -> Path:
-    """Where a directory may be set aside: `<name>.old-YYYYmmdd-HHMMSS`, with -2, -3 ... if that is taken."""
-    suffix = f".old-{now:%Y%m%d-%H%M%S}"
-    target = folder.with_name(folder.name + suffix)
-    number = 1
-    while target.exists():
-        number += 1
-        target = folder.with_name(f"{folder.name}{suffix}-{number}")
-    return target

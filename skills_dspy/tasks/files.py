@@ -2,16 +2,16 @@
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from skills_dspy.base.errors import SpecError
-from skills_dspy.base.yaml_lines import Node, find_yaml, is_yaml, read_yaml
-from skills_dspy.tasks.spec import ParsedTask, SpecWarning, TaskSpec, read_task
+from skills_dspy.base.yaml_files import find_yaml, is_yaml
+from skills_dspy.base.yaml_lines import NOTHING, Node, read_yaml
+from skills_dspy.tasks.lint import run_warnings
+from skills_dspy.tasks.spec import FileKind, ParsedTask, SpecWarning, TaskFile, TaskSpec, parse_task
 from skills_dspy.tasks.taxonomy import (
     ATTRIBUTION,
-    KNOWLEDGE_TREE,
     QNA,
     SKILL_TREES,
     holds_knowledge,
@@ -24,31 +24,7 @@ from skills_dspy.tasks.taxonomy import (
     task_name,
 )
 
-FileKind = Literal["task", "skill", "knowledge", "beside"]
-"""A task file; a taxonomy's skill; its knowledge; what lies in a taxonomy, but beside its trees, and is no task file."""
-
 _MOST_ATTRIBUTION = 64 * 1024
-_SKIPPED = {
-    "knowledge": f"a leaf of `{KNOWLEDGE_TREE}`, which is not read here: skills only",
-    "beside": "it lies beside the taxonomy's trees and is no task file",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """One file that may hold tasks.
-
-    Attributes:
-        path: the file, as it is shown.
-        folder: where it lies, in full and without links.
-        given: the folder that was given and in which it was found, in full; `folder` when the file was given itself.
-        named: whether the file was given itself.
-    """
-
-    path: Path
-    folder: Path
-    given: Path
-    named: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,56 +40,6 @@ class Changes:
     ref: str
     files: frozenset[Path]
     submodules: tuple[Path, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TaskFile:
-    """A file that has been read.
-
-    Attributes:
-        found: where.
-        kind: what it is.
-        root: its content; None where the kind is known without.
-        attribution: the text of `attribution.txt` beside it; None without one.
-    """
-
-    found: FoundFile
-    kind: FileKind
-    root: Node | None
-    attribution: str | None = None
-
-    @property
-    def skipped(self) -> SpecWarning | None:
-        """The line about a file that holds no task for us; None for one that should."""
-        said = _SKIPPED.get(self.kind)
-        return None if said is None else SpecWarning(path=self.found.path, line=1, message=f"skipped: {said}")
-
-    def tasks(self) -> tuple[ParsedTask, ...]:
-        """Its tasks: one, or several in the taxonomy's oldest layout, or none where it is skipped.
-
-        Raises:
-            SpecError: with file, line and what to write instead.
-        """
-        path = self.found.path
-        if self.root is None or self.kind in _SKIPPED:
-            return ()
-        if fault := misnamed(path):
-            raise SpecError(fault, path, 1)
-        if self.kind == "task":
-            return (read_task(self.root, path),)
-        return self.skills()
-
-    def skills(self) -> tuple[ParsedTask, ...]:
-        """The tasks of a `qna.yaml`, whatever the file is called.
-
-        Raises:
-            SpecError: as for `tasks`.
-        """
-        assert self.root is not None
-        name = task_name(self.found.folder, self.found.given)
-        return parse_qna(
-            self.root, self.found.path, name, None if self.attribution is None else named_licence(self.attribution)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,61 +59,88 @@ class Loaded:
     skipped: tuple[SpecWarning, ...] = ()
 
 
-def find_files(paths: Sequence[Path], changes: Changes | None = None) -> tuple[FoundFile, ...]:
+def read_files(paths: Sequence[Path], changes: Changes | None = None) -> Iterator[TaskFile]:
     """Files as they are given, and those below folders that are or should be task files, in the order of their paths.
 
     Below folders these are all `*.yaml`, all `*.yml` of a taxonomy's skill trees, and what is nearly called qna.yaml. A
-    file that is given twice is found once.
+    file that is given twice is read once. A folder that holds none, or cannot be read, is a TaskFile of the kind `no file`.
 
     Args:
         paths: files and folders.
         changes: only files among these, if given.
-
-    Raises:
-        SpecError: a folder cannot be read, or holds no such file.
     """
-    found: dict[Path, FoundFile] = {}
+    seen: set[Path] = set()
     for path in paths:
         named = not path.is_dir()
-        for file in find_yaml([path], SpecError, _looks_like_a_task):
-            folder = file.parent.resolve()
-            given = folder if named else path.resolve()
+        try:
+            found = find_yaml([path], SpecError, _looks_like_a_task)
+        except SpecError as error:
+            yield TaskFile(path, True, "no file", error=error)
+            continue
+        for file in found:
+            target = file.resolve() if file.is_file() else file
             # A link counts as changed with what it leads to.
-            if changes is None or {folder / file.name, file.resolve()} & changes.files or not file.exists():
-                found.setdefault(file.resolve() if file.is_file() else file, FoundFile(file, folder, given, named))
-    return tuple(found.values())
+            places = {file.parent.resolve() / file.name, file.resolve()}
+            if target in seen or not (changes is None or places & changes.files or not file.exists()):
+                continue
+            seen.add(target)
+            yield _read(file, None if named else path.resolve())
 
 
 def _looks_like_a_task(file: Path) -> bool:
     return is_yaml(file) or misnamed(file) is not None or (file.suffix == ".yml" and in_skill_tree(file.parent.absolute()))
 
 
-def open_file(found: FoundFile) -> TaskFile:
-    """Read a file and see what it is, by its place, its name and its keys.
+def _read(path: Path, given: Path | None) -> TaskFile:
+    """Read a file; `given` is the folder, in full, in which it was found, None for a file that was given itself."""
+    folder, named = path.parent.resolve(), given is None
+    try:
+        kind, root = _kind(path, folder, given)
+        attribution = _attribution(folder) if kind == "skill" else None
+    except SpecError as error:
+        return TaskFile(path, named, "unreadable", error=error)
+    if kind not in ("task", "skill"):
+        return TaskFile(path, named, kind)
+    wrong_name = misnamed(path)
+    tasks: tuple[ParsedTask, ...] = ()
+    fault = None
+    try:
+        if kind == "skill":
+            licence = None if attribution is None else named_licence(attribution)
+            tasks = parse_qna(root, path, task_name(folder, given or folder), licence)
+        elif wrong_name:
+            raise SpecError(wrong_name, path, 1)
+        else:
+            tasks = (parse_task(root, path),)
+    except SpecError as error:
+        fault = error
+    return TaskFile(path, named, kind, root, attribution, tasks, wrong_name if kind == "skill" else None, fault)
+
+
+def _kind(path: Path, folder: Path, given: Path | None) -> tuple[FileKind, Node]:
+    """What a file is, by its place, its name and its keys, and its content, where that has been read.
 
     Raises:
         SpecError: it cannot be read, or is no YAML.
     """
-    if lies_in_knowledge(found.folder, found.given):
-        return TaskFile(found, "knowledge", None)
-    if not found.named and found.path.exists() and not found.path.is_file():
-        raise SpecError("this is neither a file nor a link to one, so it is not read; remove it", found.path)
-    beside = not found.named and not in_skill_tree(found.folder) and _is_taxonomy(found.given)
+    if lies_in_knowledge(folder, given or folder):
+        return "knowledge", NOTHING
+    if given is not None and path.exists() and not path.is_file():
+        raise SpecError("this is neither a file nor a link to one, so it is not read; remove it", path)
+    beside = given is not None and not in_skill_tree(folder) and _is_taxonomy(given)
     try:
-        root = read_yaml(found.path, SpecError)
+        root = read_yaml(path, SpecError)
     except SpecError:
         if beside:
-            return TaskFile(found, "beside", None)
+            return "beside", NOTHING
         raise
     if is_task_file(root):
-        return TaskFile(found, "task", root)
+        return "task", root
     if beside:
-        return TaskFile(found, "beside", root)
+        return "beside", root
     if holds_knowledge(root):
-        return TaskFile(found, "knowledge", root)
-    if found.path.name == QNA or misnamed(found.path):
-        return TaskFile(found, "skill", root, _attribution(found.folder))
-    return TaskFile(found, "task", root)
+        return "knowledge", root
+    return ("skill" if path.name == QNA or misnamed(path) else "task"), root
 
 
 def _is_taxonomy(folder: Path) -> bool:
@@ -212,14 +165,14 @@ def load_task(path: Path) -> tuple[TaskSpec, tuple[SpecWarning, ...]]:
     Raises:
         SpecError: with file, line and what to write instead.
     """
-    folder = path.parent.resolve()
-    file = open_file(FoundFile(path, folder, folder, named=True))
+    file = _read(path, None)
     if file.skipped is not None:
         raise SpecError(file.skipped.message, path)
-    tasks = file.tasks()
-    if len(tasks) != 1:
-        raise SpecError(f"the file holds {len(tasks)} tasks, and one is wanted here; give a file with one", path)
-    return tasks[0].spec, tasks[0].warnings
+    if file.fault is not None:
+        raise file.fault
+    if len(file.tasks) != 1:
+        raise SpecError(f"the file holds {len(file.tasks)} tasks, and one is wanted here; give a file with one", path)
+    return file.tasks[0].spec, tuple(run_warnings(file))
 
 
 def load_tasks(paths: Sequence[Path], changes: Changes | None = None) -> Loaded:
@@ -237,33 +190,29 @@ def load_tasks(paths: Sequence[Path], changes: Changes | None = None) -> Loaded:
     """
     if not paths:
         raise SpecError("no task file is given; give the path of a file or of a folder of task files")
-    found = find_files(paths, changes)
-    if not found and changes is not None:
+    files = tuple(read_files(paths, changes))
+    if not files and changes is not None:
         raise SpecError(nothing_changed(changes))
     good: list[ParsedTask] = []
     broken: list[SpecError] = []
-    skipped = [] if changes is None else list(submodules_skipped(paths, changes))
-    for file in found:
-        try:
-            opened = open_file(file)
-            tasks = opened.tasks()
-        except SpecError as error:
-            if file.named:
-                raise
-            broken.append(error)
-            continue
-        skipped += [] if opened.skipped is None else [opened.skipped]
-        for task in tasks:
-            if (clash := clashing(task, good)) is None:
-                good.append(task)
-            elif file.named:
-                raise clash
+    warnings: list[SpecWarning] = []
+    for file in files:
+        faults = [file.fault] if file.fault is not None else []
+        usable: list[ParsedTask] = []
+        for task in () if faults else file.tasks:
+            if (clash := clashing(task, [*good, *usable])) is None:
+                usable.append(task)
             else:
-                broken.append(clash)
+                faults.append(clash)
+        if faults and file.named:
+            raise faults[0]
+        good += usable
+        broken += faults
+        warnings += run_warnings(replace(file, tasks=tuple(usable)))
+    skipped = [*([] if changes is None else submodules_skipped(paths, changes)), *(f.skipped for f in files if f.skipped)]
     if not good:
         raise _nothing_good(broken, skipped)
-    warnings = tuple(warning for task in good for warning in task.warnings)
-    return Loaded(tuple(task.spec for task in good), warnings, tuple(broken), tuple(skipped))
+    return Loaded(tuple(task.spec for task in good), tuple(warnings), tuple(broken), tuple(skipped))
 
 
 def submodules_skipped(paths: Sequence[Path], changes: Changes) -> Iterator[SpecWarning]:
@@ -290,24 +239,20 @@ def _nothing_good(broken: Sequence[SpecError], skipped: Sequence[SpecWarning]) -
 def clashing(task: ParsedTask, earlier: Sequence[ParsedTask]) -> SpecError | None:
     """What is wrong with a task whose directory is an earlier one's, or lies in one, on a disk that ignores case."""
     spec, mine = task.spec, _folded(task.spec.task_name)
-    line = task.root.line_of(task.whole or ["task_name"])
     names = f"the task name `{spec.task_name}`"
-    for other in _same_root(mine, earlier):
+    for other in (earlier_one.spec for earlier_one in earlier):
         theirs = _folded(other.task_name)
+        if mine[: len(theirs)] != theirs[: len(mine)]:
+            continue
         if spec.task_name == other.task_name:
-            return SpecError(f"{names} is also that of {other.path}; give each task its own", spec.path, line)
-        if mine == theirs:
+            said = f"{names} is also that of {other.path}; give each task its own"
+        elif mine == theirs:
             said = f"{names} differs from `{other.task_name}` in {other.path} by upper and lower case only"
-            return SpecError(f"{said}, which some disks take for the same; rename one", spec.path, line)
-        if mine[: len(theirs)] == theirs or theirs[: len(mine)] == mine:
-            said = f"the directory of {names} and that of `{other.task_name}` in {other.path} lie in one another"
-            return SpecError(f"{said}; rename one", spec.path, line)
+            said = f"{said}, which some disks take for the same; rename one"
+        else:
+            said = f"the directory of {names} and that of `{other.task_name}` in {other.path} lie in one another; rename one"
+        return SpecError(said, spec.path, task.line)
     return None
-
-
-def _same_root(mine: list[str], earlier: Sequence[ParsedTask]) -> Iterator[TaskSpec]:
-    """Only names that begin alike can clash."""
-    return (other.spec for other in earlier if _folded(other.spec.task_name)[0] == mine[0])
 
 
 def _folded(name: str) -> list[str]:

@@ -1,23 +1,14 @@
-"""The rules that `tasks` holds a task file to: one list of small pure functions, each with a name and a severity."""
+"""The rules that a task file is held to, each once: `tasks` shows what they find, and a run warns of a part of it."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
-from skills_dspy.base.records import Frozen
-from skills_dspy.base.yaml_lines import Node
-from skills_dspy.tasks.lint_texts import (
-    literal_line_breaks,
-    near_copy,
-    repeats,
-    seems_unanswerable,
-    stray_characters,
-    trailing_space,
-)
-from skills_dspy.tasks.schema import is_strict, violations
-from skills_dspy.tasks.seed_nodes import SEED_KEYS
-from skills_dspy.tasks.spec import FEWEST_SEEDS, ParsedTask
-from skills_dspy.tasks.taxonomy import ATTRIBUTION, has_oldest_layout, named_licence
+from skills_dspy.base.records import Frozen, SeedExample
+from skills_dspy.tasks.spec import FEWEST_SEEDS, SEED_KEYS, ParsedTask, SpecWarning, TaskFile
+from skills_dspy.tasks.taxonomy import ATTRIBUTION, has_oldest_layout, is_strict, named_licence, oddities, violations
 
 Severity = Literal["error", "warning", "note"]
 """An error keeps a file from being used, by us or by InstructLab; a warning makes a poorer dataset; a note may be fine."""
@@ -36,24 +27,23 @@ class Finding(Frozen):
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What the rules look at: one file.
+class Slip(NamedTuple):
+    """What a rule finds.
 
     Attributes:
-        root: its top mapping.
-        taxonomy: whether it is a taxonomy's file, and so has a schema and should have an attribution.
-        attribution: the text of `attribution.txt` beside it; None without one.
-        tasks: its tasks, as far as they can be read.
+        line: where, 1-based.
+        finding: what `tasks` says of it; None where the schema says it already.
+        warning: what a run says of it, in words of its own; None where a run keeps quiet.
+        place: of the seed, from 0; -1 for the whole task.
     """
 
-    root: Node
-    taxonomy: bool
-    attribution: str | None
-    tasks: tuple[ParsedTask, ...]
+    line: int
+    finding: str | None
+    warning: str | None = None
+    place: int = -1
 
 
-Check = Callable[[Subject], Iterator[tuple[int, str]]]
+Check = Callable[[TaskFile], Iterator[Slip]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +55,31 @@ class Rule:
     about: str
     check: Check | None = None
 
+    def slips(self, file: TaskFile) -> Iterator[Slip]:
+        """What it finds in a file."""
+        return iter(()) if self.check is None else self.check(file)
 
-def lint(subject: Subject, path: str) -> list[Finding]:
-    """The findings of all rules about a file, by line."""
+
+def lint(file: TaskFile) -> list[Finding]:
+    """The findings of all rules about a file that has been read, by line."""
     found = [
-        Finding(path=path, line=line, rule=rule.name, severity=rule.severity, message=message)
+        Finding(path=str(file.path), line=slip.line, rule=rule.name, severity=rule.severity, message=slip.finding)
         for rule in RULES
-        if rule.check is not None
-        for line, message in rule.check(subject)
+        for slip in rule.slips(file)
+        if slip.finding is not None
     ]
     return sorted(found, key=lambda finding: finding.line)
+
+
+def run_warnings(file: TaskFile) -> Iterator[SpecWarning]:
+    """What a run says is odd about a file's tasks, and does all the same: task by task, then seed by seed."""
+    odd = list(oddities(file.root)) if file.tasks and file.kind == "skill" else []
+    for task in file.tasks:
+        one = replace(file, tasks=(task,))
+        slips = [(slip, rule) for rule in RULES for slip in rule.slips(one) if slip.warning is not None]
+        slips.sort(key=lambda found: (found[0].place, found[1].severity != "note"))
+        odd += [(slip.line, slip.warning or "") for slip, _ in slips]
+    return (SpecWarning(path=file.path, line=line, message=said) for line, said in odd)
 
 
 def finding(rule: str, path: str, line: int | None, message: str) -> Finding:
@@ -83,106 +88,112 @@ def finding(rule: str, path: str, line: int | None, message: str) -> Finding:
     return Finding(path=path, line=line or 1, rule=rule, severity=severity, message=message)
 
 
-def _schema(subject: Subject) -> Iterator[tuple[int, str]]:
-    if subject.taxonomy and not has_oldest_layout(subject.root):
-        yield from violations(subject.root)
+def _strict(file: TaskFile) -> bool:
+    """Whether the file's schema asks for a description and for five different seeds."""
+    return file.kind == "skill" and is_strict(file.root)
 
 
-def _old_layout(subject: Subject) -> Iterator[tuple[int, str]]:
-    if subject.taxonomy and has_oldest_layout(subject.root):
+def _schema(file: TaskFile) -> Iterator[Slip]:
+    if file.kind == "skill" and not has_oldest_layout(file.root):
+        yield from (Slip(line, said) for line, said in violations(file.root))
+
+
+def _old_layout(file: TaskFile) -> Iterator[Slip]:
+    if file.kind == "skill" and has_oldest_layout(file.root):
         said = "this is the oldest layout, which we read and InstructLab no longer does"
-        yield subject.root.line, f"{said}; write `version`, `created_by`, `task_description` and `seed_examples`"
+        yield Slip(file.root.line, f"{said}; write `version`, `created_by`, `task_description` and `seed_examples`")
 
 
-def _few_seeds(subject: Subject) -> Iterator[tuple[int, str]]:
-    if subject.taxonomy and is_strict(subject.root):
-        return  # the schema says it
-    for task in subject.tasks:
+def _few_seeds(file: TaskFile) -> Iterator[Slip]:
+    for task in file.tasks:
         seeds = len(task.spec.seed_examples)
-        if seeds < FEWEST_SEEDS:
-            name = f" in `{'/'.join(map(str, task.whole))}`" if task.whole else ""
-            said = f"{seeds} seed{'' if seeds == 1 else 's'}{name}, and {FEWEST_SEEDS} are asked for"
-            yield task.root.line_of(task.whole or ("seed_examples",)), f"{said}: the data varies more with them"
+        if seeds >= FEWEST_SEEDS:
+            continue
+        name = f" in `{'/'.join(map(str, task.whole))}`" if task.whole else ""
+        said = f"{seeds} seed{'' if seeds == 1 else 's'}{name}, and {FEWEST_SEEDS} are asked for"
+        there = "there is only 1 seed example" if seeds == 1 else f"there are only {seeds} seed examples"
+        more = "the data varies more"
+        finding = None if _strict(file) else f"{said}: {more} with them"
+        yield Slip(task.root.line_of(task.whole or ("seed_examples",)), finding, f"{there}; from {FEWEST_SEEDS} on {more}")
 
 
-def _no_description(subject: Subject) -> Iterator[tuple[int, str]]:
-    for task in subject.tasks:
-        described = task.root.at((*task.whole, "task_description"))
-        by_schema = subject.taxonomy and is_strict(subject.root) and described is not None and not described.written
-        if not task.spec.task_description.strip() and not by_schema:
-            said = "`task_description` is empty" if described is not None else "there is no `task_description`"
-            yield task.root.line_of((*task.whole, "task_description")), f"{said}; a sentence on the skill helps the teacher"
+def _no_description(file: TaskFile) -> Iterator[Slip]:
+    for task in file.tasks:
+        if task.spec.task_description.strip():
+            continue
+        where = (*task.whole, "task_description")
+        node = task.root.at(where)
+        empty = "`task_description` is empty; a sentence on the skill helps the teacher"
+        said = empty if node is not None else empty.replace("`task_description` is empty", "there is no `task_description`")
+        yield Slip(task.root.line_of(where), None if _strict(file) and node is not None and not node.written else said, empty)
 
 
-def _repeated(subject: Subject) -> Iterator[tuple[int, str]]:
-    by_schema = subject.taxonomy and is_strict(subject.root)
-    for task in subject.tasks:
+def _seeds(file: TaskFile) -> Iterator[tuple[ParsedTask, int, SeedExample, Sequence[SeedExample]]]:
+    """Every seed: its task, its place, itself, and those before it."""
+    for task in file.tasks:
         seeds = task.spec.seed_examples
-        for place, seed in enumerate(seeds):
-            first = next((n for n in range(place) if repeats(seed, seeds[n])), None)
-            if first is None or (by_schema and _written(seed) == _written(seeds[first])):
-                continue
+        yield from ((task, place, seed, seeds[:place]) for place, seed in enumerate(seeds))
+
+
+def _texts(file: TaskFile) -> Iterator[tuple[int, int, str, str]]:
+    """Every text of every seed: its line, the seed's place, key, text."""
+    for task, place, seed, _ in _seeds(file):
+        for key in SEED_KEYS:
+            if text := getattr(seed, key):
+                yield task.line_of(place, key), place, key, text
+
+
+def _repeated(file: TaskFile) -> Iterator[Slip]:
+    for _, place, seed, earlier in _seeds(file):
+        if (first := next((n for n, other in enumerate(earlier) if repeats(seed, other)), None)) is not None:
             about = "the question" if seed.context is None else "question and context"
-            yield seed.line, f"seed {place + 1} repeats {about} of seed {first + 1} in line {seeds[first].line}"
+            said = f"seed {place + 1} repeats {about} of seed {first + 1} in line {earlier[first].line}"
+            by_schema = _strict(file) and seed.model_copy(update={"line": earlier[first].line}) == earlier[first]
+            yield Slip(seed.line, None if by_schema else said, f"{said}; a seed of its own would add more", place)
 
 
-def _written(seed: object) -> tuple[object, ...]:
-    return tuple(getattr(seed, key) for key in SEED_KEYS)
+def _near_copies(file: TaskFile) -> Iterator[Slip]:
+    for _, place, seed, earlier in _seeds(file):
+        if (other := near_copy(seed, earlier)) is not None:
+            said = f"seed {place + 1} is nearly the same as seed {other + 1} in line {earlier[other].line}"
+            yield Slip(seed.line, f"{said}; one of another kind would add more")
 
 
-def _near_copies(subject: Subject) -> Iterator[tuple[int, str]]:
-    for task in subject.tasks:
-        seeds = task.spec.seed_examples
-        for place, seed in enumerate(seeds):
-            if (other := near_copy(seed, seeds[:place])) is not None:
-                said = f"seed {place + 1} is nearly the same as seed {other + 1} in line {seeds[other].line}"
-                yield seed.line, f"{said}; one of another kind would add more"
+def _backslash_n(file: TaskFile) -> Iterator[Slip]:
+    for line, place, key, text in _texts(file):
+        if "\\n" in text:
+            times = literal_line_breaks(text)
+            holds, stay = f"`{key}` of seed {place + 1} holds a backslash and an n", ", which stay as they are"
+            block = f"for line breaks write a block: `{key}: |`"
+            said = f"{holds} {times} time{'' if times == 1 else 's'}{stay}; {block}" if times else None
+            yield Slip(line, said, f"{holds}{stay}; {block} with the lines below it", place)
 
 
-def _texts(subject: Subject) -> Iterator[tuple[ParsedTask, int, str, str]]:
-    """Every text of every seed: task, place, key, text."""
-    for task in subject.tasks:
-        for place, seed in enumerate(task.spec.seed_examples):
-            for key in SEED_KEYS:
-                if text := getattr(seed, key):
-                    yield task, place, key, text
-
-
-def _backslash_n(subject: Subject) -> Iterator[tuple[int, str]]:
-    for task, place, key, text in _texts(subject):
-        if times := literal_line_breaks(text):
-            said = f"`{key}` of seed {place + 1} holds a backslash and an n {times} time{'' if times == 1 else 's'}"
-            yield task.line_of(place, key), f"{said}, which stay as they are; for line breaks write a block: `{key}: |`"
-
-
-def _control(subject: Subject) -> Iterator[tuple[int, str]]:
-    for task, place, key, text in _texts(subject):
+def _control(file: TaskFile) -> Iterator[Slip]:
+    for line, place, key, text in _texts(file):
         if stray := stray_characters(text):
             codes = ", ".join(f"U+{ord(c):04X}" for c in stray)
-            yield task.line_of(place, key), f"`{key}` of seed {place + 1} holds {codes}, which no reader sees; take it out"
+            yield Slip(line, f"`{key}` of seed {place + 1} holds {codes}, which no reader sees; take it out")
 
 
-def _trailing(subject: Subject) -> Iterator[tuple[int, str]]:
-    for task, place, key, text in _texts(subject):
+def _trailing(file: TaskFile) -> Iterator[Slip]:
+    for line, place, key, text in _texts(file):
         if key == "answer" and (said := trailing_space(text)):
-            yield task.line_of(place, key), f"`answer` of seed {place + 1} {said}, which a model learns to write too"
+            yield Slip(line, f"`answer` of seed {place + 1} {said}, which a model learns to write too")
 
 
-def _unanswerable(subject: Subject) -> Iterator[tuple[int, str]]:
-    for task in subject.tasks:
-        for place, seed in enumerate(task.spec.seed_examples):
-            if seems_unanswerable(seed):
-                said = f"question and answer of seed {place + 1} have next to no word in common with its context"
-                yield task.line_of(place, "question"), f"{said}: can it be answered from there?"
+def _unanswerable(file: TaskFile) -> Iterator[Slip]:
+    for task, place, seed, _ in _seeds(file):
+        if seems_unanswerable(seed):
+            said = f"question and answer of seed {place + 1} have next to no word in common with its context"
+            yield Slip(task.line_of(place, "question"), f"{said}: can it be answered from there?")
 
 
-def _attribution(subject: Subject) -> Iterator[tuple[int, str]]:
-    if not subject.taxonomy:
-        return
-    if subject.attribution is None:
-        yield 1, f"no {ATTRIBUTION} lies beside the file, so nobody knows under which licence the seeds are"
-    elif named_licence(subject.attribution) is None:
-        yield 1, f"the {ATTRIBUTION} beside the file has no line `License of the work:` with a licence"
+def _attribution(file: TaskFile) -> Iterator[Slip]:
+    if file.kind == "skill" and file.attribution is None:
+        yield Slip(1, f"no {ATTRIBUTION} lies beside the file, so nobody knows under which licence the seeds are")
+    elif file.kind == "skill" and named_licence(file.attribution or "") is None:
+        yield Slip(1, f"the {ATTRIBUTION} beside the file has no line `License of the work:` with a licence")
 
 
 RULES: tuple[Rule, ...] = (
@@ -205,3 +216,128 @@ RULES: tuple[Rule, ...] = (
     Rule("unanswerable", "note", "question and answer have (nearly) no word of the context", _unanswerable),
 )
 """All rules, in the order in which findings of one line are shown."""
+
+
+# ---- what can be seen in a seed's texts without a model ----------------------------------------------------------------
+
+_ALIKE, _ANSWER_ALIKE = 90.0, 80.0
+"""From how many percent on questions (and contexts), and answers, are near-copies: set by reading the real taxonomy's seeds."""
+
+# \nu, \neq, \nabla: a formula of LaTeX, not a line break that was written as two characters.
+_LATEX = r"(?!(?:abla|atural|earrow|e|eg|eq|ewcommand|ewline|exists|i|mid|onumber|ot|otin|parallel|u|ormalsize)(?![a-z]))"
+_BACKSLASH_N = re.compile(r"\\n" + _LATEX)
+
+_INVISIBLE = frozenset("\u00ad\u200b\u2028\u2029\ufeff\ufffd\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Soft hyphens, blanks without width, marks that turn the direction, and the sign for what could not be decoded."""
+
+_WORD = re.compile(r"[a-z]{3,}|[0-9]+")
+_LIGHT = frozenset(
+    _WORD.findall("""about all also and any are because been but can could did does each for from had has have her him his how
+    into its just like many may might more most much must not now only other our out please she should some such than that the
+    their them then there they too very was were what when where which while who whom whose why will with would you your""")
+)
+"""Words that weigh nothing."""
+_POINTING = frozenset(
+    _WORD.findall("""above article below chart charts code context conversation data dialogue document email essay excerpt
+    figure file following form given here image invoice item items letter list message note page paragraph paragraphs passage
+    poem provided receipt report review sentence sentences snippet story table tables text texts this these transcript""")
+)
+"""Words that point to the context."""
+_ORDERS = frozenset(
+    _WORD.findall("""add analyze answer calculate change check classify compare complete compose continue convert correct count
+    create describe draft edit expand explain extract fill find fix format generate get give highlight identify improve list
+    make name outline paraphrase please pretend produce proofread provide put reformat remove reorganize rephrase replace
+    respond return revise rewrite select shorten show simplify sort split suggest summarise summarize tell translate turn
+    update use write""")
+)
+"""Words that an order begins with."""
+
+
+def squeezed(text: str) -> str:
+    """A text without its case and its layout, for comparing."""
+    return " ".join(text.split()).casefold()
+
+
+def literal_line_breaks(text: str) -> int:
+    """How often a backslash and an n stand in a text, where a line break was meant; LaTeX's words do not count."""
+    return len(_BACKSLASH_N.findall(text))
+
+
+def stray_characters(text: str) -> tuple[str, ...]:
+    """The characters of a text that nobody types on purpose, each once, in order: controls, private ones, some invisible ones.
+
+    Joiners and variation selectors, which emoji and several scripts need, are none.
+    """
+    return tuple(
+        dict.fromkeys(c for c in text if c in _INVISIBLE or (c not in "\n\t" and unicodedata.category(c) in ("Cc", "Co")))
+    )
+
+
+def trailing_space(answer: str) -> str | None:
+    """What blanks at ends of an answer would teach a model to write; None without any. One final line break is usual."""
+    end = answer[len(answer.rstrip()) :]
+    if end.strip("\n") == "" and len(end) > 1:
+        return f"ends with {len(end)} line breaks"
+    if end.strip("\n"):
+        return "ends with blanks"
+    lines = sum(line != line.rstrip() for line in answer.split("\n"))
+    return f"has blanks at the end of {lines} line{'' if lines == 1 else 's'}" if lines else None
+
+
+def repeats(seed: SeedExample, other: SeedExample) -> bool:
+    """Whether two seeds ask the same about the same, but for case and layout."""
+    contexts = [None if one.context is None else squeezed(one.context) for one in (seed, other)]
+    return squeezed(seed.question) == squeezed(other.question) and contexts[0] == contexts[1]
+
+
+def near_copy(seed: SeedExample, earlier: Sequence[SeedExample]) -> int | None:
+    """The place of the earlier seed that this one is most nearly a copy of; None when it is one of none.
+
+    Question, context and answer each have to be alike (the normalized Indel similarity of rapidfuzz, without case and
+    layout). A seed that repeats question and context altogether is another matter: `repeats` finds it.
+    """
+    if any(repeats(seed, other) for other in earlier):
+        return None
+    near = [(_ratio(seed.question, other.question), -place) for place, other in enumerate(earlier) if _alike(seed, other)]
+    return -max(near)[1] if near else None
+
+
+def _alike(seed: SeedExample, other: SeedExample) -> bool:
+    return (
+        seed.kind == other.kind
+        and _ratio(seed.question, other.question) >= _ALIKE
+        and _ratio(seed.answer, other.answer) >= _ANSWER_ALIKE
+        and _ratio(seed.context or "", other.context or "") >= _ALIKE
+    )
+
+
+def _ratio(one: str, other: str) -> float:
+    from rapidfuzz.fuzz import ratio
+
+    return float(ratio(squeezed(one), squeezed(other)))
+
+
+def seems_unanswerable(seed: SeedExample) -> bool:
+    """Whether question and answer of a grounded seed have nothing in common with its context, at a glance.
+
+    A cheap look at words, made to keep quiet: not at orders ("Translate ..."), not at questions that point to the context
+    ("this text"), not at such with fewer than two words that weigh, and only where neither a word of the question nor a
+    third of the answer's is found there.
+    """
+    if seed.context is None:
+        return False
+    asked, answered, there = _words(seed.question), _heavy(seed.answer), _words(seed.context)
+    heavy = _heavy(seed.question)
+    if len(heavy) < 2 or len(answered) < 3 or (asked[:1] and asked[0] in _ORDERS) or _POINTING & set(asked):
+        return False
+    known = {word[:5] for word in there}
+    found = sum(word[:5] in known for word in answered)
+    return not any(word[:5] in known for word in heavy) and 3 * found < len(answered)
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())
+
+
+def _heavy(text: str) -> list[str]:
+    return [word for word in dict.fromkeys(_words(text)) if word not in _LIGHT]

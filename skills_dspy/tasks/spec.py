@@ -1,29 +1,29 @@
-"""Tasks: what a user asks to be generated, and a task file's content, checked key by key against its lines."""
+"""Tasks: what a user asks to be generated, what a task file may hold, and the file that a task was read from."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
+from skills_dspy.base.errors import SpecError
 from skills_dspy.base.records import Frozen, Kind, SeedExample
-from skills_dspy.base.yaml_lines import Node, shown, unknown_key
-from skills_dspy.tasks.seed_nodes import SEED_KEYS, SeedReader, Where
+from skills_dspy.base.validation import FILLED, Text, Where, Wording, validated
+from skills_dspy.base.yaml_lines import NOTHING, Node, shown
 
 DATA_BUILDER = "instructlab/skills"
 FEWEST_SEEDS = 5
 """With fewer seeds than this there is a warning; the taxonomy asks for as many."""
 
-_REQUIRED = ("task_name", "created_by", "task_description", "data_builder", "seed_examples")
-_COUNTS = {"num_icl_examples_per_prompt": (3, 20), "num_questions_to_generate_per_prompt": (5, 50)}  # default, most
+SEED_KEYS = ("question", "answer", "context")
+
 _BAD_CHARACTERS = frozenset(':*?"<>|\\')
 _RESERVED = frozenset(
     ["con", "prn", "aux", "nul", "conin$", "conout$"] + [d + n for d in ("com", "lpt") for n in "123456789¹²³"]
 )
-
-
 _SET_ASIDE = re.compile(r"\.old-\d{8}-\d{6}(-\d+)?$")
 
 
@@ -110,38 +110,137 @@ class SpecWarning(Frozen):
         return f"{self.path}:{self.line}: {self.message}"
 
 
+def seeds_label(where: Where) -> str:
+    """A place as people count: `seed_examples`, `seed 3`, `answer of seed 3`, `haiku/answer`."""
+    match where:
+        case ("seed_examples", int(place)):
+            return f"seed {place + 1}"
+        case ("seed_examples", int(place), str(key)):
+            return f"`{key}` of seed {place + 1}"
+        case _:
+            return f"`{'/'.join(map(str, where))}`"
+
+
+_QUOTE = "{place} is {value}; write text, in quotes if it starts with a bracket or a dash"
+_NULL = '{place} is {written}, which YAML takes for nothing; {instead}, or put it in quotes: "{written}"'
+WORDING = Wording(
+    SpecError,
+    seeds_label,
+    {
+        "missing seed_examples": "{place} is missing; add it: a list, each item with `- question:` and `answer:`",
+        "model_type": "{place} is {value}; write `question:` and `answer:` there",
+        "string_type list": _QUOTE,
+        "string_type mapping": _QUOTE,
+        "string_type null": _NULL.replace("{instead}", "write text"),
+        "no_context null": _NULL.replace("{instead}", "leave the key out"),
+        "no_context": "{place} is empty; leave the key out",
+        "whole_file": "{message}",
+    },
+)
+"""How the faults of task files and of a taxonomy's files are said."""
+
+
+def _no_blank_context(text: object) -> object:
+    if text is None or (isinstance(text, str) and not text.strip()):
+        raise PydanticCustomError("no_context", "no context")
+    return text
+
+
+Context = Annotated[str, BeforeValidator(_no_blank_context)]
+"""A text that may be left out, and is the empty one then."""
+
+Description = Annotated[str, BeforeValidator(lambda text: "" if text is None else text)]
+"""A text that may be blank, or nothing."""
+
+
+class SeedFields(Frozen):
+    """What a seed of a file holds."""
+
+    question: Text
+    answer: Text
+    context: Context = ""
+
+    def seed(self, line: int) -> SeedExample:
+        """The seed that starts in a line."""
+        return SeedExample(question=self.question, answer=self.answer, context=self.context or None, line=line)
+
+
+Seeds = Annotated[tuple[SeedFields, ...], FILLED, Field(description="a list, each item with `- question:` and `answer:`")]
+
+
+def seeds_in(root: Node, fields: tuple[SeedFields, ...]) -> tuple[SeedExample, ...]:
+    """The seeds of a file's `seed_examples`, with their lines."""
+    return tuple(seed.seed(root.line_of(("seed_examples", place))) for place, seed in enumerate(fields))
+
+
+def _named(name: str) -> str:
+    if fault := name_fault(name):
+        raise ValueError(f"{fault}; write a path such as writing/freeform/debate")
+    return name
+
+
+def _built_here(builder: str) -> str:
+    if builder != DATA_BUILDER:
+        raise ValueError(f"is {shown(builder)}; write {DATA_BUILDER}, the only one there is here")
+    return builder
+
+
+def _count(most: int) -> Any:
+    return Field(strict=True, ge=1, le=most, description=f"a whole number from 1 to {most}, without quotes")
+
+
+class _TaskFields(Frozen):
+    """What a task file holds."""
+
+    task_name: Annotated[Text, AfterValidator(_named)]
+    created_by: Text
+    task_description: Description
+    data_builder: Annotated[Text, AfterValidator(_built_here)]
+    seed_examples: Seeds
+    num_icl_examples_per_prompt: Annotated[int, _count(20)] = 3
+    num_questions_to_generate_per_prompt: Annotated[int, _count(50)] = 5
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, given: Mapping[str, object]) -> Mapping[str, object]:
+        if "seed_examples" in given and not {"task_name", "data_builder"} & set(given):
+            said = "this looks like a taxonomy's qna.yaml, which has neither `task_name` nor `data_builder`; name the file"
+            said = f"{said} qna.yaml, or add both (`data_builder: {DATA_BUILDER}`)"
+            raise PydanticCustomError("whole_file", "{message}", {"message": said})
+        missing = [f"`{key}`" for key, field in cls.model_fields.items() if field.is_required() and key not in given]
+        if missing and set(given) <= set(cls.model_fields):
+            said = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; add what is missing"
+            raise PydanticCustomError("whole_file", "{message}", {"message": said})
+        return given
+
+
 @dataclass(frozen=True, slots=True)
 class ParsedTask:
-    """A task with the file that it was read from, so that whatever is said of it has a line.
+    """A task with the content of its file, so that whatever is said of it has a line.
 
     Attributes:
         spec: the task.
         root: the top mapping of its file.
-        places: where each seed stands in it.
         whole: where the task stands in it; at its top, but for the taxonomy's oldest layout.
-        odd: what its reader found odd, as (line, message).
     """
 
     spec: TaskSpec
     root: Node
-    places: tuple[Where, ...]
     whole: Where = ()
-    odd: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def line(self) -> int:
+        """Where the task begins."""
+        return self.root.line_of(self.whole or ("task_name",))
 
     def line_of(self, place: int, key: str) -> int:
         """The line of a key of the seed at `place`, from 0; that of the seed where it has no such key."""
-        where = self.places[place]
+        where = self.whole or ("seed_examples", place)
         return self.root.line_of((*where, key if self.root.at((*where, key)) is not None else "document"))
 
-    @property
-    def warnings(self) -> tuple[SpecWarning, ...]:
-        """What is legal and yet likely a slip."""
-        found = (*self.odd, *_oddities(self))
-        return tuple(SpecWarning(path=self.spec.path, line=line, message=message) for line, message in found)
 
-
-def read_task(root: Node, path: Path) -> ParsedTask:
-    """Check a task file's content.
+def parse_task(root: Node, path: Path) -> ParsedTask:
+    """The task of a task file.
 
     Args:
         root: the file's top mapping.
@@ -150,86 +249,51 @@ def read_task(root: Node, path: Path) -> ParsedTask:
     Raises:
         SpecError: with file, line and what to write instead.
     """
-    spec = _Checker(root, path).spec()
-    return ParsedTask(spec, root, tuple(("seed_examples", place) for place in range(len(spec.seed_examples))))
+    fields = validated(root, _TaskFields, path, WORDING)
+    return ParsedTask(TaskSpec(**dict(fields) | {"seed_examples": seeds_in(root, fields.seed_examples), "path": path}), root)
 
 
-def parse_task(root: Node, path: Path) -> tuple[TaskSpec, tuple[SpecWarning, ...]]:
-    """The task of a task file and what is odd about it; arguments and errors are those of `read_task`."""
-    parsed = read_task(root, path)
-    return parsed.spec, parsed.warnings
+FileKind = Literal["task", "skill", "knowledge", "beside", "unreadable", "no file"]
+"""A task file; a taxonomy's skill; its knowledge; what lies in a taxonomy, but beside its trees, and is no task file; what
+cannot be read; a folder in which no such file lies."""
+
+_SKIPPED = {
+    "knowledge": "a leaf of `knowledge`, which is not read here: skills only",
+    "beside": "it lies beside the taxonomy's trees and is no task file",
+}
 
 
-class _Checker(SeedReader):
-    """Checks one task file; every refusal names the line of the key at fault."""
+@dataclass(frozen=True, slots=True)
+class TaskFile:
+    """A file that was given or found, read as far as it can be.
 
-    def spec(self) -> TaskSpec:
-        self._check_keys()
-        name = self.text("task_name")
-        if fault := name_fault(name):
-            said = f"`task_name` {fault}; write a path such as writing/freeform/debate"
-            self.refuse(said, "task_name")
-        builder = self.text("data_builder")
-        if builder != DATA_BUILDER:
-            said = f"`data_builder` is {shown(builder)}; write {DATA_BUILDER}, the only one there is here"
-            self.refuse(said, "data_builder")
-        return TaskSpec(
-            task_name=name,
-            created_by=self.text("created_by"),
-            task_description=self.description(),
-            data_builder=builder,
-            seed_examples=tuple(self.seeds()),
-            num_icl_examples_per_prompt=self._count("num_icl_examples_per_prompt"),
-            num_questions_to_generate_per_prompt=self._count("num_questions_to_generate_per_prompt"),
-            path=self.path,
-        )
+    Attributes:
+        path: the file, as it is shown.
+        named: whether it was given itself, and not found in a folder.
+        kind: what it is.
+        root: its content; nothing where the kind is known without, or it cannot be read.
+        attribution: the text of `attribution.txt` beside a skill; None without one.
+        tasks: its tasks: one, or several in the taxonomy's oldest layout.
+        misnamed: what is wrong with a skill's name; None when nothing is.
+        error: why its content cannot be used.
+    """
 
-    def _check_keys(self) -> None:
-        given = self.root.fields
-        if "seed_examples" in given and "task_name" not in given and "data_builder" not in given:
-            said = "this looks like a taxonomy's qna.yaml, which has neither `task_name` nor `data_builder`"
-            self.refuse(f"{said}; name the file qna.yaml, or add both (`data_builder: {DATA_BUILDER}`)")
-        known = (*_REQUIRED, *_COUNTS)
-        for key in given:
-            if key not in known:
-                self.refuse(unknown_key(key, known), key)
-        if missing := [f"`{key}`" for key in _REQUIRED if key not in given]:
-            self.refuse(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; add what is missing")
+    path: Path
+    named: bool
+    kind: FileKind
+    root: Node = NOTHING
+    attribution: str | None = None
+    tasks: tuple[ParsedTask, ...] = ()
+    misnamed: str | None = None
+    error: SpecError | None = None
 
-    def _count(self, key: str) -> int:
-        default, most = _COUNTS[key]
-        node = self.root.fields.get(key)
-        if node is None:
-            return default
-        value = node.value
-        if node.kind != "integer" or not isinstance(value, int) or not 1 <= value <= most:
-            self.refuse(f"`{key}` is {node.described()}; write a whole number from 1 to {most}, without quotes", key)
-        return value
+    @property
+    def skipped(self) -> SpecWarning | None:
+        """The line about a file that holds no task for us; None for one that should."""
+        said = _SKIPPED.get(self.kind)
+        return None if said is None else SpecWarning(path=self.path, line=1, message=f"skipped: {said}")
 
-
-def _oddities(task: ParsedTask) -> Iterator[tuple[int, str]]:
-    """What is legal and yet likely a slip, as (line, message)."""
-    spec, line_of = task.spec, task.root.line_of
-    if not spec.task_description.strip():
-        said = "`task_description` is empty; a sentence on the skill helps the teacher"
-        yield line_of((*task.whole, "task_description")), said
-    seeds = spec.seed_examples
-    if len(seeds) < FEWEST_SEEDS:
-        there = "there is only 1 seed example" if len(seeds) == 1 else f"there are only {len(seeds)} seed examples"
-        yield line_of((*task.whole, "seed_examples")), f"{there}; from {FEWEST_SEEDS} on the data varies more"
-    earlier: dict[tuple[str, str | None], int] = {}
-    for place, seed in enumerate(seeds):
-        same = (squeezed(seed.question), None if seed.context is None else squeezed(seed.context))
-        if (first := earlier.setdefault(same, place)) != place:
-            about = "the question" if seed.context is None else "question and context"
-            said = f"seed {place + 1} repeats {about} of seed {first + 1} in line {seeds[first].line}"
-            yield seed.line, f"{said}; a seed of its own would add more"
-        for key in SEED_KEYS:
-            if "\\n" in (getattr(seed, key) or ""):
-                said = f"`{key}` of seed {place + 1} holds a backslash and an n, which stay as they are"
-                yield task.line_of(place, key), f"{said}; for line breaks write a block: `{key}: |` with the lines below it"
-
-
-def squeezed(text: str) -> str:
-    """A text without its case and its layout, for comparing."""
-    return " ".join(text.split()).casefold()
+    @property
+    def fault(self) -> SpecError | None:
+        """What keeps a run from using the file."""
+        return self.error if self.misnamed is None else SpecError(self.misnamed, self.path, 1)

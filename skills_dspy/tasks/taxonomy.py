@@ -3,16 +3,34 @@
 Read are the versions 1 (also when none is written), 2 and 3, and the oldest layout, which has no `seed_examples` but a
 mapping of a name to question, answer and `document` or `context`, nested or not; there each name is a task of its own.
 A run reads leniently what only makes a poorer dataset (few seeds, no description, no author, another version) and says so;
-what would be read wrongly (an unknown key, a number for a text) is refused. The strict schema is in taxonomy_schema.py.
+what would be read wrongly (an unknown key, a number for a text) is refused. InstructLab's own, stricter schemas are in
+schemas/; `violations` says what they refuse. How a file's version is taken is that of its TaxonomyParser.
 """
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from skills_dspy.base.yaml_lines import Node, shown, unknown_key
-from skills_dspy.tasks.seed_nodes import SeedReader, Where
-from skills_dspy.tasks.spec import DATA_BUILDER, ParsedTask, TaskSpec, name_fault
+from pydantic import BaseModel, model_validator
+from pydantic_core import PydanticCustomError
+
+from skills_dspy.base.errors import SpecError
+from skills_dspy.base.records import Frozen, SeedExample
+from skills_dspy.base.validation import Where, unknown_key, validated
+from skills_dspy.base.yaml_lines import Node, shown
+from skills_dspy.tasks.spec import (
+    WORDING,
+    Context,
+    Description,
+    ParsedTask,
+    SeedFields,
+    Seeds,
+    TaskSpec,
+    name_fault,
+    seeds_in,
+)
 
 QNA = "qna.yaml"
 """The name that a taxonomy's file has to have."""
@@ -24,9 +42,7 @@ KNOWLEDGE_TREE = "knowledge"
 """The folder whose leaves are documents to learn from."""
 VERSIONS = (1, 2, 3)
 
-_KEYS = ("version", "created_by", "task_description", "seed_examples")
 _META = ("version", "created_by", "task_description")
-_LEAF_KEYS = ("question", "answer", "context", "document", "task_description", "created_by")
 _LICENCE = ("license of the work", "licence of the work")
 _NOT_NAMED = ("", "-", "n/a", "none")
 
@@ -86,6 +102,36 @@ def named_licence(attribution: str) -> str | None:
     return "; ".join(dict.fromkeys(found)) or None
 
 
+class _Meta(BaseModel):
+    """What stands above the seeds, in every layout."""
+
+    task_description: Description = ""
+
+
+class _Qna(Frozen):
+    """What a `qna.yaml` holds; what is only odd about it is the schema's matter."""
+
+    version: Any = None
+    created_by: Any = None
+    task_description: Description = ""
+    seed_examples: Seeds
+
+
+class _Leaf(SeedFields):
+    """What the oldest layout holds below a name."""
+
+    document: Context = ""
+    task_description: Description = ""
+    created_by: Any = None
+
+    @model_validator(mode="after")
+    def _has_one_context(self) -> "_Leaf":
+        if self.context and self.document:
+            said = "here are both `context` and `document`, which mean the same; keep one"
+            raise PydanticCustomError("whole_file", "{message}", {"message": said, "keys": [("document",)]})
+        return self
+
+
 def parse_qna(root: Node, path: Path, name: str, licence: str | None = None) -> tuple[ParsedTask, ...]:
     """The tasks of a `qna.yaml`: one, or in the oldest layout one for each name.
 
@@ -98,79 +144,140 @@ def parse_qna(root: Node, path: Path, name: str, licence: str | None = None) -> 
     Raises:
         SpecError: with file, line and what to write instead.
     """
-    reader = _Reader(root, path, licence)
-    return tuple(reader.leaves(name) if has_oldest_layout(root) else [reader.whole(name)])
+    if has_oldest_layout(root):
+        return tuple(_leaves(root, path, name, licence))
+    fields = validated(root, _Qna, path, WORDING)
+    seeds = seeds_in(root, fields.seed_examples)
+    return (_task(root, path, name, licence, (), seeds, fields.task_description),)
 
 
-class _Reader(SeedReader):
-    def __init__(self, root: Node, path: Path, licence: str | None) -> None:
-        super().__init__(root, path)
-        self._licence = licence
+def _leaves(root: Node, path: Path, name: str, licence: str | None) -> Iterator[ParsedTask]:
+    """The tasks of the oldest layout."""
+    for where in _names(root.fields, path, root, (), _META):
+        leaf = validated(root, _Leaf, path, WORDING, at=where)
+        seed = leaf.model_copy(update={"context": leaf.context or leaf.document}).seed(_node(root, where).line)
+        above = leaf if "task_description" in leaf.model_fields_set else validated(root, _Meta, path, WORDING)
+        yield _task(root, path, "/".join((name, *map(str, where))), licence, where, (seed,), above.task_description)
 
-    def whole(self, name: str) -> ParsedTask:
-        for key in self.root.fields:
-            if key not in _KEYS:
-                self.refuse(unknown_key(key, _KEYS), key)
-        if "seed_examples" not in self.root.fields:
-            self.refuse("`seed_examples` is missing; add it: a list, each item with `- question:` and `answer:`")
-        seeds = tuple(self.seeds())
-        spec = self._spec(name, (), seed_examples=seeds)
-        places: tuple[Where, ...] = tuple(("seed_examples", place) for place in range(len(seeds)))
-        return ParsedTask(spec, self.root, places, odd=tuple(self._oddities()))
 
-    def leaves(self, name: str) -> Iterator[ParsedTask]:
-        """The tasks of the oldest layout; what is odd about the file is said with the first."""
-        odd = tuple(self._oddities())
-        for where in self._names((), self.root.fields, _META):
-            leaf = self.root.at(where)
-            assert leaf is not None
-            if "context" in leaf.fields and "document" in leaf.fields:
-                self.refuse("here are both `context` and `document`, which mean the same; keep one", *where, "document")
-            context = "document" if "document" in leaf.fields else "context"
-            seed = self.seed(*where, known=_LEAF_KEYS, context=context)
-            spec = self._spec("/".join((name, *map(str, where))), where, seed_examples=(seed,))
-            yield replace(ParsedTask(spec, self.root, (where,), where), odd=odd)
-            odd = ()
+def _names(fields: Mapping[str, Node], path: Path, root: Node, above: Where, meta: tuple[str, ...]) -> Iterator[Where]:
+    """The places of the oldest layout's names."""
+    for key, node in fields.items():
+        where = (*above, key)
+        if key in meta:
+            continue
+        if node.kind != "mapping" or not node.fields:
+            said = f"{WORDING.label(where)} is {node.described()}; write `question:` and `answer:` below it, or"
+            raise SpecError(f"{said} `seed_examples:` with a list", path, root.line_of(where))
+        if {"question", "answer"} & set(node.fields):
+            yield where
+        else:
+            yield from _names(node.fields, path, root, where, ())
 
-    def _names(self, above: Where, fields: Mapping[str, Node], meta: tuple[str, ...]) -> Iterator[Where]:
-        for key, node in fields.items():
-            where = (*above, key)
-            if key in meta:
-                continue
-            if node.kind != "mapping" or not node.fields:
-                said = f"`{'/'.join(map(str, where))}` is {node.described()}"
-                self.refuse(f"{said}; write `question:` and `answer:` below it, or `seed_examples:` with a list", *where)
-            if {"question", "answer"} & set(node.fields):
-                yield where
-            else:
-                yield from self._names(where, node.fields, ())
 
-    def _spec(self, name: str, where: Where, **seeds: tuple[object, ...]) -> TaskSpec:
-        if fault := name_fault(name):
-            said = f"the task's name is its place in the taxonomy, and `{shown(name)}` {fault}"
-            self.refuse(f"{said}; rename the folder{' or the key' if where else ''}", *where)
-        own = {key: where if self.root.at((*where, key)) is not None else () for key in ("task_description", "created_by")}
-        described = self.root.at((*own["task_description"], "task_description")) is not None
-        author = self.root.at((*own["created_by"], "created_by"))
-        return TaskSpec.model_validate(
-            {
-                "task_name": name,
-                "created_by": author.written if author is not None else "",
-                "task_description": self.description(*own["task_description"]) if described else "",
-                "data_builder": DATA_BUILDER,
-                "licence": self._licence,
-                "path": self.path,
-                **seeds,
-            }
-        )
+def _task(
+    root: Node, path: Path, name: str, licence: str | None, where: Where, seeds: tuple[SeedExample, ...], description: str
+) -> ParsedTask:
+    if fault := name_fault(name):
+        said = f"the task's name is its place in the taxonomy, and `{shown(name)}` {fault}; rename the folder"
+        raise SpecError(f"{said}{' or the key' if where else ''}", path, root.line_of(where))
+    author = _node(root, where).fields.get("created_by") or root.fields.get("created_by")
+    spec = TaskSpec(
+        task_name=name,
+        created_by="" if author is None else author.written,
+        task_description=description,
+        seed_examples=seeds,
+        licence=licence,
+        path=path,
+    )
+    return ParsedTask(spec, root, where)
 
-    def _oddities(self) -> Iterator[tuple[int, str]]:
-        version = self.root.fields.get("version")
-        if version is not None and (version.kind != "integer" or version.value not in VERSIONS):
-            said = f"`version` is {version.described()}, and known here are {', '.join(map(str, VERSIONS))}"
-            yield self.root.line_of(["version"]), f"{said}; the file is read like version {VERSIONS[-1]}"
-        if "created_by" not in self.root.fields and "seed_examples" in self.root.fields:
-            yield self.root.line, "`created_by` is missing, which InstructLab asks for"
+
+def _node(root: Node, where: Where) -> Node:
+    node = root.at(where)
+    assert node is not None
+    return node
+
+
+def oddities(root: Node) -> Iterator[tuple[int, str]]:
+    """What is odd about a `qna.yaml` besides its tasks, and stops nothing: lines, and what a run says of them."""
+    version = root.fields.get("version")
+    if version is not None and (version.kind != "integer" or version.value not in VERSIONS):
+        said = f"`version` is {version.described()}, and known here are {', '.join(map(str, VERSIONS))}"
+        yield root.line_of(["version"]), f"{said}; the file is read like version {VERSIONS[-1]}"
+    if "created_by" not in root.fields and "seed_examples" in root.fields:
+        yield root.line, "`created_by` is missing, which InstructLab asks for"
+
+
+def version_of(root: Node) -> int | None:
+    """The version whose schema holds for a file; None when its `version` names none that there is.
+
+    As InstructLab's parser has it: 1 when nothing is written or nothing like a number, and a number in quotes counts
+    (though the schema then refuses it for being text).
+    """
+    node = root.fields.get("version")
+    if node is None or node.kind in ("nothing", "list", "mapping"):
+        return 1
+    if node.kind == "boolean":
+        return None
+    try:
+        version = int(str(node.value)) if node.kind == "text" else int(float(str(node.value)))
+    except (ValueError, OverflowError):
+        return 1
+    return version if version in VERSIONS else None
+
+
+def is_strict(root: Node) -> bool:
+    """Whether a file is of a version that asks for five different seeds and a description."""
+    return version_of(root) in (2, 3)
+
+
+def violations(root: Node) -> Iterator[tuple[int, str]]:
+    """What InstructLab's schema of the file's version refuses, each with its line."""
+    version = version_of(root)
+    if version is None:
+        yield root.line_of(["version"]), f"`version` is {root.fields['version'].described()}, and there is no such schema"
+        return
+    from jsonschema import Draft202012Validator  # only who checks files has to wait for it
+
+    schema = json.loads((files(__package__) / "schemas" / f"v{version}.json").read_text("utf-8"))
+    errors = sorted(Draft202012Validator(schema).iter_errors(root.plain()), key=lambda error: "version" not in error.path)
+    # Each missing key is an error of its own there, and here an error names all that are missing.
+    yield from dict.fromkeys(said for error in errors for said in _violation(root, version, error))
+
+
+def _violation(root: Node, version: int, error: Any) -> Iterator[tuple[int, str]]:
+    """What an error of jsonschema comes to: one line, or one for each unknown or missing key and each seed that repeats."""
+    where: Where = tuple(error.absolute_path)
+    node, of = _node(root, where), f" of {WORDING.label(where)}" if where else ""
+    match error.validator:
+        case "required":
+            yield from ((node.line, f"`{key}`{of} is missing") for key in error.validator_value if key not in node.fields)
+        case "additionalProperties":
+            known = list(error.schema["properties"])
+            unknown = [key for key in node.fields if key not in known]
+            yield from ((node.key_lines[key], f"{unknown_key(key, known)}{of}") for key in unknown)
+        case "uniqueItems":
+            plain = [item.plain() for item in node.items]
+            for item, place, first in ((node.items[n], n + 1, plain.index(one)) for n, one in enumerate(plain)):
+                if first + 1 != place:
+                    yield item.line, f"seed {place} is the same as seed {first + 1} in line {node.items[first].line}"
+        case fault:
+            said = _SCHEMA_SENTENCES[f"type {error.validator_value}" if fault == "type" else fault]
+            seeds = f"{len(node.items)} seed{'' if len(node.items) == 1 else 's'}"
+            it = f"{WORDING.label(where)} is {node.described()}, and has to be"
+            label, least = WORDING.label(where), error.validator_value
+            yield root.line_of(where), said.format(it=it, label=label, seeds=seeds, version=version, least=least)
+
+
+_SCHEMA_SENTENCES = {
+    "const": "{it} the number {version} without quotes",
+    "minLength": "{label} is empty",
+    "minItems": "{label} has {seeds}; version {version} asks for {least} or more",
+    "type string": "{it} text (in quotes, where YAML takes it for something else)",
+    "type array": "{it} a list",
+    "type object": "{it} a mapping with `question` and `answer`",
+}
 
 
 def misnamed(path: Path) -> str | None:

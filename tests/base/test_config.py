@@ -20,7 +20,7 @@ from skills_dspy.base.config import (
     RoleConfig,
     RunConfig,
     load_config,
-    parse_config,
+    with_file,
 )
 from skills_dspy.base.errors import ConfigError
 from skills_dspy.base.yaml_lines import parse_yaml, read_yaml
@@ -29,10 +29,16 @@ FILE = Path("my.yaml")
 BUILT_IN = read_yaml(DEFAULTS, ConfigError)
 
 
-def parsed(text: str, overrides: Overrides | None = None) -> RunConfig:
+def parsed(text: str | bytes) -> RunConfig:
     """The settings with a file of that text."""
-    given_file = parse_yaml(text.encode(), FILE, ConfigError)
-    return parse_config(BUILT_IN, given_file, FILE, overrides or Overrides())
+    data = text if isinstance(text, bytes) else text.encode()
+    return RunConfig.model_validate(with_file(BUILT_IN.plain(), parse_yaml(data, FILE, ConfigError), FILE))
+
+
+def loaded(folder: Path, text: str, **overrides: str) -> RunConfig:
+    """The settings with a file of that text and a command line."""
+    (folder / "my.yaml").write_text(text)
+    return load_config(folder / "my.yaml", Overrides(**overrides))
 
 
 def refusal(text: str) -> ConfigError:
@@ -104,15 +110,15 @@ def test_a_file_replaces_only_what_it_names(tmp_path: Path) -> None:
     assert load_config(file).model_dump() == expected
 
 
-def test_the_command_line_goes_before_the_file() -> None:
+def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
     """Only what it names changes."""
     text = "generator: {model: a, top_p: 0.9}\nvalidator: {model: b}\nembedder: {device: cuda}"
-    assert parsed(text, Overrides()) == parsed(text)
-    config = parsed(text, Overrides(model="x", tagger_model="y:8b", embedder="/my models/mini"))
+    assert loaded(tmp_path, text) == parsed(text)
+    config = loaded(tmp_path, text, model="x", tagger_model="y:8b", embedder="/my models/mini")
     assert [config.model_for(role) for role in ROLES] == ["x", "b", "y:8b"]
     assert config.generator.top_p == 0.9
     assert (config.embedder.model, config.embedder.device) == ("/my models/mini", "cuda")
-    assert parsed(text, Overrides(judge_model="z")).model_for("validator") == "z"
+    assert loaded(tmp_path, text, judge_model="z").model_for("validator") == "z"
 
 
 def test_judge_and_tagger_follow_the_generator() -> None:
@@ -132,74 +138,16 @@ def test_roles_are_found_by_name() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "part"),
     [
-        ("generatr: {}", 1, "unknown key `generatr`; did you mean `generator`? known here: generator, validator, "),
         ("\ngenerator:\n  temp: 1", 3, "in `generator`: unknown key `temp`; did you mean `temperature`? known here: model,"),
-        ("tagger: {num-ctx: 1}", 1, "did you mean `num_ctx`?"),
-        ("zzz: 1", 1, "unknown key `zzz`; known here: generator"),
-        ("generator:", 1, "`generator` is empty; write keys below it, of model, temperature, num_predict"),
-        ("a: &a 5\nserver: *a", 1, "unknown key `a`"),
         ("server: 5", 1, "`server` is the number 5; write keys below it, of connect_timeout"),
-        ("filter: [good]", 1, "`filter` is a list; write keys below it, of instruction_quality"),
-        ("generator:\n  model: ''", 2, "`generator.model` is empty; write a model's name without spaces"),
-        ("generator:\n  model: ~", 2, "`generator.model` is empty; write a model's name without spaces"),
-        ("generator: {model: a b}", 1, 'is the text "a b"; write a model\'s name without spaces'),
         ("tagger: {model: ''}", 1, "`tagger.model` is empty; write a model's name without spaces, or null"),
-        ('generator: {model: "a\\n"}', 1, "without spaces"),
-        ('generator: {model: "a\\0b"}', 1, "without spaces"),
-        ("generator: {model: 7}", 1, "is the number 7; write a model's name without spaces, in quotes"),
         ("generator: {model: on}", 1, "is the yes/no value on; write a model's name without spaces, in quotes"),
-        ("generator: {temperature: 2.01}", 1, "is the number 2.01; write a number from 0 to 2"),
-        ("generator: {temperature: -0.1}", 1, "write a number from 0 to 2"),
-        ("generator: {temperature: .nan}", 1, "is the number .nan; write a number from 0 to 2"),
-        ("generator: {temperature: .inf}", 1, "is the number .inf; write a number from 0 to 2"),
-        ("generator: {temperature: true}", 1, "is the yes/no value true; write a number"),
-        ("generator: {temperature: '0.7'}", 1, 'is the text "0.7"; write a number from 0 to 2, without quotes'),
         ("generator: {temperature: 1e-1}", 1, 'is the text "1e-1"; write a number from 0 to 2, without quotes'),
-        ("generator: {temperature: ~}", 1, "is empty; write a number from 0 to 2"),
-        ("generator: {temperature: [1]}", 1, "is a list; write a number from 0 to 2"),
-        ("generator: {num_predict: 15}", 1, "write a whole number from 16 to 32768"),
-        ("generator: {num_predict: 32769}", 1, "write a whole number from 16 to 32768"),
-        ("generator: {num_predict: 512.0}", 1, "is the number 512.0; write a whole number"),
-        ("generator: {num_predict: yes}", 1, "is the yes/no value yes; write a whole number"),
-        (f"generator: {{num_predict: {10**30}}}", 1, "write a whole number"),
-        ("generator: {top_p: 0}", 1, "write a number above 0, up to 1, or null"),
-        ("generator: {top_p: 1.5}", 1, "write a number above 0, up to 1, or null"),
-        ("generator: {keep_alive: 30}", 1, "is the number 30; write a duration such as 30m, 1h30m, or -1m for ever, in"),
-        ("generator: {keep_alive: '30'}", 1, 'is the text "30"; write a duration'),
-        ("generator: {keep_alive: soon}", 1, "write a duration"),
-        ("generator: {num_ctx: 511}", 1, "write a whole number from 512 to 1048576, or null"),
         ("generator: {num_ctx: '4096'}", 1, "write a whole number from 512 to 1048576, or null, without quotes"),
-        ("max_num_ctx: 0", 1, "`max_num_ctx` is the number 0; write a whole number from 512"),
-        ("max_num_ctx: ~", 1, "`max_num_ctx` is empty; write a whole number from 512"),
         ("tagging: fusd", 1, '`tagging` is the text "fusd"; write separate or fused'),
-        ("tagging: off", 1, "`tagging` is the yes/no value off; write separate or fused"),
-        ("soft_ratings: 1", 1, "`soft_ratings` is the number 1; write true or false"),
-        ("soft_ratings: 'yes'", 1, '`soft_ratings` is the text "yes"; write true or false'),
         ("filter:\n  sample_quality: []", 2, "is an empty list; write a list of one or more of 1, 2, 3, 4, 5, each once"),
         ("filter:\n  sample_quality:\n  - 4\n  - 6", 4, "item 2 of `filter.sample_quality` is the number 6; write a list of"),
-        ("filter: {sample_quality: [4, 4]}", 1, "item 2 of `filter.sample_quality` is the number 4"),
-        ("filter: {sample_quality: [4.0]}", 1, "item 1 of `filter.sample_quality` is the number 4.0"),
-        ("filter: {sample_quality: ['4']}", 1, 'item 1 of `filter.sample_quality` is the text "4"'),
-        ("filter: {sample_quality: [[4]]}", 1, "item 1 of `filter.sample_quality` is a list"),
-        ("filter: {sample_quality: 4}", 1, "`filter.sample_quality` is the number 4; write a list"),
-        ("filter: {instruction_quality: good}", 1, 'is the text "good"; write a list of one or more of very poor, poor'),
         ("filter: {instruction_quality: [great]}", 1, 'item 1 of `filter.instruction_quality` is the text "great"'),
-        ("judges: {question_pass: [true]}", 1, "item 1 of `judges.question_pass` is the yes/no value true"),
-        ("judges: {pair_pass: [0]}", 1, "item 1 of `judges.pair_pass` is the number 0; write a list of one or more of 1, 2"),
-        ("dedup: {max_squared_distance: 4.1}", 1, "write a number from 0 to 4"),
-        ("decontamination: {ngram: 4}", 1, "write a whole number from 5 to 100"),
-        ("decontamination: {max_cosine: 1.1}", 1, "write a number from 0 to 1, or null to compare words only"),
-        ("draws: {window: 0}", 1, "write a whole number from 1 to 256"),
-        ("draws: {window: 257}", 1, "write a whole number from 1 to 256"),
-        ("draws: {accepted_share: 1.1}", 1, "write a number from 0 to 1"),
-        ("draws: {max_stalled: 0}", 1, "write a whole number from 1 to 100000"),
-        ("draws: {max_draws: 0}", 1, "write a whole number from 1, or null for no limit"),
-        ("server: {timeout: 0}", 1, "write seconds, a number above 0, up to 604800"),
-        ("server: {timeout: 10m}", 1, "write seconds, a number above 0, up to 604800, without quotes"),
-        ("server: {patience: -1}", 1, "write seconds, a number from 0 to 604800"),
-        ("embedder: {model: ' a'}", 1, "write a model's name or the path of a folder"),
-        ("embedder: {device: 0}", 1, "is the number 0; write a device such as cpu, cuda, cuda:0 or mps, in quotes"),
-        ("a:\n b: 1\n  c: 2", 3, "this is not YAML"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(text: str, line: int, part: str) -> None:
@@ -267,10 +215,10 @@ def test_bad_names_on_the_command_line_are_refused_by_their_flag(overrides: Over
     assert caught.value.path is None
 
 
-def test_the_command_line_hides_no_error_of_the_file() -> None:
+def test_the_command_line_hides_no_error_of_the_file(tmp_path: Path) -> None:
     """A bad name in the file is refused though the command line would replace it."""
     with pytest.raises(ConfigError, match=r"my\.yaml:1"):
-        parsed("generator: 5", Overrides(model="x"))
+        loaded(tmp_path, "generator: 5", model="x")
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
@@ -381,7 +329,7 @@ def test_any_value_is_taken_or_refused(path: tuple[str, ...], value: object) -> 
 def test_any_file_gives_settings_or_one_error(data: bytes) -> None:
     """Whatever the bytes are: an empty mapping changes nothing, all else is refused."""
     try:
-        config = parse_config(BUILT_IN, parse_yaml(data, FILE, ConfigError), FILE, Overrides())
+        config = parsed(data)
     except ConfigError as error:
         config, said = parsed("{}"), str(error)
     else:

@@ -12,17 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skills_dspy.base.errors import ConfigError, SpecError
-from skills_dspy.base.yaml_lines import (
-    MAX_BYTES,
-    MAX_DEPTH,
-    MAX_VALUES,
-    Node,
-    find_yaml,
-    parse_yaml,
-    read_yaml,
-    shown,
-    unknown_key,
-)
+from skills_dspy.base.validation import unknown_key
+from skills_dspy.base.yaml_files import find_yaml
+from skills_dspy.base.yaml_lines import MAX_BYTES, MAX_DEPTH, MAX_VALUES, Node, parse_yaml, read_yaml, shown
 
 FILE = Path("some.yaml")
 
@@ -116,63 +108,17 @@ def test_utf16_is_not_utf8() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "part"),
     [
-        ("a: 1\nb: \x07", 2, "control character U+0007"),
-        ("a: 1\nb: x\x00y", 2, "control character U+0000"),
         ("a: 1\nb: 2\na: 3", 3, "`a` is already in line 1"),
         ("a:\n  - {x: 1,\n     x: 2}", 3, "`x` is already in line 2"),
         ("'a': 1\n\"a\": 2", 2, "`a` is already in line 1"),
-        ("a: !!python/object/apply:os.system ['true']", 1, "the tag `!!python/object/apply:os.system`"),
-        ("a: 1\nb: !env HOME", 2, "the tag `!env`"),
-        ("a: !env [x]", 1, "the tag `!env`"),
-        ("a: !!binary aGk=", 1, "the tag `!!binary`"),
-        ("a: !!set {x}", 1, "the tag `!!set`"),
-        ("a: !!bool maybe", 1, "the tag `!!bool`"),
         ("a: !!null x", 1, "the tag `!!null`"),
         ("a: !!seq x", 1, "the tag `!!seq`"),
         ("a: !!str [x]", 1, "the tag `!!str`"),
-        ("a: &x\n  b: *x", 2, "`*x` contains itself"),
-        ("a: &x [[*x]]", 1, "`*x` contains itself"),
-        ("a: 1\nb: *nobody", 2, "`*nobody` refers to nothing above it"),
-        ("x: &x {a: 1}\nb:\n  <<: *x", 3, "merge keys"),
-        ("1: a", 1, "this one is the number 1; put it in quotes"),
-        ("a:\n  yes: b", 2, "this one is the yes/no value yes"),
-        ("~: b", 1, "this one is empty"),
-        ("? [a, b]\n: c", 1, "this one is a list"),
         ("? {}\n: c", 1, "this one is an empty mapping"),
         ("&k 5: a", 1, "this one is the number 5"),
-        ("a: 1\nb: 2024-01-01", 2, 'reads 2024-01-01 as a date; put it in quotes: "2024-01-01"'),
-        ("a: 2024-99-99", 1, "as a date"),
-        ("a: 2001-12-14t21:59:43.10-05:00", 1, "as a date"),
-        ("a: 010", 1, "decimal number"),
-        ("a: 0x1F", 1, "decimal number"),
-        ("a: 12:30", 1, "decimal number"),
-        ("a: 12:30.5", 1, "decimal number"),
-        ("a: 0b_", 1, "decimal number"),
-        ("a: " + "9" * 5000, 1, "decimal number"),
-        ('a: "\\ud83d\\ude00"', 1, "half a character"),
-        ('a: 1\n"\\ud800": 1', 2, "half a character"),
-        ('a: 1\nb: "\\U00110000"', 2, "a number is too large"),
-        ('a: 1\nb: "\\UFFFFFFFF"', 2, "a number is too large"),
-        ("%YAML 1." + "9" * 5000 + "\n--- a", 1, "a number is too large"),
-        ("a: 1\n---\nb: 2", 2, "second document"),
-        ("a: 1\n---\n", 2, "second document"),
-        ("", None, "the file is empty"),
-        ("# nothing\n", None, "the file is empty"),
-        ("---\n...\n", None, "the file is empty"),
-        ("~", None, "the file is empty"),
-        ("\n- a\n- b\n", 2, "the file is a list; write keys and values"),
         ("[]", 1, "the file is an empty list"),
         ("just words", 1, 'the file is the text "just words"'),
-        ("42", 1, "the file is the number 42"),
-        ("a: b: c", 1, "write it as a block"),
-        ("a:\n\tb: 1", 2, "spaces, not tabs"),
-        ("a: 1\nb: @x", 2, "starts with @"),
-        ('a: "\\q"', 1, "backslash inside double quotes"),
-        ("a: 1\nb: 'x\n\n\n", 2, "close the quotes"),
         ("a: 1\nb: [1\n\n", 2, "close the bracket"),
-        ("a: 1\nb: ]", 2, "check the quotes and the indentation"),
-        ("a: 'x' y", 1, "line the keys up"),
-        ("a: 1\nb\nc: 1", 3, "write `key: value`"),
         ("[" * 2_000, 1, f"deeper than {MAX_DEPTH}"),
         ("{a: " * 2_000, 1, f"deeper than {MAX_DEPTH}"),
         ("- " * 2_000, 1, f"deeper than {MAX_DEPTH}"),
@@ -251,13 +197,9 @@ def test_too_many_values_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     ("text", "said"),
     [
         ("a: abc", 'the text "abc"'),
-        ("a: '  '", "empty"),
         ("a: -5", "the number -5"),
         ("a: 1.50", "the number 1.50"),
         ("a: No", "the yes/no value No"),
-        ("a:", "empty"),
-        ("a: [1]", "a list"),
-        ("a: {}", "an empty mapping"),
     ],
 )
 def test_a_value_is_described_as_it_is_written(text: str, said: str) -> None:

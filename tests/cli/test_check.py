@@ -1,8 +1,6 @@
 """`check`: its lines and exit codes, and the command itself against the simulated teacher."""
 
 import io
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +9,12 @@ import pytest
 from rich.console import Console
 
 from evals.record.answering import ROOT, simulated_teacher
-from skills_dspy.base.config import Overrides
 from skills_dspy.base.errors import EmbedderMissing, ServerError
-from skills_dspy.cli.check import NOT_READY, READY, Check, CheckOptions
-from skills_dspy.cli.check_lines import (
+from skills_dspy.cli.arguments import CheckOptions
+from skills_dspy.cli.check import (
+    NOT_READY,
+    READY,
+    Check,
     embedder_line,
     estimate_line,
     hours_line,
@@ -24,6 +24,7 @@ from skills_dspy.cli.check_lines import (
     trial_line,
 )
 from skills_dspy.cli.main import start
+from skills_dspy.cli.options import ModelOptions, ServerOptions
 from skills_dspy.commands.check.forecast import StepCost
 from skills_dspy.commands.check.speed import Counts, Speed, Together, Trial
 from skills_dspy.model.embedding.weights import Found
@@ -50,7 +51,7 @@ def checked(
     wanted: int = 20,
 ) -> tuple[int, str]:
     """The exit code, and what was printed."""
-    options = CheckOptions((), wanted, None, Overrides(), server.host, 4, pull)
+    options = CheckOptions((), None, wanted, ModelOptions(None, None, None, None), ServerOptions(server.host, 4), None, pull)
     out = Console(file=io.StringIO(), width=80, highlight=False, soft_wrap=True)
     specs = (a_spec((FREEFORM, GROUNDED)), a_spec((FREEFORM,), name="test/other"))
     code = Check(options, specs, a_config(config), server, out, find).run()
@@ -258,31 +259,43 @@ def queueing() -> Iterator[str]:
         yield address
 
 
-def command(address: str, folder: Path, *options: str) -> tuple[int, str]:
+LOCAL = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
+Command = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Exit code and output of `python -m skills_dspy check` in an empty folder, on the shipped debate."""
-    words = [sys.executable, "-m", "skills_dspy", "check", "--base-url", address, *options]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
-    assert done.stderr == ""
-    assert not list(folder.iterdir())
-    return done.returncode, done.stdout
+    monkeypatch.chdir(tmp_path)
+
+    def check(address: str, *options: str) -> tuple[int, str]:
+        code = start(["check", "--base-url", address, *options])
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        assert not list(tmp_path.iterdir())
+        return code, printed.out
+
+    return check
 
 
-def test_the_command_pulls_and_finds_a_queue(queueing: str, tmp_path: Path) -> None:
+@LOCAL
+def test_the_command_pulls_and_finds_a_queue(queueing: str, command: Command) -> None:
     """A judge that is missing fails the check; with --pull the check goes on, and sees that the server only queues."""
-    code, text = command(queueing, tmp_path, "--judge-model", "strict")
+    code, text = command(queueing, "--judge-model", "strict")
     assert code == NOT_READY
     assert "ollama pull strict" in text
-    code, text = command(queueing, tmp_path, "--judge-model", "strict", "--pull", "-n", "50", "--concurrency", "4")
+    code, text = command(queueing, "--judge-model", "strict", "--pull", "-n", "50", "--concurrency", "4")
     assert code == READY
     assert "strict: pulling" in text
     assert "OLLAMA_NUM_PARALLEL=4 ollama serve" in text
     assert "for 50 pairs at the measured speed" in text
 
 
-def test_the_command_finds_no_queue_where_there_are_slots(tmp_path: Path) -> None:
+@LOCAL
+def test_the_command_finds_no_queue_where_there_are_slots(command: Command) -> None:
     """Eight slots bring more than one."""
     with simulated_teacher("--slots", "8", "--latency-per-token", "0.002") as address:
-        code, text = command(address, tmp_path)
+        code, text = command(address)
     assert code == READY
     assert named(text, "at once")[0].startswith("ok")
     assert "OLLAMA_NUM_PARALLEL" not in text
@@ -295,8 +308,9 @@ def test_an_address_that_is_none_is_said_to_be_none(capsys: pytest.CaptureFixtur
     assert "is no address of a server" in named(capsys.readouterr().out, "host")[0]
 
 
-def test_the_command_gives_up_soon_where_nobody_listens(tmp_path: Path) -> None:
+@LOCAL
+def test_the_command_gives_up_soon_where_nobody_listens(command: Command) -> None:
     """Exit code 2 and the two ways on."""
-    code, text = command("http://127.0.0.1:9", tmp_path)
+    code, text = command("http://127.0.0.1:9")
     assert code == NOT_READY
     assert "ollama serve" in named(text, "host")[0]

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -21,27 +20,19 @@ from rich.console import Console
 from evals.bench.hash_embedder import HashEmbedder
 from evals.record.answering import ROOT, simulated_teacher
 from evals.teacher.config import TeacherConfig
-from evals.teacher.tokens import spell
 from skills_dspy.base.errors import ServerError, StorageError
 from skills_dspy.cli import run as cli_run
-from skills_dspy.cli.display import PlainDisplay, TerminalDisplay
+from skills_dspy.cli.arguments import ExplainOptions, RunOptions
 from skills_dspy.cli.explain import explain_command
 from skills_dspy.cli.main import start
-from skills_dspy.cli.progress import duration
-from skills_dspy.cli.run import Options
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
-from skills_dspy.model.program import STEPS
-from skills_dspy.model.replies import Meter
-from skills_dspy.model.slots import Slots
 from skills_dspy.model.soft import rated_fields
-from skills_dspy.pipeline.funnel import Funnel
-from skills_dspy.pipeline.settle import TaskRun
-from skills_dspy.run.runner import RunningTask
+from skills_dspy.model.steps import STEPS
 from skills_dspy.store.files import read_rows
-from skills_dspy.store.journal import Recording, Totals
+from skills_dspy.store.journal import JournalReader, Totals
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.fake_server import FakeServer
-from tests.helpers.making import a_spec
+from tests.helpers.logprobs import spell
 
 DEBATE = ROOT / "task_specs" / "writing" / "freeform" / "debate.yaml"
 DEBATE_NAME = "instructlab/skills/writing/freeform/debate"
@@ -126,7 +117,7 @@ def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["python -m skills_dspy", "run"])
-    monkeypatch.setattr("skills_dspy.model.ollama.OllamaServer", server)
+    monkeypatch.setattr("skills_dspy.cli.sessions.OllamaServer", server)
     monkeypatch.setattr(cli_run, "_embedder", lambda _: AsyncEmbedder(HashEmbedder()))
     return made
 
@@ -135,11 +126,11 @@ def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
 
 
 @pytest.fixture
-def options(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
+def options(monkeypatch: pytest.MonkeyPatch) -> list[RunOptions]:
     """The options that `run` is called with, instead of a run."""
-    called: list[Options] = []
+    called: list[RunOptions] = []
 
-    def note(given: Options) -> int:
+    def note(given: RunOptions) -> int:
         called.append(given)
         return 0
 
@@ -160,7 +151,7 @@ def options(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
         ("run --task-paths a b -n 3", "a b"),
     ],
 )
-def test_task_paths_takes_all_the_words_up_to_the_next_option(options: list[Options], words: str, paths: str) -> None:
+def test_task_paths_takes_all_the_words_up_to_the_next_option(options: list[RunOptions], words: str, paths: str) -> None:
     """And may be given more than once."""
     assert start(words.split()) == 0
     assert [str(path) for path in options[0].task_paths] == paths.split()
@@ -168,7 +159,7 @@ def test_task_paths_takes_all_the_words_up_to_the_next_option(options: list[Opti
 
 @pytest.mark.parametrize("words", ["run --task-paths", "run --task-paths -n 3", "run --task-paths --quiet", "run a b"])
 def test_task_paths_without_a_path_and_paths_without_the_option_are_refused(
-    options: list[Options], words: str, capsys: pytest.CaptureFixture[str]
+    options: list[RunOptions], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The tasks in the current folder would be a silent substitution."""
     assert start(words.split()) == 2
@@ -176,23 +167,23 @@ def test_task_paths_without_a_path_and_paths_without_the_option_are_refused(
     assert "argument" in capsys.readouterr().err
 
 
-def test_options_have_their_defaults(options: list[Options]) -> None:
+def test_options_have_their_defaults(options: list[RunOptions]) -> None:
     """What is left out is None where a recording may know better."""
     start(["run"])
     (given,) = options
-    assert (given.wanted, given.seed, given.config, given.replay) == (None, None, None, None)
-    assert (given.base_url, given.concurrency, given.output_dir) == ("http://127.0.0.1:11434", 8, Path("output"))
+    assert (given.wanted, given.seed, given.models.config, given.replay) == (None, None, None, None)
+    assert (given.server.base_url, given.server.concurrency, given.output_dir) == ("http://127.0.0.1:11434", 8, Path("output"))
     assert (given.restart, given.quiet, given.as_json) == (False, False, False)
 
 
 def test_the_environment_names_the_host_and_the_option_goes_before_it(
-    options: list[Options], monkeypatch: pytest.MonkeyPatch
+    options: list[RunOptions], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """OLLAMA_HOST, as Ollama's own tools read it."""
     monkeypatch.setenv("OLLAMA_HOST", "http://elsewhere:1")
     start(["run"])
     start(["run", "--base-url", "http://here:2"])
-    assert [given.base_url for given in options] == ["http://elsewhere:1", "http://here:2"]
+    assert [given.server.base_url for given in options] == ["http://elsewhere:1", "http://here:2"]
 
 
 @pytest.mark.parametrize("words", ["run -n 0", "run -n many", "run --concurrency 0", "run --seed -1", "run --sed 1", "walk"])
@@ -391,10 +382,10 @@ def test_a_journal_that_cannot_be_read_at_the_end_gets_its_sentence(
 ) -> None:
     """The summary does not fail on what it cannot know."""
 
-    def broken(self: Recording) -> Totals:
+    def broken(self: JournalReader) -> Totals:
         raise StorageError(f"cannot use {self._path}: disk I/O error; check the disk")
 
-    monkeypatch.setattr(Recording, "totals", broken)
+    monkeypatch.setattr(JournalReader, "totals", broken)
     said = terminal.run("--task-paths", terminal.task(), "-n", 1)
     assert said.code == 2
     assert said.err.startswith("error: cannot use ")
@@ -446,7 +437,7 @@ def test_a_replay_takes_from_the_recording_what_is_not_given(terminal: Terminal)
     assert len(terminal.servers) == 1
     again = RunPaths(terminal.folder / "again" / "test/foxes")
     assert again.data.read_bytes() == RunPaths(terminal.output / "test/foxes").data.read_bytes()
-    assert (again.read_run_json() or {})["inputs"]["seed"] == 5
+    assert json.loads(again.run_json.read_bytes())["inputs"]["seed"] == 5
 
 
 def test_a_replay_of_fewer_is_a_beginning_of_the_recording(terminal: Terminal) -> None:
@@ -480,120 +471,9 @@ def test_runs_recorded_with_different_settings_are_not_replayed_together(termina
 # -- what is shown while a run goes on ----------------------------------------------------------------------------------
 
 
-class Hand:
-    """A clock whose hand is moved."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        """Seconds."""
-        return self.now
-
-
-def running(name: str = "instructlab/skills/foxes", *, accepted: int = 2, wanted: int = 6) -> RunningTask:
-    """A task in the middle: two of six accepted, two rejected, forty calls of which ten were remembered."""
-    funnel = Funnel()
-    for _ in range(accepted):
-        funnel.accept()
-    funnel.reject("judge_question", "judged bad")
-    funnel.reject("dedup", "duplicate")
-    run = SimpleNamespace(funnel=funnel, done=accepted >= wanted)
-    meter = Meter(live=30, remembered=10, prompt_tokens=9000, output_tokens=3000)
-    return RunningTask(
-        a_spec(name=name),
-        RunPaths(Path("output") / name),
-        wanted,
-        meter,
-        cast("TaskRun", run),
-        "Ollama 0.12 at http://127.0.0.1:11434",
-    )
-
-
-def test_without_a_terminal_there_is_a_line_now_and_then() -> None:
-    """Every 15 seconds at most, and only for tasks that are not done."""
-    hand, stream = Hand(), io.StringIO()
-    display = PlainDisplay(stream, hand)
-    with display:
-        display.started([running(), running("jays", accepted=6)], Slots(4))
-        for _ in range(59):
-            hand.now += 1.0
-            display.changed()
-    lines = stream.getvalue().splitlines()
-    assert lines == [
-        f"instructlab/skills/foxes: 2 of 6 accepted, 40 calls, {3000 / seconds:.0f} tokens/s, 0 in flight, "
-        f"{left} left [4 candidates, dedup -1, question judge -1, accepted 2]"
-        for seconds, left in ((15, "40 s"), (30, "80 s"), (45, "2 min"))
-    ]
-
-
-def test_a_fault_is_told_without_a_terminal() -> None:
-    """The first ones at once, later ones now and then."""
-    hand, stream = Hand(), io.StringIO()
-    display = PlainDisplay(stream, hand)
-    display.fault("The server is broken.", 1.0)
-    for _ in range(10):
-        hand.now += 2.0
-        display.fault("The server is broken.", 30.0)
-    assert stream.getvalue().splitlines() == [
-        "The server is broken. Asking again in 1 s.",
-        "The server is broken. Asking again in 30 s.",
-    ]
-
-
-def drawn(display: TerminalDisplay) -> str:
-    """What stands in the terminal."""
-    console = Console(record=True, width=150, file=io.StringIO())
-    console.print(display._picture())
-    return console.export_text()
-
-
-def test_a_terminal_shows_each_task_and_what_is_in_flight() -> None:
-    """Accepted, calls, speed, time left, the funnel, the slots; a fault until something settles again."""
-    hand = Hand()
-    display = TerminalDisplay(Console(file=io.StringIO()), hand)
-    assert "asking the server" in drawn(display)
-    display.started([running("instructlab/skills/[/odd] foxes"), running("jays", accepted=6)], Slots(4))
-    hand.now += 30.0
-    picture = drawn(display)
-    (foxes,) = (line for line in picture.splitlines() if line.startswith("[/odd] foxes"))
-    assert "2 of 6" in foxes
-    assert foxes.split()[-4:] == ["40", "100", "80", "s"]
-    assert "6 of 6" in picture
-    assert "4 candidates, dedup -1, question judge -1, accepted 2" in picture
-    assert "in flight 0 of 4, waiting 0" in picture
-    display.fault("The server is [broken].", 4.0)
-    assert "The server is [broken]. Asking again in 4 s." in drawn(display)
-    display.changed()
-    assert "broken" not in drawn(display)
-
-
-def test_a_terminal_is_left_clean() -> None:
-    """The live table goes away when the run ends, whatever ends it."""
-    console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    display = TerminalDisplay(console)
-
-    def goes_wrong() -> None:
-        with display:
-            display.started([running()], Slots(4))
-            raise RuntimeError("a bug")
-
-    with pytest.raises(RuntimeError, match="a bug"):
-        goes_wrong()
-    assert not display._live.is_started
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.4, "0 s"), (89, "89 s"), (95, "2 min"), (3600, "60 min"), (12_000, "3 h 20 min")]
-)
-def test_durations_are_for_people(seconds: float, words: str) -> None:
-    """Seconds, minutes, hours and minutes."""
-    assert duration(seconds) == words
-
-
 def test_quiet_shows_nothing_while_it_runs(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even after a long time; the summary still comes."""
-    monkeypatch.setattr("skills_dspy.cli.display._LINE_EVERY", 0.0)
+    monkeypatch.setattr("skills_dspy.cli.progress._LINE_EVERY", 0.0)
     loud = terminal.run("--task-paths", terminal.task(), "-n", 2)
     quiet = terminal.run("--task-paths", terminal.task(), "-n", 2, "--quiet", "--restart")
     assert "of 2 accepted" in loud.err
@@ -634,7 +514,7 @@ def test_explain_tells_the_story_of_an_accepted_row(terminal: Terminal) -> None:
     assert f"nearest {row['provenance']['neighbour']['id']} at squared distance" in said.out
     stages = [stage for stage in row["provenance"]["calls"] if f"─ {stage} ─" in said.out]
     assert stages == list(row["provenance"]["calls"])
-    with Recording.open(RunPaths(terminal.output / "test/[b]foxes").journal) as journal:
+    with JournalReader.open(RunPaths(terminal.output / "test/[b]foxes").journal) as journal:
         for digests in row["provenance"]["calls"].values():
             for digest in digests:
                 reply = journal.full(digest)
@@ -693,7 +573,7 @@ def test_explain_tells_the_story_of_rejected_rows(terminal: Terminal) -> None:
     assert {"write_questions", "dedup", "judge_question"} <= {stage for stage, _ in kinds}
     for (stage, reason), row in kinds.items():
         console = Console(file=io.StringIO(), highlight=False, soft_wrap=True, width=100)
-        assert explain_command(row["id"], terminal.output, console) == 0
+        assert explain_command(ExplainOptions(row["id"], terminal.output), console) == 0
         told = cast("io.StringIO", console.file).getvalue()
         assert f"rejected by {stage}: {reason}: " in told
         assert ("the reply that decided" in told) == (stage != "dedup")
@@ -759,6 +639,7 @@ from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 run._embedder = lambda request: AsyncEmbedder(HashEmbedder())
 from skills_dspy.__main__ import main
+from skills_dspy.model.steps import STEPS
 main()
 """
 STARTS = {"no torch": ["-c", WITHOUT_TORCH], "torch": ["-m", "skills_dspy"]}
@@ -780,7 +661,7 @@ def test_a_signal_ends_a_run_at_once(slow_teacher: str, tmp_path: Path, how: str
     command = [sys.executable, *STARTS[how], *words]
     paths = RunPaths(tmp_path / DEBATE_NAME)
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        wait_until(lambda: (paths.read_run_json() or {}).get("status") == "running", process)
+        wait_until(lambda: paths.run_json.exists() and json.loads(paths.run_json.read_bytes())["status"] == "running", process)
         process.send_signal(which)
         began = time.monotonic()
         out, err = process.communicate(timeout=20)
@@ -790,7 +671,7 @@ def test_a_signal_ends_a_run_at_once(slow_teacher: str, tmp_path: Path, how: str
     assert out == ""
     assert err.startswith(f"Interrupted; everything is kept (0 of 50 for {DEBATE_NAME}). Go on with: ")
     assert shlex.split(err.strip().partition("-m skills_dspy ")[2]) == words
-    assert (paths.read_run_json() or {})["status"] == "interrupted"
+    assert json.loads(paths.run_json.read_bytes())["status"] == "interrupted"
 
 
 def wait_until(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:

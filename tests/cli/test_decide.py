@@ -31,7 +31,7 @@ class Terminal:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     """A finished run; nobody changes it."""
-    return make_run(tmp_path_factory.mktemp("made"), {})
+    return make_run(tmp_path_factory.mktemp("made"), {}, wanted=8)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def terminal(made: RunPaths, tmp_path: Path, capsys: pytest.CaptureFixture[str],
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["python -m skills_dspy", "decide", "runs/foxes", "--min-pair-rating", "1", "--dry-run"])
-    monkeypatch.setattr("skills_dspy.cli.decide.OllamaServer", server)
+    monkeypatch.setattr("skills_dspy.cli.sessions.OllamaServer", server)
     return terminal
 
 

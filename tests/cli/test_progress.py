@@ -6,22 +6,66 @@ import resource
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from rich.console import Console
 
 from skills_dspy.base.errors import RequestError, RunDirError
-from skills_dspy.cli import open_files
-from skills_dspy.cli.display import PlainDisplay, TerminalDisplay
-from skills_dspy.cli.progress import FEW, total_of, worst_tasks
+from skills_dspy.cli.progress import Progress, RunProgress
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
+from skills_dspy.model.replies import Meter
 from skills_dspy.model.slots import Slots
-from skills_dspy.pipeline.funnel import added_up
-from skills_dspy.run.runner import RunningTask
-from tests.cli.test_cli import Hand, Terminal, running, terminal  # noqa: F401 - a fixture
+from skills_dspy.pipeline.funnel import Funnel, added_up
+from skills_dspy.pipeline.settle import TaskRun
+from skills_dspy.run import open_files
+from skills_dspy.run.headway import FEW, duration, headway_of, worst_tasks
+from skills_dspy.run.task import TaskView
+from skills_dspy.store.run_dir import RunPaths
+from tests.cli.test_cli import Terminal, terminal  # noqa: F401 - a fixture
+from tests.helpers.making import a_spec
 
 
-def many() -> list[RunningTask]:
+class Tty(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+class Hand:
+    """A clock whose hand is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """Seconds."""
+        return self.now
+
+
+def running(name: str = "instructlab/skills/foxes", *, accepted: int = 2, wanted: int = 6) -> TaskView:
+    """A task in the middle: two of six accepted, two rejected, forty calls of which ten were remembered."""
+    funnel = Funnel()
+    for _ in range(accepted):
+        funnel.accept()
+    funnel.reject("judge_question", "judged bad")
+    funnel.reject("dedup", "duplicate")
+    run = SimpleNamespace(funnel=funnel, done=accepted >= wanted)
+    meter = Meter(live=30, remembered=10, prompt_tokens=9000, output_tokens=3000)
+    return TaskView(
+        a_spec(name=name),
+        RunPaths(Path("output") / name),
+        wanted,
+        meter,
+        cast("TaskRun", run),
+        "Ollama 0.12 at http://127.0.0.1:11434",
+    )
+
+
+def many() -> list[TaskView]:
     """Two hundred tasks: one has failed, thirty are done, the others have 1 to 5 of 6."""
     tasks = [running(f"writing/a long name of a task/number {n:03}", accepted=6 if n < 30 else 1 + n % 5) for n in range(200)]
     for task in tasks[:30]:
@@ -41,7 +85,7 @@ def test_the_worst_are_those_that_are_farthest_behind() -> None:
 
 def test_the_total_adds_up() -> None:
     """What failed is missing, and is not waited for."""
-    total = total_of(many())
+    total = headway_of(many())
     assert (total.tasks, total.done, total.failed) == (200, 30, 1)
     assert total.accepted == sum(task.run.funnel.accepted for task in many())
     assert total.wanted == 1200
@@ -51,26 +95,122 @@ def test_the_total_adds_up() -> None:
     assert funnel.candidates == funnel.accepted + funnel.rejected.total() == total.candidates
 
 
-def picture(tasks: Sequence[RunningTask]) -> list[str]:
-    """The lines of a terminal of 80 columns."""
-    hand = Hand()
-    console = Console(file=io.StringIO(), record=True, width=80, height=24)
-    display = TerminalDisplay(console, hand)
-    display.started(tasks, Slots(8))
-    display.fault("The server at http://127.0.0.1:11434 is busy.", 4.0)
-    hand.now += 30.0
-    console.export_text()
-    console.print(display._picture())
+def shown(*tasks: TaskView) -> tuple[RunProgress, Hand, io.StringIO]:
+    """What a log file is shown of tasks, the clock, and the file."""
+    hand, stream = Hand(), io.StringIO()
+    progress = RunProgress(stream=stream, clock=hand)
+    progress.started(tasks, Slots(4))
+    return progress, hand, stream
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then() -> None:
+    """Every 15 seconds at most, and only for tasks that are not done."""
+    progress, hand, stream = shown(running(), running("jays", accepted=6))
+    with progress:
+        for _ in range(59):
+            hand.now += 1.0
+            progress.changed()
+    assert stream.getvalue().splitlines() == [
+        f"instructlab/skills/foxes: 2 of 6 accepted, 40 calls, {3000 / seconds:.0f} tokens/s, 0 in flight, "
+        f"{left} left [4 candidates, dedup -1, question judge -1, accepted 2]"
+        for seconds, left in ((15, "40 s"), (30, "80 s"), (45, "2 min"))
+    ]
+
+
+def test_a_fault_is_told_without_a_terminal() -> None:
+    """The first ones at once, later ones now and then."""
+    progress, hand, stream = shown()
+    progress.fault("The server is broken.", 1.0)
+    for _ in range(10):
+        hand.now += 2.0
+        progress.fault("The server is broken.", 30.0)
+    assert stream.getvalue().splitlines() == [
+        "The server is broken. Asking again in 1 s.",
+        "The server is broken. Asking again in 30 s.",
+    ]
+
+
+def drawn(progress: Progress, width: int = 150) -> list[str]:
+    """The lines of the picture in a terminal of so many columns."""
+    console = Console(record=True, width=width, file=io.StringIO())
+    console.print(progress)
     return console.export_text().splitlines()
+
+
+def watched(*tasks: TaskView) -> RunProgress:
+    """What a terminal is shown of tasks, 30 seconds later."""
+    hand = Hand()
+    progress = RunProgress(stream=Tty(), clock=hand)
+    progress.started(tasks, Slots(8))
+    hand.now += 30.0
+    return progress
+
+
+def test_a_terminal_shows_each_task_and_what_is_in_flight() -> None:
+    """Accepted, calls, speed, time left, the funnel, the slots; a fault until something settles again."""
+    assert drawn(RunProgress(stream=Tty())) == ["asking the server ..."]
+    progress = watched(running("instructlab/skills/[/odd] foxes"), running("jays", accepted=6))
+    picture = drawn(progress)
+    (foxes,) = (line for line in picture if line.startswith("[/odd] foxes"))
+    assert "2 of 6" in foxes
+    assert foxes.split()[-4:] == ["40", "100", "80", "s"]
+    assert any("6 of 6" in line for line in picture)
+    assert any("4 candidates, dedup -1, question judge -1, accepted 2" in line for line in picture)
+    assert "in flight 0 of 8, waiting 0" in picture
+    progress.fault("The server is [broken].", 4.0)
+    assert drawn(progress)[-1] == "The server is [broken]. Asking again in 4 s."
+    progress.changed()
+    assert "broken" not in drawn(progress)[-1]
+
+
+def test_a_terminal_is_left_clean() -> None:
+    """The live table goes away when the run ends, whatever ends it."""
+    screen = Tty()
+
+    def goes_wrong() -> None:
+        with RunProgress(stream=screen) as progress:
+            progress.started([running()], Slots(4))
+            raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        goes_wrong()
+    drawing, _, cleared = screen.getvalue().rpartition("\x1b[?25h")
+    assert drawing.count("\n") == cleared.count("\x1b[1A\x1b[2K")
+
+
+def test_questions_are_counted() -> None:
+    """A line now and then, a bar with the time left in a terminal, and nothing when quiet."""
+    hand, stream, silent = Hand(), io.StringIO(), Tty()
+    plain, bar, quiet = (Progress(stream=to, clock=hand, quiet=to is silent) for to in (stream, Tty(), silent))
+    for progress in (plain, bar, quiet):
+        progress.count(4)
+    for _ in range(3):
+        hand.now += 10.0
+        for progress in (plain, bar, quiet):
+            progress.advance()
+    assert stream.getvalue() == "2 of 4 answered\n"
+    assert drawn(bar)[-1].split()[0] == "asking"
+    assert "3/4  10 s left" in drawn(bar)[-1]
+    assert silent.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.4, "0 s"), (89, "89 s"), (95, "2 min"), (3600, "60 min"), (12_000, "3 h 20 min")]
+)
+def test_durations_are_for_people(seconds: float, words: str) -> None:
+    """Seconds, minutes, hours and minutes."""
+    assert duration(seconds) == words
 
 
 def test_a_terminal_shows_the_total_and_the_worst() -> None:
     """All of it in 24 lines of 80 columns, whatever the number of tasks."""
-    lines = picture(many())
+    progress = watched(*many())
+    progress.fault("The server at http://127.0.0.1:11434 is busy.", 4.0)
+    lines = drawn(progress, 80)
     assert len(lines) <= 20
     assert max(map(len, lines)) <= 80
     assert lines[1].startswith("total")
-    assert f"{total_of(many()).accepted} of 1200" in lines[1]
+    assert f"{headway_of(many()).accepted} of 1200" in lines[1]
     assert sum("1 of 6" in line for line in lines) == 8
     assert any(line.startswith("30 of 200 tasks done, 1 failed") for line in lines)
     assert any(line.startswith("in flight 0 of 8") for line in lines)
@@ -78,7 +218,7 @@ def test_a_terminal_shows_the_total_and_the_worst() -> None:
 
 def test_a_few_are_all_shown() -> None:
     """With their funnels, and no total."""
-    lines = picture([running(f"task {n}") for n in range(FEW)])
+    lines = drawn(watched(*(running(f"task {n}") for n in range(FEW))), 80)
     assert sum("2 of 6" in line for line in lines) == FEW
     assert sum("candidates" in line for line in lines) == FEW
     assert not any(line.startswith("total") for line in lines)
@@ -86,13 +226,11 @@ def test_a_few_are_all_shown() -> None:
 
 def test_plain_lines_are_few() -> None:
     """One of the total and three of the worst, now and then; what has failed is said at once."""
-    hand, stream = Hand(), io.StringIO()
-    display = PlainDisplay(stream, hand)
     tasks = many()
-    display.started(tasks, Slots(8))
+    progress, hand, stream = shown(*tasks)
     assert stream.getvalue().splitlines() == [f"{tasks[150].spec.task_name}: {tasks[150].status}"]
     hand.now += 16.0
-    display.changed()
+    progress.changed()
     _, total, *worst = stream.getvalue().splitlines()
     assert total.startswith("total: 30 of 200 tasks done, 1 failed, ")
     assert "of 1200 accepted, 8000 calls, " in total
@@ -100,19 +238,18 @@ def test_plain_lines_are_few() -> None:
     assert len(worst) == 3
     assert all("1 of 6 accepted" in line for line in worst)
     tasks[160].fail(RunDirError("gone"))
-    display.failed(tasks[160])
+    progress.failed(tasks[160])
     assert stream.getvalue().splitlines()[-1].endswith("number 160: failed: gone")
 
 
 def test_a_terminal_says_at_once_what_failed() -> None:
     """In a line that stays."""
-    console = Console(file=io.StringIO(), record=True, width=80)
-    display = TerminalDisplay(console)
-    display.started(many(), Slots(8))
-    assert "number 150: failed: output/x holds files" in console.export_text().replace("\n", " ")
+    screen = Tty()
+    RunProgress(stream=screen).started(many(), Slots(8))
+    assert "number 150: failed: output/x holds files" in screen.getvalue()
 
 
-def summary(tasks: Sequence[RunningTask]) -> str:
+def summary(tasks: Sequence[TaskView]) -> str:
     """The end of a run."""
     console = Console(file=io.StringIO(), record=True, width=200)
     print_summary(tasks, replayed=False, console=console)

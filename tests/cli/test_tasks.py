@@ -12,10 +12,10 @@ from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.base.config import load_config
 from skills_dspy.cli import run as cli_run
 from skills_dspy.cli.main import start
-from skills_dspy.cli.tasks import github_lines, show
-from skills_dspy.commands.check.task_report import Report, make_report
+from skills_dspy.cli.tasks import show
+from skills_dspy.commands.check.task_report import Report, github_lines, make_report
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
-from skills_dspy.tasks.lint import RULES, Finding
+from skills_dspy.tasks.lint import Finding
 from tests.helpers.fake_server import FakeServer
 
 CORPORA = Path("/work/shared/corpora/taxonomy")
@@ -77,19 +77,6 @@ def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 # ---- what is printed -------------------------------------------------------------------------------------------------
 
 
-def test_a_clean_taxonomy_is_listed(shell: Shell) -> None:
-    """A line for each task, aligned, and how many of everything; exit 0 even when strict."""
-    shell.write("compositional_skills/a/qna.yaml")
-    shell.write("compositional_skills/long/name/qna.yaml")
-    code, out, err = shell.type("tasks", "--strict", ".")
-    assert (code, err) == (0, "")
-    heading, first, second, empty, last = out.splitlines()
-    assert heading.split() == ["task", "kind", "seeds", "longest", "seed", "longest", "prompt", "window"]
-    assert (first.split()[:3], second.split()[:3]) == (["a", "mixed", "5"], ["long/name", "mixed", "5"])
-    assert len({len(line) for line in (heading, first, second)}) == 1
-    assert (empty, last) == ("", "2 files, 2 tasks: 0 errors, 0 warnings, 0 notes")
-
-
 def test_a_warning_matters_when_strict_and_an_error_always(shell: Shell) -> None:
     """Exit codes for CI; a note matters never."""
     noted = shell.write("a/qna.yaml", GOOD.replace("version: 3", "version: 1").replace("Knowing animals", "''"))
@@ -98,34 +85,6 @@ def test_a_warning_matters_when_strict_and_an_error_always(shell: Shell) -> None
     assert (shell.type("tasks", warned)[0], shell.type("tasks", "--strict", warned)[0]) == (0, 1)
     wrong = shell.write("c/qna.yaml", GOOD.replace("created_by: me\n", ""))
     assert (shell.type("tasks", wrong)[0], shell.type("tasks", "--strict", wrong)[0]) == (1, 1)
-
-
-def test_a_finding_is_a_line_as_compilers_write_it(shell: Shell) -> None:
-    """File, line, severity, message, rule; knowledge is said to be skipped."""
-    shell.write("compositional_skills/a/qna.yaml", GOOD.replace("answer: Jay", "answer: 7"))
-    shell.write("knowledge/b/qna.yaml", "a: [")
-    _, out, _ = shell.type("tasks", ".")
-    lines = out.splitlines()
-    assert "knowledge/b/qna.yaml:1: skipped: a leaf of `knowledge`, which is not read here: skills only" in lines
-    (said,) = (line for line in lines if "a/qna.yaml:6" in line)
-    assert said.startswith("compositional_skills/a/qna.yaml:6: error: `answer` of seed 2 is the number 7")
-    assert said.endswith("[schema]")
-    assert lines[-1] == "2 files, 1 skipped, 0 tasks: 1 error, 0 warnings, 0 notes"
-
-
-def test_json_holds_everything(shell: Shell) -> None:
-    """For CI: tasks, findings, what was skipped, counts."""
-    shell.write("compositional_skills/a/qna.yaml")
-    shell.write("knowledge/b/qna.yaml")
-    code, out, _ = shell.type("tasks", "--format", "json", ".")
-    report = json.loads(out)
-    assert code == 0
-    (task,) = report["tasks"]
-    assert (task["task_name"], task["kind"], task["seeds"], task["licence"]) == ("a", "mixed", 5, "MIT")
-    assert 0 < task["longest_seed"] < task["longest_prompt"] < task["window"] == 32768
-    assert task["longest_line"] in range(5, 10)
-    assert [Path(one["path"]).parent.name for one in report["skipped"]] == ["b"]
-    assert (report["files"], report["counts"]) == (2, {"error": 0, "warning": 0, "note": 0})
 
 
 def test_github_gets_its_annotations() -> None:
@@ -141,16 +100,6 @@ def test_github_gets_its_annotations() -> None:
     ]
 
 
-def test_github_format_is_an_option(shell: Shell) -> None:
-    """Exit codes are the same; what is skipped is a notice."""
-    shell.write("compositional_skills/a/qna.yaml", GOOD.replace("created_by: me\n", ""))
-    shell.write("knowledge/b/qna.yaml")
-    code, out, _ = shell.type("tasks", "--format", "github", ".")
-    assert code == 1
-    assert out.splitlines()[0].startswith("::error file=compositional_skills/a/qna.yaml,line=1,title=schema::`created_by`")
-    assert out.splitlines()[1].startswith("::notice file=knowledge/b/qna.yaml,line=1,title=skipped::")
-
-
 def test_a_terminal_shows_findings_file_by_file(shell: Shell) -> None:
     """Text in brackets is text, not markup; the file's name stands once."""
     file = shell.write("compositional_skills/[b]/qna.yaml", GOOD.replace("answer: Jay", "answer: [red]"))
@@ -163,40 +112,7 @@ def test_a_terminal_shows_findings_file_by_file(shell: Shell) -> None:
     assert "skipped: a leaf of `knowledge`" in text
 
 
-def test_the_rules_are_listed(shell: Shell) -> None:
-    """Each with its name and its severity."""
-    code, out, _ = shell.type("tasks", "--rules")
-    assert code == 0
-    assert [line.split()[:2] for line in out.splitlines()] == [[rule.name, rule.severity] for rule in RULES]
-
-
 # ---- what is found ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "found"),
-    [
-        ("qna.yaml", b"", (1, "unreadable")),
-        ("qna.yaml", b"# nothing\n", (1, "unreadable")),
-        ("qna.yaml", b"a: 1\nb: \xff\n", (2, "unreadable")),
-        ("qna.yaml", b"a:\n\tb: 1\n", (2, "unreadable")),
-        ("qna.yaml", b"version: 3\nversion: 3\n", (2, "unreadable")),
-        ("qna.yaml", b"- a\n", (1, "unreadable")),
-        ("qna.yaml", GOOD.replace("answer: Jay", "answer: ' '").encode(), (6, "unusable")),
-        ("qna.yaml", b"haiku: {question: A, answer: b, colour: red}\n", (1, "unusable")),
-        ("haiku.yaml", b"task_name: a\ndata_builder: b\n", (1, "unusable")),
-        ("haiku.yaml", GOOD.encode(), (1, "file-name")),
-    ],
-)
-def test_what_cannot_be_used_is_a_finding(shell: Shell, name: str, text: bytes, found: tuple[int, str]) -> None:
-    """An error with its line, beside the findings of other files; no traceback, and not the end."""
-    shell.write("compositional_skills/a/qna.yaml")
-    shell.write(f"compositional_skills/b/{name}", text)
-    code, out, _ = shell.type("tasks", "--json", ".")
-    report = json.loads(out)
-    errors = [(one["line"], one["rule"]) for one in report["findings"] if one["severity"] == "error"]
-    assert (code, errors) == (1, [found])
-    assert [task["task_name"] for task in report["tasks"]] == ["a"]
 
 
 def test_a_wrong_name_hides_nothing_else(shell: Shell) -> None:
@@ -213,38 +129,6 @@ def test_a_folder_with_nothing_in_it_is_a_finding(shell: Shell) -> None:
     code, out, err = shell.type("tasks", "a", "missing")
     assert (code, out) == (2, "")
     assert err == "error: missing: there is no such file or folder; check the path\n"
-
-
-def test_two_tasks_at_one_place_are_an_error(shell: Shell) -> None:
-    """The trees of skills are not part of the names, so they can meet."""
-    shell.write("compositional_skills/a/qna.yaml")
-    shell.write("foundational_skills/a/qna.yaml")
-    assert shell.found(".") == [("qna.yaml", 1, "task-name", "error")]
-
-
-def test_a_seed_that_is_too_long_for_the_window_is_found(shell: Shell) -> None:
-    """By the configuration's window, at the seed's line."""
-    file = shell.write("a/qna.yaml", GOOD.replace("Jay", "Jay " * 9000))
-    assert shell.found(file) == [("qna.yaml", 6, "context-window", "warning")]
-    settings = shell.folder / "settings.yaml"
-    settings.write_text("max_num_ctx: 131072\n")
-    assert shell.found(file, "--config", settings) == []
-
-
-def test_formats_that_exclude_one_another_are_refused(shell: Shell) -> None:
-    """A wrong request."""
-    code, _, err = shell.type("tasks", "--json", "--format", "github")
-    assert code == 2
-    assert "exclude one another" in err
-
-
-@pytest.mark.skipif(not CORPORA.is_dir(), reason="the corpora are not on this machine")
-def test_the_real_taxonomy_passes_through(shell: Shell) -> None:
-    """Sixteen files, twenty-three tasks, nothing that keeps one from being used, and all fit into the window."""
-    code, out, _ = shell.type("tasks", CORPORA)
-    assert code == 0
-    assert out.splitlines()[-1] == "16 files, 23 tasks: 0 errors, 64 warnings, 11 notes"
-    assert shell.type("tasks", "--strict", CORPORA)[0] == 1
 
 
 # ---- git and runs ----------------------------------------------------------------------------------------------------
@@ -290,7 +174,7 @@ def test_a_replay_of_all_that_was_recorded_has_no_base(shell: Shell) -> None:
 
 def test_a_run_leaves_the_broken_file_out_and_says_so_at_both_ends(repository: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others get their pairs; the exit code is 1, and the JSON has the broken file too."""
-    monkeypatch.setattr("skills_dspy.model.ollama.OllamaServer", lambda *_, **__: FakeServer())
+    monkeypatch.setattr("skills_dspy.cli.sessions.OllamaServer", lambda *_, **__: FakeServer())
     monkeypatch.setattr(cli_run, "_embedder", lambda _: AsyncEmbedder(HashEmbedder()))
     repository.write("compositional_skills/b/qna.yaml")
     repository.write("compositional_skills/c/qna.yaml", "a: [")

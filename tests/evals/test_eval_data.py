@@ -17,7 +17,7 @@ from evals.bench.hash_embedder import HashEmbedder
 from evals.data import languages
 from evals.data.rows import Row
 from skills_dspy.base.errors import EmbedderMissing
-from skills_dspy.cli import eval_data
+from skills_dspy.cli import evaluate
 from skills_dspy.cli.main import start
 from tests.cli.test_cli import TASK, Said
 from tests.evals.data.test_collapse import varied
@@ -90,7 +90,7 @@ def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     """A terminal with a stand-in for the embedding model; what tells languages is loaded once."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(languages, "load_classifier", the_classifier)
-    monkeypatch.setattr(eval_data, "SentenceEmbedder", NamedEmbedder)
+    monkeypatch.setattr(evaluate, "SentenceEmbedder", NamedEmbedder)
     return Terminal(tmp_path, capsys)
 
 

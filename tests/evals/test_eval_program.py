@@ -7,27 +7,27 @@ from typing import Any
 
 import pytest
 
-from evals.optimize.examples import seed_digest
+from evals.optimize.splits import seed_digest
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.tasks.files import load_tasks
-from tests.helpers.optimizing_lab import NOBODY, NOTE, STRICT, TASKS, Lab, shipped_cases, typed
+from tests.helpers.optimizing_lab import NOBODY, NOTE, STRICT, TASKS, Lab, typed
 
 pytestmark = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
 
 JUDGE = "judge_question_freeform"
-JUDGING = (JUDGE, "--optimizer", "gepa")
-WRITING = ("write_answer_freeform", "--optimizer", "mipro", "--force")
-GAMED = ("write_answer_freeform", "--optimizer", "gepa", "--force")
-READING = TASKS / "reading" / "short_answer.yaml"
+JUDGING = (JUDGE, "--optimizer", "gepa", "--max-calls", "90")
+WRITING = ("write_answer_freeform", "--optimizer", "mipro", "--force", "--max-calls", "300")
+GAMED = ("write_answer_freeform", "--optimizer", "gepa", "--force", "--max-calls", "330", "--holdout-judge-model", STRICT)
 
 
 def evaluated(lab: Lab, program: Path, output: Path, *words: object, which: str = "honest") -> tuple[Any, list[dict[str, Any]]]:
     """The scores as JSON, and the requests that it took."""
     teacher = lab.teacher(which)
     begin = len(teacher.asked)
-    given = [] if "--task-paths" in words else ["--task-paths", TASKS]
+    given = [] if "--task-paths" in words else ["--task-paths", lab.tasks]
+    given += ["--cases", lab.cases]
     where = ["--base-url", teacher.url, "--output-dir", output, "--note", NOTE, "--quiet", "--json"]
     code, out, err = typed("eval", "program", program, *words, *given, *where)
     assert (code, err) == (0, "")
@@ -36,7 +36,7 @@ def evaluated(lab: Lab, program: Path, output: Path, *words: object, which: str 
 
 def test_the_gain_is_there_again_on_seeds_and_cases_it_was_not_compiled_with(lab: Lab, tmp_path: Path) -> None:
     """Judges on labelled cases, with intervals, and with the probabilities of the labels beside them."""
-    said, _ = evaluated(lab, lab.optimized(*JUDGING).path, tmp_path / "output")
+    said, _ = evaluated(lab, lab.optimized(*JUDGING).path, tmp_path / "output", which="sure")
     (unit,) = said["units"]
     assert (unit["unit"], unit["metric"]) == (JUDGE, "agreement")
     assert unit["low"] > 0
@@ -50,7 +50,7 @@ def test_nothing_that_was_compiled_with_is_measured_on(lab: Lab, tmp_path: Path)
     """None of the cases of training and validation is asked about, and no seed that was shown beside them."""
     done = lab.optimized(*JUDGING)
     used = {*done.unit["splits"]["train"], *done.unit["splits"]["validation"]}
-    questions = {case.question for case in shipped_cases() if case.id in used}
+    questions = {case.question for case in lab.by_hand if case.id in used}
     _, asked = evaluated(lab, done.path, tmp_path / "output")
     about = [body["messages"][-1]["content"] for body in asked]
     assert questions
@@ -80,7 +80,7 @@ def test_it_asks_nothing_twice(lab: Lab, tmp_path: Path) -> None:
 
 def test_any_task_will_do(lab: Lab, tmp_path: Path) -> None:
     """A program is measured on tasks that it has never seen, too."""
-    done = lab.optimized(JUDGE, "--optimizer", "bootstrap")
+    done = lab.optimized(JUDGE, "--optimizer", "bootstrap", "--max-calls", "60")
     foxes = tmp_path / "foxes.yaml"
     seeds = "".join(f"  - question: What is fox {n} called?\n    answer: Fox {n} is called Jo{n}.\n" for n in range(5))
     head = "task_name: test/foxes\ncreated_by: somebody\ntask_description: Knowing foxes.\n"
@@ -92,7 +92,10 @@ def test_any_task_will_do(lab: Lab, tmp_path: Path) -> None:
 
 def test_a_program_does_not_mark_its_own_work(lab: Lab, tmp_path: Path) -> None:
     """Writers are judged by the original judges before and after, even if the program has compiled ones."""
-    judges, writer = lab.optimized("judge_pair_freeform", "--optimizer", "bootstrap"), lab.optimized(*WRITING)
+    judges, writer = (
+        lab.optimized("judge_pair_freeform", "--optimizer", "bootstrap", "--max-calls", "60"),
+        lab.optimized(*WRITING),
+    )
     content = writer.program
     for part in ("base", "predictors"):
         content[part] = {**judges.program[part], **content[part]}
@@ -126,10 +129,10 @@ def test_the_table_says_what_it_shows(lab: Lab, tmp_path: Path) -> None:
     """Scores of both prompts, the gain with its interval, what answered; progress is kept off stdout."""
     done = lab.optimized(*JUDGING)
     where = ["--base-url", lab.teacher().url, "--output-dir", tmp_path / "output", "--note", NOTE]
-    code, out, err = typed("eval", "program", done.path, "--task-paths", TASKS, *where)
+    code, out, err = typed("eval", "program", done.path, "--task-paths", lab.tasks, "--cases", lab.cases, *where)
     assert code == 0
     assert re.search(r"original +compiled +gain", out)
-    assert re.search(rf"^{JUDGE} +0\.\d+ \(.*\) +0\.\d+ \(.*\) \+0\.\d+ \(\+0\.\d+ to \+0\.\d+\)$", out, re.MULTILINE)
+    assert re.search(rf"^{JUDGE} +0\.\d+ \(.*\) +1\.\d+ \(.*\) \+0\.\d+ \(\+0\.\d+ to \+0\.\d+\)$", out, re.MULTILINE)
     assert f"Answered by: {NOTE}." in out
     assert [line.split(" on ")[0] for line in err.splitlines()] == [
         f"{JUDGE}: measuring the original prompt",
@@ -150,7 +153,7 @@ def refused(tmp_path: Path, told: str, *words: object) -> None:
 def test_tasks_that_do_not_use_it_are_refused(lab: Lab, tmp_path: Path) -> None:
     """A program for freeform seeds has nothing to do for grounded ones."""
     program, url = lab.optimized(*JUDGING).path, lab.teacher().url
-    words = ["--task-paths", READING, "--base-url", url, "--output-dir", tmp_path / "output"]
+    words = ["--task-paths", lab.tasks / "grounded.yaml", "--base-url", url, "--output-dir", tmp_path / "output"]
     code, _, err = typed("eval", "program", program, *words)
     assert code == 2
     assert re.fullmatch(rf"error: .*it has prompts for {JUDGE}, which none of these tasks uses\n", err)
@@ -158,13 +161,13 @@ def test_tasks_that_do_not_use_it_are_refused(lab: Lab, tmp_path: Path) -> None:
 
 def test_a_program_that_has_seen_everything_needs_another_task(lab: Lab, tmp_path: Path) -> None:
     """It says so instead of measuring on what it was compiled with."""
-    debate = TASKS / "writing" / "freeform" / "debate.yaml"
+    foxes = lab.tasks / "freeform.yaml"
     content = lab.optimized(*WRITING).program
 
-    content["provenance"]["seen"] = [seed_digest(seed) for spec in load_tasks((debate,)).specs for seed in spec.seed_examples]
+    content["provenance"]["seen"] = [seed_digest(seed) for spec in load_tasks((foxes,)).specs for seed in spec.seed_examples]
     path = tmp_path / "program.json"
     path.write_text(json.dumps(content), "utf-8")
-    words = ["--task-paths", debate, "--base-url", lab.teacher().url, "--output-dir", tmp_path / "output", "--quiet"]
+    words = ["--task-paths", foxes, "--base-url", lab.teacher().url, "--output-dir", tmp_path / "output", "--quiet"]
     code, out, err = typed("eval", "program", path, *words)
     assert (code, out) == (2, "")
     assert re.fullmatch(r"error: nothing is left to measure write_answer_freeform on .* give another task\n", err), err

@@ -13,18 +13,13 @@ from typing import Any
 import yaml
 from vcr.request import Request
 
-from evals.record.answering import HEEDING_NOTE, SIMULATED_NOTE
+from evals.record.answering import IMPROVABLE_NOTE, SIMULATED_NOTE
+from evals.teacher.server import IMPROVABLE_SERVER, SERVER
 
 HEADING = "# WHAT ANSWERED: "
 """How the first line of a cassette begins."""
 
-SIMULATED_SERVER = "simulated teacher (no language model)"
-"""The header `Server` of every response of the simulated teacher."""
-
-HEEDING_SERVER = "simulated teacher that heeds prompts (no language model)"
-"""The same where its replies depend on the prompt, and nobody wrote them by hand."""
-
-_NOTES = {SIMULATED_SERVER: SIMULATED_NOTE, HEEDING_SERVER: HEEDING_NOTE}
+_NOTES = {SERVER: SIMULATED_NOTE, IMPROVABLE_SERVER: IMPROVABLE_NOTE}
 
 PRIVATE_HEADERS = ("accept", "accept-encoding", "authorization", "connection", "content-length", "host", "user-agent")
 """Headers of requests that are not recorded: they are the machine's or a secret."""

@@ -7,8 +7,7 @@ from typing import Any
 
 from evals.teacher import wire
 from evals.teacher.config import TeacherConfig
-from evals.teacher.faults import Faults
-from evals.teacher.replies import CONTENT_FAULTS, Teacher, read
+from evals.teacher.replies import CONTENT_FAULTS, Faults, Teacher
 from skills_dspy.base.errors import ModelMissing
 from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.store.journal import request_digest
@@ -83,8 +82,8 @@ class FakeServer(OllamaServer):
         self.closed = True
 
     def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        asked = wire.parse({**payload, "stream": False}, chat=True, default_num_ctx=4096, most_num_ctx=131072)
+        asked = wire.parse(payload, default_num_ctx=4096, most_num_ctx=131072)
         fault = self._faults.choose(asked.digest)
         assert fault is None or fault in CONTENT_FAULTS
-        reply = self._teacher.reply(asked, read(asked), fault)
-        return wire.ending(asked, reply.text, reply.done_reason, reply.tokens, (0.002, 0.001), reply.logprobs)
+        reply = self._teacher.reply(asked, fault)
+        return wire.chat_reply(asked, reply.text, reply.done_reason, reply.tokens, (0.002, 0.001))

@@ -7,9 +7,9 @@ from typing import Any
 from evals.judges.ask import FUSED, Judged
 from evals.judges.cases import Case, Origin
 from evals.judges.scales import SCALES, Label, passing
-from evals.teacher.tokens import spell
 from skills_dspy.base.records import SoftRating
 from tests.helpers.fake_server import FakeServer
+from tests.helpers.logprobs import spell
 from tests.helpers.making import FREEFORM, a_config
 
 CONFIG = a_config()

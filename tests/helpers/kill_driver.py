@@ -24,12 +24,12 @@ import dspy
 
 from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.base.records import SeedExample
-from skills_dspy.cli.display import Silent
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.ollama import OllamaServer
-from skills_dspy.run.runner import Runner, RunRequest
+from skills_dspy.run.request import RunRequest
+from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.store import files
-from skills_dspy.store.journal import Journal, JournaledReply, Recording, request_digest
+from skills_dspy.store.journal import Journal, JournaledReply, JournalReader, request_digest
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.making import a_config, a_spec
 
@@ -93,7 +93,7 @@ class LoggingServer(OllamaServer):
         return body
 
 
-class Settling(Silent):
+class Settling(Watcher):
     """Counts what is decided beyond what was decided before."""
 
     def __init__(self, killer: Killer, known: int) -> None:
@@ -190,7 +190,7 @@ def attempt(host: str, folder: Path, wanted: int, killer: Killer) -> dict[str, A
     words = [line.split() for line in log.read_text("utf-8").splitlines()]
     return {
         "signal": os.WTERMSIG(ended) if os.WIFSIGNALED(ended) else 0,
-        "status": (paths.read_run_json() or {}).get("status"),
+        "status": json.loads(paths.run_json.read_bytes())["status"] if paths.run_json.exists() else None,
         "asked": [digest for what, digest in words if what == "asked"],
         "dropped": [digest for what, digest in words if what == "dropped"],
         "before": before,
@@ -204,7 +204,7 @@ def journaled(paths: RunPaths) -> list[str]:
     """The digests in a run's journal, which holds whole transactions only."""
     if not paths.journal.exists():
         return []
-    with Recording.open(paths.journal) as journal:
+    with JournalReader.open(paths.journal) as journal:
         assert HALF not in journal.meta()
         return [row[0] for row in journal._connection.execute("SELECT digest FROM replies")]
 

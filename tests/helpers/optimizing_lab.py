@@ -1,6 +1,7 @@
-"""A laboratory for `optimize`: the simulated teacher that heeds prompts, over real HTTP inside the tests' own process.
+"""A laboratory for `optimize`: the teacher of one improvable sentence, over real HTTP inside the tests' own process.
 
-What is measured with it says nothing about a model. Each command that several tests look at is typed once for all of them.
+Its tasks and labelled cases are few and say nothing; what is measured says nothing about a model. Each command that several
+tests look at is typed once for all of them.
 """
 
 import asyncio
@@ -9,37 +10,43 @@ import io
 import json
 import re
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
+import yaml
 from aiohttp import web
 
-from evals.judges.cases import SHIPPED, Case, load_cases
+from evals.judges.cases import Case, load_cases
 from evals.judges.corruptions import seed_cases
+from evals.judges.scales import SCALES
 from evals.record.answering import ROOT
-from evals.teacher.config import Heeding, TeacherConfig
-from evals.teacher.server import make_app
-from skills_dspy.base.config import RunConfig, load_config
+from evals.teacher.config import Improvable, TeacherConfig
+from evals.teacher.server import make_app, runner_of
+from skills_dspy.base.config import load_config
 from skills_dspy.cli.main import start
 from skills_dspy.store.journal import request_digest
 from skills_dspy.tasks.files import load_tasks
 from skills_dspy.tasks.spec import TaskSpec
+from tests.helpers.logprobs import spell
+from tests.helpers.seeding import a_seed
 
 TASKS = ROOT / "task_specs"
 MODEL, STRICT = "mistral-small3.2", "strict-judge"
 NOTE = "a simulation"
 NOBODY = "http://127.0.0.1:9"
+FREEFORM, GROUNDED = "test/foxes", "test/owls"
+_SEEDS, _SKILLS, _CASES = 8, 6, 4
 
 
 class Teacher:
-    """A heeding teacher in a thread of its own.
+    """A teacher in a thread of its own.
 
     Args:
         config: how it behaves.
+        sure: whether it gives probabilities of a rating's labels, all to the one that it says.
 
     Attributes:
         url: where it listens.
@@ -47,14 +54,16 @@ class Teacher:
         reached: set when the request came from which on all have to wait, see `hold_from`.
     """
 
-    def __init__(self, config: TeacherConfig) -> None:
+    def __init__(self, config: TeacherConfig, *, sure: bool = False) -> None:
+        self._sure = sure
         self.asked: list[dict[str, Any]] = []
         self.reached = threading.Event()
         self._hold: int | None = None
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
-        self._app = make_app(config)
-        self._app.middlewares.append(self._noted)
+        app = make_app(config)
+        app.middlewares.append(self._noted)
+        self._runner = runner_of(app)
         self._thread = threading.Thread(target=self._serve, name="teacher", daemon=True)
         self._thread.start()
         self._ready.wait()
@@ -82,7 +91,13 @@ class Teacher:
             if self._hold is not None and len(self.asked) >= self._hold:
                 self.reached.set()
                 await asyncio.Event().wait()  # cancelled when the client leaves
-        return await handler(request)
+        response = await handler(request)
+        if self._sure and request.path == "/api/chat" and isinstance(response, web.Response):
+            reply = json.loads(response.text or "")
+            values = json.loads(reply["message"]["content"])
+            ratings = {name: {value: 1.0} for name, value in values.items() if name == "rating"}
+            response.text = json.dumps(reply | {"logprobs": spell(reply["message"]["content"], ratings)})
+        return response
 
     def _serve(self) -> None:
         self._loop.run_until_complete(self._start())
@@ -91,7 +106,6 @@ class Teacher:
         self._loop.close()
 
     async def _start(self) -> None:
-        self._runner = web.AppRunner(self._app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
@@ -147,27 +161,45 @@ class Lab:
 
     Args:
         folder: where everything is written.
+
+    Attributes:
+        folder: the same.
+        tasks: the folder of the tasks: one of freeform and one of grounded seeds.
+        cases: the folder of the labelled cases, of every step that has a scale.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.tasks, self.cases = folder / "tasks", folder / "cases"
+        write_inputs(self.tasks, self.cases)
         self._teachers: dict[str, Teacher] = {}
         self._outcomes: dict[tuple[str, ...], Outcome] = {}
         self._typed = 0
 
     def teacher(self, which: str = "honest") -> Teacher:
-        """The honest teacher, the `gullible` one, or one whose replies are often `unreadable`."""
+        """The honest teacher, the `gullible` one, a `sure` one that gives probabilities, or one that is often `unreadable`."""
         if which not in self._teachers:
-            cases = (*shipped_cases(), *(case for spec in shipped_tasks() for case in seed_cases(spec, 0)))
+            made = (case for spec in self.specs for case in seed_cases(spec, 0))
             self._teachers[which] = Teacher(
                 TeacherConfig(
                     slots=8,
                     models=(f"{MODEL}:latest", f"{STRICT}:latest"),
-                    heeding=Heeding(cases, which == "gullible"),
+                    improvable=Improvable((*self.by_hand, *made), which == "gullible"),
                     faults=(("unreadable", 0.3),) if which == "unreadable" else (),
-                )
+                ),
+                sure=which == "sure",
             )
         return self._teachers[which]
+
+    @cached_property
+    def by_hand(self) -> tuple[Case, ...]:
+        """The labelled cases."""
+        return load_cases((self.cases,), load_config())
+
+    @cached_property
+    def specs(self) -> tuple[TaskSpec, ...]:
+        """The tasks."""
+        return load_tasks((self.tasks,)).specs
 
     def optimized(self, *words: str, which: str = "honest") -> Outcome:
         """`optimize` with words behind it, typed the first time that anybody asks."""
@@ -183,8 +215,12 @@ class Lab:
         output, out = output or folder / "output", out or folder / "program.json"
         teacher = self.teacher(which)
         begin = len(teacher.asked)
-        code, said, complained = typed(*command(teacher.url, output, out, *words))
-        return Outcome(code, said, complained, out, output, tuple(teacher.asked[begin:]))
+        code, stdout, stderr = typed(*self.command(teacher.url, output, out, *words))
+        return Outcome(code, stdout, stderr, out, output, tuple(teacher.asked[begin:]))
+
+    def command(self, url: str, output: Path, out: Path, *words: str) -> list[str]:
+        """`optimize` on these tasks and cases, in words."""
+        return command(self.folder, url, output, out, *words)
 
     def close(self) -> None:
         """End all teachers."""
@@ -192,32 +228,66 @@ class Lab:
             teacher.close()
 
 
-@cache
-def shipped_cases() -> tuple[Case, ...]:
-    """The labelled cases by hand, which take a second to read."""
-    return load_cases((SHIPPED,), load_config())
-
-
-@cache
-def shipped_tasks() -> tuple[TaskSpec, ...]:
-    """The tasks."""
-    return load_tasks((TASKS,)).specs
-
-
-def _cases(paths: Sequence[Path], config: RunConfig) -> tuple[Case, ...]:
-    return shipped_cases() if tuple(paths) == (SHIPPED,) and config == load_config() else load_cases(paths, config)
-
-
-def command(url: str, output: Path, out: Path, *words: str) -> list[str]:
-    """`optimize` on the shipped tasks, in words."""
-    given = [] if "--task-paths" in words else ["--task-paths", str(TASKS)]
+def command(inputs: Path, url: str, output: Path, out: Path, *words: str) -> list[str]:
+    """`optimize` on the tasks and cases in a folder, in words."""
+    given = [] if "--task-paths" in words else ["--task-paths", str(inputs / "tasks")]
+    files = [] if "--cases" in words else _cases_for(words[0], inputs / "cases")
+    given += [word for path in files for word in ("--cases", str(path))]
     return ["optimize", *words, *given, "--out", str(out), "--output-dir", str(output), "--base-url", url, "--note", NOTE]
+
+
+def _cases_for(target: str, folder: Path) -> list[Path]:
+    """The files of cases that a target needs, since reading them all takes longer than a small optimization."""
+    needed = {"write_questions": ["judge_question_"], "write_answer": ["judge_pair_", "tag_sample_quality"]}
+    step, _, kind = target.rpartition("_")
+    names = [f"{name}{kind}" if name.endswith("_") else name for name in needed.get(step, [target])]
+    paths = [folder / f"{name}.yaml" for name in names]
+    return paths if all(path.exists() for path in paths) else [folder]
+
+
+def write_inputs(tasks: Path, cases: Path, seeds: int = _SEEDS) -> None:
+    """Write a task of each kind with so many seeds, and labelled cases of every step over some skills."""
+    for folder in (tasks, cases):
+        folder.mkdir()
+    for name, kind in ((FREEFORM, "freeform"), (GROUNDED, "grounded")):
+        made = [a_seed(number, kind, about=f"-{kind}").model_dump(include=set(_FIELDS)) for number in range(seeds)]  # type: ignore[arg-type]
+        task = {"task_name": name, "created_by": "somebody", "task_description": f"Know all about {name}."}
+        content = {**task, "data_builder": "instructlab/skills", "seed_examples": [_filled(seed) for seed in made]}
+        (tasks / f"{kind}.yaml").write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
+    for step, scale in SCALES.items():
+        skills = [_skill(step, scale.about == "pair", scale.labels, number) for number in range(_SKILLS)]
+        (cases / f"{step}.yaml").write_text(yaml.safe_dump({"step": step, "skills": skills}, sort_keys=False), "utf-8")
+
+
+_FIELDS = ("question", "answer", "context")
+
+
+def _filled(seed: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in seed.items() if value is not None}
+
+
+def _skill(step: str, pair: bool, labels: tuple[Any, ...], number: int) -> dict[str, Any]:
+    """A skill with cases that are good and bad in turn."""
+    kind: Any = "grounded" if step.endswith("grounded") else "freeform"
+    example = a_seed(number, kind, about=f"-skill-{number}").model_dump(include=set(_FIELDS))
+    cases = []
+    for place in range(_CASES):
+        subject = a_seed(place, kind, about=f"-skill-{number}-case-{place}").model_dump(include=set(_FIELDS))
+        answer = {} if pair else {"answer": None}
+        verdict = {"label": labels[-1], "reason": "fit"} if place % 2 else {"label": labels[0], "reason": "too vague"}
+        cases.append({"id": f"case-{number}-{place}", **_filled(subject | answer), **verdict})
+    return {
+        "task": f"skill {number}",
+        "task_description": f"Know all about animals of sort {number}.",
+        "examples": [_filled(example)],
+        "cases": cases,
+    }
 
 
 def typed(*words: object) -> tuple[int, str, str]:
     """Type a command; its exit code and what it says on stdout and on stderr."""
     out, err = io.StringIO(), io.StringIO()
-    with patch("evals.judges.cases.load_cases", _cases), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = start([str(word) for word in words])
     return code, out.getvalue(), err.getvalue()
 

@@ -9,9 +9,9 @@ from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import ServerError
 from skills_dspy.base.records import SeedExample
-from skills_dspy.cli.display import Silent
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
-from skills_dspy.run.runner import Runner, RunRequest
+from skills_dspy.run.request import RunRequest
+from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.screens.benchmark import read_evaluation_set
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.tasks.spec import TaskSpec
@@ -32,7 +32,7 @@ TEACHER = TeacherConfig(pass_rate=0.6, duplicate_rate=0.2, faults=(("unreadable"
 def make_run(
     folder: Path,
     config: Mapping[str, Any],
-    wanted: int = 8,
+    wanted: int = 5,
     server: FakeServer | None = None,
     *,
     spec: TaskSpec = SPEC,
@@ -45,7 +45,7 @@ def make_run(
         embedder = AsyncEmbedder(HashEmbedder())
         try:
             request = RunRequest((spec,), a_config(config), wanted, folder, concurrency=8, evaluation=evaluation)
-            await Runner(request, server or FakeServer(TEACHER), embedder, Silent()).run()
+            await Runner(request, server or FakeServer(TEACHER), embedder, Watcher()).run()
         finally:
             await embedder.close()
 

@@ -20,7 +20,7 @@ from signatures.judge import JudgeQuestionFreeform
 from signatures.tag import TagCategory, TagSampleQuality
 from skills_dspy.base.errors import Unreadable
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.program import STEPS
+from skills_dspy.model.steps import STEPS
 from tests.helpers.making import Teacher
 
 Sort = dspy.Signature(
@@ -377,7 +377,7 @@ def test_inputs_stand_in_the_prompt_as_they_are(question: str, context: str, ans
 IN_ANOTHER_PROCESS = """
 import hashlib, json
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.program import STEPS
+from skills_dspy.model.steps import STEPS
 from tests.helpers.making import Teacher
 adapter = SkillsAdapter()
 inputs = {"task_description": "d", "examples": [], "question": "q", "context": "c", "answer": "a", "count": 3}

@@ -13,9 +13,8 @@ from dspy.utils.exceptions import LMError
 from skills_dspy.base.config import ROLES, Role
 from skills_dspy.base.errors import ServerError, SkillsError, Truncated, Unreadable
 from skills_dspy.base.records import SoftRating
-from skills_dspy.model.ask import TRIES, Answer, Asker, Failed
-from skills_dspy.model.calls import CURRENT_CALL
-from skills_dspy.model.program import STEPS
+from skills_dspy.model.ask import CURRENT_CALL, TRIES, Answer, Asker, Call, Failed
+from skills_dspy.model.steps import STEPS
 from tests.helpers.making import Teacher, a_config, a_program, the_adapter
 
 INPUTS: dict[str, Any] = {"task_description": "Foxes.", "examples": [], "question": "Why?"}
@@ -234,3 +233,26 @@ def test_calls_at_once_do_not_mix() -> None:
         return answers
 
     assert [answer.raw for answer in asyncio.run(many())] == [f"Q{n}" for n in range(10)]
+
+
+def test_a_call_starts_empty_and_its_rank_may_change() -> None:
+    """Nothing is known of the reply yet; the place in the queue is asked anew each time."""
+    places = iter([(3,), (1,)])
+    call = Call("judge_pair_freeform", lambda: next(places))
+    assert (call.digest, call.raw, call.soft, call.error) == ("", "", {}, None)
+    assert [call.rank(), call.rank()] == [(3,), (1,)]
+
+
+def test_every_task_has_its_own_call() -> None:
+    """Two requests under way at once do not see each other's call, and outside of both there is none."""
+
+    async def ask(name: str) -> str:
+        CURRENT_CALL.set(Call(name, lambda: (0,)))
+        await asyncio.sleep(0)
+        return CURRENT_CALL.get().step
+
+    async def both() -> list[str]:
+        return list(await asyncio.gather(ask("one"), ask("two")))
+
+    assert asyncio.run(both()) == ["one", "two"]
+    assert CURRENT_CALL.get(None) is None

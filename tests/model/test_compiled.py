@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from skills_dspy.model.compiled import (
     compiled_content,
     load_compiled,
 )
-from skills_dspy.model.program import STEPS, SkillsProgram, fingerprint
-from skills_dspy.store.files import write_json
+from skills_dspy.model.program import SkillsProgram, fingerprint
+from skills_dspy.model.steps import STEPS
+from skills_dspy.store.aside import write_json
 from tests.helpers.making import the_adapter
 
 JUDGE, WRITER = "judge_pair_freeform", "write_questions_grounded"
@@ -282,7 +284,7 @@ def test_a_prompt_that_was_changed_since_is_another_base(tmp_path: Path, monkeyp
     path = written(tmp_path, content_of(JUDGE))
     load_compiled(path)
     step = STEPS[JUDGE]
-    changed = type(step)(step.name, step.role, step.source.with_instructions("Now otherwise."))
+    changed = replace(step, source=step.source.with_instructions("Now otherwise."))
     monkeypatch.setattr("skills_dspy.model.compiled.STEPS", {**STEPS, JUDGE: changed})
     refused(path, f"other base prompts of {JUDGE}")
 

@@ -14,9 +14,10 @@ from skills_dspy.base.errors import ConfigError, ContextTooLong
 from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import Answer, Asker
-from skills_dspy.model.context_window import Need, choose_windows, needs, steps_of
-from skills_dspy.model.program import STEPS, SkillsProgram
-from skills_dspy.model.room import RETRY, largest_shown, longest, may_be_shown, question_limit, reply_limits
+from skills_dspy.model.context_window import Need, choose_windows, needs
+from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.room import RETRY, largest_shown, longest, may_be_shown, question_limit
+from skills_dspy.model.steps import STEPS, reply_limits, way
 from skills_dspy.pipeline.candidate import Candidate, Passed
 from skills_dspy.pipeline.draw import Draw, Example, kind_of_draw, plan_draw, seed_examples
 from skills_dspy.pipeline.flow import Flow
@@ -174,11 +175,16 @@ def test_the_bound_is_not_far_off() -> None:
 # ---- needs -----------------------------------------------------------------------------------------------------------
 
 
+def names_of(kind: Kind, tagging: str) -> set[str]:
+    """The names of the steps of a way."""
+    return {step.name for step in way(kind, tagging)}
+
+
 @pytest.mark.parametrize("tagging", ["separate", "fused"])
 @pytest.mark.parametrize("kind", ["freeform", "grounded"])
-def test_steps_of_a_way(kind: str, tagging: str) -> None:
+def test_steps_of_a_way(kind: Kind, tagging: str) -> None:
     """They exist, are in the order of the flow, and belong to this kind or to both."""
-    steps = steps_of(kind, tagging)
+    steps = [step.name for step in way(kind, tagging)]
     other = "grounded" if kind == "freeform" else "freeform"
     assert list(steps) == [step for step in STEPS if step in steps]
     assert not any(step.endswith(other) for step in steps)
@@ -190,10 +196,10 @@ def test_steps_of_a_way(kind: str, tagging: str) -> None:
 def test_only_steps_that_are_taken_need_anything() -> None:
     """A task with seeds of one kind needs nothing for the other."""
     config = a_config()
-    assert set(needs_of(a_spec([FREEFORM]), config)) == set(steps_of("freeform", "separate"))
-    assert set(needs_of(a_spec([GROUNDED]), config)) == set(steps_of("grounded", "separate"))
+    assert set(needs_of(a_spec([FREEFORM]), config)) == names_of("freeform", "separate")
+    assert set(needs_of(a_spec([GROUNDED]), config)) == names_of("grounded", "separate")
     both = needs_of(a_spec([FREEFORM, GROUNDED]), config)
-    assert set(both) == {*steps_of("freeform", "separate"), *steps_of("grounded", "separate")}
+    assert set(both) == {*names_of("freeform", "separate"), *names_of("grounded", "separate")}
 
 
 @pytest.mark.parametrize("order", [[FREEFORM, GROUNDED], [GROUNDED, FREEFORM]])

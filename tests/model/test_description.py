@@ -19,10 +19,11 @@ from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.commands.check.measure import Preflight
 from skills_dspy.commands.check.sample_prompts import messages_of, prompt_estimates
 from skills_dspy.model.context_window import choose_windows, needs
-from skills_dspy.model.description import PLACEHOLDER, described, description_inputs, undescribed
-from skills_dspy.model.room import RETRY, reply_limits
+from skills_dspy.model.description import PLACEHOLDER, described, examples_in_turn, undescribed
+from skills_dspy.model.room import RETRY
+from skills_dspy.model.steps import DESCRIBE, inputs, reply_limits
 from skills_dspy.run.past import find_recorded
-from skills_dspy.store.journal import Recording
+from skills_dspy.store.journal import JournalReader
 from tests.cli.test_cli import TASK, Terminal, terminal  # noqa: F401 - a fixture
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec, the_adapter
@@ -57,7 +58,7 @@ def going(tmp_path: Path) -> Going:
 
 def journaled(going: Going) -> list[str]:
     """The steps of the replies in the journal, as they came."""
-    with Recording.open(going.paths().journal) as recording:
+    with JournalReader.open(going.paths().journal) as recording:
         return [row[0] for row in recording._connection.execute("SELECT step FROM replies ORDER BY rowid")]
 
 
@@ -170,11 +171,12 @@ def test_many_are_described_side_by_side(tmp_path: Path) -> None:
 def test_both_kinds_of_seed_are_shown_in_turn() -> None:
     """As many as other prompts show, whole pairs, the first kind first."""
     other = GROUNDED.model_copy(update={"question": "Who sleeps?"})
-    inputs = description_inputs(a_spec([GROUNDED, other, FREEFORM], name="a/b"))
-    assert [pair.question for pair in inputs["examples"]] == ["Who runs?", "What is a fox?", "Who sleeps?"]
-    assert [pair.context for pair in inputs["examples"]] == ["The fox runs.", None, "The fox runs."]
-    assert inputs["path"] == "a/b"
-    assert len(description_inputs(a_spec([FREEFORM] * 9, shown=2))["examples"]) == 2
+    spec = a_spec([GROUNDED, other, FREEFORM], name="a/b")
+    shown = inputs(DESCRIBE, spec, examples_in_turn(spec))
+    assert [pair.question for pair in shown["examples"]] == ["Who runs?", "What is a fox?", "Who sleeps?"]
+    assert [pair.context for pair in shown["examples"]] == ["The fox runs.", None, "The fox runs."]
+    assert shown["path"] == "a/b"
+    assert len(examples_in_turn(a_spec([FREEFORM] * 9, shown=2))) == 2
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t"])
@@ -244,7 +246,7 @@ def test_estimates_take_it_to_be_of_the_usual_length() -> None:
     spec = a_spec(description="")
     program, adapter = a_program(), the_adapter()
     assert prompt_estimates(spec, a_config()) == prompt_estimates(described(spec, PLACEHOLDER), a_config())
-    assert PLACEHOLDER not in json.dumps(messages_of(spec, "freeform", "write_description", 0, program, adapter))
+    assert PLACEHOLDER not in json.dumps(messages_of(spec, "freeform", DESCRIBE, 0, program, adapter))
 
 
 def blank_task(terminal: Terminal) -> Path:  # noqa: F811 - the fixture

@@ -14,15 +14,15 @@ import pytest
 from dspy import lm15
 from dspy.utils.exceptions import AdapterParseError, LMError
 
-from evals.teacher.tokens import spell
 from skills_dspy.base.errors import ContextTooLong, ModelMissing, SkillsError, Truncated
 from skills_dspy.base.records import SoftRating
-from skills_dspy.model.calls import CURRENT_CALL, Call
+from skills_dspy.model.ask import CURRENT_CALL, Call
 from skills_dspy.model.engine import AsyncOllamaEngine, OllamaEngine, Window, make_lm, payload_of
 from skills_dspy.model.ollama import OllamaServer
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.slots import Slots
 from skills_dspy.store.journal import Journal
+from tests.helpers.logprobs import spell
 from tests.helpers.making import a_config, a_program, idle, the_adapter
 
 WINDOW = Window(num_ctx=4096, keep_alive="30m", soft=False)

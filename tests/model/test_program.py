@@ -13,7 +13,8 @@ from signatures.examples import Pair, Question
 from skills_dspy.base.config import ROLES
 from skills_dspy.base.errors import RequestError
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.program import STEPS, SkillsProgram, fingerprint, step_of
+from skills_dspy.model.program import SkillsProgram, fingerprint
+from skills_dspy.model.steps import STEPS, step_of
 from tests.helpers.making import Teacher, a_program, the_adapter
 
 INPUTS = {"task_description": "Foxes.", "examples": [Question(question="Why?")], "question": "How?"}

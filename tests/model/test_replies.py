@@ -9,14 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
-from evals.teacher.tokens import spell
 from skills_dspy.base.errors import ContextTooLong, MissingReply, ModelMissing
-from skills_dspy.model.calls import Call
+from skills_dspy.model.ask import Call
 from skills_dspy.model.ollama import OllamaServer
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.slots import Slots
 from skills_dspy.model.soft import soft_of
-from skills_dspy.store.journal import Journal, JournaledReply, Recording, request_digest
+from skills_dspy.store.journal import Journal, JournaledReply, JournalReader, request_digest
+from tests.helpers.logprobs import spell
 from tests.helpers.making import a_config, idle
 
 PAYLOAD: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Why?"}], "options": {"seed": 1}}
@@ -97,7 +97,7 @@ def test_a_reply_is_on_the_disk_before_it_is_used(journal: Journal, tmp_path: Pa
     async def scene() -> None:
         replies = Replies(journal, Host().server(), Slots(1), Meter(), clock=iter([1.0, 2.0, 5.0]).__next__)
         body = await replies.fetch(PAYLOAD, a_call())
-        with Recording.open(tmp_path / "journal.sqlite") as other:
+        with JournalReader.open(tmp_path / "journal.sqlite") as other:
             kept = other.full(request_digest(PAYLOAD))
         # Three seconds: the wait for a slot is not counted, only the server's own time.
         assert kept == JournaledReply(request_digest(PAYLOAD), PAYLOAD, body, "judge_pair_freeform", 5.0, 3.0)
@@ -233,7 +233,7 @@ def test_of_the_probabilities_only_those_of_ratings_are_kept(journal: Journal, t
 
     async def scene() -> list[dict[str, Any]]:
         live = await Replies(journal, Telling().server(), Slots(1), Meter()).fetch(payload, a_call())
-        with Journal.open(tmp_path / "other.sqlite") as other, Recording.open(tmp_path / "journal.sqlite") as recording:
+        with Journal.open(tmp_path / "other.sqlite") as other, JournalReader.open(tmp_path / "journal.sqlite") as recording:
             replies = Replies(other, recording, Slots(1), Meter())
             return [live, *[await replies.fetch(payload, a_call()) for _ in range(2)]]
 
@@ -249,7 +249,7 @@ def test_a_replay_takes_replies_from_the_recording(journal: Journal, tmp_path: P
     with Journal.open(tmp_path / "recorded.sqlite") as recorded:
         asyncio.run(recorded.put(JournaledReply(request_digest(PAYLOAD), PAYLOAD, body_of("old"), "x", 0.0, 1.0)))
     meter = Meter()
-    with Recording.open(tmp_path / "recorded.sqlite") as recording:
+    with JournalReader.open(tmp_path / "recorded.sqlite") as recording:
         replies = Replies(journal, recording, Slots(1), meter)
         assert asyncio.run(replies.fetch(PAYLOAD, a_call())) == body_of("old")
     assert journal.get(request_digest(PAYLOAD)) == body_of("old")
@@ -260,7 +260,7 @@ def test_a_reply_that_the_recording_lacks(journal: Journal, tmp_path: Path) -> N
     """The error names the step and what may have changed; no slot stays taken."""
     Journal.open(tmp_path / "recorded.sqlite").close()
     slots = Slots(1)
-    with Recording.open(tmp_path / "recorded.sqlite") as recording:
+    with JournalReader.open(tmp_path / "recorded.sqlite") as recording:
         replies = Replies(journal, recording, slots, Meter())
         with pytest.raises(MissingReply, match=r"request of judge_pair_freeform: either more is asked for than it holds"):
             asyncio.run(replies.fetch(PAYLOAD, a_call()))

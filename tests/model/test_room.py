@@ -4,8 +4,8 @@ import pytest
 
 from skills_dspy.base.records import SeedExample
 from skills_dspy.base.tokens import estimate_tokens
-from skills_dspy.model.program import STEPS
-from skills_dspy.model.room import RETRY, Lengths, largest_shown, longest, may_be_shown, question_limit, reply_limits
+from skills_dspy.model.room import RETRY, Lengths, largest_shown, longest, may_be_shown, question_limit
+from skills_dspy.model.steps import STEPS, reply_limits
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_spec
 
 

@@ -23,9 +23,10 @@ from skills_dspy.base.config import load_config
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.engine import Window, make_lm
 from skills_dspy.model.ollama import OllamaServer
-from skills_dspy.model.program import STEPS, SkillsProgram
+from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.slots import Slots
+from skills_dspy.model.steps import STEPS
 from skills_dspy.store.journal import Journal
 from skills_dspy.tasks.files import load_tasks
 from tests.helpers.cassette_format import is_simulated

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from evals.teacher.tokens import spell
 from signatures.labels import Difficulty, PairRating, Quality, QuestionRating, Score
 from skills_dspy.base.records import SoftRating
-from skills_dspy.model.program import STEPS
-from skills_dspy.model.soft import ASKED, KEPT, Label, in_words, rated_fields, read_soft, soft_of, trimmed
+from skills_dspy.base.scales import Label
+from skills_dspy.model.soft import ASKED, KEPT, in_words, rated_fields, read_soft, soft_of, trimmed
+from skills_dspy.model.steps import STEPS
+from tests.helpers.logprobs import spell
 from tests.helpers.making import a_program, the_adapter
 
 SCALES: Mapping[str, tuple[Label, ...]] = {

@@ -5,10 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from signatures.examples import Pair, Question
 from skills_dspy.base.errors import MissingReply
 from skills_dspy.base.records import PairVerdict, QuestionVerdict, Tags
-from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed, pair_shown, question_inputs, questions_shown
+from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw, Example
 
 SEED = Example("seed:0", "Who runs?", "The fox.", "The fox runs.")
@@ -82,12 +81,3 @@ def test_abandoned_on_its_way() -> None:
         assert not candidate.settled.done()
 
     asyncio.run(scene())
-
-
-def test_what_prompts_show() -> None:
-    """Examples with or without their contexts, a whole pair, and the candidate's own texts."""
-    assert questions_shown((SEED,), with_context=True) == [Question(context="The fox runs.", question="Who runs?")]
-    assert questions_shown((SEED,), with_context=False) == [Question(question="Who runs?")]
-    assert pair_shown(SEED) == Pair(context="The fox runs.", question="Who runs?", answer="The fox.")
-    shown = {"task_description": "Foxes.", "context": "A text.", "question": "Why?"}
-    in_a_loop(lambda candidate: _equal(question_inputs("Foxes.", candidate), shown))

@@ -10,12 +10,11 @@ import pytest
 from signatures.examples import Pair, Passage, Question
 from skills_dspy.base.errors import MissingReply, ReplyError, StorageError, Truncated, Unreadable
 from skills_dspy.base.records import Kind, PairVerdict, QuestionVerdict, Reason, SoftRating
-from skills_dspy.model.ask import Answer, Asker, Failed
-from skills_dspy.model.calls import WHOLE_DRAW, Rank
-from skills_dspy.model.program import STEPS
+from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed, Rank
+from skills_dspy.model.steps import STEPS
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw, Example
-from skills_dspy.pipeline.flow import Flow, WritingFailed, Written, stage_of
+from skills_dspy.pipeline.flow import Flow, WritingFailed, Written
 from skills_dspy.pipeline.funnel import STAGES
 from tests.helpers import virtual_time
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec
@@ -50,6 +49,11 @@ SEPARATE = [
     "tag_category",
 ]
 FUSED = ["judge_question", "tag_fused", "write_answer", "judge_pair", "tag_sample_quality"]
+
+
+def stage_of(step: str) -> str:
+    """The stage of a step that is named without its kind."""
+    return (STEPS.get(step) or STEPS[f"{step}_freeform"]).stage
 
 
 def kindless(step: str) -> str:
@@ -525,4 +529,4 @@ def test_an_interruption_while_both_tags_are_asked_ends_both() -> None:
 def test_every_step_belongs_to_a_stage_of_the_funnel() -> None:
     """And every stage has a step, but those that ask nobody. Only the task's own description belongs to no candidate."""
     asked = set(STAGES) - {"dedup", "decontamination", "answer_decontamination"}
-    assert {stage_of(step) for step in STEPS} - {"write_description"} == asked
+    assert {STEPS[step].stage for step in STEPS} - {"write_description"} == asked

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.base.errors import MissingReply, StorageError
 from skills_dspy.base.records import Neighbour, PairVerdict, QuestionVerdict, Reason, SeedExample, Tags
-from skills_dspy.model.calls import Rank
+from skills_dspy.model.ask import Rank
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.room import longest, may_be_shown
 from skills_dspy.model.slots import Slots

@@ -12,21 +12,22 @@ import pytest
 from evals.record.answering import SIMULATED_NOTE
 from evals.record.demo import DEMO, WANTED, pack_run, readme
 from evals.record.record import note_of
-from evals.teacher.serve import TeacherConfig
-from evals.teacher.serve import start as serve
+from evals.teacher.config import TeacherConfig
+from evals.teacher.server import start as serve
 from skills_dspy.base.errors import MissingReply, RequestError, RunDirError
-from skills_dspy.cli.display import Silent
 from skills_dspy.cli.main import start
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.funnel import SELDOM, STAGES
-from skills_dspy.run.manifest import prompt_fingerprints
+from skills_dspy.run.account import prompt_fingerprints
 from skills_dspy.run.past import DEMO as DEMO_NAME
-from skills_dspy.run.past import Recorded, find_recorded
-from skills_dspy.run.runner import Runner, RunningTask, RunRequest
-from skills_dspy.store.journal import Recording
+from skills_dspy.run.past import PastRun, find_recorded
+from skills_dspy.run.request import RunRequest
+from skills_dspy.run.runner import Runner, Watcher
+from skills_dspy.run.task import TaskView
+from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
 
 TASKS = ("instructlab/skills/writing/freeform/debate", "instructlab/skills/writing/grounded/grammar")
@@ -35,13 +36,13 @@ Bytes = dict[str, bytes]
 
 
 @cache
-def the_demo() -> dict[str, Recorded]:
+def the_demo() -> dict[str, PastRun]:
     """The recorded runs by task name."""
     return {recorded.spec.task_name: recorded for recorded in find_recorded(DEMO_NAME)}
 
 
 @dataclass
-class Interrupter(Silent):
+class Interrupter(Watcher):
     """Cancels the run once so many candidates have settled."""
 
     after: int
@@ -51,7 +52,7 @@ class Interrupter(Silent):
         self.left = self.after
         self.running: asyncio.Task[object] | None = None
 
-    def started(self, tasks: Sequence[RunningTask], slots: Slots) -> None:
+    def started(self, tasks: Sequence[TaskView], slots: Slots) -> None:
         """All tasks are about to run."""
         super().started(tasks, slots)
         self.running = asyncio.current_task()
@@ -74,7 +75,7 @@ def replay(folder: Path, model: SentenceEmbedder, *, wanted: int = WANTED, concu
     async def main() -> None:
         embedder = AsyncEmbedder(model)
         try:
-            await Runner(request, None, embedder, Interrupter(stop_after) if stop_after else Silent()).run()
+            await Runner(request, None, embedder, Interrupter(stop_after) if stop_after else Watcher()).run()
         finally:
             await embedder.close()
 
@@ -173,7 +174,7 @@ def test_the_demo_says_what_answered() -> None:
         assert server["note"] == note
         # Who calls a simulation a model would have to change more than a sentence.
         assert ("simulated" in server["version"]) == (note == SIMULATED_NOTE)
-        with Recording.open(recorded.paths.journal) as journal:
+        with JournalReader.open(recorded.paths.journal) as journal:
             assert journal.meta()["answered_by"] == note
 
 
@@ -220,7 +221,7 @@ def test_a_packed_run_can_be_replayed(tmp_path: Path, embedder: SentenceEmbedder
     original = the_demo()[TASKS[0]]
     assert (recorded.spec.task_name, recorded.wanted, recorded.seed) == (TASKS[0], 1, original.seed)
     assert recorded.spec.model_copy(update={"path": original.spec.path}) == original.spec
-    with Recording.open(recorded.paths.journal) as journal:
+    with JournalReader.open(recorded.paths.journal) as journal:
         assert journal.meta()["answered_by"] == "a test"
 
 

@@ -13,7 +13,7 @@ import pytest
 from evals.record.answering import ROOT, simulated_teacher
 from tests.helpers.kill_driver import CONCURRENCY, MOMENTS, SPEC
 
-KILLS = 25
+KILLS, WANTED = 12, 14
 TEACHER = ("--slots", str(CONCURRENCY), "--latency", "0.02", "--duplicate-rate", "0.2", "--pass-rate", "0.8")
 
 pytestmark = pytest.mark.slow
@@ -50,6 +50,8 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
             str(folder),
             "--kills",
             str(KILLS),
+            "--wanted",
+            str(WANTED),
         ]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
     said = json.loads(done.stdout)

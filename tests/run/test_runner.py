@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import json
 import os
 import shutil
 import sqlite3
@@ -20,12 +21,13 @@ from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import EmbedderMissing, MissingReply, ModelMissing, RunDirError, ServerError, StorageError
 from skills_dspy.base.records import Record, Rejection, SeedExample
-from skills_dspy.cli.display import Silent
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, Embedder
 from skills_dspy.run.past import find_recorded
-from skills_dspy.run.runner import Runner, RunningTask, RunRequest
-from skills_dspy.store import files
-from skills_dspy.store.journal import Journal, Recording
+from skills_dspy.run.request import RunRequest
+from skills_dspy.run.runner import Runner, Watcher
+from skills_dspy.run.task import TaskView
+from skills_dspy.store import aside, files
+from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunDir, RunPaths
 from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.fake_server import DIGEST, FakeServer
@@ -97,8 +99,7 @@ class Going:
 
     def run_json(self, spec: TaskSpec | None = None) -> dict[str, Any]:
         """The content of run.json."""
-        content = self.paths(spec).read_run_json()
-        assert content is not None
+        content: dict[str, Any] = json.loads(self.paths(spec).run_json.read_bytes())
         return content
 
     def rows(self, spec: TaskSpec | None = None) -> tuple[list[Record], list[Rejection]]:
@@ -124,10 +125,10 @@ class Ran:
     """A run that has ended well."""
 
     server: FakeServer
-    tasks: tuple[RunningTask, ...]
+    tasks: tuple[TaskView, ...]
 
     @property
-    def task(self) -> RunningTask:
+    def task(self) -> TaskView:
         """The only task."""
         (task,) = self.tasks
         return task
@@ -135,23 +136,23 @@ class Ran:
 
 def digests(journal: Path) -> list[str]:
     """The digests of the replies in a journal."""
-    recording = Recording.open(journal)
+    recording = JournalReader.open(journal)
     try:
         return [row[0] for row in recording._connection.execute("SELECT digest FROM replies")]
     finally:
         recording.close()
 
 
-def run(request: RunRequest, server: FakeServer | None, embedder: Embedder | None = None) -> tuple[RunningTask, ...]:
+def run(request: RunRequest, server: FakeServer | None, embedder: Embedder | None = None) -> tuple[TaskView, ...]:
     """Run a request in a loop of its own."""
 
-    async def main() -> tuple[RunningTask, ...]:
+    async def main() -> tuple[TaskView, ...]:
         vectors = AsyncEmbedder(embedder or HashEmbedder())
         task = asyncio.current_task()
         assert task is not None
         task.set_name(MAIN)
         try:
-            return await Runner(request, server, vectors, Silent(), now=Clock()).run()
+            return await Runner(request, server, vectors, Watcher(), now=Clock()).run()
         finally:
             await vectors.close()
 
@@ -453,7 +454,7 @@ def test_a_journal_that_is_closed_while_vectors_are_written_waits_for_them(tmp_p
                 journal._lock.release()
             journal.close()
         assert writing.exception() is None
-        with Recording.open(tmp_path / f"{turn}.sqlite") as recording:
+        with JournalReader.open(tmp_path / f"{turn}.sqlite") as recording:
             assert recording.vector(f"{turn} 1999") == bytes(1536)
 
 
@@ -612,22 +613,22 @@ def test_rows_that_cannot_be_seen_to_the_disk_at_the_end_are_no_success(going: G
 def test_a_run_json_that_cannot_be_written_at_the_end_is_no_success(going: Going, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever reads it later would take the run for one that is still running."""
     written: list[str] = []
-    real = RunDir.write_run_json
+    real = aside.write_json
 
-    def write_once(self: RunDir, data: Mapping[str, Any]) -> None:
+    def write_once(path: Path, data: Mapping[str, Any]) -> None:
         written.append(data["status"])
         if data["status"] != "running":
             raise StorageError("cannot write run.json: No space left on device")
-        real(self, data)
+        real(path, data)
 
     with monkeypatch.context() as patched:
-        patched.setattr(RunDir, "write_run_json", write_once)
+        patched.setattr("skills_dspy.store.run_json.write_json", write_once)
         with pytest.raises(StorageError, match=r"run\.json"):
             going.go()
     assert written == ["running", "complete"]
 
 
-class DoneWatcher(Silent):
+class DoneWatcher(Watcher):
     """Tells when the first task is done."""
 
     def __init__(self) -> None:
@@ -710,9 +711,9 @@ def test_a_run_needs_either_a_server_or_a_recording(going: Going) -> None:
     """Not both, and not neither."""
     embedder = AsyncEmbedder(HashEmbedder())
     with pytest.raises(ValueError, match="either a server or a recording"):
-        Runner(going.request(), None, embedder, Silent())
+        Runner(going.request(), None, embedder, Watcher())
     with pytest.raises(ValueError, match="either a server or a recording"):
-        Runner(going.request(recorded={}), FakeServer(), embedder, Silent())
+        Runner(going.request(recorded={}), FakeServer(), embedder, Watcher())
 
 
 # -- replay ---------------------------------------------------------------------------------------------------------------

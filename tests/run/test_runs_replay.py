@@ -19,10 +19,11 @@ from evals.record.demo import TASKS
 from evals.teacher.script import Raw, ScriptedQuestion, Truncated, load_script
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.base.records import Record, Rejection
-from skills_dspy.cli.display import Silent
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder, Vectors
 from skills_dspy.model.ollama import OllamaServer
-from skills_dspy.run.runner import Runner, RunningTask, RunRequest
+from skills_dspy.run.request import RunRequest
+from skills_dspy.run.runner import Runner, Watcher
+from skills_dspy.run.task import TaskView
 from skills_dspy.store.files import read_rows
 from skills_dspy.tasks.files import load_tasks
 from tests.helpers.cassette_format import is_simulated
@@ -54,7 +55,7 @@ class InlineEmbedder(AsyncEmbedder):
 class Ended:
     """A run that has ended, and its rows."""
 
-    task: RunningTask
+    task: TaskView
     manifest: dict[str, Any]
     records: list[Record]
     rejections: list[Rejection]
@@ -79,10 +80,10 @@ def run(place: int, host: str, folder: Path, embedder: SentenceEmbedder, cassett
     specs = load_tasks((TASKS[place],)).specs
     config = settings()
 
-    async def main() -> tuple[RunningTask, ...]:
+    async def main() -> tuple[TaskView, ...]:
         request = RunRequest(specs, config, wanted=MORE, output_dir=folder, concurrency=1)
         server = OllamaServer(host, config.server, concurrency=1)
-        return await Runner(request, server, InlineEmbedder(embedder), Silent()).run()
+        return await Runner(request, server, InlineEmbedder(embedder), Watcher()).run()
 
     (task,) = asyncio.run(main())
     return Ended(

@@ -28,8 +28,7 @@ from skills_dspy.base.errors import (
     only_ours,
 )
 from skills_dspy.base.records import SeedExample
-from skills_dspy.cli.display import Silent
-from skills_dspy.model.calls import Rank
+from skills_dspy.model.ask import Rank
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.slots import Share, Slots
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome
@@ -38,8 +37,8 @@ from skills_dspy.pipeline.draw_places import Admission, most_open
 from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.settle import TaskRun
 from skills_dspy.run.past import find_recorded
-from skills_dspy.run.runner import Runner
-from skills_dspy.run.task import RunningTask, Standing
+from skills_dspy.run.runner import Runner, Watcher
+from skills_dspy.run.task import Standstill, TaskView
 from skills_dspy.store import files
 from skills_dspy.store.files import AppendLog
 from tests.helpers import virtual_time
@@ -255,14 +254,14 @@ def test_a_share_goes_first_that_holds_less() -> None:
 # -- one that fails -------------------------------------------------------------------------------------------------------
 
 
-class Listener(Silent):
+class Listener(Watcher):
     """Hears what failed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.heard: list[str] = []
 
-    def failed(self, task: RunningTask) -> None:
+    def failed(self, task: TaskView) -> None:
         """A task has failed."""
         self.heard.append(task.spec.task_name)
 
@@ -276,7 +275,7 @@ def three(tmp_path: Path) -> Going:
     return Going(tmp_path / "output", (FOXES, CROWS, JAYS))
 
 
-def check_others(going: Going, tasks: Sequence[RunningTask], said: str) -> None:
+def check_others(going: Going, tasks: Sequence[TaskView], said: str) -> None:
     """The second has failed with a sentence, the others are what they are alone."""
     assert [task.status for task in tasks][::2] == ["complete", "complete"]
     assert tasks[1].status == f"failed: {tasks[1].error}"
@@ -297,7 +296,7 @@ def test_a_directory_of_something_else_stops_nobody_else(three: Going) -> None:
     ran = three.go()
     check_others(three, ran.tasks, "holds files of something else")
     assert [file.name for file in theirs.parent.iterdir()] == ["thesis.txt"]
-    assert isinstance(ran.tasks[1].run, Standing)
+    assert isinstance(ran.tasks[1].run, Standstill)
 
 
 def test_other_inputs_stop_nobody_else(three: Going) -> None:
@@ -337,10 +336,10 @@ def test_a_prompt_that_the_server_finds_too_long_stops_nobody_else(three: Going)
     assert three.go().tasks[1].status == "complete"
 
 
-def run_with(going: Going, server: FakeServer, watcher: Silent) -> tuple[RunningTask, ...]:
+def run_with(going: Going, server: FakeServer, watcher: Watcher) -> tuple[TaskView, ...]:
     """Run with somebody who looks on."""
 
-    async def main() -> tuple[RunningTask, ...]:
+    async def main() -> tuple[TaskView, ...]:
         vectors = AsyncEmbedder(HashEmbedder())
         try:
             return await Runner(going.request(), server, vectors, watcher).run()
@@ -434,10 +433,10 @@ def test_what_has_ended_holds_nothing(three: Going) -> None:
     """Its lock, files and memory are free while others still run."""
     seen: list[tuple[bool, bool]] = []
 
-    class Looking(Silent):
+    class Looking(Watcher):
         def changed(self) -> None:
             ended = [task for task in self.tasks if task.status == "complete"]
-            seen.extend((task.paths.running.exists(), isinstance(task.run, Standing)) for task in ended)
+            seen.extend((task.paths.running.exists(), isinstance(task.run, Standstill)) for task in ended)
 
     quick = replace(three, specs=(FOXES, *(a_spec(freeform(f"crow{n}", f"jay{n}"), name=f"test/{n}") for n in range(4))))
     run_with(quick, FakeServer(TeacherConfig(pass_rate=0.7)), Looking())

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skills_dspy.base.errors import RunDirError, StorageError
-from skills_dspy.store.files import AppendLog, count_rows, read_rows, storage_errors, write_json, write_text
+from skills_dspy.store.aside import write_json, write_text
+from skills_dspy.store.files import AppendLog, count_rows, read_rows, storage_errors
 
 ROWS = st.lists(st.dictionaries(st.text(max_size=5), st.none() | st.integers() | st.text(max_size=20), max_size=3), max_size=6)
 

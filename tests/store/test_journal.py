@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from skills_dspy.base.errors import DiskFull, RunDirError, SkillsError, StorageError
 from skills_dspy.store import journal_reader as recording_module
-from skills_dspy.store.journal import Journal, JournaledReply, Recording, Totals, Usage, pack, request_digest
+from skills_dspy.store.journal import Journal, JournaledReply, JournalReader, Totals, Usage, pack, request_digest
 
 REQUEST: dict[str, Any] = {
     "model": "mistral-small3.2",
@@ -189,7 +189,7 @@ def test_what_was_put_is_there_for_everyone_when_put_returns(path: Path) -> None
         assert journal.get(entry(1).digest) is None
         assert await journal.put(entry(1)) == entry(1).reply
         assert journal.get(entry(1).digest) == entry(1).reply
-        with Recording.open(path) as other:
+        with JournalReader.open(path) as other:
             assert other.full(entry(1).digest) == entry(1)
 
     with Journal.open(path) as journal:
@@ -283,7 +283,7 @@ def test_facts_about_the_run_are_noted_and_replaced(path: Path) -> None:
         journal.set_meta("model", "été")
         journal.set_meta("seed", "8")
         assert journal.meta() == {"model": "été", "seed": "8"}
-    with Recording.open(path) as recording:
+    with JournalReader.open(path) as recording:
         assert recording.meta() == {"model": "été", "seed": "8"}
 
 
@@ -326,7 +326,7 @@ def test_a_cancelled_put_is_written_all_the_same(path: Path) -> None:
         asyncio.run(cancelled(journal, 3))
         blocker.execute("ROLLBACK")
     assert complaints == []
-    with Recording.open(path) as recording:
+    with JournalReader.open(path) as recording:
         assert [recording.get(entry(number).digest) for number in (1, 2, 3)] == [entry(n).reply for n in (1, 2, 3)]
 
 
@@ -341,7 +341,7 @@ def test_kill_9_loses_nothing_that_was_put(path: Path) -> None:
             process.kill()
             lines += process.stdout.readlines()
         done = [int(line) for line in lines if line.endswith(b"\n")]
-        for opened in (Recording.open(path), Journal.open(path)):
+        for opened in (JournalReader.open(path), Journal.open(path)):
             with opened:
                 assert len(done) >= enough
                 assert all(opened.get(f"{number:064}") == {"said": "x" * number} for number in done)
@@ -445,7 +445,7 @@ def test_a_row_that_breaks_the_table_is_an_error_not_a_loss(path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"hello", b"x" * 5000])
-@pytest.mark.parametrize("use", [Journal.open, Recording.open])
+@pytest.mark.parametrize("use", [Journal.open, JournalReader.open])
 def test_a_file_that_is_no_database_is_refused_and_kept(path: Path, content: bytes, use: Callable[[Path], object]) -> None:
     """Someone's file under our name is not overwritten."""
     path.write_bytes(content)
@@ -454,7 +454,7 @@ def test_a_file_that_is_no_database_is_refused_and_kept(path: Path, content: byt
     assert path.read_bytes() == content
 
 
-@pytest.mark.parametrize("use", [Journal.open, Recording.open])
+@pytest.mark.parametrize("use", [Journal.open, JournalReader.open])
 @pytest.mark.parametrize("change", ["CREATE TABLE replies (a)", "PRAGMA application_id = 5"])
 def test_a_database_of_something_else_is_refused_and_kept(path: Path, change: str, use: Callable[[Path], object]) -> None:
     """A table of the same name does not make it ours."""
@@ -468,7 +468,7 @@ def test_a_database_of_something_else_is_refused_and_kept(path: Path, change: st
     assert names_in(path.parent) == {path.name}
 
 
-@pytest.mark.parametrize("use", [Journal.open, Recording.open])
+@pytest.mark.parametrize("use", [Journal.open, JournalReader.open])
 def test_a_journal_of_a_newer_version_is_refused(path: Path, use: Callable[[Path], object]) -> None:
     """The sentence says which format it is and what to do."""
     write_journal(path, [entry(1)])
@@ -483,11 +483,11 @@ def test_a_journal_that_was_killed_at_its_birth_is_begun_again(path: Path) -> No
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
     with pytest.raises(RunDirError, match="is not a journal"):
-        Recording.open(path)
+        JournalReader.open(path)
     write_journal(path, [entry(1)])
     path.write_bytes(b"")
     write_journal(path, [entry(2)])
-    with Recording.open(path) as recording:
+    with JournalReader.open(path) as recording:
         assert recording.get(entry(1).digest) is None
         assert recording.get(entry(2).digest) == entry(2).reply
 
@@ -500,7 +500,7 @@ def test_a_place_that_cannot_hold_a_journal_is_one_sentence(tmp_path: Path, plac
     with pytest.raises(StorageError, match=rf"^cannot use {tmp_path / place}: unable to open database file; check the"):
         Journal.open(tmp_path / place)
     with pytest.raises(RunDirError, match=rf"there is no recording at {tmp_path / place}"):
-        Recording.open(tmp_path / place)
+        JournalReader.open(tmp_path / place)
 
 
 def test_a_file_system_without_shared_memory_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -516,15 +516,15 @@ def test_a_damaged_journal_is_told(path: Path) -> None:
     write_journal(path, [entry(number) for number in range(200)])
     whole = path.read_bytes()
     path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
-    with Recording.open(path) as recording:
+    with JournalReader.open(path) as recording:
         for read in (recording.totals, lambda: recording.get(entry(1).digest)):
             with pytest.raises(StorageError, match=r"cannot use .*: database disk image is malformed; restore it"):
                 read()
     path.write_bytes(whole.replace(b'{"message":', b'["message":'))
-    with Recording.open(path) as recording, pytest.raises(StorageError, match=r"cannot use .*; check the disk"):
+    with JournalReader.open(path) as recording, pytest.raises(StorageError, match=r"cannot use .*; check the disk"):
         recording.get(entry(1).digest)
     path.write_bytes(whole.replace(b"\x78\x9c", b"\x78\x00"))
-    with Recording.open(path) as recording, pytest.raises(StorageError, match=r"cannot use .*; check the disk"):
+    with JournalReader.open(path) as recording, pytest.raises(StorageError, match=r"cannot use .*; check the disk"):
         recording.full(entry(1).digest)
 
 
@@ -548,7 +548,7 @@ def test_a_recording_is_read_without_a_trace(tmp_path: Path) -> None:
     folder.chmod(0o555)
     before = (folder / "demo.sqlite").read_bytes()
     assert before[18:20] == b"\x02\x02"  # a database in WAL mode
-    with Recording.open(folder / "demo.sqlite") as recording:
+    with JournalReader.open(folder / "demo.sqlite") as recording:
         assert recording.full(entry(1).digest) == entry(1)
         assert recording.get("0" * 64) is None
         assert recording.full("0" * 64) is None
@@ -562,7 +562,7 @@ def test_a_recording_is_read_without_a_trace(tmp_path: Path) -> None:
 
 def test_a_recording_reads_along_while_the_run_writes(path: Path) -> None:
     """With a log beside the file its replies are seen too."""
-    with Journal.open(path) as journal, Recording.open(path) as recording:
+    with Journal.open(path) as journal, JournalReader.open(path) as recording:
         for number in range(3):
             put_all(journal, [entry(number)])
             assert recording.get(entry(number).digest) == entry(number).reply
@@ -588,7 +588,7 @@ def test_packing_gives_one_file_and_the_same_bytes_in_any_order(tmp_path: Path) 
         targets.append(target.read_bytes())
     assert targets[0] == targets[1]
     assert targets[0][18:20] == b"\x01\x01"  # not in WAL mode
-    with Recording.open(tmp_path / "one" / "demo.sqlite") as recording:
+    with JournalReader.open(tmp_path / "one" / "demo.sqlite") as recording:
         assert [recording.full(each.digest) for each in entries] == entries
         assert recording.meta() == {"a": "x", "b": "x"}
 
@@ -598,7 +598,7 @@ def test_a_packed_journal_can_be_added_to(tmp_path: Path) -> None:
     write_journal(tmp_path / "a", [entry(1)])
     pack(tmp_path / "a", tmp_path / "b")
     write_journal(tmp_path / "b", [entry(2)])
-    with Recording.open(tmp_path / "b") as recording:
+    with JournalReader.open(tmp_path / "b") as recording:
         assert recording.totals().overall.calls == 2
 
 

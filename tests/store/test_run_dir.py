@@ -24,7 +24,7 @@ import sys
 from pathlib import Path
 from skills_dspy.store.run_dir import RunDir
 run = RunDir.open(Path(sys.argv[1]), "debate")
-run.write_run_json({"by": "child"})
+run.paths.run_json.write_text('{"by": "child"}')
 print("locked", flush=True)
 sys.stdin.read()
 """
@@ -47,7 +47,7 @@ def another_process(root: Path) -> Iterator[subprocess.Popen[bytes]]:
 def a_run(root: Path, task_name: str, accepted: list[str], rejected: list[str]) -> Path:
     """A finished run with rows of these ids."""
     with RunDir.open(root, task_name) as run:
-        run.write_run_json({"task": task_name})
+        run.paths.run_json.write_text(json.dumps({"task": task_name}))
         for path, ids in ((run.paths.data, accepted), (run.paths.rejected, rejected)):
             with AppendLog.open(path) as log:
                 for row_id in ids:
@@ -79,23 +79,6 @@ def test_a_task_cannot_leave_the_output_directory(tmp_path: Path, name: str) -> 
     with pytest.raises(RunDirError, match=re.escape(repr(name))):
         RunDir.open(tmp_path, name)
     assert names_in(tmp_path) == set()
-
-
-def test_run_json_comes_back_and_is_none_at_first(tmp_path: Path) -> None:
-    """What is written is read, also by those who have no lock."""
-    with RunDir.open(tmp_path, "debate") as run:
-        assert run.read_run_json() is None
-        run.write_run_json({"seed": 7, "größe": [1]})
-        run.write_run_json({"seed": 8})
-        assert run.read_run_json() == RunPaths(tmp_path / "debate").read_run_json() == {"seed": 8}
-
-
-@pytest.mark.parametrize(("text", "line"), [(b"", 1), (b"[1]", 1), (b'{\n"a": 1,\n"b" 2}', 3), (b"\xff\xfe", 1)])
-def test_a_broken_run_json_is_named_with_its_line(tmp_path: Path, text: bytes, line: int) -> None:
-    """A run.json that was edited or damaged is not taken for an empty one."""
-    (tmp_path / "run.json").write_bytes(text)
-    with pytest.raises(RunDirError, match=rf"run\.json:{line}: this is not a JSON object"):
-        RunPaths(tmp_path).read_run_json()
 
 
 def test_a_second_run_in_the_same_process_is_refused(tmp_path: Path) -> None:
@@ -143,7 +126,7 @@ def test_another_process_is_refused_until_it_is_killed(tmp_path: Path) -> None:
             set_aside(tmp_path, "debate", NOW)
     assert names_in(tmp_path) == {"debate"}
     with RunDir.open(tmp_path, "debate") as run:
-        assert run.read_run_json() == {"by": "child"}
+        assert json.loads(run.paths.run_json.read_bytes()) == {"by": "child"}
 
 
 def test_files_of_something_else_are_not_touched(tmp_path: Path) -> None:
@@ -261,7 +244,7 @@ def test_a_directory_that_cannot_be_renamed_stays_and_is_free(tmp_path: Path, mo
         with pytest.raises(StorageError, match=r"cannot rename .*debate: Permission denied") as kept:
             set_aside(tmp_path, "debate", NOW)
     with RunDir.open(tmp_path, "debate") as run:
-        assert run.read_run_json() == {"task": "debate"}
+        assert json.loads(run.paths.run_json.read_bytes()) == {"task": "debate"}
     assert kept.tb is not None  # it kept the lock's object alive, so garbage collection did not free the lock
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from skills_dspy.base.errors import RequestError
 from skills_dspy.tasks.changed import changed_files
-from skills_dspy.tasks.files import find_files, submodules_skipped
+from skills_dspy.tasks.files import read_files, submodules_skipped
 
 SKILLS = "compositional_skills"
 
@@ -43,8 +43,8 @@ class Checkout:
     def changed(self, ref: str = "main", *below: str) -> list[str]:
         """The skills that are found changed."""
         paths = [self.top.joinpath(*below)]
-        found = find_files(paths, changed_files(paths, ref, os.environ))
-        return [file.folder.relative_to(self.top / SKILLS).as_posix() for file in found]
+        found = read_files(paths, changed_files(paths, ref, os.environ))
+        return [file.path.parent.resolve().relative_to(self.top / SKILLS).as_posix() for file in found]
 
 
 @pytest.fixture(autouse=True)
@@ -152,8 +152,8 @@ def test_several_checkouts_are_compared_each_with_its_own_base(checkout: Checkou
     other.write("new there")
     checkout.write("new here")
     paths = [checkout.top, other.top]
-    found = find_files(paths, changed_files(paths, "main", os.environ))
-    assert [file.folder.name for file in found] == ["new here", "new there"]
+    found = read_files(paths, changed_files(paths, "main", os.environ))
+    assert [file.path.parent.name for file in found] == ["new here", "new there"]
 
 
 @pytest.mark.parametrize("ref", ["nowhere", "--help", "", "main..work", "HEAD~9"])

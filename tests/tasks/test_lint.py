@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from skills_dspy.base.errors import SpecError
 from skills_dspy.base.records import SeedExample
 from skills_dspy.base.yaml_lines import parse_yaml
-from skills_dspy.tasks.files import find_files, open_file
-from skills_dspy.tasks.lint import RULES, Finding, Subject, finding, lint
-from skills_dspy.tasks.lint_texts import (
+from skills_dspy.tasks.files import read_files
+from skills_dspy.tasks.lint import (
+    RULES,
+    Finding,
+    finding,
+    lint,
     literal_line_breaks,
     near_copy,
     repeats,
@@ -19,7 +22,7 @@ from skills_dspy.tasks.lint_texts import (
     stray_characters,
     trailing_space,
 )
-from skills_dspy.tasks.spec import read_task
+from skills_dspy.tasks.spec import TaskFile, parse_task
 from skills_dspy.tasks.taxonomy import parse_qna
 
 CORPORA = Path("/work/shared/corpora/taxonomy")
@@ -40,8 +43,8 @@ FIVE = "".join(
 def told(text: str, attribution: str | None = "License of the work: MIT") -> list[tuple[int, str]]:
     """Line and rule of each finding about a qna.yaml."""
     root = parse_yaml(text.encode(), FILE, SpecError)
-    tasks = parse_qna(root, FILE, "a")
-    return [(found.line, found.rule) for found in lint(Subject(root, True, attribution, tasks), "qna.yaml")]
+    file = TaskFile(FILE, True, "skill", root, attribution, parse_qna(root, FILE, "a"))
+    return [(found.line, found.rule) for found in lint(file)]
 
 
 def a_seed(question: str = "Q", answer: str = "A", context: str | None = None) -> SeedExample:
@@ -104,7 +107,7 @@ def test_task_files_have_neither_schema_nor_attribution() -> None:
     """They are ours; the rules about seeds hold all the same."""
     text = "task_name: a\ndata_builder: instructlab/skills\n" + HEAD.replace("version: 1\n", "") + FIVE.split("\n")[0]
     root = parse_yaml(text.encode(), FILE, SpecError)
-    found = lint(Subject(root, False, None, (read_task(root, FILE),)), "a.yaml")
+    found = lint(TaskFile(Path("a.yaml"), True, "task", root, tasks=(parse_task(root, FILE),)))
     assert [(one.rule, one.line, one.path) for one in found] == [("few-seeds", 5, "a.yaml")]
 
 
@@ -249,11 +252,9 @@ EXPECTED: dict[str, list[tuple[int, str]]] = {
 def test_the_real_taxonomy_is_told_what_is_wrong_with_it() -> None:
     """Sixteen files: what the eye finds in them, and nothing that it does not."""
     found = {}
-    for file in find_files([CORPORA]):
-        opened = open_file(file)
-        assert opened.root is not None
-        findings = lint(Subject(opened.root, opened.kind == "skill", opened.attribution, opened.tasks()), str(file.path))
-        name = "/".join(file.folder.relative_to(CORPORA).parts[1:])
+    for file in read_files([CORPORA]):
+        findings = lint(file)
+        name = "/".join(file.path.parent.relative_to(CORPORA).parts[1:])
         found[name] = [(one.line, one.rule) for one in findings if one.rule != "attribution"]
         assert [one.line for one in findings if one.rule == "attribution"] == [1]
     assert found == EXPECTED

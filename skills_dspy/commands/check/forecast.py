@@ -2,23 +2,21 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from skills_dspy.base.config import RunConfig
+from skills_dspy.base.records import Kind
 from skills_dspy.commands.check.speed import Speed
-from skills_dspy.model.context_window import steps_of
-from skills_dspy.model.program import STEPS
-from skills_dspy.model.room import Lengths, longest
-from skills_dspy.pipeline.flow import stage_of
+from skills_dspy.model.room import longest
+from skills_dspy.model.steps import STEPS, way
 from skills_dspy.tasks.spec import TaskSpec
 
 PASS_SHARE = 0.8
 """The share of candidates that each check is assumed to let through: a guess, which only a run can replace."""
-CHECKED = ("write_questions", "judge_question", "instruction_quality", "judge_pair", "sample_quality")
-"""The stages that a check follows: what was written is compared (dedup), the others are checks themselves."""
+CHECKS = sum(step.checked for step in way("freeform", "separate"))
+"""How many checks a candidate meets."""
 EXPLANATION = 80
 """Tokens that a judge's or tagger's reply is assumed to have."""
-_QUOTED = 8
-"""Tokens that a question in a JSON list takes besides its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +45,19 @@ def step_costs(spec: TaskSpec, config: RunConfig, prompts: Mapping[tuple[str, st
         prompts: kind and step to the estimated tokens of a prompt.
         ratio: counted tokens for each estimated one, above 0.
     """
-    for kind in ("freeform", "grounded"):
-        seeds = [seed for seed in spec.seed_examples if seed.kind == kind]
+    for kind in get_args(Kind):
+        seeds = spec.seeds(kind)
         if not seeds:
             continue
         lengths = longest(seeds)
         at_once = spec.num_questions_to_generate_per_prompt
-        came = len(seeds) / len(spec.seed_examples) / PASS_SHARE ** len(CHECKED)
-        for step in steps_of(kind, config.tagging):
-            stage = stage_of(step)
-            calls = came / at_once if stage in ("write_context", "write_questions") else came
-            output = _output(stage, lengths, at_once, ratio)
-            yield StepCost(step, config.model_for(STEPS[step].role), calls, prompts[kind, step] * ratio, output)
-            came *= PASS_SHARE if stage in CHECKED else 1.0
+        came = len(seeds) / len(spec.seed_examples) / PASS_SHARE**CHECKS
+        for step in way(kind, config.tagging):
+            calls = came / at_once if step.of_draw else came
+            # Writers are taken to write as much as the longest seed has.
+            output = EXPLANATION if step.writes is None else step.writes(lengths, at_once) * ratio
+            yield StepCost(step.name, config.model_for(step.role), calls, prompts[kind, step.name] * ratio, output)
+            came *= PASS_SHARE if step.checked else 1.0
 
 
 def mean_costs(costs: Iterable[StepCost], tasks: int) -> tuple[StepCost, ...]:
@@ -80,13 +78,3 @@ def _mean(costs: Sequence[StepCost], tasks: int) -> StepCost:
     prompt = sum(cost.calls * cost.prompt for cost in costs) / calls
     output = sum(cost.calls * cost.output for cost in costs) / calls
     return StepCost(costs[0].step, costs[0].model, calls / tasks, prompt, output)
-
-
-def _output(stage: str, lengths: Lengths, at_once: int, ratio: float) -> float:
-    """Writers are taken to write as much as the longest seed has."""
-    written = {
-        "write_context": lengths.context,
-        "write_questions": at_once * (lengths.question + _QUOTED),
-        "write_answer": lengths.answer,
-    }
-    return written[stage] * ratio if stage in written else EXPLANATION

@@ -14,20 +14,18 @@ import dspy
 
 from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import EmbedderMissing, ModelMissing
-from skills_dspy.commands.check.sample_prompts import estimate_of, inputs_of, messages_of
+from skills_dspy.commands.check.sample_prompts import estimate_of, messages_of, sample_inputs
 from skills_dspy.commands.check.speed import Counts, Together, Trial, counts_of, text_of
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import Asker, Failed
-from skills_dspy.model.context_window import steps_of
 from skills_dspy.model.description import PLACEHOLDER, described, undescribed
-from skills_dspy.model.description import STEP as DESCRIBING
 from skills_dspy.model.embedding.weights import Found, find_model
 from skills_dspy.model.engine import Window, make_lm
 from skills_dspy.model.ollama import Model
-from skills_dspy.model.program import STEPS, SkillsProgram
+from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Host, Meter, Replies
-from skills_dspy.model.room import reply_limits
 from skills_dspy.model.slots import Slots
+from skills_dspy.model.steps import DESCRIBE, STEPS, reply_limits, way
 from skills_dspy.store.journal import JournaledReply
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -135,14 +133,14 @@ class Preflight:
 
         Before them the description, where the file has none: the other prompts are tried with what was derived.
         """
-        steps = [DESCRIBING] if undescribed(self._spec) else []
+        steps = [DESCRIBE.name] if undescribed(self._spec) else []
         steps += [f"write_questions_{self._kind}", f"write_answer_{self._kind}"]
         asked = {self._config.model_for("generator")}
-        for step in steps_of(self._kind, self._config.tagging):
-            model = self._config.model_for(STEPS[step].role)
+        for step in way(self._kind, self._config.tagging):
+            model = self._config.model_for(step.role)
             if model not in asked:
                 asked.add(model)
-                steps.append(step)
+                steps.append(step.name)
         return tuple(steps)
 
     async def attempt(self, step: str) -> Trial:
@@ -157,7 +155,7 @@ class Preflight:
         lms = {role: make_lm(self._config.model_for(role), replies, self._windows[role], loop) for role in ROLES}
         roles = {role: self._config.role(role) for role in ROLES}
         asker = Asker(self._program, lms, roles, reply_limits(self._spec, self._config), 0, self._spec.task_name)
-        inputs = inputs_of(self._spec, self._kind, step, 0, self._program)
+        inputs = sample_inputs(self._spec, self._kind, STEPS[step])
         fault: Failed | None = None
         with dspy.context(
             adapter=self._adapter, disable_history=True, track_usage=False, trace=None, warn_on_type_mismatch=False
@@ -167,8 +165,8 @@ class Preflight:
             except Failed as failed:
                 fault = failed
         last = list(heard.entries.values())[-1]
-        estimate = estimate_of(messages_of(self._spec, self._kind, step, 0, self._program, self._adapter))
-        if step == DESCRIBING:
+        estimate = estimate_of(messages_of(self._spec, self._kind, STEPS[step], 0, self._program, self._adapter))
+        if step == DESCRIBE.name:
             # A run would end here if it failed; the rest is tried all the same, but never with a blank.
             self._spec = described(self._spec, text_of(last.reply).strip() if fault is None else PLACEHOLDER)
         return Trial(
@@ -209,7 +207,7 @@ class Preflight:
         options = {"num_ctx": window.num_ctx, "temperature": settings.temperature, "num_predict": _TEST_TOKENS, "seed": number}
         payload = {
             "model": settings.model,
-            "messages": messages_of(self._spec, self._kind, step, number, self._program, self._adapter),
+            "messages": messages_of(self._spec, self._kind, STEPS[step], number, self._program, self._adapter),
             "options": options,
             "keep_alive": window.keep_alive,
             "think": False,

@@ -3,16 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from signatures.examples import Passage
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.records import Kind
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.context_window import steps_of
-from skills_dspy.model.description import PLACEHOLDER, described, description_inputs, undescribed
-from skills_dspy.model.description import STEP as DESCRIBING
+from skills_dspy.model.description import PLACEHOLDER, described, examples_in_turn, undescribed
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.pipeline.candidate import pair_shown, questions_shown
+from skills_dspy.model.steps import DESCRIBE, Exercise, Step, inputs, way
 from skills_dspy.pipeline.draw import plan_draw, seed_examples
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -28,9 +25,9 @@ def prompt_estimates(spec: TaskSpec, config: RunConfig) -> dict[tuple[str, str],
     spec = described(spec, PLACEHOLDER) if undescribed(spec) else spec
     program, adapter = SkillsProgram(spec.num_questions_to_generate_per_prompt), SkillsAdapter()
     return {
-        (kind, step): estimate_of(messages_of(spec, kind, step, 0, program, adapter))
+        (kind, step.name): estimate_of(messages_of(spec, kind, step, 0, program, adapter))
         for kind in dict.fromkeys(seed.kind for seed in spec.seed_examples)
-        for step in steps_of(kind, config.tagging)
+        for step in way(kind, config.tagging)
     }
 
 
@@ -40,31 +37,28 @@ def estimate_of(messages: Sequence[Mapping[str, Any]]) -> int:
 
 
 def messages_of(
-    spec: TaskSpec, kind: Kind, step: str, number: int, program: SkillsProgram, adapter: SkillsAdapter
+    spec: TaskSpec, kind: Kind, step: Step, number: int, program: SkillsProgram, adapter: SkillsAdapter
 ) -> list[dict[str, Any]]:
     """A prompt as it is sent."""
-    predictor = program.predictor(step)
-    inputs = inputs_of(spec, kind, step, number, program)
-    return adapter.format(predictor.signature, [dict(demo) for demo in predictor.demos], inputs)
+    predictor = program.predictor(step.name)
+    return adapter.format(
+        predictor.signature, [dict(demo) for demo in predictor.demos], sample_inputs(spec, kind, step, number)
+    )
 
 
-def inputs_of(spec: TaskSpec, kind: Kind, step: str, number: int, program: SkillsProgram) -> dict[str, Any]:
-    """What draw `number` would show; a seed that it does not show, if there is one, stands for the new pair."""
-    if step == DESCRIBING:
-        return description_inputs(spec)
+def sample_inputs(spec: TaskSpec, kind: Kind, step: Step, number: int = 0, subject: Exercise | None = None) -> dict[str, Any]:
+    """What draw `number` would show.
+
+    Args:
+        spec: the task; it has seeds of the kind, unless the step asks for its description.
+        kind, step: of whose candidates, and what is asked.
+        number: of the draw, from 0.
+        subject: the new pair; None for a seed that the draw does not show, if there is one.
+    """
+    if step is DESCRIBE:
+        return inputs(step, spec, examples_in_turn(spec))
     own = [example for example in seed_examples(spec.seed_examples) if (example.context is not None) == (kind == "grounded")]
     shown = spec.num_icl_examples_per_prompt
     draw = plan_draw(number, own, (), task=spec.task_name, run_seed=0, examples=shown, accepted_share=0.0)
-    subject = next((example for example in own if example not in draw.seeds), draw.seeds[-1])
-    writing = step.startswith("write_questions")
-    questions = questions_shown(draw.seeds if writing else draw.standard, with_context=writing)
-    values: dict[str, Any] = {
-        "task_description": spec.task_description,
-        "count": program.count,
-        "example": pair_shown(draw.seeds[0]),
-        "examples": [Passage(context=e.context or "") for e in draw.seeds] if step == "write_context" else questions,
-        "context": subject.context,
-        "question": subject.question,
-        "answer": subject.answer,
-    }
-    return {name: values[name] for name in program.predictor(step).signature.input_fields}
+    other = next((example for example in own if example not in draw.seeds), draw.seeds[-1])
+    return inputs(step, spec, draw.examples(step), subject or other)

@@ -1,6 +1,8 @@
 """What `tasks` finds out: each task with its seeds and their size, and what the rules say of each file."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from skills_dspy.base.config import RunConfig
@@ -8,12 +10,18 @@ from skills_dspy.base.errors import SpecError
 from skills_dspy.base.records import Frozen, SeedExample
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.context_window import Need, needs
-from skills_dspy.model.program import STEPS, SkillsProgram
-from skills_dspy.tasks.files import Changes, FoundFile, TaskFile, clashing, find_files, open_file
-from skills_dspy.tasks.lint import Finding, Subject, finding, lint
-from skills_dspy.tasks.spec import ParsedTask, SpecWarning, TaskSpec
-from skills_dspy.tasks.taxonomy import misnamed
+from skills_dspy.model.context_window import needs
+from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.steps import STEPS
+from skills_dspy.tasks.files import Changes, clashing, read_files
+from skills_dspy.tasks.lint import Finding, finding, lint
+from skills_dspy.tasks.spec import ParsedTask, SpecWarning, TaskFile
+from skills_dspy.tasks.taxonomy import is_task_file
+
+_COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
+"""What GitHub calls the severities."""
+
+HEADINGS = ("task", "kind", "seeds", "longest seed", "longest prompt", "window")
 
 
 class TaskRow(Frozen):
@@ -71,9 +79,14 @@ def make_report(paths: Sequence[Path], config: RunConfig, changes: Changes | Non
     if missing := next((path for path in paths if not path.exists()), None):
         raise SpecError("there is no such file or folder; check the path", missing)
     desk = _Desk(config)
-    for found in desk.find(paths, changes):
-        desk.look(found)
-    return desk.report()
+    files = tuple(read_files(paths, changes))
+    looked = [desk.look(file) for file in files if file.skipped is None]
+    return Report(
+        files=sum(file.kind != "no file" for file in files),
+        tasks=tuple(row for rows, _ in looked for row in rows),
+        findings=tuple(found for _, findings in looked for found in findings),
+        skipped=tuple(file.skipped for file in files if file.skipped is not None),
+    )
 
 
 class _Desk:
@@ -82,74 +95,43 @@ class _Desk:
     def __init__(self, config: RunConfig) -> None:
         self._config = config
         self._adapter = SkillsAdapter()
-        self._programs: dict[int, SkillsProgram] = {}
-        self._files = 0
+        self._program = cache(SkillsProgram)
         self._tasks: list[ParsedTask] = []
-        self._rows: list[TaskRow] = []
-        self._findings: list[Finding] = []
-        self._skipped: list[SpecWarning] = []
 
-    def report(self) -> Report:
-        return Report(files=self._files, tasks=tuple(self._rows), findings=tuple(self._findings), skipped=tuple(self._skipped))
-
-    def find(self, paths: Sequence[Path], changes: Changes | None) -> list[FoundFile]:
-        """The files; a folder with none is a finding."""
-        found: list[FoundFile] = []
-        for path in paths:
-            try:
-                found += find_files([path], changes)
-            except SpecError as error:
-                self._findings.append(finding("nothing-there", str(path), error.line, error.message))
-        return list({file.folder / file.path.name: file for file in reversed(found)}.values())[::-1]
-
-    def look(self, found: FoundFile) -> None:
-        """One file: its findings, its tasks."""
-        self._files += 1
-        path = str(found.path)
-        try:
-            file = open_file(found)
-        except SpecError as error:
-            self._findings.append(finding("unreadable", path, error.line, error.message))
-            return
-        if file.skipped is not None:
-            self._skipped.append(file.skipped)
-            return
-        self._findings += sorted(self._looked_at(file, path), key=lambda found: found.line)
-
-    def _looked_at(self, file: TaskFile, path: str) -> list[Finding]:
-        assert file.root is not None
-        findings: list[Finding] = []
-        tasks: tuple[ParsedTask, ...] = ()
-        unusable: SpecError | None = None
-        if fault := misnamed(file.found.path) if file.kind == "skill" else None:
-            findings.append(finding("file-name", path, 1, fault))
-        try:
-            tasks = file.skills() if file.kind == "skill" else file.tasks()
-        except SpecError as error:
-            unusable = error
-        subject = Subject(file.root, file.kind == "skill", file.attribution, tasks)
-        findings += lint(subject, path)
+    def look(self, file: TaskFile) -> tuple[list[TaskRow], list[Finding]]:
+        """A file's tasks and its findings."""
+        path = str(file.path)
+        if file.error is not None and file.kind in ("no file", "unreadable"):
+            rule = "nothing-there" if file.kind == "no file" else "unreadable"
+            return [], [finding(rule, path, file.error.line, file.error.message)]
+        findings = [] if file.misnamed is None else [finding("file-name", path, 1, file.misnamed)]
+        findings += lint(file)
         # What the schema has said of a line need not be said again.
-        if unusable is not None and unusable.line not in {found.line for found in findings if found.severity == "error"}:
-            foreign = file.kind == "task" and "seed_examples" in file.root.fields and "task_name" not in file.root.fields
-            rule = "file-name" if foreign and "data_builder" not in file.root.fields else "unusable"
-            findings.append(finding(rule, path, unusable.line, unusable.message))
-        for task in tasks:
+        if file.error is not None and file.error.line not in {one.line for one in findings if one.severity == "error"}:
+            foreign = not is_task_file(file.root) and "seed_examples" in file.root.fields
+            rule = "file-name" if foreign and file.kind == "task" else "unusable"
+            findings.append(finding(rule, path, file.error.line, file.error.message))
+        rows = []
+        for task in file.tasks:
             if (clash := clashing(task, self._tasks)) is not None:
                 findings.append(finding("task-name", path, clash.line, clash.message))
             self._tasks.append(task)
-            findings += self._sized(task, path)
-        return findings
+            row, too_long = self._sized(task, path)
+            rows.append(row)
+            findings += too_long
+        return rows, sorted(findings, key=lambda found: found.line)
 
-    def _sized(self, task: ParsedTask, path: str) -> list[Finding]:
-        """Enter a task's row; a finding when its longest prompt does not fit."""
+    def _sized(self, task: ParsedTask, path: str) -> tuple[TaskRow, list[Finding]]:
+        """A task's row, and a finding when its longest prompt does not fit."""
         spec, config = task.spec, self._config
         longest = max(spec.seed_examples, key=_tokens)
-        need, window = max(self._needs(spec), key=lambda pair: pair[0].total / pair[1])
+        all_needs = needs(spec, config, self._program(spec.num_questions_to_generate_per_prompt), self._adapter)
+        windows = {step: config.role(STEPS[step].role).num_ctx or config.max_num_ctx for step in all_needs}
+        step, need = max(all_needs.items(), key=lambda pair: pair[1].total / windows[pair[0]])
         kinds = sorted({seed.kind for seed in spec.seed_examples})
         row = TaskRow(
             path=path,
-            line=task.root.line_of(task.whole or ("task_name",)),
+            line=task.line,
             task_name=spec.task_name,
             kind=kinds[0] if len(kinds) == 1 else "mixed",
             seeds=len(spec.seed_examples),
@@ -157,23 +139,82 @@ class _Desk:
             longest_seed=_tokens(longest),
             longest_line=longest.line,
             longest_prompt=need.total,
-            window=window,
+            window=windows[step],
         )
-        self._rows.append(row)
-        if need.total <= window:
-            return []
+        if need.total <= row.window:
+            return row, []
         said = f"the longest seed has about {row.longest_seed} tokens; with it a prompt of {need.step} may take {need.prompt}"
-        limit = "max_num_ctx" if window == config.max_num_ctx else f"{STEPS[need.step].role}.num_ctx"
-        return [finding("context-window", path, longest.line, f"{said} and its reply {need.reply}, but {limit} is {window}")]
-
-    def _needs(self, spec: TaskSpec) -> list[tuple[Need, int]]:
-        """What each step needs, and the window that it has."""
-        count, config = spec.num_questions_to_generate_per_prompt, self._config
-        if count not in self._programs:
-            self._programs[count] = SkillsProgram(count)
-        found = needs(spec, config, self._programs[count], self._adapter)
-        return [(need, config.role(STEPS[step].role).num_ctx or config.max_num_ctx) for step, need in found.items()]
+        limit = "max_num_ctx" if row.window == config.max_num_ctx else f"{STEPS[need.step].role}.num_ctx"
+        said = f"{said} and its reply {need.reply}, but {limit} is {row.window}"
+        return row, [finding("context-window", path, longest.line, said)]
 
 
 def _tokens(seed: SeedExample) -> int:
     return sum(estimate_tokens(text) for text in (seed.question, seed.answer, seed.context or ""))
+
+
+def as_json(report: Report) -> str:
+    """The report for a program."""
+    counts = {severity: report.count(severity) for severity in _COMMANDS}
+    return json.dumps({**report.model_dump(mode="json"), "counts": counts}, ensure_ascii=False, indent=2)
+
+
+def github_lines(report: Report) -> list[str]:
+    """The findings as workflow commands of GitHub Actions, which shows them at their lines of a pull request.
+
+    The form and its escapes are GitHub's (actions/toolkit, packages/core/src/command.ts).
+    """
+    lines = [_annotation(found) for found in report.findings]
+    for skipped in report.skipped:
+        path = _escaped(str(skipped.path), ",:")
+        lines.append(f"::notice file={path},line={skipped.line},title=skipped::{_escaped(skipped.message)}")
+    return [*lines, summary_line(report)]
+
+
+def _annotation(found: Finding) -> str:
+    where = f"file={_escaped(found.path, ',:')},line={found.line},title={_escaped(found.rule, ',:')}"
+    return f"::{_COMMANDS[found.severity]} {where}::{_escaped(found.message)}"
+
+
+def _escaped(text: str, also: str = "") -> str:
+    """A text as a workflow command takes it; `also` for the properties, which commas and colons end."""
+    escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    for character in also:
+        escaped = escaped.replace(character, f"%{ord(character):02X}")
+    return escaped
+
+
+def plain_lines(report: Report) -> list[str]:
+    """The report for a file or a pipe: a table, then a line for each finding as compilers write them."""
+    lines = _aligned([HEADINGS, *rows(report)]) if report.tasks else []
+    lines += ["", *map(str, report.skipped)] if report.skipped else []
+    if report.findings:
+        lines += ["", *(f"{f.path}:{f.line}: {f.severity}: {f.message} [{f.rule}]" for f in report.findings)]
+    return [*lines, *([""] if lines else []), summary_line(report)]
+
+
+def rows(report: Report) -> Iterable[tuple[str, ...]]:
+    """The cells of each task, below HEADINGS."""
+    for row in report.tasks:
+        sizes = (row.seeds, row.longest_seed, row.longest_prompt, row.window)
+        yield (row.task_name, row.kind, *map(str, sizes))
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+
+
+def summary_line(report: Report) -> str:
+    """How many of everything."""
+    counts = [(report.files, "file"), (len(report.tasks), "task")]
+    counts += [(report.count(severity), severity) for severity in _COMMANDS]
+    said = [f"{number} {name}{'' if number == 1 else 's'}" for number, name in counts]
+    skipped = f", {len(report.skipped)} skipped" if report.skipped else ""
+    return f"{said[0]}{skipped}, {said[1]}: {', '.join(said[2:])}"

@@ -7,7 +7,7 @@ threshold had stopped the candidate: it is left out with a reason of its own, or
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,23 +18,21 @@ from skills_dspy.base.errors import MissingReply, RunDirError, only_ours
 from skills_dspy.base.records import Neighbour, Reason
 from skills_dspy.commands.decide.old_rows import Settled, SettledDraw, text_digest
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.ask import Answer, Asker
-from skills_dspy.model.calls import Rank
-from skills_dspy.model.context_window import steps_of
+from skills_dspy.model.ask import Asker, Rank
 from skills_dspy.model.engine import Window, make_lm
 from skills_dspy.model.program import QUIET, SkillsProgram
 from skills_dspy.model.replies import Host, Memory, Meter, Replies
-from skills_dspy.model.room import reply_limits
 from skills_dspy.model.slots import Slots
+from skills_dspy.model.steps import STEPS, reply_limits, way
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw
-from skills_dspy.pipeline.flow import Flow, WritingFailed, Written, stage_of
+from skills_dspy.pipeline.flow import Flow, WritingFailed, Written
 from skills_dspy.pipeline.funnel_diff import FunnelDiff
 from skills_dspy.pipeline.rows import Rows, RunLedger
 from skills_dspy.pipeline.settle import TaskRun, Vectors
-from skills_dspy.run.past import Recorded
+from skills_dspy.run.past import PastRun
 from skills_dspy.screens.contamination import TaskScreen
-from skills_dspy.store.journal import JournaledReply, Recording
+from skills_dspy.store.journal import JournaledReply, JournalReader
 
 _AHEAD = 16
 """How many draws are on their way at a time when the journal answers."""
@@ -48,14 +46,6 @@ _ANEW: frozenset[Reason] = frozenset(
     ("unreadable", "too long", "truncated", "duplicate", "judged bad", "filtered", "not asked")
 )
 """Reasons that are found again from the journal, or not; a rejection for any other stays as it was written down."""
-
-
-class _NotAsked(MissingReply):
-    """The journal lacks the reply to a step."""
-
-    def __init__(self, step: str) -> None:
-        super().__init__(f"no reply to a request of {step} is in the journal")
-        self.step = step
 
 
 class _NoMemory:
@@ -81,20 +71,20 @@ class Answering:
         windows: each role's num_ctx in tokens; it decides no reply.
     """
 
-    source: Recording | Host
+    source: JournalReader | Host
     memory: Memory
     concurrency: int
     windows: Mapping[Role, int]
 
     @classmethod
-    def from_journal(cls, recording: Recording) -> "Answering":
+    def from_journal(cls, recording: JournalReader) -> "Answering":
         """The journal alone."""
         return cls(recording, _NoMemory(), 1, dict.fromkeys(ROLES, 0))
 
     @property
     def ahead(self) -> int:
         """How many draws are on their way at a time."""
-        return _AHEAD if isinstance(self.source, Recording) else _AHEAD_ASKING
+        return _AHEAD if isinstance(self.source, JournalReader) else _AHEAD_ASKING
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +99,7 @@ class Again:
         screen: the evaluation questions that it was decontaminated against, if there were any.
     """
 
-    recorded: Recorded
+    recorded: PastRun
     draws: Sequence[SettledDraw]
     program: SkillsProgram
     prompts: Mapping[str, Mapping[str, str]]
@@ -168,13 +158,13 @@ async def decide_again(
         RunDirError: a row does not agree with the journal.
         SkillsError: the server or the disk fails.
     """
-    recorded, spec, meter = again.recorded, again.recorded.told, Meter()
+    recorded, spec, meter = again.recorded, again.recorded.prompted, Meter()
     replies = Replies(answering.memory, answering.source, Slots(answering.concurrency), meter)
     loop = asyncio.get_running_loop()
     roles = {role: config.role(role) for role in ROLES}
     hosted = {role: Window(answering.windows[role], roles[role].keep_alive, config.soft_ratings) for role in ROLES}
     lms = {role: make_lm(recorded.models[role].name, replies, hosted[role], loop) for role in ROLES}
-    asker = _SayingAsker(again.program, lms, roles, reply_limits(spec, config), recorded.seed, spec.task_name)
+    asker = Asker(again.program, lms, roles, reply_limits(spec, config), recorded.seed, spec.task_name)
     names: dict[str, str] = {role: model.name for role, model in recorded.models.items()}
     ledger = _ComparingLedger(again, RunLedger(spec, recorded.seed, names, again.prompts, *rows))
     draws = config.draws.model_copy(
@@ -185,7 +175,7 @@ async def decide_again(
         config.model_copy(update={"draws": draws}),
         seed=recorded.seed,
         wanted=_UNLIMITED,
-        flow=_FlowAgain(again, config, asker),
+        flow=Flow(spec, config, asker, again.screen, _OldQuestions(again)),
         embedder=vectors,
         ledger=ledger,
         on_change=lambda: on_change(ledger.diff, meter),
@@ -202,22 +192,10 @@ async def decide_again(
     return Decided(ledger.diff, ledger.calls_left, meter.live)
 
 
-class _SayingAsker(Asker):
-    """Says which step has no reply."""
+class _OldQuestions:
+    """Reads back what a run wrote, and what became of it where nothing asks for that again."""
 
-    async def ask(self, step: str, inputs: Mapping[str, Any], place: tuple[int, int], rank: Callable[[], Rank]) -> Answer:
-        """One step's answer; _NotAsked when the journal has none."""
-        try:
-            return await super().ask(step, inputs, place, rank)
-        except MissingReply as missing:
-            raise _NotAsked(step) from missing
-
-
-class _FlowAgain(Flow):
-    """The same way once more: what was written stays, what was said of it is asked again."""
-
-    def __init__(self, again: Again, config: RunConfig, asker: Asker) -> None:
-        super().__init__(again.recorded.told, config, asker, again.screen)
+    def __init__(self, again: Again) -> None:
         self._again = again
 
     async def write(self, draw: Draw, rank: Callable[[], Rank]) -> Written:  # noqa: ARG002 - nobody is asked
@@ -229,19 +207,20 @@ class _FlowAgain(Flow):
             raise WritingFailed(first.dropped, first.context, first.writing)
         return Written(first.context, tuple(candidate.question or "" for candidate in settled), first.writing)
 
-    async def pursue(
-        self, candidate: Candidate, novel: Callable[[Candidate], Awaitable[bool]], rank: Callable[[], Rank]
-    ) -> Outcome:
-        """The candidate's way, which may end where nobody asked further."""
-        settled = self._again.at(candidate.key[:2])
-        if settled.dropped is not None and settled.dropped.reason not in _ANEW:
-            candidate.calls = dict(settled.calls)
-            return settled.dropped
-        outcome = await super().pursue(candidate, novel, rank)
-        if not isinstance(outcome, _NotAsked):
-            return outcome
-        detail = f"the reply to {outcome.step} was never asked for, because the run's own thresholds did not need it"
-        return Dropped(stage_of(outcome.step), "not asked", detail, candidate.answer)
+    def known(self, candidate: Candidate) -> Outcome | None:
+        """A rejection for a reason that no reply in the journal decides."""
+        old = self._again.at(candidate.key[:2])
+        if old.dropped is None or old.dropped.reason in _ANEW:
+            return None
+        candidate.calls = dict(old.calls)
+        return old.dropped
+
+    def unanswered(self, candidate: Candidate, missing: MissingReply) -> Outcome:
+        """A rejection as not asked, where a step lacks its reply."""
+        if not missing.step:
+            return missing
+        detail = f"the reply to {missing.step} was never asked for, because the run's own thresholds did not need it"
+        return Dropped(STEPS[missing.step].stage, "not asked", detail, candidate.answer)
 
 
 class _ComparingLedger:
@@ -272,5 +251,5 @@ class _ComparingLedger:
         self.diff.add(before.id, before.fate, (dropped.stage, dropped.reason))
         if dropped.reason == "not asked":
             config = self._again.recorded.config
-            stages = [stage_of(step) for step in steps_of(candidate.draw.kind, config.tagging)]
+            stages = [step.stage for step in way(candidate.draw.kind, config.tagging)]
             self.calls_left += len(stages) - stages.index(dropped.stage)

@@ -23,17 +23,23 @@ from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter
 from skills_dspy.pipeline.funnel_diff import FunnelDiff
 from skills_dspy.pipeline.rows import Rows
-from skills_dspy.run.manifest import FORMAT, prompt_fingerprints
-from skills_dspy.run.past import DECIDED, Recorded, read_recorded, recorded_questions
+from skills_dspy.run.account import prompt_fingerprints
+from skills_dspy.run.past import CANNOT_REPLAY, DECIDED, PastRun, read_recorded, recorded_questions
 from skills_dspy.screens.contamination import KEPT_IN, Screen, TaskScreen, Untold
 from skills_dspy.similarity.ngrams import VERSION
-from skills_dspy.store.aside import check_free, link_journal, put_in_place, written_aside
-from skills_dspy.store.files import AppendLog, storage_errors, write_json
-from skills_dspy.store.journal import Journal, Recording
+from skills_dspy.store.aside import link, place_beside, put_dataset
+from skills_dspy.store.files import AppendLog, make_folder, storage_errors
+from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunDir, RunPaths, find_runs, refuse_busy
+from skills_dspy.store.run_json import FORMAT, RunJson, read_run_json, write_run_json
 
 _INPUTS = frozenset(("task", "config", "seed", "models", "prompts", "decontamination"))
 """What a run can be begun with; whatever else decided about candidates would have to decide again."""
+
+_OTHER_FORMAT = (
+    f"this run was made by another version of skills_dspy (its format is {{}}, this one reads {FORMAT}); "
+    "decide it with that version"
+)
 
 _NO_BOUNDS = Bounds()
 
@@ -96,22 +102,18 @@ def prepare(request: DecideRequest) -> Prepared:
         StorageError: something cannot be read.
     """
     paths = _the_run(request.run)
-    content = paths.read_run_json()
-    if content is None:
+    noted = read_run_json(paths, CANNOT_REPLAY, _OTHER_FORMAT)
+    if noted is None:
         raise RunDirError(f"{paths.folder}: this run has no run.json yet; wait until it has begun, or start it again")
-    if content.get("format") != FORMAT:
-        raise RunDirError(
-            f"{paths.run_json}: this run was made by another version of skills_dspy (its format is {content.get('format')!r}, "
-            f"this one reads {FORMAT}); decide it with that version"
-        )
     recorded = read_recorded(paths)
-    unknown = sorted(set(content["inputs"]) - _INPUTS)
+    inputs = noted.content["inputs"]
+    unknown = sorted(set(inputs) - _INPUTS)
     if unknown:
         raise RunDirError(
             f"{paths.run_json}: the run was made with {', '.join(unknown)}, which decided what was accepted too and cannot be "
             "decided anew; make a new run with the other thresholds"
         )
-    screened = (content["inputs"].get("decontamination") or {}).get("normalisation", VERSION)
+    screened = (inputs.get("decontamination") or {}).get("normalisation", VERSION)
     if screened != VERSION:
         raise RunDirError(
             f"{paths.run_json}: the run was decontaminated by another version of skills_dspy, which took texts apart otherwise "
@@ -121,8 +123,8 @@ def prepare(request: DecideRequest) -> Prepared:
     folder = paths.folder if paths.folder.name not in ("", "..") else paths.folder.resolve()
     target = request.out or folder.with_name(f"{folder.name}-decided-{short_digest(config)}")
     if not request.dry_run:
-        check_free(target, _replaceable)
-    return Prepared(recorded, content, config, target)
+        _check_target(target)
+    return Prepared(recorded, noted, config, target)
 
 
 def _unheard(total: int, diff: FunnelDiff, meter: Meter) -> None:
@@ -156,9 +158,12 @@ async def redecide(
         else:
             stack.push_async_callback(server.close)
             stack.enter_context(RunDir.open(folder.absolute().parent, folder.absolute().name))
-        again = _again(recorded, prepared.content)
+        again = _again(recorded, prepared.noted)
         total = again.candidates
-        paths = None if request.dry_run else stack.enter_context(written_aside(prepared.target))
+        paths = None
+        if not request.dry_run:
+            make_folder(prepared.target.parent)
+            paths = RunPaths(stack.enter_context(place_beside(prepared.target, folder=True)))
         async with _answering(request, prepared, again, server) as (answering, journal):
             vectors = KeptVectors(journal, prepared.embedder, folder)
             with _rows(paths) as rows:
@@ -166,10 +171,10 @@ async def redecide(
                 decided = await decide_again(screened, config, answering, vectors, rows, lambda diff, m: told(total, diff, m))
         if paths is None:
             return _told(prepared, decided, None, None)
-        with Recording.open(recorded.paths.journal) as closed:
-            write_json(paths.run_json, decided_json(prepared, decided.diff, len(again.draws), closed))
-        link_journal(paths, recorded.paths.journal)
-        return _told(prepared, decided, prepared.target, put_in_place(paths, prepared.target, now()))
+        with JournalReader.open(recorded.paths.journal) as closed:
+            write_run_json(paths, decided_json(prepared, decided.diff, len(again.draws), closed))
+        link(paths.journal, recorded.paths.journal)
+        return _told(prepared, decided, prepared.target, put_dataset(paths.folder, prepared.target, now()))
 
 
 @contextmanager
@@ -219,7 +224,7 @@ def _the_run(folder: Path) -> RunPaths:
     return runs[0]
 
 
-async def _screen(recorded: Recorded, vectors: KeptVectors, embedder: str) -> TaskScreen | None:
+async def _screen(recorded: PastRun, vectors: KeptVectors, embedder: str) -> TaskScreen | None:
     """The evaluation questions that the run was decontaminated against: other thresholds must let none of them in.
 
     Raises:
@@ -236,18 +241,23 @@ async def _screen(recorded: Recorded, vectors: KeptVectors, embedder: str) -> Ta
     return TaskScreen(screen, ScreenVectors(vectors, model))
 
 
-def _replaceable(paths: RunPaths) -> bool:
-    """Whether it is a dataset that was decided anew: it can be again."""
-    return DECIDED in (paths.read_run_json() or {})
+def _check_target(target: Path) -> None:
+    """Refuse a target that holds something else than a dataset that was decided anew, which can be again."""
+    with storage_errors("read", target):
+        if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+            return
+        noted = read_run_json(RunPaths(target)) if target.is_dir() else None
+    if noted is None or DECIDED not in noted.content:
+        raise RunDirError(f"{target} exists and holds something else; choose another --out")
 
 
-def _again(recorded: Recorded, content: Mapping[str, Any]) -> Again:
+def _again(recorded: PastRun, noted: RunJson) -> Again:
     adapter = SkillsAdapter()
     program = SkillsProgram(recorded.spec.num_questions_to_generate_per_prompt)
     if recorded.program is not None:
         recorded.program.apply(program)
     prompts = prompt_fingerprints(recorded.spec, recorded.config, program, adapter)
-    then = content["inputs"].get("prompts") or {}
+    then = {} if noted.inputs is None else noted.inputs.prompts
     differing = [
         f"{kind} {stage}"
         for kind, stages in prompts.items()
@@ -271,11 +281,11 @@ def _again(recorded: Recorded, content: Mapping[str, Any]) -> Again:
 @asynccontextmanager
 async def _answering(
     request: DecideRequest, prepared: Prepared, again: Again, server: OllamaServer | None
-) -> AsyncIterator[tuple[Answering, Journal | Recording]]:
+) -> AsyncIterator[tuple[Answering, Journal | JournalReader]]:
     """Who answers, and the journal that holds the vectors."""
     recorded = prepared.recorded
     if server is None:
-        with Recording.open(recorded.paths.journal) as recording:
+        with JournalReader.open(recorded.paths.journal) as recording:
             yield Answering.from_journal(recording), recording
         return
     said = {"version": await server.version(), "note": request.note}
@@ -283,13 +293,13 @@ async def _answering(
     needed = needs(recorded.spec, prepared.config, again.program, again.adapter)
     lengths = {prepared.config.model_for(role): model.context_length for role, model in models.items()}
     windows = choose_windows([needed], prepared.config, lengths)
-    Recording.open(recorded.paths.journal).close()  # there has to be one: opening it to write would begin another
+    JournalReader.open(recorded.paths.journal).close()  # there has to be one: opening it to write would begin another
     with Journal.open(recorded.paths.journal) as journal:
-        source = _Noting(server, lambda: _note(journal, said, prepared.content["server"]))
+        source = _Noting(server, lambda: _note(journal, said, prepared.noted.content["server"]))
         yield Answering(source, journal, request.concurrency, windows), journal
 
 
-async def _same_models(recorded: Recorded, server: OllamaServer) -> dict[Role, Model]:
+async def _same_models(recorded: PastRun, server: OllamaServer) -> dict[Role, Model]:
     """The server's models of all roles, if they are those of the run: half a dataset judged by another model is none.
 
     Raises:

@@ -9,10 +9,11 @@ from typing import Any
 from skills_dspy.base.config import RunConfig
 from skills_dspy.commands.decide.thresholds import differences, thresholds
 from skills_dspy.pipeline.funnel_diff import FunnelDiff
-from skills_dspy.run.manifest import FORMAT, usage, versions
-from skills_dspy.run.past import DECIDED, Recorded
+from skills_dspy.run.account import usage, versions
+from skills_dspy.run.past import DECIDED, PastRun
 from skills_dspy.store.aside import way_to
-from skills_dspy.store.journal import Journal, Recording
+from skills_dspy.store.journal import Journal, JournalReader
+from skills_dspy.store.run_json import FORMAT, RunJson
 
 FILLED_BY = "filled_by"
 """What a journal calls those who answered when `decide --fill` asked: a JSON list of server versions and notes."""
@@ -24,20 +25,20 @@ class Prepared:
 
     Attributes:
         recorded: what it was made with.
-        content: its run.json.
+        noted: its run.json.
         config: its settings with other thresholds.
         target: where the dataset will be.
     """
 
-    recorded: Recorded
-    content: Mapping[str, Any]
+    recorded: PastRun
+    noted: RunJson
     config: RunConfig
     target: Path
 
     @property
     def status(self) -> str:
         """How the run stood."""
-        return str(self.content.get("status"))
+        return str(self.noted.status)
 
     @property
     def finished(self) -> bool:
@@ -47,11 +48,10 @@ class Prepared:
     @property
     def embedder(self) -> str:
         """The model whose vectors the journal holds; a run.json from before it was noted leaves the setting."""
-        noted = self.content.get("embedder")
-        return str(noted["name"]) if isinstance(noted, Mapping) and "name" in noted else self.recorded.config.embedder.model
+        return self.noted.embedder.name or self.recorded.config.embedder.model
 
 
-def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: Recording) -> dict[str, Any]:
+def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: JournalReader) -> dict[str, Any]:
     """The content of a decided dataset's run.json; without times, so that the same inputs give the same bytes.
 
     Args:
@@ -60,7 +60,7 @@ def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: Reco
         draws: how many the run settled something of.
         journal: the run's.
     """
-    content, recorded = prepared.content, prepared.recorded
+    content, recorded = prepared.noted.content, prepared.recorded
     filled = fillers(journal)
     origin = way_to(recorded.paths.folder, prepared.target)
     noted = (content.get("result") or {}).get("draws")
@@ -97,7 +97,7 @@ def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: Reco
     }
 
 
-def fillers(journal: Journal | Recording) -> list[dict[str, Any]]:
+def fillers(journal: Journal | JournalReader) -> list[dict[str, Any]]:
     """Who answered when `decide --fill` asked, beside the run's own server: `version` and `note` of each."""
     found: list[dict[str, Any]] = json.loads(journal.meta().get(FILLED_BY, "[]"))
     return found

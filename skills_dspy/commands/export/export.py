@@ -19,7 +19,7 @@ from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT, alpaca_row, 
 from skills_dspy.commands.export.parquet import ParquetWriter
 from skills_dspy.commands.export.source import Rows, SourceRun
 from skills_dspy.commands.export.split import set_apart
-from skills_dspy.store.export_aside import check_free, left_behind, remove, written_aside
+from skills_dspy.store.aside import check_free, left_behind, remove, replacing
 from skills_dspy.store.files import make_folder, storage_errors
 
 Format = Literal["messages", "alpaca", "sharegpt", "instructlab", "parquet", "hf"]
@@ -121,7 +121,7 @@ def export(request: ExportRequest, passed: Callable[[str, int], None] = lambda *
     """
     check(request)
     rows, tally = Rows(request.runs), Tally()
-    aside = written_aside(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
+    aside = replacing(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
     with aside as place:
         testing, compared = _set_apart(request, rows, place, passed)
         with ExitStack() as stack:

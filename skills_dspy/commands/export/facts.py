@@ -1,10 +1,11 @@
-"""What a dataset's readers should know of the run that made it, taken from the content of a run.json."""
+"""What a dataset's readers should know of the run that made it, taken from its run.json."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from skills_dspy.base.records import SeedExample
+from skills_dspy.store.run_json import Decontamination, FunnelCounts, Inputs, RunJson, Server, needed
 
 NOT_STATED = "not stated"
 
@@ -57,80 +58,63 @@ class RunFacts:
     contaminated_seeds: int
 
 
-def facts_of(content: Mapping[str, Any]) -> RunFacts:
+def facts_of(run: RunJson) -> RunFacts:
     """Take the facts from a run.json.
 
     Raises:
-        ValueError, KeyError, TypeError: it is not what a run writes; the caller names the file.
+        KeyError: it does not say which task, or from which seeds.
     """
-    task, inputs = content["task"], _mapping(content.get("inputs"))
-    config, funnel = _mapping(content.get("config")), _mapping(_mapping(content.get("result")).get("funnel"))
-    answered_by, no_model = _answered_by(_mapping(content.get("server")))
-    models = _mapping(inputs.get("models"))
-    prompts = _mapping(inputs.get("prompts"))
-    screen = _mapping(content.get("decontamination"))
+    task, server = needed(run.task, "task"), run.server or Server()
+    inputs, config, screen = run.inputs or Inputs(), run.config or {}, run.decontamination or Decontamination()
+    funnel = run.result.funnel if run.result and run.result.funnel else FunnelCounts(candidates=0, accepted=0, rejected=())
+    answered_by, no_model = _answered_by(server)
+    stated, derived = task.task_description or "", run.derived_description
+    cosine = "not compared" if screen.max_cosine is None else str(screen.max_cosine)
     return RunFacts(
-        task_name=str(task["task_name"]),
-        description=_description(str(task.get("task_description") or ""), content.get("derived_description")),
-        created_by=str(task.get("created_by") or NOT_STATED),
-        licence=str(task["licence"]) if task.get("licence") else None,
-        seeds=tuple(SeedExample.model_validate(seed) for seed in task["seed_examples"]),
-        seed=int(inputs.get("seed", 0)),
-        status=str(content.get("status", "unknown")),
-        wanted=int(content.get("wanted", 0)),
+        task_name=needed(task.task_name, "task_name"),
+        description=f"{derived} (derived by the generator)" if derived and not stated.strip() else stated,
+        created_by=task.created_by or NOT_STATED,
+        licence=task.licence or None,
+        seeds=needed(task.seed_examples, "seed_examples"),
+        seed=inputs.seed or 0,
+        status=run.status or "unknown",
+        wanted=run.wanted or 0,
         answered_by=answered_by,
         no_model=no_model,
-        models=tuple((role, str(m["name"]), str(m["digest"])) for role, m in models.items()),
-        prompts=tuple((kind, stage, str(mark)) for kind, stages in prompts.items() for stage, mark in stages.items()),
-        compiled=_compiled(content.get("program")),
+        models=tuple((role, model.name, model.digest) for role, model in (inputs.models or {}).items()),
+        prompts=tuple((kind, stage, mark) for kind, stages in inputs.prompts.items() for stage, mark in stages.items()),
+        compiled=None if run.program is None else _compiled(run.program),
         thresholds=tuple(_thresholds(config)),
-        embedder=str(_mapping(content.get("embedder")).get("name") or NOT_STATED),
-        candidates=int(funnel.get("candidates", 0)),
-        rejected=tuple((str(r["stage"]), str(r["reason"]), int(r["count"])) for r in funnel.get("rejected", ())),
-        version=str(_mapping(content.get("versions")).get("skills-dspy", NOT_STATED)),
-        screened=tuple(_screened(screen)),
-        contaminated_seeds=len(screen.get("contaminated_seeds", ())),
+        embedder=run.embedder.name or NOT_STATED,
+        candidates=funnel.candidates,
+        rejected=tuple((entry.stage, entry.reason, entry.count) for entry in funnel.rejected),
+        version=run.versions.get("skills-dspy", NOT_STATED),
+        screened=tuple((f.name, f.questions, f.sha256, str(screen.ngram or NOT_STATED), cosine) for f in screen.files),
+        contaminated_seeds=len(screen.contaminated_seeds),
     )
 
 
-def _description(stated: str, derived: Any) -> str:
-    return f"{derived} (derived by the generator)" if derived and not stated.strip() else stated
-
-
-def _screened(screen: Mapping[str, Any]) -> Iterator[tuple[str, int, str, str, str]]:
-    cosine = "not compared" if screen.get("max_cosine") is None else str(screen["max_cosine"])
-    for file in screen.get("files", ()):
-        yield str(file["name"]), int(file["questions"]), str(file["sha256"]), str(screen.get("ngram", NOT_STATED)), cosine
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _answered_by(server: Mapping[str, Any]) -> tuple[str, bool]:
+def _answered_by(server: Server) -> tuple[str, bool]:
     """A note is only there when something else than a language model answers; a host's name is nobody's business."""
-    if server.get("note"):
-        return str(server["note"]), True
-    version = str(server.get("version") or "")
+    version = server.version or ""
+    if server.note:
+        return server.note, True
     if "simulated" in version or "fake" in version:
         return f"a simulated teacher (version {version}), which is no language model", True
     return (f"Ollama {version}", False) if version else (NOT_STATED, False)
 
 
-def _compiled(program: Any) -> str | None:
-    if not isinstance(program, Mapping):
-        return None
-    steps = ", ".join(sorted(_mapping(program.get("steps") or program.get("predictors"))))
+def _compiled(program: Mapping[str, Any]) -> str:
+    steps = ", ".join(sorted(program.get("steps") or program.get("predictors") or {}))
     return f"compiled by `optimize`{': ' + steps if steps else ''}"
 
 
-def _thresholds(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _thresholds(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     wanted = {"filter": ("instruction_quality", "sample_quality"), "judges": ("question_pass", "pair_pass")}
-    found = [
-        (f"{section}.{name}", ", ".join(map(str, _mapping(config.get(section))[name])))
-        for section, names in wanted.items()
-        for name in names
-        if isinstance(_mapping(config.get(section)).get(name), list)
-    ]
-    distance = _mapping(config.get("dedup")).get("max_squared_distance")
-    return found if distance is None else [*found, ("dedup.max_squared_distance", str(distance))]
+    for section, names in wanted.items():
+        for name in names:
+            if passing := config.get(section, {}).get(name):
+                yield f"{section}.{name}", ", ".join(map(str, passing))
+    distance = config.get("dedup", {}).get("max_squared_distance")
+    if distance is not None:
+        yield "dedup.max_squared_distance", str(distance)

@@ -16,6 +16,7 @@ from skills_dspy.commands.export.facts import RunFacts, facts_of
 from skills_dspy.similarity.minhash import key_of
 from skills_dspy.store.files import storage_errors
 from skills_dspy.store.run_dir import RunPaths, find_runs
+from skills_dspy.store.run_json import read_run_json, run_json_errors
 
 _BLOCK = 1 << 20
 
@@ -70,14 +71,11 @@ def _runs_at(place: Path) -> list[RunPaths]:
 
 def _open(paths: RunPaths) -> SourceRun:
     running = paths.in_use()
-    content = paths.read_run_json()
-    if content is None:
+    run = read_run_json(paths)
+    if run is None:
         raise RunDirError(f"{paths.run_json} is missing, so nothing is known of this run; restore the file")
-    try:
-        facts = facts_of(content)
-    except (KeyError, TypeError, ValueError) as error:
-        what = f"{error.args[0]} is missing" if isinstance(error, KeyError) else _brief(error)
-        raise RunDirError(f"{paths.run_json}: this is not what a run writes: {what}; restore the file") from error
+    with run_json_errors(paths):
+        facts = facts_of(run)
     return SourceRun(paths, facts, _whole_rows(paths.data), running)
 
 

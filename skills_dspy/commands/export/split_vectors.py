@@ -20,7 +20,7 @@ from skills_dspy.similarity.hyperplanes import LIMIT, PLANE_BANDS, Hyperplanes
 from skills_dspy.similarity.minhash import Groups, key_of
 from skills_dspy.similarity.nearest import MARGIN, Vector, joined, squared_distance
 from skills_dspy.store.files import storage_errors
-from skills_dspy.store.journal import Recording
+from skills_dspy.store.journal import JournalReader
 
 ENTRY = np.dtype([("key", "<u8"), ("row", "<u4")])
 _BATCH = 512
@@ -49,7 +49,7 @@ class KeptByRun:
         self._path, self._model = run.paths.journal, run.facts.embedder
         with storage_errors("read", self._path):
             there = self._path.is_file()
-        self._journal = stack.enter_context(Recording.open(self._path)) if there else None
+        self._journal = stack.enter_context(JournalReader.open(self._path)) if there else None
         self.weights = self._journal.meta().get(WEIGHTS, "") if self._journal is not None else ""
         """Those of the embedding model; nothing where nothing is known of them, and then there are no vectors."""
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
-from skills_dspy.store.journal import Journal, Recording
+from skills_dspy.store.journal import Journal, JournalReader
 
 WEIGHTS = "embedder_weights"
 """What a journal notes the weights under that its vectors were made with."""
@@ -33,7 +33,7 @@ class KeptVectors:
         folder: the run's directory, for messages.
     """
 
-    def __init__(self, journal: Journal | Recording, model: str, folder: Path) -> None:
+    def __init__(self, journal: Journal | JournalReader, model: str, folder: Path) -> None:
         self._journal = journal
         self._model = model
         self._folder = folder
@@ -112,7 +112,7 @@ class RememberedVectors:
         folder: the run's directory, for messages.
     """
 
-    def __init__(self, embedder: AsyncEmbedder, journal: Journal, recording: Recording | None, folder: Path) -> None:
+    def __init__(self, embedder: AsyncEmbedder, journal: Journal, recording: JournalReader | None, folder: Path) -> None:
         self._embedder = embedder
         self._journal = journal
         self._recording = recording

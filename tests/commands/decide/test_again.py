@@ -3,7 +3,7 @@
 import asyncio
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,14 +16,13 @@ from hypothesis import strategies as st
 from evals.data.datasets import read_datasets
 from skills_dspy.base.errors import ConfigError, RequestError, RunDirError, ServerError
 from skills_dspy.base.records import Record, Rejection
-from skills_dspy.cli.display import Silent
 from skills_dspy.commands.decide.dataset import DecideRequest, Redecided, prepare, redecide
 from skills_dspy.commands.decide.thresholds import Bounds
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
-from skills_dspy.pipeline.filter import pair_passes, quality_passes, question_passes, score_passes
 from skills_dspy.run.past import find_recorded
-from skills_dspy.run.runner import Runner, RunRequest
-from skills_dspy.store.journal import Recording
+from skills_dspy.run.request import RunRequest
+from skills_dspy.run.runner import Runner, Watcher
+from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunDir, RunPaths, find_row, find_runs
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.small_runs import SPEC, TEACHER, failing, make_run
@@ -35,7 +34,7 @@ ALL = Bounds(1, "very poor", 1, None)
 @pytest.fixture(scope="module", params=["separate", "fused"])
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     """A finished run, tagged in either way; nobody changes it."""
-    return make_run(tmp_path_factory.mktemp(request.param), {"tagging": request.param})
+    return make_run(tmp_path_factory.mktemp(request.param), {"tagging": request.param}, wanted=6)
 
 
 @pytest.fixture
@@ -136,7 +135,7 @@ def test_the_demo_gives_its_own_rows(tmp_path: Path) -> None:
         vectors = AsyncEmbedder(SentenceEmbedder())  # not loaded: the recording has all vectors
         request = RunRequest(tuple(r.spec for r in demo.values()), first.config, 12, tmp_path, first.seed, 8, recorded=demo)
         try:
-            await Runner(request, None, vectors, Silent()).run()
+            await Runner(request, None, vectors, Watcher()).run()
         finally:
             await vectors.close()
 
@@ -159,13 +158,24 @@ def test_a_derived_description_is_told_again(tmp_path: Path) -> None:
 # -- evaluation questions -----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def screened(made_once: RunPaths, tmp_path: Path) -> tuple[RunPaths, Path]:
+@pytest.fixture(scope="module")
+def screened_once(made_once: RunPaths, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunPaths, Path]:
     """A run that was decontaminated against a question which it would have accepted, and the file of that question."""
-    file = tmp_path / "exam.txt"
+    folder = tmp_path_factory.mktemp("screened")
+    file = folder / "exam.txt"
     freeform = next(row.instruction for row in rows(made_once.folder).accepted if row.context is None)
     file.write_text(freeform.replace("\n", " ") + "\n", "utf-8")
-    return make_run(tmp_path / "screened", {}, questions=file), file
+    return make_run(folder / "screened", {}, questions=file), file
+
+
+@pytest.fixture
+def screened(screened_once: tuple[RunPaths, Path], tmp_path: Path) -> Iterator[tuple[RunPaths, Path]]:
+    """A copy of it that a test may change, and the file, which is there again afterwards."""
+    made, file = screened_once
+    shutil.copytree(made.folder, tmp_path / "screened" / made.folder.name)
+    questions = file.read_bytes()
+    yield RunPaths(tmp_path / "screened" / made.folder.name), file
+    file.write_bytes(questions)
 
 
 def test_a_decontaminated_run_stays_so(screened: tuple[RunPaths, Path]) -> None:
@@ -225,10 +235,10 @@ def test_any_thresholds_account_for_every_candidate(bounds: Bounds, made_once: R
     assert sorted(after.places) == sorted(before.places)
     config = prepare(DecideRequest(made_once.folder, bounds=bounds, dry_run=True)).config
     for row in after.accepted:
-        assert question_passes(row.question_verdict, config)
-        assert pair_passes(row.pair_verdict, config)
-        assert quality_passes(row.tags.instruction_quality, config)
-        assert score_passes(row.tags.sample_quality, config)
+        assert row.question_verdict.rating in config.judges.question_pass
+        assert row.pair_verdict.rating in config.judges.pair_pass
+        assert row.tags.instruction_quality in config.filter.instruction_quality
+        assert row.tags.sample_quality in config.filter.sample_quality
         assert row.provenance.neighbour is not None
         assert row.provenance.neighbour.distance >= config.dedup.max_squared_distance
     assert (diff.before.accepted, diff.after.accepted) == (len(before.accepted), len(after.accepted))
@@ -279,7 +289,7 @@ def test_a_copy_is_decided_by_what_is_accepted_now(once: RunPaths) -> None:
 
 def journaled(paths: RunPaths) -> set[str]:
     """The digests of all replies in a journal."""
-    with Recording.open(paths.journal) as recording:
+    with JournalReader.open(paths.journal) as recording:
         return {row[0] for row in recording._connection.execute("SELECT digest FROM replies")}
 
 
@@ -373,7 +383,7 @@ def test_the_dataset_lies_beside_the_run(once: RunPaths) -> None:
     row = rows(done.dataset).accepted[0]
     found = find_row(done.dataset, row.id)
     assert found is not None
-    with Recording.open(found.paths.journal) as journal:
+    with JournalReader.open(found.paths.journal) as journal:
         assert all(journal.full(digest) for digests in row.provenance.calls.values() for digest in digests)
     (dataset,) = read_datasets(done.dataset)
     assert dataset.run is not None

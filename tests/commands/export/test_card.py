@@ -9,12 +9,13 @@ from huggingface_hub import DatasetCardData
 
 from skills_dspy.commands.export.card import Split, Tally, card, size_category
 from skills_dspy.commands.export.facts import facts_of
+from skills_dspy.store.run_json import RunJson
 from tests.helpers.exporting import a_run_json, some_records
 
 
 def a_card(*runs: dict[str, Any], split: Split | None = None, repeated: int = 0, mended: int = 0) -> str:
     """The card of runs with three rows each."""
-    facts = [facts_of(run) for run in runs]
+    facts = [facts_of(RunJson.of(run)) for run in runs]
     tally = Tally()
     for fact in facts:
         for number, record in enumerate(some_records(task=fact.task_name)):

@@ -18,7 +18,7 @@ from skills_dspy.commands.export.export import FORMATS, Exported, ExportRequest,
 from skills_dspy.commands.export.instructlab import recipe_text, row_uuid
 from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT
 from skills_dspy.commands.export.source import Rows
-from skills_dspy.store import export_aside
+from skills_dspy.store import aside
 from skills_dspy.store.run_dir import RunDir
 from tests.commands.export.test_layouts import back
 from tests.helpers.exporting import a_record, a_run_json, files_below, some_records, sources, write_run
@@ -62,6 +62,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
 # ---- in the consumers ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.torch
 def test_messages_pass_trls_check_and_its_chat_template(runs: Path, tmp_path: Path, load: Callable[..., Any]) -> None:
     """TRL takes the rows for conversations, and a template makes one text of each."""
     with warnings.catch_warnings():
@@ -335,14 +336,14 @@ def test_an_old_export_is_kept_until_the_new_one_is_whole(
     added = a_record("e" * 16, "New?", "Yes.").model_dump_json().encode() + b"\n"
     (runs / "test" / "foxes" / "data.jsonl").write_bytes(good + added)
     if layout == "hf":  # also where the system cannot exchange two names
-        monkeypatch.setattr(export_aside, "_exchange", lambda *_: False)
+        monkeypatch.setattr(aside, "_exchange", lambda *_: False)
     assert sum(make(runs, out, layout, split=split, overwrite=True).rows.values()) == 4
     assert files_below(out.parent) != before
     assert [path.name for path in out.parent.iterdir()] == ["x"]
 
 
 def test_an_interruption_leaves_nothing(runs: Path, tmp_path: Path) -> None:
-    """Neither the file nor what was written export_aside."""
+    """Neither the file nor what was written aside."""
 
     def interrupt(doing: str, rows: int) -> None:
         if (doing, rows) == ("writing", 2):

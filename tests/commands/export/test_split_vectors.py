@@ -18,7 +18,7 @@ from skills_dspy.commands.export.card import Compared, Split
 from skills_dspy.commands.export.export import ExportRequest, export
 from skills_dspy.commands.export.split_vectors import put
 from skills_dspy.model.embedding.vectors import vector_key
-from skills_dspy.store.journal import Journal, Recording
+from skills_dspy.store.journal import Journal, JournalReader
 from tests.helpers.exporting import a_record, a_run_json, files_below, sources, write_run
 from tests.helpers.small_runs import SPEC, make_run
 
@@ -150,7 +150,7 @@ def test_without_a_split_no_journal_is_opened(tmp_path: Path, monkeypatch: pytes
     (folder / "journal.sqlite").write_bytes(b"no journal")
     runs = sources(tmp_path / "runs")
     with monkeypatch.context() as patch:
-        patch.setattr(Recording, "open", None)
+        patch.setattr(JournalReader, "open", None)
         assert export(ExportRequest(runs, "hf", tmp_path / "whole", "s")).compared is None
     with pytest.raises(RunDirError, match=r"journal\.sqlite is not a journal"):
         export(ExportRequest(runs, "hf", tmp_path / "split", "s", split=Split(0.4, 1)))

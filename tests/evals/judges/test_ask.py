@@ -15,8 +15,8 @@ from evals.judges.scales import Label
 from evals.session.session import SessionRequest, open_session
 from skills_dspy.base.errors import ServerError
 from skills_dspy.base.tokens import estimate_tokens
-from skills_dspy.model.program import STEPS
 from skills_dspy.model.room import RETRY
+from skills_dspy.model.steps import STEPS
 from tests.helpers.judges import CONFIG, PAIR, QUALITY, QUESTION, JudgeServer, a_case, lets_all_pass
 from tests.helpers.making import a_config, a_program
 

@@ -10,7 +10,7 @@ from evals.judges.scales import SCALES, Label, passing
 from signatures.examples import Pair, Question
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import SpecError
-from skills_dspy.model.program import STEPS
+from skills_dspy.model.steps import STEPS
 
 CONFIG = load_config()
 CONTEXT = "context: An old pond lies there.\n"
@@ -156,7 +156,6 @@ def test_a_skill_has_one_place_in_a_file(tmp_path: Path) -> None:
             1,
             '`step` is the text "judge_pairs"; write one of: ' + ", ".join(SCALES),
         ),
-        (changed(PAIR, "step: judge_pair_freeform\n", ""), 1, "`step` is missing; add it"),
         (changed(PAIR, "skills:", "skils:"), 2, "unknown key `skils`; did you mean `skills`? known here: step, skills"),
         (
             changed(PAIR, "    task_description: Say", "    description: Say"),
@@ -174,14 +173,10 @@ def test_a_skill_has_one_place_in_a_file(tmp_path: Path) -> None:
             "unknown key `why`; known here: id, context, question, answer, label, reason",
         ),
         (changed(PAIR, "    task_description: Say what is there\n", ""), 3, "`task_description` of skill 1 is missing; add it"),
-        (changed(PAIR, "Say what is there", "''"), 4, "`task_description` of skill 1 is empty; write text"),
         (changed(PAIR, "task: ponds", "task: 7"), 3, '`task` of skill 1 is the number 7; write it in quotes: "7"'),
         (changed(PAIR, "        answer: a pond\n", ""), 6, "`answer` of example 1 of skill 1 is missing; add it"),
         (changed(PAIR, "        question: What lies there?\n", ""), 9, "`question` of case 1 of skill 1 is missing; add it"),
-        (changed(PAIR, "        answer: an old pond\n", ""), 9, "`answer` of case 1 of skill 1 is missing; add it"),
-        (changed(PAIR, "        label: 3\n", ""), 9, "`label` of case 1 of skill 1 is missing; add it"),
         (changed(PAIR, "        reason: fit\n", ""), 9, "`reason` of case 1 of skill 1 is missing; add it"),
-        (changed(PAIR, "What lies there?", '" "'), 10, "`question` of case 1 of skill 1 is empty; write text"),
         (
             changed(PAIR, "an old pond", "yes"),
             11,
@@ -199,18 +194,11 @@ def test_a_skill_has_one_place_in_a_file(tmp_path: Path) -> None:
             '`reason` of case 1 of skill 1 is the text "fine"; write one of: ' + ", ".join(REASONS),
         ),
         (
-            changed(QUESTION, "        label:", "        answer: a pond\n        label:"),
-            11,
-            "`answer` of case 1 of skill 1 is of no use, since judge_question_freeform rates the question alone; leave it out",
-        ),
-        ("step: judge_pair_freeform\nskills: []\n", 2, "`skills` is an empty list; write a list with at least one item"),
-        (
             "step: judge_pair_freeform\nskills:\n  - ponds\n",
             3,
             'skill 1 is the text "ponds"; write keys and values: task, task_description, examples, cases',
         ),
         (PAIR[: PAIR.index("cases:")] + "cases:\n", 8, "`cases` of skill 1 is empty; write a list with at least one item"),
-        (PAIR[: PAIR.index("    cases:")], 3, "`cases` of skill 1 is missing; add it"),
         (
             changed(PAIR, "    examples:\n      - question: What is there?\n        answer: a pond\n", "    examples: []\n"),
             5,
@@ -226,12 +214,7 @@ def test_a_fault_is_named_with_its_line_and_remedy(text: str, line: int, says: s
 @pytest.mark.parametrize(
     ("written", "described"),
     [
-        ("true", "the yes/no value true"),
         ("1.0", "the number 1.0"),
-        ('"1"', 'the text "1"'),
-        ("4", "the number 4"),
-        ("", "empty"),
-        ("[1]", "a list"),
         ("bad", 'the text "bad"'),
     ],
 )

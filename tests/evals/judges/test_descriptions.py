@@ -20,9 +20,8 @@ from evals.judges.descriptions import (
     with_descriptions,
 )
 from evals.optimize.plan import OptimizeRequest, plan_of
-from evals.session.once import CallsSpent
-from evals.session.session import Session, SessionRequest
-from evals.teacher.config import Heeding, TeacherConfig
+from evals.session.session import CallsSpent, Session, SessionRequest
+from evals.teacher.config import Improvable, TeacherConfig
 from evals.teacher.script import Script
 from skills_dspy.base.errors import ContextTooLong, NotDescribed, RequestError
 from skills_dspy.base.records import SeedExample
@@ -52,8 +51,8 @@ def script(task: str, *replies: Any) -> Script:
 
 
 def a_server(*scripts: Script) -> FakeServer:
-    """A teacher that heeds prompts and describes tasks by these scripts."""
-    return FakeServer(TeacherConfig(scripts=scripts, heeding=Heeding()))
+    """A teacher with something to improve that describes tasks by these scripts."""
+    return FakeServer(TeacherConfig(scripts=scripts, improvable=Improvable()))
 
 
 # -- in a session ---------------------------------------------------------------------------------------------------------

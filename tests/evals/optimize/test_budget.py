@@ -15,7 +15,7 @@ from evals.optimize.budget import (
     OPTIMIZERS,
     Level,
     Optimizer,
-    Settings,
+    UnitSettings,
     calls_per_example,
     cost_of,
     settings_for,
@@ -95,7 +95,7 @@ def proposal(request: lm15.Request) -> str:
 @pytest.mark.parametrize("unit", [ONE, TWO], ids=["one predictor", "two predictors"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("settings", [SMALLEST, settings_for(ONE, "light")], ids=["smallest", "light"])
-def test_no_optimizer_asks_more_than_was_said(unit: Unit, optimizer: Optimizer, settings: Settings) -> None:
+def test_no_optimizer_asks_more_than_was_said(unit: Unit, optimizer: Optimizer, settings: UnitSettings) -> None:
     """Neither students nor the proposer, on a model of which nobody knows what helps."""
     sizes = settings.sizes
     held, proposer = Held(), Teacher(proposal)

@@ -12,7 +12,7 @@ import pytest
 
 from evals.optimize.desk import Desk
 from evals.optimize.examples import examples_of
-from evals.optimize.prompting import limits_of, longest_prompt
+from evals.optimize.plan import limits_of, longest_prompt
 from evals.optimize.run import desk_of
 from evals.optimize.students import compiled_into, student_of
 from evals.optimize.targets import TARGETS, Unit

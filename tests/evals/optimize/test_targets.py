@@ -7,7 +7,7 @@ from evals.optimize.metrics import AGREEMENT, ANSWER_QUALITY, QUESTION_YIELD
 from evals.optimize.targets import TARGETS, units_of
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Kind
-from skills_dspy.model.program import STEPS
+from skills_dspy.model.steps import STEPS
 
 BOTH: tuple[Kind, Kind] = ("freeform", "grounded")
 

@@ -10,8 +10,7 @@ import pytest
 
 from evals.judges.ask import judge_cases, judging_limits
 from evals.session.bridge import Bridge, Halt
-from evals.session.once import CallsSpent
-from evals.session.session import Session, SessionRequest, open_session
+from evals.session.session import CallsSpent, Session, SessionRequest, open_session
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import (
     ContextTooLong,

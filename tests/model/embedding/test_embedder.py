@@ -28,6 +28,8 @@ from skills_dspy.model.embedding.embedder import AsyncEmbedder, Embedder, Senten
 from skills_dspy.model.embedding.weights import MINILM_SHA256, Found, download, find_model, packaged_minilm
 from skills_dspy.similarity.nearest import squared_distance
 
+pytestmark = pytest.mark.torch
+
 MPNET = "sentence-transformers/all-mpnet-base-v2"
 WEIGHTS = b"weights"
 WEIGHTS_SHA256 = hashlib.sha256(WEIGHTS).hexdigest()

@@ -12,7 +12,7 @@ from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.embedding.vectors import RememberedVectors
-from skills_dspy.store.journal import Journal, Recording, pack
+from skills_dspy.store.journal import Journal, JournalReader, pack
 
 
 class Counting(HashEmbedder):
@@ -29,7 +29,7 @@ class Counting(HashEmbedder):
 
 
 def embed(
-    journal: Journal, embedder: Counting, texts: Sequence[str], recording: Recording | None = None
+    journal: Journal, embedder: Counting, texts: Sequence[str], recording: JournalReader | None = None
 ) -> NDArray[np.float32]:
     """The vectors of `texts`, by way of a journal."""
 
@@ -71,7 +71,7 @@ def test_a_replay_takes_the_recorded_vectors_and_keeps_them(tmp_path: Path) -> N
         embed(journal, Counting(), ["a"])
     pack(tmp_path / "old.sqlite", tmp_path / "packed.sqlite")
     idle = Counting()
-    with Recording.open(tmp_path / "packed.sqlite") as recording, Journal.open(tmp_path / "new.sqlite") as journal:
+    with JournalReader.open(tmp_path / "packed.sqlite") as recording, Journal.open(tmp_path / "new.sqlite") as journal:
         rows = embed(journal, idle, ["a"], recording)
         assert journal.meta()["embedder_weights"] == "first"
     with Journal.open(tmp_path / "new.sqlite") as journal:

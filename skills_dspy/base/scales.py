@@ -1,0 +1,49 @@
+"""The scales that models rate on: where a label stands in a reply and in a row, and which labels pass the settings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from signatures.labels import Category, Difficulty, PairRating, Quality, QuestionRating, Score
+from skills_dspy.base.config import RunConfig
+
+Label = int | str
+"""A label of any scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """One rating.
+
+    Attributes:
+        name: of the rating in a row.
+        field: of the reply that holds it.
+        labels: all labels, worst first where they have an order.
+        about: whether the question alone is rated, or the whole pair.
+        passing: the labels that let a candidate pass, in the scale's order; None where the rating rejects nobody.
+        ordered: whether the labels have an order, and so an expected value.
+    """
+
+    name: str
+    field: str
+    labels: tuple[Label, ...]
+    about: Literal["question", "pair"]
+    passing: Callable[[RunConfig], tuple[Label, ...]] | None = None
+    ordered: bool = True
+
+    def position(self, label: Label) -> int:
+        """The label's place on the scale, from 1 (worst); ValueError for one that is not on it."""
+        return self.labels.index(label) + 1
+
+
+QUESTION = Scale("question_verdict", "rating", get_args(QuestionRating), "question", lambda config: config.judges.question_pass)
+PAIR = Scale("pair_verdict", "rating", get_args(PairRating), "pair", lambda config: config.judges.pair_pass)
+QUALITY = Scale(
+    "instruction_quality", "quality", get_args(Quality), "question", lambda config: config.filter.instruction_quality
+)
+SAMPLE = Scale("sample_quality", "score", get_args(Score), "pair", lambda config: config.filter.sample_quality)
+DIFFICULTY = Scale("difficulty", "difficulty", get_args(Difficulty), "question")
+CATEGORY = Scale("category", "category", get_args(Category), "question", ordered=False)
+
+SCALES = (QUESTION, PAIR, QUALITY, SAMPLE, DIFFICULTY, CATEGORY)
+"""Every scale, in the order in which a candidate is rated."""

@@ -1,0 +1,161 @@
+"""A YAML file's values against a pydantic model: the model, or one sentence with file and line."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args
+
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from skills_dspy.base.errors import FileError
+from skills_dspy.base.yaml_lines import Node, Plain, shown
+
+M = TypeVar("M", bound=BaseModel)
+
+Where = tuple[str | int, ...]
+"""A place in a file: keys, and places in lists from 0."""
+
+SENTENCES = {
+    "missing": "{place} is missing; add it",
+    "extra_forbidden": "{inside}{unknown}",
+    "model_type": "{place} is {value}; write keys and values: {known}",
+    "string_type integer": '{place} is {value}; write it in quotes: "{written}"',
+    "string_type number": '{place} is {value}; write it in quotes: "{written}"',
+    "string_type boolean": '{place} is {value}; write it in quotes: "{written}"',
+    "value_error": "{place} {message}",
+    "": "{place} is {value}; write {wanted}",
+}
+"""What is said of a fault, by pydantic's type of error; the last is said where no other is.
+
+`place` is what the place is called, `value` what stands there and `written` how, `wanted` the description of the field,
+`known` the keys of the place, `unknown` the sentence about a key that is none of them, `inside` the place that has this key,
+`message` what the validator says.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How the faults of one kind of file are put into words.
+
+    Attributes:
+        error: the class of error to raise.
+        label: what a place is called.
+        sentences: what is said otherwise than in SENTENCES, by type of error, or by that and the field's name or the kind of
+            the value there (`null` is a word for nothing, `nothing` none at all).
+    """
+
+    error: type[FileError]
+    label: Callable[[Where], str]
+    sentences: Mapping[str, str] = field(default_factory=dict)
+
+    def sentence(self, fault: str, name: str, kind: str) -> str:
+        """The sentence for a type of error at a field that holds a value of a kind."""
+        known = SENTENCES | dict(self.sentences)
+        return next(known[key] for key in (f"{fault} {name}", f"{fault} {kind}", fault, "") if key in known)
+
+
+def validated(
+    root: Node, model: type[M], path: Path | None, wording: Wording, at: Where = (), values: Plain | None = None
+) -> M:
+    """The model of what stands in a file.
+
+    A validator may raise a PydanticCustomError whose context has `message`, and `keys`, the places below its own one of
+    which is at fault: the first that the file has. Of several faults the first in the file is named, a missing key last.
+
+    Args:
+        root: the file's top mapping.
+        model: what should stand at `at`.
+        path: the file, for messages.
+        wording: how faults are said.
+        at: the place in the file.
+        values: what is checked, if it is not what stands at `at` alone.
+
+    Raises:
+        FileError: of the wording's class, with file, line and what to write instead.
+    """
+    node = root.at(at)
+    try:
+        return model.model_validate(node.plain() if values is None and node is not None else values)
+    except ValidationError as problem:
+        faults = [(fault, _place(root, at, fault)) for fault in problem.errors(include_url=False)]
+        fault, where = min(
+            faults,
+            key=lambda found: (
+                found[0]["type"] == "missing",
+                root.line_of(found[1]),
+                found[0]["type"] != "extra_forbidden",
+            ),
+        )
+        said = _said(root, model, wording, fault, where)
+        raise wording.error(said, path, root.line_of(where)) from problem
+
+
+def _place(root: Node, at: Where, fault: ErrorDetails) -> Where:
+    """The place of a fault in the file, without what pydantic adds to it for unions."""
+    where, loc = at, fault["loc"]
+    for place, part in enumerate(loc, start=1):
+        if place == len(loc) or root.at((*where, part)) is not None:
+            where = (*where, part)
+    below: Sequence[Where] = fault.get("ctx", {}).get("keys", ())
+    return next(((*where, *keys) for keys in below if root.at((*where, *keys)) is not None), where)
+
+
+def _said(root: Node, model: type[BaseModel], wording: Wording, fault: ErrorDetails, where: Where) -> str:
+    node = root.at(where) or root
+    context, loc = fault.get("ctx", {}), fault["loc"]
+    wanted, known = _described(model, loc)
+    _, beside = _described(model, loc[:-1])
+    kind = "null" if node.kind == "nothing" and node.written.strip(" ~") else node.kind
+    message = str(context.get("message", context.get("error", fault["msg"])))
+    sentence = wording.sentence(fault["type"], str(loc[-1]) if loc else "", kind)
+    return sentence.format(
+        place=wording.label(where),
+        inside=f"in {wording.label(where[:-1])}: " if where[:-1] else "",
+        value=node.described(),
+        written=shown(node.written),
+        wanted=wanted,
+        known=", ".join(known),
+        unknown=unknown_key(str(where[-1]), beside) if where else "",
+        message=message[:1].lower() + message[1:],
+    )
+
+
+def _described(model: Any, loc: Sequence[str | int]) -> tuple[str, list[str]]:
+    """What a field's description says may be written at a place, and the keys that are known there."""
+    wanted = ""
+    for part in loc:
+        fields = getattr(model, "model_fields", {})
+        if part in fields:
+            wanted, model = fields[part].description or "", fields[part].annotation
+        else:
+            model = next(iter(get_args(model)), None)
+    return wanted, list(getattr(model, "model_fields", ()))
+
+
+def unknown_key(key: str, known: Sequence[str]) -> str:
+    """The sentence about a key that means nothing: the nearest known one, if any is near, and all that are known."""
+    near = get_close_matches(key.casefold().replace("-", "_"), known, n=1, cutoff=0.5)
+    guess = f"did you mean `{near[0]}`? " if near else ""
+    return f"unknown key `{shown(key)}`; {guess}known here: {', '.join(known)}"
+
+
+def _written(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("blank", "blank")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_written), Field(description="text")]
+"""Text that is not blank, kept to the letter."""
+
+
+def _filled(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not items:
+        raise PydanticCustomError("empty", "empty")
+    return items
+
+
+FILLED = AfterValidator(_filled)
+"""A list has an item or more. Unlike a `min_length`, which counts good items only, it is quiet where an item is at fault."""

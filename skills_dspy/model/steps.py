@@ -1,0 +1,352 @@
+"""The steps of the flow: one table, and the one builder of what their prompts show.
+
+All that is peculiar to a step stands in its entry; who needs to know it asks the entry, and never the step's name.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import dspy
+
+from signatures import describe, generate, judge, tag
+from signatures.examples import Pair, Passage, Question, Shown
+from skills_dspy.base.config import Role, RunConfig
+from skills_dspy.base.errors import RequestError
+from skills_dspy.base.records import Kind, Reason
+from skills_dspy.base.scales import CATEGORY, DIFFICULTY, PAIR, QUALITY, QUESTION, SAMPLE, Label, Scale
+from skills_dspy.model.room import Lengths, longest, reply_room
+from skills_dspy.tasks.spec import TaskSpec
+
+Shows = Literal["nothing", "passages", "questions", "standard", "pair", "pairs"]
+"""The examples in a prompt: none; contexts; questions with their contexts; the questions alone of those seeds that set
+the standard; one whole pair as a model; several whole pairs."""
+
+Part = Literal["context", "question", "answer"]
+"""A part of what a prompt is about."""
+
+
+class Exercise(Protocol):
+    """A question with its context and its answer, as far as they are there: a seed, an accepted pair, a candidate."""
+
+    @property
+    def context(self) -> str | None:
+        """The text that it is about; None where it needs none."""
+
+    @property
+    def question(self) -> str | None:
+        """What is asked."""
+
+    @property
+    def answer(self) -> str | None:
+        """What is answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a prompt is about, where it is no seed and no candidate."""
+
+    context: str | None = None
+    question: str | None = None
+    answer: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kind of call.
+
+    Attributes:
+        name: the predictor's, in programs, journals and messages.
+        stage: in the funnel and in rows; both kinds of seed, and both ways of tagging, share their stages.
+        role: whose model answers.
+        source: the signature as it stands in signatures/.
+        kind: of the seeds that it is for; None for both.
+        shows: the examples in its prompt.
+        about: the parts of the candidate in its prompt.
+        rates: the scales that it rates on; the first decides whether a candidate passes, where the settings say what does.
+        writes: how long a reply may be by the longest seeds and the number of questions asked for, in tokens; None where
+            it is an explanation with labels.
+        brief: the most tokens of a reply that is short whatever the seeds are; None where the seeds or the role decide.
+        tagging: the setting with which it is asked; None for both.
+        counted: whether it asks for a number of questions, which then bounds its list.
+    """
+
+    name: str
+    stage: str
+    role: Role
+    source: type[dspy.Signature]
+    kind: Kind | None = None
+    shows: Shows = "nothing"
+    about: tuple[Part, ...] = ()
+    rates: tuple[Scale, ...] = ()
+    writes: Callable[[Lengths, int], int] | None = None
+    brief: int | None = None
+    tagging: Literal["separate", "fused"] | None = None
+    counted: bool = False
+
+    @property
+    def filter(self) -> Scale | None:
+        """The scale that decides whether a candidate passes; None where the step rejects nobody."""
+        return next((scale for scale in self.rates[:1] if scale.passing), None)
+
+    @property
+    def of_draw(self) -> bool:
+        """Whether it is asked once for all candidates of a draw: it knows none of their questions."""
+        return "question" not in self.about
+
+    @property
+    def checked(self) -> bool:
+        """Whether candidates are lost after it: to its own rating, or as repetitions once their questions are written."""
+        return self.filter is not None or self.counted
+
+    def signature(self, count: int) -> type[dspy.Signature]:
+        """The signature for `count` questions a writing."""
+        source: Any = self.source  # dspy ships no types, and a cached function wants to know that a class is hashable
+        exact: type[dspy.Signature] = generate.bounded(source, count) if self.counted else source
+        return exact
+
+    def room(self, seeds: Lengths, count: int, config: RunConfig) -> int:
+        """The most tokens of a first reply: for writers by the longest seeds, for the others what the role has."""
+        most = config.role(self.role).num_predict
+        if self.writes is not None:
+            return reply_room(self.writes(seeds, count), most)
+        return min(most, self.brief or most)
+
+    def passing(self, config: RunConfig) -> tuple[Label, ...]:
+        """The labels that let a candidate pass; ValueError for a step that rejects nobody."""
+        scale = self.filter
+        if scale is None or scale.passing is None:
+            raise ValueError(f"{self.name} rejects nobody")
+        return scale.passing(config)
+
+    def rejects(self, values: Mapping[str, Any], config: RunConfig) -> str | None:
+        """Why a reply rejects its candidate, in words; None where it passes.
+
+        Args:
+            values: the reply's fields.
+            config: says which labels pass.
+        """
+        scale = self.filter
+        if scale is None or values[scale.field] in self.passing(config):
+            return None
+        said = str(values["explanation"])
+        return said if self.role == "validator" else f"{scale.name.replace('_', ' ')} is {values[scale.field]}: {said}"
+
+    @property
+    def reason(self) -> Reason:
+        """The reason of a candidate that it rejects."""
+        return "judged bad" if self.role == "validator" else "filtered"
+
+
+def _questions(seeds: Lengths, count: int) -> int:
+    return count * (seeds.question + 8)  # what a question in a JSON list takes besides its own tokens
+
+
+DESCRIBE = Step("write_description", "write_description", "generator", describe.WriteDescription, shows="pairs", brief=256)
+"""Asked once for a task whose file leaves the description blank; all others belong to candidates."""
+
+STEPS: Mapping[str, Step] = {
+    step.name: step
+    for step in (
+        DESCRIBE,
+        Step(
+            "write_context",
+            "write_context",
+            "generator",
+            generate.WriteContext,
+            kind="grounded",
+            shows="passages",
+            writes=lambda seeds, _: seeds.context,
+        ),
+        Step(
+            "write_questions_freeform",
+            "write_questions",
+            "generator",
+            generate.WriteQuestionsFreeform,
+            kind="freeform",
+            shows="questions",
+            writes=_questions,
+            counted=True,
+        ),
+        Step(
+            "write_questions_grounded",
+            "write_questions",
+            "generator",
+            generate.WriteQuestionsGrounded,
+            kind="grounded",
+            shows="questions",
+            about=("context",),
+            writes=_questions,
+            counted=True,
+        ),
+        Step(
+            "judge_question_freeform",
+            "judge_question",
+            "validator",
+            judge.JudgeQuestionFreeform,
+            kind="freeform",
+            shows="standard",
+            about=("question",),
+            rates=(QUESTION,),
+        ),
+        Step(
+            "judge_question_grounded",
+            "judge_question",
+            "validator",
+            judge.JudgeQuestionGrounded,
+            kind="grounded",
+            shows="standard",
+            about=("context", "question"),
+            rates=(QUESTION,),
+        ),
+        Step(
+            "tag_instruction_quality",
+            "instruction_quality",
+            "tagger",
+            tag.TagInstructionQuality,
+            shows="standard",
+            about=("context", "question"),
+            rates=(QUALITY,),
+            tagging="separate",
+        ),
+        Step(
+            "tag_fused",
+            "instruction_quality",
+            "tagger",
+            tag.TagFused,
+            shows="standard",
+            about=("context", "question"),
+            rates=(QUALITY, DIFFICULTY, CATEGORY),
+            tagging="fused",
+        ),
+        Step(
+            "write_answer_freeform",
+            "write_answer",
+            "generator",
+            generate.WriteAnswerFreeform,
+            kind="freeform",
+            shows="pair",
+            about=("question",),
+            writes=lambda seeds, _: seeds.answer,
+        ),
+        Step(
+            "write_answer_grounded",
+            "write_answer",
+            "generator",
+            generate.WriteAnswerGrounded,
+            kind="grounded",
+            shows="pair",
+            about=("context", "question"),
+            writes=lambda seeds, _: seeds.answer,
+        ),
+        Step(
+            "judge_pair_freeform",
+            "judge_pair",
+            "validator",
+            judge.JudgePairFreeform,
+            kind="freeform",
+            shows="pair",
+            about=("question", "answer"),
+            rates=(PAIR,),
+        ),
+        Step(
+            "judge_pair_grounded",
+            "judge_pair",
+            "validator",
+            judge.JudgePairGrounded,
+            kind="grounded",
+            shows="pair",
+            about=("context", "question", "answer"),
+            rates=(PAIR,),
+        ),
+        Step(
+            "tag_sample_quality",
+            "sample_quality",
+            "tagger",
+            tag.TagSampleQuality,
+            shows="pair",
+            about=("context", "question", "answer"),
+            rates=(SAMPLE,),
+        ),
+        Step(
+            "tag_difficulty",
+            "difficulty",
+            "tagger",
+            tag.TagDifficulty,
+            about=("context", "question"),
+            rates=(DIFFICULTY,),
+            tagging="separate",
+        ),
+        Step(
+            "tag_category",
+            "category",
+            "tagger",
+            tag.TagCategory,
+            about=("context", "question"),
+            rates=(CATEGORY,),
+            tagging="separate",
+        ),
+    )
+}
+"""Every step in the order of the flow. Both kinds of seed have their own writers and judges."""
+
+
+def step_of(name: str) -> Step:
+    """The step of this name; RequestError that lists the names when there is none."""
+    step = STEPS.get(name)
+    if step is None:
+        raise RequestError(f"there is no prompt named {name!r}; the prompts are: {', '.join(STEPS)}")
+    return step
+
+
+def way(kind: Kind, tagging: str) -> tuple[Step, ...]:
+    """The steps that a candidate of this kind goes through, in order."""
+    own = (step for step in STEPS.values() if step is not DESCRIBE)
+    return tuple(step for step in own if step.kind in (None, kind) and step.tagging in (None, tagging))
+
+
+def reply_limits(spec: TaskSpec, config: RunConfig) -> dict[str, int]:
+    """Step to num_predict of its first reply, in tokens."""
+    seeds, count = longest(spec.seed_examples), spec.num_questions_to_generate_per_prompt
+    return {step.name: step.room(seeds, count, config) for step in STEPS.values()}
+
+
+def inputs(step: Step, spec: TaskSpec | str, examples: Sequence[Exercise], subject: Exercise | None = None) -> dict[str, Any]:
+    """What a step's prompt is given: exactly its signature's input fields.
+
+    Args:
+        step: whose prompt.
+        spec: the task; its description alone will do where the prompt shows nothing else of it.
+        examples: those that this step shows, at least one unless it shows nothing; of a step that shows a pair the first.
+        subject: what the prompt is about; None where it is about nothing.
+    """
+    values = constant_inputs(step, spec) | {part: getattr(subject, part) for part in step.about}
+    if step.shows == "pair":
+        (values["example"],) = shown_as(step.shows, examples[:1])
+    elif step.shows != "nothing":
+        values["examples"] = shown_as(step.shows, examples)
+    return {name: values[name] for name in step.source.input_fields}
+
+
+def constant_inputs(step: Step, spec: TaskSpec | str) -> dict[str, Any]:
+    """Of a step's inputs those that are the same for all prompts of a task."""
+    if isinstance(spec, str):
+        values: dict[str, Any] = {"task_description": spec}
+    else:
+        values = {
+            "task_description": spec.task_description,
+            "count": spec.num_questions_to_generate_per_prompt,
+            "path": spec.task_name,
+        }
+    return {name: value for name, value in values.items() if name in step.source.input_fields}
+
+
+def shown_as(shows: Shows, examples: Sequence[Exercise]) -> list[Shown]:
+    """Examples as a prompt shows them."""
+    if shows == "passages":
+        return [Passage(context=one.context or "") for one in examples]
+    if shows == "questions":
+        return [Question(context=one.context, question=one.question or "") for one in examples]
+    if shows == "standard":
+        return [Question(question=one.question or "") for one in examples]
+    return [Pair(context=one.context, question=one.question or "", answer=one.answer or "") for one in examples]

@@ -1,0 +1,138 @@
+"""The account that a run gives in run.json: the inputs that decide its bytes, versions, and what it has used."""
+
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from skills_dspy.base.config import Role, RunConfig
+from skills_dspy.base.errors import RunDirError
+from skills_dspy.model.adapter import SkillsAdapter
+from skills_dspy.model.description import undescribed
+from skills_dspy.model.ollama import Model
+from skills_dspy.model.program import SkillsProgram, fingerprint
+from skills_dspy.model.steps import DESCRIBE, way
+from skills_dspy.store.journal import JournalReader
+from skills_dspy.store.run_dir import RunPaths
+from skills_dspy.store.run_json import needed, read_run_json, run_json_errors
+from skills_dspy.tasks.spec import TaskSpec
+
+_PACKAGES = ("skills-dspy", "dspy", "ollama", "sentence-transformers", "torch", "numpy", "pydantic")
+
+
+def prompt_fingerprints(
+    spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: SkillsAdapter
+) -> dict[str, dict[str, str]]:
+    """Kind to stage to the fingerprint of the prompt that serves it, for the kinds that the task has.
+
+    Where the description is derived, `task` has that prompt's.
+    """
+    kinds = sorted({seed.kind for seed in spec.seed_examples})
+    whole = {"task": {DESCRIBE.stage: fingerprint(program.predictor(DESCRIBE.name), adapter)}} if undescribed(spec) else {}
+    return whole | {
+        kind: {step.stage: fingerprint(program.predictor(step.name), adapter) for step in way(kind, config.tagging)}
+        for kind in kinds
+    }
+
+
+def spec_as_json(spec: TaskSpec) -> dict[str, Any]:
+    """A task as run.json keeps it; `read_recorded` in past.py reads it back."""
+    return spec.model_dump(mode="json", exclude={"path"})
+
+
+def inputs_of(
+    spec: TaskSpec,
+    config: RunConfig,
+    seed: int,
+    models: Mapping[Role, Model],
+    prompts: Mapping[str, Mapping[str, str]],
+    decontamination: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Everything that decides the dataset's bytes; a run goes on only with the same.
+
+    Evaluation questions stand in it only where there are any, so that a run without them is what it always was.
+    """
+    task = spec_as_json(spec)
+    for example in task["seed_examples"]:
+        del example["line"]  # a comment added to the file changes no prompt
+    del task["licence"]  # and nor does what stands beside it
+    return {
+        "task": task,
+        "config": config.shaping(),
+        "seed": seed,
+        "models": {role: {"name": model.name, "digest": model.digest} for role, model in models.items()},
+        "prompts": {kind: dict(stages) for kind, stages in prompts.items()},
+        **({} if decontamination is None else {"decontamination": dict(decontamination)}),
+    }
+
+
+def check_same_inputs(paths: RunPaths, inputs: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run that was begun with other inputs.
+
+    Raises:
+        RunDirError: names what differs.
+    """
+    unsaid = "it does not say what the run was begun with; restore it, or use --restart"
+    previous = read_run_json(paths, unsaid, "this run was made by another version of skills_dspy; use --restart")
+    if previous is None:
+        return
+    with run_json_errors(paths, unsaid):
+        needed(previous.inputs, "inputs")
+    old = previous.content["inputs"]
+    differing = [name for name in inputs if old.get(name) != inputs[name]]
+    if "decontamination" in old and "decontamination" not in inputs:
+        differing.append("decontamination")
+    if differing:
+        differences = "; ".join(_difference(old, inputs, name) for name in differing)
+        raise RunDirError(
+            f"{paths.folder} holds a run that was begun with other inputs ({differences}): "
+            "use --restart to set it aside, or another --output-dir"
+        )
+
+
+def _difference(old: Mapping[str, Any], new: Mapping[str, Any], name: str) -> str:
+    before, after = old.get(name), new.get(name)
+    if name == "decontamination" and (before is None or after is None):
+        return f"{name}: {_files(before)} then, {_files(after)} now"
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+        return f"{name}: {', '.join(keys)}"
+    return f"{name}: {before} then, {after} now"
+
+
+def _files(decontamination: Any) -> str:
+    """The files of evaluation questions by name."""
+    return "none" if decontamination is None else ", ".join(file["name"] for file in decontamination["files"])
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that has a part in a run."""
+    return {"python": platform.python_version(), **_releases()}
+
+
+@cache
+def _releases() -> dict[str, str]:
+    """The releases of the packages that have a part in a run; each is read from a file."""
+    return {package: version(package) for package in _PACKAGES}
+
+
+def usage(journal: JournalReader) -> dict[str, Any]:
+    """Calls, tokens and seconds of all replies in a journal, in all and by step."""
+    totals = journal.totals()
+
+    def row(item: Any) -> dict[str, Any]:
+        return {
+            "calls": item.calls,
+            "prompt_tokens": item.prompt_tokens,
+            "output_tokens": item.output_tokens,
+            "seconds": round(item.seconds, 3),
+        }
+
+    return {**row(totals.overall), "by_step": {step: row(item) for step, item in totals.by_step.items()}}
+
+
+def stamp(moment: datetime) -> str:
+    """A moment as run.json has it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

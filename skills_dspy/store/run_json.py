@@ -1,0 +1,233 @@
+"""run.json: what a run was made with and how it went, as one type that every reader gets, and the one that writes it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from os.path import normpath
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from skills_dspy.base.errors import RunDirError
+from skills_dspy.base.records import Reason, SeedExample
+from skills_dspy.store.aside import write_json
+from skills_dspy.store.files import storage_errors
+from skills_dspy.store.run_dir import RunPaths
+
+FORMAT = 1
+"""The version of run.json's layout."""
+
+BROKEN = "this is not what a run writes: {}; restore the file"
+"""What is said of a run.json that is not as it should be; the braces stand for the first thing that is wrong."""
+
+_T = TypeVar("_T")
+
+
+class _Part(BaseModel):
+    """Frozen; keys that this version does not know are nobody's concern: a later one may write them."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ModelName(_Part):
+    """A model as the server had it."""
+
+    name: str
+    digest: str
+
+
+class Inputs(_Part):
+    """What decided the dataset's bytes, as far as it is read part by part."""
+
+    seed: int | None = None
+    models: dict[str, ModelName] | None = None
+    prompts: dict[str, dict[str, str]] = {}
+
+
+class Server(_Part):
+    """Who answered; a note is only there when it was no language model."""
+
+    host: str | None = None
+    version: str | None = None
+    note: str | None = None
+
+    @property
+    def answered_by(self) -> str:
+        """Who, in words.
+
+        Raises:
+            KeyError: it does not say.
+        """
+        return self.note or f"Ollama {needed(self.version, 'version')}"
+
+
+class Embedder(_Part):
+    """The model whose vectors the journal holds; runs of older versions do not name its weights."""
+
+    name: str | None = None
+    weights: str | None = None
+
+
+class Task(_Part):
+    """The task, as far as it is read part by part; `RunJson.content` has all of it."""
+
+    task_name: str | None = None
+    created_by: str | None = None
+    task_description: str | None = None
+    licence: str | None = None
+    seed_examples: tuple[SeedExample, ...] | None = None
+
+
+class QuestionFile(_Part):
+    """A file of evaluation questions that rows were kept clear of."""
+
+    name: str
+    path: str
+    sha256: str
+    questions: int
+
+
+class Decontamination(_Part):
+    """What rows were kept clear of; `max_cosine` is None where embeddings were not compared."""
+
+    files: tuple[QuestionFile, ...] = ()
+    ngram: int | None = None
+    max_cosine: float | None = None
+    contaminated_seeds: tuple[dict[str, Any], ...] = ()
+
+
+class Rejected(_Part):
+    """How many candidates one stage rejected for one reason."""
+
+    stage: str
+    reason: Reason
+    count: int
+
+
+class FunnelCounts(_Part):
+    """What became of the candidates."""
+
+    candidates: int
+    accepted: int
+    rejected: tuple[Rejected, ...]
+
+
+class Result(_Part):
+    """How the run went; None in its place until it has ended once."""
+
+    draws: int | None = None
+    funnel: FunnelCounts | None = None
+    usage: dict[str, Any] = {}
+
+
+class RunJson(_Part):
+    """What a run.json says. Only what every reader can do without is given a default in place of None.
+
+    Attributes:
+        content: all of it as it stands there, for what is copied or compared as a whole.
+        decided: only in a dataset that was decided anew: from which run, and how.
+    """
+
+    content: Mapping[str, Any] = Field(repr=False)
+    format: Any = None
+    status: str | None = None
+    wanted: int | None = None
+    inputs: Inputs | None = None
+    server: Server | None = None
+    embedder: Embedder = Embedder()
+    versions: dict[str, str] = {}
+    program: dict[str, Any] | None = None
+    task: Task | None = None
+    config: dict[str, Any] | None = None
+    derived_description: str | None = None
+    decontamination: Decontamination | None = None
+    decided: Any = None
+    result: Result | None = None
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> "RunJson":
+        """The type of a content.
+
+        Raises:
+            ValueError: it is not what a run writes.
+        """
+        return cls.model_validate({**content, "content": content})
+
+
+def needed(value: _T | None, name: str) -> _T:
+    """The value that a reader cannot do without.
+
+    Raises:
+        KeyError: it is not there.
+    """
+    if value is None:
+        raise KeyError(name)
+    return value
+
+
+@contextmanager
+def run_json_errors(paths: RunPaths, sentence: str = BROKEN) -> Iterator[None]:
+    """Turn what a wrong run.json makes the block raise into a RunDirError that names the file and the first fault.
+
+    Args:
+        paths: the run.
+        sentence: what is said; braces in it stand for the fault.
+    """
+    try:
+        yield
+    except (KeyError, ValueError) as error:
+        raise RunDirError(f"{paths.run_json}: {sentence.format(_fault(error))}") from error
+
+
+def read_run_json(paths: RunPaths, broken: str = BROKEN, other_format: str | None = None) -> RunJson | None:
+    """What a run's run.json says, or None when there is none yet.
+
+    Args:
+        paths: the run.
+        broken: the sentence for a file that is not what a run writes; braces in it stand for the fault.
+        other_format: the sentence for one of another version, where that is refused; braces in it stand for its format.
+
+    Raises:
+        RunDirError: it is not a JSON object, or one of these two sentences.
+        StorageError: it cannot be read.
+    """
+    path = paths.run_json
+    with storage_errors("read", path):
+        text = path.read_bytes() if path.exists() else None
+    if text is None:
+        return None
+    try:
+        content, line = json.loads(text), 1
+    except ValueError as error:
+        content, line = None, getattr(error, "lineno", 1)
+    if not isinstance(content, dict):
+        raise RunDirError(f"{path}:{line}: this is not a JSON object; restore the file, or use --restart")
+    if other_format is not None and content.get("format") != FORMAT:
+        raise RunDirError(f"{path}: {other_format.format(repr(content.get('format')))}")
+    with run_json_errors(paths, broken):
+        return RunJson.of(content)
+
+
+def write_run_json(paths: RunPaths, content: Mapping[str, Any]) -> None:
+    """Put a new run.json in place of the old one, all of it or nothing, with its keys in this order.
+
+    Raises:
+        StorageError: the disk is full or refuses; the old one is untouched.
+    """
+    write_json(paths.run_json, content)
+
+
+def origin_of(paths: RunPaths, run: RunJson) -> str:
+    """Where the run is whose candidates were decided anew here, in words."""
+    origin = run.decided.get("run") if isinstance(run.decided, dict) else None
+    return f"its run.json does not say which; see {paths.run_json}" if origin is None else normpath(paths.folder / str(origin))
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing"
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        return f"{where.rpartition('.')[2]} is missing" if first["type"] == "missing" else f"{where}: {first['msg']}"
+    return str(error).splitlines()[0]

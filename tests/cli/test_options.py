@@ -1,0 +1,43 @@
+"""How an options dataclass becomes the options of a command."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import click
+from click.testing import CliRunner
+
+from skills_dspy.cli.options import argument, option, takes
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """A group that several commands share."""
+
+    least: Annotated[float | None, option("The least.", type=float)]
+    paths: Annotated[tuple[Path, ...], option("Paths.", "--path")]
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    """All that a command takes."""
+
+    name: Annotated[str, argument()]
+    inner: Inner
+    count: Annotated[int, option("How many.", default=3)]
+    dry_run: Annotated[bool, option("Do nothing.")]
+
+
+def test_a_command_gets_one_object_with_its_groups_in_it() -> None:
+    """Flags, repetition and paths follow from the types, names from the fields; a negative number is a value."""
+    given: list[Outer] = []
+
+    @click.command()
+    @takes(Outer)
+    def command(options: Outer) -> int:
+        given.append(options)
+        return 0
+
+    CliRunner().invoke(command, ["x", "--least", "-1", "--path", "a", "--path", "b", "--dry-run"], catch_exceptions=False)
+    assert given == [Outer("x", Inner(-1.0, (Path("a"), Path("b"))), 3, True)]
+    assert [param.name for param in command.params] == ["name", "least", "paths", "count", "dry_run"]

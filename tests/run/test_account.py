@@ -1,0 +1,175 @@
+"""What decides a dataset's bytes: written down, compared when a run goes on, and named when it differs."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skills_dspy.base.config import ROLES, Role
+from skills_dspy.base.errors import RunDirError
+from skills_dspy.base.records import SeedExample
+from skills_dspy.model.ollama import Model
+from skills_dspy.model.program import fingerprint
+from skills_dspy.pipeline.funnel import STAGES
+from skills_dspy.run.account import (
+    check_same_inputs,
+    inputs_of,
+    prompt_fingerprints,
+    spec_as_json,
+    usage,
+    versions,
+)
+from skills_dspy.store.journal import Journal, JournaledReply, JournalReader
+from skills_dspy.store.run_dir import RunPaths
+from skills_dspy.store.run_json import FORMAT
+from skills_dspy.tasks.spec import TaskSpec
+from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec, the_adapter
+
+MODELS: dict[Role, Model] = {role: Model("m", "digest", 8192) for role in ROLES}
+PROMPTS = {"freeform": {"judge_question": "aa", "judge_pair": "bb"}}
+
+
+def inputs(
+    spec: TaskSpec | None = None,
+    config: dict[str, Any] | None = None,
+    seed: int = 0,
+    models: dict[Role, Model] | None = None,
+    prompts: dict[str, dict[str, str]] | None = None,
+) -> dict[str, Any]:
+    """The inputs of a run."""
+    return inputs_of(spec or a_spec(), a_config(config), seed, models or MODELS, prompts or PROMPTS)
+
+
+def begun(folder: Path, content: object) -> RunPaths:
+    """A run's directory with this run.json."""
+    paths = RunPaths(folder)
+    paths.run_json.write_text(json.dumps(content))
+    return paths
+
+
+def refused(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> str:
+    """What is said of a run that was begun with other inputs."""
+    with pytest.raises(RunDirError) as caught:
+        check_same_inputs(begun(folder, {"format": FORMAT, "inputs": before}), now)
+    return str(caught.value)
+
+
+def test_a_new_directory_has_no_inputs(tmp_path: Path) -> None:
+    """Nothing was begun, so nothing differs."""
+    check_same_inputs(RunPaths(tmp_path), inputs())
+
+
+def test_the_same_inputs_after_they_were_written(tmp_path: Path) -> None:
+    """Through JSON and back they are still the same."""
+    spec = a_spec([FREEFORM, GROUNDED])
+    check_same_inputs(begun(tmp_path, {"format": FORMAT, "inputs": inputs(spec)}), inputs(spec))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda: inputs(seed=1), "(seed: 0 then, 1 now)"),
+        (lambda: inputs(a_spec(description="Other.")), "(task: task_description)"),
+        (lambda: inputs(a_spec([GROUNDED], shown=2)), "(task: seed_examples, num_icl_examples_per_prompt)"),
+        (lambda: inputs(config={"generator": {"temperature": 0.1}}), "(config: generator)"),
+        (lambda: inputs(config={"filter": {"sample_quality": [5]}, "tagging": "fused"}), "(config: tagging, filter)"),
+        (lambda: inputs(models={**MODELS, "tagger": Model("m", "new", None)}), "(models: tagger)"),
+        (lambda: inputs(prompts={"freeform": {"judge_question": "cc", "judge_pair": "bb"}}), "(prompts: freeform)"),
+        (lambda: inputs(seed=1, config={"tagging": "fused"}), "(config: tagging; seed: 0 then, 1 now)"),
+    ],
+)
+def test_what_differs_is_named(tmp_path: Path, change: Callable[[], dict[str, Any]], said: str) -> None:
+    """With the part of the inputs, and both ways on."""
+    message = refused(tmp_path, inputs(), change())
+    assert said in message
+    assert message.startswith(f"{tmp_path} holds a run that was begun with other inputs")
+    assert "--restart" in message
+    assert "--output-dir" in message
+
+
+def test_an_input_that_was_not_there_before_differs(tmp_path: Path) -> None:
+    """A run.json that somebody has shortened is not taken for the same."""
+    before = {name: value for name, value in inputs().items() if name != "models"}
+    assert "(models: None then, " in refused(tmp_path, before, inputs())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: inputs(a_spec([SeedExample(**{**FREEFORM.model_dump(), "line": 99})])),
+        lambda: inputs(a_spec().model_copy(update={"path": Path("elsewhere.yaml")})),
+        lambda: inputs(models={role: Model("m", "digest", None) for role in ROLES}),
+        lambda: inputs(config={"server": {"patience": 1.0}, "max_num_ctx": 8192, "generator": {"keep_alive": "1h"}}),
+    ],
+    ids=["line", "path", "window", "hosting"],
+)
+def test_what_decides_no_byte_may_change(tmp_path: Path, change: Callable[[], dict[str, Any]]) -> None:
+    """A comment in the task file, another place for it, another patience: the run goes on."""
+    check_same_inputs(begun(tmp_path, {"format": FORMAT, "inputs": inputs()}), change())
+
+
+@pytest.mark.parametrize("content", [{}, {"format": FORMAT + 1, "inputs": {}}, {"format": str(FORMAT)}])
+def test_a_run_of_another_version(tmp_path: Path, content: object) -> None:
+    """Its layout is not known, so it is not guessed at."""
+    with pytest.raises(RunDirError, match=r"run\.json: this run was made by another version.*--restart"):
+        check_same_inputs(begun(tmp_path, content), inputs())
+
+
+@pytest.mark.parametrize("content", [{"format": FORMAT}, {"format": FORMAT, "inputs": None}, {"format": FORMAT, "inputs": []}])
+def test_a_run_that_does_not_say_what_it_was_begun_with(tmp_path: Path, content: object) -> None:
+    """A sentence, not a crash."""
+    with pytest.raises(RunDirError, match=r"run\.json: it does not say what the run was begun with"):
+        check_same_inputs(begun(tmp_path, content), inputs())
+
+
+def test_a_task_as_json_is_the_task() -> None:
+    """Read back it is equal, but for the file it came from."""
+    spec = a_spec([FREEFORM, GROUNDED])
+    content = json.loads(json.dumps(spec_as_json(spec)))
+    assert "path" not in content
+    assert TaskSpec.model_validate({**content, "path": spec.path}) == spec
+
+
+@pytest.mark.parametrize("tagging", ["separate", "fused"])
+def test_prompts_by_kind_and_stage(tagging: str) -> None:
+    """Only kinds that the task has; every stage that asks a model has the print of the prompt that serves it."""
+    config, program, adapter = a_config({"tagging": tagging}), a_program(), the_adapter()
+    assert list(prompt_fingerprints(a_spec([FREEFORM]), config, program, adapter)) == ["freeform"]
+    prints = prompt_fingerprints(a_spec([GROUNDED, FREEFORM]), config, program, adapter)
+    assert list(prints) == ["freeform", "grounded"]
+    fused = {"difficulty", "category"} if tagging == "fused" else set()
+    assert set(prints["grounded"]) == set(STAGES) - {"dedup", "decontamination", "answer_decontamination"} - fused
+    assert set(prints["freeform"]) == set(prints["grounded"]) - {"write_context"}
+    assert prints["freeform"]["judge_pair"] == fingerprint(program.judge_pair_freeform, adapter)
+    assert prints["grounded"]["judge_pair"] == fingerprint(program.judge_pair_grounded, adapter)
+    tagger = program.tag_fused if tagging == "fused" else program.tag_instruction_quality
+    assert prints["freeform"]["instruction_quality"] == fingerprint(tagger, adapter)
+
+
+def test_versions_of_everything_that_takes_part() -> None:
+    """Whoever finds other bytes can see what was installed."""
+    found = versions()
+    assert {"python", "skills-dspy", "dspy", "ollama", "torch"} <= set(found)
+    assert all(value[0].isdigit() for value in found.values())
+
+
+def test_usage_of_a_journal(tmp_path: Path) -> None:
+    """Calls, tokens and seconds, in all and by step; nothing for an empty one."""
+
+    def reply(number: int, step: str) -> JournaledReply:
+        body = {"prompt_eval_count": 10 * number, "eval_count": number}
+        return JournaledReply(f"{number}", {}, body, step, 0.0, 0.12345 * number)
+
+    path = tmp_path / "journal.sqlite"
+    with Journal.open(path) as journal, JournalReader.open(path) as reader:
+        assert usage(reader) == {"calls": 0, "prompt_tokens": 0, "output_tokens": 0, "seconds": 0, "by_step": {}}
+        for number, step in ((1, "a"), (2, "b"), (3, "a")):
+            asyncio.run(journal.put(reply(number, step)))
+        found = usage(reader)
+    first = {"calls": 2, "prompt_tokens": 40, "output_tokens": 4, "seconds": 0.494}
+    second = {"calls": 1, "prompt_tokens": 20, "output_tokens": 2, "seconds": 0.247}
+    both = {"calls": 3, "prompt_tokens": 60, "output_tokens": 6, "seconds": 0.741}
+    assert found == {**both, "by_step": {"a": first, "b": second}}

@@ -1,25 +1,23 @@
-"""Rates with intervals, agreement, separation and the bootstrap: the statistics of report cards, as pure functions."""
+"""Rates with intervals, agreement, separation and the bootstrap: scipy and scikit-learn, with None for what is undefined."""
 
-import math
-from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import cache
+from typing import Any, Literal, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 T = TypeVar("T")
 
-Z95 = 1.959964
-"""The quantile of the normal distribution that belongs to a 95 % interval."""
-
 _TAIL = 0.025  # what a 95 % percentile interval leaves out on each side
+_ROUNDS = 1000
+_DIGITS = 12  # of a kappa: two thresholds that agree equally well stay equal, whatever floats add
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A 95 % interval, unless said otherwise; `low` is never above `high`."""
+    """A 95 % interval; `low` is never above `high`."""
 
     low: float
     high: float
@@ -39,96 +37,105 @@ class Rate:
 
     @property
     def interval(self) -> Interval:
-        """The 95 % Wilson interval; 0 to 1 where there was nothing to count."""
-        return wilson(self.count, self.of)
+        """The 95 % score interval (Wilson 1927); 0 to 1 where there was nothing to count."""
+        return _wilson(self.count, self.of)
 
     def as_json(self) -> dict[str, int | float | None]:
         """Count, of, value, low and high, in this order, to four decimals."""
-        value, interval = self.value, self.interval
-        return {
-            "count": self.count,
-            "of": self.of,
-            "value": None if value is None else round(value, 4),
-            "low": round(interval.low, 4),
-            "high": round(interval.high, 4),
-        }
+        interval = self.interval
+        value = None if self.value is None else round(self.value, 4)
+        return {"count": self.count, "of": self.of, "value": value, **spread_json(interval)}
 
 
-def wilson(count: int, of: int, z: float = Z95) -> Interval:
-    """Return the score interval of a share (Wilson 1927), within 0 and 1; (0, 1) for nothing counted.
+def spread_json(interval: Interval | None) -> dict[str, float | None]:
+    """The two ends as they stand in reports, to four decimals; None for no interval."""
+    if interval is None:
+        return {"low": None, "high": None}
+    return {"low": round(interval.low, 4), "high": round(interval.high, 4)}
 
-    Raises:
-        ValueError: not 0 <= count <= of.
-    """
-    if not 0 <= count <= of:
-        raise ValueError(f"{count} of {of} is no share")
+
+@cache
+def _wilson(count: int, of: int) -> Interval:
+    from scipy.stats import binomtest
+
     if not of:
         return Interval(0.0, 1.0)
-    share = count / of
-    scale = 1 + z * z / of
-    centre = (share + z * z / (2 * of)) / scale
-    half = z / scale * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    # At the two ends the exact bound is 0 and 1; rounding must not move it.
-    low = 0.0 if count == 0 else max(0.0, centre - half)
-    high = 1.0 if count == of else min(1.0, centre + half)
-    return Interval(low, high)
+    found = binomtest(count, of).proportion_ci(method="wilson")
+    return Interval(float(found.low), float(found.high))
 
 
-def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float | None:
+def cohen_kappa(
+    first: Sequence[Hashable], second: Sequence[Hashable], weights: Literal["quadratic"] | None = None
+) -> float | None:
     """Return the agreement of two raters beyond chance (Cohen 1960), -1 to 1.
 
     None for no items, and where both raters give one and the same label throughout: agreement by chance is then 1, and kappa
     is not defined.
 
-    Raises:
-        ValueError: the two are not equally long.
-    """
-    agreed = sum(a == b for a, b in zip(first, second, strict=True))
-    ones, others = Counter(first), Counter(second)
-    chance = sum(number * others[label] for label, number in ones.items())  # times items squared: whole numbers stay exact
-    items = len(first)
-    return None if items * items == chance else (items * agreed - chance) / (items * items - chance)
-
-
-def weighted_kappa(first: Sequence[int], second: Sequence[int]) -> float | None:
-    """Return the agreement of two raters on an ordered scale, with quadratic weights (Cohen 1968), -1 to 1.
-
-    The labels are places on the scale: a disagreement weighs the square of their distance. None as for `cohen_kappa`.
+    Args:
+        first, second: the labels of the same items.
+        weights: "quadratic" where labels are places on a scale: a disagreement weighs its distance squared (Cohen 1968).
 
     Raises:
         ValueError: the two are not equally long.
     """
-    observed = sum((int(a) - int(b)) ** 2 for a, b in zip(first, second, strict=True))
-    ones, others = Counter(map(int, first)), Counter(map(int, second))
-    chance = sum(n * m * (a - b) ** 2 for a, n in ones.items() for b, m in others.items())
-    return None if not chance else 1 - len(first) * observed / chance
+    from sklearn.metrics import cohen_kappa_score
+
+    labels: list[Any] = sorted({*first, *second}, key=str)
+    if len(labels) < 2 and len(first) == len(second):
+        return None
+    if weights is not None:  # the distance of two labels is that of their places, also where nobody gave those between
+        labels = list(range(min(labels), max(labels) + 1))
+    return round(float(cohen_kappa_score(first, second, labels=labels, weights=weights)), _DIGITS)
 
 
-def auc(scores: Sequence[float], good: Sequence[bool]) -> float | None:
+def kappa_interval(accepts: Sequence[bool], good: Sequence[bool], seed: int) -> Interval | None:
+    """Return the percentile interval of Cohen's kappa of two decisions over resampled items, as `bootstrap` does.
+
+    All resamples are counted at once: scikit-learn takes milliseconds for each of a thousand.
+    """
+    if not accepts:
+        return None
+    drawn = _resamples(len(accepts), seed, _ROUNDS)
+    first, second = np.asarray(accepts)[drawn], np.asarray(good)[drawn]
+    items, ones, others = len(accepts), first.sum(axis=1), second.sum(axis=1)
+    agreed = (first == second).sum(axis=1)
+    chance = ones * others + (items - ones) * (items - others)
+    defined = chance != items * items
+    kappas = (items * agreed[defined] - chance[defined]) / (items * items - chance[defined])
+    return _percentiles(kappas.tolist(), _ROUNDS)
+
+
+def auc(scores: ArrayLike, good: ArrayLike) -> float | None:
     """Return the probability that a good one scores above a bad one, ties counted half (Mann and Whitney 1947), 0 to 1.
 
     0.5 is what chance gives. None where there is no good one or no bad one.
-
-    Raises:
-        ValueError: the two are not equally long, or a score is not a number.
     """
-    if len(scores) != len(good):
-        raise ValueError(f"{len(scores)} scores for {len(good)} labels")
-    if any(math.isnan(score) for score in scores):
-        raise ValueError("a score is not a number")
-    goods = Counter(float(score) for score, label in zip(scores, good, strict=True) if label)
-    bads = Counter(float(score) for score, label in zip(scores, good, strict=True) if not label)
-    if not goods or not bads:
-        return None
-    won = below = 0  # twice the number of pairs that the good one wins
-    for score in sorted({*goods, *bads}):
-        won += goods[score] * (2 * below + bads[score])
-        below += bads[score]
-    return won / (2 * goods.total() * bads.total())
+    (found,) = _aucs(np.atleast_2d(np.asarray(scores, dtype=np.float64)), np.atleast_2d(np.asarray(good, dtype=np.bool_)))
+    return None if np.isnan(found) else float(found)
+
+
+def auc_gap_interval(first: Sequence[float], second: Sequence[float], good: Sequence[bool], seed: int) -> Interval | None:
+    """Return the percentile interval of `auc(second) - auc(first)` over resampled items, as `bootstrap` does."""
+    drawn = _resamples(len(good), seed, _ROUNDS)
+    truth = np.asarray(good)[drawn]
+    before, after = (_aucs(np.asarray(scores, dtype=np.float64)[drawn], truth) for scores in (first, second))
+    gaps = after - before
+    return _percentiles(gaps[~np.isnan(gaps)].tolist(), _ROUNDS)
+
+
+def _aucs(scores: NDArray[np.float64], good: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The area of each row; NaN where all of it are good or all bad."""
+    from scipy.stats import rankdata
+
+    goods = good.sum(axis=1)
+    pairs = goods * (good.shape[1] - goods)
+    won = (rankdata(scores, axis=1) * good).sum(axis=1) - goods * (goods + 1) / 2
+    return np.asarray(np.divide(won, pairs, out=np.full(len(won), np.nan), where=pairs > 0))
 
 
 def bootstrap(
-    items: Sequence[T], statistic: Callable[[Sequence[T]], float | None], seed: int, rounds: int = 1000
+    items: Sequence[T], statistic: Callable[[Sequence[T]], float | None], seed: int, rounds: int = _ROUNDS
 ) -> Interval | None:
     """Return the percentile interval of a statistic over resampled items (Efron 1979).
 
@@ -143,16 +150,12 @@ def bootstrap(
     """
     if not items:
         return None
-    rng = _generator(seed)
-    return _percentiles([statistic(_resampled(items, rng)) for _ in range(rounds)])
+    found = [statistic([items[place] for place in row]) for row in _resamples(len(items), seed, rounds).tolist()]
+    return _percentiles([value for value in found if value is not None], rounds)
 
 
 def bootstrap_difference(
-    first: Sequence[T],
-    second: Sequence[T],
-    statistic: Callable[[Sequence[T]], float | None],
-    seed: int,
-    rounds: int = 1000,
+    first: Sequence[T], second: Sequence[T], statistic: Callable[[Sequence[T]], float | None], seed: int, rounds: int = _ROUNDS
 ) -> Interval | None:
     """Return the percentile interval of `statistic(second) - statistic(first)` for two samples that are independent.
 
@@ -160,41 +163,24 @@ def bootstrap_difference(
     """
     if not first or not second:
         return None
-    rng = _generator(seed)
-    differences: list[float | None] = []
+    rng = np.random.default_rng(seed)
+    differences = list[float]()
     for _ in range(rounds):
-        before, after = statistic(_resampled(first, rng)), statistic(_resampled(second, rng))
-        differences.append(None if before is None or after is None else after - before)
-    return _percentiles(differences)
+        drawn = [rng.integers(len(items), size=len(items)).tolist() for items in (first, second)]
+        before, after = (statistic([items[at] for at in places]) for items, places in zip((first, second), drawn, strict=True))
+        if before is not None and after is not None:
+            differences.append(after - before)
+    return _percentiles(differences, rounds)
 
 
-def paired_bootstrap(first: Sequence[float], second: Sequence[float], seed: int, rounds: int = 1000) -> Interval:
-    """Return the percentile interval of the mean of `second - first` over paired items, which are resampled as pairs.
-
-    Raises:
-        ValueError: the two are not equally long, or empty.
-    """
-    gains = np.array([after - before for before, after in zip(first, second, strict=True)], dtype=np.float64)
-    if not gains.size:
-        raise ValueError("there are no pairs to compare")
-    rng = _generator(seed)
-    means = [float(gains[rng.integers(gains.size, size=gains.size)].mean()) for _ in range(rounds)]
-    return _interval(np.array(means))
+def _resamples(count: int, seed: int, rounds: int) -> NDArray[np.int64]:
+    """The places of each resample, one a row."""
+    return np.random.default_rng(seed).integers(count, size=(rounds, count))
 
 
-def _generator(seed: int) -> np.random.Generator:
-    return np.random.Generator(np.random.PCG64(seed))
-
-
-def _resampled(items: Sequence[T], rng: np.random.Generator) -> list[T]:
-    return [items[place] for place in rng.integers(len(items), size=len(items)).tolist()]
-
-
-def _percentiles(values: Sequence[float | None]) -> Interval | None:
-    defined = [value for value in values if value is not None]
-    return None if not defined or 2 * len(defined) < len(values) else _interval(np.array(defined, dtype=np.float64))
-
-
-def _interval(values: NDArray[np.float64]) -> Interval:
-    low, high = np.quantile(values, [_TAIL, 1 - _TAIL])
-    return Interval(float(low), float(high))
+def _percentiles(values: Sequence[float], rounds: int) -> Interval | None:
+    """The middle 95 % of values that were defined in so many of the rounds; None if in fewer than half."""
+    if not values or 2 * len(values) < rounds:
+        return None
+    low, high = np.quantile(np.array(values, dtype=np.float64), [_TAIL, 1 - _TAIL]).tolist()
+    return Interval(low, high)

@@ -5,16 +5,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
-from evals.data.diversity import nearest_of
 from evals.data.material import Material
+from evals.data.measures import evenness, nearest_of
 from evals.data.text import rouge_l_of_words, words
 
 COSINE_BOUNDS = (0.8, 0.9)
 """Cosines above which a question is counted as near to a seed; dedup drops from 0.975 on by default."""
 ROUGE_BOUNDS = (0.5, 0.7)
 """The same for ROUGE-L. From 0.7 on Self-Instruct (Wang et al. 2023) drops an instruction as not new."""
+
+By = Literal["cosine", "ROUGE-L"]
+"""What says which seed is the nearest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Nearest:
     answer_rouge: tuple[float, ...]
     cosine: tuple[float, ...] | None
     seeds: tuple[int, ...]
-    by: Literal["cosine", "ROUGE-L"]
+    by: By
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,144 +45,95 @@ class Likeness:
     """How near rows are to the seeds by one measure: the mean, and bound to the share of rows that reach it."""
 
     mean: float
-    shares: Mapping[float, float]
-
-    def as_json(self) -> dict[str, Any]:
-        """Mean and shares, to four decimals."""
-        shares = {f"{bound:g}": round(share, 4) for bound, share in self.shares.items()}
-        return {"mean": round(self.mean, 4), "share_from": shares}
+    share_from: Mapping[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Novelty:
-    """How near the rows of the sample are to their nearest seeds; `cosine` is None without vectors."""
+class SeedLikeness:
+    """How near the rows of the sample are to their nearest seeds; `question_cosine` is None without vectors."""
 
-    cosine: Likeness | None
-    question_rouge: Likeness
-    answer_rouge: Likeness
+    question_cosine: Likeness | None
+    question_rouge_l: Likeness
+    answer_rouge_l: Likeness
 
-    def as_json(self) -> dict[str, Any]:
-        """The three measures."""
-        return {
-            "question_cosine": None if self.cosine is None else self.cosine.as_json(),
-            "question_rouge_l": self.question_rouge.as_json(),
-            "answer_rouge_l": self.answer_rouge.as_json(),
-        }
+
+@dataclass(frozen=True, slots=True)
+class SeedPart:
+    """Which part one seed has in the rows.
+
+    Attributes:
+        seed: its name, `seed:K`.
+        question: its question.
+        nearest: how many rows of the sample have it as the nearest.
+        shown: in how many of all rows' prompts it was shown; None where that is not known.
+    """
+
+    seed: str
+    question: str
+    nearest: int
+    shown: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Which part each seed has in the rows.
+    """Which part each seed has in the rows, and how even the parts are: see `evenness`."""
 
-    Attributes:
-        questions: of the seeds.
-        nearest: how many rows of the sample have the seed as the nearest.
-        shown: in how many of all rows' prompts the seed was shown; None where that is not known.
-        by: what says which seed is the nearest.
-    """
-
-    questions: tuple[str, ...]
-    nearest: tuple[int, ...]
-    shown: tuple[int, ...] | None
-    by: Literal["cosine", "ROUGE-L"]
-
-    @property
-    def evenness(self) -> float | None:
-        """Of `nearest`; see `evenness`."""
-        return evenness(self.nearest)
-
-    @property
-    def shown_evenness(self) -> float | None:
-        """Of `shown`."""
-        return None if self.shown is None else evenness(self.shown)
-
-    def as_json(self) -> dict[str, Any]:
-        """The counts by seed and how even they are."""
-        shown = self.shown or (None,) * len(self.questions)
-        seeds = [
-            {"seed": f"seed:{place}", "question": question, "nearest": near, "shown": in_prompts}
-            for place, (question, near, in_prompts) in enumerate(zip(self.questions, self.nearest, shown, strict=True))
-        ]
-        return {
-            "nearest_by": self.by,
-            "evenness": _rounded(self.evenness),
-            "shown_evenness": _rounded(self.shown_evenness),
-            "seeds": seeds,
-        }
+    nearest_by: By
+    evenness: float | None
+    shown_evenness: float | None
+    seeds: tuple[SeedPart, ...]
 
 
 def find_nearest(material: Material) -> Nearest | None:
-    """The nearest seed of each row of the sample; None when there is no row or no seed."""
+    """Return the nearest seed of each row of the sample; None when there is no row or no seed."""
     seeds = material.dataset.seeds
     if not seeds or not material.places:
         return None
-    asked = [words(seed.question) for seed in seeds]
-    answered = [words(seed.answer) for seed in seeds]
-    about = [None if seed.context is None else words(seed.context) for seed in seeds]
-    grounded = any(context is not None for context in about)
+    of_seeds = [(words(seed.question), words(seed.answer), words(seed.context or "")) for seed in seeds]
+    grounded = any(seed.context is not None for seed in seeds)
 
     @cache  # many rows share a context
     def context_rouge(context: str, seed: int) -> float:
-        return rouge_l_of_words(words(context), about[seed] or ())
+        return rouge_l_of_words(words(context), of_seeds[seed][2])
 
     def question_rouge(place: int) -> list[float]:
-        own = [rouge_l_of_words(material.questions[place], other) for other in asked]
+        own = [rouge_l_of_words(material.questions[place], question) for question, _, _ in of_seeds]
         context = material.dataset.rows[place].context
         if not grounded:
             return own
         return [(rouge + (context_rouge(context, seed) if context else 0.0)) / 2 for seed, rouge in enumerate(own)]
 
-    by_rouge = [question_rouge(place) for place in material.places]
-    answers = [max(rouge_l_of_words(material.answers[place], other) for other in answered) for place in material.places]
-    best = tuple(max(rouges) for rouges in by_rouge)
+    rouges = [question_rouge(place) for place in material.places]
+    answers = [max(rouge_l_of_words(material.answers[place], answer) for _, answer, _ in of_seeds) for place in material.places]
+    best = tuple(map(max, rouges))
     if material.vectors is None:
-        nearest = tuple(rouges.index(most) for rouges, most in zip(by_rouge, best, strict=True))
+        nearest = tuple(each.index(most) for each, most in zip(rouges, best, strict=True))
         return Nearest(best, tuple(answers), None, nearest, "ROUGE-L")
     places, cosines = nearest_of(material.vectors.rows, material.vectors.seeds)
     return Nearest(best, tuple(answers), tuple(cosines.tolist()), tuple(places.tolist()), "cosine")
 
 
-def novelty_of(nearest: Nearest) -> Novelty:
-    """How near the rows are to their seeds."""
-    return Novelty(
-        cosine=None if nearest.cosine is None else _likeness(nearest.cosine, COSINE_BOUNDS),
-        question_rouge=_likeness(nearest.question_rouge, ROUGE_BOUNDS),
-        answer_rouge=_likeness(nearest.answer_rouge, ROUGE_BOUNDS),
+def likeness_of(nearest: Nearest) -> SeedLikeness:
+    """Return how near the rows are to their seeds."""
+    return SeedLikeness(
+        question_cosine=None if nearest.cosine is None else _likeness(nearest.cosine, COSINE_BOUNDS),
+        question_rouge_l=_likeness(nearest.question_rouge, ROUGE_BOUNDS),
+        answer_rouge_l=_likeness(nearest.answer_rouge, ROUGE_BOUNDS),
     )
 
 
 def coverage_of(material: Material, nearest: Nearest) -> Coverage:
-    """Which part each seed has in the rows."""
-    seeds, rows = material.dataset.seeds, material.dataset.rows
-    near = Counter(nearest.seeds)
-    told = [row.shown for row in rows if row.shown is not None]
-    in_prompts = Counter(name for shown in told for name in set(shown))
-    return Coverage(
-        questions=tuple(seed.question for seed in seeds),
-        nearest=tuple(near[place] for place in range(len(seeds))),
-        shown=tuple(in_prompts[f"seed:{place}"] for place in range(len(seeds))) if told else None,
-        by=nearest.by,
+    """Return which part each seed has in the rows."""
+    known = [row.shown for row in material.dataset.rows if row.shown is not None]
+    near, in_prompts = Counter(nearest.seeds), Counter(name for shown in known for name in set(shown))
+    parts = tuple(
+        SeedPart(f"seed:{place}", seed.question, near[place], in_prompts[f"seed:{place}"] if known else None)
+        for place, seed in enumerate(material.dataset.seeds)
     )
-
-
-def evenness(counts: Sequence[int]) -> float | None:
-    """How evenly counts are spread: their Shannon entropy over its largest value, 0 (all on one) to 1 (all equal).
-
-    None for fewer than two counts, or when all are 0.
-    """
-    total = sum(counts)
-    if len(counts) < 2 or not total:
-        return None
-    entropy = -math.fsum(count / total * math.log(count / total) for count in counts if count)
-    return max(0.0, min(1.0, entropy / math.log(len(counts))))
+    shown = [part.shown for part in parts if part.shown is not None]
+    return Coverage(nearest.by, evenness([part.nearest for part in parts]), evenness(shown), parts)
 
 
 def _likeness(values: Sequence[float], bounds: Sequence[float]) -> Likeness:
-    return Likeness(
-        mean=math.fsum(values) / len(values),
-        shares={bound: sum(value >= bound for value in values) / len(values) for bound in bounds},
-    )
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
+    shares = {bound: sum(value >= bound for value in values) / len(values) for bound in bounds}
+    return Likeness(math.fsum(values) / len(values), shares)

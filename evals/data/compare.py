@@ -18,23 +18,23 @@ from typing import Any
 
 import numpy as np
 
-from evals.data.compared_numbers import Measure, RowNumber, Side, row_numbers, set_measures, share_numbers
-from evals.data.distributions import rounded
+from evals.data.compared_numbers import RowNumber, SetMeasure, Side, row_numbers, set_measures, share_numbers
 from evals.data.material import Material, sample_places
-from evals.statistics import Interval, bootstrap_difference
+from evals.statistics import Interval, bootstrap_difference, spread_json
+from evals.tables import as_json
 
 MOST_ROWS = 2_000
 """Rows of each that are compared, at most: with so many a share is right to within 3 points."""
 MOST_TOGETHER = 400
 """Rows of each whose diversity is compared, at most: every half-sample has all pairs of its rows looked at."""
-FEWEST = 10
+FEWEST_FOR_INTERVAL = 10
 """Rows from which on an interval is given: of fewer a bootstrap knows nothing but these. Half-samples need twice as many."""
 _PER_HALF = 5
 """Bootstrap samples for each half that is drawn: a measure of a half is dearer, and 200 halves tell the ends well enough."""
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ComparedNumber:
     """One number of both.
 
     Attributes:
@@ -62,34 +62,18 @@ class Compared:
 
     def as_json(self) -> dict[str, Any]:
         """All of it, to four decimals."""
-        return {
-            "name": self.name,
-            "first": rounded(self.first),
-            "second": rounded(self.second),
-            "rows": list(self.rows),
-            "difference": rounded(self.difference),
-            "low": None if self.interval is None else rounded(self.interval.low),
-            "high": None if self.interval is None else rounded(self.interval.high),
-        }
+        values = {"name": self.name, "first": self.first, "second": self.second, "rows": self.rows}
+        return {**as_json(values), "difference": as_json(self.difference), **spread_json(self.interval)}
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All numbers that two datasets, named by their paths, both have; `notes` says what was left out and why."""
+    """All numbers that two datasets, named by their paths, both have; `notes` says what is left out and why."""
 
     first: str
     second: str
-    numbers: tuple[Compared, ...]
+    numbers: tuple[ComparedNumber, ...]
     notes: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """Paths, numbers and notes."""
-        return {
-            "first": self.first,
-            "second": self.second,
-            "numbers": [number.as_json() for number in self.numbers],
-            "notes": list(self.notes),
-        }
 
 
 def compare(first: Material, second: Material, seed: int, rounds: int = 1000) -> Comparison:
@@ -103,37 +87,36 @@ def compare(first: Material, second: Material, seed: int, rounds: int = 1000) ->
     one, other = (Side.of(material, MOST_ROWS, seed) for material in (first, second))
     numbers = [_share(name, a, b, seed, rounds) for name, a, b in share_numbers(one, other)]
     for number in row_numbers(one, other):
-        numbers += _bootstrapped(number, one, other, seed, rounds)
+        numbers += _bootstrapped(number, seed, rounds)
     count = min(len(first.places), len(second.places), MOST_TOGETHER)
     numbers += _together(one, other, count, seed, rounds // _PER_HALF)
     return Comparison(str(first.dataset.path), str(second.dataset.path), tuple(numbers), tuple(_notes(one, other, count)))
 
 
-def _share(name: str, one: tuple[int, int], other: tuple[int, int], seed: int, rounds: int) -> Compared:
+def _share(name: str, one: tuple[int, int], other: tuple[int, int], seed: int, rounds: int) -> ComparedNumber:
     """A share of candidates or rows with its interval."""
     (first, rows), (second, others) = one, other
     interval = None
-    if min(rows, others) >= FEWEST:
+    if min(rows, others) >= FEWEST_FOR_INTERVAL:
         # The mean of so many zeros and ones that are drawn anew has a binomial distribution, which can be drawn at once.
         rng = np.random.Generator(np.random.PCG64(seed))
         before, after = (rng.binomial(of, count / of, size=rounds) / of for count, of in (one, other))
         low, high = np.quantile(after - before, [0.025, 0.975]).tolist()
         interval = Interval(low, high)
-    return Compared(name, first / rows, second / others, (rows, others), interval)
+    return ComparedNumber(name, first / rows, second / others, (rows, others), interval)
 
 
-def _bootstrapped(number: RowNumber, one: Side, other: Side, seed: int, rounds: int) -> Iterator[Compared]:
+def _bootstrapped(number: RowNumber, seed: int, rounds: int) -> Iterator[ComparedNumber]:
     """A number over single rows with its interval; nothing where one of the two does not have it."""
-    first, second = number.items(one), number.items(other)
-    before, after = (number.statistic(items) if items else None for items in (first, second))
-    if before is None or after is None:
-        return
-    rows = (len(first), len(second))
-    interval = bootstrap_difference(first, second, number.statistic, seed, rounds) if min(rows) >= FEWEST else None
-    yield Compared(number.name, before, after, rows, interval)
+    first, second, statistic = number.first, number.second, number.statistic
+    before, after = (statistic(items) if items else None for items in (first, second))
+    if before is not None and after is not None:
+        rows = (len(first), len(second))
+        interval = bootstrap_difference(first, second, statistic, seed, rounds) if min(rows) >= FEWEST_FOR_INTERVAL else None
+        yield ComparedNumber(number.name, before, after, rows, interval)
 
 
-def _together(one: Side, other: Side, count: int, seed: int, halves: int) -> Iterator[Compared]:
+def _together(one: Side, other: Side, count: int, seed: int, halves: int) -> Iterator[ComparedNumber]:
     """The measures of many rows together that both have."""
     if count < 2:
         return
@@ -144,12 +127,12 @@ def _together(one: Side, other: Side, count: int, seed: int, halves: int) -> Ite
             yield from _over_halves(name, first[name], second[name], count, seed, halves)
 
 
-def _over_halves(name: str, one: Measure, other: Measure, count: int, seed: int, halves: int) -> Iterator[Compared]:
+def _over_halves(name: str, one: SetMeasure, other: SetMeasure, count: int, seed: int, halves: int) -> Iterator[ComparedNumber]:
     """A measure's mean over halves of `count` rows with its interval; of too few rows the measure itself, of all."""
-    if count < 2 * FEWEST:
+    if count < 2 * FEWEST_FOR_INTERVAL:
         first, second = one(range(count)), other(range(count))
         if first is not None and second is not None:
-            yield Compared(name, first, second, (count, count), None)
+            yield ComparedNumber(name, first, second, (count, count), None)
         return
     rng, half = random.Random(seed), count // 2
     drawn = [sorted(rng.sample(range(count), half)) for _ in range(halves)]
@@ -162,14 +145,14 @@ def _over_halves(name: str, one: Measure, other: Measure, count: int, seed: int,
     turned = [*after[1:found], after[0]]
     low, high = np.quantile(np.array(turned) - np.array(before[:found]), [0.025, 0.975]).tolist()
     first, second = math.fsum(before) / len(before), math.fsum(after) / len(after)
-    yield Compared(name, first, second, (half, half), Interval(low, high))
+    yield ComparedNumber(name, first, second, (half, half), Interval(low, high))
 
 
 def _notes(one: Side, other: Side, count: int) -> Iterator[str]:
     if max(len(one.material.places), len(other.material.places)) > MOST_ROWS:
         yield f"Numbers over rows are of {MOST_ROWS} rows of each at most, drawn by the seed."
     measured = "Distance, Vendi score, distinct-n and near-copies depend on the number of rows"
-    if count >= 2 * FEWEST:
+    if count >= 2 * FEWEST_FOR_INTERVAL:
         yield f"{measured}: they are means over many halves of {count} rows of each."
     elif count >= 2:
         yield f"{measured}: they are of {count} of each."
@@ -181,6 +164,6 @@ def _notes(one: Side, other: Side, count: int) -> Iterator[str]:
             "Distances, the Vendi score and cosines are not compared: the vectors are of different models "
             f"({models[0]}; {models[1]}); name one for both with --embedder."
         )
-    if count < 2 * FEWEST:
-        said = f"No interval is given for fewer than {FEWEST} rows"
-        yield f"{said}, or {2 * FEWEST} for what depends on their number: it would say nothing."
+    if count < 2 * FEWEST_FOR_INTERVAL:
+        said = f"No interval is given for fewer than {FEWEST_FOR_INTERVAL} rows"
+        yield f"{said}, or {2 * FEWEST_FOR_INTERVAL} for what depends on their number: it would say nothing."

@@ -1,24 +1,22 @@
 """The numbers that two datasets are compared by: those taken over single rows, and those of many rows together. Pure."""
 
-import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from evals.data.against_seeds import COSINE_BOUNDS, ROUGE_BOUNDS, Nearest, evenness, find_nearest
-from evals.data.collapse import LIMITS
-from evals.data.distributions import value_of
-from evals.data.diversity import mean_nearest_distance, vendi_score
+from evals.data.against_seeds import COSINE_BOUNDS, ROUGE_BOUNDS, Nearest, find_nearest
+from evals.data.collapse import COPY_WORDS, NEAR_COPY
 from evals.data.languages import Languages, name_of
 from evals.data.material import Material, sample_places
+from evals.data.measures import evenness, mean, mean_nearest_distance, median, value_of, vendi_score
 from evals.data.near_copies import near_copy_pairs
 from evals.data.rows import RATINGS, Row
 from evals.data.text import distinct_n_of_words
 from skills_dspy.pipeline.funnel import STAGES
 
-Measure = Callable[[Sequence[int]], float | None]
+SetMeasure = Callable[[Sequence[int]], float | None]
 """Numbers that stand for rows, to a number."""
 
 _OPENING = 4  # words
@@ -60,61 +58,72 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class RowNumber:
-    """A number over single rows: what it is called, what it takes of a side, and what it makes of that."""
+    """A number over single rows: what it is called, what it takes of either side, and what it makes of that."""
 
     name: str
-    items: Callable[[Side], Sequence[Any]]
+    first: Sequence[Any]
+    second: Sequence[Any]
     statistic: Callable[[Sequence[Any]], float | None]
 
 
 def share_numbers(first: Side, second: Side) -> list[tuple[str, tuple[int, int], tuple[int, int]]]:
-    """Shares of candidates and of rows: name, and for either side how many of how many; where both have them."""
-    runs = [side.material.dataset.run for side in (first, second)]
-    funnels = [run.funnel for run in runs if run is not None and run.funnel is not None]
+    """Return shares of candidates and of rows: name, and for either side how many of how many; where both have them."""
+    sides = [side.material.dataset for side in (first, second)]
+    funnels = [side.run.funnel for side in sides if side.run is not None and side.run.funnel is not None]
     shares = []
-    if len(funnels) == len(runs):
+    if len(funnels) == len(sides):
         one, other = funnels
         shares.append(("accepted, of all candidates", (one.accepted, one.candidates), (other.accepted, other.candidates)))
         for stage in STAGES:
-            went_on = [(funnel.reached(stage) - funnel.rejections(stage), funnel.reached(stage)) for funnel in funnels]
-            if any(count < of for count, of in went_on):
-                shares.append((f"went on at {stage}", went_on[0], went_on[1]))
-    counts = [
-        Counter(row.ratings["category"] for row in side.material.dataset.rows if "category" in row.ratings)
-        for side in (first, second)
-    ]
+            before, after = ((each.reached(stage) - each.rejections(stage), each.reached(stage)) for each in funnels)
+            if before[0] < before[1] or after[0] < after[1]:
+                shares.append((f"went on at {stage}", before, after))
+    tagged = [Counter(row.ratings["category"] for row in side.rows if "category" in row.ratings) for side in sides]
     for label in RATINGS["category"]:
-        if any(count[label] for count in counts):
-            one_share, other_share = ((count[label], count.total()) for count in counts)
-            shares.append((f"category {label}", one_share, other_share))
+        before, after = ((count[label], count.total()) for count in tagged)
+        if before[0] or after[0]:
+            shares.append((f"category {label}", before, after))
     return [(name, a, b) for name, a, b in shares if a[1] and b[1]]
 
 
 def row_numbers(first: Side, second: Side) -> list[RowNumber]:
-    """The numbers over single rows; where one of the two lacks what a number is of, its items are empty there."""
-    numbers = []
+    """Return the numbers over single rows; where one of the two lacks what a number is of, its items are empty there."""
+    return [RowNumber(name, items(first), items(second), statistic) for name, items, statistic in _numbers(first, second)]
+
+
+_Number = tuple[str, Callable[[Side], Sequence[Any]], Callable[[Sequence[Any]], float | None]]
+
+
+def _numbers(first: Side, second: Side) -> Iterator[_Number]:
     for name in RATINGS:
         if name != "category":  # which has no order
             shown = name.replace("_", " ")
-            numbers.append(RowNumber(f"{shown}, mean", partial(_labels, name=name), mean))
-            numbers.append(RowNumber(f"{shown}, mean expected", partial(_expected, name=name), mean))
-    numbers += [
-        RowNumber("words of a question, median", lambda side: _lengths(side, side.material.questions), median),
-        RowNumber("words of an answer, median", lambda side: _lengths(side, side.material.answers), median),
-        RowNumber("words of a context, median", lambda side: _lengths(side, side.material.contexts), median),
-        RowNumber("commonest opening of questions", _openings, _largest_share),
-        *_seed_numbers(first, second),
-    ]
-    mains = [side.material.answer_languages.main for side in (first, second)]
+            yield f"{shown}, mean", partial(_labels, name=name), mean
+            yield f"{shown}, mean expected", partial(_expected, name=name), mean
+    yield "words of a question, median", lambda side: _lengths(side, side.material.questions), median
+    yield "words of an answer, median", lambda side: _lengths(side, side.material.answers), median
+    yield "words of a context, median", lambda side: _lengths(side, side.material.contexts), median
+    yield "commonest opening of questions", _openings, _largest_share
+    if first.model() == second.model():  # cosines of different models are not of one scale
+        bound = COSINE_BOUNDS[-1]
+        yield "cosine to nearest seed, mean", _cosines, mean
+        share = partial(_share_from, bound=bound)
+        yield f"rows with a cosine from {bound}", _cosines, share
+    bound = ROUGE_BOUNDS[-1]
+    share = partial(_share_from, bound=bound)
+    yield "ROUGE-L to nearest seed, mean", _question_rouges, mean
+    yield f"rows with a ROUGE-L from {bound}", _question_rouges, share
+    yield "ROUGE-L to seed's answer, mean", _answer_rouges, mean
+    if first.nearest is not None and second.nearest is not None and first.nearest.by == second.nearest.by:
+        yield "evenness of the seeds' parts", _parts, _evenness
+    mains = (side.material.answer_languages.main for side in (first, second))
     for language in dict.fromkeys(main for main in mains if main is not None):
         for field in ("question", "answer"):
-            name = f"{field}s in {name_of(language)}, if told"
-            numbers.append(RowNumber(name, partial(_in_language, field=field, language=language), mean))
-    return numbers
+            yield f"{field}s in {name_of(language)}, if told", partial(_in_language, field=field, language=language), mean
 
 
-def set_measures(side: Side, places: Sequence[int]) -> Mapping[str, Measure]:
-    """Measures of many rows together, by name; those that need vectors are missing where there are none.
+def set_measures(side: Side, places: Sequence[int]) -> Mapping[str, SetMeasure]:
+    """Return measures of many rows together, by name; those that need vectors are missing where there are none.
 
     Args:
         side: the dataset.
@@ -123,7 +132,7 @@ def set_measures(side: Side, places: Sequence[int]) -> Mapping[str, Measure]:
     material = side.material
     questions = [material.questions[material.places[place]] for place in places]
     answers = [material.answers[material.places[place]] for place in places]
-    measures: dict[str, Measure] = {}
+    measures: dict[str, SetMeasure] = {}
     if material.vectors is not None:
         vectors = material.vectors.rows[list(places)]
         measures["mean distance to the nearest"] = lambda chosen: mean_nearest_distance(vectors[list(chosen)])
@@ -131,46 +140,10 @@ def set_measures(side: Side, places: Sequence[int]) -> Mapping[str, Measure]:
     for name, texts in (("questions", questions), ("answers", answers)):
         for n in (1, 2, 3):
             measures[f"distinct-{n} of the {name}"] = partial(_distinct, texts=texts, n=n)
-    long = [number for number, answer in enumerate(answers) if len(answer) >= LIMITS["words of a copy"].value]
-    pairs = near_copy_pairs([answers[number] for number in long], LIMITS["near-copy"].value)
+    long = [number for number, answer in enumerate(answers) if len(answer) >= COPY_WORDS]
+    pairs = near_copy_pairs([answers[number] for number in long], NEAR_COPY)
     measures["answers with a near-copy"] = partial(_copied, long=frozenset(long), pairs=[(long[a], long[b]) for a, b in pairs])
     return measures
-
-
-def mean(values: Sequence[float]) -> float | None:
-    """The mean; None for no values."""
-    return math.fsum(values) / len(values) if values else None
-
-
-def median(values: Sequence[float]) -> float | None:
-    """The median; None for no values."""
-    ordered = sorted(values)
-    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2 if ordered else None
-
-
-def _seed_numbers(first: Side, second: Side) -> list[RowNumber]:
-    numbers = []
-    if first.model() == second.model():  # cosines of different models are not of one scale
-        bound = COSINE_BOUNDS[-1]
-        numbers += [
-            RowNumber("cosine to nearest seed, mean", lambda side: _near(side, "cosine"), mean),
-            RowNumber(
-                f"rows with a cosine from {bound}", lambda side: _near(side, "cosine"), partial(_share_from, bound=bound)
-            ),
-        ]
-    bound = ROUGE_BOUNDS[-1]
-    numbers += [
-        RowNumber("ROUGE-L to nearest seed, mean", lambda side: _near(side, "question_rouge"), mean),
-        RowNumber(
-            f"rows with a ROUGE-L from {bound}",
-            lambda side: _near(side, "question_rouge"),
-            partial(_share_from, bound=bound),
-        ),
-        RowNumber("ROUGE-L to seed's answer, mean", lambda side: _near(side, "answer_rouge"), mean),
-    ]
-    if first.nearest is not None and second.nearest is not None and first.nearest.by == second.nearest.by:
-        numbers.append(RowNumber("evenness of the seeds' parts", _parts, _evenness))
-    return numbers
 
 
 def _labels(side: Side, name: str) -> list[float]:
@@ -194,9 +167,17 @@ def _largest_share(openings: Sequence[tuple[str, ...]]) -> float | None:
     return max(counts.values(), default=0) / len(openings) if openings else None
 
 
-def _near(side: Side, measure: str) -> list[float]:
-    values = None if side.nearest is None else getattr(side.nearest, measure)
-    return [] if values is None else [values[place] for place in side.chosen]
+def _cosines(side: Side) -> list[float]:
+    known = side.nearest is not None and side.nearest.cosine
+    return [known[place] for place in side.chosen] if known else []
+
+
+def _question_rouges(side: Side) -> list[float]:
+    return [] if side.nearest is None else [side.nearest.question_rouge[place] for place in side.chosen]
+
+
+def _answer_rouges(side: Side) -> list[float]:
+    return [] if side.nearest is None else [side.nearest.answer_rouge[place] for place in side.chosen]
 
 
 def _share_from(values: Sequence[float], bound: float) -> float | None:

@@ -42,11 +42,6 @@ class Material:
     answer_languages: Languages
     seed_languages: tuple[Languages, Languages]
 
-    @property
-    def sampled(self) -> list[Row]:
-        """The rows of the sample."""
-        return [self.dataset.rows[place] for place in self.places]
-
 
 def gather(
     dataset: Dataset,
@@ -55,9 +50,9 @@ def gather(
     embedder: Embedder | None,
     *,
     classify: Classifier,
-    told: Progress,
+    progress: Progress,
 ) -> Material:
-    """Make a dataset ready.
+    """Make a dataset ready to be measured.
 
     Args:
         dataset: what was read.
@@ -65,7 +60,7 @@ def gather(
         seed: draws the sample.
         embedder: computes the vectors that a run does not remember; None to do without any vectors.
         classify: tells languages.
-        told: hears of the progress with vectors.
+        progress: is called with how many texts of how many have vectors.
 
     Raises:
         EmbedderMissing: vectors have to be computed and there is no model.
@@ -81,7 +76,7 @@ def gather(
         answers=tuple(words(row.answer) for row in rows),
         contexts=_contexts(rows),
         places=places,
-        vectors=embed(chosen, dataset.seeds, dataset.run, embedder, told) if chosen and embedder is not None else None,
+        vectors=embed(chosen, dataset.seeds, dataset.run, embedder, progress) if chosen and embedder is not None else None,
         question_languages=languages_of([row.question for row in chosen], classify),
         answer_languages=languages_of([row.answer for row in chosen], classify),
         seed_languages=(

@@ -1,18 +1,27 @@
-"""The scores of datasets, each for itself or two side by side, as JSON and as tables."""
+"""The scores of datasets, each for itself or two side by side, as JSON and as sections for a terminal of 80 columns."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from evals.data.compare import compare
+from evals.data.against_seeds import Coverage, SeedLikeness
+from evals.data.collapse import COPY_WORDS, NEAR_COPY
+from evals.data.compare import ComparedNumber, Comparison, compare
 from evals.data.datasets import Dataset
-from evals.data.languages import load_classifier
+from evals.data.languages import load_classifier, name_of
 from evals.data.material import Material, gather
-from evals.data.score import score
-from evals.data.tables import Section, comparison_sections, score_sections
+from evals.data.measures import RatingScore, StageYield, WordCounts
+from evals.data.score import DatasetScore, score
+from evals.tables import NOTHING, Section, as_json
 from skills_dspy.base.errors import EmbedderMissing
 from skills_dspy.model.embedding.embedder import Embedder
 
 Report = tuple[dict[str, Any], list[Section]]
+
+_DIGEST = re.compile("[0-9a-f]{64}")
+_BRIEF = 42
+"""Characters of a seed's question: its table then fits into 80 columns."""
+_HALVES = "In distances and likeness of questions, the question and its context count half each."
 
 
 class Scorer:
@@ -49,7 +58,7 @@ class Scorer:
             EmbedderMissing: there is no embedding model and one is needed.
         """
         scores = [score(self._gathered(dataset, [dataset])) for dataset in datasets]
-        content = {"sample_seed": self._seed, "datasets": [found.as_json() for found in scores]}
+        content = {"sample_seed": self._seed, "datasets": [as_json(found) for found in scores]}
         return content, [section for found in scores for section in score_sections(found)]
 
     def compared(self, pairs: Sequence[tuple[Dataset, Dataset]]) -> Report:
@@ -63,8 +72,8 @@ class Scorer:
             first, second = (self._gathered(dataset, [dataset, *pair]) for dataset in pair)
             scores = score(first), score(second)
             comparison = compare(first, second, self._seed)
-            datasets += [found.as_json() for found in scores]
-            comparisons.append(comparison.as_json())
+            datasets += [as_json(found) for found in scores]
+            comparisons.append(as_json(comparison))
             sections += comparison_sections(comparison, *scores)
         return {"sample_seed": self._seed, "datasets": datasets, "comparisons": comparisons}, sections
 
@@ -76,6 +85,188 @@ class Scorer:
                 self._embedders[name] = self._load(name)
             embedder = self._embedders[name]
         try:
-            return gather(dataset, self._sample, self._seed, embedder, classify=self._classify, told=self._count)
+            return gather(dataset, self._sample, self._seed, embedder, classify=self._classify, progress=self._count)
         except EmbedderMissing as error:
             raise EmbedderMissing(f"{error}; or do without it with --no-vectors") from error
+
+
+def score_sections(found: DatasetScore) -> list[Section]:
+    """Return the score of one dataset; what does not apply is not there."""
+    sections = [*_head(found)]
+    if found.yield_:
+        sections.append(_yield(found.yield_, found.candidates or 0))
+    if found.ratings:
+        sections.append(_ratings(found.ratings))
+    if found.rows:
+        sections.append(_diversity(found))
+    if found.novelty is not None:
+        sections.append(_likeness(found.novelty, grounded="context" in found.words))
+    if found.coverage is not None:
+        sections.append(_coverage(found.coverage, found.sample))
+    if found.rows:
+        sections += [_words(found.words), _languages(found.languages)]
+    return [*sections, *_tail(found)]
+
+
+def comparison_sections(comparison: Comparison, first: DatasetScore, second: DatasetScore) -> list[Section]:
+    """Return the comparison of two datasets, below what is to be said of each."""
+    sections = [part for found in (first, second) for part in (*_head(found), *_tail(found))]
+    rows = tuple(_side_by_side(number) for number in comparison.numbers)
+    notes = (
+        f"1 is {comparison.first}, 2 is {comparison.second}; the difference is 2 minus 1, with its 95 % interval.",
+        "The interval is a bootstrap's; for what depends on the number of rows, the spread over halves.",
+        "* marks an interval that leaves out 0; of twenty, about one does so by chance.",
+        *comparison.notes,
+    )
+    return [*sections, Section("Side by side", ("", "1", "2", "difference", "from", "to", "rows"), rows, notes, numbers=6)]
+
+
+def _head(dataset: DatasetScore) -> Iterator[Section]:
+    rows = f"{dataset.rows} rows" if dataset.rows != 1 else "1 row"
+    notes = [f"{rows}{'' if dataset.status is None else f', {dataset.status}'}: {dataset.path}"]
+    if dataset.answered_by is not None:
+        notes.append(f"Answered by: {dataset.answered_by}")
+    if dataset.embedder is not None:
+        notes.append(f"Vectors by {_DIGEST.sub(lambda found: found[0][:12], dataset.embedder)}")
+    yield Section(dataset.name, notes=tuple(notes))
+    if dataset.collapse:
+        sentences = (found.sentence for found in dataset.collapse)
+        yield Section("Collapse", notes=tuple(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in sentences))
+
+
+def _tail(dataset: DatasetScore) -> Iterator[Section]:
+    if dataset.notes:
+        yield Section("To be known", notes=dataset.notes)
+
+
+def _yield(stages: Sequence[StageYield], candidates: int) -> Section:
+    rows = tuple(
+        (
+            stage.stage,
+            str(stage.came),
+            str(stage.came - stage.went_on),
+            str(stage.went_on),
+            _percent(stage.share),
+            ", ".join(f"{reason} {count}" for reason, count in stage.rejected.items()),
+        )
+        for stage in stages
+    )
+    accepted = stages[-1].went_on
+    note = f"{accepted} of {candidates} candidates were accepted ({_percent(accepted / candidates)})." if candidates else ""
+    columns = ("stage", "came", "rejected", "went on", "share", "why")
+    return Section("Yield by stage", columns, rows, (note,) if note else (), numbers=4)
+
+
+def _ratings(ratings: Mapping[str, RatingScore]) -> Section:
+    rows = []
+    for name, rating in ratings.items():
+        counts = ", ".join(f"{label}: {count}" for label, count in rating.counts.items() if count)
+        rows.append((name.replace("_", " "), str(sum(rating.counts.values())), _number(rating.mean, 2), counts))
+        if rating.soft_rows:
+            shares = ", ".join(f"{label}: {_percent(share)}" for label, share in rating.mean_probabilities.items() if share)
+            rows.append(("  soft", str(rating.soft_rows), _number(rating.mean_expected, 2), shares))
+    notes = ["A label in words counts as its place on the scale, from 1."]
+    if any(rating.soft_rows for rating in ratings.values()):
+        notes.append("Soft: the mean of the expected values, and the mean probability of each label.")
+    columns = ("rating", "rows", "mean", "by label")
+    return Section("Verdicts and tags of the accepted rows", columns, tuple(rows), tuple(notes), numbers=2)
+
+
+def _diversity(dataset: DatasetScore) -> Section:
+    found = dataset.diversity
+    rows = (
+        ("mean distance to the nearest other", _number(found.mean_nearest_distance, 3), NOTHING),
+        ("Vendi score", _number(found.vendi, 1), NOTHING),
+        *(
+            (f"distinct-{n}", _number(found.distinct_questions[n], 3), _number(found.distinct_answers[n], 3))
+            for n in found.distinct_questions
+        ),
+        ("repeat an earlier one", _percent(dataset.repeated_questions), NOTHING),
+        ("have a near-copy", NOTHING, _percent(dataset.near_copies_of_answers)),
+    )
+    notes = (
+        f"Of {dataset.sample} rows. Distances are squared, 0 to 4, those of dedup; the Vendi score is the effective number of "
+        "different questions. With more rows it rises, and distances and distinct-n fall: compare sets of one size.",
+        *((_HALVES,) if "context" in dataset.words else ()),
+        f"A near-copy has a ROUGE-L of {NEAR_COPY} or more; answers of fewer than {COPY_WORDS} words are not counted as "
+        "copies.",
+    )
+    return Section("Diversity", ("", "questions", "answers"), rows, notes, numbers=2)
+
+
+def _likeness(likeness: SeedLikeness, *, grounded: bool) -> Section:
+    rows = tuple(
+        (name, _number(found.mean, 3), ", ".join(f"{_percent(share)} from {at:g}" for at, share in found.share_from.items()))
+        for name, found in (
+            ("question, cosine", likeness.question_cosine),
+            ("question, ROUGE-L", likeness.question_rouge_l),
+            ("answer, ROUGE-L", likeness.answer_rouge_l),
+        )
+        if found is not None
+    )
+    notes = (_HALVES,) if grounded else ()
+    return Section("Likeness to the nearest seed", ("", "mean", "share of rows"), rows, notes, numbers=1)
+
+
+def _coverage(coverage: Coverage, sample: int) -> Section:
+    rows = tuple(
+        (
+            part.seed,
+            str(part.nearest),
+            _percent(part.nearest / sample),
+            NOTHING if part.shown is None else str(part.shown),
+            _brief(part.question),
+        )
+        for part in coverage.seeds
+    )
+    note = f"Evenness of the seeds' parts, 0 (one has all) to 1: {_number(coverage.evenness, 3)}"
+    if any(part.shown is not None for part in coverage.seeds):
+        note += f"; of how often they were shown: {_number(coverage.shown_evenness, 3)}"
+    columns = ("seed", "nearest to", "share", "shown for", "question")
+    return Section(f"Coverage of the seeds, by {coverage.nearest_by}", columns, rows, (f"{note}.",), numbers=3)
+
+
+def _words(words: Mapping[str, WordCounts]) -> Section:
+    rows = tuple(
+        (name, str(n.texts), str(n.min), f"{n.q1:g}", f"{n.median:g}", f"{n.q3:g}", str(n.max)) for name, n in words.items()
+    )
+    return Section("Words", ("", "texts", "least", "quarter", "median", "three quarters", "most"), rows, numbers=6)
+
+
+def _languages(languages: Mapping[str, Mapping[str, int]]) -> Section:
+    rows = []
+    for name, counts in languages.items():
+        total = sum(counts.values())
+        rows.append((name, ", ".join(f"{name_of(language)} {_percent(count / total)}" for language, count in counts.items())))
+    note = "Told by py3langid, one for each text; short texts, code and near relatives among languages it cannot tell."
+    return Section("Languages", ("", "share of rows"), tuple(rows), (note,), numbers=0)
+
+
+def _side_by_side(number: ComparedNumber) -> tuple[str, ...]:
+    (one, other), spread = number.rows, number.interval
+    return (
+        number.name,
+        f"{number.first:.3f}",
+        f"{number.second:.3f}",
+        f"{number.difference:+.3f}{'*' if number.differs else ''}",
+        NOTHING if spread is None else f"{spread.low:+.3f}",
+        NOTHING if spread is None else f"{spread.high:+.3f}",
+        str(one) if one == other else f"{one}, {other}",
+    )
+
+
+def _percent(share: float | None) -> str:
+    if share is None:
+        return NOTHING
+    if 0 < share < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 < share < 1 else f"{100 * share:.0f}%"
+
+
+def _number(value: float | None, decimals: int) -> str:
+    return NOTHING if value is None else f"{value:.{decimals}f}"
+
+
+def _brief(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _BRIEF else line[: _BRIEF - 1] + "…"

@@ -1,33 +1,37 @@
-"""Asking judges and taggers about labelled cases, as a run asks them; what they said, case by case."""
+"""Asking judges and taggers about labelled cases, as a run asks them: what they say, and how often they are right."""
 
 import asyncio
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from evals.judges.cases import Case
 from evals.judges.scales import SCALES, Label
+from evals.statistics import Rate, cohen_kappa
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import SkillsError, Truncated
 from skills_dspy.base.records import SoftRating
 from skills_dspy.model.ask import Asker, Failed
 from skills_dspy.model.steps import STEPS
 
+T = TypeVar("T")
+
 FUSED = "tag_fused"
 """The step that gives the instruction's quality together with other tags."""
 
-DESCRIBING: Mapping[str, str] = {"tag_difficulty": "difficulty", "tag_category": "category"}
-"""The steps that give the other tags on their own, with the field of each."""
+UNFILTERED_TAGS: Mapping[str, str] = {"tag_difficulty": "difficulty", "tag_category": "category"}
+"""The steps that give the tags that no filter looks at, with the field of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a judge said of a case.
+    """What a judge says of a case.
 
     Attributes:
         case: the case.
-        step: who was asked: the case's own step, or FUSED, or one of DESCRIBING.
+        step: who was asked: the case's own step, or FUSED, or one of UNFILTERED_TAGS.
         sample: the number of the sampling seed, from 0.
         label: None when twice in a row no reply could be used.
         soft: the probability of every label, where the server gave it.
@@ -49,12 +53,57 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One question to ask: a case, a step that takes its inputs, and the number of the sampling seed, from 0."""
+class CaseCall:
+    """One call to make: a case, a step that takes its inputs, and the number of the sampling seed, from 0."""
 
     case: Case
     step: str
     sample: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How a judge does on some cases; a failure is no verdict.
+
+    Attributes:
+        cases: how many it is asked about.
+        accuracy: of the readable verdicts, those that decide as the case wants.
+        false_accept: of the bad cases, those let through.
+        false_reject: of the good cases, those rejected.
+        kappa: Cohen's, of the decision and the truth (Cohen 1960); None where it is not defined.
+        unreadable: of all cases, those that got no readable verdict, twice.
+        of_these_truncated: how many of these were cut.
+    """
+
+    cases: int
+    accuracy: Rate
+    false_accept: Rate
+    false_reject: Rate
+    kappa: float | None
+    unreadable: Rate
+    of_these_truncated: int
+
+
+def figures_of(judged: Sequence[Judged], passes: Callable[[Judged], bool]) -> Figures:
+    """Return the figures of some verdicts, each of a different case.
+
+    Args:
+        judged: the verdicts.
+        passes: whether a readable one lets the case through.
+    """
+    readable = [one for one in judged if one.label is not None]
+    decided, truth = [passes(one) for one in readable], [one.case.good for one in readable]
+    both = Counter(zip(decided, truth, strict=True))
+    failures = Counter(one.failure for one in judged if one.label is None)
+    return Figures(
+        cases=len(judged),
+        accuracy=Rate(both[True, True] + both[False, False], len(readable)),
+        false_accept=Rate(both[True, False], len(truth) - sum(truth)),
+        false_reject=Rate(both[False, True], sum(truth)),
+        kappa=cohen_kappa(decided, truth),
+        unreadable=Rate(failures.total(), len(judged)),
+        of_these_truncated=failures["truncated"],
+    )
 
 
 def judging_limits(config: RunConfig) -> dict[str, int]:
@@ -62,65 +111,56 @@ def judging_limits(config: RunConfig) -> dict[str, int]:
     return {name: config.role(step.role).num_predict for name, step in STEPS.items() if step.role != "generator"}
 
 
-async def judge_cases(
-    asker: Asker,
-    cases: Sequence[Case],
-    *,
-    samples: int = 1,
-    fused: bool = False,
-    done: Callable[[], None] = lambda: None,
-) -> tuple[Judged, ...]:
-    """Ask about every case, `samples` times with different sampling seeds.
+async def judge_cases(asker: Asker, cases: Sequence[Case]) -> tuple[Judged, ...]:
+    """Ask about every case once, at its own step; returns the verdicts in the order of the cases.
 
-    Args:
-        asker: who asks.
-        cases: what about.
-        samples: 1 or more.
-        fused: ask the fused tagger instead of the case's own step; for cases of tag_instruction_quality.
-        done: called after each.
+    Raises:
+        SkillsError: the evaluation cannot go on.
+    """
+    return await judge_all(asker, [CaseCall(case, case.step) for case in cases])
 
-    Returns:
-        What was said, in the order of the cases, the samples of a case one after another.
+
+async def judge_all(asker: Asker, calls: Sequence[CaseCall], done: Callable[[], None] = lambda: None) -> tuple[Judged, ...]:
+    """Make all calls at once; returns the verdicts in the order of the calls. `done` is called after each.
 
     Raises:
         SkillsError: the evaluation cannot go on.
     """
 
-    asks = [Ask(case, FUSED if fused else case.step, sample) for case in cases for sample in range(samples)]
-    return await judge_all(asker, asks, done)
-
-
-async def judge_all(asker: Asker, asks: Sequence[Ask], done: Callable[[], None] = lambda: None) -> tuple[Judged, ...]:
-    """Ask all at once; returns what was said in the order asked. `done` is called after each.
-
-    Raises:
-        SkillsError: the evaluation cannot go on.
-    """
-
-    async def one(place: int, ask: Ask) -> Judged:
-        said = await judge(asker, ask, place)
+    async def one(place: int, call: CaseCall) -> Judged:
+        verdict = await judge(asker, call, place)
         done()
-        return said
+        return verdict
 
+    return tuple(await together([one(place, call) for place, call in enumerate(calls)]))
+
+
+async def together(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do all at once; returns their results in their order.
+
+    Raises:
+        SkillsError: the first of those that were raised, if nothing else was.
+        BaseExceptionGroup: something that is no SkillsError was raised.
+    """
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(place, ask)) for place, ask in enumerate(asks)]
+            tasks = [group.create_task(call) for call in calls]
     except BaseExceptionGroup as errors:
         ours = [error for error in errors.exceptions if isinstance(error, SkillsError)]
         if len(ours) < len(errors.exceptions):
             raise
         raise ours[0] from errors
-    return tuple(task.result() for task in tasks)
+    return [task.result() for task in tasks]
 
 
-async def judge(asker: Asker, ask: Ask, rank: int = 0) -> Judged:
+async def judge(asker: Asker, call: CaseCall, rank: int = 0) -> Judged:
     """Ask about one case; the smallest rank goes first where slots are few.
 
     Raises:
         SkillsError: the evaluation cannot go on.
     """
-    case, step, sample = ask.case, ask.step, ask.sample
-    rated = DESCRIBING.get(step) or SCALES[case.step].field
+    case, step, sample = call.case, call.step, call.sample
+    rated = UNFILTERED_TAGS.get(step) or SCALES[case.step].field
     try:
         # The sampling seed follows from the case itself, so that other cases beside it change nothing.
         answer = await asker.ask(step, case.inputs(step), (zlib.crc32(case.id.encode()), sample), lambda: (rank,))

@@ -5,54 +5,51 @@ samples show how well a judge agrees with itself, and nothing else. A reply that
 verdict: it has a rate of its own and is left out of every other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal
+from typing import Literal
 
-from evals.judges.ask import Judged
+from evals.judges.ask import Figures, Judged, figures_of
 from evals.judges.cases import Origin
-from evals.judges.figures import Figures, figures_of, rounded
-from evals.judges.fused import Cost, FusedCard, fused_card
+from evals.judges.fused import FusedCard, StepTokens, fused_card
 from evals.judges.scales import SCALES, passing
-from evals.judges.separating import SoftCard, soft_card
 from evals.judges.sweep import Sweep, sweep_of
-from evals.statistics import Interval, Rate, bootstrap, cohen_kappa, weighted_kappa
+from evals.statistics import Rate, auc, auc_gap_interval, cohen_kappa, kappa_interval
 from skills_dspy.base.config import RunConfig
 
 _SEED = 0
 
-FEWEST_LABELS = 3
+_FEWEST_LABELS = 3
 """From so many labels on there is a threshold to choose, and a distance between labels to weigh."""
 
-Sort = Literal["corruption", "hand", "good"]
-"""What may be missed: a seed that was corrupted, a bad case written by hand, a good case of either origin."""
+SAME = 0.02
+"""Differences of AUC within this are too small to matter: the two separate alike."""
+
+Verdict = Literal["better", "no better", "cannot be told"]
+
+_VERDICTS: Mapping[Verdict, str] = {
+    "better": "The soft rating separates good from bad better than the label.",
+    "no better": "The soft rating separates good from bad no better than the label.",
+    "cannot be told": "These cases do not tell whether the soft rating separates good from bad better than the label.",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Missed:
-    """How a judge did on the cases that are what they are for one reason.
+class Reason:
+    """How a judge does on the cases that are what they are for one reason.
 
     Attributes:
         name: a corruption's name, a reason of a case by hand, or `seed`.
         origin: who made the cases.
         good: whether they should pass.
-        rate: of the readable verdicts on them, those that are wrong.
+        missed: of the readable verdicts on them, those that are wrong.
     """
 
     name: str
     origin: Origin
     good: bool
-    rate: Rate
-
-    @property
-    def sort(self) -> Sort:
-        """What it counts as."""
-        return "good" if self.good else "corruption" if self.origin == "corruption" else "hand"
-
-    def as_json(self) -> dict[str, Any]:
-        """For reports."""
-        return {"name": self.name, "origin": self.origin, "good": self.good, "missed": self.rate.as_json()}
+    missed: Rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +59,43 @@ class SelfAgreement:
     Attributes:
         samples: how many seeds.
         pairs: pairs of readable verdicts on the same case.
-        decision: share of them with the same decision, 0 to 1.
-        label: share of them with the same label, 0 to 1.
+        same_decision, same_label: shares of them, 0 to 1.
     """
 
     samples: int
     pairs: int
-    decision: float
-    label: float
+    same_decision: float
+    same_label: float
 
-    def as_json(self) -> dict[str, Any]:
-        """For reports."""
-        shares = {"same_decision": rounded(self.decision), "same_label": rounded(self.label)}
-        return {"samples": self.samples, "pairs": self.pairs, **shares}
+
+@dataclass(frozen=True, slots=True)
+class SoftCard:
+    """Whether the soft rating separates good cases from bad ones better than the label does, on the same cases.
+
+    Both are measured by the area under the ROC curve (AUC): the chance that a good case is rated above a bad one, ties counted
+    half. The label has few values and so many ties; the soft rating is the expected value of the labels' probabilities
+    (G-Eval, Liu et al. 2023).
+
+    Attributes:
+        replies: readable replies.
+        with_soft_rating: those of them that have a soft rating; the rest of the figures is about these.
+        label_auc: of the label's place on the scale; None when the cases are all good or all bad.
+        soft_auc: of the expected value.
+        difference: soft less label.
+        low, high: 95 % of its bootstrapped values lie between them.
+        verdict: better, if the whole interval is above 0; no better, if it is at most SAME above 0.
+        said: the verdict as a sentence.
+    """
+
+    replies: int
+    with_soft_rating: int
+    label_auc: float | None
+    soft_auc: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    verdict: Verdict
+    said: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,156 +105,154 @@ class JudgeCard:
     Attributes:
         step: its name.
         all: on all its cases.
-        hand, seeds: on those written by hand, and those made from seeds; None where there are none.
-        kappa_interval: 95 % of bootstrapped kappas on all its cases lie in it; None where kappa is not defined.
-        weighted_kappa: of label and expected label with quadratic weights (Cohen 1968), on cases by hand; None on the 0/1
-            scale, or where it is not defined.
-        agreement: with itself; None when each case was asked once, or nothing was readable twice.
+        by_hand, from_seeds: on those written by hand, and those made from seeds; None where there are none.
+        kappa_low, kappa_high: 95 % of bootstrapped kappas on all its cases lie between; None where kappa is not defined.
+        weighted_kappa_by_hand: of label and expected label with quadratic weights (Cohen 1968), on cases by hand; None on
+            the 0/1 scale, or where it is not defined.
+        self_agreement: None when each case was asked once, or nothing was readable twice.
         missed: all reasons and corruptions, those first of which it is surest that they are missed often.
+        said: what it misses most, sentence by sentence.
         soft: whether soft ratings separate better; None where the server gave none.
-        sweep: what other thresholds would do; None on the 0/1 scale.
+        threshold_sweep: what other thresholds would do; None on the 0/1 scale.
     """
 
     step: str
     all: Figures
-    hand: Figures | None
-    seeds: Figures | None
-    kappa_interval: Interval | None
-    weighted_kappa: float | None
-    agreement: SelfAgreement | None
-    missed: tuple[Missed, ...]
+    by_hand: Figures | None
+    from_seeds: Figures | None
+    kappa_low: float | None
+    kappa_high: float | None
+    weighted_kappa_by_hand: float | None
+    self_agreement: SelfAgreement | None
+    missed: tuple[Reason, ...]
+    said: tuple[str, ...]
     soft: SoftCard | None
-    sweep: Sweep | None
-
-    def worst(self, sort: Sort) -> Missed | None:
-        """What of a sort it misses most; None when it misses nothing of it, or there is nothing of it."""
-        return next((row for row in self.missed if row.sort == sort and row.rate.count), None)
-
-    def as_json(self) -> dict[str, Any]:
-        """For reports."""
-        return {
-            "step": self.step,
-            "all": self.all.as_json(),
-            "by_hand": None if self.hand is None else self.hand.as_json(),
-            "from_seeds": None if self.seeds is None else self.seeds.as_json(),
-            "kappa_low": rounded(self.kappa_interval.low if self.kappa_interval else None),
-            "kappa_high": rounded(self.kappa_interval.high if self.kappa_interval else None),
-            "weighted_kappa_by_hand": rounded(self.weighted_kappa),
-            "self_agreement": None if self.agreement is None else self.agreement.as_json(),
-            "missed": [row.as_json() for row in self.missed],
-            "said": list(in_words(self)),
-            "soft": None if self.soft is None else self.soft.as_json(),
-            "threshold_sweep": None if self.sweep is None else self.sweep.as_json(),
-        }
+    threshold_sweep: Sweep | None
 
 
 @dataclass(frozen=True, slots=True)
 class ReportCard:
-    """All judges that were asked, in the order of SCALES; `fused` is None where the fused tagger was not asked."""
+    """All judges that were asked, in the order of SCALES, and the fused tagger where it was."""
 
     judges: tuple[JudgeCard, ...]
-    fused: FusedCard | None
+    fused_against_separate: FusedCard | None
 
     def below(self, least: float) -> tuple[JudgeCard, ...]:
         """The judges whose kappa on all cases is below a number, or is not defined."""
         return tuple(card for card in self.judges if card.all.kappa is None or card.all.kappa < least)
 
-    def as_json(self) -> dict[str, Any]:
-        """For reports."""
-        return {
-            "judges": [card.as_json() for card in self.judges],
-            "fused_against_separate": None if self.fused is None else self.fused.as_json(),
-        }
-
 
 def report_card(
-    judged: Sequence[Judged], fused: Sequence[Judged], config: RunConfig, costs: Mapping[str, Cost] | None = None
+    judged: Sequence[Judged], fused: Sequence[Judged], config: RunConfig, costs: Mapping[str, StepTokens] | None = None
 ) -> ReportCard:
-    """The report card of what judges said.
+    """Return the report card of some verdicts.
 
     Args:
-        judged: what each said of its own cases, any number of samples.
-        fused: what the fused tagger, and the taggers of difficulty and category, said of cases of tag_instruction_quality.
+        judged: of each judge on its own cases, any number of samples.
+        fused: of the fused tagger, and the taggers of difficulty and category, on cases of tag_instruction_quality.
         config: says which labels pass.
         costs: step to what its calls in `fused`, and those of the first samples of tag_instruction_quality, have cost.
     """
-    by_step = {step: [said for said in judged if said.step == step] for step in SCALES}
-    cards = tuple(_judge_card(step, said, config) for step, said in by_step.items() if said)
-    separate = [said for said in by_step["tag_instruction_quality"] if said.sample == 0]
+    by_step = {step: [one for one in judged if one.step == step] for step in SCALES}
+    cards = tuple(_judge_card(step, verdicts, config) for step, verdicts in by_step.items() if verdicts)
+    separate = [one for one in by_step["tag_instruction_quality"] if one.sample == 0]
     return ReportCard(cards, fused_card(separate, fused, config, costs or {}) if separate and fused else None)
 
 
-def in_words(card: JudgeCard) -> tuple[str, ...]:
-    """What a judge misses most, sentence by sentence."""
-    words: dict[Sort, str] = {
-        "corruption": "Of the corruptions it misses `{0}` most: {1} of {2} let through.",
-        "hand": "Of the flaws in cases by hand it misses `{0}` most: {1} of {2} let through.",
-        "good": "Of the good cases it wrongs `{0}` most: {1} of {2} rejected.",
-    }
-    worsts = [worst for sort in words if (worst := card.worst(sort))]
-    readable = card.all.accuracy.of
-    if not worsts and readable:
-        return (f"It decided all {readable} cases right.",)
-    return tuple(words[worst.sort].format(worst.name, worst.rate.count, worst.rate.of) for worst in worsts)
-
-
-def _judge_card(step: str, said: Sequence[Judged], config: RunConfig) -> JudgeCard:
-    first = [one for one in said if one.sample == 0]
-    passes = passing(step, config)
+def _judge_card(step: str, judged: Sequence[Judged], config: RunConfig) -> JudgeCard:
+    first = [one for one in judged if one.sample == 0]
+    accepted = passing(step, config)
     by_hand = [one for one in first if one.case.origin == "hand"]
     from_seeds = [one for one in first if one.case.origin != "hand"]
-    scaled = len(SCALES[step].labels) >= FEWEST_LABELS
+    scaled = len(SCALES[step].labels) >= _FEWEST_LABELS
+    readable = [one for one in first if one.label is not None]
+    spread = kappa_interval([one.label in accepted for one in readable], [one.case.good for one in readable], _SEED)
+
+    def passes(one: Judged) -> bool:
+        return one.label in accepted
+
+    figures, missed = figures_of(first, passes), _missed(readable, accepted)
     return JudgeCard(
         step=step,
-        all=figures_of(first, passes),
-        hand=figures_of(by_hand, passes) if by_hand else None,
-        seeds=figures_of(from_seeds, passes) if from_seeds else None,
-        kappa_interval=_kappa_interval(first, passes),
-        weighted_kappa=_weighted(step, by_hand) if scaled else None,
-        agreement=_with_itself(said, passes),
-        missed=_missed(first, passes),
-        soft=soft_card(first),
-        sweep=sweep_of(step, first, config) if scaled else None,
+        all=figures,
+        by_hand=figures_of(by_hand, passes) if by_hand else None,
+        from_seeds=figures_of(from_seeds, passes) if from_seeds else None,
+        kappa_low=spread.low if spread else None,
+        kappa_high=spread.high if spread else None,
+        weighted_kappa_by_hand=_weighted(step, by_hand) if scaled else None,
+        self_agreement=_with_itself(judged, accepted),
+        missed=missed,
+        said=_sentences(missed, figures.accuracy.of),
+        soft=_soft_card(step, readable),
+        threshold_sweep=sweep_of(step, first, config) if scaled else None,
     )
 
 
-def _kappa_interval(said: Sequence[Judged], passes: Sequence[object]) -> Interval | None:
-    decided = [(one.label in passes, one.case.good) for one in said if one.label is not None]
-
-    def kappa(pairs: Sequence[tuple[bool, bool]]) -> float | None:
-        return cohen_kappa([accepts for accepts, _ in pairs], [good for _, good in pairs])
-
-    return bootstrap(decided, kappa, _SEED)
-
-
-def _weighted(step: str, said: Sequence[Judged]) -> float | None:
+def _weighted(step: str, judged: Sequence[Judged]) -> float | None:
     place = SCALES[step].position
-    pairs = [(place(one.label), place(one.case.label)) for one in said if one.label is not None]
-    return weighted_kappa([given for given, _ in pairs], [wanted for _, wanted in pairs])
+    pairs = [(place(one.label), place(one.case.label)) for one in judged if one.label is not None]
+    return cohen_kappa([given for given, _ in pairs], [wanted for _, wanted in pairs], "quadratic")
 
 
-def _with_itself(said: Sequence[Judged], passes: Sequence[object]) -> SelfAgreement | None:
+def _with_itself(judged: Sequence[Judged], accepted: Sequence[object]) -> SelfAgreement | None:
     labels: dict[str, list[object]] = {}
-    for one in said:
+    for one in judged:
         if one.label is not None:
             labels.setdefault(one.case.id, []).append(one.label)
     pairs = [pair for given in labels.values() for pair in combinations(given, 2)]
     if not pairs:
         return None
     return SelfAgreement(
-        samples=len({one.sample for one in said}),
+        samples=len({one.sample for one in judged}),
         pairs=len(pairs),
-        decision=sum((one in passes) == (other in passes) for one, other in pairs) / len(pairs),
-        label=sum(one == other for one, other in pairs) / len(pairs),
+        same_decision=sum((one in accepted) == (other in accepted) for one, other in pairs) / len(pairs),
+        same_label=sum(one == other for one, other in pairs) / len(pairs),
     )
 
 
-def _missed(said: Sequence[Judged], passes: Sequence[object]) -> tuple[Missed, ...]:
+def _missed(readable: Sequence[Judged], accepted: Sequence[object]) -> tuple[Reason, ...]:
     """Sorted by the lower end of the interval, so that one of one missed does not stand before nine of ten."""
     wrong: dict[tuple[str, Origin, bool], list[bool]] = {}
-    for one in said:
-        if one.label is not None:
-            key = (one.case.reason, one.case.origin, one.case.good)
-            wrong.setdefault(key, []).append((one.label in passes) != one.case.good)
-    rows = [Missed(*key, Rate(sum(missed), len(missed))) for key, missed in wrong.items()]
-    return tuple(sorted(rows, key=lambda row: (-row.rate.interval.low, row.name, row.origin, row.good)))
+    for one in readable:
+        key = (one.case.reason, one.case.origin, one.case.good)
+        wrong.setdefault(key, []).append((one.label in accepted) != one.case.good)
+    rows = [Reason(*key, Rate(sum(missed), len(missed))) for key, missed in wrong.items()]
+    return tuple(sorted(rows, key=lambda row: (-row.missed.interval.low, row.name, row.origin, row.good)))
+
+
+def _sentences(missed: Sequence[Reason], readable: int) -> tuple[str, ...]:
+    """What a judge misses most: among corruptions, among bad cases by hand, among good cases."""
+    sorts: tuple[tuple[str, str, Callable[[Reason], bool]], ...] = (
+        ("Of the corruptions it misses", "let through", lambda row: not row.good and row.origin == "corruption"),
+        ("Of the flaws in cases by hand it misses", "let through", lambda row: not row.good and row.origin != "corruption"),
+        ("Of the good cases it wrongs", "rejected", lambda row: row.good),
+    )
+    found = []
+    for beginning, end, wanted in sorts:
+        worst = next((row for row in missed if wanted(row) and row.missed.count), None)
+        if worst is not None:
+            found.append(f"{beginning} `{worst.name}` most: {worst.missed.count} of {worst.missed.of} {end}.")
+    return tuple(found) if found or not readable else (f"It decided all {readable} cases right.",)
+
+
+def _soft_card(step: str, readable: Sequence[Judged]) -> SoftCard | None:
+    """None when no reply has a soft rating."""
+    place = SCALES[step].position
+    rated = [
+        (one.case.good, float(place(one.label)), one.soft.expected)
+        for one in readable
+        if one.soft is not None and one.label is not None
+    ]
+    if not rated:
+        return None
+    good, labels, expected = ([row[column] for row in rated] for column in range(3))
+    label, soft = auc(labels, good), auc(expected, good)
+    gap = None if label is None or soft is None else soft - label
+    spread = None if gap is None else auc_gap_interval(labels, expected, [bool(each) for each in good], _SEED)
+    verdict: Verdict = "cannot be told"
+    if spread is not None and spread.low > 0:
+        verdict = "better"
+    elif spread is not None and spread.high <= SAME:
+        verdict = "no better"
+    low, high = (None, None) if spread is None else (spread.low, spread.high)
+    return SoftCard(len(readable), len(rated), label, soft, gap, low, high, verdict, _VERDICTS[verdict])

@@ -22,7 +22,7 @@ About = Literal["question", "pair"]
 Corrupting = Callable[[SeedExample, Sequence[SeedExample], random.Random], SeedExample | None]
 """From a seed, all other seeds of its task and a generator: the corrupted seed, or None where it does not apply."""
 
-FEWEST = 2
+FEWEST_OF_A_KIND = 2
 """So many seeds of a kind, with questions of their own, are needed: each case shows another one as an example."""
 
 
@@ -104,10 +104,10 @@ def seed_cases(spec: TaskSpec, seed: int, most: int | None = None) -> tuple[Case
 def _check_enough(spec: TaskSpec) -> None:
     for kind in get_args(Kind):
         seeds = spec.seeds(kind)
-        if not seeds or len({squeezed(one.question) for one in seeds}) >= FEWEST:
+        if not seeds or len({squeezed(one.question) for one in seeds}) >= FEWEST_OF_A_KIND:
             continue
         there = f"there is only 1 {kind} seed" if len(seeds) == 1 else f"all {len(seeds)} {kind} seeds ask the same question"
-        said = f"{there}, and cases need at least {FEWEST} with different questions; add one, or leave this task out"
+        said = f"{there}, and cases need at least {FEWEST_OF_A_KIND} with different questions; add one, or leave this task out"
         raise SpecError(said, spec.path, seeds[0].line)
 
 

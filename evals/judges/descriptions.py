@@ -4,13 +4,13 @@ The window of that call does not depend on what else a command asks, so `eval ju
 share a journal, share the descriptions, too.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from evals.judges.ask import together
 from evals.judges.cases import Case
 from evals.session.session import Session
-from skills_dspy.base.errors import NotDescribed, SkillsError
+from skills_dspy.base.errors import NotDescribed
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.description import PLACEHOLDER, derive, described, examples_in_turn, undescribed
 from skills_dspy.model.program import SkillsProgram
@@ -88,19 +88,12 @@ async def derive_descriptions(session: Session, specs: Sequence[TaskSpec], seed:
         except NotDescribed as failed:
             return failed
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            asked = [group.create_task(one(place)) for place in range(len(todo))]
-    except BaseExceptionGroup as errors:
-        ours = [error for error in errors.exceptions if isinstance(error, SkillsError)]
-        if len(ours) < len(errors.exceptions):
-            raise
-        raise ours[0] from errors
-    said = {spec.task_name: task.result() for spec, task in zip(todo, asked, strict=True)}
-    derived = {name: text for name, text in said.items() if isinstance(text, str)}
+    found = await together([one(place) for place in range(len(todo))])
+    replies = dict(zip([spec.task_name for spec in todo], found, strict=True))
+    derived = {name: text for name, text in replies.items() if isinstance(text, str)}
     for name, text in derived.items():
         tell(name, text)
-    for failed in said.values():
+    for failed in replies.values():
         if isinstance(failed, NotDescribed):
             raise failed
     return derived

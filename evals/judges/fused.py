@@ -4,13 +4,11 @@ What a question's difficulty and category truly are nobody has written down, so 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-from evals.judges.ask import DESCRIBING, FUSED, Judged
-from evals.judges.figures import rounded
+from evals.judges.ask import FUSED, UNFILTERED_TAGS, Judged
 from evals.judges.scales import SCALES, passing
-from evals.statistics import Interval, Rate, cohen_kappa, paired_bootstrap, weighted_kappa
+from evals.statistics import Rate, bootstrap, cohen_kappa
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.scales import DIFFICULTY
 
@@ -21,16 +19,20 @@ _SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """What calls have cost, by the server's count; a second try counts as a call of its own."""
+class StepTokens:
+    """What the calls of a step have cost, by the server's count; a second try counts as a call of its own.
+
+    `tokens_per_case` is that of prompts and replies; None where the number of cases is not known.
+    """
 
     calls: int
     prompt_tokens: int
     output_tokens: int
+    tokens_per_case: float | None = None
 
     @property
     def tokens(self) -> int:
-        """Of prompts and replies."""
+        """Those of prompts and replies."""
         return self.prompt_tokens + self.output_tokens
 
 
@@ -39,16 +41,33 @@ class TagAgreement:
     """How often two taggers give the same label.
 
     Attributes:
-        same: of the cases that both gave a readable reply on.
+        same_label: of the cases that both gave a readable reply on.
         kappa: beyond chance; with quadratic weights for labels of a scale, Cohen's for those without an order.
     """
 
-    same: Rate
+    same_label: Rate
     kappa: float | None
 
-    def as_json(self) -> dict[str, Any]:
-        """For reports."""
-        return {"same_label": self.same.as_json(), "kappa": rounded(self.kappa)}
+
+@dataclass(frozen=True, slots=True)
+class QualityAgreement(TagAgreement):
+    """The same of the instruction's quality, whose true label is known.
+
+    Attributes:
+        same_decision: cases on which both let pass, or both reject.
+        decision_kappa: Cohen's, of the two decisions.
+        separate_accuracy, fused_accuracy: of each on the cases that both gave a readable reply on.
+        difference: of these accuracies, fused less separate; None without cases.
+        low, high: its 95 % interval (paired bootstrap).
+    """
+
+    same_decision: Rate
+    decision_kappa: float | None
+    separate_accuracy: Rate
+    fused_accuracy: Rate
+    difference: float | None
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,153 +76,119 @@ class FusedCard:
 
     Attributes:
         cases: how many both were asked about.
-        quality: agreement on the label of the instruction's quality.
-        decision: cases on which both let pass, or both reject.
-        decision_kappa: Cohen's, of the two decisions.
-        separate, fused: accuracy of each on the cases that both gave a readable reply on.
-        difference: of these accuracies, fused less separate, with the 95 % interval (paired bootstrap); None without cases.
-        separate_failed, fused_failed: of all cases, those without a readable reply.
-        described: difficulty and category to the agreement of the two.
+        separate_unreadable, fused_unreadable: of all cases, those without a readable reply.
         costs: step to what its calls about these cases have cost; empty where nothing is known.
+        fused_is_cheaper_from_accepted_share: from which share of accepted questions on fused tags are cheaper, in tokens: 0
+            or less always, above 1 never. A run asks for the separate tags of difficulty and category only once a pair has
+            passed everything else, and for the fused ones with every question that the judge passes. None where a cost is
+            unknown.
+        said: what speaks for one or the other, sentence by sentence.
     """
 
     cases: int
-    quality: TagAgreement
-    decision: Rate
-    decision_kappa: float | None
-    separate: Rate
-    fused: Rate
-    difference: Interval | None
-    separate_failed: Rate
-    fused_failed: Rate
-    described: Mapping[str, TagAgreement]
-    costs: Mapping[str, Cost]
-
-    def tokens(self, *steps: str) -> float | None:
-        """Tokens of some steps for each case; None where a cost is unknown."""
-        if not self.cases or any(step not in self.costs for step in steps):
-            return None
-        return sum(self.costs[step].tokens for step in steps) / self.cases
-
-    @property
-    def break_even(self) -> float | None:
-        """From which share of accepted questions on fused tags are cheaper, in tokens: 0 or less always, above 1 never.
-
-        A run asks for the separate tags of difficulty and category only once a pair has passed everything else, and for the
-        fused ones with every question that the judge passes. None where a cost is unknown.
-        """
-        fused, separate, rest = self.tokens(FUSED), self.tokens(SEPARATE), self.tokens(*DESCRIBING)
-        return (fused - separate) / rest if fused is not None and separate is not None and rest else None
-
-    def as_json(self) -> dict[str, Any]:
-        """For reports."""
-        gap = None if self.fused.value is None or self.separate.value is None else self.fused.value - self.separate.value
-        return {
-            "cases": self.cases,
-            "instruction_quality": {
-                **self.quality.as_json(),
-                "same_decision": self.decision.as_json(),
-                "decision_kappa": rounded(self.decision_kappa),
-                "separate_accuracy": self.separate.as_json(),
-                "fused_accuracy": self.fused.as_json(),
-                "difference": rounded(gap),
-                "low": rounded(self.difference.low if self.difference else None),
-                "high": rounded(self.difference.high if self.difference else None),
-            },
-            "separate_unreadable": self.separate_failed.as_json(),
-            "fused_unreadable": self.fused_failed.as_json(),
-            **{name: agreement.as_json() for name, agreement in self.described.items()},
-            "costs": {
-                step: {
-                    "calls": cost.calls,
-                    "prompt_tokens": cost.prompt_tokens,
-                    "output_tokens": cost.output_tokens,
-                    "tokens_per_case": rounded(self.tokens(step)),
-                }
-                for step, cost in self.costs.items()
-            },
-            "fused_is_cheaper_from_accepted_share": rounded(self.break_even),
-            "said": list(in_words(self)),
-        }
+    instruction_quality: QualityAgreement
+    separate_unreadable: Rate
+    fused_unreadable: Rate
+    difficulty: TagAgreement
+    category: TagAgreement
+    costs: Mapping[str, StepTokens]
+    fused_is_cheaper_from_accepted_share: float | None
+    said: tuple[str, ...]
 
 
 def fused_card(
-    separate: Sequence[Judged], asked: Sequence[Judged], config: RunConfig, costs: Mapping[str, Cost]
+    separate: Sequence[Judged], others: Sequence[Judged], config: RunConfig, costs: Mapping[str, StepTokens]
 ) -> FusedCard | None:
-    """The comparison; None when the fused tagger was asked about none of the cases.
+    """Return the comparison; None when the fused tagger was asked about none of the cases.
 
     Args:
-        separate: what tag_instruction_quality said, each of a different case.
-        asked: what tag_fused, tag_difficulty and tag_category said of the same cases.
+        separate: the verdicts of tag_instruction_quality, each of a different case.
+        others: those of tag_fused, tag_difficulty and tag_category on the same cases.
         config: says which labels pass.
-        costs: see FusedCard; other steps are left out.
+        costs: step to what its calls have cost; other steps are left out.
     """
-    said = {step: {one.case.id: one for one in asked if one.step == step} for step in (FUSED, *DESCRIBING)}
-    both = [(one, said[FUSED][one.case.id]) for one in separate if one.case.id in said[FUSED]]
+    by_step = {step: {one.case.id: one for one in others if one.step == step} for step in (FUSED, *UNFILTERED_TAGS)}
+    fused = by_step[FUSED]
+    both = [(one, fused[one.case.id]) for one in separate if one.case.id in fused]
     if not both:
         return None
-    readable = [(one, other) for one, other in both if one.label is not None and other.label is not None]
-    passes, place = passing(SEPARATE, config), SCALES[SEPARATE].position
-    decided = [(one.label in passes, other.label in passes) for one, other in readable]
-    places = [
-        (place(one.label), place(other.label)) for one, other in readable if one.label is not None and other.label is not None
-    ]
-    right = [
-        (accepts == one.case.good, fused_accepts == one.case.good)
-        for (one, _), (accepts, fused_accepts) in zip(readable, decided, strict=True)
-    ]
-    first, second = [float(one) for one, _ in right], [float(other) for _, other in right]
-    steps = (SEPARATE, FUSED, *DESCRIBING)
+    quality = _quality(both, passing(SEPARATE, config))
+    steps = [step for step in (SEPARATE, FUSED, *UNFILTERED_TAGS) if step in costs]
+    spent = {step: replace(costs[step], tokens_per_case=costs[step].tokens / len(both)) for step in steps}
+    one, other, rest = (tokens_for_each(spent, len(both), *step) for step in ((SEPARATE,), (FUSED,), UNFILTERED_TAGS))
+    share = (other - one) / rest if one is not None and other is not None and rest else None
     return FusedCard(
         cases=len(both),
-        quality=TagAgreement(_same(places), weighted_kappa([one for one, _ in places], [other for _, other in places])),
-        decision=_same(decided),
-        decision_kappa=cohen_kappa([one for one, _ in decided], [other for _, other in decided]),
-        separate=Rate(sum(one for one, _ in right), len(right)),
-        fused=Rate(sum(other for _, other in right), len(right)),
-        difference=paired_bootstrap(first, second, _SEED) if right else None,
-        separate_failed=Rate(sum(one.label is None for one, _ in both), len(both)),
-        fused_failed=Rate(sum(other.label is None for _, other in both), len(both)),
-        described={field: _described(field, said[FUSED], said[step]) for step, field in DESCRIBING.items()},
-        costs={step: costs[step] for step in steps if step in costs},
+        instruction_quality=quality,
+        separate_unreadable=Rate(sum(one.label is None for one, _ in both), len(both)),
+        fused_unreadable=Rate(sum(other.label is None for _, other in both), len(both)),
+        difficulty=_agreement(_pairs(fused, by_step["tag_difficulty"], "difficulty"), DIFFICULTY.labels),
+        category=_agreement(_pairs(fused, by_step["tag_category"], "category")),
+        costs=spent,
+        fused_is_cheaper_from_accepted_share=share,
+        said=(*_on_accuracy(quality), *_on_cost(share)),
     )
 
 
-def in_words(card: FusedCard) -> tuple[str, ...]:
-    """What speaks for one or the other, sentence by sentence."""
-    said = []
-    if (gap := card.difference) is not None:
-        if gap.low > 0:
-            said.append("The fused tagger decides right more often than the separate one.")
-        elif gap.high < 0:
-            said.append("The fused tagger decides right less often than the separate one.")
-        else:
-            said.append("Which of the two decides right more often cannot be told from these cases.")
-    share = card.break_even
-    if share is not None:
-        if share >= 1:
-            said.append("Separate tags take fewer tokens, however many questions end as accepted pairs.")
-        elif share <= 0:
-            said.append("Fused tags take fewer tokens, however few questions end as accepted pairs.")
-        else:
-            said.append(
-                f"Fused tags take fewer tokens when more than {100 * share:.0f} % of the questions that the judge passes end "
-                "as accepted pairs; separate ones when fewer do."
-            )
-    return tuple(said)
+def tokens_for_each(costs: Mapping[str, StepTokens], cases: int, *steps: str) -> float | None:
+    """Return the tokens of some steps for each of some cases; None where a cost is unknown."""
+    return sum(costs[step].tokens for step in steps) / cases if all(step in costs for step in steps) else None
 
 
-def _described(field: str, fused: Mapping[str, Judged], own: Mapping[str, Judged]) -> TagAgreement:
-    pairs = [
-        (fused[name].values[field], one.label)
-        for name, one in own.items()
-        if name in fused and fused[name].label is not None and one.label is not None
-    ]
-    if field == "difficulty":
-        places = [(DIFFICULTY.position(one), DIFFICULTY.position(other)) for one, other in pairs]
-        return TagAgreement(_same(pairs), weighted_kappa([one for one, _ in places], [other for _, other in places]))
-    return TagAgreement(_same(pairs), cohen_kappa([one for one, _ in pairs], [other for _, other in pairs]))
+def _quality(both: Sequence[tuple[Judged, Judged]], passes: Sequence[object]) -> QualityAgreement:
+    readable = [(one, other) for one, other in both if one.label is not None and other.label is not None]
+    label = _agreement([(one.label, other.label) for one, other in readable], SCALES[SEPARATE].labels)
+    decision = _agreement([(one.label in passes, other.label in passes) for one, other in readable])
+    right = [tuple((said.label in passes) == said.case.good for said in pair) for pair in readable]
+    gains = [float(other) - float(one) for one, other in right]
+    spread = bootstrap(gains, lambda drawn: sum(drawn) / len(drawn), _SEED)
+    separate, fused = (Rate(sum(one[place] for one in right), len(right)) for place in (0, 1))
+    return QualityAgreement(
+        same_label=label.same_label,
+        kappa=label.kappa,
+        same_decision=decision.same_label,
+        decision_kappa=decision.kappa,
+        separate_accuracy=separate,
+        fused_accuracy=fused,
+        difference=None if fused.value is None or separate.value is None else fused.value - separate.value,
+        low=spread.low if spread else None,
+        high=spread.high if spread else None,
+    )
 
 
-def _same(pairs: Sequence[tuple[object, object]]) -> Rate:
-    return Rate(sum(one == other for one, other in pairs), len(pairs))
+def _pairs(fused: Mapping[str, Judged], own: Mapping[str, Judged], field: str) -> list[tuple[object, object]]:
+    """The labels of one field by the fused tagger and by its own, where both are readable."""
+    both = [(fused[name], one) for name, one in own.items() if name in fused]
+    return [(one.values[field], other.label) for one, other in both if one.label is not None and other.label is not None]
+
+
+def _agreement(pairs: Sequence[tuple[object, object]], scale: Sequence[object] | None = None) -> TagAgreement:
+    same = Rate(sum(one == other for one, other in pairs), len(pairs))
+    first, second = [one for one, _ in pairs], [other for _, other in pairs]
+    if scale is None:
+        return TagAgreement(same, cohen_kappa(first, second))
+    places, others = ([scale.index(label) for label in labels] for labels in (first, second))
+    return TagAgreement(same, cohen_kappa(places, others, "quadratic"))
+
+
+def _on_accuracy(quality: QualityAgreement) -> tuple[str, ...]:
+    if quality.low is None or quality.high is None:
+        return ()
+    if quality.low > 0:
+        return ("The fused tagger decides right more often than the separate one.",)
+    if quality.high < 0:
+        return ("The fused tagger decides right less often than the separate one.",)
+    return ("Which of the two decides right more often cannot be told from these cases.",)
+
+
+def _on_cost(share: float | None) -> tuple[str, ...]:
+    if share is None:
+        return ()
+    if share >= 1:
+        return ("Separate tags take fewer tokens, however many questions end as accepted pairs.",)
+    if share <= 0:
+        return ("Fused tags take fewer tokens, however few questions end as accepted pairs.",)
+    return (
+        f"Fused tags take fewer tokens when more than {100 * share:.0f} % of the questions that the judge passes end "
+        "as accepted pairs; separate ones when fewer do.",
+    )

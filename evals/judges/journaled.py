@@ -1,13 +1,13 @@
-"""Examining judges: all that is asked for a report card, what the journal has of it already, and what the calls have cost."""
+"""The calls of a report card: which there are, what the journal has of them already, and what they have cost."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from evals.judges.ask import DESCRIBING, FUSED, Ask, Judged, judge, judging_limits
+from evals.judges.ask import FUSED, UNFILTERED_TAGS, CaseCall, Judged, judge, judging_limits
 from evals.judges.cases import Case
-from evals.judges.fused import Cost
+from evals.judges.fused import StepTokens
 from evals.session.session import Session
 from skills_dspy.base.config import ROLES
 from skills_dspy.base.errors import SkillsError
@@ -24,7 +24,7 @@ _MESSAGE = 16
 """Tokens that a chat template may put around a message."""
 
 
-def asks_for(cases: Sequence[Case], samples: int, *, fused: bool) -> tuple[Ask, ...]:
+def calls_for(cases: Sequence[Case], samples: int, *, fused: bool) -> tuple[CaseCall, ...]:
     """Everything that is asked about labelled cases.
 
     Args:
@@ -33,16 +33,16 @@ def asks_for(cases: Sequence[Case], samples: int, *, fused: bool) -> tuple[Ask, 
         fused: put the cases of tag_instruction_quality once to the fused tagger as well, and to the taggers of difficulty and
             category, which it stands for.
     """
-    own = [Ask(case, case.step, sample) for case in cases for sample in range(samples)]
+    own = [CaseCall(case, case.step, sample) for case in cases for sample in range(samples)]
     about = [case for case in cases if case.step == "tag_instruction_quality"] if fused else []
-    return (*own, *(Ask(case, step) for step in (FUSED, *DESCRIBING) for case in about))
+    return (*own, *(CaseCall(case, step) for step in (FUSED, *UNFILTERED_TAGS) for case in about))
 
 
-def room_for(asks: Iterable[Ask], program: SkillsProgram, session: Session) -> tuple[int, int]:
+def room_for(calls: Iterable[CaseCall], program: SkillsProgram, session: Session) -> tuple[int, int]:
     """An upper estimate of the longest prompt, and the most that a reply may take, in tokens."""
     limits, length = judging_limits(session.config), cache(estimate_tokens)  # what prompts share is estimated once
     prompt = reply = 0
-    for step, case in {(ask.step, ask.case.id): ask.case for ask in asks}.items():
+    for step, case in {(call.step, call.case.id): call.case for call in calls}.items():
         predictor = program.predictor(step[0])
         demos = [dict(demo) for demo in predictor.demos]
         messages = session.adapter.format(predictor.signature, demos, case.inputs())
@@ -52,22 +52,22 @@ def room_for(asks: Iterable[Ask], program: SkillsProgram, session: Session) -> t
 
 
 async def remembered(
-    session: Session, program: SkillsProgram, asks: Sequence[Ask], seed: int, num_ctx: int
+    session: Session, program: SkillsProgram, calls: Sequence[CaseCall], seed: int, num_ctx: int
 ) -> list[Judged | None]:
-    """What the journal answers without a call, in the order of the asks; None for what has to be asked."""
+    """What the journal answers without a call, in the order of the calls; None for what has to be asked."""
     if not session.journal.totals().overall.calls:
-        return [None] * len(asks)
+        return [None] * len(calls)
     asker = _remembering(session, program, seed, num_ctx)
     found: list[Judged | None] = []
-    for ask in asks:
+    for call in calls:
         try:
-            found.append(await judge(asker, ask))
+            found.append(await judge(asker, call))
         except _NotAsked:
             found.append(None)
     return found
 
 
-def costs(judged: Iterable[Judged], reply: Callable[[str], Mapping[str, Any] | None]) -> dict[str, Cost]:
+def costs(judged: Iterable[Judged], reply: Callable[[str], Mapping[str, Any] | None]) -> dict[str, StepTokens]:
     """Step to what its calls have cost.
 
     Args:
@@ -80,9 +80,9 @@ def costs(judged: Iterable[Judged], reply: Callable[[str], Mapping[str, Any] | N
     return {step: _cost([reply(digest) or {} for digest in asked]) for step, asked in digests.items()}
 
 
-def _cost(bodies: Sequence[Mapping[str, Any]]) -> Cost:
+def _cost(bodies: Sequence[Mapping[str, Any]]) -> StepTokens:
     prompt = sum(int(body.get("prompt_eval_count") or 0) for body in bodies)
-    return Cost(len(bodies), prompt, sum(int(body.get("eval_count") or 0) for body in bodies))
+    return StepTokens(len(bodies), prompt, sum(int(body.get("eval_count") or 0) for body in bodies))
 
 
 class _NotAsked(SkillsError):
@@ -110,6 +110,6 @@ def _remembering(session: Session, program: SkillsProgram, seed: int, num_ctx: i
     return Asker(program, lms, {role: config.role(role) for role in ROLES}, judging_limits(config), seed, "evals")
 
 
-def roles_asked(asks: Iterable[Ask]) -> set[str]:
+def roles_asked(calls: Iterable[CaseCall]) -> set[str]:
     """The roles whose models are asked."""
-    return {STEPS[ask.step].role for ask in asks}
+    return {STEPS[call.step].role for call in calls}

@@ -9,9 +9,11 @@ from skills_dspy.model.steps import STEPS
 __all__ = ["SCALES", "Label", "Scale", "passing"]
 
 SCALES: Mapping[str, Scale] = {
-    name: step.filter for name, step in STEPS.items() if step.filter is not None and step.tagging != "fused"
+    step.name: step.filter
+    for step in sorted(STEPS.values(), key=lambda step: step.role == "tagger")
+    if step.filter is not None and step.tagging != "fused"
 }
-"""Step to the scale that it rates on."""
+"""Step to the scale that it rates on; the judges first."""
 
 
 def passing(step: str, config: RunConfig) -> tuple[Label, ...]:

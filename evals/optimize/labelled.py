@@ -10,7 +10,7 @@ import dspy
 from evals.judges.ask import FUSED
 from evals.judges.cases import Case
 from evals.judges.corrupt.likeness import squeezed
-from evals.judges.corruptions import FEWEST, seed_cases
+from evals.judges.corruptions import FEWEST_OF_A_KIND, seed_cases
 from evals.judges.scales import SCALES, passing
 from evals.optimize.splits import (
     FEWEST_SEEDS,
@@ -152,7 +152,7 @@ def _from_seeds(
 
 def _made(spec: TaskSpec, step: str, seed: int) -> list[tuple[Case, SeedExample]]:
     """The cases of a step that can be made of a task's seeds, each with its seed; a kind with too few of them has none."""
-    enough = [kind for kind in get_args(Kind) if len({squeezed(s.question) for s in spec.seeds(kind)}) >= FEWEST]
+    enough = [kind for kind in get_args(Kind) if len({squeezed(s.question) for s in spec.seeds(kind)}) >= FEWEST_OF_A_KIND]
     usable = tuple(s for s in spec.seed_examples if s.kind in enough)
     if not usable:
         return []

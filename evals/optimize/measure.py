@@ -6,14 +6,14 @@ from typing import Any
 
 import dspy
 
-from evals.judges.ask import judge_cases
+from evals.judges.ask import figures_of, judge_cases
 from evals.judges.cases import Case
 from evals.judges.scales import passing
 from evals.optimize.compile import quiet, unswallowed
 from evals.optimize.gaming import Habits, habits
 from evals.optimize.metrics import AGREEMENT, Metric, failure_of, soft_agreement
 from evals.optimize.plan import card_cases
-from evals.statistics import Interval, bootstrap, cohen_kappa
+from evals.statistics import Interval, bootstrap
 from skills_dspy.base.config import RunConfig
 from skills_dspy.model.ask import Asker
 
@@ -141,10 +141,10 @@ class Card:
             seen: digests of the seeds and cases that it was compiled with.
         """
         cases = card_cases(self._cases, step, seen)
-        judged = [said for said in await judge_cases(self._asker, cases) if said.label is not None]
-        accepts = [said.label in passing(step, self._config) for said in judged]
-        self.kappas[step] = kappa = cohen_kappa(accepts, [said.case.good for said in judged])
-        return kappa
+        accepted = passing(step, self._config)
+        figures = figures_of(await judge_cases(self._asker, cases), lambda judged: judged.label in accepted)
+        self.kappas[step] = figures.kappa
+        return figures.kappa
 
 
 def refusal(kappas: Mapping[str, float | None], floor: float) -> str | None:

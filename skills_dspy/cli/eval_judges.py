@@ -22,7 +22,7 @@ from skills_dspy.store.aside import write_json, write_text
 from skills_dspy.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
-    from evals.judges.ask import Ask, Judged
+    from evals.judges.ask import CaseCall, Judged
     from evals.judges.card import ReportCard
     from evals.judges.cases import Case
     from evals.session.session import Session
@@ -87,9 +87,9 @@ def _asking(options: EvalJudgesOptions, config: RunConfig, specs: Sequence[TaskS
     The generator is asked for descriptions only.
     """
     from evals.judges.descriptions import blanks
-    from evals.judges.journaled import asks_for, roles_asked
+    from evals.judges.journaled import calls_for, roles_asked
 
-    roles = roles_asked(asks_for(cases, 1, fused=options.fused))
+    roles = roles_asked(calls_for(cases, 1, fused=options.fused))
     judge, tagger = config.model_for("validator"), config.model_for("tagger")
     if "validator" not in roles:
         judge = tagger
@@ -116,15 +116,16 @@ async def _work(
     from evals.judges.ask import judge_all, judging_limits
     from evals.judges.card import report_card
     from evals.judges.descriptions import blanks, cases_with_descriptions, derive_descriptions
-    from evals.judges.journaled import asks_for, costs, remembered, room_for
+    from evals.judges.journaled import calls_for, costs, remembered, room_for
+    from evals.tables import as_json
 
     screen = _Screen(quiet=options.quiet)
-    asks = asks_for(cases, options.samples, fused=options.fused)
+    asks = calls_for(cases, options.samples, fused=options.fused)
     if blank := blanks(specs):
         screen.describing(len(blank), len(asks), options.session.replay)
     derived = await derive_descriptions(session, specs, options.session.seed, screen.described)
     cases = cases_with_descriptions(cases, derived)
-    asks = asks_for(cases, options.samples, fused=options.fused)
+    asks = calls_for(cases, options.samples, fused=options.fused)
     num_ctx = session.window_for(*room_for(asks, program, session))
     known = await remembered(session, program, asks, options.session.seed, num_ctx)
     missing = [ask for ask, said in zip(asks, known, strict=True) if said is None]
@@ -137,10 +138,10 @@ async def _work(
     own, fused = _parted(asks, judged)
     spent = costs([*(said for said in own if said.sample == 0), *fused], session.journal.get)
     card = report_card(own, fused, config, spent)
-    return card, {**_facts(session, options, config, specs, cases, derived), **card.as_json()}
+    return card, {**_facts(session, options, config, specs, cases, derived), **as_json(card)}
 
 
-def _parted(asks: Sequence["Ask"], judged: Sequence["Judged"]) -> tuple[list["Judged"], list["Judged"]]:
+def _parted(asks: Sequence["CaseCall"], judged: Sequence["Judged"]) -> tuple[list["Judged"], list["Judged"]]:
     """What judges said of their own cases, and what other taggers said of the same ones."""
     own = [said for ask, said in zip(asks, judged, strict=True) if ask.step == ask.case.step]
     return own, [said for ask, said in zip(asks, judged, strict=True) if ask.step != ask.case.step]
@@ -185,10 +186,11 @@ def _head(content: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _report(card: "ReportCard", content: dict[str, Any], options: EvalJudgesOptions) -> None:
-    from evals.judges.tables import as_markdown, print_report, sections
+    from evals.judges.tables import sections
+    from evals.tables import markdown, print_sections
 
     report = sections(card, _head(content), sweep=options.threshold_sweep)
-    page, folder = as_markdown(report), options.session.output_dir
+    page, folder = markdown(report, page=True), options.session.output_dir
     write_json(folder / "judges.json", content)
     for path in filter(None, (folder / "judges.md", options.markdown)):
         write_text(path, page)
@@ -196,7 +198,7 @@ def _report(card: "ReportCard", content: dict[str, Any], options: EvalJudgesOpti
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
     width = None if sys.stdout.isatty() else _WIDTH
-    print_report(report, Console(highlight=False, emoji=False, width=width))
+    print_sections(report, Console(highlight=False, emoji=False, width=width))
     click.echo(f"\nWritten to {folder / 'judges.json'} and {folder / 'judges.md'}")
 
 

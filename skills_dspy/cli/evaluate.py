@@ -10,12 +10,12 @@ from rich.console import Console
 
 from evals.data.datasets import Dataset, paired, read_datasets, with_seeds
 from evals.data.report import Scorer
-from evals.data.tables import markdown, print_sections
 from evals.judges.cases import SHIPPED, load_cases
 from evals.judges.descriptions import description_line
 from evals.optimize.lines import comparison_lines
 from evals.optimize.program import BeforeAfter, compare
 from evals.session.session import Session
+from evals.tables import markdown, print_sections
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import RequestError
 from skills_dspy.cli.arguments import EvalDataOptions, EvalProgramOptions

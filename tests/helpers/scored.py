@@ -62,7 +62,7 @@ def a_material(
 ) -> Material:
     """A dataset made ready, with the vectors of HashEmbedder or those that are given."""
     dataset = Dataset(str(path), path, tuple(rows), tuple(seeds), run)
-    material = gather(dataset, sample, 0, embedder, classify=classify, told=lambda *_: None)
+    material = gather(dataset, sample, 0, embedder, classify=classify, progress=lambda *_: None)
     if vectors is None:
         return material
     given = Embedded(vectors, vectors[:0] if seed_vectors is None else seed_vectors, "given by hand", 0, len(vectors))

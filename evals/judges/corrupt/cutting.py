@@ -12,25 +12,13 @@ _BREAK = re.compile(r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)[.?!:][\"'”’)*]*(
 _COMMA = re.compile(r"[,;](?=\s)|[，；、]")
 _WORD = re.compile(r"\S+")
 _FIELD = re.compile(r"[^\s,;|]+[,;|]*")
-_UNFINISHED = frozenset(
-    words(
-        "the a an every each their its your my our his than if because whether der die das dem ein eine "
-        "einen einem einer wenn dass el la los las un una que si su sus"
-    )
-)
+_UNFINISHED = frozenset(words("the a an every each their its your my our his than if because whether"))
 """Words that no sentence ends with, and that nothing whole stands before."""
-_LEANING = frozenset(
-    words(
-        "of in on at to for from with by between about into through is are was were as "
-        "using mit von zu für auf in im aus bei nach de del en con por para al sobre"
-    )
-)
+_LEANING = frozenset(words("of in on at to for from with by between about into through is are was were as using"))
 """Words that a request rarely ends with, though a question may: "What is it made of?"."""
-_PREMISE = frozenset(
-    words("a an the this these there if one two three in on at my i he she it they we der die das ein eine el la un una")
-)
+_PREMISE = frozenset(words("a an the this these there if one two three in on at my i he she it they we"))
 """What a sentence begins with that asks for nothing."""
-_VERBS = frozenset(words("is are was were has have had runs ist sind hat haben es son tiene tienen"))
+_VERBS = frozenset(words("is are was were has have had runs"))
 """What stands second or third in such a sentence."""
 _BARE = " \t\n\"'“”’(),;*"
 _NO_SPACES = re.compile("[\u3005-\u30ff\u3400-\u9fff]")

@@ -12,7 +12,7 @@ from evals.data.text import rouge_l
 from evals.judges.corrupt.cutting import cut_answer
 from evals.judges.corrupt.forms import asks_for, form_of, formless
 from evals.judges.corrupt.likeness import likeness, near, stems, tied
-from evals.judges.corrupt.negation import negated
+from evals.judges.corrupt.negation import is_english, negated
 from evals.judges.corrupt.numbers import changed_numbers
 from skills_dspy.base.records import SeedExample
 
@@ -75,11 +75,13 @@ def numbers_changed(seed: SeedExample, others: Sequence[SeedExample], rng: rando
 def claim_negated(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> SeedExample | None:  # noqa: ARG001
     """The answer with one claim turned into its opposite: wrong, or against the context (see `negated`).
 
-    Not where the question wants something invented or argued, nor in rows of data and lines of verse.
+    Not where the question wants something invented or argued, nor in rows of data and lines of verse, nor in a pair that is
+    not English.
     """
     if _INVENTED.search(seed.question) or form_of(seed.answer) in ("json", "table", "csv", "commas", "lines"):
         return None
-    return _with_answer(seed, negated(seed.answer, rng))
+    answer = negated(seed.answer, rng)
+    return _with_answer(seed, answer) if answer and is_english(f"{seed.question}\n{seed.answer}") else None
 
 
 def format_ignored(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> SeedExample | None:  # noqa: ARG001

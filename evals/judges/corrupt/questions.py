@@ -6,61 +6,32 @@ context, or None where it does not apply. Answers stay as they are: they are not
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from evals.judges.corrupt.cutting import cut_question
-from evals.judges.corrupt.languages import Language, language
 from evals.judges.corrupt.likeness import near, tied
 from skills_dspy.base.records import SeedExample
 
-Wordings = Mapping[Language, tuple[str, ...]]
-"""By language: what is put before a question (ends with a colon) or behind it."""
-
-_YES_NO: Wordings = {
-    "en": (
-        "Answer with nothing but yes or no:",
-        "Reply with a single word, either yes or no:",
-        "Answer only with yes or no.",
-        "The whole answer has to be either yes or no.",
-    ),
-    "de": ("Antworte nur mit Ja oder Nein:", "Antworte nur mit Ja oder Nein.", "Die ganze Antwort muss Ja oder Nein lauten."),
-    "es": ("Responde únicamente con sí o no:", "Responde únicamente con sí o no.", "Toda la respuesta debe ser sí o no."),
-}
-_ACTION: Wordings = {
-    "en": (
-        "Call my sister on the phone now and read the answer to this out to her:",
-        "Print the answer to this on paper and pin it to the notice board in our hall:",
-        "Do not write the answer here: send it by registered post to my landlord today.",
-        "Say nothing here, but phone me this evening and tell me the answer then.",
-        "Then drive to the town hall, hand in the answer in person and bring me the receipt.",
-    ),
-    "de": (
-        "Ruf jetzt meine Schwester an und lies ihr die Antwort hierauf am Telefon vor:",
-        "Schreib die Antwort nicht hierher, sondern schick sie heute per Einschreiben an meinen Vermieter.",
-        "Bring die Antwort danach persönlich ins Rathaus und hol mir die Quittung.",
-    ),
-    "es": (
-        "Llama ahora por teléfono a mi hermana y léele la respuesta a esto:",
-        "No escribas aquí la respuesta: envíala hoy por correo certificado a mi casero.",
-        "Después lleva la respuesta en persona al ayuntamiento y tráeme el recibo.",
-    ),
-}
-_IMAGE: Wordings = {
-    "en": (
-        "Answer with a photograph that you have taken yourself, without a single word:",
-        "Paint the answer to this in oil on canvas and show me the picture, without any text:",
-        "Give the answer as a photograph only, with no text at all.",
-        "Show me the answer as a colour photo; do not use words.",
-    ),
-    "de": (
-        "Antworte nur mit einem Foto, das du selbst gemacht hast, ohne ein einziges Wort:",
-        "Gib die Antwort nur als Farbfoto, ganz ohne Text.",
-    ),
-    "es": (
-        "Responde solo con una fotografía que hayas hecho tú, sin una sola palabra:",
-        "Da la respuesta solo como una foto en color, sin nada de texto.",
-    ),
-}
+# What is put before a question (ends with a colon) or behind it, whatever its language.
+_YES_NO = (
+    "Answer with nothing but yes or no:",
+    "Reply with a single word, either yes or no:",
+    "Answer only with yes or no.",
+    "The whole answer has to be either yes or no.",
+)
+_ACTION = (
+    "Call my sister on the phone now and read the answer to this out to her:",
+    "Print the answer to this on paper and pin it to the notice board in our hall:",
+    "Do not write the answer here: send it by registered post to my landlord today.",
+    "Say nothing here, but phone me this evening and tell me the answer then.",
+    "Then drive to the town hall, hand in the answer in person and bring me the receipt.",
+)
+_IMAGE = (
+    "Answer with a photograph that you have taken yourself, without a single word:",
+    "Paint the answer to this in oil on canvas and show me the picture, without any text:",
+    "Give the answer as a photograph only, with no text at all.",
+    "Show me the answer as a colour photo; do not use words.",
+)
 
 _IS_YES_NO = re.compile(
     r"(?:^|[.!?:,;\n]\s*[\"“(]?)(?:and |but |so |then )?"
@@ -137,15 +108,14 @@ def question_elsewhere(seed: SeedExample, others: Sequence[SeedExample], rng: ra
     return seed.model_copy(update={"context": rng.choice(contexts)}) if contexts else None
 
 
-def _worded(seed: SeedExample, wordings: Wordings, rng: random.Random) -> SeedExample:
-    """The seed's question with words before or behind it, in its language where that is known, else in English.
+def _worded(seed: SeedExample, choice: Sequence[str], rng: random.Random) -> SeedExample:
+    """The seed's question with words before or behind it.
 
     A question that holds text to work on, after a colon or a line break, gets them before it: behind, they would be text too.
     """
     question = seed.question.strip()
-    choice = wordings[language(question) or "en"]
     if ":" in question or "\n" in question:
-        choice = tuple(words for words in choice if words.endswith(":"))
+        choice = [words for words in choice if words.endswith(":")]
     words = rng.choice(choice)
     if words.endswith(":"):
         return seed.model_copy(update={"question": f"{words}\n{question}" if "\n" in question else f"{words} {question}"})

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from evals.data.against_seeds import Coverage, Nearest, coverage_of, evenness, find_nearest, novelty_of
+from evals.data.against_seeds import Nearest, coverage_of, find_nearest, likeness_of
 from evals.data.rows import Row
 from evals.data.text import rouge_l
+from evals.tables import as_json
 from skills_dspy.base.records import SeedExample
 from tests.helpers.scored import a_material, a_seed, around
 
@@ -70,16 +69,13 @@ def test_without_seeds_or_rows_there_is_nothing_to_say() -> None:
 
 def test_novelty_is_the_mean_and_the_share_from_each_bound() -> None:
     """A bound that is reached counts."""
-    found = novelty_of(Nearest((0.5, 0.7, 0.0, 1.0), (0.0, 0.0, 0.0, 0.4), (0.8, 0.9, 0.95, -0.2), (0, 0, 0, 0), "cosine"))
-    assert found.cosine is not None
-    assert found.cosine.mean == pytest.approx(0.6125)
-    assert dict(found.cosine.shares) == {0.8: 0.75, 0.9: 0.5}
-    assert found.as_json() == {
+    found = likeness_of(Nearest((0.5, 0.7, 0.0, 1.0), (0.0, 0.0, 0.0, 0.4), (0.8, 0.9, 0.95, -0.2), (0, 0, 0, 0), "cosine"))
+    assert as_json(found) == {
         "question_cosine": {"mean": 0.6125, "share_from": {"0.8": 0.75, "0.9": 0.5}},
         "question_rouge_l": {"mean": 0.55, "share_from": {"0.5": 0.75, "0.7": 0.5}},
         "answer_rouge_l": {"mean": 0.1, "share_from": {"0.5": 0.0, "0.7": 0.0}},
     }
-    assert novelty_of(Nearest((0.5,), (0.5,), None, (0,), "ROUGE-L")).as_json()["question_cosine"] is None
+    assert likeness_of(Nearest((0.5,), (0.5,), None, (0,), "ROUGE-L")).question_cosine is None
 
 
 def test_coverage_counts_who_is_nearest_and_who_was_shown() -> None:
@@ -89,9 +85,8 @@ def test_coverage_counts_who_is_nearest_and_who_was_shown() -> None:
     material = a_material(rows, [FOX, JAY, a_seed("Never near?")])
     nearest = find_nearest(material)
     assert nearest is not None
-    found = coverage_of(material, nearest)
-    assert (found.nearest, found.shown) == ((2, 1, 0), (1, 2, 0))
-    content = found.as_json()
+    content = as_json(coverage_of(material, nearest))
+    assert [(seed["nearest"], seed["shown"]) for seed in content["seeds"]] == [(2, 1), (1, 2), (0, 0)]
     assert content["seeds"][1] == {"seed": "seed:1", "question": JAY.question, "nearest": 1, "shown": 2}
     assert content["evenness"] == round((2 / 3 * math.log(1.5) + 1 / 3 * math.log(3)) / math.log(3), 4)
 
@@ -102,24 +97,5 @@ def test_who_was_shown_is_not_known_of_a_file() -> None:
     nearest = find_nearest(material)
     assert nearest is not None
     found = coverage_of(material, nearest)
-    assert (found.shown, found.shown_evenness, found.evenness) == (None, None, None)
-    assert found.as_json()["seeds"] == [{"seed": "seed:0", "question": FOX.question, "nearest": 1, "shown": None}]
-
-
-def test_a_task_without_a_shown_seed_keeps_its_zeros() -> None:
-    """Known to be 0 is not unknown."""
-    assert Coverage(("a",), (1,), (0,), "cosine").as_json()["seeds"][0]["shown"] == 0
-
-
-@given(st.lists(st.integers(0, 50), max_size=9))
-def test_evenness_is_0_for_one_and_1_for_all_alike(counts: list[int]) -> None:
-    """And does not depend on the order."""
-    found = evenness(counts)
-    if len(counts) < 2 or not sum(counts):
-        assert found is None
-        return
-    assert found is not None
-    assert 0 <= found <= 1
-    assert evenness(sorted(counts)) == pytest.approx(found)
-    assert (found == 0) == (sum(count > 0 for count in counts) == 1)
-    assert (found > 1 - 1e-9) == (len(set(counts)) == 1)
+    assert (found.shown_evenness, found.evenness) == (None, None)
+    assert as_json(found.seeds) == [{"seed": "seed:0", "question": FOX.question, "nearest": 1, "shown": None}]

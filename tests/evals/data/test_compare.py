@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evals.data.compare import FEWEST, Compared, Comparison, compare
+from evals.data.compare import FEWEST_FOR_INTERVAL, ComparedNumber, Comparison, compare
 from evals.data.material import Material
 from evals.data.rows import Row
 from evals.statistics import Interval
+from evals.tables import as_json
 from tests.evals.data.test_collapse import WORDS, varied
 from tests.helpers.scored import a_material, a_run, around
 
@@ -27,7 +28,7 @@ def rated(count: int, share: float, seed: int) -> list[Row]:
 Given = Material | Sequence[Row]
 
 
-def compared(first: Given, second: Given, seed: int = 0, rounds: int = 100) -> dict[str, Compared]:
+def compared(first: Given, second: Given, seed: int = 0, rounds: int = 100) -> dict[str, ComparedNumber]:
     """All numbers by name."""
     found = comparison(first, second, seed, rounds)
     return {number.name: number for number in found.numbers}
@@ -102,11 +103,11 @@ def test_shares_of_candidates_have_intervals() -> None:
 
 def test_few_rows_have_no_interval() -> None:
     """And it is said."""
-    found = comparison(varied(FEWEST - 1), varied(50))
+    found = comparison(varied(FEWEST_FOR_INTERVAL - 1), varied(50))
     assert {number.interval for number in found.numbers} == {None}
     assert not any(number.differs for number in found.numbers)
     assert any(note.startswith("No interval is given for fewer than 10 rows") for note in found.notes)
-    some = compared(varied(2 * FEWEST - 1), varied(50))
+    some = compared(varied(2 * FEWEST_FOR_INTERVAL - 1), varied(50))
     assert some["words of a question, median"].interval is not None
     assert some["distinct-1 of the questions"].interval is None
 
@@ -139,14 +140,14 @@ def test_sets_of_hardly_any_rows_can_be_compared(first: int, second: int) -> Non
     """There is little to say then, and nothing breaks."""
     one, other = (a_material(varied(count), run=a_run(count)) for count in (first, second))
     found = comparison(one, other)
-    json.dumps(found.as_json(), allow_nan=False)
+    json.dumps(as_json(found), allow_nan=False)
     assert all(number.interval is None for number in found.numbers)
 
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
     """And another one other samples, and so other intervals of the same means and medians."""
     first, second = rated(50, 0.4, 1), rated(50, 0.6, 2)
-    one, again, other = (json.dumps(comparison(first, second, seed).as_json()) for seed in (0, 0, 1))
+    one, again, other = (json.dumps(as_json(comparison(first, second, seed))) for seed in (0, 0, 1))
     assert one == again
     assert one != other
     values: list[list[Any]] = [[number["first"] for number in json.loads(text)["numbers"]] for text in (one, other)]
@@ -155,7 +156,7 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
 
 def test_a_number_as_json() -> None:
     """To four decimals; without an interval both ends are null."""
-    number = Compared("a", 0.123456, 0.5, (3, 4), Interval(0.1, 0.66666))
+    number = ComparedNumber("a", 0.123456, 0.5, (3, 4), Interval(0.1, 0.66666))
     assert number.as_json() == {
         "name": "a",
         "first": 0.1235,
@@ -166,4 +167,4 @@ def test_a_number_as_json() -> None:
         "high": 0.6667,
     }
     assert number.differs
-    assert Compared("a", 0, 1, (3, 4), None).as_json()["low"] is None
+    assert ComparedNumber("a", 0, 1, (3, 4), None).as_json()["low"] is None

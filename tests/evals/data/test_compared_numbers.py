@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from evals.data.compared_numbers import Side, mean, median, row_numbers, set_measures, share_numbers
+from evals.data.compared_numbers import Side, row_numbers, set_measures, share_numbers
 from evals.data.rows import Row, row_of
 from evals.data.text import distinct_n
 from tests.helpers.scored import a_line, a_material, a_run, a_seed, around, by_first_word
@@ -26,7 +24,7 @@ def numbers_of(first: Side, second: Side) -> dict[str, tuple[float | None, float
     """Every number over rows that either has, of both."""
     found = {}
     for number in row_numbers(first, second):
-        items = number.items(first), number.items(second)
+        items = number.first, number.second
         if any(items):
             found[number.name] = tuple(number.statistic(some) if some else None for some in items)
     return found  # type: ignore[return-value]
@@ -131,7 +129,7 @@ def test_a_side_is_at_most_so_many_rows_of_its_sample() -> None:
     assert side.places == sorted(side.places)
     assert side.places == a_side(rows, most=7, sample=20).places
     assert set(side.places) <= set(side.material.places)
-    (lengths,) = [number.items(side) for number in row_numbers(side, side) if number.name == "words of a question, median"]
+    (lengths,) = [number.first for number in row_numbers(side, side) if number.name == "words of a question, median"]
     assert lengths == [place + 1 for place in side.places]
 
 
@@ -160,13 +158,3 @@ def test_without_vectors_there_is_no_distance() -> None:
         *(f"distinct-{n} of the {field}" for field in ("questions", "answers") for n in (1, 2, 3)),
         "answers with a near-copy",
     ]
-
-
-@given(st.lists(st.integers(-99, 99), min_size=1))
-def test_mean_and_median(values: list[int]) -> None:
-    """Within the values; none for none."""
-    import statistics
-
-    assert mean(values) == pytest.approx(statistics.fmean(values))
-    assert median(values) == pytest.approx(statistics.median(values))
-    assert (mean([]), median([])) == (None, None)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from evals.judges.ask import FUSED, Ask, Judged, judge_all, judge_cases, judging_limits
+from evals.judges.ask import FUSED, CaseCall, Judged, judge_all, judge_cases, judging_limits
 from evals.judges.cases import Case
-from evals.judges.fused import Cost
-from evals.judges.journaled import asks_for, costs, remembered, roles_asked, room_for
+from evals.judges.fused import StepTokens
+from evals.judges.journaled import calls_for, costs, remembered, room_for
 from evals.judges.scales import Label
 from evals.session.session import SessionRequest, open_session
 from skills_dspy.base.errors import ServerError
@@ -24,7 +24,7 @@ SEED = 3
 
 
 def asked(
-    folder: Path, server: JudgeServer, asks: tuple[Ask, ...], config: Any = CONFIG, done: list[int] | None = None
+    folder: Path, server: JudgeServer, asks: tuple[CaseCall, ...], config: Any = CONFIG, done: list[int] | None = None
 ) -> tuple[Judged, ...]:
     """What a session's judges say."""
 
@@ -36,38 +36,20 @@ def asked(
     return asyncio.run(main())
 
 
-def about(*cases: Case) -> tuple[Ask, ...]:
+def about(*cases: Case) -> tuple[CaseCall, ...]:
     """Each put to its own step."""
-    return tuple(Ask(case, case.step) for case in cases)
+    return tuple(CaseCall(case, case.step) for case in cases)
 
 
 # -- what is asked ------------------------------------------------------------------------------------------------------
 
 
-def test_every_case_is_put_to_its_own_step_so_often() -> None:
-    """The samples of a case one after another."""
-    first, second = a_case(QUESTION, 1), a_case(PAIR, 3)
-    asks = asks_for([first, second], 2, fused=True)
-    assert [(ask.case, ask.step, ask.sample) for ask in asks] == [
-        (first, QUESTION, 0),
-        (first, QUESTION, 1),
-        (second, PAIR, 0),
-        (second, PAIR, 1),
-    ]
-
-
 def test_fused_tags_are_asked_for_once_beside_those_that_they_stand_for() -> None:
     """For cases of the instruction's quality, and no others."""
-    asks = asks_for([a_case(QUALITY, "good"), a_case(PAIR, 3)], 3, fused=True)
+    asks = calls_for([a_case(QUALITY, "good"), a_case(PAIR, 3)], 3, fused=True)
     more = {ask.step: ask.sample for ask in asks if ask.step != ask.case.step}
     assert more == {FUSED: 0, "tag_difficulty": 0, "tag_category": 0}
-    assert all(ask.step == ask.case.step for ask in asks_for([a_case(QUALITY, "good")], 3, fused=False))
-
-
-def test_the_roles_are_those_of_the_steps() -> None:
-    """Who is never asked need not be there."""
-    assert roles_asked(about(a_case(QUESTION, 1))) == {"validator"}
-    assert roles_asked(asks_for([a_case(QUALITY, "good"), a_case(PAIR, 3)], 1, fused=True)) == {"validator", "tagger"}
+    assert all(ask.step == ask.case.step for ask in calls_for([a_case(QUALITY, "good")], 3, fused=False))
 
 
 def test_only_judges_and_taggers_have_limits() -> None:
@@ -84,7 +66,7 @@ def test_what_was_said_comes_in_the_order_asked(tmp_path: Path) -> None:
     """With label, explanation, all values and the requests, however long each took."""
     cases = [a_case(QUESTION, 1, n) for n in range(3)] + [a_case(PAIR, 3), a_case(QUALITY, "good")]
     done: list[int] = []
-    judged = asked(tmp_path, JudgeServer(), asks_for(cases, 2, fused=True), done=done)
+    judged = asked(tmp_path, JudgeServer(), calls_for(cases, 2, fused=True), done=done)
     assert [one.case for one in judged[:10]] == [case for case in cases for _ in range(2)]
     assert [one.sample for one in judged[:10]] == [0, 1] * 5
     assert [one.step for one in judged[10:]] == [FUSED, "tag_difficulty", "tag_category"]
@@ -97,7 +79,7 @@ def test_what_was_said_comes_in_the_order_asked(tmp_path: Path) -> None:
 def test_the_prompt_holds_the_case(tmp_path: Path) -> None:
     """The tagger of difficulty sees no examples, since its signature has none."""
     server = JudgeServer()
-    asked(tmp_path, server, (Ask(a_case(QUALITY, "good"), QUALITY), Ask(a_case(QUALITY, "good"), "tag_difficulty")))
+    asked(tmp_path, server, (CaseCall(a_case(QUALITY, "good"), QUALITY), CaseCall(a_case(QUALITY, "good"), "tag_difficulty")))
     with_examples = [prompt for prompt in server.prompts if "<examples>" in prompt]
     assert len(with_examples) == 1
     assert all("Why?" in prompt for prompt in server.prompts)
@@ -172,17 +154,6 @@ def test_a_mistake_of_ours_is_not_taken_for_an_error_of_the_user(tmp_path: Path)
         asyncio.run(main())
 
 
-def test_cases_may_be_put_to_the_fused_tagger(tmp_path: Path) -> None:
-    """Its rating of the instruction is the label."""
-
-    async def main() -> tuple[Judged, ...]:
-        async with open_session(SessionRequest(tmp_path, CONFIG), JudgeServer) as session:
-            asker = session.asker(a_program(), judging_limits(CONFIG), SEED, 8192)
-            return await judge_cases(asker, [a_case(QUALITY, "poor")], samples=2, fused=True)
-
-    assert [(one.step, one.sample, one.label) for one in asyncio.run(main())] == [(FUSED, 0, "good"), (FUSED, 1, "good")]
-
-
 # -- what is known, and what it cost ------------------------------------------------------------------------------------
 
 
@@ -205,16 +176,6 @@ def test_what_the_journal_knows_is_found_without_a_call(tmp_path: Path) -> None:
     assert server.asked == []
 
 
-def test_a_fresh_journal_knows_nothing(tmp_path: Path) -> None:
-    """And says so at once."""
-
-    async def main() -> list[Judged | None]:
-        async with open_session(SessionRequest(tmp_path, CONFIG), JudgeServer) as session:
-            return await remembered(session, a_program(), about(a_case(QUESTION, 1)), SEED, 8192)
-
-    assert asyncio.run(main()) == [None]
-
-
 def test_costs_are_of_the_requests_of_each_step() -> None:
     """A request that two replies share is counted once; one whose reply is unknown has no tokens."""
     bodies: dict[str, dict[str, Any]] = {"a": {"prompt_eval_count": 10, "eval_count": 2}, "b": {"prompt_eval_count": 5}}
@@ -222,7 +183,7 @@ def test_costs_are_of_the_requests_of_each_step() -> None:
         Judged(a_case(PAIR, 3), step, 0, 3, None, "", None, digests=digests)
         for step, digests in ((PAIR, ("a", "b")), (PAIR, ("a",)), (FUSED, ("c",)))
     ]
-    assert costs(judged, bodies.get) == {PAIR: Cost(2, 15, 2), FUSED: Cost(1, 0, 0)}
+    assert costs(judged, bodies.get) == {PAIR: StepTokens(2, 15, 2), FUSED: StepTokens(1, 0, 0)}
     assert costs(judged, bodies.get)[PAIR].tokens == 17
 
 
@@ -230,7 +191,7 @@ def test_the_room_holds_the_longest_prompt_and_a_second_try(tmp_path: Path) -> N
     """By the estimate that errs to the high side."""
     config = a_config({"validator": {"num_predict": 300}, "tagger": {"num_predict": 100}})
     server = JudgeServer()
-    asks = asks_for([a_case(QUESTION, 1), a_case(QUALITY, "good")], 1, fused=True)
+    asks = calls_for([a_case(QUESTION, 1), a_case(QUALITY, "good")], 1, fused=True)
 
     async def main() -> tuple[int, int]:
         async with open_session(SessionRequest(tmp_path, config), lambda: server) as session:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from evals.judges.cases import Case
 from evals.judges.corrupt.cutting import cut_answer, cut_question
 from evals.judges.corrupt.forms import form_of, formless
-from evals.judges.corrupt.languages import language
 from evals.judges.corrupt.likeness import near, tied
 from evals.judges.corrupt.negation import negated
 from evals.judges.corrupt.numbers import changed_numbers
@@ -182,7 +181,7 @@ def test_a_request_is_no_yes_no_question() -> None:
 
 
 def test_actions_and_images_are_asked_for() -> None:
-    """Each in several wordings, in the question's language where it is German or Spanish."""
+    """Each in several wordings."""
     actions = {bad_question("asks for an action", WHY, chance=chance) for chance in range(30)}
     assert (
         "Why did no ferry sail on Tuesday? Say nothing here, but phone me this evening and tell me the answer then." in actions
@@ -190,10 +189,6 @@ def test_actions_and_images_are_asked_for() -> None:
     assert len(actions) > 3
     images = {bad_question("asks for an image", WHY, chance=chance) for chance in range(30)}
     assert "Why did no ferry sail on Tuesday? Show me the answer as a colour photo; do not use words." in images
-    german = free("Wie viele Tage hat der Monat, und wie heißt er?")
-    assert "foto" in (bad_question("asks for an image", german) or "").casefold()
-    spanish = free("¿Cuántos días tiene el mes y cómo es la semana?")
-    assert "foto" in (bad_question("asks for an image", spanish) or "")
 
 
 def test_skills_that_are_about_actions_or_images_are_left_alone() -> None:
@@ -347,14 +342,10 @@ def test_figures_that_do_not_matter_are_left_alone() -> None:
         ("The ship won't sail on the next day.", "The ship will sail on the next day."),
         ("The ship can't sail on the next day.", "The ship can sail on the next day."),
         ("The review has been moved to the hall.", "The review has not been moved to the hall."),
-        ("Der Turm ist aus Stein und das Dach aus Holz.", "Der Turm ist nicht aus Stein und das Dach aus Holz."),
-        ("Der Zug hält nicht in der Stadt.", "Der Zug hält in der Stadt."),
-        ("La torre está en el centro de la ciudad.", "La torre no está en el centro de la ciudad."),
-        ("El tren no es de la ciudad.", "El tren es de la ciudad."),
     ],
 )
 def test_a_claim_is_turned_into_its_opposite(text: str, opposite: str) -> None:
-    """By a "not" more or less, in three languages."""
+    """By a "not" more or less."""
     assert negated(text, rng()) == opposite
 
 
@@ -369,11 +360,10 @@ def test_a_claim_is_turned_into_its_opposite(text: str, opposite: str) -> None:
         "It is not only the best but the first of all.",
         "- has woke → has woken (the form of a verb)",
         "Cut the hedge as soon as the birds have finished with it.",
-        "La tour est dans le centre de la ville.",
     ],
 )
 def test_what_is_no_claim_is_not_negated(text: str) -> None:
-    """Words alone, quotations, questions, politeness, conditions, arrows, other languages."""
+    """Words alone, quotations, questions, politeness, conditions, arrows."""
     assert negated(text, rng()) is None
 
 
@@ -382,6 +372,14 @@ def test_an_invented_or_argued_text_is_not_negated() -> None:
     claim = "The fog has closed the bridge, and the river is loud."
     assert bad_answer("negated claim", free("Write a sentence about fog.", claim)) is None
     assert bad_answer("negated claim", free("What has closed the bridge?", claim)) is not None
+
+
+def test_what_is_not_english_is_not_negated() -> None:
+    """Its verbs only look like English ones; of hardly any letters no language is told."""
+    german = free("Was hat der Turm für ein Dach?", "Was man will is aus Stein, und das Dach des Turms war aus Holz gemacht.")
+    assert negated(german.answer, rng()) is not None
+    assert bad_answer("negated claim", german) is None
+    assert bad_answer("negated claim", free("Who?", "It was Bo.")) is None
 
 
 @pytest.mark.parametrize(
@@ -438,23 +436,6 @@ def test_near_is_what_is_equal_but_for_little() -> None:
     assert near("short", "short, brief")
     assert not near("short", "shorter")
     assert not near("rapeseed oil", "a log bent the propeller")
-
-
-@pytest.mark.parametrize(
-    ("text", "tongue"),
-    [
-        ("How many of the hives were lost?", "en"),
-        ("Wie heißt der Hund, und wer hat ihn?", "de"),
-        ("¿Cuál es el nombre de la torre?", "es"),
-        ("Quel est le nom de la tour ?", None),
-        ("Qual è il nome della torre?", None),
-        ("Fox", None),
-        ("", None),
-    ],
-)
-def test_a_language_is_told_by_its_small_words(text: str, tongue: str | None) -> None:
-    """Where it cannot be told, nothing is guessed."""
-    assert language(text) == tongue
 
 
 # ---- cases -----------------------------------------------------------------------------------------------------------

@@ -2,17 +2,17 @@
 
 import functools
 import io
-import re
 
 import pytest
 from rich.console import Console
 
 from evals.judges.ask import Judged
 from evals.judges.card import ReportCard, report_card
-from evals.judges.fused import Cost
+from evals.judges.fused import StepTokens
 from evals.judges.scales import SCALES
-from evals.judges.tables import Section, as_markdown, number, percent, print_report, sections, with_interval
+from evals.judges.tables import number, percent, sections, with_interval
 from evals.statistics import Rate
+from evals.tables import Section, print_sections
 from tests.helpers.judges import CONFIG, PAIR, QUALITY, QUESTION, SAMPLE, a_case, both_ways, said, verdicts
 
 FACTS = [("Answered by", "a SIMULATED teacher"), ("Cases", "4 written by hand")]
@@ -31,7 +31,7 @@ def a_card(*, soft: bool = True, samples: int = 2) -> ReportCard:
             judged += [said(case, given, sample, expected=expected) for sample in range(samples)]
         judged += [said(a_case(step, scale.labels[0], 99, reason="answer cut in half", origin="corruption"), scale.labels[-1])]
     separate, fused = both_ways()
-    spent = {step: Cost(4, 900, 100) for step in (QUALITY, "tag_fused", "tag_difficulty", "tag_category")}
+    spent = {step: StepTokens(4, 900, 100) for step in (QUALITY, "tag_fused", "tag_difficulty", "tag_category")}
     kept = [one for one in judged if one.step != QUALITY]
     return report_card([*kept, *separate], fused, CONFIG, spent)
 
@@ -39,7 +39,7 @@ def a_card(*, soft: bool = True, samples: int = 2) -> ReportCard:
 def shown(report: tuple[Section, ...], width: int = 100) -> str:
     """What a terminal shows."""
     out = io.StringIO()
-    print_report(report, Console(file=out, width=width, highlight=False, emoji=False, color_system=None))
+    print_sections(report, Console(file=out, width=width, highlight=False, emoji=False, color_system=None))
     return out.getvalue()
 
 
@@ -72,27 +72,6 @@ def test_the_tables_fit_100_columns() -> None:
         assert step in text
 
 
-def test_markdown_holds_what_the_terminal_shows() -> None:
-    """Every cell and every sentence of the one is in the other."""
-    report = sections(a_card(), FACTS, sweep=True)
-    page, screen = as_markdown(report), re.sub(r"\s+", " ", shown(report))
-    for section in report:
-        assert section.title in page
-        for text in (*section.notes, *section.lines, *(cell for row in section.rows for cell in row)):
-            assert text in page
-            assert re.sub(r"\s+", " ", text) in screen
-
-
-def test_markdown_is_markdown() -> None:
-    """One first heading, tables with as many cells in each row as columns, YAML in a fence."""
-    page = as_markdown(sections(a_card(), FACTS, sweep=True))
-    assert page.startswith("# Report card of the judges\n\n- Answered by: a SIMULATED teacher\n")
-    assert page.endswith("```\n")
-    assert page.count("\n# ") == 0
-    for table in re.findall(r"(?:^\|.*\|$\n)+", page, re.MULTILINE):
-        assert len({line.count("|") for line in table.splitlines()}) == 1
-
-
 def test_thresholds_are_shown_only_when_they_are_asked_for() -> None:
     """They are long."""
     without, with_them = (shown(sections(a_card(), FACTS, sweep=sweep)) for sweep in (False, True))
@@ -122,26 +101,11 @@ def test_a_threshold_that_is_the_best_already_is_said_to_be() -> None:
     assert choosing.lines[-1] == "  sample_quality: [4, 5]   # best for tag_sample_quality"
 
 
-def test_a_server_without_probabilities_is_said_to_give_none() -> None:
-    """Nothing pretends that it did."""
-    card = report_card(verdicts(QUESTION, [(1, 1), (0, 0)]), (), CONFIG)
-    assert "The server gave no probabilities of labels" in shown(sections(card, FACTS, sweep=False))
-
-
 def test_one_sample_is_said_to_tell_nothing_of_agreement() -> None:
     """And how to get it."""
     text = shown(sections(report_card(verdicts(QUESTION, [(1, 1), (0, 0)]), (), CONFIG), FACTS, sweep=False))
     assert "--samples" in text
     assert "how often two of 2 samples" in shown(sections(a_card(), FACTS, sweep=False))
-
-
-def test_markup_in_names_is_shown_as_it_is() -> None:
-    """A model may be called anything."""
-    report = (Section("Models [bold]", ("[red]x",), (("[/] | y",),), ("[link]",), ("[a]",)),)
-    screen, page = shown(report), as_markdown(report)
-    for text in ("Models [bold]", "[red]x", "[/] | y", "[link]", "[a]"):
-        assert text in screen
-    assert "| [/] &#124; y |" in page
 
 
 def test_of_thresholds_without_a_readable_verdict_none_is_called_the_best() -> None:

@@ -1,19 +1,18 @@
 """The score as tables: the same in a terminal of 80 columns and as Markdown, and no text of a dataset breaks them."""
 
 import io
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from evals.data.compare import Compared, Comparison, compare
+from evals.data.compare import ComparedNumber, Comparison, compare
+from evals.data.report import comparison_sections, score_sections
 from evals.data.rows import Row, row_of
 from evals.data.score import score
-from evals.data.tables import Section, comparison_sections, markdown, print_sections, score_sections
 from evals.statistics import Interval
-from tests.evals.data.test_collapse import varied
+from evals.tables import Section, markdown, print_sections
 from tests.helpers.scored import a_line, a_material, a_run, a_seed
 
 SEEDS = [
@@ -62,7 +61,7 @@ def test_a_file_has_fewer() -> None:
     assert titles == ["rows.jsonl", "Diversity", "Words", "Languages", "To be known"]
     nothing = score_sections(score(a_material([], SEEDS, run=a_run(0))))
     assert [section.title for section in nothing] == ["rows.jsonl", "Yield by stage", "To be known"]
-    assert nothing[0].lines[0] == "0 rows, complete: rows.jsonl"
+    assert nothing[0].notes[0] == "0 rows, complete: rows.jsonl"
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -77,15 +76,6 @@ def test_a_terminal_shows_every_row_of_a_table_in_one_line(width: int) -> None:
             assert sum(line.startswith(row[0]) and line.rstrip().endswith(row[-1]) for line in lines) >= 1, row
 
 
-def test_collapse_comes_first() -> None:
-    """Each finding is a sentence of its own."""
-    rows = [Row(f"Write a debate between {row.question}", row.answer) for row in varied(30)]
-    sections = score_sections(score(a_material(rows)))
-    assert sections[1].title == "Collapse"
-    assert sections[1].lines == ("100% of the 30 questions start with the same four words (write a debate between).",)
-    assert "Collapse" not in [section.title for section in score_sections(score(a_material(varied(30))))]
-
-
 def test_soft_ratings_stand_below_their_labels() -> None:
     """Where there are any, with the rows that have one."""
     section = titled("Verdicts", sections_of())
@@ -95,16 +85,16 @@ def test_soft_ratings_stand_below_their_labels() -> None:
         ("  soft", "3", "2.75", "2: 25%, 3: 75%"),
         ("instruction quality", "3", "4.00", "good: 3"),
     )
-    assert section.lines[-1].startswith("Soft: ")
+    assert section.notes[-1].startswith("Soft: ")
     rated = [Row("a", "b", ratings={"pair_verdict": 3})]
-    assert len(titled("Verdicts", score_sections(score(a_material(rated)))).lines) == 1
+    assert len(titled("Verdicts", score_sections(score(a_material(rated)))).notes) == 1
 
 
 def test_the_yield_says_why() -> None:
     """Stage by stage, and at last how many of how many."""
     section = titled("Yield", sections_of())
     assert section.rows[0] == ("dedup", "4", "1", "3", "75%", "duplicate 1")
-    assert section.lines == ("3 of 4 candidates were accepted (75%).",)
+    assert section.notes == ("3 of 4 candidates were accepted (75%).",)
 
 
 def test_a_share_that_is_nearly_nothing_is_not_nothing() -> None:
@@ -133,9 +123,9 @@ def test_numbers_that_are_not_there_are_dashes() -> None:
 def test_two_are_put_side_by_side() -> None:
     """Collapse and notes of each before, the numbers with their intervals, a star where 0 is left out."""
     numbers = (
-        Compared("one", 0.5, 0.25, (30, 30), Interval(-0.4, -0.1)),
-        Compared("two", 0.5, 0.75, (30, 40), Interval(-0.1, 0.6)),
-        Compared("three", 0.5, 0.75, (5, 5), None),
+        ComparedNumber("one", 0.5, 0.25, (30, 30), Interval(-0.4, -0.1)),
+        ComparedNumber("two", 0.5, 0.75, (30, 40), Interval(-0.1, 0.6)),
+        ComparedNumber("three", 0.5, 0.75, (5, 5), None),
     )
     scores = score(a_material([Row("a", "b")])), score(a_material([Row("a", "b")], SEEDS))
     sections = comparison_sections(Comparison("a.jsonl", "b.jsonl", numbers, ("A note.",)), *scores)
@@ -145,8 +135,8 @@ def test_two_are_put_side_by_side() -> None:
         ("two", "0.500", "0.750", "+0.250", "-0.100", "+0.600", "30, 40"),
         ("three", "0.500", "0.750", "+0.250", "–", "–", "5"),
     )
-    assert sections[-1].lines[0].startswith("1 is a.jsonl, 2 is b.jsonl")
-    assert sections[-1].lines[-1] == "A note."
+    assert sections[-1].notes[0].startswith("1 is a.jsonl, 2 is b.jsonl")
+    assert sections[-1].notes[-1] == "A note."
 
 
 def test_a_comparison_fits_80_columns() -> None:
@@ -155,9 +145,9 @@ def test_a_comparison_fits_80_columns() -> None:
     rows = [row_of(line, Path("data.jsonl"), n) for n, line in enumerate(lines)]
     material = a_material(rows, SEEDS, run=a_run(12, {("instruction_quality", "filtered"): 2}))
     comparison = compare(material, material, 0, rounds=10)
-    (section,) = [part for part in comparison_sections(comparison, score(material), score(material)) if part.headings]
+    (section,) = [part for part in comparison_sections(comparison, score(material), score(material)) if part.columns]
     assert len(section.rows) > 25
-    text = shown([Section(section.title, section.headings, section.numbers, section.rows)])
+    text = shown([Section(section.title, section.columns, section.rows, numbers=section.numbers)])
     assert len(text.splitlines()) == len(section.rows) + 3
 
 
@@ -172,17 +162,3 @@ def test_texts_of_a_dataset_are_no_markup() -> None:
     page = markdown(sections)
     assert r"\[bold\]What\|is \`it\`?\[/bold\] \<b\> \# \*x\*" in page
     assert "\x1b" not in page
-
-
-def test_markdown_has_all_that_the_terminal_has() -> None:
-    """Every cell and every line, as tables with as many columns everywhere."""
-    sections = sections_of()
-    page = markdown(sections)
-    assert page.endswith("\n")
-    assert not page.endswith("\n\n")
-    for section in sections:
-        assert f"## {section.title}" in page.replace("\\", "")
-        for cell in (cell for row in section.rows for cell in row):
-            assert cell.strip() in page.replace("\\", "")
-    for table in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE):
-        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1

@@ -1,0 +1,196 @@
+"""How rows are spread over stages, labels and lengths, and how varied their vectors are. Pure.
+
+Distances are squared L2 distances of unit vectors, 0 (same) to 4 (opposite), as everywhere in the program: the bound of
+dedup can be held against them. They are those of float32 products, right to about 1e-6.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evals.data.rows import RATINGS, Row
+from evals.data.vectors import Vectors
+from skills_dspy.base.scales import Label
+from skills_dspy.pipeline.funnel import SELDOM, STAGES, Funnel
+
+_PRODUCTS = 1 << 23
+"""So many products are held at a time: 32 MB of float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageYield:
+    """What became of the candidates at one stage.
+
+    Attributes:
+        stage: its name.
+        came: how many came.
+        rejected: reason to how many were rejected.
+        went_on: the others.
+        share: of those that came; None where none did.
+    """
+
+    stage: str
+    came: int
+    rejected: Mapping[str, int]
+    went_on: int
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RatingScore:
+    """How the rows are rated by one judge or tagger.
+
+    Attributes:
+        counts: label to rows, worst first, or in the order of the vocabulary.
+        mean: of the labels, a word counted as its place on the scale from 1; None for the category, which has no order.
+        soft_rows: the rows with a soft rating.
+        mean_expected: of their expected values; None where there is none.
+        mean_probabilities: label to its mean probability over them; empty where there is none.
+    """
+
+    counts: Mapping[Label, int]
+    mean: float | None
+    soft_rows: int
+    mean_expected: float | None
+    mean_probabilities: Mapping[Label, float]
+
+
+@dataclass(frozen=True, slots=True)
+class WordCounts:
+    """How many words some texts have: the least, the quartiles and the most."""
+
+    texts: int
+    min: int
+    q1: float
+    median: float
+    q3: float
+    max: int
+
+
+def yield_by_stage(funnel: Funnel) -> tuple[StageYield, ...]:
+    """Return every stage that can reject what it is given; those that nearly never do are left out where they have not."""
+    found = []
+    for stage in STAGES:
+        rejected: dict[str, int] = {reason: count for at, reason, count in funnel.rows() if at == stage}
+        if rejected or stage not in SELDOM:
+            came = funnel.reached(stage)
+            went_on = came - sum(rejected.values())
+            found.append(StageYield(stage, came, rejected, went_on, went_on / came if came else None))
+    return tuple(found)
+
+
+def rate(rows: Sequence[Row]) -> dict[str, RatingScore]:
+    """Return how rows are rated, by the names of RATINGS that any of them has."""
+    found = {}
+    for name, labels in RATINGS.items():
+        counts = Counter(row.ratings[name] for row in rows if name in row.ratings)
+        if not counts:
+            continue
+        soft = [row.soft[name] for row in rows if name in row.soft]
+        found[name] = RatingScore(
+            counts={label: counts[label] for label in labels},
+            mean=None if name == "category" else mean([value_of(name, label) for label in counts.elements()]),
+            soft_rows=len(soft),
+            mean_expected=mean([one.expected for one in soft]),
+            mean_probabilities={
+                label: math.fsum(one.probabilities[str(label)] for one in soft) / len(soft)
+                for label in (labels if soft else ())
+            },
+        )
+    return found
+
+
+def value_of(name: str, label: Label) -> float:
+    """Return what a label of a rating of RATINGS counts: a number itself, a word its place on the scale, from 1."""
+    return float(label) if isinstance(label, int) else RATINGS[name].index(label) + 1.0
+
+
+def word_counts(texts: Sequence[Sequence[str]]) -> WordCounts | None:
+    """Return how many words texts have; None when there is no text."""
+    if not texts:
+        return None
+    counts = [len(words) for words in texts]
+    low, middle, high = np.quantile(np.array(counts, dtype=np.float64), [0.25, 0.5, 0.75]).tolist()
+    return WordCounts(len(counts), min(counts), low, middle, high, max(counts))
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """Return the mean; None for no values."""
+    return math.fsum(values) / len(values) if values else None
+
+
+def median(values: Sequence[float]) -> float | None:
+    """Return the median; None for no values."""
+    ordered = sorted(values)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2 if ordered else None
+
+
+def evenness(counts: Sequence[int]) -> float | None:
+    """Return how evenly counts are spread: their Shannon entropy over its largest value, 0 (all on one) to 1 (all equal).
+
+    None for fewer than two counts, or when all are 0.
+    """
+    if len(counts) < 2 or not sum(counts):
+        return None
+    return min(1.0, _entropy(np.array(counts, dtype=np.float64)) / math.log(len(counts)))
+
+
+def mean_nearest_distance(vectors: Vectors) -> float | None:
+    """Return the mean squared distance, 0 to 4, of each row to the nearest other row; None for fewer than two rows.
+
+    It gets lower the more rows there are, so it compares only sets of one size.
+    """
+    if len(vectors) < 2:
+        return None
+    best = np.zeros(len(vectors), dtype=np.float32)
+    for rows, products in _products(vectors, vectors):
+        products[np.arange(len(products)), np.arange(rows.start, rows.stop)] = -np.inf  # a row is no neighbour of its own
+        best[rows] = products.max(axis=1)
+    return float(np.clip(2.0 - 2.0 * best.astype(np.float64), 0.0, 4.0).mean())
+
+
+def nearest_of(vectors: Vectors, others: Vectors) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return for each row of `vectors` the nearest row of `others` and its cosine, -1 to 1; the first of equally near ones.
+
+    Raises:
+        ValueError: there are no others.
+    """
+    if not len(others):
+        raise ValueError("there is nothing to be near to")
+    place = np.zeros(len(vectors), dtype=np.int64)
+    best = np.zeros(len(vectors), dtype=np.float64)
+    for rows, products in _products(vectors, others):
+        place[rows], best[rows] = products.argmax(axis=1), products.max(axis=1)
+    return place, np.asarray(np.clip(best, -1.0, 1.0))
+
+
+def vendi_score(vectors: Vectors) -> float | None:
+    """Return the effective number of different rows, 1 (all the same) to min(n, d); None without a row.
+
+    The exponential of the Shannon entropy of the eigenvalues of K/n, where K holds the cosines of all pairs of n rows
+    (Friedman and Dieng 2023). K = X X^T has the eigenvalues of X^T X but for zeros, so the smaller of the two is taken:
+    100,000 rows of dimension 384 need a matrix of 384 x 384. It grows with n, so it compares only sets of one size.
+    """
+    if not len(vectors):
+        return None
+    exact = vectors.astype(np.float64)
+    matrix = exact @ exact.T if len(exact) <= exact.shape[1] else exact.T @ exact
+    return math.exp(_entropy(np.linalg.eigvalsh(matrix).astype(np.float64)))
+
+
+def _entropy(weights: NDArray[np.float64]) -> float:
+    """The Shannon entropy of weights that are made to add up to 1; those not above 0 are left out."""
+    shares = weights[weights > 0]
+    shares = shares / shares.sum()
+    return max(0.0, -float((shares * np.log(shares)).sum()))
+
+
+def _products(left: Vectors, right: Vectors) -> Iterator[tuple[slice, Vectors]]:
+    """The products of rows of `left`, some at a time, with all of `right`."""
+    step = max(1, _PRODUCTS // len(right))
+    for start in range(0, len(left), step):
+        yield slice(start, min(start + step, len(left))), left[start : start + step] @ right.T

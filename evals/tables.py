@@ -1,0 +1,128 @@
+"""Reports as sections with tables, for a terminal, as Markdown and as JSON: one content, three forms."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+NOTHING = "–"
+"""What stands for a number that is not defined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading with a table, sentences and lines of YAML, each of which may be missing.
+
+    Attributes:
+        title: the heading.
+        columns: of the table.
+        rows: as many cells each as there are columns.
+        notes: sentences below the table.
+        lines: what can be copied as it is, below the notes.
+        numbers: how many columns from the second on hold numbers; None for all, which are then never wrapped.
+    """
+
+    title: str
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    numbers: int | None = None
+
+    def is_number(self, place: int) -> bool:
+        """Whether a column holds numbers."""
+        return place > 0 and (self.numbers is None or place <= self.numbers)
+
+
+def print_sections(sections: Sequence[Section], out: Console) -> None:
+    """Print a report in a terminal."""
+    for section in sections:
+        out.print()
+        if section.title:
+            out.print(f"[bold]{_visible(section.title)}[/bold]")
+        if section.columns:
+            table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+            whole = section.numbers is None
+            for place, heading in enumerate(section.columns):
+                table.add_column(
+                    _visible(heading),
+                    justify="right" if section.is_number(place) else "left",
+                    overflow="ellipsis" if whole else "fold",
+                    no_wrap=whole and place > 0,
+                )
+            for row in section.rows:
+                table.add_row(*map(_visible, row))
+            out.print(table)
+        for note in section.notes:
+            out.print(_visible(note))
+        for line in section.lines:
+            out.print(_visible(line), style="cyan")
+
+
+def markdown(sections: Sequence[Section], *, page: bool = False) -> str:
+    """Return a report as Markdown, with a final newline.
+
+    Args:
+        sections: the report.
+        page: it is a page of its own: the first section is its head, notes of the others are paragraphs, and all texts are
+            ours, so that nothing but the borders of cells is escaped. Else notes are lists, and every text is escaped.
+    """
+    parts = list[str]()
+    for place, section in enumerate(sections):
+        head = page and not place
+        parts += _markdown(section, "#" if head else "##", "- " if head or not page else "", escaped=not page)
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown(section: Section, level: str, bullet: str, *, escaped: bool) -> Iterator[str]:
+    text = _escaped if escaped else str
+    if section.title:
+        yield f"{level} {text(section.title)}"
+    if section.columns:
+        rules = tuple("---:" if section.is_number(place) else "---" for place in range(len(section.columns)))
+        cell = _escaped if escaped else _bordered
+        rows = [tuple(map(_bordered, section.columns)), rules, *(tuple(map(cell, row)) for row in section.rows)]
+        yield "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    if section.notes:
+        yield "\n".join(f"{bullet}{text(note)}" for note in section.notes)
+    if section.lines:
+        yield "\n".join(["```yaml", *section.lines, "```"])
+
+
+def _bordered(cell: str) -> str:
+    return cell.replace("|", "&#124;")
+
+
+def _escaped(text: str) -> str:
+    """A text without what Markdown would take for its own."""
+    return re.sub(r"([\\`*_|<>\[\]#])", r"\\\1", _printable(text))
+
+
+def _visible(text: str) -> str:
+    """A text without what a terminal or rich would take for its own."""
+    return escape(_printable(text))
+
+
+def _printable(text: str) -> str:
+    """A text with escapes for what cannot be seen: control characters, and halves of characters in the name of a file."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def as_json(value: object) -> Any:
+    """Return a record of a report as it stands in a file: fields in their order, numbers to four decimals, keys as text.
+
+    An `as_json` of its own goes first. A field whose name is a word of Python ends in an underscore, which is left out.
+    """
+    if hasattr(value, "as_json"):
+        return value.as_json()
+    if is_dataclass(value):
+        return {each.name.rstrip("_"): as_json(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [as_json(item) for item in value]
+    return round(value, 4) if isinstance(value, float) else value

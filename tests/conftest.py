@@ -26,7 +26,9 @@ from skills_dspy.model.embedding.embedder import SentenceEmbedder, Vectors
 from tests.helpers.cassette_format import PRIVATE_HEADERS, CassetteYaml, same_request, unplayed, without_host
 
 if TYPE_CHECKING:
+    from tests.helpers.fake_server import FakeServer
     from tests.helpers.optimizing_lab import Lab
+    from tests.helpers.terminal import Terminal
 
 NOBODY = "http://127.0.0.1:9"
 """The address while replaying: nobody is asked there."""
@@ -154,3 +156,24 @@ def embedder() -> SentenceEmbedder:
     real = RememberingEmbedder()
     real.load()
     return real
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> "Terminal":
+    """A terminal whose every live run asks a stand-in."""
+    from evals.bench.hash_embedder import HashEmbedder
+    from skills_dspy.model.embedding.embedder import AsyncEmbedder
+    from tests.helpers.terminal import Terminal
+
+    made = Terminal(tmp_path, capsys)
+
+    def server(host: str, *_: object, **__: object) -> "FakeServer":
+        made.servers.append(made.make_server())
+        made.servers[-1].host = host
+        return made.servers[-1]
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["python -m skills_dspy", "run"])
+    monkeypatch.setattr("skills_dspy.cli.sessions.OllamaServer", server)
+    monkeypatch.setattr("skills_dspy.cli.run._embedder", lambda _: AsyncEmbedder(HashEmbedder()))
+    return made

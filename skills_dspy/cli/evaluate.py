@@ -10,25 +10,69 @@ from rich.console import Console
 
 from evals.data.datasets import Dataset, paired, read_datasets, with_seeds
 from evals.data.report import Scorer
+from evals.judges.card import ReportCard
 from evals.judges.cases import SHIPPED, load_cases
 from evals.judges.descriptions import description_line
+from evals.judges.report import Examination, choose_cases, examine, head
+from evals.judges.tables import sections
 from evals.optimize.lines import comparison_lines
 from evals.optimize.program import BeforeAfter, compare
 from evals.session.session import Session
 from evals.tables import markdown, print_sections
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import RequestError
-from skills_dspy.cli.arguments import EvalDataOptions, EvalProgramOptions
+from skills_dspy.cli.arguments import EvalDataOptions, EvalJudgesOptions, EvalProgramOptions
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
 from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.embedding.embedder import SentenceEmbedder
-from skills_dspy.store.aside import write_text
+from skills_dspy.store.aside import write_json, write_text
 from skills_dspy.tasks.files import load_task
 
+BELOW = 1
+"""The exit code when a judge is below --min-kappa."""
 _WIDTH = 100
 """Columns of the tables where there is no terminal."""
+
+
+def eval_judges_command(options: EvalJudgesOptions) -> int:
+    """Ask the judges about the cases and report; returns the exit code."""
+    config, seed = options.session.models.load(), options.session.seed
+    _check_folder(options.markdown)
+    program = None if options.program is None else load_compiled(options.program)
+    specs = load_specs(options.task_paths).specs if options.task_paths else ()
+    cases = choose_cases(options.cases, specs, options.judges, seed, config)
+    wanted = Examination(config, cases, specs, program, options.samples, options.fused, seed)
+    progress, replayed = Progress(quiet=options.quiet), options.session.replay is not None
+    try:
+        card, content = in_session(
+            options.session,
+            wanted.asking(),
+            lambda session: examine(session, wanted, progress, replayed=replayed),
+            note=options.note,
+        )
+    except Interrupted:
+        return INTERRUPTED
+    report, folder = sections(card, head(content), sweep=options.threshold_sweep), options.session.output_dir
+    write_json(folder / "judges.json", content)
+    for path in filter(None, (folder / "judges.md", options.markdown)):
+        write_text(path, markdown(report, page=True))
+    if options.as_json:
+        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    else:
+        print_sections(report, _console())
+        click.echo(f"\nWritten to {folder / 'judges.json'} and {folder / 'judges.md'}")
+    return _verdict(card, options.min_kappa)
+
+
+def _verdict(card: ReportCard, least: float | None) -> int:
+    bad = () if least is None else card.below(least)
+    if not bad:
+        return 0
+    kappas = [f"{judge.step} ({'not defined' if judge.all.kappa is None else f'{judge.all.kappa:.2f}'})" for judge in bad]
+    click.echo(f"kappa is below {least:g} for: {', '.join(kappas)}", err=True)
+    return BELOW
 
 
 def eval_data_command(options: EvalDataOptions) -> int:

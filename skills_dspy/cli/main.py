@@ -129,7 +129,7 @@ def judges(options: EvalJudgesOptions) -> int:
     Exit codes: 0 the report is made; 1 a judge is below --min-kappa; 2 the request or the machine is at fault; 130
     interrupted, every reply is kept and the same command goes on.
     """
-    from skills_dspy.cli.eval_judges import eval_judges_command
+    from skills_dspy.cli.evaluate import eval_judges_command
 
     return eval_judges_command(options)
 

@@ -3,7 +3,8 @@
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Self, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -84,12 +85,14 @@ class Progress:
         self._text = text
         self.tick()
 
-    def count(self, total: int) -> None:
-        """Begin to count the answers to so many questions."""
+    @contextmanager
+    def counting(self, total: int) -> Iterator[Callable[[], None]]:
+        """Count the answers to so many questions; gives what counts one more."""
         self.began, self._done, self._total = self._clock(), 0, total
+        with self if total else nullcontext():
+            yield self._count
 
-    def advance(self) -> None:
-        """Count one more."""
+    def _count(self) -> None:
         self._done += 1
         self.update(f"{self._done} of {self._total} answered")
 

@@ -10,14 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from rich.console import Console
 
-from evals.bench.hash_embedder import HashEmbedder
 from evals.record.answering import ROOT, simulated_teacher
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import ServerError, StorageError
@@ -25,101 +23,16 @@ from skills_dspy.cli import run as cli_run
 from skills_dspy.cli.arguments import ExplainOptions, RunOptions
 from skills_dspy.cli.explain import explain_command
 from skills_dspy.cli.main import start
-from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.soft import rated_fields
 from skills_dspy.model.steps import STEPS
-from skills_dspy.store.files import read_rows
 from skills_dspy.store.journal import JournalReader, Totals
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.logprobs import spell
+from tests.helpers.terminal import Terminal
 
 DEBATE = ROOT / "task_specs" / "writing" / "freeform" / "debate.yaml"
 DEBATE_NAME = "instructlab/skills/writing/freeform/debate"
-TASK = """\
-task_name: {name}
-created_by: somebody
-task_description: Knowing foxes.
-data_builder: instructlab/skills
-num_questions_to_generate_per_prompt: 3
-seed_examples:
-  - question: What is a fox?
-    answer: An animal.
-  - question: What is a badger?
-    answer: Another animal.
-  - question: What is a marten?
-    answer: A third animal.
-  - question: What is a jay?
-    answer: A bird.
-  - question: What is a pike?
-    answer: A fish.
-"""
-
-
-@dataclass
-class Said:
-    """How a command ended and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-
-@dataclass
-class Terminal:
-    """A shell in a folder of its own, with a stand-in for the server and an embedder that needs no model."""
-
-    folder: Path
-    capsys: pytest.CaptureFixture[str]
-    servers: list[FakeServer] = field(default_factory=list)
-    make_server: Callable[[], FakeServer] = FakeServer
-
-    @property
-    def output(self) -> Path:
-        """Where runs live."""
-        return self.folder / "output"
-
-    def write(self, name: str, text: str) -> Path:
-        """Write a file."""
-        path = self.folder / name
-        path.write_text(text, "utf-8")
-        return path
-
-    def task(self, name: str = "test/foxes") -> Path:
-        """Write a task file."""
-        return self.write(f"{name.rsplit('/', 1)[-1]}.yaml", TASK.format(name=name))
-
-    def type(self, *words: object) -> Said:
-        """Type a command."""
-        code = start([str(word) for word in words])
-        said = self.capsys.readouterr()
-        return Said(code, said.out, said.err)
-
-    def run(self, *words: object) -> Said:
-        """Type a `run` into the output folder."""
-        return self.type("run", "--output-dir", self.output, *words)
-
-    def rows(self, name: str = "test/foxes") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """What was accepted and rejected."""
-        paths = RunPaths(self.output / name)
-        return [row for _, row in read_rows(paths.data)], [row for _, row in read_rows(paths.rejected)]
-
-
-@pytest.fixture
-def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """A terminal whose every live run asks a stand-in."""
-    made = Terminal(tmp_path, capsys)
-
-    def server(host: str, *_: object, **__: object) -> FakeServer:
-        made.servers.append(made.make_server())
-        made.servers[-1].host = host
-        return made.servers[-1]
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["python -m skills_dspy", "run"])
-    monkeypatch.setattr("skills_dspy.cli.sessions.OllamaServer", server)
-    monkeypatch.setattr(cli_run, "_embedder", lambda _: AsyncEmbedder(HashEmbedder()))
-    return made
 
 
 # -- options ------------------------------------------------------------------------------------------------------------
@@ -636,7 +549,6 @@ def test_prompts_refuses_a_name_that_is_none(terminal: Terminal) -> None:
 WITHOUT_TORCH = """
 import skills_dspy.cli.run as run
 from evals.bench.hash_embedder import HashEmbedder
-from skills_dspy.model.embedding.embedder import AsyncEmbedder
 run._embedder = lambda request: AsyncEmbedder(HashEmbedder())
 from skills_dspy.__main__ import main
 from skills_dspy.model.steps import STEPS

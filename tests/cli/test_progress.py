@@ -23,8 +23,8 @@ from skills_dspy.run import open_files
 from skills_dspy.run.headway import FEW, duration, headway_of, worst_tasks
 from skills_dspy.run.task import TaskView
 from skills_dspy.store.run_dir import RunPaths
-from tests.cli.test_cli import Terminal, terminal  # noqa: F401 - a fixture
 from tests.helpers.making import a_spec
+from tests.helpers.terminal import Terminal
 
 
 class Tty(io.StringIO):
@@ -182,12 +182,11 @@ def test_questions_are_counted() -> None:
     """A line now and then, a bar with the time left in a terminal, and nothing when quiet."""
     hand, stream, silent = Hand(), io.StringIO(), Tty()
     plain, bar, quiet = (Progress(stream=to, clock=hand, quiet=to is silent) for to in (stream, Tty(), silent))
-    for progress in (plain, bar, quiet):
-        progress.count(4)
-    for _ in range(3):
-        hand.now += 10.0
-        for progress in (plain, bar, quiet):
-            progress.advance()
+    with plain.counting(4) as one, bar.counting(4) as two, quiet.counting(4) as three:
+        for _ in range(3):
+            hand.now += 10.0
+            for count in (one, two, three):
+                count()
     assert stream.getvalue() == "2 of 4 answered\n"
     assert drawn(bar)[-1].split()[0] == "asking"
     assert "3/4  10 s left" in drawn(bar)[-1]
@@ -291,7 +290,7 @@ def test_an_interruption_of_many_is_one_line() -> None:
 # -- exit codes -----------------------------------------------------------------------------------------------------------
 
 
-def test_one_broken_task_of_two_exits_with_1(terminal: Terminal) -> None:  # noqa: F811 - the fixture
+def test_one_broken_task_of_two_exits_with_1(terminal: Terminal) -> None:
     """And its sentence stands in the summary and on stderr."""
     (terminal.output / "test" / "jays").mkdir(parents=True)
     (terminal.output / "test" / "jays" / "mine").write_text("mine")
@@ -303,7 +302,7 @@ def test_one_broken_task_of_two_exits_with_1(terminal: Terminal) -> None:  # noq
     assert "holds files of something else (mine)" in said.err
 
 
-def test_nothing_that_could_run_exits_with_2(terminal: Terminal) -> None:  # noqa: F811
+def test_nothing_that_could_run_exits_with_2(terminal: Terminal) -> None:
     """With the first sentence, after all of them."""
     for name in ("foxes", "jays"):
         (terminal.output / "test" / name).mkdir(parents=True)
@@ -340,7 +339,7 @@ def test_room_for_open_files_is_asked_for(
 
 
 def test_too_many_tasks_for_the_system_are_refused_before_anything_is_asked(
-    terminal: Terminal,  # noqa: F811
+    terminal: Terminal,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One sentence with the number that fits, exit code 2."""

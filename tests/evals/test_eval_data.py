@@ -19,9 +19,9 @@ from evals.data.rows import Row
 from skills_dspy.base.errors import EmbedderMissing
 from skills_dspy.cli import evaluate
 from skills_dspy.cli.main import start
-from tests.cli.test_cli import TASK, Said
 from tests.evals.data.test_collapse import varied
 from tests.helpers.scored import HASH, a_line, a_seed, write_run
+from tests.helpers.terminal import TASK, Said
 
 SEEDS = (a_seed("What is a fox?", "An animal."), a_seed("What is a badger?", "Another animal."))
 

@@ -15,8 +15,8 @@ from evals.judges.scales import SCALES, Label
 from skills_dspy.cli.main import cli, start
 from skills_dspy.model.compiled import compiled_content
 from skills_dspy.model.program import SkillsProgram
-from tests.cli.test_cli import TASK, Said
 from tests.helpers.judges import PAIR, QUALITY, QUESTION, SAMPLE, JudgeServer, lets_all_pass
+from tests.helpers.terminal import TASK, Said
 
 CASES = """\
 step: {step}

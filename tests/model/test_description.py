@@ -24,9 +24,9 @@ from skills_dspy.model.room import RETRY
 from skills_dspy.model.steps import DESCRIBE, inputs, reply_limits
 from skills_dspy.run.past import find_recorded
 from skills_dspy.store.journal import JournalReader
-from tests.cli.test_cli import TASK, Terminal, terminal  # noqa: F401 - a fixture
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec, the_adapter
+from tests.helpers.terminal import TASK, Terminal
 from tests.helpers.timed_server import TimedServer
 from tests.run.test_runner import CROWS, FOXES, WANTED, Going, run
 
@@ -249,13 +249,13 @@ def test_estimates_take_it_to_be_of_the_usual_length() -> None:
     assert PLACEHOLDER not in json.dumps(messages_of(spec, "freeform", DESCRIBE, 0, program, adapter))
 
 
-def blank_task(terminal: Terminal) -> Path:  # noqa: F811 - the fixture
+def blank_task(terminal: Terminal) -> Path:
     """A task file whose description is blank."""
     text = TASK.format(name="test/foxes").replace("Knowing foxes.", '""')
     return terminal.write("blank.yaml", text)
 
 
-def test_the_summary_the_json_and_explain_show_it(terminal: Terminal) -> None:  # noqa: F811
+def test_the_summary_the_json_and_explain_show_it(terminal: Terminal) -> None:
     """Whoever looks at the dataset sees what its prompts said."""
     terminal.make_server = lambda: FakeServer(teaching())
     said = terminal.run("--task-paths", blank_task(terminal), "-n", 2)
@@ -268,7 +268,7 @@ def test_the_summary_the_json_and_explain_show_it(terminal: Terminal) -> None:  
     assert f"description (derived) {SAID}" in story.out
 
 
-def test_prompts_shows_it_for_a_task_without_one(terminal: Terminal) -> None:  # noqa: F811
+def test_prompts_shows_it_for_a_task_without_one(terminal: Terminal) -> None:
     """First of all, and in the others there stands that it will be there."""
     said = terminal.type("prompts", "--task-paths", blank_task(terminal))
     rules = [line.strip("─ ") for line in said.out.splitlines() if line.startswith("──")]

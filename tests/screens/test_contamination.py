@@ -23,9 +23,9 @@ from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.run.past import find_recorded
 from skills_dspy.screens.benchmark import EvaluationSet, read_evaluation_set
 from skills_dspy.screens.contamination import KEPT_IN, Screen, TaskScreen, contaminated_seeds, seed_warnings
-from tests.cli.test_cli import Said, Terminal, terminal  # noqa: F401 - a fixture
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.making import a_config, a_spec
+from tests.helpers.terminal import Said, Terminal
 from tests.pipeline.test_flow import FakeAsker, a_draw, first_rank, is_novel
 from tests.run.test_runner import MIXED, Going, run
 
@@ -394,7 +394,7 @@ def test_a_replay_needs_neither_server_nor_model_where_the_index_is_kept(
 # -- the command line ---------------------------------------------------------------------------------------------------
 
 
-def test_the_command_line_takes_several_files(terminal: Terminal) -> None:  # noqa: F811 - a fixture
+def test_the_command_line_takes_several_files(terminal: Terminal) -> None:
     """What it says: the seeds that are contaminated, the stage in the funnel, the files; --quiet leaves only warnings."""
     task = terminal.task()
     exam_file = terminal.write("exam.txt", "What is a badger?\n" + LONG)
@@ -419,7 +419,7 @@ def test_the_command_line_takes_several_files(terminal: Terminal) -> None:  # no
     ],
 )
 def test_bad_files_are_refused_before_anything_is_asked(
-    terminal: Terminal,  # noqa: F811 - a fixture
+    terminal: Terminal,
     name: str,
     content: str,
     expected: str,
@@ -433,14 +433,14 @@ def test_bad_files_are_refused_before_anything_is_asked(
     assert not terminal.output.exists()
 
 
-def test_without_a_file_the_option_is_refused(terminal: Terminal) -> None:  # noqa: F811 - a fixture
+def test_without_a_file_the_option_is_refused(terminal: Terminal) -> None:
     """As with --task-paths."""
     said = terminal.run("--decontaminate", "--quiet")
     assert said.code == 2
     assert "Option '--decontaminate' requires an argument." in said.err
 
 
-def test_a_replay_takes_the_recorded_questions(terminal: Terminal) -> None:  # noqa: F811 - a fixture
+def test_a_replay_takes_the_recorded_questions(terminal: Terminal) -> None:
     """Where they lie; changed or gone, it says so."""
     exam_file = terminal.write("exam.txt", LONG)
     assert terminal.run("--task-paths", terminal.task(), "-n", 2, "--decontaminate", exam_file).code == 0

@@ -1,6 +1,5 @@
 """The calls of a report card: which there are, what the journal has of them already, and what they have cost."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -13,7 +12,7 @@ from skills_dspy.base.config import ROLES
 from skills_dspy.base.errors import SkillsError
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import Asker
-from skills_dspy.model.engine import Window, make_lm
+from skills_dspy.model.engine import asker_for
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.room import RETRY
@@ -101,13 +100,9 @@ def _remembering(session: Session, program: SkillsProgram, seed: int, num_ctx: i
     """Who asks the session's journal and nobody else."""
     config = session.config
     replies = Replies(session.journal, _Nobody(), Slots(1), Meter())
-    loop = asyncio.get_running_loop()
-    lms = {}
-    for role in ROLES:
-        settings = config.role(role)
-        window = Window(settings.num_ctx or num_ctx, settings.keep_alive, config.soft_ratings)
-        lms[role] = make_lm(session.models[config.model_for(role)].name, replies, window, loop)
-    return Asker(program, lms, {role: config.role(role) for role in ROLES}, judging_limits(config), seed, "evals")
+    names = {role: session.models[config.model_for(role)].name for role in ROLES}
+    windows = {role: config.role(role).num_ctx or num_ctx for role in ROLES}
+    return asker_for(program, config, names, windows, replies, judging_limits(config), seed, "evals")
 
 
 def roles_asked(calls: Iterable[CaseCall]) -> set[str]:

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -14,7 +15,7 @@ from skills_dspy.model.description import undescribed
 from skills_dspy.model.ollama import Model
 from skills_dspy.model.program import SkillsProgram, fingerprint
 from skills_dspy.model.steps import DESCRIBE, way
-from skills_dspy.store.journal import JournalReader
+from skills_dspy.store.journal import JournalReader, Usage
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import needed, read_run_json, run_json_errors
 from skills_dspy.tasks.spec import TaskSpec
@@ -122,15 +123,10 @@ def usage(journal: JournalReader) -> dict[str, Any]:
     """Calls, tokens and seconds of all replies in a journal, in all and by step."""
     totals = journal.totals()
 
-    def row(item: Any) -> dict[str, Any]:
-        return {
-            "calls": item.calls,
-            "prompt_tokens": item.prompt_tokens,
-            "output_tokens": item.output_tokens,
-            "seconds": round(item.seconds, 3),
-        }
+    def row(used: Usage) -> dict[str, Any]:
+        return {**asdict(used), "seconds": round(used.seconds, 3)}
 
-    return {**row(totals.overall), "by_step": {step: row(item) for step, item in totals.by_step.items()}}
+    return {**row(totals.overall), "by_step": {step: row(used) for step, used in totals.by_step.items()}}
 
 
 def stamp(moment: datetime) -> str:

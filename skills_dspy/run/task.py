@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from skills_dspy.base.config import Role
 from skills_dspy.base.errors import RunDirError, SkillsError, StorageError
@@ -39,26 +39,6 @@ _FIRST = (0, -1, WHOLE_DRAW)
 """The rank of a description: before the task's own draws, after whatever is farther on."""
 
 
-class Progress(Protocol):
-    """How far a task is."""
-
-    @property
-    def funnel(self) -> Funnel:
-        """What became of its candidates."""
-
-    @property
-    def done(self) -> bool:
-        """Whether all wanted pairs are accepted."""
-
-    @property
-    def stopped(self) -> str | None:
-        """The limit that stopped it, in words."""
-
-    @property
-    def draws(self) -> tuple[int, int]:
-        """How many draws have settled, and how many are open."""
-
-
 @dataclass(frozen=True, slots=True)
 class Standstill:
     """The progress of a task that does not run: it was not begun, or has ended and keeps nothing else in memory."""
@@ -74,6 +54,7 @@ class TaskView:
     """One task of a run, as a display may look at it at any moment.
 
     Attributes:
+        run: how far it is.
         status: `running`, `complete`, `stopped: why`, `failed: why`, `interrupted`.
         error: why it failed for itself while others went on.
         description: derived by the model, because the task's file leaves it blank; None until then, and where it does not.
@@ -84,7 +65,7 @@ class TaskView:
     paths: RunPaths
     wanted: int
     meter: Meter
-    run: Progress
+    run: TaskRun | Standstill
     answered_by: str
     usage: dict[str, Any] = field(default_factory=dict)
     status: str = "running"
@@ -203,7 +184,7 @@ class OpenTask:
 
         Args:
             weights: of the vectors of the evaluation questions; None where none are compared.
-            teller: is told.
+            teller: hears of each.
 
         Raises:
             RunDirError: the vectors that are remembered here have other weights.

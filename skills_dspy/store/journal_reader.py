@@ -85,7 +85,10 @@ class Totals:
 
 
 class JournalReader:
-    """A journal to read from: for a replay, for `explain`, for thresholds that are decided anew."""
+    """A journal to read from: for a replay, for `explain`, for thresholds that are decided anew.
+
+    Every method raises StorageError when the file cannot be read.
+    """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path
@@ -115,21 +118,13 @@ class JournalReader:
         return cls(path, connection)
 
     def get(self, digest: str) -> dict[str, Any] | None:
-        """The reply's body, or None when the journal lacks it.
-
-        Raises:
-            StorageError: the file cannot be read.
-        """
+        """The reply's body, or None when the journal lacks it."""
         with journal_errors(self._path):
             row = self._connection.execute(SELECT_REPLY, (digest,)).fetchone()
             return None if row is None else json.loads(row[0])
 
     def full(self, digest: str) -> JournaledReply | None:
-        """The reply with its request, or None when the journal lacks it.
-
-        Raises:
-            StorageError: the file cannot be read.
-        """
+        """The reply with its request, or None when the journal lacks it."""
         with journal_errors(self._path):
             row = self._connection.execute(_SELECT_FULL, (digest,)).fetchone()
             if row is None:
@@ -138,30 +133,18 @@ class JournalReader:
             return JournaledReply(digest, json.loads(zlib.decompress(packed)), json.loads(reply), step, arrived, seconds)
 
     def vector(self, key: str) -> bytes | None:
-        """What `Journal.put_vectors` has kept under a key, or None.
-
-        Raises:
-            StorageError: the file cannot be read.
-        """
+        """What `Journal.put_vectors` has kept under a key, or None."""
         with journal_errors(self._path):
             row = self._connection.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
             return None if row is None else bytes(row[0])
 
     def meta(self) -> dict[str, str]:
-        """All that `Journal.set_meta` has noted, in the order of the keys.
-
-        Raises:
-            StorageError: the file cannot be read.
-        """
+        """All that `Journal.set_meta` has noted, in the order of the keys."""
         with journal_errors(self._path):
             return dict(self._connection.execute("SELECT key, value FROM meta ORDER BY key").fetchall())
 
     def totals(self) -> Totals:
-        """What the calls have cost; it reads the whole table, so it is nothing to ask after each reply.
-
-        Raises:
-            StorageError: the file cannot be read.
-        """
+        """What the calls have cost; it reads the whole table, so it is nothing to ask after each reply."""
         with journal_errors(self._path):
             rows = self._connection.execute(_SELECT_TOTALS).fetchall()
         by_step = {step: Usage(*numbers) for step, *numbers in rows}

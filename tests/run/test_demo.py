@@ -14,7 +14,7 @@ from evals.record.demo import DEMO, WANTED, pack_run, readme
 from evals.record.record import note_of
 from evals.teacher.config import TeacherConfig
 from evals.teacher.server import start as serve
-from skills_dspy.base.errors import MissingReply, RequestError, RunDirError
+from skills_dspy.base.errors import RequestError
 from skills_dspy.cli.main import start
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
@@ -116,43 +116,12 @@ def test_the_demo_gives_what_was_asked_for(whole: Bytes) -> None:
         assert whole[f"{name}/data.jsonl"].count(b"\n") == WANTED
 
 
-@pytest.mark.parametrize("concurrency", [8, 64])
-def test_the_bytes_do_not_depend_on_concurrency(
-    concurrency: int, whole: Bytes, tmp_path: Path, embedder: SentenceEmbedder
-) -> None:
-    """Eight or sixty-four requests at once give the same rows as one."""
-    assert replay(tmp_path, embedder, concurrency=concurrency) == whole
-
-
-@pytest.mark.parametrize("after", [1, 11, 30])
-def test_an_interrupted_replay_goes_on(after: int, whole: Bytes, tmp_path: Path, embedder: SentenceEmbedder) -> None:
-    """Cancelled after some candidates and started again, it gives the same rows; what there was is the beginning of them."""
-    before = replay(tmp_path, embedder, stop_after=after)
+def test_an_interrupted_replay_goes_on(whole: Bytes, tmp_path: Path, embedder: SentenceEmbedder) -> None:
+    """Cancelled after some candidates and started again, eight requests at once, it gives the rows of one at a time."""
+    before = replay(tmp_path, embedder, stop_after=11)
     assert before != whole
     assert all(whole[name].startswith(part) for name, part in before.items())
     assert replay(tmp_path, embedder) == whole
-
-
-def test_more_can_be_asked_for_later(whole: Bytes, tmp_path: Path, embedder: SentenceEmbedder) -> None:
-    """Five pairs and then twelve in the same directory are the same rows as twelve at once."""
-    fewer = replay(tmp_path, embedder, wanted=5)
-    assert [fewer[f"{name}/data.jsonl"].count(b"\n") for name in TASKS] == [5, 5]
-    assert replay(tmp_path, embedder) == whole
-
-
-def test_fewer_cannot_be_asked_for_later(whole: Bytes, tmp_path: Path, embedder: SentenceEmbedder) -> None:
-    """Rows are not thrown away: fewer than there are is refused, and nothing changes."""
-    assert replay(tmp_path, embedder) == whole
-    with pytest.raises(RunDirError, match="already holds 12 accepted pairs"):
-        replay(tmp_path, embedder, wanted=5)
-    assert rows(tmp_path) == whole
-
-
-def test_what_was_not_recorded_is_missing(tmp_path: Path, embedder: SentenceEmbedder) -> None:
-    """A hundred pairs are more than was recorded: one sentence says so, and the rows before stay."""
-    with pytest.raises(MissingReply, match="The recording has no reply"):
-        replay(tmp_path, embedder, wanted=100)
-    assert any(rows(tmp_path).values())
 
 
 def test_the_replay_leaves_the_demo_as_it_is(whole: Bytes) -> None:
@@ -163,7 +132,7 @@ def test_the_replay_leaves_the_demo_as_it_is(whole: Bytes) -> None:
 
 
 def test_the_demo_says_what_answered() -> None:
-    """Text, run.json and journal say it in the same words, and so does a replay's own run.json."""
+    """Text, run.json and journal say it in the same words."""
     notes = {recorded.answered_by for recorded in the_demo().values()}
     assert len(notes) == 1
     (note,) = notes
@@ -176,14 +145,6 @@ def test_the_demo_says_what_answered() -> None:
         assert ("simulated" in server["version"]) == (note == SIMULATED_NOTE)
         with JournalReader.open(recorded.paths.journal) as journal:
             assert journal.meta()["answered_by"] == note
-
-
-def test_a_replay_says_what_answered(tmp_path: Path, embedder: SentenceEmbedder) -> None:
-    """The run.json of a replay says that it is one, and who had answered."""
-    replay(tmp_path, embedder, wanted=1)
-    for name, recorded in the_demo().items():
-        manifest = json.loads(RunPaths(tmp_path / name).run_json.read_text("utf-8"))
-        assert manifest["server"] == {"host": None, "version": "replay", "note": recorded.answered_by}
 
 
 def test_the_demo_shows_the_whole_funnel(whole: Bytes) -> None:

@@ -17,10 +17,10 @@ from skills_dspy.base.errors import EmbedderMissing, ModelMissing
 from skills_dspy.commands.check.sample_prompts import estimate_of, messages_of, sample_inputs
 from skills_dspy.commands.check.speed import Counts, Together, Trial, counts_of, text_of
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.ask import Asker, Failed
+from skills_dspy.model.ask import Failed
 from skills_dspy.model.description import PLACEHOLDER, described, undescribed
 from skills_dspy.model.embedding.weights import Found, find_model
-from skills_dspy.model.engine import Window, make_lm
+from skills_dspy.model.engine import asker_for
 from skills_dspy.model.ollama import Model
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Host, Meter, Replies
@@ -120,7 +120,7 @@ class Preflight:
         self._spec = spec
         self._config = config
         self._server = server
-        self._windows = {role: Window(windows[role], config.role(role).keep_alive, config.soft_ratings) for role in ROLES}
+        self._windows = windows
         self._concurrency = concurrency
         self._clock = clock
         self._kind = spec.seed_examples[0].kind
@@ -151,10 +151,9 @@ class Preflight:
         """
         heard = _Heard()
         replies = Replies(heard, self._server, Slots(1), Meter(), self._clock)
-        loop = asyncio.get_running_loop()
-        lms = {role: make_lm(self._config.model_for(role), replies, self._windows[role], loop) for role in ROLES}
-        roles = {role: self._config.role(role) for role in ROLES}
-        asker = Asker(self._program, lms, roles, reply_limits(self._spec, self._config), 0, self._spec.task_name)
+        names = {role: self._config.model_for(role) for role in ROLES}
+        limits, task = reply_limits(self._spec, self._config), self._spec.task_name
+        asker = asker_for(self._program, self._config, names, self._windows, replies, limits, 0, task)
         inputs = sample_inputs(self._spec, self._kind, STEPS[step])
         fault: Failed | None = None
         with dspy.context(
@@ -203,13 +202,18 @@ class Preflight:
 
     async def _timed(self, number: int) -> Counts:
         """Every request has another draw's prompt: one that the server has in its cache would seem fast."""
-        window, settings, step = self._windows["generator"], self._config.generator, f"write_answer_{self._kind}"
-        options = {"num_ctx": window.num_ctx, "temperature": settings.temperature, "num_predict": _TEST_TOKENS, "seed": number}
+        settings, step = self._config.generator, f"write_answer_{self._kind}"
+        options = {
+            "num_ctx": self._windows["generator"],
+            "temperature": settings.temperature,
+            "num_predict": _TEST_TOKENS,
+            "seed": number,
+        }
         payload = {
             "model": settings.model,
             "messages": messages_of(self._spec, self._kind, STEPS[step], number, self._program, self._adapter),
             "options": options,
-            "keep_alive": window.keep_alive,
+            "keep_alive": settings.keep_alive,
             "think": False,
         }
         began = self._clock()

@@ -6,7 +6,6 @@ them is asked again in the same words, and the journal answers. What it cannot a
 threshold had stopped the candidate: it is left out with a reason of its own, or asked for now.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +17,8 @@ from skills_dspy.base.errors import MissingReply, RunDirError, only_ours
 from skills_dspy.base.records import Neighbour, Reason
 from skills_dspy.commands.decide.old_rows import OldDraw, OldRow, text_digest
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.ask import Asker, Rank
-from skills_dspy.model.engine import Window, make_lm
+from skills_dspy.model.ask import Rank
+from skills_dspy.model.engine import asker_for
 from skills_dspy.model.program import QUIET, SkillsProgram
 from skills_dspy.model.replies import Host, Memory, Meter, Replies
 from skills_dspy.model.slots import Slots
@@ -160,13 +159,11 @@ async def decide_again(
     """
     recorded, spec, meter = again.recorded, again.recorded.prompted, Meter()
     replies = Replies(answering.memory, answering.source, Slots(answering.concurrency), meter)
-    loop = asyncio.get_running_loop()
-    roles = {role: config.role(role) for role in ROLES}
-    hosted = {role: Window(answering.windows[role], roles[role].keep_alive, config.soft_ratings) for role in ROLES}
-    lms = {role: make_lm(recorded.models[role].name, replies, hosted[role], loop) for role in ROLES}
-    asker = Asker(again.program, lms, roles, reply_limits(spec, config), recorded.seed, spec.task_name)
-    names: dict[str, str] = {role: model.name for role, model in recorded.models.items()}
-    ledger = _ComparingLedger(again, RunLedger(spec, recorded.seed, names, again.prompts, *rows))
+    names = {role: model.name for role, model in recorded.models.items()}
+    limits = reply_limits(spec, config)
+    asker = asker_for(again.program, config, names, answering.windows, replies, limits, recorded.seed, spec.task_name)
+    written = RunLedger(spec, recorded.seed, {str(role): name for role, name in names.items()}, again.prompts, *rows)
+    ledger = _ComparingLedger(again, written)
     draws = config.draws.model_copy(
         update={"window": answering.ahead, "max_draws": len(again.draws), "max_stalled": _UNLIMITED}
     )

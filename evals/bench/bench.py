@@ -185,7 +185,7 @@ def _markdown(figures: list[Figure], small: bool) -> str:
 
 _PAGE = """# Benchmarks
 
-Measured on {date} by `{command}` on {machine}, beside a simulated teacher on the same cores (evals/teacher.py: no language
+Measured on {date} by `{command}` on {machine}, beside a simulated teacher on the same cores (evals/teacher: no language
 model; it waits for a set time and makes up a reply). The figures say how full the program keeps a server and what it costs
 itself. They say nothing about a model.
 

@@ -65,7 +65,7 @@ class TaskView:
     paths: RunPaths
     wanted: int
     meter: Meter
-    run: TaskRun | Standstill
+    run: Settler | Standstill
     answered_by: str
     usage: dict[str, Any] = field(default_factory=dict)
     status: str = "running"

@@ -68,6 +68,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: zipf
         "skills_dspy/py.typed",
         "skills_dspy/skills.yaml",
         "skills_dspy/run/demo/README.txt",
+        "skills_dspy/tasks/schemas/v3.json",
         "task_specs/writing/freeform/debate.yaml",
         "task_specs/writing/grounded/grammar.yaml",
         "evals/cases/judge_pair_freeform.yaml",

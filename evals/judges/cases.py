@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -170,97 +170,77 @@ def load_cases(paths: Sequence[Path], config: RunConfig) -> tuple[Case, ...]:
     if not paths:
         raise SpecError("no file of cases is given; give the path of a file or of a folder of such files")
     cases: dict[str, Case] = {}
-    for file in find_yaml(paths, SpecError):
-        reader = _Reader(read_yaml(file, SpecError), file, config)
-        for case, place in reader.cases():
+    for path in find_yaml(paths, SpecError):
+        root = read_yaml(path, SpecError)
+        for case, place in _cases(root, path, config):
             if first := cases.get(case.id):
                 name = case.id.removeprefix(f"{case.step}/")
-                reader.refuse(f"the id `{name}` is also that of the case in {first.where}; write another", *place, "id")
+                said = f"the id `{name}` is also that of the case in {first.where}; write another"
+                raise SpecError(said, path, root.line_of((*place, "id")))
             cases[case.id] = case
     return tuple(cases.values())
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """Makes the cases of one file, and checks what its model cannot: what depends on the step and on other places."""
-
-    root: Node
-    path: Path
-    config: RunConfig
-
-    def refuse(self, message: str, *where: str | int) -> NoReturn:
-        raise SpecError(message, self.path, self.root.line_of(where))
-
-    def cases(self) -> Iterator[tuple[Case, Where]]:
-        """The file's cases in its order, each with its place."""
-        file = validated(self.root, _FileFields, self.path, _WORDING)
-        lines: dict[str, int] = {}
-        for number, skill in enumerate(file.skills):
-            place: Where = ("skills", number)
-            if line := lines.get(skill.task):
-                self.refuse(f"the skill `{shown(skill.task)}` is already in line {line}; put its cases there", *place, "task")
-            lines[skill.task] = self.root.line_of((*place, "task"))
-            grounded = "context" in skill.examples[0].model_fields_set
-            examples = tuple(
-                self._seed(file.step, grounded, example, (*place, "examples", n)) for n, example in enumerate(skill.examples)
-            )
-            for n, case in enumerate(skill.cases):
-                yield self._case(file.step, skill, examples, case, (*place, "cases", n)), (*place, "cases", n)
-
-    def _seed(self, step: str, grounded: bool, example: _ExampleFields, place: Where) -> SeedExample:
-        context = self._context(step, grounded, example, place)
-        line = self.root.line_of(place)
-        return SeedExample(question=example.question, answer=example.answer, context=context, line=line)
-
-    def _case(self, step: str, skill: _SkillFields, examples: tuple[SeedExample, ...], case: _CaseFields, place: Where) -> Case:
-        label = self._label(step, *place, "label")
-        return Case(
-            id=f"{step}/{case.id}",
-            step=step,
-            task=skill.task,
-            task_description=skill.task_description,
-            examples=examples,
-            context=self._context(step, examples[0].context is not None, case, place),
-            question=case.question,
-            answer=self._answer(step, case, *place, "answer"),
-            label=label,
-            good=label in passing(step, self.config),
-            reason=case.reason,
-            origin="hand",
-            where=f"{self.path}:{self.root.line_of(place)}",
+def _cases(root: Node, path: Path, config: RunConfig) -> Iterator[tuple[Case, Where]]:
+    """A file's cases in its order, each with its place."""
+    file = validated(root, _FileFields, path, _WORDING)
+    lines: dict[str, int] = {}
+    for number, skill in enumerate(file.skills):
+        at: Where = ("skills", number)
+        line = root.line_of((*at, "task"))
+        if skill.task in lines:
+            said = f"the skill `{shown(skill.task)}` is already in line {lines[skill.task]}; put its cases there"
+            raise SpecError(said, path, line)
+        lines[skill.task] = line
+        examples = [(example, (*at, "examples", n)) for n, example in enumerate(skill.examples)]
+        cases = [(case, (*at, "cases", n)) for n, case in enumerate(skill.cases)]
+        grounded = "context" in skill.examples[0].model_fields_set
+        both: list[tuple[_ExampleFields | _CaseFields, Where]] = [*examples, *cases]
+        for fields, place in both:
+            for key, said in _faults(file.step, grounded, fields, root.at((*place, "label"))):
+                raise SpecError(f"{_named((*place, key))} {said}", path, root.line_of((*place, key)))
+        seeds = tuple(
+            SeedExample(question=seed.question, answer=seed.answer, context=seed.context or None, line=root.line_of(place))
+            for seed, place in examples
         )
+        for case, place in cases:
+            yield (
+                Case(
+                    id=f"{file.step}/{case.id}",
+                    step=file.step,
+                    task=skill.task,
+                    task_description=skill.task_description,
+                    examples=seeds,
+                    context=case.context or None,
+                    question=case.question,
+                    answer=case.answer or None,
+                    label=case.label,
+                    good=case.label in passing(file.step, config),
+                    reason=case.reason,
+                    origin="hand",
+                    where=f"{path}:{root.line_of(place)}",
+                ),
+                place,
+            )
 
-    def _answer(self, step: str, case: _CaseFields, *where: str | int) -> str | None:
-        """The answer of a case, where the step rates a pair."""
-        there = "answer" in case.model_fields_set
-        if SCALES[step].about == "pair":
-            return case.answer if there else self.refuse(f"{_named(where)} is missing; add it", *where)
-        if there:
-            self.refuse(f"{_named(where)} is of no use, since {step} rates the question alone; leave it out", *where)
-        return None
 
-    def _context(self, step: str, grounded: bool, fields: _ExampleFields | _CaseFields, place: Where) -> str | None:
-        """The context of an example or a case; `grounded` is whether the skill's first example has one."""
-        where = (*place, "context")
-        name = _named(where)
-        if "context" not in fields.model_fields_set:
-            if grounded or STEPS[step].kind == "grounded":
-                why = "the skill's first example has one" if grounded else f"{step} is about texts"
-                self.refuse(f"{name} is missing, and {why}; add the text", *where)
-            return None
-        if STEPS[step].kind == "freeform":
-            self.refuse(f"{name} is of no use, since {step} is about questions without a text; leave it out", *where)
-        if not grounded:
-            self.refuse(f"{name} is there, and the skill's first example has none; leave it out or add that one", *where)
-        return fields.context
-
-    def _label(self, step: str, *where: str | int) -> Label:
-        """A label of the step's scale, of the very kind that the scale has: neither "1" nor 1.0 nor true is 1."""
-        node = self.root.at(where)
-        assert node is not None
-        labels = SCALES[step].labels
+def _faults(step: str, grounded: bool, fields: _ExampleFields | _CaseFields, label: Node | None) -> Iterator[tuple[str, str]]:
+    """What the model cannot see, as key and sentence: what depends on the step, and on whether the first example has a text."""
+    if isinstance(fields, _CaseFields) and label is not None:
+        labels, answered, on_pairs = SCALES[step].labels, bool(fields.answer), SCALES[step].about == "pair"
+        # Neither "1" nor 1.0 nor true is 1.
         kind = "integer" if isinstance(labels[0], int) else "text"
-        if node.kind != kind or node.value not in labels:
-            said = f"{_named(where)} is {node.described()}; {step} has the labels {', '.join(map(str, labels))}"
-            self.refuse(f"{said}: write one of them{', without quotes' if kind == 'integer' else ''}", *where)
-        return labels[labels.index(node.value)]
+        if label.kind != kind or label.value not in labels:
+            said = f"is {label.described()}; {step} has the labels {', '.join(map(str, labels))}: write one of them"
+            yield "label", f"{said}, without quotes" if kind == "integer" else said
+        if on_pairs and not answered:
+            yield "answer", "is missing; add it"
+        if answered and not on_pairs:
+            yield "answer", f"is of no use, since {step} rates the question alone; leave it out"
+    if not fields.context and (grounded or STEPS[step].kind == "grounded"):
+        why = "the skill's first example has one" if grounded else f"{step} is about texts"
+        yield "context", f"is missing, and {why}; add the text"
+    elif fields.context and STEPS[step].kind == "freeform":
+        yield "context", f"is of no use, since {step} is about questions without a text; leave it out"
+    elif fields.context and not grounded:
+        yield "context", "is there, and the skill's first example has none; leave it out or add that one"

@@ -9,11 +9,11 @@ from skills_dspy.model.steps import STEPS
 __all__ = ["SCALES", "Label", "Scale", "passing"]
 
 SCALES: Mapping[str, Scale] = {
-    step.name: step.filter
-    for step in sorted(STEPS.values(), key=lambda step: step.role == "tagger")
+    name: step.filter
+    for name, step in sorted(STEPS.items(), key=lambda entry: entry[1].role == "tagger")
     if step.filter is not None and step.tagging != "fused"
 }
-"""Step to the scale that it rates on; the judges first."""
+"""Step to the scale that it rates on, the judges before the taggers."""
 
 
 def passing(step: str, config: RunConfig) -> tuple[Label, ...]:

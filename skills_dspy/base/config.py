@@ -58,23 +58,14 @@ _Seconds = Annotated[float, Field(gt=0, le=604_800, description="seconds, a numb
 class Settings(Frozen):
     """Base of all settings: nothing is converted but whole numbers to numbers, and no number is infinite.
 
-    A field's description says what may be written there; messages quote it.
+    A field's description says what may be written there; messages quote it. What it does is said in skills.yaml.
     """
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 class RoleConfig(Settings):
-    """How one role's model is asked.
-
-    Attributes:
-        model: its name at the server; None follows the generator.
-        temperature: 0 to 2.
-        num_predict: the most tokens of a first reply; a truncated one gets twice that.
-        top_p: above 0, up to 1; None leaves it to the model.
-        keep_alive: how long the server keeps the model loaded, a duration as Go writes it.
-        num_ctx: the context window in tokens; None takes what the longest prompt needs.
-    """
+    """How one role's model is asked."""
 
     model: str | None = Field(pattern=_ONE_WORD, description="a model's name without spaces, or null for generator's")
     temperature: float = Field(ge=0, le=2, description="a number from 0 to 2")
@@ -111,26 +102,14 @@ class DedupConfig(Settings):
 
 
 class DecontaminationConfig(Settings):
-    """What is too near to an evaluation question; used only where there are any (`--decontaminate`).
-
-    Attributes:
-        ngram: how many words in a row may not be shared, 5 to 100.
-        max_cosine: the largest cosine to a question that is let through, 0 to 1; None compares no embeddings.
-    """
+    """What is too near to an evaluation question; used only where there are any (`--decontaminate`)."""
 
     ngram: int = Field(ge=5, le=100, description="a whole number from 5 to 100")
     max_cosine: float | None = Field(ge=0, le=1, description="a number from 0 to 1, or null to compare words only")
 
 
 class DrawConfig(Settings):
-    """What a draw shows, and when a run gives up.
-
-    Attributes:
-        window: a draw shows only pairs accepted at least this many draws before it, 1 to 256.
-        accepted_share: the largest share of accepted pairs among the examples of a prompt, 0 to 1.
-        max_stalled: draws in a row without an accepted pair before the run stops, 1 to 100000.
-        max_draws: draws in all; None for no limit.
-    """
+    """What a draw shows, and when a run gives up."""
 
     window: int = Field(ge=1, le=256, description="a whole number from 1 to 256")
     accepted_share: float = Field(ge=0, le=1, description="a number from 0 to 1")
@@ -139,15 +118,7 @@ class DrawConfig(Settings):
 
 
 class ServerConfig(Settings):
-    """How patiently the server is asked, all in seconds.
-
-    Attributes:
-        connect_timeout: to connect.
-        timeout: for one reply.
-        patience: how long a broken server is tried again, from 0.
-        backoff_first: the wait before the second try; it doubles from try to try.
-        backoff_max: the longest wait between two tries.
-    """
+    """How patiently the server is asked, all in seconds."""
 
     connect_timeout: _Seconds
     timeout: _Seconds
@@ -182,12 +153,7 @@ class RunConfig(Settings):
 
     def role(self, role: Role) -> RoleConfig:
         """One role's settings."""
-        roles: dict[Role, RoleConfig] = {
-            "generator": self.generator,
-            "validator": self.validator,
-            "tagger": self.tagger,
-        }
-        return roles[role]
+        return {"generator": self.generator, "validator": self.validator, "tagger": self.tagger}[role]
 
     def model_for(self, role: Role) -> str:
         """The name of a role's model; who has none of its own follows the generator."""
@@ -243,16 +209,12 @@ class Overrides:
 
     def settings(self) -> dict[str, Plain]:
         """The settings in the shape of a file."""
-        sections: dict[str, str | None] = {
-            "generator": self.model,
-            "validator": self.judge_model,
-            "tagger": self.tagger_model,
-            "embedder": self.embedder,
-        }
-        return {section: {"model": model} for section, model in sections.items() if model is not None}
+        given = {section: getattr(self, flag) for section, flag in _FLAGS.items()}
+        return {section: {"model": model} for section, model in given.items() if model is not None}
 
 
-_FLAGS = {"generator": "--model", "validator": "--judge-model", "tagger": "--tagger-model", "embedder": "--embedder"}
+_FLAGS = {"generator": "model", "validator": "judge_model", "tagger": "tagger_model", "embedder": "embedder"}
+"""The flag that sets a section's model, as Python writes it."""
 
 
 def load_config(path: Path | None = None, overrides: Overrides | None = None) -> RunConfig:
@@ -274,7 +236,9 @@ def load_config(path: Path | None = None, overrides: Overrides | None = None) ->
         fault = problem.errors()[0]
         section = str(fault["loc"][0])
         wanted = (EmbedderConfig if section == "embedder" else GeneratorConfig).model_fields["model"].description
-        raise ConfigError(f'{_FLAGS[section]} is "{shown(str(fault["input"]))}"; give {wanted}') from problem
+        raise ConfigError(
+            f'--{_FLAGS[section].replace("_", "-")} is "{shown(str(fault["input"]))}"; give {wanted}'
+        ) from problem
 
 
 @cache

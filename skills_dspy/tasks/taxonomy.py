@@ -9,6 +9,7 @@ schemas/; `violations` says what they refuse. How a file's version is taken is t
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -144,53 +145,60 @@ def parse_qna(root: Node, path: Path, name: str, licence: str | None = None) -> 
     Raises:
         SpecError: with file, line and what to write instead.
     """
+    reader = _Reader(root, path, name, licence)
     if has_oldest_layout(root):
-        return tuple(_leaves(root, path, name, licence))
+        return tuple(reader.leaf(where) for where in reader.names((), root.fields))
     fields = validated(root, _Qna, path, WORDING)
-    seeds = seeds_in(root, fields.seed_examples)
-    return (_task(root, path, name, licence, (), seeds, fields.task_description),)
+    return (reader.task((), seeds_in(root, fields.seed_examples), fields.task_description),)
 
 
-def _leaves(root: Node, path: Path, name: str, licence: str | None) -> Iterator[ParsedTask]:
-    """The tasks of the oldest layout."""
-    for where in _names(root.fields, path, root, (), _META):
-        leaf = validated(root, _Leaf, path, WORDING, at=where)
-        seed = leaf.model_copy(update={"context": leaf.context or leaf.document}).seed(_node(root, where).line)
-        above = leaf if "task_description" in leaf.model_fields_set else validated(root, _Meta, path, WORDING)
-        yield _task(root, path, "/".join((name, *map(str, where))), licence, where, (seed,), above.task_description)
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Makes the tasks of one file; its fields are the arguments of `parse_qna`."""
 
+    root: Node
+    path: Path
+    name: str
+    licence: str | None
 
-def _names(fields: Mapping[str, Node], path: Path, root: Node, above: Where, meta: tuple[str, ...]) -> Iterator[Where]:
-    """The places of the oldest layout's names."""
-    for key, node in fields.items():
-        where = (*above, key)
-        if key in meta:
-            continue
-        if node.kind != "mapping" or not node.fields:
-            said = f"{WORDING.label(where)} is {node.described()}; write `question:` and `answer:` below it, or"
-            raise SpecError(f"{said} `seed_examples:` with a list", path, root.line_of(where))
-        if {"question", "answer"} & set(node.fields):
-            yield where
-        else:
-            yield from _names(node.fields, path, root, where, ())
+    def names(self, above: Where, fields: Mapping[str, Node]) -> Iterator[Where]:
+        """The places of the oldest layout's names."""
+        for key, node in fields.items():
+            where = (*above, key)
+            if not above and key in _META:
+                continue
+            if node.kind != "mapping" or not node.fields:
+                said = f"{WORDING.label(where)} is {node.described()}; write `question:` and `answer:` below it, or"
+                raise SpecError(f"{said} `seed_examples:` with a list", self.path, self.root.line_of(where))
+            if {"question", "answer"} & set(node.fields):
+                yield where
+            else:
+                yield from self.names(where, node.fields)
 
+    def leaf(self, where: Where) -> ParsedTask:
+        """The task of one of these names."""
+        leaf = validated(self.root, _Leaf, self.path, WORDING, at=where)
+        seed = leaf.model_copy(update={"context": leaf.context or leaf.document}).seed(_node(self.root, where).line)
+        own = "task_description" in leaf.model_fields_set
+        above = leaf if own else validated(self.root, _Meta, self.path, WORDING)
+        return self.task(where, (seed,), above.task_description)
 
-def _task(
-    root: Node, path: Path, name: str, licence: str | None, where: Where, seeds: tuple[SeedExample, ...], description: str
-) -> ParsedTask:
-    if fault := name_fault(name):
-        said = f"the task's name is its place in the taxonomy, and `{shown(name)}` {fault}; rename the folder"
-        raise SpecError(f"{said}{' or the key' if where else ''}", path, root.line_of(where))
-    author = _node(root, where).fields.get("created_by") or root.fields.get("created_by")
-    spec = TaskSpec(
-        task_name=name,
-        created_by="" if author is None else author.written,
-        task_description=description,
-        seed_examples=seeds,
-        licence=licence,
-        path=path,
-    )
-    return ParsedTask(spec, root, where)
+    def task(self, where: Where, seeds: tuple[SeedExample, ...], description: str) -> ParsedTask:
+        """The task that stands at a place."""
+        name = "/".join((self.name, *map(str, where)))
+        if fault := name_fault(name):
+            said = f"the task's name is its place in the taxonomy, and `{shown(name)}` {fault}; rename the folder"
+            raise SpecError(f"{said}{' or the key' if where else ''}", self.path, self.root.line_of(where))
+        author = _node(self.root, where).fields.get("created_by") or self.root.fields.get("created_by")
+        spec = TaskSpec(
+            task_name=name,
+            created_by="" if author is None else author.written,
+            task_description=description,
+            seed_examples=seeds,
+            licence=self.licence,
+            path=self.path,
+        )
+        return ParsedTask(spec, self.root, where)
 
 
 def _node(root: Node, where: Where) -> Node:

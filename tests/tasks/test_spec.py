@@ -87,13 +87,6 @@ def test_both_kinds_of_seeds_are_kept() -> None:
     assert {*spec.freeform, *spec.grounded} == {*spec.seed_examples}
 
 
-def test_a_spec_cannot_be_changed() -> None:
-    """What was read stays as it was read."""
-    spec, _ = parsed(VALID)
-    with pytest.raises(ValidationError, match="frozen"):
-        spec.task_name = "other"
-
-
 def test_a_spec_that_is_built_by_hand_is_checked_too() -> None:
     """The name and the numbers keep their bounds without a file."""
     spec, _ = parsed(VALID)

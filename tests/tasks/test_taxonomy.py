@@ -105,12 +105,6 @@ def test_a_run_reads_leniently() -> None:
     ]
 
 
-@pytest.mark.parametrize("description", ["''", '" "', "", "~"])
-def test_an_empty_description_is_empty(description: str) -> None:
-    """However it is written; the real files have it often."""
-    assert not one(WHOLE.replace("Knowing ponds", description)).task_description.strip()
-
-
 @pytest.mark.parametrize(
     ("old", "new", "line", "part"),
     [

@@ -22,7 +22,8 @@ import pytest
 import vcr as vcrpy
 
 from evals.record.answering import RECORD_FROM, RECORD_NOTE, scripted_teacher, simulated_teacher
-from skills_dspy.model.embedding.embedder import SentenceEmbedder, Vectors
+from skills_dspy.model.embedding.embedder import SentenceEmbedder
+from skills_dspy.similarity.nearest import Vectors
 from tests.helpers.cassette_format import PRIVATE_HEADERS, CassetteYaml, same_request, unplayed, without_host
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import Literal
 
 from evals.data.material import Material
 from evals.data.measures import evenness, nearest_of
-from evals.data.text import rouge_l_of_words, words
+from evals.data.text import rouge_l_of_words
+from skills_dspy.similarity.text import words
 
 COSINE_BOUNDS = (0.8, 0.9)
 """Cosines above which a question is counted as near to a seed; dedup drops from 0.975 on by default."""

@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from evals.data.against_seeds import Coverage
-from evals.data.languages import Languages, name_of
 from evals.data.material import Material
 from evals.data.measures import mean, mean_nearest_distance, median
 from evals.data.near_copies import has_near_copy
-from evals.data.text import rouge_l_of_words, shared_opening, words
+from evals.data.text import rouge_l_of_words, shared_opening
+from skills_dspy.similarity.languages import Languages, name_of
+from skills_dspy.similarity.text import words
 
 FEWEST_ROWS = 20  # with fewer, one row more or less is 5 points or more
 _LAST_ROWS = 100  # collapse grows, so the end tells; 100 give a share to within 10 points

@@ -8,13 +8,13 @@ from typing import Any
 
 from evals.data.against_seeds import COSINE_BOUNDS, ROUGE_BOUNDS, Nearest, find_nearest
 from evals.data.collapse import COPY_WORDS, NEAR_COPY
-from evals.data.languages import Languages, name_of
 from evals.data.material import Material, sample_places
 from evals.data.measures import evenness, mean, mean_nearest_distance, median, value_of, vendi_score
 from evals.data.near_copies import near_copy_pairs
 from evals.data.rows import RATINGS, Row
-from evals.data.text import distinct_n_of_words
+from evals.data.text import distinct_n
 from skills_dspy.pipeline.funnel import STAGES
+from skills_dspy.similarity.languages import Languages, name_of
 
 SetMeasure = Callable[[Sequence[int]], float | None]
 """Numbers that stand for rows, to a number."""
@@ -203,7 +203,7 @@ def _in_language(side: Side, field: str, language: str) -> list[float]:
 
 def _distinct(chosen: Sequence[int], texts: Sequence[Sequence[str]], n: int) -> float | None:
     long = [texts[number] for number in chosen if len(texts[number]) >= n]
-    return distinct_n_of_words(long, n) if long else None
+    return distinct_n(long, n) if long else None
 
 
 def _copied(chosen: Sequence[int], long: frozenset[int], pairs: Sequence[tuple[int, int]]) -> float | None:

@@ -1,15 +1,16 @@
 """What a dataset is scored by: its words, the vectors of its questions, its languages; gathered once, measured often."""
 
 import random
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evals.data.datasets import Dataset
-from evals.data.languages import Classifier, Languages, languages_of
 from evals.data.rows import Row
-from evals.data.text import words
 from evals.data.vectors import Embedded, Progress, embed
 from skills_dspy.model.embedding.embedder import Embedder
+from skills_dspy.similarity.languages import Classifier, Languages, languages_of
+from skills_dspy.similarity.text import each_word
 
 FILE_SAMPLE = 3_000
 """Rows of a file of which vectors are made if nobody says otherwise: half a minute at 10 ms a text."""
@@ -72,8 +73,8 @@ def gather(
     chosen = [rows[place] for place in places]
     return Material(
         dataset=dataset,
-        questions=tuple(words(row.question) for row in rows),
-        answers=tuple(words(row.answer) for row in rows),
+        questions=tuple(_words(row.question) for row in rows),
+        answers=tuple(_words(row.answer) for row in rows),
         contexts=_contexts(rows),
         places=places,
         vectors=embed(chosen, dataset.seeds, dataset.run, embedder, progress) if chosen and embedder is not None else None,
@@ -86,6 +87,11 @@ def gather(
     )
 
 
+def _words(text: str) -> Words:
+    # Interned: the same word is one object, so that many lists of words cost little and compare quickly.
+    return [sys.intern(word) for word in each_word(text)]
+
+
 def sample_places(count: int, most: int, seed: int) -> tuple[int, ...]:
     """The places from 0 to count - 1, or `most` of them drawn by a seed, in their order."""
     if count <= most:
@@ -95,5 +101,5 @@ def sample_places(count: int, most: int, seed: int) -> tuple[int, ...]:
 
 def _contexts(rows: Sequence[Row]) -> tuple[Words | None, ...]:
     """The words of each row's context; rows that share one share its words."""
-    known = {row.context: words(row.context) for row in rows if row.context is not None}
+    known = {row.context: _words(row.context) for row in rows if row.context is not None}
     return tuple(None if row.context is None else known[row.context] for row in rows)

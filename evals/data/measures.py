@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.data.rows import RATINGS, Row
-from evals.data.vectors import Vectors
 from skills_dspy.base.scales import Label
 from skills_dspy.pipeline.funnel import SELDOM, STAGES, Funnel
+from skills_dspy.similarity.nearest import Vectors
 
 _PRODUCTS = 1 << 23
 """So many products are held at a time: 32 MB of float32."""

@@ -8,13 +8,13 @@ from evals.data.against_seeds import Coverage, SeedLikeness
 from evals.data.collapse import COPY_WORDS, NEAR_COPY
 from evals.data.compare import ComparedNumber, Comparison, compare
 from evals.data.datasets import Dataset
-from evals.data.languages import load_classifier, name_of
 from evals.data.material import Material, gather
 from evals.data.measures import RatingScore, StageYield, WordCounts
 from evals.data.score import DatasetScore, score
 from evals.tables import NOTHING, Section, as_json
 from skills_dspy.base.errors import EmbedderMissing
 from skills_dspy.model.embedding.embedder import Embedder
+from skills_dspy.similarity.languages import load_classifier, name_of
 
 Report = tuple[dict[str, Any], list[Section]]
 

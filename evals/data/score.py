@@ -17,7 +17,7 @@ from evals.data.measures import (
     yield_by_stage,
 )
 from evals.data.rows import Row
-from evals.data.text import distinct_n_of_words
+from evals.data.text import distinct_n
 
 GRAMS = (1, 2, 3)
 """The lengths of n-grams that distinct-n is given for."""
@@ -128,7 +128,7 @@ def repeated_share(rows: Sequence[Row], questions: Sequence[Sequence[str]]) -> f
 
 def _distinct(texts: Sequence[Sequence[str]]) -> dict[int, float | None]:
     longest = max(map(len, texts), default=0)
-    return {n: distinct_n_of_words(texts, n) if n <= longest else None for n in GRAMS}
+    return {n: distinct_n(texts, n) if n <= longest else None for n in GRAMS}
 
 
 def _notes(material: Material) -> Iterator[str]:

@@ -1,29 +1,26 @@
 """Vectors of the questions and contexts of rows and seeds: those that a run remembers, else computed."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evals.data.datasets import Origin
 from skills_dspy.model.embedding.embedder import Embedder
+from skills_dspy.model.embedding.vectors import JournalVectors
+from skills_dspy.similarity.nearest import Vector, Vectors, joined
 from skills_dspy.store.files import storage_errors
 from skills_dspy.store.journal import JournalReader
+from skills_dspy.store.run_dir import RunPaths
 
-Vectors = NDArray[np.float32]
-"""One unit vector per row."""
-
-_WEIGHTS = "embedder_weights"  # what the journal calls the digest of the weights that its vectors were made with
 _CHUNK = 32  # texts between two signs of progress
 
 Progress = Callable[[int, int], None]
 """Told how many texts of how many have been embedded."""
 
 
-class Asked(Protocol):
+class Embeddable(Protocol):
     """A row or a seed: what is embedded of it."""
 
     @property
@@ -54,7 +51,9 @@ class Embedded:
     computed: int
 
 
-def embed(rows: Sequence[Asked], seeds: Sequence[Asked], run: Origin | None, embedder: Embedder, told: Progress) -> Embedded:
+def embed(
+    rows: Sequence[Embeddable], seeds: Sequence[Embeddable], run: Origin | None, embedder: Embedder, progress: Progress
+) -> Embedded:
     """The vectors of rows and seeds.
 
     Those that the run's journal holds are taken from it, if they are of this embedder; a finished run needs no model.
@@ -64,7 +63,7 @@ def embed(rows: Sequence[Asked], seeds: Sequence[Asked], run: Origin | None, emb
         seeds: any number.
         run: the run that the rows are from.
         embedder: computes what is not remembered; it is loaded only then.
-        told: hears of the progress.
+        progress: is called before the first text, and after each few.
 
     Raises:
         EmbedderMissing: something has to be computed and there is no model.
@@ -78,7 +77,7 @@ def embed(rows: Sequence[Asked], seeds: Sequence[Asked], run: Origin | None, emb
         embedder.load()
         if weights != embedder.weights:  # vectors of different weights have no distance
             found, missing, weights = {}, texts, embedder.weights
-        computed = dict(zip(missing, _computed(missing, embedder, told), strict=True))
+        computed = dict(zip(missing, _computed(missing, embedder, progress), strict=True))
     else:
         computed = {}
     known = {**found, **computed}
@@ -87,16 +86,12 @@ def embed(rows: Sequence[Asked], seeds: Sequence[Asked], run: Origin | None, emb
     return Embedded(vectors[: len(rows)], vectors[len(rows) :], f"{embedder.name} {weights}", len(found), len(computed))
 
 
-def _vector(item: Asked, known: dict[str, Vectors], grounded: bool) -> Vectors:
+def _vector(item: Embeddable, known: dict[str, Vector], grounded: bool) -> Vector:
     question = known[item.question]
-    if not grounded:
-        return question
-    about = question if item.context is None else known[item.context]
-    both = np.concatenate([about, question]).astype(np.float64)
-    return np.asarray(both / np.sqrt(2.0), dtype=np.float32)
+    return joined(question, question if item.context is None else known[item.context]) if grounded else question
 
 
-def _remembered(texts: Sequence[str], run: Origin | None, name: str) -> tuple[dict[str, Vectors], str]:
+def _remembered(texts: Sequence[str], run: Origin | None, name: str) -> tuple[dict[str, Vector], str]:
     """What the journal holds of these texts, and the digest of the weights that it was made with."""
     if run is None or run.embedder != name:
         return {}, ""
@@ -105,20 +100,14 @@ def _remembered(texts: Sequence[str], run: Origin | None, name: str) -> tuple[di
     if not there:
         return {}, ""
     with JournalReader.open(run.journal) as journal:
-        found = {text: journal.vector(_key(name, text)) for text in texts}
-        weights = journal.meta().get(_WEIGHTS, "")
-    return {text: np.frombuffer(vector, dtype=np.float32) for text, vector in found.items() if vector is not None}, weights
+        vectors = JournalVectors(journal, name, RunPaths(run.journal.parent))
+        return {text: vector for text in texts if (vector := vectors.find(text)) is not None}, vectors.weights
 
 
-def _key(name: str, text: str) -> str:
-    """The journal's key of a text's vector, as skills_dspy/model/embedding/vectors.py makes it."""
-    return hashlib.sha256(f"{name}\x1f{text}".encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _computed(texts: Sequence[str], embedder: Embedder, told: Progress) -> Vectors:
+def _computed(texts: Sequence[str], embedder: Embedder, progress: Progress) -> Vectors:
     parts = []
     for start in range(0, len(texts), _CHUNK):
-        told(start, len(texts))
+        progress(start, len(texts))
         parts.append(embedder.embed(texts[start : start + _CHUNK]))
-    told(len(texts), len(texts))
+    progress(len(texts), len(texts))
     return np.concatenate(parts)

@@ -11,11 +11,11 @@ from typing import Literal, get_args
 
 from evals.judges.cases import Case
 from evals.judges.corrupt import pairs, questions
-from evals.judges.corrupt.likeness import squeezed
 from evals.judges.scales import SCALES
 from skills_dspy.base.errors import SpecError
 from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.seeds import STANDARD, rng_of
+from skills_dspy.similarity.text import squeezed
 from skills_dspy.tasks.spec import TaskSpec
 
 About = Literal["question", "pair"]

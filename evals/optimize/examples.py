@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import dspy
 
 from evals.judges.cases import Case
-from evals.judges.corrupt.likeness import squeezed
 from evals.optimize.labelled import fresh_labelled, labelled_examples, nothing_left, ordered
 from evals.optimize.splits import (
     Splits,
@@ -19,6 +18,7 @@ from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.seeds import STANDARD
 from skills_dspy.model.steps import STEPS, Subject, inputs, shown_as
+from skills_dspy.similarity.text import squeezed
 from skills_dspy.tasks.spec import TaskSpec
 
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evals.data.text import words
 from evals.optimize.metrics import nearest
 from evals.optimize.targets import Unit
+from skills_dspy.similarity.text import words
 
 LONGER = 1.5
 """A mean length that grows by more than this factor is a jump: judges are known to prefer length (Dubois et al. 2024)."""

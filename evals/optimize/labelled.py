@@ -9,7 +9,6 @@ import dspy
 
 from evals.judges.ask import FUSED
 from evals.judges.cases import Case
-from evals.judges.corrupt.likeness import squeezed
 from evals.judges.corruptions import FEWEST_OF_A_KIND, seed_cases
 from evals.judges.scales import SCALES, passing
 from evals.optimize.splits import (
@@ -32,6 +31,7 @@ from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.seeds import rng_of
+from skills_dspy.similarity.text import squeezed
 from skills_dspy.tasks.spec import TaskSpec
 
 _CASES_STEP = {FUSED: "tag_instruction_quality"}

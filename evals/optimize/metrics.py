@@ -13,7 +13,7 @@ from typing import Any
 import dspy
 
 from evals.data.text import rouge_l
-from evals.judges.corrupt.likeness import squeezed
+from skills_dspy.similarity.text import squeezed
 
 ScoreFunction = Callable[..., float]
 """`(example, prediction, trace=None)` to a number; more is better."""

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, get_args
 
 from evals.judges.cases import Case
-from evals.judges.corrupt.likeness import squeezed
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.seeds import rng_of
+from skills_dspy.similarity.text import squeezed
 from skills_dspy.tasks.spec import TaskSpec
 
 T = TypeVar("T")

@@ -23,7 +23,8 @@ from skills_dspy.run.replay import Replay
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.runner import Runner
 from skills_dspy.run.task import TaskView
-from skills_dspy.screens.benchmark import read_evaluation_set
+from skills_dspy.screens.benchmark import read_benchmark
+from skills_dspy.screens.decontamination import Notices
 from skills_dspy.tasks.changed import changed_files
 from skills_dspy.tasks.files import Changes, Loaded, load_tasks
 from skills_dspy.tasks.spec import TaskSpec
@@ -67,8 +68,8 @@ def _wanted(options: RunOptions) -> Loaded | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Stderr:
+@dataclass(frozen=True)
+class _Stderr(Notices):
     """Tells the user on stderr; when quiet, only what is odd."""
 
     quiet: bool
@@ -103,7 +104,7 @@ def _embedder(request: RunRequest) -> AsyncEmbedder:
 
 async def _run(request: RunRequest, options: RunOptions, embedder: AsyncEmbedder, display: RunProgress) -> tuple[TaskView, ...]:
     server = None if request.recorded is not None else open_server(options.server, request.config.server, display.fault)
-    return await Runner(request, server, embedder, display, teller=_Stderr(options.quiet)).run()
+    return await Runner(request, server, embedder, display, notices=_Stderr(options.quiet)).run()
 
 
 def _request(options: RunOptions, specs: tuple[TaskSpec, ...] | None) -> RunRequest:
@@ -112,7 +113,7 @@ def _request(options: RunOptions, specs: tuple[TaskSpec, ...] | None) -> RunRequ
     given = models.config is not None or models.overrides(options.embedder) != Overrides()
     config = models.load(options.embedder) if past is None or given else past.config()
     program = None if options.program is None else load_compiled(options.program)
-    evaluation = read_evaluation_set(options.decontaminate) if options.decontaminate else None
+    evaluation = read_benchmark(options.decontaminate) if options.decontaminate else None
     if past is not None:
         program = program or past.first.program
         evaluation = evaluation or past.evaluation()

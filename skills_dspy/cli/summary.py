@@ -17,7 +17,7 @@ from skills_dspy.model.ollama import without_secrets
 from skills_dspy.pipeline.funnel import SELDOM, STAGES, Funnel, added_up
 from skills_dspy.run.headway import FEW, headway_of, name_of
 from skills_dspy.run.task import TaskView
-from skills_dspy.screens.benchmark import EvaluationSet
+from skills_dspy.screens.benchmark import Benchmark
 
 
 def print_summary(tasks: Sequence[TaskView], *, replayed: bool, console: Console | None = None) -> None:
@@ -77,7 +77,7 @@ def _print_many(tasks: Sequence[TaskView], replayed: bool, out: Console) -> None
             out.print(f"[red]failed[/red] {escape(task.spec.task_name)}: {escape(str(task.error))}")
 
 
-def _print_funnel(funnel: Funnel, evaluation: EvaluationSet | None, out: Console) -> None:
+def _print_funnel(funnel: Funnel, evaluation: Benchmark | None, out: Console) -> None:
     out.print(funnel_table(funnel, screened=evaluation is not None))
     most = max(funnel.rows(), key=lambda row: row[2], default=None)
     if most is not None:
@@ -106,7 +106,7 @@ def funnel_table(funnel: Funnel, *, screened: bool = False) -> Table:
     return table
 
 
-def screened_line(evaluation: EvaluationSet) -> str:
+def screened_line(evaluation: Benchmark) -> str:
     """What was decontaminated against."""
     files = ", ".join(f"{file.name} ({file.questions})" for file in evaluation.files)
     return f"Decontaminated against {len(evaluation.questions)} evaluation questions: {files}."

@@ -18,7 +18,7 @@ from skills_dspy.model.room import longest, question_limit
 from skills_dspy.model.steps import Exercise, Step, Subject, inputs, way
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw
-from skills_dspy.screens.contamination import TaskScreen
+from skills_dspy.screens.decontamination import TaskScreen
 from skills_dspy.tasks.spec import TaskSpec
 
 _Steps = dict[Kind, dict[str, Step]]

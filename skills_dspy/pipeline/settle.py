@@ -9,17 +9,15 @@ it is judged) only saves calls that the decision does not need.
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import MissingReply
 from skills_dspy.base.records import Kind, Neighbour
 from skills_dspy.model.ask import WHOLE_DRAW, Rank
+from skills_dspy.model.embedding.embedder import VectorSource
 from skills_dspy.model.room import Lengths, longest, may_be_shown
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed, Vector
 from skills_dspy.pipeline.draw import Draw, Example, plan_draw, seed_examples
@@ -38,13 +36,6 @@ REMEMBERED = 512
 _USUAL = 5
 """How many questions a draw usually has; draws.max_stalled counts draws of so many."""
 _PLACE = {stage: place for place, stage in enumerate(STAGES)}
-
-
-class Vectors(Protocol):
-    """What turns texts into vectors."""
-
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """One unit vector per text, in their order."""
 
 
 class Ledger(Protocol):
@@ -89,7 +80,7 @@ class Settler:
         seed: int,
         wanted: int,
         flow: Flow,
-        embedder: Vectors,
+        embedder: VectorSource,
         ledger: Ledger,
         last_decided: tuple[int, int] | None = None,
         on_change: Callable[[], None] = lambda: None,

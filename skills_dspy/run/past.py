@@ -11,7 +11,7 @@ from skills_dspy.base.errors import RequestError, RunDirError
 from skills_dspy.model.compiled import CompiledProgram, checked
 from skills_dspy.model.description import described
 from skills_dspy.model.ollama import Model
-from skills_dspy.screens.benchmark import EvaluationSet, read_evaluation_set
+from skills_dspy.screens.benchmark import Benchmark, read_benchmark
 from skills_dspy.store.run_dir import RunPaths, find_runs
 from skills_dspy.store.run_json import needed, origin_of, read_run_json, run_json_errors
 from skills_dspy.tasks.spec import TaskSpec
@@ -108,7 +108,7 @@ def read_recorded(paths: RunPaths) -> PastRun:
         )
 
 
-def recorded_questions(files: Sequence[tuple[Path, str]], where: str, advice: str) -> EvaluationSet | None:
+def recorded_questions(files: Sequence[tuple[Path, str]], where: str, advice: str) -> Benchmark | None:
     """The evaluation questions of recorded runs, which must still be the same; None where there were none.
 
     Args:
@@ -124,7 +124,7 @@ def recorded_questions(files: Sequence[tuple[Path, str]], where: str, advice: st
     for path, _ in files:
         if not path.is_file():
             raise RequestError(f"{where}: it was decontaminated against {path}, which is not there; {advice}")
-    found = read_evaluation_set([path for path, _ in files])
+    found = read_benchmark([path for path, _ in files])
     if {file.sha256 for file in found.files} ^ {digest for _, digest in files}:
         names = ", ".join(str(path) for path, _ in files)
         raise RequestError(f"{where}: {names} changed since it was decontaminated against that; {advice}")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import RequestError, RunDirError
 from skills_dspy.run.past import PastRun, find_recorded, recorded_questions
-from skills_dspy.screens.benchmark import EvaluationSet
+from skills_dspy.screens.benchmark import Benchmark
 from skills_dspy.tasks.spec import TaskSpec
 
 
@@ -47,7 +47,7 @@ class Replay:
         config = self.first.config
         return config.model_copy(update={"embedder": config.embedder.model_copy(update={"device": "cpu"})})
 
-    def evaluation(self) -> EvaluationSet | None:
+    def evaluation(self) -> Benchmark | None:
         """The evaluation questions that the runs were decontaminated against.
 
         Raises:

@@ -7,7 +7,7 @@ from pathlib import Path
 from skills_dspy.base.config import RunConfig
 from skills_dspy.model.compiled import CompiledProgram
 from skills_dspy.run.past import PastRun
-from skills_dspy.screens.benchmark import EvaluationSet
+from skills_dspy.screens.benchmark import Benchmark
 from skills_dspy.tasks.spec import TaskSpec
 
 
@@ -39,4 +39,4 @@ class RunRequest:
     recorded: Mapping[str, PastRun] | None = None
     note: str | None = None
     program: CompiledProgram | None = None
-    evaluation: EvaluationSet | None = None
+    evaluation: Benchmark | None = None

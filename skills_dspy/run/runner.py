@@ -26,7 +26,7 @@ from skills_dspy.pipeline.draw_places import DrawPlaces, most_open
 from skills_dspy.run.account import stamp
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.task import OpenTask, Shared, Standstill, TaskView
-from skills_dspy.screens.contamination import KEPT_IN, Screen, Teller, Untold
+from skills_dspy.screens.decontamination import KEPT_IN, Notices, Screen
 from skills_dspy.store.run_dir import RunPaths
 
 
@@ -56,7 +56,7 @@ class Runner:
         embedder: not started yet.
         watcher: hears how it goes.
         now: the time in UTC.
-        teller: passes on what happens before the first call.
+        notices: hear of what happens before the first call.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Runner:
         embedder: AsyncEmbedder,
         watcher: Watcher,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        teller: Teller | None = None,
+        notices: Notices | None = None,
     ) -> None:
         if (server is None) == (request.recorded is None):
             raise ValueError("a run needs either a server or a recording")
@@ -75,7 +75,7 @@ class Runner:
         self._embedder = embedder
         self._watcher = watcher
         self._now = now
-        self._teller: Teller = teller or Untold()
+        self._notices = notices or Notices()
         self._screen = None if request.evaluation is None else Screen(request.evaluation, request.config.decontamination)
         self._adapter = SkillsAdapter()
         self._slots = Slots(request.concurrency)
@@ -188,11 +188,11 @@ class Runner:
         recorded = [] if request.recorded is None else list(request.recorded.values())
         weights = next((r.weights for r in recorded if r.weights), None)
         folders = [root / KEPT_IN for root in (request.output_dir, *dict.fromkeys(r.root for r in recorded))]
-        weights = await screen.ready(self._embedder, weights, folders, self._teller)
+        weights = await screen.ready(self._embedder, weights, folders, self._notices)
         fit = []
         for task in tasks:
             with self._failing(task.view):
-                await task.screen_seeds(weights, self._teller)
+                await task.screen_seeds(weights, self._notices)
                 fit.append(task)
         return fit
 

@@ -27,8 +27,8 @@ from skills_dspy.pipeline.rows import RunLedger
 from skills_dspy.pipeline.settle import Settler
 from skills_dspy.run.account import check_same_inputs, inputs_of, prompt_fingerprints, spec_as_json, stamp, usage, versions
 from skills_dspy.run.request import RunRequest
-from skills_dspy.screens.benchmark import EvaluationSet
-from skills_dspy.screens.contamination import Screen, TaskScreen, Teller, contaminated_seeds, seed_warnings
+from skills_dspy.screens.benchmark import Benchmark
+from skills_dspy.screens.decontamination import Notices, Screen, TaskScreen, contaminated_seeds, seed_warnings
 from skills_dspy.store.files import AppendLog, count_rows, last_line
 from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunDir, RunPaths, set_aside
@@ -71,7 +71,7 @@ class TaskView:
     status: str = "running"
     error: SkillsError | None = None
     description: str | None = None
-    evaluation: EvaluationSet | None = None
+    evaluation: Benchmark | None = None
 
     def fail(self, error: SkillsError) -> None:
         """It cannot go on."""
@@ -179,12 +179,12 @@ class OpenTask:
 
             return cls(view, _manifest(shared, spec, inputs), journal, logs, asker, begin, screen, stack.pop_all())
 
-    async def screen_seeds(self, weights: str | None, teller: Teller) -> None:
+    async def screen_seeds(self, weights: str | None, notices: Notices) -> None:
         """Note and say which of its seeds are contaminated themselves.
 
         Args:
             weights: of the vectors of the evaluation questions; None where none are compared.
-            teller: hears of each.
+            notices: hears of each.
 
         Raises:
             RunDirError: the vectors that are remembered here have other weights.
@@ -201,7 +201,7 @@ class OpenTask:
         seeds = [{"seed": f"seed:{number}", "detail": detail} for number, detail in found]
         self.manifest["decontamination"] = {**self.manifest["decontamination"], "contaminated_seeds": seeds}
         for line in seed_warnings(self.view.spec, found):
-            teller.warn(line)
+            notices.warn(line)
 
     def announce(self) -> None:
         """Write a run.json that says that it is running."""

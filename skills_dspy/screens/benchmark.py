@@ -18,7 +18,7 @@ ENDINGS = (".jsonl", ".parquet", ".txt")
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluationFile:
+class BenchmarkFile:
     """One file: its name in messages and rows, its path as given, the SHA-256 of its bytes, how many questions it has."""
 
     name: str
@@ -28,7 +28,7 @@ class EvaluationFile:
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluationQuestion:
+class BenchmarkQuestion:
     """One question: its file's name and its line there (in a Parquet file its row, from 1), and its text.
 
     `grounded` says that the text begins with a context of the question's own.
@@ -46,14 +46,14 @@ class EvaluationQuestion:
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluationSet:
+class Benchmark:
     """All questions of all files, in the order of the files' names."""
 
-    files: tuple[EvaluationFile, ...]
-    questions: tuple[EvaluationQuestion, ...]
+    files: tuple[BenchmarkFile, ...]
+    questions: tuple[BenchmarkQuestion, ...]
 
 
-def read_evaluation_set(paths: Sequence[Path]) -> EvaluationSet:
+def read_benchmark(paths: Sequence[Path]) -> Benchmark:
     """Read files of evaluation questions; a file given twice counts once, and their order does not matter.
 
     A row of JSONL or Parquet has its question in one of QUESTION_FIELDS, or in the user's turns of `messages` (or of a `prompt`
@@ -68,12 +68,12 @@ def read_evaluation_set(paths: Sequence[Path]) -> EvaluationSet:
     files, questions = [], []
     for name, path in sorted(_named(paths).items()):
         data = _bytes(path)
-        found = [EvaluationQuestion(name, line, text, grounded) for line, text, grounded in _rows(path, data)]
+        found = [BenchmarkQuestion(name, line, text, grounded) for line, text, grounded in _rows(path, data)]
         if not found:
             raise EvaluationError("there is no question in this file; leave it out", path)
-        files.append(EvaluationFile(name, path, hashlib.sha256(data).hexdigest(), len(found)))
+        files.append(BenchmarkFile(name, path, hashlib.sha256(data).hexdigest(), len(found)))
         questions += found
-    return EvaluationSet(tuple(files), tuple(questions))
+    return Benchmark(tuple(files), tuple(questions))
 
 
 def _named(paths: Sequence[Path]) -> dict[str, Path]:

@@ -10,9 +10,14 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 Vector = NDArray[np.float32]
 """A unit vector: one dimension, length 1 up to float32."""
+
+Vectors = NDArray[np.float32]
+"""Unit vectors, one per row."""
 
 Key = tuple[int, int, int]
 """The place of a text in the order in which texts settle: (-1, k, 0) for seed k, (draw, index, 0) for a candidate."""
@@ -22,10 +27,8 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 MARGIN = 1e-4
 """How far the matrix product may be off: for unit vectors the float32 error stays below it up to 800 dimensions."""
 
-_SEARCHED = 4096
-"""Rows that are compared at one time, which bounds the memory of a search."""
-_HEAD = 128
-"""Coordinates that are looked at first: of 384, few unrelated texts are still candidates after these."""
+_PAIRS = 1 << 24
+"""Pairs that are compared at one time when all are compared with all, which bounds the memory of that."""
 FIRST_ROWS = 16
 """Few, because each of perhaps hundreds of tasks has up to four indexes, most of them small."""
 
@@ -166,40 +169,58 @@ class Index:
             raise ValueError(f"expected a unit vector, got one of squared length {length:.6f}")
 
 
-class FixedRows:
-    """Many unit vectors that never change, for the nearest one within a limit; float32, one per row, or none of shape (0, 0).
+def nearest_row(rows: Vectors, vector: Vector, limit: float) -> tuple[int, float] | None:
+    """The row nearest to a vector and its squared distance, the first of equals; None if none is nearer than `limit`."""
+    if not len(rows):
+        return None
+    rough = 2.0 - 2.0 * (rows @ vector)
+    near = np.flatnonzero(rough <= min(rough.min() + 2 * MARGIN, limit + MARGIN))
+    found = [(squared_distance(rows[row], vector), row) for row in near.tolist()]
+    distance, row = min(found, default=(limit, -1))
+    return (row, distance) if distance < limit else None
 
-    The first coordinates of two vectors, with the lengths of the rest, bound their distance from below (Cauchy-Schwarz), so
-    most rows are never looked at as a whole; who may be near enough is compared exactly.
+
+class Groups:
+    """Which of some things, by number from 0, belong together, directly or through others.
+
+    Attributes:
+        labels: for each a number that all of its group have, and no others.
     """
 
-    def __init__(self, rows: Vector) -> None:
-        self._rows = rows
-        self._heads = np.ascontiguousarray(rows[:, :_HEAD])
-        self._tails = _lengths(rows[:, _HEAD:])
+    def __init__(self, count: int) -> None:
+        self.labels: NDArray[np.int64] = np.arange(count)
 
-    def nearest(self, vector: Vector, limit: float) -> tuple[int, float] | None:
-        """Return the nearest row and its squared distance, the first of equals; None if none is nearer than `limit`."""
-        if not len(self._rows):
-            return None
-        (rest,) = _lengths(vector[None, _HEAD:])
-        least = 2.0 - 2.0 * (self._heads @ vector[:_HEAD] + self._tails * rest)
-        rows = np.flatnonzero(least < limit + MARGIN)
-        rough = np.empty(len(rows), dtype=np.float32)
-        for first in range(0, len(rows), _SEARCHED):
-            some = slice(first, first + _SEARCHED)
-            rough[some] = 2.0 - 2.0 * (self._rows[rows[some]] @ vector)
-        if not len(rows) or rough.min() >= limit + MARGIN:
-            return None
-        near = rows[rough <= rough.min() + 2 * MARGIN]
-        found = [(squared_distance(self._rows[row], vector), row) for row in near.tolist()]
-        distance, row = min(found)
-        return (row, distance) if distance < limit else None
+    def join(self, one: NDArray[np.int64], other: NDArray[np.int64]) -> None:
+        """Put each of `one` into a group with its counterpart in `other`."""
+        pairs = self.labels[one], self.labels[other]
+        if (pairs[0] != pairs[1]).any():
+            graph = coo_array((np.ones(len(one), np.bool_), pairs), shape=(len(self.labels), len(self.labels)))
+            self.labels = connected_components(graph, directed=False)[1][self.labels].astype(np.int64)
 
 
-def _lengths(rows: Vector) -> Vector:
-    lengths: Vector = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-    return lengths
+def join_near(groups: Groups, members: NDArray[np.int64], vectors: Vector, limit: float) -> None:
+    """Put those into one group whose vectors are nearer than a squared distance; every vector is compared with every other.
+
+    Args:
+        groups: what is joined.
+        members: whose number in the groups each vector has.
+        vectors: unit vectors, one per row.
+        limit: the squared distance that is already too far.
+    """
+    count = max(1, _PAIRS // max(1, len(vectors)))
+    for first in range(0, len(vectors), count):
+        block = vectors[first : first + count]
+        products = block @ vectors[: first + len(block)].T
+        one, other = np.nonzero(products > 1.0 - (limit + MARGIN) / 2.0)
+        rough = 2.0 - 2.0 * products[one, other]
+        one += first
+        open_ones = (other < one) & (groups.labels[members[one]] != groups.labels[members[other]])
+        one, other, rough = one[open_ones], other[open_ones], rough[open_ones]
+        near = rough < limit - MARGIN
+        groups.join(members[one[near]], members[other[near]])
+        for a, b in zip(one[~near].tolist(), other[~near].tolist(), strict=True):
+            if squared_distance(vectors[a], vectors[b]) < limit:
+                groups.join(members[[a]], members[[b]])
 
 
 def _lengthened(old: NDArray[Scalar], rows: int) -> NDArray[Scalar]:

@@ -5,22 +5,20 @@ a shorter question, is taken for contaminated (Brown et al. 2020, arXiv:2005.141
 words that they look for are 8, and so it is here: a question of 8 to 12 words must be held whole, and a still shorter one
 must be the whole text, because "What is the capital of France?" stands in too many good ones.
 
-A word is a run of letters, marks and digits after Unicode's NFKC and casefold. Apostrophes and invisible characters are left
-out of it; all else, punctuation and symbols too, only separates words. Where a script puts no spaces between words every
-character is a token of its own, and counts as the part of a word that it usually makes up: a Chinese character half a word,
-one of kana, Thai, Lao, Khmer or Burmese a quarter. Thirteen of those would be no more than "which of the following is right".
+Words are the `tokens` of text.py. Where a script puts no spaces between words every character is a token, and counts as the
+part of a word that it usually makes up: a Chinese character half a word, one of kana, Thai, Lao, Khmer or Burmese a quarter.
+Thirteen of those would be no more than "which of the following is right".
 """
 
 import hashlib
-import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from skills_dspy.similarity.text import WORD, plain, token_width, tokens
 
 VERSION = 2
 """Of the normalisation and the hashes: an index that was made by another one is of no use."""
@@ -28,35 +26,10 @@ SHORTEST = 8
 """Words that a question must have to be looked for inside other texts."""
 
 _Hashes = NDArray[np.uint64]
-_WORD = 4
-"""The width of a word; that of a character is the part of it that it makes up."""
-_UNSPACED = (
-    (2, re.compile("[\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")),
-    (1, re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3031-\u3035\u3040-\u30ff\u31f0-\u31ff]")),
-)
-_APOSTROPHES = frozenset("'\u2019\u02bc\u2018\uff07\u02b9`")
-_ACUTE = "\u00b4"  # typed for an apostrophe; NFKC would make it a space with an accent
 _BASE = 0x9E3779B97F4A7C15
 _INVERSE = pow(_BASE, -1, 1 << 64)
 _BLOCK = 500_000
 """Tokens that are hashed at one time, which bounds the memory that building takes."""
-
-
-def tokens(text: str) -> list[str]:
-    """The words of a text, and the characters of scripts that do not separate words."""
-    return "".join(map(_piece, _folded(text))).split()
-
-
-def plain(text: str) -> str:
-    """What two short texts must have in common to be the same: all but case, width, white space and punctuation at the end.
-
-    Signs within it stay, so that `2 + 2` and `2 - 2` differ.
-    """
-    bare = "".join(_folded(text).split())
-    end = len(bare)
-    while end and unicodedata.category(bare[end - 1])[0] == "P":
-        end -= 1
-    return bare[:end] or bare
 
 
 class Found(NamedTuple):
@@ -96,7 +69,7 @@ class GramIndex:
         """The first n-gram of a text that a question has, or the first question that the text holds whole; None for none."""
         words = tokens(text)
         hashed = _Hashed.of([words])
-        starts, ends = hashed.windows(self.n * _WORD)
+        starts, ends = hashed.windows(self.n * WORD)
         found = [self._first(hashed, words, starts, ends, whole=False)]
         for length in self.lengths.tolist():
             starts = np.arange(max(0, len(words) - length + 1))
@@ -121,7 +94,7 @@ class GramIndex:
 
 def build(texts: Sequence[str], n: int) -> GramIndex:
     """The index of questions, in their order; `n` is a number of words, 1 or more."""
-    shortest = min(SHORTEST, n) * _WORD
+    shortest = min(SHORTEST, n) * WORD
     grams: list[_Hashes] = []
     owners: list[NDArray[np.int32]] = []
     lengths: set[int] = set()
@@ -129,11 +102,11 @@ def build(texts: Sequence[str], n: int) -> GramIndex:
     short_owners: list[int] = []
     for first, block in _blocks(texts):
         hashed = _Hashed.of(block)
-        starts, ends = hashed.windows(n * _WORD)
+        starts, ends = hashed.windows(n * WORD)
         grams.append(hashed.hashes(starts, ends, whole=False))
         owners.append((first + hashed.owner[starts]).astype(np.int32))
         widths = hashed.text_widths()
-        whole = np.flatnonzero((widths >= shortest) & (widths < n * _WORD))
+        whole = np.flatnonzero((widths >= shortest) & (widths < n * WORD))
         grams.append(hashed.hashes(hashed.begins[whole], hashed.begins[whole + 1], whole=True))
         owners.append((first + whole).astype(np.int32))
         lengths.update((hashed.begins[whole + 1] - hashed.begins[whole]).tolist())
@@ -173,7 +146,7 @@ class _Hashed:
         for text in texts:
             for token in text:
                 if (entry := known.get(token)) is None:
-                    entry = known[token] = _digest(token), _width(token)
+                    entry = known[token] = _digest(token), token_width(token)
                 hashes.append(entry[0])
                 widths.append(entry[1])
         counts = np.array([len(text) for text in texts], dtype=np.int64)
@@ -209,14 +182,6 @@ class _Hashed:
         return result
 
 
-def in_words(found: Sequence[str]) -> str:
-    """Tokens as a person reads them: words with spaces between them, characters without."""
-    text = ""
-    for token in found:
-        text += f" {token}" if text and _WORD in (_width(token), _width(text[-1])) else token
-    return text
-
-
 def _blocks(texts: Sequence[str]) -> Iterable[tuple[int, list[list[str]]]]:
     """The texts' tokens, some texts at a time, with the number of the first of them."""
     first, block, count = 0, [], 0
@@ -228,27 +193,6 @@ def _blocks(texts: Sequence[str]) -> Iterable[tuple[int, list[list[str]]]]:
             first, block, count = number + 1, [], 0
     if block:
         yield first, block
-
-
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text.replace(_ACUTE, "'")).casefold())
-
-
-@cache
-def _piece(character: str) -> str:
-    """What a character contributes: itself, itself alone, nothing, or an end of a word."""
-    if character in _APOSTROPHES:
-        return ""
-    category = unicodedata.category(character)
-    if category == "Cf":
-        return ""
-    if category[0] not in "LMN":
-        return " "
-    return f" {character} " if any(pattern.match(character) for _, pattern in _UNSPACED) else character
-
-
-def _width(token: str) -> int:
-    return next((width for width, pattern in _UNSPACED if pattern.match(token)), _WORD)
 
 
 def _digest(text: str) -> int:

@@ -35,7 +35,7 @@ class BrokenIndex(Exception):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EvalIndex:
+class BenchmarkIndex:
     """n-grams of all questions, and one unit vector for each; of shape (0, 0) where embeddings are not compared."""
 
     grams: GramIndex
@@ -47,7 +47,7 @@ def index_path(folder: Path, made_from: Mapping[str, Any]) -> Path:
     return folder / f"{hashlib.sha256(_meta(made_from)).hexdigest()[:32]}.npz"
 
 
-def keep_index(folder: Path, made_from: Mapping[str, Any], index: EvalIndex) -> Path:
+def keep_index(folder: Path, made_from: Mapping[str, Any], index: BenchmarkIndex) -> Path:
     """Write an index, all of it or nothing; returns where.
 
     Raises:
@@ -65,7 +65,7 @@ def keep_index(folder: Path, made_from: Mapping[str, Any], index: EvalIndex) -> 
     return path
 
 
-def find_index(folder: Path, made_from: Mapping[str, Any], n: int, questions: int) -> EvalIndex | None:
+def find_index(folder: Path, made_from: Mapping[str, Any], n: int, questions: int) -> BenchmarkIndex | None:
     """The kept index that was made from all this, or None.
 
     Args:
@@ -94,7 +94,7 @@ def find_index(folder: Path, made_from: Mapping[str, Any], n: int, questions: in
         raise BrokenIndex("it was made from something else")
     _check(arrays, questions)
     vectors = arrays.pop("vectors")
-    return EvalIndex(GramIndex(n, **arrays), vectors)
+    return BenchmarkIndex(GramIndex(n, **arrays), vectors)
 
 
 def _check(arrays: Mapping[str, NDArray[Any]], questions: int) -> None:

@@ -1,7 +1,6 @@
 """The command `eval data`: what it prints, JSON, Markdown, two side by side, bad input, and that it is quick enough."""
 
 import cProfile
-import functools
 import json
 import pstats
 from collections.abc import Sequence
@@ -14,7 +13,6 @@ import pytest
 from numpy.typing import NDArray
 
 from evals.bench.hash_embedder import HashEmbedder
-from evals.data import languages
 from evals.data.rows import Row
 from skills_dspy.base.errors import EmbedderMissing
 from skills_dspy.cli import evaluate
@@ -24,9 +22,6 @@ from tests.helpers.scored import HASH, a_line, a_seed, write_run
 from tests.helpers.terminal import TASK, Said
 
 SEEDS = (a_seed("What is a fox?", "An animal."), a_seed("What is a badger?", "Another animal."))
-
-
-the_classifier = functools.cache(languages.load_classifier)
 
 
 class NamedEmbedder(HashEmbedder):
@@ -89,7 +84,6 @@ class Terminal:
 def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """A terminal with a stand-in for the embedding model; what tells languages is loaded once."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(languages, "load_classifier", the_classifier)
     monkeypatch.setattr(evaluate, "SentenceEmbedder", NamedEmbedder)
     return Terminal(tmp_path, capsys)
 

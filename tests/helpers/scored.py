@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from evals.bench.hash_embedder import HashEmbedder
 from evals.data.datasets import Dataset, Origin
-from evals.data.languages import Classifier
 from evals.data.material import Material, gather
 from evals.data.rows import Row
 from evals.data.vectors import Embedded
@@ -19,6 +18,7 @@ from skills_dspy.base.records import Reason, SeedExample
 from skills_dspy.model.embedding.embedder import Embedder
 from skills_dspy.model.embedding.vectors import RememberedVectors
 from skills_dspy.pipeline.funnel import Funnel
+from skills_dspy.similarity.languages import Classifier
 from skills_dspy.store.journal import Journal
 from skills_dspy.store.run_dir import RunPaths
 

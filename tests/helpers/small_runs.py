@@ -12,7 +12,7 @@ from skills_dspy.base.records import SeedExample
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.runner import Runner, Watcher
-from skills_dspy.screens.benchmark import read_evaluation_set
+from skills_dspy.screens.benchmark import read_benchmark
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.fake_server import FakeServer
@@ -39,7 +39,7 @@ def make_run(
     questions: Path | None = None,
 ) -> RunPaths:
     """A run of both kinds of seeds against the simulated teacher; `questions` is a file of evaluation questions."""
-    evaluation = None if questions is None else read_evaluation_set([questions])
+    evaluation = None if questions is None else read_benchmark([questions])
 
     async def main() -> None:
         embedder = AsyncEmbedder(HashEmbedder())

@@ -19,11 +19,12 @@ from evals.record.demo import TASKS
 from evals.teacher.script import Raw, ScriptedQuestion, Truncated, load_script
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.base.records import Record, Rejection
-from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder, Vectors
+from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.ollama import OllamaServer
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.run.task import TaskView
+from skills_dspy.similarity.nearest import Vectors
 from skills_dspy.store.files import read_rows
 from skills_dspy.tasks.files import load_tasks
 from tests.helpers.cassette_format import is_simulated

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from skills_dspy.base.errors import EvaluationError
-from skills_dspy.screens.benchmark import EvaluationSet, read_evaluation_set
+from skills_dspy.screens.benchmark import Benchmark, read_benchmark
 
 
 def jsonl(folder: Path, *rows: object, name: str = "exam.jsonl") -> Path:
@@ -20,7 +20,7 @@ def jsonl(folder: Path, *rows: object, name: str = "exam.jsonl") -> Path:
     return path
 
 
-def texts(found: EvaluationSet) -> list[str]:
+def texts(found: Benchmark) -> list[str]:
     """The questions' texts."""
     return [question.text for question in found.questions]
 
@@ -61,7 +61,7 @@ def test_what_is_read_of_a_row(tmp_path: Path, row: dict[str, Any], text: str, g
         path = jsonl(tmp_path, row)
     else:
         pq.write_table(pa.Table.from_pylist([row]), path)
-    (question,) = read_evaluation_set([path]).questions
+    (question,) = read_benchmark([path]).questions
     assert (question.text, question.grounded, question.place) == (text, grounded, f"exam.{ending}:1")
 
 
@@ -71,7 +71,7 @@ def test_lines_are_counted_and_blank_ones_passed_over(tmp_path: Path) -> None:
     text.write_bytes("\ufeffFirst?\r\n\n  \nZweite Frage mit ä?\r\n".encode())
     rows = tmp_path / "exam.jsonl"
     rows.write_bytes(b'\n{"question": "Third?"}\r\n')
-    found = read_evaluation_set([text, rows])
+    found = read_benchmark([text, rows])
     assert [(q.place, q.text) for q in found.questions] == [
         ("exam.jsonl:2", "Third?"),
         ("exam.txt:1", "First?"),
@@ -83,12 +83,12 @@ def test_lines_are_counted_and_blank_ones_passed_over(tmp_path: Path) -> None:
 def test_names_tell_files_apart_and_their_order_does_not_matter(tmp_path: Path) -> None:
     """As many folders as it takes; a file given twice is one file."""
     one, two = (jsonl(tmp_path, {"text": name}, name=f"{name}/test.jsonl") for name in ("math", "code"))
-    found = read_evaluation_set([one, two])
+    found = read_benchmark([one, two])
     assert [file.name for file in found.files] == ["code/test.jsonl", "math/test.jsonl"]
-    assert read_evaluation_set([two, one]) == found
-    assert read_evaluation_set([one, tmp_path / "code" / ".." / "math" / "test.jsonl"]).files[0].name == "test.jsonl"
+    assert read_benchmark([two, one]) == found
+    assert read_benchmark([one, tmp_path / "code" / ".." / "math" / "test.jsonl"]).files[0].name == "test.jsonl"
     changed = jsonl(tmp_path, {"text": "other"}, name="math/test.jsonl")
-    assert read_evaluation_set([changed]).files[0].sha256 != found.files[1].sha256
+    assert read_benchmark([changed]).files[0].sha256 != found.files[1].sha256
 
 
 FIELDS = "a question is text in question, problem, instruction, prompt, text, input, or messages"
@@ -120,7 +120,7 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path: Path, name: str, content:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(EvaluationError) as caught:
-        read_evaluation_set([path])
+        read_benchmark([path])
     assert str(caught.value).startswith(f"{path}{said}")
     assert "\n" not in str(caught.value)
 
@@ -128,23 +128,23 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path: Path, name: str, content:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     """Or is a folder."""
     with pytest.raises(EvaluationError, match=r"gone.txt: there is no such file; give the path"):
-        read_evaluation_set([tmp_path / "gone.txt"])
+        read_benchmark([tmp_path / "gone.txt"])
     (tmp_path / "exam.txt").mkdir()
     with pytest.raises(EvaluationError, match=r"exam.txt: this is a folder; name the files in it"):
-        read_evaluation_set([tmp_path / "exam.txt"])
+        read_benchmark([tmp_path / "exam.txt"])
 
 
 def test_a_parquet_file_names_rows_and_columns(tmp_path: Path) -> None:
     """Rows are counted from 1 over all its parts; without a known column it is refused, and so is a row without a question."""
     path = tmp_path / "exam.parquet"
     pq.write_table(pa.table({"question": ["a", "b", "c"], "answer": [1, 2, 3]}), path, row_group_size=2)
-    assert [q.place for q in read_evaluation_set([path]).questions] == [f"exam.parquet:{n}" for n in (1, 2, 3)]
+    assert [q.place for q in read_benchmark([path]).questions] == [f"exam.parquet:{n}" for n in (1, 2, 3)]
     pq.write_table(pa.table({"ctx": ["a"], "endings": ["b"]}), path)
     with pytest.raises(EvaluationError, match=r"exam.parquet:1: no question: this row has `ctx`, `endings`"):
-        read_evaluation_set([path])
+        read_benchmark([path])
     pq.write_table(pa.table({"question": ["a", None]}), path)
     with pytest.raises(EvaluationError, match=r"exam.parquet:2: no question"):
-        read_evaluation_set([path])
+        read_benchmark([path])
     pq.write_table(pa.table({"question": [1]}), path)
     with pytest.raises(EvaluationError, match=r"exam.parquet:1: `question` is not text"):
-        read_evaluation_set([path])
+        read_benchmark([path])

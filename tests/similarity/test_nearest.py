@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skills_dspy.similarity.nearest import FIRST_ROWS, FixedRows, Index, Key, Vector, joined, squared_distance
+from skills_dspy.similarity.nearest import (
+    FIRST_ROWS,
+    Groups,
+    Index,
+    Key,
+    Vector,
+    join_near,
+    joined,
+    nearest_row,
+    squared_distance,
+)
 
 DIMENSION = 8
 
@@ -152,26 +162,6 @@ def test_joined_vectors_are_units_at_the_mean_of_both_distances(q: Vector, c: Ve
     assert squared_distance(one, other) == pytest.approx(mean, abs=3e-6)
 
 
-def test_the_same_question_on_another_passage_is_no_duplicate() -> None:
-    """Neither is another question on the same passage; the same on the same is."""
-    question, other_question, passage, other_passage = crowd(seed=4, count=8, dimension=384)[::2]
-    index = filled({(-1, 0, 0): joined(question, passage)})
-    assert index.within(joined(question, other_passage), 0.05) == []
-    assert index.within(joined(other_question, passage), 0.05) == []
-    assert index.within(joined(question, passage), 0.05) == [((-1, 0, 0), 0.0)]
-    assert index.within(joined(passage, question), 0.05) == []
-
-
-def test_a_text_is_never_compared_with_itself_or_a_later_one() -> None:
-    """`before` is the text's own key: seeds come first, then draws, then the places in a draw."""
-    vector = unit([1, 0])
-    order: list[Key] = [(-1, 0, 0), (-1, 1, 0), (0, 0, 0), (0, 1, 0), (1, 0, 0)]
-    index = filled(dict.fromkeys(reversed(order), vector))
-    for place, key in enumerate(order):
-        assert index.within(vector, 0.05, key) == [(earlier, 0.0) for earlier in order[:place]]
-    assert index.nearest(vector, order[0]) is None
-
-
 def test_memory_follows_the_most_held_at_once() -> None:
     """Rows of removed vectors are used again; full ones double."""
     index = Index()
@@ -186,17 +176,6 @@ def test_memory_follows_the_most_held_at_once() -> None:
         index.add((number, 1, 0), ring[number])
     assert (len(index), index.capacity) == (52, 4 * FIRST_ROWS)
     assert all(((number, 0, 0) in index) == (number >= 1988) for number in range(2000))
-
-
-def test_an_empty_index_is_near_to_nothing() -> None:
-    """Nothing added, or everything removed: no neighbours, no error, whatever the dimension."""
-    index = Index()
-    assert index.within(unit([1, 0]), 5.0) == []
-    assert index.nearest(unit([1, 0, 0])) is None
-    index.add((0, 0, 0), unit([1, 0]))
-    index.remove((0, 0, 0))
-    assert index.within(unit([1, 0]), 5.0) == []
-    assert index.nearest(unit([1, 0])) is None
 
 
 def test_a_key_holds_one_vector() -> None:
@@ -232,23 +211,25 @@ def test_what_is_no_unit_vector_of_the_dimension_is_refused(vector: Vector, comp
     assert len(index) == 1
 
 
-@given(st.lists(vectors, max_size=12), vectors, thresholds, st.sampled_from([1, 3, DIMENSION]))
-def test_the_nearest_of_fixed_rows_is_found_exactly(rows: list[Vector], vector: Vector, limit: float, head: int) -> None:
-    """Comparing with every row gives the same, however few coordinates are looked at first, and the first of equals."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skills_dspy.similarity.nearest._HEAD", head)
-        patch.setattr("skills_dspy.similarity.nearest._SEARCHED", 5)
-        found = FixedRows(np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32)).nearest(vector, limit)
+@given(st.lists(vectors, max_size=12), vectors, thresholds)
+def test_the_nearest_row_is_found_exactly(rows: list[Vector], vector: Vector, limit: float) -> None:
+    """Comparing with every row gives the same, and the first of equals."""
+    found = nearest_row(np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32), vector, limit)
     expected = min(((squared_distance(row, vector), place) for place, row in enumerate(rows)), default=None)
     assert found == (None if expected is None or expected[0] >= limit else expected[::-1])
 
 
-def test_the_nearest_of_many_fixed_rows_is_found_exactly() -> None:
-    """Among vectors of a usual dimension, where thresholds cut through the crowd."""
-    rows = crowd(3, 500, 384)
-    fixed = FixedRows(np.stack(rows))
-    for place in range(0, 500, 7):
-        assert fixed.nearest(rows[place], 0.001) == (place, 0.0)
-        turned = unit((rows[place] + 0.02 * rows[(place + 250) % 500]).tolist())
-        distance, nearest = min((squared_distance(turned, row), k) for k, row in enumerate(rows))
-        assert fixed.nearest(turned, 0.2) == (nearest, distance)
+@given(st.lists(vectors, max_size=12), st.sampled_from([0.0, 0.05, 0.5, 1.0]), st.integers(1, 40))
+def test_groups_are_those_that_are_near_directly_or_through_others(rows: list[Vector], limit: float, pairs: int) -> None:
+    """In however small blocks they are compared; the limit itself is too far."""
+    wanted: list[set[int]] = [{place} for place in range(len(rows))]
+    for (a, one), (b, other) in itertools.combinations(enumerate(rows), 2):
+        if squared_distance(one, other) < limit:
+            both = wanted[a] | wanted[b]
+            for place in both:
+                wanted[place] = both
+    groups = Groups(len(rows))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skills_dspy.similarity.nearest._PAIRS", pairs)
+        join_near(groups, np.arange(len(rows)), np.array(rows, dtype=np.float32).reshape(-1, DIMENSION), limit)
+    assert [set(np.flatnonzero(groups.labels == label)) for label in groups.labels] == wanted

@@ -10,18 +10,18 @@ import pytest
 from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.base.errors import StorageError
 from skills_dspy.similarity.ngrams import build
-from skills_dspy.store.benchmark_index import BrokenIndex, EvalIndex, find_index, index_path, keep_index
+from skills_dspy.store.benchmark_index import BenchmarkIndex, BrokenIndex, find_index, index_path, keep_index
 
 TEXTS = ["Why?", "one two three four five six seven eight nine", " ".join(f"word{k}" for k in range(30))]
 MADE_FROM = {"files": ["aa", "bb"], "ngram": 13, "normalisation": 1, "weights": "w"}
 
 
-def an_index() -> EvalIndex:
+def an_index() -> BenchmarkIndex:
     """Of three questions."""
-    return EvalIndex(build(TEXTS, 13), HashEmbedder().embed(TEXTS))
+    return BenchmarkIndex(build(TEXTS, 13), HashEmbedder().embed(TEXTS))
 
 
-def found(folder: Path, made_from: dict[str, Any] = MADE_FROM, questions: int = 3) -> EvalIndex | None:
+def found(folder: Path, made_from: dict[str, Any] = MADE_FROM, questions: int = 3) -> BenchmarkIndex | None:
     """What is kept there."""
     return find_index(folder, made_from, 13, questions)
 
@@ -41,7 +41,7 @@ def test_what_was_kept_is_found_again(tmp_path: Path) -> None:
 
 def test_an_index_without_vectors(tmp_path: Path) -> None:
     """For those who compare words only."""
-    keep_index(tmp_path, MADE_FROM, EvalIndex(build(TEXTS, 13), np.zeros((0, 0), dtype=np.float32)))
+    keep_index(tmp_path, MADE_FROM, BenchmarkIndex(build(TEXTS, 13), np.zeros((0, 0), dtype=np.float32)))
     again = found(tmp_path)
     assert again is not None
     assert again.vectors.shape == (0, 0)
@@ -95,7 +95,7 @@ def test_a_zip_of_other_arrays_is_refused(tmp_path: Path) -> None:
     keep_index(tmp_path, MADE_FROM, an_index())
     with pytest.raises(BrokenIndex, match="name questions that are not there"):
         found(tmp_path, questions=1)
-    keep_index(tmp_path, MADE_FROM, EvalIndex(an_index().grams, 2 * an_index().vectors))
+    keep_index(tmp_path, MADE_FROM, BenchmarkIndex(an_index().grams, 2 * an_index().vectors))
     with pytest.raises(BrokenIndex, match="not one unit vector for each question"):
         found(tmp_path)
 

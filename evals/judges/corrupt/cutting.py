@@ -5,8 +5,8 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from evals.data.text import words
 from evals.judges.corrupt.forms import form_of
+from skills_dspy.similarity.text import words
 
 _BREAK = re.compile(r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)[.?!:][\"'”’)*]*(?=\s|$)|[。？！：]|\n")
 _COMMA = re.compile(r"[,;](?=\s)|[，；、]")

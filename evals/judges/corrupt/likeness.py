@@ -2,7 +2,7 @@
 
 import re
 
-from evals.data.text import words
+from skills_dspy.similarity.text import likeness, words
 
 _COMMON = frozenset(
     words(
@@ -23,22 +23,10 @@ _NAME = re.compile(r"(?:\b(?:Mrs?|Ms|Dr)\. |(?<![.?!:\n\"“] )(?<!^)(?<!\n)\b)[
 _NEAR = 0.85
 
 
-def likeness(a: str, b: str) -> float:
-    """How much of two texts is the same, letter by letter in order, blanks and case aside: 0 to 1."""
-    from rapidfuzz.fuzz import ratio
-
-    return float(ratio(squeezed(a), squeezed(b))) / 100
-
-
 def near(a: str, b: str) -> bool:
     """Whether two texts say as good as the same: nearly equal, or one holds the other as whole words."""
     one, other = f" {' '.join(words(a))} ", f" {' '.join(words(b))} "
     return one in other or other in one or likeness(a, b) >= _NEAR
-
-
-def squeezed(text: str) -> str:
-    """A text with single blanks and without case."""
-    return " ".join(text.split()).casefold()
 
 
 def stems(text: str) -> frozenset[str]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from evals.data.languages import Classifier, languages_of, load_classifier
+from skills_dspy.similarity.languages import Classifier, languages_of, load_classifier
 
 _QUOTED = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”|`[^`]*`|(?<!\w)'[^'\n]*'(?!\w)")
 _SENTENCE = re.compile(r"[^.?!\n]+(?:[.?!]+(?!\s|$)[^.?!\n]+)*[.?!]*")

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from evals.data.text import rouge_l
 from evals.judges.corrupt.cutting import cut_answer
 from evals.judges.corrupt.forms import asks_for, form_of, formless
-from evals.judges.corrupt.likeness import likeness, near, stems, tied
+from evals.judges.corrupt.likeness import near, stems, tied
 from evals.judges.corrupt.negation import is_english, negated
 from evals.judges.corrupt.numbers import changed_numbers
 from skills_dspy.base.records import SeedExample
+from skills_dspy.similarity.text import likeness
 
 _INVENTED = re.compile(
     r"\b(?:write|compose|poem|poetry|story|stories|haiku|sonnet|ode|limerick|ballad|lyrics|song|speech|essay|imagine|pretend|"

@@ -18,6 +18,7 @@ from skills_dspy.base.records import Neighbour, Reason
 from skills_dspy.commands.decide.old_rows import OldDraw, OldRow, text_digest
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import Rank
+from skills_dspy.model.embedding.embedder import VectorSource
 from skills_dspy.model.engine import asker_for
 from skills_dspy.model.program import QUIET, SkillsProgram
 from skills_dspy.model.replies import Host, Memory, Meter, Replies
@@ -28,9 +29,9 @@ from skills_dspy.pipeline.draw import Draw
 from skills_dspy.pipeline.flow import Flow, WritingFailed, Written
 from skills_dspy.pipeline.funnel import FunnelDiff
 from skills_dspy.pipeline.rows import Rows, RunLedger
-from skills_dspy.pipeline.settle import Settler, Vectors
+from skills_dspy.pipeline.settle import Settler
 from skills_dspy.run.past import PastRun
-from skills_dspy.screens.contamination import TaskScreen
+from skills_dspy.screens.decontamination import TaskScreen
 from skills_dspy.store.journal import JournaledReply, JournalReader
 
 _AHEAD = 16
@@ -139,7 +140,7 @@ async def decide_again(
     again: OldRun,
     config: RunConfig,
     answering: Answering,
-    vectors: Vectors,
+    vectors: VectorSource,
     rows: tuple[Rows, Rows],
     on_change: Callable[[FunnelDiff, Meter], None] = _ignore,
 ) -> Decided:

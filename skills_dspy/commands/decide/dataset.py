@@ -17,7 +17,7 @@ from skills_dspy.commands.decide.thresholds import Bounds, decided_config, diffe
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.context_window import choose_windows, needs
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
-from skills_dspy.model.embedding.vectors import KeptVectors, ScreenVectors
+from skills_dspy.model.embedding.vectors import ComplementedVectors, JournalVectors
 from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter
@@ -25,7 +25,7 @@ from skills_dspy.pipeline.funnel import FunnelDiff
 from skills_dspy.pipeline.rows import Rows
 from skills_dspy.run.account import prompt_fingerprints
 from skills_dspy.run.past import CANNOT_REPLAY, DECIDED, PastRun, read_recorded, recorded_questions
-from skills_dspy.screens.contamination import KEPT_IN, Screen, TaskScreen, Untold
+from skills_dspy.screens.decontamination import KEPT_IN, Notices, Screen, TaskScreen
 from skills_dspy.similarity.ngrams import VERSION
 from skills_dspy.store.aside import link, place_beside, put_dataset
 from skills_dspy.store.files import AppendLog, make_folder, storage_errors
@@ -165,7 +165,7 @@ async def decide_run(
             make_folder(prepared.target.parent)
             paths = RunPaths(stack.enter_context(place_beside(prepared.target, folder=True)))
         async with _answering(request, prepared, again, server) as (answering, journal):
-            vectors = KeptVectors(journal, prepared.embedder, folder)
+            vectors = JournalVectors(journal, prepared.embedder, recorded.paths)
             with _rows(paths) as rows:
                 screened = replace(again, screen=await _screen(recorded, vectors, prepared.embedder))
                 decided = await decide_again(
@@ -226,7 +226,7 @@ def _the_run(folder: Path) -> RunPaths:
     return runs[0]
 
 
-async def _screen(recorded: PastRun, vectors: KeptVectors, embedder: str) -> TaskScreen | None:
+async def _screen(recorded: PastRun, vectors: JournalVectors, embedder: str) -> TaskScreen | None:
     """The evaluation questions that the run was decontaminated against: other thresholds must let none of them in.
 
     Raises:
@@ -239,8 +239,8 @@ async def _screen(recorded: PastRun, vectors: KeptVectors, embedder: str) -> Tas
         return None
     screen = Screen(questions, recorded.config.decontamination)
     model = AsyncEmbedder(SentenceEmbedder(embedder, "cpu"))
-    await screen.ready(model, recorded.weights, [recorded.root / KEPT_IN], Untold())
-    return TaskScreen(screen, ScreenVectors(vectors, model))
+    await screen.ready(model, recorded.weights, [recorded.root / KEPT_IN], Notices())
+    return TaskScreen(screen, ComplementedVectors(vectors, model))
 
 
 def _check_target(target: Path) -> None:

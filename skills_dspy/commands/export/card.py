@@ -4,45 +4,24 @@ A card is Markdown below YAML that the Hugging Face Hub reads. The same runs and
 no path of the machine where it was made.
 """
 
-import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import Any, get_args
 
 from signatures.labels import Category, Difficulty, PairRating, Quality, Score
 from skills_dspy.base.records import Record
 from skills_dspy.commands.export.facts import NOT_STATED, RunFacts
 from skills_dspy.pipeline.funnel import STAGES
-from skills_dspy.similarity.hyperplanes import LIMIT, missed
+from skills_dspy.similarity.languages import languages_of, load_classifier
 
+_TEXTS, _LEAST_SHARE = 1_000, 0.1
+"""How many rows the languages are told from, and from which share on a language is named."""
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
-_HUB_LICENCES = frozenset(
-    {
-        "apache-2.0",
-        "mit",
-        "bsd-2-clause",
-        "bsd-3-clause",
-        "cc0-1.0",
-        "cc-by-2.0",
-        "cc-by-3.0",
-        "cc-by-4.0",
-        "cc-by-sa-3.0",
-        "cc-by-sa-4.0",
-        "cc-by-nc-4.0",
-        "cc-by-nc-sa-4.0",
-        "cc-by-nd-4.0",
-        "cdla-permissive-2.0",
-        "cdla-sharing-1.0",
-        "gpl-2.0",
-        "gpl-3.0",
-        "lgpl-3.0",
-        "mpl-2.0",
-        "odc-by",
-        "odbl",
-        "pddl",
-        "unlicense",
-    }
+_HUB_LICENCES = re.compile(
+    r"apache-2\.0|mit|bsd-[23]-clause|cc0-1\.0|cc-by-([234]|sa-[34]|nc-4|nc-sa-4|nd-4)\.0|cdla-(permissive-2|sharing-1)\.0|"
+    r"(gpl-[23]|lgpl-3|mpl-2)\.0|odc-by|odbl|pddl|unlicense"
 )
 """Licences by the names that the Hub knows; they are SPDX's in small letters."""
 
@@ -63,6 +42,7 @@ class Tally:
     tasks: Counter[tuple[str, str]] = field(default_factory=Counter)
     grounded: int = 0
     tags: Counter[tuple[str, object]] = field(default_factory=Counter)
+    texts: list[str] = field(default_factory=list)
 
     def add(self, record: Record, side: str) -> None:
         """One more row, on this side."""
@@ -70,6 +50,8 @@ class Tally:
         self.sides[side] += 1
         self.tasks[record.task_name, side] += 1
         self.grounded += record.context is not None
+        if len(self.texts) < _TEXTS:
+            self.texts.append(f"{record.instruction}\n{record.response}")
         for name in ("instruction_quality", "sample_quality", "difficulty", "category"):
             self.tags[name, getattr(tags, name)] += 1
         self.tags["pair_rating", record.pair_verdict.rating] += 1
@@ -78,6 +60,11 @@ class Tally:
     def rows(self) -> int:
         """All rows."""
         return self.sides.total()
+
+    @property
+    def by_side(self) -> dict[str, int]:
+        """Rows of `train` and `test`, those with none left out."""
+        return {side: self.sides[side] for side in ("train", "test") if self.sides[side]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +76,18 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class SplitBasis:
     """By what rows were compared before they were set apart.
 
     Attributes:
+        limit: the squared distance below which vectors were taken for near.
         by_words: how many rows have no vector in a journal, so that of their meaning only what the run noted was known.
         models: of how many embedding models (or weights of one) the others' vectors are.
     """
 
-    by_words: int = 0
-    models: int = 1
+    limit: float
+    by_words: int
+    models: int
 
     def sentences(self, rows: int) -> list[str]:
         """What was not compared by meaning, of so many rows; nothing where all was."""
@@ -121,7 +110,7 @@ def card(
     split: Split | None,
     repeated: int = 0,
     mended: int = 0,
-    compared: Compared | None = None,
+    compared: SplitBasis | None = None,
 ) -> str:
     """The text of README.md.
 
@@ -138,7 +127,7 @@ def card(
         f"# {_title(runs)}",
         _intro(runs, tally),
         _answered(runs),
-        _contents(tally, split, repeated, mended, compared or Compared()),
+        _contents(tally, split, repeated, mended, compared),
         _making(runs),
         *_screening(runs),
         _funnel(runs),
@@ -155,27 +144,35 @@ def size_category(rows: int) -> str:
 
 
 def _front(runs: Sequence[RunFacts], tally: Tally) -> str:
+    from huggingface_hub import DatasetCardData
+
     stated = list(dict.fromkeys(run.licence for run in runs))
-    known = [(licence or "").lower() for licence in stated]
-    lines = ["---"]
+    names = [(licence or "").lower() for licence in stated]
+    licence: str | list[str] = names[0] if len(names) == 1 else names
+    details: dict[str, Any] = {}
     if stated == [None]:
-        lines.append("license: unknown")
-    elif all(name in _HUB_LICENCES for name in known):
-        lines.append(f"license: {known[0]}" if len(known) == 1 else f"license: {json.dumps(known)}")
-    else:
-        said = ", ".join(licence or NOT_STATED for licence in stated)
-        lines += ["license: other", "license_name: as-stated-by-the-authors-of-the-seeds"]
-        lines.append(f"license_details: {json.dumps(said, ensure_ascii=False)}")
-    lines += [
-        f"pretty_name: {json.dumps(_title(runs), ensure_ascii=False)}",
-        f"size_categories:\n- {size_category(tally.rows)}",
-        "task_categories:\n- text-generation",
-        "tags:\n- synthetic\n- instruction-tuning\n- skills_dspy",
-        "configs:\n- config_name: default\n  data_files:",
-        *(f"  - split: {side}\n    path: data/{side}-*.parquet" for side in ("train", "test") if tally.sides[side]),
-        "---",
-    ]
-    return "\n".join(lines)
+        licence = "unknown"
+    elif not all(map(_HUB_LICENCES.fullmatch, names)):
+        licence, words = "other", ", ".join(name or NOT_STATED for name in stated)
+        details = {"license_name": "as-stated-by-the-authors-of-the-seeds", "license_details": words}
+    files = [{"split": side, "path": f"data/{side}-*.parquet"} for side in tally.by_side]
+    data = DatasetCardData(
+        language=_languages(tally.texts) or None,
+        license=licence,
+        pretty_name=_title(runs),
+        size_categories=[size_category(tally.rows)],
+        task_categories=["text-generation"],
+        tags=["synthetic", "instruction-tuning", "skills_dspy"],
+        configs=[{"config_name": "default", "data_files": files}],
+        **details,
+    )
+    return f"---\n{data.to_yaml()}\n---"
+
+
+def _languages(texts: Sequence[str]) -> list[str]:
+    """The languages of a tenth or more of the texts whose language can be told, the most frequent first."""
+    found = languages_of(texts, load_classifier())
+    return [language for language in found.counts if (found.share(language) or 0.0) >= _LEAST_SHARE]
 
 
 def _title(runs: Sequence[RunFacts]) -> str:
@@ -199,17 +196,17 @@ def _answered(runs: Sequence[RunFacts]) -> str:
     return "\n".join(lines)
 
 
-def _contents(tally: Tally, split: Split | None, repeated: int, mended: int, compared: Compared) -> str:
+def _contents(tally: Tally, split: Split | None, repeated: int, mended: int, compared: SplitBasis | None) -> str:
     names = list(dict.fromkeys(name for name, _ in tally.tasks))
-    sides = [side for side in ("train", "test") if tally.sides[side]]
+    sides = list(tally.by_side)
     rows = [(name, *(tally.tasks[name, side] for side in sides)) for name in names]
     text = "## Contents\n\n" + _table(("task", *sides), rows)
-    if split is not None:
+    if split is not None and compared is not None:
         text += (
             f"\n\nTest rows were set apart with a share of {split.share:g} and the seed {split.seed}. Near-duplicates (same or "
             "near-same context, question or pair by their words, or near in meaning where the run had found that or by the "
-            f"vectors of all runs, at a squared distance below {LIMIT:g}) were kept on one side. They are looked for by "
-            f"hashing: of pairs of vectors right at that distance {100 * missed(LIMIT):.2f} % are missed, of nearer ones fewer."
+            f"vectors of all runs, at a squared distance below {compared.limit:g}) were kept on one side; every row was "
+            "compared with every other."
         )
         text += "".join(f" {sentence}" for sentence in compared.sentences(tally.rows))
     if repeated:
@@ -328,8 +325,3 @@ def _cell(value: object) -> str:
     """Text that stays in its cell, or its line, whatever is in it."""
     text = f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
-
-
-def counts(tally: Tally) -> Mapping[str, int]:
-    """Rows by side, those with none left out."""
-    return {side: tally.sides[side] for side in ("train", "test") if tally.sides[side]}

@@ -1,7 +1,7 @@
 """One export from its runs to its place on the disk."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from skills_dspy.base.errors import ExportError
 from skills_dspy.base.records import Record
-from skills_dspy.commands.export import hf, instructlab
-from skills_dspy.commands.export.card import Compared, Split, Tally, card, counts
-from skills_dspy.commands.export.jsonl import JsonlWriter
+from skills_dspy.commands.export.card import Split, SplitBasis, Tally, card
+from skills_dspy.commands.export.instructlab import INSTRUCTLAB_NAMES, InstructLabWriter
+from skills_dspy.commands.export.jsonl import JsonLines
 from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT, alpaca_row, messages_row, sharegpt_row
-from skills_dspy.commands.export.parquet import ParquetWriter
+from skills_dspy.commands.export.parquet import HF_NAMES, ParquetFile, Shards
 from skills_dspy.commands.export.source import Rows, SourceRun
 from skills_dspy.commands.export.split import set_apart
-from skills_dspy.store.aside import check_free, left_behind, remove, replacing
-from skills_dspy.store.files import make_folder, storage_errors
+from skills_dspy.store.aside import check_free, left_behind, replacing
+from skills_dspy.store.files import storage_errors
 
 Format = Literal["messages", "alpaca", "sharegpt", "instructlab", "parquet", "hf"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -34,8 +34,21 @@ SUFFIX = {"parquet": ".parquet"}
 """How a single file's name ends, if not in .jsonl."""
 
 
+class File(Protocol):
+    """Takes the records of one side one by one."""
+
+    def write(self, record: Record) -> None:
+        """Write one record."""
+
+    def finish(self) -> None:
+        """All have come."""
+
+    def close(self) -> None:
+        """Let go of it, finished or not."""
+
+
 class Writer(Protocol):
-    """Takes records one by one."""
+    """Takes the records of all sides one by one."""
 
     def write(self, record: Record, side: str) -> None:
         """Write one record, for `train` or `test`."""
@@ -79,9 +92,9 @@ class ExportRequest:
     def ours(self, name: str) -> bool:
         """Whether such an export writes a file of this path into its folder."""
         if self.format == "hf":
-            return hf.NAMES.fullmatch(name) is not None
+            return HF_NAMES.fullmatch(name) is not None
         if self.format == "instructlab":
-            return instructlab.NAMES.fullmatch(name) is not None
+            return INSTRUCTLAB_NAMES.fullmatch(name) is not None
         suffix = SUFFIX.get(self.format, ".jsonl")
         return name in (f"train{suffix}", f"test{suffix}")
 
@@ -103,7 +116,7 @@ class Exported:
     rows: dict[str, int]
     repeated: int
     mended: int
-    compared: Compared | None
+    compared: SplitBasis | None
     left_behind: tuple[Path, ...]
 
 
@@ -123,7 +136,7 @@ def export(request: ExportRequest, passed: Callable[[str, int], None] = lambda *
     rows, tally = Rows(request.runs), Tally()
     aside = replacing(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
     with aside as place:
-        testing, compared = _set_apart(request, rows, place, passed)
+        testing, compared = _set_apart(request, rows, passed)
         with ExitStack() as stack:
             writer = _writer(request, place, stack)
             for number, (_, record) in enumerate(rows):
@@ -132,10 +145,11 @@ def export(request: ExportRequest, passed: Callable[[str, int], None] = lambda *
                 tally.add(record, side)
                 passed("writing", number + 1)
             writer.finish()
-        if isinstance(writer, hf.HfWriter):
+        if request.format == "hf":
             facts = [run.facts for run in request.runs]
-            writer.write_card(card(facts, tally, request.split, rows.repeated, rows.mended, compared))
-    return Exported(request.out, dict(counts(tally)), rows.repeated, rows.mended, compared, tuple(left_behind(request.out)))
+            text = card(facts, tally, request.split, rows.repeated, rows.mended, compared)
+            (place / "README.md").write_text(text, "utf-8")
+    return Exported(request.out, tally.by_side, rows.repeated, rows.mended, compared, tuple(left_behind(request.out)))
 
 
 def check(request: ExportRequest) -> None:
@@ -161,8 +175,8 @@ def check(request: ExportRequest) -> None:
 
 
 def _set_apart(
-    request: ExportRequest, rows: Rows, place: Path, passed: Callable[[str, int], None]
-) -> tuple[NDArray[np.bool_] | None, Compared | None]:
+    request: ExportRequest, rows: Rows, passed: Callable[[str, int], None]
+) -> tuple[NDArray[np.bool_] | None, SplitBasis | None]:
     if request.split is None:
         return None, None
 
@@ -171,36 +185,46 @@ def _set_apart(
             passed("comparing", number + 1)
             yield row
 
-    with _index_folder(place) as folder:
-        return set_apart(watched(), folder, request.runs, request.split.share, request.split.seed)
+    return set_apart(watched(), request.runs, request.split.share, request.split.seed)
 
 
-@contextmanager
-def _index_folder(place: Path) -> Iterator[Path]:
-    """A folder beside an export that is under way, removed afterwards."""
-    folder = place.with_name(f"{place.name}.index")
-    remove(folder)
-    make_folder(folder)
-    try:
-        yield folder
-    finally:
-        remove(folder)
+class _SideFiles:
+    """A file for each side, or a folder of them."""
+
+    def __init__(self, open_side: Callable[[str], File], sides: tuple[str, ...], stack: ExitStack) -> None:
+        self._files: dict[str, File] = {}
+        for side in sides:
+            self._files[side] = file = open_side(side)
+            stack.callback(file.close)
+
+    def write(self, record: Record, side: str) -> None:
+        self._files[side].write(record)
+
+    def finish(self) -> None:
+        for file in self._files.values():
+            file.finish()
 
 
 def _writer(request: ExportRequest, place: Path, stack: ExitStack) -> Writer:
     sides, system = request.sides, request.system
+
+    def files(open_file: Callable[[Path], File]) -> Writer:
+        suffix = SUFFIX.get(request.format, ".jsonl")
+        return _SideFiles(lambda side: open_file(place / f"{side}{suffix}" if request.folder else place), sides, stack)
+
     match request.format:
         case "messages":
-            return JsonlWriter(place, sides, partial(messages_row, system=system), stack)
+            return files(partial(JsonLines, layout=partial(messages_row, system=system)))
         case "alpaca":
-            return JsonlWriter(place, sides, alpaca_row, stack)
+            return files(partial(JsonLines, layout=alpaca_row))
         case "sharegpt":
-            return JsonlWriter(place, sides, partial(sharegpt_row, system=system), stack)
+            return files(partial(JsonLines, layout=partial(sharegpt_row, system=system)))
         case "parquet":
-            return ParquetWriter(place, sides, stack)
+            return files(ParquetFile)
         case "hf":
-            return hf.HfWriter(place, sides, stack)
+            (place / "data").mkdir()
+            return _SideFiles(partial(Shards, place / "data"), sides, stack)
         case "instructlab":
             facts = tuple(run.facts for run in request.runs)
             prompt = INSTRUCTLAB_PROMPT if system is None else system
-            return instructlab.InstructLabWriter(place, sides, facts, prompt, request.stamp, stack)
+            return InstructLabWriter(place, sides, facts, prompt, request.stamp, stack)

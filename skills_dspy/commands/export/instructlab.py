@@ -8,16 +8,16 @@ skills_train_msgs hold `messages`, `metadata`, `id` and `unmask`; the recipe lis
 import json
 import re
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from skills_dspy.base.records import Record
 from skills_dspy.commands.export.facts import RunFacts
-from skills_dspy.commands.export.jsonl import JsonLines, write_lines
+from skills_dspy.commands.export.jsonl import JsonLines
 from skills_dspy.commands.export.layouts import instructlab_row, instructlab_seed, leaf_name
 
 _STAMP = r"\d{4}-\d\d-\d\dT\d\d_\d\d_\d\d"
-NAMES = re.compile(
+INSTRUCTLAB_NAMES = re.compile(
     rf"((skills_train_msgs|skills_test_msgs|test)_{_STAMP}|node_datasets_{_STAMP}/[^/]+)\.jsonl|skills_recipe_{_STAMP}\.yaml"
     rf"|node_datasets_{_STAMP}"
 )
@@ -77,8 +77,9 @@ class InstructLabWriter:
         recipe = recipe_text([f"{self._nodes}/{name}.jsonl" for name in self._leaves.values()], self._system)
         (self._place / f"skills_recipe_{self._stamp}.yaml").write_text(recipe, "utf-8")
         seeds = dict.fromkeys((run.task_name, seed.model_copy(update={"line": 0})) for run in self._runs for seed in run.seeds)
-        rows = (instructlab_seed(seed, self._system) for _, seed in seeds)
-        write_lines(self._place / f"test_{self._stamp}.jsonl", rows)
+        with closing(JsonLines(self._place / f"test_{self._stamp}.jsonl")) as lines:
+            for _, seed in seeds:
+                lines.write(instructlab_seed(seed, self._system))
 
     def _next_leaf(self, task_name: str) -> None:
         self._close_leaf()

@@ -1,11 +1,10 @@
 """Accepted records as the rows that trainers read: one function a format, nothing but text in and out."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from skills_dspy.base.errors import RequestError
-from skills_dspy.base.records import Neighbour, Record, SeedExample, SoftRating
+from skills_dspy.base.records import Record, SeedExample
 
 INSTRUCTLAB_PROMPT = (
     "I am a Red Hat® Instruct Model, an AI language model developed by Red Hat and IBM Research based on the "
@@ -103,51 +102,14 @@ def typed_row(record: Record) -> dict[str, Any]:
     Raises:
         RequestError: the record holds a tag or a role that no column is for.
     """
-    tags, source = record.tags, record.provenance
-    return {
-        "id": record.id,
-        "task_name": record.task_name,
-        "task_description": record.task_description,
-        "instruction": record.instruction,
-        "response": record.response,
-        "context": record.context,
-        "tags": {
-            "instruction_quality": tags.instruction_quality,
-            "sample_quality": tags.sample_quality,
-            "difficulty": tags.difficulty,
-            "category": tags.category,
-            "other_categories": list(tags.other_categories),
-            "explanations": _named(tags.explanations, TAG_NAMES, record.id),
-            "soft": _named({name: _soft(soft) for name, soft in tags.soft.items()}, RATED_TAGS, record.id),
-        },
-        **{
-            name: {"explanation": verdict.explanation, "rating": verdict.rating, "soft": _soft(verdict.soft)}
-            for name, verdict in (("question_verdict", record.question_verdict), ("pair_verdict", record.pair_verdict))
-        },
-        "provenance": {
-            "draw": source.draw,
-            "index": source.index,
-            "shown": list(source.shown),
-            "models": _named(source.models, ROLE_NAMES, record.id),
-            "prompts": [{"step": step, "fingerprint": fingerprint} for step, fingerprint in source.prompts.items()],
-            "calls": [{"step": step, "digests": list(digests)} for step, digests in source.calls.items()],
-            "neighbour": _neighbour(source.neighbour),
-        },
-    }
-
-
-def _named(values: Mapping[str, Any], names: tuple[str, ...], row_id: str) -> dict[str, Any]:
-    if unknown := [name for name in values if name not in names]:
-        raise RequestError(f"row {row_id} holds {unknown[0]!r}, for which there is no typed column; use another --format")
-    return {name: values.get(name) for name in names}
-
-
-def _soft(soft: SoftRating | None) -> dict[str, Any] | None:
-    if soft is None:
-        return None
-    probabilities = [{"label": label, "probability": p} for label, p in soft.probabilities.items()]
-    return {"probabilities": probabilities, "expected": soft.expected, "mass": soft.mass}
-
-
-def _neighbour(neighbour: Neighbour | None) -> dict[str, Any] | None:
-    return None if neighbour is None else {"id": neighbour.id, "distance": neighbour.distance}
+    row = record.model_dump()
+    tags, source = row["tags"], row["provenance"]
+    columns = ((tags["explanations"], TAG_NAMES), (tags["soft"], RATED_TAGS), (source["models"], ROLE_NAMES))
+    if unknown := [name for values, names in columns for name in values if name not in names]:
+        raise RequestError(f"row {record.id} holds {unknown[0]!r}, for which there is no typed column; use another --format")
+    for soft in (*tags["soft"].values(), row["question_verdict"]["soft"], row["pair_verdict"]["soft"]):
+        if soft is not None:
+            soft["probabilities"] = [{"label": label, "probability": p} for label, p in soft["probabilities"].items()]
+    source["prompts"] = [{"step": step, "fingerprint": fingerprint} for step, fingerprint in source["prompts"].items()]
+    source["calls"] = [{"step": step, "digests": digests} for step, digests in source["calls"].items()]
+    return row

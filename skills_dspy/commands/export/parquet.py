@@ -1,6 +1,7 @@
 """The typed columns of an exported record, and files of them: Parquet in row groups, so that memory stays flat."""
 
-from contextlib import ExitStack, suppress
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ _BATCH = 500  # rows held as objects, which take several times the room
 
 SHARD = 250_000
 """Rows in one file of a folder of shards."""
+
+HF_NAMES = re.compile(r"README\.md|data/(train|test)-\d{5}-of-\d{5}\.parquet")
+"""The paths of all that is written into a folder for `datasets.load_dataset`: the card, and shards."""
 
 
 def schema() -> "pa.Schema":
@@ -118,46 +122,19 @@ class ParquetFile:
             self._batches.clear()
 
 
-class ParquetWriter:
-    """Writes every record into one file, or into train.parquet and test.parquet of a folder.
-
-    Args:
-        place: the file, or the folder when there are two sides.
-        sides: `train` and `test`, or `train` alone.
-        stack: closes the files.
-    """
-
-    def __init__(self, place: Path, sides: tuple[str, ...], stack: ExitStack) -> None:
-        paths = {side: place / f"{side}.parquet" for side in sides} if len(sides) > 1 else {sides[0]: place}
-        self._files = {side: ParquetFile(path) for side, path in paths.items()}
-        for file in self._files.values():
-            stack.callback(file.close)
-
-    def write(self, record: Record, side: str) -> None:
-        """Write one record."""
-        self._files[side].write(record)
-
-    def finish(self) -> None:
-        """Write the files' ends."""
-        for file in self._files.values():
-            file.finish()
-
-
 class Shards:
     """One side of a dataset as files of SHARD rows, named `<side>-00000-of-00003.parquet` when their number is known.
 
     Args:
         folder: where they lie.
         side: `train` or `test`.
-        stack: closes what is open.
         rows: of one file.
     """
 
-    def __init__(self, folder: Path, side: str, stack: ExitStack, rows: int = SHARD) -> None:
+    def __init__(self, folder: Path, side: str, rows: int = SHARD) -> None:
         self._folder, self._side, self._limit = folder, side, rows
         self._paths: list[Path] = []
         self._open: ParquetFile | None = None
-        stack.callback(self._close)
 
     def write(self, record: Record) -> None:
         """Add one record."""
@@ -178,7 +155,8 @@ class Shards:
             self._open.finish()
             self._open = None
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Let go of a file that was not finished."""
         if self._open is not None:
             self._open.close()
             self._open = None

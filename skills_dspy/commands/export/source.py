@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from skills_dspy.base.errors import ExportError, RunDirError
 from skills_dspy.base.records import Record
 from skills_dspy.commands.export.facts import RunFacts, facts_of
-from skills_dspy.similarity.minhash import key_of
 from skills_dspy.store.files import storage_errors
 from skills_dspy.store.run_dir import RunPaths, find_runs
 from skills_dspy.store.run_json import read_run_json, run_json_errors
@@ -118,26 +115,19 @@ class Rows:
         """
         self.repeated = self.mended = 0
         inputs = [(run.facts.task_name, run.facts.seed) for run in self.runs]
-        seen = np.empty(0, np.uint64)
+        seen: set[str] = set()
         for number, run in enumerate(self.runs):
             if number and inputs[number - 1] != inputs[number]:
-                seen = np.empty(0, np.uint64)
-            shared = inputs.count(inputs[number]) > 1
-            own: list[NDArray[np.uint64]] = []
-            block: list[int] = []
+                seen = set()
+            own = set()
             for record in self._records(run):
-                if shared:
-                    key = key_of(record.id)
-                    if _holds(seen, key):
-                        self.repeated += 1
-                        continue
-                    block.append(key)
-                    if len(block) == 4096:
-                        own.append(np.array(block, np.uint64))
-                        block = []
+                if record.id in seen:
+                    self.repeated += 1
+                    continue
+                if inputs.count(inputs[number]) > 1:
+                    own.add(record.id)
                 yield number, record
-            if shared:
-                seen = np.sort(np.concatenate([seen, *own, np.array(block, np.uint64)]))
+            seen |= own
 
     def _records(self, run: SourceRun) -> Iterator[Record]:
         path, left = run.paths.data, run.end
@@ -165,11 +155,6 @@ class Rows:
             return Record.model_validate(row)
         except (ValueError, RecursionError) as error:
             raise RunDirError(f"{path}:{number}: {_brief(error)}; restore the file, or make the run again") from error
-
-
-def _holds(ordered: NDArray[np.uint64], key: int) -> bool:
-    place = int(np.searchsorted(ordered, np.uint64(key)))
-    return place < len(ordered) and int(ordered[place]) == key
 
 
 def _without_halves(value: Any) -> Any:

@@ -1,214 +1,235 @@
-"""Setting rows apart for testing, with an index of near-duplicates that lies on the disk.
+"""Setting rows apart for testing: near-duplicates never part. Every row is compared with every other, in memory.
 
-For each row some 780 bytes of files, removed afterwards; in memory 33 bytes a row, and what the largest file of one band takes
-while it is sorted (12 bytes a row). What vectors take stands in meaning.py.
+Two rows are near-duplicates when one of these holds:
+
+- **same or near-same words** of their contexts, of their questions (rows without a context), or of question and answer
+  together (see `similarity.words`). A question about a context is compared through its context and its answer: the same
+  question on another passage is no near-duplicate.
+- **near in meaning**: the run that made one of them noted its nearest earlier text within NOTED of it, and that text is the
+  other, or one seed or accepted row that both are near to; or their vectors, or theirs and those of one seed, are nearer than
+  what the runs' deduplication took for a duplicate, whichever runs they are from, if the same weights made the vectors and the
+  runs' journals still hold them.
+
+Rows that are linked, directly or through others, form a group, and a group never parts.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from io import FileIO
-from pathlib import Path
+from hashlib import blake2b
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skills_dspy.base.config import load_config
+from skills_dspy.base.errors import ExportError, RequestError
 from skills_dspy.base.records import Record
-from skills_dspy.commands.export.card import Compared
+from skills_dspy.commands.export.card import SplitBasis
+from skills_dspy.commands.export.facts import RunFacts
 from skills_dspy.commands.export.source import SourceRun
-from skills_dspy.commands.export.split_vectors import ENTRY, KeptByRun, MeaningIndex, buckets, put
-from skills_dspy.similarity.minhash import (
-    BANDS,
-    HASHES,
-    NEAR,
-    VIEWS,
-    Groups,
-    alike,
-    band_keys,
-    choose_test,
-    key_of,
-    minhash,
-    signature,
-    views,
-)
+from skills_dspy.model.embedding.vectors import JournalVectors
+from skills_dspy.similarity.nearest import Groups, Vector, join_near, joined
+from skills_dspy.similarity.words import Texts
+from skills_dspy.store.files import storage_errors
+from skills_dspy.store.journal import JournalReader
 
-_BATCH = 4096
-_SEEDS = 2**31  # what seeds are numbered from until it is known how many rows there are
-PATIENCE = 4096
-"""With how many texts before it, of those that share a band's key, a text is compared. Only where thousands of different texts
-are cast in one mould is anything missed by it, and another band may still find it."""
+MOST_ROWS: Final = 200_000
+"""How many rows are compared with one another; at twice as many it takes four times as long."""
+NOTED: Final = 0.2
+"""The squared distance of a neighbour that a run noted up to which a row stays with it; a cosine of 0.9."""
 
 
-class NearIndex:
-    """Collects rows, then says which belong together.
+class _Space(NamedTuple):
+    """Vectors that may be compared: those of the same kind of text by the same weights of one model."""
 
-    Args:
-        folder: where its files lie; it is there and empty.
-        stack: closes the files.
-        runs: those that the rows are from.
-    """
-
-    def __init__(self, folder: Path, stack: ExitStack, runs: tuple[SourceRun, ...]) -> None:
-        self._folder, self._stack, self._runs = folder, stack, runs
-        self._bands = [[self._create(f"{view}-{band}") for band in range(BANDS)] for view in range(VIEWS)]
-        self._signatures = [self._create(f"{view}-signatures") for view in range(VIEWS)]
-        self._links = self._create("links")
-        self._meaning = MeaningIndex(folder, stack)
-        self._journal = stack.enter_context(ExitStack())
-        self._kept: tuple[int, KeptByRun] | None = None
-        self._seeds: dict[tuple[int, int], int] = {}
-        self._by_words = 0
-        self._weights: set[tuple[str, str]] = set()
-        self._hashes: list[list[NDArray[np.uint32]]] = [[] for _ in range(VIEWS)]
-        self._grounded: list[bool] = []
-        self._link_batch: list[tuple[int, int]] = []
-        self._ids: list[NDArray[np.uint64]] = []
-        self._id_batch: list[int] = []
-        self._count = 0
-
-    def add(self, run: int, record: Record) -> None:
-        """Take in the next row; those of one run come one after another."""
-        row, self._count = self._count, self._count + 1
-        self._id_batch.append(key_of(record.id))
-        for view, text in enumerate(views(record)):
-            self._hashes[view].append(minhash(text))
-        self._grounded.append(record.context is not None)
-        self._link(run, row, record)
-        embedded = self._kept_by(run).of(record.instruction, record.context)
-        self._by_words += embedded is None
-        if embedded is not None:
-            self._weights.add((self._runs[run].facts.embedder, self._kept_by(run).weights))
-            self._meaning.add(row, embedded)
-        if len(self._id_batch) == _BATCH:
-            self._flush()
-
-    def _link(self, run: int, row: int, record: Record) -> None:
-        """What the run itself found near: the row meets its neighbour under the neighbour's name."""
-        self._link_batch.append((key_of("row", str(run), record.id), row))
-        near = record.provenance.neighbour
-        if near is None or near.distance > NEAR:
-            return
-        name = key_of("row", str(run), near.id)
-        if near.id.startswith("seed:"):
-            place = int(near.id.removeprefix("seed:"))
-            seeds = self._runs[run].facts.seeds
-            if place >= len(seeds):
-                return
-            seed = seeds[place]  # by its text: other runs may have it at another place
-            name = key_of("seed", seed.question, seed.context or "")
-        self._link_batch.append((name, row))
-
-    def _kept_by(self, run: int) -> KeptByRun:
-        """The vectors of a run, from a journal that is open until another run's row comes."""
-        if self._kept is None or self._kept[0] != run:
-            self._journal.close()
-            self._kept = run, KeptByRun(self._runs[run], self._journal)
-            for seed in self._runs[run].facts.seeds:
-                embedded = self._kept[1].of(seed.question, seed.context)
-                name = key_of("seed", seed.question, seed.context or "")
-                if embedded is not None and (embedded.space, name) not in self._seeds:
-                    number = self._seeds[embedded.space, name] = _SEEDS + len(self._seeds)
-                    self._link_batch.append((name, number))
-                    self._meaning.add(number, embedded)
-        return self._kept[1]
-
-    @property
-    def compared(self) -> Compared:
-        """By what the rows were compared."""
-        return Compared(self._by_words, len(self._weights))
-
-    def groups(self) -> tuple[Groups, NDArray[np.uint64]]:
-        """Which rows belong together, and what stands for each row's id."""
-        self._flush()
-        groups = Groups(self._count, len(self._seeds))
-        for bucket in buckets(self._read("links")):
-            first, *others = self._numbers(bucket).tolist()
-            for other in others:
-                groups.join(first, other)
-        self._meaning.join(groups, self._numbers)
-        for view in range(VIEWS):
-            signatures = self._stack.enter_context((self._folder / f"{view}-signatures").open("rb", buffering=0))
-            for band in range(BANDS):
-                for bucket in buckets(self._read(f"{view}-{band}")):
-                    _join_alike(bucket, signatures, groups)
-        return groups, np.concatenate([*self._ids, np.empty(0, np.uint64)])
-
-    def _numbers(self, nodes: NDArray[np.uint32]) -> NDArray[np.int64]:
-        """Seeds stand behind all rows."""
-        numbers = nodes.astype(np.int64)
-        return np.where(numbers < _SEEDS, numbers, numbers - _SEEDS + self._count)
-
-    def _create(self, name: str) -> FileIO:
-        return self._stack.enter_context((self._folder / name).open("xb", buffering=0))
-
-    def _read(self, name: str) -> NDArray[np.void]:
-        return np.fromfile(self._folder / name, dtype=ENTRY)
-
-    def _flush(self) -> None:
-        start = self._count - len(self._id_batch)
-        self._ids.append(np.array(self._id_batch, np.uint64))
-        self._id_batch = []
-        for view in range(VIEWS):
-            if self._hashes[view]:
-                hashes = np.stack(self._hashes[view])
-                put(self._signatures[view], signature(hashes).tobytes())
-                keys = band_keys(hashes)
-                if view == 0:  # a context is not compared with questions
-                    keys ^= np.array(self._grounded, np.uint64)[:, None]
-                entries = np.empty(len(keys), ENTRY)
-                entries["row"] = np.arange(start, start + len(keys))
-                for band in range(BANDS):
-                    entries["key"] = keys[:, band]
-                    put(self._bands[view][band], entries.tobytes())
-            self._hashes[view] = []
-        self._grounded = []
-        put(self._links, np.array(self._link_batch, ENTRY).tobytes())
-        self._link_batch = []
+    model: str
+    weights: str
+    grounded: bool
+    dimension: int
 
 
-def _join_alike(bucket: NDArray[np.uint32], signatures: FileIO, groups: Groups) -> None:
-    """Join those of a bucket whose signatures say that they are near-same."""
-    if len({groups.root(int(row)) for row in bucket}) == 1:
-        return
-    first: dict[bytes, int] = {}
-    kept = np.empty((min(len(bucket), PATIENCE), HASHES), np.uint8)
-    rows: list[int] = []
-    for row in map(int, bucket):
-        signatures.seek(row * HASHES)
-        raw = signatures.read(HASHES)
-        if (same := first.setdefault(raw, row)) != row:
-            groups.join(same, row)
-            continue
-        one = np.frombuffer(raw, np.uint8)
-        for like in np.flatnonzero(alike(one, kept[: len(rows)])):
-            groups.join(rows[like], row)
-        place = len(first) - 1
-        kept[place % len(kept)] = one
-        if place < len(kept):
-            rows.append(row)
+class _Near:
+    """Collects rows and seeds, each a member with a number, and says which belong together."""
+
+    def __init__(self, runs: Sequence[SourceRun]) -> None:
+        self._runs = runs
+        self._numbers: dict[tuple[object, ...], int] = {}
+        self._links: list[tuple[int, int]] = []
+        self._texts = {kind: Texts() for kind in ("context", "question", "pair")}
+        self._vectors: dict[_Space, list[tuple[int, Vector]]] = defaultdict(list)
+        self._seeds: set[tuple[_Space, int]] = set()
+        self._run: int | None = None
+        self._journal = ExitStack()
+        self._kept: JournalVectors | None = None
+        self.by_words = 0
+        self.models: set[tuple[str, str]] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._journal.close()
+
+    def add(self, run: int, record: Record) -> int:
+        """Take in the next row, and give its number; rows of one run come one after another."""
+        member, facts = self._number("row", run, record.id), self._runs[run].facts
+        if record.context is None:
+            self._texts["question"].add(member, record.instruction)
         else:
-            rows[place % len(kept)] = row
+            self._texts["context"].add(member, record.context)
+        self._texts["pair"].add(member, record.instruction + "\n" + record.response)
+        self._link(member, run, record)
+        if run != self._run:
+            self._open(run)
+        found = self._vector(facts, record.instruction, record.context)
+        if found is None:
+            self.by_words += 1
+        else:
+            space, vector = found
+            self._vectors[space].append((member, vector))
+            self.models.add((space.model, space.weights))
+        return member
+
+    def groups(self, limit: float) -> Groups:
+        """Which members belong together."""
+        groups = Groups(len(self._numbers))
+        groups.join(*np.array(self._links, np.int64).reshape(-1, 2).T)
+        for found in self._vectors.values():
+            join_near(groups, np.array([member for member, _ in found]), np.stack([vector for _, vector in found]), limit)
+        for texts in self._texts.values():
+            texts.join_similar(groups)
+        return groups
+
+    def _number(self, *name: object) -> int:
+        return self._numbers.setdefault(name, len(self._numbers))
+
+    def _link(self, member: int, run: int, record: Record) -> None:
+        """What the run itself found near."""
+        near = record.provenance.neighbour
+        if near is None or near.distance > NOTED:
+            return
+        if not near.id.startswith("seed:"):
+            self._links.append((member, self._number("row", run, near.id)))
+            return
+        place, seeds = int(near.id.removeprefix("seed:")), self._runs[run].facts.seeds
+        if place < len(seeds):  # by its text: other runs may have it at another place
+            self._links.append((member, self._number("seed", seeds[place].question, seeds[place].context)))
+
+    def _open(self, run: int) -> None:
+        """Read from this run's journal from now on, its seeds first."""
+        self._journal.close()
+        paths, facts = self._runs[run].paths, self._runs[run].facts
+        with storage_errors("read", paths.journal):
+            there = paths.journal.is_file()
+        self._kept = None
+        if there:
+            self._kept = JournalVectors(self._journal.enter_context(JournalReader.open(paths.journal)), facts.embedder, paths)
+        self._run = run
+        for seed in facts.seeds:
+            member, found = self._number("seed", seed.question, seed.context), self._vector(facts, seed.question, seed.context)
+            if found is not None and (found[0], member) not in self._seeds:
+                self._seeds.add((found[0], member))
+                self._vectors[found[0]].append((member, found[1]))
+
+    def _vector(self, facts: RunFacts, question: str, context: str | None) -> tuple[_Space, Vector] | None:
+        """The vector of a question, or of a question with its context; None where the journal has none."""
+        if self._kept is None or not self._kept.weights:
+            return None
+        vector = self._kept.find(question)
+        if context is not None and vector is not None:
+            about = self._kept.find(context)
+            vector = None if about is None else joined(vector, about)
+        if vector is None:
+            return None
+        return _Space(facts.embedder, self._kept.weights, context is not None, len(vector)), vector
+
+
+def _near_limit(runs: Iterable[RunFacts]) -> float:
+    """What the runs' deduplication took for a duplicate, the largest squared distance; the usual one where none says so."""
+    found = [dict(run.thresholds).get("dedup.max_squared_distance") for run in runs]
+    return max(float(load_config().dedup.max_squared_distance if limit is None else limit) for limit in found)
 
 
 def set_apart(
-    rows: Iterable[tuple[int, Record]], folder: Path, runs: tuple[SourceRun, ...], share: float, seed: int
-) -> tuple[NDArray[np.bool_], Compared]:
+    rows: Iterable[tuple[int, Record]], runs: Sequence[SourceRun], share: float, seed: int
+) -> tuple[NDArray[np.bool_], SplitBasis]:
     """For each row, in their order, whether it is for testing, and by what they were compared; near-duplicates are on one side.
 
     Args:
         rows: each with the number of its run; those of one run come one after another.
-        folder: for the index: there, empty, and emptied by the caller.
         runs: those that the rows are from; their journals are opened one after another.
         share: of the rows that are for testing, above 0 and below 1.
         seed: decides which.
 
     Raises:
+        ExportError: there are more than MOST_ROWS.
         RequestError: all rows are near-duplicates of one another.
         RunDirError, StorageError: there is a journal and it cannot be read.
-        OSError: the disk is full or refuses.
     """
-    with ExitStack() as stack:
-        index = NearIndex(folder, stack, runs)
+    members: list[int] = []
+    ids: list[int] = []
+    with _Near(runs) as near:
         for run, record in rows:
-            index.add(run, record)
-        groups, ids = index.groups()
-        return choose_test(groups, ids, share, seed), index.compared
+            if len(members) == MOST_ROWS:
+                raise ExportError(
+                    f"--test-share {share} compares every row with every other, at most {MOST_ROWS:,} rows, and here are more; "
+                    "export fewer runs together, or leave it out"
+                )
+            members.append(near.add(run, record))
+            ids.append(_hash(record.id))
+        limit = _near_limit(run.facts for run in runs)
+        labels = near.groups(limit).labels[np.array(members, np.int64)]
+    compared = SplitBasis(limit, near.by_words, len(near.models))
+    return choose_test(labels, np.array(ids, np.uint64), share, seed), compared
+
+
+def choose_test(groups: NDArray[np.int64], ids: NDArray[np.uint64], share: float, seed: int) -> NDArray[np.bool_]:
+    """Which rows are for testing: whole groups in an order that the seed decides, as long as they fit the share.
+
+    Args:
+        groups: for each row its group's number.
+        ids: what stands for each row's id.
+        share: of all rows, above 0 and below 1; at least one row is aimed at.
+        seed: decides the order of the groups.
+
+    Returns:
+        For each row whether it is for testing. There are at most `share` of the rows, rounded, or if every group is larger
+        than that, one smallest group.
+
+    Raises:
+        RequestError: all rows are one group.
+    """
+    count = len(groups)
+    heads, of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(heads) < 2:
+        raise RequestError(
+            f"--test-share {share}: all {count} rows are near-duplicates of one another, so none can be set apart for testing"
+            if count > 1
+            else f"--test-share {share}: there is only one row, so none can be set apart for testing"
+        )
+    smallest = np.full(len(heads), np.iinfo(np.uint64).max, np.uint64)
+    np.minimum.at(smallest, of, ids)
+    order = np.lexsort((heads, _mixed(smallest, seed)))
+    room = max(1, round(share * count))
+    chosen = np.zeros(len(heads), np.bool_)
+    for group in order:
+        if sizes[group] <= room:
+            chosen[group] = True
+            room -= int(sizes[group])
+    if not chosen.any():
+        chosen[order[np.argmin(sizes[order])]] = True
+    return np.asarray(chosen[of])
+
+
+def _mixed(keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
+    """Numbers that order the keys in another way for each seed."""
+    mix, half = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
+    mixed = (keys ^ np.uint64(_hash("split", str(seed)))) * mix
+    return (mixed ^ (mixed >> half)) * mix
+
+
+def _hash(*parts: str) -> int:
+    """64 bits that stand for some texts."""
+    joined_parts = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(joined_parts, digest_size=8).digest(), "little")

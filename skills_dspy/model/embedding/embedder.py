@@ -12,16 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skills_dspy.base.errors import EmbedderMissing
 from skills_dspy.model.embedding.weights import HINT, MINILM, Found, brief, find_model, quiet
+from skills_dspy.similarity.nearest import Vectors
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-
-Vectors = NDArray[np.float32]
-"""One unit vector per row."""
 
 
 class Embedder(Protocol):
@@ -42,25 +39,32 @@ class Embedder(Protocol):
         """Return one float32 unit vector per text, each depending on its own text alone; ValueError for a blank one."""
 
 
-def windows(text: str, room: int, count: Callable[[str], int]) -> list[tuple[str, int]]:
+class VectorSource(Protocol):
+    """What turns texts into vectors while other work goes on."""
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit vector per text, in their order."""
+
+
+def pieces(text: str, room: int, count: Callable[[str], int]) -> list[tuple[str, int]]:
     """Cut `text` between words into pieces of at most `room` tokens; return them with their lengths in tokens.
 
     A single word longer than `room` is cut between characters. Nothing is left out but white space at the cuts.
     """
     if (length := count(text)) <= room:
         return [(text, length)]
-    pieces = re.findall(r"\s*\S+", text)
+    words = re.findall(r"\s*\S+", text)
     found: list[tuple[str, int]] = []
-    while pieces:
+    while words:
         # A word is a token or more, so the first `room` words are enough to look at.
-        sizes = range(1, min(room, len(pieces)) + 1)
-        fits = bisect_right(sizes, room, key=lambda size: count("".join(pieces[:size])))
-        if not fits and len(pieces[0]) > 1:
-            pieces = [*pieces[0].strip(), *pieces[1:]]
+        sizes = range(1, min(room, len(words)) + 1)
+        fits = bisect_right(sizes, room, key=lambda size: count("".join(words[:size])))
+        if not fits and len(words[0]) > 1:
+            words = [*words[0].strip(), *words[1:]]
             continue
-        head = "".join(pieces[: max(fits, 1)]).strip()
+        head = "".join(words[: max(fits, 1)]).strip()
         found.append((head, count(head)))
-        pieces = pieces[max(fits, 1) :]
+        words = words[max(fits, 1) :]
     return found
 
 
@@ -72,7 +76,7 @@ class SentenceEmbedder:
     has a forward pass of its own, on one thread: some 10 ms for a question on a CPU, little beside a teacher's reply.
 
     The model reads only so many tokens (all-MiniLM-L6-v2: 256) and would cut the rest without a word. A longer text
-    is embedded in windows and the windows' vectors are averaged, each weighted by its tokens: the usual way with long
+    is embedded in pieces and the pieces' vectors are averaged, each weighted by its tokens: the usual way with long
     documents, not something the model was trained for.
 
     Args:
@@ -195,7 +199,7 @@ def _load(folder: Path, device: str) -> "SentenceTransformer":
 
 
 def _vector(model: "SentenceTransformer", text: str) -> Vectors:
-    """Return the unit vector of one text, in as many windows as it needs; ValueError for a blank one."""
+    """Return the unit vector of one text, in as many pieces as it needs; ValueError for a blank one."""
     if not text.strip():
         raise ValueError("a blank text has no embedding")
 
@@ -205,8 +209,8 @@ def _vector(model: "SentenceTransformer", text: str) -> Vectors:
         return len(ids)
 
     limit = model.max_seq_length or sys.maxsize
-    parts = windows(text, limit - model.tokenizer.num_special_tokens_to_add(pair=False), count)
-    # prompt="": a prompt of the model's own would take room that the windows do not know of.
+    parts = pieces(text, limit - model.tokenizer.num_special_tokens_to_add(pair=False), count)
+    # prompt="": a prompt of the model's own would take room that the pieces do not know of.
     encoded = [
         model.encode(part, prompt="", show_progress_bar=False, normalize_embeddings=True).astype(np.float64)
         for part, _ in parts

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.similarity.nearest import MARGIN, Vector, Vectors
 from skills_dspy.store.journal import Journal, JournalReader
+from skills_dspy.store.run_dir import RunPaths
 
 WEIGHTS = "embedder_weights"
 """What a journal notes the weights under that its vectors were made with."""
@@ -24,32 +25,47 @@ def vector_key(model: str, text: str) -> str:
     return hashlib.sha256(f"{model}\x1f{text}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class KeptVectors:
+class JournalVectors:
     """The vectors that a run's journal holds, and no others: nothing is computed.
 
     Args:
         journal: the run's.
         model: the name of the embedding model that the run was made with.
-        folder: the run's directory, for messages.
+        paths: the run's, for messages.
+
+    Attributes:
+        weights: those of the model; empty where the journal does not say.
     """
 
-    def __init__(self, journal: Journal | JournalReader, model: str, folder: Path) -> None:
+    def __init__(self, journal: Journal | JournalReader, model: str, paths: RunPaths) -> None:
         self._journal = journal
         self._model = model
-        self._folder = folder
+        self._paths = paths
+        self.weights = journal.meta().get(WEIGHTS, "")
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """One float32 unit vector per text, in their order.
+    def find(self, text: str) -> Vector | None:
+        """The unit vector of a text; None where the journal has none.
 
         Raises:
-            RunDirError: the journal lacks one.
+            RunDirError: what it has is no unit vector.
+            StorageError: the journal cannot be read.
+        """
+        found = self._journal.vector(vector_key(self._model, text))
+        if found is None:
+            return None
+        vector = np.frombuffer(found, "<f4") if len(found) % 4 == 0 else np.zeros(1, np.float32)
+        if not abs(float(vector @ vector) - 1.0) < MARGIN:  # written so that NaN fails too
+            raise RunDirError(f"{self._paths.journal}: the vector of the text {_brief(text)!r} is broken; restore the file")
+        return vector
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """One unit vector per text, in their order.
+
+        Raises:
+            RunDirError: the journal lacks one, or it is broken.
             StorageError: the journal cannot be read.
         """
         return np.stack([self._vector(text) for text in texts])
-
-    def holds(self, text: str) -> bool:
-        """Whether the journal has the vector of a text."""
-        return self._journal.vector(vector_key(self._model, text)) is not None
 
     def check_weights(self, now: str) -> None:
         """Refuse to compare with vectors of other weights.
@@ -57,49 +73,47 @@ class KeptVectors:
         Raises:
             RunDirError: the run's are others.
         """
-        before = self._journal.meta().get(WEIGHTS)
-        if before is not None and before != now:
+        if self.weights not in ("", now):
             raise RunDirError(
-                f"{self._folder}: its vectors were made with other weights of the embedding model ({before[:12]} then, "
-                f"{now[:12]} now); decide where that model is"
+                f"{self._paths.folder}: its vectors were made with other weights of the embedding model "
+                f"({self.weights[:12]} then, {now[:12]} now); decide where that model is"
             )
 
-    def _vector(self, text: str) -> NDArray[np.float32]:
-        found = self._journal.vector(vector_key(self._model, text))
+    def _vector(self, text: str) -> Vector:
+        found = self.find(text)
         if found is None:
-            brief = " ".join(text.split())[:60]
             raise RunDirError(
-                f"{self._folder}: the journal has no vector of the text {brief!r}, so it is not the journal of these rows, or "
-                "they were changed; restore the files"
+                f"{self._paths.folder}: the journal has no vector of the text {_brief(text)!r}, so it is not the journal of "
+                "these rows, or they were changed; restore the files"
             )
-        return np.frombuffer(found, dtype=np.float32)
+        return found
 
 
-class ScreenVectors:
-    """Vectors to compare with evaluation questions: those that a run kept, else computed, for what it never compared.
+class ComplementedVectors:
+    """The vectors that a run's journal holds, and computed ones for the texts that the run never compared.
 
     Args:
-        kept: the run's.
+        journal: the run's.
         embedder: the model of the run; it is loaded when it is first needed.
     """
 
-    def __init__(self, kept: KeptVectors, embedder: AsyncEmbedder) -> None:
-        self._kept = kept
+    def __init__(self, journal: JournalVectors, embedder: AsyncEmbedder) -> None:
+        self._journal = journal
         self._embedder = embedder
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """One float32 unit vector per text, in their order.
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """One unit vector per text, in their order.
 
         Raises:
             EmbedderMissing: something has to be computed and there is no model.
-            RunDirError: something has to be computed, and the weights are not those of the vectors that were kept.
+            RunDirError: something has to be computed, and the weights are not those of the journal's vectors.
         """
-        missing = [text for text in texts if not self._kept.holds(text)]
-        computed = {}
+        found = {text: self._journal.find(text) for text in texts}
+        missing = [text for text, vector in found.items() if vector is None]
         if missing:
-            computed = dict(zip(missing, await self._embedder.embed(missing), strict=True))
-            self._kept.check_weights(self._embedder.weights)
-        return np.stack([computed[text] if text in computed else (await self._kept.embed([text]))[0] for text in texts])
+            found.update(zip(missing, await self._embedder.embed(missing), strict=True))
+            self._journal.check_weights(self._embedder.weights)
+        return np.stack([vector for text in texts if (vector := found[text]) is not None])
 
 
 class RememberedVectors:
@@ -118,8 +132,8 @@ class RememberedVectors:
         self._recording = recording
         self._folder = folder
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """One float32 unit vector per text, in their order.
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """One unit vector per text, in their order.
 
         Raises:
             EmbedderMissing: something has to be computed and there is no model.
@@ -156,3 +170,7 @@ class RememberedVectors:
                 f"{self._folder} holds a run that was begun with other weights of the embedding model ({before[:12]} then, "
                 f"{now[:12]} now): use --restart, or another --output-dir"
             )
+
+
+def _brief(text: str) -> str:
+    return " ".join(text.split())[:60]

@@ -7,10 +7,10 @@ import pytest
 import yaml
 from huggingface_hub import DatasetCardData
 
-from skills_dspy.commands.export.card import Split, Tally, card, size_category
+from skills_dspy.commands.export.card import Split, SplitBasis, Tally, card, size_category
 from skills_dspy.commands.export.facts import facts_of
 from skills_dspy.store.run_json import RunJson
-from tests.helpers.exporting import a_run_json, some_records
+from tests.helpers.exporting import a_record, a_run_json, some_records
 
 
 def a_card(*runs: dict[str, Any], split: Split | None = None, repeated: int = 0, mended: int = 0) -> str:
@@ -20,7 +20,7 @@ def a_card(*runs: dict[str, Any], split: Split | None = None, repeated: int = 0,
     for fact in facts:
         for number, record in enumerate(some_records(task=fact.task_name)):
             tally.add(record, "test" if split is not None and number == 0 else "train")
-    return card(facts, tally, split, repeated, mended)
+    return card(facts, tally, split, repeated, mended, SplitBasis(limit=0.05, by_words=0, models=1) if split else None)
 
 
 def front(text: str) -> dict[str, Any]:
@@ -70,6 +70,16 @@ def test_a_card_names_the_evaluation_questions_that_rows_were_kept_clear_of() ->
     assert "1 seed of test/foxes is contaminated itself" in text
     assert "not compared with any benchmark" not in text
     assert "Rows were not compared with any benchmark." in a_card(a_run_json())
+
+
+def test_the_front_names_the_languages_of_the_rows() -> None:
+    """Those of a tenth of the rows or more, the most frequent first; none where none can be told."""
+    tally = Tally()
+    texts = ["Explain why the sky looks blue to us."] * 12 + ["Warum sieht der Himmel für uns eigentlich blau aus?"] * 3
+    for text in [*texts, "Pourquoi le ciel nous paraît-il donc bleu ?"]:
+        tally.add(a_record(question=text, answer=text), "train")
+    assert front(card([facts_of(RunJson.of(a_run_json()))], tally, None))["language"] == ["en", "de"]
+    assert "language" not in front(a_card(a_run_json()))
 
 
 def test_a_description_that_a_model_derived_is_shown_as_that() -> None:

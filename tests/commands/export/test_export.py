@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from skills_dspy.base.errors import ExportError, RequestError, RunDirError, StorageError
-from skills_dspy.commands.export import jsonl, parquet, split
+from skills_dspy.commands.export import jsonl, parquet
 from skills_dspy.commands.export.card import Split
 from skills_dspy.commands.export.export import FORMATS, Exported, ExportRequest, Format, export
-from skills_dspy.commands.export.instructlab import recipe_text, row_uuid
+from skills_dspy.commands.export.instructlab import recipe_text
 from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT
 from skills_dspy.commands.export.source import Rows
 from skills_dspy.store import aside
@@ -181,11 +181,6 @@ def test_a_recipe_is_yaml_whatever_the_prompt_says() -> None:
     assert yaml.safe_load(recipe_text([], prompt)) == {"datasets": [], "metadata": {"sys_prompt": prompt}}
 
 
-def test_instructlabs_ids_are_uuids_that_follow_from_the_row() -> None:
-    """The same row has the same id in every export."""
-    assert row_uuid("0123456789abcdef") == row_uuid("0123456789abcdef") != row_uuid("0123456789abcdee")
-
-
 # ---- bytes and order -------------------------------------------------------------------------------------------------
 
 
@@ -292,18 +287,6 @@ def test_seeds_are_the_same_by_their_text_in_every_run(tmp_path: Path) -> None:
         assert side["a b?"] == side["c d?"]
         found[side["a b?"], side["e f?"]] = True
     assert len(found) == 2
-
-
-def test_a_bucket_with_more_texts_than_are_compared_still_joins_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Equal texts are found without comparing, whatever came between."""
-    monkeypatch.setattr(split, "PATIENCE", 2)
-    text = " ".join(f"w{n}" for n in range(40))
-    cast = [a_record(f"{n:016x}", " ".join([*text.split()[: 40 - n], f"x{n}"]), f"y{n}") for n in range(6)]
-    write_run(tmp_path / "runs", [*cast, a_record("f" * 16, cast[0].instruction, "other"), a_record("e" * 16, "Else?", "Yes.")])
-    make(tmp_path / "runs", tmp_path / "out", "alpaca", split=Split(0.2, 0))
-    assert len({side for question, side in sides(tmp_path / "out").items() if question.startswith("w0")}) == 1
 
 
 def test_rows_that_are_all_alike_cannot_be_split(tmp_path: Path) -> None:
@@ -420,15 +403,6 @@ def test_a_folder_whose_names_only_look_like_an_export_is_not_replaced(
     assert file.read_text() == "theirs"
 
 
-@pytest.mark.parametrize("layout", ["hf", "instructlab", "messages", "parquet"])
-def test_an_earlier_export_with_a_test_side_is_replaced(runs: Path, tmp_path: Path, layout: Format) -> None:
-    """All names that exports write are known as theirs."""
-    make(runs, tmp_path / "x", layout, split=SPLIT)
-    before = files_below(tmp_path / "x")
-    make(runs, tmp_path / "x", layout, split=SPLIT, overwrite=True)
-    assert files_below(tmp_path / "x") == before
-
-
 def test_what_is_no_file_is_not_replaced_by_one(runs: Path, tmp_path: Path) -> None:
     """A pipe, or /dev/null, which root would lose."""
     os.mkfifo(tmp_path / "pipe")
@@ -452,7 +426,7 @@ def test_a_full_disk_is_a_sentence(runs: Path, tmp_path: Path, monkeypatch: pyte
     def full(*_: object) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(jsonl.JsonlWriter, "write", full)
+    monkeypatch.setattr(jsonl.JsonLines, "write", full)
     with pytest.raises(StorageError, match="No space left on device; free some space"):
         make(runs, tmp_path / "out" / "m.jsonl")
     assert list((tmp_path / "out").iterdir()) == []

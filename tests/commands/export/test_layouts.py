@@ -11,34 +11,11 @@ from pydantic import BaseModel
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Record
 from skills_dspy.commands.export.layouts import (
-    alpaca_row,
     instructlab_row,
-    instructlab_seed,
-    messages_row,
-    sharegpt_row,
     typed_row,
     user_turn,
 )
 from tests.helpers.exporting import a_record
-from tests.helpers.making import GROUNDED
-
-
-def test_a_chat_without_a_context() -> None:
-    """The question, then the answer, and no other key: OpenAI's fine-tuning refuses any."""
-    assert messages_row(a_record()) == {
-        "messages": [
-            {"role": "user", "content": "What is a fox?"},
-            {"role": "assistant", "content": "An animal that barks."},
-        ]
-    }
-
-
-def test_a_chat_with_a_context_and_a_system_prompt() -> None:
-    """The context stands once, before the question, with one blank line between them."""
-    row = messages_row(a_record(context="The fox runs.\n"), "Be brief.")
-    assert [turn["role"] for turn in row["messages"]] == ["system", "user", "assistant"]
-    assert row["messages"][0]["content"] == "Be brief."
-    assert row["messages"][1]["content"] == "The fox runs.\n\nWhat is a fox?"
 
 
 @given(st.text(), st.text())
@@ -48,24 +25,6 @@ def test_a_user_turn_ends_with_the_question_and_begins_with_the_context(question
     assert turn.endswith("\n\n" + question)
     assert turn.startswith(context.rstrip("\n"))
     assert user_turn(question, None) == question
-
-
-def test_alpaca_has_the_context_as_its_input() -> None:
-    """Empty text where there is none, as Stanford's file has it."""
-    assert alpaca_row(a_record())["input"] == ""
-    assert alpaca_row(a_record(context="The fox runs.")) == {
-        "instruction": "What is a fox?",
-        "input": "The fox runs.",
-        "output": "An animal that barks.",
-    }
-
-
-def test_sharegpt_speaks_of_human_and_gpt() -> None:
-    """And keeps the row's id."""
-    row = sharegpt_row(a_record("00000000000000aa"), "Be brief.")
-    assert row["id"] == "00000000000000aa"
-    assert [turn["from"] for turn in row["conversations"]] == ["system", "human", "gpt"]
-    assert row["conversations"][2]["value"] == "An animal that barks."
 
 
 def test_instructlab_keeps_all_that_is_no_message_as_one_string() -> None:
@@ -81,12 +40,6 @@ def test_instructlab_keeps_all_that_is_no_message_as_one_string() -> None:
     renamed = {"id": "row_id", "instruction": "question"}
     assert {name: metadata[renamed.get(name, name)] for name in whole} == whole
     assert json.loads(instructlab_row(a_record(), "", "u")["metadata"])["leaf_node_type"] == "freeform_skill"
-
-
-def test_instructlabs_seeds_are_laid_out_as_its_rows() -> None:
-    """A model is tested on what it was trained to read."""
-    row = instructlab_seed(GROUNDED, "Be brief.")
-    assert row == {"user": "The fox runs.\n\nWho runs?", "assistant": "The fox.", "system": "Be brief."}
 
 
 def names_of(model: type[BaseModel]) -> set[str]:

@@ -9,6 +9,7 @@ import pytest
 from evals.data.compared_numbers import Side, row_numbers, set_measures, share_numbers
 from evals.data.rows import Row, row_of
 from evals.data.text import distinct_n
+from skills_dspy.similarity.text import words
 from tests.helpers.scored import a_line, a_material, a_run, a_seed, around, by_first_word
 
 ROWS = [Row("What is a jay?", "A bird of the wood."), Row("What is a pike in a pond?", "A fish."), Row("Who?", "I")]
@@ -148,7 +149,7 @@ def test_measures_of_many_rows_are_of_those_that_are_named() -> None:
     assert measures["mean distance to the nearest"]([0, 1, 2, 3]) == pytest.approx(1)
     assert measures["Vendi score of the questions"]([0, 1]) == pytest.approx(2)
     assert measures["Vendi score of the questions"]([1, 2]) == pytest.approx(1)
-    assert measures["distinct-2 of the questions"]([1, 2]) == distinct_n([copy.question, other.question], 2)
+    assert measures["distinct-2 of the questions"]([1, 2]) == distinct_n([words(copy.question), words(other.question)], 2)
     assert measures["distinct-2 of the answers"]([3]) is None
 
 

@@ -17,13 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.judges.cases import SHIPPED, Case, load_cases
-from evals.judges.corrupt.likeness import squeezed
 from evals.optimize.examples import count_of, examples_of, fresh_examples
 from evals.optimize.splits import Splits, case_digest, seed_digest, traits, unseen
 from evals.optimize.targets import TARGETS, Unit
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.steps import STEPS
+from skills_dspy.similarity.text import squeezed
 from skills_dspy.tasks.files import load_tasks
 from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.making import a_config, a_spec

@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.base.errors import EmbedderMissing
 from skills_dspy.model.embedding import weights as model_files
-from skills_dspy.model.embedding.embedder import AsyncEmbedder, Embedder, SentenceEmbedder, Vectors, windows
+from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder, pieces
 from skills_dspy.model.embedding.weights import MINILM_SHA256, Found, download, find_model, packaged_minilm
-from skills_dspy.similarity.nearest import squared_distance
+from skills_dspy.similarity.nearest import Vectors, squared_distance
 
 pytestmark = pytest.mark.torch
 
@@ -404,7 +404,7 @@ def test_blank_texts_are_refused(minilm: SentenceEmbedder, blank: str) -> None:
         assert len(embedder.embed([])) == 0
 
 
-# -- windows -------------------------------------------------------------------------------------------------------
+# -- pieces --------------------------------------------------------------------------------------------------------
 
 
 def words(text: str) -> int:
@@ -414,8 +414,8 @@ def words(text: str) -> int:
 
 @given(st.text(alphabet="ab \n", max_size=60), st.integers(1, 10))
 def test_windows_of_words_lose_nothing_and_are_full(text: str, room: int) -> None:
-    """Every word is in one window, in order, and all windows but the last have as many as fit."""
-    found = windows(text, room, words)
+    """Every word is in one piece, in order, and all pieces but the last have as many as fit."""
+    found = pieces(text, room, words)
     assert " ".join(part for part, _ in found).split() == text.split()
     assert [length for _, length in found] == [words(part) for part, _ in found]
     assert all(length == room for _, length in found[:-1])
@@ -425,19 +425,19 @@ def test_windows_of_words_lose_nothing_and_are_full(text: str, room: int) -> Non
 @given(st.text(alphabet="ab \n", max_size=60), st.integers(1, 10))
 def test_words_longer_than_a_window_are_cut_between_characters(text: str, room: int) -> None:
     """With a tokenizer that counts characters: no window is too long, no character is lost."""
-    found = windows(text, room, len)
+    found = pieces(text, room, len)
     assert "".join("".join(part for part, _ in found).split()) == "".join(text.split())
     assert all(len(part) == length <= room for part, length in found)
 
 
 def test_a_character_that_fills_more_than_a_window_is_a_window() -> None:
     """It cannot be cut, and the search must end."""
-    assert windows("ab", 1, lambda text: 2 * len(text)) == [("a", 2), ("b", 2)]
+    assert pieces("ab", 1, lambda text: 2 * len(text)) == [("a", 2), ("b", 2)]
 
 
 def test_a_text_that_fits_is_left_as_it_is() -> None:
     """White space and all."""
-    assert windows(" two  words\n", 2, words) == [(" two  words\n", 2)]
+    assert pieces(" two  words\n", 2, words) == [(" two  words\n", 2)]
 
 
 # -- beside an event loop ------------------------------------------------------------------------------------------
@@ -546,31 +546,3 @@ def test_closing_drops_what_has_not_begun() -> None:
 
     asyncio.run(scene())
     assert slow.done == ["load in embedder_0"]
-
-
-# -- the embedder without a model ----------------------------------------------------------------------------------
-
-
-def test_the_hash_embedder_knows_equal_texts_alone() -> None:
-    """Equal texts have distance 0, all others about 2, however alike."""
-    texts = [f"How do bees find flower {number}?" for number in range(40)]
-    vectors = HashEmbedder().embed(texts)
-    assert vectors.shape == (40, 384)
-    assert np.array_equal(vectors[::-1], HashEmbedder().embed(texts[::-1]))
-    distances = [squared_distance(vectors[0], vector) for vector in vectors]
-    assert distances[0] == 0.0
-    assert all(1.6 < distance < 2.4 for distance in distances[1:])
-
-
-def test_the_hash_embedder_gives_the_same_vectors_everywhere() -> None:
-    """Datasets of benchmarks are compared across machines: these numbers may not change."""
-    assert HashEmbedder().embed([QUESTION])[0, :3].tolist() == [0.07259611040353775, -0.05396401509642601, -0.06141483411192894]
-
-
-def test_both_are_embedders(minilm: SentenceEmbedder) -> None:
-    """The checker of types sees that both fit the protocol; both can be loaded again and name their weights."""
-    embedders: list[Embedder] = [minilm, HashEmbedder()]
-    for embedder in embedders:
-        embedder.load()
-        assert embedder.name
-        assert embedder.weights

@@ -21,8 +21,8 @@ from skills_dspy.pipeline.candidate import Candidate
 from skills_dspy.pipeline.flow import Flow
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.run.past import find_recorded
-from skills_dspy.screens.benchmark import EvaluationSet, read_evaluation_set
-from skills_dspy.screens.contamination import KEPT_IN, Screen, TaskScreen, contaminated_seeds, seed_warnings
+from skills_dspy.screens.benchmark import Benchmark, read_benchmark
+from skills_dspy.screens.decontamination import KEPT_IN, Notices, Screen, TaskScreen, contaminated_seeds, seed_warnings
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.making import a_config, a_spec
 from tests.helpers.terminal import Said, Terminal
@@ -59,7 +59,7 @@ class Near:
 
 
 @dataclass
-class Told:
+class Told(Notices):
     """What was passed on to the user."""
 
     said: list[str] = field(default_factory=list)
@@ -82,12 +82,12 @@ class Local:
         return Near().embed(texts)
 
 
-def exam(folder: Path, *rows: str | dict[str, str]) -> EvaluationSet:
+def exam(folder: Path, *rows: str | dict[str, str]) -> Benchmark:
     """Evaluation questions, one a line."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "exam.jsonl"
     path.write_text("".join(json.dumps(row if isinstance(row, dict) else {"question": row}) + "\n" for row in rows))
-    return read_evaluation_set([path])
+    return read_benchmark([path])
 
 
 def made_ready(
@@ -276,7 +276,7 @@ def test_a_vector_that_cannot_be_had_in_a_replay_matters_only_when_it_settles(tm
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Going, EvaluationSet]:
+def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Going, Benchmark]:
     """A run of both kinds of seeds, and questions for an exam: of two of its pairs the question, of two others the answer."""
     folder = tmp_path_factory.mktemp("planted")
     plain = Going(folder / "plain", (MIXED,), 8)
@@ -288,7 +288,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Going, Evaluation
 
 
 def test_planted_questions_are_rejected_in_both_ways_and_the_funnel_balances(
-    planted: tuple[Going, EvaluationSet], tmp_path: Path
+    planted: tuple[Going, Benchmark], tmp_path: Path
 ) -> None:
     """Four candidates that were accepted no longer are; all wanted pairs are there, and every candidate is accounted for."""
     plain, questions = planted
@@ -320,7 +320,7 @@ def test_planted_questions_are_rejected_in_both_ways_and_the_funnel_balances(
 
 
 def test_the_bytes_of_a_decontaminated_run_do_not_depend_on_concurrency(
-    planted: tuple[Going, EvaluationSet], tmp_path: Path
+    planted: tuple[Going, Benchmark], tmp_path: Path
 ) -> None:
     """Nor on timing, nor on whether the index had to be built."""
     _, questions = planted
@@ -333,7 +333,7 @@ def test_the_bytes_of_a_decontaminated_run_do_not_depend_on_concurrency(
     assert seen[0] == seen[1] == going.bytes()
 
 
-def test_a_run_goes_on_only_with_the_same_questions(planted: tuple[Going, EvaluationSet], tmp_path: Path) -> None:
+def test_a_run_goes_on_only_with_the_same_questions(planted: tuple[Going, Benchmark], tmp_path: Path) -> None:
     """Others, none where there were some, some where there were none, another threshold: each is refused with its sentence."""
     plain, questions = planted
     with pytest.raises(RunDirError, match=r"\(decontamination: none then, exam.jsonl now\)"):
@@ -352,7 +352,7 @@ def test_a_run_goes_on_only_with_the_same_questions(planted: tuple[Going, Evalua
     assert going.bytes() == before
 
 
-def test_a_run_without_evaluation_questions_knows_nothing_of_them(planted: tuple[Going, EvaluationSet]) -> None:
+def test_a_run_without_evaluation_questions_knows_nothing_of_them(planted: tuple[Going, Benchmark]) -> None:
     """Its inputs have no such key, its directory no index."""
     plain, _ = planted
     assert "decontamination" not in plain.run_json()
@@ -377,7 +377,7 @@ class NoModel:
 
 
 def test_a_replay_needs_neither_server_nor_model_where_the_index_is_kept(
-    planted: tuple[Going, EvaluationSet], tmp_path: Path
+    planted: tuple[Going, Benchmark], tmp_path: Path
 ) -> None:
     """The recording's own index is found, and the bytes are the same."""
     _, questions = planted
@@ -408,36 +408,6 @@ def test_the_command_line_takes_several_files(terminal: Terminal) -> None:
     again = terminal.run("--task-paths", task, "-n", 2, "--decontaminate", more, exam_file, "--quiet")
     assert again.code == 0
     assert again.err.splitlines() == [line for line in said.err.splitlines() if line.startswith("warning: ")]
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "expected"),
-    [
-        ("exam.jsonl", '{"question": "a"}\n{"ctx": "b"}\n', "exam.jsonl:2: no question: this row has `ctx`"),
-        ("exam.csv", "a", "exam.csv: evaluation questions are read from files that end in"),
-        ("exam.txt", "", "exam.txt: there is no question in this file"),
-    ],
-)
-def test_bad_files_are_refused_before_anything_is_asked(
-    terminal: Terminal,
-    name: str,
-    content: str,
-    expected: str,
-) -> None:
-    """One sentence, exit code 2, and nothing was asked or written."""
-    said = terminal.run("--task-paths", terminal.task(), "--decontaminate", terminal.write(name, content))
-    assert said.code == 2
-    assert expected in said.err
-    assert "Traceback" not in said.err
-    assert terminal.servers == []
-    assert not terminal.output.exists()
-
-
-def test_without_a_file_the_option_is_refused(terminal: Terminal) -> None:
-    """As with --task-paths."""
-    said = terminal.run("--decontaminate", "--quiet")
-    assert said.code == 2
-    assert "Option '--decontaminate' requires an argument." in said.err
 
 
 def test_a_replay_takes_the_recorded_questions(terminal: Terminal) -> None:

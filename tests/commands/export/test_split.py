@@ -1,26 +1,26 @@
-"""Rows that are near in meaning by the vectors of their runs never fall on both sides of a split, whichever run they are of."""
+"""Near-duplicates never fall on both sides of a split, whichever run they are of, and the seed decides which side."""
 
 import math
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from io import FileIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from skills_dspy.base.errors import RunDirError
+from skills_dspy.base.errors import ExportError, RequestError, RunDirError
 from skills_dspy.base.records import Record, SeedExample
 from skills_dspy.cli.main import start
-from skills_dspy.commands.export import split_vectors
-from skills_dspy.commands.export.card import Compared, Split
+from skills_dspy.commands.export import split
+from skills_dspy.commands.export.card import Split, SplitBasis
 from skills_dspy.commands.export.export import ExportRequest, export
-from skills_dspy.commands.export.split_vectors import put
+from skills_dspy.commands.export.split import choose_test
 from skills_dspy.model.embedding.vectors import vector_key
 from skills_dspy.store.journal import Journal, JournalReader
 from tests.helpers.exporting import a_record, a_run_json, files_below, sources, write_run
-from tests.helpers.small_runs import SPEC, make_run
+from tests.helpers.small_runs import make_run
 
 MODEL = "all-MiniLM-L6-v2"
 SIZE = 16
@@ -54,13 +54,16 @@ def make(
     *,
     weights: str | None = "w",
     seeds: Mapping[str, Any] | None = None,
+    limit: float = 0.05,
     **options: Any,
 ) -> Path:
     """A run whose rows have these questions and vectors; with no weights it has no journal."""
     first = 100 if task.endswith("a") else 200
     records = [a_row(first + n, question, task, **options) for n, question in enumerate(rows)]
     examples = [SeedExample(question=text, answer="x", line=1) for text in seeds or {"A seed?": at(0, 7)}]
-    folder = write_run(root, records, a_run_json(task, seeds=examples, accepted=len(records)), task)
+    run = a_run_json(task, seeds=examples, accepted=len(records))
+    run["config"]["dedup"]["max_squared_distance"] = limit
+    folder = write_run(root, records, run, task)
     if weights is not None:
         plant(folder, {**rows, **(seeds or {})}, weights)
     return folder
@@ -126,13 +129,31 @@ def test_rows_that_are_near_one_seed_stay_together(tmp_path: Path) -> None:
     assert not any(parted(tmp_path / "runs", tmp_path / "out"))
 
 
-def test_many_that_are_near_in_a_row_are_one_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Directly or through others, and in however small blocks they are compared."""
-    monkeypatch.setattr(split_vectors, "_BLOCK", 2)
-    monkeypatch.setattr(split_vectors, "_BATCH", 3)
+def test_many_that_are_near_in_a_row_are_one_group(tmp_path: Path) -> None:
+    """Directly or through others."""
     chain = {f"chain{n} link{n} ring{n}": at(0.01 * n * n) for n in range(9)}
     make(tmp_path / "runs", "test/a", {**chain, **others(0), **others(2)})
     assert not any(parted(tmp_path / "runs", tmp_path / "out", "chain0", "chain8"))
+
+
+def test_the_distance_is_that_of_the_runs_own_deduplication(tmp_path: Path) -> None:
+    """Of several runs the largest; the card says it."""
+    make(tmp_path / "runs", "test/a", {FIRST: at(0), **others(0)}, limit=0.01)
+    make(tmp_path / "runs", "test/b", {SECOND: at(0.29), **others(2)}, limit=0.3)
+    assert not any(parted(tmp_path / "runs", tmp_path / "out"))
+    export(ExportRequest(sources(tmp_path / "runs"), "hf", tmp_path / "hf", "s", split=Split(0.4, 1)))
+    assert "at a squared distance below 0.3)" in (tmp_path / "hf" / "README.md").read_text("utf-8")
+
+
+def test_more_rows_than_can_be_compared_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one sentence that says what to do, and nothing is left; without a test side they are exported."""
+    monkeypatch.setattr(split, "MOST_ROWS", 2)
+    make(tmp_path / "runs", "test/a", others(0) | {FIRST: at(0)})
+    runs = sources(tmp_path / "runs")
+    with pytest.raises(ExportError, match=r"compares every row with every other, at most 2 rows, .*; export fewer runs"):
+        export(ExportRequest(runs, "alpaca", tmp_path / "out", "s", split=Split(0.4, 1)))
+    assert not (tmp_path / "out").exists()
+    assert export(ExportRequest(runs, "alpaca", tmp_path / "out", "s")).rows == {"train": 3}
 
 
 def test_the_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
@@ -176,9 +197,9 @@ def said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Said:
         words = ("export", tmp_path / "runs", "--format", "hf", "--out", tmp_path / "out", "--test-share", "0.4")
         assert start([str(word) for word in words]) == 0
         err = capsys.readouterr().err
-        (split,) = [line for line in (tmp_path / "out" / "README.md").read_text("utf-8").splitlines() if "share of" in line]
-        assert all(line in split for line in err.splitlines())
-        return split.partition("fewer.")[2].strip() if err else ""
+        (sentence,) = [line for line in (tmp_path / "out" / "README.md").read_text("utf-8").splitlines() if "share of" in line]
+        assert all(line in sentence for line in err.splitlines())
+        return sentence.partition("with every other.")[2].strip()
 
     return type_words
 
@@ -211,29 +232,42 @@ def test_nothing_is_said_when_all_was_compared(tmp_path: Path, said: Said) -> No
 
 
 def test_a_real_runs_journal_has_all_vectors(tmp_path: Path) -> None:
-    """Of questions with a context and without, and of seeds, under the names that the run gave them."""
+    """Of questions with a context and without, under the names that the run gave them."""
     paths = make_run(tmp_path / "runs", {})
     done = export(ExportRequest(sources(paths.folder), "alpaca", tmp_path / "out", "s", split=Split(0.4, 1)))
-    assert done.compared == Compared(by_words=0, models=1)
-    with ExitStack() as stack:
-        kept = split_vectors.KeptByRun(sources(paths.folder)[0], stack)
-        assert all(kept.of(seed.question, seed.context) is not None for seed in SPEC.seed_examples)
+    assert done.compared == SplitBasis(limit=0.05, by_words=0, models=1)
 
 
-class Filling:
-    """A raw file on a disk that takes three bytes at a time."""
+# ---- which groups are for testing ------------------------------------------------------------------------------------
 
-    def __init__(self) -> None:
-        self.held = b""
-
-    def write(self, data: bytes) -> int:
-        """What fits."""
-        self.held += data[:3]
-        return min(3, len(data))
+IDS = np.array([7919 * n**3 % 100_003 for n in range(100)], np.uint64)
 
 
-def test_nothing_is_lost_when_a_disk_takes_a_part_only() -> None:
-    """A raw file may take less than it is given: the rest is given once more."""
-    file = Filling()
-    put(cast("FileIO", file), b"12345678")
-    assert file.held == b"12345678"
+@settings(max_examples=60)
+@given(st.lists(st.integers(0, 9), min_size=2, max_size=40), st.floats(0.01, 0.99), st.integers(0, 2**63 - 1))
+def test_no_group_is_parted_and_the_share_is_kept(groups: list[int], share: float, seed: int) -> None:
+    """At most the share, or one smallest group where all are larger; the same seed gives the same rows."""
+    labels = np.array([*groups, 10, 11])
+    chosen = choose_test(labels, IDS[: len(labels)], share, seed)
+    assert all(len(set(chosen[labels == label])) == 1 for label in labels)
+    assert 1 <= chosen.sum() <= max(1, round(share * len(labels)))
+    assert (chosen == choose_test(labels, IDS[: len(labels)], share, seed)).all()
+
+
+def test_one_smallest_group_is_chosen_where_all_are_too_large() -> None:
+    """Better a little more than the share than nothing."""
+    chosen = choose_test(np.repeat([0, 1], [5, 3]), IDS[:8], 0.1, 0)
+    assert chosen.tolist() == [False] * 5 + [True] * 3
+
+
+def test_the_seed_decides() -> None:
+    """Other seeds set other rows apart, and single rows fill the share exactly."""
+    picked = [tuple(np.flatnonzero(choose_test(np.arange(100), IDS, 0.1, seed))) for seed in range(5)]
+    assert {len(rows) for rows in picked} == {10}
+    assert len(set(picked)) == 5
+
+
+def test_one_row_cannot_be_split() -> None:
+    """Better no test set than none to train on."""
+    with pytest.raises(RequestError, match="only one row"):
+        choose_test(np.zeros(1, np.int64), IDS[:1], 0.5, 0)

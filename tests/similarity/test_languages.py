@@ -2,7 +2,7 @@
 
 import pytest
 
-from evals.data.languages import TOO_SHORT, UNSURE, Classifier, Languages, languages_of, load_classifier, name_of
+from skills_dspy.similarity.languages import TOO_SHORT, UNSURE, Classifier, Languages, languages_of, load_classifier, name_of
 
 
 @pytest.fixture(scope="module")

@@ -90,11 +90,18 @@ class Languages:
 
 
 @cache
-def load_classifier() -> Classifier:
-    """The classifier with its model, which is read from the package in about a second, and once."""
+def load_classifier(among: tuple[str, ...] = ()) -> Classifier:
+    """The classifier with its model, which is read from the package in about a second, once.
+
+    Args:
+        among: the languages that come into question; all that it knows if none are given. Of few, short texts are told too.
+    """
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # type: ignore[import-untyped]
 
-    classify: Classifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True).classify
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    if among:
+        identifier.set_languages(among)
+    classify: Classifier = identifier.classify
     return classify
 
 

@@ -8,18 +8,19 @@ words are compared.
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skills_dspy.base.config import DecontaminationConfig
 from skills_dspy.base.errors import EmbedderMissing, MissingReply
-from skills_dspy.model.embedding.embedder import AsyncEmbedder
-from skills_dspy.screens.benchmark import EvaluationSet
-from skills_dspy.similarity.nearest import FixedRows
-from skills_dspy.similarity.ngrams import VERSION, build, in_words
-from skills_dspy.store.benchmark_index import BrokenIndex, EvalIndex, find_index, index_path, keep_index
+from skills_dspy.model.embedding.embedder import AsyncEmbedder, VectorSource
+from skills_dspy.screens.benchmark import Benchmark
+from skills_dspy.similarity.nearest import Vectors, nearest_row
+from skills_dspy.similarity.ngrams import VERSION, build
+from skills_dspy.similarity.text import joined_tokens
+from skills_dspy.store.benchmark_index import BenchmarkIndex, BrokenIndex, find_index, index_path, keep_index
 from skills_dspy.tasks.spec import TaskSpec
 
 KEPT_IN = ".decontamination"
@@ -30,31 +31,14 @@ _CHUNK = 256
 _BRIEF = 100
 
 
-class Teller(Protocol):
-    """Who passes on to the user what happens before the first call."""
+class Notices:
+    """What the user may want to hear before the first call; here it is dropped."""
 
     def say(self, line: str) -> None:
         """Something takes its time."""
 
     def warn(self, line: str) -> None:
         """Something is odd."""
-
-
-class Untold:
-    """Tells nobody."""
-
-    def say(self, line: str) -> None:
-        """Nothing."""
-
-    def warn(self, line: str) -> None:
-        """Nothing."""
-
-
-class Vectors(Protocol):
-    """What turns a candidate's texts into vectors."""
-
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """One unit vector per text."""
 
 
 class Screen:
@@ -65,12 +49,12 @@ class Screen:
         config: what is too near.
     """
 
-    def __init__(self, evaluation: EvaluationSet, config: DecontaminationConfig) -> None:
+    def __init__(self, evaluation: Benchmark, config: DecontaminationConfig) -> None:
         self.evaluation = evaluation
         self.config = config
         self._bare = np.flatnonzero([not question.grounded for question in evaluation.questions])
-        self._loaded: EvalIndex | None = None
-        self._all_rows = self._bare_rows = FixedRows(np.zeros((0, 0), dtype=np.float32))
+        self._loaded: BenchmarkIndex | None = None
+        self._bare_vectors: Vectors = np.zeros((0, 0), dtype=np.float32)
 
     @property
     def compares_vectors(self) -> bool:
@@ -90,14 +74,16 @@ class Screen:
         ]
         return {"files": files, "questions": len(self.evaluation.questions), **self.config.model_dump(mode="json")}
 
-    async def ready(self, embedder: AsyncEmbedder, weights: str | None, folders: Sequence[Path], teller: Teller) -> str | None:
+    async def ready(
+        self, embedder: AsyncEmbedder, weights: str | None, folders: Sequence[Path], notices: Notices
+    ) -> str | None:
         """Find the index in one of the folders, or build it and keep it in the first of them.
 
         Args:
             embedder: loaded only if something has to be computed.
             weights: of the vectors that candidates have; None for the embedder's.
             folders: where indexes are kept.
-            teller: is told of long work, and of a broken index.
+            notices: hear of long work, and of a broken index.
 
         Returns:
             The weights of the index's vectors; None where embeddings are not compared.
@@ -112,15 +98,13 @@ class Screen:
             await embedder.ready()
             used = embedder.weights
         made_from = self._made_from(used)
-        self._loaded = self._find(folders, made_from, teller)
+        self._loaded = self._find(folders, made_from, notices)
         if self._loaded is None:
-            self._loaded = await self._build(embedder, used, teller)
+            self._loaded = await self._build(embedder, used, notices)
             await asyncio.to_thread(keep_index, folders[0], made_from, self._loaded)
         if self.compares_vectors:
             vectors = self._loaded.vectors
-            self._all_rows = self._bare_rows = FixedRows(vectors)
-            if len(self._bare) < len(vectors):
-                self._bare_rows = FixedRows(vectors[self._bare])
+            self._bare_vectors = vectors if len(self._bare) == len(vectors) else vectors[self._bare]
         return used
 
     def words(self, text: str) -> str | None:
@@ -128,7 +112,7 @@ class Screen:
         found = self._index.grams.find(text)
         if found is None:
             return None
-        place, shared = self._place(found.owner), in_words(found.words)
+        place, shared = self._place(found.owner), joined_tokens(found.words)
         what = "holds the whole question of" if found.whole else f"shares a {self.config.ngram}-gram with"
         return f"{what} {place}: {shared}"
 
@@ -142,8 +126,8 @@ class Screen:
     def near(self, vector: NDArray[np.float32], *, bare: bool) -> str | None:
         """In words, the question that lies nearest, if it is too near; with `bare`, of those without a context."""
         assert self.config.max_cosine is not None
-        rows = self._bare_rows if bare else self._all_rows
-        found = rows.nearest(vector, 2.0 - 2.0 * self.config.max_cosine)
+        vectors = self._bare_vectors if bare else self._index.vectors
+        found = nearest_row(vectors, vector, 2.0 - 2.0 * self.config.max_cosine)
         if found is None:
             return None
         owner = int(self._bare[found[0]]) if bare else found[0]
@@ -152,7 +136,7 @@ class Screen:
         return f"has cosine {1.0 - found[1] / 2.0:.4f} to {self._place(owner)}: {brief}"
 
     @property
-    def _index(self) -> EvalIndex:
+    def _index(self) -> BenchmarkIndex:
         if self._loaded is None:
             raise RuntimeError("the index of evaluation questions is not ready yet")
         return self._loaded
@@ -168,23 +152,23 @@ class Screen:
             "weights": weights,
         }
 
-    def _find(self, folders: Sequence[Path], made_from: Mapping[str, Any], teller: Teller) -> EvalIndex | None:
+    def _find(self, folders: Sequence[Path], made_from: Mapping[str, Any], notices: Notices) -> BenchmarkIndex | None:
         for folder in folders:
             try:
                 found = find_index(folder, made_from, self.config.ngram, len(self.evaluation.questions))
             except BrokenIndex as error:
-                teller.warn(f"{index_path(folder, made_from)} cannot be used ({error}): the index is built anew")
+                notices.warn(f"{index_path(folder, made_from)} cannot be used ({error}): the index is built anew")
                 continue
             if found is not None:
                 return found
         return None
 
-    async def _build(self, embedder: AsyncEmbedder, weights: str | None, teller: Teller) -> EvalIndex:
+    async def _build(self, embedder: AsyncEmbedder, weights: str | None, notices: Notices) -> BenchmarkIndex:
         texts = [question.text for question in self.evaluation.questions]
-        teller.say(f"Decontamination: building the index of {len(texts)} evaluation questions; it is kept for later runs.")
+        notices.say(f"Decontamination: building the index of {len(texts)} evaluation questions; it is kept for later runs.")
         grams = await asyncio.to_thread(build, texts, self.config.ngram)
         if weights is None:
-            return EvalIndex(grams, np.zeros((0, 0), dtype=np.float32))
+            return BenchmarkIndex(grams, np.zeros((0, 0), dtype=np.float32))
         embedder.start()
         await embedder.ready()
         if embedder.weights != weights:
@@ -196,8 +180,8 @@ class Screen:
         for first in range(0, len(texts), _CHUNK):
             parts.append(await embedder.embed(texts[first : first + _CHUNK]))
             if (done := first + _CHUNK) % (_CHUNK * 20) == 0 and done < len(texts):
-                teller.say(f"Decontamination: {done} of {len(texts)} questions are embedded.")
-        return EvalIndex(grams, np.concatenate(parts))
+                notices.say(f"Decontamination: {done} of {len(texts)} questions are embedded.")
+        return BenchmarkIndex(grams, np.concatenate(parts))
 
 
 class TaskScreen:
@@ -208,7 +192,7 @@ class TaskScreen:
         vectors: the task's.
     """
 
-    def __init__(self, screen: Screen, vectors: Vectors) -> None:
+    def __init__(self, screen: Screen, vectors: VectorSource) -> None:
         self._screen = screen
         self._vectors = vectors
 

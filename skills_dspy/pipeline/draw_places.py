@@ -33,7 +33,8 @@ class DrawPlaces:
 
     def share_out(self) -> None:
         """Call the neediest of those who wait, when everybody who is about to ask has asked."""
-        asyncio.get_running_loop().call_soon(self._call)
+        if self.waiting and self.taken < self.most:
+            asyncio.get_running_loop().call_soon(self._call)
 
     def _call(self) -> None:
         if self.waiting and self.taken < self.most:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -97,15 +97,6 @@ def test_the_environment_names_the_host_and_the_option_goes_before_it(
     start(["run"])
     start(["run", "--base-url", "http://here:2"])
     assert [given.server.base_url for given in options] == ["http://elsewhere:1", "http://here:2"]
-
-
-@pytest.mark.parametrize("words", ["run -n 0", "run -n many", "run --concurrency 0", "run --seed -1", "run --sed 1", "walk"])
-def test_options_that_cannot_be_are_refused(words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 2 and a sentence, no traceback."""
-    assert start(words.split()) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "Error: " in said.err
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -265,17 +256,6 @@ def test_a_server_that_does_not_answer_is_said_too(tmp_path: Path, capsys: pytes
     assert not (tmp_path / "output").exists()
 
 
-@pytest.mark.parametrize("address", ["http://[::1", "ftp://127.0.0.1:1", "http://"])
-def test_an_address_that_is_none_is_refused(address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In a sentence that names it."""
-    words = ["run", "--task-paths", str(DEBATE), "--output-dir", str(tmp_path / "output"), "--base-url", address]
-    assert start(words) == 2
-    said = capsys.readouterr()
-    assert said.err.startswith("error: ")
-    assert address in said.err
-    assert said.err.count("\n") == 1
-
-
 def test_a_server_that_breaks_down_gets_its_sentence_and_the_run_its_summary(terminal: Terminal) -> None:
     """Exit code 2; what was accepted so far is said too, on stdout."""
 
@@ -351,22 +331,6 @@ def test_a_replay_takes_from_the_recording_what_is_not_given(terminal: Terminal)
     again = RunPaths(terminal.folder / "again" / "test/foxes")
     assert again.data.read_bytes() == RunPaths(terminal.output / "test/foxes").data.read_bytes()
     assert json.loads(again.run_json.read_bytes())["inputs"]["seed"] == 5
-
-
-def test_a_replay_of_fewer_is_a_beginning_of_the_recording(terminal: Terminal) -> None:
-    """What is given goes before what was recorded."""
-    terminal.run("--task-paths", terminal.task(), "-n", 4)
-    terminal.type("run", "--replay", terminal.output, "-n", 2, "--output-dir", terminal.folder / "again")
-    lines = (terminal.folder / "again" / "test/foxes/data.jsonl").read_bytes().splitlines()
-    assert lines == (terminal.output / "test/foxes/data.jsonl").read_bytes().splitlines()[:2]
-
-
-def test_a_replay_of_more_than_was_recorded_is_an_error(terminal: Terminal) -> None:
-    """Exit code 2, in a sentence that says what may differ."""
-    terminal.run("--task-paths", terminal.task(), "-n", 2)
-    said = terminal.type("run", "--replay", terminal.output, "-n", 90, "--output-dir", terminal.folder / "again")
-    assert said.code == 2
-    assert said.err.startswith("error: The recording has no reply to a request of")
 
 
 def test_runs_recorded_with_different_settings_are_not_replayed_together(terminal: Terminal) -> None:
@@ -493,37 +457,7 @@ def test_explain_tells_the_story_of_rejected_rows(terminal: Terminal) -> None:
         assert "try 2 of 2" in told or reason not in ("unreadable", "truncated")
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["0123456789abcdef"], "no row '0123456789abcdef' in the runs below"),
-        (["0123456789abcdef", "--output-dir", "nowhere"], "nowhere"),
-        ([""], "no row ''"),
-    ],
-)
-def test_explain_refuses_what_is_not_there(terminal: Terminal, words: Sequence[str], said: str) -> None:
-    """Exit code 2 and one line."""
-    terminal.run("--task-paths", terminal.task(), "-n", 1)
-    result = terminal.type("explain", *words)
-    assert result.code == 2
-    assert result.out == ""
-    assert result.err.startswith("error: ")
-    assert said in result.err
-
-
 # -- prompts ------------------------------------------------------------------------------------------------------------
-
-
-def test_prompts_prints_every_prompt_of_the_first_task(terminal: Terminal) -> None:
-    """In the order of the flow, each with its origin; a freeform task has no grounded ones, a described one needs no words."""
-    said = terminal.type("prompts", "--task-paths", terminal.task())
-    assert said.code == 0
-    rules = [line.strip("─ ") for line in said.out.splitlines() if line.startswith("──")]
-    assert rules == [
-        n for n in STEPS if not n.endswith("grounded") and n not in ("write_description", "write_context", "tag_fused")
-    ]
-    assert said.out.count("from ") >= len(rules)
-    assert "What is a fox?" in said.out
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -535,13 +469,6 @@ def test_prompts_prints_the_one_that_is_named(terminal: Terminal, name: str) -> 
     (origin,) = (line for line in said.out.splitlines() if line.startswith("from "))
     file, line = origin.rpartition("(")[2].rstrip(")").rsplit(":", 1)
     assert Path(file).read_text("utf-8").splitlines()[int(line) - 1].startswith("class ")
-
-
-def test_prompts_refuses_a_name_that_is_none(terminal: Terminal) -> None:
-    """And lists those that there are."""
-    said = terminal.type("prompts", "judge", "--task-paths", terminal.task())
-    assert (said.code, said.out) == (2, "")
-    assert "judge_pair_freeform" in said.err
 
 
 # -- signals, in a process of its own -----------------------------------------------------------------------------------

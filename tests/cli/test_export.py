@@ -12,23 +12,17 @@ from pathlib import Path
 import pytest
 
 from evals.record.answering import ROOT
-from skills_dspy.cli.main import start
 from skills_dspy.store.run_dir import RunDir
 from tests.helpers.exporting import a_run_json, files_below, some_records, write_run
+from tests.helpers.terminal import Terminal
 
 Type = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def typed(capsys: pytest.CaptureFixture[str]) -> Type:
+def typed(terminal: Terminal) -> Type:
     """Types a command; gives the exit code and what was printed."""
-
-    def type_words(*words: object) -> tuple[int, str, str]:
-        code = start([str(word) for word in words])
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return type_words
+    return terminal.type
 
 
 @pytest.fixture
@@ -77,17 +71,7 @@ def test_rows_that_two_runs_have_are_spoken_of(runs: Path, tmp_path: Path, typed
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("absent --format messages --out m", "there is no run at absent"),
         ("empty --format messages --out m", "there is no run at or below empty"),
-        ("runs --format csv --out m", "'csv' is not one of 'messages', 'alpaca'"),
-        ("runs --format messages", "Missing option '--out'"),
-        ("--format messages --out m", "Missing argument 'RUN...'"),
-        ("runs --format alpaca --out m --system-prompt x", "alpaca has no place for a system prompt"),
-        ("runs --format messages --out m --seed 1", "give --test-share too"),
-        ("runs --format messages --out m --test-share 1", "1.0 is not in the range"),
-        ("runs --format messages --out m --test-share nan", "not in the range"),
-        ("runs --format messages --out m --push-to-hub me/x", "use --format hf instead of messages"),
-        ("runs --format hf --out m --public", "--public is about --push-to-hub"),
         ("runs --format hf --out runs --overwrite", "would take the place of the run in runs/test/foxes"),
         ("runs --format messages --out taken", "taken exists already; choose another --out, or replace it with --overwrite"),
         ("runs --format messages --out taken/m", "cannot"),

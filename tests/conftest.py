@@ -35,6 +35,7 @@ NOBODY = "http://127.0.0.1:9"
 """The address while replaying: nobody is asked there."""
 
 CASSETTES = Path(__file__).parent / "cassettes"
+EVALS = Path(__file__).parent / "evals"
 
 _OF_THIS_MACHINE = ("OLLAMA_", "SKILLS_DSPY_")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -115,7 +116,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Lab"]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What loads torch comes first: the first worker gets all of it and the others never wait for it."""
+    """What loads torch comes first, in the first worker alone; what tests evals, which is not measured, is not traced."""
+    for item in items:
+        if item.path.is_relative_to(EVALS) and item.path.parent != EVALS:
+            item.add_marker(pytest.mark.no_cover)
     items.sort(key=lambda item: not ("embedder" in getattr(item, "fixturenames", ()) or item.get_closest_marker("torch")))
 
 

@@ -34,7 +34,7 @@ ALL = Bounds(1, "very poor", 1, None)
 @pytest.fixture(scope="module", params=["separate", "fused"])
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     """A finished run, tagged in either way; nobody changes it."""
-    return make_run(tmp_path_factory.mktemp(request.param), {"tagging": request.param}, wanted=6)
+    return make_run(tmp_path_factory.mktemp(request.param), {"tagging": request.param}, wanted=8)
 
 
 @pytest.fixture
@@ -172,9 +172,10 @@ def screened_once(made_once: RunPaths, tmp_path_factory: pytest.TempPathFactory)
 def screened(screened_once: tuple[RunPaths, Path], tmp_path: Path) -> Iterator[tuple[RunPaths, Path]]:
     """A copy of it that a test may change, and the file, which is there again afterwards."""
     made, file = screened_once
-    shutil.copytree(made.folder, tmp_path / "screened" / made.folder.name)
+    output = made.folder.parents[1]  # with the index of the questions
+    shutil.copytree(output, tmp_path / "screened")
     questions = file.read_bytes()
-    yield RunPaths(tmp_path / "screened" / made.folder.name), file
+    yield RunPaths(tmp_path / "screened" / made.folder.relative_to(output)), file
     file.write_bytes(questions)
 
 

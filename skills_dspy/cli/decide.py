@@ -17,11 +17,11 @@ from skills_dspy.cli.arguments import DecideOptions
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, open_server, run_until_done
 from skills_dspy.cli.summary import command
-from skills_dspy.commands.decide.dataset import DecideRequest, Redecided, prepare, redecide
+from skills_dspy.commands.decide.dataset import DecideRequest, DecideResult, decide_run, prepare
 from skills_dspy.commands.decide.thresholds import Bounds
 from skills_dspy.model.ollama import without_secrets
 from skills_dspy.model.replies import Meter
-from skills_dspy.pipeline.funnel_diff import FunnelDiff, ranked
+from skills_dspy.pipeline.funnel import FunnelDiff, ranked
 
 
 def decide_command(options: DecideOptions) -> int:
@@ -46,9 +46,9 @@ def decide_command(options: DecideOptions) -> int:
         asked = f", {meter.live} calls" if meter.live else ""
         progress.update(f"{diff.after.candidates} of {total} candidates decided, {diff.after.accepted} accepted{asked}")
 
-    async def work() -> Redecided:
+    async def work() -> DecideResult:
         server = open_server(options.server, prepared.config.server, progress.fault) if options.fill else None
-        return await redecide(request, prepared, server, count)
+        return await decide_run(request, prepared, server, count)
 
     try:
         with progress:
@@ -65,7 +65,7 @@ def decide_command(options: DecideOptions) -> int:
     return 0
 
 
-def print_decided(done: Redecided, filled: bool, console: Console | None = None) -> None:
+def print_decided(done: DecideResult, filled: bool, console: Console | None = None) -> None:
     """What came of it, for a person, on stdout."""
     out = console or Console(highlight=False, soft_wrap=True, emoji=False)
     diff = done.decided.diff
@@ -121,7 +121,7 @@ def side_line(name: str, fates: Mapping[tuple[str, Reason], int], ids: list[str]
     return f"{name}: {count} ({where}): {', '.join(ids)}{' ...' if count > len(ids) else ''}"
 
 
-def as_json(done: Redecided) -> dict[str, Any]:
+def as_json(done: DecideResult) -> dict[str, Any]:
     """What came of it, for a program."""
     return {
         "task_name": done.task_name,

@@ -49,7 +49,7 @@ class Candidate:
         calls: step to the digests of its requests.
         stage: where it is now, a name in STAGES.
         answer: what was answered, once it was.
-        task: what drives it.
+        driver: the asyncio task that drives it.
         outcome: done when its own way ended.
         settled: done when it was decided: True if accepted.
     """
@@ -62,7 +62,7 @@ class Candidate:
     calls: dict[str, tuple[str, ...]]
     stage: str = "dedup"
     answer: str | None = None
-    task: asyncio.Task[None] | None = None
+    driver: asyncio.Task[None] | None = None
     outcome: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     settled: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -83,6 +83,6 @@ class Candidate:
 
     def abandon(self) -> None:
         """It was found to be a duplicate while it was on its way: what it still asks for is not needed."""
-        if self.task is not None:
-            self.task.cancel()
+        if self.driver is not None:
+            self.driver.cancel()
         self.end(Dropped("dedup", "duplicate", ""))

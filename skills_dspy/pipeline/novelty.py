@@ -57,6 +57,10 @@ class Novelty:
             # Not shielded by wait(): it leaves what it waits for alone when this candidate is cancelled.
             await asyncio.wait([rival.settled if rival.outcome.done() else rival.outcome])
 
+    def too_near(self, neighbour: Neighbour | None) -> bool:
+        """Whether a candidate with this nearest neighbour repeats it."""
+        return neighbour is not None and neighbour.distance < self._limit
+
     def neighbour(self, candidate: Candidate) -> Neighbour | None:
         """The nearest seed or accepted pair before it."""
         if candidate.vector is None or candidate.draw.kind not in self._fixed:

@@ -21,7 +21,7 @@ from skills_dspy.model.embedding.embedder import VectorSource
 from skills_dspy.model.room import Lengths, longest, may_be_shown
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed, Vector
 from skills_dspy.pipeline.draw import Draw, Example, plan_draw, seed_examples
-from skills_dspy.pipeline.draw_places import Admission, Place
+from skills_dspy.pipeline.draw_places import DrawPlaces, Place
 from skills_dspy.pipeline.flow import Flow, WritingFailed
 from skills_dspy.pipeline.funnel import STAGES, Funnel
 from skills_dspy.pipeline.novelty import Novelty
@@ -32,7 +32,6 @@ _T = TypeVar("_T")
 
 REMEMBERED = 512
 """How many of the latest accepted pairs a draw may show: keeps memory flat in a long run."""
-
 
 _USUAL = 5
 """How many questions a draw usually has; draws.max_stalled counts draws of so many."""
@@ -57,7 +56,7 @@ class _Open:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
-class TaskRun:
+class Settler:
     """One task on its way to N accepted pairs.
 
     Args:
@@ -66,8 +65,8 @@ class TaskRun:
         flow: the steps.
         embedder: texts to unit vectors.
         ledger: where decisions go.
-        decided: draw and index of the last candidate that an earlier run of the same inputs decided. All that it took is in
-            the journal, so nothing beyond it is begun before it is decided again: that might ask for what nobody needs.
+        last_decided: draw and index of the last candidate that an earlier run of the same inputs decided. All that it took
+            is in the journal, so nothing beyond it is begun before it is decided again: that might ask for what nobody needs.
         on_change: called after every settled candidate.
         place: its door to the places for open draws, where other tasks run beside it.
         plan: what a draw shows, by its number, where that was decided before; none to choose it.
@@ -83,7 +82,7 @@ class TaskRun:
         flow: Flow,
         embedder: VectorSource,
         ledger: Ledger,
-        decided: tuple[int, int] | None = None,
+        last_decided: tuple[int, int] | None = None,
         on_change: Callable[[], None] = lambda: None,
         place: Place | None = None,
         plan: Callable[[int], Draw] | None = None,
@@ -104,16 +103,16 @@ class TaskRun:
         count = spec.num_questions_to_generate_per_prompt
         self._accepted: deque[tuple[int, Example]] = deque(maxlen=REMEMBERED + config.draws.window * count)
         self._novelty = Novelty(config.dedup.max_squared_distance)
-        self._place = place or Admission(config.draws.window).join()
+        self._place = place or DrawPlaces(config.draws.window).join()
         self._open: dict[int, _Open] = {}
         self._opened = asyncio.Event()
         self._next = 0
-        self._settled = 0
+        self._settled_draws = 0
         self._stalled = 0
         self._first_unwritten = 0
         self._group: asyncio.TaskGroup | None = None
         self._seeded = asyncio.Event()
-        self._decided = decided or (-1, -1)
+        self._resumed = last_decided or (-1, -1)
         self._recalled = asyncio.Event()
         self._recall(0, -1)
 
@@ -125,7 +124,7 @@ class TaskRun:
     @property
     def draws(self) -> tuple[int, int]:
         """How many draws have settled, and how many are open."""
-        return self._settled, len(self._open)
+        return self._settled_draws, len(self._open)
 
     async def run(self) -> None:
         """Until all wanted pairs are accepted, or a limit stops it (`stopped` says which).
@@ -158,8 +157,8 @@ class TaskRun:
     def _wants_draw(self) -> bool:
         draws = self._config.draws
         return (
-            self._next < self._settled + draws.window
-            and (self._next <= self._decided[0] or (self._recalled.is_set() and self._next < (draws.max_draws or math.inf)))
+            self._next < self._settled_draws + draws.window
+            and (self._next <= self._resumed[0] or (self._recalled.is_set() and self._next < (draws.max_draws or math.inf)))
             and self._expected() < self.wanted - self.funnel.accepted
         )
 
@@ -228,8 +227,8 @@ class TaskRun:
         assert self._group is not None
         for candidate in candidates:
             self._novelty.begin(candidate)
-            candidate.task = self._group.create_task(self._pursue(candidate))
-            opened.tasks.append(candidate.task)
+            candidate.driver = self._group.create_task(self._pursue(candidate))
+            opened.tasks.append(candidate.driver)
 
     def _arrive(self, opened: _Open, candidates: list[Candidate]) -> None:
         opened.arrived.set_result(candidates)
@@ -237,7 +236,7 @@ class TaskRun:
         self._first_unwritten = min(unwritten, default=self._next)
 
     async def _pursue(self, candidate: Candidate) -> None:
-        if (candidate.draw.number, candidate.index) > self._decided:
+        if (candidate.draw.number, candidate.index) > self._resumed:
             await self._recalled.wait()
         candidate.end(await self._flow.pursue(candidate, self._novelty.novel, lambda: self._rank(candidate)))
         self._issue()
@@ -267,7 +266,7 @@ class TaskRun:
     async def _settle(self) -> None:
         """Decide every candidate in order, until enough are accepted or a limit is met."""
         while not self.done and self.stopped is None:
-            opened = await self._begun(self._settled)
+            opened = await self._begun(self._settled_draws)
             before = self.funnel.accepted
             for candidate in await _result(opened.arrived):
                 await self._decide(candidate)
@@ -276,10 +275,10 @@ class TaskRun:
                 self._issue()
                 if self.done:
                     return
-            del self._open[self._settled]
-            self._settled += 1
-            self._place.settled()
-            self._recall(self._settled, -1)
+            del self._open[self._settled_draws]
+            self._settled_draws += 1
+            self._place.free()
+            self._recall(self._settled_draws, -1)
             self._stalled = 0 if self.funnel.accepted > before else self._stalled + 1
             self.stopped = self._limit()
             if self.stopped is None:
@@ -294,12 +293,12 @@ class TaskRun:
 
     def _recall(self, draw: int, index: int) -> None:
         """All before this place, and the place itself, is decided: perhaps all that ever was."""
-        if (draw, index) >= self._decided:
+        if (draw, index) >= self._resumed:
             self._recalled.set()
 
     async def _decide(self, candidate: Candidate) -> None:
         neighbour = self._novelty.neighbour(candidate)
-        if neighbour is not None and neighbour.distance < self._config.dedup.max_squared_distance:
+        if neighbour is not None and self._novelty.too_near(neighbour):
             candidate.abandon()
             outcome: Outcome = Dropped("dedup", "duplicate", f"squared distance {neighbour.distance:.4f} to {neighbour.id}")
         else:
@@ -329,8 +328,8 @@ class TaskRun:
         # A draw of one question is a fifth of a draw of five.
         if self._stalled * min(_USUAL, self.spec.num_questions_to_generate_per_prompt) >= draws.max_stalled * _USUAL:
             return f"{self._stalled} draws in a row gave no accepted pair (draws.max_stalled)"
-        if draws.max_draws is not None and self._settled >= draws.max_draws:
-            return f"{self._settled} draws were made (draws.max_draws)"
+        if draws.max_draws is not None and self._settled_draws >= draws.max_draws:
+            return f"{self._settled_draws} draws were made (draws.max_draws)"
         return None
 
 

@@ -22,7 +22,7 @@ from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.model.program import QUIET, SkillsProgram
 from skills_dspy.model.replies import Meter
 from skills_dspy.model.slots import Slots
-from skills_dspy.pipeline.draw_places import Admission, most_open
+from skills_dspy.pipeline.draw_places import DrawPlaces, most_open
 from skills_dspy.run.account import stamp
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.task import OpenTask, Shared, Standstill, TaskView
@@ -168,7 +168,7 @@ class Runner:
             self._embedder,
             self._adapter,
             self._slots,
-            Admission(most_open(request.config.draws.window, request.concurrency)),
+            DrawPlaces(most_open(request.config.draws.window, request.concurrency)),
             self._screen,
             self._watcher.changed,
             self._now,

@@ -20,11 +20,11 @@ from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.slots import Slots
 from skills_dspy.model.steps import reply_limits
-from skills_dspy.pipeline.draw_places import Admission
+from skills_dspy.pipeline.draw_places import DrawPlaces
 from skills_dspy.pipeline.flow import Flow
 from skills_dspy.pipeline.funnel import Funnel
 from skills_dspy.pipeline.rows import RunLedger
-from skills_dspy.pipeline.settle import TaskRun
+from skills_dspy.pipeline.settle import Settler
 from skills_dspy.run.account import check_same_inputs, inputs_of, prompt_fingerprints, spec_as_json, stamp, usage, versions
 from skills_dspy.run.request import RunRequest
 from skills_dspy.screens.benchmark import Benchmark
@@ -65,7 +65,7 @@ class TaskView:
     paths: RunPaths
     wanted: int
     meter: Meter
-    run: TaskRun | Standstill
+    run: Settler | Standstill
     answered_by: str
     usage: dict[str, Any] = field(default_factory=dict)
     status: str = "running"
@@ -101,7 +101,7 @@ class Shared:
     embedder: AsyncEmbedder
     adapter: SkillsAdapter
     slots: Slots
-    admission: Admission
+    places: DrawPlaces
     screen: Screen | None
     changed: Callable[[], None]
     now: Callable[[], datetime]
@@ -125,7 +125,7 @@ class OpenTask:
     journal: Journal
     logs: tuple[AppendLog, AppendLog]
     asker: Asker | None
-    begin: Callable[[TaskSpec], TaskRun] | None
+    begin: Callable[[TaskSpec], Settler] | None
     screen: TaskScreen | None
     opened: ExitStack
     ended: bool = False
@@ -159,12 +159,12 @@ class OpenTask:
             decided = _last_decided(paths)
             vectors = RememberedVectors(shared.embedder, journal, recording, paths.folder)
             screen = None if shared.screen is None else TaskScreen(shared.screen, vectors)
-            place = shared.admission.join()  # now, and not when it begins: the first to begin would take all that there is
+            place = shared.places.join()  # now, and not when it begins: the first to begin would take all that there is
             stack.callback(place.leave)
 
-            def begin(spec: TaskSpec) -> TaskRun:
+            def begin(spec: TaskSpec) -> Settler:
                 ledger = RunLedger(spec, request.seed, {str(role): name for role, name in names.items()}, prompts, *logs)
-                return TaskRun(
+                return Settler(
                     spec,
                     config,
                     seed=request.seed,
@@ -172,7 +172,7 @@ class OpenTask:
                     flow=Flow(spec, config, asker, screen),
                     embedder=vectors,
                     ledger=ledger,
-                    decided=decided,
+                    last_decided=decided,
                     on_change=shared.changed,
                     place=place,
                 )

@@ -18,7 +18,7 @@ from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.model.replies import Meter
 from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.funnel import Funnel, added_up
-from skills_dspy.pipeline.settle import TaskRun
+from skills_dspy.pipeline.settle import Settler
 from skills_dspy.run import open_files
 from skills_dspy.run.headway import FEW, duration, headway_of, worst_tasks
 from skills_dspy.run.task import TaskView
@@ -60,7 +60,7 @@ def running(name: str = "instructlab/skills/foxes", *, accepted: int = 2, wanted
         RunPaths(Path("output") / name),
         wanted,
         meter,
-        cast("TaskRun", run),
+        cast("Settler", run),
         "Ollama 0.12 at http://127.0.0.1:11434",
     )
 

@@ -71,13 +71,13 @@ def test_abandoned_on_its_way() -> None:
 
     async def scene() -> None:
         candidate = Candidate(Draw(0, "freeform", (SEED,), (), (SEED,)), 0, "Why?", None, None, {})
-        candidate.task = asyncio.create_task(wait())
+        candidate.driver = asyncio.create_task(wait())
         await asyncio.sleep(0)
         candidate.abandon()
         assert not candidate.may_pass
         assert candidate.outcome.result() == Dropped("dedup", "duplicate", "")
         with pytest.raises(asyncio.CancelledError):
-            await candidate.task
+            await candidate.driver
         assert not candidate.settled.done()
 
     asyncio.run(scene())

@@ -27,7 +27,7 @@ from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw, Example, plan_draw, seed_examples
 from skills_dspy.pipeline.flow import Flow, WritingFailed, Written
 from skills_dspy.pipeline.funnel import STAGES
-from skills_dspy.pipeline.settle import REMEMBERED, TaskRun
+from skills_dspy.pipeline.settle import REMEMBERED, Settler
 from skills_dspy.similarity.nearest import joined, squared_distance
 from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers import virtual_time
@@ -241,7 +241,7 @@ def config_with(**draws: Any) -> RunConfig:
 class Ran:
     """A run that has ended, and how."""
 
-    run: TaskRun
+    run: Settler
     flow: FakeFlow
     ledger: ListLedger
     changes: int = 0
@@ -264,7 +264,7 @@ async def start(
     flow = flow or FakeFlow(world, delay, concurrency)
     ledger = ListLedger()
     ran = Ran(
-        TaskRun(
+        Settler(
             spec,
             config,
             seed=5,
@@ -272,7 +272,7 @@ async def start(
             flow=flow,
             embedder=embedder or InlineEmbedder(),
             ledger=ledger,
-            decided=decided,
+            last_decided=decided,
             on_change=lambda: setattr(ran, "changes", ran.changes + 1),
         ),
         flow,
@@ -762,7 +762,7 @@ def test_a_ledger_that_fails_ends_the_run_as_it_is() -> None:
     async def check() -> None:
         world = World((Page((Fate(0), Fate(0), Fate(1))),))
         flow, ledger = FakeFlow(world, lambda *_: 1.0), FullLedger()
-        run = TaskRun(spec_with(), config_with(), seed=5, wanted=9, flow=flow, embedder=InlineEmbedder(), ledger=ledger)
+        run = Settler(spec_with(), config_with(), seed=5, wanted=9, flow=flow, embedder=InlineEmbedder(), ledger=ledger)
         with pytest.raises(ExceptionGroup) as caught:
             await run.run()
         assert [type(error) for error in caught.value.exceptions] == [StorageError]

@@ -33,9 +33,9 @@ from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.slots import Share, Slots
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome
 from skills_dspy.pipeline.draw import Draw
-from skills_dspy.pipeline.draw_places import Admission, most_open
+from skills_dspy.pipeline.draw_places import DrawPlaces, most_open
 from skills_dspy.pipeline.flow import Flow, Written
-from skills_dspy.pipeline.settle import TaskRun
+from skills_dspy.pipeline.settle import Settler
 from skills_dspy.run.past import find_recorded
 from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.run.task import Standstill, TaskView
@@ -130,7 +130,7 @@ class Many:
         most_open: the most draws that were open at once.
     """
 
-    runs: list[TaskRun]
+    runs: list[Settler]
     ledgers: list[ListLedger]
     slots: BusySlots
     ended: dict[int, float] = field(default_factory=dict)
@@ -144,7 +144,7 @@ def side_by_side(natures: Sequence[Nature], wanted: int, slots: int = 8, only: i
 
     async def main() -> Many:
         shared = BusySlots(slots)
-        admission = Admission(most_open(config.draws.window, slots))
+        places_of_all = DrawPlaces(most_open(config.draws.window, slots))
         many = Many([], [ListLedger() for _ in natures], shared)
 
         def changed() -> None:
@@ -155,7 +155,7 @@ def side_by_side(natures: Sequence[Nature], wanted: int, slots: int = 8, only: i
         for number, nature in enumerate(natures):
             name = f"task {number}"
             many.runs.append(
-                TaskRun(
+                Settler(
                     a_spec(name=name),
                     config,
                     seed=1,
@@ -164,7 +164,7 @@ def side_by_side(natures: Sequence[Nature], wanted: int, slots: int = 8, only: i
                     embedder=WordEmbedder(),
                     ledger=many.ledgers[number],
                     on_change=changed,
-                    place=admission.join(),
+                    place=places_of_all.join(),
                 )
             )
 

@@ -15,7 +15,7 @@ import dspy
 from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import MissingReply, RunDirError, only_ours
 from skills_dspy.base.records import Neighbour, Reason
-from skills_dspy.commands.decide.old_rows import Settled, SettledDraw, text_digest
+from skills_dspy.commands.decide.old_rows import OldDraw, OldRow, text_digest
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import Rank
 from skills_dspy.model.embedding.embedder import VectorSource
@@ -27,9 +27,9 @@ from skills_dspy.model.steps import STEPS, reply_limits, way
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw
 from skills_dspy.pipeline.flow import Flow, WritingFailed, Written
-from skills_dspy.pipeline.funnel_diff import FunnelDiff
+from skills_dspy.pipeline.funnel import FunnelDiff
 from skills_dspy.pipeline.rows import Rows, RunLedger
-from skills_dspy.pipeline.settle import TaskRun
+from skills_dspy.pipeline.settle import Settler
 from skills_dspy.run.past import PastRun
 from skills_dspy.screens.decontamination import TaskScreen
 from skills_dspy.store.journal import JournaledReply, JournalReader
@@ -88,7 +88,7 @@ class Answering:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class OldRun:
     """A run, and what it takes to decide it anew.
 
     Attributes:
@@ -100,13 +100,13 @@ class Again:
     """
 
     recorded: PastRun
-    draws: Sequence[SettledDraw]
+    draws: Sequence[OldDraw]
     program: SkillsProgram
     prompts: Mapping[str, Mapping[str, str]]
     adapter: SkillsAdapter
     screen: TaskScreen | None = None
 
-    def at(self, place: tuple[int, int]) -> Settled:
+    def at(self, place: tuple[int, int]) -> OldRow:
         """The candidate at a draw and an index."""
         return self.draws[place[0]].candidates[place[1]]
 
@@ -132,17 +132,17 @@ class Decided:
     live: int
 
 
-def _unheard(diff: FunnelDiff, meter: Meter) -> None:
-    """Nobody looks on."""
+def _ignore(diff: FunnelDiff, meter: Meter) -> None:
+    """Does nothing."""
 
 
 async def decide_again(
-    again: Again,
+    again: OldRun,
     config: RunConfig,
     answering: Answering,
     vectors: VectorSource,
     rows: tuple[Rows, Rows],
-    on_change: Callable[[FunnelDiff, Meter], None] = _unheard,
+    on_change: Callable[[FunnelDiff, Meter], None] = _ignore,
 ) -> Decided:
     """Decide every candidate of a run once more, in settled order.
 
@@ -168,7 +168,7 @@ async def decide_again(
     draws = config.draws.model_copy(
         update={"window": answering.ahead, "max_draws": len(again.draws), "max_stalled": _UNLIMITED}
     )
-    run = TaskRun(
+    run = Settler(
         spec,
         config.model_copy(update={"draws": draws}),
         seed=recorded.seed,
@@ -193,7 +193,7 @@ async def decide_again(
 class _OldQuestions:
     """Reads back what a run wrote, and what became of it where nothing asks for that again."""
 
-    def __init__(self, again: Again) -> None:
+    def __init__(self, again: OldRun) -> None:
         self._again = again
 
     async def write(self, draw: Draw, rank: Callable[[], Rank]) -> Written:  # noqa: ARG002 - nobody is asked
@@ -224,7 +224,7 @@ class _OldQuestions:
 class _ComparingLedger:
     """Writes down what is decided, and beside it what was decided before."""
 
-    def __init__(self, again: Again, ledger: RunLedger) -> None:
+    def __init__(self, again: OldRun, ledger: RunLedger) -> None:
         self.diff = FunnelDiff()
         self.calls_left = 0
         self._again = again

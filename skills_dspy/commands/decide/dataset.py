@@ -10,9 +10,9 @@ from typing import Any
 
 from skills_dspy.base.config import ROLES, Role
 from skills_dspy.base.errors import RunDirError
-from skills_dspy.commands.decide.again import Again, Answering, Decided, decide_again
+from skills_dspy.commands.decide.again import Answering, Decided, OldRun, decide_again
 from skills_dspy.commands.decide.decided import FILLED_BY, Prepared, decided_json, fillers
-from skills_dspy.commands.decide.old_rows import read_settled
+from skills_dspy.commands.decide.old_rows import read_old_rows
 from skills_dspy.commands.decide.thresholds import Bounds, decided_config, differences, short_digest
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.context_window import choose_windows, needs
@@ -21,7 +21,7 @@ from skills_dspy.model.embedding.vectors import ComplementedVectors, JournalVect
 from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter
-from skills_dspy.pipeline.funnel_diff import FunnelDiff
+from skills_dspy.pipeline.funnel import FunnelDiff
 from skills_dspy.pipeline.rows import Rows
 from skills_dspy.run.account import prompt_fingerprints
 from skills_dspy.run.past import CANNOT_REPLAY, DECIDED, PastRun, read_recorded, recorded_questions
@@ -43,7 +43,7 @@ _OTHER_FORMAT = (
 
 _NO_BOUNDS = Bounds()
 
-Told = Callable[[int, FunnelDiff, Meter], None]
+OnChange = Callable[[int, FunnelDiff, Meter], None]
 """Hears after every candidate of how many there are, and how far it came."""
 
 
@@ -71,7 +71,7 @@ class DecideRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Redecided:
+class DecideResult:
     """What came of a request.
 
     Attributes:
@@ -127,23 +127,23 @@ def prepare(request: DecideRequest) -> Prepared:
     return Prepared(recorded, noted, config, target)
 
 
-def _unheard(total: int, diff: FunnelDiff, meter: Meter) -> None:
-    """Nobody looks on."""
+def _ignore(total: int, diff: FunnelDiff, meter: Meter) -> None:
+    """Does nothing."""
 
 
-async def redecide(
+async def decide_run(
     request: DecideRequest,
     prepared: Prepared,
     server: OllamaServer | None,
-    told: Told = _unheard,
+    on_change: OnChange = _ignore,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> Redecided:
+) -> DecideResult:
     """Decide a run anew and write the dataset.
 
     Args:
         request, prepared: what is asked for, and of which run.
         server: asked for what the journal lacks, and closed in the end; None to leave out who needs it.
-        told: hears of the progress.
+        on_change: called after every candidate.
         now: the time in UTC, to name what is set aside.
 
     Raises:
@@ -168,13 +168,15 @@ async def redecide(
             vectors = JournalVectors(journal, prepared.embedder, recorded.paths)
             with _rows(paths) as rows:
                 screened = replace(again, screen=await _screen(recorded, vectors, prepared.embedder))
-                decided = await decide_again(screened, config, answering, vectors, rows, lambda diff, m: told(total, diff, m))
+                decided = await decide_again(
+                    screened, config, answering, vectors, rows, lambda diff, m: on_change(total, diff, m)
+                )
         if paths is None:
-            return _told(prepared, decided, None, None)
+            return _result(prepared, decided, None, None)
         with JournalReader.open(recorded.paths.journal) as closed:
             write_run_json(paths, decided_json(prepared, decided.diff, len(again.draws), closed))
         link(paths.journal, recorded.paths.journal)
-        return _told(prepared, decided, prepared.target, put_dataset(paths.folder, prepared.target, now()))
+        return _result(prepared, decided, prepared.target, put_dataset(paths.folder, prepared.target, now()))
 
 
 @contextmanager
@@ -251,7 +253,7 @@ def _check_target(target: Path) -> None:
         raise RunDirError(f"{target} exists and holds something else; choose another --out")
 
 
-def _again(recorded: PastRun, noted: RunJson) -> Again:
+def _again(recorded: PastRun, noted: RunJson) -> OldRun:
     adapter = SkillsAdapter()
     program = SkillsProgram(recorded.spec.num_questions_to_generate_per_prompt)
     if recorded.program is not None:
@@ -269,18 +271,18 @@ def _again(recorded: PastRun, noted: RunJson) -> Again:
             f"{recorded.paths.run_json}: the run was made by a version of skills_dspy with other prompts ({differing[0]}"
             f"{' and others' if differing[1:] else ''}), to which this version finds no replies; decide it with that version"
         )
-    draws = read_settled(recorded.paths, recorded.spec)
+    draws = read_old_rows(recorded.paths, recorded.spec)
     if not draws:
         raise RunDirError(
             f"{recorded.paths.folder}: this run has decided nothing yet; start it again, or, if it is a recording, replay it "
             "with `run --replay` and give the directory that this makes"
         )
-    return Again(recorded, draws, program, prompts, adapter)
+    return OldRun(recorded, draws, program, prompts, adapter)
 
 
 @asynccontextmanager
 async def _answering(
-    request: DecideRequest, prepared: Prepared, again: Again, server: OllamaServer | None
+    request: DecideRequest, prepared: Prepared, again: OldRun, server: OllamaServer | None
 ) -> AsyncIterator[tuple[Answering, Journal | JournalReader]]:
     """Who answers, and the journal that holds the vectors."""
     recorded = prepared.recorded
@@ -326,9 +328,9 @@ def _note(journal: Journal, said: Mapping[str, Any], own: Mapping[str, Any]) -> 
         journal.set_meta(FILLED_BY, json.dumps([*noted, said]))
 
 
-def _told(prepared: Prepared, decided: Decided, dataset: Path | None, aside: Path | None) -> Redecided:
+def _result(prepared: Prepared, decided: Decided, dataset: Path | None, aside: Path | None) -> DecideResult:
     recorded = prepared.recorded
-    return Redecided(
+    return DecideResult(
         task_name=recorded.spec.task_name,
         run=recorded.paths.folder,
         status=prepared.status,

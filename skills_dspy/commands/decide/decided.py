@@ -8,7 +8,7 @@ from typing import Any
 
 from skills_dspy.base.config import RunConfig
 from skills_dspy.commands.decide.thresholds import differences, thresholds
-from skills_dspy.pipeline.funnel_diff import FunnelDiff
+from skills_dspy.pipeline.funnel import FunnelDiff
 from skills_dspy.run.account import usage, versions
 from skills_dspy.run.past import DECIDED, PastRun
 from skills_dspy.store.aside import way_to

@@ -14,8 +14,7 @@ from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import Record, Rejection
 from skills_dspy.pipeline.candidate import Dropped
 from skills_dspy.pipeline.draw import Draw, Example, seed_examples, standard_of
-from skills_dspy.pipeline.funnel import STAGES
-from skills_dspy.pipeline.funnel_diff import Fate
+from skills_dspy.pipeline.funnel import STAGES, Fate
 from skills_dspy.pipeline.rows import WRITING
 from skills_dspy.store.files import read_rows, storage_errors
 from skills_dspy.store.run_dir import RunPaths
@@ -26,7 +25,7 @@ _Row = TypeVar("_Row", Record, Rejection)
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class OldRow:
     """One candidate as a run decided it.
 
     Attributes:
@@ -63,11 +62,11 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class SettledDraw:
+class OldDraw:
     """A draw with those of its candidates that were decided, in their order; at least one."""
 
     draw: Draw
-    candidates: tuple[Settled, ...]
+    candidates: tuple[OldRow, ...]
 
 
 def text_digest(text: str) -> bytes:
@@ -75,7 +74,7 @@ def text_digest(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
 
 
-def read_settled(paths: RunPaths, spec: TaskSpec) -> tuple[SettledDraw, ...]:
+def read_old_rows(paths: RunPaths, spec: TaskSpec) -> tuple[OldDraw, ...]:
     """All draws of a run of which something was decided, from the first on, in order.
 
     Raises:
@@ -83,18 +82,18 @@ def read_settled(paths: RunPaths, spec: TaskSpec) -> tuple[SettledDraw, ...]:
         StorageError: a file cannot be read.
     """
     rows = heapq.merge(_accepted(paths.data), _rejected(paths.rejected), key=lambda row: row.place)
-    draws: list[SettledDraw] = []
+    draws: list[OldDraw] = []
     for number, group in groupby(rows, key=lambda row: row.place[0]):
         candidates = tuple(group)
         for index, candidate in enumerate(candidates):
             _check_order(candidate, (len(draws), index), after=number)
             if candidate.shown != candidates[0].shown:
                 raise RunDirError(f"{candidate.where}: `provenance.shown` is not that of draw {number}; restore the file")
-        draws.append(SettledDraw(_draw(candidates[0], spec), candidates))
+        draws.append(OldDraw(_draw(candidates[0], spec), candidates))
     return tuple(draws)
 
 
-def _check_order(row: Settled, expected: tuple[int, int], after: int) -> None:
+def _check_order(row: OldRow, expected: tuple[int, int], after: int) -> None:
     if row.place != expected:
         raise RunDirError(
             f"{row.where}: question {row.place[1]} of draw {after} stands where question {expected[1]} of draw {expected[0]} "
@@ -103,7 +102,7 @@ def _check_order(row: Settled, expected: tuple[int, int], after: int) -> None:
         )
 
 
-def _draw(row: Settled, spec: TaskSpec) -> Draw:
+def _draw(row: OldRow, spec: TaskSpec) -> Draw:
     """The draw again, as far as those who judge and answer see it; accepted examples, which only writers see, by name alone."""
     seeds = {example.id: example for example in seed_examples(spec.seed_examples)}
     names = [name for name in row.shown if name.startswith(_SEED)]
@@ -122,10 +121,10 @@ def _draw(row: Settled, spec: TaskSpec) -> Draw:
     )
 
 
-def _accepted(path: Path) -> Iterator[Settled]:
+def _accepted(path: Path) -> Iterator[OldRow]:
     for where, row in _lines(path):
         record = _parsed(Record, row, where)
-        yield Settled(
+        yield OldRow(
             id=record.id,
             where=where,
             place=(record.provenance.draw, record.provenance.index),
@@ -138,12 +137,12 @@ def _accepted(path: Path) -> Iterator[Settled]:
         )
 
 
-def _rejected(path: Path) -> Iterator[Settled]:
+def _rejected(path: Path) -> Iterator[OldRow]:
     for where, row in _lines(path):
         rejection = _parsed(Rejection, row, where)
         if rejection.stage not in STAGES:
             raise RunDirError(f"{where}: {rejection.stage!r} is no stage that this version knows; restore the file")
-        yield Settled(
+        yield OldRow(
             id=rejection.id,
             where=where,
             place=(rejection.provenance.draw, rejection.provenance.index),

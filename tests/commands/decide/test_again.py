@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from evals.data.datasets import read_datasets
 from skills_dspy.base.errors import ConfigError, RequestError, RunDirError, ServerError
 from skills_dspy.base.records import Record, Rejection
-from skills_dspy.commands.decide.dataset import DecideRequest, Redecided, prepare, redecide
+from skills_dspy.commands.decide.dataset import DecideRequest, DecideResult, decide_run, prepare
 from skills_dspy.commands.decide.thresholds import Bounds
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.run.past import find_recorded
@@ -57,12 +57,12 @@ def once(made_once: RunPaths, tmp_path: Path) -> RunPaths:
     return RunPaths(tmp_path / "runs" / "foxes")
 
 
-def decide(paths: RunPaths, bounds: Bounds = Bounds(), server: FakeServer | None = None, **more: Any) -> Redecided:  # noqa: B008
+def decide(paths: RunPaths, bounds: Bounds = Bounds(), server: FakeServer | None = None, **more: Any) -> DecideResult:  # noqa: B008
     """Decide a run anew."""
     request = replace(DecideRequest(paths.folder, bounds=bounds), **more)
 
-    async def main() -> Redecided:
-        return await redecide(request, prepare(request), server, now=lambda: NOW)
+    async def main() -> DecideResult:
+        return await decide_run(request, prepare(request), server, now=lambda: NOW)
 
     return asyncio.run(main())
 

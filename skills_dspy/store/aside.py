@@ -7,7 +7,6 @@ import ctypes
 import filecmp
 import json
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -165,7 +164,9 @@ def left_behind(out: Path) -> list[Path]:
 def _remove(place: Path) -> None:
     """Remove a file, or a folder with all that is in it; nothing where there is none. Links are not followed."""
     if place.is_dir() and not place.is_symlink():
-        shutil.rmtree(place)
+        for path in sorted(place.rglob("*"), reverse=True):  # what is in a folder before the folder
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        place.rmdir()
     else:
         place.unlink(missing_ok=True)
 

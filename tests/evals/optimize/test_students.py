@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 import dspy
 import pytest
 
+from evals.optimize.desk import Desk
 from evals.optimize.examples import examples_of
 from evals.optimize.plan import limits_of, longest_prompt
-from evals.optimize.students import Desk, Student, copy_prompts
+from evals.optimize.run import desk_of
+from evals.optimize.students import compiled_into, student_of
 from evals.optimize.targets import TARGETS, Unit
-from evals.session.bridge import Halt
+from evals.session.bridge import Broken, Halt
 from evals.session.session import Session, SessionRequest, open_session
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import ServerError
@@ -77,7 +79,7 @@ def at_desk(folder: Path, server: Server, work: Callable[[Desk], T], seed: int =
 
 def a_desk(session: Session, seed: int = 0) -> Desk:
     """A desk with the program's own judges."""
-    return Desk(session, SkillsProgram(3), limits_of([SPEC], CONFIG), seed, 8192)
+    return desk_of(session, SkillsProgram(3), limits_of([SPEC], CONFIG), seed, 8192)
 
 
 def an_example(unit: Unit) -> dspy.Example:
@@ -88,7 +90,7 @@ def an_example(unit: Unit) -> dspy.Example:
 def predicted(folder: Path, unit: Unit, server: Server, config: RunConfig = CONFIG) -> dspy.Prediction:
     """What a unit's student makes of its first example."""
     example = an_example(unit)
-    return at_desk(folder, server, lambda desk: Student(unit, SkillsProgram(3), desk)(**example.inputs()))
+    return at_desk(folder, server, lambda desk: student_of(unit, SkillsProgram(3), desk, config)(**example.inputs()))
 
 
 # ---- what they make of it ---------------------------------------------------------------------------------------------
@@ -102,8 +104,8 @@ def test_a_student_gives_what_its_metric_needs(unit: Unit, tmp_path: Path) -> No
     example = an_example(unit)
     assert found.get("failure", None) is None
     assert -2 <= unit.metric.score(example, found) <= 2
-    assert "fits" in unit.metric.feedback(example, found) or unit.makes == "questions"
-    judged = {"labels": 0, "questions": 3, "answers": 2}[unit.makes]
+    assert "fits" in unit.metric.feedback(example, found) or unit.sort == "questions"
+    judged = {"labels": 0, "questions": 3, "answers": 2}[unit.sort]
     assert len(server.asked) == len(unit.steps) + judged
 
 
@@ -217,7 +219,7 @@ def test_wrong_inputs_are_a_mistake_of_ours(tmp_path: Path) -> None:
     """DSPy would take them for a bad score."""
     unit = TARGETS["write_answer_freeform"][0]
     with pytest.raises(Broken):
-        at_desk(tmp_path, Server(), lambda desk: Student(unit, SkillsProgram(3), desk)(key="k"))
+        at_desk(tmp_path, Server(), lambda desk: student_of(unit, SkillsProgram(3), desk, CONFIG)(key="k"))
 
 
 # ---- what optimizers need ---------------------------------------------------------------------------------------------
@@ -235,7 +237,7 @@ def test_two_prompts_are_compared_on_the_same_draws(tmp_path: Path) -> None:
         at_desk(
             tmp_path / str(place),
             server,
-            lambda desk, program=program: Student(unit, program, desk)(**an_example(unit).inputs()),  # type: ignore[misc]
+            lambda desk, program=program: student_of(unit, program, desk, CONFIG)(**an_example(unit).inputs()),  # type: ignore[misc]
             seed,
         )
         seeds.append(server.payloads[0]["options"]["seed"])
@@ -247,7 +249,7 @@ def test_judges_do_not_stand_in_the_trace_of_a_writer(tmp_path: Path) -> None:
     unit = TARGETS["write_questions_grounded"][0]
 
     def work(desk: Desk) -> list[str]:
-        student = Student(unit, SkillsProgram(3), desk)
+        student = student_of(unit, SkillsProgram(3), desk, CONFIG)
         names = {id(predictor): name for name, predictor in student.named_predictors()}
         with dspy.context(trace=[]):
             student(**an_example(unit).inputs())
@@ -262,7 +264,7 @@ def test_copies_of_a_student_ask_at_the_same_desk_with_predictors_of_their_own(t
 
     def work(desk: Desk) -> tuple[Desk, list[dspy.Module]]:
         assert copy.deepcopy(desk) is desk
-        student = Student(unit, program, desk)
+        student = student_of(unit, program, desk, CONFIG)
         return desk, [student, student.deepcopy(), student.reset_copy()]
 
     desk, students = at_desk(tmp_path, Server(), work)
@@ -275,11 +277,11 @@ def test_copies_of_a_student_ask_at_the_same_desk_with_predictors_of_their_own(t
 def test_what_was_compiled_goes_into_the_program(tmp_path: Path) -> None:
     """Instructions and demonstrations; the bounds of the program's own signature stay."""
     unit, program = TARGETS["write_questions_grounded"][0], SkillsProgram(2)
-    student = at_desk(tmp_path, Server(), lambda desk: Student(unit, SkillsProgram(3), desk))
+    student = at_desk(tmp_path, Server(), lambda desk: student_of(unit, SkillsProgram(3), desk, CONFIG))
     for predictor in student.predictors():
         predictor.signature = predictor.signature.with_instructions("Write as foxes do.")
         predictor.demos = [dspy.Example(context="A.", questions=["B?"])]
-    copy_prompts(student, program)
+    compiled_into(program, student)
     for step in unit.steps:
         assert program.predictor(step).signature.instructions == "Write as foxes do."
         assert len(program.predictor(step).demos) == 1
@@ -296,7 +298,7 @@ def test_no_prompt_is_longer_than_was_reckoned(unit: Unit, tmp_path: Path) -> No
     """Of the unit's own steps, by the same estimate of tokens."""
     program, server, example = SkillsProgram(3), Server(), an_example(unit)
     most = longest_prompt(unit, program, [example], limits_of([SPEC], CONFIG))
-    at_desk(tmp_path, server, lambda desk: Student(unit, program, desk)(**example.inputs()))
+    at_desk(tmp_path, server, lambda desk: student_of(unit, program, desk, CONFIG)(**example.inputs()))
     own: Sequence[Mapping[str, Any]] = server.payloads[: len(unit.steps)]
     for payload in own:
         assert estimate_tokens("".join(message["content"] for message in payload["messages"])) <= most

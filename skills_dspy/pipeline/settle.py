@@ -11,7 +11,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, get_args
 
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import MissingReply
@@ -99,7 +99,7 @@ class Settler:
         self._on_change = on_change
         self._plan = plan or self._choose
         self._seeds = seed_examples(spec.seed_examples)
-        self._lengths: dict[Kind, Lengths] = {"freeform": longest(spec.freeform), "grounded": longest(spec.grounded)}
+        self._lengths: dict[Kind, Lengths] = {kind: longest(spec.seeds(kind)) for kind in get_args(Kind)}
         count = spec.num_questions_to_generate_per_prompt
         self._accepted: deque[tuple[int, Example]] = deque(maxlen=REMEMBERED + config.draws.window * count)
         self._novelty = Novelty(config.dedup.max_squared_distance)

@@ -8,7 +8,6 @@ threshold had stopped the candidate: it is left out with a reason of its own, or
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import dspy
 
@@ -32,7 +31,7 @@ from skills_dspy.pipeline.rows import Rows, RunLedger
 from skills_dspy.pipeline.settle import Settler
 from skills_dspy.run.past import PastRun
 from skills_dspy.screens.decontamination import TaskScreen
-from skills_dspy.store.journal import JournaledReply, JournalReader
+from skills_dspy.store.journal import JournalReader
 
 _AHEAD = 16
 """How many draws are on their way at a time when the journal answers."""
@@ -48,38 +47,26 @@ _ANEW: frozenset[Reason] = frozenset(
 """Reasons that are found again from the journal, or not; a rejection for any other stays as it was written down."""
 
 
-class _NoMemory:
-    """Keeps nothing: what is read from a journal is in it already."""
-
-    def get(self, digest: str) -> dict[str, Any] | None:  # noqa: ARG002 - the protocol's name
-        """Nothing is remembered."""
-        return None
-
-    async def put(self, entry: JournaledReply) -> dict[str, Any]:
-        """The body as it came."""
-        return entry.reply
-
-
 @dataclass(frozen=True, slots=True)
 class Answering:
     """Who answers.
 
     Attributes:
         source: the run's journal to read; or a server, for what the journal lacks.
-        memory: the run's journal to read and to add to, if there is a server.
+        memory: the run's journal to read and to add to, if there is a server; else None.
         concurrency: requests in flight, 1 or more.
         windows: each role's num_ctx in tokens; it decides no reply.
     """
 
     source: JournalReader | Host
-    memory: Memory
+    memory: Memory | None
     concurrency: int
     windows: Mapping[Role, int]
 
     @classmethod
     def from_journal(cls, recording: JournalReader) -> "Answering":
         """The journal alone."""
-        return cls(recording, _NoMemory(), 1, dict.fromkeys(ROLES, 0))
+        return cls(recording, None, 1, dict.fromkeys(ROLES, 0))
 
     @property
     def ahead(self) -> int:

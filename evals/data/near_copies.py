@@ -16,23 +16,17 @@ from itertools import islice, pairwise
 from evals.data.text import rouge_l_of_words
 
 Words = Sequence[str]
-"""The `words` of one text."""
-
 Pair = tuple[str, str, int]
 """Two neighbouring words, and which of the pair's occurrences in the text it is, from 0."""
 
-LOWEST_BOUND = 0.85
-"""The lowest bound that can be asked for: from 0.8 down very short near-copies need not share a pair of words."""
+LOWEST_BOUND = 0.85  # from 0.8 down very short near-copies need not share a pair of words
 
 
 def has_near_copy(texts: Sequence[Words], bound: float, patience: int = 200) -> list[bool]:
-    """For each text whether another one is a near-copy of it.
+    """For each text, by its words, whether another one is a near-copy of it: of a ROUGE-L of `bound`, LOWEST_BOUND to 1.
 
-    Args:
-        texts: the words of each; one without a word is never a copy.
-        bound: the ROUGE-L from which two texts are near-copies, LOWEST_BOUND to 1.
-        patience: how many candidates are compared with one text at most. Where texts are all cast in one mould, each has
-            thousands; the few copies that a text has only beyond these are missed, so that the time stays in proportion.
+    With one text at most `patience` candidates are compared. Where texts are all cast in one mould, each has thousands; the few
+    copies that a text has only beyond these are missed, so that the time stays in proportion.
     """
     groups = _same_words(texts)
     copies = {words for words, places in groups.items() if len(places) > 1}
@@ -41,20 +35,11 @@ def has_near_copy(texts: Sequence[Words], bound: float, patience: int = 200) -> 
             # What two copies are is known already; the pair tells nothing new.
             if not (words in copies and other in copies) and rouge_l_of_words(words, other, at_least=bound) >= bound:
                 copies |= {words, other}
-    found = [False] * len(texts)
-    for words in copies:
-        for place in groups[words]:
-            found[place] = True
-    return found
+    return [tuple(text) in copies for text in texts]
 
 
 def near_copy_pairs(texts: Sequence[Words], bound: float) -> list[tuple[int, int]]:
-    """All pairs of places (smaller first, sorted) of texts that are near-copies; for some hundreds of texts.
-
-    Args:
-        texts: the words of each.
-        bound: as for `has_near_copy`.
-    """
+    """All pairs of places (smaller first, sorted) of texts that are near-copies; for some hundreds of texts."""
     groups = _same_words(texts)
     pairs = [(a, b) for places in groups.values() for n, a in enumerate(places) for b in places[n + 1 :]]
     for words, candidates in _candidates(list(groups), bound):
@@ -112,7 +97,7 @@ def _rarest(text: tuple[str, ...], bound: float, frequency: Mapping[Pair, int]) 
 
 
 def _up(number: float) -> int:
-    """The whole number above, but not for what a rounding has put there."""
+    """The whole number above, but for roundings."""
     return math.ceil(number - 1e-9)
 
 

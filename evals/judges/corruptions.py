@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from evals.judges.cases import Case
+from evals.judges.cases import SCALES, Case
 from evals.judges.corrupt import pairs, questions
-from evals.judges.scales import SCALES
 from skills_dspy.base.errors import SpecError
 from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.seeds import STANDARD, rng_of

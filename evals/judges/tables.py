@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from evals.judges.ask import FUSED, UNFILTERED_TAGS, Figures
 from evals.judges.card import JudgeCard, ReportCard
+from evals.judges.cases import SCALES
 from evals.judges.fused import SEPARATE, FusedCard, tokens_for_each
-from evals.judges.scales import SCALES
 from evals.judges.sweep import KEYS, Cut, Sweep
 from evals.statistics import Rate
 from evals.tables import NOTHING, Section

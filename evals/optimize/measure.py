@@ -7,8 +7,7 @@ from typing import Any
 import dspy
 
 from evals.judges.ask import figures_of, judge_cases
-from evals.judges.cases import Case
-from evals.judges.scales import passing
+from evals.judges.cases import Case, passing
 from evals.optimize.compile import quiet, unswallowed
 from evals.optimize.gaming import Habits, habits
 from evals.optimize.metrics import AGREEMENT, Metric, failure_of, soft_agreement

@@ -10,10 +10,10 @@ import pytest
 from evals.judges.ask import FUSED, CaseCall, Judged, judge_all, judge_cases, judging_limits
 from evals.judges.cases import Case
 from evals.judges.fused import StepTokens
-from evals.judges.journaled import calls_for, costs, remembered, room_for
-from evals.judges.scales import Label
+from evals.judges.report import calls_for, costs, remembered, room_for
 from evals.session.session import SessionRequest, open_session
 from skills_dspy.base.errors import ServerError
+from skills_dspy.base.scales import Label
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.room import RETRY
 from skills_dspy.model.steps import STEPS

@@ -8,14 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evals.judges.cases import Case
+from evals.judges.cases import SCALES, Case
 from evals.judges.corrupt.cutting import cut_answer, cut_question
 from evals.judges.corrupt.forms import form_of, formless
 from evals.judges.corrupt.likeness import near, tied
 from evals.judges.corrupt.negation import negated
 from evals.judges.corrupt.numbers import changed_numbers
 from evals.judges.corruptions import CORRUPTIONS, Corruption, seed_cases
-from evals.judges.scales import SCALES
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import SeedExample
 from skills_dspy.base.seeds import STANDARD

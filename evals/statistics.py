@@ -100,7 +100,7 @@ def _kappas(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[
     items = first.shape[1]
     apart = items * ((first - second) ** 2).sum(axis=(1, 2))
     by_chance = items * (first**2 + second**2).sum(axis=(1, 2)) - 2 * (first.sum(axis=1) * second.sum(axis=1)).sum(axis=1)
-    return 1 - np.divide(apart, by_chance, out=np.full(len(apart), np.nan), where=by_chance > 0)
+    return np.asarray(1 - np.divide(apart, by_chance, out=np.full(len(apart), np.nan), where=by_chance > 0))
 
 
 def auc(scores: ArrayLike, good: ArrayLike) -> float | None:

@@ -64,7 +64,7 @@ class SoftCard:
 
     Attributes:
         replies, with_soft_rating: readable replies, and those that have a soft rating; the rest is about these.
-        label_auc, soft_auc: of the label's place on the scale, and the expected value; None when the cases are all good or all bad.
+        label_auc, soft_auc: of the label's place on the scale, and the expected value; None when all cases are good or all bad.
         difference, low, high: soft less label, with its 95 % interval (bootstrap).
         verdict: better, if the whole interval is above 0; no better, if it is at most SAME above 0; `said` is its sentence.
     """

@@ -1,13 +1,10 @@
 """Two datasets side by side: each number of both, the difference, and its 95 % interval. Pure.
 
-What is a mean, a share or a median over rows has a bootstrap interval: both datasets' rows are drawn anew with replacement.
-
-Diversity is no such thing: it depends on the number of rows, and a row drawn twice is a near-copy of itself. So both sets
-are first cut to equally many rows, drawn by the seed, and what is compared is the mean of a measure over many halves of
-them, drawn without replacement (Politis and Romano 1994); the interval is the spread of the difference over the halves. For
-a mean, halves spread as bootstrap samples do. For any other measure the interval is, if anything, too wide: the mean over
-the halves is a U-statistic of order n/2, so its variance is at most half of that of one half (Hoeffding 1948), and
-the spread of the halves around it is the rest. Near-copies of answers are compared in this way, too.
+What is a mean, a share or a median over rows has a bootstrap interval. Diversity depends on the number of rows, and a row
+drawn twice is a near-copy of itself. So both sets are first cut to equally many rows, and what is compared is the mean of a
+measure over many halves of them, drawn without replacement (Politis and Romano 1994); the interval is the spread of the
+difference over the halves, which is as wide as it has to be for a mean, and if anything too wide for other measures: the mean
+over the halves is a U-statistic of order n/2, whose variance is at most half of that of one half (Hoeffding 1948).
 """
 
 import random
@@ -140,13 +137,12 @@ def _over_halves(name: str, one: SetMeasure, other: SetMeasure, count: int, seed
 
 
 def _notes(one: Side, other: Side, count: int) -> Iterator[str]:
+    few = count < 2 * FEWEST_FOR_INTERVAL
     if max(len(one.material.places), len(other.material.places)) > MOST_ROWS:
         yield f"Numbers over rows are of {MOST_ROWS} rows of each at most, drawn by the seed."
     measured = "Distance, Vendi score, distinct-n and near-copies depend on the number of rows"
-    if count >= 2 * FEWEST_FOR_INTERVAL:
-        yield f"{measured}: they are means over many halves of {count} rows of each."
-    elif count >= 2:
-        yield f"{measured}: they are of {count} of each."
+    if count >= 2:
+        yield f"{measured}: they are {'' if few else 'means over many halves '}of {count}{'' if few else ' rows'} of each."
     models = one.model(), other.model()
     if None in models:
         yield "Distances, the Vendi score and cosines are not compared: there are no vectors of both."
@@ -155,6 +151,6 @@ def _notes(one: Side, other: Side, count: int) -> Iterator[str]:
             "Distances, the Vendi score and cosines are not compared: the vectors are of different models "
             f"({models[0]}; {models[1]}); name one for both with --embedder."
         )
-    if count < 2 * FEWEST_FOR_INTERVAL:
+    if few:
         said = f"No interval is given for fewer than {FEWEST_FOR_INTERVAL} rows"
         yield f"{said}, or {2 * FEWEST_FOR_INTERVAL} for what depends on their number: it would say nothing."

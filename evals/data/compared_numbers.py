@@ -169,8 +169,7 @@ def _in_language(side: Side, field: str, language: str) -> list[float]:
 
 
 def _distinct(chosen: Sequence[int], texts: Sequence[Sequence[str]], n: int) -> float | None:
-    long = [texts[number] for number in chosen if len(texts[number]) >= n]
-    return distinct_n(long, n) if long else None
+    return distinct_n((texts[number] for number in chosen), n)
 
 
 def _copied(chosen: Sequence[int], long: frozenset[int], pairs: Sequence[tuple[int, int]]) -> float | None:

@@ -1,11 +1,9 @@
-"""Near-copies among many texts, found without a model and without comparing all with all. Pure.
+"""Near-copies among many texts, found without a model and without comparing all with all. Pure and exact.
 
-Two texts are near-copies when their ROUGE-L reaches a bound t. What they have in common then lies in few pieces, so they
-share many pairs of neighbouring words: with m and n words and a longest common subsequence of L at least 3L - m - n - 1,
-since a word that only one of them has parts two pairs in that one and one in the other. So each text's pairs of words are
-sorted from the rarest to the most frequent, and two near-copies must share one of their first few (the prefix filter of
-set similarity joins, Chaudhuri et al. 2006, Bayardo et al. 2007; a pair's second occurrence counts as a pair of its own).
-Only texts that do are compared, and what is found is exact.
+Two texts are near-copies when their ROUGE-L reaches a bound t, 0.85 to 1. They then share many pairs of neighbouring words:
+with m and n words and a longest common subsequence of L at least 3L - m - n - 1, since a word that only one of them has parts
+two pairs in that one and one in the other. So each text's pairs are sorted from the rarest to the most frequent, and two
+near-copies must share one of their first few (the prefix filter, Chaudhuri et al. 2006); only texts that do are compared.
 """
 
 import math
@@ -19,11 +17,9 @@ Words = Sequence[str]
 Pair = tuple[str, str, int]
 """Two neighbouring words, and which of the pair's occurrences in the text it is, from 0."""
 
-LOWEST_BOUND = 0.85  # from 0.8 down very short near-copies need not share a pair of words
-
 
 def has_near_copy(texts: Sequence[Words], bound: float, patience: int = 200) -> list[bool]:
-    """For each text, by its words, whether another one is a near-copy of it: of a ROUGE-L of `bound`, LOWEST_BOUND to 1.
+    """For each text, by its words, whether another one is a near-copy of it: of a ROUGE-L of `bound`, 0.85 to 1.
 
     With one text at most `patience` candidates are compared. Where texts are all cast in one mould, each has thousands; the few
     copies that a text has only beyond these are missed, so that the time stays in proportion.
@@ -60,8 +56,6 @@ def _same_words(texts: Sequence[Words]) -> dict[tuple[str, ...], list[int]]:
 
 def _candidates(texts: list[tuple[str, ...]], bound: float) -> Iterator[tuple[tuple[str, ...], Iterator[tuple[str, ...]]]]:
     """Each text with those before it that may be near-copies of it; every two that are come together once."""
-    if not LOWEST_BOUND <= bound <= 1:
-        raise ValueError(f"a bound for near-copies is {LOWEST_BOUND} to 1, not {bound}")
     frequency = Counter(pair for text in texts for pair in _pairs(text))
     texts.sort(key=lambda text: (len(text), text))  # of two, the later one is at least as long
     held = defaultdict[Pair, list[int]](list)  # a rare pair to the texts that have it among their rarest

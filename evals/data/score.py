@@ -100,8 +100,8 @@ def score(material: Material) -> DatasetScore:
         diversity=Diversity(
             mean_nearest_distance=None if embedded is None else mean_nearest_distance(embedded.rows),
             vendi=None if embedded is None else vendi_score(embedded.rows),
-            distinct_questions=_distinct([material.questions[place] for place in material.places]),
-            distinct_answers=_distinct([material.answers[place] for place in material.places]),
+            distinct_questions={n: distinct_n((material.questions[place] for place in material.places), n) for n in GRAMS},
+            distinct_answers={n: distinct_n((material.answers[place] for place in material.places), n) for n in GRAMS},
         ),
         repeated_questions=repeated,
         near_copies_of_answers=copies,
@@ -119,11 +119,6 @@ def repeated_share(rows: Sequence[Row], questions: Sequence[Sequence[str]]) -> f
     # A question without a word, such as a sum in signs, is told by its text.
     different = {(tuple(words) or row.question, row.context) for row, words in zip(rows, questions, strict=True)}
     return 1 - len(different) / len(rows)
-
-
-def _distinct(texts: Sequence[Sequence[str]]) -> dict[int, float | None]:
-    longest = max(map(len, texts), default=0)
-    return {n: distinct_n(texts, n) if n <= longest else None for n in GRAMS}
 
 
 def _notes(material: Material) -> Iterator[str]:

@@ -26,8 +26,8 @@ def rouge_l_of_words(a: Sequence[str], b: Sequence[str], at_least: float = 0.0) 
     return float(Indel.normalized_similarity(a, b, score_cutoff=max(0.0, at_least - 1e-9)))
 
 
-def distinct_n(texts: Iterable[Sequence[str]], n: int) -> float:
-    """The share of the n-grams of words that are different ones, over all texts together (Li et al. 2016); 0.0 without any.
+def distinct_n(texts: Iterable[Sequence[str]], n: int) -> float | None:
+    """The share of the n-grams of words that are different ones, over all texts together (Li et al. 2016); None without any.
 
     The more text there is, the lower it gets in any language, so it compares only sets of about one size.
     """
@@ -36,7 +36,7 @@ def distinct_n(texts: Iterable[Sequence[str]], n: int) -> float:
         grams = list(zip(*(text[start:] for start in range(n)), strict=False))
         total += len(grams)
         seen.update(grams)
-    return len(seen) / total if total else 0.0
+    return len(seen) / total if total else None
 
 
 def shared_opening(questions: Sequence[str], words: int = 4) -> tuple[str, float]:

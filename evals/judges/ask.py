@@ -100,11 +100,6 @@ def judging_limits(config: RunConfig) -> dict[str, int]:
     return {name: config.role(step.role).num_predict for name, step in STEPS.items() if step.role != "generator"}
 
 
-async def judge_cases(asker: Asker, cases: Sequence[Case]) -> tuple[Judged, ...]:
-    """Ask about every case once, at its own step; returns the verdicts in the order of the cases."""
-    return await judge_all(asker, [CaseCall(case, case.step) for case in cases])
-
-
 async def judge_all(asker: Asker, calls: Sequence[CaseCall], done: Callable[[], None] = lambda: None) -> tuple[Judged, ...]:
     """Make all calls at once; returns the verdicts in the order of the calls. `done` is called after each."""
 

@@ -105,8 +105,8 @@ async def examine(
     program = SkillsProgram(1)
     if wanted.program is not None:
         wanted.program.apply(program)
-    count = len(calls_for(wanted.cases, wanted.samples, fused=wanted.fused))
     if blank := len(blanks(wanted.specs)):
+        count = len(calls_for(wanted.cases, wanted.samples, fused=wanted.fused))
         screen.say(
             f"descriptions that the tasks' files leave blank: {blank} {'replies of the recording' if replayed else 'calls'}; "
             f"with the cases at most {blank + count}, less what the journal has."

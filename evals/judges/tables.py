@@ -83,7 +83,7 @@ def _replies(judges: Sequence[JudgeCard]) -> Section:
     rows = []
     for judge in judges:
         kappa, itself = _spread(judge.all.kappa, judge.kappa_low, judge.kappa_high), judge.self_agreement
-        agreed = (percent(itself and itself.same_decision), percent(itself and itself.same_label))
+        agreed = (percent(itself.same_decision), percent(itself.same_label)) if itself else (NOTHING, NOTHING)
         replies = (with_interval(judge.all.unreadable), str(judge.all.of_these_truncated))
         rows.append((judge.step, *replies, kappa, number(judge.weighted_kappa_by_hand), *agreed))
     samples = max((judge.self_agreement.samples for judge in judges if judge.self_agreement), default=1)

@@ -25,7 +25,7 @@ from skills_dspy.cli.explain import explain_command
 from skills_dspy.cli.main import start
 from skills_dspy.model.soft import rated_fields
 from skills_dspy.model.steps import STEPS
-from skills_dspy.store.journal import JournalReader, Totals
+from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.logprobs import spell
@@ -275,10 +275,10 @@ def test_a_journal_that_cannot_be_read_at_the_end_gets_its_sentence(
 ) -> None:
     """The summary does not fail on what it cannot know."""
 
-    def broken(self: JournalReader) -> Totals:
+    def broken(self: JournalReader) -> dict[str, Any]:
         raise StorageError(f"cannot use {self._path}: disk I/O error; check the disk")
 
-    monkeypatch.setattr(JournalReader, "totals", broken)
+    monkeypatch.setattr(JournalReader, "usage", broken)
     said = terminal.run("--task-paths", terminal.task(), "-n", 1)
     assert said.code == 2
     assert said.err.startswith("error: cannot use ")

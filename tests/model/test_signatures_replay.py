@@ -52,10 +52,9 @@ class Scene:
 
     def said(self, *tags: str) -> dict[str, Any]:
         """The script's replies of these names about the question, as the values of one."""
-        replies = [getattr(self.scripted, tag)[0].model_dump() for tag in tags]
+        replies: list[Any] = [getattr(self.scripted, tag)[0] for tag in tags]
         values = {name: value for reply in replies for name, value in reply.items()}
-        values["explanation"] = " ".join(reply["explanation"] for reply in replies)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return values | {"explanation": " ".join(reply["explanation"] for reply in replies)}
 
 
 DEBATE = Scene(TASKS[0], SCRIPTS[0], 0)

@@ -22,7 +22,7 @@ from skills_dspy.model.room import Lengths, longest, may_be_shown
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed, Vector
 from skills_dspy.pipeline.draw import Draw, Example, plan_draw, seed_examples
 from skills_dspy.pipeline.draw_places import DrawPlaces, Place
-from skills_dspy.pipeline.flow import Flow, WritingFailed
+from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.funnel import STAGES, Funnel
 from skills_dspy.pipeline.novelty import Novelty
 from skills_dspy.similarity.nearest import joined
@@ -204,15 +204,14 @@ class Settler:
     async def _draw(self, number: int, opened: _Open) -> None:
         """Write the draw's questions and set them on their way."""
         draw = self._plan(number)
-        lost: Outcome | None = None
+        lost: Outcome | None
         try:
             written = await self._flow.write(draw, lambda: (0, number, WHOLE_DRAW))
-        except WritingFailed as failed:
-            context, calls, lost = failed.context, failed.calls, failed.outcome
+            lost = written.failed
         except MissingReply as missing:
-            context, calls, lost = None, {}, missing
+            written, lost = Written(None, (), {}), missing
         if lost is not None:
-            candidate = Candidate(draw, 0, None, context, None, calls)
+            candidate = Candidate(draw, 0, None, written.context, None, written.calls)
             candidate.end(lost)
             self._arrive(opened, [candidate])
             self._issue()

@@ -476,7 +476,7 @@ def test_prompts_prints_the_one_that_is_named(terminal: Terminal, name: str) -> 
 WITHOUT_TORCH = """
 import skills_dspy.cli.run as run
 from evals.bench.hash_embedder import HashEmbedder
-run._embedder = lambda request: AsyncEmbedder(HashEmbedder())
+run._embedder = lambda request: run.AsyncEmbedder(HashEmbedder())
 from skills_dspy.__main__ import main
 from skills_dspy.model.steps import STEPS
 main()

@@ -476,9 +476,9 @@ def test_prompts_prints_the_one_that_is_named(terminal: Terminal, name: str) -> 
 WITHOUT_TORCH = """
 import skills_dspy.cli.run as run
 from evals.bench.hash_embedder import HashEmbedder
-run._embedder = lambda request: AsyncEmbedder(HashEmbedder())
 from skills_dspy.__main__ import main
-from skills_dspy.model.steps import STEPS
+from skills_dspy.model.embedding.embedder import AsyncEmbedder
+run._embedder = lambda request: AsyncEmbedder(HashEmbedder())
 main()
 """
 STARTS = {"no torch": ["-c", WITHOUT_TORCH], "torch": ["-m", "skills_dspy"]}

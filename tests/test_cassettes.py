@@ -9,8 +9,8 @@ import pytest
 from vcr import VCR
 from vcr.request import Request
 
+from evals.record.__main__ import cassette_tests
 from evals.record.answering import IMPROVABLE_NOTE, SIMULATED_NOTE
-from evals.record.cassettes import cassette_tests
 from evals.teacher.server import IMPROVABLE_SERVER, SERVER
 from tests import conftest
 from tests.helpers.cassette_format import (

@@ -6,9 +6,8 @@ from typing import Any
 
 import dspy
 
-from evals.judges.ask import figures_of, judge_cases
-from evals.judges.cases import Case
-from evals.judges.scales import passing
+from evals.judges.ask import CaseCall, figures_of, judge_all
+from evals.judges.cases import Case, passing
 from evals.optimize.compile import quiet, unswallowed
 from evals.optimize.gaming import Habits, habits
 from evals.optimize.metrics import AGREEMENT, Metric, failure_of, soft_agreement
@@ -142,7 +141,8 @@ class Card:
         """
         cases = card_cases(self._cases, step, seen)
         accepted = passing(step, self._config)
-        figures = figures_of(await judge_cases(self._asker, cases), lambda judged: judged.label in accepted)
+        judged = await judge_all(self._asker, [CaseCall(case, step) for case in cases])
+        figures = figures_of(judged, lambda judged: judged.label in accepted)
         self.kappas[step] = figures.kappa
         return figures.kappa
 

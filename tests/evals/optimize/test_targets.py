@@ -2,7 +2,7 @@
 
 import pytest
 
-from evals.judges.scales import SCALES
+from evals.judges.cases import SCALES
 from evals.optimize.metrics import AGREEMENT, ANSWER_QUALITY, QUESTION_YIELD
 from evals.optimize.targets import TARGETS, units_of
 from skills_dspy.base.errors import RequestError

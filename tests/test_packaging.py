@@ -101,8 +101,8 @@ def test_every_shipped_task_loads_without_a_warning() -> None:
     assert warnings == ()
     assert len(specs) >= 6
     assert [spec.task_name for spec in specs if len(spec.seed_examples) < 5] == []
-    assert any(spec.freeform for spec in specs)
-    assert any(spec.grounded for spec in specs)
+    assert any(spec.seeds("freeform") for spec in specs)
+    assert any(spec.seeds("grounded") for spec in specs)
 
 
 # ---- requirements ----------------------------------------------------------------------------------------------------

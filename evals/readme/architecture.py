@@ -11,7 +11,8 @@ PICTURE = ROOT / "docs" / "architecture.md"
 ORDER = (
     ("signatures",),
     ("skills_dspy/base",),
-    ("skills_dspy/tasks", "skills_dspy/similarity"),
+    ("skills_dspy/similarity",),
+    ("skills_dspy/tasks",),
     ("skills_dspy/store",),
     ("skills_dspy/model/embedding",),
     ("skills_dspy/model",),

@@ -3,8 +3,7 @@
 The built-in values stand in skills.yaml beside this module, and nowhere else.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -160,12 +159,10 @@ class RunConfig(Settings):
         return self.role(role).model or self.generator.model
 
     def shaping(self) -> dict[str, Any]:
-        """The part that decides a dataset's bytes, ready for JSON, always in one order.
+        """The part that decides a dataset's bytes, ready for JSON, always in one order, with the models' resolved names.
 
-        Left out is what only decides how the models are reached and hosted (`server`, `keep_alive`, the context windows, the
-        embedder's device) and when a run gives up, so that one that gave up can go on; and `decontamination`, which decides
-        something only in a run with evaluation questions, and stands with those. Models stand in it by the names they
-        resolve to.
+        Left out is how the models are reached and hosted, when a run gives up, so that one that gave up can go on, and
+        `decontamination`, which stands with the evaluation questions.
         """
         left_out: Any = {"embedder": {"device"}, "draws": {"max_stalled", "max_draws"}}
         left_out |= dict.fromkeys(("server", "max_num_ctx", "decontamination"), True)
@@ -177,8 +174,8 @@ class RunConfig(Settings):
 
     @model_validator(mode="after")
     def _agrees(self) -> "RunConfig":
-        for message, keys in self._contradictions():
-            raise PydanticCustomError("contradiction", "{message}", {"message": message, "keys": keys})
+        if (wrong := next(self._contradictions(), None)) is not None:
+            raise PydanticCustomError("contradiction", "{message}", {"message": wrong[0], "keys": wrong[1]})
         return self
 
     def _contradictions(self) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
@@ -198,47 +195,30 @@ class RunConfig(Settings):
             yield said, [("server", "backoff_first"), ("server", "backoff_max")]
 
 
-@dataclass(frozen=True, slots=True)
-class Overrides:
-    """What the command line may set: model names, None for what it leaves alone."""
-
-    model: str | None = None
-    judge_model: str | None = None
-    tagger_model: str | None = None
-    embedder: str | None = None
-
-    def settings(self) -> dict[str, Plain]:
-        """The settings in the shape of a file."""
-        given = {section: getattr(self, flag) for section, flag in _FLAGS.items()}
-        return {section: {"model": model} for section, model in given.items() if model is not None}
+_FLAGS = {"generator": "model", "validator": "judge-model", "tagger": "tagger-model", "embedder": "embedder"}
+"""The option that sets a section's model."""
 
 
-_FLAGS = {"generator": "model", "validator": "judge_model", "tagger": "tagger_model", "embedder": "embedder"}
-"""The flag that sets a section's model, as Python writes it."""
-
-
-def load_config(path: Path | None = None, overrides: Overrides | None = None) -> RunConfig:
-    """The settings of a run.
+def load_config(path: Path | None = None, models: Mapping[str, str | None] | None = None) -> RunConfig:
+    """The settings of a run: those of skills.yaml, over them the file's, over those the command line's.
 
     Args:
         path: a YAML file with the settings that differ from skills.yaml; None when there is none.
-        overrides: from the command line; they go before the file.
+        models: section (generator, validator, tagger, embedder) to its model's name; None leaves it alone.
 
     Raises:
         ConfigError: with file, line and what to write instead.
     """
     given = None if path is None else read_yaml(path, ConfigError)
     settings = with_file(_defaults().plain(), given, path)
-    overrides = overrides or Overrides()
+    named: Plain = {section: {"model": model} for section, model in (models or {}).items() if model is not None}
     try:
-        return RunConfig.model_validate(_merged(settings, overrides.settings()))
+        return RunConfig.model_validate(_merged(settings, named))
     except ValidationError as problem:
         fault = problem.errors()[0]
         section = str(fault["loc"][0])
         wanted = (EmbedderConfig if section == "embedder" else GeneratorConfig).model_fields["model"].description
-        raise ConfigError(
-            f'--{_FLAGS[section].replace("_", "-")} is "{shown(str(fault["input"]))}"; give {wanted}'
-        ) from problem
+        raise ConfigError(f'--{_FLAGS[section]} is "{shown(str(fault["input"]))}"; give {wanted}') from problem
 
 
 @cache
@@ -248,12 +228,7 @@ def _defaults() -> Node:
 
 
 def with_file(settings: Plain, given: Node | None, path: Path | None) -> Plain:
-    """Settings with a file's over them, checked; mappings are merged key by key, all else is replaced.
-
-    Args:
-        settings: every setting there is.
-        given: a file's top mapping, if there is a file.
-        path: that file, for messages.
+    """All settings with a file's top mapping over them, checked: mappings are merged key by key, all else is replaced.
 
     Raises:
         ConfigError: with file, line and what to write instead.

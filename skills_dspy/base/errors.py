@@ -1,26 +1,4 @@
-"""The error tree: every error that a user can meet, each one sentence and an exit code.
-
-SkillsError                 the base: its text is shown as it is, without a traceback
-├── RequestError            the request is at fault (exit 2)
-│   ├── SpecError           a task file, with file and line
-│   ├── ConfigError         a configuration file or value, with file and line
-│   ├── EvaluationError     a file of evaluation questions, with file and line
-│   ├── RunDirError         a run directory that is busy, foreign or made with other inputs
-│   └── ExportError         an export that cannot be made as asked for
-├── MachineError            the machine or its services are at fault (exit 2)
-│   ├── ServerError         the Ollama server cannot be reached or stays broken
-│   ├── ModelMissing        the model is not pulled
-│   ├── ContextTooLong      a prompt cannot fit into the model's window
-│   ├── NotDescribed        the model gives a task no usable description
-│   ├── EmbedderMissing     no weights for the embedding model
-│   ├── HubError            the Hugging Face Hub refuses an upload or cannot be reached
-│   └── StorageError        the disk is full or refuses
-│       └── DiskFull        there is no room, for this task or any other
-├── MissingReply            a replay lacks the reply to a request that it needs (exit 2)
-└── ReplyError              one reply cannot be used: data about a candidate, never the end of a run
-    ├── Unreadable          it does not parse, lacks a field, has an invented label or is empty
-    └── Truncated           it was cut at num_predict
-"""
+"""The error tree: every error that a user can meet, each one sentence and an exit code."""
 
 from pathlib import Path
 
@@ -36,13 +14,7 @@ class RequestError(SkillsError):
 
 
 class FileError(RequestError):
-    """Something in a file that the user wrote is wrong.
-
-    Args:
-        message: what is wrong and what to write instead.
-        path: the file.
-        line: the 1-based line, where one can be named.
-    """
+    """Something in a file that the user wrote is wrong: what to write instead, the file and the 1-based line where known."""
 
     def __init__(self, message: str, path: Path | str | None = None, line: int | None = None) -> None:
         where = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
@@ -109,12 +81,7 @@ class DiskFull(StorageError):
 
 
 class MissingReply(SkillsError):
-    """A replay was asked for a reply that its recording does not hold.
-
-    Args:
-        message: what is missing.
-        step: whose reply it is; empty where no step asked.
-    """
+    """A replay was asked for a reply that its recording does not hold; `step` is whose, empty where no step asked."""
 
     def __init__(self, message: str, step: str = "") -> None:
         super().__init__(message)
@@ -122,12 +89,7 @@ class MissingReply(SkillsError):
 
 
 class ReplyError(SkillsError):
-    """One reply of the model cannot be used.
-
-    Args:
-        message: what is wrong with it.
-        raw: the reply as it came.
-    """
+    """One reply of the model, `raw` as it came, cannot be used: data about a candidate, never the end of a run."""
 
     def __init__(self, message: str, raw: str) -> None:
         super().__init__(message)
@@ -142,13 +104,9 @@ class Truncated(ReplyError):
     """The reply was cut at num_predict."""
 
 
-_CONCERNS_ALL = (ServerError, ModelMissing, EmbedderMissing, ConfigError, DiskFull)
-"""Errors that every other task would meet as well."""
-
-
 def concerns_all(error: SkillsError) -> bool:
     """Whether every other task would meet it as well: the server, a model, the disk's room, the settings."""
-    return isinstance(error, _CONCERNS_ALL)
+    return isinstance(error, (ServerError, ModelMissing, EmbedderMissing, ConfigError, DiskFull))
 
 
 def only_ours(error: BaseException) -> SkillsError | None:

@@ -37,13 +37,10 @@ SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How the faults of one kind of file are put into words.
+    """How the faults of one kind of file are put into words: the error to raise, what a place is called, and `sentences`.
 
-    Attributes:
-        error: the class of error to raise.
-        label: what a place is called.
-        sentences: what is said otherwise than in SENTENCES, by type of error, or by that and the field's name or the kind of
-            the value there (`null` is a word for nothing, `nothing` none at all).
+    These are said instead of SENTENCES, by type of error, or by that and the field's name or the kind of the value there
+    (`null` is a word for nothing, `nothing` none at all).
     """
 
     error: type[FileError]
@@ -70,7 +67,7 @@ def validated(
         path: the file, for messages.
         wording: how faults are said.
         at: the place in the file.
-        values: what is checked, if it is not what stands at `at` alone.
+        values: checked instead of what stands there, which a file may have been merged into.
 
     Raises:
         FileError: of the wording's class, with file, line and what to write instead.

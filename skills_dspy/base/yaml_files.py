@@ -17,12 +17,8 @@ def is_yaml(file: Path) -> bool:
 def find_yaml(paths: Iterable[Path], error: type[FileError], takes: Callable[[Path], bool] = is_yaml) -> tuple[Path, ...]:
     """Files as they are given, and all `*.yaml` below folders in the order of their paths, each file once.
 
-    Hidden files and folders are left out, and links to folders are not followed.
-
-    Args:
-        paths: files and folders.
-        error: the class of error to raise.
-        takes: which of a folder's files are taken.
+    Hidden files and folders are left out, and links to folders are not followed; `takes` says which files of a folder are
+    taken instead.
 
     Raises:
         error: a folder cannot be read, or holds no such file. Whether a file can be read is `read_yaml`'s to say.

@@ -135,11 +135,7 @@ def shown(text: str, limit: int = 60) -> str:
 
 
 def read_yaml(path: Path, error: type[FileError]) -> Node:
-    """Read a file whose top level is a mapping.
-
-    Args:
-        path: the file; at most MAX_BYTES long, in UTF-8, with or without a byte order mark.
-        error: the class of error to raise.
+    """Read a file of at most MAX_BYTES in UTF-8, with or without a byte order mark, whose top level is a mapping.
 
     Raises:
         error: the file cannot be read, or `parse_yaml` refuses it.
@@ -163,12 +159,7 @@ def unreadable(path: Path, problem: OSError | ValueError, error: type[FileError]
 
 
 def parse_yaml(data: bytes, path: Path, error: type[FileError]) -> Node:
-    """Read a file's bytes; its top level has to be a mapping.
-
-    Args:
-        data: the whole file.
-        path: its path, for messages only.
-        error: the class of error to raise.
+    """Read a file's bytes; its top level has to be a mapping, and `path` is for messages only.
 
     Raises:
         error: with line and remedy, for all that this module's first lines rule out and for what is no YAML at all.

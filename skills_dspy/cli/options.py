@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin,
 import click
 
 if TYPE_CHECKING:
-    from skills_dspy.base.config import Overrides, RunConfig
+    from skills_dspy.base.config import RunConfig
 
 T = TypeVar("T")
 Declaration = Callable[[str, Any], Callable[[Any], Any]]
@@ -154,21 +154,12 @@ class ModelOptions:
     judge_model: Annotated[str | None, option("The judge's.  [default: follows --model]")]
     tagger_model: Annotated[str | None, option("The tagger's.  [default: follows --model]")]
 
-    def overrides(self, embedder: str | None = None) -> "Overrides":
-        """What goes before the settings of the file."""
-        from skills_dspy.base.config import Overrides
-
-        return Overrides(self.model, self.judge_model, self.tagger_model, embedder)
-
     def load(self, embedder: str | None = None) -> "RunConfig":
-        """The settings with everything that was given.
-
-        Raises:
-            SkillsError: the file or a setting is at fault.
-        """
+        """The settings with everything that was given; ConfigError when the file or a setting is at fault."""
         from skills_dspy.base.config import load_config
 
-        return load_config(self.config, self.overrides(embedder))
+        models = {"generator": self.model, "validator": self.judge_model, "tagger": self.tagger_model, "embedder": embedder}
+        return load_config(self.config, models)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from skills_dspy.base.config import Overrides
 from skills_dspy.base.errors import RequestError, SkillsError, SpecError
 from skills_dspy.cli.arguments import RunOptions
 from skills_dspy.cli.export import export_run
@@ -110,7 +109,7 @@ async def _run(request: RunRequest, options: RunOptions, embedder: AsyncEmbedder
 def _request(options: RunOptions, specs: tuple[TaskSpec, ...] | None) -> RunRequest:
     """The request; what is not given for a replay is as it was recorded, and so are the tasks when `specs` is None."""
     models, past = options.models, None if options.replay is None else Replay(options.replay, specs)
-    given = models.config is not None or models.overrides(options.embedder) != Overrides()
+    given = (models.config, models.model, models.judge_model, models.tagger_model, options.embedder) != (None,) * 5
     config = models.load(options.embedder) if past is None or given else past.config()
     program = None if options.program is None else load_compiled(options.program)
     evaluation = read_benchmark(options.decontaminate) if options.decontaminate else None

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from skills_dspy.base.errors import SpecError
 from skills_dspy.model.ollama import without_secrets
-from skills_dspy.pipeline.funnel import SELDOM, STAGES, Funnel, added_up
+from skills_dspy.pipeline.funnel import SCREENING, SELDOM, STAGES, Funnel, added_up
 from skills_dspy.run.headway import FEW, headway_of, name_of
 from skills_dspy.run.task import TaskView
 from skills_dspy.screens.benchmark import Benchmark
@@ -98,7 +98,7 @@ def funnel_table(funnel: Funnel, *, screened: bool = False) -> Table:
     table.add_column("why")
     for stage in STAGES:
         came, lost = funnel.reached(stage), funnel.rejections(stage)
-        if not lost and stage in SELDOM and not (screened and stage.endswith("decontamination")):
+        if not lost and stage in SELDOM and not (screened and stage in SCREENING):
             continue
         why = ", ".join(f"{reason} {count}" for at, reason, count in funnel.rows() if at == stage)
         table.add_row(stage, str(came), str(lost), str(came - lost), why)

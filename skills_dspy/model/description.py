@@ -34,7 +34,7 @@ def described(spec: TaskSpec, description: str) -> TaskSpec:
 
 def examples_in_turn(spec: TaskSpec) -> list[SeedExample]:
     """The seeds that the prompt for a description shows: as many as other prompts, both kinds in turn."""
-    ways = (spec.grounded, spec.freeform) if spec.seed_examples[0].kind == "grounded" else (spec.freeform, spec.grounded)
+    ways = [spec.seeds(kind) for kind in dict.fromkeys(seed.kind for seed in spec.seed_examples)]
     seeds = [seed for seed in chain.from_iterable(zip_longest(*ways)) if seed is not None]
     return seeds[: spec.num_icl_examples_per_prompt]
 

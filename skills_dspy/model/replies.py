@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from skills_dspy.base.errors import ContextTooLong, MissingReply
-from skills_dspy.model.ask import Call, Rank
+from skills_dspy.model.ask import Call
+from skills_dspy.model.slots import Share, Slots
 from skills_dspy.model.soft import trimmed
 from skills_dspy.store.journal import JournaledReply, JournalReader, request_digest
 
@@ -16,11 +16,7 @@ from skills_dspy.store.journal import JournaledReply, JournalReader, request_dig
 class Meter:
     """What was asked for since the run started, for the progress display.
 
-    Attributes:
-        live: replies that the server gave now.
-        remembered: replies that the journal or a recording gave.
-        prompt_tokens, output_tokens: of the live ones.
-        by_step: live replies by step.
+    `live` are replies that the server gave now, with their tokens and counts by step; `remembered` those of a journal.
     """
 
     live: int = 0
@@ -38,7 +34,7 @@ class Meter:
 
 
 class Memory(Protocol):
-    """What keeps replies: the journal of a run, or something that keeps nothing on the disk."""
+    """What keeps replies: the journal of a run, or a trial's own list."""
 
     def get(self, digest: str) -> dict[str, Any] | None:
         """The reply to this request, or None."""
@@ -54,18 +50,11 @@ class Host(Protocol):
         """One reply's body."""
 
 
-class Queue(Protocol):
-    """The queue for the server: Slots, or a task's share of them."""
-
-    def take(self, rank: Callable[[], Rank]) -> AbstractAsyncContextManager[None]:
-        """Hold a slot while the block runs."""
-
-
 class Replies:
     """The replies of one task.
 
     Args:
-        journal: this run's; what it has is never asked for again.
+        journal: this run's; what it has is never asked for again. None where the recording is all that there is.
         source: the server, or the recording of a replay.
         slots: the queue for the server, which all tasks share.
         meter: counts what is asked.
@@ -74,9 +63,9 @@ class Replies:
 
     def __init__(
         self,
-        journal: Memory,
+        journal: Memory | None,
         source: Host | JournalReader,
-        slots: Queue,
+        slots: Slots | Share,
         meter: Meter,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -97,8 +86,7 @@ class Replies:
             MachineError: what the server or the disk raises.
         """
         call.digest = digest = request_digest(payload)
-        body = self._journal.get(digest)
-        if body is not None:
+        if self._journal is not None and (body := self._journal.get(digest)) is not None:
             self._meter.remembered += 1
             return body
         started = self._clock()
@@ -119,6 +107,8 @@ class Replies:
                 body = trimmed(await self._source.chat(payload), payload)
             self._meter.count(call.step, body)
             check_window(payload, body, call.step)  # before it is kept: the answer to half a prompt must not be found again
+        if self._journal is None:
+            return body
         now = self._clock()
         # Of two equal requests in flight the first reply stays: a resumed run would find that one.
         return await self._journal.put(JournaledReply(digest, dict(payload), body, call.step, now, now - started))

@@ -8,11 +8,7 @@ from skills_dspy.model.ask import Rank
 
 
 class Slots:
-    """A semaphore whose waiters have ranks that may change while they wait.
-
-    Args:
-        count: how many holders at once, 1 or more.
-    """
+    """A semaphore for `count` holders, 1 or more, whose waiters have ranks that may change while they wait."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -28,10 +24,6 @@ class Slots:
     def waiting(self) -> int:
         """How many wait for a slot."""
         return len(self._waiting)
-
-    def share(self) -> "Share":
-        """One task's part in the slots."""
-        return Share(self)
 
     @asynccontextmanager
     async def take(self, rank: Callable[[], Rank]) -> AsyncIterator[None]:
@@ -67,11 +59,7 @@ class Slots:
 
 
 class Share:
-    """One task's part in the slots: of what is equally far, the task goes first that holds the fewest.
-
-    Args:
-        slots: shared by all tasks.
-    """
+    """One task's part in the slots: of what is equally far, the task goes first that holds the fewest."""
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
@@ -80,12 +68,14 @@ class Share:
     @asynccontextmanager
     async def take(self, rank: Callable[[], Rank]) -> AsyncIterator[None]:
         """Hold a slot; see `Slots.take`. The first number of the rank stays the first."""
-        async with self._slots.take(lambda: self._among_all(rank())):
+
+        def among_all() -> Rank:
+            first, *rest = rank()
+            return (first, self.held, *rest)
+
+        async with self._slots.take(among_all):
             self.held += 1
             try:
                 yield
             finally:
                 self.held -= 1
-
-    def _among_all(self, rank: Rank) -> Rank:
-        return (rank[0], self.held, *rank[1:])

@@ -46,6 +46,7 @@ _AROUND = re.compile(r"(?:\s|<[^<>\s]{1,40}>|\[/?[A-Z_]{1,40}\])*")
 """What a list of tokens may hold before and after the reply: blanks, and the tokens that begin and end a turn."""
 
 _AFTER_VALUE = BLANKS + ",}]"
+_END = re.compile(rf"[{BLANKS}]*}}")
 
 
 def rated_fields(payload: Mapping[str, Any]) -> dict[str, tuple[Label, ...]]:
@@ -53,23 +54,6 @@ def rated_fields(payload: Mapping[str, Any]) -> dict[str, tuple[Label, ...]]:
     schema = payload.get("format")
     properties = schema.get("properties", {}) if isinstance(schema, Mapping) else {}
     return {name: tuple(properties[name]["enum"]) for name in _RATED if "enum" in properties.get(name, ())}
-
-
-def read_soft(text: str, logprobs: Sequence[Mapping[str, Any]], field: str, labels: Sequence[Label]) -> SoftRating | None:
-    """The soft rating of one field, or None when there is no sure reading.
-
-    Args:
-        text: the reply.
-        logprobs: Ollama's list: for each token of the reply `token`, `logprob` and `top_logprobs`.
-        field: a key of the reply's JSON object.
-        labels: all labels of the scale, worst first.
-
-    Returns:
-        None if the tokens are not those of the text, if the field is missing, stands twice or is none of the labels, if
-        the chosen label has no probability, or if more than 0.01 of the labels' probability is on beginnings of several.
-    """
-    kept = _kept(text, logprobs, field, labels)
-    return None if kept is None else _read(text, kept, field, labels)
 
 
 def trimmed(body: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,22 +65,25 @@ def trimmed(body: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, An
     alternatives, a text and a log-probability each, that can become a label and have a probability of 0.000001 or more.
     The server's own list is always left out; where nothing was asked for, came or can be found, the key is missing.
     """
-    told = body.get("logprobs")
     rest = {key: value for key, value in body.items() if key != "logprobs"}
+    told, text = body.get("logprobs"), _text_of(body)
     if not told or not payload.get("logprobs"):
         return rest
-    text = _text_of(body)
     found = {field: _kept(text, told, field, labels) for field, labels in rated_fields(payload).items()}
     kept = {field: tokens for field, tokens in found.items() if tokens is not None}
     return {**rest, KEPT: kept} if kept else rest
 
 
 def soft_of(body: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, SoftRating]:
-    """The soft ratings of a journaled reply, by field; empty when the server gave no probabilities."""
+    """The soft ratings of a journaled reply, by field.
+
+    A field is left out if the server gave no probabilities, or those of another text; if it is missing, stands twice or is
+    none of the labels; if the chosen label has no probability; or if more than 0.01 of the labels' probability is on
+    beginnings of several.
+    """
     kept, text = body.get(KEPT) or {}, _text_of(body)
-    ratings = {
-        field: _read(text, kept[field], field, labels) for field, labels in rated_fields(payload).items() if field in kept
-    }
+    fields = {field: labels for field, labels in rated_fields(payload).items() if field in kept}
+    ratings = {field: _read(text, kept[field], field, labels) for field, labels in fields.items()}
     return {field: rating for field, rating in ratings.items() if rating is not None}
 
 
@@ -114,9 +101,6 @@ def _percent(share: float) -> str:
 
 def _text_of(body: Mapping[str, Any]) -> str:
     return str(body["message"].get("content") or "")
-
-
-# -- finding ------------------------------------------------------------------------------------------------------------
 
 
 def _kept(text: str, logprobs: Sequence[Mapping[str, Any]], field: str, labels: Sequence[Label]) -> dict[str, Any] | None:
@@ -150,10 +134,7 @@ def _rounded(logprob: float) -> float:
 def _label_span(text: str, field: str, labels: Sequence[Label]) -> tuple[int, int] | None:
     """Where the value of a field stands in a reply; None unless it is one of the labels, as JSON is usually written."""
     span = value_span(text, field)
-    return span if span is not None and text[slice(*span)] in map(_written, labels) else None
-
-
-# -- reading ------------------------------------------------------------------------------------------------------------
+    return span if span is not None and text[slice(*span)] in map(_in_json, labels) else None
 
 
 def _read(text: str, kept: Mapping[str, Any], field: str, labels: Sequence[Label]) -> SoftRating | None:
@@ -188,12 +169,9 @@ def _read(text: str, kept: Mapping[str, Any], field: str, labels: Sequence[Label
 
 
 def _joined(way: str, token: str, before: str) -> str | None:
-    """What of the value is written with a token in a place; None if that is no beginning of a value.
+    """What of the value is written by `way` and then `token`; None if that is no beginning of a value.
 
-    Args:
-        way: what of the value stands before the token.
-        token: the other token.
-        before: what the chosen token holds before the value begins; blanks at its end may be others or none.
+    `before` is what the chosen token holds before the value begins; blanks at its end may be others or none.
     """
     if way:
         return way + token if token else None
@@ -207,15 +185,15 @@ def _possible(written: str | None, labels: Sequence[Label]) -> list[Label]:
     """The labels that a value can still become of which this is written; none for what begins no value."""
     if written is None:
         return []
+    whole = {label: _in_json(label) for label in labels}
     return [
         label
-        for label, whole in ((label, _written(label)) for label in labels)
+        for label, whole in whole.items()
         if whole.startswith(written) or (written.startswith(whole) and written[len(whole)] in _AFTER_VALUE)
     ]
 
 
-def _written(label: Label) -> str:
-    """A label as it is written in JSON."""
+def _in_json(label: Label) -> str:
     return json.dumps(label, ensure_ascii=False)
 
 
@@ -226,9 +204,6 @@ def _soft(shares: Mapping[Label, float], mass: float) -> SoftRating:
         expected=round(sum(share * values[label] for label, share in shares.items()), 6),
         mass=round(min(mass, 1.0), 6),
     )
-
-
-# -- places -------------------------------------------------------------------------------------------------------------
 
 
 def value_span(text: str, key: str) -> tuple[int, int] | None:
@@ -276,20 +251,12 @@ def _items(text: str) -> Iterator[tuple[str, int, int]]:
         start = _after(text, place, ":")
         _, end = decoder.raw_decode(text, start)
         yield key, start, end
-        place = _after_blanks(text, end)
-        if text[place] != "}":
-            place = _after(text, place, ",")
+        place = _after(text, end, ",") if not _END.match(text, end) else text.index("}", end)
 
 
 def _after(text: str, place: int, mark: str) -> int:
     """The place after a mark, with the blanks on both sides of it."""
-    place = _after_blanks(text, place)
-    if text[place] != mark:
+    found = re.compile(rf"[{BLANKS}]*{mark}[{BLANKS}]*").match(text, place)
+    if found is None:
         raise ValueError(f"no {mark} at {place}")
-    return _after_blanks(text, place + 1)
-
-
-def _after_blanks(text: str, place: int) -> int:
-    while text[place] in BLANKS:
-        place += 1
-    return place
+    return found.end()

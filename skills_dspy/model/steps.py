@@ -4,7 +4,7 @@ All that is peculiar to a step stands in its entry; who needs to know it asks th
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import dspy
@@ -102,8 +102,7 @@ class Step:
     def signature(self, count: int) -> type[dspy.Signature]:
         """The signature for `count` questions a writing."""
         source: Any = self.source  # dspy ships no types, and a cached function wants to know that a class is hashable
-        exact: type[dspy.Signature] = generate.bounded(source, count) if self.counted else source
-        return exact
+        return generate.bounded(source, count) if self.counted else self.source
 
     def room(self, seeds: Lengths, count: int, config: RunConfig) -> int:
         """The most tokens of a first reply: for writers by the longest seeds, for the others what the role has."""
@@ -114,18 +113,12 @@ class Step:
 
     def passing(self, config: RunConfig) -> tuple[Label, ...]:
         """The labels that let a candidate pass; ValueError for a step that rejects nobody."""
-        scale = self.filter
-        if scale is None or scale.passing is None:
+        if self.filter is None or self.filter.passing is None:
             raise ValueError(f"{self.name} rejects nobody")
-        return scale.passing(config)
+        return self.filter.passing(config)
 
     def rejects(self, values: Mapping[str, Any], config: RunConfig) -> str | None:
-        """Why a reply rejects its candidate, in words; None where it passes.
-
-        Args:
-            values: the reply's fields.
-            config: says which labels pass.
-        """
+        """Why the fields of a reply reject its candidate, in words; None where it passes."""
         scale = self.filter
         if scale is None or values[scale.field] in self.passing(config):
             return None
@@ -145,19 +138,25 @@ def _questions(seeds: Lengths, count: int) -> int:
 DESCRIBE = Step("write_description", "write_description", "generator", describe.WriteDescription, shows="pairs", brief=256)
 """Asked once for a task whose file leaves the description blank; all others belong to candidates."""
 
-STEPS: Mapping[str, Step] = {
-    step.name: step
-    for step in (
-        DESCRIBE,
-        Step(
-            "write_context",
-            "write_context",
-            "generator",
-            generate.WriteContext,
-            kind="grounded",
-            shows="passages",
-            writes=lambda seeds, _: seeds.context,
-        ),
+
+def _both_kinds(freeform: Step, grounded: type[dspy.Signature]) -> tuple[Step, Step]:
+    """A step of freeform candidates, and its counterpart for those with a context, which its prompt shows first."""
+    name, about = f"{freeform.stage}_grounded", ("context", *freeform.about)
+    return freeform, replace(freeform, name=name, source=grounded, kind="grounded", about=about)
+
+
+_FLOW = (
+    DESCRIBE,
+    Step(
+        "write_context",
+        "write_context",
+        "generator",
+        generate.WriteContext,
+        kind="grounded",
+        shows="passages",
+        writes=lambda seeds, _: seeds.context,
+    ),
+    *_both_kinds(
         Step(
             "write_questions_freeform",
             "write_questions",
@@ -168,17 +167,9 @@ STEPS: Mapping[str, Step] = {
             writes=_questions,
             counted=True,
         ),
-        Step(
-            "write_questions_grounded",
-            "write_questions",
-            "generator",
-            generate.WriteQuestionsGrounded,
-            kind="grounded",
-            shows="questions",
-            about=("context",),
-            writes=_questions,
-            counted=True,
-        ),
+        generate.WriteQuestionsGrounded,
+    ),
+    *_both_kinds(
         Step(
             "judge_question_freeform",
             "judge_question",
@@ -189,36 +180,29 @@ STEPS: Mapping[str, Step] = {
             about=("question",),
             rates=(QUESTION,),
         ),
-        Step(
-            "judge_question_grounded",
-            "judge_question",
-            "validator",
-            judge.JudgeQuestionGrounded,
-            kind="grounded",
-            shows="standard",
-            about=("context", "question"),
-            rates=(QUESTION,),
-        ),
-        Step(
-            "tag_instruction_quality",
-            "instruction_quality",
-            "tagger",
-            tag.TagInstructionQuality,
-            shows="standard",
-            about=("context", "question"),
-            rates=(QUALITY,),
-            tagging="separate",
-        ),
-        Step(
-            "tag_fused",
-            "instruction_quality",
-            "tagger",
-            tag.TagFused,
-            shows="standard",
-            about=("context", "question"),
-            rates=(QUALITY, DIFFICULTY, CATEGORY),
-            tagging="fused",
-        ),
+        judge.JudgeQuestionGrounded,
+    ),
+    Step(
+        "tag_instruction_quality",
+        "instruction_quality",
+        "tagger",
+        tag.TagInstructionQuality,
+        shows="standard",
+        about=("context", "question"),
+        rates=(QUALITY,),
+        tagging="separate",
+    ),
+    Step(
+        "tag_fused",
+        "instruction_quality",
+        "tagger",
+        tag.TagFused,
+        shows="standard",
+        about=("context", "question"),
+        rates=(QUALITY, DIFFICULTY, CATEGORY),
+        tagging="fused",
+    ),
+    *_both_kinds(
         Step(
             "write_answer_freeform",
             "write_answer",
@@ -229,16 +213,9 @@ STEPS: Mapping[str, Step] = {
             about=("question",),
             writes=lambda seeds, _: seeds.answer,
         ),
-        Step(
-            "write_answer_grounded",
-            "write_answer",
-            "generator",
-            generate.WriteAnswerGrounded,
-            kind="grounded",
-            shows="pair",
-            about=("context", "question"),
-            writes=lambda seeds, _: seeds.answer,
-        ),
+        generate.WriteAnswerGrounded,
+    ),
+    *_both_kinds(
         Step(
             "judge_pair_freeform",
             "judge_pair",
@@ -249,45 +226,37 @@ STEPS: Mapping[str, Step] = {
             about=("question", "answer"),
             rates=(PAIR,),
         ),
-        Step(
-            "judge_pair_grounded",
-            "judge_pair",
-            "validator",
-            judge.JudgePairGrounded,
-            kind="grounded",
-            shows="pair",
-            about=("context", "question", "answer"),
-            rates=(PAIR,),
-        ),
-        Step(
-            "tag_sample_quality",
-            "sample_quality",
-            "tagger",
-            tag.TagSampleQuality,
-            shows="pair",
-            about=("context", "question", "answer"),
-            rates=(SAMPLE,),
-        ),
-        Step(
-            "tag_difficulty",
-            "difficulty",
-            "tagger",
-            tag.TagDifficulty,
-            about=("context", "question"),
-            rates=(DIFFICULTY,),
-            tagging="separate",
-        ),
-        Step(
-            "tag_category",
-            "category",
-            "tagger",
-            tag.TagCategory,
-            about=("context", "question"),
-            rates=(CATEGORY,),
-            tagging="separate",
-        ),
-    )
-}
+        judge.JudgePairGrounded,
+    ),
+    Step(
+        "tag_sample_quality",
+        "sample_quality",
+        "tagger",
+        tag.TagSampleQuality,
+        shows="pair",
+        about=("context", "question", "answer"),
+        rates=(SAMPLE,),
+    ),
+    Step(
+        "tag_difficulty",
+        "difficulty",
+        "tagger",
+        tag.TagDifficulty,
+        about=("context", "question"),
+        rates=(DIFFICULTY,),
+        tagging="separate",
+    ),
+    Step(
+        "tag_category",
+        "category",
+        "tagger",
+        tag.TagCategory,
+        about=("context", "question"),
+        rates=(CATEGORY,),
+        tagging="separate",
+    ),
+)
+STEPS: Mapping[str, Step] = {step.name: step for step in _FLOW}
 """Every step in the order of the flow. Both kinds of seed have their own writers and judges."""
 
 
@@ -314,11 +283,8 @@ def reply_limits(spec: TaskSpec, config: RunConfig) -> dict[str, int]:
 def inputs(step: Step, spec: TaskSpec | str, examples: Sequence[Exercise], subject: Exercise | None = None) -> dict[str, Any]:
     """What a step's prompt is given: exactly its signature's input fields.
 
-    Args:
-        step: whose prompt.
-        spec: the task; its description alone will do where the prompt shows nothing else of it.
-        examples: those that this step shows, at least one unless it shows nothing; of a step that shows a pair the first.
-        subject: what the prompt is about; None where it is about nothing.
+    The task's description alone will do for `spec` where the prompt shows nothing else of it. `examples` are those that this
+    step shows, at least one unless it shows nothing; of a step that shows a pair the first.
     """
     values = constant_inputs(step, spec) | {part: getattr(subject, part) for part in step.about}
     if step.shows == "pair":
@@ -330,14 +296,10 @@ def inputs(step: Step, spec: TaskSpec | str, examples: Sequence[Exercise], subje
 
 def constant_inputs(step: Step, spec: TaskSpec | str) -> dict[str, Any]:
     """Of a step's inputs those that are the same for all prompts of a task."""
-    if isinstance(spec, str):
-        values: dict[str, Any] = {"task_description": spec}
-    else:
-        values = {
-            "task_description": spec.task_description,
-            "count": spec.num_questions_to_generate_per_prompt,
-            "path": spec.task_name,
-        }
+    values: dict[str, Any] = {"task_description": spec}
+    if isinstance(spec, TaskSpec):
+        values = {"task_description": spec.task_description, "count": spec.num_questions_to_generate_per_prompt}
+        values["path"] = spec.task_name
     return {name: value for name, value in values.items() if name in step.source.input_fields}
 
 

@@ -5,23 +5,22 @@ that nothing rejects gets the tags that filter nothing.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, get_args
+from typing import get_args
 
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import MissingReply, Truncated
 from skills_dspy.base.records import Kind, PairVerdict, QuestionVerdict, Reason, Tags
+from skills_dspy.base.scales import CATEGORY, PAIR, QUESTION, SCALES, Scale
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed, Rank
 from skills_dspy.model.room import longest, question_limit
-from skills_dspy.model.steps import Exercise, Step, Subject, inputs, way
+from skills_dspy.model.steps import Exercise, Subject, inputs, way
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw
 from skills_dspy.screens.decontamination import TaskScreen
 from skills_dspy.tasks.spec import TaskSpec
-
-_Steps = dict[Kind, dict[str, Step]]
 
 
 class _Drop(Exception):
@@ -32,34 +31,12 @@ class _Drop(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a draw wrote."""
+    """What a draw wrote, with the digests of its requests by stage; no questions where its writing failed."""
 
     context: str | None
     questions: tuple[str, ...]
     calls: dict[str, tuple[str, ...]]
-
-
-class WritingFailed(Exception):
-    """A draw whose context or questions could not be read, twice."""
-
-    def __init__(self, outcome: Dropped, context: str | None, calls: dict[str, tuple[str, ...]]) -> None:
-        super().__init__(outcome.detail)
-        self.outcome = outcome
-        self.context = context
-        self.calls = calls
-
-
-class Writer(Protocol):
-    """Where the questions of a draw come from, and what is known of its candidates beforehand."""
-
-    async def write(self, draw: Draw, rank: Callable[[], Rank]) -> Written:
-        """The draw's context, if it is grounded, and its questions; WritingFailed when there are none."""
-
-    def known(self, candidate: Candidate) -> Outcome | None:
-        """What becomes of a candidate whose way need not be gone; None for all others."""
-
-    def unanswered(self, candidate: Candidate, missing: MissingReply) -> Outcome:
-        """What becomes of a candidate to whose step there is no reply."""
+    failed: Dropped | None = None
 
 
 class Flow:
@@ -69,27 +46,35 @@ class Flow:
         spec, config: what is run.
         asker: asks the models.
         screen: evaluation questions that no candidate may be near to, if there are any.
-        writer: where questions come from; None to ask for new ones.
     """
 
-    def __init__(
-        self, spec: TaskSpec, config: RunConfig, asker: Asker, screen: TaskScreen | None = None, writer: Writer | None = None
-    ) -> None:
+    def __init__(self, spec: TaskSpec, config: RunConfig, asker: Asker, screen: TaskScreen | None = None) -> None:
         self._spec = spec
         self._config = config
         self._asker = asker
         self._screen = screen
-        self._steps: _Steps = {kind: {step.stage: step for step in way(kind, config.tagging)} for kind in get_args(Kind)}
-        self._writer = writer or _NewQuestions(spec, asker, self._steps)
+        self._steps = {kind: {step.stage: step for step in way(kind, config.tagging)} for kind in get_args(Kind)}
         self._longest_question = {kind: question_limit(longest(spec.seeds(kind))) for kind in get_args(Kind)}
 
     async def write(self, draw: Draw, rank: Callable[[], Rank]) -> Written:
-        """The draw's context, if it is grounded, and its questions.
+        """The draw's context, if it is grounded, and its questions."""
+        calls: dict[str, tuple[str, ...]] = {}
+        context: str | None = None
+        try:
+            if draw.kind == "grounded":
+                context = (await self._ask("write_context", draw, WHOLE_DRAW, Subject(), calls, rank)).values["context"]
+            answer = await self._ask("write_questions", draw, WHOLE_DRAW, Subject(context), calls, rank)
+        except _Drop as drop:
+            return Written(context, (), calls, drop.outcome)
+        return Written(context, tuple(question.strip() for question in answer.values["questions"]), calls)
 
-        Raises:
-            WritingFailed: either was unreadable or truncated, twice.
-        """
-        return await self._writer.write(draw, rank)
+    def known(self, candidate: Candidate) -> Outcome | None:  # noqa: ARG002 - for flows that know something
+        """What becomes of a candidate whose way need not be gone; None for all others."""
+        return None
+
+    def unanswered(self, candidate: Candidate, missing: MissingReply) -> Outcome:  # noqa: ARG002 - as above
+        """What becomes of a candidate to whose step a recording has no reply: it matters only if it has to settle."""
+        return missing
 
     async def pursue(
         self, candidate: Candidate, novel: Callable[[Candidate], Awaitable[bool]], rank: Callable[[], Rank]
@@ -98,36 +83,42 @@ class Flow:
 
         Args:
             candidate: its stage and calls are kept up to date.
-            novel: whether no seed and no accepted pair is too near; waits while a near one is undecided.
+            novel: whether it repeats no seed and no accepted pair; waits while one that it may repeat is undecided.
             rank: its place in the queue.
         """
-        if (known := self._writer.known(candidate)) is not None:
+        if (known := self.known(candidate)) is not None:
             return known
         try:
             return await self._pursue(candidate, novel, rank)
         except _Drop as drop:
             return drop.outcome
         except MissingReply as missing:
-            return self._writer.unanswered(candidate, missing)
+            return self.unanswered(candidate, missing)
 
     async def _pursue(
         self, candidate: Candidate, novel: Callable[[Candidate], Awaitable[bool]], rank: Callable[[], Rank]
     ) -> Passed:
+        rated: dict[Scale, Answer] = {}
+
         async def ask(stage: str) -> Answer:
-            return await self._ask(stage, candidate, rank)
+            candidate.stage = stage
+            answer = await self._ask(stage, candidate.draw, candidate.index, candidate, candidate.calls, rank)
+            rated.update(dict.fromkeys(self._steps[candidate.draw.kind][stage].rates, answer))
+            return answer
 
         self._check_length(candidate)
         await self._check_contamination(candidate)
         await _check_novelty(candidate, novel)
-        question = await ask("judge_question")
-        quality = await ask("instruction_quality")
-        await _check_novelty(candidate, novel)  # a near one may have been accepted in the meantime
+        await ask("judge_question")
+        await ask("instruction_quality")
+        await _check_novelty(candidate, novel)  # one that it repeats may have been accepted in the meantime
         candidate.answer = str((await ask("write_answer")).values["answer"])
         self._check_answer(candidate)
-        pair = await ask("judge_pair")
-        sample = await ask("sample_quality")
-        rest = (quality, quality) if self._config.tagging == "fused" else await _both(ask("difficulty"), ask("category"))
-        return _passed(candidate.answer, question, pair, quality, sample, *rest)
+        await ask("judge_pair")
+        await ask("sample_quality")
+        if self._config.tagging == "separate":
+            await _both(ask("difficulty"), ask("category"))
+        return _passed(candidate.answer, rated)
 
     def _check_length(self, candidate: Candidate) -> None:
         """The windows are chosen for questions of the skill's length; one that runs on for ever is not of the skill."""
@@ -147,57 +138,28 @@ class Flow:
         if self._screen is not None and (found := self._screen.answer(candidate.answer or "")) is not None:
             raise _Drop(Dropped("answer_decontamination", "contaminated", f"the answer {found}", candidate.answer))
 
-    async def _ask(self, stage: str, candidate: Candidate, rank: Callable[[], Rank]) -> Answer:
-        step, draw = self._steps[candidate.draw.kind][stage], candidate.draw
-        candidate.stage = stage
+    async def _ask(
+        self,
+        stage: str,
+        draw: Draw,
+        index: int,
+        subject: Exercise,
+        calls: dict[str, tuple[str, ...]],
+        rank: Callable[[], Rank],
+    ) -> Answer:
+        """A step's answer, with the digests of its requests noted; _Drop where it cannot be used or rejects its subject."""
+        step = self._steps[draw.kind][stage]
         try:
-            asked = inputs(step, self._spec, draw.examples(step), candidate)
-            answer = await self._asker.ask(step.name, asked, candidate.key[:2], rank)
-        except Failed as failed:
-            candidate.calls[stage] = failed.digests
-            raise _Drop(_unusable(stage, failed, candidate.answer)) from failed
-        candidate.calls[stage] = answer.digests
-        if (why := step.rejects(answer.values, self._config)) is not None:
-            raise _Drop(Dropped(stage, step.reason, why, candidate.answer, answer.raw))
-        return answer
-
-
-class _NewQuestions:
-    """Asks the generator for the questions of a draw; nothing is known of their candidates."""
-
-    def __init__(self, spec: TaskSpec, asker: Asker, steps: _Steps) -> None:
-        self._spec = spec
-        self._asker = asker
-        self._steps = steps
-
-    async def write(self, draw: Draw, rank: Callable[[], Rank]) -> Written:
-        """The draw's context, if it is grounded, and its questions."""
-        calls: dict[str, tuple[str, ...]] = {}
-        context: str | None = None
-
-        async def ask(stage: str, subject: Exercise) -> Answer:
-            step = self._steps[draw.kind][stage]
             asked = inputs(step, self._spec, draw.examples(step), subject)
-            try:
-                answer = await self._asker.ask(step.name, asked, (draw.number, WHOLE_DRAW), rank)
-            except Failed as failed:
-                calls[stage] = failed.digests
-                raise WritingFailed(_unusable(stage, failed, None), context, calls) from failed
-            calls[stage] = answer.digests
-            return answer
-
-        if draw.kind == "grounded":
-            context = (await ask("write_context", Subject())).values["context"]
-        answer = await ask("write_questions", Subject(context))
-        return Written(context, tuple(question.strip() for question in answer.values["questions"]), calls)
-
-    def known(self, candidate: Candidate) -> Outcome | None:  # noqa: ARG002 - the protocol's name
-        """Nothing."""
-        return None
-
-    def unanswered(self, candidate: Candidate, missing: MissingReply) -> Outcome:  # noqa: ARG002 - the protocol's name
-        """It matters only if the candidate has to settle."""
-        return missing
+            answer = await self._asker.ask(step.name, asked, (draw.number, index), rank)
+        except Failed as failed:
+            calls[stage] = failed.digests
+            reason: Reason = "truncated" if isinstance(failed.cause, Truncated) else "unreadable"
+            raise _Drop(Dropped(stage, reason, f"{failed.cause}, twice", subject.answer, failed.cause.raw)) from failed
+        calls[stage] = answer.digests
+        if (why := step.rejects(answer.values, self._config)) is not None:
+            raise _Drop(Dropped(stage, step.reason, why, subject.answer, answer.raw))
+        return answer
 
 
 async def _check_novelty(candidate: Candidate, novel: Callable[[Candidate], Awaitable[bool]]) -> None:
@@ -205,49 +167,34 @@ async def _check_novelty(candidate: Candidate, novel: Callable[[Candidate], Awai
         raise _Drop(Dropped("dedup", "duplicate", ""))  # settling finds the neighbour and says which
 
 
-async def _both(first: Awaitable[Answer], second: Awaitable[Answer]) -> tuple[Answer, Answer]:
-    """The answers to two steps that are asked at once."""
+async def _both(first: Awaitable[Answer], second: Awaitable[Answer]) -> None:
+    """Two steps are asked at once."""
     answers = await asyncio.gather(first, second, return_exceptions=True)
     # Raised here in a fixed order, so that it does not depend on which of the two failed first; what concerns the whole
     # run goes before what became of this candidate.
     errors = [answer for answer in answers if isinstance(answer, BaseException)]
     for error in sorted(errors, key=lambda error: isinstance(error, _Drop)):
         raise error
-    one, other = (answer for answer in answers if not isinstance(answer, BaseException))
-    return one, other
 
 
-def _unusable(stage: str, failed: Failed, answer: str | None) -> Dropped:
-    reason: Reason = "truncated" if isinstance(failed.cause, Truncated) else "unreadable"
-    return Dropped(stage, reason, f"{failed.cause}, twice", answer, failed.cause.raw)
-
-
-def _passed(
-    text: str, question: Answer, pair: Answer, quality: Answer, sample: Answer, difficulty: Answer, category: Answer
-) -> Passed:
+def _passed(text: str, rated: Mapping[Scale, Answer]) -> Passed:
     """What is noted of a pair that passed; the same answer may hold several of its tags."""
-    rated = {
-        "instruction_quality": (quality, "quality"),
-        "sample_quality": (sample, "score"),
-        "difficulty": (difficulty, "difficulty"),
-    }
-    explained = {**{tag: answer for tag, (answer, _) in rated.items()}, "category": category}
-    first, others = category.values["category"], dict.fromkeys(category.values["other_categories"])
-    tags = Tags(
-        **{tag: answer.values[field] for tag, (answer, field) in rated.items()},
-        category=first,
-        other_categories=tuple(other for other in others if other != first),
-        explanations={tag: answer.values["explanation"] for tag, answer in explained.items()},
-        soft={tag: answer.soft[field] for tag, (answer, field) in rated.items() if field in answer.soft},
+    tags = {scale: rated[scale] for scale in SCALES if scale.name in Tags.model_fields}
+    category = rated[CATEGORY].values
+    others = dict.fromkeys(category["other_categories"])
+    question, pair = (
+        {"explanation": rated[scale].values["explanation"], "rating": rated[scale].values[scale.field]}
+        | {"soft": rated[scale].soft.get(scale.field)}
+        for scale in (QUESTION, PAIR)
     )
     return Passed(
         answer=text,
-        question_verdict=QuestionVerdict.model_validate(_verdict(question)),
-        pair_verdict=PairVerdict.model_validate(_verdict(pair)),
-        tags=tags,
+        question_verdict=QuestionVerdict.model_validate(question),
+        pair_verdict=PairVerdict.model_validate(pair),
+        tags=Tags(
+            **{scale.name: answer.values[scale.field] for scale, answer in tags.items()},
+            other_categories=tuple(other for other in others if other != category["category"]),
+            explanations={scale.name: answer.values["explanation"] for scale, answer in tags.items()},
+            soft={scale.name: answer.soft[scale.field] for scale, answer in tags.items() if scale.field in answer.soft},
+        ),
     )
-
-
-def _verdict(answer: Answer) -> dict[str, object]:
-    values = answer.values
-    return {"explanation": values["explanation"], "rating": values["rating"], "soft": answer.soft.get("rating")}

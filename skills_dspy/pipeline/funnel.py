@@ -25,7 +25,9 @@ LABELS = {
 
 STAGES = tuple(LABELS)
 """Where a candidate can be rejected, in the order in which it is decided."""
-SELDOM = ("write_context", "write_questions", "decontamination", "answer_decontamination", "difficulty", "category")
+SCREENING = ("decontamination", "answer_decontamination")
+"""Stages of a run that has evaluation questions."""
+SELDOM = ("write_context", "write_questions", *SCREENING, "difficulty", "category")
 """Stages that most runs lose nobody at, or do not have: a table needs them only where they rejected something."""
 
 

@@ -11,7 +11,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, get_args
 
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import MissingReply
@@ -22,7 +22,7 @@ from skills_dspy.model.room import Lengths, longest, may_be_shown
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed, Vector
 from skills_dspy.pipeline.draw import Draw, Example, plan_draw, seed_examples
 from skills_dspy.pipeline.draw_places import DrawPlaces, Place
-from skills_dspy.pipeline.flow import Flow, WritingFailed
+from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.funnel import STAGES, Funnel
 from skills_dspy.pipeline.novelty import Novelty
 from skills_dspy.similarity.nearest import joined
@@ -99,7 +99,7 @@ class Settler:
         self._on_change = on_change
         self._plan = plan or self._choose
         self._seeds = seed_examples(spec.seed_examples)
-        self._lengths: dict[Kind, Lengths] = {"freeform": longest(spec.freeform), "grounded": longest(spec.grounded)}
+        self._lengths: dict[Kind, Lengths] = {kind: longest(spec.seeds(kind)) for kind in get_args(Kind)}
         count = spec.num_questions_to_generate_per_prompt
         self._accepted: deque[tuple[int, Example]] = deque(maxlen=REMEMBERED + config.draws.window * count)
         self._novelty = Novelty(config.dedup.max_squared_distance)
@@ -204,15 +204,14 @@ class Settler:
     async def _draw(self, number: int, opened: _Open) -> None:
         """Write the draw's questions and set them on their way."""
         draw = self._plan(number)
-        lost: Outcome | None = None
+        lost: Outcome | None
         try:
             written = await self._flow.write(draw, lambda: (0, number, WHOLE_DRAW))
-        except WritingFailed as failed:
-            context, calls, lost = failed.context, failed.calls, failed.outcome
+            lost = written.failed
         except MissingReply as missing:
-            context, calls, lost = None, {}, missing
+            written, lost = Written(None, (), {}), missing
         if lost is not None:
-            candidate = Candidate(draw, 0, None, context, None, calls)
+            candidate = Candidate(draw, 0, None, written.context, None, written.calls)
             candidate.end(lost)
             self._arrive(opened, [candidate])
             self._issue()

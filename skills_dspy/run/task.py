@@ -18,7 +18,7 @@ from skills_dspy.model.engine import asker_for
 from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
-from skills_dspy.model.slots import Slots
+from skills_dspy.model.slots import Share, Slots
 from skills_dspy.model.steps import reply_limits
 from skills_dspy.pipeline.draw_places import DrawPlaces
 from skills_dspy.pipeline.flow import Flow
@@ -152,7 +152,7 @@ class OpenTask:
             logs = (stack.enter_context(AppendLog.open(paths.data)), stack.enter_context(AppendLog.open(paths.rejected)))
             source = shared.server or stack.enter_context(_recording(request, view))
             recording = source if isinstance(source, JournalReader) else None
-            replies = Replies(journal, source, shared.slots.share(), view.meter)
+            replies = Replies(journal, source, Share(shared.slots), view.meter)
             names = {role: model.name for role, model in shared.models.items()}
             limits = reply_limits(spec, config)
             asker = asker_for(program, config, names, shared.windows, replies, limits, request.seed, spec.task_name)

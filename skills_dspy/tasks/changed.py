@@ -19,10 +19,8 @@ def changed_files(paths: Sequence[Path], ref: str, environment: Mapping[str, str
     committed, staged, unstaged and untracked files; not those that git ignores, and not deleted ones; of renamed ones
     the new name.
 
-    Args:
-        paths: files and folders that exist, each in a checkout; one that does not exist has no part in it.
-        ref: a branch, tag or commit.
-        environment: git's; what a hook is told of its own repository is left out of it: a path's own checkout is asked.
+    A path that does not exist has no part in it. What a hook is told of its own repository is left out of git's environment:
+    a path's own checkout is asked.
 
     Raises:
         RequestError: git is not there, a path lies in no checkout, or `ref` means nothing in it.

@@ -29,12 +29,9 @@ _MOST_ATTRIBUTION = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The files of git checkouts that differ from a commit.
+    """The full paths of git checkouts' files that differ from a commit, as it was named.
 
-    Attributes:
-        ref: the commit as it was named.
-        files: their full paths.
-        submodules: the folders of submodules in which something has changed: what, only they themselves know.
+    In `submodules`, folders, something has changed: what, only they themselves know.
     """
 
     ref: str
@@ -64,10 +61,7 @@ def read_files(paths: Sequence[Path], changes: Changes | None = None) -> Iterato
 
     Below folders these are all `*.yaml`, all `*.yml` of a taxonomy's skill trees, and what is nearly called qna.yaml. A
     file that is given twice is read once. A folder that holds none, or cannot be read, is a TaskFile of the kind `no file`.
-
-    Args:
-        paths: files and folders.
-        changes: only files among these, if given.
+    With `changes`, only files among those.
     """
     seen: set[Path] = set()
     for path in paths:
@@ -118,16 +112,12 @@ def _read(path: Path, given: Path | None) -> TaskFile:
 
 
 def _kind(path: Path, folder: Path, given: Path | None) -> tuple[FileKind, Node]:
-    """What a file is, by its place, its name and its keys, and its content, where that has been read.
-
-    Raises:
-        SpecError: it cannot be read, or is no YAML.
-    """
+    """What a file is, by its place, its name and its keys, and its content, where that has been read."""
     if lies_in_knowledge(folder, given or folder):
         return "knowledge", NOTHING
     if given is not None and path.exists() and not path.is_file():
         raise SpecError("this is neither a file nor a link to one, so it is not read; remove it", path)
-    beside = given is not None and not in_skill_tree(folder) and _is_taxonomy(given)
+    beside = given is not None and not in_skill_tree(folder) and any((given / tree).is_dir() for tree in SKILL_TREES)
     try:
         root = read_yaml(path, SpecError)
     except SpecError:
@@ -143,10 +133,6 @@ def _kind(path: Path, folder: Path, given: Path | None) -> tuple[FileKind, Node]
     return ("skill" if path.name == QNA or misnamed(path) else "task"), root
 
 
-def _is_taxonomy(folder: Path) -> bool:
-    return any((folder / tree).is_dir() for tree in SKILL_TREES)
-
-
 def _attribution(folder: Path) -> str | None:
     """The text of attribution.txt there; what is not UTF-8 in it (a name, mostly) is replaced."""
     path = folder / ATTRIBUTION
@@ -160,11 +146,7 @@ def _attribution(folder: Path) -> str | None:
 
 
 def load_task(path: Path) -> tuple[TaskSpec, tuple[SpecWarning, ...]]:
-    """Read one file with one task.
-
-    Raises:
-        SpecError: with file, line and what to write instead.
-    """
+    """Read one file with one task; SpecError with file, line and what to write instead."""
     file = _read(path, None)
     if file.skipped is not None:
         raise SpecError(file.skipped.message, path)
@@ -176,13 +158,9 @@ def load_task(path: Path) -> tuple[TaskSpec, tuple[SpecWarning, ...]]:
 
 
 def load_tasks(paths: Sequence[Path], changes: Changes | None = None) -> Loaded:
-    """Read the tasks of files and folders: task files, a taxonomy's `qna.yaml`, whole taxonomies.
+    """Read the tasks of task files, of a taxonomy's `qna.yaml`, of folders; with `changes`, only of files among those.
 
     A broken file that was found in a folder stops no other.
-
-    Args:
-        paths: files and folders.
-        changes: only files among these, if given.
 
     Raises:
         SpecError: nothing is given or nothing has changed; a folder cannot be read or holds no such file; a file that was
@@ -210,8 +188,11 @@ def load_tasks(paths: Sequence[Path], changes: Changes | None = None) -> Loaded:
         broken += faults
         warnings += run_warnings(replace(file, tasks=tuple(usable)))
     skipped = [*([] if changes is None else submodules_skipped(paths, changes)), *(f.skipped for f in files if f.skipped)]
+    if not good and not broken:
+        raise SpecError(f"no skill was found there; {skipped[0]}")
     if not good:
-        raise _nothing_good(broken, skipped)
+        many = f"none of these {len(broken)} files can be used; the first: {broken[0]}"
+        raise broken[0] if len(broken) == 1 else SpecError(many)
     return Loaded(tuple(task.spec for task in good), tuple(warnings), tuple(broken), tuple(skipped))
 
 
@@ -226,14 +207,6 @@ def submodules_skipped(paths: Sequence[Path], changes: Changes) -> Iterator[Spec
 def nothing_changed(changes: Changes) -> str:
     """The sentence about paths below which no task file has changed."""
     return f"no task file there has changed against {changes.ref}; leave out --taxonomy-base to take all"
-
-
-def _nothing_good(broken: Sequence[SpecError], skipped: Sequence[SpecWarning]) -> SpecError:
-    if not broken:
-        return SpecError(f"no skill was found there; {skipped[0]}")
-    if len(broken) == 1:
-        return broken[0]
-    return SpecError(f"none of these {len(broken)} files can be used; the first: {broken[0]}")
 
 
 def clashing(task: ParsedTask, earlier: Sequence[ParsedTask]) -> SpecError | None:

@@ -7,18 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from skills_dspy.base.records import Frozen, SeedExample
+from skills_dspy.similarity.text import likeness, squeezed
 from skills_dspy.tasks.spec import FEWEST_SEEDS, SEED_KEYS, ParsedTask, SpecWarning, TaskFile
-from skills_dspy.tasks.taxonomy import ATTRIBUTION, has_oldest_layout, is_strict, named_licence, oddities, violations
+from skills_dspy.tasks.taxonomy import ATTRIBUTION, has_oldest_layout, named_licence, oddities, version_of, violations
 
 Severity = Literal["error", "warning", "note"]
 """An error keeps a file from being used, by us or by InstructLab; a warning makes a poorer dataset; a note may be fine."""
 
 
 class Finding(Frozen):
-    """One thing that is wrong, or may be, in one line of one file.
-
-    `path` is the file as it was given, `line` is 1-based, `rule` is the name of one of RULES.
-    """
+    """One thing that is wrong, or may be, in one line, from 1, of one file as it was given, by the name of a rule."""
 
     path: str
     line: int
@@ -28,19 +26,12 @@ class Finding(Frozen):
 
 
 class Slip(NamedTuple):
-    """What a rule finds.
-
-    Attributes:
-        line: where, 1-based.
-        finding: what `tasks` says of it; None where the schema says it already.
-        warning: what a run says of it, in words of its own; None where a run keeps quiet.
-        place: of the seed, from 0; -1 for the whole task.
-    """
+    """What a rule finds: what `tasks` says (None where the schema does), and a run in its own words (None: nothing)."""
 
     line: int
     finding: str | None
     warning: str | None = None
-    place: int = -1
+    place: int = -1  # of the seed, from 0; -1 for the whole task
 
 
 Check = Callable[[TaskFile], Iterator[Slip]]
@@ -55,20 +46,12 @@ class Rule:
     about: str
     check: Check | None = None
 
-    def slips(self, file: TaskFile) -> Iterator[Slip]:
-        """What it finds in a file."""
-        return iter(()) if self.check is None else self.check(file)
-
 
 def lint(file: TaskFile) -> list[Finding]:
     """The findings of all rules about a file that has been read, by line."""
-    found = [
-        Finding(path=str(file.path), line=slip.line, rule=rule.name, severity=rule.severity, message=slip.finding)
-        for rule in RULES
-        for slip in rule.slips(file)
-        if slip.finding is not None
-    ]
-    return sorted(found, key=lambda finding: finding.line)
+    found = [(rule.name, slip) for rule in RULES if rule.check for slip in rule.check(file)]
+    found.sort(key=lambda pair: pair[1].line)
+    return [finding(rule, str(file.path), slip.line, slip.finding) for rule, slip in found if slip.finding is not None]
 
 
 def run_warnings(file: TaskFile) -> Iterator[SpecWarning]:
@@ -76,7 +59,7 @@ def run_warnings(file: TaskFile) -> Iterator[SpecWarning]:
     odd = list(oddities(file.root)) if file.tasks and file.kind == "skill" else []
     for task in file.tasks:
         one = replace(file, tasks=(task,))
-        slips = [(slip, rule) for rule in RULES for slip in rule.slips(one) if slip.warning is not None]
+        slips = [(slip, rule) for rule in RULES if rule.check for slip in rule.check(one) if slip.warning is not None]
         slips.sort(key=lambda found: (found[0].place, found[1].severity != "note"))
         odd += [(slip.line, slip.warning or "") for slip, _ in slips]
     return (SpecWarning(path=file.path, line=line, message=said) for line, said in odd)
@@ -90,7 +73,7 @@ def finding(rule: str, path: str, line: int | None, message: str) -> Finding:
 
 def _strict(file: TaskFile) -> bool:
     """Whether the file's schema asks for a description and for five different seeds."""
-    return file.kind == "skill" and is_strict(file.root)
+    return file.kind == "skill" and version_of(file.root) in (2, 3)
 
 
 def _schema(file: TaskFile) -> Iterator[Slip]:
@@ -162,7 +145,7 @@ def _near_copies(file: TaskFile) -> Iterator[Slip]:
 def _backslash_n(file: TaskFile) -> Iterator[Slip]:
     for line, place, key, text in _texts(file):
         if "\\n" in text:
-            times = literal_line_breaks(text)
+            times = len(_BACKSLASH_N.findall(text))
             holds, stay = f"`{key}` of seed {place + 1} holds a backslash and an n", ", which stay as they are"
             block = f"for line breaks write a block: `{key}: |`"
             said = f"{holds} {times} time{'' if times == 1 else 's'}{stay}; {block}" if times else None
@@ -220,8 +203,8 @@ RULES: tuple[Rule, ...] = (
 
 # ---- what can be seen in a seed's texts without a model ----------------------------------------------------------------
 
-_ALIKE, _ANSWER_ALIKE = 90.0, 80.0
-"""From how many percent on questions (and contexts), and answers, are near-copies: set by reading the real taxonomy's seeds."""
+_ALIKE, _ANSWER_ALIKE = 0.9, 0.8
+"""From which likeness on questions (and contexts), and answers, are near-copies: set by reading the real taxonomy."""
 
 # \nu, \neq, \nabla: a formula of LaTeX, not a line break that was written as two characters.
 _LATEX = r"(?!(?:abla|atural|earrow|e|eg|eq|ewcommand|ewline|exists|i|mid|onumber|ot|otin|parallel|u|ormalsize)(?![a-z]))"
@@ -253,21 +236,8 @@ _ORDERS = frozenset(
 """Words that an order begins with."""
 
 
-def squeezed(text: str) -> str:
-    """A text without its case and its layout, for comparing."""
-    return " ".join(text.split()).casefold()
-
-
-def literal_line_breaks(text: str) -> int:
-    """How often a backslash and an n stand in a text, where a line break was meant; LaTeX's words do not count."""
-    return len(_BACKSLASH_N.findall(text))
-
-
 def stray_characters(text: str) -> tuple[str, ...]:
-    """The characters of a text that nobody types on purpose, each once, in order: controls, private ones, some invisible ones.
-
-    Joiners and variation selectors, which emoji and several scripts need, are none.
-    """
+    """The characters that nobody types on purpose, each once, in order; joiners, which several scripts need, are none."""
     return tuple(
         dict.fromkeys(c for c in text if c in _INVISIBLE or (c not in "\n\t" and unicodedata.category(c) in ("Cc", "Co")))
     )
@@ -291,46 +261,34 @@ def repeats(seed: SeedExample, other: SeedExample) -> bool:
 
 
 def near_copy(seed: SeedExample, earlier: Sequence[SeedExample]) -> int | None:
-    """The place of the earlier seed that this one is most nearly a copy of; None when it is one of none.
-
-    Question, context and answer each have to be alike (the normalized Indel similarity of rapidfuzz, without case and
-    layout). A seed that repeats question and context altogether is another matter: `repeats` finds it.
-    """
+    """The place of the earlier seed whose question, context and answer are each most alike; None where it repeats one."""
     if any(repeats(seed, other) for other in earlier):
         return None
-    near = [(_ratio(seed.question, other.question), -place) for place, other in enumerate(earlier) if _alike(seed, other)]
+    near = [(likeness(seed.question, other.question), -place) for place, other in enumerate(earlier) if _alike(seed, other)]
     return -max(near)[1] if near else None
 
 
 def _alike(seed: SeedExample, other: SeedExample) -> bool:
     return (
         seed.kind == other.kind
-        and _ratio(seed.question, other.question) >= _ALIKE
-        and _ratio(seed.answer, other.answer) >= _ANSWER_ALIKE
-        and _ratio(seed.context or "", other.context or "") >= _ALIKE
+        and likeness(seed.question, other.question) >= _ALIKE
+        and likeness(seed.answer, other.answer) >= _ANSWER_ALIKE
+        and likeness(seed.context or "", other.context or "") >= _ALIKE
     )
-
-
-def _ratio(one: str, other: str) -> float:
-    from rapidfuzz.fuzz import ratio
-
-    return float(ratio(squeezed(one), squeezed(other)))
 
 
 def seems_unanswerable(seed: SeedExample) -> bool:
     """Whether question and answer of a grounded seed have nothing in common with its context, at a glance.
 
-    A cheap look at words, made to keep quiet: not at orders ("Translate ..."), not at questions that point to the context
-    ("this text"), not at such with fewer than two words that weigh, and only where neither a word of the question nor a
-    third of the answer's is found there.
+    Made to keep quiet: not at orders, not at questions that point to the context or have fewer than two words that weigh, and
+    only where neither a word of the question nor a third of the answer's is found there.
     """
     if seed.context is None:
         return False
-    asked, answered, there = _words(seed.question), _heavy(seed.answer), _words(seed.context)
-    heavy = _heavy(seed.question)
-    if len(heavy) < 2 or len(answered) < 3 or (asked[:1] and asked[0] in _ORDERS) or _POINTING & set(asked):
+    asked, heavy, answered = _words(seed.question), _heavy(seed.question), _heavy(seed.answer)
+    if len(heavy) < 2 or len(answered) < 3 or asked[0] in _ORDERS or _POINTING & set(asked):
         return False
-    known = {word[:5] for word in there}
+    known = {word[:5] for word in _words(seed.context)}
     found = sum(word[:5] in known for word in answered)
     return not any(word[:5] in known for word in heavy) and 3 * found < len(answered)
 

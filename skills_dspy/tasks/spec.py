@@ -28,10 +28,7 @@ _SET_ASIDE = re.compile(r"\.old-\d{8}-\d{6}(-\d+)?$")
 
 
 def name_fault(name: str) -> str | None:
-    """What keeps a task name from being a path below the output directory on any system; None when nothing does.
-
-    A name is parts joined by `/`, as in `writing/freeform/debate`.
-    """
+    """What keeps a task name, parts joined by `/`, from being a path below a directory on any system; None: nothing."""
     if not name.strip():
         return "is empty"
     if len(name) > 200:
@@ -52,9 +49,9 @@ def name_fault(name: str) -> str | None:
     return None
 
 
-def _safe_name(name: str) -> str:
+def _named(name: str) -> str:
     if fault := name_fault(name):
-        raise ValueError(f"a task name that {fault}")
+        raise ValueError(f"{fault}; write a path such as writing/freeform/debate")
     return name
 
 
@@ -65,8 +62,6 @@ class TaskSpec(Frozen):
         task_name: where its data lies below the output directory; parts joined by `/`.
         created_by: who wrote the seeds.
         task_description: what the skill is; may be empty.
-        data_builder: always `instructlab/skills`.
-        seed_examples: at least one, in the file's order.
         num_icl_examples_per_prompt: how many examples a prompt shows at most, 1 to 20.
         num_questions_to_generate_per_prompt: how many questions one prompt asks for, 1 to 50.
         licence: of the seeds, as `attribution.txt` beside a taxonomy's file names it; None where nothing does. It reaches no
@@ -74,7 +69,7 @@ class TaskSpec(Frozen):
         path: the file.
     """
 
-    task_name: Annotated[str, AfterValidator(_safe_name)]
+    task_name: Annotated[str, AfterValidator(_named)]
     created_by: str
     task_description: str
     data_builder: str = DATA_BUILDER
@@ -87,16 +82,6 @@ class TaskSpec(Frozen):
     def seeds(self, kind: Kind) -> tuple[SeedExample, ...]:
         """The seeds of one kind, in the file's order."""
         return tuple(seed for seed in self.seed_examples if seed.kind == kind)
-
-    @property
-    def freeform(self) -> tuple[SeedExample, ...]:
-        """The seeds without a context."""
-        return self.seeds("freeform")
-
-    @property
-    def grounded(self) -> tuple[SeedExample, ...]:
-        """The seeds with a context."""
-        return self.seeds("grounded")
 
 
 class SpecWarning(Frozen):
@@ -173,12 +158,6 @@ def seeds_in(root: Node, fields: tuple[SeedFields, ...]) -> tuple[SeedExample, .
     return tuple(seed.seed(root.line_of(("seed_examples", place))) for place, seed in enumerate(fields))
 
 
-def _named(name: str) -> str:
-    if fault := name_fault(name):
-        raise ValueError(f"{fault}; write a path such as writing/freeform/debate")
-    return name
-
-
 def _built_here(builder: str) -> str:
     if builder != DATA_BUILDER:
         raise ValueError(f"is {shown(builder)}; write {DATA_BUILDER}, the only one there is here")
@@ -240,15 +219,7 @@ class ParsedTask:
 
 
 def parse_task(root: Node, path: Path) -> ParsedTask:
-    """The task of a task file.
-
-    Args:
-        root: the file's top mapping.
-        path: the file, for messages and for `TaskSpec.path`.
-
-    Raises:
-        SpecError: with file, line and what to write instead.
-    """
+    """The task of a task file by its top mapping; SpecError with file, line and what to write instead."""
     fields = validated(root, _TaskFields, path, WORDING)
     return ParsedTask(TaskSpec(**dict(fields) | {"seed_examples": seeds_in(root, fields.seed_examples), "path": path}), root)
 

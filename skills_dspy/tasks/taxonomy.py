@@ -39,8 +39,6 @@ ATTRIBUTION = "attribution.txt"
 """The file beside it that names work, licence and creators."""
 SKILL_TREES = ("compositional_skills", "foundational_skills")
 """The folders of a taxonomy whose leaves are skills."""
-KNOWLEDGE_TREE = "knowledge"
-"""The folder whose leaves are documents to learn from."""
 VERSIONS = (1, 2, 3)
 
 _META = ("version", "created_by", "task_description")
@@ -56,12 +54,8 @@ def in_skill_tree(folder: Path) -> bool:
 def task_name(folder: Path, given: Path) -> str:
     """The task's name that a `qna.yaml` has by its place: its path below `compositional_skills` or `foundational_skills`.
 
-    Outside of such a tree, which InstructLab does not know, it is the path below the folder that was given; a file that
-    lies directly in that folder, or that was given itself, has its folder's name.
-
-    Args:
-        folder: where the file lies; a full path.
-        given: the folder that was given and in which it was found; `folder` for a file that was given itself.
+    Outside of such a tree, which InstructLab does not know, it is the path of its folder below the one that was `given`; of a
+    file that lies directly in that folder, or that was given itself, its folder's name. Both are full paths.
     """
     parts = folder.parts
     tree = max((place for place, part in enumerate(parts) if part in SKILL_TREES), default=None)
@@ -70,11 +64,8 @@ def task_name(folder: Path, given: Path) -> str:
 
 
 def lies_in_knowledge(folder: Path, given: Path) -> bool:
-    """Whether a file lies in a taxonomy's `knowledge` tree.
-
-    Folders above the one that was given do not count: `~/knowledge/my_skills` is somebody's own name.
-    """
-    return not in_skill_tree(folder) and KNOWLEDGE_TREE in (given.name, *folder.relative_to(given).parts)
+    """Whether a file lies in a `knowledge` tree; folders above the `given` one, which are somebody's own, do not count."""
+    return not in_skill_tree(folder) and "knowledge" in (given.name, *folder.relative_to(given).parts)
 
 
 def holds_knowledge(root: Node) -> bool:
@@ -134,13 +125,7 @@ class _Leaf(SeedFields):
 
 
 def parse_qna(root: Node, path: Path, name: str, licence: str | None = None) -> tuple[ParsedTask, ...]:
-    """The tasks of a `qna.yaml`: one, or in the oldest layout one for each name.
-
-    Args:
-        root: the file's top mapping.
-        path: the file, for messages and for `TaskSpec.path`.
-        name: the task's name by its place; in the oldest layout the names in the file are joined to it.
-        licence: as `attribution.txt` names it.
+    """The tasks of a `qna.yaml`: one, called `name`, or in the oldest layout one for each name in it, joined to that.
 
     Raises:
         SpecError: with file, line and what to write instead.
@@ -218,10 +203,9 @@ def oddities(root: Node) -> Iterator[tuple[int, str]]:
 
 
 def version_of(root: Node) -> int | None:
-    """The version whose schema holds for a file; None when its `version` names none that there is.
+    """The version whose schema holds for a file, as InstructLab's parser has it; None when its `version` names none.
 
-    As InstructLab's parser has it: 1 when nothing is written or nothing like a number, and a number in quotes counts
-    (though the schema then refuses it for being text).
+    It is 1 when nothing like a number is written; one in quotes counts (though the schema then refuses it for being text).
     """
     node = root.fields.get("version")
     if node is None or node.kind in ("nothing", "list", "mapping"):
@@ -233,11 +217,6 @@ def version_of(root: Node) -> int | None:
     except (ValueError, OverflowError):
         return 1
     return version if version in VERSIONS else None
-
-
-def is_strict(root: Node) -> bool:
-    """Whether a file is of a version that asks for five different seeds and a description."""
-    return version_of(root) in (2, 3)
 
 
 def violations(root: Node) -> Iterator[tuple[int, str]]:

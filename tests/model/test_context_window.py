@@ -92,7 +92,7 @@ def all_prompts(spec: TaskSpec, config: RunConfig, program: SkillsProgram, unit:
 
     async def all_kinds() -> None:
         seeds = seed_examples(spec.seed_examples)
-        kinds = {kind_of_draw(n, len(spec.freeform), len(spec.grounded)): n for n in range(len(seeds))}
+        kinds = {kind_of_draw(n, len(spec.seeds("freeform")), len(spec.seeds("grounded"))): n for n in range(len(seeds))}
         for number in kinds.values():
             guests: list[Example] = []
             for _ in range(2):

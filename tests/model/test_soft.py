@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from signatures.labels import Difficulty, PairRating, Quality, QuestionRating, Score
 from skills_dspy.base.records import SoftRating
 from skills_dspy.base.scales import Label
-from skills_dspy.model.soft import ASKED, KEPT, in_words, rated_fields, read_soft, soft_of, trimmed
+from skills_dspy.model.soft import ASKED, KEPT, in_words, rated_fields, soft_of, trimmed
 from skills_dspy.model.steps import STEPS
 from tests.helpers.logprobs import spell
 from tests.helpers.making import a_program, the_adapter
@@ -24,9 +24,9 @@ SCALES: Mapping[str, tuple[Label, ...]] = {
     "score": get_args(Score),
     "quality": get_args(Quality),
     "difficulty": get_args(Difficulty),
-    "tens": (1, 2, 10, 100),
 }
-"""Field to labels; the last is a scale whose labels begin alike."""
+SCALES_AND_TENS = [*SCALES.items(), ("score", (1, 2, 10, 100))]
+"""Fields and labels; the last is a scale whose labels begin alike."""
 
 PAIR = SCALES["rating"]
 HARD = SCALES["difficulty"]
@@ -41,6 +41,18 @@ def wire(token: str, shares: Mapping[str, float]) -> dict[str, Any]:
     """One token of Ollama's list with all that it tells of its place."""
     told = [{"token": name, "logprob": math.log(share)} for name, share in shares.items()]
     return {"token": token, "logprob": math.log(shares.get(token, 1e-9)), "top_logprobs": told}
+
+
+def payload_of(field: str, labels: Sequence[Label]) -> dict[str, Any]:
+    """A request for one rating with its probabilities."""
+    return {"format": {"properties": {field: {"enum": list(labels)}}}, **ASKED}
+
+
+def read_soft(text: str, logprobs: Sequence[Mapping[str, Any]], field: str, labels: Sequence[Label]) -> SoftRating | None:
+    """The soft rating of one field of a reply, by way of the journal."""
+    payload = payload_of(field, labels)
+    kept = trimmed({"message": {"content": text}, "logprobs": logprobs}, payload)
+    return soft_of(json.loads(json.dumps(kept)), payload).get(field)
 
 
 def rated(value: Sequence[Mapping[str, Any]], field: str = "rating", labels: Sequence[Label] = PAIR) -> SoftRating | None:
@@ -92,8 +104,7 @@ def _way_on(draw: st.DrawFn, label: Label, way: str, token: str, spelled: Mappin
 @st.composite
 def replies(draw: st.DrawFn) -> Told:
     """Any scale, any distribution, any label of it, any layout; tokens that end anywhere, in and around the value."""
-    field = draw(st.sampled_from(list(SCALES)))
-    labels = SCALES[field]
+    field, labels = draw(st.sampled_from(SCALES_AND_TENS))
     weights = draw(st.lists(st.integers(0, 1000), min_size=len(labels), max_size=len(labels)).filter(any))
     share = {label: weight / sum(weights) for label, weight in zip(labels, weights, strict=True)}
     chosen = draw(st.sampled_from([label for label in labels if share[label]]))
@@ -145,19 +156,6 @@ def test_the_distribution_is_read_from_any_tokens(told: Told) -> None:
     expected = sum(share * value for share, value in zip(told.shares, values, strict=True))
     assert soft.expected == pytest.approx(expected, abs=1e-3)
     assert soft.mass == pytest.approx(told.mass, abs=1e-5)
-
-
-@given(replies())
-def test_what_the_journal_keeps_reads_the_same(told: Told) -> None:
-    """Live, from the journal and from a recording: one rating, to the last decimal; the server's list is gone."""
-    payload = {"format": {"properties": {"rating": {}, told.field: {"enum": list(told.labels)}}}, **ASKED}
-    body = {"message": {"content": told.text}, "logprobs": told.logprobs, "done": True}
-    kept = trimmed(body, payload)
-    assert list(kept) == (["message", "done", KEPT] if told.field in rated_fields(payload) else ["message", "done"])
-    journaled = json.loads(json.dumps(kept))
-    direct = read_soft(told.text, told.logprobs, told.field, told.labels)
-    assert soft_of(kept, payload) == soft_of(journaled, payload) == ({told.field: direct} if KEPT in kept else {})
-    assert trimmed(kept, payload) == kept
 
 
 @given(replies(), st.data())
@@ -300,7 +298,7 @@ def test_the_ratings_among_the_programs_outputs() -> None:
     assert rated_fields({"format": {"properties": {"rating": {"type": "integer"}}}}) == {}
 
 
-PAYLOAD: dict[str, Any] = {"format": {"properties": {"rating": {"enum": [1, 2, 3]}}}, **ASKED}
+PAYLOAD = payload_of("rating", PAIR)
 TEXT = '{"explanation": "Fit.", "rating": 3}'
 
 
@@ -314,6 +312,7 @@ def test_the_compact_form() -> None:
     told = spell(TEXT, {"rating": {1: 0.25, 3: 0.5}})
     told[-2]["top_logprobs"] += [{"token": " 7", "logprob": -1.0}, {"token": " 2", "logprob": -20.0}]
     kept = trimmed(a_body(logprobs=told), PAYLOAD)
+    assert trimmed(kept, PAYLOAD) == kept
     assert kept == a_body(
         rating_logprobs={
             "rating": {"at": TEXT.index(" 3"), "tokens": [[" 3", -0.693147, [[" 3", -0.693147], [" 1", -1.386294]]]]}
@@ -350,7 +349,7 @@ def test_a_reply_that_cannot_be_read_keeps_nothing() -> None:
 def test_an_unsure_reading_is_kept_but_not_told() -> None:
     """What the server said is in the journal, for a better reader."""
     text = '{"difficulty": "easy"}'
-    payload = {"format": {"properties": {"difficulty": {"enum": list(HARD)}}}, **ASKED}
+    payload = payload_of("difficulty", HARD)
     told = [entry('{"difficulty": "'), entry("easy", 0.5, very=0.5), entry('"}')]
     kept = trimmed({"message": {"content": text}, "logprobs": told}, payload)
     assert [token for token, _, _ in kept[KEPT]["difficulty"]["tokens"]] == ['{"difficulty": "', "easy"]

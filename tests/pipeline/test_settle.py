@@ -25,7 +25,7 @@ from skills_dspy.model.room import longest, may_be_shown
 from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw, Example, plan_draw, seed_examples
-from skills_dspy.pipeline.flow import Flow, WritingFailed, Written
+from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.pipeline.settle import REMEMBERED, Settler
 from skills_dspy.similarity.nearest import joined, squared_distance
@@ -141,7 +141,7 @@ class FakeFlow(Flow):
         if page.fails == MISSING:
             raise MissingReply("not recorded")
         if page.fails is not None:
-            raise WritingFailed(Dropped(page.fails, "unreadable", "no list", raw="?"), context, {})
+            return Written(context, (), {}, Dropped(page.fails, "unreadable", "no list", raw="?"))
         questions = tuple(text_of(fate, draw.number, i) for i, fate in enumerate(page.fates))
         return Written(context, questions, {})
 

@@ -160,7 +160,7 @@ def side_by_side(natures: Sequence[Nature], wanted: int, slots: int = 8, only: i
                     config,
                     seed=1,
                     wanted=wanted,
-                    flow=ChanceFlow(name, nature, shared.share()),
+                    flow=ChanceFlow(name, nature, Share(shared)),
                     embedder=WordEmbedder(),
                     ledger=many.ledgers[number],
                     on_change=changed,
@@ -231,7 +231,7 @@ def test_a_share_goes_first_that_holds_less() -> None:
 
     async def main() -> list[str]:
         slots, order = Slots(3), []
-        one, other = slots.share(), slots.share()
+        one, other = Share(slots), Share(slots)
         go = asyncio.Event()
 
         async def call(share: Share, name: str, rank: Rank) -> None:

@@ -1,5 +1,6 @@
 """The rules that a task file is held to, and what each of the real taxonomy's files is told."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,6 @@ from skills_dspy.tasks.lint import (
     Finding,
     finding,
     lint,
-    literal_line_breaks,
     near_copy,
     repeats,
     seems_unanswerable,
@@ -40,11 +40,15 @@ FIVE = "".join(
 )
 
 
-def told(text: str, attribution: str | None = "License of the work: MIT") -> list[tuple[int, str]]:
-    """Line and rule of each finding about a qna.yaml."""
+def findings(text: str, attribution: str | None = "License of the work: MIT") -> list[Finding]:
+    """The findings about a qna.yaml."""
     root = parse_yaml(text.encode(), FILE, SpecError)
-    file = TaskFile(FILE, True, "skill", root, attribution, parse_qna(root, FILE, "a"))
-    return [(found.line, found.rule) for found in lint(file)]
+    return lint(TaskFile(FILE, True, "skill", root, attribution, parse_qna(root, FILE, "a")))
+
+
+def told(text: str, attribution: str | None = "License of the work: MIT") -> list[tuple[int, str]]:
+    """Line and rule of each of them."""
+    return [(found.line, found.rule) for found in findings(text, attribution)]
 
 
 def a_seed(question: str = "Q", answer: str = "A", context: str | None = None) -> SeedExample:
@@ -135,7 +139,9 @@ def test_every_rule_has_a_name_of_its_own() -> None:
 )
 def test_literal_line_breaks(text: str, times: int) -> None:
     """A backslash and an n count, a formula's words do not."""
-    assert literal_line_breaks(text) == times
+    found = findings(f"{HEAD}{FIVE}  - {{question: Q, answer: {json.dumps(text)}}}\n")
+    counted = [f"an n {times} time{'s' * (times > 1)}, which stay as they are" in one.message for one in found]
+    assert counted == [True] * (times > 0)
 
 
 @pytest.mark.parametrize(

@@ -76,15 +76,8 @@ def test_a_valid_file_gives_all_its_values() -> None:
         num_questions_to_generate_per_prompt=5,
         path=FILE,
     )
-
-
-def test_both_kinds_of_seeds_are_kept() -> None:
-    """A task may mix freeform and grounded seeds; none is lost."""
-    spec, _ = parsed(VALID)
-    assert [seed.question for seed in spec.freeform] == ["A haiku on rain?"]
-    assert [seed.question for seed in spec.grounded] == ["What is old?"]
-    assert spec.seeds("freeform") == spec.freeform
-    assert {*spec.freeform, *spec.grounded} == {*spec.seed_examples}
+    assert [seed.question for seed in spec.seeds("freeform")] == ["A haiku on rain?"]
+    assert [seed.question for seed in spec.seeds("grounded")] == ["What is old?"]
 
 
 def test_a_spec_that_is_built_by_hand_is_checked_too() -> None:

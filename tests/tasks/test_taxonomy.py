@@ -1,19 +1,15 @@
 """InstructLab's `qna.yaml`: all versions, the oldest layout, and the strict schema beside InstructLab's own."""
 
-import copy
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from skills_dspy.base.errors import SpecError
 from skills_dspy.base.yaml_lines import parse_yaml
 from skills_dspy.tasks.lint import run_warnings
-from skills_dspy.tasks.spec import ParsedTask, SpecWarning, TaskFile, TaskSpec
+from skills_dspy.tasks.spec import ParsedTask, SpecWarning, TaskFile
 from skills_dspy.tasks.taxonomy import parse_qna, task_name, violations
 
 FILE = Path("qna.yaml")
@@ -27,7 +23,8 @@ seed_examples:
   - {question: D, answer: d}
   - {question: E, answer: e}
 """
-WHOLE = "created_by: someone\ntask_description: Knowing ponds\n" + SEEDS
+HEAD = "created_by: someone\ntask_description: Knowing ponds\n"
+WHOLE = HEAD + SEEDS
 OLDEST = """\
 created_by: somebody
 rhymes:
@@ -55,24 +52,6 @@ def read(text: str, name: str = "a") -> tuple[ParsedTask, ...]:
 def warned(task: ParsedTask) -> list[SpecWarning]:
     """What a run says of a task."""
     return list(run_warnings(TaskFile(FILE, True, "skill", task.root, tasks=(task,))))
-
-
-def one(text: str) -> TaskSpec:
-    """The only task of a text."""
-    (task,) = read(text)
-    return task.spec
-
-
-def refusal(text: str) -> SpecError:
-    """The error that a text gives."""
-    with pytest.raises(SpecError) as caught:
-        read(text)
-    return caught.value
-
-
-def broken_rules(text: str) -> list[tuple[int, str]]:
-    """What the schema has against a text."""
-    return list(violations(parse_yaml(text.encode(), FILE, SpecError)))
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
@@ -105,19 +84,6 @@ def test_a_run_reads_leniently() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "line", "part"),
-    [
-        ("context: An", "contxt: An", 6, "unknown key `contxt`; did you mean `context`?"),
-    ],
-)
-def test_what_would_be_read_wrongly_is_refused(old: str, new: str, line: int, part: str) -> None:
-    """With the line, and what to do."""
-    error = refusal(WHOLE.replace(old, new, 1))
-    assert (error.path, error.line) == (FILE, line)
-    assert part in str(error)
-
-
 def test_the_oldest_layout_has_a_task_for_each_name() -> None:
     """Nested or not, with `document` or `context`; author and description may stand above or within."""
     tasks = read(OLDEST, "poems")
@@ -134,16 +100,18 @@ def test_the_oldest_layout_has_a_task_for_each_name() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "part"),
     [
+        (WHOLE.replace("context: An", "contxt: An"), 6, "unknown key `contxt`; did you mean `context`?"),
         ("a: {question: A, answer: a, colour: red}\n", 1, "unknown key `colour`"),
         ("a: {question: A}\n", 1, "`a/answer` is missing"),
         ("x:\n  y: {}\n", 2, "`x/y` is an empty mapping"),
     ],
 )
-def test_a_wrong_oldest_layout_is_refused(text: str, line: int, part: str) -> None:
-    """With the line of the name at fault."""
-    error = refusal(text)
-    assert error.line == line
-    assert part in str(error)
+def test_what_would_be_read_wrongly_is_refused(text: str, line: int, part: str) -> None:
+    """With the line at fault."""
+    with pytest.raises(SpecError) as caught:
+        read(text)
+    assert (caught.value.path, caught.value.line) == (FILE, line)
+    assert part in str(caught.value)
 
 
 def test_a_place_that_can_be_no_directory_is_refused() -> None:
@@ -169,66 +137,26 @@ def test_a_task_has_one_name_wherever_its_tree_lies(above: list[str], below: lis
 # ---- the schema ------------------------------------------------------------------------------------------------------
 
 
-VALUES = st.sampled_from(["", " ", "x", 0, 3, 3.0, 1.5, True, None, [], {}, ["x"], {"question": "a", "answer": "b"}])
-
-
-@st.composite
-def mutated(draw: st.DrawFn) -> dict[str, Any]:
-    """A good file with up to four things changed, anywhere."""
-    count = draw(st.integers(0, 7))
-    seeds: list[Any] = [{"question": f"{n}?", "answer": str(draw(st.sampled_from("ab")))} for n in range(count)]
-    content: dict[str, Any] = {"created_by": "me", "task_description": "x", "seed_examples": seeds}
-    if (version := draw(st.sampled_from([None, 1, 2, 3, "3", 4, 2.0, True]))) is not None:
-        content["version"] = version
-    for _ in range(draw(st.integers(0, 4))):
-        inside = [seed for seed in seeds if isinstance(seed, dict)] if isinstance(content.get("seed_examples"), list) else []
-        where = draw(st.sampled_from([content, *inside]))
-        key = draw(st.sampled_from(["question", "answer", "context", "x"] if where is not content else [*content, "x"]))
-        match draw(st.sampled_from(["set", "drop", "double"])):
-            case "set":
-                where[key] = draw(VALUES)
-            case "drop":
-                where.pop(key, None)
-            case "double" if inside:
-                seeds.append(copy.deepcopy(draw(st.sampled_from(inside))))
-    return content
-
-
-@given(mutated())
-def test_what_passes_the_schema_has_what_it_asks_for(content: Mapping[str, Any]) -> None:
-    """A second, independent reading of the schema's words; a file that passes can also be run, unless a text is blank."""
-    text = yaml.safe_dump(dict(content))
-    found = broken_rules(text)
-    assert (not found) is passes(content)
-    if not found and all(str(text).strip() for seed in content["seed_examples"] for text in seed.values()):
-        assert one(text).seed_examples
-
-
-def passes(content: Mapping[str, Any]) -> bool:
-    """Whether the JSON schema of the content's version would pass it."""
-    written = content.get("version", 1)
-    try:
-        version = int(written) if written is not None else 1
-    except (TypeError, ValueError):
-        version = 1
-    if isinstance(written, bool | str) or written is None or written not in (1, 2, 3) or not set(content) <= TOP:
-        return False
-    seeds = content.get("seed_examples")
-    if not isinstance(seeds, list) or not text(content.get("created_by")):
-        return False
-    if not isinstance(content.get("task_description"), str) or (version > 1 and not content["task_description"]):
-        return False
-    if len(seeds) < (5 if version > 1 else 1) or (version > 1 and any(seed in seeds[:n] for n, seed in enumerate(seeds))):
-        return False
-    return all(
-        isinstance(seed, dict) and {"question", "answer"} <= set(seed) <= SEED and all(map(text, seed.values()))
-        for seed in seeds
-    )
-
-
-TOP, SEED = {"version", "created_by", "task_description", "seed_examples"}, {"question", "answer", "context"}
-
-
-def text(value: object) -> bool:
-    """Whether a value is text with a character in it."""
-    return isinstance(value, str) and value != ""
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("version: 3\n" + WHOLE, []),
+        ("version: '3'\n" + WHOLE, [(1, '`version` is the text "3", and has to be the number 3 without quotes')]),
+        ("version: 4\n" + WHOLE, [(1, "`version` is the number 4, and there is no such schema")]),
+        ("version: yes\n" + WHOLE, [(1, "`version` is the yes/no value yes, and there is no such schema")]),
+        ("version: one\n" + WHOLE, [(1, "has to be the number 1 without quotes")]),
+        ("version: ~\n" + WHOLE, [(1, "`version` is empty, and has to be the number 1 without quotes")]),
+        ("name: x\n" + WHOLE, [(1, "unknown key `name`; known here: version, created_by, task_description")]),
+        ("created_by: ''\n" + SEEDS, [(1, "`created_by` is empty"), (1, "`task_description` is missing")]),
+        (HEAD + "seed_examples: x\n", [(3, '`seed_examples` is the text "x", and has to be a list')]),
+        (HEAD + "seed_examples: [{question: A, x: a}]\n", [(3, "`answer` of seed 1 is missing"), (3, "`x`; known here: ")]),
+        (HEAD + "seed_examples: [7, {question: A, answer: 5}]", [(3, "`answer` of seed 2"), (3, "seed 1 is the number 7")]),
+        ("version: 2\n" + WHOLE[:142], [(4, "`seed_examples` has 1 seed; version 2 asks for 5 or more")]),
+        ("version: 2\n" + WHOLE.replace("C, answer: c", "B, answer: b"), [(9, "seed 3 is the same as seed 2 in line 8")]),
+    ],
+)
+def test_what_the_schema_refuses_is_said_with_its_line(text: str, said: list[tuple[int, str]]) -> None:
+    """Of the file's version; a key that is missing or unknown with the place that lacks or has it."""
+    found = sorted(violations(parse_yaml(text.encode(), FILE, SpecError)))
+    assert [line for line, _ in found] == [line for line, _ in said]
+    assert all(part in message for (_, message), (_, part) in zip(found, said, strict=True))

@@ -8,7 +8,6 @@ threshold had stopped the candidate: it is left out with a reason of its own, or
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import dspy
 
@@ -17,7 +16,7 @@ from skills_dspy.base.errors import MissingReply, RunDirError, only_ours
 from skills_dspy.base.records import Neighbour, Reason
 from skills_dspy.commands.decide.old_rows import OldDraw, OldRow, text_digest
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.ask import Rank
+from skills_dspy.model.ask import Asker, Rank
 from skills_dspy.model.embedding.embedder import VectorSource
 from skills_dspy.model.engine import asker_for
 from skills_dspy.model.program import QUIET, SkillsProgram
@@ -26,13 +25,13 @@ from skills_dspy.model.slots import Slots
 from skills_dspy.model.steps import STEPS, reply_limits, way
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw
-from skills_dspy.pipeline.flow import Flow, WritingFailed, Written
+from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.funnel import FunnelDiff
 from skills_dspy.pipeline.rows import Rows, RunLedger
 from skills_dspy.pipeline.settle import Settler
 from skills_dspy.run.past import PastRun
 from skills_dspy.screens.decontamination import TaskScreen
-from skills_dspy.store.journal import JournaledReply, JournalReader
+from skills_dspy.store.journal import JournalReader
 
 _AHEAD = 16
 """How many draws are on their way at a time when the journal answers."""
@@ -48,38 +47,26 @@ _ANEW: frozenset[Reason] = frozenset(
 """Reasons that are found again from the journal, or not; a rejection for any other stays as it was written down."""
 
 
-class _NoMemory:
-    """Keeps nothing: what is read from a journal is in it already."""
-
-    def get(self, digest: str) -> dict[str, Any] | None:  # noqa: ARG002 - the protocol's name
-        """Nothing is remembered."""
-        return None
-
-    async def put(self, entry: JournaledReply) -> dict[str, Any]:
-        """The body as it came."""
-        return entry.reply
-
-
 @dataclass(frozen=True, slots=True)
 class Answering:
     """Who answers.
 
     Attributes:
         source: the run's journal to read; or a server, for what the journal lacks.
-        memory: the run's journal to read and to add to, if there is a server.
+        memory: the run's journal to read and to add to, if there is a server; else None.
         concurrency: requests in flight, 1 or more.
         windows: each role's num_ctx in tokens; it decides no reply.
     """
 
     source: JournalReader | Host
-    memory: Memory
+    memory: Memory | None
     concurrency: int
     windows: Mapping[Role, int]
 
     @classmethod
     def from_journal(cls, recording: JournalReader) -> "Answering":
         """The journal alone."""
-        return cls(recording, _NoMemory(), 1, dict.fromkeys(ROLES, 0))
+        return cls(recording, None, 1, dict.fromkeys(ROLES, 0))
 
     @property
     def ahead(self) -> int:
@@ -173,7 +160,7 @@ async def decide_again(
         config.model_copy(update={"draws": draws}),
         seed=recorded.seed,
         wanted=_UNLIMITED,
-        flow=Flow(spec, config, asker, again.screen, _OldQuestions(again)),
+        flow=_OldFlow(again, config, asker),
         embedder=vectors,
         ledger=ledger,
         on_change=lambda: on_change(ledger.diff, meter),
@@ -190,19 +177,19 @@ async def decide_again(
     return Decided(ledger.diff, ledger.calls_left, meter.live)
 
 
-class _OldQuestions:
+class _OldFlow(Flow):
     """Reads back what a run wrote, and what became of it where nothing asks for that again."""
 
-    def __init__(self, again: OldRun) -> None:
+    def __init__(self, again: OldRun, config: RunConfig, asker: Asker) -> None:
+        super().__init__(again.recorded.prompted, config, asker, again.screen)
         self._again = again
 
     async def write(self, draw: Draw, rank: Callable[[], Rank]) -> Written:  # noqa: ARG002 - nobody is asked
-        """The draw's questions as they were written; WritingFailed as it was noted."""
+        """The draw's questions as they were written, or why there are none."""
         settled = self._again.draws[draw.number].candidates
         first = settled[0]
         if first.question is None:
-            assert first.dropped is not None
-            raise WritingFailed(first.dropped, first.context, first.writing)
+            return Written(first.context, (), first.writing, first.dropped)
         return Written(first.context, tuple(candidate.question or "" for candidate in settled), first.writing)
 
     def known(self, candidate: Candidate) -> Outcome | None:

@@ -17,7 +17,7 @@ from skills_dspy.commands.decide.thresholds import Bounds, decided_config, diffe
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.context_window import choose_windows, needs
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
-from skills_dspy.model.embedding.vectors import ComplementedVectors, JournalVectors
+from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter
@@ -167,7 +167,7 @@ async def decide_run(
         async with _answering(request, prepared, again, server) as (answering, journal):
             vectors = JournalVectors(journal, prepared.embedder, recorded.paths)
             with _rows(paths) as rows:
-                screened = replace(again, screen=await _screen(recorded, vectors, prepared.embedder))
+                screened = replace(again, screen=await _screen(recorded, journal, prepared.embedder))
                 decided = await decide_again(
                     screened, config, answering, vectors, rows, lambda diff, m: on_change(total, diff, m)
                 )
@@ -226,7 +226,7 @@ def _the_run(folder: Path) -> RunPaths:
     return runs[0]
 
 
-async def _screen(recorded: PastRun, vectors: JournalVectors, embedder: str) -> TaskScreen | None:
+async def _screen(recorded: PastRun, journal: Journal | JournalReader, embedder: str) -> TaskScreen | None:
     """The evaluation questions that the run was decontaminated against: other thresholds must let none of them in.
 
     Raises:
@@ -240,7 +240,7 @@ async def _screen(recorded: PastRun, vectors: JournalVectors, embedder: str) -> 
     screen = Screen(questions, recorded.config.decontamination)
     model = AsyncEmbedder(SentenceEmbedder(embedder, "cpu"))
     await screen.ready(model, recorded.weights, [recorded.root / KEPT_IN], Notices())
-    return TaskScreen(screen, ComplementedVectors(vectors, model))
+    return TaskScreen(screen, JournalVectors(journal, embedder, recorded.paths, model))
 
 
 def _check_target(target: Path) -> None:

@@ -69,64 +69,47 @@ def pieces(text: str, room: int, count: Callable[[str], int]) -> list[tuple[str,
 
 
 class SentenceEmbedder:
-    """A sentence-transformers model. Making one costs nothing; `load` imports torch and takes seconds.
+    """A sentence-transformers model, `name` as for `find_model`; making one costs nothing, `load` imports torch.
 
     A text's vector depends on the text and the weights alone. In a batch it would depend on the others: they set the
     padding, and padding changes the last bits (about 1e-7). The number of threads can change them too. So each text
     has a forward pass of its own, on one thread: some 10 ms for a question on a CPU, little beside a teacher's reply.
 
     The model reads only so many tokens (all-MiniLM-L6-v2: 256) and would cut the rest without a word. A longer text
-    is embedded in pieces and the pieces' vectors are averaged, each weighted by its tokens: the usual way with long
-    documents, not something the model was trained for.
+    is embedded in pieces and the pieces' vectors are averaged, each weighted by its tokens.
 
-    Args:
-        name: see `find_model`.
-        device: where torch computes. The default is "cpu" on purpose: the GPU belongs to the teacher.
-        find: finds the model's folder by name.
+    torch computes on the CPU unless told otherwise: the GPU belongs to the teacher.
     """
 
     def __init__(self, name: str = MINILM, device: str = "cpu", find: Callable[[str], Found] = find_model) -> None:
         self.name = name
         self.device = device
         self._find = find
-        self._loaded: tuple[Found, SentenceTransformer] | None = None
-
-    @property
-    def found(self) -> Found:
-        """Where the model came from; RuntimeError before `load`."""
-        if self._loaded is None:
-            raise RuntimeError("the embedding model is not loaded yet")
-        return self._loaded[0]
+        self._loaded: tuple[str, SentenceTransformer] | None = None
 
     @property
     def weights(self) -> str:
         """The SHA-256 of the weights; RuntimeError before `load`."""
-        return self.found.weights
+        if self._loaded is None:
+            raise RuntimeError("the embedding model is not loaded yet")
+        return self._loaded[0]
 
     def load(self) -> None:
-        """Find the model and load it, quietly; nothing the second time.
-
-        Raises:
-            EmbedderMissing: it is nowhere, or cannot be loaded.
-        """
+        """Find the model and load it, quietly; nothing the second time. Raises EmbedderMissing."""
         self._model()
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return one unit vector per text; the first call loads the model, if nobody did.
-
-        Raises:
-            EmbedderMissing: as `load`.
-            ValueError: a text is blank.
-        """
+        """Return one unit vector per text; the first call loads the model. Raises EmbedderMissing, ValueError for a blank."""
         model = self._model()
         with _one_thread():
-            return _stacked([_vector(model, text) for text in texts])
+            vectors = [_vector(model, text) for text in texts]
+        return np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
 
     def _model(self) -> "SentenceTransformer":
         if self._loaded is None:
             found = self._find(self.name)
             try:
-                self._loaded = found, _load(found.folder, self.device)
+                self._loaded = found.weights, _load(found.folder, self.device)
             except Exception as error:
                 where = f"the embedding model in {found.folder} cannot be loaded on {self.device!r}"
                 hint = HINT if self.device == "cpu" else "set embedder.device to cpu in the configuration"
@@ -137,7 +120,7 @@ class SentenceEmbedder:
 class AsyncEmbedder:
     """An embedder on a thread of its own, so that an event loop goes on while it loads and computes.
 
-    There is one thread and it works in order: loading first, then the texts as they were asked for.
+    The thread works in order: loading first, then the texts as they were asked for.
     """
 
     def __init__(self, embedder: Embedder) -> None:
@@ -164,12 +147,7 @@ class AsyncEmbedder:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._begun().result)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return one unit vector per text.
-
-        Raises:
-            EmbedderMissing: loading failed; every call says so.
-            ValueError: a text is blank.
-        """
+        """Return one unit vector per text. Raises EmbedderMissing at every call if loading failed."""
         loading = self._begun()
 
         def work() -> Vectors:
@@ -217,10 +195,6 @@ def _vector(model: "SentenceTransformer", text: str) -> Vectors:
     ]
     mean = np.average(np.stack(encoded), axis=0, weights=[max(1, length) for _, length in parts])
     return np.asarray(mean / math.sqrt(math.fsum((mean * mean).tolist())), dtype=np.float32)
-
-
-def _stacked(vectors: list[Vectors]) -> Vectors:
-    return np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
 
 
 @contextmanager

@@ -26,30 +26,29 @@ def vector_key(model: str, text: str) -> str:
 
 
 class JournalVectors:
-    """The vectors that a run's journal holds, and no others: nothing is computed.
+    """The vectors that a run's journal holds; those of texts that the run never compared are computed, if at all.
 
     Args:
         journal: the run's.
         model: the name of the embedding model that the run was made with.
         paths: the run's, for messages.
+        embedder: that model, loaded when it is first needed; None to compute nothing.
 
     Attributes:
         weights: those of the model; empty where the journal does not say.
     """
 
-    def __init__(self, journal: Journal | JournalReader, model: str, paths: RunPaths) -> None:
+    def __init__(
+        self, journal: Journal | JournalReader, model: str, paths: RunPaths, embedder: AsyncEmbedder | None = None
+    ) -> None:
         self._journal = journal
         self._model = model
         self._paths = paths
+        self._embedder = embedder
         self.weights = journal.meta().get(WEIGHTS, "")
 
     def find(self, text: str) -> Vector | None:
-        """The unit vector of a text; None where the journal has none.
-
-        Raises:
-            RunDirError: what it has is no unit vector.
-            StorageError: the journal cannot be read.
-        """
+        """The unit vector of a text; None where the journal has none. RunDirError where what it has is no unit vector."""
         found = self._journal.vector(vector_key(self._model, text))
         if found is None:
             return None
@@ -62,68 +61,36 @@ class JournalVectors:
         """One unit vector per text, in their order.
 
         Raises:
-            RunDirError: the journal lacks one, or it is broken.
+            EmbedderMissing: something has to be computed and there is no model.
+            RunDirError: the journal lacks one and nothing is computed, it is broken, or the weights are others now.
             StorageError: the journal cannot be read.
         """
-        return np.stack([self._vector(text) for text in texts])
-
-    def check_weights(self, now: str) -> None:
-        """Refuse to compare with vectors of other weights.
-
-        Raises:
-            RunDirError: the run's are others.
-        """
-        if self.weights not in ("", now):
-            raise RunDirError(
-                f"{self._paths.folder}: its vectors were made with other weights of the embedding model "
-                f"({self.weights[:12]} then, {now[:12]} now); decide where that model is"
-            )
-
-    def _vector(self, text: str) -> Vector:
-        found = self.find(text)
-        if found is None:
-            raise RunDirError(
-                f"{self._paths.folder}: the journal has no vector of the text {_brief(text)!r}, so it is not the journal of "
-                "these rows, or they were changed; restore the files"
-            )
-        return found
-
-
-class ComplementedVectors:
-    """The vectors that a run's journal holds, and computed ones for the texts that the run never compared.
-
-    Args:
-        journal: the run's.
-        embedder: the model of the run; it is loaded when it is first needed.
-    """
-
-    def __init__(self, journal: JournalVectors, embedder: AsyncEmbedder) -> None:
-        self._journal = journal
-        self._embedder = embedder
-
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        """One unit vector per text, in their order.
-
-        Raises:
-            EmbedderMissing: something has to be computed and there is no model.
-            RunDirError: something has to be computed, and the weights are not those of the journal's vectors.
-        """
-        found = {text: self._journal.find(text) for text in texts}
+        found = {text: self.find(text) for text in texts}
         missing = [text for text, vector in found.items() if vector is None]
         if missing:
-            found.update(zip(missing, await self._embedder.embed(missing), strict=True))
-            self._journal.check_weights(self._embedder.weights)
+            found.update(zip(missing, await self._computed(missing), strict=True))
         return np.stack([vector for text in texts if (vector := found[text]) is not None])
+
+    async def _computed(self, texts: list[str]) -> Vectors:
+        if self._embedder is None:
+            raise RunDirError(
+                f"{self._paths.folder}: the journal has no vector of the text {_brief(texts[0])!r}, so it is not the journal "
+                "of these rows, or they were changed; restore the files"
+            )
+        vectors = await self._embedder.embed(texts)
+        if self.weights not in ("", self._embedder.weights):
+            raise RunDirError(
+                f"{self._paths.folder}: its vectors were made with other weights of the embedding model "
+                f"({self.weights[:12]} then, {self._embedder.weights[:12]} now); decide where that model is"
+            )
+        return vectors
 
 
 class RememberedVectors:
     """Texts to unit vectors, each computed once.
 
-    Args:
-        embedder: computes what nobody remembers; it is loaded when it is first needed, if not before.
-        journal: this run's.
-        recording: of a replay.
-        folder: the run's directory, for messages.
+    The embedder computes what neither this run's journal nor the recording of a replay has; it is loaded when it is first
+    needed, if not before. `folder` is the run's directory, for messages.
     """
 
     def __init__(self, embedder: AsyncEmbedder, journal: Journal, recording: JournalReader | None, folder: Path) -> None:
@@ -138,8 +105,6 @@ class RememberedVectors:
         Raises:
             EmbedderMissing: something has to be computed and there is no model.
             RunDirError: something has to be computed, and the weights are not those of the vectors that are remembered.
-            StorageError: the disk is full or refuses.
-            ValueError: there is no text, or one is blank.
         """
         keys = [vector_key(self._embedder.name, text) for text in texts]
         found = {key: self._journal.vector(key) for key in keys}
@@ -151,8 +116,7 @@ class RememberedVectors:
             new |= {key: row.tobytes() for key, row in zip(missing, computed, strict=True)}
         if new:
             await asyncio.to_thread(self._journal.put_vectors, list(new.items()))
-        rows = [np.frombuffer(found[key] or new[key], dtype=np.float32) for key in keys]
-        return np.stack(rows)
+        return np.stack([np.frombuffer(found[key] or new[key], dtype=np.float32) for key in keys])
 
     def _recorded(self, key: str) -> bytes | None:
         vector = None if self._recording is None else self._recording.vector(key)

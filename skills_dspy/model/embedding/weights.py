@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -114,11 +115,17 @@ def _from_hub(repo: str, download: Callable[[str], Path]) -> Found:
 
 def _checked(folder: Path, source: Source) -> Found:
     """Return the model in `folder` with the hash of its weights; the packaged one must have the known hash."""
+    digest = hashlib.sha256()
     try:
-        weights = _hash(_weight_files(folder))
+        files = _weight_files(folder)
+        for file in files:
+            with file.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
     except OSError as error:
         raise EmbedderMissing(f"the embedding model in {folder} cannot be read ({brief(error)}): {HINT}") from error
-    if weights is None:
+    weights = digest.hexdigest()
+    if not files:
         raise EmbedderMissing(f"{folder} holds no sentence-transformers model (modules.json and its weights): {HINT}")
     if source == "package" and weights != MINILM_SHA256:
         raise EmbedderMissing(
@@ -132,22 +139,9 @@ def _weight_files(folder: Path) -> list[Path]:
     """Return the files that sentence-transformers reads weights from: in the folder and in its modules' `N_Kind`."""
     if not (folder / "modules.json").is_file():
         return []
-    modules = sorted(part for part in folder.iterdir() if part.is_dir() and part.name[0].isdigit())
-    return [
-        file
-        for part in (folder, *modules)
-        for file in sorted(part.glob("*.safetensors")) or sorted(part.glob("pytorch_model*.bin"))
-    ]
-
-
-def _hash(files: list[Path]) -> str | None:
-    """Return the SHA-256 of the files one after the other; None when there are none."""
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest() if files else None
+    parts = [folder, *sorted(part for part in folder.iterdir() if part.is_dir() and part.name[0].isdigit())]
+    found = (sorted(part.glob("*.safetensors")) or sorted(part.glob("pytorch_model*.bin")) for part in parts)
+    return list(chain.from_iterable(found))
 
 
 @contextmanager

@@ -335,7 +335,7 @@ def test_it_is_quiet_and_leaves_logging_as_it_was(
     finally:
         for logger in loggers:
             logger.removeHandler(caplog.handler)
-    assert embedder.found == Found(minilm_folder, "path", MINILM_SHA256)
+    assert embedder.weights == MINILM_SHA256
     assert capfd.readouterr() == ("", "")
     assert caplog.messages == []
     assert [bars.is_progress_bar_enabled()] + [logger.level for logger in loggers] == before

@@ -4,46 +4,46 @@ It stands in for Ollama in tests, benchmarks and demonstrations. What it says ha
 measured with it says anything about a model. `python -m evals.teacher --port 11500` starts it.
 """
 
-import asyncio
-import signal
-import sys
-from collections.abc import Callable
+import socket
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
+from aiohttp import web
 
 from evals.judges.cases import load_cases
-from evals.teacher.config import FAULT_KINDS, Improvable, TeacherConfig, parse_fault
+from evals.teacher.config import FAULT_KINDS, Improvable, TeacherConfig
 from evals.teacher.script import load_script
-from evals.teacher.server import start
+from evals.teacher.server import make_app
 from skills_dspy.base.config import load_config
-from skills_dspy.base.errors import MachineError, SkillsError
 
 _BANNER = "This is a SIMULATED Ollama server: no language model runs here, replies are made by chance or from scripts."
 _DEFAULTS = TeacherConfig()
+_SHARE = click.FloatRange(0, 1)
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-def _option(name: str, attribute: str, text: str) -> Callable[[F], F]:
-    """An option for an attribute of TeacherConfig, with its default and of its type."""
-    return click.option(name, attribute, default=getattr(_DEFAULTS, attribute), show_default=True, help=text)
+def _faults(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
+    """Kinds with their rates, of KIND=RATE each."""
+    faults = tuple((kind, float(rate)) for kind, _, rate in (text.partition("=") for text in texts))
+    if unknown := {kind for kind, _ in faults} - set(FAULT_KINDS):
+        raise click.BadParameter(f"there is no fault {', '.join(sorted(unknown))}")
+    return faults
 
 
 @click.command(help=__doc__)
 @click.option("--port", default=11434, show_default=True, help="Port on 127.0.0.1; 0 for any free one.")
-@_option("--slots", "slots", "Requests worked on at once.")
-@_option("--latency", "latency", "Seconds of work for each request.")
-@_option("--latency-per-token", "latency_per_token", "Seconds for each reply token.")
-@click.option("--model", "models", multiple=True, default=_DEFAULTS.models, show_default=True, help="A pulled model.")
-@_option("--seed", "seed", "Of made replies and of faults.")
-@_option("--pass-rate", "pass_rate", "How many made ratings pass, 0 to 1.")
-@_option("--duplicate-rate", "duplicate_rate", "Share of copied questions, 0 to 1.")
-@_option("--answer-tokens", "answer_tokens", "Length of made prose.")
-@click.option("--fault", "faults", multiple=True, metavar="KIND=RATE", help=f"Kinds: {', '.join(FAULT_KINDS)}.")
-@_option("--fail-first", "fail_first", "First chat requests that get 503.")
-@click.option("--script", "scripts", multiple=True, type=click.Path(path_type=Path), help="YAML file with replies by hand.")
+@click.option("--slots", default=_DEFAULTS.slots, type=click.IntRange(1), help="Requests worked on at once.")
+@click.option("--latency", default=_DEFAULTS.latency, help="Seconds of work for each request.")
+@click.option("--latency-per-token", default=_DEFAULTS.latency_per_token, help="Seconds for each reply token.")
+@click.option("--model", "models", multiple=True, default=_DEFAULTS.models, help="A pulled model.")
+@click.option("--seed", default=_DEFAULTS.seed, help="Of made replies and of faults.")
+@click.option("--pass-rate", default=_DEFAULTS.pass_rate, type=_SHARE, help="How many made ratings pass.")
+@click.option("--duplicate-rate", default=_DEFAULTS.duplicate_rate, type=_SHARE, help="Share of copied questions.")
+@click.option(
+    "--fault", "faults", multiple=True, metavar="KIND=RATE", callback=_faults, help=f"Kinds: {', '.join(FAULT_KINDS)}."
+)
+@click.option("--fail-first", default=_DEFAULTS.fail_first, help="First chat requests that get 503.")
+@click.option("--script", "scripts", multiple=True, type=click.Path(exists=True, path_type=Path), help="Replies by hand.")
 @click.option(
     "--improvable",
     "cases",
@@ -51,35 +51,13 @@ def _option(name: str, attribute: str, text: str) -> Callable[[F], F]:
     type=click.Path(path_type=Path),
     help="File or folder of labelled cases: replies get better where one sentence stands in the prompt (improvable.py).",
 )
-@_option("--context-length", "context_length", "Tokens of the models' window.")
-@_option("--num-ctx", "default_num_ctx", "Tokens where a request has none.")
-def main(port: int, faults: tuple[str, ...], scripts: tuple[Path, ...], cases: tuple[Path, ...], **attributes: Any) -> None:
+def main(port: int, scripts: tuple[Path, ...], cases: tuple[Path, ...], **attributes: Any) -> None:
     """Start the server and serve until SIGTERM or SIGINT."""
-    print(_BANNER, flush=True)
-    try:
-        config = TeacherConfig(
-            **attributes,
-            faults=tuple(parse_fault(text) for text in faults),
-            scripts=tuple(load_script(path) for path in scripts),
-            improvable=Improvable(load_cases(cases, load_config())) if cases else None,
-        )
-        asyncio.run(_serve(config, port))
-    except SkillsError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-
-
-async def _serve(config: TeacherConfig, port: int) -> None:
-    try:
-        runner, bound = await start(config, port)
-    except OSError as error:
-        raise MachineError(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); choose another") from error
-    stop = asyncio.Event()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    print(f"listening on http://127.0.0.1:{bound}", flush=True)
-    await stop.wait()
-    await runner.cleanup()
+    improvable = Improvable(load_cases(cases, load_config())) if cases else None
+    config = TeacherConfig(**attributes, scripts=tuple(map(load_script, scripts)), improvable=improvable)
+    bound = socket.create_server(("127.0.0.1", port), backlog=1024)
+    print(f"{_BANNER}\nlistening on http://127.0.0.1:{bound.getsockname()[1]}", flush=True)
+    web.run_app(make_app(config), sock=bound, handler_cancellation=True, access_log=None, shutdown_timeout=0.1, print=None)
 
 
 if __name__ == "__main__":

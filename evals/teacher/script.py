@@ -1,142 +1,81 @@
-"""Scripts: the replies to one task's requests, written by hand, and the loader that checks them.
+"""Scripts: the replies to one task's requests, written by hand, and which of them a request gets.
 
-A reply may be a value, `{raw: text}` (sent as it is) or `{truncated: text}` (sent as cut at num_predict), or a list of
-such, served one after the other to requests of the step that differ.
+A reply is prose, a record, `{raw: text}` (sent as it is) or `{truncated: text}` (sent as cut at num_predict). Where one is
+wanted a list may stand, served one after the other to requests of the step that differ.
 """
 
-from collections.abc import Mapping
+import json
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeGuard
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    StringConstraints,
-    Tag,
-    model_validator,
-)
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from signatures.labels import Category, Difficulty, PairRating, Quality, QuestionRating, Score
-from skills_dspy.base.errors import ConfigError
-from skills_dspy.base.validation import SENTENCES, Where, Wording, validated
-from skills_dspy.base.yaml_lines import read_yaml
+from evals.teacher.prompts import Prompt
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Reply = str | dict[str, Any]
+Replies = Annotated[tuple[Reply, ...], BeforeValidator(lambda value: value if isinstance(value, list | tuple) else (value,))]
+
+_UNTAGGED: dict[str, Any] = {"difficulty": "medium", "category": "others", "other_categories": []}
 
 
-class Written(BaseModel):
-    """Base of all parts of a script: immutable, unknown keys refused."""
+class ScriptError(Exception):
+    """The script has no reply to a request: an error of status 500."""
 
+
+class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-
-
-class Raw(Written):
-    """A text that is sent as it is."""
-
-    raw: str
-
-
-class Truncated(Written):
-    """A text that is sent with done_reason "length"."""
-
-    truncated: str
-
-
-def _form(value: Any) -> str:
-    """Which of the forms of a reply a value has, by its only key."""
-    keys = set(value) if isinstance(value, Mapping) else {type(value).__name__.lower()}
-    return "raw" if "raw" in keys else "truncated" if "truncated" in keys else "value"
-
-
-def _listed(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else (value,)
-
-
-T = TypeVar("T")
-Reply = Annotated[
-    Annotated[Raw, Tag("raw")] | Annotated[Truncated, Tag("truncated")] | Annotated[T, Tag("value")],
-    Discriminator(_form),
-]
-Replies = Annotated[tuple[Reply[T], ...], BeforeValidator(_listed)]
-Failure = Annotated[
-    Annotated[Raw, Tag("raw")] | Annotated[Truncated, Tag("truncated")] | Annotated[Raw, Tag("value")],
-    Discriminator(_form),
-]
-
-
-class _Explained(Written):
-    explanation: Text
-
-
-class QuestionJudged(_Explained):
-    """A verdict on a question."""
-
-    rating: QuestionRating
-
-
-class PairJudged(_Explained):
-    """A verdict on a pair."""
-
-    rating: PairRating
-
-
-class QualityTagged(_Explained):
-    """How well a question is put."""
-
-    quality: Quality
-
-
-class SampleScored(_Explained):
-    """How good a sample is."""
-
-    score: Score
-
-
-class DifficultyTagged(_Explained):
-    """How difficult a question is."""
-
-    difficulty: Difficulty
-
-
-class CategoryTagged(_Explained):
-    """What kind of task a question sets."""
-
-    category: Category
-    other_categories: tuple[Category, ...] = ()
-
-
-class ScriptedQuestion(Written):
+class ScriptedQuestion(_Part):
     """One question and the replies to all that is asked about it; what is never asked may be left out."""
 
     question: Text
-    judge_question: Replies[QuestionJudged] = ()
-    instruction_quality: Replies[QualityTagged] = ()
-    answer: Replies[Text] = ()
-    judge_pair: Replies[PairJudged] = ()
-    sample_quality: Replies[SampleScored] = ()
-    difficulty: Replies[DifficultyTagged] = ()
-    category: Replies[CategoryTagged] = ()
+    judge_question: Replies = ()
+    instruction_quality: Replies = ()
+    answer: Replies = ()
+    judge_pair: Replies = ()
+    sample_quality: Replies = ()
+    difficulty: Replies = ()
+    category: Replies = ()
+
+    def replies(self, step: str) -> Sequence[Reply]:
+        """The replies to a step's requests; for all tags in one reply, the separate ones put together."""
+        if step == "tags":
+            return [self._fused(quality) for quality in self.instruction_quality]
+        replies: Sequence[Reply] = getattr(self, "answer" if step == "write_answer" else step, ())
+        return replies
+
+    def _fused(self, quality: Reply) -> Reply:
+        """A question that needs no difficulty or category gets the middle and others."""
+        if not _is_record(quality):
+            return quality
+        firsts = (next(filter(_is_record, replies), None) for replies in (self.difficulty, self.category))
+        tags = [quality, *filter(None, firsts)]
+        values = dict(_UNTAGGED)
+        for tag in tags:
+            values |= tag
+        return values | {"explanation": " ".join(tag["explanation"] for tag in tags)}
 
 
-class ScriptedDraw(Written):
+class ScriptedDraw(_Part):
     """One writing of questions, after the attempts that fail; a grounded one has its context."""
 
-    context: Replies[Text] = ()
-    failed_attempts: tuple[Failure, ...] = ()
+    context: Replies = ()
+    failed_attempts: tuple[Reply, ...] = ()
     questions: tuple[ScriptedQuestion, ...] = ()
 
-    @model_validator(mode="after")
-    def _says_something(self) -> "ScriptedDraw":
-        if not (self.context or self.failed_attempts or self.questions):
-            raise ValueError("a draw needs questions, failed_attempts or a context")
-        return self
+    @property
+    def writings(self) -> Sequence[Reply]:
+        """The failed attempts, and then the questions."""
+        written = {"questions": [question.question for question in self.questions]}
+        return (*self.failed_attempts, *([written] if self.questions else []))
 
 
-class Script(Written):
+class Script(_Part):
     """All replies to one task's requests, by hand.
 
     A task whose file leaves the description blank is known by its `task_name`, and described in the words of
@@ -146,23 +85,78 @@ class Script(Written):
 
     task_description: Text
     task_name: Text | None = None
-    description: Replies[Text] = ()
+    description: Replies = ()
     written_by: Literal["hand"]
     draws: tuple[ScriptedDraw, ...] = Field(min_length=1)
 
 
 def load_script(path: Path) -> Script:
-    """Read and check a script.
+    """Read and check a script; OSError, yaml.YAMLError or pydantic.ValidationError when it is none."""
+    return Script.model_validate(yaml.safe_load(path.read_text("utf-8")))
 
-    Raises:
-        ConfigError: the file is missing or is no script; one sentence with file and line.
+
+class Player:
+    """Serves one script.
+
+    Who asks the same again gets the same again. A new request for a context, or for questions without context, takes
+    the next draw, unless it has the prompt of one that was served a failed attempt: then it is the retry and gets that
+    draw's next reply. All other requests name the draw or the question that they are about.
     """
-    return validated(read_yaml(path, ConfigError), Script, path, _WORDING)
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._served: dict[bytes, Reply] = {}
+        self._draws: dict[str, deque[Sequence[Reply]]] = {
+            "write_description": deque([script.description or (script.task_description,)]),
+            "write_context": deque(draw.context for draw in script.draws if draw.context),
+            "write_questions": deque(draw.writings for draw in script.draws if not draw.context),
+        }
+        self._left: dict[str, list[Reply]] = {}  # prompts whose draw has replies left
+        self._asked = Counter[tuple[str, str | None, str | None]]()
+
+    def reply(self, prompt: Prompt, digest: bytes) -> Reply:
+        """The reply to what a prompt asks; `digest` tells this request from all others.
+
+        Raises:
+            ScriptError: the script has none.
+        """
+        if digest not in self._served:
+            by_turns = prompt.step in self._draws and prompt.context is None
+            self._served[digest] = self._in_turn(prompt) if by_turns else self._about(prompt)
+        return self._served[digest]
+
+    def _in_turn(self, prompt: Prompt) -> Reply:
+        left = self._left.setdefault(prompt.text, [])
+        if not left:
+            if not self._draws[prompt.step]:
+                raise ScriptError("the script has no more draws")
+            left += self._draws[prompt.step].popleft()
+        return left.pop(0)
+
+    def _about(self, prompt: Prompt) -> Reply:
+        context, question = prompt.context, prompt.question
+        draws = [draw for draw in self._script.draws if (context in draw.context if draw.context else context is None)]
+        if prompt.step == "write_questions":
+            found = [draw.writings for draw in draws]
+        else:
+            found = [q.replies(prompt.step) for draw in draws for q in draw.questions if q.question == question]
+        replies = next(filter(None, found), None)
+        if replies is None:
+            raise ScriptError(f"the script has no reply for {prompt.step} of {context if question is None else question!r}")
+        key = (prompt.step, context, question)
+        self._asked[key] += 1
+        return replies[min(self._asked[key], len(replies)) - 1]
 
 
-def _place(where: Where) -> str:
-    """A place as a person writes it: `draws[0].questions[1].answer`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).removeprefix(".")
+def sent(reply: Reply, schema: Mapping[str, Any] | None) -> tuple[str, str]:
+    """The text that is sent, a record with its keys in the schema's order, and the done_reason."""
+    if isinstance(reply, str):
+        return reply, "stop"
+    if not _is_record(reply):
+        return (reply["raw"], "stop") if "raw" in reply else (reply["truncated"], "length")
+    order = [name for name in (schema or {}).get("properties", {}) if name in reply]
+    return json.dumps({name: reply[name] for name in [*order, *reply]}, ensure_ascii=False), "stop"
 
 
-_WORDING = Wording(ConfigError, _place, dict.fromkeys((*SENTENCES, "model_attributes_type"), "{place}: {message}"))
+def _is_record(reply: Reply) -> TypeGuard[dict[str, Any]]:
+    return isinstance(reply, dict) and not reply.keys() & {"raw", "truncated"}

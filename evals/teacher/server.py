@@ -1,54 +1,29 @@
 """The HTTP side of the simulated teacher: the endpoints of Ollama that the program uses, and its own count of them."""
 
 import asyncio
-import socket
-import struct
+import hashlib
+import json
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 
-from evals.teacher import replies, wire
-from evals.teacher.config import TeacherConfig
-from evals.teacher.playing import ScriptError
-from evals.teacher.slots import QueueFull, Slots
+from evals.teacher.config import CONTENT_FAULTS, TeacherConfig
+from evals.teacher.replies import Teacher
+from evals.teacher.script import ScriptError
+from evals.teacher.wire import chat_reply, parse
 
 VERSION = "0.0.0-simulated"
 SERVER = "simulated teacher (no language model)"
 """The header `Server` of every response."""
 IMPROVABLE_SERVER = "simulated teacher of one improvable sentence (no language model)"
 """The same where replies depend on the prompt and nobody wrote them by hand."""
-_BUSY = "server busy, please try again.  maximum pending requests exceeded"
+
+_CONTEXT_LENGTH = 131072
+_SIZE = 1_000_000_000
 _LARGEST_BODY = 64 << 20
-_AT_ONCE = {"429": "too many requests", "503": _BUSY}
-_COUNTED_AS = "counted as"
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-async def start(config: TeacherConfig, port: int = 0) -> tuple[web.AppRunner, int]:
-    """Serve on 127.0.0.1 until the runner's cleanup().
-
-    Args:
-        config: how the teacher behaves.
-        port: 0 for any free one.
-
-    Returns:
-        The runner and the port.
-
-    Raises:
-        OSError: the port is taken.
-    """
-    runner = runner_of(make_app(config))
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
-    except OSError:
-        await runner.cleanup()
-        raise
-    return runner, runner.addresses[0][1]
+_AT_ONCE = {"429": "too many requests", "503": "server busy, please try again.  maximum pending requests exceeded"}
 
 
 def runner_of(app: web.Application) -> web.AppRunner:
@@ -59,7 +34,7 @@ def runner_of(app: web.Application) -> web.AppRunner:
 def make_app(config: TeacherConfig) -> web.Application:
     """The application."""
     service = _Service(config)
-    app = web.Application(middlewares=[service.counted], client_max_size=_LARGEST_BODY)
+    app = web.Application(client_max_size=_LARGEST_BODY)
     app.on_response_prepare.append(_signer(SERVER if config.improvable is None else IMPROVABLE_SERVER))
     app.add_routes(
         [
@@ -79,145 +54,90 @@ class _Service:
 
     def __init__(self, config: TeacherConfig) -> None:
         self._config = config
-        self._slots = Slots(config.slots, config.max_queue)
-        self._shelf = wire.Shelf(config.models, config.context_length)
-        self._faults = replies.Faults(config.seed, config.faults)
-        self._teacher = replies.Teacher(config)
+        self._models = [_full_name(name) for name in config.models]
+        self._slots = asyncio.Semaphore(config.slots)
+        self._teacher = Teacher(config)
         self._to_fail = config.fail_first
-        self._statuses: Counter[str] = Counter()
-        self._chats = self._in_flight = self._most_in_flight = 0
+        self._chats = self._busy = 0
+        self._busy_seconds, self._since = 0.0, time.monotonic()
         self._first_request_at: float | None = None
-
-    @web.middleware
-    async def counted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Turn what is refused into Ollama's errors, and count how requests under /api end."""
-        if not request.path.startswith("/api/"):
-            return await handler(request)
-        status = "500"  # a mistake of ours, or a schema that is none: aiohttp logs it
-        try:
-            response = await handler(request)
-            status = response.get(_COUNTED_AS, str(response.status))
-        except wire.Refused as refused:
-            status = str(refused.status)
-            return _json({"error": refused.message}, refused.status)
-        except web.HTTPException as error:
-            status = str(error.status)
-            raise
-        except (asyncio.CancelledError, ConnectionError):
-            status = "disconnected"
-            raise
-        finally:
-            self._statuses[status] += 1
-        return response
 
     async def version(self, _: web.Request) -> web.Response:
         return _json({"version": VERSION})
 
     async def tags(self, _: web.Request) -> web.Response:
-        return _json(self._shelf.tags())
+        return _json({"models": [{"model": name, "digest": _digest(name), "size": _SIZE} for name in self._models]})
 
     async def show(self, request: web.Request) -> web.Response:
-        data = wire.parse_body(await request.read())
-        return _json(self._shelf.show(self._pulled(data)))
+        name = (await request.json())["model"]
+        if _full_name(name) not in self._models:
+            return _not_found(name)
+        return _json({"model_info": {"general.architecture": "llama", "llama.context_length": _CONTEXT_LENGTH}})
 
     async def pull(self, request: web.Request) -> web.Response:
-        lines = self._shelf.pull(_model(wire.parse_body(await request.read())))
-        return web.Response(body=b"".join(wire.line(each) + b"\n" for each in lines), content_type="application/x-ndjson")
+        """The progress of pulling a model, which is there at the end."""
+        name = (await request.json())["model"]
+        layer = {"status": f"pulling {_digest(name)[:12]}", "digest": f"sha256:{_digest(name)}", "total": _SIZE}
+        self._models.append(_full_name(name))
+        steps: list[dict[str, Any]] = [
+            {"status": "pulling manifest"},
+            layer,
+            {**layer, "completed": _SIZE},
+            {"status": "success"},
+        ]
+        return web.Response(body=b"".join(_line(step) + b"\n" for step in steps), content_type="application/x-ndjson")
 
     async def stats(self, _: web.Request) -> web.Response:
         """What was counted since the start; the moment of the first request is in seconds since the epoch."""
-        return _json(
-            {
-                "chat": self._chats,
-                "by_status": dict(sorted(self._statuses.items())),
-                "in_flight": self._in_flight,
-                "max_in_flight": self._most_in_flight,
-                "max_busy": self._slots.most_busy,
-                "busy_seconds": self._slots.busy_seconds(),
-                "first_request_at": self._first_request_at,
-            }
-        )
+        self._change_busy(0)
+        counts = {"chat": self._chats, "busy_seconds": self._busy_seconds, "first_request_at": self._first_request_at}
+        return _json(counts)
 
-    async def chat(self, request: web.Request) -> web.StreamResponse:
-        arrived = time.time()
-        self._first_request_at = self._first_request_at or arrived
+    async def chat(self, request: web.Request) -> web.Response:
+        self._first_request_at = self._first_request_at or time.time()
         self._chats += 1
-        self._in_flight += 1
-        self._most_in_flight = max(self._most_in_flight, self._in_flight)
-        try:
-            data = wire.parse_body(await request.read())
-            self._pulled(data)
-            config = self._config
-            asked = wire.parse(data, default_num_ctx=config.default_num_ctx, most_num_ctx=config.context_length)
-            return await self._answer(request, asked, time.monotonic())
-        finally:
-            self._in_flight -= 1
-
-    def _pulled(self, data: dict[str, Any]) -> str:
-        name = _model(data)
-        if name not in self._shelf:
-            raise wire.Refused(404, f"model '{name}' not found")
-        return name
-
-    async def _answer(self, request: web.Request, asked: wire.ChatRequest, arrived: float) -> web.StreamResponse:
-        fault = self._fault(asked)
-        if fault in _AT_ONCE:
-            raise wire.Refused(int(fault), _AT_ONCE[fault])
-        try:
-            reply = self._teacher.reply(asked, fault if fault in replies.CONTENT_FAULTS else None)
-        except ScriptError as error:
-            raise wire.Refused(500, str(error)) from error
-        try:
-            await self._slots.acquire()
-        except QueueFull:
-            raise wire.Refused(503, _BUSY) from None
-        try:
-            return await self._work(request, asked, reply, fault, arrived)
-        finally:
-            self._slots.release()
-
-    def _fault(self, asked: wire.ChatRequest) -> str | None:
+        data = await request.json()
+        if _full_name(data["model"]) not in self._models:
+            return _not_found(data["model"])
+        arrived, asked = time.monotonic(), parse(data)
         if self._to_fail:
             self._to_fail -= 1
-            return "503"
-        return self._faults.choose(asked.digest)
-
-    async def _work(
-        self, request: web.Request, asked: wire.ChatRequest, reply: replies.Reply, fault: str | None, arrived: float
-    ) -> web.StreamResponse:
-        """All that happens while a slot is busy."""
-        started = time.monotonic()
-        if (seconds := self._config.latency + self._config.latency_per_token * reply.tokens) > 0:
-            await asyncio.sleep(seconds)
-        if fault == "reset":
-            return _aborted(request)
-        if fault == "hang":
-            await asyncio.Event().wait()  # ends when the client leaves
+            fault: str | None = "503"
+        else:
+            fault = self._teacher.choose_fault(asked)
+        if fault in _AT_ONCE:
+            return _error(int(fault), _AT_ONCE[fault])
+        try:
+            reply = self._teacher.reply(asked, fault if fault in CONTENT_FAULTS else None)
+        except ScriptError as error:
+            return _error(500, str(error))
+        async with self._slots:
+            started = time.monotonic()
+            self._change_busy(+1)
+            try:
+                await asyncio.sleep(self._config.latency + self._config.latency_per_token * reply.tokens)
+            finally:
+                self._change_busy(-1)
         if fault == "500":
-            raise wire.Refused(500, "a simulated fault")
+            return _error(500, "a simulated fault")
         now = time.monotonic()
-        times = (now - arrived, now - started)
-        whole = wire.line(wire.chat_reply(asked, reply.text, reply.done_reason, reply.tokens, times))
+        whole = _line(chat_reply(asked, reply, (now - arrived, now - started)))
         kept = {"empty": 0, "broken": len(whole) // 2}.get(fault or "", len(whole))
         return web.Response(body=whole[:kept], content_type="application/json", charset="utf-8")
 
-
-def _model(data: dict[str, Any]) -> str:
-    name = data.get("model") or data.get("name")
-    if not isinstance(name, str):
-        raise wire.Refused(400, "model is required")
-    return name
+    def _change_busy(self, by: int) -> None:
+        now = time.monotonic()
+        self._busy_seconds += self._busy * (now - self._since)
+        self._since, self._busy = now, self._busy + by
 
 
-def _aborted(request: web.Request) -> web.Response:
-    """Abort the connection so that the client sees a reset; what is returned goes nowhere."""
-    if request.transport is not None:
-        raw = request.transport.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        request.transport.abort()
-    response = web.Response()
-    response[_COUNTED_AS] = "reset"
-    return response
+def _full_name(name: str) -> str:
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+
+
+def _digest(name: str) -> str:
+    """What stands for a model's digest: the hash of words that say what it is."""
+    return hashlib.sha256(f"simulated teacher {_full_name(name)}".encode()).hexdigest()
 
 
 def _signer(name: str) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
@@ -229,5 +149,17 @@ def _signer(name: str) -> Callable[[web.Request, web.StreamResponse], Awaitable[
     return sign
 
 
+def _not_found(name: str) -> web.Response:
+    return _error(404, f"model '{name}' not found")
+
+
+def _error(status: int, message: str) -> web.Response:
+    return _json({"error": message}, status)
+
+
 def _json(value: dict[str, Any], status: int = 200) -> web.Response:
-    return web.Response(body=wire.line(value), status=status, content_type="application/json", charset="utf-8")
+    return web.Response(body=_line(value), status=status, content_type="application/json", charset="utf-8")
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

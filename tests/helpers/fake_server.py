@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from evals.teacher import wire
-from evals.teacher.config import TeacherConfig
-from evals.teacher.replies import CONTENT_FAULTS, Faults, Teacher
+from evals.teacher.config import CONTENT_FAULTS, TeacherConfig
+from evals.teacher.replies import Teacher
 from skills_dspy.base.errors import ModelMissing
 from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.store.journal import request_digest
@@ -44,7 +44,6 @@ class FakeServer(OllamaServer):
         self.closed = False
         self._digest = digest
         self._teacher = Teacher(config)
-        self._faults = Faults(config.seed, config.faults)
         self._rng = random.Random(seed)
         self._before = before
 
@@ -82,8 +81,7 @@ class FakeServer(OllamaServer):
         self.closed = True
 
     def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        asked = wire.parse(payload, default_num_ctx=4096, most_num_ctx=131072)
-        fault = self._faults.choose(asked.digest)
+        asked = wire.parse(payload)
+        fault = self._teacher.choose_fault(asked)
         assert fault is None or fault in CONTENT_FAULTS
-        reply = self._teacher.reply(asked, fault)
-        return wire.chat_reply(asked, reply.text, reply.done_reason, reply.tokens, (0.002, 0.001))
+        return wire.chat_reply(asked, self._teacher.reply(asked, fault), (0.002, 0.001))

@@ -8,12 +8,13 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from aiohttp.test_utils import TestServer
 
 from evals.record.answering import SIMULATED_NOTE
 from evals.record.demo import DEMO, WANTED, pack_run, readme
 from evals.record.record import note_of
 from evals.teacher.config import TeacherConfig
-from evals.teacher.server import start as serve
+from evals.teacher.server import make_app
 from skills_dspy.base.errors import RequestError
 from skills_dspy.cli.main import start
 from skills_dspy.model.adapter import SkillsAdapter
@@ -201,11 +202,8 @@ def test_a_simulation_is_not_recorded_as_a_model() -> None:
     """A simulated teacher given as a real Ollama is refused, before anything is recorded."""
 
     async def main() -> str:
-        runner, port = await serve(TeacherConfig())
-        try:
-            return await note_of(f"http://127.0.0.1:{port}")
-        finally:
-            await runner.cleanup()
+        async with TestServer(make_app(TeacherConfig())) as server:
+            return await note_of(str(server.make_url("/")))
 
     with pytest.raises(RequestError, match="is a simulated teacher"):
         asyncio.run(main())

@@ -16,7 +16,7 @@ import pytest
 
 from evals.record.answering import SCRIPTS
 from evals.record.demo import TASKS
-from evals.teacher.script import Raw, ScriptedQuestion, Truncated, load_script
+from evals.teacher.script import ScriptedQuestion, load_script
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.base.records import Record, Rejection
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
@@ -135,11 +135,11 @@ def check_scripted(ended: Ended, place: int) -> None:
     described = [draw.context[-1] if draw.context else None for draw in script.draws]
     for record in ended.records:
         draw, index = record.provenance.draw, record.provenance.index
-        scripted = script.draws[draw].questions[index]
+        scripted: Any = script.draws[draw].questions[index]
         assert (record.instruction, record.response) == (scripted.question, scripted.answer[-1])
         assert record.context == described[draw]
-        assert record.question_verdict.model_dump() == {**last(scripted.judge_question), "soft": None}
-        assert record.pair_verdict.model_dump() == {**last(scripted.judge_pair), "soft": None}
+        assert record.question_verdict.model_dump() == {**scripted.judge_question[-1], "soft": None}
+        assert record.pair_verdict.model_dump() == {**scripted.judge_pair[-1], "soft": None}
         check_tags(record, scripted)
     for rejection in ended.rejections:
         scripted = script.draws[rejection.provenance.draw].questions[rejection.provenance.index]
@@ -148,17 +148,11 @@ def check_scripted(ended: Ended, place: int) -> None:
             check_raw(rejection, scripted)
 
 
-def last(replies: Sequence[Any]) -> dict[str, Any]:
-    """The values of the last of a script's replies: the one that counts."""
-    values: dict[str, Any] = replies[-1].model_dump()
-    return values
-
-
 def check_tags(record: Record, scripted: ScriptedQuestion) -> None:
     """The tags of a record and their explanations are the last that the script gives."""
-    quality, sample = last(scripted.instruction_quality), last(scripted.sample_quality)
-    difficulty, category = last(scripted.difficulty), last(scripted.category)
-    assert record.tags.model_dump() == {
+    names = ("instruction_quality", "sample_quality", "difficulty", "category")
+    quality, sample, difficulty, category = (getattr(scripted, name)[-1] for name in names)
+    assert record.tags.model_dump(mode="json") == {
         "instruction_quality": quality["quality"],
         "sample_quality": sample["score"],
         "difficulty": difficulty["difficulty"],
@@ -176,15 +170,14 @@ def check_tags(record: Record, scripted: ScriptedQuestion) -> None:
 
 def check_raw(rejection: Rejection, scripted: ScriptedQuestion) -> None:
     """The reply that decided is kept as it came: word for word where it could not be read."""
-    fields = {"write_answer": "answer"}
-    decided = getattr(scripted, fields.get(rejection.stage, rejection.stage))[-1]
+    decided: Any = scripted.replies(rejection.stage)[-1]
     assert rejection.raw_reply is not None
-    if isinstance(decided, Raw):
-        assert (rejection.reason, rejection.raw_reply) == ("unreadable", decided.raw)
-    elif isinstance(decided, Truncated):
-        assert (rejection.reason, rejection.raw_reply) == ("truncated", decided.truncated)
+    if "raw" in decided:
+        assert (rejection.reason, rejection.raw_reply) == ("unreadable", decided["raw"])
+    elif "truncated" in decided:
+        assert (rejection.reason, rejection.raw_reply) == ("truncated", decided["truncated"])
     else:
-        assert json.loads(rejection.raw_reply) == decided.model_dump(mode="json")
+        assert json.loads(rejection.raw_reply) == decided
 
 
 def golden(path: Path) -> str:

@@ -54,7 +54,7 @@ async def remembered(
     session: Session, program: SkillsProgram, calls: Sequence[CaseCall], seed: int, num_ctx: int
 ) -> list[Judged | None]:
     """What the journal answers without a call, in the order of the calls; None for what has to be asked."""
-    if not session.journal.totals().overall.calls:
+    if not session.journal.usage()["calls"]:
         return [None] * len(calls)
     asker = _remembering(session, program, seed, num_ctx)
     found: list[Judged | None] = []

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from evals.record.answering import ROOT
 from skills_dspy.base.errors import MachineError
-from skills_dspy.store.aside import write_text
+from skills_dspy.store.aside import write_json, write_text
 from skills_dspy.store.journal import Journal, pack
 from skills_dspy.store.run_dir import RunPaths, find_runs
-from skills_dspy.store.run_json import read_run_json, write_run_json
+from skills_dspy.store.run_json import read_run_json
 
 DEMO = ROOT / "skills_dspy" / "run" / "demo"
 """Where the demo lies."""
@@ -86,7 +86,7 @@ def pack_run(run: RunPaths, note: str, target: Path) -> None:
     target.mkdir(parents=True)
     pack(run.journal, target / run.journal.name)
     if (noted := read_run_json(run)) is not None:
-        write_run_json(RunPaths(target), noted.content)
+        write_json(RunPaths(target).run_json, noted.content)
 
 
 def readme(note: str, *, simulated: bool) -> str:

@@ -104,6 +104,10 @@ class Truncated(ReplyError):
     """The reply was cut at num_predict."""
 
 
+class Interrupted(Exception):
+    """The user has ended it with Ctrl-C or SIGTERM, and the sentence about it has been said."""
+
+
 def concerns_all(error: SkillsError) -> bool:
     """Whether every other task would meet it as well: the server, a model, the disk's room, the settings."""
     return isinstance(error, (ServerError, ModelMissing, EmbedderMissing, ConfigError, DiskFull))

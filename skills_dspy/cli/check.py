@@ -3,28 +3,24 @@
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
-from skills_dspy.base.config import ROLES, Role, RunConfig
+from skills_dspy.base.config import Role, RunConfig
 from skills_dspy.base.errors import EmbedderMissing, MachineError
 from skills_dspy.cli.arguments import CheckOptions
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.summary import command
-from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost, mean_costs, seconds_per_pair, step_costs
-from skills_dspy.commands.check.measure import Preflight, Server, Survey, find_weights, survey
-from skills_dspy.commands.check.sample_prompts import prompt_estimates
+from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost, forecast
+from skills_dspy.commands.check.measure import Preflight, find_weights, fit, survey
 from skills_dspy.commands.check.speed import Speed, Together, Trial, counted_share, model_speeds
-from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.context_window import Need, choose_windows, needs
+from skills_dspy.model.context_window import Need
 from skills_dspy.model.embedding.weights import HINT, Found
 from skills_dspy.model.ollama import Model, OllamaServer, model_missing
-from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.steps import STEPS
 from skills_dspy.run.headway import duration
 from skills_dspy.tasks.spec import TaskSpec
@@ -43,8 +39,7 @@ _SHOWN = 200
 """Characters that are shown of a reply that cannot be used."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line: whether it is fine, what it is about, what was found and, if it is not fine, what to do."""
 
     state: Literal["ok", "warn", "FAIL"]
@@ -78,28 +73,28 @@ class Check:
         options: CheckOptions,
         specs: Sequence[TaskSpec],
         config: RunConfig,
-        server: Server,
+        server: OllamaServer,
         out: Console,
         find: Callable[[str], Found | None],
     ) -> None:
-        self._options = options
-        self._specs = specs
-        self._config = config
-        self._server = server
-        self._out = out
-        self._find = find
+        self._options, self._specs, self._config = options, specs, config
+        self._server, self._out, self._find = server, out, find
         self._said: list[str] = []
 
     def run(self) -> int:
         """All checks that can be made; returns the exit code."""
         models = self._models()
         self._embedder()
-        windows = None if models is None else self._windows(models)
-        if windows is not None:
+        if models is not None:
+            about = "window"
             try:
+                windows, longest = fit(self._specs, self._config, models)
+                for model, need in longest.items():
+                    self._say(window_line(model, need, windows[STEPS[need.step].role]))
+                about = "reply"
                 asyncio.run(self._measure(windows))
             except MachineError as error:
-                self._say(Line("FAIL", "reply", str(error)))
+                self._say(Line("FAIL", about, str(error)))
         failed, warned = self._said.count("FAIL"), self._said.count("warn")
         if failed:
             self._out.print(f"\nNot ready, {failed} FAIL above: a run needs what is missing there.")
@@ -114,38 +109,28 @@ class Check:
     def _models(self) -> Mapping[str, Model] | None:
         """The models by name; None when the host or one of them is not there."""
         try:
-            found = asyncio.run(self._survey())
-            self._say(Line("ok", "host", f"Ollama {found.version} answers at {self._server.host}"))
-            if found.missing and self._options.pull:
-                for name in found.missing:
+            version, models, missing = asyncio.run(survey(self._server, self._config))
+            self._say(Line("ok", "host", f"Ollama {version} answers at {self._server.host}"))
+            if missing and self._options.pull:
+                for name in missing:
                     self._pull(name)
-                found = asyncio.run(self._survey())
+                _, models, missing = asyncio.run(survey(self._server, self._config))
         except MachineError as error:
             self._say(Line("FAIL", "host", str(error)))
             return None
-        for name, model in found.models.items():
-            self._say(model_line(name, model))
-        for name in found.missing:
+        for name, model in models.items():
+            known = model.context_length
+            size = f"at most {known} tokens" if known else "a size that the server does not tell"
+            self._say(Line("ok", "model", f"{name} is pulled; its window has {size}"))
+        for name in missing:
             self._say(Line("FAIL", "model", f"{model_missing(name)} (or add --pull to this command)"))
-        return None if found.missing else found.models
-
-    async def _survey(self) -> Survey:
-        try:
-            return await survey(self._server, self._config)
-        finally:
-            await self._server.close()
+        return None if missing else models
 
     def _pull(self, name: str) -> None:
         """Not on the event loop, so that Ctrl-C ends it at once; what was pulled so far stays on the server."""
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-        )
+        columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
         bars: dict[str, TaskID] = {}
-        with Progress(*columns, console=self._out) as progress:
+        with Progress(TextColumn("{task.description}"), *columns, console=self._out) as progress:
             for doing, done, total in self._server.pull(name):
                 if total:
                     if doing not in bars:
@@ -155,26 +140,15 @@ class Check:
     def _embedder(self) -> None:
         name = self._config.embedder.model
         try:
-            self._say(embedder_line(name, self._find(name)))
+            found = self._find(name)
         except EmbedderMissing as error:
             self._say(Line("FAIL", "embedder", str(error)))
-
-    def _windows(self, models: Mapping[str, Model]) -> dict[Role, int] | None:
-        """Each role's window; None when a prompt does not fit."""
-        config, adapter = self._config, SkillsAdapter()
-        wanted = [
-            needs(spec, config, SkillsProgram(spec.num_questions_to_generate_per_prompt), adapter) for spec in self._specs
-        ]
-        try:
-            windows = choose_windows(wanted, config, {name: model.context_length for name, model in models.items()})
-        except MachineError as error:
-            self._say(Line("FAIL", "window", str(error)))
-            return None
-        for name in models:
-            roles = [role for role in ROLES if config.model_for(role) == name]
-            asked = [need for steps in wanted for need in steps.values() if STEPS[need.step].role in roles]
-            self._say(window_line(name, max(asked, key=lambda need: need.total), windows[roles[0]]))
-        return windows
+            return
+        if found is None:
+            away = f"{name} is not on this machine: a run fetches it from the hub first; or {HINT}"
+            self._say(Line("warn", "embedder", away))
+        else:
+            self._say(Line("ok", "embedder", f"{name} is in {found.folder} ({found.source})"))
 
     async def _measure(self, windows: Mapping[Role, int]) -> None:
         options, config, specs = self._options, self._config, self._specs
@@ -193,36 +167,18 @@ class Check:
         speeds = model_speeds(trials, together)
         for model, speed in speeds.items():
             self._say(speed_line(model, speed))
-        ratio = counted_share(trials)
-        costs = [cost for spec in specs for cost in step_costs(spec, config, prompt_estimates(spec, config), ratio)]
-        means = mean_costs(costs, len(specs))
-        seconds = seconds_per_pair(means, speeds) * options.wanted * len(specs) / max(1.0, together.factor)
+        costs, per_pair = forecast(specs, config, counted_share(trials), speeds)
+        seconds = per_pair * options.wanted * len(specs) / max(1.0, together.factor)
         self._say(together_line(together, options.server.concurrency, seconds, windows["generator"]))
-        self._out.print(costs_table(means))
-        self._say(hours_line(means, seconds, options.wanted, len(specs)))
-
-
-def model_line(name: str, model: Model) -> Line:
-    """A model that is there."""
-    size = f"at most {model.context_length} tokens" if model.context_length else "a size that the server does not tell"
-    return Line("ok", "model", f"{name} is pulled; its window has {size}")
-
-
-def embedder_line(name: str, found: Found | None) -> Line:
-    """Where the embedding model's weights are."""
-    if found is None:
-        return Line("warn", "embedder", f"{name} is not on this machine: a run fetches it from the hub first; or {HINT}")
-    return Line("ok", "embedder", f"{name} is in {found.folder} ({found.source})")
+        self._out.print(costs_table(costs))
+        self._say(hours_line(costs, seconds, options.wanted, len(specs)))
 
 
 def window_line(model: str, longest: Need, num_ctx: int) -> Line:
     """A window that fits."""
     prompt = f"its longest prompt ({longest.step} of {longest.task.task_name})"
-    return Line(
-        "ok",
-        "window",
-        f"{model} is asked with num_ctx {num_ctx}: {prompt} may take {longest.prompt} tokens and the reply {longest.reply}",
-    )
+    said = f"{model} is asked with num_ctx {num_ctx}: {prompt} may take {longest.prompt} tokens and the reply {longest.reply}"
+    return Line("ok", "window", said)
 
 
 def trial_line(trial: Trial) -> Line:
@@ -278,14 +234,13 @@ def together_line(together: Together, concurrency: int, seconds: float, num_ctx:
         todo = "a lower --concurrency does as well"
         return Line("warn", "at once", f"{said}: the server does work on several, but the machine has no more to give; {todo}")
     slots = min(_PARALLEL, together.requests)
-    return Line(
-        "warn",
-        "at once",
+    advice = (
         f"{said}: the server seems to answer one at a time (OLLAMA_NUM_PARALLEL is 1 by default). Start it with "
         f"`OLLAMA_NUM_PARALLEL={slots} ollama serve` and it works on {slots}; its memory then holds {slots} x {num_ctx} tokens "
         f"of window. A run may become up to {slots} times as fast, {duration(seconds / slots)} instead of {duration(seconds)}; "
-        "how much of that comes true cannot be known before it is tried",
+        "how much of that comes true cannot be known before it is tried"
     )
+    return Line("warn", "at once", advice)
 
 
 def costs_table(costs: Sequence[StepCost]) -> Table:

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from skills_dspy.base.errors import RequestError
+from skills_dspy.base.errors import Interrupted, RequestError
 from skills_dspy.base.records import Reason
 from skills_dspy.cli.arguments import DecideOptions
 from skills_dspy.cli.progress import Progress
-from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, open_server, run_until_done
+from skills_dspy.cli.sessions import open_server, run_until_done
 from skills_dspy.cli.summary import command
 from skills_dspy.commands.decide.dataset import DecideRequest, DecideResult, decide_run, prepare
 from skills_dspy.commands.decide.thresholds import Bounds
@@ -57,7 +57,7 @@ def decide_command(options: DecideOptions) -> int:
         kept = "the replies that came are kept in the run's journal" if options.fill else "nothing was written"
         again = without_secrets(shlex.join(sys.argv[1:]))
         click.echo(f"Interrupted; {kept}. Go on with: {command()} {again}", err=True)
-        return INTERRUPTED
+        raise
     if options.as_json:
         click.echo(json.dumps(as_json(done), ensure_ascii=False, indent=2))
     else:

@@ -25,7 +25,7 @@ from skills_dspy.base.errors import RequestError
 from skills_dspy.cli.arguments import EvalDataOptions, EvalJudgesOptions, EvalProgramOptions
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.run import load_specs
-from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
+from skills_dspy.cli.sessions import in_session
 from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.embedding.embedder import SentenceEmbedder
 from skills_dspy.store.aside import write_json, write_text
@@ -46,15 +46,12 @@ def eval_judges_command(options: EvalJudgesOptions) -> int:
     cases = choose_cases(options.cases, specs, options.judges, seed, config)
     wanted = Examination(config, cases, specs, program, options.samples, options.fused, seed)
     progress, replayed = Progress(quiet=options.quiet), options.session.replay is not None
-    try:
-        card, content = in_session(
-            options.session,
-            wanted.asking(),
-            lambda session: examine(session, wanted, progress, replayed=replayed),
-            note=options.note,
-        )
-    except Interrupted:
-        return INTERRUPTED
+    card, content = in_session(
+        options.session,
+        wanted.asking(),
+        lambda session: examine(session, wanted, progress, replayed=replayed),
+        note=options.note,
+    )
     report, folder = sections(card, head(content), sweep=options.threshold_sweep), options.session.output_dir
     write_json(folder / "judges.json", content)
     for path in filter(None, (folder / "judges.md", options.markdown)):
@@ -170,10 +167,7 @@ def eval_program_command(options: EvalProgramOptions) -> int:
         return compared, session.answered_by
 
     others = tuple(filter(None, (options.holdout_judge,)))
-    try:
-        compared, answered_by = in_session(options.session, config, work, extra_models=others, note=options.note)
-    except Interrupted:
-        return INTERRUPTED
+    compared, answered_by = in_session(options.session, config, work, extra_models=others, note=options.note)
     if options.as_json:
         content = {
             "program": str(options.file),

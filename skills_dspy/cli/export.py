@@ -14,6 +14,7 @@ from skills_dspy.cli.arguments import ExportOptions
 from skills_dspy.commands.export.card import Split
 from skills_dspy.commands.export.export import FOLDERS, SUFFIX, ExportRequest, Format, check, export
 from skills_dspy.commands.export.source import SourceRun, find_sources
+from skills_dspy.store.aside import left_behind
 
 _EVERY = 100_000  # rows between two lines of progress
 
@@ -88,7 +89,7 @@ def _export(request: ExportRequest, say: Callable[[str], None]) -> None:
     done = export(request, _progress)
     rows, runs = sum(done.rows.values()), sum(run.end > 0 for run in request.runs)
     sides = f" ({', '.join(f'{side} {count}' for side, count in done.rows.items())})" if request.split else ""
-    say(f"{rows} row{'s' * (rows != 1)} of {runs} run{'s' * (runs != 1)} as {request.format}{sides}: {done.out}")
+    say(f"{rows} row{'s' * (rows != 1)} of {runs} run{'s' * (runs != 1)} as {request.format}{sides}: {request.out}")
     for said in dict.fromkeys(run.facts.answered_by for run in request.runs):
         say(f"Answered by: {said}")
     if done.repeated:
@@ -97,7 +98,7 @@ def _export(request: ExportRequest, say: Callable[[str], None]) -> None:
         click.echo(f"{done.mended} rows held half a character, which UTF-8 cannot write: it became U+FFFD", err=True)
     for sentence in done.compared.sentences(rows) if done.compared else ():
         click.echo(sentence, err=True)
-    for path in done.left_behind:
+    for path in left_behind(request.out):
         click.echo(f"left by an export that was killed, delete it: {path}", err=True)
 
 

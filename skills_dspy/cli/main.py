@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from skills_dspy import __version__
-from skills_dspy.base.errors import SkillsError
+from skills_dspy.base.errors import Interrupted, SkillsError
 from skills_dspy.cli.arguments import (
     CheckOptions,
     DecideOptions,
@@ -34,86 +34,65 @@ def cli() -> None:
 
 
 @cli.command(cls=ManyPaths)
-@takes(RunOptions)
-def run(options: RunOptions) -> int:
+@takes(RunOptions, "run.run_command")
+def run() -> None:
     """Write N accepted pairs for each task.
 
     Exit codes: 0 every task has its N pairs; 1 stopped short, or a file in a folder is broken, and it is said why; 2 the
     request or the machine is at fault; 130 interrupted, everything is kept and the same command goes on.
     """
-    from skills_dspy.cli.run import run_command
-
-    return run_command(options)
 
 
 @cli.command()
-@takes(ExplainOptions)
-def explain(options: ExplainOptions) -> int:
+@takes(ExplainOptions, "explain.explain_command")
+def explain() -> None:
     """Print the whole story of one row or rejection: examples shown, prompts and replies, verdicts, neighbour."""
-    from skills_dspy.cli.explain import explain_command
-
-    return explain_command(options)
 
 
 @cli.command(cls=ManyPaths)
-@takes(CheckOptions)
-def check(options: CheckOptions) -> int:
+@takes(CheckOptions, "check.check_command")
+def check() -> None:
     """Find out before the night what would go wrong in it: host, models, windows, replies, speed, hours."""
-    from skills_dspy.cli.check import check_command
-
-    return check_command(options)
 
 
 @cli.command()
-@takes(TasksOptions)
-def tasks(options: TasksOptions) -> int:
+@takes(TasksOptions, "tasks.tasks_command")
+def tasks() -> None:
     """List the tasks of task files, qna.yaml files and taxonomies, and say what is wrong with them, without a model.
 
     Exit codes: 0 nothing keeps a file from being used; 1 an error was found, or with --strict a warning; 2 the request is at
     fault.
     """
-    from skills_dspy.cli.tasks import tasks_command
-
-    return tasks_command(options)
 
 
 @cli.command(cls=ManyPaths)
-@takes(PromptsOptions)
-def prompts(options: PromptsOptions) -> int:
+@takes(PromptsOptions, "prompts.prompts_command")
+def prompts() -> None:
     """Print each prompt, or the one named, as it will be sent, and where its text comes from.
 
     With --program: the compiled prompts beside the originals, as a diff.
     """
-    from skills_dspy.cli.prompts import prompts_command
-
-    return prompts_command(options)
 
 
 @cli.command()
-@takes(DecideOptions)
-def decide(options: DecideOptions) -> int:
+@takes(DecideOptions, "decide.decide_command")
+def decide() -> None:
     """Decide anew, by other thresholds, which candidates of a run are accepted; no model is asked.
 
     Shows what changes as a diff of the funnel, and writes a new dataset beside the run. The run itself stays as it is.
     Candidates that would need replies which nobody ever asked for are left out and counted; --fill asks for just those.
     """
-    from skills_dspy.cli.decide import decide_command
-
-    return decide_command(options)
 
 
 @cli.command(cls=ManyPaths)
-@takes(OptimizeOptions)
-def optimize(options: OptimizeOptions) -> int:
+@takes(OptimizeOptions, "optimize.optimize_command")
+def optimize() -> None:
     """Compile better prompts for TARGET: a predictor, or judges, question-judge, pair-judge, tags, questions, answers, all.
 
     Exit codes: 0 something became better on held-out examples and the program is written; 1 nothing did (what was better on
     the validation alone is written all the same), or the calls were spent; 2 the request or the machine is at fault; 130
     interrupted, every reply is kept and the same command goes on.
     """
-    from skills_dspy.cli.optimize import optimize_command
-
-    return optimize_command(options)
 
 
 @cli.group("eval")
@@ -122,30 +101,24 @@ def evaluate() -> None:
 
 
 @evaluate.command(cls=ManyPaths)
-@takes(EvalJudgesOptions)
-def judges(options: EvalJudgesOptions) -> int:
+@takes(EvalJudgesOptions, "evaluate.eval_judges_command")
+def judges() -> None:
     """Report how often the judges and taggers are right, on cases whose labels are known.
 
     Exit codes: 0 the report is made; 1 a judge is below --min-kappa; 2 the request or the machine is at fault; 130
     interrupted, every reply is kept and the same command goes on.
     """
-    from skills_dspy.cli.evaluate import eval_judges_command
-
-    return eval_judges_command(options)
 
 
 @evaluate.command(cls=ManyPaths)
-@takes(EvalProgramOptions)
-def program(options: EvalProgramOptions) -> int:
+@takes(EvalProgramOptions, "evaluate.eval_program_command")
+def program() -> None:
     """Measure a compiled program against the original prompts, on seeds and cases that it was not compiled with."""
-    from skills_dspy.cli.evaluate import eval_program_command
-
-    return eval_program_command(options)
 
 
 @evaluate.command()
-@takes(EvalDataOptions)
-def data(options: EvalDataOptions) -> int:
+@takes(EvalDataOptions, "evaluate.eval_data_command")
+def data() -> None:
     """Score a dataset: how varied, how new against its seeds, how long, what has collapsed.
 
     PATH is a run's directory, a folder with several runs, or a file of JSON Lines with instruction and response, question
@@ -153,14 +126,11 @@ def data(options: EvalDataOptions) -> int:
 
     Exit codes: 0 scored; 2 the request or the machine is at fault, in one sentence.
     """
-    from skills_dspy.cli.evaluate import eval_data_command
-
-    return eval_data_command(options)
 
 
 @cli.command()
-@takes(ExportOptions)
-def export(options: ExportOptions) -> int:
+@takes(ExportOptions, "export.export_command")
+def export() -> None:
     """Write the accepted rows of runs as training data; RUN is a run's directory or a folder of runs, several are merged.
 
     \b
@@ -173,9 +143,6 @@ def export(options: ExportOptions) -> int:
 
     Nothing leaves this machine without --push-to-hub.
     """
-    from skills_dspy.cli.export import export_command
-
-    return export_command(options)
 
 
 def start(argv: Sequence[str]) -> int:
@@ -200,6 +167,8 @@ def start(argv: Sequence[str]) -> int:
     except SkillsError as error:
         click.echo(f"error: {error}", err=True)
         return error.exit_code
+    except Interrupted:
+        return INTERRUPTED
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return INTERRUPTED

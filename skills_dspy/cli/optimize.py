@@ -19,7 +19,7 @@ from skills_dspy.base.errors import RequestError
 from skills_dspy.cli.arguments import OptimizeOptions
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.run import load_specs
-from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, in_session
+from skills_dspy.cli.sessions import in_session
 from skills_dspy.model.compiled import checked, compiled_content, load_compiled
 from skills_dspy.run.account import versions
 from skills_dspy.store.aside import write_json
@@ -42,17 +42,14 @@ def optimize_command(options: OptimizeOptions) -> int:
         return 0
     make_folder(options.out.parent)
     say = Progress(quiet=options.quiet).say
-    try:
-        content, done = in_session(
-            options.session,
-            config,
-            lambda session: _work(session, request, say),
-            extra_models=tuple(filter(None, (options.holdout_judge, options.proposer))),
-            most_calls=options.max_calls,
-            note=options.note,
-        )
-    except Interrupted:
-        return INTERRUPTED
+    content, done = in_session(
+        options.session,
+        config,
+        lambda session: _work(session, request, say),
+        extra_models=tuple(filter(None, (options.holdout_judge, options.proposer))),
+        most_calls=options.max_calls,
+        note=options.note,
+    )
     kept = any(result.kept for result in done.results)
     better = any(result.kept and result.counts.gain > 0 for result in done.results)
     if kept:

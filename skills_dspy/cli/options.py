@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import click
@@ -47,16 +48,17 @@ def _type_of(kind: Any) -> dict[str, Any]:
     return {"type": click.Path(path_type=Path)} if Path in (kind, *get_args(kind)) else {}
 
 
-def takes(kind: type[T]) -> Callable[[Callable[[T], int]], Callable[..., int]]:
-    """Declare the fields of a dataclass as a command's options, in their order; the command gets one `kind`.
+def takes(kind: type, runs: str) -> Callable[[Callable[[], None]], Callable[..., int]]:
+    """Declare the fields of a dataclass as a command's options, in their order.
 
-    A field is `Annotated` with its declaration, or is a dataclass of such fields itself.
+    A field is `Annotated` with its declaration, or is a dataclass of such fields itself. The command is a name and a help
+    text; `runs` is the function below skills_dspy.cli that takes one `kind`, imported when it is called: --help is quick.
     """
 
-    def decorate(command: Callable[[T], int]) -> Callable[..., int]:
+    def decorate(command: Callable[[], None]) -> Callable[..., int]:
         @wraps(command)
         def called(**values: Any) -> int:
-            return command(_filled(kind, values))
+            return int(resolve_name(f"skills_dspy.cli.{runs}")(_filled(kind, values)))
 
         for declare in reversed([*_declarations(kind)]):
             called = declare(called)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from skills_dspy.base.errors import RequestError, SkillsError, SpecError
+from skills_dspy.base.errors import Interrupted, RequestError, SkillsError, SpecError
 from skills_dspy.cli.arguments import RunOptions
 from skills_dspy.cli.export import export_run
 from skills_dspy.cli.progress import RunProgress
-from skills_dspy.cli.sessions import INTERRUPTED, Interrupted, open_server, run_until_done
+from skills_dspy.cli.sessions import open_server, run_until_done
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
@@ -47,7 +47,7 @@ def run_command(options: RunOptions) -> int:
         except Interrupted:
             display.stop()
             click.echo(resume_line(display.tasks), err=True)
-            return INTERRUPTED
+            raise
         except SkillsError:
             display.stop()
             if display.tasks:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from skills_dspy.base.config import RunConfig, ServerConfig
+from skills_dspy.base.errors import Interrupted
 from skills_dspy.cli.options import ServerOptions, SessionOptions
 from skills_dspy.model.ollama import OllamaServer
 
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
     from evals.session.session import Session
 
 T = TypeVar("T")
-
-INTERRUPTED = 130
-
-
-class Interrupted(Exception):
-    """The user ended it; the exit code is INTERRUPTED and the sentence has been said."""
 
 
 def open_server(options: ServerOptions, config: ServerConfig, complain: Callable[[str, float], None]) -> OllamaServer:

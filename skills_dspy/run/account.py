@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -15,7 +14,6 @@ from skills_dspy.model.description import undescribed
 from skills_dspy.model.ollama import Model
 from skills_dspy.model.program import SkillsProgram, fingerprint
 from skills_dspy.model.steps import DESCRIBE, way
-from skills_dspy.store.journal import JournalReader, Usage
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import needed, read_run_json, run_json_errors
 from skills_dspy.tasks.spec import TaskSpec
@@ -104,29 +102,13 @@ def _difference(old: Mapping[str, Any], new: Mapping[str, Any], name: str) -> st
 
 
 def _files(decontamination: Any) -> str:
-    """The files of evaluation questions by name."""
     return "none" if decontamination is None else ", ".join(file["name"] for file in decontamination["files"])
 
 
-def versions() -> dict[str, str]:
-    """Versions of everything that has a part in a run."""
-    return {"python": platform.python_version(), **_releases()}
-
-
 @cache
-def _releases() -> dict[str, str]:
-    """The releases of the packages that have a part in a run; each is read from a file."""
-    return {package: version(package) for package in _PACKAGES}
-
-
-def usage(journal: JournalReader) -> dict[str, Any]:
-    """Calls, tokens and seconds of all replies in a journal, in all and by step."""
-    totals = journal.totals()
-
-    def row(used: Usage) -> dict[str, Any]:
-        return {**asdict(used), "seconds": round(used.seconds, 3)}
-
-    return {**row(totals.overall), "by_step": {step: row(used) for step, used in totals.by_step.items()}}
+def versions() -> Mapping[str, str]:
+    """Versions of everything that has a part in a run; each is read from a file."""
+    return {"python": platform.python_version(), **{package: version(package) for package in _PACKAGES}}
 
 
 def stamp(moment: datetime) -> str:

@@ -25,14 +25,15 @@ from skills_dspy.pipeline.flow import Flow
 from skills_dspy.pipeline.funnel import Funnel
 from skills_dspy.pipeline.rows import RunLedger
 from skills_dspy.pipeline.settle import Settler
-from skills_dspy.run.account import check_same_inputs, inputs_of, prompt_fingerprints, spec_as_json, stamp, usage, versions
+from skills_dspy.run.account import check_same_inputs, inputs_of, prompt_fingerprints, spec_as_json, stamp, versions
 from skills_dspy.run.request import RunRequest
 from skills_dspy.screens.benchmark import Benchmark
 from skills_dspy.screens.decontamination import Notices, Screen, TaskScreen, contaminated_seeds, seed_warnings
+from skills_dspy.store.aside import write_json
 from skills_dspy.store.files import AppendLog, count_rows, last_line
 from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunDir, RunPaths, set_aside
-from skills_dspy.store.run_json import FORMAT, read_run_json, write_run_json
+from skills_dspy.store.run_json import FORMAT, read_run_json
 from skills_dspy.tasks.spec import TaskSpec
 
 _FIRST = (0, -1, WHOLE_DRAW)
@@ -206,7 +207,7 @@ class OpenTask:
     def announce(self) -> None:
         """Write a run.json that says that it is running."""
         previous = read_run_json(self.view.paths)
-        write_run_json(self.view.paths, {**self.manifest, "result": previous and previous.content.get("result")})
+        write_json(self.view.paths.run_json, {**self.manifest, "result": previous and previous.content.get("result")})
 
     async def run(self) -> None:
         """Until all wanted pairs are accepted, or a limit stops it; a description that is blank is derived first.
@@ -250,11 +251,11 @@ class OpenTask:
         try:
             self.journal.close()  # it writes what waits: replies that came when the run was over are paid for, too
             with JournalReader.open(view.paths.journal) as journal:
-                view.usage, weights = usage(journal), journal.meta().get("embedder_weights")
+                view.usage, weights = journal.usage(), journal.meta().get("embedder_weights")
             result = {"draws": view.run.draws[0], "funnel": view.run.funnel.as_json(), "usage": view.usage}
             ended = {"ended": now, "status": view.status, "result": result}
             ended["embedder"] = {**self.manifest["embedder"], "weights": weights}
-            write_run_json(view.paths, {**self.manifest, **ended})
+            write_json(view.paths.run_json, {**self.manifest, **ended})
         except StorageError as error:
             failures.append(error)
         return failures

@@ -1,6 +1,10 @@
-"""Files and folders that are written aside and put in their place at once, whatever ends the program."""
+"""Files and folders written aside and put in their place at once, whatever ends the program.
+
+Everything here raises StorageError when the disk is full or refuses; what stood in the place before is then untouched.
+"""
 
 import ctypes
+import filecmp
 import json
 import os
 import sys
@@ -14,69 +18,47 @@ from skills_dspy.store.files import make_folder, storage_errors, sync
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-_BLOCK = 1 << 20
 
 
 @contextmanager
 def place_beside(target: Path, *, folder: bool = False) -> Iterator[Path]:
-    """A place beside `target` to write to, on the same disk; what is still there afterwards is removed.
-
-    Args:
-        target: what the place is beside; it is not touched.
-        folder: whether the place is a new folder, and not yet a file.
-
-    Raises:
-        StorageError: the disk is full or refuses.
-    """
+    """A place beside `target` to write to: a new folder, or a file to come; what is still there afterwards is removed."""
     # The process id keeps two processes apart; what a killed one with the same number has left is removed.
     place = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     with storage_errors("write", target):
-        remove(place)
+        _remove(place)
         if folder:
             place.mkdir()
     try:
         yield place
     finally:
         with storage_errors("remove", place):
-            remove(place)
+            _remove(place)
 
 
 @contextmanager
 def written_aside(target: Path, *, folder: bool = False, put: Callable[[Path, Path], object] | None = None) -> Iterator[Path]:
     """A place beside `target` that takes its name when the block ends well; a kill leaves the old one or the new one.
 
-    Args:
-        target: the file or folder that is to be written.
-        folder: whether it is a folder.
-        put: puts the first in place of the second; None for a file, which replaces an old one.
-
-    Raises:
-        StorageError: the disk is full or refuses; `target` is what it was, and nothing is left beside it.
+    `put` puts the first in place of the second; None for a file, which replaces an old one.
     """
     with storage_errors("write", target), place_beside(target, folder=folder) as place:
         yield place
-        _see_to_disk(place)
+        _sync_all(place)
         (put or Path.replace)(place, target)
         sync(target.parent)  # a file's name, not only its content
 
 
 def write_text(path: Path, text: str) -> None:
-    """Put a text into a file, all of it or nothing: a kill at any moment leaves the old file or the new one.
-
-    A lone surrogate, which UTF-8 cannot hold, is written as its escape `\\udXXX`.
-
-    Raises:
-        StorageError: the disk is full or refuses; an old file is untouched.
-    """
+    """Put a text into a file, all of it or nothing; a lone surrogate, which UTF-8 cannot hold, as its escape `\\udXXX`."""
     with written_aside(path) as place:
         place.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, data: object) -> None:
-    """Put data into a file as indented JSON with a final newline, all of it or nothing, like `write_text`.
+    """Put data into a file as indented JSON with a final newline, all of it or nothing.
 
     Raises:
-        StorageError: the disk is full or refuses; an old file is untouched.
         ValueError: the data holds NaN or an infinity, which JSON has no word for.
     """
     write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
@@ -93,19 +75,15 @@ def aside_name(folder: Path, now: datetime) -> Path:
 
 
 def put_dataset(place: Path, target: Path, now: datetime) -> Path | None:
-    """Give a folder its name; what lay there is set aside, as `--restart` does, never deleted.
+    """Give a folder its name; what lay there is set aside, and where it is now is returned.
 
-    Returns:
-        None, or where the older folder is now. When its files hold the same bytes it stays, and so does the place.
-
-    Raises:
-        StorageError: it cannot be renamed.
+    An older folder whose files hold the same bytes stays, and so does the place.
     """
     old = None
     with storage_errors("write", target):
         if target.is_dir() and any(target.iterdir()):
-            written = [file for file in place.iterdir() if not file.is_symlink()]
-            if all(_equal(file, target / file.name) for file in written):
+            pairs = [(file, target / file.name) for file in place.iterdir() if not file.is_symlink()]
+            if all(other.is_file() and filecmp.cmp(file, other, shallow=False) for file, other in pairs):
                 return None
             old = aside_name(target, now)
             target.rename(old)
@@ -119,13 +97,10 @@ def way_to(path: Path, folder: Path) -> str:
 
 
 def link(path: Path, target: Path) -> None:
-    """Let a path lead to a file elsewhere, relatively, so that both may be moved together.
+    """Let a path lead to a journal elsewhere, relatively, so that both may be moved together.
 
     No copy, which may be gigabytes, and no hard link: SQLite finds the log that belongs to a journal by the file's name, so a
     second name would show the journal without the replies that wait in its log. SQLite follows a symbolic link first.
-
-    Raises:
-        StorageError: the file system has no links, or refuses.
     """
     with storage_errors("link the journal to", path):
         path.symlink_to(way_to(target, path.parent))
@@ -142,7 +117,6 @@ def check_free(out: Path, *, folder: bool, overwrite: bool, ours: Callable[[str]
 
     Raises:
         ExportError: it is taken.
-        StorageError: it cannot be looked at.
     """
     with storage_errors("read", out):
         if not os.path.lexists(out):
@@ -164,17 +138,10 @@ def check_free(out: Path, *, folder: bool, overwrite: bool, ours: Callable[[str]
 
 @contextmanager
 def replacing(out: Path, *, folder: bool, overwrite: bool, ours: Callable[[str], bool]) -> Iterator[Path]:
-    """A place beside an export's target that takes its name when the block ends well, as `written_aside`.
+    """A place beside an export's target that takes its name when the block ends well; `check_free` looks before and after.
 
     What replaces an old folder does so at once; only where the system cannot exchange two folders is there a moment without
     either, and the old one then stands beside it as `.NAME.PID.old`.
-
-    Args:
-        out, folder, overwrite, ours: as for `check_free`, which is asked at the beginning and again at the end.
-
-    Raises:
-        ExportError: `out` is taken.
-        StorageError: the disk is full or refuses; nothing is left behind.
     """
 
     def put(place: Path, out: Path) -> None:
@@ -194,12 +161,11 @@ def left_behind(out: Path) -> list[Path]:
         return sorted(path for path in out.parent.glob(f".{name}.*.tmp*") if path.name != own)
 
 
-def remove(place: Path) -> None:
-    """Remove a file or a folder with all that is in it; nothing where there is none. Links are not followed."""
+def _remove(place: Path) -> None:
+    """Remove a file, or a folder with all that is in it; nothing where there is none. Links are not followed."""
     if place.is_dir() and not place.is_symlink():
-        for folder, folders, files in os.walk(place, topdown=False):
-            for path in (Path(folder, name) for name in (*files, *folders)):
-                path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        for path in sorted(place.rglob("*"), reverse=True):  # what is in a folder before the folder
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
         place.rmdir()
     else:
         place.unlink(missing_ok=True)
@@ -207,29 +173,17 @@ def remove(place: Path) -> None:
 
 def _names_below(out: Path) -> Iterator[str]:
     """The paths of all files below a folder; a link counts as a file, and so does an empty folder."""
-    for folder, folders, files in os.walk(out):
-        place = Path(folder)
-        links = [name for name in folders if (place / name).is_symlink()]
-        yield from ((place / name).relative_to(out).as_posix() for name in (*files, *links))
-        if not folders and not files and place != out:
-            yield place.relative_to(out).as_posix()
+    for path in out.rglob("*"):
+        if path.is_symlink() or not path.is_dir() or not any(path.iterdir()):
+            yield path.relative_to(out).as_posix()
 
 
-def _equal(one: Path, other: Path) -> bool:
-    if not other.is_file() or one.stat().st_size != other.stat().st_size:
-        return False
-    with one.open("rb") as a, other.open("rb") as b:
-        return all(block == b.read(_BLOCK) for block in iter(lambda: a.read(_BLOCK), b""))
-
-
-def _see_to_disk(place: Path) -> None:
+def _sync_all(place: Path) -> None:
     """See a file, or a folder with all that is in it, to the disk."""
-    for folder, _, files in os.walk(place):
-        for name in files:
+    sync(place)
+    for folder, folders, files in os.walk(place):
+        for name in (*files, *folders):
             sync(Path(folder, name))
-        sync(Path(folder))
-    if place.is_file():
-        sync(place)
 
 
 def _exchange_folders(place: Path, out: Path) -> None:
@@ -243,7 +197,7 @@ def _exchange_folders(place: Path, out: Path) -> None:
     except BaseException:
         old.rename(out)
         raise
-    remove(old)
+    _remove(old)
 
 
 def _exchange(a: Path, b: Path) -> bool:

@@ -48,35 +48,20 @@ def index_path(folder: Path, made_from: Mapping[str, Any]) -> Path:
 
 
 def keep_index(folder: Path, made_from: Mapping[str, Any], index: BenchmarkIndex) -> Path:
-    """Write an index, all of it or nothing; returns where.
-
-    Raises:
-        StorageError: the disk is full or refuses.
-    """
+    """Write an index, all of it or nothing; returns where."""
     make_folder(folder)
     path = index_path(folder, made_from)
-    grams = index.grams
-    arrays: dict[str, NDArray[Any]] = {
-        "meta": np.frombuffer(_meta(made_from), dtype=np.uint8),
-        **{name: index.vectors if name == "vectors" else getattr(grams, name) for name in _ARRAYS},
-    }
+    arrays = {name: index.vectors if name == "vectors" else getattr(index.grams, name) for name in _ARRAYS}
     with written_aside(path) as place, place.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+        np.savez(file, allow_pickle=False, meta=np.frombuffer(_meta(made_from), dtype=np.uint8), **arrays)
     return path
 
 
 def find_index(folder: Path, made_from: Mapping[str, Any], n: int, questions: int) -> BenchmarkIndex | None:
-    """The kept index that was made from all this, or None.
-
-    Args:
-        folder: where indexes are kept.
-        made_from: what decides the index.
-        n: words of an n-gram.
-        questions: how many there are.
+    """The kept index of n-grams of so many questions that was made from all this, or None.
 
     Raises:
         BrokenIndex: the file is not what was written: cut off, changed, or something else.
-        StorageError: it cannot be read.
     """
     path = index_path(folder, made_from)
     with storage_errors("read", path):

@@ -1,4 +1,7 @@
-"""Logs of JSON rows that only ever hold whole lines, and the sentences for a disk that fails."""
+"""Logs of JSON rows that only ever hold whole lines, and the sentences for a disk that fails.
+
+Everything here raises StorageError when a file cannot be opened, read or written.
+"""
 
 import errno
 import json
@@ -7,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from skills_dspy.base.errors import DiskFull, RunDirError, StorageError
@@ -30,12 +32,7 @@ _ADVICE = {
 
 @contextmanager
 def storage_errors(doing: str, path: Path) -> Iterator[None]:
-    """Turn any OSError of the block into a StorageError of one sentence.
-
-    Args:
-        doing: the verb, as in "cannot write ...".
-        path: the file or folder that the sentence names.
-    """
+    """Turn any OSError of the block into a StorageError of one sentence: "cannot <doing> <path>: ..."."""
     try:
         yield
     except OSError as error:
@@ -50,11 +47,7 @@ def storage_errors(doing: str, path: Path) -> Iterator[None]:
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder with those above it; nothing where it is there already.
-
-    Raises:
-        StorageError: it cannot be created.
-    """
+    """Create a folder with those above it; nothing where it is there already."""
     with storage_errors("create", path):
         path.mkdir(parents=True, exist_ok=True)
 
@@ -72,47 +65,34 @@ class AppendLog:
         self._file = file
         self._end = 0  # bytes that are confirmed or written
         self._rest = True  # whether old bytes may follow
-        self._count = 0
         self._failure: StorageError | None = None
 
     @classmethod
     def open(cls, path: Path) -> "AppendLog":
-        """Open the log at its first row, creating the file when there is none.
-
-        Raises:
-            StorageError: the file cannot be opened.
-        """
+        """Open the log at its first row, creating the file when there is none."""
         with storage_errors("open", path):
             # Unbuffered and in append mode: a row is one write at the end of the file.
             return cls(path, path.open("a+b", buffering=0))
 
-    @property
-    def count(self) -> int:
-        """The rows that were confirmed or written since the log was opened."""
-        return self._count
-
     def append(self, row: Mapping[str, Any]) -> None:
         """Confirm the row that stands next in the file, or write it in its place.
 
+        After a StorageError the file ends with its last whole line, and every later call fails as well: no row is left out.
+
         Raises:
-            StorageError: the disk is full or refuses; the file ends after its last whole line, and every later call
-                fails as well, so that no row can be left out.
             ValueError: the row holds NaN or an infinity.
         """
         text = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         line = text.encode("utf-8", "backslashreplace") + b"\n"
         with self._lasting_failure():
-            if not self._confirm(line):
+            # As many bytes as the new line has are enough to compare, and a line without end cannot fill the memory.
+            if not self._rest or os.pread(self._file.fileno(), len(line), self._end) != line:
+                self._cut_rest()
                 self._write(line)
         self._end += len(line)
-        self._count += 1
 
     def finish(self) -> None:
-        """Cut off old rows that were not appended again, see the file to the disk and close it.
-
-        Raises:
-            StorageError: the disk is full or refuses, now or at an earlier append.
-        """
+        """Cut off old rows that were not appended again, see the file to the disk and close it."""
         with self._lasting_failure():
             self._cut_rest()
             os.fsync(self._file.fileno())
@@ -126,7 +106,7 @@ class AppendLog:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @contextmanager
@@ -140,14 +120,6 @@ class AppendLog:
         except StorageError as error:
             self._failure = type(error)(str(error))  # without its traceback, which would keep what it saw
             raise
-
-    def _confirm(self, line: bytes) -> bool:
-        """Whether the next old line is this one; if not, no old line is left."""
-        # As many bytes as the new line has are enough to compare, and a line without end cannot fill the memory.
-        if self._rest and os.pread(self._file.fileno(), len(line), self._end) == line:
-            return True
-        self._cut_rest()
-        return False
 
     def _write(self, line: bytes) -> None:
         try:
@@ -168,20 +140,22 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
     Raises:
         RunDirError: a whole line is not a JSON object.
-        StorageError: the file cannot be read.
     """
     with storage_errors("read", path), path.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            if line.endswith(b"\n"):
-                yield number, _row(path, number, line)
+            if not line.endswith(b"\n"):
+                return
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                row = None
+            if not isinstance(row, dict):
+                raise RunDirError(f"{path}:{number}: this line is not a JSON object; restore the file, or use --restart")
+            yield number, row
 
 
 def count_rows(path: Path) -> int:
-    """The whole lines of a log, 0 when there is no such file; the rows are not looked at.
-
-    Raises:
-        StorageError: the file cannot be read.
-    """
+    """The whole lines of a log, 0 when there is no such file; the rows are not looked at."""
     with storage_errors("read", path):
         if not path.exists():
             return 0
@@ -190,11 +164,7 @@ def count_rows(path: Path) -> int:
 
 
 def last_line(path: Path) -> bytes:
-    """The last whole line of a log; empty when there is none, or no such file.
-
-    Raises:
-        StorageError: the file cannot be read.
-    """
+    """The last whole line of a log; empty when there is none, or no such file."""
     last = b""
     with storage_errors("read", path):
         if path.exists():
@@ -202,16 +172,6 @@ def last_line(path: Path) -> bytes:
                 for line in file:
                     last = line if line.endswith(b"\n") else last
     return last
-
-
-def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        row = None
-    if not isinstance(row, dict):
-        raise RunDirError(f"{path}:{number}: this line is not a JSON object; restore the file, or use --restart")
-    return row
 
 
 def sync(path: Path) -> None:

@@ -18,8 +18,6 @@ from skills_dspy.store.journal_reader import (
     SELECT_REPLY,
     JournaledReply,
     JournalReader,
-    Totals,
-    Usage,
     connect,
     create_tables,
     holds_journal,
@@ -27,7 +25,7 @@ from skills_dspy.store.journal_reader import (
     pack,
 )
 
-__all__ = ["Journal", "JournalReader", "JournaledReply", "Totals", "Usage", "pack", "request_digest"]
+__all__ = ["Journal", "JournalReader", "JournaledReply", "pack", "request_digest"]
 
 # Not "OR IGNORE", which would drop a broken row without a word.
 _INSERT = "INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING"
@@ -64,7 +62,8 @@ class Journal(JournalReader):
     """The journal of one run, to read and to add to; one writer at a time, which the run directory's lock sees to.
 
     A thread of its own writes: all replies that wait at a time share one transaction and one sync of the disk, and the
-    event loop never waits for either. Opened with `Journal.open` and used from one thread.
+    event loop never waits for either. Opened with `Journal.open` and used from one thread. Every method raises StorageError
+    when the disk is full or refuses, now or at an earlier write, or the journal is closed.
     """
 
     def __init__(self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection) -> None:
@@ -83,7 +82,6 @@ class Journal(JournalReader):
 
         Raises:
             RunDirError: the file is not a journal, or was written by a newer version.
-            StorageError: the disk is full or refuses, or cannot hold a journal.
         """
         with journal_errors(path):
             writer = connect(path, "mode=rwc")
@@ -101,9 +99,6 @@ class Journal(JournalReader):
 
         The first reply for a digest stays: if there was one before, that one is returned, and is the one to use. A put
         that is cancelled is written all the same: the reply was paid for.
-
-        Raises:
-            StorageError: the disk is full or refuses, now or at an earlier write, or the journal is closed.
         """
         self._refuse_if_unusable()
         loop = asyncio.get_running_loop()
@@ -115,21 +110,15 @@ class Journal(JournalReader):
         return await future
 
     def set_meta(self, key: str, value: str) -> None:
-        """Note a fact about the run, in place of an earlier one of that name; it waits for the disk, so not per call.
-
-        Raises:
-            StorageError: the disk is full or refuses, now or at an earlier write, or the journal is closed.
-        """
-        with self._writing():
+        """Note a fact about the run, in place of an earlier one of that name; it waits for the disk, so not per call."""
+        self._refuse_if_unusable()
+        with self._lasting_failure():
             self._writer.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def put_vectors(self, rows: Sequence[tuple[str, bytes]]) -> None:
-        """Keep keys with their vectors; the first for a key stays. It waits for the disk, so not in an event loop's thread.
-
-        Raises:
-            StorageError: the disk is full or refuses, now or at an earlier write, or the journal is closed.
-        """
-        with self._writing():
+        """Keep keys with their vectors; the first for a key stays. It waits for the disk, so not in an event loop's thread."""
+        self._refuse_if_unusable()
+        with self._lasting_failure():
             self._writer.execute("BEGIN IMMEDIATE")
             self._writer.executemany("INSERT INTO vectors VALUES (?, ?) ON CONFLICT (key) DO NOTHING", rows)
             self._writer.execute("COMMIT")
@@ -137,8 +126,7 @@ class Journal(JournalReader):
     def close(self) -> None:
         """Write what waits, fold the write-ahead log into the file and end the thread; a second call does nothing.
 
-        Raises:
-            StorageError: the log cannot be folded in; it stays beside the file and nothing is lost.
+        After a StorageError the log stays beside the file, and nothing is lost.
         """
         if self._closed:
             return
@@ -157,14 +145,8 @@ class Journal(JournalReader):
             raise StorageError(f"the journal {self._path} is closed; start the run again to go on")
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """The writer's connection for the block; what fails once fails ever after, so that no reply can be left out."""
-        self._refuse_if_unusable()
-        with self._lasting_failure():
-            yield
-
-    @contextmanager
     def _lasting_failure(self) -> Iterator[None]:
+        """The writer's connection for the block; what fails once fails ever after, so that no reply can be left out."""
         try:
             with self._lock, journal_errors(self._path):
                 yield
@@ -202,11 +184,10 @@ class Journal(JournalReader):
         self._writer.execute("BEGIN IMMEDIATE")
         added = [self._writer.execute(_INSERT, row).rowcount == 1 for row in rows]
         self._writer.execute("COMMIT")
-        return [item.body if new else self._earlier(item) for item, new in zip(batch, added, strict=True)]
-
-    def _earlier(self, item: _Waiting) -> dict[str, Any]:
-        body: dict[str, Any] = json.loads(self._writer.execute(SELECT_REPLY, (item.digest,)).fetchone()[0])
-        return body
+        return [
+            item.body if new else json.loads(self._writer.execute(SELECT_REPLY, (item.digest,)).fetchone()[0])
+            for item, new in zip(batch, added, strict=True)
+        ]
 
 
 def _prepare(path: Path, writer: sqlite3.Connection) -> None:

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
-from skills_dspy.base.errors import DiskFull, RunDirError, SkillsError, StorageError
+from skills_dspy.base.errors import DiskFull, RunDirError, StorageError
 from skills_dspy.store.aside import written_aside
 
 APPLICATION_ID = 0x736B6473
@@ -32,9 +31,10 @@ SCHEMA = (
 SELECT_REPLY = "SELECT reply FROM replies WHERE digest = ?"
 
 _SELECT_FULL = "SELECT request, reply, step, arrived, seconds FROM replies WHERE digest = ?"
-_SELECT_TOTALS = (
+_SELECT_USAGE = (
     "SELECT step, COUNT(*), SUM(prompt_tokens), SUM(output_tokens), SUM(seconds) FROM replies GROUP BY step ORDER BY step"
 )
+_COSTS = ("calls", "prompt_tokens", "output_tokens", "seconds")
 _CACHE_KIB = 256
 _ADVICE = {
     "SQLITE_FULL": "free some space and run the same command again: what was written before is kept",
@@ -51,10 +51,9 @@ class JournaledReply:
 
     Attributes:
         digest: what `request_digest` says of the request.
-        request: the payload as it was sent.
         reply: the server's whole response body.
         step: what the call was for, e.g. `judge_question_freeform`.
-        arrived: when, in seconds since 1970.
+        arrived: in seconds since 1970.
         seconds: how long the call took on the clock.
     """
 
@@ -64,24 +63,6 @@ class JournaledReply:
     step: str
     arrived: float
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What calls have cost: their number, their tokens by the server's count, their seconds added up."""
-
-    calls: int
-    prompt_tokens: int
-    output_tokens: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What all calls have cost, and those of each step, in the order of the steps' names."""
-
-    overall: Usage
-    by_step: dict[str, Usage]
 
 
 class JournalReader:
@@ -103,7 +84,6 @@ class JournalReader:
 
         Raises:
             RunDirError: there is no such file, or it is not a journal, or a newer one.
-            StorageError: it cannot be read.
         """
         if not path.is_file():
             raise RunDirError(f"there is no recording at {path}; give the path of a run's journal.sqlite")
@@ -143,18 +123,15 @@ class JournalReader:
         with journal_errors(self._path):
             return dict(self._connection.execute("SELECT key, value FROM meta ORDER BY key").fetchall())
 
-    def totals(self) -> Totals:
-        """What the calls have cost; it reads the whole table, so it is nothing to ask after each reply."""
+    def usage(self) -> dict[str, Any]:
+        """Calls, tokens by the server's count and seconds, in all and `by_step`; it reads the whole table."""
         with journal_errors(self._path):
-            rows = self._connection.execute(_SELECT_TOTALS).fetchall()
-        by_step = {step: Usage(*numbers) for step, *numbers in rows}
-        overall = Usage(
-            calls=sum(usage.calls for usage in by_step.values()),
-            prompt_tokens=sum(usage.prompt_tokens for usage in by_step.values()),
-            output_tokens=sum(usage.output_tokens for usage in by_step.values()),
-            seconds=sum((usage.seconds for usage in by_step.values()), start=0.0),
-        )
-        return Totals(overall, by_step)
+            rows = self._connection.execute(_SELECT_USAGE).fetchall()
+        by_step = {step: dict(zip(_COSTS, numbers, strict=True)) for step, *numbers in rows}
+        overall = {name: sum(used[name] for used in by_step.values()) for name in _COSTS}
+        for used in (overall, *by_step.values()):
+            used["seconds"] = round(float(used["seconds"]), 3)
+        return {**overall, "by_step": by_step}
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
@@ -163,7 +140,7 @@ class JournalReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -191,12 +168,7 @@ def pack(source: Path, target: Path) -> None:
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
-    """Open a database in autocommit mode: transactions are begun by hand; any thread may use it, one at a time.
-
-    Args:
-        path: the file.
-        mode: SQLite's URI parameters, such as `mode=ro`.
-    """
+    """Open a database in autocommit mode, for any thread, one at a time; `mode` is SQLite's URI, such as `mode=ro`."""
     connection = sqlite3.connect(_uri(path, mode), uri=True, isolation_level=None, check_same_thread=False)
     # SQLite would keep 2 MB of pages for each connection, and there are two for each of perhaps hundreds of tasks.
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -235,25 +207,17 @@ def holds_journal(path: Path, connection: sqlite3.Connection) -> bool:
 
 @contextmanager
 def journal_errors(path: Path) -> Iterator[None]:
-    """Turn every error of SQLite in the block, and every sign of damage, into ours.
-
-    Args:
-        path: the file that the sentence names.
-    """
+    """Turn every error of SQLite in the block, and every sign of damage, into ours."""
     try:
         yield
     except (sqlite3.Error, ValueError, zlib.error, MemoryError) as error:
-        raise _as_ours(path, error) from error
-
-
-def _as_ours(path: Path, error: Exception) -> SkillsError:
-    name = str(getattr(error, "sqlite_errorname", ""))  # such as SQLITE_IOERR_WRITE; Python's own errors have none
-    if name == "SQLITE_NOTADB":
-        return _not_ours(path)
-    what = str(error) or type(error).__name__
-    advice = _ADVICE.get("_".join(name.split("_")[:2]), "check the disk and the file, then run the same command again")
-    kind = DiskFull if name.startswith("SQLITE_FULL") else StorageError
-    return kind(f"cannot use {path}: {what}; {advice}")
+        name = str(getattr(error, "sqlite_errorname", ""))  # such as SQLITE_IOERR_WRITE; Python's own errors have none
+        if name == "SQLITE_NOTADB":
+            raise _not_ours(path) from error
+        what = str(error) or type(error).__name__
+        advice = _ADVICE.get("_".join(name.split("_")[:2]), "check the disk and the file, then run the same command again")
+        kind = DiskFull if name.startswith("SQLITE_FULL") else StorageError
+        raise kind(f"cannot use {path}: {what}; {advice}") from error
 
 
 def _not_ours(path: Path) -> RunDirError:

@@ -1,4 +1,7 @@
-"""One task's directory: where its files lie, who may write there, and finding rows in it."""
+"""One task's directory: where its files lie, who may write there, and finding rows in it.
+
+Everything here raises StorageError when a file is in the way, or the disk is full or refuses.
+"""
 
 import json
 import os
@@ -8,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
 from filelock import FileLock, Timeout
@@ -23,41 +25,32 @@ _SHORTEST_PREFIX = 6
 _LISTED = 5  # rows named when an id is ambiguous
 
 
+class _File:
+    """A file of a run, by its name in the run's folder."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, paths: "RunPaths", owner: type["RunPaths"]) -> Path:
+        return paths.folder / self._name
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class RunPaths:
-    """Where the files of a run lie; reading them needs no lock."""
+    """Where the files of a run lie; reading them needs no lock.
+
+    `data` and `rejected` are its rows, `run_json` says what it was made with and how it went, `journal` has every reply. `lock`
+    is locked by the run that writes here, and `running` says who that is; only to be believed while it is locked.
+    """
 
     folder: Path
 
-    @property
-    def data(self) -> Path:
-        """The accepted rows."""
-        return self.folder / "data.jsonl"
-
-    @property
-    def rejected(self) -> Path:
-        """The rejected rows."""
-        return self.folder / "rejected.jsonl"
-
-    @property
-    def run_json(self) -> Path:
-        """What the run was made with, and how it went."""
-        return self.folder / "run.json"
-
-    @property
-    def journal(self) -> Path:
-        """Every reply of the model."""
-        return self.folder / "journal.sqlite"
-
-    @property
-    def lock(self) -> Path:
-        """The file that the run which writes here has locked."""
-        return self.folder / ".lock"
-
-    @property
-    def running(self) -> Path:
-        """Who has it locked; only to be believed while it is."""
-        return self.folder / "running.json"
+    data = _File("data.jsonl")
+    rejected = _File("rejected.jsonl")
+    run_json = _File("run.json")
+    journal = _File("journal.sqlite")
+    lock = _File(".lock")
+    running = _File("running.json")
 
     def in_use(self) -> bool:
         """Whether a run is writing here now; no file is made to find out, and False where that cannot be told."""
@@ -92,7 +85,6 @@ class RunDir:
 
         Raises:
             RunDirError: another run is using it, it holds files that are not a run's, or the name is no folder's name.
-            StorageError: a file is in the way, or the disk is full or refuses.
         """
         paths = _paths(root, task_name)
         with storage_errors("create", paths.folder):
@@ -119,17 +111,12 @@ class RunDir:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
 def refuse_busy(paths: RunPaths) -> None:
-    """Refuse a directory that a run is writing to. Where none ever left its mark nothing is touched: it may be read-only.
-
-    Raises:
-        RunDirError: a run is using it.
-        StorageError: the lock cannot be tried.
-    """
+    """RunDirError where a run is writing. Where none ever left its mark nothing is touched: the directory may be read-only."""
     with storage_errors("read", paths.folder):
         marked = paths.running.exists()
     if marked:
@@ -137,14 +124,10 @@ def refuse_busy(paths: RunPaths) -> None:
 
 
 def set_aside(root: Path, task_name: str, now: datetime) -> Path | None:
-    """Rename a task's directory to `<name>.old-YYYYmmdd-HHMMSS` (with -2, -3 ... if taken); nothing is deleted.
-
-    Returns:
-        The new path, or None when no run was begun there.
+    """Rename a task's directory as `aside_name` says and return the new path; None when no run was begun there.
 
     Raises:
         RunDirError: a run is using it, or it holds files that are not a run's.
-        StorageError: it cannot be renamed.
     """
     paths = _paths(root, task_name)
     if not paths.holds_run():
@@ -165,12 +148,13 @@ def find_runs(root: Path) -> list[RunPaths]:
     """All runs below a directory, and the directory itself if it is a run's, by path.
 
     Left out are those below it that were set aside, and datasets that `decide` put beside the runs they hold the rows of.
-
-    Raises:
-        StorageError: a directory is missing or cannot be read.
     """
+    found = []
     with storage_errors("read", root):
-        return sorted(_walk_runs(root))
+        for folder, below, _ in os.walk(root, onerror=_raise):
+            below[:] = [name for name in below if not _LEFT_OUT.search(name)]
+            found.append(RunPaths(Path(folder)))
+        return sorted(paths for paths in found if paths.holds_run())
 
 
 class FoundRow(NamedTuple):
@@ -186,7 +170,6 @@ def find_row(root: Path, row_id: str) -> FoundRow | None:
 
     Raises:
         RunDirError: more than one row fits, or a file of rows is broken.
-        StorageError: a directory or a file cannot be read.
     """
     runs = find_runs(root)
     found = _some_rows(runs, lambda found_id: found_id == row_id)
@@ -208,20 +191,11 @@ def _some_rows(runs: list[RunPaths], fits: Callable[[str], bool]) -> list[FoundR
 
 
 def _rows(paths: RunPaths) -> Iterator[FoundRow]:
-    if paths.data.exists():
-        for _, row in read_rows(paths.data):
-            yield FoundRow(paths, "accepted", row)
-    if paths.rejected.exists():
-        for _, row in read_rows(paths.rejected):
-            yield FoundRow(paths, "rejected", row)
-
-
-def _walk_runs(root: Path) -> Iterator[RunPaths]:
-    for folder, below, _ in os.walk(root, onerror=_raise):
-        below[:] = [name for name in below if not _LEFT_OUT.search(name)]
-        paths = RunPaths(Path(folder))
-        if paths.holds_run():
-            yield paths
+    kinds: tuple[tuple[Path, Literal["accepted", "rejected"]], ...] = ((paths.data, "accepted"), (paths.rejected, "rejected"))
+    for path, kind in kinds:
+        if path.exists():
+            for _, row in read_rows(path):
+                yield FoundRow(paths, kind, row)
 
 
 def _raise(error: OSError) -> None:

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import Reason, SeedExample
-from skills_dspy.store.aside import write_json
 from skills_dspy.store.files import storage_errors
 from skills_dspy.store.run_dir import RunPaths
 
@@ -18,7 +17,7 @@ FORMAT = 1
 """The version of run.json's layout."""
 
 BROKEN = "this is not what a run writes: {}; restore the file"
-"""What is said of a run.json that is not as it should be; the braces stand for the first thing that is wrong."""
+"""The sentence for a wrong run.json; in this and in the parameters below braces stand for the first thing that is wrong."""
 
 _T = TypeVar("_T")
 
@@ -53,11 +52,7 @@ class Server(_Part):
 
     @property
     def answered_by(self) -> str:
-        """Who, in words.
-
-        Raises:
-            KeyError: it does not say.
-        """
+        """Who, in words; KeyError where it does not say."""
         return self.note or f"Ollama {needed(self.version, 'version')}"
 
 
@@ -146,20 +141,12 @@ class RunJson(_Part):
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "RunJson":
-        """The type of a content.
-
-        Raises:
-            ValueError: it is not what a run writes.
-        """
+        """The type of a content; ValueError where it is not what a run writes."""
         return cls.model_validate({**content, "content": content})
 
 
 def needed(value: _T | None, name: str) -> _T:
-    """The value that a reader cannot do without.
-
-    Raises:
-        KeyError: it is not there.
-    """
+    """The value that a reader cannot do without; KeyError where it is not there."""
     if value is None:
         raise KeyError(name)
     return value
@@ -167,12 +154,7 @@ def needed(value: _T | None, name: str) -> _T:
 
 @contextmanager
 def run_json_errors(paths: RunPaths, sentence: str = BROKEN) -> Iterator[None]:
-    """Turn what a wrong run.json makes the block raise into a RunDirError that names the file and the first fault.
-
-    Args:
-        paths: the run.
-        sentence: what is said; braces in it stand for the fault.
-    """
+    """Turn what a wrong run.json makes the block raise into a RunDirError that names the file and the first fault."""
     try:
         yield
     except (KeyError, ValueError) as error:
@@ -184,12 +166,11 @@ def read_run_json(paths: RunPaths, broken: str = BROKEN, other_format: str | Non
 
     Args:
         paths: the run.
-        broken: the sentence for a file that is not what a run writes; braces in it stand for the fault.
+        broken: the sentence for a file that is not what a run writes.
         other_format: the sentence for one of another version, where that is refused; braces in it stand for its format.
 
     Raises:
         RunDirError: it is not a JSON object, or one of these two sentences.
-        StorageError: it cannot be read.
     """
     path = paths.run_json
     with storage_errors("read", path):
@@ -206,15 +187,6 @@ def read_run_json(paths: RunPaths, broken: str = BROKEN, other_format: str | Non
         raise RunDirError(f"{path}: {other_format.format(repr(content.get('format')))}")
     with run_json_errors(paths, broken):
         return RunJson.of(content)
-
-
-def write_run_json(paths: RunPaths, content: Mapping[str, Any]) -> None:
-    """Put a new run.json in place of the old one, all of it or nothing, with its keys in this order.
-
-    Raises:
-        StorageError: the disk is full or refuses; the old one is untouched.
-    """
-    write_json(paths.run_json, content)
 
 
 def origin_of(paths: RunPaths, run: RunJson) -> str:

@@ -15,10 +15,8 @@ from skills_dspy.cli.check import (
     NOT_READY,
     READY,
     Check,
-    embedder_line,
     estimate_line,
     hours_line,
-    model_line,
     speed_line,
     together_line,
     trial_line,
@@ -28,7 +26,6 @@ from skills_dspy.cli.options import ModelOptions, ServerOptions
 from skills_dspy.commands.check.forecast import StepCost
 from skills_dspy.commands.check.speed import Counts, Speed, Together, Trial
 from skills_dspy.model.embedding.weights import Found
-from skills_dspy.model.ollama import Model
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_spec
 from tests.helpers.timed_server import TimedServer
 
@@ -86,6 +83,8 @@ def test_all_is_well() -> None:
     assert "FAIL" not in text
     assert named(text, "host") == ["ok host Ollama 0.0.0-fake answers at http://fake:11434"]
     assert len(named(text, "model")) == len(named(text, "window")) == len(named(text, "JSON reply")) == 1
+    assert named(text, "model")[0].endswith("its window has at most 131072 tokens")
+    assert named(text, "embedder")[0].endswith("all-MiniLM-L6-v2 (path)")
     assert "2.0 s of it loading the model" in named(text, "JSON reply")[0]
     assert "for 20 pairs for each of 2 tasks" in named(text, "time")[0]
     assert any(line.startswith("each accepted pair") for line in text.splitlines())
@@ -180,8 +179,9 @@ def test_weights_that_are_nowhere_are_a_failure() -> None:
 
 def test_a_warning_alone_is_no_failure() -> None:
     """Weights that have to be fetched are warned of."""
-    code, text = checked(TimedServer(timed=False), find=lambda _: None)
+    code, text = checked(TimedServer(timed=False, context_length=None), find=lambda _: None)
     assert code == READY
+    assert "does not tell" in named(text, "model")[0]
     assert named(text, "embedder")[0].startswith("warn")
 
 
@@ -231,13 +231,10 @@ def test_a_reply_at_the_second_try_is_a_warning() -> None:
     assert "3.0 s of it loading" in trial_line(a_trial(counts=Counts(100, 0.5, 40, 2.0, 3.0, 5.5))).text
 
 
-def test_speeds_windows_and_weights_are_said_plainly() -> None:
+def test_speeds_are_said_plainly() -> None:
     """Small speeds keep a decimal; what is unknown is said to be."""
     assert "reads 200 tokens/s and writes 4.5 tokens/s" in speed_line("m", Speed(200.0, 4.5)).text
     assert speed_line("m", Speed(None, 4.5)).state == "warn"
-    assert "at most 4096 tokens" in model_line("m", Model("m", "d", 4096)).text
-    assert "does not tell" in model_line("m", Model("m", "d", None)).text
-    assert embedder_line("e", found("e")).text == "e is in /models/e (path)"
 
 
 def test_hours_come_with_their_assumption() -> None:

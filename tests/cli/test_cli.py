@@ -25,7 +25,7 @@ from skills_dspy.cli.explain import explain_command
 from skills_dspy.cli.main import start
 from skills_dspy.model.soft import rated_fields
 from skills_dspy.model.steps import STEPS
-from skills_dspy.store.journal import JournalReader, Totals
+from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.logprobs import spell
@@ -275,10 +275,10 @@ def test_a_journal_that_cannot_be_read_at_the_end_gets_its_sentence(
 ) -> None:
     """The summary does not fail on what it cannot know."""
 
-    def broken(self: JournalReader) -> Totals:
+    def broken(self: JournalReader) -> dict[str, Any]:
         raise StorageError(f"cannot use {self._path}: disk I/O error; check the disk")
 
-    monkeypatch.setattr(JournalReader, "totals", broken)
+    monkeypatch.setattr(JournalReader, "usage", broken)
     said = terminal.run("--task-paths", terminal.task(), "-n", 1)
     assert said.code == 2
     assert said.err.startswith("error: cannot use ")
@@ -476,9 +476,9 @@ def test_prompts_prints_the_one_that_is_named(terminal: Terminal, name: str) -> 
 WITHOUT_TORCH = """
 import skills_dspy.cli.run as run
 from evals.bench.hash_embedder import HashEmbedder
-run._embedder = lambda request: AsyncEmbedder(HashEmbedder())
 from skills_dspy.__main__ import main
-from skills_dspy.model.steps import STEPS
+from skills_dspy.model.embedding.embedder import AsyncEmbedder
+run._embedder = lambda request: AsyncEmbedder(HashEmbedder())
 main()
 """
 STARTS = {"no torch": ["-c", WITHOUT_TORCH], "torch": ["-m", "skills_dspy"]}

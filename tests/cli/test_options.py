@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import click
+import pytest
 from click.testing import CliRunner
 
 from skills_dspy.cli.options import argument, option, takes
@@ -28,16 +29,20 @@ class Outer:
     dry_run: Annotated[bool, option("Do nothing.")]
 
 
-def test_a_command_gets_one_object_with_its_groups_in_it() -> None:
+def test_a_command_gets_one_object_with_its_groups_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Flags, repetition and paths follow from the types, names from the fields; a negative number is a value."""
     given: list[Outer] = []
 
-    @click.command()
-    @takes(Outer)
-    def command(options: Outer) -> int:
+    def note(options: Outer) -> int:
         given.append(options)
         return 0
 
+    @click.command()
+    @takes(Outer, "run.run_command")
+    def command() -> None:
+        """A command."""
+
+    monkeypatch.setattr("skills_dspy.cli.run.run_command", note)
     CliRunner().invoke(command, ["x", "--least", "-1", "--path", "a", "--path", "b", "--dry-run"], catch_exceptions=False)
     assert given == [Outer("x", Inner(-1.0, (Path("a"), Path("b"))), 3, True)]
     assert [param.name for param in command.params] == ["name", "least", "paths", "count", "dry_run"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from evals.teacher.filling import Taste, fill
 from skills_dspy.base.errors import MachineError, ModelMissing
-from skills_dspy.model.ollama import Model, model_missing
+from skills_dspy.model.ollama import Model, OllamaServer, model_missing
 
 READING, WRITING = 1000.0, 50.0
 """Tokens a second."""
@@ -23,7 +23,7 @@ def willing(payload: Payload) -> str:
     return json.dumps(fill(payload["format"], Random(0), Taste()))
 
 
-class TimedServer:
+class TimedServer(OllamaServer):
     """A server with some slots.
 
     Args:

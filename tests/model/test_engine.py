@@ -193,7 +193,7 @@ def test_a_predictor_outside_of_a_run(journal: Journal) -> None:
         await asking
 
     asyncio.run(scene())
-    assert list(journal.totals().by_step) == ["predict"]
+    assert list(journal.usage()["by_step"]) == ["predict"]
 
 
 def test_a_reply_that_was_cut_is_no_reply(journal: Journal) -> None:

@@ -600,7 +600,7 @@ def test_rows_that_cannot_be_seen_to_the_disk_at_the_end_are_no_success(going: G
     """The last step fails, and nothing else has: the run must say so."""
 
     def no_sync(self: files.AppendLog) -> None:
-        raise StorageError(f"cannot write rows: {os.strerror(errno.EIO)}, {self.count}")
+        raise StorageError(f"cannot write rows: {self}")
 
     with monkeypatch.context() as patched:
         patched.setattr(files.AppendLog, "finish", no_sync)
@@ -622,7 +622,7 @@ def test_a_run_json_that_cannot_be_written_at_the_end_is_no_success(going: Going
         real(path, data)
 
     with monkeypatch.context() as patched:
-        patched.setattr("skills_dspy.store.run_json.write_json", write_once)
+        patched.setattr("skills_dspy.run.task.write_json", write_once)
         with pytest.raises(StorageError, match=r"run\.json"):
             going.go()
     assert written == ["running", "complete"]

@@ -11,6 +11,7 @@ from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.base.errors import StorageError
 from skills_dspy.similarity.ngrams import build
 from skills_dspy.store.benchmark_index import BenchmarkIndex, BrokenIndex, find_index, index_path, keep_index
+from tests.helpers.disk import no_space
 
 TEXTS = ["Why?", "one two three four five six seven eight nine", " ".join(f"word{k}" for k in range(30))]
 MADE_FROM = {"files": ["aa", "bb"], "ngram": 13, "normalisation": 1, "weights": "w"}
@@ -102,13 +103,9 @@ def test_a_zip_of_other_arrays_is_refused(tmp_path: Path) -> None:
 
 def test_a_disk_that_refuses_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The old index stays, and no part of a new one."""
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
     path = keep_index(tmp_path, MADE_FROM, an_index())
     before = path.read_bytes()
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", no_space)
     with pytest.raises(StorageError, match="No space left on device"):
         keep_index(tmp_path, MADE_FROM, an_index())
     assert list(tmp_path.iterdir()) == [path]

@@ -3,10 +3,8 @@
 import errno
 import json
 import os
-import resource
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +15,9 @@ from hypothesis import strategies as st
 from skills_dspy.base.errors import RunDirError, StorageError
 from skills_dspy.store.aside import write_json, write_text
 from skills_dspy.store.files import AppendLog, count_rows, read_rows, storage_errors
+from tests.helpers.disk import files_end_at, no_space
 
 ROWS = st.lists(st.dictionaries(st.text(max_size=5), st.none() | st.integers() | st.text(max_size=20), max_size=3), max_size=6)
-
-
-@contextmanager
-def files_end_at(size: int) -> Iterator[None]:
-    """Let the kernel refuse to make any file longer than this, as a full disk would."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def no_space(*_: object) -> int:
-    """What a system call does on a full disk."""
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def line_of(row: dict[str, Any]) -> bytes:
@@ -91,15 +74,6 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     assert [(file.name, json.loads(file.read_bytes())) for file in tmp_path.iterdir()] == [("run.json", {"old": 1})]
 
 
-def test_a_file_that_the_kernel_cuts_short_leaves_the_old_file(tmp_path: Path) -> None:
-    """A write that the system itself refuses half-way is undone."""
-    path = tmp_path / "a.txt"
-    write_text(path, "old")
-    with files_end_at(1000), pytest.raises(StorageError, match=r"cannot write .*a\.txt: File too large"):
-        write_text(path, "x" * 5000)
-    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a.txt", "old")]
-
-
 def test_what_json_cannot_say_is_refused(tmp_path: Path) -> None:
     """NaN never gets into a file."""
     with pytest.raises(ValueError, match="not JSON compliant"):
@@ -118,23 +92,16 @@ def test_what_json_cannot_say_is_refused(tmp_path: Path) -> None:
         (errno.EROFS, "check the permissions"),
         (errno.ENOTDIR, "a file is in the way"),
         (errno.EIO, "check the disk"),
+        (None, "check the disk"),
     ],
 )
-def test_each_kind_of_refusal_has_its_advice(number: int, advice: str) -> None:
-    """The sentence names the path, the system's own words and what helps."""
+def test_each_kind_of_refusal_has_its_advice(number: int | None, advice: str) -> None:
+    """The sentence names the path, the error's own words and what helps, also where the error is not the system's."""
+    error = OSError("strange") if number is None else OSError(number, os.strerror(number))
     with pytest.raises(StorageError) as caught, storage_errors("read", Path("out/x")):
-        raise OSError(number, os.strerror(number))
-    assert str(caught.value).startswith(f"cannot read out/x: {os.strerror(number)}; {advice}")
+        raise error
+    assert str(caught.value).startswith(f"cannot read out/x: {error.strerror or 'strange'}; {advice}")
     assert "\n" not in str(caught.value)
-
-
-def test_an_error_without_a_number_is_told_all_the_same() -> None:
-    """Not every OSError comes from the system."""
-    with (
-        pytest.raises(StorageError, match=r"^cannot lock a: strange; check the disk"),
-        storage_errors("lock", Path("a")),
-    ):
-        raise OSError("strange")
 
 
 @pytest.mark.parametrize("use", [AppendLog.open, lambda path: write_text(path, ""), lambda path: list(read_rows(path))])
@@ -161,7 +128,6 @@ def test_a_log_cut_anywhere_comes_out_the_same(rows: list[dict[str, Any]], cut: 
                 log.append(row)
                 done = b"".join(map(line_of, rows[:number]))
                 assert path.read_bytes()[: len(done)] == done
-                assert log.count == number
             log.finish()
         assert path.read_bytes() == whole
         assert rows_in(path) == rows
@@ -189,7 +155,6 @@ def test_rows_that_are_there_are_not_written_again(tmp_path: Path, monkeypatch: 
         for row in rows:
             log.append(row)
         assert path.stat().st_mtime_ns == 1
-        assert log.count == 5
 
 
 def test_close_keeps_the_rows_that_were_not_reached(tmp_path: Path) -> None:
@@ -203,17 +168,7 @@ def test_close_keeps_the_rows_that_were_not_reached(tmp_path: Path) -> None:
     assert rows_in(path) == rows
 
 
-def test_a_different_row_cuts_off_all_that_followed(tmp_path: Path) -> None:
-    """From the first difference on, nothing of the old log stands, not even before finish."""
-    path = tmp_path / "data.jsonl"
-    fill(path, [{"n": 1}, {"n": 2}, {"n": 3}])
-    with AppendLog.open(path) as log:
-        log.append({"n": 1})
-        log.append({"n": 9})
-    assert rows_in(path) == [{"n": 1}, {"n": 9}]
-
-
-@pytest.mark.parametrize("room", range(0, 40, 3))
+@pytest.mark.parametrize("room", [0, 1, 39])
 def test_a_row_that_fits_only_in_part_is_taken_back(tmp_path: Path, room: int) -> None:
     """On a full disk the log ends after a whole line, and no later row may be written with one missing."""
     path = tmp_path / "data.jsonl"
@@ -228,19 +183,8 @@ def test_a_row_that_fits_only_in_part_is_taken_back(tmp_path: Path, room: int) -
         with pytest.raises(StorageError) as last:
             log.finish()
         assert str(first.value) == str(later.value) == str(last.value)
-        assert log.count == 1
     fill(path, rows)
     assert rows_in(path) == rows
-
-
-def test_a_full_disk_ends_the_log_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error says that the disk is full and that what was written is kept."""
-    with AppendLog.open(tmp_path / "data.jsonl") as log:
-        log.append({"n": 1})
-        monkeypatch.setattr(os, "write", no_space)
-        with pytest.raises(StorageError, match=r"No space left on device; free some space .* is kept$"):
-            log.append({"n": 2})
-    assert rows_in(tmp_path / "data.jsonl") == [{"n": 1}]
 
 
 def test_a_failing_sync_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,8 +197,9 @@ def test_a_failing_sync_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_torn_last_line_is_no_row(tmp_path: Path) -> None:
-    """A reader of a run that is writing, or was killed, sees whole rows only."""
+    """A reader of a run that is writing, or was killed, sees whole rows only; there may be no log yet."""
     path = tmp_path / "data.jsonl"
+    assert count_rows(path) == 0
     path.write_bytes(b'{"n":1}\n{"n":2}\n{"n":')
     assert list(read_rows(path)) == [(1, {"n": 1}), (2, {"n": 2})]
     assert count_rows(path) == 2
@@ -269,14 +214,3 @@ def test_a_broken_line_is_named_by_its_number(tmp_path: Path, broken: bytes) -> 
     assert next(rows) == (1, {"n": 1})
     with pytest.raises(RunDirError, match=r"data\.jsonl:2: this line is not a JSON object"):
         next(rows)
-
-
-def test_a_log_that_is_not_there_has_no_rows_to_count(tmp_path: Path) -> None:
-    """A run that was killed early may have no log yet."""
-    assert count_rows(tmp_path / "data.jsonl") == 0
-
-
-def test_counting_a_folder_is_refused(tmp_path: Path) -> None:
-    """What cannot be read is not counted as empty."""
-    with pytest.raises(StorageError, match=r"cannot read .*: Is a directory"):
-        count_rows(tmp_path)

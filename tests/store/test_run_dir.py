@@ -1,6 +1,5 @@
 """A run's directory: one writer at a time, nobody else's files, nothing deleted, rows found by their ids."""
 
-import errno
 import json
 import os
 import re
@@ -10,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from skills_dspy.base.errors import RunDirError, StorageError
 from skills_dspy.store.files import AppendLog
 from skills_dspy.store.run_dir import RunDir, RunPaths, find_row, find_runs, set_aside
+from tests.helpers.disk import denied, names_in, no_space
 
 NOW = datetime(2026, 11, 22, 14, 3, 5, tzinfo=UTC)
 HOLD_THE_LOCK = """
@@ -54,11 +53,6 @@ def a_run(root: Path, task_name: str, accepted: list[str], rejected: list[str]) 
                     log.append({"id": row_id, "task_name": task_name})
                 log.finish()
         return run.paths.folder
-
-
-def names_in(folder: Path) -> set[str]:
-    """What lies in a folder."""
-    return {file.name for file in folder.iterdir()}
 
 
 def test_opening_creates_the_folders_and_says_where_the_files_lie(tmp_path: Path) -> None:
@@ -109,12 +103,6 @@ def test_a_holder_that_has_not_said_who_it_is_yet(tmp_path: Path, content: bytes
             run.paths.running.write_bytes(content)
         with pytest.raises(RunDirError, match=f"^another run is using {tmp_path}"):
             RunDir.open(tmp_path, "debate")
-
-
-def test_tasks_below_one_output_directory_do_not_hinder_each_other(tmp_path: Path) -> None:
-    """The lock is on the task's directory."""
-    with RunDir.open(tmp_path, "debate") as one, RunDir.open(tmp_path, "poem") as other:
-        assert one.paths != other.paths
 
 
 def test_another_process_is_refused_until_it_is_killed(tmp_path: Path) -> None:
@@ -174,10 +162,6 @@ def test_a_directory_that_may_not_be_used_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str, what: str
 ) -> None:
     """Permissions that lack, at whichever step, end in a StorageError that says so."""
-
-    def denied(*_: Any, **__: Any) -> None:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
     monkeypatch.setattr(Path, function, denied)
     with pytest.raises(StorageError, match=rf"^cannot {what} .*debate: Permission denied; check the permissions"):
         RunDir.open(tmp_path, "debate")
@@ -192,10 +176,6 @@ def test_a_lock_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_full_disk_at_the_start_leaves_the_directory_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that could not begin holds no lock."""
-
-    def no_space(_: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", no_space)
         with pytest.raises(StorageError, match="No space left on device; free some space") as kept:
@@ -234,10 +214,6 @@ def test_setting_aside_renames_and_keeps_everything(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_renamed_stays_and_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failed rename is told, and the run can go on."""
-
-    def denied(*_: Any) -> None:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
     a_run(tmp_path, "debate", ["row-1"], [])
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", denied)

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from skills_dspy.base.errors import RunDirError
+from skills_dspy.store.aside import write_json
 from skills_dspy.store.run_dir import RunPaths
-from skills_dspy.store.run_json import RunJson, Server, read_run_json, write_run_json
+from skills_dspy.store.run_json import RunJson, Server, read_run_json
 
 
 def read(folder: Path, content: dict[str, Any], **sentences: str) -> RunJson | None:
     """What is read of a run.json with this content."""
     paths = RunPaths(folder)
-    write_run_json(paths, content)
+    write_json(paths.run_json, content)
     return read_run_json(paths, **sentences)
 
 

@@ -1,11 +1,12 @@
 """What an accepted pair will cost, before one was accepted: calls, tokens, seconds, from stated assumptions."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.records import Kind
+from skills_dspy.commands.check.sample_prompts import prompt_estimates
 from skills_dspy.commands.check.speed import Speed
 from skills_dspy.model.room import longest
 from skills_dspy.model.steps import STEPS, way
@@ -21,13 +22,7 @@ EXPLANATION = 80
 
 @dataclass(frozen=True, slots=True)
 class StepCost:
-    """What one step costs.
-
-    Attributes:
-        step, model: which, and who answers.
-        calls: for each accepted pair.
-        prompt, output: tokens of one call.
-    """
+    """What one step costs: its calls for each accepted pair, and the tokens of one call."""
 
     step: str
     model: str
@@ -39,11 +34,7 @@ class StepCost:
 def step_costs(spec: TaskSpec, config: RunConfig, prompts: Mapping[tuple[str, str], int], ratio: float) -> Iterator[StepCost]:
     """The steps of one task, the two kinds of seed each for itself, weighted by their share of the seeds.
 
-    Args:
-        spec: the task.
-        config: says which steps there are and who answers them.
-        prompts: kind and step to the estimated tokens of a prompt.
-        ratio: counted tokens for each estimated one, above 0.
+    `prompts` are the estimated tokens of a prompt by kind and step.
     """
     for kind in get_args(Kind):
         seeds = spec.seeds(kind)
@@ -60,17 +51,25 @@ def step_costs(spec: TaskSpec, config: RunConfig, prompts: Mapping[tuple[str, st
             came *= PASS_SHARE if step.checked else 1.0
 
 
-def mean_costs(costs: Iterable[StepCost], tasks: int) -> tuple[StepCost, ...]:
-    """One cost for each step: the mean of `tasks` tasks that all get the same number of pairs."""
+def forecast(
+    specs: Sequence[TaskSpec], config: RunConfig, ratio: float, speeds: Mapping[str, Speed]
+) -> tuple[tuple[StepCost, ...], float]:
+    """The costs step by step, and the seconds of an accepted pair when the server does one call after the other.
+
+    Each is the mean of tasks that all get the same number of pairs.
+
+    Args:
+        specs: the tasks.
+        config: says which steps there are and who answers them.
+        ratio: counted tokens for each estimated one, above 0.
+        speeds: of every model.
+    """
     by_step: dict[str, list[StepCost]] = {}
-    for cost in costs:
-        by_step.setdefault(cost.step, []).append(cost)
-    return tuple(_mean(by_step[step], tasks) for step in STEPS if step in by_step)
-
-
-def seconds_per_pair(costs: Sequence[StepCost], speeds: Mapping[str, Speed]) -> float:
-    """How long one accepted pair takes when the server does one call after the other."""
-    return sum(cost.calls * speeds[cost.model].seconds(cost.prompt, cost.output) for cost in costs)
+    for spec in specs:
+        for cost in step_costs(spec, config, prompt_estimates(spec, config), ratio):
+            by_step.setdefault(cost.step, []).append(cost)
+    means = tuple(_mean(by_step[step], len(specs)) for step in STEPS if step in by_step)
+    return means, sum(cost.calls * speeds[cost.model].seconds(cost.prompt, cost.output) for cost in means)
 
 
 def _mean(costs: Sequence[StepCost], tasks: int) -> StepCost:

@@ -5,10 +5,9 @@ The prompts are a run's own. Nothing is written to the disk: replies are kept in
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import dspy
 
@@ -18,12 +17,13 @@ from skills_dspy.commands.check.sample_prompts import estimate_of, messages_of, 
 from skills_dspy.commands.check.speed import Counts, Together, Trial, counts_of, text_of
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import Failed
+from skills_dspy.model.context_window import Need, choose_windows, needs
 from skills_dspy.model.description import PLACEHOLDER, described, undescribed
 from skills_dspy.model.embedding.weights import Found, find_model
 from skills_dspy.model.engine import asker_for
-from skills_dspy.model.ollama import Model
+from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.model.replies import Host, Meter, Replies
+from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.slots import Slots
 from skills_dspy.model.steps import DESCRIBE, STEPS, reply_limits, way
 from skills_dspy.store.journal import JournaledReply
@@ -35,58 +35,33 @@ _TEST_TOKENS = 96
 """The most tokens of a reply that is only timed."""
 
 
-class Server(Host, Protocol):
-    """What is measured: an OllamaServer."""
-
-    @property
-    def host(self) -> str:
-        """Its address."""
-
-    async def version(self) -> str:
-        """Its version; ServerError when nobody answers."""
-
-    async def model(self, name: str) -> Model:
-        """A model; ModelMissing when it is not pulled."""
-
-    def pull(self, model: str) -> Iterator[tuple[str, int, int]]:
-        """Pull a model: yields what is being done, bytes so far, bytes in all."""
-
-    async def close(self) -> None:
-        """Close all connections; a later call opens new ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What the host has: its version, the models that are there by name, the names of those that are not."""
-
-    version: str
-    models: Mapping[str, Model]
-    missing: tuple[str, ...]
-
-
-async def survey(server: Server, config: RunConfig) -> Survey:
-    """Ask a host what it has.
-
-    Raises:
-        ServerError: nobody answers.
-    """
-    version = await server.version()
+async def survey(server: OllamaServer, config: RunConfig) -> tuple[str, dict[str, Model], list[str]]:
+    """A host's version, its models by name, and those that it lacks; ServerError when nobody answers."""
     models: dict[str, Model] = {}
     missing: list[str] = []
-    for name in dict.fromkeys(config.model_for(role) for role in ROLES):
-        try:
-            models[name] = await server.model(name)
-        except ModelMissing:
-            missing.append(name)
-    return Survey(version, models, tuple(missing))
+    try:
+        version = await server.version()
+        for name in dict.fromkeys(config.model_for(role) for role in ROLES):
+            try:
+                models[name] = await server.model(name)
+            except ModelMissing:
+                missing.append(name)
+    finally:
+        await server.close()
+    return version, models, missing
+
+
+def fit(specs: Sequence[TaskSpec], config: RunConfig, models: Mapping[str, Model]) -> tuple[dict[Role, int], dict[str, Need]]:
+    """Each role's window, and the longest prompt of each model; ContextTooLong or ConfigError as `choose_windows` has it."""
+    adapter = SkillsAdapter()
+    wanted = [needs(spec, config, SkillsProgram(spec.num_questions_to_generate_per_prompt), adapter) for spec in specs]
+    windows = choose_windows(wanted, config, {name: model.context_length for name, model in models.items()})
+    every = sorted((need for steps in wanted for need in steps.values()), key=lambda need: need.total)
+    return windows, {name: [n for n in every if config.model_for(STEPS[n.step].role) == name][-1] for name in models}
 
 
 def find_weights(name: str) -> Found | None:
-    """Where on this machine the embedding model is; None when a run would have to fetch it from the hub.
-
-    Raises:
-        EmbedderMissing: it cannot be had, or is not what it should be.
-    """
+    """Where on this machine the embedding model is; None when a run would have to fetch it; else EmbedderMissing."""
     try:
         return find_model(name, download=_not_now)
     except EmbedderMissing as error:
@@ -96,33 +71,23 @@ def find_weights(name: str) -> Found | None:
 
 
 class Preflight:
-    """Tries one task's prompts on a host whose models are pulled.
+    """Tries one task's prompts, of the kind of its first seed, on a host whose models are pulled.
 
-    Args:
-        spec: the task; its first seed says of which kind the prompts are.
-        config: the run's.
-        server: the host.
-        windows: each role's num_ctx.
-        concurrency: how many requests a run would have in flight, 1 or more.
-        clock: seconds that only grow.
+    `windows` are each role's num_ctx, `concurrency` how many requests a run would have in flight, 1 or more.
     """
 
     def __init__(
         self,
         spec: TaskSpec,
         config: RunConfig,
-        server: Server,
+        server: OllamaServer,
         windows: Mapping[Role, int],
         *,
         concurrency: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._spec = spec
-        self._config = config
-        self._server = server
-        self._windows = windows
-        self._concurrency = concurrency
-        self._clock = clock
+        self._spec, self._config, self._server, self._windows = spec, config, server, windows
+        self._concurrency, self._clock = concurrency, clock
         self._kind = spec.seed_examples[0].kind
         self._program = SkillsProgram(spec.num_questions_to_generate_per_prompt)
         self._adapter = SkillsAdapter()
@@ -144,11 +109,7 @@ class Preflight:
         return tuple(steps)
 
     async def attempt(self, step: str) -> Trial:
-        """Ask one step's prompt the way a run does, with its second try.
-
-        Raises:
-            MachineError: what the server raises.
-        """
+        """Ask one step's prompt the way a run does, with its second try; raises what the server does."""
         heard = _Heard()
         replies = Replies(heard, self._server, Slots(1), Meter(), self._clock)
         names = {role: self._config.model_for(role) for role in ROLES}
@@ -180,11 +141,7 @@ class Preflight:
         )
 
     async def together(self) -> Together:
-        """Time answers of at most 96 tokens: one alone, then as many at once as a run would ask for, at most 16.
-
-        Raises:
-            MachineError: what the server raises.
-        """
+        """Time answers of at most 96 tokens: one alone, then as many at once as a run would ask for, at most 16."""
         requests = min(self._concurrency, MOST_AT_ONCE)
         first = await self._timed(1)
         began = self._clock()

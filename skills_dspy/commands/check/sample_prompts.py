@@ -47,13 +47,9 @@ def messages_of(
 
 
 def sample_inputs(spec: TaskSpec, kind: Kind, step: Step, number: int = 0, subject: Exercise | None = None) -> dict[str, Any]:
-    """What draw `number` would show.
+    """What draw `number`, from 0, would show of a task that has seeds of the kind.
 
-    Args:
-        spec: the task; it has seeds of the kind, unless the step asks for its description.
-        kind, step: of whose candidates, and what is asked.
-        number: of the draw, from 0.
-        subject: the new pair; None for a seed that the draw does not show, if there is one.
+    `subject` is the new pair; None stands for a seed that the draw does not show, if there is one.
     """
     if step is DESCRIBE:
         return inputs(step, spec, examples_in_turn(spec))

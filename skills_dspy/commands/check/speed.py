@@ -28,12 +28,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Tokens a second of one model that answers one request at a time.
-
-    Attributes:
-        prompt: reading, above 0; None when the server does not say.
-        output: writing, above 0.
-    """
+    """Tokens a second, above 0, of one model that answers one request at a time; reading is None when it is unknown."""
 
     prompt: float | None
     output: float
@@ -48,7 +43,6 @@ class Trial:
     """One real prompt, and what became of its reply.
 
     Attributes:
-        step, model: what was asked, of whom.
         prose: a free-text reply was wanted, not JSON.
         estimate: our estimate of the prompt's tokens.
         counts: of the last try.
@@ -69,14 +63,9 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """One request alone against several at once.
+    """One request alone, `first`, against 1 or more at once, in output tokens a second on our clock.
 
-    Attributes:
-        requests: how many at once, 1 or more.
-        first: what the one alone took.
-        alone, at_once: output tokens a second on our clock, all requests together.
-        mean_tokens: of one reply.
-        busy: how many replies the server was writing at a time, on average.
+    `mean_tokens` are those of one reply, `busy` is how many replies the server was writing at a time, on average.
     """
 
     requests: int

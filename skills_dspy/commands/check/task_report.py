@@ -28,15 +28,9 @@ class TaskRow(Frozen):
     """One task.
 
     Attributes:
-        path: its file, as it was given.
-        line: where it begins there.
-        task_name: its name.
         kind: freeform, grounded, or mixed when it has seeds of both kinds.
-        seeds: how many.
-        licence: of the seeds, where it is named.
-        longest_seed: estimated tokens of the longest seed: question, answer and context together.
-        longest_line: where that seed begins.
-        longest_prompt: the most tokens, estimated, that a prompt and its reply may take in a run, by windows.py.
+        longest_seed: estimated tokens of the longest seed, which begins in `longest_line`.
+        longest_prompt: the most tokens, estimated, that a prompt and its reply may take in a run.
         window: the context window that they have to fit into, in tokens, by the configuration.
     """
 
@@ -66,16 +60,7 @@ class Report(Frozen):
 
 
 def make_report(paths: Sequence[Path], config: RunConfig, changes: Changes | None = None) -> Report:
-    """Look at all files below some paths.
-
-    Args:
-        paths: files and folders.
-        config: a run's; its windows are those that the seeds have to fit into.
-        changes: only files among these, if given.
-
-    Raises:
-        SpecError: a path does not exist.
-    """
+    """Look at all files below some paths, with `changes` only at those; SpecError when a path does not exist."""
     if missing := next((path for path in paths if not path.exists()), None):
         raise SpecError("there is no such file or folder; check the path", missing)
     desk = _Desk(config)

@@ -27,11 +27,11 @@ from skills_dspy.run.account import prompt_fingerprints
 from skills_dspy.run.past import CANNOT_REPLAY, DECIDED, PastRun, read_recorded, recorded_questions
 from skills_dspy.screens.decontamination import KEPT_IN, Notices, Screen, TaskScreen
 from skills_dspy.similarity.ngrams import VERSION
-from skills_dspy.store.aside import link, place_beside, put_dataset
+from skills_dspy.store.aside import link, place_beside, put_dataset, write_json
 from skills_dspy.store.files import AppendLog, make_folder, storage_errors
 from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunDir, RunPaths, find_runs, refuse_busy
-from skills_dspy.store.run_json import FORMAT, RunJson, read_run_json, write_run_json
+from skills_dspy.store.run_json import FORMAT, RunJson, read_run_json
 
 _INPUTS = frozenset(("task", "config", "seed", "models", "prompts", "decontamination"))
 """What a run can be begun with; whatever else decided about candidates would have to decide again."""
@@ -174,7 +174,7 @@ async def decide_run(
         if paths is None:
             return _result(prepared, decided, None, None)
         with JournalReader.open(recorded.paths.journal) as closed:
-            write_run_json(paths, decided_json(prepared, decided.diff, len(again.draws), closed))
+            write_json(paths.run_json, decided_json(prepared, decided.diff, len(again.draws), closed))
         link(paths.journal, recorded.paths.journal)
         return _result(prepared, decided, prepared.target, put_dataset(paths.folder, prepared.target, now()))
 

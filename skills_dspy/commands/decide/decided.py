@@ -9,7 +9,7 @@ from typing import Any
 from skills_dspy.base.config import RunConfig
 from skills_dspy.commands.decide.thresholds import differences, thresholds
 from skills_dspy.pipeline.funnel import FunnelDiff
-from skills_dspy.run.account import usage, versions
+from skills_dspy.run.account import versions
 from skills_dspy.run.past import DECIDED, PastRun
 from skills_dspy.store.aside import way_to
 from skills_dspy.store.journal import Journal, JournalReader
@@ -92,7 +92,7 @@ def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: Jour
         "result": {
             "draws": draws if noted is None else noted,
             "funnel": diff.after.as_json(),
-            "usage": usage(journal),
+            "usage": journal.usage(),
         },
     }
 

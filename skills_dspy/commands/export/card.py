@@ -1,13 +1,14 @@
 """The card of an exported dataset: what is in it, how it was made, and what it is not.
 
-A card is Markdown below YAML that the Hugging Face Hub reads. The same runs and rows give the same card: it tells no time and
-no path of the machine where it was made.
+A card is Markdown, laid out in card.md, below YAML that the Hugging Face Hub reads. The same runs and rows give the same card:
+it tells no time and no path of the machine where it was made.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 from typing import Any, get_args
 
 from signatures.labels import Category, Difficulty, PairRating, Quality, Score
@@ -34,42 +35,9 @@ _TAGS: tuple[tuple[str, tuple[object, ...]], ...] = (
 )
 
 
-@dataclass(slots=True)
-class Tally:
-    """Counts of the rows of an export, as they go by."""
-
-    sides: Counter[str] = field(default_factory=Counter)
-    tasks: Counter[tuple[str, str]] = field(default_factory=Counter)
-    grounded: int = 0
-    tags: Counter[tuple[str, object]] = field(default_factory=Counter)
-    texts: list[str] = field(default_factory=list)
-
-    def add(self, record: Record, side: str) -> None:
-        """One more row, on this side."""
-        tags = record.tags
-        self.sides[side] += 1
-        self.tasks[record.task_name, side] += 1
-        self.grounded += record.context is not None
-        if len(self.texts) < _TEXTS:
-            self.texts.append(f"{record.instruction}\n{record.response}")
-        for name in ("instruction_quality", "sample_quality", "difficulty", "category"):
-            self.tags[name, getattr(tags, name)] += 1
-        self.tags["pair_rating", record.pair_verdict.rating] += 1
-
-    @property
-    def rows(self) -> int:
-        """All rows."""
-        return self.sides.total()
-
-    @property
-    def by_side(self) -> dict[str, int]:
-        """Rows of `train` and `test`, those with none left out."""
-        return {side: self.sides[side] for side in ("train", "test") if self.sides[side]}
-
-
 @dataclass(frozen=True, slots=True)
 class Split:
-    """How rows were set apart for testing: the share asked for, and the seed."""
+    """How rows are set apart for testing: the share asked for, above 0 and below 1, and the seed."""
 
     share: float
     seed: int
@@ -80,11 +48,13 @@ class SplitBasis:
     """By what rows were compared before they were set apart.
 
     Attributes:
+        split: what was asked for.
         limit: the squared distance below which vectors were taken for near.
         by_words: how many rows have no vector in a journal, so that of their meaning only what the run noted was known.
         models: of how many embedding models (or weights of one) the others' vectors are.
     """
 
+    split: Split
     limit: float
     by_words: int
     models: int
@@ -104,38 +74,80 @@ class SplitBasis:
         return said
 
 
-def card(
-    runs: Sequence[RunFacts],
-    tally: Tally,
-    split: Split | None,
-    repeated: int = 0,
-    mended: int = 0,
-    compared: SplitBasis | None = None,
-) -> str:
-    """The text of README.md.
+@dataclass(slots=True)
+class Tally:
+    """Counts of the rows of an export, as they go by.
 
-    Args:
-        runs: those whose rows are in the dataset.
-        tally: of all rows.
-        split: how train and test were parted; none when all is for training.
-        repeated: rows left out because an earlier run has them.
-        mended: rows in which half of a surrogate pair became U+FFFD.
-        compared: by what rows were compared, where there is a split.
+    Attributes:
+        tasks: rows by task and side.
+        texts: what the languages are told from.
+        repeated: rows left out because another of the runs has them.
+        mended: rows in which half a character was replaced.
+        compared: by what rows were compared; none without a test side.
     """
-    parts = [
-        _front(runs, tally),
-        f"# {_title(runs)}",
-        _intro(runs, tally),
-        _answered(runs),
-        _contents(tally, split, repeated, mended, compared),
-        _making(runs),
-        *_screening(runs),
-        _funnel(runs),
-        _tag_tables(tally),
-        _licence(runs),
-        _limits(runs),
+
+    tasks: Counter[tuple[str, str]] = field(default_factory=Counter)
+    grounded: int = 0
+    tags: Counter[tuple[str, object]] = field(default_factory=Counter)
+    texts: list[str] = field(default_factory=list)
+    repeated: int = 0
+    mended: int = 0
+    compared: SplitBasis | None = None
+
+    def add(self, record: Record, side: str) -> None:
+        """One more row, on this side."""
+        self.tasks[record.task_name, side] += 1
+        self.grounded += record.context is not None
+        if len(self.texts) < _TEXTS:
+            self.texts.append(f"{record.instruction}\n{record.response}")
+        for name, _ in _TAGS[:-1]:
+            self.tags[name, getattr(record.tags, name)] += 1
+        self.tags["pair_rating", record.pair_verdict.rating] += 1
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows of `train` and `test`, those with none left out."""
+        counts = {side: sum(n for (_, at), n in self.tasks.items() if at == side) for side in ("train", "test")}
+        return {side: count for side, count in counts.items() if count}
+
+
+def card(runs: Sequence[RunFacts], tally: Tally) -> str:
+    """The text of README.md."""
+    rows, skills = sum(tally.rows.values()), len({run.task_name for run in runs})
+    names = list(dict.fromkeys(run.task_name.rsplit("/", 1)[-1].replace("_", " ") for run in runs))
+    title = "Synthetic instructions: " + (", ".join(names) if len(names) <= 3 else f"{len(names)} skills")
+    seeds = [
+        (run.task_name, run.description or NOT_STATED, len(run.seeds), run.created_by, run.seed, run.status) for run in runs
     ]
-    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+    models = dict.fromkeys((role, name, f"`{digest}`") for run in runs for role, name, digest in run.models)
+    prompts = dict.fromkeys(
+        (kind, step, f"`{mark}`", run.compiled or "as shipped") for run in runs for kind, step, mark in run.prompts
+    )
+    licences = dict.fromkeys((run.task_name, run.licence or NOT_STATED) for run in runs)
+    return (
+        (files(__package__) / "card.md")
+        .read_text("utf-8")
+        .format(
+            front=_front(runs, tally, title),
+            title=title,
+            rows=rows,
+            skills=f"{skills} skill{'s' * (skills != 1)}",
+            grounded=tally.grounded,
+            answered=_answered(runs),
+            contents=_contents(tally),
+            embedders=", ".join(f"`{name}`" for name in dict.fromkeys(run.embedder for run in runs)),
+            versions=", ".join(dict.fromkeys(run.version for run in runs)),
+            seeds=_table(("task", "description", "seeds", "by", "random seed", "run"), seeds),
+            models=_table(("role", "model", "digest"), models),
+            thresholds=_table(("setting", "value"), dict.fromkeys(item for run in runs for item in run.thresholds)),
+            prompts=_table(("kind", "step", "fingerprint", "prompt"), prompts),
+            screening=_screening(runs),
+            funnel=_funnel(runs),
+            tags=_tag_table(tally, rows),
+            licences=_table(("task", "licence of the seeds"), licences),
+            limits=_limits(runs),
+        )
+    )
 
 
 def size_category(rows: int) -> str:
@@ -143,7 +155,7 @@ def size_category(rows: int) -> str:
     return next((name for bound, name in _SIZES if rows < bound), "10M<n<100M")
 
 
-def _front(runs: Sequence[RunFacts], tally: Tally) -> str:
+def _front(runs: Sequence[RunFacts], tally: Tally, title: str) -> str:
     from huggingface_hub import DatasetCardData
 
     stated = list(dict.fromkeys(run.licence for run in runs))
@@ -155,114 +167,65 @@ def _front(runs: Sequence[RunFacts], tally: Tally) -> str:
     elif not all(map(_HUB_LICENCES.fullmatch, names)):
         licence, words = "other", ", ".join(name or NOT_STATED for name in stated)
         details = {"license_name": "as-stated-by-the-authors-of-the-seeds", "license_details": words}
-    files = [{"split": side, "path": f"data/{side}-*.parquet"} for side in tally.by_side]
+    languages = languages_of(tally.texts, load_classifier())
     data = DatasetCardData(
-        language=_languages(tally.texts) or None,
+        language=[name for name in languages.counts if (languages.share(name) or 0.0) >= _LEAST_SHARE] or None,
         license=licence,
-        pretty_name=_title(runs),
-        size_categories=[size_category(tally.rows)],
+        pretty_name=title,
+        size_categories=[size_category(sum(tally.rows.values()))],
         task_categories=["text-generation"],
         tags=["synthetic", "instruction-tuning", "skills_dspy"],
-        configs=[{"config_name": "default", "data_files": files}],
+        configs=[
+            {
+                "config_name": "default",
+                "data_files": [{"split": side, "path": f"data/{side}-*.parquet"} for side in tally.rows],
+            }
+        ],
         **details,
     )
     return f"---\n{data.to_yaml()}\n---"
 
 
-def _languages(texts: Sequence[str]) -> list[str]:
-    """The languages of a tenth or more of the texts whose language can be told, the most frequent first."""
-    found = languages_of(texts, load_classifier())
-    return [language for language in found.counts if (found.share(language) or 0.0) >= _LEAST_SHARE]
-
-
-def _title(runs: Sequence[RunFacts]) -> str:
-    names = list(dict.fromkeys(run.task_name.rsplit("/", 1)[-1].replace("_", " ") for run in runs))
-    return "Synthetic instructions: " + (", ".join(names) if len(names) <= 3 else f"{len(names)} skills")
-
-
-def _intro(runs: Sequence[RunFacts], tally: Tally) -> str:
-    skills = len({run.task_name for run in runs})
-    return (
-        f"{tally.rows:,} instruction-response pairs for {skills} skill{'s' * (skills != 1)}, of which {tally.grounded:,} are "
-        "about a context. All are **synthetic**: made with skills_dspy from a few seed examples of each skill."
-    )
-
-
 def _answered(runs: Sequence[RunFacts]) -> str:
-    lines = ["## What answered", ""]
-    for said, none in dict.fromkeys((run.answered_by, run.no_model) for run in runs):
-        warning = " **No language model wrote these rows**; the models named below are only what was asked for." if none else ""
-        lines.append(f"- {_cell(said)}.{warning}")
-    return "\n".join(lines)
+    warning = " **No language model wrote these rows**; the models named below are only what was asked for."
+    answers = dict.fromkeys((run.answered_by, run.no_model) for run in runs)
+    return "\n".join(f"- {_cell(said)}.{warning if no_model else ''}" for said, no_model in answers)
 
 
-def _contents(tally: Tally, split: Split | None, repeated: int, mended: int, compared: SplitBasis | None) -> str:
-    names = list(dict.fromkeys(name for name, _ in tally.tasks))
-    sides = list(tally.by_side)
-    rows = [(name, *(tally.tasks[name, side] for side in sides)) for name in names]
-    text = "## Contents\n\n" + _table(("task", *sides), rows)
-    if split is not None and compared is not None:
-        text += (
-            f"\n\nTest rows were set apart with a share of {split.share:g} and the seed {split.seed}. Near-duplicates (same or "
-            "near-same context, question or pair by their words, or near in meaning where the run had found that or by the "
-            f"vectors of all runs, at a squared distance below {compared.limit:g}) were kept on one side; every row was "
-            "compared with every other."
+def _contents(tally: Tally) -> str:
+    sides, compared = list(tally.rows), tally.compared
+    names = dict.fromkeys(name for name, _ in tally.tasks)
+    parts = [_table(("task", *sides), [(name, *(tally.tasks[name, side] for side in sides)) for name in names])]
+    if compared is not None:
+        sentence = (
+            f"Test rows were set apart with a share of {compared.split.share:g} and the seed {compared.split.seed}. "
+            "Near-duplicates (same or near-same context, question or pair by their words, or near in meaning where the run had "
+            f"found that or by the vectors of all runs, at a squared distance below {compared.limit:g}) were kept on one side; "
+            "every row was compared with every other."
         )
-        text += "".join(f" {sentence}" for sentence in compared.sentences(tally.rows))
-    if repeated:
-        text += f"\n\n{repeated:,} rows were left out because another of the runs has a row with the same id."
-    if mended:
-        text += f"\n\nIn {mended:,} rows half a character, which UTF-8 cannot hold, became U+FFFD."
-    return text + (
-        "\n\nColumns: `id`, `task_name`, `task_description`, `instruction`, `response`, `context` (null when there is none), "
-        "`tags` (instruction quality, sample quality, difficulty, category, each with an explanation and, where the server "
-        "gave probabilities, a soft rating), `question_verdict`, `pair_verdict` (rating and explanation of the judges), "
-        "`provenance` (draw, examples shown, models, prompts, calls, nearest earlier text)."
-    )
+        parts.append(" ".join([sentence, *compared.sentences(sum(tally.rows.values()))]))
+    if tally.repeated:
+        parts.append(f"{tally.repeated:,} rows were left out because another of the runs has a row with the same id.")
+    if tally.mended:
+        parts.append(f"In {tally.mended:,} rows half a character, which UTF-8 cannot hold, became U+FFFD.")
+    return "\n\n".join(parts)
 
 
-def _making(runs: Sequence[RunFacts]) -> str:
-    models = dict.fromkeys(model for run in runs for model in run.models)
-    prompts = dict.fromkeys((*prompt, run.compiled or "as shipped") for run in runs for prompt in run.prompts)
-    thresholds = dict.fromkeys(item for run in runs for item in run.thresholds)
-    seeds = [
-        (run.task_name, run.description or NOT_STATED, len(run.seeds), run.created_by, run.seed, run.status) for run in runs
-    ]
-    embedders = ", ".join(f"`{name}`" for name in dict.fromkeys(run.embedder for run in runs))
-    versions = ", ".join(dict.fromkeys(run.version for run in runs))
-    return "\n\n".join(
-        [
-            "## How it was made",
-            "Questions (and contexts, where the seeds have one) were written in the manner of the seeds, judged (0 or 1), "
-            "answered, judged again with their answers (1 to 3), tagged in the manner of Magpie, filtered by their tags, and "
-            f"compared with the seeds and with all earlier pairs by the embedding model {embedders}. skills_dspy {versions}.",
-            _table(("task", "description", "seeds", "by", "random seed", "run"), seeds),
-            "Models:",
-            _table(("role", "model", "digest"), [(role, name, f"`{digest}`") for role, name, digest in models]),
-            "What passed:",
-            _table(("setting", "value"), thresholds),
-            "Prompts, by their fingerprints:",
-            _table(("kind", "step", "fingerprint", "prompt"), [(k, s, f"`{mark}`", how) for k, s, mark, how in prompts]),
-        ]
-    )
-
-
-def _screening(runs: Sequence[RunFacts]) -> list[str]:
+def _screening(runs: Sequence[RunFacts]) -> str:
     """Nothing, when no run was decontaminated."""
     if not any(run.screened for run in runs):
-        return []
+        return ""
     rows = dict.fromkeys(
         (run.task_name, name, questions, f"`{digest}`", ngram, cosine)
         for run in runs
         for name, questions, digest, ngram, cosine in run.screened or [("none", 0, "", "", "")]
     )
     heads = ("task", "evaluation questions", "questions", "sha256", "words in a row", "largest cosine")
-    text = "## Decontamination\n\nCandidates too near to these were rejected:\n\n" + _table(heads, rows)
-    dirty = dict.fromkeys((run.task_name, run.contaminated_seeds) for run in runs if run.contaminated_seeds)
-    for name, count in dirty:
-        text += f"\n\n{count} seed{'s' * (count != 1)} of {_cell(name)} {'are' if count != 1 else 'is'} contaminated "
-        text += "themselves." if count != 1 else "itself."
-    return [text]
+    text = "\n## Decontamination\n\nCandidates too near to these were rejected:\n\n" + _table(heads, rows) + "\n"
+    for name, count in dict.fromkeys((run.task_name, run.contaminated_seeds) for run in runs if run.contaminated_seeds):
+        seeds, themselves = ("seed", "is contaminated itself") if count == 1 else ("seeds", "are contaminated themselves")
+        text += f"\n{count} {seeds} of {_cell(name)} {themselves}.\n"
+    return text
 
 
 def _funnel(runs: Sequence[RunFacts]) -> str:
@@ -274,32 +237,19 @@ def _funnel(runs: Sequence[RunFacts]) -> str:
     rows = sorted(((s, r, n) for (s, r), n in lost.items()), key=lambda row: (order.get(row[0], len(order)), row[1]))
     candidates = sum(run.candidates for run in runs)
     accepted = candidates - lost.total()
-    text = f"## Funnel\n\n{candidates:,} candidates, {accepted:,} accepted, {lost.total():,} rejected:"
+    text = f"{candidates:,} candidates, {accepted:,} accepted, {lost.total():,} rejected:"
     if any(run.status == "running" for run in runs):
         text += " (a run was still going on when this was exported; its counts are of its last stop)"
     return text + "\n\n" + _table(("stage", "reason", "rejected"), rows)
 
 
-def _tag_tables(tally: Tally) -> str:
-    rows = [
-        (name.replace("_", " "), label, tally.tags[name, label], f"{100 * tally.tags[name, label] / tally.rows:.1f} %")
-        for name, labels in _TAGS
-        for label in labels
-        if tally.tags[name, label]
-    ]
-    return "## Tags\n\n" + _table(("tag", "label", "rows", "share"), rows)
-
-
-def _licence(runs: Sequence[RunFacts]) -> str:
-    stated = dict.fromkeys((run.task_name, run.licence or NOT_STATED) for run in runs)
-    return (
-        "## Licence\n\nOf the seeds, as their authors stated it. Whether the models' terms put further conditions on what they "
-        "wrote was not examined.\n\n" + _table(("task", "licence of the seeds"), stated)
-    )
+def _tag_table(tally: Tally, rows: int) -> str:
+    counts = [(name.replace("_", " "), label, tally.tags[name, label]) for name, labels in _TAGS for label in labels]
+    cells = [(name, label, count, f"{100 * count / rows:.1f} %") for name, label, count in counts if count]
+    return _table(("tag", "label", "rows", "share"), cells)
 
 
 def _limits(runs: Sequence[RunFacts]) -> str:
-    none = any(run.no_model for run in runs)
     lines = [
         "- Nobody has read these rows one by one. The judges are models too, and let bad pairs pass.",
         "- Facts were not checked against any source. Rows with a context were judged against that context alone.",
@@ -309,9 +259,9 @@ def _limits(runs: Sequence[RunFacts]) -> str:
     if not all(run.screened for run in runs):
         which = "Rows of some tasks" if any(run.screened for run in runs) else "Rows"
         lines.append(f"- {which} were not compared with any benchmark.")
-    if none:
+    if any(run.no_model for run in runs):
         lines.insert(0, '- **These rows say nothing about any language model**: see "What answered".')
-    return "## Limits\n\n" + "\n".join(lines)
+    return "\n".join(lines)
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -1,25 +1,25 @@
 """One export from its runs to its place on the disk."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skills_dspy.base.errors import ExportError
 from skills_dspy.base.records import Record
-from skills_dspy.commands.export.card import Split, SplitBasis, Tally, card
-from skills_dspy.commands.export.instructlab import INSTRUCTLAB_NAMES, InstructLabWriter
-from skills_dspy.commands.export.jsonl import JsonLines
+from skills_dspy.commands.export.card import Split, Tally, card
+from skills_dspy.commands.export.instructlab import INSTRUCTLAB_NAMES, instructlab_files
+from skills_dspy.commands.export.jsonl import json_lines
 from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT, alpaca_row, messages_row, sharegpt_row
-from skills_dspy.commands.export.parquet import HF_NAMES, ParquetFile, Shards
+from skills_dspy.commands.export.parquet import HF_NAMES, parquet_file, shards
 from skills_dspy.commands.export.source import Rows, SourceRun
 from skills_dspy.commands.export.split import set_apart
-from skills_dspy.store.aside import check_free, left_behind, replacing
+from skills_dspy.store.aside import check_free, replacing
 from skills_dspy.store.files import storage_errors
 
 Format = Literal["messages", "alpaca", "sharegpt", "instructlab", "parquet", "hf"]
@@ -33,28 +33,11 @@ FOLDERS: tuple[Format, ...] = ("instructlab", "hf")
 SUFFIX = {"parquet": ".parquet"}
 """How a single file's name ends, if not in .jsonl."""
 
+File = AbstractContextManager[Callable[[Record], None]]
+"""Opens a file, or a folder of shards, and gives what writes one record to it; whole when the block ends well."""
 
-class File(Protocol):
-    """Takes the records of one side one by one."""
-
-    def write(self, record: Record) -> None:
-        """Write one record."""
-
-    def finish(self) -> None:
-        """All have come."""
-
-    def close(self) -> None:
-        """Let go of it, finished or not."""
-
-
-class Writer(Protocol):
-    """Takes the records of all sides one by one."""
-
-    def write(self, record: Record, side: str) -> None:
-        """Write one record, for `train` or `test`."""
-
-    def finish(self) -> None:
-        """All have come."""
+Writer = AbstractContextManager[Callable[[Record, str], None]]
+"""The same for the files of all sides; the second argument is `train` or `test`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +46,6 @@ class ExportRequest:
 
     Attributes:
         runs: as `find_sources` gives them.
-        format: the layout.
-        out: the file or folder to write.
         stamp: ends InstructLab's names.
         system: a system prompt; none for the format's own.
         split: how to set rows apart for testing; none to train on all.
@@ -78,11 +59,6 @@ class ExportRequest:
     system: str | None = None
     split: Split | None = None
     overwrite: bool = False
-
-    @property
-    def sides(self) -> tuple[str, ...]:
-        """Where rows go."""
-        return ("train",) if self.split is None else ("train", "test")
 
     @property
     def folder(self) -> bool:
@@ -99,28 +75,7 @@ class ExportRequest:
         return name in (f"train{suffix}", f"test{suffix}")
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What was written.
-
-    Attributes:
-        out: where.
-        rows: by side.
-        repeated: rows left out because another of the runs has them.
-        mended: rows in which half a character was replaced.
-        compared: by what rows were compared; none without a test side.
-        left_behind: what exports to the same place that were killed have left.
-    """
-
-    out: Path
-    rows: dict[str, int]
-    repeated: int
-    mended: int
-    compared: SplitBasis | None
-    left_behind: tuple[Path, ...]
-
-
-def export(request: ExportRequest, passed: Callable[[str, int], None] = lambda *_: None) -> Exported:
+def export(request: ExportRequest, passed: Callable[[str, int], None] = lambda *_: None) -> Tally:
     """Write an export: aside, and then to its place.
 
     Args:
@@ -136,20 +91,18 @@ def export(request: ExportRequest, passed: Callable[[str, int], None] = lambda *
     rows, tally = Rows(request.runs), Tally()
     aside = replacing(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
     with aside as place:
-        testing, compared = _set_apart(request, rows, passed)
-        with ExitStack() as stack:
-            writer = _writer(request, place, stack)
-            for number, (_, record) in enumerate(rows):
+        testing: NDArray[np.bool_] | None = None
+        if request.split is not None:
+            testing, tally.compared = set_apart(_watched(rows, partial(passed, "comparing")), request.runs, request.split)
+        with _writer(request, place) as write:
+            for number, (_, record) in enumerate(_watched(rows, partial(passed, "writing"))):
                 side = "test" if testing is not None and testing[number] else "train"
-                writer.write(record, side)
+                write(record, side)
                 tally.add(record, side)
-                passed("writing", number + 1)
-            writer.finish()
+        tally.repeated, tally.mended = rows.repeated, rows.mended
         if request.format == "hf":
-            facts = [run.facts for run in request.runs]
-            text = card(facts, tally, request.split, rows.repeated, rows.mended, compared)
-            (place / "README.md").write_text(text, "utf-8")
-    return Exported(request.out, tally.by_side, rows.repeated, rows.mended, compared, tuple(left_behind(request.out)))
+            (place / "README.md").write_text(card([run.facts for run in request.runs], tally), "utf-8")
+    return tally
 
 
 def check(request: ExportRequest) -> None:
@@ -174,57 +127,39 @@ def check(request: ExportRequest) -> None:
     check_free(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
 
 
-def _set_apart(
-    request: ExportRequest, rows: Rows, passed: Callable[[str, int], None]
-) -> tuple[NDArray[np.bool_] | None, SplitBasis | None]:
-    if request.split is None:
-        return None, None
-
-    def watched() -> Iterator[tuple[int, Record]]:
-        for number, row in enumerate(rows):
-            passed("comparing", number + 1)
-            yield row
-
-    return set_apart(watched(), request.runs, request.split.share, request.split.seed)
+def _watched(rows: Rows, passed: Callable[[int], None]) -> Iterator[tuple[int, Record]]:
+    for number, row in enumerate(rows, start=1):
+        yield row
+        passed(number)
 
 
-class _SideFiles:
+@contextmanager
+def _side_files(open_side: Callable[[str], File], sides: Iterable[str]) -> Iterator[Callable[[Record, str], None]]:
     """A file for each side, or a folder of them."""
-
-    def __init__(self, open_side: Callable[[str], File], sides: tuple[str, ...], stack: ExitStack) -> None:
-        self._files: dict[str, File] = {}
-        for side in sides:
-            self._files[side] = file = open_side(side)
-            stack.callback(file.close)
-
-    def write(self, record: Record, side: str) -> None:
-        self._files[side].write(record)
-
-    def finish(self) -> None:
-        for file in self._files.values():
-            file.finish()
+    with ExitStack() as stack:
+        write = {side: stack.enter_context(open_side(side)) for side in sides}
+        yield lambda record, side: write[side](record)
 
 
-def _writer(request: ExportRequest, place: Path, stack: ExitStack) -> Writer:
-    sides, system = request.sides, request.system
+def _writer(request: ExportRequest, place: Path) -> Writer:
+    sides, system = ("train",) if request.split is None else ("train", "test"), request.system
 
     def files(open_file: Callable[[Path], File]) -> Writer:
         suffix = SUFFIX.get(request.format, ".jsonl")
-        return _SideFiles(lambda side: open_file(place / f"{side}{suffix}" if request.folder else place), sides, stack)
+        return _side_files(lambda side: open_file(place / f"{side}{suffix}" if request.folder else place), sides)
 
     match request.format:
         case "messages":
-            return files(partial(JsonLines, layout=partial(messages_row, system=system)))
+            return files(partial(json_lines, layout=partial(messages_row, system=system)))
         case "alpaca":
-            return files(partial(JsonLines, layout=alpaca_row))
+            return files(partial(json_lines, layout=alpaca_row))
         case "sharegpt":
-            return files(partial(JsonLines, layout=partial(sharegpt_row, system=system)))
+            return files(partial(json_lines, layout=partial(sharegpt_row, system=system)))
         case "parquet":
-            return files(ParquetFile)
+            return files(parquet_file)
         case "hf":
             (place / "data").mkdir()
-            return _SideFiles(partial(Shards, place / "data"), sides, stack)
+            return _side_files(partial(shards, place / "data"), sides)
         case "instructlab":
-            facts = tuple(run.facts for run in request.runs)
             prompt = INSTRUCTLAB_PROMPT if system is None else system
-            return InstructLabWriter(place, sides, facts, prompt, request.stamp, stack)
+            return instructlab_files(place, sides, [run.facts for run in request.runs], prompt, request.stamp)

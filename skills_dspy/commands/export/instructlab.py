@@ -8,12 +8,13 @@ skills_train_msgs hold `messages`, `metadata`, `id` and `unmask`; the recipe lis
 import json
 import re
 import uuid
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from skills_dspy.base.records import Record
 from skills_dspy.commands.export.facts import RunFacts
-from skills_dspy.commands.export.jsonl import JsonLines
+from skills_dspy.commands.export.jsonl import json_lines
 from skills_dspy.commands.export.layouts import instructlab_row, instructlab_seed, leaf_name
 
 _STAMP = r"\d{4}-\d\d-\d\dT\d\d_\d\d_\d\d"
@@ -26,13 +27,11 @@ INSTRUCTLAB_NAMES = re.compile(
 _NAMESPACE = uuid.UUID("5b8f36f0-7d3c-5d0e-9c55-1f6f0b6a4a11")
 
 
-def row_uuid(row_id: str) -> str:
-    """The UUID of a row: the same for the same row, in every export."""
-    return str(uuid.uuid5(_NAMESPACE, row_id))
-
-
-class InstructLabWriter:
-    """Writes `skills_train_msgs_*.jsonl`, a file for each leaf, the recipe, and the seeds as `test_*.jsonl`.
+@contextmanager
+def instructlab_files(
+    place: Path, sides: Iterable[str], runs: Iterable[RunFacts], system: str, stamp: str
+) -> Iterator[Callable[[Record, str], None]]:
+    """Writes `skills_train_msgs_*.jsonl`, a file for each leaf, the recipe, and the seeds as `test_*.jsonl`, record by record.
 
     Rows set apart for testing go to `skills_test_msgs_*.jsonl` and into no leaf's file: those are trained on.
 
@@ -42,66 +41,51 @@ class InstructLabWriter:
         runs: whose rows will come; rows of one task come together.
         system: the system turn of every row.
         stamp: ends every name, as in `2026-01-31T10_00_00`.
-        stack: closes the files.
     """
+    nodes = f"node_datasets_{stamp}"
+    (place / nodes).mkdir()
+    leaves: dict[str, str] = {}  # what is taken, folded, to the name
+    task: str | None = None
+    with ExitStack() as files, ExitStack() as leaf:
+        write_side = {side: files.enter_context(json_lines(place / f"skills_{side}_msgs_{stamp}.jsonl")) for side in sides}
+        write_leaf = write_side["train"]
 
-    def __init__(
-        self, place: Path, sides: tuple[str, ...], runs: tuple[RunFacts, ...], system: str, stamp: str, stack: ExitStack
-    ) -> None:
-        self._place, self._runs, self._system, self._stamp = place, runs, system, stamp
-        self._nodes = f"node_datasets_{stamp}"
-        (place / self._nodes).mkdir()
-        self._sides = {side: JsonLines(place / f"skills_{side}_msgs_{stamp}.jsonl") for side in sides}
-        self._task: str | None = None
-        self._leaf: JsonLines | None = None
-        self._leaves: dict[str, str] = {}  # what is taken, folded, to the name
-        for file in self._sides.values():
-            stack.callback(file.close)
-        stack.callback(self._close_leaf)
+        def write(record: Record, side: str) -> None:
+            nonlocal task, write_leaf
+            row = instructlab_row(record, system, str(uuid.uuid5(_NAMESPACE, record.id)))
+            write_side[side](row)
+            if side != "train":
+                return
+            if record.task_name != task:
+                leaf.close()
+                task = record.task_name
+                write_leaf = leaf.enter_context(json_lines(place / nodes / f"{_take_name(leaves, task)}.jsonl"))
+            write_leaf(row)
 
-    def write(self, record: Record, side: str) -> None:
-        """Write one record."""
-        row = instructlab_row(record, self._system, row_uuid(record.id))
-        self._sides[side].write(row)
-        if side == "train":
-            if record.task_name != self._task or self._leaf is None:
-                self._next_leaf(record.task_name)
-            assert self._leaf is not None
-            self._leaf.write(row)
-
-    def finish(self) -> None:
-        """Write the recipe and the seeds."""
-        self._close_leaf()
-        for file in self._sides.values():
-            file.close()
-        recipe = recipe_text([f"{self._nodes}/{name}.jsonl" for name in self._leaves.values()], self._system)
-        (self._place / f"skills_recipe_{self._stamp}.yaml").write_text(recipe, "utf-8")
-        seeds = dict.fromkeys((run.task_name, seed.model_copy(update={"line": 0})) for run in self._runs for seed in run.seeds)
-        with closing(JsonLines(self._place / f"test_{self._stamp}.jsonl")) as lines:
-            for _, seed in seeds:
-                lines.write(instructlab_seed(seed, self._system))
-
-    def _next_leaf(self, task_name: str) -> None:
-        self._close_leaf()
-        name = base = leaf_name(task_name)
-        number = 1
-        while name.casefold() in self._leaves:  # a_b/c and a/b_c
-            number += 1
-            name = f"{base}-{number}"
-        self._leaves[name.casefold()] = name
-        self._leaf = JsonLines(self._place / self._nodes / f"{name}.jsonl")
-        self._task = task_name
-
-    def _close_leaf(self) -> None:
-        if self._leaf is not None:
-            self._leaf.close()
-            self._leaf = None
+        yield write
+    recipe = recipe_text([f"{nodes}/{name}.jsonl" for name in leaves.values()], system)
+    (place / f"skills_recipe_{stamp}.yaml").write_text(recipe, "utf-8")
+    seeds = dict.fromkeys((run.task_name, seed.model_copy(update={"line": 0})) for run in runs for seed in run.seeds)
+    with json_lines(place / f"test_{stamp}.jsonl") as write_seed:
+        for _, seed in seeds:
+            write_seed(instructlab_seed(seed, system))
 
 
-def recipe_text(paths: list[str], system: str) -> str:
+def _take_name(taken: dict[str, str], task_name: str) -> str:
+    """A name for a leaf that no other has: `a_b/c` and `a/b_c` fall together."""
+    base = leaf_name(task_name)
+    name, number = base, 1
+    while name.casefold() in taken:
+        number += 1
+        name = f"{base}-{number}"
+    taken[name.casefold()] = name
+    return name
+
+
+def recipe_text(paths: Iterable[str], system: str) -> str:
     """A recipe: every leaf's file with all of its rows, and the system prompt. Strings are JSON's, which YAML reads."""
     leaves = "".join(f"- path: {_quoted(path)}\n  sampling_size: 1.0\n" for path in paths)
-    return f"datasets:{' []' if not paths else ''}\n{leaves}metadata:\n  sys_prompt: {_quoted(system)}\n"
+    return f"datasets:{'' if leaves else ' []'}\n{leaves}metadata:\n  sys_prompt: {_quoted(system)}\n"
 
 
 def _quoted(text: str) -> str:

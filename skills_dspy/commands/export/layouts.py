@@ -22,21 +22,13 @@ ROLE_NAMES = ("generator", "validator", "tagger")
 
 
 def user_turn(question: str, context: str | None) -> str:
-    """What the user says: the context, a blank line, the question; the question alone when there is no context.
-
-    The order is InstructLab's, for skills and for knowledge. Line breaks at the context's end are left out, so that there is
-    exactly one blank line.
-    """
+    """What the user says: the context without line breaks at its end, a blank line, the question, in InstructLab's order."""
     return question if context is None else context.rstrip("\n") + "\n\n" + question
 
 
 def _turns(question: str, context: str | None, answer: str, system: str | None) -> list[dict[str, str]]:
-    first = [] if system is None else [{"role": "system", "content": system}]
-    return [
-        *first,
-        {"role": "user", "content": user_turn(question, context)},
-        {"role": "assistant", "content": answer},
-    ]
+    said = {"system": system, "user": user_turn(question, context), "assistant": answer}
+    return [{"role": role, "content": content} for role, content in said.items() if content is not None]
 
 
 def messages_row(record: Record, system: str | None = None) -> dict[str, Any]:
@@ -64,13 +56,7 @@ def leaf_name(task_name: str) -> str:
 
 
 def instructlab_row(record: Record, system: str, row_uuid: str) -> dict[str, Any]:
-    """A row of skills_train_msgs: the chat, and everything else as one JSON string.
-
-    Args:
-        record: the accepted pair.
-        system: the system turn.
-        row_uuid: the row's id there, a UUID.
-    """
+    """A row of skills_train_msgs: the chat, and everything else as one JSON string; its id there is a UUID."""
     whole = record.model_dump(mode="json")
     grounded = record.context is not None
     metadata = {

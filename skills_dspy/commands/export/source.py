@@ -44,9 +44,8 @@ def find_sources(places: Sequence[Path]) -> tuple[SourceRun, ...]:
         StorageError: something cannot be read.
     """
     found: dict[Path, RunPaths] = {}
-    for place in places:
-        for paths in _runs_at(place):
-            found.setdefault(paths.folder.resolve(), paths)
+    for paths in (paths for place in places for paths in _runs_at(place)):
+        found.setdefault(paths.folder.resolve(), paths)
     sources = sorted(map(_open, found.values()), key=lambda run: (run.facts.task_name, run.facts.seed, run.paths))
     if not any(source.end for source in sources):
         where = sources[0].paths.data if len(sources) == 1 else f"the {len(sources)} runs given"
@@ -82,24 +81,23 @@ def _whole_rows(path: Path) -> int:
         if not path.exists():
             return 0
         with path.open("rb") as file:
-            at = file.seek(0, 2)
-            while at:
-                start = max(0, at - _BLOCK)
+            start = file.seek(0, 2)
+            while start:
+                end, start = start, max(0, start - _BLOCK)
                 file.seek(start)
-                if (newline := file.read(at - start).rfind(b"\n")) >= 0:
+                if (newline := file.read(end - start).rfind(b"\n")) >= 0:
                     return start + newline + 1
-                at = start
     return 0
 
 
 @dataclass(slots=True)
 class Rows:
-    """The rows of some runs. Iterate over it as often as needed; what was left out or changed is counted by the last round.
+    """The rows of some runs. Iterate over it as often as needed; the last round counts what was left out or changed.
 
-    A row whose id an earlier run of the same task and seed has already is left out: it is a copy of that run, or the same
-    questions put to another model. `repeated` counts these.
-
-    UTF-8 has no way to write half of a surrogate pair, which a model may emit: it becomes U+FFFD. `mended` counts the rows.
+    Attributes:
+        repeated: rows left out because an earlier run of the same task and seed has their id: a copy of that run, or the same
+            questions put to another model.
+        mended: rows where half of a surrogate pair, which a model may emit and UTF-8 cannot write, became U+FFFD.
     """
 
     runs: tuple[SourceRun, ...]
@@ -147,14 +145,18 @@ class Rows:
         try:
             row = json.loads(line)
             if not isinstance(row, dict):
-                raise ValueError("this line is not a JSON object")
+                raise ValueError("not an object")
             if b"\\ud" in line:  # all that can follow from a lone surrogate, and rarely something else
                 whole = _without_halves(row)
                 self.mended += whole != row
                 row = whole
             return Record.model_validate(row)
         except (ValueError, RecursionError) as error:
-            raise RunDirError(f"{path}:{number}: {_brief(error)}; restore the file, or make the run again") from error
+            why = "this line is not a JSON object"
+            if isinstance(error, ValidationError):
+                first = error.errors(include_url=False)[0]
+                why = f"this row is not one of a dataset: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise RunDirError(f"{path}:{number}: {why}; restore the file, or make the run again") from error
 
 
 def _without_halves(value: Any) -> Any:
@@ -163,12 +165,3 @@ def _without_halves(value: Any) -> Any:
     if isinstance(value, dict):
         return {_without_halves(key): _without_halves(item) for key, item in value.items()}
     return [_without_halves(item) for item in value] if isinstance(value, list) else value
-
-
-def _brief(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        return f"this row is not one of a dataset: {'.'.join(map(str, first['loc']))}: {first['msg']}"
-    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError | RecursionError):
-        return "this line is not a JSON object"
-    return str(error).splitlines()[0]

@@ -14,18 +14,20 @@ Rows that are linked, directly or through others, form a group, and a group neve
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
-from typing import Final, NamedTuple, Self
+from itertools import groupby
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import ExportError, RequestError
-from skills_dspy.base.records import Record
-from skills_dspy.commands.export.card import SplitBasis
+from skills_dspy.base.records import Neighbour, Record
+from skills_dspy.commands.export.card import Split, SplitBasis
 from skills_dspy.commands.export.facts import RunFacts
 from skills_dspy.commands.export.source import SourceRun
 from skills_dspy.model.embedding.vectors import JournalVectors
@@ -57,46 +59,37 @@ class _Near:
         self._numbers: dict[tuple[object, ...], int] = {}
         self._links: list[tuple[int, int]] = []
         self._texts = {kind: Texts() for kind in ("context", "question", "pair")}
-        self._vectors: dict[_Space, list[tuple[int, Vector]]] = defaultdict(list)
-        self._seeds: set[tuple[_Space, int]] = set()
-        self._run: int | None = None
-        self._journal = ExitStack()
-        self._kept: JournalVectors | None = None
+        self._vectors: dict[_Space, dict[int, Vector]] = defaultdict(dict)
         self.by_words = 0
         self.models: set[tuple[str, str]] = set()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._journal.close()
-
-    def add(self, run: int, record: Record) -> int:
-        """Take in the next row, and give its number; rows of one run come one after another."""
-        member, facts = self._number("row", run, record.id), self._runs[run].facts
-        if record.context is None:
-            self._texts["question"].add(member, record.instruction)
-        else:
-            self._texts["context"].add(member, record.context)
-        self._texts["pair"].add(member, record.instruction + "\n" + record.response)
-        self._link(member, run, record)
-        if run != self._run:
-            self._open(run)
-        found = self._vector(facts, record.instruction, record.context)
-        if found is None:
-            self.by_words += 1
-        else:
-            space, vector = found
-            self._vectors[space].append((member, vector))
-            self.models.add((space.model, space.weights))
-        return member
+    def add(self, run: int, records: Iterable[Record]) -> Iterator[tuple[int, str]]:
+        """Take in all rows of a run; gives the number and the id of each as it comes."""
+        facts = self._runs[run].facts
+        with _kept_vectors(self._runs[run]) as kept:
+            for seed in facts.seeds:
+                member = self._number("seed", seed.question, seed.context)
+                if found := _vector(facts, kept, seed.question, seed.context):
+                    self._vectors[found[0]].setdefault(member, found[1])
+            for record in records:
+                member = self._number("row", run, record.id)
+                kind, text = ("question", record.instruction) if record.context is None else ("context", record.context)
+                self._texts[kind].add(member, text)
+                self._texts["pair"].add(member, record.instruction + "\n" + record.response)
+                self._link(member, run, record.provenance.neighbour)
+                if found := _vector(facts, kept, record.instruction, record.context):
+                    self._vectors[found[0]][member] = found[1]
+                    self.models.add((found[0].model, found[0].weights))
+                else:
+                    self.by_words += 1
+                yield member, record.id
 
     def groups(self, limit: float) -> Groups:
         """Which members belong together."""
         groups = Groups(len(self._numbers))
         groups.join(*np.array(self._links, np.int64).reshape(-1, 2).T)
         for found in self._vectors.values():
-            join_near(groups, np.array([member for member, _ in found]), np.stack([vector for _, vector in found]), limit)
+            join_near(groups, np.array(list(found)), np.stack(list(found.values())), limit)
         for texts in self._texts.values():
             texts.join_similar(groups)
         return groups
@@ -104,9 +97,8 @@ class _Near:
     def _number(self, *name: object) -> int:
         return self._numbers.setdefault(name, len(self._numbers))
 
-    def _link(self, member: int, run: int, record: Record) -> None:
+    def _link(self, member: int, run: int, near: Neighbour | None) -> None:
         """What the run itself found near."""
-        near = record.provenance.neighbour
         if near is None or near.distance > NOTED:
             return
         if not near.id.startswith("seed:"):
@@ -116,86 +108,80 @@ class _Near:
         if place < len(seeds):  # by its text: other runs may have it at another place
             self._links.append((member, self._number("seed", seeds[place].question, seeds[place].context)))
 
-    def _open(self, run: int) -> None:
-        """Read from this run's journal from now on, its seeds first."""
-        self._journal.close()
-        paths, facts = self._runs[run].paths, self._runs[run].facts
-        with storage_errors("read", paths.journal):
-            there = paths.journal.is_file()
-        self._kept = None
-        if there:
-            self._kept = JournalVectors(self._journal.enter_context(JournalReader.open(paths.journal)), facts.embedder, paths)
-        self._run = run
-        for seed in facts.seeds:
-            member, found = self._number("seed", seed.question, seed.context), self._vector(facts, seed.question, seed.context)
-            if found is not None and (found[0], member) not in self._seeds:
-                self._seeds.add((found[0], member))
-                self._vectors[found[0]].append((member, found[1]))
 
-    def _vector(self, facts: RunFacts, question: str, context: str | None) -> tuple[_Space, Vector] | None:
-        """The vector of a question, or of a question with its context; None where the journal has none."""
-        if self._kept is None or not self._kept.weights:
+@contextmanager
+def _kept_vectors(run: SourceRun) -> Iterator[JournalVectors | None]:
+    """What a run's journal holds; None where there is no journal, or it does not say whose vectors it holds."""
+    with storage_errors("read", run.paths.journal):
+        there = run.paths.journal.is_file()
+    if not there:
+        yield None
+        return
+    with JournalReader.open(run.paths.journal) as journal:
+        kept = JournalVectors(journal, run.facts.embedder, run.paths)
+        yield kept if kept.weights else None
+
+
+def _vector(facts: RunFacts, kept: JournalVectors | None, question: str, context: str | None) -> tuple[_Space, Vector] | None:
+    """The vector of a question, or of a question with its context; None where the journal has none."""
+    if kept is None or (vector := kept.find(question)) is None:
+        return None
+    if context is not None:
+        if (about := kept.find(context)) is None:
             return None
-        vector = self._kept.find(question)
-        if context is not None and vector is not None:
-            about = self._kept.find(context)
-            vector = None if about is None else joined(vector, about)
-        if vector is None:
-            return None
-        return _Space(facts.embedder, self._kept.weights, context is not None, len(vector)), vector
+        vector = joined(vector, about)
+    return _Space(facts.embedder, kept.weights, context is not None, len(vector)), vector
 
 
-def _near_limit(runs: Iterable[RunFacts]) -> float:
+def _near_limit(runs: Iterable[SourceRun]) -> float:
     """What the runs' deduplication took for a duplicate, the largest squared distance; the usual one where none says so."""
-    found = [dict(run.thresholds).get("dedup.max_squared_distance") for run in runs]
+    found = [dict(run.facts.thresholds).get("dedup.max_squared_distance") for run in runs]
     return max(float(load_config().dedup.max_squared_distance if limit is None else limit) for limit in found)
 
 
 def set_apart(
-    rows: Iterable[tuple[int, Record]], runs: Sequence[SourceRun], share: float, seed: int
+    rows: Iterable[tuple[int, Record]], runs: Sequence[SourceRun], split: Split
 ) -> tuple[NDArray[np.bool_], SplitBasis]:
     """For each row, in their order, whether it is for testing, and by what they were compared; near-duplicates are on one side.
 
     Args:
         rows: each with the number of its run; those of one run come one after another.
         runs: those that the rows are from; their journals are opened one after another.
-        share: of the rows that are for testing, above 0 and below 1.
-        seed: decides which.
+        split: how many rows are for testing, and what decides which.
 
     Raises:
         ExportError: there are more than MOST_ROWS.
         RequestError: all rows are near-duplicates of one another.
         RunDirError, StorageError: there is a journal and it cannot be read.
     """
+    near = _Near(runs)
     members: list[int] = []
     ids: list[int] = []
-    with _Near(runs) as near:
-        for run, record in rows:
+    for run, some in groupby(rows, itemgetter(0)):
+        for member, row_id in near.add(run, (record for _, record in some)):
             if len(members) == MOST_ROWS:
                 raise ExportError(
-                    f"--test-share {share} compares every row with every other, at most {MOST_ROWS:,} rows, and here are more; "
-                    "export fewer runs together, or leave it out"
+                    f"--test-share {split.share} compares every row with every other, at most {MOST_ROWS:,} rows, and here are "
+                    "more; export fewer runs together, or leave it out"
                 )
-            members.append(near.add(run, record))
-            ids.append(_hash(record.id))
-        limit = _near_limit(run.facts for run in runs)
-        labels = near.groups(limit).labels[np.array(members, np.int64)]
-    compared = SplitBasis(limit, near.by_words, len(near.models))
-    return choose_test(labels, np.array(ids, np.uint64), share, seed), compared
+            members.append(member)
+            ids.append(_hash(row_id))
+    limit = _near_limit(runs)
+    labels = near.groups(limit).labels[np.array(members, np.int64)]
+    testing = choose_test(labels, np.array(ids, np.uint64), split.share, split.seed)
+    return testing, SplitBasis(split, limit, near.by_words, len(near.models))
 
 
 def choose_test(groups: NDArray[np.int64], ids: NDArray[np.uint64], share: float, seed: int) -> NDArray[np.bool_]:
     """Which rows are for testing: whole groups in an order that the seed decides, as long as they fit the share.
 
+    At most `share` of the rows, rounded, and at least one, are chosen; if every group is larger than that, one smallest group.
+
     Args:
         groups: for each row its group's number.
-        ids: what stands for each row's id.
-        share: of all rows, above 0 and below 1; at least one row is aimed at.
-        seed: decides the order of the groups.
-
-    Returns:
-        For each row whether it is for testing. There are at most `share` of the rows, rounded, or if every group is larger
-        than that, one smallest group.
+        ids: for each row what stands for its id, which with the seed decides the order of the groups.
+        share: of all rows, above 0 and below 1.
+        seed: any number.
 
     Raises:
         RequestError: all rows are one group.

@@ -1,24 +1,22 @@
 """The forecast: calls and seconds for an accepted pair, by hand and as properties."""
 
-from collections import defaultdict
-from collections.abc import Mapping
-
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from skills_dspy.base.records import SeedExample
-from skills_dspy.commands.check.forecast import PASS_SHARE, StepCost, mean_costs, seconds_per_pair, step_costs
-from skills_dspy.commands.check.sample_prompts import prompt_estimates
+from skills_dspy.commands.check.forecast import PASS_SHARE, StepCost, forecast
 from skills_dspy.commands.check.speed import Speed
 from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_spec
 
+MODEL = "mistral-small3.2"
+SPEEDS = {MODEL: Speed(100.0, 10.0)}
+
 
 def costs_of(spec: TaskSpec, ratio: float = 1.0, tagging: str = "separate") -> dict[str, StepCost]:
     """A task's costs by step."""
-    config = a_config({"tagging": tagging})
-    return {cost.step: cost for cost in mean_costs(step_costs(spec, config, prompt_estimates(spec, config), ratio), 1)}
+    return {cost.step: cost for cost in forecast([spec], a_config({"tagging": tagging}), ratio, SPEEDS)[0]}
 
 
 def test_calls_follow_from_the_share_that_passes() -> None:
@@ -50,8 +48,7 @@ def test_an_accepted_pair_is_tagged_once_whatever_the_seeds(freeform: int, groun
     """The kinds share the pairs as they share the seeds."""
     assume(freeform + grounded)
     spec = a_spec([FREEFORM] * freeform + [GROUNDED] * grounded, count=count)
-    prompts: Mapping[tuple[str, str], int] = defaultdict(lambda: 100)
-    costs = {cost.step: cost for cost in mean_costs(step_costs(spec, a_config(), prompts, 1.0), 1)}
+    costs = costs_of(spec)
     assert costs["tag_category"].calls == pytest.approx(1.0)
     share = costs["write_answer_grounded"].calls * PASS_SHARE**2 if grounded else 0.0
     assert share == pytest.approx(grounded / (freeform + grounded))
@@ -70,12 +67,22 @@ def test_replies_are_as_long_as_the_longest_seed() -> None:
 
 def test_tasks_are_averaged_call_by_call() -> None:
     """Two tasks with the same number of pairs: half the calls of each, tokens weighted by calls."""
-    costs = [StepCost("tag_category", "m", 1.0, 100, 10), StepCost("tag_category", "m", 3.0, 200, 30)]
-    assert mean_costs(costs, 2) == (StepCost("tag_category", "m", 2.0, 175, 25),)
+    one, two = a_spec((FREEFORM,), count=5), a_spec((FREEFORM, GROUNDED), count=5)
+    alone, other, both = (
+        {cost.step: cost for cost in forecast(specs, a_config(), 1.0, SPEEDS)[0]} for specs in ([one], [two], [one, two])
+    )
+    step = "write_answer_freeform"
+    assert both[step].calls == pytest.approx(0.75 * alone[step].calls)
+    assert both[step].prompt == pytest.approx((2 * alone[step].prompt + other[step].prompt) / 3)
+    assert both["tag_category"].calls == pytest.approx(1.0)
 
 
 def test_each_step_takes_its_own_models_time() -> None:
     """Reading and writing add up, for every call."""
-    costs = [StepCost("write_answer_freeform", "slow", 2.0, 100, 50), StepCost("judge_pair_freeform", "fast", 1.0, 100, 50)]
-    speeds = {"slow": Speed(100.0, 10.0), "fast": Speed(1000.0, 100.0)}
-    assert seconds_per_pair(costs, speeds) == pytest.approx(2 * 6.0 + 0.6)
+    config = a_config({"validator": {"model": "fast"}})
+    costs, seconds = forecast([a_spec((FREEFORM,))], config, 1.0, {MODEL: Speed(100.0, 10.0), "fast": Speed(1000.0, 100.0)})
+    slow, fast = (
+        sum(cost.calls * (cost.prompt / 100 + cost.output / 10) for cost in costs if (cost.model == MODEL) == mine)
+        for mine in (True, False)
+    )
+    assert seconds == pytest.approx(slow + fast / 10)

@@ -3,17 +3,16 @@
 import asyncio
 import itertools
 import json
-from collections.abc import Callable, Coroutine, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import pytest
 from huggingface_hub import constants
 
 from skills_dspy.base.config import RunConfig
-from skills_dspy.base.errors import ContextTooLong, EmbedderMissing, ModelMissing, ServerError
+from skills_dspy.base.errors import ContextTooLong, EmbedderMissing
 from skills_dspy.base.records import SeedExample
-from skills_dspy.commands.check.measure import MOST_AT_ONCE, Preflight, find_weights, survey
+from skills_dspy.commands.check.measure import MOST_AT_ONCE, Preflight, find_weights
 from skills_dspy.commands.check.speed import Together, Trial
 from skills_dspy.model.embedding.weights import MINILM
 from skills_dspy.tasks.spec import TaskSpec
@@ -58,48 +57,9 @@ def together(server: TimedServer, concurrency: int = 8) -> Together:
     return virtual_time.run(main())
 
 
-def at_once(**options: Any) -> TimedServer:
-    """A server that takes no time."""
-    return TimedServer(timed=False, **options)
-
-
-def done(work: Coroutine[Any, Any, T]) -> T:
-    """What a coroutine returns."""
-    return virtual_time.run(work)
-
-
-# ---- what is there ---------------------------------------------------------------------------------------------------
-
-
-def test_a_survey_tells_models_that_are_there_from_those_that_are_not() -> None:
-    """Each model is asked for once, by the name of the configuration."""
-    config = a_config({"validator": {"model": "strict"}, "tagger": {"model": "quick"}})
-    found = done(survey(TimedServer(missing=("strict",)), config))
-    assert found.version == "0.0.0-fake"
-    assert list(found.models) == ["mistral-small3.2", "quick"]
-    assert found.missing == ("strict",)
-
-
-def test_a_survey_of_nobody_says_so() -> None:
-    """The server's own error comes through."""
-
-    class Nobody(TimedServer):
-        async def version(self) -> str:
-            raise ServerError("No Ollama server answers")
-
-    with pytest.raises(ServerError, match="No Ollama server"):
-        done(survey(Nobody(), a_config()))
-
-
-def test_weights_on_this_machine_are_found_without_loading_them() -> None:
-    """The packaged model is found, with its place."""
-    found = find_weights(MINILM)
-    assert found is not None
-    assert found.folder.is_dir()
-
-
 def test_weights_that_only_the_hub_has_are_not_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A check fetches nothing; where the hub may not be asked at all, they are missing."""
+    """A check fetches nothing; where the hub may not be asked at all, they are missing. What is here is found, not loaded."""
+    assert find_weights(MINILM) is not None
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     assert find_weights("nobody/no-such-model") is None
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -107,18 +67,12 @@ def test_weights_that_only_the_hub_has_are_not_fetched(monkeypatch: pytest.Monke
         find_weights("nobody/no-such-model")
 
 
-def test_a_folder_without_weights_is_an_error(tmp_path: Path) -> None:
-    """It is no question of fetching."""
-    with pytest.raises(EmbedderMissing, match="holds no"):
-        find_weights(str(tmp_path))
-
-
 # ---- one reply of each sort --------------------------------------------------------------------------------------------
 
 
 def test_a_structured_reply_is_asked_for_as_a_run_does() -> None:
     """The request has the run's schema, window, room and prompt; the reply's counts and times are kept."""
-    server = at_once()
+    server = TimedServer(timed=False)
     trial = attempt(server, "write_questions_freeform")
     (payload,) = server.payloads
     assert payload["format"]["properties"]["questions"]["maxItems"] == 5
@@ -135,19 +89,13 @@ def test_a_structured_reply_is_asked_for_as_a_run_does() -> None:
     assert trial.counts.prompt_seconds == pytest.approx(tokens / READING)
     assert trial.counts.output_seconds == pytest.approx(50 / WRITING)
     assert trial.counts.seconds == 1.0
-
-
-def test_ratings_are_asked_for_with_their_probabilities_as_a_run_does() -> None:
-    """What a run asks for is what is tried."""
-    server = at_once()
     attempt(server, "judge_question_freeform")
-    (payload,) = server.payloads
-    assert (payload["logprobs"], payload["top_logprobs"]) == (True, 20)
+    assert (server.payloads[1]["logprobs"], server.payloads[1]["top_logprobs"]) == (True, 20)
 
 
 def test_a_free_text_reply_is_asked_for_without_a_schema() -> None:
     """Prose is taken as it is."""
-    server = at_once()
+    server = TimedServer(timed=False)
     trial = attempt(server, "write_answer_freeform")
     assert "format" not in server.payloads[0]
     assert trial.prose
@@ -157,7 +105,7 @@ def test_a_free_text_reply_is_asked_for_without_a_schema() -> None:
 
 def test_the_question_asked_is_none_that_the_prompt_shows() -> None:
     """Where there is a seed to spare, the answer to it does not stand in the prompt."""
-    server = at_once()
+    server = TimedServer(timed=False)
     attempt(server, "write_answer_freeform")
     shown, asked = server.payloads[0]["messages"][-1]["content"].split("</example>")
     number = asked.split("fox number ")[1][0]
@@ -166,24 +114,24 @@ def test_the_question_asked_is_none_that_the_prompt_shows() -> None:
 
 def test_a_task_with_one_seed_can_be_tried() -> None:
     """Then its question stands for the new one."""
-    assert attempt(at_once(), "write_answer_freeform", a_spec((FREEFORM,))).fault is None
+    assert attempt(TimedServer(timed=False), "write_answer_freeform", a_spec((FREEFORM,))).fault is None
 
 
 def test_a_grounded_task_is_tried_with_a_context() -> None:
     """The first seed says of which kind the prompts are."""
-    server, spec = at_once(), a_spec((GROUNDED, FREEFORM))
+    server, spec = TimedServer(timed=False), a_spec((GROUNDED, FREEFORM))
 
     async def steps() -> tuple[str, ...]:
         return flight(server, spec).steps
 
-    assert done(steps()) == ("write_questions_grounded", "write_answer_grounded")
+    assert virtual_time.run(steps()) == ("write_questions_grounded", "write_answer_grounded")
     assert attempt(server, "write_questions_grounded", spec).fault is None
     assert "The fox runs." in server.payloads[0]["messages"][-1]["content"]
 
 
 def test_a_reply_that_does_not_parse_is_asked_for_twice_and_shown() -> None:
     """The trial says what is wrong and keeps the reply."""
-    server = at_once(reply=lambda _: "Here are your questions!")
+    server = TimedServer(timed=False, reply=lambda _: "Here are your questions!")
     trial = attempt(server, "write_questions_freeform")
     assert (trial.tries, len(server.payloads)) == (2, 2)
     assert trial.fault is not None
@@ -194,20 +142,14 @@ def test_a_reply_that_does_not_parse_is_asked_for_twice_and_shown() -> None:
 def test_a_second_try_that_succeeds_is_counted() -> None:
     """The trial is good, and says that it took two."""
     texts = iter(["nonsense", json.dumps({"questions": list("abcde")})])
-    trial = attempt(at_once(reply=lambda _: next(texts)), "write_questions_freeform")
+    trial = attempt(TimedServer(timed=False, reply=lambda _: next(texts)), "write_questions_freeform")
     assert (trial.tries, trial.fault) == (2, None)
-
-
-def test_a_fault_of_the_server_comes_through() -> None:
-    """It ends the trial with our own error, not DSPy's."""
-    with pytest.raises(ModelMissing, match="gone"):
-        attempt(at_once(refuses=ModelMissing("gone")), "write_questions_freeform")
 
 
 def test_a_window_that_the_real_prompt_fills_is_an_error() -> None:
     """The server's count decides."""
     with pytest.raises(ContextTooLong, match="leaves no room"):
-        attempt(at_once(dense=20.0), "write_answer_freeform")
+        attempt(TimedServer(timed=False, dense=20.0), "write_answer_freeform")
 
 
 def test_every_model_is_tried_once() -> None:
@@ -216,12 +158,12 @@ def test_every_model_is_tried_once() -> None:
     fused = a_config({"tagger": {"model": "quick"}, "tagging": "fused"})
 
     async def steps(config: RunConfig) -> tuple[str, ...]:
-        return flight(at_once(), config=config).steps
+        return flight(TimedServer(timed=False), config=config).steps
 
     writing = ("write_questions_freeform", "write_answer_freeform")
-    assert done(steps(a_config())) == writing
-    assert done(steps(both)) == (*writing, "judge_question_freeform", "tag_instruction_quality")
-    assert done(steps(fused)) == (*writing, "tag_fused")
+    assert virtual_time.run(steps(a_config())) == writing
+    assert virtual_time.run(steps(both)) == (*writing, "judge_question_freeform", "tag_instruction_quality")
+    assert virtual_time.run(steps(fused)) == (*writing, "tag_fused")
 
 
 # ---- several at once ---------------------------------------------------------------------------------------------------
@@ -246,9 +188,3 @@ def test_requests_at_once_are_bounded_and_all_different() -> None:
     assert {p["options"]["num_ctx"] for p in server.payloads} == {4096}
     assert len({p["options"]["seed"] for p in server.payloads}) == MOST_AT_ONCE + 1
     assert len({p["messages"][-1]["content"] for p in server.payloads}) > MOST_AT_ONCE // 2
-
-
-def test_a_broken_server_ends_the_measurement() -> None:
-    """Its error comes through."""
-    with pytest.raises(ServerError, match="broken"):
-        together(TimedServer(refuses=ServerError("broken")), 1)

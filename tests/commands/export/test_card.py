@@ -20,7 +20,9 @@ def a_card(*runs: dict[str, Any], split: Split | None = None, repeated: int = 0,
     for fact in facts:
         for number, record in enumerate(some_records(task=fact.task_name)):
             tally.add(record, "test" if split is not None and number == 0 else "train")
-    return card(facts, tally, split, repeated, mended, SplitBasis(limit=0.05, by_words=0, models=1) if split else None)
+    tally.repeated, tally.mended = repeated, mended
+    tally.compared = SplitBasis(split, limit=0.05, by_words=0, models=1) if split else None
+    return card(facts, tally)
 
 
 def front(text: str) -> dict[str, Any]:
@@ -78,7 +80,7 @@ def test_the_front_names_the_languages_of_the_rows() -> None:
     texts = ["Explain why the sky looks blue to us."] * 12 + ["Warum sieht der Himmel für uns eigentlich blau aus?"] * 3
     for text in [*texts, "Pourquoi le ciel nous paraît-il donc bleu ?"]:
         tally.add(a_record(question=text, answer=text), "train")
-    assert front(card([facts_of(RunJson.of(a_run_json()))], tally, None))["language"] == ["en", "de"]
+    assert front(card([facts_of(RunJson.of(a_run_json()))], tally))["language"] == ["en", "de"]
     assert "language" not in front(a_card(a_run_json()))
 
 

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from skills_dspy.base.errors import ExportError, RequestError, RunDirError, StorageError
-from skills_dspy.commands.export import jsonl, parquet
-from skills_dspy.commands.export.card import Split
-from skills_dspy.commands.export.export import FORMATS, Exported, ExportRequest, Format, export
-from skills_dspy.commands.export.instructlab import recipe_text
+from skills_dspy.commands.export import parquet
+from skills_dspy.commands.export.card import Split, Tally
+from skills_dspy.commands.export.export import FORMATS, ExportRequest, Format, export
 from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT
 from skills_dspy.commands.export.source import Rows
 from skills_dspy.store import aside
@@ -27,7 +26,7 @@ STAMP = "2026-01-31T10_00_00"
 SPLIT = Split(0.34, 7)
 
 
-def make(place: Path, out: Path, layout: Format = "messages", **options: Any) -> Exported:
+def make(place: Path, out: Path, layout: Format = "messages", **options: Any) -> Tally:
     """Export the runs at a place."""
     return export(ExportRequest(sources(place), layout, out, STAMP, **options))
 
@@ -79,16 +78,6 @@ def test_messages_pass_trls_check_and_its_chat_template(runs: Path, tmp_path: Pa
     tokenizer.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
     text = maybe_apply_chat_template(rows[1], tokenizer)["text"]
     assert text == "<system>Be brief.<user>c1a c1b c1c\n\nq1a q1b q1c q1d?<assistant>r1a r1b: ünï “r1c”\nr1d"
-
-
-@pytest.mark.parametrize(
-    ("layout", "names"), [("alpaca", ["instruction", "input", "output"]), ("sharegpt", ["id", "conversations"])]
-)
-def test_the_older_layouts_load(runs: Path, tmp_path: Path, load: Callable[..., Any], layout: Format, names: list[str]) -> None:
-    """As text, also where no row has a context."""
-    make(runs, tmp_path / "rows.jsonl", layout)
-    rows = load("json", data_files=str(tmp_path / "rows.jsonl"), split="train")
-    assert (rows.column_names, len(rows)) == (names, 3)
 
 
 def test_parquet_gives_back_every_record(runs: Path, tmp_path: Path) -> None:
@@ -155,12 +144,17 @@ def test_instructlabs_files_are_what_its_training_reads(tmp_path: Path, load: Ca
 
 
 def test_instructlabs_rows_that_are_set_apart_are_not_trained_on(runs: Path, tmp_path: Path) -> None:
-    """They have a file of their own and are in no leaf's."""
-    make(runs, tmp_path / "ilab", "instructlab", split=SPLIT, system="Be brief.")
+    """They have a file of their own and are in no leaf's; a recipe is YAML whatever the system prompt says."""
+    import yaml
+
+    prompt = 'He said: "no"\n- and\t#left\u00ae \U0001f98a'
+    make(runs, tmp_path / "ilab", "instructlab", split=SPLIT, system=prompt)
+    recipe = yaml.safe_load((tmp_path / "ilab" / f"skills_recipe_{STAMP}.yaml").read_text("utf-8"))
+    assert recipe["metadata"] == {"sys_prompt": prompt}
     test = lines(tmp_path / "ilab" / f"skills_test_msgs_{STAMP}.jsonl")
     leaf = lines(tmp_path / "ilab" / f"node_datasets_{STAMP}" / "test_foxes.jsonl")
     assert (len(test), len(leaf)) == (1, 2)
-    assert test[0]["messages"][0]["content"] == "Be brief."
+    assert test[0]["messages"][0]["content"] == prompt
     assert not {row["id"] for row in test} & {row["id"] for row in leaf}
 
 
@@ -171,14 +165,6 @@ def test_leaves_whose_names_fall_together_have_a_file_each(tmp_path: Path) -> No
     make(tmp_path / "runs", tmp_path / "ilab", "instructlab")
     below = sorted(path.name for path in (tmp_path / "ilab" / f"node_datasets_{STAMP}").iterdir())
     assert below == ["a_b_c-2.jsonl", "a_b_c.jsonl"]
-
-
-def test_a_recipe_is_yaml_whatever_the_prompt_says() -> None:
-    """Quotes, colons, line breaks and an empty list of leaves."""
-    import yaml
-
-    prompt = 'He said: "no"\n- and\t#left\u00ae \U0001f98a'
-    assert yaml.safe_load(recipe_text([], prompt)) == {"datasets": [], "metadata": {"sys_prompt": prompt}}
 
 
 # ---- bytes and order -------------------------------------------------------------------------------------------------
@@ -206,7 +192,7 @@ def test_shards_and_row_groups_hold_all_rows_in_order(
     """Small ones here: 7 rows in groups of 2 and shards of 3."""
     monkeypatch.setattr(parquet, "_BATCH", 2)
     monkeypatch.setattr(parquet, "GROUP", 2)
-    monkeypatch.setattr(parquet.Shards.__init__, "__defaults__", (3,))
+    monkeypatch.setattr(parquet, "SHARD", 3)
     write_run(tmp_path / "runs", some_records(7))
     make(tmp_path / "runs", tmp_path / "ds", "hf")
     assert sorted(path.name for path in (tmp_path / "ds" / "data").iterdir()) == [
@@ -325,24 +311,12 @@ def test_an_old_export_is_kept_until_the_new_one_is_whole(
     assert [path.name for path in out.parent.iterdir()] == ["x"]
 
 
-def test_an_interruption_leaves_nothing(runs: Path, tmp_path: Path) -> None:
-    """Neither the file nor what was written aside."""
-
-    def interrupt(doing: str, rows: int) -> None:
-        if (doing, rows) == ("writing", 2):
-            raise KeyboardInterrupt
-
-    request = ExportRequest(sources(runs), "hf", tmp_path / "out" / "x", STAMP, split=SPLIT)
-    with pytest.raises(KeyboardInterrupt):
-        export(request, interrupt)
-    assert list((tmp_path / "out").iterdir()) == []
-
-
 def test_what_a_kill_left_is_named(runs: Path, tmp_path: Path) -> None:
     """And not touched: another process may be at it."""
     left = tmp_path / ".m[1].jsonl.99999.tmp"
     left.write_text("half")
-    assert make(runs, tmp_path / "m[1].jsonl").left_behind == (left,)
+    make(runs, tmp_path / "m[1].jsonl")
+    assert aside.left_behind(tmp_path / "m[1].jsonl") == [left]
     assert left.read_text() == "half"
 
 
@@ -351,64 +325,55 @@ def test_what_a_kill_left_is_named(runs: Path, tmp_path: Path) -> None:
     [
         ("folder", "is a folder, and this export is a file"),
         ("link", "is a link, and this export is a file"),
+        ("pipe", "is no ordinary file"),
     ],
 )
 def test_only_a_file_is_replaced_by_a_file(runs: Path, tmp_path: Path, taken: str, said: str) -> None:
-    """A folder or a link there is somebody's."""
+    """A folder, a link or a pipe there is somebody's; as root one would lose /dev/null."""
     out, theirs = tmp_path / "x", tmp_path / "theirs"
     theirs.write_text("theirs")
-    out.mkdir() if taken == "folder" else out.symlink_to(theirs)
+    if taken == "folder":
+        out.mkdir()
+    elif taken == "link":
+        out.symlink_to(theirs)
+    else:
+        os.mkfifo(out)
     with pytest.raises(ExportError, match=said):
         make(runs, out, overwrite=True)
     assert theirs.read_text() == "theirs"
+    assert not out.is_file() or out.is_symlink()
 
 
-@pytest.mark.parametrize("layout", ["hf", "instructlab"])
-def test_a_folder_with_anything_else_is_not_replaced(runs: Path, tmp_path: Path, layout: Format) -> None:
-    """--overwrite is for earlier exports, not for a home directory."""
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "thesis.tex").write_text("x")
-    with pytest.raises(ExportError, match=r"holds thesis\.tex, which no export of this format wrote"):
-        make(runs, tmp_path / "home", layout, overwrite=True)
+def test_a_file_is_not_replaced_by_a_folder(runs: Path, tmp_path: Path) -> None:
+    """Of whatever format."""
     (tmp_path / "file").write_text("x")
     with pytest.raises(ExportError, match="is a file, and this export is a folder"):
-        make(runs, tmp_path / "file", layout, overwrite=True)
+        make(runs, tmp_path / "file", "hf", overwrite=True)
 
 
 @pytest.mark.parametrize(
     ("layout", "theirs"),
     [
+        ("hf", "thesis.tex"),
         ("hf", "data/measured.csv"),
         ("hf", "data/train-notes.parquet/x"),
+        ("instructlab", "thesis.tex"),
         ("instructlab", "test_login.py"),
         ("instructlab", "test_2026-01-31T10_00_00.jsonl/x"),
         ("instructlab", "node_datasets_2026-01-31T10_00_00/notes.txt"),
         ("instructlab", "skills_recipe_mine.yaml"),
     ],
 )
-def test_a_folder_whose_names_only_look_like_an_export_is_not_replaced(
-    runs: Path, tmp_path: Path, layout: Format, theirs: str
-) -> None:
-    """A project has a README and a folder data, too, and a folder of tests has nothing but test_ files."""
-    file = tmp_path / "home" / theirs
-    file.parent.mkdir(parents=True)
-    file.write_text("theirs")
-    (tmp_path / "home" / "data").mkdir(exist_ok=True)
-    (tmp_path / "home" / "README.md").write_text("theirs")
-    if layout == "instructlab":
-        (tmp_path / "home" / "README.md").unlink()
-        (tmp_path / "home" / "data").rmdir()
+def test_a_folder_with_anything_else_is_not_replaced(runs: Path, tmp_path: Path, layout: Format, theirs: str) -> None:
+    """--overwrite is for earlier exports: a project has a README, a folder data and test_ files, too."""
+    home = tmp_path / "home"
+    (home / theirs).parent.mkdir(parents=True)
+    (home / theirs).write_text("theirs")
+    if layout == "hf":
+        (home / "README.md").write_text("theirs")
     with pytest.raises(ExportError, match=f"holds {re.escape(theirs)}, which no export of this format wrote"):
-        make(runs, tmp_path / "home", layout, overwrite=True)
-    assert file.read_text() == "theirs"
-
-
-def test_what_is_no_file_is_not_replaced_by_one(runs: Path, tmp_path: Path) -> None:
-    """A pipe, or /dev/null, which root would lose."""
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ExportError, match="is no ordinary file"):
-        make(runs, tmp_path / "pipe", overwrite=True)
-    assert (tmp_path / "pipe").is_fifo()
+        make(runs, home, layout, overwrite=True)
+    assert (home / theirs).read_text() == "theirs"
 
 
 @pytest.mark.parametrize("where", [".", "..", "../..", "data.jsonl", "new.jsonl"])
@@ -420,23 +385,11 @@ def test_no_export_takes_the_place_of_a_run(runs: Path, where: str) -> None:
     assert files_below(runs) == before
 
 
-def test_a_full_disk_is_a_sentence(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nothing stays behind."""
-
-    def full(*_: object) -> None:
-        raise OSError(28, os.strerror(28))
-
-    monkeypatch.setattr(jsonl.JsonLines, "write", full)
-    with pytest.raises(StorageError, match="No space left on device; free some space"):
-        make(runs, tmp_path / "out" / "m.jsonl")
-    assert list((tmp_path / "out").iterdir()) == []
-
-
-@pytest.mark.parametrize("layout", ["parquet", "hf"])
-def test_a_disk_that_fills_up_in_a_parquet_file_is_a_sentence(runs: Path, tmp_path: Path, layout: Format) -> None:
-    """Letting go of the file fails too, and that is not what the user hears of. A limit on files stands for the disk."""
+@pytest.mark.parametrize("layout", ["messages", "instructlab", "parquet", "hf"])
+def test_a_disk_that_fills_up_is_a_sentence(runs: Path, tmp_path: Path, layout: Format) -> None:
+    """Letting go of a file fails too, and that is not what the user hears of. A limit on files stands for the disk."""
     allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (600, allowed[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400, allowed[1]))
     try:
         with pytest.raises(StorageError, match=r"cannot write .*out/x: .*File too large"):
             make(runs, tmp_path / "out" / "x", layout)

@@ -129,20 +129,16 @@ def test_a_repository_is_made_private_unless_it_is_to_be_public(hub: Hub, folder
     assert hub.files["data/train-00000-of-00001.parquet"] == b"PAR1"
 
 
-def test_a_private_repository_gets_the_new_files_and_loses_old_shards(hub: Hub, folder: Path) -> None:
-    """Otherwise the dataset would be the old and the new one together."""
-    hub.existing = True
-    upload(folder, "me/foxes", public=False, endpoint=hub.address, token="hf_test")
-    assert hub.created == []
-    assert hub.files["data/train-old.parquet"] == b"deleted"
-
-
-def test_nothing_is_uploaded_to_a_public_repository_by_mistake(hub: Hub, folder: Path) -> None:
+def test_an_existing_repository_loses_old_shards_if_it_is_private(hub: Hub, folder: Path) -> None:
     """That it was made public once does not mean that these rows are to be."""
     hub.existing = False
     with pytest.raises(HubError, match="is public already; add --public"):
         upload(folder, "me/foxes", public=False, endpoint=hub.address, token="hf_test")
     assert hub.files == {}
+    hub.existing = True
+    upload(folder, "me/foxes", public=False, endpoint=hub.address, token="hf_test")
+    assert hub.created == []
+    assert hub.files["data/train-old.parquet"] == b"deleted"
 
 
 @pytest.mark.parametrize("code", [401, 403, 400])
@@ -156,19 +152,13 @@ def test_a_refusal_is_a_sentence(hub: Hub, folder: Path, code: int) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_hub_that_is_not_there_is_a_sentence(hub: Hub, folder: Path) -> None:
-    """It names the address."""
+def test_a_hub_that_is_not_asked_or_not_there_is_a_sentence(hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that cannot be, and a library that may not go out, ask nothing; a hub that is away is named by its address."""
     address = hub.address
     hub.shutdown()
     hub.server_close()
     with pytest.raises(HubError, match=r"cannot be uploaded to http://127\.0\.0\.1"):
         upload(folder, "me/foxes", public=False, endpoint=address, token="hf_test")
-
-
-def test_a_name_that_cannot_be_and_an_offline_library_are_sentences(
-    hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing was asked then."""
     with pytest.raises(HubError, match="--push-to-hub a/b/c"):
         upload(folder, "a/b/c", public=False, endpoint=hub.address, token="hf_test")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)

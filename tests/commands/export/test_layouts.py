@@ -4,27 +4,11 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import BaseModel
 
 from skills_dspy.base.errors import RequestError
-from skills_dspy.base.records import Record
-from skills_dspy.commands.export.layouts import (
-    instructlab_row,
-    typed_row,
-    user_turn,
-)
+from skills_dspy.base.records import Record, SoftRating
+from skills_dspy.commands.export.layouts import instructlab_row, typed_row
 from tests.helpers.exporting import a_record
-
-
-@given(st.text(), st.text())
-def test_a_user_turn_ends_with_the_question_and_begins_with_the_context(question: str, context: str) -> None:
-    """Whatever they are, neither is changed but for line breaks at the context's end."""
-    turn = user_turn(question, context)
-    assert turn.endswith("\n\n" + question)
-    assert turn.startswith(context.rstrip("\n"))
-    assert user_turn(question, None) == question
 
 
 def test_instructlab_keeps_all_that_is_no_message_as_one_string() -> None:
@@ -42,19 +26,14 @@ def test_instructlab_keeps_all_that_is_no_message_as_one_string() -> None:
     assert json.loads(instructlab_row(a_record(), "", "u")["metadata"])["leaf_node_type"] == "freeform_skill"
 
 
-def names_of(model: type[BaseModel]) -> set[str]:
-    """The fields of a record."""
-    return set(model.model_fields)
-
-
 def test_typed_rows_hold_every_field_of_a_record() -> None:
     """A field that is added to a record is added here, or this fails."""
     record = a_record(context="c", soft=True)
     row = typed_row(record)
-    assert set(row) == names_of(Record)
+    assert set(row) == set(Record.model_fields)
     for name in ("tags", "question_verdict", "pair_verdict", "provenance"):
-        assert set(row[name]) == names_of(type(getattr(record, name))), name
-    assert set(row["pair_verdict"]["soft"]) == names_of(type(record.pair_verdict.soft))  # type: ignore[arg-type]
+        assert set(row[name]) == set(type(getattr(record, name)).model_fields), name
+    assert set(row["pair_verdict"]["soft"]) == set(SoftRating.model_fields)
     assert back(row) == record
 
 

@@ -1,7 +1,7 @@
 """Near-duplicates never fall on both sides of a split, whichever run they are of, and the seed decides which side."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from skills_dspy.commands.export.export import ExportRequest, export
 from skills_dspy.commands.export.split import choose_test
 from skills_dspy.model.embedding.vectors import vector_key
 from skills_dspy.store.journal import Journal, JournalReader
-from tests.helpers.exporting import a_record, a_run_json, files_below, sources, write_run
+from tests.helpers.exporting import a_record, a_run_json, sources, write_run
 from tests.helpers.small_runs import make_run
 
 MODEL = "all-MiniLM-L6-v2"
@@ -156,15 +156,6 @@ def test_more_rows_than_can_be_compared_are_refused(tmp_path: Path, monkeypatch:
     assert export(ExportRequest(runs, "alpaca", tmp_path / "out", "s")).rows == {"train": 3}
 
 
-def test_the_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
-    """With vectors too, and no index is left behind."""
-    two_runs(tmp_path / "runs", 0.03)
-    for name in ("x", "y"):
-        export(ExportRequest(sources(tmp_path / "runs"), "hf", tmp_path / "out" / name, "s", split=Split(0.4, 1)))
-    assert files_below(tmp_path / "out" / "x") == files_below(tmp_path / "out" / "y")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["x", "y"]
-
-
 def test_without_a_split_no_journal_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be anything; with a split it has to be a journal, and a sound one."""
     folder = make(tmp_path / "runs", "test/a", {FIRST: at(0), **others(0)}, weights=None)
@@ -186,56 +177,27 @@ def test_a_broken_vector_is_no_vector(tmp_path: Path, broken: Any) -> None:
         export(ExportRequest(sources(tmp_path / "runs"), "alpaca", tmp_path / "out", "s", split=Split(0.4, 1)))
 
 
-Said = Callable[[], str]
-
-
-@pytest.fixture
-def said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Said:
-    """Types an export with a test side; gives what was printed on stderr and what the card says of the split."""
-
-    def type_words() -> str:
-        words = ("export", tmp_path / "runs", "--format", "hf", "--out", tmp_path / "out", "--test-share", "0.4")
-        assert start([str(word) for word in words]) == 0
-        err = capsys.readouterr().err
-        (sentence,) = [line for line in (tmp_path / "out" / "README.md").read_text("utf-8").splitlines() if "share of" in line]
-        assert all(line in sentence for line in err.splitlines())
-        return sentence.partition("with every other.")[2].strip()
-
-    return type_words
-
-
-def test_a_journal_that_is_gone_is_said(tmp_path: Path, said: Said) -> None:
-    """In a line and on the card, with the number of rows that it concerns."""
-    two_runs(tmp_path / "runs", 0.03, weights=None)
-    assert said() == (
-        "3 of 6 rows have no vector in a journal and were compared with others by their words alone, and by what their run had "
-        "noted."
-    )
-
-
-def test_other_weights_are_said(tmp_path: Path, said: Said) -> None:
-    """In a line and on the card."""
-    two_runs(tmp_path / "runs", 0.03, weights="others")
-    assert said() == "The vectors are of 2 embedding models; rows of different ones were compared by their words alone."
-
-
-def test_vectors_of_unknown_weights_are_not_compared(tmp_path: Path, said: Said) -> None:
-    """Whose they are cannot be told, so they are as good as gone."""
-    two_runs(tmp_path / "runs", 0.03, weights="")
-    assert said().startswith("3 of 6 rows have no vector")
-
-
-def test_nothing_is_said_when_all_was_compared(tmp_path: Path, said: Said) -> None:
-    """No line that everybody would learn to overlook."""
-    two_runs(tmp_path / "runs", 0.03)
-    assert said() == ""
+@pytest.mark.parametrize("weights", [None, "", "others", "w"], ids=["gone", "unknown", "others", "all compared"])
+def test_what_was_not_compared_by_meaning_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], weights: str | None
+) -> None:
+    """On stderr and on the card: a journal that is gone or of unknown weights, and other weights; else nothing."""
+    two_runs(tmp_path / "runs", 0.03, weights)
+    words = ("export", tmp_path / "runs", "--format", "hf", "--out", tmp_path / "out", "--test-share", "0.4")
+    assert start([str(word) for word in words]) == 0
+    (sentence,) = [line for line in (tmp_path / "out" / "README.md").read_text("utf-8").splitlines() if "share of" in line]
+    said = sentence.partition("with every other.")[2].strip()
+    gone = "3 of 6 rows have no vector in a journal and were compared with others by their words alone, and by what their run"
+    others = "The vectors are of 2 embedding models; rows of different ones were compared by their words alone."
+    assert said == {"w": "", "others": others}.get(weights or "", f"{gone} had noted.")
+    assert capsys.readouterr().err.strip() == said
 
 
 def test_a_real_runs_journal_has_all_vectors(tmp_path: Path) -> None:
     """Of questions with a context and without, under the names that the run gave them."""
     paths = make_run(tmp_path / "runs", {})
     done = export(ExportRequest(sources(paths.folder), "alpaca", tmp_path / "out", "s", split=Split(0.4, 1)))
-    assert done.compared == SplitBasis(limit=0.05, by_words=0, models=1)
+    assert done.compared == SplitBasis(Split(0.4, 1), limit=0.05, by_words=0, models=1)
 
 
 # ---- which groups are for testing ------------------------------------------------------------------------------------
@@ -254,10 +216,11 @@ def test_no_group_is_parted_and_the_share_is_kept(groups: list[int], share: floa
     assert (chosen == choose_test(labels, IDS[: len(labels)], share, seed)).all()
 
 
-def test_one_smallest_group_is_chosen_where_all_are_too_large() -> None:
-    """Better a little more than the share than nothing."""
-    chosen = choose_test(np.repeat([0, 1], [5, 3]), IDS[:8], 0.1, 0)
-    assert chosen.tolist() == [False] * 5 + [True] * 3
+def test_where_the_share_cannot_be_kept() -> None:
+    """One smallest group is chosen where all are larger than it; one row cannot be split."""
+    assert choose_test(np.repeat([0, 1], [5, 3]), IDS[:8], 0.1, 0).tolist() == [False] * 5 + [True] * 3
+    with pytest.raises(RequestError, match="only one row"):
+        choose_test(np.zeros(1, np.int64), IDS[:1], 0.5, 0)
 
 
 def test_the_seed_decides() -> None:
@@ -265,9 +228,3 @@ def test_the_seed_decides() -> None:
     picked = [tuple(np.flatnonzero(choose_test(np.arange(100), IDS, 0.1, seed))) for seed in range(5)]
     assert {len(rows) for rows in picked} == {10}
     assert len(set(picked)) == 5
-
-
-def test_one_row_cannot_be_split() -> None:
-    """Better no test set than none to train on."""
-    with pytest.raises(RequestError, match="only one row"):
-        choose_test(np.zeros(1, np.int64), IDS[:1], 0.5, 0)

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from typing import Annotated, Any, Literal
 
 import dspy
@@ -16,8 +13,7 @@ from hypothesis import strategies as st
 
 from signatures.examples import Pair, Question
 from signatures.generate import WriteContext, WriteQuestionsFreeform, bounded
-from signatures.judge import JudgeQuestionFreeform
-from signatures.tag import TagCategory, TagSampleQuality
+from signatures.tag import TagSampleQuality
 from skills_dspy.base.errors import Unreadable
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.steps import STEPS
@@ -245,13 +241,6 @@ def test_schemas_keep_to_what_a_grammar_knows(step: Any) -> None:
     assert plan.response_format["response_format"]["json_schema"]["schema"] is plan.schema
 
 
-def test_plans_are_made_once() -> None:
-    """System message and schema cost nothing from the second call on."""
-    adapter = SkillsAdapter()
-    assert adapter.plan(Sort) is adapter.plan(Sort)
-    assert adapter.plan(Sort) is not adapter.plan(Sort.with_instructions("Sort it."))
-
-
 def test_a_good_reply() -> None:
     """All fields, as they are in the reply; white space around the object does not matter."""
     assert SkillsAdapter().parse(Sort, json.dumps(GOOD)) == GOOD
@@ -374,28 +363,6 @@ def test_inputs_stand_in_the_prompt_as_they_are(question: str, context: str, ans
         assert f"<{name}>\n{text}\n</{name}>" in user
 
 
-IN_ANOTHER_PROCESS = """
-import hashlib, json
-from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.steps import STEPS
-from tests.helpers.making import Teacher
-adapter = SkillsAdapter()
-inputs = {"task_description": "d", "examples": [], "question": "q", "context": "c", "answer": "a", "count": 3}
-prompts = [[adapter.format(s, [inputs], inputs), adapter.plan(s).schema] for s in (x.signature(3) for x in STEPS.values())]
-print(hashlib.sha256(json.dumps(prompts).encode()).hexdigest())
-"""
-
-
-def test_prompts_are_the_same_bytes_in_every_process() -> None:
-    """No set decides an order: the journal finds a reply again by the request's bytes."""
-    digests = set()
-    for hash_seed in ("1", "2"):
-        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-        command = [sys.executable, "-c", IN_ANOTHER_PROCESS]
-        digests.add(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
-    assert len(digests) == 1
-
-
 @pytest.mark.parametrize("wait", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("text", ["not JSON", json.dumps(GOOD)])
 def test_one_call_and_never_a_second(text: str, wait: bool) -> None:
@@ -435,9 +402,3 @@ def test_labels_are_shown_as_they_are_written() -> None:
     """A label with letters beyond ASCII is not escaped."""
     size = dspy.Signature({"size": (Literal["größer", "kleiner"], dspy.OutputField(desc="how large"))}, "Say it.")
     assert '"size" (one of "größer", "kleiner")' in SkillsAdapter().plan(size).system
-
-
-def test_labels_are_shown_in_full() -> None:
-    """A grammar gives no labels to read: the prompt names all of them, with their quotes."""
-    assert '"coding & debugging"' in SkillsAdapter().plan(TagCategory).system
-    assert "(one of 0, 1)" in SkillsAdapter().plan(JudgeQuestionFreeform).system

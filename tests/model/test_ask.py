@@ -13,7 +13,7 @@ from dspy.utils.exceptions import LMError
 from skills_dspy.base.config import ROLES, Role
 from skills_dspy.base.errors import ServerError, SkillsError, Truncated, Unreadable
 from skills_dspy.base.records import SoftRating
-from skills_dspy.model.ask import CURRENT_CALL, TRIES, Answer, Asker, Call, Failed
+from skills_dspy.model.ask import CURRENT_CALL, TRIES, Answer, Asker, Failed
 from skills_dspy.model.steps import STEPS
 from tests.helpers.making import Teacher, a_config, a_program, the_adapter
 
@@ -207,14 +207,6 @@ def test_errors_that_are_not_ours_are_bugs() -> None:
     assert len(teacher.requests) == 1
 
 
-def test_wrong_inputs_are_bugs() -> None:
-    """Nothing is asked at all."""
-    teacher = Replies()
-    with pytest.raises(ValueError, match="takes"):
-        ask(asker(teacher), inputs={"question": "Why?"})
-    assert teacher.requests == []
-
-
 def test_calls_at_once_do_not_mix() -> None:
     """Each has its own call, whatever the order of replies; afterwards there is none."""
 
@@ -233,26 +225,3 @@ def test_calls_at_once_do_not_mix() -> None:
         return answers
 
     assert [answer.raw for answer in asyncio.run(many())] == [f"Q{n}" for n in range(10)]
-
-
-def test_a_call_starts_empty_and_its_rank_may_change() -> None:
-    """Nothing is known of the reply yet; the place in the queue is asked anew each time."""
-    places = iter([(3,), (1,)])
-    call = Call("judge_pair_freeform", lambda: next(places))
-    assert (call.digest, call.raw, call.soft, call.error) == ("", "", {}, None)
-    assert [call.rank(), call.rank()] == [(3,), (1,)]
-
-
-def test_every_task_has_its_own_call() -> None:
-    """Two requests under way at once do not see each other's call, and outside of both there is none."""
-
-    async def ask(name: str) -> str:
-        CURRENT_CALL.set(Call(name, lambda: (0,)))
-        await asyncio.sleep(0)
-        return CURRENT_CALL.get().step
-
-    async def both() -> list[str]:
-        return list(await asyncio.gather(ask("one"), ask("two")))
-
-    assert asyncio.run(both()) == ["one", "two"]
-    assert CURRENT_CALL.get(None) is None

@@ -18,7 +18,6 @@ from skills_dspy.model.compiled import (
     FORMAT,
     CompiledProgram,
     ProgramError,
-    base_fingerprint,
     checked,
     compiled_content,
     load_compiled,
@@ -128,24 +127,6 @@ def test_the_round_trip_gives_the_same_bytes(tmp_path: Path) -> None:
     assert again.read_bytes() == first.read_bytes()
 
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)
-
-
-@settings(max_examples=25, deadline=None)
-@given(TEXT, TEXT, st.sampled_from([1, 2, 3]))
-def test_any_text_survives_the_round_trip(instructions: str, explanation: str, rating: int) -> None:
-    """Instructions and demonstrations in any language, with any signs."""
-    program, again = SkillsProgram(1), SkillsProgram(1)
-    judge = program.predictor(JUDGE)
-    judge.signature = judge.signature.with_instructions(instructions)
-    judge.demos = [dspy.Example(**{**DEMOS[JUDGE], "explanation": explanation, "rating": rating})]
-    content = compiled_content(program, [JUDGE], {"seen": []})
-    checked(json.loads(json.dumps(content)), Path("p.json")).apply(again)
-    assert again.predictor(JUDGE).signature.instructions == judge.signature.instructions
-    assert prompts(again)[JUDGE] == prompts(program)[JUDGE]
-    assert json.dumps(compiled_content(again, [JUDGE], {"seen": []})) == json.dumps(content)
-
-
 def test_two_programs_do_not_share_what_was_applied(tmp_path: Path) -> None:
     """Who changes the demonstrations of one changes neither the other nor the file's content."""
     loaded = load_compiled(written(tmp_path, content_of(JUDGE)))
@@ -157,25 +138,11 @@ def test_two_programs_do_not_share_what_was_applied(tmp_path: Path) -> None:
     assert [demo["rating"] for demo in other.predictor(JUDGE).demos] == [3]
 
 
-def test_what_is_compiled_is_not_changed_by_keeping_it() -> None:
-    """Typed examples of a demonstration stay typed."""
-    program = compiled()
-    before = prompts(program)
-    compiled_content(program, list(DEMOS), {})
-    assert isinstance(program.predictor(JUDGE).demos[0]["example"], Pair)
-    assert prompts(program) == before
-
-
 def test_steps_come_in_the_order_of_the_flow(tmp_path: Path) -> None:
     """However they were named; the provenance is at hand."""
     loaded = load_compiled(written(tmp_path, content_of(JUDGE, WRITER, "write_context")))
     assert loaded.steps == ("write_context", WRITER, JUDGE)
     assert loaded.provenance == PROVENANCE
-
-
-def test_the_base_is_the_prompt_as_it_stands() -> None:
-    """For any number of questions, and whatever was compiled."""
-    assert content_of(WRITER, count=1)["base"] == content_of(WRITER, count=7)["base"] == {WRITER: base_fingerprint(WRITER)}
 
 
 # ---- what is refused --------------------------------------------------------------------------------------------------

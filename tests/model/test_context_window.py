@@ -17,7 +17,7 @@ from skills_dspy.model.ask import Answer, Asker
 from skills_dspy.model.context_window import Need, choose_windows, needs
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.room import RETRY, largest_shown, longest, may_be_shown, question_limit
-from skills_dspy.model.steps import STEPS, reply_limits, way
+from skills_dspy.model.steps import reply_limits, way
 from skills_dspy.pipeline.candidate import Candidate, Passed
 from skills_dspy.pipeline.draw import Draw, Example, kind_of_draw, plan_draw, seed_examples
 from skills_dspy.pipeline.flow import Flow
@@ -180,19 +180,6 @@ def names_of(kind: Kind, tagging: str) -> set[str]:
     return {step.name for step in way(kind, tagging)}
 
 
-@pytest.mark.parametrize("tagging", ["separate", "fused"])
-@pytest.mark.parametrize("kind", ["freeform", "grounded"])
-def test_steps_of_a_way(kind: Kind, tagging: str) -> None:
-    """They exist, are in the order of the flow, and belong to this kind or to both."""
-    steps = [step.name for step in way(kind, tagging)]
-    other = "grounded" if kind == "freeform" else "freeform"
-    assert list(steps) == [step for step in STEPS if step in steps]
-    assert not any(step.endswith(other) for step in steps)
-    assert ("write_context" in steps) == (kind == "grounded")
-    assert ("tag_fused" in steps) == (tagging == "fused")
-    assert len(steps) == (6 if tagging == "fused" else 8) + (kind == "grounded")
-
-
 def test_only_steps_that_are_taken_need_anything() -> None:
     """A task with seeds of one kind needs nothing for the other."""
     config = a_config()
@@ -329,12 +316,3 @@ def test_what_takes_the_room_is_to_be_changed(step: str, prompt: int, reply: int
     with pytest.raises(ContextTooLong) as caught:
         choose_windows([{**needing(100), **a_need(step, prompt, reply, spec)}], a_config({"max_num_ctx": 4096}), {})
     assert f"is 4096: {advice}" in str(caught.value)
-
-
-def test_a_long_seed_needs_a_large_window() -> None:
-    """From the task's text to the window."""
-    few = choose_windows([needs_of(a_spec([FREEFORM]), a_config())], a_config(), {})
-    many = choose_windows([needs_of(a_spec([LONG]), a_config())], a_config(), {})
-    assert 1024 < few["generator"] < many["generator"] <= 32768
-    with pytest.raises(ContextTooLong, match=r"tasks/foxes\.yaml:23: "):
-        choose_windows([needs_of(a_spec([LONG]), a_config())], a_config({"max_num_ctx": 4096}), {})

@@ -128,13 +128,6 @@ def test_a_replay_takes_it_from_the_recording(going: Going) -> None:
         run(replace(again, folder=going.folder / "x").request(seed=7, recorded={BLANK.task_name: recorded}), None)
 
 
-def test_a_truncated_one_is_asked_for_again(going: Going) -> None:
-    """With twice the room, like every reply."""
-    ran = going.go(FakeServer(teaching({"truncated": "Questions about"}, SAID)))
-    assert ran.task.description == SAID
-    assert journaled(going)[:2] == ["write_description"] * 2
-
-
 @pytest.mark.parametrize("bad", [{"raw": " \n"}, {"truncated": "Questions about"}])
 def test_unreadable_twice_is_said_and_nothing_takes_its_place(going: Going, bad: Mapping[str, str]) -> None:
     """The task ends with a sentence before anything else is asked; what was paid for is kept."""
@@ -177,13 +170,6 @@ def test_both_kinds_of_seed_are_shown_in_turn() -> None:
     assert [pair.context for pair in shown["examples"]] == ["The fox runs.", None, "The fox runs."]
     assert shown["path"] == "a/b"
     assert len(examples_in_turn(a_spec([FREEFORM] * 9, shown=2))) == 2
-
-
-@pytest.mark.parametrize("text", ["", " ", "\n\t"])
-def test_blank_is_blank(text: str) -> None:
-    """White space describes nothing."""
-    assert undescribed(a_spec(description=text))
-    assert not undescribed(described(a_spec(description=text), "x"))
 
 
 @given(st.integers(1, 4), st.booleans(), st.integers(1, 500))

@@ -169,17 +169,6 @@ def test_a_rating_with_its_probabilities(journal: Journal) -> None:
     assert set(kept["rating_logprobs"]) == {"rating"}
 
 
-@pytest.mark.parametrize("told", [{}, {"logprobs": None}, {"logprobs": []}], ids=["ignored", "null", "empty"])
-def test_an_old_server_that_gives_no_probabilities(journal: Journal, told: dict[str, Any]) -> None:
-    """The reply is used as ever, and nothing pretends that there were any."""
-    call = a_call()
-    assert complete(Host(RATED, **told), journal, call, SOFT).message.text == RATED
-    assert call.soft == {}
-    kept = journal.get(call.digest)
-    assert kept is not None
-    assert not [key for key in kept if "logprobs" in key]
-
-
 def test_a_predictor_outside_of_a_run(journal: Journal) -> None:
     """It is asked like any other and waits in line like any other; the journal says that no step asked."""
 
@@ -203,17 +192,6 @@ def test_a_reply_that_was_cut_is_no_reply(journal: Journal) -> None:
         complete(Host("It is rou", done_reason="length", eval_count=64), journal, call)
     assert caught.value.raw == call.raw == "It is rou"
     assert call.error is caught.value
-
-
-@pytest.mark.parametrize(("tokens", "fits"), [(4096 - 64, True), (4096 - 63, False), (9000, False)])
-def test_a_prompt_that_leaves_no_room_for_its_reply(journal: Journal, tokens: int, fits: bool) -> None:
-    """The server cuts the front of a longer prompt without a word, so its own count is compared with the window."""
-    host = Host(prompt_eval_count=tokens, done_reason="stop" if fits else "length")
-    if fits:
-        complete(host, journal)
-        return
-    with pytest.raises(ContextTooLong, match=f"judge_pair_freeform took {tokens} tokens.*window of 4096: set num_ctx to 8192"):
-        complete(host, journal, a_call())
 
 
 @pytest.mark.parametrize(
@@ -287,24 +265,3 @@ def test_threads_ask_on_the_loop(journal: Journal) -> None:
 
     assert asyncio.run(scene()).message.text == "Fine."
     assert asked_in == [threading.main_thread().name]
-
-
-def test_threads_get_the_same_errors(journal: Journal) -> None:
-    """What is raised on the loop is raised in the thread."""
-
-    async def scene() -> None:
-        engine = AsyncOllamaEngine(Host(done_reason="length").replies(journal), WINDOW)
-        face = OllamaEngine(engine, asyncio.get_running_loop())
-        await asyncio.to_thread(face.complete, REQUEST)
-
-    with pytest.raises(Truncated):
-        asyncio.run(scene())
-
-
-def test_both_faces_say_what_dspy_may_ask_of_them() -> None:
-    """Without these hints DSPy would drop the schema and the options before the engine sees them."""
-    for engine in (AsyncOllamaEngine, OllamaEngine):
-        assert engine.supports_response_schema
-        assert not engine.supports_function_calling
-        assert not engine.supports_reasoning
-        assert engine.supported_params >= {"temperature", "max_tokens", "top_p", "seed", "response_format"}

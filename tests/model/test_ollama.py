@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from skills_dspy.base.config import ServerConfig
-from skills_dspy.base.errors import ContextTooLong, MachineError, ModelMissing, ServerError
+from skills_dspy.base.errors import ContextTooLong, ModelMissing, ServerError
 from skills_dspy.model.ollama import CONNECTIONS_PER_CLIENT, Fault, Model, OllamaServer, without_secrets
 from tests.helpers.making import idle
 
@@ -156,14 +156,6 @@ def test_faults_are_told_apart() -> None:
         assert "a body that is empty or broken" in said[kind]
 
 
-def test_without_patience_nothing_is_asked_again() -> None:
-    """A patience of 0 is one try."""
-    wire = Wire(error(500))
-    with pytest.raises(ServerError):
-        asyncio.run(a_server(wire, config=settings(patience=0)).chat(PAYLOAD))
-    assert len(wire.requests) == 1
-
-
 def test_patience_counts_from_the_first_fault_of_a_request() -> None:
     """An earlier request's faults do not shorten it, nor does the time that a good reply took."""
     clock = Clock()
@@ -262,25 +254,6 @@ def test_a_reply_is_waited_for_while_the_server_queues(concurrency: int, seconds
 
     asyncio.run(a_server(wire, concurrency=concurrency).chat(PAYLOAD))
     assert [(wait["read"], wait["connect"], wait["pool"]) for wait in waits] == [(seconds, 5, None)]
-
-
-def test_an_interrupted_request_is_not_asked_again() -> None:
-    """Ctrl-C is no fault of the server."""
-    started = asyncio.Event()
-
-    async def wire(_: httpx.Request) -> httpx.Response:
-        started.set()
-        await asyncio.Event().wait()
-        raise AssertionError("never")
-
-    async def scene() -> None:
-        asking = asyncio.create_task(a_server(wire).chat(PAYLOAD))
-        await started.wait()
-        asking.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asking
-
-    asyncio.run(scene())
 
 
 # ---- version and models ----------------------------------------------------------------------------------------------
@@ -443,19 +416,6 @@ def test_requests_are_spread_over_clients(concurrency: int) -> None:
     asyncio.run(scene())
 
 
-def test_a_fault_frees_its_client() -> None:
-    """A client whose requests fail is not taken for busy for ever."""
-
-    async def scene() -> None:
-        server = a_server(Wire(error(400)))
-        for _ in range(3):
-            with pytest.raises(MachineError):
-                await server.chat(PAYLOAD)
-        assert {shard.busy for shard in server._shards} == {0}
-
-    asyncio.run(scene())
-
-
 def test_a_closed_server_can_be_asked_again() -> None:
     """In another loop too: connections belong to the loop that made them."""
     server = a_server(Wire(good()))
@@ -587,13 +547,4 @@ def test_a_pull_tells_its_progress() -> None:
 def test_a_pull_that_fails(status: int, body: bytes, said: str) -> None:
     """In the middle or at once: a sentence with what the server says."""
     with listening(status, body) as address, pytest.raises(ServerError, match=said):
-        list(OllamaServer(address, settings()).pull("m"))
-
-
-@local
-def test_a_pull_from_nobody() -> None:
-    """No address that somebody listens at."""
-    with listening(200, b"") as address:
-        pass
-    with pytest.raises(ServerError, match=f"The server at {address} refuses the connection"):
         list(OllamaServer(address, settings()).pull("m"))

@@ -2,17 +2,15 @@
 
 import asyncio
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import dspy
 import pytest
 from annotated_types import Len
 
-from signatures.examples import Pair, Question
+from signatures.examples import Question
 from skills_dspy.base.config import ROLES
 from skills_dspy.base.errors import RequestError
-from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.program import SkillsProgram, fingerprint
 from skills_dspy.model.steps import STEPS, step_of
 from tests.helpers.making import Teacher, a_program, the_adapter
@@ -95,36 +93,6 @@ def test_inputs_are_exactly_those_of_the_signature(inputs: dict[str, Any]) -> No
     with pytest.raises(ValueError, match="judge_question_freeform takes"):
         ask(a_program(), "judge_question_freeform", inputs, judge)
     assert judge.requests == []
-
-
-def prompts_of(program: SkillsProgram) -> list[Any]:
-    """What every step would send."""
-    adapter = SkillsAdapter()
-    return [adapter.format(p.signature, [dict(d) for d in p.demos], INPUTS) for _, p in program.named_predictors()]
-
-
-def optimized() -> SkillsProgram:
-    """A program with other instructions and with demos."""
-    program = SkillsProgram(2)
-    judge = program.judge_question_freeform
-    judge.signature = judge.signature.with_instructions("Judge the question.\n\nBe fair: ü.")
-    judge.demos = [dspy.Example(**INPUTS, **REPLY, augmented=True)]
-    pair = Pair(question="Why?", answer="So.")
-    program.write_answer_freeform.demos = [
-        {"task_description": "Foxes.", "example": pair, "question": "Where?", "answer": "There."},
-    ]
-    return program
-
-
-def test_a_saved_program_asks_the_same(tmp_path: Path) -> None:
-    """Instructions and demos survive as JSON, and with them every byte of every prompt."""
-    path = tmp_path / "program.json"
-    program, loaded = optimized(), SkillsProgram(2)
-    assert prompts_of(program) != prompts_of(loaded)
-    program.save(path)
-    loaded.load(path)
-    assert prompts_of(loaded) == prompts_of(program)
-    assert prints_of(loaded) == prints_of(program)
 
 
 def prints_of(program: SkillsProgram) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Where a reply comes from: the journal first, then a recording or the server, and into the journal before it is used."""
 
 import asyncio
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,7 @@ from skills_dspy.model.ask import Call
 from skills_dspy.model.ollama import OllamaServer
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.slots import Slots
-from skills_dspy.model.soft import soft_of
 from skills_dspy.store.journal import Journal, JournaledReply, JournalReader, request_digest
-from tests.helpers.logprobs import spell
 from tests.helpers.making import a_config, idle
 
 PAYLOAD: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Why?"}], "options": {"seed": 1}}
@@ -105,33 +102,6 @@ def test_a_reply_is_on_the_disk_before_it_is_used(journal: Journal, tmp_path: Pa
     asyncio.run(scene())
 
 
-def test_a_reply_is_not_used_while_it_is_being_written(tmp_path: Path) -> None:
-    """The disk decides when a reply may be used, not its arrival."""
-
-    class SlowJournal(Journal):
-        """A journal on a slow disk."""
-
-        async def put(self, entry: JournaledReply) -> dict[str, Any]:
-            """Wait, then write."""
-            await written.wait()
-            return await super().put(entry)
-
-    written = asyncio.Event()
-
-    async def scene() -> None:
-        with SlowJournal.open(tmp_path / "journal.sqlite") as journal:
-            host = Host()
-            replies = Replies(journal, host.server(), Slots(1), Meter())
-            asking = asyncio.create_task(replies.fetch(PAYLOAD, a_call()))
-            await idle()
-            assert host.asked == 1
-            assert not asking.done()
-            written.set()
-            assert await asking == body_of("reply 1")
-
-    asyncio.run(scene())
-
-
 def test_of_two_equal_requests_the_first_reply_stands(journal: Journal) -> None:
     """Both were under way at once, and the server gave two replies: both get the one that is in the journal."""
 
@@ -216,32 +186,6 @@ def test_the_answer_to_half_a_prompt_is_not_kept(journal: Journal, options: dict
     assert str(caught.value).startswith("A prompt of judge_pair_freeform took 10 tokens, which leaves no room for its reply")
     assert f"in a window of {window}: set num_ctx to {2 * window} for the model m in the configuration" in str(caught.value)
     assert journal.get(request_digest(payload)) is None
-
-
-def test_of_the_probabilities_only_those_of_ratings_are_kept(journal: Journal, tmp_path: Path) -> None:
-    """The server's list is a hundred times the reply; live, remembered and replayed the body is the same."""
-    text = json.dumps({"explanation": "Fit. " * 50, "rating": 1})
-    payload = {**PAYLOAD, "format": {"properties": {"rating": {"enum": [0, 1]}}}, "logprobs": True, "top_logprobs": 20}
-    told = {**body_of(text), "logprobs": spell(text, {"rating": {0: 0.5, 1: 0.5}})}
-
-    class Telling(Host):
-        """A server that tells probabilities."""
-
-        async def __call__(self, request: httpx.Request) -> httpx.Response:
-            """Answer a chat."""
-            return httpx.Response(200, json=told, request=request)
-
-    async def scene() -> list[dict[str, Any]]:
-        live = await Replies(journal, Telling().server(), Slots(1), Meter()).fetch(payload, a_call())
-        with Journal.open(tmp_path / "other.sqlite") as other, JournalReader.open(tmp_path / "journal.sqlite") as recording:
-            replies = Replies(other, recording, Slots(1), Meter())
-            return [live, *[await replies.fetch(payload, a_call()) for _ in range(2)]]
-
-    live, replayed, remembered = asyncio.run(scene())
-    assert live == replayed == remembered == journal.get(request_digest(payload))
-    assert soft_of(live, payload)["rating"].expected == 0.5
-    assert {key for key in live if key not in body_of(text)} == {"rating_logprobs"}
-    assert len(json.dumps(live["rating_logprobs"])) < 200
 
 
 def test_a_replay_takes_replies_from_the_recording(journal: Journal, tmp_path: Path) -> None:

@@ -51,23 +51,6 @@ def fixed(*place: int) -> Callable[[], tuple[int, ...]]:
     return lambda: place
 
 
-def test_as_many_holders_as_slots() -> None:
-    """The rest waits; counts tell how many hold and wait."""
-
-    async def scene() -> None:
-        guests = Guests(Slots(2))
-        for number in range(5):
-            guests.come(str(number), fixed(0))
-        await idle()
-        assert guests.inside == ["0", "1"]
-        assert (guests.slots.held, guests.slots.waiting) == (2, 3)
-        await guests.end()
-        assert guests.order == ["0", "1", "2", "3", "4"]
-        assert guests.most == 2
-
-    asyncio.run(scene())
-
-
 def test_the_smallest_rank_goes_first() -> None:
     """Whoever came earlier waits if its rank is larger; among equals the earlier goes first."""
 
@@ -128,25 +111,6 @@ def test_an_error_inside_gives_the_slot_back() -> None:
     asyncio.run(scene())
 
 
-def test_cancelled_while_waiting() -> None:
-    """Whoever gives up waiting takes no slot, and is not in the queue any more."""
-
-    async def scene() -> None:
-        guests = Guests(Slots(1))
-        for name in ("holder", "a", "b"):
-            guests.come(name, fixed(0))
-        await idle()
-        guests.tasks["a"].cancel()
-        await idle()
-        assert guests.slots.waiting == 1
-        guests.leave["holder"].set()
-        await idle()
-        assert guests.inside == ["b"]
-        await guests.end()
-
-    asyncio.run(scene())
-
-
 @pytest.mark.parametrize("others", [0, 1])
 def test_cancelled_in_the_moment_of_being_served(others: int) -> None:
     """The slot was handed over, then the waiter was cancelled before it ran: the slot goes to the next, or is free."""
@@ -164,27 +128,6 @@ def test_cancelled_in_the_moment_of_being_served(others: int) -> None:
         assert guests.tasks["a"].cancelled()
         assert guests.inside == ["other 0"][:others]
         assert slots.held == others
-        await guests.end()
-
-    asyncio.run(scene())
-
-
-@pytest.mark.parametrize("others", [0, 1])
-def test_served_in_the_moment_of_being_cancelled(others: int) -> None:
-    """The waiter was cancelled, and before it ran a slot became free: it is not handed to the one that is going."""
-
-    async def scene() -> None:
-        slots = Slots(1)
-        guests = Guests(slots)
-        async with slots.take(fixed(0)):
-            guests.come("a", fixed(1))
-            for number in range(others):
-                guests.come(f"other {number}", fixed(2))
-            await idle()
-            guests.tasks["a"].cancel()
-        await idle()
-        assert guests.tasks["a"].cancelled()
-        assert guests.inside == ["other 0"][:others]
         await guests.end()
 
     asyncio.run(scene())

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from signatures.labels import Difficulty, PairRating, Quality, QuestionRating, Score
+from signatures.labels import Difficulty, PairRating, Quality, Score
 from skills_dspy.base.records import SoftRating
 from skills_dspy.base.scales import Label
 from skills_dspy.model.soft import ASKED, KEPT, in_words, rated_fields, soft_of, trimmed
@@ -169,6 +169,50 @@ def test_tokens_of_another_reply_give_no_rating(told: Told, data: st.DataObject)
     assert read_soft(told.text, others, told.field, told.labels) is None
 
 
+BEFORE, BROKEN = '{"a": "ü", "rating": ', "\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "read"),
+    [
+        ([" ", BEFORE, "3", "}"], True),
+        (["<s>", BEFORE, "3", "}", "</s>"], True),
+        (["[/INST]", " \n", BEFORE, "3", "}", "\n", "<|im_end|>"], True),
+        (['{"a": "', BROKEN, BROKEN, '", "rating":', " ", "3", "}"], True),  # tokens that hold half a character each
+        (['{"a": "', BROKEN, BROKEN + '", "rating": 3', "}"], False),
+        (['{"a": "', BROKEN, BROKEN, '", "score":', " ", "3", "}"], False),
+        ([BEFORE, "2", "}"], False),
+        ([BEFORE, "3"], False),
+        (["Well: ", BEFORE, "3", "}"], False),
+        ([BEFORE, "3", "}", " Done"], False),
+        ([BEFORE[1:], "3", "}"], False),
+        (["<s>" + BEFORE + "3}"], False),
+    ],
+)
+def test_what_may_stand_around_the_tokens_of_a_reply(tokens: list[str], read: bool) -> None:
+    """Blanks, and the tokens that begin and end a turn; anything else that is missing, other or more is another text."""
+    soft = read_soft(f"{BEFORE}3}}", [entry(token) for token in tokens], "rating", PAIR)
+    assert (soft is not None) == read
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "3",
+        "{",
+        '{"rating" 3}',
+        '{"rating": 3',
+        '{"rating": 3 "b": 1}',
+        '{"rating": 3, "rating": 3}',
+        '{"inner": {"rating": 3}}',
+        '{"rating": ' + "[" * 100_000,
+    ],
+)
+def test_what_is_no_object_with_the_key_once_has_no_rating(text: str) -> None:
+    """Broken off, no object, the key within something else, or twice there, when nobody knows which is meant."""
+    assert read_soft(text, [entry(text[:-2]), entry(text[-2:])], "rating", PAIR) is None
+
+
 # -- single cases -------------------------------------------------------------------------------------------------------
 
 
@@ -281,19 +325,10 @@ def test_both_ratings_of_a_fused_reply() -> None:
 
 def test_the_ratings_among_the_programs_outputs() -> None:
     """Judges and tags on scales, worst label first; a category has no order, and prose and questions have no labels."""
-    program, adapter = a_program(), the_adapter()
-    schemas = {step: adapter.plan(program.predictor(step).signature).schema for step in STEPS}
-    found = {step: rated_fields({"format": schema} if schema else {}) for step, schema in schemas.items()}
-    assert {step: fields for step, fields in found.items() if fields} == {
-        "judge_question_freeform": {"rating": get_args(QuestionRating)},
-        "judge_question_grounded": {"rating": get_args(QuestionRating)},
-        "tag_instruction_quality": {"quality": SCALES["quality"]},
-        "tag_fused": {"quality": SCALES["quality"], "difficulty": HARD},
-        "judge_pair_freeform": {"rating": PAIR},
-        "judge_pair_grounded": {"rating": PAIR},
-        "tag_sample_quality": {"score": SCALES["score"]},
-        "tag_difficulty": {"difficulty": HARD},
-    }
+    for name, step in STEPS.items():
+        schema = the_adapter().plan(a_program().predictor(name).signature).schema
+        ordered = {scale.field: scale.labels for scale in step.rates if scale.ordered}
+        assert rated_fields({"format": schema} if schema else {}) == ordered
     assert rated_fields({"format": "json"}) == {}
     assert rated_fields({"format": {"properties": {"rating": {"type": "integer"}}}}) == {}
 
@@ -354,35 +389,6 @@ def test_an_unsure_reading_is_kept_but_not_told() -> None:
     kept = trimmed({"message": {"content": text}, "logprobs": told}, payload)
     assert [token for token, _, _ in kept[KEPT]["difficulty"]["tokens"]] == ['{"difficulty": "', "easy"]
     assert soft_of(kept, payload) == {}
-
-
-def test_what_is_kept_is_small() -> None:
-    """Two ratings, each with 20 alternatives in every place: two kilobytes at most of some hundred that the server sends."""
-    explanation = "word " * 150
-    text = json.dumps({"explanation": explanation, "quality": "very poor", "difficulty": "very hard"})
-    quality = ['"', "very", " poor", '", "']
-    tokens = [
-        '{"explanation": "',
-        *["word "] * 150,
-        '", "quality": ',
-        *quality,
-        "difficulty",
-        '": ',
-        '"',
-        "very",
-        " hard",
-        '"}',
-    ]
-    assert "".join(tokens) == text
-    others = dict.fromkeys(["very", "ver", "ve", "v", '"v', '"very', " easy", " hard", *map(str, range(12))], 0.001)
-    told = [wire(token, {**others, token: 0.9}) for token in tokens]
-    labels = {"quality": {"enum": list(SCALES["quality"])}, "difficulty": {"enum": list(HARD)}}
-    payload = {"format": {"properties": labels}, **ASKED}
-    body = {"message": {"content": text}}
-    kept = trimmed({**body, "logprobs": told}, payload)
-    assert set(soft_of(kept, payload)) == {"quality", "difficulty"}
-    assert len(json.dumps(told)) > 100_000
-    assert len(json.dumps(kept)) - len(json.dumps(body)) < 2000
 
 
 def test_impossible_ratings_are_refused() -> None:

@@ -1,8 +1,5 @@
 """What a draw shows: the same in every process, at least one seed, and a fair share of everything."""
 
-import os
-import subprocess
-import sys
 from itertools import pairwise
 
 import pytest
@@ -96,14 +93,6 @@ def test_a_third_of_three_is_one(examples: int, share: float, guests: int) -> No
     assert len(plan(0, examples=examples, accepted_share=share).accepted) == guests
 
 
-def test_accepted_pairs_are_shown_to_writers_only() -> None:
-    """What is shown to judges are `seeds` and `standard`, and no accepted pair is among them."""
-    draws = [plan(number) for number in range(50)]
-    assert any(draw.accepted for draw in draws)
-    assert not any({*draw.seeds, *draw.standard} & set(ACCEPTED) for draw in draws)
-    assert all(draw.shown == draw.seeds + draw.accepted for draw in draws)
-
-
 def test_a_draw_depends_on_task_run_and_number() -> None:
     """Each alone leads to another choice, sooner or later."""
     ten = [[plan(n, task=task, run_seed=seed).shown for n in range(10)] for task, seed in (("t", 0), ("u", 0), ("t", 1))]
@@ -131,37 +120,8 @@ def test_every_seed_is_shown_and_is_the_model_at_times() -> None:
     assert all(20 < first.count(example) < 60 for example in FREE)
 
 
-@given(st.lists(st.integers() | st.text(st.characters(exclude_characters="\x1f", codec="utf-8")), max_size=4))
-def test_a_request_has_a_seed_that_ollama_takes(parts: list[int | str]) -> None:
-    """31 bits, by the place alone."""
-    assert 0 <= request_seed(*parts) < 2**31
-    assert request_seed(*parts) == request_seed(*parts)
-
-
 def test_places_do_not_share_a_generator() -> None:
     """Parts are kept apart: draw 1 of run 23 is not draw 12 of run 3."""
     assert rng_of(1, 23).random() != rng_of(12, 3).random()
     assert rng_of("a", "b").random() != rng_of("ab").random()
     assert len({request_seed(0, "t", step, draw, index) for step in "ab" for draw in range(50) for index in range(5)}) == 500
-
-
-IN_ANOTHER_PROCESS = """
-from skills_dspy.base.seeds import request_seed
-from skills_dspy.pipeline.draw import Example, plan_draw
-seeds = [Example(f"seed:{n}", f"q{n}", "a", None if n % 3 else "c") for n in range(9)]
-known = [Example(f"id{n}", f"q{n}", "a", None) for n in range(9)]
-options = dict(task="t", run_seed=0, examples=4, accepted_share=0.5)
-print([plan_draw(n, seeds, known, **options) for n in range(20)], request_seed(0, "t", "judge", 1, 2, 0))
-"""
-
-
-def test_choices_are_the_same_in_every_process() -> None:
-    """Python's own hash, which differs from process to process, decides nothing; and these are the choices of today."""
-    printed = set()
-    for hash_seed in ("1", "2"):
-        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-        command = [sys.executable, "-c", IN_ANOTHER_PROCESS]
-        printed.add(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
-    assert len(printed) == 1
-    assert request_seed(0, "writing/freeform/debate", "judge_question_freeform", 3, 1, 0) == 1103132697
-    assert [e.id for e in plan(0).shown] == ["seed:4", "seed:2", "id14"]

@@ -4,7 +4,6 @@ import asyncio
 import functools
 from collections.abc import Callable
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -154,33 +153,5 @@ def test_never_more_than_there_are_and_equal_turns(acts: list[tuple[int, bool]],
         for place in places:
             place.leave()
         assert places_of_all.taken == 0
-
-    virtual_time.run(main())
-
-
-@pytest.mark.parametrize("most", [1, 4, 16])
-def test_equal_turns(most: int) -> None:
-    """Of fifty tasks that always want one more, none is ever two draws behind another."""
-
-    async def main() -> None:
-        places_of_all = DrawPlaces(most)
-        places = [places_of_all.join() for _ in range(50)]
-        open_draws: list[Place] = []
-
-        def want(place: Place) -> None:
-            while place.enter():
-                open_draws.append(place)
-
-        watching = [asyncio.create_task(place.watch(lambda place=place: want(place))) for place in places]  # type: ignore[misc]
-        for place in places:
-            want(place)
-        for _ in range(500):
-            await idle(3)
-            assert len(open_draws) == most
-            assert max(p.opened for p in places) - min(p.opened for p in places) <= 1
-            open_draws.pop(0).free()
-        for task in watching:
-            task.cancel()
-        await asyncio.wait(watching)
 
     virtual_time.run(main())

@@ -220,13 +220,6 @@ def test_writing_that_fails_says_where_and_why(error: ReplyError, reason: Reason
     assert len(lost.calls[step]) == 2
 
 
-@pytest.mark.parametrize("error", [StorageError("the disk is full"), MissingReply("not recorded")])
-def test_what_no_draw_is_to_blame_for_comes_out_of_writing_as_it_is(error: Exception) -> None:
-    """It is the scheduler's business."""
-    with pytest.raises(type(error)):
-        write(FakeAsker(replies={"write_questions": error}))
-
-
 # -- the order of steps -------------------------------------------------------------------------------------------------
 
 
@@ -342,19 +335,6 @@ def test_a_question_that_the_fused_tag_filters_is_never_answered() -> None:
     assert asker.steps == ["judge_question", "tag_fused"]
 
 
-def test_the_settings_decide_what_passes() -> None:
-    """Ratings and labels that the built-in settings reject."""
-    replies: Mapping[str, Mapping[str, Any] | Exception] = {
-        "judge_question": {"explanation": "e", "rating": 0},
-        "tag_instruction_quality": {"explanation": "e", "quality": "poor"},
-        "judge_pair": {"explanation": "e", "rating": 1},
-        "tag_sample_quality": {"explanation": "e", "score": 1},
-    }
-    judges = {"question_pass": [0, 1], "pair_pass": [1]}
-    labels = {"instruction_quality": ["poor"], "sample_quality": [1]}
-    assert pursue(FakeAsker(replies=replies), judges=judges, filter=labels).passed.tags.sample_quality == 1
-
-
 @pytest.mark.parametrize("kind", ["freeform", "grounded"])
 def test_a_question_that_runs_on_for_ever_is_dropped_without_a_call(kind: Kind) -> None:
     """The windows have no room for it; the seeds say what is too long."""
@@ -422,15 +402,6 @@ def test_prompts_about_a_grounded_candidate_show_its_context() -> None:
         "tag_difficulty": about,
         "tag_category": about,
     }
-
-
-@pytest.mark.parametrize("kind", ["freeform", "grounded"])
-def test_the_fused_tagger_sees_what_the_quality_tagger_sees(kind: Kind) -> None:
-    """Context and examples."""
-    separate, fused = FakeAsker(), FakeAsker()
-    pursue(separate, kind)
-    pursue(fused, kind, tagging="fused")
-    assert fused.inputs("tag_fused") == separate.inputs("tag_instruction_quality")
 
 
 @pytest.mark.parametrize("kind", ["freeform", "grounded"])
@@ -506,22 +477,6 @@ def test_of_two_things_that_go_wrong_at_once_the_graver_counts(failing: str, err
     else:
         with pytest.raises(type(error)):
             pursue(asker)
-
-
-def test_an_interruption_while_both_tags_are_asked_ends_both() -> None:
-    """No task is left behind."""
-
-    async def main() -> None:
-        asker = FakeAsker(slow={"tag_difficulty": 100.0, "tag_category": 100.0})
-        candidate = Candidate(a_draw("freeform"), 1, "The question?", None, None, {})
-        task = asyncio.create_task(Flow(a_spec(), a_config(), asker).pursue(candidate, is_novel, first_rank))
-        await asyncio.sleep(50.0)
-        assert asker.steps == SEPARATE
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    virtual_time.run(main())
 
 
 # -- names --------------------------------------------------------------------------------------------------------------

@@ -143,15 +143,6 @@ def a_candidate_accepted(**changes: Any) -> Callable[[RunLedger], object]:
     return lambda ledger: ledger.accept(a_candidate(**changes), PASSED, NEAR)
 
 
-def test_a_draw_whose_writing_failed(tmp_path: Path) -> None:
-    """It counts as one candidate without a question."""
-    dropped = Dropped("write_questions", "unreadable", "no JSON, twice", raw="{")
-    scene = a_candidate_rejected(dropped, question=None, calls=WRITTEN, index=0)
-    _, (row,) = written(tmp_path, scene)
-    assert row["instruction"] is None
-    assert Rejection.model_validate(row).provenance.calls == WRITTEN
-
-
 def test_a_duplicate_has_the_calls_of_its_writing_only(tmp_path: Path) -> None:
     """How far it had come when it was found out depends on timing."""
     duplicate = Dropped("dedup", "duplicate", "squared distance 0.01 to seed:0")
@@ -200,18 +191,3 @@ def test_ids_are_stable_and_different(tmp_path: Path) -> None:
     ]
     ids = {id_of(tmp_path / f"other {n}", **changes) for n, changes in enumerate(others)}
     assert len(ids | {first}) == len(others) + 1
-
-
-def test_rows_stand_in_the_order_of_decisions(tmp_path: Path) -> None:
-    """Accepted and rejected apart, each in settled order."""
-
-    def scene(ledger: RunLedger) -> None:
-        for index in range(6):
-            if index % 2:
-                ledger.reject(a_candidate(f"Q{index}", index=index), Dropped("dedup", "duplicate", ""), NEAR)
-            else:
-                ledger.accept(a_candidate(f"Q{index}", index=index), PASSED, NEAR)
-
-    accepted, rejected = written(tmp_path, scene)
-    assert [row["instruction"] for row in accepted] == ["Q0", "Q2", "Q4"]
-    assert [row["instruction"] for row in rejected] == ["Q1", "Q3", "Q5"]

@@ -447,26 +447,6 @@ def test_timing_decides_nothing(
         assert funnel.accepted + funnel.rejected.total() == funnel.candidates
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.builds(Fate, st.integers(0, 2), st.just(0), fates.map(lambda f: f.end)), min_size=4, max_size=30),
-    timings,
-)
-def test_no_group_of_near_duplicates_vanishes(questions: list[Fate], timing: tuple[int, int]) -> None:
-    """Of questions that are all alike exactly one is accepted if any passes its judges, and it is the first that does."""
-    world = World(tuple(Page(tuple(questions[i : i + 2])) for i in range(0, len(questions), 2)))
-    config = config_with(max_draws=len(world.pages), max_stalled=1000)
-    seed, concurrency = timing
-    delay = random_delay(seed)
-    ran = virtual_time.run(start(world, spec_with(), config, 1000, delay=delay, concurrency=concurrency))
-    places = [(i // 2, i % 2) for i in range(len(questions))]
-    firsts = [
-        next((p for p, q in zip(places, questions, strict=True) if q.cluster == c and q.end == PASS), None) for c in range(3)
-    ]
-    assert ran.ledger.accepted() == sorted(place for place in firsts if place is not None)
-    assert len(ran.ledger.rows) == len(questions)
-
-
 def one_question_draws(*questions: Fate) -> World:
     """A draw for each question."""
     return World(tuple(Page((question,)) for question in questions))
@@ -475,16 +455,6 @@ def one_question_draws(*questions: Fate) -> World:
 def slow(times: dict[tuple[str, int], float]) -> Callable[[str, int, int], float]:
     """Calls of a second each, but for some, by step and draw."""
     return lambda step, draw, _: times.get((step, draw), 1.0)
-
-
-def test_exactly_as_many_as_wanted_are_accepted_and_nothing_after() -> None:
-    """Draw 0 has four that pass; with three wanted the fourth is not even written down."""
-    world = World((Page(tuple(Fate(cluster) for cluster in range(4))),))
-    ran = virtual_time.run(start(world, spec_with(per_prompt=4), config_with(), 3))
-    assert ran.ledger.accepted() == [(0, 0), (0, 1), (0, 2)]
-    assert ran.run.funnel.candidates == 3
-    assert ran.run.done
-    assert ran.run.stopped is None
 
 
 def test_a_near_one_waits_and_is_judged_only_after_the_earlier_was_rejected() -> None:
@@ -532,15 +502,6 @@ def test_a_copy_of_a_seed_is_never_judged() -> None:
     ran = virtual_time.run(start(world, spec_with(freeform(Fate(0))), config_with(), 1, embedder=embedder))
     assert ran.flow.judged() == [(1, 0)]
     assert ran.ledger.rows[0][3:7] == ("dedup", "duplicate", "squared distance 0.0225 to seed:0", ("seed:0", 0.022458))
-
-
-def test_the_same_question_on_another_passage_is_no_duplicate() -> None:
-    """Grounded questions are compared with their contexts; the other kind's seeds do not count."""
-    world = World((Page((Fate(0),), context=1), Page((Fate(0), Fate(1)), context=0), Page((Fate(2),), context=2)))
-    seeds = (grounded(Fate(0), 0), grounded(Fate(3), 3))
-    ran = virtual_time.run(start(world, spec_with(*seeds), config_with(), 3))
-    assert ran.ledger.accepted() == [(0, 0), (1, 1), (2, 0)]
-    assert ran.ledger.rejected() == {(1, 0): ("dedup", "duplicate")}
 
 
 def test_an_abandoned_duplicate_stops_asking() -> None:
@@ -616,15 +577,6 @@ def test_small_draws_count_for_less(per_prompt: int, draws: int) -> None:
     assert ran.run.stopped == f"{draws} draws in a row gave no accepted pair (draws.max_stalled)"
 
 
-def test_a_pair_that_is_too_long_is_accepted_but_never_shown() -> None:
-    """Prompts would grow from draw to draw."""
-    world = World((Page((Fate(0), Fate(1, wordy=True))), Page(fails="write_questions")))
-    config = config_with(window=1, accepted_share=1.0, max_draws=8)
-    ran = virtual_time.run(start(world, spec_with(), config, 100))
-    assert ran.ledger.accepted() == [(0, 0), (0, 1)]
-    assert {example.id for draw in ran.flow.shown.values() for example in draw.accepted} == {"0.0"}
-
-
 def test_a_limit_on_draws_stops_the_run_in_words() -> None:
     """No draw beyond the limit is even started."""
     world = World((Page((Fate(0, 0, "judge_question"),)),))
@@ -681,15 +633,6 @@ def test_a_missing_reply_of_a_draw_that_never_settles_does_not_matter() -> None:
     assert 1 in ran.flow.shown
     assert ran.error is None
     assert ran.run.done
-
-
-@pytest.mark.parametrize("lost", [Page(fails=MISSING), Page((Fate(2, 0, MISSING),))])
-def test_a_missing_reply_of_a_draw_that_settles_ends_the_run_there(lost: Page) -> None:
-    """What was decided before it stays."""
-    ran = virtual_time.run(start(World((Page((Fate(0),)), lost)), spec_with(), config_with(), 3))
-    assert isinstance(ran.error, ExceptionGroup)
-    assert [str(error) for error in ran.error.exceptions] == ["not recorded"]
-    assert ran.ledger.accepted() == [(0, 0)]
 
 
 def test_a_missing_reply_about_a_duplicate_does_not_matter() -> None:

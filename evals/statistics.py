@@ -42,16 +42,13 @@ class Rate:
 
     def as_json(self) -> dict[str, int | float | None]:
         """Count, of, value, low and high, in this order, to four decimals."""
-        interval = self.interval
         value = None if self.value is None else round(self.value, 4)
-        return {"count": self.count, "of": self.of, "value": value, **spread_json(interval)}
+        return {"count": self.count, "of": self.of, "value": value, **spread_json(self.interval)}
 
 
 def spread_json(interval: Interval | None) -> dict[str, float | None]:
-    """The two ends as they stand in reports, to four decimals; None for no interval."""
-    if interval is None:
-        return {"low": None, "high": None}
-    return {"low": round(interval.low, 4), "high": round(interval.high, 4)}
+    """The two ends to four decimals; None for no interval."""
+    return {end: None if interval is None else round(getattr(interval, end), 4) for end in ("low", "high")}
 
 
 @cache
@@ -67,17 +64,10 @@ def _wilson(count: int, of: int) -> Interval:
 def cohen_kappa(
     first: Sequence[Hashable], second: Sequence[Hashable], weights: Literal["quadratic"] | None = None
 ) -> float | None:
-    """Return the agreement of two raters beyond chance (Cohen 1960), -1 to 1.
+    """Return the agreement of two raters of the same items beyond chance (Cohen 1960), -1 to 1.
 
-    None for no items, and where both raters give one and the same label throughout: agreement by chance is then 1, and kappa
-    is not defined.
-
-    Args:
-        first, second: the labels of the same items.
-        weights: "quadratic" where labels are places on a scale: a disagreement weighs its distance squared (Cohen 1968).
-
-    Raises:
-        ValueError: the two are not equally long.
+    With quadratic weights labels are places on a scale, and a disagreement weighs its distance squared (Cohen 1968). None for
+    no items, and where both raters give one and the same label throughout: agreement by chance is then 1.
     """
     from sklearn.metrics import cohen_kappa_score
 
@@ -92,24 +82,23 @@ def cohen_kappa(
 def kappa_interval(accepts: Sequence[bool], good: Sequence[bool], seed: int) -> Interval | None:
     """Return the percentile interval of Cohen's kappa of two decisions over resampled items, as `bootstrap` does.
 
-    All resamples are counted at once: scikit-learn takes milliseconds for each of a thousand.
+    All resamples are counted at once: scikit-learn takes a millisecond for each of a thousand.
     """
     if not accepts:
         return None
     drawn = _resamples(len(accepts), seed, _ROUNDS)
     first, second = np.asarray(accepts)[drawn], np.asarray(good)[drawn]
-    items, ones, others = len(accepts), first.sum(axis=1), second.sum(axis=1)
-    agreed = (first == second).sum(axis=1)
-    chance = ones * others + (items - ones) * (items - others)
-    defined = chance != items * items
-    kappas = (items * agreed[defined] - chance[defined]) / (items * items - chance[defined])
+    agreed, ones, others = (counted.mean(axis=1) for counted in (first == second, first, second))
+    chance = ones * others + (1 - ones) * (1 - others)
+    defined = chance < 1
+    kappas = (agreed[defined] - chance[defined]) / (1 - chance[defined])
     return _percentiles(kappas.tolist(), _ROUNDS)
 
 
 def auc(scores: ArrayLike, good: ArrayLike) -> float | None:
     """Return the probability that a good one scores above a bad one, ties counted half (Mann and Whitney 1947), 0 to 1.
 
-    0.5 is what chance gives. None where there is no good one or no bad one.
+    None where there is no good one or no bad one.
     """
     (found,) = _aucs(np.atleast_2d(np.asarray(scores, dtype=np.float64)), np.atleast_2d(np.asarray(good, dtype=np.bool_)))
     return None if np.isnan(found) else float(found)
@@ -137,16 +126,9 @@ def _aucs(scores: NDArray[np.float64], good: NDArray[np.bool_]) -> NDArray[np.fl
 def bootstrap(
     items: Sequence[T], statistic: Callable[[Sequence[T]], float | None], seed: int, rounds: int = _ROUNDS
 ) -> Interval | None:
-    """Return the percentile interval of a statistic over resampled items (Efron 1979).
+    """Return the percentile interval of a statistic over so many samples of the items with replacement (Efron 1979).
 
-    Args:
-        items: what was measured; resampled with replacement, as many as there are.
-        statistic: of such a sample; None where it is not defined, and that sample is left out.
-        seed: of the generator.
-        rounds: how many samples are drawn, at least 1.
-
-    Returns:
-        None where there are no items, or where the statistic is defined on fewer than half of the samples.
+    The statistic may be None of a sample, which is left out. None where it is on more than half of them, or there are no items.
     """
     if not items:
         return None
@@ -157,10 +139,7 @@ def bootstrap(
 def bootstrap_difference(
     first: Sequence[T], second: Sequence[T], statistic: Callable[[Sequence[T]], float | None], seed: int, rounds: int = _ROUNDS
 ) -> Interval | None:
-    """Return the percentile interval of `statistic(second) - statistic(first)` for two samples that are independent.
-
-    Both are resampled in each round; otherwise as `bootstrap`.
-    """
+    """Return the percentile interval of `statistic(second) - statistic(first)` for two independent samples, as `bootstrap`."""
     if not first or not second:
         return None
     rng = np.random.default_rng(seed)
@@ -174,7 +153,6 @@ def bootstrap_difference(
 
 
 def _resamples(count: int, seed: int, rounds: int) -> NDArray[np.int64]:
-    """The places of each resample, one a row."""
     return np.random.default_rng(seed).integers(count, size=(rounds, count))
 
 

@@ -3,27 +3,20 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-NOTHING = "–"
-"""What stands for a number that is not defined."""
+NOTHING = "–"  # a number that is not defined
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading with a table, sentences and lines of YAML, each of which may be missing.
+    """A heading with a table, sentences below it and lines of YAML to copy, each of which may be missing.
 
-    Attributes:
-        title: the heading.
-        columns: of the table.
-        rows: as many cells each as there are columns.
-        notes: sentences below the table.
-        lines: what can be copied as it is, below the notes.
-        numbers: how many columns from the second on hold numbers; None for all, which are then never wrapped.
+    `numbers` says how many columns from the second on hold numbers; None for all, which are then never wrapped.
     """
 
     title: str
@@ -33,9 +26,11 @@ class Section:
     lines: tuple[str, ...] = ()
     numbers: int | None = None
 
-    def is_number(self, place: int) -> bool:
-        """Whether a column holds numbers."""
-        return place > 0 and (self.numbers is None or place <= self.numbers)
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Whether each column holds numbers."""
+        most = len(self.columns) if self.numbers is None else self.numbers
+        return tuple(0 < place <= most for place in range(len(self.columns)))
 
 
 def print_sections(sections: Sequence[Section], out: Console) -> None:
@@ -45,15 +40,11 @@ def print_sections(sections: Sequence[Section], out: Console) -> None:
         if section.title:
             out.print(f"[bold]{_visible(section.title)}[/bold]")
         if section.columns:
-            table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-            whole = section.numbers is None
-            for place, heading in enumerate(section.columns):
-                table.add_column(
-                    _visible(heading),
-                    justify="right" if section.is_number(place) else "left",
-                    overflow="ellipsis" if whole else "fold",
-                    no_wrap=whole and place > 0,
-                )
+            table, whole = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False), section.numbers is None
+            for heading, numeric in zip(section.columns, section.numeric, strict=True):
+                justify: Literal["left", "right"] = "right" if numeric else "left"
+                overflow: Literal["ellipsis", "fold"] = "ellipsis" if whole else "fold"
+                table.add_column(_visible(heading), justify=justify, overflow=overflow, no_wrap=whole and numeric)
             for row in section.rows:
                 table.add_row(*map(_visible, row))
             out.print(table)
@@ -66,10 +57,8 @@ def print_sections(sections: Sequence[Section], out: Console) -> None:
 def markdown(sections: Sequence[Section], *, page: bool = False) -> str:
     """Return a report as Markdown, with a final newline.
 
-    Args:
-        sections: the report.
-        page: it is a page of its own: the first section is its head, notes of the others are paragraphs, and all texts are
-            ours, so that nothing but the borders of cells is escaped. Else notes are lists, and every text is escaped.
+    As a page of its own the first section is its head, notes of the others are paragraphs, and all texts are ours, so that
+    nothing but the borders of cells is escaped. Else notes are lists, and every text is escaped.
     """
     parts = list[str]()
     for place, section in enumerate(sections):
@@ -83,7 +72,7 @@ def _markdown(section: Section, level: str, bullet: str, *, escaped: bool) -> It
     if section.title:
         yield f"{level} {text(section.title)}"
     if section.columns:
-        rules = tuple("---:" if section.is_number(place) else "---" for place in range(len(section.columns)))
+        rules = tuple("---:" if numeric else "---" for numeric in section.numeric)
         cell = _escaped if escaped else _bordered
         rows = [tuple(map(_bordered, section.columns)), rules, *(tuple(map(cell, row)) for row in section.rows)]
         yield "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -1,10 +1,10 @@
 """Rows against the seeds of their task: how new they are, and whether all seeds have a part in them. Pure."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from statistics import fmean
 from typing import Literal
 
 from evals.data.material import Material
@@ -18,18 +18,16 @@ ROUGE_BOUNDS = (0.5, 0.7)
 """The same for ROUGE-L. From 0.7 on Self-Instruct (Wang et al. 2023) drops an instruction as not new."""
 
 By = Literal["cosine", "ROUGE-L"]
-"""What says which seed is the nearest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """For each row of the sample the seed that is nearest to it.
+    """For each row of the sample how near it is to the seed that is nearest to it by each measure.
 
     Attributes:
-        question_rouge: the largest ROUGE-L of its question with a seed's; if any seed has a context, the mean of that of
-            the questions and that of the contexts.
-        answer_rouge: the largest ROUGE-L of its answer with a seed's answer.
-        cosine: the largest cosine with a seed; None without vectors.
+        question_rouge: ROUGE-L of the questions; if any seed has a context, the mean of that and of ROUGE-L of the contexts.
+        answer_rouge: ROUGE-L of the answers.
+        cosine: of the vectors; None without these.
         seeds: the number of the nearest seed, from 0: by cosine, or by ROUGE-L without vectors.
         by: which of the two.
     """
@@ -60,14 +58,7 @@ class SeedLikeness:
 
 @dataclass(frozen=True, slots=True)
 class SeedPart:
-    """Which part one seed has in the rows.
-
-    Attributes:
-        seed: its name, `seed:K`.
-        question: its question.
-        nearest: how many rows of the sample have it as the nearest.
-        shown: in how many of all rows' prompts it was shown; None where that is not known.
-    """
+    """How many rows of the sample have a seed as the nearest, and in how many of all rows' prompts it was shown, if known."""
 
     seed: str
     question: str
@@ -99,10 +90,8 @@ def find_nearest(material: Material) -> Nearest | None:
 
     def question_rouge(place: int) -> list[float]:
         own = [rouge_l_of_words(material.questions[place], question) for question, _, _ in of_seeds]
-        context = material.dataset.rows[place].context
-        if not grounded:
-            return own
-        return [(rouge + (context_rouge(context, seed) if context else 0.0)) / 2 for seed, rouge in enumerate(own)]
+        context = material.dataset.rows[place].context or ""
+        return [(rouge + context_rouge(context, seed)) / 2 for seed, rouge in enumerate(own)] if grounded else own
 
     rouges = [question_rouge(place) for place in material.places]
     answers = [max(rouge_l_of_words(material.answers[place], answer) for _, answer, _ in of_seeds) for place in material.places]
@@ -115,7 +104,7 @@ def find_nearest(material: Material) -> Nearest | None:
 
 
 def likeness_of(nearest: Nearest) -> SeedLikeness:
-    """Return how near the rows are to their seeds."""
+    """Return the means and shares of all rows."""
     return SeedLikeness(
         question_cosine=None if nearest.cosine is None else _likeness(nearest.cosine, COSINE_BOUNDS),
         question_rouge_l=_likeness(nearest.question_rouge, ROUGE_BOUNDS),
@@ -137,4 +126,4 @@ def coverage_of(material: Material, nearest: Nearest) -> Coverage:
 
 def _likeness(values: Sequence[float], bounds: Sequence[float]) -> Likeness:
     shares = {bound: sum(value >= bound for value in values) / len(values) for bound in bounds}
-    return Likeness(math.fsum(values) / len(values), shares)
+    return Likeness(fmean(values), shares)

@@ -39,14 +39,7 @@ _ROUNDING = 1e-9  # a difference of shares that is a bound's may come out a litt
 
 @dataclass(frozen=True, slots=True)
 class Collapse:
-    """One thing that has collapsed.
-
-    Attributes:
-        kind: a short name.
-        sentence: what it is, in words, with its number.
-        value: that number.
-        limit: the bound that it has passed.
-    """
+    """One thing that has collapsed: a short name, a sentence with its number, that number, and the bound that it has passed."""
 
     kind: str
     sentence: str
@@ -59,10 +52,9 @@ class Collapse:
 
 
 def find_collapse(material: Material, coverage: Coverage | None, copies: float | None, repeated: float) -> tuple[Collapse, ...]:
-    """Return all that has collapsed, in a fixed order; empty when nothing has.
+    """Return all that has collapsed, in a fixed order.
 
     Args:
-        material: the dataset.
         coverage: the part of each seed; None without seeds.
         copies: the share of answers that are near-copies; None when no answer is long enough to be one.
         repeated: the share of questions that repeat an earlier one.

@@ -1,45 +1,36 @@
 """Two datasets side by side: each number of both, the difference, and its 95 % interval. Pure.
 
-What is a mean, a share or a median over rows has a bootstrap interval: both datasets' rows are drawn anew with replacement.
-
-Diversity is no such thing: it depends on the number of rows, and a row drawn twice is a near-copy of itself. So both sets
-are first cut to equally many rows, drawn by the seed, and what is compared is the mean of a measure over many halves of
-them, drawn without replacement (Politis and Romano 1994); the interval is the spread of the difference over the halves. For
-a mean, halves spread as bootstrap samples do. For any other measure the interval is, if anything, too wide: the mean over
-the halves is a U-statistic of order n/2, so its variance is at most half of that of one half (Hoeffding 1948), and
-the spread of the halves around it is the rest. Near-copies of answers are compared in this way, too.
+What is a mean, a share or a median over rows has a bootstrap interval. Diversity depends on the number of rows, and a row
+drawn twice is a near-copy of itself. So both sets are first cut to equally many rows, and what is compared is the mean of a
+measure over many halves of them, drawn without replacement (Politis and Romano 1994); the interval is the spread of the
+difference over the halves, which is as wide as it has to be for a mean, and if anything too wide for other measures: the mean
+over the halves is a U-statistic of order n/2, whose variance is at most half of that of one half (Hoeffding 1948).
 """
 
-import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 
-from evals.data.compared_numbers import RowNumber, SetMeasure, Side, row_numbers, set_measures, share_numbers
+from evals.data.compared_numbers import SetMeasure, Side, row_numbers, set_measures, share_numbers
 from evals.data.material import Material, sample_places
 from evals.statistics import Interval, bootstrap_difference, spread_json
 from evals.tables import as_json
 
-MOST_ROWS = 2_000
-"""Rows of each that are compared, at most: with so many a share is right to within 3 points."""
-MOST_TOGETHER = 400
-"""Rows of each whose diversity is compared, at most: every half-sample has all pairs of its rows looked at."""
-FEWEST_FOR_INTERVAL = 10
-"""Rows from which on an interval is given: of fewer a bootstrap knows nothing but these. Half-samples need twice as many."""
-_PER_HALF = 5
-"""Bootstrap samples for each half that is drawn: a measure of a half is dearer, and 200 halves tell the ends well enough."""
+MOST_ROWS = 2_000  # of each are compared: with so many a share is right to within 3 points
+MOST_TOGETHER = 400  # whose diversity is compared: every half has all pairs of its rows looked at
+FEWEST_FOR_INTERVAL = 10  # rows: of fewer a bootstrap knows nothing but these; halves need twice as many
+_PER_HALF = 5  # bootstrap samples for each half: 200 halves tell the ends well enough
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedNumber:
-    """One number of both.
+    """One number of both datasets.
 
     Attributes:
-        name: what it is.
-        first, second: of the two datasets.
         rows: how many rows, texts or candidates of each it is taken of; for a mean over halves those of a half.
         interval: the 95 % interval of second minus first; None where there are too few rows.
     """
@@ -77,7 +68,7 @@ class Comparison:
 
 
 def compare(first: Material, second: Material, seed: int, rounds: int = 1000) -> Comparison:
-    """Every number for which it makes sense, of both datasets.
+    """Every number that both datasets have.
 
     Args:
         first, second: the datasets.
@@ -86,8 +77,15 @@ def compare(first: Material, second: Material, seed: int, rounds: int = 1000) ->
     """
     one, other = (Side.of(material, MOST_ROWS, seed) for material in (first, second))
     numbers = [_share(name, a, b, seed, rounds) for name, a, b in share_numbers(one, other)]
-    for number in row_numbers(one, other):
-        numbers += _bootstrapped(number, seed, rounds)
+    for name, items, statistic in row_numbers(one, other):
+        before, after = items(one), items(other)
+        values = [statistic(some) if some else None for some in (before, after)]
+        if values[0] is not None and values[1] is not None:
+            rows = (len(before), len(after))
+            interval = (
+                bootstrap_difference(before, after, statistic, seed, rounds) if min(rows) >= FEWEST_FOR_INTERVAL else None
+            )
+            numbers.append(ComparedNumber(name, values[0], values[1], rows, interval))
     count = min(len(first.places), len(second.places), MOST_TOGETHER)
     numbers += _together(one, other, count, seed, rounds // _PER_HALF)
     return Comparison(str(first.dataset.path), str(second.dataset.path), tuple(numbers), tuple(_notes(one, other, count)))
@@ -99,21 +97,11 @@ def _share(name: str, one: tuple[int, int], other: tuple[int, int], seed: int, r
     interval = None
     if min(rows, others) >= FEWEST_FOR_INTERVAL:
         # The mean of so many zeros and ones that are drawn anew has a binomial distribution, which can be drawn at once.
-        rng = np.random.Generator(np.random.PCG64(seed))
+        rng = np.random.default_rng(seed)
         before, after = (rng.binomial(of, count / of, size=rounds) / of for count, of in (one, other))
         low, high = np.quantile(after - before, [0.025, 0.975]).tolist()
         interval = Interval(low, high)
     return ComparedNumber(name, first / rows, second / others, (rows, others), interval)
-
-
-def _bootstrapped(number: RowNumber, seed: int, rounds: int) -> Iterator[ComparedNumber]:
-    """A number over single rows with its interval; nothing where one of the two does not have it."""
-    first, second, statistic = number.first, number.second, number.statistic
-    before, after = (statistic(items) if items else None for items in (first, second))
-    if before is not None and after is not None:
-        rows = (len(first), len(second))
-        interval = bootstrap_difference(first, second, statistic, seed, rounds) if min(rows) >= FEWEST_FOR_INTERVAL else None
-        yield ComparedNumber(number.name, before, after, rows, interval)
 
 
 def _together(one: Side, other: Side, count: int, seed: int, halves: int) -> Iterator[ComparedNumber]:
@@ -144,18 +132,17 @@ def _over_halves(name: str, one: SetMeasure, other: SetMeasure, count: int, seed
     # half of the other: where both have rows in common, the spread must not be taken for smaller than it is.
     turned = [*after[1:found], after[0]]
     low, high = np.quantile(np.array(turned) - np.array(before[:found]), [0.025, 0.975]).tolist()
-    first, second = math.fsum(before) / len(before), math.fsum(after) / len(after)
+    first, second = fmean(before), fmean(after)
     yield ComparedNumber(name, first, second, (half, half), Interval(low, high))
 
 
 def _notes(one: Side, other: Side, count: int) -> Iterator[str]:
+    few = count < 2 * FEWEST_FOR_INTERVAL
     if max(len(one.material.places), len(other.material.places)) > MOST_ROWS:
         yield f"Numbers over rows are of {MOST_ROWS} rows of each at most, drawn by the seed."
     measured = "Distance, Vendi score, distinct-n and near-copies depend on the number of rows"
-    if count >= 2 * FEWEST_FOR_INTERVAL:
-        yield f"{measured}: they are means over many halves of {count} rows of each."
-    elif count >= 2:
-        yield f"{measured}: they are of {count} of each."
+    if count >= 2:
+        yield f"{measured}: they are {'' if few else 'means over many halves '}of {count}{'' if few else ' rows'} of each."
     models = one.model(), other.model()
     if None in models:
         yield "Distances, the Vendi score and cosines are not compared: there are no vectors of both."
@@ -164,6 +151,6 @@ def _notes(one: Side, other: Side, count: int) -> Iterator[str]:
             "Distances, the Vendi score and cosines are not compared: the vectors are of different models "
             f"({models[0]}; {models[1]}); name one for both with --embedder."
         )
-    if count < 2 * FEWEST_FOR_INTERVAL:
+    if few:
         said = f"No interval is given for fewer than {FEWEST_FOR_INTERVAL} rows"
         yield f"{said}, or {2 * FEWEST_FOR_INTERVAL} for what depends on their number: it would say nothing."

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from evals.data.against_seeds import COSINE_BOUNDS, ROUGE_BOUNDS, Nearest, find_nearest
 from evals.data.collapse import COPY_WORDS, NEAR_COPY
@@ -18,19 +18,15 @@ from skills_dspy.similarity.languages import Languages, name_of
 
 SetMeasure = Callable[[Sequence[int]], float | None]
 """Numbers that stand for rows, to a number."""
+RowNumber = tuple[str, Callable[["Side"], Sequence[Any]], Callable[[Sequence[Any]], float | None]]
+"""A number over single rows: its name, what it takes of a side (empty where that lacks it), what it makes of that."""
 
 _OPENING = 4  # words
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of two datasets that are compared.
-
-    Attributes:
-        material: the dataset.
-        nearest: the nearest seeds of its sample; None without seeds.
-        chosen: the rows that are compared, by their place in the sample.
-    """
+    """One of two datasets that are compared, with the nearest seeds of its sample, and the rows of this that are compared."""
 
     material: Material
     nearest: Nearest | None
@@ -56,18 +52,8 @@ class Side:
         return None if self.material.vectors is None else self.material.vectors.model
 
 
-@dataclass(frozen=True, slots=True)
-class RowNumber:
-    """A number over single rows: what it is called, what it takes of either side, and what it makes of that."""
-
-    name: str
-    first: Sequence[Any]
-    second: Sequence[Any]
-    statistic: Callable[[Sequence[Any]], float | None]
-
-
 def share_numbers(first: Side, second: Side) -> list[tuple[str, tuple[int, int], tuple[int, int]]]:
-    """Return shares of candidates and of rows: name, and for either side how many of how many; where both have them."""
+    """Return shares of candidates and of rows: name, and for either side how many of how many, above 0."""
     sides = [side.material.dataset for side in (first, second)]
     funnels = [side.run.funnel for side in sides if side.run is not None and side.run.funnel is not None]
     shares = []
@@ -86,15 +72,8 @@ def share_numbers(first: Side, second: Side) -> list[tuple[str, tuple[int, int],
     return [(name, a, b) for name, a, b in shares if a[1] and b[1]]
 
 
-def row_numbers(first: Side, second: Side) -> list[RowNumber]:
-    """Return the numbers over single rows; where one of the two lacks what a number is of, its items are empty there."""
-    return [RowNumber(name, items(first), items(second), statistic) for name, items, statistic in _numbers(first, second)]
-
-
-_Number = tuple[str, Callable[[Side], Sequence[Any]], Callable[[Sequence[Any]], float | None]]
-
-
-def _numbers(first: Side, second: Side) -> Iterator[_Number]:
+def row_numbers(first: Side, second: Side) -> Iterator[RowNumber]:
+    """Give the numbers over single rows."""
     for name in RATINGS:
         if name != "category":  # which has no order
             shown = name.replace("_", " ")
@@ -106,14 +85,12 @@ def _numbers(first: Side, second: Side) -> Iterator[_Number]:
     yield "commonest opening of questions", _openings, _largest_share
     if first.model() == second.model():  # cosines of different models are not of one scale
         bound = COSINE_BOUNDS[-1]
-        yield "cosine to nearest seed, mean", _cosines, mean
-        share = partial(_share_from, bound=bound)
-        yield f"rows with a cosine from {bound}", _cosines, share
+        yield "cosine to nearest seed, mean", partial(_near, measure="cosine"), mean
+        yield f"rows with a cosine from {bound}", partial(_near, measure="cosine"), partial(_share_from, bound=bound)
     bound = ROUGE_BOUNDS[-1]
-    share = partial(_share_from, bound=bound)
-    yield "ROUGE-L to nearest seed, mean", _question_rouges, mean
-    yield f"rows with a ROUGE-L from {bound}", _question_rouges, share
-    yield "ROUGE-L to seed's answer, mean", _answer_rouges, mean
+    yield "ROUGE-L to nearest seed, mean", partial(_near, measure="question_rouge"), mean
+    yield f"rows with a ROUGE-L from {bound}", partial(_near, measure="question_rouge"), partial(_share_from, bound=bound)
+    yield "ROUGE-L to seed's answer, mean", partial(_near, measure="answer_rouge"), mean
     if first.nearest is not None and second.nearest is not None and first.nearest.by == second.nearest.by:
         yield "evenness of the seeds' parts", _parts, _evenness
     mains = (side.material.answer_languages.main for side in (first, second))
@@ -123,11 +100,9 @@ def _numbers(first: Side, second: Side) -> Iterator[_Number]:
 
 
 def set_measures(side: Side, places: Sequence[int]) -> Mapping[str, SetMeasure]:
-    """Return measures of many rows together, by name; those that need vectors are missing where there are none.
+    """Return measures of many rows of a sample together, by name; those that need vectors are missing where there are none.
 
-    Args:
-        side: the dataset.
-        places: rows of its sample; the measures are given numbers from 0 that stand for them.
+    The measures are given numbers from 0 that stand for the places.
     """
     material = side.material
     questions = [material.questions[material.places[place]] for place in places]
@@ -167,17 +142,9 @@ def _largest_share(openings: Sequence[tuple[str, ...]]) -> float | None:
     return max(counts.values(), default=0) / len(openings) if openings else None
 
 
-def _cosines(side: Side) -> list[float]:
-    known = side.nearest is not None and side.nearest.cosine
-    return [known[place] for place in side.chosen] if known else []
-
-
-def _question_rouges(side: Side) -> list[float]:
-    return [] if side.nearest is None else [side.nearest.question_rouge[place] for place in side.chosen]
-
-
-def _answer_rouges(side: Side) -> list[float]:
-    return [] if side.nearest is None else [side.nearest.answer_rouge[place] for place in side.chosen]
+def _near(side: Side, measure: Literal["cosine", "question_rouge", "answer_rouge"]) -> list[float]:
+    known: Sequence[float] | None = None if side.nearest is None else getattr(side.nearest, measure)
+    return [] if known is None else [known[place] for place in side.chosen]
 
 
 def _share_from(values: Sequence[float], bound: float) -> float | None:
@@ -202,8 +169,7 @@ def _in_language(side: Side, field: str, language: str) -> list[float]:
 
 
 def _distinct(chosen: Sequence[int], texts: Sequence[Sequence[str]], n: int) -> float | None:
-    long = [texts[number] for number in chosen if len(texts[number]) >= n]
-    return distinct_n(long, n) if long else None
+    return distinct_n((texts[number] for number in chosen), n)
 
 
 def _copied(chosen: Sequence[int], long: frozenset[int], pairs: Sequence[tuple[int, int]]) -> float | None:

@@ -16,15 +16,7 @@ from skills_dspy.store.run_json import FunnelCounts, needed, read_run_json, run_
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """How a dataset came about: what run.json says beside the task.
-
-    Attributes:
-        status: how the run stands or ended.
-        answered_by: what gave the replies, in words.
-        funnel: what became of every candidate; None while nobody has written it down.
-        embedder: the name of the embedding model whose vectors the journal holds.
-        journal: that file.
-    """
+    """How a run stands or ended, what gave its replies, where its vectors are; `funnel` is None until it is written down."""
 
     status: str
     answered_by: str
@@ -35,15 +27,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What is scored as one.
-
-    Attributes:
-        name: the task's name, or the file's path.
-        path: the run's directory, or the file.
-        rows: the accepted rows in their order.
-        seeds: what the task was given; empty when nobody knows.
-        run: how it came about, for a run of ours.
-    """
+    """What is scored as one; its name is that of the task, or the path of the file. `seeds` are empty when nobody knows."""
 
     name: str
     path: Path
@@ -53,10 +37,7 @@ class Dataset:
 
 
 def read_datasets(path: Path) -> tuple[Dataset, ...]:
-    """What lies at a path: a file of JSON Lines, a run, or all runs below a folder, by path.
-
-    Args:
-        path: a file or a folder; `data.jsonl` in the directory of a run stands for the run.
+    """What lies at a path: a file of JSON Lines, a run (its `data.jsonl` stands for it), or all runs below a folder, by path.
 
     Raises:
         RequestError: there is nothing at the path that can be scored.
@@ -84,50 +65,36 @@ def read_datasets(path: Path) -> tuple[Dataset, ...]:
 
 
 def with_seeds(datasets: Sequence[Dataset], seeds: Sequence[SeedExample]) -> tuple[Dataset, ...]:
-    """Datasets with these seeds for the files among them; a run knows its own.
-
-    Raises:
-        RequestError: there is no file among them.
-    """
+    """Datasets with these seeds for the files among them; RequestError if there is none, since a run knows its own."""
     if all(dataset.run is not None for dataset in datasets):
         raise RequestError("--seeds is for a file of JSON Lines, and a run knows its own seeds; leave it out")
     return tuple(dataset if dataset.run is not None else replace(dataset, seeds=tuple(seeds)) for dataset in datasets)
 
 
 def paired(first: Sequence[Dataset], second: Sequence[Dataset]) -> list[tuple[Dataset, Dataset]]:
-    """Which datasets of two places belong side by side: the only ones, else those of one name.
-
-    Raises:
-        RequestError: a dataset of either has no partner, or more than one.
-    """
+    """Which datasets of two places belong side by side: the only ones, else those of one name; RequestError if one has none."""
     if len(first) == len(second) == 1:
         return [(first[0], second[0])]
-    for place in (first, second):
-        counts = Counter(dataset.name for dataset in place)
+    names = [Counter(dataset.name for dataset in place) for place in (first, second)]
+    for place, counts in zip((first, second), names, strict=True):
         for dataset in place:
             if counts[dataset.name] > 1:
                 raise RequestError(
                     f"{dataset.path} is one of {counts[dataset.name]} runs of {dataset.name} on one side; "
                     "give the directory of one run on either side"
                 )
+    for dataset in (*first, *second):
+        if not all(dataset.name in counts for counts in names):
+            raise RequestError(
+                f"{dataset.path} holds {dataset.name}, which has no partner of that name on the other side; "
+                "give the directory of one run, or one file, on either side"
+            )
     by_name = {dataset.name: dataset for dataset in second}
-    alone = [dataset for dataset in first if dataset.name not in by_name]
-    names = {dataset.name for dataset in first}
-    alone += [dataset for dataset in second if dataset.name not in names]
-    if alone:
-        raise RequestError(
-            f"{alone[0].path} holds {alone[0].name}, which has no partner of that name on the other side; "
-            "give the directory of one run, or one file, on either side"
-        )
     return [(dataset, by_name[dataset.name]) for dataset in first]
 
 
 def read_run(paths: RunPaths) -> Dataset:
-    """One run of ours, ended or not; a torn last line is left out.
-
-    Raises:
-        FileError, RunDirError, StorageError: as `read_datasets`.
-    """
+    """One run of ours, ended or not; a torn last line is left out. Raises as `read_datasets`."""
     broken = "this is not what a run writes there; restore the file"
     run = read_run_json(paths, broken)
     if run is None:

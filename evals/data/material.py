@@ -2,11 +2,9 @@
 
 import random
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evals.data.datasets import Dataset
-from evals.data.rows import Row
 from evals.data.vectors import Embedded, Progress, embed
 from skills_dspy.model.embedding.embedder import Embedder
 from skills_dspy.similarity.languages import Classifier, Languages, languages_of
@@ -25,7 +23,6 @@ class Material:
     """A dataset made ready to be measured.
 
     Attributes:
-        dataset: what was read.
         questions, answers, contexts: the words of every row; None for a row without context.
         places: the rows of the sample, in their order: all of them, or some drawn by a seed.
         vectors: of the rows of the sample and of all seeds; None when none were wanted, or there is no row.
@@ -56,12 +53,9 @@ def gather(
     """Make a dataset ready to be measured.
 
     Args:
-        dataset: what was read.
         sample: the most rows for what is dear; None for the default of a run or a file.
         seed: draws the sample.
         embedder: computes the vectors that a run does not remember; None to do without any vectors.
-        classify: tells languages.
-        progress: is called with how many texts of how many have vectors.
 
     Raises:
         EmbedderMissing: vectors have to be computed and there is no model.
@@ -71,11 +65,12 @@ def gather(
     most = sample or (FILE_SAMPLE if dataset.run is None else RUN_SAMPLE)
     places = sample_places(len(rows), most, seed)
     chosen = [rows[place] for place in places]
+    words_of = {row.context: _words(row.context) for row in rows if row.context is not None}  # many rows share one
     return Material(
         dataset=dataset,
         questions=tuple(_words(row.question) for row in rows),
         answers=tuple(_words(row.answer) for row in rows),
-        contexts=_contexts(rows),
+        contexts=tuple(None if row.context is None else words_of[row.context] for row in rows),
         places=places,
         vectors=embed(chosen, dataset.seeds, dataset.run, embedder, progress) if chosen and embedder is not None else None,
         question_languages=languages_of([row.question for row in chosen], classify),
@@ -97,9 +92,3 @@ def sample_places(count: int, most: int, seed: int) -> tuple[int, ...]:
     if count <= most:
         return tuple(range(count))
     return tuple(sorted(random.Random(seed).sample(range(count), most)))
-
-
-def _contexts(rows: Sequence[Row]) -> tuple[Words | None, ...]:
-    """The words of each row's context; rows that share one share its words."""
-    known = {row.context: _words(row.context) for row in rows if row.context is not None}
-    return tuple(None if row.context is None else known[row.context] for row in rows)

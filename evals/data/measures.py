@@ -5,6 +5,7 @@ dedup can be held against them. They are those of float32 products, right to abo
 """
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,21 +18,12 @@ from skills_dspy.base.scales import Label
 from skills_dspy.pipeline.funnel import SELDOM, STAGES, Funnel
 from skills_dspy.similarity.nearest import Vectors
 
-_PRODUCTS = 1 << 23
-"""So many products are held at a time: 32 MB of float32."""
+_PRODUCTS = 1 << 23  # held at a time: 32 MB of float32
 
 
 @dataclass(frozen=True, slots=True)
 class StageYield:
-    """What became of the candidates at one stage.
-
-    Attributes:
-        stage: its name.
-        came: how many came.
-        rejected: reason to how many were rejected.
-        went_on: the others.
-        share: of those that came; None where none did.
-    """
+    """How many candidates came to a stage, were rejected there, by reason, and went on; `share` is None where none came."""
 
     stage: str
     came: int
@@ -48,8 +40,7 @@ class RatingScore:
         counts: label to rows, worst first, or in the order of the vocabulary.
         mean: of the labels, a word counted as its place on the scale from 1; None for the category, which has no order.
         soft_rows: the rows with a soft rating.
-        mean_expected: of their expected values; None where there is none.
-        mean_probabilities: label to its mean probability over them; empty where there is none.
+        mean_expected, mean_probabilities: of their expected values and of each label's probability; None or empty without any.
     """
 
     counts: Mapping[Label, int]
@@ -97,8 +88,7 @@ def rate(rows: Sequence[Row]) -> dict[str, RatingScore]:
             soft_rows=len(soft),
             mean_expected=mean([one.expected for one in soft]),
             mean_probabilities={
-                label: math.fsum(one.probabilities[str(label)] for one in soft) / len(soft)
-                for label in (labels if soft else ())
+                label: statistics.fmean(one.probabilities[str(label)] for one in soft) for label in (labels if soft else ())
             },
         )
     return found
@@ -120,17 +110,16 @@ def word_counts(texts: Sequence[Sequence[str]]) -> WordCounts | None:
 
 def mean(values: Sequence[float]) -> float | None:
     """Return the mean; None for no values."""
-    return math.fsum(values) / len(values) if values else None
+    return statistics.fmean(values) if values else None
 
 
 def median(values: Sequence[float]) -> float | None:
     """Return the median; None for no values."""
-    ordered = sorted(values)
-    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2 if ordered else None
+    return float(statistics.median(values)) if values else None
 
 
 def evenness(counts: Sequence[int]) -> float | None:
-    """Return how evenly counts are spread: their Shannon entropy over its largest value, 0 (all on one) to 1 (all equal).
+    """Return the Shannon entropy of counts over its largest value, 0 (all on one) to 1 (all equal).
 
     None for fewer than two counts, or when all are 0.
     """
@@ -140,10 +129,7 @@ def evenness(counts: Sequence[int]) -> float | None:
 
 
 def mean_nearest_distance(vectors: Vectors) -> float | None:
-    """Return the mean squared distance, 0 to 4, of each row to the nearest other row; None for fewer than two rows.
-
-    It gets lower the more rows there are, so it compares only sets of one size.
-    """
+    """Return the mean squared distance of each row to the nearest other, less the more rows there are; None below two."""
     if len(vectors) < 2:
         return None
     best = np.zeros(len(vectors), dtype=np.float32)
@@ -154,13 +140,7 @@ def mean_nearest_distance(vectors: Vectors) -> float | None:
 
 
 def nearest_of(vectors: Vectors, others: Vectors) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return for each row of `vectors` the nearest row of `others` and its cosine, -1 to 1; the first of equally near ones.
-
-    Raises:
-        ValueError: there are no others.
-    """
-    if not len(others):
-        raise ValueError("there is nothing to be near to")
+    """Return for each row the nearest of the others, at least one, and its cosine; the first of equally near ones."""
     place = np.zeros(len(vectors), dtype=np.int64)
     best = np.zeros(len(vectors), dtype=np.float64)
     for rows, products in _products(vectors, others):

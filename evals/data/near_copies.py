@@ -1,11 +1,9 @@
-"""Near-copies among many texts, found without a model and without comparing all with all. Pure.
+"""Near-copies among many texts, found without a model and without comparing all with all. Pure and exact.
 
-Two texts are near-copies when their ROUGE-L reaches a bound t. What they have in common then lies in few pieces, so they
-share many pairs of neighbouring words: with m and n words and a longest common subsequence of L at least 3L - m - n - 1,
-since a word that only one of them has parts two pairs in that one and one in the other. So each text's pairs of words are
-sorted from the rarest to the most frequent, and two near-copies must share one of their first few (the prefix filter of
-set similarity joins, Chaudhuri et al. 2006, Bayardo et al. 2007; a pair's second occurrence counts as a pair of its own).
-Only texts that do are compared, and what is found is exact.
+Two texts are near-copies when their ROUGE-L reaches a bound t, 0.85 to 1. They then share many pairs of neighbouring words:
+with m and n words and a longest common subsequence of L at least 3L - m - n - 1, since a word that only one of them has parts
+two pairs in that one and one in the other. So each text's pairs are sorted from the rarest to the most frequent, and two
+near-copies must share one of their first few (the prefix filter, Chaudhuri et al. 2006); only texts that do are compared.
 """
 
 import math
@@ -16,23 +14,15 @@ from itertools import islice, pairwise
 from evals.data.text import rouge_l_of_words
 
 Words = Sequence[str]
-"""The `words` of one text."""
-
 Pair = tuple[str, str, int]
 """Two neighbouring words, and which of the pair's occurrences in the text it is, from 0."""
 
-LOWEST_BOUND = 0.85
-"""The lowest bound that can be asked for: from 0.8 down very short near-copies need not share a pair of words."""
-
 
 def has_near_copy(texts: Sequence[Words], bound: float, patience: int = 200) -> list[bool]:
-    """For each text whether another one is a near-copy of it.
+    """For each text, by its words, whether another one is a near-copy of it: of a ROUGE-L of `bound`, 0.85 to 1.
 
-    Args:
-        texts: the words of each; one without a word is never a copy.
-        bound: the ROUGE-L from which two texts are near-copies, LOWEST_BOUND to 1.
-        patience: how many candidates are compared with one text at most. Where texts are all cast in one mould, each has
-            thousands; the few copies that a text has only beyond these are missed, so that the time stays in proportion.
+    With one text at most `patience` candidates are compared. Where texts are all cast in one mould, each has thousands; the few
+    copies that a text has only beyond these are missed, so that the time stays in proportion.
     """
     groups = _same_words(texts)
     copies = {words for words, places in groups.items() if len(places) > 1}
@@ -41,20 +31,11 @@ def has_near_copy(texts: Sequence[Words], bound: float, patience: int = 200) -> 
             # What two copies are is known already; the pair tells nothing new.
             if not (words in copies and other in copies) and rouge_l_of_words(words, other, at_least=bound) >= bound:
                 copies |= {words, other}
-    found = [False] * len(texts)
-    for words in copies:
-        for place in groups[words]:
-            found[place] = True
-    return found
+    return [tuple(text) in copies for text in texts]
 
 
 def near_copy_pairs(texts: Sequence[Words], bound: float) -> list[tuple[int, int]]:
-    """All pairs of places (smaller first, sorted) of texts that are near-copies; for some hundreds of texts.
-
-    Args:
-        texts: the words of each.
-        bound: as for `has_near_copy`.
-    """
+    """All pairs of places (smaller first, sorted) of texts that are near-copies; for some hundreds of texts."""
     groups = _same_words(texts)
     pairs = [(a, b) for places in groups.values() for n, a in enumerate(places) for b in places[n + 1 :]]
     for words, candidates in _candidates(list(groups), bound):
@@ -75,8 +56,6 @@ def _same_words(texts: Sequence[Words]) -> dict[tuple[str, ...], list[int]]:
 
 def _candidates(texts: list[tuple[str, ...]], bound: float) -> Iterator[tuple[tuple[str, ...], Iterator[tuple[str, ...]]]]:
     """Each text with those before it that may be near-copies of it; every two that are come together once."""
-    if not LOWEST_BOUND <= bound <= 1:
-        raise ValueError(f"a bound for near-copies is {LOWEST_BOUND} to 1, not {bound}")
     frequency = Counter(pair for text in texts for pair in _pairs(text))
     texts.sort(key=lambda text: (len(text), text))  # of two, the later one is at least as long
     held = defaultdict[Pair, list[int]](list)  # a rare pair to the texts that have it among their rarest
@@ -112,7 +91,7 @@ def _rarest(text: tuple[str, ...], bound: float, frequency: Mapping[Pair, int]) 
 
 
 def _up(number: float) -> int:
-    """The whole number above, but not for what a rounding has put there."""
+    """The whole number above, but for roundings."""
     return math.ceil(number - 1e-9)
 
 

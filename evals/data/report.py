@@ -19,8 +19,7 @@ from skills_dspy.similarity.languages import load_classifier, name_of
 Report = tuple[dict[str, Any], list[Section]]
 
 _DIGEST = re.compile("[0-9a-f]{64}")
-_BRIEF = 42
-"""Characters of a seed's question: its table then fits into 80 columns."""
+_BRIEF = 42  # characters of a seed's question: its table then fits into 80 columns
 _HALVES = "In distances and likeness of questions, the question and its context count half each."
 
 
@@ -52,21 +51,13 @@ class Scorer:
         self._classify = load_classifier()
 
     def alone(self, datasets: Sequence[Dataset]) -> Report:
-        """Each dataset for itself.
-
-        Raises:
-            EmbedderMissing: there is no embedding model and one is needed.
-        """
+        """Each dataset for itself; EmbedderMissing if a model is needed and not there."""
         scores = [score(self._gathered(dataset, [dataset])) for dataset in datasets]
         content = {"sample_seed": self._seed, "datasets": [as_json(found) for found in scores]}
         return content, [section for found in scores for section in score_sections(found)]
 
     def compared(self, pairs: Sequence[tuple[Dataset, Dataset]]) -> Report:
-        """Each pair side by side.
-
-        Raises:
-            EmbedderMissing: there is no embedding model and one is needed.
-        """
+        """Each pair side by side; EmbedderMissing if a model is needed and not there."""
         datasets, comparisons, sections = [], [], list[Section]()
         for pair in pairs:
             first, second = (self._gathered(dataset, [dataset, *pair]) for dataset in pair)

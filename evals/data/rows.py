@@ -33,11 +33,9 @@ LAYOUTS = "`instruction` with `response`, `question` with `answer`, or `messages
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One pair.
+    """One pair, neither question nor answer nor context blank.
 
     Attributes:
-        question, answer: not blank.
-        context: not blank, or None.
         ratings: a name of RATINGS to the label; none where the row has none of ours.
         soft: the same names to the soft rating, where the server gave one; none for the category.
         shown: the examples in the prompts that it was written with, `seed:K` or row ids; None where that is not known.
@@ -77,11 +75,7 @@ def _object(line: bytes, path: Path, number: int) -> dict[str, Any]:
 
 
 def row_of(content: Mapping[str, Any], path: Path, number: int) -> Row:
-    """The row that a line's object holds.
-
-    Args:
-        content: the object.
-        path, number: the file and the 1-based line, for messages.
+    """The row that the object of a line holds; path and line number are for messages.
 
     Raises:
         FileError: it has none of the three layouts, or its question or answer is blank or no text.

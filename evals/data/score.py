@@ -19,8 +19,7 @@ from evals.data.measures import (
 from evals.data.rows import Row
 from evals.data.text import distinct_n
 
-GRAMS = (1, 2, 3)
-"""The lengths of n-grams that distinct-n is given for."""
+GRAMS = (1, 2, 3)  # lengths of n-grams
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +43,10 @@ class DatasetScore:
     """Everything that is known of one dataset; what does not apply is None or empty.
 
     Attributes:
-        name, path: of the dataset.
-        status, answered_by: of the run; None for a file.
-        rows: how many there are.
-        sample: how many of them the diversity, the novelty, the nearest seeds and the languages are measured on.
-        embedder: the model of the vectors and its weights; None without vectors.
+        sample: how many rows the diversity, the novelty, the nearest seeds and the languages are measured on.
+        embedder: the model of the vectors and its weights.
         notes: what is left out, and why.
-        candidates: how many the run had.
-        yield_: what became of them, by stage; empty for a file.
+        candidates, yield_: how many the run had, and what became of them by stage.
         ratings: a name of `rows.RATINGS` to how the rows are rated.
         repeated_questions: the share of questions that repeat an earlier one about the same context word for word.
         near_copies_of_answers: the share of answers with a near-copy, of those long enough to be one.
@@ -105,8 +100,8 @@ def score(material: Material) -> DatasetScore:
         diversity=Diversity(
             mean_nearest_distance=None if embedded is None else mean_nearest_distance(embedded.rows),
             vendi=None if embedded is None else vendi_score(embedded.rows),
-            distinct_questions=_distinct([material.questions[place] for place in material.places]),
-            distinct_answers=_distinct([material.answers[place] for place in material.places]),
+            distinct_questions={n: distinct_n((material.questions[place] for place in material.places), n) for n in GRAMS},
+            distinct_answers={n: distinct_n((material.answers[place] for place in material.places), n) for n in GRAMS},
         ),
         repeated_questions=repeated,
         near_copies_of_answers=copies,
@@ -124,11 +119,6 @@ def repeated_share(rows: Sequence[Row], questions: Sequence[Sequence[str]]) -> f
     # A question without a word, such as a sum in signs, is told by its text.
     different = {(tuple(words) or row.question, row.context) for row, words in zip(rows, questions, strict=True)}
     return 1 - len(different) / len(rows)
-
-
-def _distinct(texts: Sequence[Sequence[str]]) -> dict[int, float | None]:
-    longest = max(map(len, texts), default=0)
-    return {n: distinct_n(texts, n) if n <= longest else None for n in GRAMS}
 
 
 def _notes(material: Material) -> Iterator[str]:

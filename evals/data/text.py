@@ -11,19 +11,12 @@ def rouge_l(a: str, b: str) -> float:
     """ROUGE-L of two texts, 0 (no word in common) to 1 (the same words in the same order).
 
     The harmonic mean (F1) of the shares of either text's words that the longest common subsequence holds (Lin 2004).
-    It is the same for (a, b) and (b, a). A text without a word shares nothing: 0.
     """
     return rouge_l_of_words(words(a), words(b))
 
 
 def rouge_l_of_words(a: Sequence[str], b: Sequence[str], at_least: float = 0.0) -> float:
-    """`rouge_l` of texts whose `words` are at hand.
-
-    Args:
-        a: the words of one text.
-        b: those of the other.
-        at_least: a value below this one may be given as 0.0, which is quicker.
-    """
+    """`rouge_l` of texts whose `words` are at hand; a value below `at_least` may come as 0.0, which is quicker."""
     from rapidfuzz.distance import Indel
 
     if not a or not b:
@@ -33,33 +26,24 @@ def rouge_l_of_words(a: Sequence[str], b: Sequence[str], at_least: float = 0.0) 
     return float(Indel.normalized_similarity(a, b, score_cutoff=max(0.0, at_least - 1e-9)))
 
 
-def distinct_n(texts: Iterable[Sequence[str]], n: int) -> float:
-    """The share of the n-grams of words that are different ones, over all texts together (Li et al. 2016).
+def distinct_n(texts: Iterable[Sequence[str]], n: int) -> float | None:
+    """The share of the n-grams of words that are different ones, over all texts together (Li et al. 2016); None without any.
 
-    1 when no n-gram comes twice; 0.0 when there is none. No n-gram goes across the end of a text. The more text there
-    is, the lower it gets in any language, so it compares only sets of about one size.
-
-    Args:
-        texts: the words of each.
-        n: how many words, 1 or more.
+    The more text there is, the lower it gets in any language, so it compares only sets of about one size.
     """
     total, seen = 0, set[tuple[str, ...]]()
     for text in texts:
         grams = list(zip(*(text[start:] for start in range(n)), strict=False))
         total += len(grams)
         seen.update(grams)
-    return len(seen) / total if total else 0.0
+    return len(seen) / total if total else None
 
 
 def shared_opening(questions: Sequence[str], words: int = 4) -> tuple[str, float]:
     """The most frequent first words of the questions, joined by spaces, and the share of questions that begin with them.
 
-    A question with fewer words begins with none that are counted, but counts in the share. Among equally frequent ones
-    the first to come is taken; ("", 0.0) when no question is long enough.
-
-    Args:
-        questions: any texts.
-        words: how many first words make an opening.
+    A question with fewer words counts in the share alone. Among equally frequent ones the first to come is taken; ("", 0.0)
+    when no question is long enough.
     """
     beginnings = (tuple(islice(each_word(question), words)) for question in questions)
     openings = Counter(beginning for beginning in beginnings if len(beginning) == words)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from evals.data.datasets import Origin
+from evals.data.rows import Row
+from skills_dspy.base.records import SeedExample
 from skills_dspy.model.embedding.embedder import Embedder
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.similarity.nearest import Vector, Vectors, joined
@@ -17,53 +18,32 @@ from skills_dspy.store.run_dir import RunPaths
 _CHUNK = 32  # texts between two signs of progress
 
 Progress = Callable[[int, int], None]
-"""Told how many texts of how many have been embedded."""
-
-
-class Embeddable(Protocol):
-    """A row or a seed: what is embedded of it."""
-
-    @property
-    def question(self) -> str:
-        """Not blank."""
-
-    @property
-    def context(self) -> str | None:
-        """Not blank, or None."""
+"""What hears how many texts of how many have been embedded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """What was asked for as vectors.
+    """The vectors of rows and seeds, one unit vector each, and the model with its weights that they are of.
 
-    Attributes:
-        rows, seeds: one unit vector each. Where any of them has a context, question and context count half each, as in
-            dedup: the same question on another passage is far away. What has no context counts its question twice.
-        model: which model and weights; distances of two sets compare only when it is the same for both.
-        remembered: the texts whose vectors the run's journal held.
-        computed: the texts that were embedded now.
+    Where any of them has a context, question and context count half each, as in dedup: the same question on another passage is
+    far away. What has no context counts its question twice. Distances of two sets compare only when the model is the same.
     """
 
     rows: Vectors
     seeds: Vectors
     model: str
-    remembered: int
-    computed: int
 
 
 def embed(
-    rows: Sequence[Embeddable], seeds: Sequence[Embeddable], run: Origin | None, embedder: Embedder, progress: Progress
+    rows: Sequence[Row | SeedExample],
+    seeds: Sequence[Row | SeedExample],
+    run: Origin | None,
+    embedder: Embedder,
+    progress: Progress,
 ) -> Embedded:
-    """The vectors of rows and seeds.
+    """The vectors of rows, at least one, and seeds.
 
-    Those that the run's journal holds are taken from it, if they are of this embedder; a finished run needs no model.
-
-    Args:
-        rows: at least one.
-        seeds: any number.
-        run: the run that the rows are from.
-        embedder: computes what is not remembered; it is loaded only then.
-        progress: is called before the first text, and after each few.
+    Those of this embedder that the run's journal holds are taken from it; only for others the embedder is loaded.
 
     Raises:
         EmbedderMissing: something has to be computed and there is no model.
@@ -77,16 +57,13 @@ def embed(
         embedder.load()
         if weights != embedder.weights:  # vectors of different weights have no distance
             found, missing, weights = {}, texts, embedder.weights
-        computed = dict(zip(missing, _computed(missing, embedder, progress), strict=True))
-    else:
-        computed = {}
-    known = {**found, **computed}
+        found |= dict(zip(missing, _computed(missing, embedder, progress), strict=True))
     grounded = any(item.context is not None for item in both)
-    vectors = np.stack([_vector(item, known, grounded) for item in both])
-    return Embedded(vectors[: len(rows)], vectors[len(rows) :], f"{embedder.name} {weights}", len(found), len(computed))
+    vectors = np.stack([_vector(item, found, grounded) for item in both])
+    return Embedded(vectors[: len(rows)], vectors[len(rows) :], f"{embedder.name} {weights}")
 
 
-def _vector(item: Embeddable, known: dict[str, Vector], grounded: bool) -> Vector:
+def _vector(item: Row | SeedExample, known: dict[str, Vector], grounded: bool) -> Vector:
     question = known[item.question]
     return joined(question, question if item.context is None else known[item.context]) if grounded else question
 

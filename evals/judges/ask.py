@@ -7,20 +7,18 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from evals.judges.cases import Case
-from evals.judges.scales import SCALES, Label
+from evals.judges.cases import SCALES, Case
 from evals.statistics import Rate, cohen_kappa
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import SkillsError, Truncated
 from skills_dspy.base.records import SoftRating
+from skills_dspy.base.scales import Label
 from skills_dspy.model.ask import Asker, Failed
 from skills_dspy.model.steps import STEPS
 
 T = TypeVar("T")
 
 FUSED = "tag_fused"
-"""The step that gives the instruction's quality together with other tags."""
-
 UNFILTERED_TAGS: Mapping[str, str] = {"tag_difficulty": "difficulty", "tag_category": "category"}
 """The steps that give the tags that no filter looks at, with the field of each."""
 
@@ -30,13 +28,11 @@ class Judged:
     """What a judge says of a case.
 
     Attributes:
-        case: the case.
         step: who was asked: the case's own step, or FUSED, or one of UNFILTERED_TAGS.
         sample: the number of the sampling seed, from 0.
-        label: None when twice in a row no reply could be used.
+        label: None when twice in a row no reply could be used, for the reason `failure`.
         soft: the probability of every label, where the server gave it.
         explanation: the judge's; what was wrong with the reply where there is no label.
-        failure: why there is no label.
         values: all output fields; empty where there is no label.
         digests: of the requests that it took.
     """
@@ -63,16 +59,14 @@ class CaseCall:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How a judge does on some cases; a failure is no verdict.
+    """How a judge does on some cases; a reply that cannot be used is no verdict.
 
     Attributes:
-        cases: how many it is asked about.
         accuracy: of the readable verdicts, those that decide as the case wants.
         false_accept: of the bad cases, those let through.
         false_reject: of the good cases, those rejected.
-        kappa: Cohen's, of the decision and the truth (Cohen 1960); None where it is not defined.
-        unreadable: of all cases, those that got no readable verdict, twice.
-        of_these_truncated: how many of these were cut.
+        kappa: Cohen's, of the decision and the truth; None where it is not defined.
+        unreadable, of_these_truncated: of all cases, those without a readable verdict, and how many of them were cut.
     """
 
     cases: int
@@ -85,12 +79,7 @@ class Figures:
 
 
 def figures_of(judged: Sequence[Judged], passes: Callable[[Judged], bool]) -> Figures:
-    """Return the figures of some verdicts, each of a different case.
-
-    Args:
-        judged: the verdicts.
-        passes: whether a readable one lets the case through.
-    """
+    """Return the figures of some verdicts, each of a different case; `passes` says whether a readable one lets it through."""
     readable = [one for one in judged if one.label is not None]
     decided, truth = [passes(one) for one in readable], [one.case.good for one in readable]
     both = Counter(zip(decided, truth, strict=True))
@@ -111,21 +100,8 @@ def judging_limits(config: RunConfig) -> dict[str, int]:
     return {name: config.role(step.role).num_predict for name, step in STEPS.items() if step.role != "generator"}
 
 
-async def judge_cases(asker: Asker, cases: Sequence[Case]) -> tuple[Judged, ...]:
-    """Ask about every case once, at its own step; returns the verdicts in the order of the cases.
-
-    Raises:
-        SkillsError: the evaluation cannot go on.
-    """
-    return await judge_all(asker, [CaseCall(case, case.step) for case in cases])
-
-
 async def judge_all(asker: Asker, calls: Sequence[CaseCall], done: Callable[[], None] = lambda: None) -> tuple[Judged, ...]:
-    """Make all calls at once; returns the verdicts in the order of the calls. `done` is called after each.
-
-    Raises:
-        SkillsError: the evaluation cannot go on.
-    """
+    """Make all calls at once; returns the verdicts in the order of the calls. `done` is called after each."""
 
     async def one(place: int, call: CaseCall) -> Judged:
         verdict = await judge(asker, call, place)
@@ -154,11 +130,7 @@ async def together(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 async def judge(asker: Asker, call: CaseCall, rank: int = 0) -> Judged:
-    """Ask about one case; the smallest rank goes first where slots are few.
-
-    Raises:
-        SkillsError: the evaluation cannot go on.
-    """
+    """Ask about one case; the smallest rank goes first where slots are few."""
     case, step, sample = call.case, call.step, call.sample
     rated = UNFILTERED_TAGS.get(step) or SCALES[case.step].field
     try:

@@ -5,26 +5,22 @@ samples show how well a judge agrees with itself, and nothing else. A reply that
 verdict: it has a rate of its own and is left out of every other.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
 from evals.judges.ask import Figures, Judged, figures_of
-from evals.judges.cases import Origin
+from evals.judges.cases import SCALES, Origin, passing
 from evals.judges.fused import FusedCard, StepTokens, fused_card
-from evals.judges.scales import SCALES, passing
 from evals.judges.sweep import Sweep, sweep_of
 from evals.statistics import Rate, auc, auc_gap_interval, cohen_kappa, kappa_interval
 from skills_dspy.base.config import RunConfig
 
 _SEED = 0
-
-_FEWEST_LABELS = 3
-"""From so many labels on there is a threshold to choose, and a distance between labels to weigh."""
-
-SAME = 0.02
-"""Differences of AUC within this are too small to matter: the two separate alike."""
+_FEWEST_LABELS = 3  # for a threshold to choose, and a distance between labels to weigh
+SAME = 0.02  # differences of AUC within this are too small to matter: the two separate alike
 
 Verdict = Literal["better", "no better", "cannot be told"]
 
@@ -37,13 +33,9 @@ _VERDICTS: Mapping[Verdict, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """How a judge does on the cases that are what they are for one reason.
+    """How a judge does on the cases that are what they are for one reason: a corruption, one of cases by hand, or `seed`.
 
-    Attributes:
-        name: a corruption's name, a reason of a case by hand, or `seed`.
-        origin: who made the cases.
-        good: whether they should pass.
-        missed: of the readable verdicts on them, those that are wrong.
+    `missed` are those of the readable verdicts that are wrong.
     """
 
     name: str
@@ -54,13 +46,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class SelfAgreement:
-    """How a judge agrees with itself over sampling seeds.
-
-    Attributes:
-        samples: how many seeds.
-        pairs: pairs of readable verdicts on the same case.
-        same_decision, same_label: shares of them, 0 to 1.
-    """
+    """How a judge agrees with itself over so many sampling seeds, as shares of the pairs of readable verdicts on one case."""
 
     samples: int
     pairs: int
@@ -77,14 +63,10 @@ class SoftCard:
     (G-Eval, Liu et al. 2023).
 
     Attributes:
-        replies: readable replies.
-        with_soft_rating: those of them that have a soft rating; the rest of the figures is about these.
-        label_auc: of the label's place on the scale; None when the cases are all good or all bad.
-        soft_auc: of the expected value.
-        difference: soft less label.
-        low, high: 95 % of its bootstrapped values lie between them.
-        verdict: better, if the whole interval is above 0; no better, if it is at most SAME above 0.
-        said: the verdict as a sentence.
+        replies, with_soft_rating: readable replies, and those that have a soft rating; the rest is about these.
+        label_auc, soft_auc: of the label's place on the scale, and the expected value; None when all cases are good or all bad.
+        difference, low, high: soft less label, with its 95 % interval (bootstrap).
+        verdict: better, if the whole interval is above 0; no better, if it is at most SAME above 0; `said` is its sentence.
     """
 
     replies: int
@@ -103,16 +85,13 @@ class JudgeCard:
     """One judge or tagger.
 
     Attributes:
-        step: its name.
-        all: on all its cases.
-        by_hand, from_seeds: on those written by hand, and those made from seeds; None where there are none.
+        all, by_hand, from_seeds: on all its cases, and those written by hand or made from seeds; None where there are none.
         kappa_low, kappa_high: 95 % of bootstrapped kappas on all its cases lie between; None where kappa is not defined.
-        weighted_kappa_by_hand: of label and expected label with quadratic weights (Cohen 1968), on cases by hand; None on
-            the 0/1 scale, or where it is not defined.
-        self_agreement: None when each case was asked once, or nothing was readable twice.
+        weighted_kappa_by_hand: of label and expected label with quadratic weights, on cases by hand; None on the 0/1 scale.
+        self_agreement: None when nothing was readable twice.
         missed: all reasons and corruptions, those first of which it is surest that they are missed often.
         said: what it misses most, sentence by sentence.
-        soft: whether soft ratings separate better; None where the server gave none.
+        soft: None where the server gave no soft ratings.
         threshold_sweep: what other thresholds would do; None on the 0/1 scale.
     """
 
@@ -195,10 +174,10 @@ def _weighted(step: str, judged: Sequence[Judged]) -> float | None:
 
 
 def _with_itself(judged: Sequence[Judged], accepted: Sequence[object]) -> SelfAgreement | None:
-    labels: dict[str, list[object]] = {}
+    labels = defaultdict[str, list[object]](list)
     for one in judged:
         if one.label is not None:
-            labels.setdefault(one.case.id, []).append(one.label)
+            labels[one.case.id].append(one.label)
     pairs = [pair for given in labels.values() for pair in combinations(given, 2)]
     if not pairs:
         return None
@@ -212,26 +191,24 @@ def _with_itself(judged: Sequence[Judged], accepted: Sequence[object]) -> SelfAg
 
 def _missed(readable: Sequence[Judged], accepted: Sequence[object]) -> tuple[Reason, ...]:
     """Sorted by the lower end of the interval, so that one of one missed does not stand before nine of ten."""
-    wrong: dict[tuple[str, Origin, bool], list[bool]] = {}
+    wrong = defaultdict[tuple[str, Origin, bool], list[bool]](list)
     for one in readable:
-        key = (one.case.reason, one.case.origin, one.case.good)
-        wrong.setdefault(key, []).append((one.label in accepted) != one.case.good)
+        wrong[one.case.reason, one.case.origin, one.case.good].append((one.label in accepted) != one.case.good)
     rows = [Reason(*key, Rate(sum(missed), len(missed))) for key, missed in wrong.items()]
     return tuple(sorted(rows, key=lambda row: (-row.missed.interval.low, row.name, row.origin, row.good)))
 
 
 def _sentences(missed: Sequence[Reason], readable: int) -> tuple[str, ...]:
     """What a judge misses most: among corruptions, among bad cases by hand, among good cases."""
-    sorts: tuple[tuple[str, str, Callable[[Reason], bool]], ...] = (
+    kinds: tuple[tuple[str, str, Callable[[Reason], bool]], ...] = (
         ("Of the corruptions it misses", "let through", lambda row: not row.good and row.origin == "corruption"),
         ("Of the flaws in cases by hand it misses", "let through", lambda row: not row.good and row.origin != "corruption"),
         ("Of the good cases it wrongs", "rejected", lambda row: row.good),
     )
-    found = []
-    for beginning, end, wanted in sorts:
-        worst = next((row for row in missed if wanted(row) and row.missed.count), None)
-        if worst is not None:
-            found.append(f"{beginning} `{worst.name}` most: {worst.missed.count} of {worst.missed.of} {end}.")
+    worst = [
+        (begin, next((row for row in missed if wanted(row) and row.missed.count), None), end) for begin, end, wanted in kinds
+    ]
+    found = [f"{begin} `{row.name}` most: {row.missed.count} of {row.missed.of} {end}." for begin, row, end in worst if row]
     return tuple(found) if found or not readable else (f"It decided all {readable} cases right.",)
 
 

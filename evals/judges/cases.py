@@ -4,7 +4,7 @@ A case is written by hand for this project (evals/cases), or made from a task's 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,19 +12,31 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from evals.judges.scales import SCALES, Label, passing
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import SpecError
 from skills_dspy.base.records import Frozen, SeedExample
+from skills_dspy.base.scales import Label, Scale
 from skills_dspy.base.validation import FILLED, Text, Where, Wording, validated
 from skills_dspy.base.yaml_files import find_yaml
 from skills_dspy.base.yaml_lines import Node, read_yaml, shown
 from skills_dspy.model.steps import STEPS, inputs
 
+SCALES: Mapping[str, Scale] = {
+    name: step.filter
+    for name, step in sorted(STEPS.items(), key=lambda entry: entry[1].role == "tagger")
+    if step.filter is not None and step.tagging != "fused"
+}
+"""The steps that cases exist for, the four judges before the two tags that filter, with the scale of each."""
+
 Origin = Literal["hand", "seed", "corruption"]
 
 SHIPPED = Path(__file__).parent.parent / "cases"
-"""The folder of the cases written for this project, one file a step."""
+"""The cases written for this project, one file a step."""
+
+
+def passing(step: str, config: RunConfig) -> tuple[Label, ...]:
+    """The labels of a step that let a candidate pass under a configuration, in the scale's order; KeyError for other steps."""
+    return STEPS[step].passing(config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +46,11 @@ class Case:
     Attributes:
         id: unique among all cases that are used together.
         step: a name in SCALES.
-        task: the skill's name.
-        task_description: what the skill is.
         examples: good seeds of the skill, at least one, all with a context or all without; the first is the model for pairs.
         context, question, answer: what is to be rated; the answer is None where the question alone is.
         label: the expected label; for a case from seeds the best or the worst of the scale.
         good: whether it should pass.
         reason: why, a word of REASONS; for a case from seeds `seed` or the corruption's name.
-        origin: who made it.
         where: file and line, for messages.
     """
 
@@ -158,11 +167,7 @@ _WORDING = Wording(SpecError, _named, {"extra_forbidden": "{unknown}", "word": "
 def load_cases(paths: Sequence[Path], config: RunConfig) -> tuple[Case, ...]:
     """Read files of cases, and all `*.yaml` below folders, in the order given; a file that is given twice is read once.
 
-    Each case's id is `<step>/<its id in the file>`, its `where` `<file>:<line>`, its origin `hand`.
-
-    Args:
-        paths: files and folders, at least one.
-        config: says which labels pass (`judges`, `filter`).
+    Each case's id is `<step>/<its id in the file>`. The configuration says which labels pass.
 
     Raises:
         SpecError: with file, line and what to write instead; also when nothing is given or a folder holds no such file.
@@ -225,7 +230,7 @@ def _cases(root: Node, path: Path, config: RunConfig) -> Iterator[tuple[Case, Wh
 
 
 def _faults(step: str, grounded: bool, fields: _ExampleFields | _CaseFields, label: Node | None) -> Iterator[tuple[str, str]]:
-    """What the model cannot see, as key and sentence: what depends on the step, and on whether the first example has a text."""
+    """What the model cannot see, as key and sentence: what depends on the step, and on the skill's first example."""
     if isinstance(fields, _CaseFields) and label is not None:
         labels, answered, on_pairs = SCALES[step].labels, bool(fields.answer), SCALES[step].about == "pair"
         # Neither "1" nor 1.0 nor true is 1.

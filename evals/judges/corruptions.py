@@ -1,7 +1,7 @@
 """Labelled cases from a task's own seeds: the seeds are the good ones, the bad ones are seeds made bad on purpose.
 
-`CORRUPTIONS` names the ways. Each is a pure function of the seed, the other seeds of its task and a generator, and gives
-nothing where its result would not be plainly bad in the words of those who rate it. So an error on such a case is the judge's.
+`CORRUPTIONS` names the ways. Each gives nothing where its result would not be plainly bad in the words of those who rate it.
+So an error on such a case is the judge's.
 """
 
 import random
@@ -9,18 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from evals.judges.cases import Case
+from evals.judges.cases import SCALES, Case
 from evals.judges.corrupt import pairs, questions
-from evals.judges.scales import SCALES
+from evals.judges.corrupt.cutting import cut_answer, cut_question
 from skills_dspy.base.errors import SpecError
 from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.seeds import STANDARD, rng_of
 from skills_dspy.similarity.text import squeezed
 from skills_dspy.tasks.spec import TaskSpec
-
-About = Literal["question", "pair"]
-Corrupting = Callable[[SeedExample, Sequence[SeedExample], random.Random], SeedExample | None]
-"""From a seed, all other seeds of its task and a generator: the corrupted seed, or None where it does not apply."""
 
 FEWEST_OF_A_KIND = 2
 """So many seeds of a kind, with questions of their own, are needed: each case shows another one as an example."""
@@ -33,75 +29,54 @@ class Corruption:
     Attributes:
         name: in words, for reports; unique among those about the same.
         about: whose raters have to see it: those of questions, or those of pairs.
-        function: what it does; where it would return the seed itself or what another seed is, it returns None.
+        field: of the seed, which is changed.
+        change: from a seed, all other seeds of its task and a generator to the field's new text; None where it does not apply.
     """
 
     name: str
-    about: About
-    function: Corrupting
+    about: Literal["question", "pair"]
+    field: Literal["question", "context", "answer"]
+    change: Callable[[SeedExample, Sequence[SeedExample], random.Random], str | None]
 
+    def apply(self, seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> SeedExample | None:
+        """The corrupted seed; None also where it would be the seed itself, or equal another one as far as it is shown."""
+        text = self.change(seed, others, rng)
+        bad = None if text is None else seed.model_copy(update={self.field: text})
+        return None if bad is None or bad == seed or any(self._shown(bad) == self._shown(one) for one in others) else bad
 
-def _guarded(function: Corrupting, about: About) -> Corrupting:
-    """The function, kept from returning an equal of the seed, or of another one as far as it is shown."""
-
-    def shown(seed: SeedExample) -> tuple[str, ...]:
-        whole = (seed.question, seed.context or "", *((seed.answer,) if about == "pair" else ()))
-        return tuple(squeezed(part) for part in whole)
-
-    def guarded(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> SeedExample | None:
-        bad = function(seed, others, rng)
-        return None if bad is None or bad == seed or any(shown(bad) == shown(one) for one in others) else bad
-
-    return guarded
-
-
-def _corruption(name: str, about: About, function: Corrupting) -> Corruption:
-    return Corruption(name, about, _guarded(function, about))
+    def _shown(self, seed: SeedExample) -> tuple[str, ...]:
+        parts = (seed.question, seed.context or "", seed.answer)
+        return tuple(squeezed(part) for part in (parts if self.about == "pair" else parts[:2]))
 
 
 CORRUPTIONS: tuple[Corruption, ...] = (
-    _corruption("question made yes/no", "question", questions.made_yes_no),
-    _corruption("asks for an action", "question", questions.asking_for_action),
-    _corruption("asks for an image", "question", questions.asking_for_image),
-    _corruption("question cut in half", "question", questions.question_cut),
-    _corruption("context swapped", "question", questions.question_elsewhere),
-    _corruption("answer of another seed", "pair", pairs.answer_of_another),
-    _corruption("answer cut in half", "pair", pairs.answer_cut),
-    _corruption("numbers changed", "pair", pairs.numbers_changed),
-    _corruption("negated claim", "pair", pairs.claim_negated),
-    _corruption("format ignored", "pair", pairs.format_ignored),
-    _corruption("context swapped", "pair", pairs.pair_elsewhere),
-    _corruption("copy of the context", "pair", pairs.context_copied),
+    Corruption("question made yes/no", "question", "question", questions.made_yes_no),
+    Corruption("asks for an action", "question", "question", questions.asking_for_action),
+    Corruption("asks for an image", "question", "question", questions.asking_for_image),
+    Corruption("question cut in half", "question", "question", lambda seed, _, rng: cut_question(seed.question, rng)),
+    Corruption("context swapped", "question", "context", questions.context_of_another),
+    Corruption("answer of another seed", "pair", "answer", pairs.answer_of_another),
+    Corruption("answer cut in half", "pair", "answer", lambda seed, _, rng: cut_answer(seed.answer, rng)),
+    Corruption("numbers changed", "pair", "answer", lambda seed, _, rng: pairs.numbers_changed(seed, rng)),
+    Corruption("negated claim", "pair", "answer", lambda seed, _, rng: pairs.claim_negated(seed, rng)),
+    Corruption("format ignored", "pair", "answer", lambda seed, others, _: pairs.format_ignored(seed, others)),
+    Corruption("context swapped", "pair", "context", pairs.context_of_another),
+    Corruption("copy of the context", "pair", "answer", lambda seed, others, _: pairs.context_copied(seed, others)),
 )
 """All ways, those about questions first."""
 
 
-def seed_cases(spec: TaskSpec, seed: int, most: int | None = None) -> tuple[Case, ...]:
+def seed_cases(spec: TaskSpec, seed: int) -> tuple[Case, ...]:
     """Make the cases of a task's seeds: for each seed and each step that rates its kind, one good one and one for each
-    corruption that applies.
+    corruption that applies, in the order of the file; `seed` is that of all choices.
 
-    The same cases come of the same spec and seed; those of one seed example do not depend on `most`.
-
-    Args:
-        spec: the task.
-        seed: of all choices.
-        most: at most so many seed examples are used, chosen by chance; all where it is None.
-
-    Returns:
-        Cases in the order of the file. An id is step, task, the seed's number in the file from 1, and the corruption's name.
-        The examples are up to eight other seeds of the kind that ask something else; of a pair that was given the answer or the
-        context of another seed, that seed is not among them.
+    An id is step, task, the seed's number in the file from 1, and the corruption's name. The examples are up to eight other
+    seeds of the kind that ask something else; of a pair that was given the answer or the context of another seed, that seed
+    is not among them.
 
     Raises:
         SpecError: a kind has seeds, but too few: each needs another one of its kind, with another question, as an example.
     """
-    _check_enough(spec)
-    count = len(spec.seed_examples)
-    used = rng_of("seed cases", seed, spec.task_name).sample(range(count), count)[:most]
-    return tuple(case for place in sorted(used) for case in _cases_of(spec, place, seed))
-
-
-def _check_enough(spec: TaskSpec) -> None:
     for kind in get_args(Kind):
         seeds = spec.seeds(kind)
         if not seeds or len({squeezed(one.question) for one in seeds}) >= FEWEST_OF_A_KIND:
@@ -109,6 +84,7 @@ def _check_enough(spec: TaskSpec) -> None:
         there = f"there is only 1 {kind} seed" if len(seeds) == 1 else f"all {len(seeds)} {kind} seeds ask the same question"
         said = f"{there}, and cases need at least {FEWEST_OF_A_KIND} with different questions; add one, or leave this task out"
         raise SpecError(said, spec.path, seeds[0].line)
+    return tuple(case for place in range(len(spec.seed_examples)) for case in _cases_of(spec, place, seed))
 
 
 def _cases_of(spec: TaskSpec, place: int, seed: int) -> Iterator[Case]:
@@ -119,7 +95,7 @@ def _cases_of(spec: TaskSpec, place: int, seed: int) -> Iterator[Case]:
     made = []
     for corruption in CORRUPTIONS:
         rng = rng_of("corruption", seed, spec.task_name, place, corruption.about, corruption.name)
-        if (bad := corruption.function(own, others, rng)) is not None:
+        if (bad := corruption.apply(own, others, rng)) is not None:
             made.append((corruption, bad))
     for step in (f"judge_question_{own.kind}", "tag_instruction_quality", f"judge_pair_{own.kind}", "tag_sample_quality"):
         yield _case(spec, place, step, own, standard, None)
@@ -141,8 +117,7 @@ def _case(
     spec: TaskSpec, place: int, step: str, rated: SeedExample, examples: Sequence[SeedExample], corruption: Corruption | None
 ) -> Case:
     """The case of a seed at a place in the file, as it is or corrupted."""
-    scale = SCALES[step]
-    name = f"{step}/{spec.task_name}/seed-{place + 1}"
+    scale, name = SCALES[step], f"{step}/{spec.task_name}/seed-{place + 1}"
     return Case(
         id=name if corruption is None else f"{name}/{corruption.name}",
         step=step,

@@ -6,12 +6,13 @@ share a journal, share the descriptions, too.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from evals.judges.ask import together
 from evals.judges.cases import Case
 from evals.session.session import Session
 from skills_dspy.base.errors import NotDescribed
-from skills_dspy.base.tokens import estimate_tokens
+from skills_dspy.commands.check.sample_prompts import estimate_of
 from skills_dspy.model.description import PLACEHOLDER, derive, described, examples_in_turn, undescribed
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.room import RETRY
@@ -23,8 +24,6 @@ Described = Callable[[str, str], None]
 
 _WINDOW = 4096
 """Tokens of window that every description gets at least, so that most tasks need the same and the server stays with it."""
-_MESSAGE = 16
-"""Tokens that a chat template may put around a message."""
 
 
 def blanks(specs: Iterable[TaskSpec]) -> tuple[TaskSpec, ...]:
@@ -57,16 +56,10 @@ def description_line(task: str, text: str) -> str:
 
 
 async def derive_descriptions(session: Session, specs: Sequence[TaskSpec], seed: int, tell: Described) -> dict[str, str]:
-    """The derived description of every task that has none, by its name, in the order of the tasks.
+    """The derived description of every task that has none, by its name; `tell` hears each of them, in the order of the tasks.
 
     What was asked before is found in the journal. All are asked for before one that failed is told of, so that nothing that
     was paid for is lost.
-
-    Args:
-        session: where.
-        specs: all tasks; those with a description cost nothing.
-        seed: decides the sampling seeds, as it does for a run.
-        tell: is told each of them, in the order of the tasks.
 
     Raises:
         NotDescribed: a task got no usable reply, twice.
@@ -100,8 +93,12 @@ async def derive_descriptions(session: Session, specs: Sequence[TaskSpec], seed:
 
 
 def _window(session: Session, spec: TaskSpec, program: SkillsProgram) -> int:
-    predictor = program.predictor(DESCRIBE.name)
-    messages = session.adapter.format(predictor.signature, [], inputs(DESCRIBE, spec, examples_in_turn(spec)))
-    prompt = sum(estimate_tokens(message["content"]) + _MESSAGE for message in messages)
+    prompt = prompt_estimate(session, program, DESCRIBE.name, inputs(DESCRIBE, spec, examples_in_turn(spec)))
     needed = session.window_for(prompt, RETRY * reply_limits(spec, session.config)[DESCRIBE.name])
     return max(needed, min(_WINDOW, session.most_ctx))
+
+
+def prompt_estimate(session: Session, program: SkillsProgram, step: str, given: Mapping[str, Any]) -> int:
+    """An upper estimate of the tokens of a step's prompt."""
+    predictor = program.predictor(step)
+    return estimate_of(session.adapter.format(predictor.signature, [dict(demo) for demo in predictor.demos], dict(given)))

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evals.judges.ask import FUSED, UNFILTERED_TAGS, Judged
-from evals.judges.scales import SCALES, passing
+from evals.judges.cases import SCALES, passing
 from evals.statistics import Rate, bootstrap, cohen_kappa
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.scales import DIFFICULTY
 
 SEPARATE = "tag_instruction_quality"
 """The step whose rating the fused tagger gives, too."""
-
 _SEED = 0
 
 
@@ -38,11 +37,9 @@ class StepTokens:
 
 @dataclass(frozen=True, slots=True)
 class TagAgreement:
-    """How often two taggers give the same label.
+    """How often two taggers give the same label, of the cases that both gave a readable reply on.
 
-    Attributes:
-        same_label: of the cases that both gave a readable reply on.
-        kappa: beyond chance; with quadratic weights for labels of a scale, Cohen's for those without an order.
+    `kappa` has quadratic weights for labels of a scale, and none for those without an order.
     """
 
     same_label: Rate
@@ -54,11 +51,9 @@ class QualityAgreement(TagAgreement):
     """The same of the instruction's quality, whose true label is known.
 
     Attributes:
-        same_decision: cases on which both let pass, or both reject.
-        decision_kappa: Cohen's, of the two decisions.
+        same_decision, decision_kappa: on whether a case passes.
         separate_accuracy, fused_accuracy: of each on the cases that both gave a readable reply on.
-        difference: of these accuracies, fused less separate; None without cases.
-        low, high: its 95 % interval (paired bootstrap).
+        difference, low, high: of these accuracies, fused less separate, with its 95 % interval (paired bootstrap).
     """
 
     same_decision: Rate
@@ -72,11 +67,9 @@ class QualityAgreement(TagAgreement):
 
 @dataclass(frozen=True, slots=True)
 class FusedCard:
-    """The comparison.
+    """The comparison on the cases that both were asked about.
 
     Attributes:
-        cases: how many both were asked about.
-        separate_unreadable, fused_unreadable: of all cases, those without a readable reply.
         costs: step to what its calls about these cases have cost; empty where nothing is known.
         fused_is_cheaper_from_accepted_share: from which share of accepted questions on fused tags are cheaper, in tokens: 0
             or less always, above 1 never. A run asks for the separate tags of difficulty and category only once a pair has
@@ -174,11 +167,9 @@ def _agreement(pairs: Sequence[tuple[object, object]], scale: Sequence[object] |
 def _on_accuracy(quality: QualityAgreement) -> tuple[str, ...]:
     if quality.low is None or quality.high is None:
         return ()
-    if quality.low > 0:
-        return ("The fused tagger decides right more often than the separate one.",)
-    if quality.high < 0:
-        return ("The fused tagger decides right less often than the separate one.",)
-    return ("Which of the two decides right more often cannot be told from these cases.",)
+    if quality.low <= 0 <= quality.high:
+        return ("Which of the two decides right more often cannot be told from these cases.",)
+    return (f"The fused tagger decides right {'more' if quality.low > 0 else 'less'} often than the separate one.",)
 
 
 def _on_cost(share: float | None) -> tuple[str, ...]:

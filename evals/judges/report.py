@@ -1,29 +1,33 @@
-"""What `eval judges` asks and reports: cases, the models that answer, and the report card with its facts."""
+"""What `eval judges` asks, what the journal has of it, what it cost, and what is reported: the card with its facts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from evals.judges.ask import judge_all, judging_limits
+from evals.judges.ask import FUSED, UNFILTERED_TAGS, CaseCall, Judged, judge, judge_all, judging_limits
 from evals.judges.card import ReportCard, report_card
-from evals.judges.cases import SHIPPED, Case, load_cases
+from evals.judges.cases import SCALES, SHIPPED, Case, load_cases
 from evals.judges.corruptions import seed_cases
-from evals.judges.descriptions import blanks, cases_with_descriptions, derive_descriptions, description_line
-from evals.judges.journaled import calls_for, costs, remembered, roles_asked, room_for
-from evals.judges.scales import SCALES
+from evals.judges.descriptions import blanks, cases_with_descriptions, derive_descriptions, description_line, prompt_estimate
+from evals.judges.fused import StepTokens
 from evals.session.session import Session
 from evals.tables import as_json
-from skills_dspy.base.config import RunConfig
-from skills_dspy.base.errors import RequestError
+from skills_dspy.base.config import ROLES, RunConfig
+from skills_dspy.base.errors import RequestError, SkillsError
 from skills_dspy.model.compiled import CompiledProgram
+from skills_dspy.model.engine import asker_for
 from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.replies import Meter, Replies
+from skills_dspy.model.room import RETRY
+from skills_dspy.model.slots import Slots
+from skills_dspy.model.steps import STEPS
 from skills_dspy.tasks.spec import TaskSpec
 
 
 class Screen(Protocol):
-    """Where it is said what goes on."""
+    """Shows what goes on."""
 
     def say(self, line: str) -> None:
         """Show a line."""
@@ -37,8 +41,6 @@ class Examination:
     """What the judges are asked.
 
     Attributes:
-        config: models and thresholds.
-        cases: with known labels.
         specs: the tasks that some of the cases were made from.
         program: compiled prompts; None for those of signatures/.
         samples: how often each case is asked about.
@@ -60,7 +62,7 @@ class Examination:
         The generator is asked for descriptions only.
         """
         config = self.config
-        roles = roles_asked(calls_for(self.cases, 1, fused=self.fused))
+        roles = {STEPS[call.step].role for call in calls_for(self.cases, 1, fused=self.fused)}
         judge, tagger = config.model_for("validator"), config.model_for("tagger")
         if "validator" not in roles:
             judge = tagger
@@ -79,7 +81,7 @@ class Examination:
 def choose_cases(
     paths: Sequence[Path], specs: Sequence[TaskSpec], judges: Sequence[str], seed: int, config: RunConfig
 ) -> tuple[Case, ...]:
-    """The cases by hand and those made from the tasks' seeds, of the judges that are wanted; of all when none is named.
+    """The cases by hand and those made from the tasks' seeds, of the judges that are named, or of all.
 
     Raises:
         RequestError: there is no such judge, or no case for one.
@@ -99,16 +101,12 @@ def choose_cases(
 async def examine(
     session: Session, wanted: Examination, screen: Screen, *, replayed: bool
 ) -> tuple[ReportCard, dict[str, Any]]:
-    """Ask what the journal does not have; returns the report card, and all of the report as JSON.
-
-    Raises:
-        SkillsError: the evaluation cannot go on; what was asked is in the journal.
-    """
+    """Ask what the journal does not have; returns the report card, and all of the report as JSON."""
     program = SkillsProgram(1)
     if wanted.program is not None:
         wanted.program.apply(program)
-    count = len(calls_for(wanted.cases, wanted.samples, fused=wanted.fused))
     if blank := len(blanks(wanted.specs)):
+        count = len(calls_for(wanted.cases, wanted.samples, fused=wanted.fused))
         screen.say(
             f"descriptions that the tasks' files leave blank: {blank} {'replies of the recording' if replayed else 'calls'}; "
             f"with the cases at most {blank + count}, less what the journal has."
@@ -130,6 +128,71 @@ async def examine(
     fused = [found for call, found in judged if call.step != call.case.step]
     card = report_card(own, fused, wanted.config, costs([*(j for j in own if j.sample == 0), *fused], session.journal.get))
     return card, {**_facts(session, wanted, cases, derived), **as_json(card)}
+
+
+def calls_for(cases: Sequence[Case], samples: int, *, fused: bool) -> tuple[CaseCall, ...]:
+    """Everything that is asked about labelled cases: each `samples` times at its own step.
+
+    With `fused` the cases of tag_instruction_quality are put once to the fused tagger, too, and to the taggers of difficulty
+    and category that it stands for.
+    """
+    own = [CaseCall(case, case.step, sample) for case in cases for sample in range(samples)]
+    about = [case for case in cases if case.step == "tag_instruction_quality"] if fused else []
+    return (*own, *(CaseCall(case, step) for step in (FUSED, *UNFILTERED_TAGS) for case in about))
+
+
+def room_for(calls: Iterable[CaseCall], program: SkillsProgram, session: Session) -> tuple[int, int]:
+    """An upper estimate of the longest prompt, and the most that a reply may take, in tokens."""
+    limits, prompt, reply = judging_limits(session.config), 0, 0
+    for step, case in {(call.step, call.case.id): call.case for call in calls}.items():
+        prompt = max(prompt, prompt_estimate(session, program, step[0], case.inputs()))
+        reply = max(reply, RETRY * limits[step[0]])
+    return prompt, reply
+
+
+async def remembered(
+    session: Session, program: SkillsProgram, calls: Sequence[CaseCall], seed: int, num_ctx: int
+) -> list[Judged | None]:
+    """What the journal answers without a call, in the order of the calls; None for what has to be asked."""
+    if not session.journal.usage()["calls"]:
+        return [None] * len(calls)
+    config = session.config
+    replies = Replies(session.journal, _Nobody(), Slots(1), Meter())
+    names = {role: session.models[config.model_for(role)].name for role in ROLES}
+    windows = {role: config.role(role).num_ctx or num_ctx for role in ROLES}
+    asker = asker_for(program, config, names, windows, replies, judging_limits(config), seed, "evals")
+    found: list[Judged | None] = []
+    for call in calls:
+        try:
+            found.append(await judge(asker, call))
+        except _NotAsked:
+            found.append(None)
+    return found
+
+
+def costs(judged: Iterable[Judged], reply: Callable[[str], Mapping[str, Any] | None]) -> dict[str, StepTokens]:
+    """Step to what its calls have cost, each request counted once; `reply` gives the body of a digest's, as a journal does."""
+    digests: dict[str, dict[str, None]] = {}
+    for said in judged:
+        digests.setdefault(said.step, {}).update(dict.fromkeys(said.digests))
+    return {step: _cost([reply(digest) or {} for digest in asked]) for step, asked in digests.items()}
+
+
+def _cost(bodies: Sequence[Mapping[str, Any]]) -> StepTokens:
+    prompt, output = (sum(int(body.get(key) or 0) for body in bodies) for key in ("prompt_eval_count", "eval_count"))
+    return StepTokens(len(bodies), prompt, output)
+
+
+class _NotAsked(SkillsError):
+    """The journal lacks a reply."""
+
+
+class _Nobody:
+    """A host that answers nothing."""
+
+    async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        del payload
+        raise _NotAsked("this was never asked")
 
 
 def _plan_line(cases: int, wanted: int, missing: int, *, replayed: bool) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evals.judges.ask import Judged, figures_of
-from evals.judges.scales import SCALES, Label, passing
+from evals.judges.cases import SCALES, passing
 from evals.statistics import Rate
 from skills_dspy.base.config import RunConfig
+from skills_dspy.base.scales import Label
 
 KEYS: Mapping[str, tuple[str, str]] = {
     "judge_pair_freeform": ("judges", "pair_pass"),
@@ -19,11 +20,8 @@ KEYS: Mapping[str, tuple[str, str]] = {
 }
 """Step to where the configuration has its threshold; one key serves both judges of pairs."""
 
-ENOUGH = 0.01
-"""A threshold is better than the configured one if its kappa is larger by this or more."""
-
-_STRIDES = {3: 0.25, 5: 0.5}
-"""Labels of the scale to the distance of the soft cuts."""
+ENOUGH = 0.01  # by so much the kappa of a threshold has to be larger to be better than the configured one
+_STRIDES = {3: 0.25, 5: 0.5}  # labels of the scale to the distance of the soft cuts
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +35,7 @@ class Cut:
         false_accept, false_reject, kappa: as in Figures.
         youden: J, from -1 to 1: 1 less both error rates (Youden 1950); None when the cases are all good or all bad.
         configured: the configuration has this one.
-        best_by_kappa: it has the largest kappa of the cuts of its kind; or is the configured one, and no other is better by
-            ENOUGH.
+        best_by_kappa: of its kind, it has the largest kappa; or is the configured one, and no other is better by ENOUGH.
     """
 
     accepts: tuple[Label, ...] | None
@@ -63,8 +60,7 @@ class Sweep:
 
     Attributes:
         labels: cuts of the label, the loosest first.
-        with_soft_rating: how many cases have a soft rating.
-        soft: cuts of the soft rating on these; empty where the server gave none.
+        with_soft_rating, soft: how many cases have a soft rating, and cuts of it on these; empty where the server gave none.
         configuration: the lines that put the best cut of the label into a configuration; empty where none is known.
     """
 
@@ -85,44 +81,38 @@ class Sweep:
 
 
 def sweep_of(step: str, judged: Sequence[Judged], config: RunConfig) -> Sweep:
-    """Return the sweep of a step's verdicts, each of a different case.
-
-    Args:
-        step: one with three labels or more.
-        judged: failures are left out.
-        config: says what should pass, and which threshold is configured.
-    """
+    """Return the sweep of verdicts, each of a different case, of a step with three labels or more; failures are left out."""
     labels, configured = SCALES[step].labels, passing(step, config)
     readable = [one for one in judged if one.label is not None]
     sets = [labels[start:] for start in range(len(labels))]
     if configured not in sets:
         sets.append(configured)
-    cuts = _best_marked([_label_cut(readable, accepts, configured=accepts == configured) for accepts in sets])
+    cuts = _best_marked(
+        [replace(_cut(readable, _among(accepts)), accepts=accepts, configured=accepts == configured) for accepts in sets]
+    )
     rated, stride = [one for one in readable if one.soft is not None], _STRIDES[len(labels)]
     leasts = [1 + stride * number for number in range(1, round((len(labels) - 1) / stride) + 1)] if rated else []
-    soft = [_soft_cut(rated, least) for least in leasts]
+    soft = [replace(_cut(rated, _from(least)), expected_from=least) for least in leasts]
     section, key = KEYS[step]
     best = next((cut for cut in cuts if cut.best_by_kappa), None)
     configuration = "" if best is None else f"{section}:\n  {key}: [{best.labels}]"
     return Sweep(cuts, len(rated), _best_marked(soft), configuration)
 
 
-def _label_cut(judged: Sequence[Judged], accepts: tuple[Label, ...], *, configured: bool) -> Cut:
-    return replace(_cut(judged, lambda one: one.label in accepts), accepts=accepts, configured=configured)
+def _among(accepts: tuple[Label, ...]) -> Callable[[Judged], bool]:
+    return lambda one: one.label in accepts
 
 
-def _soft_cut(judged: Sequence[Judged], least: float) -> Cut:
+def _from(least: float) -> Callable[[Judged], bool]:
     # An expected value is rounded to six decimals: one that is the cut itself passes.
-    cut = _cut(judged, lambda one: one.soft is not None and one.soft.expected >= least - 1e-6)
-    return replace(cut, expected_from=least)
+    return lambda one: one.soft is not None and one.soft.expected >= least - 1e-6
 
 
 def _cut(judged: Sequence[Judged], passes: Callable[[Judged], bool]) -> Cut:
     figures = figures_of(judged, passes)
     wrong, lost = figures.false_accept, figures.false_reject
     youden = None if wrong.value is None or lost.value is None else 1.0 - wrong.value - lost.value
-    accepted = Rate(sum(map(passes, judged)), len(judged))
-    return Cut(None, None, accepted, wrong, lost, figures.kappa, youden)
+    return Cut(None, None, Rate(sum(map(passes, judged)), len(judged)), wrong, lost, figures.kappa, youden)
 
 
 def _best_marked(cuts: Sequence[Cut]) -> tuple[Cut, ...]:
@@ -130,8 +120,7 @@ def _best_marked(cuts: Sequence[Cut]) -> tuple[Cut, ...]:
     kappas = {place: cut.kappa for place, cut in enumerate(cuts) if cut.kappa is not None}
     if not kappas:
         return tuple(cuts)
-    best = max(kappas, key=lambda place: (kappas[place], place))
-    for place, cut in enumerate(cuts):
-        if cut.configured and kappas.get(place, -1.0) > kappas[best] - ENOUGH:
-            best = place
+    largest = max(kappas.values())
+    configured = [place for place, kappa in kappas.items() if cuts[place].configured and kappa > largest - ENOUGH]
+    (best,) = configured or [max(place for place, kappa in kappas.items() if kappa == largest)]
     return tuple(replace(cut, best_by_kappa=True) if place == best else cut for place, cut in enumerate(cuts))

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from evals.judges.ask import FUSED, UNFILTERED_TAGS, Figures
 from evals.judges.card import JudgeCard, ReportCard
-from evals.judges.fused import SEPARATE, FusedCard, tokens_for_each
-from evals.judges.scales import SCALES
+from evals.judges.cases import SCALES
+from evals.judges.fused import SEPARATE, FusedCard, TagAgreement, tokens_for_each
 from evals.judges.sweep import KEYS, Cut, Sweep
 from evals.statistics import Rate
 from evals.tables import NOTHING, Section
@@ -14,13 +14,7 @@ _MADE = {"hand": "by hand", "seed": "seed", "corruption": "corrupted seed"}
 
 
 def sections(card: ReportCard, facts: Sequence[tuple[str, str]], *, sweep: bool) -> tuple[Section, ...]:
-    """Return the whole report.
-
-    Args:
-        card: what there is to say.
-        facts: what stands at its head: name and value.
-        sweep: with the thresholds.
-    """
+    """Return the whole report: the facts, as name and value, the card, and with `sweep` the thresholds."""
     found = [
         Section("Report card of the judges", notes=tuple(f"{name}: {value}" for name, value in facts)),
         _rates(card.judges),
@@ -86,27 +80,21 @@ def _figures(name: str, figures: Figures) -> tuple[str, ...]:
 
 
 def _replies(judges: Sequence[JudgeCard]) -> Section:
-    rows = [
-        (
-            judge.step,
-            with_interval(judge.all.unreadable),
-            str(judge.all.of_these_truncated),
-            _spread(judge.all.kappa, judge.kappa_low, judge.kappa_high),
-            number(judge.weighted_kappa_by_hand),
-            percent(judge.self_agreement.same_decision if judge.self_agreement else None),
-            percent(judge.self_agreement.same_label if judge.self_agreement else None),
-        )
-        for judge in judges
-    ]
+    rows = []
+    for judge in judges:
+        kappa, itself = _spread(judge.all.kappa, judge.kappa_low, judge.kappa_high), judge.self_agreement
+        agreed = (percent(itself.same_decision), percent(itself.same_label)) if itself else (NOTHING, NOTHING)
+        replies = (with_interval(judge.all.unreadable), str(judge.all.of_these_truncated))
+        rows.append((judge.step, *replies, kappa, number(judge.weighted_kappa_by_hand), *agreed))
     samples = max((judge.self_agreement.samples for judge in judges if judge.self_agreement), default=1)
-    itself = (
+    said = (
         f"Decision, label: how often two of {samples} samples of a case agree on it."
         if samples > 1
         else "Each case was asked about once, so nothing is known of how a judge agrees with itself (--samples)."
     )
     note = (
         "Unreadable: no usable reply twice in a row; cut: how many of these were truncated. Kappa with its 95 % interval "
-        "(bootstrap); weighted: of the labels on the full scale, on cases by hand (quadratic weights). " + itself
+        "(bootstrap); weighted: of the labels on the full scale, on cases by hand (quadratic weights). " + said
     )
     columns = ("judge", "unreadable", "cut", "kappa", "weighted", "decision", "label")
     return Section("Replies and agreement", columns, tuple(rows), (note,))
@@ -155,12 +143,9 @@ def _fused(fused: FusedCard) -> Section:
         ("quality: accuracy of fused", with_interval(quality.fused_accuracy)),
         ("quality: fused less separate", _spread(quality.difference, quality.low, quality.high, "{:+.3f}")),
         ("quality: same decision", f"{with_interval(quality.same_decision)}, kappa {number(quality.decision_kappa)}"),
-        ("quality: same label", f"{with_interval(quality.same_label)}, weighted kappa {number(quality.kappa)}"),
-        (
-            "difficulty: same label",
-            f"{with_interval(fused.difficulty.same_label)}, weighted kappa {number(fused.difficulty.kappa)}",
-        ),
-        ("category: same label", f"{with_interval(fused.category.same_label)}, kappa {number(fused.category.kappa)}"),
+        ("quality: same label", _agreed(quality, "weighted kappa")),
+        ("difficulty: same label", _agreed(fused.difficulty, "weighted kappa")),
+        ("category: same label", _agreed(fused.category, "kappa")),
         ("unreadable, separate", with_interval(fused.separate_unreadable)),
         ("unreadable, fused", with_interval(fused.fused_unreadable)),
     ]
@@ -174,6 +159,10 @@ def _fused(fused: FusedCard) -> Section:
             rows.append((name, f"{len(steps)} call{'s' if len(steps) > 1 else ''}, {tokens:.0f} tokens"))
     note = f"On {fused.cases} cases of {SEPARATE}. What difficulty and category truly are is not known."
     return Section("Fused against separate tags", ("", "on the same cases"), tuple(rows), (note, *fused.said))
+
+
+def _agreed(agreement: TagAgreement, kappa: str) -> str:
+    return f"{with_interval(agreement.same_label)}, {kappa} {number(agreement.kappa)}"
 
 
 def _sweep(step: str, sweep: Sweep) -> list[Section]:
@@ -205,21 +194,18 @@ def _cut(step: str, cut: Cut) -> tuple[str, ...]:
 
 def _best_thresholds(sweeps: dict[str, Sweep]) -> Section:
     """The lines of configuration; where two judges share a key and differ, both are said and the second is a comment."""
-    chosen: dict[str, dict[str, dict[str, list[str]]]] = {}  # section to key to value to steps
-    notes = []
+    chosen: dict[tuple[str, str], dict[str, list[str]]] = {}  # section and key to value to steps
+    notes, lines = [], list[str]()
     for step, sweep in sweeps.items():
         if (best := sweep.best) is None:
             continue
-        section, key = KEYS[step]
-        chosen.setdefault(section, {}).setdefault(key, {}).setdefault(best.labels, []).append(step)
+        chosen.setdefault(KEYS[step], {}).setdefault(best.labels, []).append(step)
         if not best.configured:
             notes.append(f"{step}: kappa {number(best.kappa)} instead of {number(sweep.configured.kappa)}.")
-    lines = []
-    for section, keys in chosen.items():
-        lines.append(f"{section}:")
-        for key, values in keys.items():
-            for place, (value, steps) in enumerate(values.items()):
-                lines.append(f"  {'# ' if place else ''}{key}: [{value}]   # best for {' and '.join(steps)}")
+    for (section, key), values in chosen.items():
+        lines += [f"{section}:"] if f"{section}:" not in lines else []
+        for place, (value, steps) in enumerate(values.items()):
+            lines.append(f"  {'# ' if place else ''}{key}: [{value}]   # best for {' and '.join(steps)}")
     if unknown := [step for step, sweep in sweeps.items() if sweep.best is None]:
         notes.append(f"Which threshold is best cannot be told for {', '.join(unknown)}: kappa is not defined.")
     if not notes:

@@ -9,9 +9,8 @@ from typing import Any, get_args
 import dspy
 
 from evals.judges.ask import FUSED
-from evals.judges.cases import Case
+from evals.judges.cases import SCALES, Case, passing
 from evals.judges.corruptions import FEWEST_OF_A_KIND, seed_cases
-from evals.judges.scales import SCALES, passing
 from evals.optimize.splits import (
     FEWEST_SEEDS,
     Splits,

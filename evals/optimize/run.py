@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import dspy
 
-from evals.judges.ask import figures_of, judge_cases
+from evals.judges.ask import CaseCall, figures_of, judge_all
+from evals.judges.cases import passing
 from evals.judges.descriptions import derive_descriptions, description_line, with_descriptions
-from evals.judges.scales import passing
 from evals.optimize.compile import compile_student
 from evals.optimize.lines import plan_lines, result_lines, speed_line
 from evals.optimize.measure import BeforeAfter, Measured, UnitResult, measure, suspicions
@@ -122,7 +122,8 @@ class _Optimizing:
         self._begin(unit, f"report card of {step}")
         seen = earlier_seen(request.base).union(*(result.planned.seen for result in self._results))
         asker = session.asker(self._program, self._limits, request.seed, self._plan.num_ctx)
-        judged, accepted = await judge_cases(asker, card_cases(request.cases, step, seen)), passing(step, session.config)
+        calls = [CaseCall(case, step) for case in card_cases(request.cases, step, seen)]
+        judged, accepted = await judge_all(asker, calls), passing(step, session.config)
         self._kappas[step] = kappa = figures_of(judged, lambda one: one.label in accepted).kappa
         self._say(f"  kappa of {step}: {'cannot be told' if kappa is None else f'{kappa:.2f}'} (floor {request.floor:g})")
 

@@ -51,6 +51,33 @@ def test_nan_is_a_number() -> None:
     assert str(parsed("a: .nan").fields["a"].value) == "nan"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a:\n  - [b, {c: d}]\n  - |\n    é\n    😀\n  - f",
+        "a: [b? c]",
+        "a: {b: c?}",
+        "a: |#b\n  c",
+        "a:\tb",
+        "a: 'b",
+        "a: ?b",
+        "a: *b",
+    ],
+)
+def test_files_are_read_alike_without_libyaml(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values and lines are the same, and so is what is refused and in which words, where PyYAML has no libyaml."""
+
+    def outcome() -> Node | str:
+        try:
+            return parsed(text)
+        except SpecError as error:
+            return str(error)
+
+    quick = outcome()
+    monkeypatch.setattr("skills_dspy.base.yaml_lines._FAST", None)
+    assert outcome() == quick
+
+
 def test_every_key_and_value_has_its_line() -> None:
     """Keys give their own line, items the one where they start, whatever stands between."""
     node = parsed(

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from evals.judges.scales import SCALES, Label
+from evals.judges.cases import SCALES
+from skills_dspy.base.scales import Label
 from skills_dspy.cli.main import cli, start
 from skills_dspy.model.compiled import compiled_content
 from skills_dspy.model.program import SkillsProgram

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from evals.judges.ask import FUSED, Judged
-from evals.judges.cases import Case, Origin
-from evals.judges.scales import SCALES, Label, passing
+from evals.judges.cases import SCALES, Case, Origin, passing
 from skills_dspy.base.records import SoftRating
+from skills_dspy.base.scales import Label
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.logprobs import spell
 from tests.helpers.making import FREEFORM, a_config

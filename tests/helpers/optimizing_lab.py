@@ -19,9 +19,8 @@ from typing import Any
 import yaml
 from aiohttp import web
 
-from evals.judges.cases import Case, load_cases
+from evals.judges.cases import SCALES, Case, load_cases
 from evals.judges.corruptions import seed_cases
-from evals.judges.scales import SCALES
 from evals.record.answering import ROOT
 from evals.teacher.config import Improvable, TeacherConfig
 from evals.teacher.server import make_app, runner_of

@@ -65,7 +65,7 @@ def a_material(
     material = gather(dataset, sample, 0, embedder, classify=classify, progress=lambda *_: None)
     if vectors is None:
         return material
-    given = Embedded(vectors, vectors[:0] if seed_vectors is None else seed_vectors, "given by hand", 0, len(vectors))
+    given = Embedded(vectors, vectors[:0] if seed_vectors is None else seed_vectors, "given by hand")
     return Material(**{name: getattr(material, name) for name in Material.__slots__} | {"vectors": given})
 
 

@@ -17,9 +17,8 @@ _UNFINISHED = frozenset(words("the a an every each their its your my our his tha
 _LEANING = frozenset(words("of in on at to for from with by between about into through is are was were as using"))
 """Words that a request rarely ends with, though a question may: "What is it made of?"."""
 _PREMISE = frozenset(words("a an the this these there if one two three in on at my i he she it they we"))
-"""What a sentence begins with that asks for nothing."""
 _VERBS = frozenset(words("is are was were has have had runs"))
-"""What stands second or third in such a sentence."""
+"""What a sentence begins with that asks for nothing, and what stands second or third in it."""
 _BARE = " \t\n\"'“”’(),;*"
 _NO_SPACES = re.compile("[\u3005-\u30ff\u3400-\u9fff]")
 _FEWEST_SIGNS = 4  # the same where each character is a word
@@ -89,17 +88,11 @@ def cut_answer(text: str, rng: random.Random) -> str | None:
         return None
     middle = len(ends) // 2
     near = [count for count in range(max(1, middle - 2), min(len(ends) - 1, middle + 2) + 1) if 3 * count <= 2 * len(ends)]
-    inside = [count for count in near if not _finished(whole, ends, count)]
-    count = rng.choice(_nearest(inside, middle)) if inside else middle
-    return whole[: ends[count - 1]].rstrip()
+    inside = [count for count in near if not _finished(whole, ends[count - 1])]
+    nearest = [count for count in inside if abs(count - middle) == min(abs(other - middle) for other in inside)]
+    return whole[: ends[(rng.choice(nearest) if nearest else middle) - 1]].rstrip()
 
 
-def _finished(text: str, ends: Sequence[int], count: int) -> bool:
-    """Whether a sentence, a clause or a row ends with the word."""
-    end = ends[count - 1]
+def _finished(text: str, end: int) -> bool:
+    """Whether a sentence, a clause or a row ends there."""
     return text[end - 1] in ".!?:;。！？)" or text[end : end + 1] in ("", "\n")
-
-
-def _nearest(counts: Sequence[int], middle: int) -> list[int]:
-    best = min((abs(count - middle) for count in counts), default=0)
-    return [count for count in counts if abs(count - middle) == best]

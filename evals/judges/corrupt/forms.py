@@ -19,12 +19,12 @@ _SHORT_FIELD = 8  # words
 
 _FORM_WORDS: Mapping[Form, str] = {
     "json": "json",
-    "table": "table|columns?|rows?|tabelle|spalten?|tabla|columnas?",
-    "csv": "csv|comma|semicolons?|columns?|header|spalten?|columnas?",
-    "list": "lists?|bulleted|bullets?|numbered|points?|items|steps|one per line|liste|auflistung|lista|listado",
-    "labelled": r"debate|dialogue|dialog|interview|per line|separate lines?|format|streitgespräch|diálogo|debat\w+",
-    "lines": "haiku|poem|sonnet|limerick|verses?|stanzas?|ballad|ode|per line|lines|newlines?|gedicht|zeilen?|poema|líneas?",
-    "commas": "commas?|kommas?|comas?",
+    "table": "table|columns?|rows?",
+    "csv": "csv|comma|semicolons?|columns?|header",
+    "list": "lists?|bulleted|bullets?|numbered|points?|items|steps|one per line",
+    "labelled": r"debate|dialogue|dialog|interview|per line|separate lines?|format|debat\w+",
+    "lines": "haiku|poem|sonnet|limerick|verses?|stanzas?|ballad|ode|per line|lines|newlines?",
+    "commas": "commas?",
 }
 """What a question says when it asks for a form."""
 
@@ -44,7 +44,7 @@ def form_of(answer: str) -> Form | None:
         return "commas" if len(parts) > 1 and all(0 < len(part.split()) <= 2 for part in parts) else None
     if sum(line.lstrip().startswith("|") for line in lines) * 2 > len(lines) and len(lines) > 2:
         return "table"
-    if 2 * sum(bool(_ITEM.match(line)) for line in lines) >= len(lines) and sum(bool(_ITEM.match(line)) for line in lines) > 1:
+    if max(2, len(lines) / 2) <= sum(bool(_ITEM.match(line)) for line in lines):
         return "list"
     if _rows(lines) is not None:
         return "csv"
@@ -54,11 +54,7 @@ def form_of(answer: str) -> Form | None:
 
 
 def formless(answer: str) -> str | None:
-    """The words of an answer in one paragraph without its form; None where it has none.
-
-    A table and rows lose the borders of their fields, JSON its brackets and quotes, items their markers, labelled lines their
-    labels, short lines their breaks and what stands at their ends, and a row of words its commas.
-    """
+    """The words of an answer in one paragraph without the signs and breaks of its form; None where it has none."""
     lines = _lines(answer)
     match form_of(answer):
         case None:
@@ -66,8 +62,7 @@ def formless(answer: str) -> str | None:
         case "json":
             flat = _spoken(_json(answer))
         case "table":
-            cells = [" ".join(cell.strip() for cell in line.split("|")).strip() for line in lines if not _RULE.match(line)]
-            flat = " ".join(" ".join(cell.split()) for cell in cells)
+            flat = " ".join(word for line in lines if not _RULE.match(line) for word in line.replace("|", " ").split())
         case "csv":
             flat = " ".join(field.strip() for row in _rows(lines) or [] for field in row if field.strip())
         case "list":

@@ -10,14 +10,11 @@ _COMMON = frozenset(
         "every find first from give given have here into just know last less like list made make many more most "
         "much must name need next note only other over part question same says second sentence should some such "
         "tell text than that their them then there these they thing this those three through under until upon "
-        "very want well were what when where which while will with word words write your mrs aber auch dass diese "
-        "dieser eine einen einer nicht oder sich sind text welche welcher werden wird como cual cuando donde esta "
-        "este para pero porque quien sobre texto"
+        "very want well were what when where which while will with word words write your mrs"
     )
 )
 """Words that say little of what a text is about."""
-_STEM = 5
-"""So many first letters stand for a word, so that "arrive" and "arrival" are one."""
+_STEM = 5  # so many first letters stand for a word, so that "arrive" and "arrival" are one
 _NAME = re.compile(r"(?:\b(?:Mrs?|Ms|Dr)\. |(?<![.?!:\n\"“] )(?<!^)(?<!\n)\b)[A-Z][\w'’-]+", re.MULTILINE)
 """A capitalized word that does not begin a sentence; behind "Mr." no sentence begins."""
 _NEAR = 0.85

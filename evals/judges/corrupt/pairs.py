@@ -1,31 +1,26 @@
-"""Pairs made bad on purpose: another answer, half of it, wrong figures, a wrong claim, no form, another context.
-
-Each function takes a seed, the other seeds of its task and a generator, and returns the seed with another answer or context,
-or None where it does not apply. Questions stay as they are.
-"""
+"""Pairs made bad on purpose: another answer, wrong figures, a wrong claim, no form, another context. Questions stay."""
 
 import random
 import re
 from collections.abc import Sequence
 
 from evals.data.text import rouge_l
-from evals.judges.corrupt.cutting import cut_answer
+from evals.judges.corrupt.facts import changed_numbers, negated
 from evals.judges.corrupt.forms import asks_for, form_of, formless
 from evals.judges.corrupt.likeness import near, stems, tied
-from evals.judges.corrupt.negation import is_english, negated
-from evals.judges.corrupt.numbers import changed_numbers
 from skills_dspy.base.records import SeedExample
+from skills_dspy.similarity.languages import languages_of, load_classifier
 from skills_dspy.similarity.text import likeness
 
 _INVENTED = re.compile(
     r"\b(?:write|compose|poem|poetry|story|stories|haiku|sonnet|ode|limerick|ballad|lyrics|song|speech|essay|imagine|pretend|"
     r"joke|slogan|debat\w*|argue|role|roleplay|act as|act like|you are|you're|assume|brainstorm|suggest|ideas?|opinion|"
-    r"persua\w+|fictional|invent|advice|recommend|schreibe?|verfasse|dichte|gedicht|geschichte|erfinde|escribe|redacta|poema|cuento|inventa|imagina)\b",
+    r"persua\w+|fictional|invent|advice|recommend)\b",
     re.IGNORECASE,
 )
 """What a question says whose answer is invented or a matter of opinion, so that its opposite is no wrong fact."""
 _ABSENT = re.compile(
-    r"^\W*(?:none|nothing|nobody|no one|unknown|not|keine?r?|nichts|unbekannt|ninguno|ninguna|nada|desconocido|n/a)\b|"
+    r"^\W*(?:none|nothing|nobody|no one|unknown|not|n/a)\b|"
     r"\b(?:not|doesn't|don't|isn't|nowhere) (?:say|tell|state|mention|give|stated|given|mentioned|said|known)\b",
     re.IGNORECASE,
 )
@@ -35,7 +30,7 @@ _ALIKE = 0.6
 _SEEDS_FOR_A_FORM = 3
 
 
-def answer_of_another(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> SeedExample | None:
+def answer_of_another(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> str | None:
     """The answer of another seed of the same kind: it is no answer to this question.
 
     Not the answer of a seed that asks as good as the same about as good as the same, nor one that is or holds as good as
@@ -49,7 +44,7 @@ def answer_of_another(seed: SeedExample, others: Sequence[SeedExample], rng: ran
         and not near(one.answer, seed.answer)
         and not _same_task(one, seed)
     ]
-    return seed.model_copy(update={"answer": rng.choice(answers)}) if answers else None
+    return rng.choice(answers) if answers else None
 
 
 def _same_task(one: SeedExample, seed: SeedExample) -> bool:
@@ -58,35 +53,28 @@ def _same_task(one: SeedExample, seed: SeedExample) -> bool:
     return near(one.question, seed.question) or stems(seed.question) <= stems(one.question)
 
 
-def answer_cut(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> SeedExample | None:  # noqa: ARG001
-    """The first half of the answer's words: truncated (see `cut_answer`)."""
-    return _with_answer(seed, cut_answer(seed.answer, rng))
-
-
-def numbers_changed(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> SeedExample | None:  # noqa: ARG001
-    """The answer with a wrong figure: a wrong result, or not what question or context say (see `changed_numbers`).
-
-    Not where the question, without a context, wants something invented or argued.
-    """
+def numbers_changed(seed: SeedExample, rng: random.Random) -> str | None:
+    """The answer with a wrong figure; not where the question, without a context, wants something invented or argued."""
     if seed.context is None and _INVENTED.search(seed.question):
         return None
-    return _with_answer(seed, changed_numbers(seed.answer, seed.question, seed.context, rng))
+    return changed_numbers(seed.answer, seed.question, seed.context, rng)
 
 
-def claim_negated(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> SeedExample | None:  # noqa: ARG001
-    """The answer with one claim turned into its opposite: wrong, or against the context (see `negated`).
+def claim_negated(seed: SeedExample, rng: random.Random) -> str | None:
+    """The answer with one claim turned into its opposite: wrong, or against the context.
 
     Not where the question wants something invented or argued, nor in rows of data and lines of verse, nor in a pair that is
-    not English.
+    not told to be English.
     """
     if _INVENTED.search(seed.question) or form_of(seed.answer) in ("json", "table", "csv", "commas", "lines"):
         return None
     answer = negated(seed.answer, rng)
-    return _with_answer(seed, answer) if answer and is_english(f"{seed.question}\n{seed.answer}") else None
+    told = languages_of([f"{seed.question}\n{seed.answer}"] if answer else [], load_classifier())
+    return answer if told.main == "en" else None
 
 
-def format_ignored(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> SeedExample | None:  # noqa: ARG001
-    """The answer's words in one paragraph, without the form that they had (see `formless`).
+def format_ignored(seed: SeedExample, others: Sequence[SeedExample]) -> str | None:
+    """The answer's words in one paragraph, without the form that they had.
 
     Only where the question asks for that form, or all answers of the task have it, three at least.
     """
@@ -94,40 +82,26 @@ def format_ignored(seed: SeedExample, others: Sequence[SeedExample], rng: random
     if form is None:
         return None
     shared = len(others) + 1 >= _SEEDS_FOR_A_FORM and all(form_of(one.answer) == form for one in others)
-    if not asks_for(form, seed.question) and not (shared and form != "commas"):
-        return None
-    return _with_answer(seed, formless(seed.answer))
+    return formless(seed.answer) if asks_for(form, seed.question) or (shared and form != "commas") else None
 
 
-def pair_elsewhere(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> SeedExample | None:
-    """The pair with the context of another seed, which does not support it.
+def context_of_another(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> str | None:
+    """The context of another seed, which does not support this pair.
 
     Not where question and answer speak of nothing that their own context has and the other one lacks, nor where the answer
     is that the context does not say: that may be right there too.
     """
-    own = seed.context
+    own, both = seed.context, f"{seed.question}\n{seed.answer}"
     if own is None or _ABSENT.search(seed.answer):
         return None
-    both = f"{seed.question}\n{seed.answer}"
-    contexts = [
-        one.context for one in others if one.context is not None and not near(one.context, own) and tied(both, own, one.context)
-    ]
-    return seed.model_copy(update={"context": rng.choice(contexts)}) if contexts else None
+    contexts = [one.context for one in others if one.context and not near(one.context, own) and tied(both, own, one.context)]
+    return rng.choice(contexts) if contexts else None
 
 
-def context_copied(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> SeedExample | None:  # noqa: ARG001
+def context_copied(seed: SeedExample, others: Sequence[SeedExample]) -> str | None:
     """The context itself as the answer, where work on it was asked for.
 
     Not in a task any of whose answers is nearly its context, as in correcting texts: the copy would be nearly right.
     """
-    if seed.context is None or any(_near_copy(one) for one in (seed, *others)):
-        return None
-    return _with_answer(seed, seed.context)
-
-
-def _near_copy(seed: SeedExample) -> bool:
-    return seed.context is not None and rouge_l(seed.context, seed.answer) >= _NEAR_COPY
-
-
-def _with_answer(seed: SeedExample, answer: str | None) -> SeedExample | None:
-    return None if answer is None else seed.model_copy(update={"answer": answer})
+    nearly = any(one.context is not None and rouge_l(one.context, one.answer) >= _NEAR_COPY for one in (seed, *others))
+    return None if nearly else seed.context

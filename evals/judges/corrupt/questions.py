@@ -1,18 +1,16 @@
-"""Questions made bad on purpose: as yes/no questions, asking for what no text can do, cut off, or about another context.
+"""Questions made bad on purpose: as yes/no questions, asking for what no text can do, or about another context.
 
-Each function takes a seed, the other seeds of its task and a generator, and returns the seed with another question or
-context, or None where it does not apply. Answers stay as they are: they are not shown to those who rate questions.
+Answers stay as they are: they are not shown to those who rate questions.
 """
 
 import random
 import re
 from collections.abc import Sequence
 
-from evals.judges.corrupt.cutting import cut_question
 from evals.judges.corrupt.likeness import near, tied
 from skills_dspy.base.records import SeedExample
 
-# What is put before a question (ends with a colon) or behind it, whatever its language.
+# What is put before a question (ends with a colon) or behind it.
 _YES_NO = (
     "Answer with nothing but yes or no:",
     "Reply with a single word, either yes or no:",
@@ -36,37 +34,32 @@ _IMAGE = (
 _IS_YES_NO = re.compile(
     r"(?:^|[.!?:,;\n]\s*[\"“(]?)(?:and |but |so |then )?"
     r"(?:is|are|was|were|am|do|does|did|has|have|had|should|may|might|must|isn't|aren't|doesn't|don't|"
-    r"(?:can|could|will|would)(?! you\b)|ist|sind|war|waren|hat|haben|kann|können|darf|soll|muss|wird|gibt|"
-    r"es|son|está|están|hay|puede|pueden|debe|fue|tiene)\b[^.!?\n]*\?|"
-    r"\b(?:yes or no|yes/no|true or false|true/false|correct or incorrect|right or wrong|ja oder nein|sí o no)\b",
+    r"(?:can|could|will|would)(?! you\b))\b[^.!?\n]*\?|"
+    r"\b(?:yes or no|yes/no|true or false|true/false|correct or incorrect|right or wrong)\b",
     re.IGNORECASE,
 )
-_SAYS_YES_NO = re.compile(r"^\W*(?:yes|no|true|false|correct|incorrect|ja|nein|sí|oui|non)\b", re.IGNORECASE)
+_SAYS_YES_NO = re.compile(r"^\W*(?:yes|no|true|false|correct|incorrect)\b", re.IGNORECASE)
 _WANTS_ACTION = re.compile(
     r"(?:^|[.!?:;]\s+|\n\s*|\bplease |\b(?:can|could|would|will) you )"
-    r"(?:send|order|book|call|phone|print|post|mail|buy|e-?mail|schedule|remind|turn (?:on|off)|switch|open|start|set|"
-    r"ruf|schick\w*|bestell\w*|buch\w*|llama|envía|compra|reserva|pide)\b",
+    r"(?:send|order|book|call|phone|print|post|mail|buy|e-?mail|schedule|remind|turn (?:on|off)|switch|open|start|set)\b",
     re.IGNORECASE,
 )
 _WANTS_IMAGE = re.compile(
-    r"\b(?:images?|pictures?|photos?|photograph\w*|drawings?|draw|sketch\w*|diagrams?|paint\w*|illustrat\w*|svg|ascii|"
-    r"bild\w*|foto\w*|zeichn\w*|dibuj\w*|imagen|imágenes)\b",
+    r"\b(?:images?|pictures?|photos?|photograph\w*|drawings?|draw|sketch\w*|diagrams?|paint\w*|illustrat\w*|svg|ascii)\b",
     re.IGNORECASE,
 )
 
 
-def made_yes_no(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> SeedExample | None:
+def made_yes_no(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> str | None:
     """The question, to be answered with yes or no alone: it contradicts itself, and its answer cannot have the seeds' form.
 
     Not where any seed of the task asks a yes/no question, or has an answer that begins with yes or no.
     """
-    seeds = (seed, *others)
-    if any(_IS_YES_NO.search(one.question) or _SAYS_YES_NO.match(one.answer) for one in seeds):
-        return None
-    return _worded(seed, _YES_NO, rng)
+    usual = any(_IS_YES_NO.search(one.question) or _SAYS_YES_NO.match(one.answer) for one in (seed, *others))
+    return None if usual else _worded(seed, _YES_NO, rng)
 
 
-def asking_for_action(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> SeedExample | None:
+def asking_for_action(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> str | None:
     """The question, with an act in the world that its answer needs: a call, a letter, a walk. No text does that.
 
     Not where any seed of the task asks for an act ("Send ..."), as those for the use of tools do.
@@ -74,41 +67,31 @@ def asking_for_action(seed: SeedExample, others: Sequence[SeedExample], rng: ran
     return None if any(_WANTS_ACTION.search(one.question) for one in (seed, *others)) else _worded(seed, _ACTION, rng)
 
 
-def asking_for_image(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> SeedExample | None:
-    """The question, to be answered with a photograph or a painting and no words.
-
-    Not where any seed of the task speaks of images, drawings or diagrams.
-    """
+def asking_for_image(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> str | None:
+    """The question, to be answered with a photograph or a painting; not where any seed of the task speaks of such things."""
     return None if any(_WANTS_IMAGE.search(one.question) for one in (seed, *others)) else _worded(seed, _IMAGE, rng)
 
 
-def question_cut(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> SeedExample | None:  # noqa: ARG001
-    """The question up to the middle of what it asks, which can be neither understood nor answered (see `cut_question`)."""
-    cut = cut_question(seed.question, rng)
-    return None if cut is None else seed.model_copy(update={"question": cut})
-
-
-def question_elsewhere(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> SeedExample | None:
-    """The question with the context of another seed, which lacks what it asks about.
+def context_of_another(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> str | None:
+    """The context of another seed, which lacks what this question asks about.
 
     Not where the other seed asks as good as the same, nor where the question speaks of nothing that its own context has and
     the other one lacks ("Correct the errors."): it may then be as fit there as here.
     """
     own = seed.context
-    if own is None:
-        return None
     contexts = [
         one.context
         for one in others
-        if one.context is not None
+        if own is not None
+        and one.context is not None
         and not near(one.question, seed.question)
         and not near(one.context, own)
         and tied(seed.question, own, one.context)
     ]
-    return seed.model_copy(update={"context": rng.choice(contexts)}) if contexts else None
+    return rng.choice(contexts) if contexts else None
 
 
-def _worded(seed: SeedExample, choice: Sequence[str], rng: random.Random) -> SeedExample:
+def _worded(seed: SeedExample, choice: Sequence[str], rng: random.Random) -> str:
     """The seed's question with words before or behind it.
 
     A question that holds text to work on, after a colon or a line break, gets them before it: behind, they would be text too.
@@ -118,6 +101,6 @@ def _worded(seed: SeedExample, choice: Sequence[str], rng: random.Random) -> See
         choice = [words for words in choice if words.endswith(":")]
     words = rng.choice(choice)
     if words.endswith(":"):
-        return seed.model_copy(update={"question": f"{words}\n{question}" if "\n" in question else f"{words} {question}"})
+        return f"{words}\n{question}" if "\n" in question else f"{words} {question}"
     stop = "" if question.rstrip("\"'”’)").endswith((".", "?", "!", "…")) else "."
-    return seed.model_copy(update={"question": f"{question}{stop} {words}"})
+    return f"{question}{stop} {words}"

@@ -14,9 +14,7 @@ from evals.data import measures
 from evals.data.measures import (
     WordCounts,
     evenness,
-    mean,
     mean_nearest_distance,
-    median,
     nearest_of,
     rate,
     value_of,
@@ -24,13 +22,11 @@ from evals.data.measures import (
     word_counts,
     yield_by_stage,
 )
-from evals.data.rows import RATINGS, Row, row_of
+from evals.data.rows import Row, row_of
 from evals.tables import as_json
 from skills_dspy.base.records import Reason
-from skills_dspy.pipeline.funnel import STAGES, Funnel
+from skills_dspy.pipeline.funnel import Funnel
 from tests.helpers.scored import DIFFICULTIES, a_line
-
-REASONS: tuple[Reason, ...] = ("judged bad", "unreadable")
 
 
 def a_funnel(accepted: int, **rejected: int) -> Funnel:
@@ -55,6 +51,7 @@ def test_each_stage_says_what_came_and_what_went_on() -> None:
     ]
     assert [(stage.came, stage.went_on) for stage in stages] == [(10, 8), (8, 8), (8, 8), (8, 8), (8, 5), (5, 5)]
     assert as_json(stages[0]) == {"stage": "dedup", "came": 10, "rejected": {"judged bad": 2}, "went_on": 8, "share": 0.8}
+    assert {stage.share for stage in yield_by_stage(Funnel())} == {None}
 
 
 def test_stages_that_nearly_never_reject_are_shown_when_they_have() -> None:
@@ -63,21 +60,6 @@ def test_stages_that_nearly_never_reject_are_shown_when_they_have() -> None:
     assert "write_context" in stages
     assert "category" in stages
     assert "difficulty" not in stages
-
-
-@given(st.integers(0, 9), st.dictionaries(st.tuples(st.sampled_from(STAGES), st.sampled_from(REASONS)), st.integers(1, 9)))
-def test_nothing_is_lost_between_stages(accepted: int, rejected: dict[tuple[str, Reason], int]) -> None:
-    """What goes on at one stage comes to the next, all rejections are there, and the last lets go on what was accepted."""
-    stages = yield_by_stage(Funnel(accepted + sum(rejected.values()), accepted, Counter(rejected)))
-    assert stages[0].came == accepted + sum(rejected.values())
-    assert [stage.came for stage in stages[1:]] == [stage.went_on for stage in stages[:-1]]
-    assert stages[-1].went_on == accepted
-    assert sum(sum(stage.rejected.values()) for stage in stages) == sum(rejected.values())
-
-
-def test_of_no_candidate_no_share_went_on() -> None:
-    """There is nothing to divide by."""
-    assert {stage.share for stage in yield_by_stage(Funnel())} == {None}
 
 
 # ---- ratings ---------------------------------------------------------------------------------------------------------
@@ -89,8 +71,8 @@ def rows_rated(*labels: int | str, name: str = "pair_verdict") -> list[Row]:
 
 
 def test_labels_are_counted_on_the_whole_scale() -> None:
-    """Worst first, those that never came with 0; the mean is theirs."""
-    found = rate(rows_rated(3, 3, 2, 3))
+    """Worst first, those that never came with 0; the mean is theirs. Rows without a rating do not count."""
+    found = rate([*rows_rated(3, 3, 2, 3), Row("a", "b")])
     assert list(found) == ["pair_verdict"]
     assert dict(found["pair_verdict"].counts) == {1: 0, 2: 1, 3: 3}
     assert (found["pair_verdict"].mean, found["pair_verdict"].soft_rows) == (2.75, 0)
@@ -104,13 +86,6 @@ def test_a_word_counts_as_its_place() -> None:
     found = rate(rows_rated("math", "math", "others", name="category"))["category"]
     assert found.mean is None
     assert {label: count for label, count in found.counts.items() if count} == {"math": 2, "others": 1}
-
-
-def test_rows_without_a_rating_do_not_count() -> None:
-    """And a rating that no row has is not there."""
-    assert rate([*rows_rated(1), Row("a", "b")])["pair_verdict"].mean == 1
-    assert rate([Row("a", "b")]) == {}
-    assert rate([]) == {}
 
 
 def test_soft_ratings_are_averaged_over_the_rows_that_have_one() -> None:
@@ -140,18 +115,6 @@ def test_soft_ratings_are_averaged_over_the_rows_that_have_one() -> None:
     }
 
 
-@given(st.data())
-def test_every_rated_row_is_counted_once(data: st.DataObject) -> None:
-    """Whatever the rating; the mean lies on the scale."""
-    name = data.draw(st.sampled_from(list(RATINGS)))
-    labels = data.draw(st.lists(st.sampled_from(RATINGS[name]), min_size=1))
-    found = rate(rows_rated(*labels, name=name))[name]
-    assert sum(found.counts.values()) == len(labels)
-    if found.mean is not None:
-        values = [value_of(name, label) for label in RATINGS[name]]
-        assert values[0] <= found.mean <= values[-1]
-
-
 # ---- lengths and other counts ----------------------------------------------------------------------------------------
 
 
@@ -161,28 +124,13 @@ def test_word_counts_are_the_ends_and_the_quartiles() -> None:
     assert word_counts([]) is None
 
 
-@given(st.lists(st.integers(-99, 99), min_size=1))
-def test_mean_and_median(values: list[int]) -> None:
-    """Within the values; none for none."""
-    import statistics
-
-    assert mean(values) == pytest.approx(statistics.fmean(values))
-    assert median(values) == pytest.approx(statistics.median(values))
-    assert (mean([]), median([])) == (None, None)
-
-
-@given(st.lists(st.integers(0, 50), max_size=9))
-def test_evenness_is_0_for_one_and_1_for_all_alike(counts: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [([], None), ([3], None), ([0, 0], None), ([4, 0, 0], 0), ([2, 2, 2], 1), ([2, 1, 0], 0.5794), ([0, 1, 2], 0.5794)],
+)
+def test_evenness_is_0_for_one_and_1_for_all_alike(counts: list[int], expected: float | None) -> None:
     """And does not depend on the order."""
-    found = evenness(counts)
-    if len(counts) < 2 or not sum(counts):
-        assert found is None
-        return
-    assert found is not None
-    assert 0 <= found <= 1
-    assert evenness(sorted(counts)) == pytest.approx(found)
-    assert (found == 0) == (sum(count > 0 for count in counts) == 1)
-    assert (found > 1 - 1e-9) == (len(set(counts)) == 1)
+    assert evenness(counts) == (None if expected is None else pytest.approx(expected, abs=1e-4))
 
 
 # ---- vectors ---------------------------------------------------------------------------------------------------------
@@ -197,11 +145,6 @@ def units(rows: int, dimension: int, seed: int) -> NDArray[np.float32]:
     return unit
 
 
-def axes(*places: int, dimension: int = 8) -> NDArray[np.float32]:
-    """Unit vectors along the axes with these numbers."""
-    return np.eye(dimension, dtype=np.float32)[list(places)]
-
-
 @given(SIZES)
 @settings(deadline=None)
 def test_distances_are_those_of_all_pairs(size: tuple[int, int, int]) -> None:
@@ -214,13 +157,7 @@ def test_distances_are_those_of_all_pairs(size: tuple[int, int, int]) -> None:
         patch.setattr(measures, "_PRODUCTS", 5 * size[0])
         found = mean_nearest_distance(vectors)
     assert found == pytest.approx(squared.min(axis=1).mean(), abs=1e-5)
-
-
-def test_mean_nearest_distance() -> None:
-    """Two the same and one at a right angle: 0, 0 and 2."""
-    assert mean_nearest_distance(axes(0, 0, 1)) == pytest.approx(2 / 3)
-    assert mean_nearest_distance(axes(0)) is None
-    assert mean_nearest_distance(np.zeros((0, 8), dtype=np.float32)) is None
+    assert mean_nearest_distance(vectors[:1]) is None
 
 
 @given(SIZES, st.integers(1, 20))
@@ -236,28 +173,6 @@ def test_nearest_of_is_the_largest_cosine(size: tuple[int, int, int], others: in
     assert cosines[np.arange(len(place)), place] == pytest.approx(cosines.max(axis=1), abs=1e-5)
 
 
-def test_nearest_of_equals_and_of_nothing() -> None:
-    """The first of equally near ones; nothing is near to nothing."""
-    place, cosine = nearest_of(axes(1), axes(0, 1, 1))
-    assert (place.tolist(), cosine.tolist()) == ([1], [1.0])
-    with pytest.raises(ValueError, match="nothing to be near"):
-        nearest_of(axes(1), axes())
-
-
-@pytest.mark.parametrize(
-    ("places", "expected"),
-    [
-        ((0, 0, 0), 1.0),
-        ((0, 1, 2), 3.0),
-        ((0, 0, 1, 1), 2.0),
-        ((0, 0, 0, 1), math.exp(0.75 * math.log(4 / 3) + 0.25 * math.log(4))),
-    ],
-)
-def test_vendi_score_counts_kinds(places: tuple[int, ...], expected: float) -> None:
-    """Equal rows count once, rows at right angles each; unequal shares count by their entropy."""
-    assert vendi_score(axes(*places)) == pytest.approx(expected)
-
-
 @given(SIZES)
 @settings(deadline=None)
 def test_vendi_score_is_the_definition(size: tuple[int, int, int]) -> None:
@@ -270,8 +185,4 @@ def test_vendi_score_is_the_definition(size: tuple[int, int, int]) -> None:
     assert found == pytest.approx(expected, rel=1e-4)
     assert found is not None
     assert 1.0 <= found <= min(vectors.shape) + 1e-6
-
-
-def test_nothing_has_no_vendi_score() -> None:
-    """No rows, no score."""
-    assert vendi_score(np.zeros((0, 8), dtype=np.float32)) is None
+    assert vendi_score(vectors[:0]) is None

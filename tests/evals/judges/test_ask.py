@@ -1,22 +1,21 @@
 """Asking judges about labelled cases: what is asked, what comes back, and what failures become."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evals.judges.ask import FUSED, CaseCall, Judged, judge_all, judge_cases, judging_limits
+from evals.judges.ask import FUSED, CaseCall, Judged, judge_all, judging_limits
 from evals.judges.cases import Case
 from evals.judges.fused import StepTokens
-from evals.judges.journaled import calls_for, costs, remembered, room_for
-from evals.judges.scales import Label
+from evals.judges.report import calls_for, costs, remembered, room_for
 from evals.session.session import SessionRequest, open_session
 from skills_dspy.base.errors import ServerError
+from skills_dspy.base.scales import Label
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.room import RETRY
-from skills_dspy.model.steps import STEPS
 from tests.helpers.judges import CONFIG, PAIR, QUALITY, QUESTION, JudgeServer, a_case, lets_all_pass
 from tests.helpers.making import a_config, a_program
 
@@ -52,13 +51,6 @@ def test_fused_tags_are_asked_for_once_beside_those_that_they_stand_for() -> Non
     assert all(ask.step == ask.case.step for ask in calls_for([a_case(QUALITY, "good")], 3, fused=False))
 
 
-def test_only_judges_and_taggers_have_limits() -> None:
-    """Their role's num_predict."""
-    limits = judging_limits(a_config({"validator": {"num_predict": 99}}))
-    assert limits[PAIR] == 99
-    assert set(limits) == {name for name, step in STEPS.items() if step.role != "generator"}
-
-
 # -- what comes back ----------------------------------------------------------------------------------------------------
 
 
@@ -76,15 +68,6 @@ def test_what_was_said_comes_in_the_order_asked(tmp_path: Path) -> None:
     assert len({digest for one in judged for digest in one.digests}) == len(judged) == len(done)
 
 
-def test_the_prompt_holds_the_case(tmp_path: Path) -> None:
-    """The tagger of difficulty sees no examples, since its signature has none."""
-    server = JudgeServer()
-    asked(tmp_path, server, (CaseCall(a_case(QUALITY, "good"), QUALITY), CaseCall(a_case(QUALITY, "good"), "tag_difficulty")))
-    with_examples = [prompt for prompt in server.prompts if "<examples>" in prompt]
-    assert len(with_examples) == 1
-    assert all("Why?" in prompt for prompt in server.prompts)
-
-
 def test_a_case_is_asked_the_same_way_whatever_stands_beside_it(tmp_path: Path) -> None:
     """So a journal serves a part of the cases as well, and other cases change no verdict."""
     alone, other = a_case(PAIR, 3, 1), a_case(PAIR, 1, 2)
@@ -99,13 +82,6 @@ def test_a_reply_that_is_unreadable_twice_is_a_failure(tmp_path: Path) -> None:
     assert (said.label, said.soft, said.failure, said.values) == (None, None, "unreadable", {})
     assert len(said.digests) == 2
     assert "does not fit" in said.explanation
-
-
-def test_a_second_try_may_be_readable(tmp_path: Path) -> None:
-    """Then it is a verdict like any other."""
-    tries: Iterator[Any] = iter(["", lets_all_pass(("explanation", "rating"), "")])
-    (said,) = asked(tmp_path, JudgeServer(lambda *_: next(tries)), about(a_case(QUESTION, 1)))
-    assert (said.label, said.failure, len(said.digests)) == (1, None, 2)
 
 
 def test_a_reply_that_is_cut_twice_is_truncated(tmp_path: Path) -> None:
@@ -148,7 +124,7 @@ def test_a_mistake_of_ours_is_not_taken_for_an_error_of_the_user(tmp_path: Path)
     async def main() -> None:
         async with open_session(SessionRequest(tmp_path, CONFIG), JudgeServer) as session:
             asker = session.asker(a_program(), {}, SEED, 8192)  # no limits
-            await judge_cases(asker, [a_case(QUESTION, 1)])
+            await judge_all(asker, about(a_case(QUESTION, 1)))
 
     with pytest.raises(ExceptionGroup):
         asyncio.run(main())

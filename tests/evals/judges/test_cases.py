@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from evals.judges.cases import REASONS, SHIPPED, Case, load_cases
-from evals.judges.scales import SCALES, Label, passing
+from evals.judges.cases import REASONS, SCALES, SHIPPED, Case, load_cases, passing
 from signatures.examples import Pair, Question
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import SpecError
+from skills_dspy.base.scales import Label
 from skills_dspy.model.steps import STEPS
 
 CONFIG = load_config()

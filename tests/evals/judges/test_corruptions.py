@@ -8,14 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evals.judges.cases import Case
+from evals.judges.cases import SCALES, Case
 from evals.judges.corrupt.cutting import cut_answer, cut_question
-from evals.judges.corrupt.forms import form_of, formless
-from evals.judges.corrupt.likeness import near, tied
-from evals.judges.corrupt.negation import negated
-from evals.judges.corrupt.numbers import changed_numbers
+from evals.judges.corrupt.facts import changed_numbers, negated
 from evals.judges.corruptions import CORRUPTIONS, Corruption, seed_cases
-from evals.judges.scales import SCALES
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import SeedExample
 from skills_dspy.base.seeds import STANDARD
@@ -25,7 +21,6 @@ from tests.helpers.making import a_spec
 
 ROOT = Path(__file__).resolve().parents[3]
 TASKS = tuple(sorted((ROOT / "task_specs").rglob("*.yaml")))
-DIGIT = Path("/work/shared/corpora/digit")
 
 WAYS: dict[tuple[str, str], Corruption] = {(corruption.about, corruption.name): corruption for corruption in CORRUPTIONS}
 
@@ -52,7 +47,7 @@ def about(context: str, question: str, answer: str = "An answer.") -> SeedExampl
 
 def corrupted(about_what: str, name: str, seed: SeedExample, *others: SeedExample, chance: int = 0) -> SeedExample | None:
     """What one corruption makes of a seed."""
-    return WAYS[(about_what, name)].function(seed, others, rng(chance))
+    return WAYS[(about_what, name)].apply(seed, others, rng(chance))
 
 
 def bad_question(name: str, seed: SeedExample, *others: SeedExample, chance: int = 0) -> str | None:
@@ -70,12 +65,11 @@ def bad_answer(name: str, seed: SeedExample, *others: SeedExample, chance: int =
 # ---- what holds for all of them --------------------------------------------------------------------------------------
 
 said = st.sampled_from(["the", "is", "not", "can", "a", "fox", "Anna", "has been", "yes", "List", "table", "haiku", "how many"])
-foreign = st.sampled_from(["der", "ist", "nicht", "el", "no es", "狐", "。"])
-figures = st.sampled_from(["12", "1984", "3.5", "0", "= 7", "555-0142"])
+figures = st.sampled_from(["12", "1984", "3.5", "0", "= 7", "555-0142", "狐", "。"])
 marks = st.sampled_from(
     [",", ";", ".", "?", ":", "→", '"', "{", "}", "\n", "\n- ", "\n2. ", "| a | b |\n", "x,y\n", "```\n", "Role: "]
 )
-composed = st.lists(said | foreign | figures | marks, min_size=1, max_size=14).map(" ".join)
+composed = st.lists(said | figures | marks, min_size=1, max_size=14).map(" ".join)
 texts = (composed | st.text(min_size=1, max_size=30)).filter(str.strip)
 seeds = st.builds(SeedExample, question=texts, answer=texts, context=st.none() | texts, line=st.integers(0, 99))
 tasks = st.lists(seeds, min_size=1, max_size=5)
@@ -89,53 +83,18 @@ def test_a_corruption_changes_one_thing_and_makes_no_other_seed(
 ) -> None:
     """Never the seed itself, never what another seed is, the same each time, and all but one field as they were."""
     seed, *others = task
-    bad = corruption.function(seed, others, rng(chance))
-    assert bad == corruption.function(seed, others, rng(chance))
+    bad = corruption.apply(seed, others, rng(chance))
+    assert bad == corruption.apply(seed, others, rng(chance))
     if bad is None:
         return
-    fields = ("question", "context", "answer", "line")
-    changed = {field for field in fields if getattr(bad, field) != getattr(seed, field)}
-    assert len(changed) == 1
-    assert changed <= ({"question", "context"} if corruption.about == "question" else {"answer", "context"})
+    changed = {field for field in ("question", "context", "answer", "line") if getattr(bad, field) != getattr(seed, field)}
+    assert changed == {corruption.field}
     assert bad.kind == seed.kind
     assert all(part.strip() for part in (bad.question, bad.answer))
     for other in others:
         assert (bad.question, bad.context, bad.answer) != (other.question, other.context, other.answer)
         if corruption.about == "question":
             assert (bad.question, bad.context) != (other.question, other.context)
-
-
-@given(texts, st.integers(0, 99))
-@settings(max_examples=120, deadline=None)
-def test_what_is_cut_is_a_shorter_beginning(text: str, chance: int) -> None:
-    """Of question and answer alike, never all of it, never nothing."""
-    for cut in (cut_question(text, rng(chance)), cut_answer(text, rng(chance))):
-        if cut is not None:
-            assert cut
-            assert text.strip().startswith(cut)
-            assert len(cut) < len(text.strip())
-
-
-@given(texts, texts, st.none() | texts, st.integers(0, 99))
-@settings(max_examples=120, deadline=None)
-def test_changed_numbers_change_digits_alone(answer: str, question: str, context: str | None, chance: int) -> None:
-    """The new figure has the look of the old one: only digits differ, and it stands as long as before."""
-    changed = changed_numbers(answer, question, context, rng(chance))
-    if changed is not None:
-        assert changed != answer
-        assert len(changed) == len(answer)
-        assert all(a == b or (a.isdigit() and b.isdigit()) for a, b in zip(answer, changed, strict=True))
-
-
-@given(texts, st.integers(0, 99))
-@settings(max_examples=120, deadline=None)
-def test_formless_text_is_one_paragraph(text: str, chance: int) -> None:  # noqa: ARG001
-    """No line is left, and what has no form stays without a corruption."""
-    flat = formless(text)
-    assert (flat is None) or form_of(text) is not None
-    if flat is not None:
-        assert "\n" not in flat
-        assert flat != text
 
 
 # ---- questions -------------------------------------------------------------------------------------------------------
@@ -164,24 +123,19 @@ def test_a_question_is_to_be_answered_with_yes_or_no() -> None:
         free("Is the fox red?"),
         free("The fox runs. Does it sleep?"),
         free("Was it cold, or did it rain?"),
-        free("Ist der Fuchs rot?"),
         free("A fox is a bird. True or false?"),
         free("Judge the claim.", "No, it is wrong."),
     ],
 )
 def test_where_yes_and_no_are_answers_no_question_is_made_one(other: SeedExample) -> None:
-    """One such seed in the task is enough: the form is then one of its own."""
+    """One such seed in the task is enough; but "Can you ..." asks for the thing itself."""
     assert bad_question("question made yes/no", WHY, other) is None
+    assert bad_question("question made yes/no", free("Can you correct the text?"), WHY) is not None
     assert bad_question("question made yes/no", other, WHY) is None
 
 
-def test_a_request_is_no_yes_no_question() -> None:
-    """ "Can you ..." asks for the thing itself."""
-    assert bad_question("question made yes/no", free("Can you correct the text?"), WHY) is not None
-
-
 def test_actions_and_images_are_asked_for() -> None:
-    """Each in several wordings."""
+    """Each in several wordings; not where any seed of the task does."""
     actions = {bad_question("asks for an action", WHY, chance=chance) for chance in range(30)}
     assert (
         "Why did no ferry sail on Tuesday? Say nothing here, but phone me this evening and tell me the answer then." in actions
@@ -189,10 +143,6 @@ def test_actions_and_images_are_asked_for() -> None:
     assert len(actions) > 3
     images = {bad_question("asks for an image", WHY, chance=chance) for chance in range(30)}
     assert "Why did no ferry sail on Tuesday? Show me the answer as a colour photo; do not use words." in images
-
-
-def test_skills_that_are_about_actions_or_images_are_left_alone() -> None:
-    """What the seeds do is allowed, so it is no corruption there."""
     assert bad_question("asks for an action", WHY, free("Send an e-mail to Bo.", '{"tool": "mail"}')) is None
     assert bad_question("asks for an action", WHY, free("Could you book a table for two?")) is None
     assert bad_question("asks for an image", WHY, free("Draw a diagram of the plot in ASCII.")) is None
@@ -207,17 +157,12 @@ def test_skills_that_are_about_actions_or_images_are_left_alone() -> None:
         ("Explain the term. Can you give an example of it?", {"Explain the"}),
         ("What does Mr. Okafor have to do?", {"What does Mr. Oka", "What does Mr. Okafor ha"}),
         ("列出五个同义词，并加以说明。", {"列出五"}),
+        *((whole, {None}) for whole in ("Why?", "Go on!", "...", "Explain!")),
     ],
 )
-def test_a_question_ends_in_the_middle_of_what_it_asks(question: str, halves: set[str]) -> None:
-    """Behind a word that ends no sentence or inside one; no request or question before the cut is whole."""
+def test_a_question_ends_in_the_middle_of_what_it_asks(question: str, halves: set[str | None]) -> None:
+    """Behind a word that ends no sentence or inside one, and nothing before it is whole; one word has no half to know it by."""
     assert {cut_question(question, rng(chance)) for chance in range(9)} <= halves
-
-
-@pytest.mark.parametrize("question", ["Why?", "Go on!", "x", "...", "Explain!"])
-def test_a_question_too_short_to_be_cut_is_not_cut(question: str) -> None:
-    """One word has no half that anybody would know for one."""
-    assert cut_question(question, rng()) is None
 
 
 BEES = about(
@@ -243,28 +188,15 @@ def test_a_question_that_fits_any_context_is_not_swapped() -> None:
     assert corrupted("question", "context swapped", WHY, BEES) is None
 
 
-def test_names_and_numbers_tie_to_a_context() -> None:
-    """One is enough; of other words two are needed, and half of what is shared has to be missing."""
-    own, other = "Mr. Okafor calls the brigade on 12 May.", "Ms. Ito writes to the tenant."
-    assert tied("What does Mr. Okafor have to do?", own, other)
-    assert tied("What is on the 12th, or on 12 May?", own, other)
-    assert not tied("Which calls are these?", own, other)
-    assert not tied("What does Mr. Okafor do?", own, f"{own} And more.")
-
-
 # ---- pairs -----------------------------------------------------------------------------------------------------------
 
 
 def test_an_answer_comes_from_another_seed() -> None:
-    """Of the same kind, and with another answer in substance."""
+    """Of the same kind, with another answer in substance, to another question: two jokes are both jokes."""
     assert bad_answer("answer of another seed", WHY, HAIKU) == HAIKU.answer
     assert bad_answer("answer of another seed", WHY, BEES) is None
     assert bad_answer("answer of another seed", WHY, free("Who won?", "a log bent the propeller")) is None
     assert bad_answer("answer of another seed", free("Which word fits?", "short"), free("Name two.", "short, brief")) is None
-
-
-def test_an_answer_to_the_same_question_is_none_of_another_seed() -> None:
-    """It may be right here too: two jokes are both jokes. About another context it is not."""
     joke, joke_too = free("Tell me a joke.", "A fox walks into a bar."), free("Tell me a short joke.", "Two hens meet.")
     assert bad_answer("answer of another seed", joke, joke_too) is None
     assert bad_answer("answer of another seed", FIX, FIX_TOO) == FIX_TOO.answer
@@ -342,40 +274,25 @@ def test_figures_that_do_not_matter_are_left_alone() -> None:
         ("The ship won't sail on the next day.", "The ship will sail on the next day."),
         ("The ship can't sail on the next day.", "The ship can sail on the next day."),
         ("The review has been moved to the hall.", "The review has not been moved to the hall."),
+        ("Rapeseed oil", None),
+        ('The sentence with "it is the best of all"', None),
+        ("Is it the best of all?", None),
+        ("Let me know if it is of any help to you.", None),
+        ("It is not only the best but the first of all.", None),
+        ("- has woke → has woken (the form of a verb)", None),
+        ("Cut the hedge as soon as the birds have finished with it.", None),
     ],
 )
-def test_a_claim_is_turned_into_its_opposite(text: str, opposite: str) -> None:
-    """By a "not" more or less."""
+def test_a_claim_is_turned_into_its_opposite(text: str, opposite: str | None) -> None:
+    """By a "not" more or less; not words alone, quotations, questions, politeness, conditions and arrows."""
     assert negated(text, rng()) == opposite
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Rapeseed oil",
-        "start, commence, initiate",
-        'The sentence with "it is the best of all"',
-        "Is it the best of all?",
-        "Let me know if it is of any help to you.",
-        "It is not only the best but the first of all.",
-        "- has woke → has woken (the form of a verb)",
-        "Cut the hedge as soon as the birds have finished with it.",
-    ],
-)
-def test_what_is_no_claim_is_not_negated(text: str) -> None:
-    """Words alone, quotations, questions, politeness, conditions, arrows."""
-    assert negated(text, rng()) is None
-
-
-def test_an_invented_or_argued_text_is_not_negated() -> None:
-    """Its opposite is no wrong fact."""
+def test_what_is_invented_or_not_english_is_not_negated() -> None:
+    """Its opposite is no wrong fact, or its verbs only look like English ones; of hardly any letters no language is told."""
     claim = "The fog has closed the bridge, and the river is loud."
     assert bad_answer("negated claim", free("Write a sentence about fog.", claim)) is None
     assert bad_answer("negated claim", free("What has closed the bridge?", claim)) is not None
-
-
-def test_what_is_not_english_is_not_negated() -> None:
-    """Its verbs only look like English ones; of hardly any letters no language is told."""
     german = free("Was hat der Turm für ein Dach?", "Was man will is aus Stein, und das Dach des Turms war aus Holz gemacht.")
     assert negated(german.answer, rng()) is not None
     assert bad_answer("negated claim", german) is None
@@ -428,14 +345,6 @@ def test_the_context_is_the_answer() -> None:
     assert bad_answer("copy of the context", BEES, NIGHT) == BEES.context
     assert bad_answer("copy of the context", BEES, FIX) is None
     assert bad_answer("copy of the context", WHY) is None
-
-
-def test_near_is_what_is_equal_but_for_little() -> None:
-    """Case, blanks and punctuation do not count; what holds the other one whole is near."""
-    assert near("Correct the errors.", "correct  the errors!")
-    assert near("short", "short, brief")
-    assert not near("short", "shorter")
-    assert not near("rapeseed oil", "a log bent the propeller")
 
 
 # ---- cases -----------------------------------------------------------------------------------------------------------
@@ -514,23 +423,6 @@ def test_another_seed_chooses_otherwise() -> None:
     assert [case.question for case in one if case.good] == [case.question for case in other if case.good]
 
 
-def test_fewer_seeds_give_the_same_cases_of_those() -> None:
-    """A bound leaves seeds out and changes nothing else; what is used depends on the seed."""
-    spec = shipped("reasoning/unit_conversion")
-    whole, some = seed_cases(spec, 3), seed_cases(spec, 3, most=2)
-    assert len({case.where for case in some}) == 2
-    assert [case for case in whole if case.where in {case.where for case in some}] == list(some)
-    assert seed_cases(spec, 3, most=99) == whole
-    assert seed_cases(spec, 3, most=0) == ()
-    assert len({seed_cases(spec, seed, most=1)[0].where for seed in range(9)}) > 1
-
-
-def test_both_kinds_of_a_task_give_cases() -> None:
-    """Each with examples of its own kind."""
-    spec = a_spec([WHY, BEES, HAIKU, NIGHT])
-    check(spec, seed_cases(spec, 0))
-
-
 def test_of_two_seeds_none_is_example_and_donor_at_once() -> None:
     """Then there is no case with the other one's answer, nor with its context."""
     cases = seed_cases(a_spec([BEES, NIGHT]), 0)
@@ -552,18 +444,3 @@ def test_too_few_seeds_are_refused(seeds: list[SeedExample], said: str) -> None:
     """In one sentence with the number needed: a case shows another seed as an example."""
     with pytest.raises(RequestError, match=said):
         seed_cases(a_spec(seeds), 0)
-
-
-@pytest.mark.skipif(not DIGIT.is_dir(), reason="the task files of DiGiT are not here")
-@pytest.mark.parametrize("name", ["debate", "grammar"])
-def test_the_tasks_of_digit_need_one_more_seed(name: str) -> None:
-    """Their files hold a single seed: refused as they are, good with a second one beside it."""
-    spec = load_task(DIGIT / f"{name}.yaml")[0]
-    with pytest.raises(RequestError, match=r"only 1 .* need at least 2"):
-        seed_cases(spec, 0)
-    (seed,) = spec.seed_examples
-    second = WHY if seed.kind == "freeform" else BEES
-    more = spec.model_copy(update={"seed_examples": (seed, second)})
-    cases = seed_cases(more, 0)
-    check(more, cases)
-    assert "answer cut in half" in {case.reason for case in of_seed(cases, 1)}

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from evals.judges.ask import Judged
 from evals.judges.card import ReportCard, report_card
+from evals.judges.cases import SCALES
 from evals.judges.fused import StepTokens
-from evals.judges.scales import SCALES
 from evals.judges.tables import number, percent, sections, with_interval
 from evals.statistics import Rate
 from evals.tables import Section, print_sections

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evals.judges.scales import SCALES
+from evals.judges.cases import SCALES
 from evals.optimize.targets import TARGETS, units_of
 from skills_dspy.base.records import Kind
 from skills_dspy.model.steps import STEPS

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import dspy
 import pytest
 
-from evals.judges.ask import judge_cases, judging_limits
+from evals.judges.ask import CaseCall, judge_all, judging_limits
 from evals.session.bridge import Bridge, Halt
 from evals.session.session import CallsSpent, Session, SessionRequest, open_session, window_for
 from skills_dspy.base.errors import (
@@ -25,7 +25,7 @@ from tests.helpers.judges import CONFIG, QUESTION, JudgeServer, a_case
 from tests.helpers.making import a_config, a_program, idle
 
 T = TypeVar("T")
-CASES = [a_case(QUESTION, 1, number) for number in range(3)]
+CASES = [CaseCall(a_case(QUESTION, 1, number), QUESTION) for number in range(3)]
 
 
 def within(request: SessionRequest, server: OllamaServer | None, work: Callable[[Session], Awaitable[T]]) -> T:
@@ -41,7 +41,7 @@ def within(request: SessionRequest, server: OllamaServer | None, work: Callable[
 async def judged(session: Session, **more: Any) -> list[object]:
     """The labels of all cases."""
     asker = session.asker(a_program(), judging_limits(session.config), 0, 8192, **more)
-    return [said.label for said in await judge_cases(asker, CASES)]
+    return [said.label for said in await judge_all(asker, CASES)]
 
 
 def test_what_was_asked_once_is_not_asked_again(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_calls_that_were_counted_are_kept_when_no_more_are_allowed(tmp_path: Pat
 async def judged_one_by_one(session: Session) -> list[object]:
     """The labels of all cases, each asked for when the one before it is there."""
     asker = session.asker(a_program(), judging_limits(session.config), 0, 8192)
-    return [(await judge_cases(asker, [case]))[0].label for case in CASES]
+    return [(await judge_all(asker, [case]))[0].label for case in CASES]
 
 
 def test_calls_that_are_on_their_way_end_with_the_session(tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def asks_in_a_thread(session: Session) -> Any:
     predict = dspy.Predict(a_program().predictor(QUESTION).signature)
     lm = session.lm(session.config.model_for("validator"), "validator", 8192, temperature=0.0, max_tokens=100, seed=1)
     with dspy.context(adapter=session.adapter):
-        return predict(lm=lm.copy(), **CASES[0].inputs())
+        return predict(lm=lm.copy(), **CASES[0].case.inputs())
 
 
 def in_a_thread(folder: Path, server: JudgeServer) -> Any:

@@ -165,13 +165,6 @@ def test_a_run_and_a_check_refuse_when_nothing_changed(repository: Shell, comman
     assert err.endswith("error: no task file there has changed against main; leave out --taxonomy-base to take all\n")
 
 
-def test_a_replay_of_all_that_was_recorded_has_no_base(shell: Shell) -> None:
-    """An option that nothing reads is refused."""
-    code, _, err = shell.type("run", "--replay", "demo", "--taxonomy-base", "main")
-    assert code == 2
-    assert "give --task-paths too" in err
-
-
 def test_a_run_leaves_the_broken_file_out_and_says_so_at_both_ends(repository: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others get their pairs; the exit code is 1, and the JSON has the broken file too."""
     monkeypatch.setattr("skills_dspy.cli.sessions.OllamaServer", lambda *_, **__: FakeServer())

@@ -10,7 +10,7 @@ from skills_dspy.base.errors import SpecError
 from skills_dspy.base.yaml_lines import parse_yaml
 from skills_dspy.tasks.lint import run_warnings
 from skills_dspy.tasks.spec import ParsedTask, SpecWarning, TaskFile
-from skills_dspy.tasks.taxonomy import parse_qna, task_name, violations
+from skills_dspy.tasks.taxonomy import parse_qna, task_name
 
 FILE = Path("qna.yaml")
 SEEDS = """\
@@ -97,29 +97,6 @@ def test_the_oldest_layout_has_a_task_for_each_name() -> None:
     assert tasks[2].line_of(0, "context") == 13
 
 
-@pytest.mark.parametrize(
-    ("text", "line", "part"),
-    [
-        (WHOLE.replace("context: An", "contxt: An"), 6, "unknown key `contxt`; did you mean `context`?"),
-        ("a: {question: A, answer: a, colour: red}\n", 1, "unknown key `colour`"),
-        ("a: {question: A}\n", 1, "`a/answer` is missing"),
-        ("x:\n  y: {}\n", 2, "`x/y` is an empty mapping"),
-    ],
-)
-def test_what_would_be_read_wrongly_is_refused(text: str, line: int, part: str) -> None:
-    """With the line at fault."""
-    with pytest.raises(SpecError) as caught:
-        read(text)
-    assert (caught.value.path, caught.value.line) == (FILE, line)
-    assert part in str(caught.value)
-
-
-def test_a_place_that_can_be_no_directory_is_refused() -> None:
-    """The folder's name becomes that of the run's directory, on any system."""
-    with pytest.raises(SpecError, match=r"its place in the taxonomy, and `a/con` has the part `con`.*; rename the folder$"):
-        read(WHOLE, "a/con")
-
-
 PARTS = st.lists(
     st.sampled_from(["a", "b", "knowledge", "compositional_skills", "foundational_skills"]), min_size=1, max_size=5
 )
@@ -135,28 +112,3 @@ def test_a_task_has_one_name_wherever_its_tree_lies(above: list[str], below: lis
 
 
 # ---- the schema ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("version: 3\n" + WHOLE, []),
-        ("version: '3'\n" + WHOLE, [(1, '`version` is the text "3", and has to be the number 3 without quotes')]),
-        ("version: 4\n" + WHOLE, [(1, "`version` is the number 4, and there is no such schema")]),
-        ("version: yes\n" + WHOLE, [(1, "`version` is the yes/no value yes, and there is no such schema")]),
-        ("version: one\n" + WHOLE, [(1, "has to be the number 1 without quotes")]),
-        ("version: ~\n" + WHOLE, [(1, "`version` is empty, and has to be the number 1 without quotes")]),
-        ("name: x\n" + WHOLE, [(1, "unknown key `name`; known here: version, created_by, task_description")]),
-        ("created_by: ''\n" + SEEDS, [(1, "`created_by` is empty"), (1, "`task_description` is missing")]),
-        (HEAD + "seed_examples: x\n", [(3, '`seed_examples` is the text "x", and has to be a list')]),
-        (HEAD + "seed_examples: [{question: A, x: a}]\n", [(3, "`answer` of seed 1 is missing"), (3, "`x`; known here: ")]),
-        (HEAD + "seed_examples: [7, {question: A, answer: 5}]", [(3, "`answer` of seed 2"), (3, "seed 1 is the number 7")]),
-        ("version: 2\n" + WHOLE[:142], [(4, "`seed_examples` has 1 seed; version 2 asks for 5 or more")]),
-        ("version: 2\n" + WHOLE.replace("C, answer: c", "B, answer: b"), [(9, "seed 3 is the same as seed 2 in line 8")]),
-    ],
-)
-def test_what_the_schema_refuses_is_said_with_its_line(text: str, said: list[tuple[int, str]]) -> None:
-    """Of the file's version; a key that is missing or unknown with the place that lacks or has it."""
-    found = sorted(violations(parse_yaml(text.encode(), FILE, SpecError)))
-    assert [line for line, _ in found] == [line for line, _ in said]
-    assert all(part in message for (_, message), (_, part) in zip(found, said, strict=True))

@@ -142,7 +142,7 @@ class Card:
         cases = card_cases(self._cases, step, seen)
         accepted = passing(step, self._config)
         judged = await judge_all(self._asker, [CaseCall(case, step) for case in cases])
-        figures = figures_of(judged, lambda judged: judged.label in accepted)
+        figures = figures_of(judged, [one.label in accepted for one in judged])
         self.kappas[step] = figures.kappa
         return figures.kappa
 

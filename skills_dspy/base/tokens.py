@@ -6,28 +6,25 @@ character that is not a letter of an alphabet. `skills_dspy check` compares the 
 """
 
 import re
+from functools import lru_cache
 
-_PIECES = re.compile(
-    r"(?P<ascii>[A-Za-z]+)|(?P<blank>[ ]+)|(?P<space>[\t-\r][\t-\r ]*)|(?P<letter>[^\W\d_a-zA-Z])|(?P<other>.)", re.DOTALL
-)
+_PIECES = re.compile(r"[A-Za-z]+| +|[\t-\r][\t-\r ]*|.", re.DOTALL)
 _LETTERS_PER_TOKEN = 3
-_LAST_ALPHABETIC = 0x1FFF
+_LAST_ALPHABETIC = "\u1fff"
 """Latin, Greek, Cyrillic, Arabic, Indic ... letters end here; what follows is mostly ideographs and symbols."""
 
 
 def estimate_tokens(text: str) -> int:
     """An upper estimate of the tokens in `text`, at least 0."""
-    total = 0
-    for match in _PIECES.finditer(text):
-        piece, kind = match.group(), match.lastgroup
-        if kind == "ascii":
-            total += -(-len(piece) // _LETTERS_PER_TOKEN)
-        elif kind == "blank":
-            total += (len(piece) + 2) // 4  # one blank belongs to the word that follows it
-        elif kind == "space":
-            total += 1 + len(piece) // 4  # line breaks and indentation: a few stand in one token, a hundred do not
-        elif kind == "letter" or piece.isascii():
-            total += 1 if ord(piece[0]) <= _LAST_ALPHABETIC else 2
-        else:
-            total += 2
-    return total
+    return sum(map(_tokens_of, _PIECES.findall(text)))
+
+
+@lru_cache(maxsize=2**14)  # most words of a prompt were in the one before
+def _tokens_of(piece: str) -> int:
+    if not piece.isascii():
+        return 1 if piece.isalnum() and not piece.isdecimal() and piece <= _LAST_ALPHABETIC else 2
+    if piece.isalpha():
+        return -(-len(piece) // _LETTERS_PER_TOKEN)
+    if piece.startswith(" "):
+        return (len(piece) + 2) // 4  # one blank belongs to the word that follows it
+    return 1 + len(piece) // 4  # line breaks and indentation: a few stand in one token, a hundred do not; else one character

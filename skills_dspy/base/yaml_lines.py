@@ -8,6 +8,7 @@ YAML reads in base 8 or 60. Aliases are read, up to a size.
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -35,6 +36,9 @@ _STANDARD = "tag:yaml.org,2002:"
 _BOOLEANS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]{0,39})")
 _NUMBER = re.compile(r"[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(e[-+][0-9]+)?")
+_FAST = getattr(yaml, "CSafeLoader", None)  # not where PyYAML was built without libyaml
+_LIBYAML_TAKES = re.compile(r"\t|[|>][-+0-9]*#")
+"""Tabs between values, and a comment right after a block's mark."""
 _BREAK = re.compile(r"\r\n|\r|\n")
 _HINTS = (
     ("'\\t'", "indent with spaces, not tabs"),
@@ -171,7 +175,11 @@ def parse_yaml(data: bytes, path: Path, error: type[FileError]) -> Node:
     except UnicodeDecodeError as problem:
         line = len(_BREAK.findall(data[: problem.start].decode("utf-8"))) + 1
         raise error(f"byte {problem.start} is not UTF-8; save the file as UTF-8", path, line) from problem
-    return _Parser(text, path, error).document()
+    # libyaml reads seven times as fast; where it or we refuse, and where it takes what PyYAML refuses, PyYAML has the word.
+    if _FAST is not None and not _LIBYAML_TAKES.search(text):
+        with suppress(error):
+            return _Parser(text, path, error, _FAST).document()
+    return _Parser(text, path, error, yaml.SafeLoader).document()
 
 
 class _Parser:
@@ -180,7 +188,7 @@ class _Parser:
     PyYAML's own composer recurses without a bound, keeps the last of two equal keys, and forgets the lines.
     """
 
-    def __init__(self, text: str, path: Path, error: type[FileError]) -> None:
+    def __init__(self, text: str, path: Path, error: type[FileError], loader: Any) -> None:
         self._path = path
         self._error = error
         # PyYAML takes U+0085, U+2028 and U+2029 for line breaks too; editors do not, so lines are counted here.
@@ -189,7 +197,7 @@ class _Parser:
         if bad := Reader.NON_PRINTABLE.search(text):
             code = f"U+{ord(bad.group()):04X}"
             self._refuse(f"holds the control character {code}, which YAML does not allow; remove it", bad.start())
-        self._loader: Any = yaml.SafeLoader(text)
+        self._loader: Any = loader(text)
 
     def _refuse(self, message: str, index: int | None) -> NoReturn:
         raise self._error(message, self._path, None if index is None else self._line(index))
@@ -227,13 +235,15 @@ class _Parser:
         except (ValueError, OverflowError):  # from chr() and int(): "\UFFFFFFFF", %YAML 1.99…9
             self._refuse("this is not YAML: a number is too large; write the character itself", self._loader.index)
 
-    def _node(self, event: Any, depth: int) -> Node:
+    def _node(self, event: Any, depth: int, inside: Any = None) -> Node:
         index = event.start_mark.index
         if isinstance(event, yaml.AliasEvent):
             return self._alias(str(event.anchor), index)
         if event.anchor is not None:
             self._anchors[event.anchor] = None
         if isinstance(event, yaml.ScalarEvent):
+            if inside and inside.flow_style and not event.style and "?" in event.value:
+                self._refuse("PyYAML takes no plain text with a question mark between brackets", index)
             node = self._scalar(event, index)
         else:
             if depth > MAX_DEPTH:
@@ -241,7 +251,7 @@ class _Parser:
             is_list = isinstance(event, yaml.SequenceStartEvent)
             if event.tag not in (None, _STANDARD + ("seq" if is_list else "map")):
                 self._refuse_tag(event.tag, index)
-            node = self._list(index, depth) if is_list else self._mapping(index, depth)
+            node = self._list(event, depth) if is_list else self._mapping(event, depth)
         if event.anchor is not None:
             self._anchors[event.anchor] = node
         return node
@@ -259,15 +269,15 @@ class _Parser:
             self._refuse(f"the file holds more than {MAX_VALUES} values, aliases written out; split it", index)
         return size + by.size
 
-    def _list(self, index: int, depth: int) -> Node:
+    def _list(self, start: Any, depth: int) -> Node:
         items: list[Node] = []
         size = 1
         while not isinstance(event := self._next(), yaml.SequenceEndEvent):
-            items.append(self._node(event, depth + 1))
+            items.append(self._node(event, depth + 1, start))
             size = self._grown(size, items[-1], event.start_mark.index)
-        return Node("list", self._line(index), items=tuple(items), size=size)
+        return Node("list", self._line(start.start_mark.index), items=tuple(items), size=size)
 
-    def _mapping(self, index: int, depth: int) -> Node:
+    def _mapping(self, start: Any, depth: int) -> Node:
         fields: dict[str, Node] = {}
         lines: dict[str, int] = {}
         size = 1
@@ -275,16 +285,16 @@ class _Parser:
             at = event.start_mark.index
             if isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]:
                 self._refuse("merge keys (`<<`) are not supported; write the keys out", at)
-            key = self._node(event, depth + 1)
+            key = self._node(event, depth + 1, start)
             if not isinstance(key.value, str):
                 self._refuse(f"a key has to be text and this one is {key.described()}; put it in quotes", at)
             name = key.value
             if name in fields:
                 self._refuse(f"the key `{shown(name)}` is already in line {lines[name]}; keep one of them", at)
-            fields[name] = self._node(self._next(), depth + 1)
+            fields[name] = self._node(self._next(), depth + 1, start)
             lines[name] = self._line(at)
             size = self._grown(self._grown(size, key, at), fields[name], at)
-        return Node("mapping", self._line(index), fields=fields, key_lines=lines, size=size)
+        return Node("mapping", self._line(start.start_mark.index), fields=fields, key_lines=lines, size=size)
 
     def _refuse_tag(self, tag: str, index: int) -> NoReturn:
         name = "!!" + tag.removeprefix(_STANDARD) if tag.startswith(_STANDARD) else tag

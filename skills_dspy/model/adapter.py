@@ -77,12 +77,7 @@ class SkillsAdapter(dspy.Adapter):
         return messages
 
     def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
-        """The values of a reply.
-
-        Raises:
-            AdapterParseError: it is no JSON object, lacks a field or has one twice, has a value outside its labels, or is
-                blank. Its cause is an `Unreadable` with one sentence that says which.
-        """
+        """The values of a reply; AdapterParseError, caused by an `Unreadable` that says why, where it does not fit."""
         try:
             return self.plan(signature).read(completion)
         except Unreadable as unreadable:
@@ -100,16 +95,8 @@ class _Plan:
         fields: dict[str, Any] = {name: (_annotation(field), ...) for name, field in outputs.items()}
         self._model = create_model("Reply", __config__=ConfigDict(extra="forbid", strict=True), **fields)
         self.schema = None if self.prose else _plain_schema(self._model)
-        self.response_format: dict[str, Any] = (
-            {}
-            if self.prose
-            else {
-                "response_format": {
-                    "type": "json_schema",
-                    "json_schema": {"name": "Reply", "schema": self.schema, "strict": True},
-                }
-            }
-        )
+        form = {"type": "json_schema", "json_schema": {"name": "Reply", "schema": self.schema, "strict": True}}
+        self.response_format: dict[str, Any] = {} if self.prose else {"response_format": form}
         self.ending = (
             f"Reply with the {self.prose} only, as plain text."
             if self.prose
@@ -193,8 +180,7 @@ def _plain_schema(model: type[BaseModel]) -> dict[str, Any]:
             return {k: strip(v) for k, v in node.items() if k != "title" or isinstance(v, dict)}
         return node
 
-    schema: dict[str, Any] = strip(model.model_json_schema())
-    return schema
+    return dict(strip(model.model_json_schema()))
 
 
 def _is_blank(value: Any) -> bool:
@@ -218,25 +204,19 @@ def _system_text(signature: type[dspy.Signature], prose: str | None) -> str:
         parts.append(f"Your whole reply is the {prose} itself: {description}. Add nothing before or after it.")
     else:
         parts.append("Your whole reply is one JSON object with nothing before or after it. Its keys, in this order:")
-        parts.append(
-            "\n".join(
-                f'- "{name}" ({_type_text(_annotation(field))}): {_description(field)}'
-                for name, field in signature.output_fields.items()
-            )
-        )
+        outputs = signature.output_fields.items()
+        parts.append("\n".join(f'- "{name}" ({_type_text(_annotation(f))}): {_description(f)}' for name, f in outputs))
     return "\n\n".join(parts)
 
 
 def _description(field: Any) -> str:
-    extra = field.json_schema_extra or {}
-    return str(extra.get("desc", "")).strip()
+    return str((field.json_schema_extra or {}).get("desc", "")).strip()
 
 
 def _type_text(annotation: Any) -> str:
     """A type in words that a model understands: labels in full, lists with their bounds."""
     schema = TypeAdapter(annotation).json_schema()
-    labels = schema.get("enum")
-    if labels:
+    if labels := schema.get("enum"):
         return "one of " + ", ".join(json.dumps(label, ensure_ascii=False) for label in labels)
     if schema.get("type") == "array":
         least, most = schema.get("minItems", 0), schema.get("maxItems")

@@ -25,15 +25,10 @@ Rank = tuple[int, ...]
 
 @dataclass(slots=True)
 class Call:
-    """One request on its way.
+    """One request of a step on its way; `rank` is asked anew whenever a slot becomes free.
 
-    Attributes:
-        step: the step that asks.
-        rank: its place in the queue, asked anew whenever a slot becomes free.
-        digest: set by the engine: the key of request and reply in the journal.
-        raw: set by the engine: the text of the reply.
-        soft: set by the engine: output field to the probabilities of its labels, where the server gave them.
-        error: set by the engine: our own error, which DSPy would wrap.
+    The engine sets the key of request and reply in the journal, the text of the reply, output field to the probabilities of
+    its labels where the server gave them, and our own error, which DSPy would wrap.
     """
 
     step: str
@@ -56,13 +51,9 @@ TRIES = 2
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a step answered.
+    """What a step answered: its output fields, the text as it came, the digests of the requests that it took.
 
-    Attributes:
-        values: its output fields.
-        raw: the text as it came.
-        digests: of the requests it took.
-        soft: output field to the probabilities of its labels, where the server gave them.
+    `soft` has, by output field, the probabilities of its labels, where the server gave them.
     """
 
     values: Mapping[str, Any]
@@ -72,13 +63,7 @@ class Answer:
 
 
 class Failed(Exception):
-    """A step gave no usable reply, twice.
-
-    Attributes:
-        step: the step.
-        cause: what was wrong with the last reply.
-        digests: of the requests it took.
-    """
+    """A step gave no usable reply, twice; `cause` is what was wrong with the last one, `digests` are those of both."""
 
     def __init__(self, step: str, cause: ReplyError, digests: tuple[str, ...]) -> None:
         super().__init__(str(cause))
@@ -88,15 +73,10 @@ class Failed(Exception):
 
 
 class Asker:
-    """Asks the steps of one task.
+    """Asks the steps of one task, each the model of its role.
 
-    Args:
-        program: its predictors.
-        lms: the model of each role.
-        roles: each role's temperature and limits.
-        limits: step to the most tokens of a first reply; a truncated one gets twice that.
-        seed: the run's random seed.
-        task: the task's name.
+    `limits` has, by step, the most tokens of a first reply; a truncated one gets twice that. The run's random seed and the
+    task's name decide the sampling seeds.
     """
 
     def __init__(
@@ -116,11 +96,9 @@ class Asker:
         self._task = task
 
     async def ask(self, step: str, inputs: Mapping[str, Any], place: tuple[int, int], rank: Callable[[], Rank]) -> Answer:
-        """One step's answer.
+        """One step's answer to exactly its signature's input fields.
 
         Args:
-            step: the step's name.
-            inputs: exactly its signature's input fields.
             place: draw and index of the candidate; with the step and the try it decides the sampling seed.
             rank: its place in the queue.
 

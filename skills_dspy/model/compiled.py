@@ -56,12 +56,7 @@ class _File(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class CompiledProgram:
-    """The optimized state of some predictors.
-
-    Attributes:
-        content: the file's content, as JSON gives it; a run keeps it in its run.json.
-        path: the file, for messages; where it came from a recording, that run's run.json.
-    """
+    """The optimized state of some predictors: the file's content, as JSON gives it, and its path, for messages."""
 
     content: Mapping[str, Any]
     path: Path
@@ -91,13 +86,7 @@ def base_fingerprint(step: str) -> str:
 
 
 def compiled_content(program: SkillsProgram, steps: Sequence[str], provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of a program file.
-
-    Args:
-        program: with the compiled predictors.
-        steps: those to keep.
-        provenance: where they came from, ready for JSON.
-    """
+    """The content of a program file: these steps of a program, with where they came from, ready for JSON."""
     states = {step: _plain(program.predictor(step).dump_state()) for step in STEPS if step in steps}
     return {
         "format": FORMAT,
@@ -125,11 +114,7 @@ def load_compiled(path: Path) -> CompiledProgram:
 
 
 def checked(content: object, path: Path) -> CompiledProgram:
-    """A program from the content of its file, or of a recording.
-
-    Raises:
-        ProgramError: see `load_compiled`.
-    """
+    """A program from the content of its file, or of a recording; raises ProgramError, see `load_compiled`."""
     if not isinstance(content, Mapping) or content.get("format") != FORMAT:
         raise ProgramError("this is no compiled program of skills_dspy; give a file that `optimize` has written", path)
     try:
@@ -171,8 +156,7 @@ def _fits(value: Any, field: FieldInfo) -> bool:
     """Whether a demonstration's output is what a reply's could be: one of the labels, text, a list of texts."""
     kind: Any = field.annotation  # dspy ships no types
     try:
-        # As JSON, in which a list stands for any sequence.
-        TypeAdapter(kind).validate_json(json.dumps(value), strict=True)
+        TypeAdapter(kind).validate_json(json.dumps(value), strict=True)  # in JSON a list stands for any sequence
     except ValidationError:
         return False
     return True

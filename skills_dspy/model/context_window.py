@@ -72,10 +72,7 @@ def choose_windows(
 ) -> dict[Role, int]:
     """One num_ctx for each model in a run, and so for each role.
 
-    Args:
-        per_task: what each task needs, by step.
-        config: a role's own num_ctx decides where it is set; max_num_ctx bounds the choice.
-        context_lengths: model to the largest window it can have, where known.
+    A role's own num_ctx decides where it is set; else max_num_ctx and the model's context length, where known, bound it.
 
     Raises:
         ContextTooLong: a prompt and its reply cannot fit; names task, step, seed and what to change.
@@ -86,8 +83,7 @@ def choose_windows(
         model, settings = config.model_for(role), config.role(role)
         wanted = [need for steps in per_task for need in steps.values() if STEPS[need.step].role == role]
         most = max(wanted, key=lambda need: need.total)
-        bound = min(config.max_num_ctx, context_lengths.get(model) or config.max_num_ctx)
-        bound = settings.num_ctx or bound
+        bound = settings.num_ctx or min(config.max_num_ctx, context_lengths.get(model) or config.max_num_ctx)
         if most.total > bound:
             raise _too_long(most, model, bound, _way_out(role, config, bound))
         chosen = settings.num_ctx or min(bound, -(-most.total // _ROUND) * _ROUND)
@@ -157,12 +153,8 @@ class _Bounds:
         if shows == "standard":
             return _TAGS + _largest(seeds, STANDARD)
         guest = self._guest.context if shows == "passages" else self._guest.context + self._guest.question + _TAGS
-        return _TAGS + self._with_guests(seeds, guest)
-
-    def _with_guests(self, seeds: list[int], guest: int) -> int:
-        """The most that seeds and accepted pairs together take: a draw shows any number of guests up to their share."""
-        numbers = range(self._guests + 1)
-        return max(_largest(seeds, self._shown - guests) + guests * (guest + 2 * _TAGS) for guests in numbers)
+        numbers = range(self._guests + 1)  # a draw shows any number of accepted pairs up to their share
+        return _TAGS + max(_largest(seeds, self._shown - guests) + guests * (guest + 2 * _TAGS) for guests in numbers)
 
 
 def _largest(lengths: list[int], count: int) -> int:

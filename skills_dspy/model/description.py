@@ -42,15 +42,7 @@ def examples_in_turn(spec: TaskSpec) -> list[SeedExample]:
 async def derive(asker: Asker, spec: TaskSpec, rank: Rank, again: str) -> str:
     """The description that the model gives an undescribed task, without blanks around it.
 
-    Args:
-        asker: of the task.
-        spec: the task as its file has it.
-        rank: the place of the call in the queue.
-        again: what to do once the file has a description, in words.
-
-    Raises:
-        NotDescribed: twice no usable reply.
-        SkillsError: nothing can be asked.
+    Raises NotDescribed, which says what to do `again` once the file has a description, where twice no reply is usable.
     """
     try:
         answer = await asker.ask(DESCRIBE.name, inputs(DESCRIBE, spec, examples_in_turn(spec)), _PLACE, lambda: rank)

@@ -14,7 +14,7 @@ from dspy import lm15
 
 from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import SkillsError, Truncated
-from skills_dspy.model.ask import CURRENT_CALL, Asker, Call, Rank
+from skills_dspy.model.ask import CURRENT_CALL, Asker, Call
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Replies
 from skills_dspy.model.soft import ASKED, rated_fields, soft_of
@@ -22,21 +22,11 @@ from skills_dspy.model.soft import ASKED, rated_fields, soft_of
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What is the same for every request to a model.
-
-    Attributes:
-        num_ctx: its window in tokens.
-        keep_alive: how long the server keeps it loaded.
-        soft: ratings are asked for with the probability of every label.
-    """
+    """What is the same for every request to a model; `soft` asks for ratings with the probability of every label."""
 
     num_ctx: int
     keep_alive: str
     soft: bool
-
-
-def _first() -> Rank:
-    return (0,)
 
 
 class AsyncOllamaEngine:
@@ -53,22 +43,18 @@ class AsyncOllamaEngine:
 
     async def complete(self, request: lm15.Request) -> lm15.Response:
         """One reply. Our own errors are left in the running call too, because DSPy wraps what it does not know."""
-        call = CURRENT_CALL.get(None) or Call("predict", _first)  # a predictor that is used outside a run
+        call = CURRENT_CALL.get(None) or Call("predict", lambda: (0,))  # a predictor that is used outside a run
         try:
             payload = payload_of(request, self._window)
             body = await self._replies.fetch(payload, call)
-            response = self._response(request, body, call)
+            call.raw = text = str(body["message"].get("content") or "")
+            prompt_tokens, output_tokens = int(body.get("prompt_eval_count") or 0), int(body.get("eval_count") or 0)
+            if body.get("done_reason") == "length":
+                raise Truncated(f"the reply was cut after {output_tokens} tokens", text)
             call.soft = soft_of(body, payload)
-            return response
         except SkillsError as error:
             call.error = error
             raise
-
-    def _response(self, request: lm15.Request, body: Mapping[str, Any], call: Call) -> lm15.Response:
-        call.raw = text = str(body["message"].get("content") or "")
-        prompt_tokens, output_tokens = int(body.get("prompt_eval_count") or 0), int(body.get("eval_count") or 0)
-        if body.get("done_reason") == "length":
-            raise Truncated(f"the reply was cut after {output_tokens} tokens", text)
         return lm15.Response(
             id=None,
             model=request.model,
@@ -138,15 +124,9 @@ def asker_for(
     seed: int,
     task: str,
 ) -> Asker:
-    """Who asks the steps of a program, each of its role's model, in the running event loop.
+    """Who asks the steps of a program, each of its role's model, in the running event loop; see `Asker`.
 
-    Args:
-        program: its predictors.
-        config: temperatures, and how the models are hosted.
-        models, windows: of each role the model's name and its num_ctx in tokens.
-        replies: where every reply comes from.
-        limits: step to the most tokens of a first reply.
-        seed, task: decide the sampling seeds.
+    `models` and `windows` have of each role the model's name and its num_ctx in tokens.
     """
     roles, loop = {role: config.role(role) for role in ROLES}, asyncio.get_running_loop()
     hosted = {role: Window(windows[role], settings.keep_alive, config.soft_ratings) for role, settings in roles.items()}

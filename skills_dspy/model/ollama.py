@@ -57,12 +57,9 @@ class OllamaServer:
 
     Args:
         host: its address, for instance `http://127.0.0.1:11434`.
-        config: timeouts and patience.
         concurrency: how many requests may be in flight at once, 1 or more; it sizes the connection pools, and a reply is
             waited for so many times longer, because the server may queue.
         jitter: random numbers for the backoff; they decide no reply.
-        clock: seconds that only grow.
-        sleep: waits that many seconds.
         transport: replaces the network in tests.
         on_fault: told each passing fault with the seconds until the next try.
     """
@@ -93,13 +90,7 @@ class OllamaServer:
         self._answered = -math.inf
 
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """One reply, however often it has to be asked for.
-
-        Args:
-            payload: model, messages, options and, where wanted, format, think, keep_alive.
-
-        Returns:
-            The server's body: message, done_reason, token counts and durations in nanoseconds.
+        """One reply as the server's body, however often it has to be asked for.
 
         Raises:
             ModelMissing: the model is not pulled.
@@ -168,13 +159,12 @@ class OllamaServer:
             try:
                 return await ask()
             except _FOREIGN as error:
-                fault = fault_of(error, model, self.host)
-                now = self._clock()
+                fault, now = fault_of(error, model, self.host), self._clock()
+                if not fault.passing:
+                    raise fault.error from error
                 first_fault = now if first_fault is None else first_fault
                 # A server that answers others is well: its patience is spent only while nobody gets an answer.
                 waited = now - max(first_fault, self._answered)
-                if not fault.passing:
-                    raise fault.error from error
                 if waited >= self._config.patience:
                     raise ServerError(
                         f"{fault.error} The server at {self.host} kept failing for {waited:.0f} s; "
@@ -222,8 +212,7 @@ class OllamaServer:
         if self._transport is not None:
             options["transport"] = self._transport
         else:
-            # No TLS set-up (25 ms a client) for plain http.
-            options["verify"] = self._address.lower().startswith("https")
+            options["verify"] = self._address.lower().startswith("https")  # no TLS set-up (25 ms a client) for plain http
             options["limits"] = httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS_PER_CLIENT)
         return options
 
@@ -298,10 +287,8 @@ def without_secrets(text: str) -> str:
 
 def _is_loopback(host: str) -> bool:
     name = httpx.URL(host if "//" in host else f"http://{host}").host
-    if name == "localhost":
-        return True
     try:
         address = ipaddress.ip_address(name)
     except ValueError:
-        return False
+        return name == "localhost"
     return address.is_loopback or address.is_unspecified  # 0.0.0.0 is what OLLAMA_HOST often says, and means this machine

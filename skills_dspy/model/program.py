@@ -15,11 +15,7 @@ QUIET: Mapping[str, Any] = {"disable_history": True, "track_usage": False, "trac
 
 
 class SkillsProgram(dspy.Module):
-    """Every predictor of the flow, as attributes named like the steps.
-
-    Args:
-        count: how many questions one writing asks for (1 or more); it bounds the list in the writers' signatures.
-    """
+    """Every predictor of the flow, as attributes named like the steps; one writing asks for `count` questions, 1 or more."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
@@ -35,16 +31,10 @@ class SkillsProgram(dspy.Module):
         return predictor
 
     async def aforward(self, step: str, inputs: Mapping[str, Any], lm: dspy.LM, config: Mapping[str, Any]) -> dspy.Prediction:
-        """Ask one step's predictor.
-
-        Args:
-            step: a name in STEPS.
-            inputs: exactly the signature's input fields; an optional one may be None.
-            lm: the model to ask.
-            config: options of this one request (seed, temperature, max_tokens).
+        """Ask one step's predictor with options of this one request (seed, temperature, max_tokens).
 
         Raises:
-            ValueError: the inputs are not the signature's (dspy itself only warns).
+            ValueError: the inputs are not exactly the signature's (dspy itself only warns); an optional one may be None.
         """
         predictor = self.predictor(step)
         wanted = set(predictor.signature.input_fields)

@@ -36,14 +36,10 @@ def longest(seeds: Iterable[SeedExample]) -> Lengths:
 
 
 def reply_room(length: int, most: int) -> int:
-    """The most tokens of a writer's first reply.
+    """The most tokens of a writer's first reply that is like a part of the seeds with at most `length` tokens.
 
     Half as much again as the longest seed, at least 512 tokens more than it, at most the generator's num_predict; but never
     less than half as much again, because a limit that would cut a good answer makes no dataset.
-
-    Args:
-        length: of the longest seed's part that the reply is like, in tokens.
-        most: the generator's num_predict.
     """
     return min(length + max(_LEAST, length // 2), max(most, length + length // 2))
 

@@ -45,10 +45,8 @@ class Candidate:
 
     Attributes:
         draw, index: its place, which is its rank in the order of settling.
-        question, context, vector: the text and its unit embedding.
-        calls: step to the digests of its requests.
+        calls: stage to the digests of its requests.
         stage: where it is now, a name in STAGES.
-        answer: what was answered, once it was.
         driver: the asyncio task that drives it.
         outcome: done when its own way ended.
         settled: done when it was decided: True if accepted.

@@ -53,10 +53,7 @@ def seed_examples(seeds: Sequence[SeedExample]) -> tuple[Example, ...]:
 
 
 def kind_of_draw(number: int, freeform: int, grounded: int) -> Kind:
-    """Which kind the draw is, so that both kinds get their share of draws in any stretch of numbers.
-
-    The share is the share of seeds; the remainder is carried over from draw to draw (Bresenham's line).
-    """
+    """The kind of a draw: both get the share of their seeds in any stretch of numbers (Bresenham's line)."""
     total = freeform + grounded
     return "grounded" if (number + 1) * grounded // total > number * grounded // total else "freeform"
 
@@ -71,16 +68,9 @@ def plan_draw(
     examples: int,
     accepted_share: float,
 ) -> Draw:
-    """Choose what a draw shows.
+    """Choose what a draw shows of all seeds of the task, and of accepted pairs but for those that are too recent.
 
-    Args:
-        number: the draw's number, from 0.
-        seeds: all seeds of the task.
-        accepted: accepted pairs that the draw may show; the caller leaves out what is too recent.
-        task: the task's name.
-        run_seed: the run's random seed.
-        examples: how many examples a prompt shows at most.
-        accepted_share: 0 to 1, the largest share of `examples` that may be accepted pairs; one seed always stays.
+    It shows at most `examples`; of these the share of accepted pairs is at most `accepted_share`, 0 to 1, and one seed stays.
     """
     freeform = [s for s in seeds if s.context is None]
     grounded = [s for s in seeds if s.context is not None]
@@ -90,22 +80,11 @@ def plan_draw(
     rng = rng_of("draw", run_seed, task, number)
     guests = min(len(pool), int(examples * accepted_share + 1e-9), examples - 1)
     shown = tuple(rng.sample(own, min(len(own), examples - guests)))
-    return Draw(
-        number=number,
-        kind=kind,
-        seeds=shown,
-        accepted=tuple(rng.sample(pool, guests)),
-        standard=standard_of(shown, own),
-    )
+    return Draw(number, kind, shown, tuple(rng.sample(pool, guests)), standard_of(shown, own))
 
 
 def standard_of(shown: Sequence[Example], own: Sequence[Example]) -> tuple[Example, ...]:
-    """The seeds whose questions set the standard for those who judge a draw's questions, see `Draw`.
-
-    Args:
-        shown: the seeds that the draw shows.
-        own: all seeds of the draw's kind, in the file's order.
-    """
+    """The standard of a draw that shows some of its `own` kind's seeds, which are in the file's order; see `Draw`."""
     others = [seed for seed in own if seed not in shown][: max(0, STANDARD - len(shown))]
     judging = {*shown[:STANDARD], *others}
     return tuple(seed for seed in own if seed in judging)

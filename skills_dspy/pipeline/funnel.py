@@ -76,10 +76,7 @@ class Funnel:
 
     def rows(self) -> list[tuple[str, Reason, int]]:
         """Stage, reason and count of every rejection, in the order of the stages."""
-        return sorted(
-            ((stage, reason, count) for (stage, reason), count in self.rejected.items()),
-            key=lambda row: (STAGES.index(row[0]), row[1]),
-        )
+        return [(*pair, self.rejected[pair]) for pair in sorted(self.rejected, key=_place)]
 
     def as_json(self) -> dict[str, object]:
         """For run.json and `--json`."""
@@ -119,12 +116,9 @@ class Change:
 
 @dataclass(slots=True)
 class FunnelDiff:
-    """Counts of candidates that were decided twice.
+    """Counts of candidates that were decided twice: their funnels, and candidates by their two fates, where these differ.
 
-    Attributes:
-        before, after: the funnels.
-        gained, lost: the first few ids of those accepted only after, or only before, in settled order.
-        moved: candidates by their two fates, where these differ.
+    `gained` and `lost` are the first few ids of those accepted only after, or only before, in settled order.
     """
 
     before: Funnel = field(default_factory=Funnel)
@@ -134,11 +128,7 @@ class FunnelDiff:
     moved: Counter[tuple[Fate, Fate]] = field(default_factory=Counter)
 
     def add(self, name: str, before: Fate, after: Fate) -> None:
-        """One more candidate, by its id.
-
-        Raises:
-            ValueError: a fate's stage is none.
-        """
+        """One more candidate, by its id."""
         for funnel, fate in ((self.before, before), (self.after, after)):
             if fate is None:
                 funnel.accept()

@@ -8,34 +8,25 @@ from skills_dspy.similarity.nearest import Index, Key
 
 
 class Novelty:
-    """Finds what is too near to what stands before it; each kind of question is compared with its own.
-
-    Args:
-        limit: what counts as too near: a squared distance below this.
-    """
+    """Finds what is too near to what stands before it: at a squared distance below `limit`, among its own kind of question."""
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
         self._names: dict[Key, str] = {}
-        self._fixed: dict[Kind, Index] = {}
+        self._fixed: dict[Kind, Index] = {"freeform": Index(), "grounded": Index()}
         self._moving: dict[Kind, dict[Key, Candidate]] = {"freeform": {}, "grounded": {}}
-        self._moving_index: dict[Kind, Index] = {}
+        self._moving_index: dict[Kind, Index] = {"freeform": Index(), "grounded": Index()}
 
     def fix(self, key: Key, vector: Vector, name: str, kind: Kind) -> None:
         """A seed, or an accepted pair: it stays."""
-        if kind not in self._fixed:
-            self._fixed[kind] = Index()
         self._fixed[kind].add(key, vector)
         self._names[key] = name
 
     def begin(self, candidate: Candidate) -> None:
         """A candidate sets out."""
         assert candidate.vector is not None
-        kind = candidate.draw.kind
-        if kind not in self._moving_index:
-            self._moving_index[kind] = Index()
-        self._moving_index[kind].add(candidate.key, candidate.vector)
-        self._moving[kind][candidate.key] = candidate
+        self._moving_index[candidate.draw.kind].add(candidate.key, candidate.vector)
+        self._moving[candidate.draw.kind][candidate.key] = candidate
 
     def end(self, candidate: Candidate) -> None:
         """A candidate is decided."""
@@ -48,7 +39,7 @@ class Novelty:
         assert candidate.vector is not None
         kind, limit = candidate.draw.kind, self._limit
         while True:
-            if kind in self._fixed and self._fixed[kind].within(candidate.vector, limit, candidate.key):
+            if self._fixed[kind].within(candidate.vector, limit, candidate.key):
                 return False
             near = self._moving_index[kind].within(candidate.vector, limit, candidate.key)
             rival = next((r for key, _ in near if (r := self._moving[kind][key]).may_pass), None)
@@ -63,7 +54,7 @@ class Novelty:
 
     def neighbour(self, candidate: Candidate) -> Neighbour | None:
         """The nearest seed or accepted pair before it."""
-        if candidate.vector is None or candidate.draw.kind not in self._fixed:
+        if candidate.vector is None:
             return None
         found = self._fixed[candidate.draw.kind].nearest(candidate.vector, candidate.key)
         return None if found is None else Neighbour(id=self._names[found[0]], distance=found[1])

@@ -22,15 +22,7 @@ class Rows(Protocol):
 
 
 class RunLedger:
-    """Writes what the scheduler decides.
-
-    Args:
-        spec: the task.
-        seed: the run's random seed.
-        models: role to model name.
-        prompts: stage to the fingerprint of its prompt, by kind: `prompts["freeform"]["judge_question"]`.
-        data, rejected: the two files.
-    """
+    """Writes what the scheduler decides; `prompts` has fingerprints by kind and stage, `models` the names by role."""
 
     def __init__(
         self,

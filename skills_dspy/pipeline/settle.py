@@ -57,14 +57,9 @@ class _Open:
 
 
 class Settler:
-    """One task on its way to N accepted pairs.
+    """One task on its way to `wanted` accepted pairs, 1 or more.
 
     Args:
-        spec, config, seed: what is run.
-        wanted: how many accepted pairs, 1 or more.
-        flow: the steps.
-        embedder: texts to unit vectors.
-        ledger: where decisions go.
         last_decided: draw and index of the last candidate that an earlier run of the same inputs decided. All that it took
             is in the journal, so nothing beyond it is begun before it is decided again: that might ask for what nobody needs.
         on_change: called after every settled candidate.
@@ -110,7 +105,7 @@ class Settler:
         self._settled_draws = 0
         self._stalled = 0
         self._first_unwritten = 0
-        self._group: asyncio.TaskGroup | None = None
+        self._group = asyncio.TaskGroup()
         self._seeded = asyncio.Event()
         self._resumed = last_decided or (-1, -1)
         self._recalled = asyncio.Event()
@@ -133,8 +128,7 @@ class Settler:
             ExceptionGroup: of SkillsErrors that no candidate can be blamed for.
         """
         try:
-            async with asyncio.TaskGroup() as group:
-                self._group = group
+            async with self._group as group:
                 embedding = group.create_task(self._embed_seeds())
                 watching = group.create_task(self._place.watch(self._issue))
                 self._issue()
@@ -145,12 +139,11 @@ class Settler:
         finally:
             self._place.leave()
 
-    # -- issuing ------------------------------------------------------------------------------------------------
-
     def _issue(self) -> None:
         """Start draws while those under way are not expected to be enough, and there is a place for one more."""
         while self._wants_draw() and self._place.enter():
-            self._start(self._next)
+            opened = self._open[self._next] = _Open(asyncio.get_running_loop().create_future())
+            opened.tasks.append(self._group.create_task(self._draw(self._next, opened)))
             self._next += 1
             self._opened.set()
 
@@ -171,21 +164,13 @@ class Settler:
         count = self.spec.num_questions_to_generate_per_prompt
         mean = variance = 0.0
         for opened in self._open.values():
-            if not opened.arrived.done():
-                mean += count * chances["dedup"]
-                variance += count * chances["dedup"] * (1 - chances["dedup"])
-                continue
-            for candidate in opened.arrived.result():
-                if not candidate.settled.done() and candidate.may_pass:
-                    chance = 1.0 if candidate.outcome.done() else chances[candidate.stage]
-                    mean += chance
-                    variance += chance * (1 - chance)
+            here = [chances["dedup"]] * count
+            if opened.arrived.done():
+                going = [one for one in opened.arrived.result() if not one.settled.done() and one.may_pass]
+                here = [1.0 if one.outcome.done() else chances[one.stage] for one in going]
+            mean += sum(here)
+            variance += sum(chance * (1 - chance) for chance in here)
         return mean - math.sqrt(variance)
-
-    def _start(self, number: int) -> None:
-        assert self._group is not None
-        opened = self._open[number] = _Open(asyncio.get_running_loop().create_future())
-        opened.tasks.append(self._group.create_task(self._draw(number, opened)))
 
     def _choose(self, number: int) -> Draw:
         """What the draw shows, of the seeds and of what was accepted long enough before it."""
@@ -223,7 +208,6 @@ class Settler:
             for index, (question, vector) in enumerate(zip(written.questions, vectors, strict=True))
         ]
         self._arrive(opened, candidates)
-        assert self._group is not None
         for candidate in candidates:
             self._novelty.begin(candidate)
             candidate.driver = self._group.create_task(self._pursue(candidate))
@@ -245,8 +229,6 @@ class Settler:
         early = self._first_unwritten < candidate.draw.number
         return (len(STAGES) if early else -_PLACE[candidate.stage], candidate.draw.number, candidate.index)
 
-    # -- vectors ------------------------------------------------------------------------------------------------
-
     async def _embed_seeds(self) -> None:
         """Seeds are compared like everything that is accepted."""
         for number, seed in enumerate(self._seeds):
@@ -259,8 +241,6 @@ class Settler:
             return list(await self._embedder.embed(questions))
         first, *rest = await self._embedder.embed((context, *questions))
         return [joined(vector, first) for vector in rest]
-
-    # -- settling -----------------------------------------------------------------------------------------------
 
     async def _settle(self) -> None:
         """Decide every candidate in order, until enough are accepted or a limit is met."""

@@ -35,6 +35,8 @@ class Inn(Frozen):
             "rooms:\n  - beds: 2\n    nam: a\nname: 5",
             "3: in rooms/0: unknown key `nam`; did you mean `name`? known here: name, beds",
         ),
+        ("Nam-e: 5\nzzz: 1", "1: unknown key `Nam-e`; did you mean `name`? known here: name, rooms"),
+        ("zzz: 1", "1: unknown key `zzz`; known here: name, rooms"),
         ("rooms:\n  - beds: 2\nname: 5", '3: name is the number 5; write it in quotes: "5"'),
         ("rooms:\n  - beds: 2\nname: a", "2: rooms/0/name is missing; add it"),
         ("rooms:\n  - 7\nname: a", "2: rooms/0 is the number 7; write keys and values: name, beds"),

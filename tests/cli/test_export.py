@@ -1,7 +1,6 @@
 """`export` and `run --export` as they are typed: what is said where, exit codes, and what stays behind."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import pytest
 
 from evals.record.answering import ROOT
 from skills_dspy.store.run_dir import RunDir
-from tests.helpers.exporting import a_run_json, files_below, some_records, write_run
+from tests.helpers.exporting import files_below, some_records, write_run
 from tests.helpers.terminal import Terminal
 
 Type = Callable[..., tuple[int, str, str]]
@@ -45,13 +44,6 @@ def test_an_export_says_what_it_wrote(runs: Path, tmp_path: Path, typed: Type) -
     assert (code, said.splitlines()[0]) == (0, f"6 rows of 2 runs as alpaca (train 4, test 2): {tmp_path / 'a'}")
 
 
-def test_replies_written_by_hand_are_called_that(tmp_path: Path, typed: Type) -> None:
-    """Also in the terminal."""
-    write_run(tmp_path / "runs", run=a_run_json(note="replies written by hand"))
-    _, said, _ = typed("export", tmp_path / "runs", "--format", "messages", "--out", tmp_path / "m.jsonl")
-    assert "Answered by: replies written by hand" in said
-
-
 def test_a_run_that_goes_on_is_exported_with_a_warning(runs: Path, tmp_path: Path, typed: Type) -> None:
     """What it has now."""
     with RunDir.open(runs, "test/foxes"):
@@ -60,21 +52,11 @@ def test_a_run_that_goes_on_is_exported_with_a_warning(runs: Path, tmp_path: Pat
     assert said == f"warning: a run is still writing in {runs / 'test' / 'foxes'}; exported is what it has now\n"
 
 
-def test_rows_that_two_runs_have_are_spoken_of(runs: Path, tmp_path: Path, typed: Type) -> None:
-    """On stderr."""
-    write_run(tmp_path / "copy")
-    _, out, err = typed("export", runs, tmp_path / "copy", runs, "--format", "messages", "--out", tmp_path / "m.jsonl")
-    assert out.startswith("6 rows of 3 runs")
-    assert err == "3 rows left out: another of the runs has a row with the same id\n"
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("empty --format messages --out m", "there is no run at or below empty"),
         ("runs --format hf --out runs --overwrite", "would take the place of the run in runs/test/foxes"),
         ("runs --format messages --out taken", "taken exists already; choose another --out, or replace it with --overwrite"),
-        ("runs --format messages --out taken/m", "cannot"),
         ("runs --format messages --out /proc/m", "cannot write /proc/m"),
     ],
 )
@@ -160,13 +142,3 @@ def test_export_of_a_run_without_a_row_is_no_error(tmp_path: Path, capsys: pytes
     export_run([folder], tmp_path / "runs", ["messages"], err=False)
     assert capsys.readouterr().err.startswith("not exported: there is no accepted row in ")
     assert not (tmp_path / "runs" / "exports").exists()
-
-
-def test_help_is_quick_and_says_what_uploads() -> None:
-    """pyarrow is not imported for it."""
-    code = "import sys; from skills_dspy.cli.main import start; start(['export', '--help']); print('pyarrow' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, env={**os.environ, "COLUMNS": "100"}
-    )
-    assert "Nothing leaves this machine without --push-to-hub." in done.stdout
-    assert done.stdout.endswith("False\n")

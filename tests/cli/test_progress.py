@@ -14,7 +14,7 @@ from rich.console import Console
 
 from skills_dspy.base.errors import RequestError, RunDirError
 from skills_dspy.cli.progress import Progress, RunProgress
-from skills_dspy.cli.summary import json_summary, print_summary, resume_line
+from skills_dspy.cli.summary import json_summary, print_summary
 from skills_dspy.model.replies import Meter
 from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.funnel import Funnel, added_up
@@ -241,13 +241,6 @@ def test_plain_lines_are_few() -> None:
     assert stream.getvalue().splitlines()[-1].endswith("number 160: failed: gone")
 
 
-def test_a_terminal_says_at_once_what_failed() -> None:
-    """In a line that stays."""
-    screen = Tty()
-    RunProgress(stream=screen).started(many(), Slots(8))
-    assert "number 150: failed: output/x holds files" in screen.getvalue()
-
-
 def summary(tasks: Sequence[TaskView]) -> str:
     """The end of a run."""
     console = Console(file=io.StringIO(), record=True, width=200)
@@ -279,12 +272,6 @@ def test_the_summary_of_a_few_shows_a_failure_without_an_empty_funnel() -> None:
     said = summary([failed, fine])
     assert "a: 0 of 6 accepted, failed: output/a is busy" in said
     assert said.count("went on") == 1
-
-
-def test_an_interruption_of_many_is_one_line() -> None:
-    """Not two hundred names."""
-    assert len(resume_line(many())) < 300
-    assert "of 1200 for 200 tasks" in resume_line(many())
 
 
 # -- exit codes -----------------------------------------------------------------------------------------------------------

@@ -222,7 +222,7 @@ def test_what_lies_beside_the_trees_is_skipped_but_for_task_files(tmp_path: Path
     assert loaded.broken == ()
 
 
-@pytest.mark.parametrize("name", ["qna.yml", "QNA.yaml", "haiku.yaml", "haiku.yml"])
+@pytest.mark.parametrize("name", ["haiku.yaml", "haiku.yml"])
 def test_a_wrongly_named_file_is_broken(tmp_path: Path, name: str) -> None:
     """InstructLab would pass over it without a word."""
     written(tmp_path, "compositional_skills/a/qna.yaml", QNA)

@@ -12,9 +12,7 @@ from skills_dspy.base.records import SeedExample
 from skills_dspy.base.yaml_lines import parse_yaml
 from skills_dspy.tasks.files import read_files
 from skills_dspy.tasks.lint import (
-    RULES,
     Finding,
-    finding,
     lint,
     near_copy,
     repeats,
@@ -113,13 +111,6 @@ def test_task_files_have_neither_schema_nor_attribution() -> None:
     root = parse_yaml(text.encode(), FILE, SpecError)
     found = lint(TaskFile(Path("a.yaml"), True, "task", root, tasks=(parse_task(root, FILE),)))
     assert [(one.rule, one.line, one.path) for one in found] == [("few-seeds", 5, "a.yaml")]
-
-
-def test_every_rule_has_a_name_of_its_own() -> None:
-    """Found by its name, with its severity."""
-    names = [rule.name for rule in RULES]
-    assert len(set(names)) == len(names)
-    assert finding("schema", "a", None, "b") == Finding(path="a", line=1, rule="schema", severity="error", message="b")
 
 
 # ---- texts -----------------------------------------------------------------------------------------------------------

@@ -58,25 +58,17 @@ def find_model(
 ) -> Found:
     """Find a sentence-transformers model: a local path, the Hugging Face cache, the package, the hub, in this order.
 
-    Args:
-        name: a folder, or a name on the hub; without a slash the hub's `sentence-transformers/` goes before it.
-        packaged: gives the folder of the packaged all-MiniLM-L6-v2; asked for that model alone.
-        download: fetches a model from the hub; not called when HF_HUB_OFFLINE is set.
-
-    Raises:
-        EmbedderMissing: it is nowhere, or what is there is no model, or not the one it should be.
+    A name without a slash gets the hub's `sentence-transformers/` before it. `packaged` is asked for its own model alone,
+    the hub only where HF_HUB_OFFLINE is not set. Raises EmbedderMissing where there is no model, or another than expected.
     """
     path = Path(name).expanduser()
     if path.exists():
         return _checked(path, "path")
     repo = name if "/" in name else f"sentence-transformers/{name}"
-    cached = _cached(repo)
-    if cached is not None:
+    if (cached := _cached(repo)) is not None:
         return _checked(cached, "cache")
-    if repo == MINILM:
-        folder = packaged()
-        if folder is not None:
-            return _checked(folder, "package")
+    if repo == MINILM and (folder := packaged()) is not None:
+        return _checked(folder, "package")
     return _from_hub(repo, download)
 
 

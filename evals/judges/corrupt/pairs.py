@@ -74,7 +74,7 @@ def claim_negated(seed: SeedExample, rng: random.Random) -> str | None:
 
 
 def format_ignored(seed: SeedExample, others: Sequence[SeedExample]) -> str | None:
-    """The answer's words without their form, where the question asks for it or all answers of the task, three or more, have it."""
+    """The answer's words without the form that the question asks for, or that all answers of the task, three at least, have."""
     form = form_of(seed.answer)
     if form is None:
         return None

@@ -1,6 +1,6 @@
 """What an optimization will do, worked out before anything is asked: units, examples, settings, and what they cost at most."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import dspy
@@ -130,7 +130,7 @@ def plan_of(request: OptimizeRequest, config: RunConfig, most_ctx: int) -> Plan:
     described = len(blanks(request.specs)) + len(request.derived)
     request = replace(request, specs=stand_ins(request.specs))
     seen = earlier_seen(request.base)
-    judges = {step: len(card_cases(request.cases, step, seen)) for unit in units for step in unit.judges}
+    judges = {step: len(unseen(request.cases, step, seen)) for unit in units for step in unit.judges}
     if request.level is not None:
         chosen = _budgeted(request, config, units, [settings_for(unit, request.level) for unit in units])
     else:
@@ -212,11 +212,6 @@ def _refuse_seen(unit: Unit, test: Sequence[dspy.Example], base: CompiledProgram
             f"{base.path} was compiled with seeds or cases that {unit.name} would be tested on: they stay apart with the seed "
             f"that it was compiled with (--seed {base.provenance.get('seed')}), or with other tasks"
         )
-
-
-def card_cases(cases: Sequence[Case], step: str, seen: Collection[str]) -> list[Case]:
-    """Return labelled cases for the report card of a judge, without those of skills that were compiled with."""
-    return [case for case in unseen(cases, seen) if case.step == step]
 
 
 def limits_of(specs: Sequence[TaskSpec], config: RunConfig) -> dict[str, int]:

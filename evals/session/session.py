@@ -125,13 +125,10 @@ class Session:
     """An open session. Made by `open_session`, and used in its event loop; the language models may be used in any thread.
 
     Attributes:
-        config: as asked for.
-        concurrency: requests in flight.
+        config, concurrency: as asked for.
         models: name as configured to the model that answers.
         answered_by: what answers, in words, and what has answered in this folder before.
-        replies: where the language models get theirs.
-        meter: what was asked.
-        journal: every reply.
+        replies, meter, journal: where the language models get their replies, how many there were, and all of them.
         bridge: for threads that ask.
         adapter: DSPy's within this session.
     """

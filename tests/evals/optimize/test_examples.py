@@ -335,9 +335,16 @@ def test_nothing_left_is_said(unit: Unit) -> None:
 def test_cases_of_skills_that_were_seen_are_left_out() -> None:
     """Be it for one case, or for an example that stood beside another."""
     cases = skill_cases("judge_pair_freeform", 3)
-    assert {case.task for case in unseen(cases, {case_digest(cases[0])})} == {"skill-0", "skill-1", "skill-2"}
-    assert {case.task for case in unseen(cases, {seed_digest(cases[0].examples[0])})} == {"skill-1", "skill-2"}
-    assert cases[0] not in unseen(cases, {case_digest(cases[0])})
+    assert {case.task for case in unseen(cases, "judge_pair_freeform", frozenset({case_digest(cases[0])}))} == {
+        "skill-0",
+        "skill-1",
+        "skill-2",
+    }
+    assert {case.task for case in unseen(cases, "judge_pair_freeform", frozenset({seed_digest(cases[0].examples[0])}))} == {
+        "skill-1",
+        "skill-2",
+    }
+    assert cases[0] not in unseen(cases, "judge_pair_freeform", frozenset({case_digest(cases[0])}))
 
 
 @given(st.text(), st.text(), st.none() | st.text())

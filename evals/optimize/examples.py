@@ -58,15 +58,9 @@ def count_of(specs: Sequence[TaskSpec]) -> int:
 def examples_of(
     unit: Unit, specs: Sequence[TaskSpec], cases: Sequence[Case], config: RunConfig, seed: int, sizes: tuple[int, int, int]
 ) -> Splits[dspy.Example]:
-    """Return the three sets of a unit.
+    """Return the three sets of a unit, each of at most so many examples as `sizes` says.
 
-    Args:
-        unit: what is optimized.
-        specs: the tasks.
-        cases: labelled cases written by hand, of any step.
-        config: says which labels pass.
-        seed: decides the splits; the same seed gives the same splits for every unit.
-        sizes: the most examples of training, validation and test.
+    `cases` are labelled by hand, of any step; `seed` decides the splits, and gives the same ones for every unit.
 
     Raises:
         RequestError: there are too few seeds or cases; it says how many are needed.
@@ -240,12 +234,7 @@ def _traits_of(case: Case) -> frozenset[Trait]:
 
 
 def _from_seeds(
-    spec: TaskSpec,
-    step: str,
-    kind: Kind | None,
-    seed: int,
-    shared: frozenset[Trait],
-    taken: Sequence[frozenset[Trait]],
+    spec: TaskSpec, step: str, kind: Kind | None, seed: int, shared: frozenset[Trait], taken: Sequence[frozenset[Trait]]
 ) -> tuple[list[_Rated], list[_Rated], list[_Rated]]:
     """Cases made of a task's seeds, by the split of the seed; no prompt shows or borrows from a seed of another split.
 

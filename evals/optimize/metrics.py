@@ -134,11 +134,9 @@ AGREEMENT = Metric(
 
 
 def _question_yield(example: Any, prediction: Any) -> float:
-    """How many of the questions asked for are worth having: the share that the judge passes, times novelty, times spread.
+    """The share of the questions asked for that the judge passes, each weighted by its novelty, times their spread, 0 to 1.
 
-    Each question that passes counts its novelty: 1 less its ROUGE-L with the nearest seed's question. The sum is divided by
-    the number of questions asked for, less those that the judge gave no readable verdict on, and multiplied by the spread of
-    those that pass: 1 less the mean ROUGE-L of their pairs (1 for a single one). From 0 (none passes, or all are copies) to 1.
+    Those that the judge gave no readable verdict on are left out of the share.
     """
     passed = [question for question, passes in zip(prediction.questions, prediction.passed, strict=True) if passes]
     novelty = sum(1.0 - nearest(question, example.known) for question in passed)

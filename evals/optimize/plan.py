@@ -34,9 +34,7 @@ class OptimizeRequest:
 
     Attributes:
         target: a name in TARGETS.
-        optimizer: by which method.
-        specs: the tasks whose seeds are used, at least one.
-        cases: labelled cases written by hand, of all steps.
+        specs, cases: the tasks whose seeds are used, at least one, and labelled cases written by hand, of all steps.
         level: the budget; None where `most_calls` says it.
         most_calls: no more calls than this.
         seed: decides splits, sampling seeds and the optimizer's choices.
@@ -111,14 +109,9 @@ class Plan:
 
 
 def plan_of(request: OptimizeRequest, config: RunConfig, most_ctx: int) -> Plan:
-    """Return what an optimization will do, before anything is asked.
+    """Return what an optimization will do, in windows of at most `most_ctx` tokens, before anything is asked.
 
     The units, splits and calls are the same before the descriptions that the tasks' files leave blank are there, and after.
-
-    Args:
-        request: what is wanted.
-        config: models and thresholds.
-        most_ctx: the largest window that there can be, in tokens.
 
     Raises:
         RequestError: unknown target, too few seeds or cases, too few calls, a held-out judge that can tell nothing.

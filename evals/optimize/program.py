@@ -36,10 +36,8 @@ async def compare(
     Writers are judged by the original judges in both, so that a program does not mark its own work.
 
     Args:
-        session: where.
-        compiled: the program.
-        specs: any tasks.
-        cases: labelled cases written by hand.
+        session, compiled: where, and which program.
+        specs, cases: any tasks, and labelled cases written by hand.
         seed: decides sampling seeds and intervals.
         most: examples for each unit.
         judge: a model that judges instead of the configured one.
@@ -101,13 +99,7 @@ def provenance_of(
 ) -> dict[str, Any]:
     """Return what a program file says of itself: nothing of when or how often, so that a resumed run writes the same.
 
-    Args:
-        request: what was asked for, with the descriptions that were derived; only where there are any the file has them.
-        results: what became of each unit.
-        config: its thresholds decide what passes.
-        models: name as configured to the model that answered.
-        answered_by: what answered, in words.
-        versions: of the packages that had a part in it.
+    `models` is name as configured to the model that answered; `versions` are of the packages that had a part in it.
     """
 
     def model(name: str) -> dict[str, str]:

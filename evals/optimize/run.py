@@ -30,12 +30,10 @@ PROPOSAL_TEMPERATURE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Optimized:
-    """What came of an optimization.
+    """What came of an optimization: a program with what became better in it.
 
     Attributes:
         request: as it was carried out, with derived descriptions where the tasks' files leave theirs blank.
-        program: with what became better in it.
-        results: of each unit that was compiled.
         refused: names of the writers that were left out, since a judge compiled on the way is below the floor, and why.
     """
 

@@ -55,9 +55,8 @@ def _digest(parts: Iterable[str]) -> str:
 
 def unseen(cases: Iterable[Case], step: str, seen: frozenset[str]) -> list[Case]:
     """Return a step's cases of skills that are new: neither a case nor an example of its skill is among the digests seen."""
-    return [
-        case for case in cases if case.step == step and seen.isdisjoint((case_digest(case), *map(seed_digest, case.examples)))
-    ]
+    own = [case for case in cases if case.step == step]
+    return [case for case in own if seen.isdisjoint((case_digest(case), *map(seed_digest, case.examples)))]
 
 
 Trait = tuple[str, str]

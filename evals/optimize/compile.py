@@ -117,7 +117,7 @@ def _gepa(
         reflection_minibatch_size=MINIBATCH,
         num_threads=threads,
         failure_score=metric.worst,
-        perfect_score=metric.perfect,
+        perfect_score=1.0,
         use_merge=False,  # there is one predictor, or two that are always used together
         warn_on_score_mismatch=False,
         seed=seed,

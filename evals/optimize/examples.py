@@ -169,9 +169,6 @@ def _ordered(asked: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: asked[name] for name in ("task_description", *names) if name in asked}
 
 
-# ---- judges and taggers ------------------------------------------------------------------------------------------------
-
-
 def _labelled_examples(
     unit: Unit, specs: Sequence[TaskSpec], cases: Sequence[Case], config: RunConfig, seed: int, sizes: tuple[int, int, int]
 ) -> Splits[dspy.Example]:

@@ -24,9 +24,6 @@ from skills_dspy.model.program import SkillsProgram
 
 T = TypeVar("T")
 
-PROPOSAL_TEMPERATURE = 1.0
-"""Proposals are to differ from one another."""
-
 
 @dataclass(frozen=True, slots=True)
 class Optimized:
@@ -142,7 +139,7 @@ class _Optimizing:
         self._begin(unit.name, f"measuring the prompt as it is on {len(splits.validation)} validation examples")
         before = await measured(student, splits.validation)
         self._begin(unit.name, f"compiling with {request.optimizer}")
-        sampling = {"temperature": PROPOSAL_TEMPERATURE, "max_tokens": PROPOSAL_TOKENS}
+        sampling = {"temperature": 1.0, "max_tokens": PROPOSAL_TOKENS}  # proposals are to differ from one another
         drawn = request_seed(seed, "propose", unit.name)
         prompt_lm = session.lm(request.proposer, "generator", num_ctx, **sampling, seed=drawn)
         given = (request.optimizer, student, splits, unit.metric, planned.settings, prompt_lm)

@@ -74,6 +74,7 @@ class OnceReplies(Replies):
         self, journal: Journal, source: Host | JournalReader, slots: Slots, meter: Meter, most_calls: int | None = None
     ) -> None:
         super().__init__(journal, source, slots, meter)
+        self._kept = journal
         self._begun = 0
         self._most = None if isinstance(source, JournalReader) else most_calls
         self._asked: dict[str, asyncio.Task[dict[str, Any]]] = {}
@@ -90,7 +91,7 @@ class OnceReplies(Replies):
         self.made.add(digest)
         task = self._asked.get(digest)
         if task is None:
-            if self._most is not None and self._journal.get(digest) is None:
+            if self._most is not None and self._kept.get(digest) is None:
                 if self._begun >= self._most:
                     # What is on its way was counted and paid for: it is kept, so that nobody asks for it again.
                     await asyncio.gather(*self._asked.values(), return_exceptions=True)

@@ -27,11 +27,10 @@ def export_command(options: ExportOptions) -> int:
         raise ExportError(f"--push-to-hub uploads a dataset with its card; use --format hf instead of {options.layout}")
     if options.public and options.repo is None:
         raise ExportError("--public is about --push-to-hub; give a repository, or leave it out")
-    token = None
     if options.repo is not None:
         from skills_dspy.commands.export.hub import require_token
 
-        token = require_token()
+        require_token()
     with _ended_by_sigterm():
         split = None if options.test_share is None else Split(options.test_share, options.seed or 0)
         sources = find_sources(options.runs)
@@ -43,7 +42,7 @@ def export_command(options: ExportOptions) -> int:
                 click.echo(f"warning: a run is still writing in {run.paths.folder}; exported is what it has now", err=True)
         _export(request, click.echo)
         if options.repo is not None:
-            _push(options.out, options.repo, options.public, token)
+            _push(options.out, options.repo, options.public)
     return 0
 
 
@@ -96,13 +95,13 @@ def _progress(doing: str, rows: int) -> None:
         click.echo(f"{doing}: {rows} rows", err=True)
 
 
-def _push(folder: Path, repo: str, public: bool, token: str | None) -> None:
+def _push(folder: Path, repo: str, public: bool) -> None:
     from skills_dspy.commands.export.hub import upload
 
     seen = "where everybody can read it" if public else "privately"
     click.echo(f"Uploading {folder} to the Hugging Face Hub as {repo}, {seen} ...", err=True)
     try:
-        address = upload(folder, repo, public=public, token=token)
+        address = upload(folder, repo, public=public)
     except SkillsError as error:
         click.echo(f"The export itself is whole: {folder}", err=True)
         raise error from None

@@ -79,7 +79,7 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the tasks of a run share: no server in a replay, `answering` as run.json says it; the screen need not be ready yet."""
+    """What the tasks of a run share: no server in a replay, `answering` as run.json says it, a screen to get ready."""
 
     request: RunRequest
     server: OllamaServer | None

@@ -1,11 +1,11 @@
-"""What an optimization costs before it is begun: the optimizer's settings for a budget, the calls and tokens they take."""
+"""What an optimization costs before it is begun: the optimizer's settings for a budget, and the calls that they take."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal, get_args
 
 from evals.optimize.targets import Unit
-from skills_dspy.base.errors import RequestError
 
 Optimizer = Literal["gepa", "mipro", "bootstrap"]
 OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
@@ -38,6 +38,26 @@ class UnitSettings:
     trials: int
     demos: int
 
+    def smaller(self) -> Iterator["UnitSettings"]:
+        """Yield ever smaller settings, these first."""
+        current, before = self, None
+        while current != before:
+            yield current
+            before = current
+            train, validation, test = (max(4, size * 3 // 4) for size in before.sizes)
+            current = replace(
+                before,
+                sizes=(train, validation, test),
+                metric_calls=max(12, before.metric_calls * 3 // 4),
+                candidates=max(3, before.candidates - 1),
+                trials=max(2, before.trials * 3 // 4),
+            )
+
+    @property
+    def amounts(self) -> tuple[int, ...]:
+        """All that makes them dear."""
+        return (*self.sizes, self.metric_calls, self.candidates, self.trials)
+
 
 _LABELS: Mapping[Level, UnitSettings] = {
     "light": UnitSettings((24, 24, 48), 160, 4, 6, 4),
@@ -51,24 +71,36 @@ _WRITERS: Mapping[Level, UnitSettings] = {
 }
 
 
+def settings_for(unit: Unit, level: Level) -> UnitSettings:
+    """Return the settings of a budget."""
+    return (_LABELS if unit.makes == "labels" else _WRITERS)[level]
+
+
+def descending_settings(unit: Unit) -> list[UnitSettings]:
+    """Return ever smaller settings: each budget, shrunk until something is below the next one, whose sets suit it better."""
+    found: list[UnitSettings] = []
+    budgets = [settings_for(unit, level) for level in reversed(LEVELS)]
+    for budget, below in pairwise(budgets):
+        for settings in budget.smaller():
+            if any(own < least for own, least in zip(settings.amounts, below.amounts, strict=True)):
+                break
+            found.append(settings)
+    return [*found, *budgets[-1].smaller()]
+
+
 @dataclass(frozen=True, slots=True)
 class UnitCost:
-    """What one unit will take at most.
+    """The calls that one unit takes at most; a reply that has to be asked for twice is not in it.
 
     Attributes:
-        unit: its name.
         measuring: calls to measure it before and after, on validation and test.
         optimizing: calls of the optimizer.
         proposing: of these, calls that ask for new instructions.
-        prompt_tokens, output_tokens: of all calls, by our estimate.
     """
 
-    unit: str
     measuring: int
     optimizing: int
     proposing: int
-    prompt_tokens: int = 0
-    output_tokens: int = 0
 
     @property
     def calls(self) -> int:
@@ -77,25 +109,14 @@ class UnitCost:
 
 
 def calls_per_example(unit: Unit, count: int) -> int:
-    """How many calls it takes to measure a unit on one example.
-
-    Args:
-        unit: what is measured.
-        count: questions in one writing.
-    """
-    judged = {"labels": 0, "questions": count, "answers": len(unit.judges)}[unit.sort]
-    return len(unit.steps) + judged
-
-
-def settings_for(unit: Unit, level: Level) -> UnitSettings:
-    """The settings of a budget."""
-    return (_LABELS if unit.sort == "labels" else _WRITERS)[level]
+    """Return how many calls it takes to measure a unit on one example, with `count` questions in one writing."""
+    return len(unit.steps) + {"labels": 0, "questions": count, "answers": len(unit.judges)}[unit.makes]
 
 
 def cost_of(
     unit: Unit, optimizer: Optimizer, settings: UnitSettings, sizes: tuple[int, int, int], count: int, holdout: bool
 ) -> UnitCost:
-    """The most calls that a unit takes; a reply that has to be asked for twice is not in it.
+    """Return the most calls that a unit takes.
 
     Args:
         unit: what is optimized.
@@ -108,7 +129,7 @@ def cost_of(
     train, validation, test = sizes
     each = calls_per_example(unit, count)
     measuring = 2 * (validation + test) * each
-    if holdout and unit.sort != "labels":
+    if holdout and unit.makes != "labels":
         measuring += 2 * test * (each - len(unit.steps))
     proposing = 0
     if optimizer == "bootstrap":
@@ -120,26 +141,4 @@ def cost_of(
     else:
         evaluated = (settings.candidates - 1) * train + (settings.trials + 1) * validation
         proposing = settings.candidates * len(unit.steps) + min(_SUMMARY_CALLS, 1 + -(-train // VIEWED))
-    return UnitCost(unit.name, measuring, evaluated * each + proposing, proposing)
-
-
-def shrunk(settings: UnitSettings) -> Iterator[UnitSettings]:
-    """Ever smaller budgets, the given one first."""
-    current = settings
-    while True:
-        yield current
-        smaller = replace(
-            current,
-            sizes=tuple(max(least, size * 3 // 4) for size, least in zip(current.sizes, (4, 4, 4), strict=True)),  # type: ignore[arg-type]
-            metric_calls=max(12, current.metric_calls * 3 // 4),
-            candidates=max(3, current.candidates - 1),
-            trials=max(2, current.trials * 3 // 4),
-        )
-        if smaller == current:
-            return
-        current = smaller
-
-
-def too_few_calls(allowed: int, needed: int) -> RequestError:
-    """`--max-calls` is too small for anything."""
-    return RequestError(f"--max-calls {allowed} is too few: the smallest budget for this takes {needed} calls")
+    return UnitCost(measuring, evaluated * each + proposing, proposing)

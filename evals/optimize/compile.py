@@ -1,12 +1,11 @@
 """DSPy's optimizers, each called with what it needs, and kept from writing to the terminal."""
 
-import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from typing import Any
 
 import dspy
 from dspy.teleprompt.gepa.instruction_proposal import InstructionProposer
@@ -15,15 +14,10 @@ from dspy.utils.exceptions import AdapterParseError, LMError
 from evals.optimize.budget import MINIBATCH, VIEWED, Optimizer, UnitSettings
 from evals.optimize.metrics import Metric
 from evals.optimize.splits import Splits
-from evals.session.bridge import Broken
 from skills_dspy.base.errors import RequestError
-
-T = TypeVar("T")
 
 _LARGEST_SEED = 2**32
 """NumPy, with which MIPROv2's sampler draws, takes no larger ones."""
-
-_LOGGERS = ("dspy", "gepa", "optuna")
 
 
 def compile_student(
@@ -37,7 +31,7 @@ def compile_student(
     seed: int,
     threads: int,
 ) -> dspy.Module:
-    """The best version of a student that an optimizer finds; the student itself is not changed. Blocking.
+    """Return the best version of a student that an optimizer finds; the student itself is not changed. Blocking.
 
     Args:
         optimizer: whose method: GEPA (Agrawal et al. 2025), MIPROv2 (Opsahl-Ong et al. 2024), or bootstrapped
@@ -51,70 +45,48 @@ def compile_student(
         threads: examples measured at once.
 
     Raises:
-        Halt: the evaluation cannot go on.
-        Broken: there is a mistake in this program.
+        Halt: the evaluation cannot go on, or there is a mistake in this program.
         RequestError: the proposer gives nothing that can be used.
     """
-    train, validation, metric = list(splits.train), list(splits.validation), unswallowed(metric)
+    compiled: dspy.Module
+    sets = {"trainset": list(splits.train), "valset": list(splits.validation)}
     with quiet(), dspy.context(lm=prompt_lm):
-        if optimizer == "gepa":
-            return _gepa(student, train, validation, metric, settings, prompt_lm, seed, threads)
-        if optimizer == "mipro":
+        if optimizer == "bootstrap":
+            bootstrap = dspy.BootstrapFewShot(
+                metric=metric.score,
+                metric_threshold=metric.good_enough,
+                max_bootstrapped_demos=settings.demos,
+                max_labeled_demos=0,  # a labelled case has no explanation to show
+                max_errors=1,
+            )
+            compiled = bootstrap.compile(student, trainset=sets["trainset"])
+        elif optimizer == "gepa":
+            proposer = _Proposer()
+            compiled = _gepa(metric, settings, prompt_lm, proposer, seed, threads).compile(student, **sets)
+            if proposer.failed is not None and not proposer.proposed:
+                raise _no_proposal(prompt_lm, proposer.failed) from proposer.failed
+        else:
             try:
-                return _mipro(student, train, validation, metric, settings, prompt_lm, seed, threads)
+                compiled = _mipro(metric, settings, prompt_lm, seed, threads).compile(
+                    student,
+                    **sets,
+                    num_trials=settings.trials,
+                    minibatch=False,  # the sets are small
+                    program_aware_proposer=False,  # it would be shown this package's own code, which says nothing of the skill
+                    view_data_batch_size=VIEWED,
+                    seed=seed % _LARGEST_SEED,
+                )
             except (LMError, AdapterParseError) as error:  # students let none through
                 raise _no_proposal(prompt_lm, error) from error
-        compiled: dspy.Module = dspy.BootstrapFewShot(
-            metric=metric.score,
-            metric_threshold=metric.good_enough,
-            max_bootstrapped_demos=settings.demos,
-            max_labeled_demos=0,  # a labelled case has no explanation to show
-            max_errors=1,
-        ).compile(student, trainset=train)
-        return compiled
-
-
-def _gepa(
-    student: dspy.Module,
-    train: Sequence[dspy.Example],
-    validation: Sequence[dspy.Example],
-    metric: Metric,
-    settings: UnitSettings,
-    prompt_lm: dspy.LM,
-    seed: int,
-    threads: int,
-) -> dspy.Module:
-    proposer = _Proposer()
-    gepa = dspy.GEPA(
-        metric=metric.with_feedback(),
-        max_metric_calls=settings.metric_calls,
-        reflection_lm=prompt_lm,
-        instruction_proposer=proposer,
-        reflection_minibatch_size=MINIBATCH,
-        num_threads=threads,
-        failure_score=metric.worst,
-        perfect_score=metric.perfect,
-        use_merge=False,  # there is one predictor, or two that are always used together
-        warn_on_score_mismatch=False,
-        seed=seed,
-    )
-    compiled: dspy.Module = gepa.compile(student, trainset=list(train), valset=list(validation))
-    if proposer.failed is not None and not proposer.proposed:
-        raise _no_proposal(prompt_lm, proposer.failed) from proposer.failed
     return compiled
 
 
 class _Proposer(InstructionProposer):  # type: ignore[misc] # dspy ships no types
-    """GEPA's own proposer, which notes whether it ever gave anything: GEPA itself goes on without a word.
-
-    Attributes:
-        proposed: how many proposals there were.
-        failed: why the last one failed that did.
-    """
+    """GEPA's own proposer, which notes whether it ever gave anything and what failed: GEPA itself goes on without a word."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.proposed = 0
+        self.proposed = False
         self.failed: Exception | None = None
 
     def __call__(
@@ -123,13 +95,13 @@ class _Proposer(InstructionProposer):  # type: ignore[misc] # dspy ships no type
         reflective_dataset: Mapping[str, Sequence[Mapping[str, Any]]],
         components_to_update: list[str],
     ) -> dict[str, str]:
-        """New instructions by the predictor's name."""
+        """Return new instructions by the predictor's name."""
         try:
             found: dict[str, str] = super().__call__(candidate, reflective_dataset, components_to_update)
         except Exception as error:
             self.failed = error
             raise
-        self.proposed += 1
+        self.proposed = True
         return found
 
 
@@ -141,17 +113,26 @@ def _no_proposal(prompt_lm: dspy.LM, error: Exception) -> RequestError:
     )
 
 
-def _mipro(
-    student: dspy.Module,
-    train: Sequence[dspy.Example],
-    validation: Sequence[dspy.Example],
-    metric: Metric,
-    settings: UnitSettings,
-    prompt_lm: dspy.LM,
-    seed: int,
-    threads: int,
-) -> dspy.Module:
-    mipro = dspy.MIPROv2(
+def _gepa(
+    metric: Metric, settings: UnitSettings, prompt_lm: dspy.LM, proposer: _Proposer, seed: int, threads: int
+) -> dspy.GEPA:
+    return dspy.GEPA(
+        metric=metric.score_with_feedback,
+        max_metric_calls=settings.metric_calls,
+        reflection_lm=prompt_lm,
+        instruction_proposer=proposer,
+        reflection_minibatch_size=MINIBATCH,
+        num_threads=threads,
+        failure_score=metric.worst,
+        perfect_score=metric.perfect,
+        use_merge=False,  # there is one predictor, or two that are always used together
+        warn_on_score_mismatch=False,
+        seed=seed,
+    )
+
+
+def _mipro(metric: Metric, settings: UnitSettings, prompt_lm: dspy.LM, seed: int, threads: int) -> dspy.MIPROv2:
+    return dspy.MIPROv2(
         metric=metric.score,
         prompt_model=prompt_lm,
         task_model=prompt_lm,  # named because it must be; students ask the models of their roles
@@ -165,47 +146,17 @@ def _mipro(
         seed=seed % _LARGEST_SEED,
         track_stats=False,
     )
-    compiled: dspy.Module = mipro.compile(
-        student,
-        trainset=list(train),
-        valset=list(validation),
-        num_trials=settings.trials,
-        minibatch=False,  # the sets are small
-        program_aware_proposer=False,  # it would be shown this package's own code, which says nothing of the skill
-        view_data_batch_size=VIEWED,
-        seed=seed % _LARGEST_SEED,
-    )
-    return compiled
 
 
-def unswallowed(metric: Metric) -> Metric:
-    """The metric, whose own mistakes DSPy cannot take for bad scores: they come out as `Broken`."""
-
-    def kept(function: Callable[..., T]) -> Callable[..., T]:
-        def called(example: Any, prediction: Any, trace: Any = None) -> T:
-            del trace
-            try:
-                return function(example, prediction)
-            except Exception as error:
-                raise Broken(error) from error
-
-        return called
-
-    return replace(metric, score=kept(metric.score), feedback=kept(metric.feedback))
-
-
-@contextlib.contextmanager
+@contextmanager
 def quiet() -> Iterator[None]:
     """Keep DSPy, GEPA and Optuna from printing: what is worth knowing is said by ours, in sentences."""
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    levels = [logger.level for logger in loggers]
     sink = io.StringIO()
-    try:
-        for logger in loggers:
+    with ExitStack() as stack:
+        for name in ("dspy", "gepa", "optuna"):
+            logger = logging.getLogger(name)
+            stack.callback(logger.setLevel, logger.level)
             logger.setLevel(logging.CRITICAL)
-        with contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        for context in (redirect_stdout(sink), redirect_stderr(sink), warnings.catch_warnings(action="ignore")):
+            stack.enter_context(context)
+        yield

@@ -5,13 +5,8 @@ from collections.abc import Sequence
 import dspy
 
 from evals.judges.cases import Case
-from evals.optimize.labelled import fresh_labelled, labelled_examples, nothing_left, ordered
-from evals.optimize.splits import (
-    Splits,
-    seed_digest,
-    shared_traits,
-    split_task,
-)
+from evals.optimize.labelled import fresh_labelled, labelled_examples, ordered
+from evals.optimize.splits import Splits, seed_digest, shared_traits, split_task
 from evals.optimize.targets import Unit
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import RequestError
@@ -32,14 +27,14 @@ class Unshown(tuple[str, ...]):
 
 
 def count_of(specs: Sequence[TaskSpec]) -> int:
-    """How many questions a writing asks for: the least that any task asks for, the same for all."""
+    """Return how many questions a writing asks for: the least that any task asks for, the same for all."""
     return min(spec.num_questions_to_generate_per_prompt for spec in specs)
 
 
 def examples_of(
     unit: Unit, specs: Sequence[TaskSpec], cases: Sequence[Case], config: RunConfig, seed: int, sizes: tuple[int, int, int]
 ) -> Splits[dspy.Example]:
-    """The three sets of a unit.
+    """Return the three sets of a unit.
 
     Args:
         unit: what is optimized.
@@ -52,7 +47,7 @@ def examples_of(
     Raises:
         RequestError: there are too few seeds or cases; it says how many are needed.
     """
-    if unit.sort == "labels":
+    if unit.makes == "labels":
         return labelled_examples(unit, specs, cases, config, seed, sizes)
     shared = shared_traits(specs)
     pools, refused = [], []
@@ -64,34 +59,31 @@ def examples_of(
     if refused:
         others = ", ".join(spec.task_name for spec, _ in refused[1:])
         raise RequestError(f"{refused[0][1]}{f'; too few have also: {others}' if others else ''}") from refused[0][1]
-    named = zip(("train", "validation", "test"), sizes, strict=True)
-    return Splits(*(tuple(_of_seeds(pools, part, unit, count_of(specs), size)) for part, size in named))
+    named = zip(Splits._fields, sizes, strict=True)
+    return Splits(*(_of_seeds(pools, part, unit, count_of(specs), size) for part, size in named))
 
 
 def fresh_examples(
     unit: Unit, specs: Sequence[TaskSpec], cases: Sequence[Case], config: RunConfig, seen: frozenset[str], most: int
-) -> list[dspy.Example]:
-    """What a finished program can be measured on: everything of these tasks that it was not compiled with.
-
-    Args:
-        unit, specs, cases, config: as for `examples_of`.
-        seen: digests of the seeds and cases that the compiling saw.
-        most: no more examples than this.
+) -> tuple[dspy.Example, ...]:
+    """Return up to `most` examples that a finished program can be measured on, all of them of what it was not compiled with.
 
     Raises:
-        RequestError: nothing is left.
+        RequestError: nothing is left besides what has one of the digests `seen`.
     """
-    if unit.sort == "labels":
-        return fresh_labelled(unit, specs, cases, config, seen, most)
-    pools = []
-    for spec in specs:
-        seeds = spec.seeds(_kind(unit))
-        left_seeds = tuple(seed for seed in seeds if seed_digest(seed) not in seen)
-        if left_seeds and len({squeezed(seed.question) for seed in seeds}) > 1:
-            pools.append((spec, Splits(seeds, (), left_seeds)))
-    if not pools:
-        raise nothing_left(unit)
-    return _of_seeds(pools, "test", unit, count_of(specs), most)
+    if unit.makes == "labels":
+        found = fresh_labelled(unit, specs, cases, config, seen, most)
+    else:
+        pools = []
+        for spec in specs:
+            seeds = spec.seeds(_kind(unit))
+            left = tuple(seed for seed in seeds if seed_digest(seed) not in seen)
+            if left and len({squeezed(seed.question) for seed in seeds}) > 1:
+                pools.append((spec, Splits(seeds, (), left)))
+        found = _of_seeds(pools, "test", unit, count_of(specs), most)
+    if not found:
+        raise RequestError(f"nothing is left to measure {unit.name} on that it was not compiled with; give another task")
+    return found
 
 
 def _kind(unit: Unit) -> Kind:
@@ -99,43 +91,38 @@ def _kind(unit: Unit) -> Kind:
     return unit.kind
 
 
-# ---- tasks -----------------------------------------------------------------------------------------------------------
-
-_Pools = Sequence[tuple[TaskSpec, Splits[SeedExample]]]
-
-
-def _of_seeds(pools: _Pools, part: str, unit: Unit, count: int, most: int) -> list[dspy.Example]:
-    if unit.sort == "questions":
-        return _draws(pools, part, unit, count, most)
-    return _asked(pools, part, unit, most)
-
-
-def _draws(pools: _Pools, part: str, unit: Unit, count: int, most: int) -> list[dspy.Example]:
-    """Requests for `count` new questions, each showing seeds of its own split alone; tasks take turns."""
+def _of_seeds(
+    pools: Sequence[tuple[TaskSpec, Splits[SeedExample]]], part: str, unit: Unit, count: int, most: int
+) -> tuple[dspy.Example, ...]:
+    """Up to `most` examples of a part for a writer; tasks take turns."""
     found: list[dspy.Example] = []
-    number = 0
-    while len(found) < most:
+    for number in range(most + 1):
+        if len(found) >= most:
+            break
         for spec, split in pools:
-            pool = split.parts()[part]
-            shown = _turn(pool, number, spec.num_icl_examples_per_prompt)
-            found.append(_draw(spec, unit, f"{part}/{number}", count, shown, pool))
-        number += 1
-    return found[:most]
+            pool, key = getattr(split, part), f"{spec.task_name}/{unit.kind}/{part}/{number}"
+            if unit.makes == "questions":
+                found.append(_writing(spec, unit, key, count, pool, number))
+                continue
+            seed = pool[number % len(pool)]
+            others = [other for other in split.train if squeezed(other.question) != squeezed(seed.question)]
+            if others:
+                found.append(_answering(spec, unit, key, seed, others[number % len(others)]))
+    return tuple(found[:most])
 
 
-def _draw(
-    spec: TaskSpec, unit: Unit, place: str, count: int, shown: Sequence[SeedExample], pool: Sequence[SeedExample]
-) -> dspy.Example:
-    kind = _kind(unit)
+def _writing(spec: TaskSpec, unit: Unit, key: str, count: int, pool: Sequence[SeedExample], number: int) -> dspy.Example:
+    """A request for `count` new questions, which shows seeds of its own split alone, beginning one further each time."""
+    shown = [pool[(number + place) % len(pool)] for place in range(min(spec.num_icl_examples_per_prompt, len(pool)))]
     counted = spec.model_copy(update={"num_questions_to_generate_per_prompt": count})
     asked = inputs(STEPS[unit.name], counted, shown, Subject())
     asked.pop("context", None)  # it is yet to be written
     return dspy.Example(
-        key=f"{spec.task_name}/{kind}/{place}",
+        key=key,
         asked=asked,
-        passages=shown_as("passages", shown) if kind == "grounded" else [],
+        passages=shown_as("passages", shown) if unit.kind == "grounded" else [],
         standard=shown_as("standard", pool[:STANDARD]),
-        known=Unshown(seed.question for seed in spec.seeds(kind)),
+        known=Unshown(seed.question for seed in spec.seeds(_kind(unit))),
         shown=Unshown(seed.question for seed in shown),
         count=count,
         digests=tuple(map(seed_digest, pool)),
@@ -144,38 +131,16 @@ def _draw(
     ).with_inputs("key", "asked", "passages", "standard")
 
 
-def _asked(pools: _Pools, part: str, unit: Unit, most: int) -> list[dspy.Example]:
-    """Seeds' own questions to be answered, each with another seed as the model for the form; tasks and seeds take turns."""
-    found: list[dspy.Example] = []
-    number = 0
-    while len(found) < most:
-        for spec, split in pools:
-            pool = split.parts()[part]
-            seed = pool[number % len(pool)]
-            others = [other for other in split.train if squeezed(other.question) != squeezed(seed.question)]
-            if others:
-                found.append(_question(spec, unit, f"{part}/{number}", seed, others[number % len(others)]))
-        number += 1
-        if number > most:
-            break
-    return found[:most]
-
-
-def _question(spec: TaskSpec, unit: Unit, place: str, seed: SeedExample, model: SeedExample) -> dspy.Example:
-    kind = _kind(unit)
+def _answering(spec: TaskSpec, unit: Unit, key: str, seed: SeedExample, model: SeedExample) -> dspy.Example:
+    """A seed's own question to be answered, with another seed as the model for the form."""
     return dspy.Example(
-        key=f"{spec.task_name}/{kind}/{place}",
+        key=key,
         asked=ordered(inputs(STEPS[unit.name], spec, [model], seed), "example", "question", "context"),
         # Not its own: an answer that comes nearer to the right one copies nothing.
-        known=Unshown(s.answer for s in spec.seeds(kind) if s.answer != seed.answer),
+        known=Unshown(s.answer for s in spec.seeds(_kind(unit)) if s.answer != seed.answer),
         shown=Unshown((model.answer,)),
         digests=(seed_digest(seed),),
         beside=(seed_digest(model),),
         task=spec.task_name,
         unit=unit.name,
     ).with_inputs("key", "asked")
-
-
-def _turn(pool: Sequence[SeedExample], number: int, most: int) -> tuple[SeedExample, ...]:
-    """Some of the pool, beginning one further with each number."""
-    return tuple(pool[(number + place) % len(pool)] for place in range(min(most, len(pool))))

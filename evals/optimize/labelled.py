@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any, get_args
 
 import dspy
@@ -14,7 +15,6 @@ from evals.optimize.splits import (
     FEWEST_SEEDS,
     Splits,
     Trait,
-    alternating,
     case_digest,
     linked,
     seed_digest,
@@ -36,81 +36,69 @@ from skills_dspy.tasks.spec import TaskSpec
 _CASES_STEP = {FUSED: "tag_instruction_quality"}
 """The fused tagger is measured by its rating of the instruction."""
 
+_Rated = tuple[Case, str]
+"""A case, and the digest of what was rated: of the case by hand, or of the seed that it was made of."""
+
 
 def labelled_examples(
     unit: Unit, specs: Sequence[TaskSpec], cases: Sequence[Case], config: RunConfig, seed: int, sizes: tuple[int, int, int]
 ) -> Splits[dspy.Example]:
-    """The three sets of a judge or tagger; the arguments and errors are those of `examples_of`."""
+    """Return the three sets of a judge or tagger; the arguments and errors are those of `examples_of`."""
     step = _CASES_STEP.get(unit.name, unit.name)
     by_hand = [case for case in cases if case.step == step]
-    parts: list[list[_Rated]] = [[], [], []]
-    if by_hand:
-        skills = _skills_apart(by_hand)
-        sizes_of = {names: sum(case.task in names for case in by_hand) for names in skills}
-        try:
-            split = split_groups(sizes_of, rng_of("split cases", seed, step))
-        except ValueError as error:
-            raise RequestError(
-                f"the labelled cases of {step} are of {len(skills)} skills that share no question and no text, and 3 or more "
-                "are needed to train, validate and test on different ones; give more with --cases"
-            ) from error
-        for part, groups in zip(parts, (split.train, split.validation, split.test), strict=True):
-            part += [(case, case_digest(case)) for case in by_hand if any(case.task in names for names in groups)]
+    parts = _by_skill(by_hand, step, seed)
     theirs = [frozenset(trait for case, _ in part for trait in _traits_of(case)) for part in parts]
     taken = [frozenset[Trait]().union(*theirs[:place], *theirs[place + 1 :]) for place in range(len(parts))]
     shared = shared_traits(specs)
     for spec in specs:
-        for place, made in enumerate(_from_seeds(spec, step, unit.kind, seed, shared, taken)):
-            parts[place] += made
+        for part, made in zip(parts, _from_seeds(spec, step, unit.kind, seed, shared, taken), strict=True):
+            part.extend(made)
     earlier: set[str] = set()
     for part in parts:  # two seeds that are cut in half may say the same
         part[:] = [(case, rated) for case, rated in part if case_digest(case) not in earlier]
         earlier |= {case_digest(case) for case, _ in part}
-    own = {case.id: digest for part in parts for case, digest in part}
-    chosen = [_evenly([case for case, _ in part], size) for part, size in zip(parts, sizes, strict=True)]
-    if any(len({case.good for case in part}) < 2 for part in chosen):
+    found = Splits(*(_chosen(unit, part, config, size) for part, size in zip(parts, sizes, strict=True)))
+    if not all(found):
         raise RequestError(
             f"{step} has {len(by_hand)} labelled cases, too few to train, validate and test on: each part needs a good and "
             f"a bad one, so give 6 or more over 3 or more skills with --cases, or tasks with {FEWEST_SEEDS} or more seeds"
         )
-    return Splits(*(tuple(_label_example(unit, c, w, config, own[c.id]) for c, w in _weighted(part)) for part in chosen))
+    return found
 
 
 def fresh_labelled(
     unit: Unit, specs: Sequence[TaskSpec], cases: Sequence[Case], config: RunConfig, seen: frozenset[str], most: int
-) -> list[dspy.Example]:
-    """Cases that a finished judge or tagger was not compiled with; the arguments and errors are those of `fresh_examples`."""
+) -> tuple[dspy.Example, ...]:
+    """Return cases that a finished judge or tagger was not compiled with, of both classes; none where one class lacks."""
     step = _CASES_STEP.get(unit.name, unit.name)
     made = [(case, seed_digest(seed)) for spec in specs for case, seed in _made(spec, step, 0)]
     rated = [(case, digest) for case, digest in made if digest not in seen]
     rated += [(case, case_digest(case)) for case in unseen(cases, seen) if case.step == step]
-    left = _evenly([case for case, _ in rated], most)
-    if len({case.good for case in left}) < 2:
-        raise nothing_left(unit)
-    own = {case.id: digest for case, digest in rated}
-    return [_label_example(unit, case, weight, config, own[case.id]) for case, weight in _weighted(left)]
+    return _chosen(unit, rated, config, most)
 
 
-def nothing_left(unit: Unit) -> RequestError:
-    """All that a unit could be measured on was compiled with."""
-    return RequestError(f"nothing is left to measure {unit.name} on that it was not compiled with; give another task")
-
-
-_Rated = tuple[Case, str]
-"""A case, and the digest of what was rated: of the case by hand, or of the seed that it was made of."""
+def _by_skill(cases: Sequence[Case], step: str, seed: int) -> tuple[list[_Rated], list[_Rated], list[_Rated]]:
+    """Cases by hand in three, by their skills; skills that share a question or a text stay together."""
+    of_skill: dict[str, set[Trait]] = {}
+    for case in cases:
+        of_skill.setdefault(case.task, set()).update(_traits_of(case))
+    groups = [tuple(names) for names in linked(of_skill, of_skill.__getitem__)]
+    if cases and len(groups) < len(Splits._fields):
+        raise RequestError(
+            f"the labelled cases of {step} are of {len(groups)} skills that share no question and no text, and 3 or more "
+            "are needed to train, validate and test on different ones; give more with --cases"
+        )
+    sizes = {names: sum(case.task in names for case in cases) for names in groups}
+    train, validation, test = (
+        [(case, case_digest(case)) for case in cases if any(case.task in names for names in part)]
+        for part in split_groups(sizes, rng_of("split cases", seed, step))
+    )
+    return train, validation, test
 
 
 def _traits_of(case: Case) -> frozenset[Trait]:
     """The traits of a case by hand and of the examples of its skill."""
     return traits(case).union(*map(traits, case.examples))
-
-
-def _skills_apart(cases: Sequence[Case]) -> list[tuple[str, ...]]:
-    """The skills of cases by hand, in the order in which they come; those that share a question or a text together."""
-    of_skill: dict[str, set[Trait]] = {}
-    for case in cases:
-        of_skill.setdefault(case.task, set()).update(_traits_of(case))
-    return [tuple(names) for names in linked(list(of_skill), of_skill.__getitem__)]
 
 
 def _from_seeds(
@@ -123,10 +111,7 @@ def _from_seeds(
 ) -> tuple[list[_Rated], list[_Rated], list[_Rated]]:
     """Cases made of a task's seeds, by the split of the seed; no prompt shows or borrows from a seed of another split.
 
-    Args:
-        spec, step, kind, seed: whose, for which step, of which kind (None for both), and what decides.
-        shared: see `shared_traits`.
-        taken: for each split what the cases by hand of the others have: seeds that have it, too, are left out.
+    Seeds that have a trait of `taken`, for each split what the cases by hand of the others have, are left out.
     """
     parts: tuple[list[_Rated], list[_Rated], list[_Rated]] = ([], [], [])
     made = _made(spec, step, seed)
@@ -136,7 +121,7 @@ def _from_seeds(
         except RequestError:
             continue  # cases by hand may be enough; if they are not, the caller says what is missing
         train = set(split.train)
-        for part, own, others in zip(parts, (split.train, split.validation, split.test), taken, strict=True):
+        for part, own, others in zip(parts, split, taken, strict=True):
             allowed = train | set(own)
             foreign = {text for s in spec.seed_examples if s not in allowed for text in (s.answer, s.context) if text}
             foreign -= {text for s in allowed for text in (s.answer, s.context) if text}
@@ -166,33 +151,33 @@ def _all_made(spec: TaskSpec, seed: int) -> tuple[Case, ...]:
     return tuple(seed_cases(spec, seed))
 
 
-def _evenly(cases: Sequence[Case], most: int) -> list[Case]:
-    """Up to `most` cases, good and bad in turn, chosen by their digests."""
-    ordered = sorted(cases, key=case_digest)
-    return alternating(ordered, [case.good for case in ordered])[:most]
-
-
-def _weighted(cases: Sequence[Case]) -> list[tuple[Case, float]]:
-    return list(zip(cases, weights([case.good for case in cases]), strict=True))
-
-
-def _label_example(unit: Unit, case: Case, weight: float, config: RunConfig, own: str) -> dspy.Example:
-    return dspy.Example(
-        key=case.id,
-        asked=ordered(case.inputs(), "question", "examples", "example", "answer", "context"),
-        good=case.good,
-        reason=case.reason,
-        weight=weight,
-        field=SCALES[case.step].field,
-        passing=passing(case.step, config),
-        digests=tuple(dict.fromkeys((own, case_digest(case)))),
-        beside=tuple(map(seed_digest, case.examples)),
-        task=case.task,
-        origin=case.origin,
-        unit=unit.name,
-    ).with_inputs("key", "asked")
+def _chosen(unit: Unit, rated: Sequence[_Rated], config: RunConfig, most: int) -> tuple[dspy.Example, ...]:
+    """Up to `most` examples, bad and good in turn, chosen by their digests; none where they are of one class only."""
+    by_digest = sorted(rated, key=lambda one: case_digest(one[0]))
+    bad, good = ([one for one in by_digest if one[0].good is wanted] for wanted in (False, True))
+    chosen = [one for pair in zip_longest(bad, good) for one in pair if one is not None][:most]
+    if len({case.good for case, _ in chosen}) < 2:
+        return ()
+    weighted = zip(chosen, weights([case.good for case, _ in chosen]), strict=True)
+    return tuple(
+        dspy.Example(
+            key=case.id,
+            asked=ordered(case.inputs(), "question", "examples", "example", "answer", "context"),
+            good=case.good,
+            reason=case.reason,
+            weight=weight,
+            field=SCALES[case.step].field,
+            passing=passing(case.step, config),
+            digests=tuple(dict.fromkeys((digest, case_digest(case)))),
+            beside=tuple(map(seed_digest, case.examples)),
+            task=case.task,
+            origin=case.origin,
+            unit=unit.name,
+        ).with_inputs("key", "asked")
+        for (case, digest), weight in weighted
+    )
 
 
 def ordered(asked: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """The inputs in an order of their own: MIPROv2 shows its data by their repr, and journals know the prompts of then."""
+    """Return inputs in an order of their own: MIPROv2 shows its data by their repr, and journals know the prompts of then."""
     return {name: asked[name] for name in ("task_description", *names) if name in asked}

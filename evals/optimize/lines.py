@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from evals.optimize.measure import Gain, Measured
+from evals.optimize.measure import BeforeAfter, Compared, Measured, UnitResult
 from evals.optimize.plan import Plan
-from evals.optimize.program import BeforeAfter
-from evals.optimize.run import UnitResult
 from skills_dspy.commands.check.speed import Speed
 
 
 def plan_lines(plan: Plan, optimizer: str) -> list[str]:
-    """What will be done and what it will cost at most, by estimate."""
+    """Return what will be done and what it will cost at most, by estimate."""
     lines = [f"Plan: {optimizer}, at most {plan.calls:,} calls; a reply that has to be asked for twice is not in it."]
     if plan.described:
         lines.append(f"  descriptions that the tasks' files leave blank: {plan.described} calls")
@@ -20,17 +18,21 @@ def plan_lines(plan: Plan, optimizer: str) -> list[str]:
     for planned in plan.units:
         cost, splits = planned.cost, planned.splits
         sizes = f"{len(splits.train)} train, {len(splits.validation)} validation, {len(splits.test)} test"
-        tokens = f"{_thousands(cost.prompt_tokens)} prompt and {_thousands(cost.output_tokens)} reply tokens"
-        lines.append(f"  {cost.unit}: {cost.calls:,} calls ({cost.measuring:,} to measure), about {tokens}; {sizes}")
+        tokens = f"{_thousands(planned.prompt_tokens)} prompt and {_thousands(planned.output_tokens)} reply tokens"
+        lines.append(f"  {planned.unit.name}: {cost.calls:,} calls ({cost.measuring:,} to measure), about {tokens}; {sizes}")
     usual = ", if the descriptions are of the usual length" if plan.described else ""
     lines.append(f"  context window: {plan.num_ctx:,} tokens{usual}")
     return lines
 
 
+def _thousands(tokens: int) -> str:
+    return f"{tokens / 1000:,.0f}k" if tokens >= 1000 else str(tokens)
+
+
 def speed_line(plan: Plan, speed: Speed, done: int) -> str:
-    """How long the plan takes, by the speed that was measured on its first replies."""
-    prompt = sum(planned.cost.prompt_tokens for planned in plan.units)
-    output = sum(planned.cost.output_tokens for planned in plan.units)
+    """Return how long the plan takes, by the speed that was measured on its first replies."""
+    prompt = sum(planned.prompt_tokens for planned in plan.units)
+    output = sum(planned.output_tokens for planned in plan.units)
     # The tokens are those of the units; the calls of report cards and descriptions, which come first, are counted as such.
     of_units = sum(planned.cost.calls for planned in plan.units)
     seconds = speed.seconds(prompt, output) * max(0, plan.calls - done) / max(1, of_units)
@@ -41,35 +43,34 @@ def speed_line(plan: Plan, speed: Speed, done: int) -> str:
     )
 
 
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
 def result_lines(result: UnitResult) -> list[str]:
-    """What became of one unit, while the others go on."""
-    unit = result.planned.unit
+    """Return what became of one unit, while the others go on."""
+    name = result.planned.unit.name
     if not result.kept:
-        return [f"{unit.name}: nothing better was found (validation {result.validation_before.mean:.3f}); the prompt stays"]
-    lines = [f"{unit.name}: {result.before.mean:.3f} before, {result.after.mean:.3f} after on the test"]
-    return lines + [f"  SUSPECT: {said}" for said in result.suspicions]
+        return [f"{name}: nothing better was found (validation {result.validation.before.mean:.3f}); the prompt stays"]
+    scores = f"{result.test.before.mean:.3f} before, {result.test.after.mean:.3f} after on the test"
+    return [f"{name}: {scores}", *_suspect(result.suspicions)]
 
 
-def closing_lines(results: Sequence[UnitResult], seed: int, out: Path | None, answered_by: str) -> list[str]:
-    """The summary: scores before and after on held-out examples, with their intervals, and what is suspect.
+def closing_lines(results: Sequence[UnitResult], out: Path | None, answered_by: str) -> list[str]:
+    """Return the summary: scores before and after on held-out examples, with their intervals, and what is suspect.
 
-    Args:
-        results: what became of each unit.
-        seed: of the intervals.
-        out: where the program was written; None where nothing was.
-        answered_by: what answered, in words.
+    `out` is where the program was written; None where nothing was.
     """
     lines = [f"{'':28}{'before':>22}{'after':>22}{'gain':>26}"]
     for result in results:
-        lines.append(_row(result.planned.unit.name, result.before, result.after, result.gain, seed))
+        lines.append(_row(result.planned.unit.name, result.test))
         if result.holdout is not None:
-            before, after, gain = result.holdout
-            lines.append(_row("  by the held-out judge", before, after, gain, seed))
-        if not result.kept:
-            lines.append("  nothing better was found; the prompt stays as it was")
-        else:
-            lines += _doubts(result.counts)
-        lines += [f"  SUSPECT: {said}" for said in result.suspicions]
+            lines.append(_row("  by the held-out judge", result.holdout))
+        lines += _doubts(result.counts) if result.kept else ["  nothing better was found; the prompt stays as it was"]
+        lines += _suspect(result.suspicions)
     lines.append("Scores are on held-out examples, with 95 % intervals; what they measure stands in docs/optimizing.md.")
     lines.append(f"Answered by: {answered_by}.")
     if out is None:
@@ -79,44 +80,34 @@ def closing_lines(results: Sequence[UnitResult], seed: int, out: Path | None, an
     return lines
 
 
-def comparison_lines(compared: Sequence[BeforeAfter], seed: int, answered_by: str) -> list[str]:
-    """What `eval program` says: scores with the original and the compiled prompts."""
+def comparison_lines(compared: Sequence[Compared], answered_by: str) -> list[str]:
+    """Return what `eval program` says of units, their scores with both prompts, and what is suspect."""
     lines = [f"{'':28}{'original':>22}{'compiled':>22}{'gain':>26}"]
-    for unit in compared:
-        lines.append(_row(unit.unit.name, unit.before, unit.after, unit.gain, seed))
-        lines += _doubts(unit.gain)
-        lines += [f"  SUSPECT: {said}" for said in unit.suspicions]
+    for unit, both, suspicions in compared:
+        lines += [_row(unit.name, both), *_doubts(both), *_suspect(suspicions)]
     lines.append("On seeds and cases that the program was not compiled with; scores with 95 % intervals.")
     lines.append(f"Answered by: {answered_by}.")
     return lines
 
 
-def _doubts(gain: Gain) -> list[str]:
+def _suspect(suspicions: Sequence[str]) -> list[str]:
+    return [f"  SUSPECT: {suspicion}" for suspicion in suspicions]
+
+
+def _doubts(both: BeforeAfter) -> list[str]:
     """What the interval of a gain says against it."""
-    if gain.high < 0:
+    if both.interval.high < 0:
         return ["  it is worse on held-out examples"]
-    if gain.mean <= 0:
+    if both.gain <= 0:
         return ["  no gain on held-out examples"]
-    return ["  the interval of the gain holds 0: it may be chance"] if gain.low <= 0 else []
+    return ["  the interval of the gain holds 0: it may be chance"] if both.interval.low <= 0 else []
 
 
-def _row(name: str, before: Measured, after: Measured, gain: Gain, seed: int) -> str:
-    difference = f"{gain.mean:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
+def _row(name: str, both: BeforeAfter) -> str:
+    gain = f"{both.gain:+.3f} ({both.interval.low:+.3f} to {both.interval.high:+.3f})"
     # The blanks keep columns apart where both ends of an interval are negative.
-    return f"{name:28} {_score(before, seed):>21} {_score(after, seed):>21} {difference:>25}"
+    return f"{name:28} {_score(both.before):>21} {_score(both.after):>21} {gain:>25}"
 
 
-def _score(measured: Measured, seed: int) -> str:
-    interval = measured.interval(seed)
-    return f"{measured.mean:.3f} ({interval.low:.2f} to {interval.high:.2f})"
-
-
-def _thousands(tokens: int) -> str:
-    return f"{tokens / 1000:,.0f}k" if tokens >= 1000 else str(tokens)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+def _score(measured: Measured) -> str:
+    return f"{measured.mean:.3f} ({measured.interval.low:.2f} to {measured.interval.high:.2f})"

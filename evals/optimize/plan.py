@@ -7,7 +7,7 @@ import dspy
 
 from evals.judges.cases import Case
 from evals.judges.descriptions import blanks, stand_ins
-from evals.optimize.budget import LEVELS, Level, Optimizer, UnitCost, UnitSettings, cost_of, settings_for, shrunk, too_few_calls
+from evals.optimize.budget import Level, Optimizer, UnitCost, UnitSettings, cost_of, descending_settings, settings_for
 from evals.optimize.examples import count_of, examples_of
 from evals.optimize.splits import Splits, unseen
 from evals.optimize.targets import Unit, units_of
@@ -62,15 +62,30 @@ class OptimizeRequest:
     base: CompiledProgram | None
     derived: Mapping[str, str] = field(default_factory=dict)
 
+    def program(self) -> SkillsProgram:
+        """Return a new program to begin with."""
+        program = SkillsProgram(count_of(self.specs))
+        if self.base is not None:
+            self.base.apply(program)
+        return program
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A unit with its examples, its settings and what they cost at most."""
+    """A unit with its examples, its settings, the most calls, and an estimate of the tokens of all of them."""
 
     unit: Unit
     splits: Splits[dspy.Example]
     settings: UnitSettings
     cost: UnitCost
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+
+    @property
+    def seen(self) -> set[str]:
+        """Digests of the seeds and cases that the compiled unit has seen, those shown beside them included."""
+        examples = (*self.splits.train, *self.splits.validation)
+        return {digest for example in examples for digest in (*example.digests, *example.get("beside", ()))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +111,9 @@ class Plan:
 
 
 def plan_of(request: OptimizeRequest, config: RunConfig, most_ctx: int) -> Plan:
-    """What an optimization will do, before anything is asked: the same units, splits and calls before the descriptions that the
-    tasks' files leave blank are there, and after.
+    """Return what an optimization will do, before anything is asked.
+
+    The units, splits and calls are the same before the descriptions that the tasks' files leave blank are there, and after.
 
     Args:
         request: what is wanted.
@@ -113,99 +129,64 @@ def plan_of(request: OptimizeRequest, config: RunConfig, most_ctx: int) -> Plan:
     _refuse_useless_holdout(request, units, config)
     described = len(blanks(request.specs)) + len(request.derived)
     request = replace(request, specs=stand_ins(request.specs))
+    seen = earlier_seen(request.base)
+    judges = {step: len(card_cases(request.cases, step, seen)) for unit in units for step in unit.judges}
     if request.level is not None:
         chosen = _budgeted(request, config, units, [settings_for(unit, request.level) for unit in units])
     else:
-        chosen = _affordable(request, config, units, described)
-    return _with_room(request, config, chosen, described, most_ctx)
+        chosen = _affordable(request, config, units, described + sum(judges.values()))
+    planned, num_ctx = _with_tokens(request, config, chosen, most_ctx)
+    return Plan(planned, judges, num_ctx, described)
 
 
-def _affordable(request: OptimizeRequest, config: RunConfig, units: Sequence[Unit], described: int) -> list[Planned]:
-    """The largest budget that takes no more calls than are allowed."""
+def _affordable(request: OptimizeRequest, config: RunConfig, units: Sequence[Unit], before: int) -> list[Planned]:
+    """The largest budget that takes no more calls than are allowed, with those before it."""
     assert request.most_calls is not None
-    smallest = 0
-    shrinking = [_levels(unit) for unit in units]
+    shrinking = [descending_settings(unit) for unit in units]
     for step in range(max(map(len, shrinking))):
-        chosen = _budgeted(request, config, units, [levels[min(step, len(levels) - 1)] for levels in shrinking])
-        smallest = Plan(tuple(chosen), _carded(request, units), 0, described).calls
-        if smallest <= request.most_calls:
+        chosen = _budgeted(request, config, units, [settings[min(step, len(settings) - 1)] for settings in shrinking])
+        needed = before + sum(each.cost.calls for each in chosen)
+        if needed <= request.most_calls:
             return chosen
-    raise too_few_calls(request.most_calls, smallest)
-
-
-def _levels(unit: Unit) -> list[UnitSettings]:
-    """Ever smaller settings: each budget, shrunk as long as nothing of it is below the next one, whose sets suit it better."""
-    found: list[UnitSettings] = []
-    for level, smaller in zip(reversed(LEVELS), (*reversed(LEVELS[:-1]), None), strict=True):
-        least = (0,) if smaller is None else _amounts(settings_for(unit, smaller))
-        for settings in shrunk(settings_for(unit, level)):
-            if any(own < other for own, other in zip(_amounts(settings), least, strict=False)):
-                break
-            found.append(settings)
-    return found
-
-
-def _amounts(settings: UnitSettings) -> tuple[int, ...]:
-    return (*settings.sizes, settings.metric_calls, settings.candidates, settings.trials)
+    raise RequestError(f"--max-calls {request.most_calls} is too few: the smallest budget for this takes {needed} calls")
 
 
 def _budgeted(
     request: OptimizeRequest, config: RunConfig, units: Sequence[Unit], settings: Sequence[UnitSettings]
 ) -> list[Planned]:
     """Each unit with its settings, its examples and its calls; the tokens are not counted yet."""
-    count = count_of(request.specs)
-    planned, seen = [], earlier_seen(request.base)
+    count, planned = count_of(request.specs), []
     for unit, own in zip(units, settings, strict=True):
         splits = examples_of(unit, request.specs, request.cases, config, request.seed, own.sizes)
-        _refuse_seen(unit, splits.test, seen, request.base)
+        _refuse_seen(unit, splits.test, request.base)
         sizes = len(splits.train), len(splits.validation), len(splits.test)
-        planned.append(
-            Planned(unit, splits, own, cost_of(unit, request.optimizer, own, sizes, count, request.holdout is not None))
-        )
+        cost = cost_of(unit, request.optimizer, own, sizes, count, request.holdout is not None)
+        planned.append(Planned(unit, splits, own, cost))
     return planned
 
 
-def _carded(request: OptimizeRequest, units: Sequence[Unit]) -> dict[str, int]:
-    """The judges whose report card is made first, with the number of cases."""
-    seen = earlier_seen(request.base)
-    return {step: len(card_cases(request.cases, step, seen)) for unit in units for step in unit.judges}
-
-
-def _with_room(request: OptimizeRequest, config: RunConfig, chosen: Sequence[Planned], described: int, most_ctx: int) -> Plan:
-    """The plan, with the tokens that its prompts take and a window that holds them."""
-    program = program_of(request)
-    limits = limits_of(request.specs, config)
+def _with_tokens(
+    request: OptimizeRequest, config: RunConfig, chosen: Sequence[Planned], most_ctx: int
+) -> tuple[tuple[Planned, ...], int]:
+    """The units with the tokens that their calls take, and a window that holds all prompts."""
+    program, limits = request.program(), limits_of(request.specs, config)
     room = RETRY * max(limits.values())
-    planned = []
-    least = need = 0
-    for unit, splits, settings, cost in ((each.unit, each.splits, each.settings, each.cost) for each in chosen):
-        longest = longest_prompt(unit, program, [*splits.train, *splits.validation, *splits.test], limits)
+    planned, least, need = [], 0, 0
+    for each in chosen:
+        longest = longest_prompt(each.unit, program, [example for part in each.splits for example in part], limits)
         # A demonstration is about as long as a prompt; who reflects on prompts sees some of them at once.
-        demos = 0 if request.optimizer == "gepa" else settings.demos
+        demos = 0 if request.optimizer == "gepa" else each.settings.demos
         least, need = max(least, longest), max(need, longest * (1 + max(demos, 4)) + room)
-        tokens = longest * cost.calls, output_guess(unit, limits) * cost.calls
-        planned.append(Planned(unit, splits, settings, replace(cost, prompt_tokens=tokens[0], output_tokens=tokens[1])))
+        # A guess: an explanation for labels, half of the room for writers.
+        output = EXPLANATION if each.unit.makes == "labels" else limits[each.unit.name] // 2
+        planned.append(replace(each, prompt_tokens=longest * each.cost.calls, output_tokens=output * each.cost.calls))
     smallest = window_for(config, least, room, most_ctx)
     roomy = window_for(config, 0, min(need + PROPOSAL_TOKENS, most_ctx), most_ctx)
-    return Plan(tuple(planned), _carded(request, [each.unit for each in chosen]), max(smallest, roomy), described)
-
-
-def program_of(request: OptimizeRequest) -> SkillsProgram:
-    """The program to begin with."""
-    program = SkillsProgram(count_of(request.specs))
-    if request.base is not None:
-        request.base.apply(program)
-    return program
-
-
-def seen_in(planned: Planned) -> list[str]:
-    """Digests of the seeds and cases that a compiled unit has seen, those shown beside them included."""
-    examples = (*planned.splits.train, *planned.splits.validation)
-    return sorted({digest for example in examples for digest in (*example.digests, *example.get("beside", ()))})
+    return tuple(planned), max(smallest, roomy)
 
 
 def earlier_seen(program: CompiledProgram | None) -> frozenset[str]:
-    """Digests of the seeds and cases that a program was compiled with."""
+    """Return the digests of the seeds and cases that a program was compiled with."""
     return frozenset() if program is None else frozenset(map(str, program.provenance.get("seen", ())))
 
 
@@ -213,7 +194,7 @@ def _refuse_useless_holdout(request: OptimizeRequest, units: Sequence[Unit], con
     """Refuse a held-out judge that nothing would ask, or that is no other one."""
     if request.holdout is None:
         return
-    if all(unit.sort == "labels" for unit in units):
+    if all(unit.makes == "labels" for unit in units):
         raise RequestError(
             f"{request.target} is measured on labelled cases, so there is nothing to do for --holdout-judge-model: leave it out"
         )
@@ -224,9 +205,9 @@ def _refuse_useless_holdout(request: OptimizeRequest, units: Sequence[Unit], con
         )
 
 
-def _refuse_seen(unit: Unit, test: Sequence[dspy.Example], seen: Collection[str], base: CompiledProgram | None) -> None:
+def _refuse_seen(unit: Unit, test: Sequence[dspy.Example], base: CompiledProgram | None) -> None:
     """Refuse to test on what the program to begin with was compiled with."""
-    if base is not None and any(digest in seen for example in test for digest in example.digests):
+    if base is not None and not earlier_seen(base).isdisjoint(digest for example in test for digest in example.digests):
         raise RequestError(
             f"{base.path} was compiled with seeds or cases that {unit.name} would be tested on: they stay apart with the seed "
             f"that it was compiled with (--seed {base.provenance.get('seed')}), or with other tasks"
@@ -234,33 +215,24 @@ def _refuse_seen(unit: Unit, test: Sequence[dspy.Example], seen: Collection[str]
 
 
 def card_cases(cases: Sequence[Case], step: str, seen: Collection[str]) -> list[Case]:
-    """Labelled cases for the report card of a judge, without those of skills that were compiled with."""
+    """Return labelled cases for the report card of a judge, without those of skills that were compiled with."""
     return [case for case in unseen(cases, seen) if case.step == step]
 
 
 def limits_of(specs: Sequence[TaskSpec], config: RunConfig) -> dict[str, int]:
-    """Step to the most tokens of a first reply: the largest that any of the tasks allows."""
+    """Return step to the most tokens of a first reply: the largest that any of the tasks allows."""
     every = [reply_limits(spec, config) for spec in specs]
     return {step: max(limits[step] for limits in every) for step in every[0]}
 
 
 def longest_prompt(unit: Unit, program: SkillsProgram, examples: Sequence[dspy.Example], limits: Mapping[str, int]) -> int:
-    """An upper estimate of a unit's prompts, demonstrations that it begins with included, in tokens.
+    """Return an upper estimate of a unit's prompts about these examples, demonstrations included, in tokens.
 
-    Args:
-        unit: whose.
-        program: with its predictors.
-        examples: what it will be asked about.
-        limits: what is written on the way may be so long.
+    What is written on the way may be as long as `limits`, step to tokens, says.
     """
-    adapter, predictor = SkillsAdapter(), program.predictor(unit.steps[-1])
+    adapter, predictor = SkillsAdapter(), program.predictor(unit.name)
     demos = [dict(demo) for demo in predictor.demos]
     fixed = estimate_tokens("".join(m["content"] for m in adapter.format(predictor.signature, demos, {})))
     texts = (adapter.format(predictor.signature, [], dict(example.asked))[-1]["content"] for example in examples)
     written = sum(limits[step] for step in unit.steps[:-1])
     return fixed + max(map(estimate_tokens, texts)) + written
-
-
-def output_guess(unit: Unit, limits: Mapping[str, int]) -> int:
-    """What a reply of a unit may take on average: an explanation for labels, half of the room for writers. A guess."""
-    return EXPLANATION if unit.sort == "labels" else limits[unit.steps[-1]] // 2

@@ -1,33 +1,22 @@
 """An optimization from request to program: plan, judges first, then each unit compiled, measured, and kept or not."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import dspy
 
-from evals.judges.descriptions import derive_descriptions, with_descriptions
+from evals.judges.ask import CaseCall, figures_of, judge_all
+from evals.judges.cases import passing
+from evals.judges.descriptions import derive_descriptions, description_line, with_descriptions
 from evals.optimize.compile import compile_student
-from evals.optimize.desk import Desk
-from evals.optimize.gaming import suspicions
-from evals.optimize.measure import Card, Gain, Measured, gain_of, measure, refusal
-from evals.optimize.plan import (
-    PROPOSAL_TOKENS,
-    OptimizeRequest,
-    Plan,
-    Planned,
-    earlier_seen,
-    limits_of,
-    plan_of,
-    program_of,
-    seen_in,
-)
-from evals.optimize.students import compiled_into, student_of
-from evals.optimize.targets import Unit
-from evals.session.bridge import Broken, Halt
+from evals.optimize.lines import plan_lines, result_lines, speed_line
+from evals.optimize.measure import BeforeAfter, Measured, UnitResult, measure, suspicions
+from evals.optimize.plan import PROPOSAL_TOKENS, OptimizeRequest, Plan, Planned, card_cases, earlier_seen, limits_of, plan_of
+from evals.optimize.students import Desk, Student, copy_prompts
+from evals.session.bridge import Halt
 from evals.session.session import Session
-from skills_dspy.base.config import ROLES, RunConfig
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.seeds import request_seed
 from skills_dspy.model.program import SkillsProgram
@@ -36,38 +25,6 @@ T = TypeVar("T")
 
 PROPOSAL_TEMPERATURE = 1.0
 """Proposals are to differ from one another."""
-
-
-@dataclass(frozen=True, slots=True)
-class UnitResult:
-    """What became of a unit.
-
-    Attributes:
-        planned: what was done.
-        validation_before, validation_after: what the choice was made on.
-        before, after: on the test; `after` is `before` where nothing was kept.
-        gain: on the test, by the judge that was optimized against.
-        holdout: before, after and gain by the judge that was held out, where there is one.
-        suspicions: why the gain is not to be trusted.
-        kept: whether the new prompt was better on the validation.
-        calls: different requests that it was the first to make, answered by whatever: a resumed run counts as many.
-    """
-
-    planned: Planned
-    validation_before: Measured
-    validation_after: Measured
-    before: Measured
-    after: Measured
-    gain: Gain
-    holdout: tuple[Measured, Measured, Gain] | None
-    suspicions: tuple[str, ...]
-    kept: bool
-    calls: int
-
-    @property
-    def counts(self) -> Gain:
-        """The gain that counts: of the held-out judge where there is one."""
-        return self.gain if self.holdout is None else self.holdout[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,30 +44,8 @@ class Optimized:
     refused: Mapping[str, str]
 
 
-class OptimizeWatcher(Protocol):
-    """What is shown while an optimization runs."""
-
-    def planned(self, plan: Plan) -> None:
-        """Before the first call."""
-
-    def described(self, task: str, text: str) -> None:
-        """The description that was derived for a task."""
-
-    def judged(self, kappas: Mapping[str, float | None], floor: float) -> None:
-        """The report card of judges that writers are optimized against."""
-
-    def phase(self, unit: str, doing: str) -> None:
-        """Something begins."""
-
-    def refused(self, unit: str, why: str) -> None:
-        """A unit is left out."""
-
-    def finished(self, result: UnitResult) -> None:
-        """A unit is done."""
-
-
-async def optimize(session: Session, request: OptimizeRequest, watch: OptimizeWatcher) -> Optimized:
-    """Optimize.
+async def optimize(session: Session, request: OptimizeRequest, say: Callable[[str], None]) -> Optimized:
+    """Optimize, and `say` each line of what is planned, what goes on, and what came of each unit.
 
     Tasks without a description get theirs before anything else is asked, then the judges that stay as they are their report
     cards; those that are compiled on the way get theirs then, on cases that they were not compiled with. A writer whose judge
@@ -122,138 +57,139 @@ async def optimize(session: Session, request: OptimizeRequest, watch: OptimizeWa
         SkillsError: the evaluation cannot go on; what was asked is in the journal.
     """
     plan = plan_of(request, session.config, session.most_ctx)
-    watch.planned(plan)
-    derived = await derive_descriptions(session, request.specs, request.seed, watch.described)
+    for line in plan_lines(plan, request.optimizer):
+        say(line)
+    derived = await derive_descriptions(
+        session, request.specs, request.seed, lambda task, text: say(description_line(task, text))
+    )
     if derived:
         request = replace(request, specs=with_descriptions(request.specs, derived), derived=derived)
         plan = plan_of(request, session.config, session.most_ctx)
-    program = program_of(request)
-    limits = limits_of(request.specs, session.config)
-    card = Card(session.asker(program, limits, request.seed, plan.num_ctx), request.cases, session.config)
-    results: list[UnitResult] = []
-    refused: dict[str, str] = {}
-
-    async def examine(unit: Unit, steps: list[str]) -> None:
-        for step in [step for step in steps if step not in card.kappas]:
-            watch.phase(unit.name, f"report card of {step}")
-            seen = {*earlier_seen(request.base), *(digest for result in results for digest in seen_in(result.planned))}
-            watch.judged({step: await card.examine(step, seen)}, request.floor)
-
-    changing = {step for planned in plan.units for step in planned.unit.steps}
-    for planned in plan.units:
-        await examine(planned.unit, [step for step in planned.unit.judges if step not in changing])
-    if not request.force and (why := refusal(card.kappas, request.floor)):
-        raise RequestError(f"{why}; optimize `judges` first and give the result with --program, or use --force")
-    for planned in plan.units:
-        unit = planned.unit
-        await examine(unit, list(unit.judges))
-        why = refusal({step: card.kappas[step] for step in unit.judges}, request.floor)
-        if why and not request.force:
-            refused[unit.name] = why
-            watch.refused(unit.name, why)
-            continue
-        results.append(await _one(session, request, plan, planned, program, limits, watch))
-        watch.finished(results[-1])
-    return Optimized(request, program, tuple(results), refused)
+    return await _Optimizing(session, request, plan, say).run()
 
 
-async def _one(
-    session: Session,
-    request: OptimizeRequest,
-    plan: Plan,
-    planned: Planned,
-    program: SkillsProgram,
-    limits: Mapping[str, int],
-    watch: OptimizeWatcher,
-) -> UnitResult:
-    unit, metric, splits = planned.unit, planned.unit.metric, planned.splits
-    asked = session.asked
-    desk = desk_of(session, program, limits, request.seed, plan.num_ctx)
-    student = student_of(unit, program, desk, session.config)
-    threads = session.concurrency
+class _Optimizing:
+    """An optimization under way."""
 
-    watch.phase(unit.name, f"measuring the prompt as it is on {len(splits.validation)} validation examples")
-    validation_before = await blocking(measure, student, splits.validation, metric, threads)
-    watch.phase(unit.name, f"compiling with {request.optimizer}")
-    prompt_lm = session.lm(
-        request.proposer,
-        "generator",
-        plan.num_ctx,
-        temperature=PROPOSAL_TEMPERATURE,
-        max_tokens=PROPOSAL_TOKENS,
-        seed=request_seed(request.seed, "propose", unit.name),
-    )
-    compiled = await blocking(
-        compile_student,
-        request.optimizer,
-        student,
-        splits,
-        metric,
-        planned.settings,
-        prompt_lm,
-        seed=request.seed,
-        threads=threads,
-    )
-    watch.phase(unit.name, "measuring what was found")
-    validation_after = await blocking(measure, compiled, splits.validation, metric, threads)
-    kept = validation_after.mean > validation_before.mean
-    before = await blocking(measure, student, splits.test, metric, threads)
-    chosen = compiled if kept else student
-    after = await blocking(measure, chosen, splits.test, metric, threads)
-    gain = gain_of(before, after, request.seed)
-    holdout = None
-    if request.holdout is not None and unit.sort != "labels":
-        watch.phase(unit.name, f"measuring by the held-out judge {request.holdout}")
-        other = desk_of(session, program, limits, request.seed, plan.num_ctx, judge=request.holdout)
-        pair = [
-            await blocking(measure, student_with(each, unit, program, other, session.config), splits.test, metric, threads)
-            for each in (student, chosen)
-        ]
-        holdout = pair[0], pair[1], gain_of(pair[0], pair[1], request.seed)
-    found = suspicions(unit, gain.mean, before.habits, after.habits, None if holdout is None else holdout[2].mean)
-    if kept:
-        compiled_into(program, compiled)
-    return UnitResult(
-        planned,
-        validation_before,
-        validation_after,
-        before,
-        after,
-        gain,
-        holdout,
-        tuple(found),
-        kept,
-        session.asked - asked,
-    )
+    def __init__(self, session: Session, request: OptimizeRequest, plan: Plan, say: Callable[[str], None]) -> None:
+        self._session = session
+        self._request = request
+        self._plan = plan
+        self._say = say
+        self._timed = False
+        self._program = request.program()
+        self._limits = limits_of(request.specs, session.config)
+        self._kappas: dict[str, float | None] = {}
+        self._results: list[UnitResult] = []
+
+    async def run(self) -> Optimized:
+        """Do it."""
+        request, refused = self._request, dict[str, str]()
+        changing = {step for planned in self._plan.units for step in planned.unit.steps}
+        for planned in self._plan.units:
+            for step in planned.unit.judges:
+                if step not in changing:
+                    await self._examine(step, planned.unit.name)
+        if not request.force and (why := refusal(self._kappas, request.floor)):
+            raise RequestError(f"{why}; optimize `judges` first and give the result with --program, or use --force")
+        for planned in self._plan.units:
+            name = planned.unit.name
+            for step in planned.unit.judges:
+                await self._examine(step, name)
+            why = refusal({step: self._kappas[step] for step in planned.unit.judges}, request.floor)
+            if why and not request.force:
+                refused[name] = why
+                self._say(f"{name}: left out, {why}")
+                continue
+            self._results.append(await self._optimize(planned))
+            for line in result_lines(self._results[-1]):
+                self._say(line)
+        return Optimized(request, self._program, tuple(self._results), refused)
+
+    def _begin(self, unit: str, doing: str) -> None:
+        """Say what begins, and once there were replies how long the rest will take."""
+        meter, speed = self._session.meter, None if self._timed else self._session.speed()
+        if speed is not None:
+            self._timed = True
+            self._say(speed_line(self._plan, speed, meter.live))
+        self._say(f"{unit}: {doing}  [{meter.live} calls, {meter.remembered} from the journal]")
+
+    async def _examine(self, step: str, unit: str) -> None:
+        """Make a judge's report card, once: on cases of skills that it was not compiled with."""
+        if step in self._kappas:
+            return
+        session, request = self._session, self._request
+        self._begin(unit, f"report card of {step}")
+        seen = earlier_seen(request.base).union(*(result.planned.seen for result in self._results))
+        asker = session.asker(self._program, self._limits, request.seed, self._plan.num_ctx)
+        calls = [CaseCall(case, step) for case in card_cases(request.cases, step, seen)]
+        judged, accepted = await judge_all(asker, calls), passing(step, session.config)
+        self._kappas[step] = kappa = figures_of(judged, lambda one: one.label in accepted).kappa
+        self._say(f"  kappa of {step}: {'cannot be told' if kappa is None else f'{kappa:.2f}'} (floor {request.floor:g})")
+
+    async def _optimize(self, planned: Planned) -> UnitResult:
+        session, request, seed = self._session, self._request, self._request.seed
+        unit, splits, num_ctx = planned.unit, planned.splits, self._plan.num_ctx
+        made_before = len(session.replies.made)
+
+        def a_student(prompts: dspy.Module, judge: str | None = None) -> Student:
+            desk = Desk(session, self._program, self._limits, seed, num_ctx, judge)
+            return Student(unit, prompts, desk)
+
+        async def measured(student: dspy.Module, examples: Sequence[dspy.Example]) -> Measured:
+            return await blocking(measure, student, examples, unit.metric, session.concurrency, seed)
+
+        student = a_student(self._program)
+        self._begin(unit.name, f"measuring the prompt as it is on {len(splits.validation)} validation examples")
+        before = await measured(student, splits.validation)
+        self._begin(unit.name, f"compiling with {request.optimizer}")
+        sampling = {"temperature": PROPOSAL_TEMPERATURE, "max_tokens": PROPOSAL_TOKENS}
+        drawn = request_seed(seed, "propose", unit.name)
+        prompt_lm = session.lm(request.proposer, "generator", num_ctx, **sampling, seed=drawn)
+        given = (request.optimizer, student, splits, unit.metric, planned.settings, prompt_lm)
+        compiled = await blocking(compile_student, *given, seed=seed, threads=session.concurrency)
+        self._begin(unit.name, "measuring what was found")
+        validation = BeforeAfter(before, await measured(compiled, splits.validation))
+        kept = validation.gain > 0
+        chosen = compiled if kept else student
+        test, holdout = BeforeAfter(await measured(student, splits.test), await measured(chosen, splits.test)), None
+        if request.holdout is not None and unit.makes != "labels":
+            self._begin(unit.name, f"measuring by the held-out judge {request.holdout}")
+            others = [a_student(each, request.holdout) for each in (student, chosen)]
+            holdout = BeforeAfter(*[await measured(other, splits.test) for other in others])
+        if kept:
+            copy_prompts(compiled, self._program)
+        calls = len(session.replies.made) - made_before
+        return UnitResult(planned, validation, test, holdout, suspicions(unit, test, holdout), kept, calls)
 
 
-def desk_of(
-    session: Session, program: SkillsProgram, limits: Mapping[str, int], seed: int, num_ctx: int, judge: str | None = None
-) -> Desk:
-    """A desk of a session; `judge` is a model that judges and tags instead of the configured ones."""
-    lms = {role: session.lm(session.config.model_for(role), role, num_ctx) for role in ROLES}
-    roles = {role: session.config.role(role) for role in ROLES}
-    asker = session.asker(program, limits, seed, num_ctx, judge=judge)
-    return Desk(lms, roles, limits, asker, session.bridge, seed)
+def refusal(kappas: Mapping[str, float | None], floor: float) -> str | None:
+    """Return why a writer is not optimized against these judges; None where all are good enough.
+
+    A kappa of None, which cannot be told, is not good enough.
+    """
+    bad = [
+        f"{step} ({'unknown' if kappa is None else _below(kappa, floor)})"
+        for step, kappa in kappas.items()
+        if kappa is None or kappa < floor
+    ]
+    if not bad:
+        return None
+    return f"the judge is not good enough to optimize against: kappa below {floor:g} for {', '.join(bad)}"
 
 
-def student_with(student: dspy.Module, unit: Unit, program: SkillsProgram, desk: Desk, config: RunConfig) -> dspy.Module:
-    """The same student at another desk."""
-    other = student_of(unit, program, desk, config)
-    for (_, own), (_, theirs) in zip(other.named_predictors(), student.named_predictors(), strict=True):
-        own.signature, own.demos = theirs.signature, list(theirs.demos)
-    return other
+def _below(kappa: float, floor: float) -> str:
+    """A kappa below the floor, in so many decimals that it is seen to be below."""
+    return next((text for digits in (2, 3, 4) if float(text := f"{kappa:.{digits}f}") < floor), f"{kappa:g}")
 
 
 async def blocking(work: Callable[..., T], *args: Any, **named: Any) -> T:
-    """The result of blocking work, done on another thread.
+    """Return the result of blocking work, done on another thread.
 
     Raises:
-        SkillsError: what halted it.
+        Exception: what halted it.
     """
     try:
         return await asyncio.to_thread(work, *args, **named)
     except Halt as halt:
         raise halt.error from halt
-    except Broken as broken:
-        raise broken.error from broken

@@ -9,57 +9,47 @@ from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Kind
 from skills_dspy.model.steps import STEPS
 
-Sort = Literal["labels", "questions", "answers"]
-
 
 @dataclass(frozen=True, slots=True)
 class Unit:
     """Predictors that are compiled together.
 
     Attributes:
-        name: of its last step, for messages and program files.
-        sort: `labels` is measured on labelled cases, `questions` and `answers` by the judges.
+        makes: `labels` are measured on labelled cases, `questions` and `answers` by the judges.
         kind: of the seeds that it needs; None where any will do.
         steps: its predictors, in the order in which they are asked.
         judges: the steps that measure it, besides labels.
     """
 
-    name: str
-    sort: Sort
+    makes: Literal["labels", "questions", "answers"]
     kind: Kind | None
     steps: tuple[str, ...]
     judges: tuple[str, ...] = ()
 
     @property
+    def name(self) -> str:
+        """The name of its last step, for messages and program files."""
+        return self.steps[-1]
+
+    @property
     def metric(self) -> Metric:
         """What it is optimized for."""
-        return {"labels": AGREEMENT, "questions": QUESTION_YIELD, "answers": ANSWER_QUALITY}[self.sort]
-
-
-def _label(step: str, kind: Kind | None) -> Unit:
-    return Unit(step, "labels", kind, (step,))
-
-
-def _questions(kind: Kind) -> Unit:
-    writing = ("write_context",) if kind == "grounded" else ()
-    name = f"write_questions_{kind}"
-    return Unit(name, "questions", kind, (*writing, name), (f"judge_question_{kind}",))
-
-
-def _answers(kind: Kind) -> Unit:
-    name = f"write_answer_{kind}"
-    return Unit(name, "answers", kind, (name,), (f"judge_pair_{kind}", "tag_sample_quality"))
+        return {"labels": AGREEMENT, "questions": QUESTION_YIELD, "answers": ANSWER_QUALITY}[self.makes]
 
 
 _KINDS: tuple[Kind, ...] = get_args(Kind)
-_QUESTION_JUDGES = tuple(_label(f"judge_question_{kind}", kind) for kind in _KINDS)
-_PAIR_JUDGES = tuple(_label(f"judge_pair_{kind}", kind) for kind in _KINDS)
+_QUESTION_JUDGES = tuple(Unit("labels", kind, (f"judge_question_{kind}",)) for kind in _KINDS)
+_PAIR_JUDGES = tuple(Unit("labels", kind, (f"judge_pair_{kind}",)) for kind in _KINDS)
 _JUDGES = (*_QUESTION_JUDGES, *_PAIR_JUDGES)
-_TAGS = (_label("tag_instruction_quality", None), _label("tag_sample_quality", None))
-_QUESTIONS = tuple(_questions(kind) for kind in _KINDS)
-_ANSWERS = tuple(_answers(kind) for kind in _KINDS)
-_FUSED = _label("tag_fused", None)
-
+_TAGS = tuple(Unit("labels", None, (step,)) for step in ("tag_instruction_quality", "tag_sample_quality"))
+_QUESTIONS = (
+    Unit("questions", "freeform", ("write_questions_freeform",), ("judge_question_freeform",)),
+    Unit("questions", "grounded", ("write_context", "write_questions_grounded"), ("judge_question_grounded",)),
+)
+_ANSWERS = tuple(
+    Unit("answers", kind, (f"write_answer_{kind}",), (f"judge_pair_{kind}", "tag_sample_quality")) for kind in _KINDS
+)
+_FUSED = Unit("labels", None, ("tag_fused",))
 _EVERY = (*_JUDGES, *_TAGS, *_QUESTIONS, *_ANSWERS)
 
 TARGETS: Mapping[str, tuple[Unit, ...]] = {
@@ -74,7 +64,6 @@ TARGETS: Mapping[str, tuple[Unit, ...]] = {
 }
 """Target to its units, in the order in which they are compiled."""
 
-
 _NO_TARGET = {
     "write_context": "it writes the contexts for write_questions_grounded and is compiled with it",
     "write_description": "nothing measures a description by itself",
@@ -82,14 +71,13 @@ _NO_TARGET = {
 
 
 def units_of(target: str, kinds: Collection[Kind], tagging: str) -> tuple[Unit, ...]:
-    """The units of a target that concern tasks with seeds of these kinds.
+    """Return the units of a target that concern tasks with seeds of these kinds.
 
     Raises:
         RequestError: there is no such target, or no task has the seeds that it is for.
     """
     if target not in TARGETS:
-        without = [step for step in STEPS if step not in TARGETS]
-        if target in without:
+        if target in STEPS:
             reason = _NO_TARGET.get(target, "there are no labelled cases for it")
             raise RequestError(f"{target} cannot be a target of its own: {reason}; the targets are: {', '.join(TARGETS)}")
         raise RequestError(f"there is no target {target!r}; the targets are: {', '.join(TARGETS)}")

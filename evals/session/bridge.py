@@ -17,19 +17,11 @@ _LOOK = 0.5
 
 
 class Halt(BaseException):
-    """Something that concerns the whole evaluation went wrong inside of DSPy.
+    """An error that concerns the whole evaluation, or a mistake of ours, inside of DSPy.
 
     No Exception on purpose: DSPy's tools take every Exception for a bad score of one example and go on, so that a server
     which went away would pass for a prompt that is bad.
     """
-
-    def __init__(self, error: SkillsError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-class Broken(BaseException):
-    """A mistake of ours inside of DSPy, which would swallow it in the same way."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -37,46 +29,43 @@ class Broken(BaseException):
 
 
 class Bridge:
-    """The way from DSPy's threads into the session's loop, which ends when the session does.
-
-    Args:
-        loop: the session's.
-    """
+    """The way from DSPy's threads into the session's loop, which ends when the session does."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._closed = False
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """What the work in the loop gives; blocking, in any thread but the loop's.
+        """Return what the work in the loop gives; blocking, in any thread but the loop's.
 
         Raises:
             ReplyError: one reply cannot be used.
             Halt: anything else of ours went wrong, or the session is over.
         """
+        over = SkillsError("the session is over")
         try:
             if self._closed:
                 raise RuntimeError("the session is closed")
             future = asyncio.run_coroutine_threadsafe(work, self._loop)
         except RuntimeError:  # also the loop's, when it was closed just now
             work.close()
-            raise Halt(_over()) from None
+            raise Halt(over) from None
         while not wait((future,), timeout=_LOOK).done:
             # Work that reached the loop in its last moment is never begun; nobody must wait for it for ever.
             if self._closed:
                 future.cancel()
-                raise Halt(_over())
+                raise Halt(over)
         try:
             return future.result()
         except CancelledError:
-            raise Halt(_over()) from None
+            raise Halt(over) from None
         except ReplyError:
             raise
         except SkillsError as error:
             raise Halt(error) from error
 
     def close(self) -> None:
-        """Nothing more gets through."""
+        """Let nothing more through."""
         self._closed = True
 
 
@@ -93,12 +82,8 @@ class HaltingEngine:
         self._bridge = bridge
 
     def complete(self, request: lm15.Request) -> lm15.Response:
-        """One reply."""
+        """Return one reply."""
         return self._bridge.run(self._engine.complete(request))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "HaltingEngine":
         return self  # DSPy copies its models; the session stays the one
-
-
-def _over() -> SkillsError:
-    return SkillsError("the session is over")

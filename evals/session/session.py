@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,6 @@ from skills_dspy.store.run_dir import RunDir, RunPaths
 
 FOLDER = Path("output-evals")
 """Where evaluations keep their journal and their reports, unless another folder is named."""
-
-_QUIET = {"disable_history": True, "track_usage": False, "warn_on_type_mismatch": False}
-
 
 _TIMED = 64
 """Live replies whose speed is looked at: the first ones."""
@@ -69,8 +66,9 @@ class CallsSpent(SkillsError):
 class OnceReplies(Replies):
     """Replies that are asked for once, however many ask at a time: DSPy's tools send a slow call again.
 
-    Args:
-        most_calls: no more live calls than this; None for no limit.
+    Attributes:
+        counts: of the first live replies, for their speed.
+        made: digests of all requests so far, whether the host, the journal or a recording answered.
     """
 
     def __init__(
@@ -122,39 +120,31 @@ class OnceReplies(Replies):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+@dataclass(frozen=True, slots=True)
 class Session:
     """An open session. Made by `open_session`, and used in its event loop; the language models may be used in any thread.
 
     Attributes:
         config: as asked for.
-        folder: where reports go.
         concurrency: requests in flight.
         models: name as configured to the model that answers.
         answered_by: what answers, in words, and what has answered in this folder before.
+        replies: where the language models get theirs.
         meter: what was asked.
         journal: every reply.
         bridge: for threads that ask.
+        adapter: DSPy's within this session.
     """
 
-    def __init__(
-        self,
-        request: SessionRequest,
-        models: Mapping[str, Model],
-        answered_by: str,
-        replies: OnceReplies,
-        meter: Meter,
-        journal: Journal,
-    ) -> None:
-        self.config = request.config
-        self.folder = request.folder
-        self.concurrency = request.concurrency
-        self.models = dict(models)
-        self.answered_by = answered_by
-        self.meter = meter
-        self.journal = journal
-        self.adapter = SkillsAdapter()
-        self.bridge = Bridge(asyncio.get_running_loop())
-        self._replies = replies
+    config: RunConfig
+    concurrency: int
+    models: Mapping[str, Model]
+    answered_by: str
+    replies: OnceReplies
+    meter: Meter
+    journal: Journal
+    bridge: Bridge
+    adapter: SkillsAdapter = field(default_factory=SkillsAdapter)
 
     @property
     def most_ctx(self) -> int:
@@ -163,33 +153,27 @@ class Session:
         return min([self.config.max_num_ctx, *lengths])
 
     def window_for(self, prompt: int, reply: int) -> int:
-        """See `window_for`."""
+        """Return a num_ctx for a prompt and its reply, see the function of this name."""
         return window_for(self.config, prompt, reply, self.most_ctx)
 
-    @property
-    def asked(self) -> int:
-        """How many different requests were made so far, whether the host, the journal or a recording answered."""
-        return len(self._replies.made)
-
     def speed(self) -> Speed | None:
-        """How fast the server has read and written so far, by its own counts; None while nothing was asked live."""
-        counts = self._replies.counts
+        """Return how fast the server has read and written so far, by its own counts; None while nothing was asked live."""
+        counts = self.replies.counts
         return speed_of(counts, counts) if counts else None
 
     def lm(self, model: str, role: Role, num_ctx: int, **settings: float) -> dspy.LM:
-        """A language model of this session.
+        """Return a language model of this session.
 
         Args:
             model: a name that the session was opened with.
             role: whose keep_alive counts.
-            num_ctx: the context window in tokens.
+            num_ctx: the context window in tokens, unless the role has one of its own.
             settings: DSPy's defaults for each request: temperature, max_tokens, seed.
         """
         settings_of_role = self.config.role(role)
         window = Window(settings_of_role.num_ctx or num_ctx, settings_of_role.keep_alive, self.config.soft_ratings)
-        engine = AsyncOllamaEngine(self._replies, window)
-        halting = HaltingEngine(engine, self.bridge)
-        name = self.models[model].name
+        engine = AsyncOllamaEngine(self.replies, window)
+        halting, name = HaltingEngine(engine, self.bridge), self.models[model].name
         return dspy.LM(name, engine=halting, async_engine=engine, cache=False, num_retries=0, **settings)
 
     def asker(
@@ -201,15 +185,14 @@ class Session:
         judge: str | None = None,
         task: str = "evals",
     ) -> Asker:
-        """Who asks the program's steps, as in a run.
+        """Return who asks the program's steps, as in a run.
 
         Args:
             program: its predictors.
             limits: step to the most tokens of a first reply.
-            seed: decides the sampling seeds.
+            seed, task: decide the sampling seeds.
             num_ctx: the context window in tokens.
             judge: a model to judge and tag instead of the configured ones.
-            task: decides the sampling seeds, too.
         """
         names = {role: self.config.model_for(role) for role in ROLES}
         if judge is not None:
@@ -217,21 +200,12 @@ class Session:
         lms = {role: self.lm(names[role], role, num_ctx) for role in ROLES}
         return Asker(program, lms, {role: self.config.role(role) for role in ROLES}, limits, seed, task)
 
-    def dspy_context(self) -> Any:
-        """The settings under which everything of a session runs."""
-        return dspy.context(adapter=self.adapter, **_QUIET)
-
 
 def window_for(config: RunConfig, prompt: int, reply: int, most: int) -> int:
-    """A num_ctx that holds a prompt of so many tokens and its reply: a multiple of 1024, or `most`.
-
-    Args:
-        config: `max_num_ctx` is named where it is what does not allow it.
-        prompt, reply: in tokens.
-        most: the largest window that there can be, at most `max_num_ctx`.
+    """Return a num_ctx that holds a prompt of so many tokens and its reply: a multiple of 1024, or `most`.
 
     Raises:
-        ContextTooLong: they do not fit.
+        ContextTooLong: they do not fit into `most` tokens; `max_num_ctx` is named where it is what does not allow it.
     """
     if prompt + reply > most:
         bound = f"max_num_ctx ({most}): raise it in the configuration" if most == config.max_num_ctx else None
@@ -261,34 +235,29 @@ async def open_session(request: SessionRequest, serve: Callable[[], OllamaServer
         journal = stack.enter_context(Journal.open(directory.paths.journal))
         source: Host | JournalReader
         if request.recorded is not None:
-            source = stack.enter_context(JournalReader.open(_recording(request)))
-            models = {name: Model(name, "", None) for name in names}
-            answered_by = source.meta().get("answered_by", "a recording that does not say what answered")
-            models = _as_recorded(source, models)
+            if request.recorded.resolve() == request.folder.resolve():
+                raise RequestError(f"{request.folder} is the recording itself; choose another --output-dir for the replay")
+            source = stack.enter_context(JournalReader.open(RunPaths(request.recorded).journal))
+            known = source.meta()
+            answered_by = known.get("answered_by", "a recording that does not say what answered")
+            full = {name: known.get(f"model {name}", name).partition(" ") for name in names}
+            models = {name: Model(found, digest, None) for name, (found, _, digest) in full.items()}
         else:
-            if serve is None:
-                raise ValueError("a session needs either a server or a recording")
-            server = serve()
+            assert serve is not None
+            source = server = serve()
             stack.push_async_callback(server.close)
             version = await server.version()
             models = {name: await server.model(name) for name in names}
             answered_by = request.note or f"Ollama {version} at {server.host}"
-            source = server
         answered_by = _noted(directory.paths.folder, journal, answered_by, models)
         meter = Meter()
         replies = OnceReplies(journal, source, Slots(request.concurrency), meter, request.most_calls)
         stack.push_async_callback(replies.drop)
-        session = Session(request, models, answered_by, replies, meter, journal)
-        stack.callback(session.bridge.close)
-        with session.dspy_context():
+        bridge = Bridge(asyncio.get_running_loop())
+        stack.callback(bridge.close)
+        session = Session(request.config, request.concurrency, models, answered_by, replies, meter, journal, bridge)
+        with dspy.context(adapter=session.adapter, disable_history=True, track_usage=False, warn_on_type_mismatch=False):
             yield session
-
-
-def _recording(request: SessionRequest) -> Path:
-    assert request.recorded is not None
-    if request.recorded.resolve() == request.folder.resolve():
-        raise RequestError(f"{request.folder} is the recording itself; choose another --output-dir for the replay")
-    return RunPaths(request.recorded).journal
 
 
 def _noted(folder: Path, journal: Journal, answered_by: str, models: Mapping[str, Model]) -> str:
@@ -298,29 +267,15 @@ def _noted(folder: Path, journal: Journal, answered_by: str, models: Mapping[str
         RunDirError: a model has changed: replies are kept by its name, so those of the old one would pass for the new one's.
     """
     known = journal.meta()
-    for name, model in models.items():
-        if known.get(f"model {name}") not in (None, _named(model)):
+    named = {f"model {name}": f"{model.name} {model.digest}".strip() for name, model in models.items()}
+    for key, model in named.items():
+        if known.get(key) not in (None, model):
             raise RunDirError(
-                f"the model {name} is another one now than when {folder} was begun, and the replies there are the old one's: "
+                f"the {key} is another one now than when {folder} was begun, and the replies there are the old one's: "
                 "choose another --output-dir"
             )
     before = known.get("answered_by")
-    said = "; then ".join(dict.fromkeys([*(before.split("; then ") if before else ()), answered_by]))
-    journal.set_meta("answered_by", said)
-    for name, model in models.items():
-        journal.set_meta(f"model {name}", _named(model))
-    return said
-
-
-def _named(model: Model) -> str:
-    return f"{model.name} {model.digest}".strip()
-
-
-def _as_recorded(recording: JournalReader, models: Mapping[str, Model]) -> dict[str, Model]:
-    """The models by the names and digests that the recording has them under."""
-    known = recording.meta()
-    found = {}
-    for name, model in models.items():
-        full, _, digest = known.get(f"model {name}", model.name).partition(" ")
-        found[name] = Model(full, digest, None)
-    return found
+    everybody = "; then ".join(dict.fromkeys([*(before.split("; then ") if before else ()), answered_by]))
+    for key, value in {"answered_by": everybody, **named}.items():
+        journal.set_meta(key, value)
+    return everybody

@@ -17,7 +17,8 @@ from skills_dspy.cli.arguments import DecideOptions
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.sessions import open_server, run_until_done
 from skills_dspy.cli.summary import command
-from skills_dspy.commands.decide.dataset import DecideRequest, DecideResult, decide_run, prepare
+from skills_dspy.commands.decide.again import DecideResult
+from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
 from skills_dspy.commands.decide.thresholds import Bounds
 from skills_dspy.model.ollama import without_secrets
 from skills_dspy.model.replies import Meter
@@ -68,17 +69,17 @@ def decide_command(options: DecideOptions) -> int:
 def print_decided(done: DecideResult, filled: bool, console: Console | None = None) -> None:
     """What came of it, for a person, on stdout."""
     out = console or Console(highlight=False, soft_wrap=True, emoji=False)
-    diff = done.decided.diff
+    diff, prepared = done.diff, done.prepared
     before, after = diff.before.accepted, diff.after.accepted
-    out.print(f"\n[bold]{escape(done.task_name)}[/bold]: {before} accepted before, {after} now")
-    for keys, old, new in done.changed:
+    out.print(f"\n[bold]{escape(prepared.recorded.spec.task_name)}[/bold]: {before} accepted before, {after} now")
+    for keys, old, new in prepared.changed:
         out.print(f"{'.'.join(keys)}: {escape(_shown(old))} then, {escape(_shown(new))} now")
-    if not done.changed:
+    if not prepared.changed:
         out.print("The thresholds are those that the run was made with.")
-    if not done.finished:
+    if not prepared.finished:
         out.print(
-            f"The run is not finished ({escape(done.status)}): decided are the {diff.after.candidates} candidates that it has "
-            "settled."
+            f"The run is not finished ({escape(prepared.status)}): decided are the {diff.after.candidates} candidates that it "
+            "has settled."
         )
     out.print(diff_table(diff))
     out.print(side_line("Lost", diff.lost_to, diff.lost, "to"))
@@ -87,9 +88,9 @@ def print_decided(done: DecideResult, filled: bool, console: Console | None = No
     if missing:
         stages = ", ".join(f"{count} from {stage} on" for stage, count in missing.items())
         out.print(f"Left out, because that would need replies which were never asked for: {_candidates(missing)} ({stages}).")
-        out.print(f"--fill asks for those alone, about {done.decided.calls_left} calls: {escape(_fill_command())}")
+        out.print(f"--fill asks for those alone, about {done.calls_left} calls: {escape(_fill_command())}")
     if filled:
-        out.print(f"Asked now: {done.decided.live} calls; all else was in the journal.")
+        out.print(f"Asked now: {done.live} calls; all else was in the journal.")
     if done.dataset is None:
         out.print("Nothing was written (--dry-run).")
         return
@@ -124,13 +125,13 @@ def side_line(name: str, fates: Mapping[tuple[str, Reason], int], ids: list[str]
 def as_json(done: DecideResult) -> dict[str, Any]:
     """What came of it, for a program."""
     return {
-        "task_name": done.task_name,
-        "run": str(done.run),
-        "run_status": done.status,
-        "changed": [{"setting": ".".join(keys), "then": old, "now": new} for keys, old, new in done.changed],
-        **done.decided.diff.as_json(),
-        "calls_left": done.decided.calls_left,
-        "calls_made": done.decided.live,
+        "task_name": done.prepared.recorded.spec.task_name,
+        "run": str(done.prepared.recorded.paths.folder),
+        "run_status": done.prepared.status,
+        "changed": [{"setting": ".".join(keys), "then": old, "now": new} for keys, old, new in done.prepared.changed],
+        **done.diff.as_json(),
+        "calls_left": done.calls_left,
+        "calls_made": done.live,
         "dataset": None if done.dataset is None else str(done.dataset),
         "set_aside": None if done.set_aside is None else str(done.set_aside),
     }

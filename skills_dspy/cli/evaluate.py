@@ -16,7 +16,8 @@ from evals.judges.descriptions import description_line
 from evals.judges.report import Examination, choose_cases, examine, head
 from evals.judges.tables import sections
 from evals.optimize.lines import comparison_lines
-from evals.optimize.program import BeforeAfter, compare
+from evals.optimize.measure import Compared
+from evals.optimize.program import compare, compared_json
 from evals.session.session import Session
 from evals.tables import markdown, print_sections
 from skills_dspy.base.config import load_config
@@ -151,7 +152,7 @@ def eval_program_command(options: EvalProgramOptions) -> int:
         derived[task] = text
         progress.say(description_line(task, text))
 
-    async def work(session: Session) -> tuple[tuple[BeforeAfter, ...], str]:
+    async def work(session: Session) -> tuple[tuple[Compared, ...], str]:
         compared = await compare(
             session,
             compiled,
@@ -173,10 +174,10 @@ def eval_program_command(options: EvalProgramOptions) -> int:
             "answered_by": answered_by,
             "tasks": [spec.task_name for spec in specs],
             **({"derived_descriptions": derived} if derived else {}),
-            "units": [unit.as_json(options.session.seed) for unit in compared],
+            "units": compared_json(compared),
         }
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
     else:
-        for line in comparison_lines(compared, options.session.seed, answered_by):
+        for line in comparison_lines(compared, answered_by):
             click.echo(line)
     return 0

@@ -1,19 +1,18 @@
 """`optimize`: from options to a compiled program in a file, and what is said on the way."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from evals.judges.cases import SHIPPED, load_cases
-from evals.judges.descriptions import description_line
 from evals.optimize.budget import LEVELS, OPTIMIZERS
-from evals.optimize.lines import closing_lines, plan_lines, result_lines, speed_line
-from evals.optimize.plan import OptimizeRequest, Plan, plan_of
+from evals.optimize.lines import closing_lines, plan_lines
+from evals.optimize.plan import OptimizeRequest, plan_of
 from evals.optimize.program import provenance_of
-from evals.optimize.run import Optimized, UnitResult, optimize
+from evals.optimize.run import Optimized, optimize
 from evals.session.session import Session
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import RequestError
@@ -42,24 +41,24 @@ def optimize_command(options: OptimizeOptions) -> int:
             click.echo(line)
         return 0
     make_folder(options.out.parent)
-    screen = _Screen(options)
+    say = Progress(quiet=options.quiet).say
     content, done = in_session(
         options.session,
         config,
-        lambda session: _work(session, request, screen),
+        lambda session: _work(session, request, say),
         extra_models=tuple(filter(None, (options.holdout_judge, options.proposer))),
         most_calls=options.max_calls,
         note=options.note,
     )
     kept = any(result.kept for result in done.results)
-    better = any(result.kept and result.counts.mean > 0 for result in done.results)
+    better = any(result.kept and result.counts.gain > 0 for result in done.results)
     if kept:
         write_json(options.out, content)
     if options.as_json:
         click.echo(json.dumps(content["provenance"], indent=2, ensure_ascii=False))
     else:
         out = options.out if kept else None
-        for line in closing_lines(done.results, request.seed, out, content["provenance"]["answered_by"]):
+        for line in closing_lines(done.results, out, content["provenance"]["answered_by"]):
             click.echo(line)
     for unit, why in done.refused.items():
         raise RequestError(f"{unit} is left out: {why}; optimize that judge with a larger --budget, or use --force")
@@ -78,9 +77,8 @@ def _check_choices(options: OptimizeOptions) -> None:
         raise RequestError("bootstrap asks for no new instructions, so --proposer-model has nothing to do: leave it out")
 
 
-async def _work(session: Session, request: OptimizeRequest, screen: "_Screen") -> tuple[dict[str, Any], Optimized]:
-    screen.session = session
-    done = await optimize(session, request, screen)
+async def _work(session: Session, request: OptimizeRequest, say: Callable[[str], None]) -> tuple[dict[str, Any], Optimized]:
+    done = await optimize(session, request, say)
     steps = [step for result in done.results if result.kept for step in result.planned.unit.steps]
     steps += [] if request.base is None else request.base.steps
     told = provenance_of(done.request, done.results, session.config, session.models, session.answered_by, versions())
@@ -112,54 +110,3 @@ def _check_out(out: Path) -> None:
         checked(json.loads(out.read_bytes()), out)
     except (ValueError, OSError, RequestError) as error:
         raise RequestError(f"{out} is there already and is no program of this version; choose another --out") from error
-
-
-class _Screen(Progress):
-    """Says what is planned, what goes on, and what came of each unit."""
-
-    def __init__(self, options: OptimizeOptions) -> None:
-        super().__init__(quiet=options.quiet)
-        self._optimizer = options.optimizer
-        self._plan: Plan | None = None
-        self._timed = False
-        self.session: Session | None = None
-
-    def planned(self, plan: Plan) -> None:
-        """Before the first call."""
-        self._plan = plan
-        for line in plan_lines(plan, self._optimizer):
-            self.say(line)
-
-    def described(self, task: str, text: str) -> None:
-        """The description that was derived for a task."""
-        self.say(description_line(task, text))
-
-    def judged(self, kappas: Mapping[str, float | None], floor: float) -> None:
-        """The report card of the judges."""
-        for step, kappa in kappas.items():
-            self.say(f"  kappa of {step}: {'cannot be told' if kappa is None else f'{kappa:.2f}'} (floor {floor:g})")
-
-    def phase(self, unit: str, doing: str) -> None:
-        """Something begins."""
-        meter = self.session.meter if self.session is not None else None
-        counted = "" if meter is None else f"  [{meter.live} calls, {meter.remembered} from the journal]"
-        self._say_speed()
-        self.say(f"{unit}: {doing}{counted}")
-
-    def refused(self, unit: str, why: str) -> None:
-        """A unit is left out."""
-        self.say(f"{unit}: left out, {why}")
-
-    def finished(self, result: UnitResult) -> None:
-        """A unit is done."""
-        for line in result_lines(result):
-            self.say(line)
-
-    def _say_speed(self) -> None:
-        """Once there were replies: how long the rest will take, by the tokens a second that the server has shown."""
-        if self._timed or self.session is None or self._plan is None:
-            return
-        speed = self.session.speed()
-        if speed is not None:
-            self._timed = True
-            self.say(speed_line(self._plan, speed, self.session.meter.live))

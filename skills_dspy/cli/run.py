@@ -18,7 +18,7 @@ from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.embedding.weights import find_model
 from skills_dspy.run.open_files import make_room
-from skills_dspy.run.replay import Replay
+from skills_dspy.run.past import Replay
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.runner import Runner
 from skills_dspy.run.task import TaskView

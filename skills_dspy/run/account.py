@@ -37,7 +37,7 @@ def prompt_fingerprints(
 
 
 def spec_as_json(spec: TaskSpec) -> dict[str, Any]:
-    """A task as run.json keeps it; `read_recorded` in past.py reads it back."""
+    """A task as run.json keeps it."""
     return spec.model_dump(mode="json", exclude={"path"})
 
 
@@ -68,11 +68,7 @@ def inputs_of(
 
 
 def check_same_inputs(paths: RunPaths, inputs: Mapping[str, Any]) -> None:
-    """Refuse to go on with a run that was begun with other inputs.
-
-    Raises:
-        RunDirError: names what differs.
-    """
+    """Refuse to go on with a run that was begun with other inputs: a RunDirError names what differs."""
     unsaid = "it does not say what the run was begun with; restore it, or use --restart"
     previous = read_run_json(paths, unsaid, "this run was made by another version of skills_dspy; use --restart")
     if previous is None:

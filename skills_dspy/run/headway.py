@@ -13,14 +13,9 @@ FEW = 6
 
 @dataclass(frozen=True, slots=True)
 class Headway:
-    """The numbers of one task, or of several together.
+    """The numbers of one task, or of several together under the name `total`.
 
-    Attributes:
-        name: of the task; `total` for several.
-        tasks, done, failed: how many tasks, and what has become of them.
-        candidates, accepted, wanted: pairs.
-        missing: what the tasks that still run want more.
-        live, remembered, output_tokens: of all calls since the start.
+    `missing` is how many pairs the tasks that still run want more; calls and tokens are those since the start.
     """
 
     name: str

@@ -11,10 +11,6 @@ OTHERS = 128
 def make_room(tasks: int, concurrency: int) -> None:
     """Raise the number of files that the process may have open, where it is too low and the system allows more.
 
-    Args:
-        tasks: at once.
-        concurrency: requests in flight, each with a connection.
-
     Raises:
         RequestError: the system does not allow enough; says how many and what to do.
     """

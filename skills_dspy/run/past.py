@@ -1,10 +1,9 @@
-"""PastRun runs that answer a replay: where they lie, and the inputs they were made with."""
+"""Past runs that answer a replay: where they lie, the inputs they were made with, and what they have to have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from skills_dspy.base.config import ROLES, Role, RunConfig, load_config
 from skills_dspy.base.errors import RequestError, RunDirError
@@ -27,14 +26,10 @@ DECIDED = "decided"
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """One past run.
+    """One past run, with what it was made with.
 
     Attributes:
-        paths: where it lies.
-        spec, config, seed, wanted: what it was made with.
-        models: role to model, as the server had it.
         answered_by: what gave the replies, in words.
-        program: the compiled prompts that it was made with, if any.
         weights: of the embedding model that gave its vectors, as far as it is known.
         evaluation: path and SHA-256 of the files of evaluation questions that it was decontaminated against.
         description: what the model derived, where the task's file leaves its description blank.
@@ -66,11 +61,7 @@ class PastRun:
 
 
 def find_recorded(name: str) -> tuple[PastRun, ...]:
-    """The recorded runs at or below a directory; `demo` names the shipped ones.
-
-    Raises:
-        RunDirError: there is none, or it is not readable as one.
-    """
+    """The recorded runs at or below a directory; `demo` names the shipped ones. RunDirError where there are none to read."""
     root = Path(str(files("skills_dspy.run") / "demo")) if name == DEMO else Path(name)
     if not root.is_dir():
         raise RunDirError(f"--replay {name}: there is no such directory; give a run's directory, or `demo`")
@@ -91,12 +82,13 @@ def read_recorded(paths: RunPaths) -> PastRun:
         if DECIDED in run.content:
             raise RunDirError(f"{paths.folder} was decided anew from another run; give that run: {origin_of(paths, run)}")
         needed(run.task, "task")
+        known_later = {"soft_ratings": False, "decontamination": load_config().decontamination.model_dump()}
         config, inputs = needed(run.config, "config"), needed(run.inputs, "inputs")
         models, files = needed(inputs.models, "models"), () if run.decontamination is None else run.decontamination.files
         return PastRun(
             paths=paths,
             spec=TaskSpec.model_validate({**run.content["task"], "path": paths.run_json}),
-            config=RunConfig.model_validate({**_known_later(), **config}),
+            config=RunConfig.model_validate({**known_later, **config}),
             seed=needed(inputs.seed, "seed"),
             wanted=needed(run.wanted, "wanted"),
             models={role: Model(models[role].name, models[role].digest, None) for role in ROLES},
@@ -131,6 +123,44 @@ def recorded_questions(files: Sequence[tuple[Path, str]], where: str, advice: st
     return found
 
 
-def _known_later() -> dict[str, Any]:
-    """Settings that a run did without before there were any: soft ratings and decontamination."""
-    return {"soft_ratings": False, "decontamination": load_config().decontamination.model_dump()}
+class Replay:
+    """The runs of a recording by the names of their tasks, those that are in `specs`; all of them when that is None.
+
+    A task that was not recorded fails for itself, as long as there is another.
+
+    Raises:
+        RunDirError: there is no recording, or none of the tasks was recorded.
+        RequestError: the runs differ in seed, models or program.
+    """
+
+    def __init__(self, name: str, specs: Sequence[TaskSpec] | None) -> None:
+        found = {run.spec.task_name: run for run in find_recorded(name)}
+        if specs is None:
+            specs = [run.spec for run in found.values()]
+        elif all(spec.task_name not in found for spec in specs):
+            raise RunDirError(
+                f"{specs[0].path}: the recording {name} holds no run of the task {specs[0].task_name}; it holds "
+                f"{', '.join(found)}"
+            )
+        self.specs = tuple(specs)
+        self.runs: Mapping[str, PastRun] = {s.task_name: found[s.task_name] for s in specs if s.task_name in found}
+        self.first = next(iter(self.runs.values()))
+        self._name = name
+        self._check("recorded with different seeds or models", lambda run: (run.seed, run.models))
+        self._check("recorded with different programs", lambda run: run.program and run.program.content)
+
+    def config(self) -> RunConfig:
+        """The settings of the runs, but for the embedder's device; RequestError where they differ in what shapes a dataset."""
+        self._check("recorded with different configurations", lambda run: run.config.shaping())
+        config = self.first.config
+        return config.model_copy(update={"embedder": config.embedder.model_copy(update={"device": "cpu"})})
+
+    def evaluation(self) -> Benchmark | None:
+        """The evaluation questions that the runs were decontaminated against; RequestError as for `recorded_questions`."""
+        self._check("decontaminated differently", lambda run: (run.evaluation, run.evaluation and run.config.decontamination))
+        advice = "give the questions of then, or others, with --decontaminate"
+        return recorded_questions(self.first.evaluation, f"--replay {self._name}", advice)
+
+    def _check(self, how: str, trait: Callable[[PastRun], object]) -> None:
+        if any(trait(run) != trait(self.first) for run in self.runs.values()):
+            raise RequestError(f"--replay {self._name}: its runs were {how}; give the directory of one")

@@ -17,7 +17,6 @@ class RunRequest:
 
     Attributes:
         specs: the tasks, with different names.
-        config: models, thresholds and limits.
         wanted: accepted pairs for each task, 1 or more.
         output_dir: where the tasks' directories lie.
         seed: decides every choice and every sampling seed.
@@ -26,7 +25,7 @@ class RunRequest:
         recorded: the recordings to replay by task name; none for a live run.
         note: what answers, in words, when it is not a language model.
         program: compiled prompts; none for those that stand in signatures/.
-        evaluation: questions that no pair may be near to; none for no decontamination.
+        evaluation: questions that no pair may be near to.
     """
 
     specs: tuple[TaskSpec, ...]

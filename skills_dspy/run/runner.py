@@ -7,6 +7,7 @@ that is alone ends the run in any case.
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,15 +49,9 @@ class Watcher:
 
 
 class Runner:
-    """Runs a request.
+    """Runs a request, with a server (none for a replay) and an embedder that is not started yet; `now` is in UTC.
 
-    Args:
-        request: what is asked for.
-        server: the host; none for a replay.
-        embedder: not started yet.
-        watcher: hears how it goes.
-        now: the time in UTC.
-        notices: hear of what happens before the first call.
+    The watcher hears how it goes, notices hear of what happens before the first call.
     """
 
     def __init__(
@@ -84,11 +79,8 @@ class Runner:
     async def run(self) -> tuple[TaskView, ...]:
         """Run all tasks to their end.
 
-        Each one's `status` is then `complete`, `stopped: why` or, if others ran beside it, `failed: why`.
-
-        Raises:
-            SkillsError: something ended the run, or every task failed; what there is is kept.
-            CancelledError: it was interrupted; what there is is kept.
+        Each one's `status` is then `complete`, `stopped: why` or, if others ran beside it, `failed: why`. Where something else
+        ends the run, or every task fails, that is raised and what there is is kept.
         """
         async with AsyncExitStack() as stack:
             if self._server is not None:
@@ -138,11 +130,7 @@ class Runner:
             recorded = next(iter(self._request.recorded.values())).models  # the same for all: the command line sees to it
             return {role: Model(config.model_for(role), recorded[role].digest, None) for role in ROLES}
         asked = {name: await self._server.model(name) for name in dict.fromkeys(map(config.model_for, ROLES))}
-        return {
-            role: Model(name, asked[name].digest, asked[name].context_length)
-            for role in ROLES
-            for name in [config.model_for(role)]
-        }
+        return {role: replace(asked[config.model_for(role)], name=config.model_for(role)) for role in ROLES}
 
     def _prepare(
         self, answering: dict[str, Any], models: dict[Role, Model], stack: AsyncExitStack
@@ -155,10 +143,8 @@ class Runner:
             TaskView(spec, path, request.wanted, Meter(), Standstill(), answered_by, evaluation=request.evaluation)
             for spec, path in zip(request.specs, paths, strict=True)
         ]
-        programs: dict[int, SkillsProgram] = {}
-        for spec in request.specs:
-            count = spec.num_questions_to_generate_per_prompt
-            programs[count] = programs.get(count) or _program(count, request.program)
+        counts = {spec.num_questions_to_generate_per_prompt for spec in request.specs}
+        programs = {count: _program(count, request.program) for count in counts}
         shared = Shared(
             request,
             self._server,
@@ -211,12 +197,7 @@ class Runner:
 
     @contextmanager
     def _failing(self, view: TaskView) -> Iterator[None]:
-        """Mark a task as failed by what the block raises, unless that has to end the run.
-
-        Raises:
-            SkillsError: the task is alone, or every other would meet it as well.
-            BaseException: it is no error of ours.
-        """
+        """Mark a task as failed by what the block raises, unless it is alone, every other would meet it, or it is a bug."""
         try:
             yield
         except (SkillsError, ExceptionGroup) as raised:

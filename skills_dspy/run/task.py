@@ -55,7 +55,6 @@ class TaskView:
     """One task of a run, as a display may look at it at any moment.
 
     Attributes:
-        run: how far it is.
         status: `running`, `complete`, `stopped: why`, `failed: why`, `interrupted`.
         error: why it failed for itself while others went on.
         description: derived by the model, because the task's file leaves it blank; None until then, and where it does not.
@@ -81,15 +80,11 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the tasks of a run share.
+    """What the tasks of a run share; neither the embedder nor the screen need be ready yet.
 
     Attributes:
-        server: the host; none for a replay.
+        server: none for a replay.
         answering: who answers, as run.json says it.
-        models, windows: of each role.
-        embedder: not started yet, perhaps.
-        adapter: the one that all calls go through.
-        screen: the evaluation questions, if there are any; it need not be ready yet.
         changed: called after every settled candidate.
         now: the time in UTC.
     """
@@ -113,11 +108,8 @@ class OpenTask:
     """A task between its opening and its end. Made by `OpenTask.open`.
 
     Attributes:
-        view: what is shown of it.
         manifest: the beginning of its run.json.
-        journal, logs: where it writes.
         asker, begin: asks for its description, and makes its run with that; None when it is closed.
-        screen: the evaluation questions that its pairs may not be near to, if there are any.
         opened: closes all that was opened for it.
     """
 
@@ -137,7 +129,6 @@ class OpenTask:
 
         Raises:
             RunDirError: the directory is busy, foreign, or of other inputs, or the recording does not hold the task.
-            StorageError: the disk is full or refuses.
         """
         request, config, spec = shared.request, shared.request.config, view.spec
         with ExitStack() as stack:
@@ -189,7 +180,6 @@ class OpenTask:
 
         Raises:
             RunDirError: the vectors that are remembered here have other weights.
-            SkillsError: a seed cannot be embedded.
         """
         assert self.screen is not None
         before = self.journal.meta().get("embedder_weights")
@@ -210,12 +200,7 @@ class OpenTask:
         write_json(self.view.paths.run_json, {**self.manifest, "result": previous and previous.content.get("result")})
 
     async def run(self) -> None:
-        """Until all wanted pairs are accepted, or a limit stops it; a description that is blank is derived first.
-
-        Raises:
-            NotDescribed: twice no usable description.
-            SkillsError, ExceptionGroup: see `only_ours`.
-        """
+        """Until all wanted pairs are accepted, or a limit stops it; a description that is blank is derived first."""
         assert self.asker is not None
         assert self.begin is not None
         spec = self.view.spec
@@ -229,11 +214,9 @@ class OpenTask:
         await run.run()
 
     def end(self, status: str, now: str) -> list[StorageError]:
-        """Finish its rows if it has all of them, write its run.json and let go of everything; returns what went wrong.
+        """Finish its rows if it has all of them and write its run.json; returns what went wrong.
 
-        Args:
-            status: its own, if it is neither complete nor stopped by a limit.
-            now: the time.
+        `status` is its own if it is neither complete nor stopped by a limit.
         """
         if self.ended:
             return []
@@ -261,11 +244,7 @@ class OpenTask:
         return failures
 
     def close(self) -> None:
-        """Let go of files and of memory; a second call does nothing.
-
-        Raises:
-            StorageError: something cannot be closed as it should be.
-        """
+        """Let go of files and of memory; a second call does nothing."""
         run = self.view.run
         self.view.run = Standstill(run.funnel, run.done, run.stopped, run.draws)
         self.asker = self.begin = None

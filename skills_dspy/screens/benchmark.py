@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +31,16 @@ class BenchmarkFile:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkQuestion:
-    """One question: its file's name and its line there (in a Parquet file its row, from 1), and its text.
+    """One question.
 
-    `grounded` says that the text begins with a context of the question's own.
+    Attributes:
+        place: its file's name and its line there (in a Parquet file its row, from 1).
+        grounded: whether the text begins with a context of the question's own.
     """
 
-    file: str
-    line: int
+    place: str
     text: str
     grounded: bool
-
-    @property
-    def place(self) -> str:
-        """Where it stands."""
-        return f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ def read_benchmark(paths: Sequence[Path]) -> Benchmark:
     files, questions = [], []
     for name, path in sorted(_named(paths).items()):
         data = _bytes(path)
-        found = [BenchmarkQuestion(name, line, text, grounded) for line, text, grounded in _rows(path, data)]
+        found = [BenchmarkQuestion(f"{name}:{line}", text, grounded) for line, text, grounded in _rows(path, data)]
         if not found:
             raise EvaluationError("there is no question in this file; leave it out", path)
         files.append(BenchmarkFile(name, path, hashlib.sha256(data).hexdigest(), len(found)))
@@ -108,12 +106,8 @@ def _rows(path: Path, data: bytes) -> Iterator[tuple[int, str, bool]]:
         return
     for line, row in _parquet(path, data) if ending == ".parquet" else _json_rows(path, data):
         text, grounded = _question(row, path, line)
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise EvaluationError(
-                "the question holds half a surrogate pair, which is no text; correct it", path, line
-            ) from error
+        if re.search("[\ud800-\udfff]", text):
+            raise EvaluationError("the question holds half a surrogate pair, which is no text; correct it", path, line)
         yield line, text, grounded
 
 
@@ -148,11 +142,8 @@ def _parquet(path: Path, data: bytes) -> Iterator[tuple[int, Mapping[str, Any]]]
         known = [name for name in names if name in ("messages", *QUESTION_FIELDS, *CONTEXT_FIELDS)]
         if not known:
             raise EvaluationError(_unknown(names), path, 1)
-        number = 0
-        for batch in file.iter_batches(columns=known):
-            for row in batch.to_pylist():
-                number += 1
-                yield number, row
+        batches = (batch.to_pylist() for batch in file.iter_batches(columns=known))
+        yield from enumerate(chain.from_iterable(batches), start=1)
     except (pa.ArrowException, OSError) as error:
         why = str(error).splitlines()[0]
         raise EvaluationError(f"this is not a Parquet file that can be read ({why}); make it anew", path) from error

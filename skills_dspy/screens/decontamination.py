@@ -7,6 +7,7 @@ words are compared.
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,7 @@ class Notices:
 
 
 class Screen:
-    """Evaluation questions, and whether a text is too near to any of them; `ready` comes first.
-
-    Args:
-        evaluation: the questions.
-        config: what is too near.
-    """
+    """Evaluation questions, and whether a text is too near to any of them; `ready` comes first."""
 
     def __init__(self, evaluation: Benchmark, config: DecontaminationConfig) -> None:
         self.evaluation = evaluation
@@ -68,10 +64,7 @@ class Screen:
 
     def as_json(self) -> dict[str, Any]:
         """Files and counts, for run.json."""
-        files = [
-            {"name": file.name, "path": str(file.path), "sha256": file.sha256, "questions": file.questions}
-            for file in self.evaluation.files
-        ]
+        files = [{**asdict(file), "path": str(file.path)} for file in self.evaluation.files]
         return {"files": files, "questions": len(self.evaluation.questions), **self.config.model_dump(mode="json")}
 
     async def ready(
@@ -108,13 +101,12 @@ class Screen:
         return used
 
     def words(self, text: str) -> str | None:
-        """In words, what a text shares with a question; None for nothing."""
+        """What a text shares with a question, in words; None for nothing."""
         found = self._index.grams.find(text)
         if found is None:
             return None
-        place, shared = self._place(found.owner), joined_tokens(found.words)
         what = "holds the whole question of" if found.whole else f"shares a {self.config.ngram}-gram with"
-        return f"{what} {place}: {shared}"
+        return f"{what} {self._place(found.owner)}: {joined_tokens(found.words)}"
 
     def same(self, text: str, *, bare: bool) -> str | None:
         """Whether a text is one of the questions that are too short to be looked for inside others; in words, or None."""
@@ -124,7 +116,7 @@ class Screen:
         return f"is the question of {self._place(owner)}"
 
     def near(self, vector: NDArray[np.float32], *, bare: bool) -> str | None:
-        """In words, the question that lies nearest, if it is too near; with `bare`, of those without a context."""
+        """The question that lies nearest, in words, if it is too near; with `bare`, of those without a context."""
         assert self.config.max_cosine is not None
         vectors = self._bare_vectors if bare else self._index.vectors
         found = nearest_row(vectors, vector, 2.0 - 2.0 * self.config.max_cosine)
@@ -177,20 +169,15 @@ class Screen:
                 f"the vectors of the recording ({weights[:12]} there, {embedder.weights[:12]} here): give its --output-dir"
             )
         parts = []
-        for first in range(0, len(texts), _CHUNK):
-            parts.append(await embedder.embed(texts[first : first + _CHUNK]))
-            if (done := first + _CHUNK) % (_CHUNK * 20) == 0 and done < len(texts):
+        for done in range(_CHUNK, len(texts) + _CHUNK, _CHUNK):
+            parts.append(await embedder.embed(texts[done - _CHUNK : done]))
+            if done % (_CHUNK * 20) == 0 and done < len(texts):
                 notices.say(f"Decontamination: {done} of {len(texts)} questions are embedded.")
         return BenchmarkIndex(grams, np.concatenate(parts))
 
 
 class TaskScreen:
-    """The screen for one task, whose texts' vectors are remembered with it.
-
-    Args:
-        screen: the questions.
-        vectors: the task's.
-    """
+    """The screen for one task, whose texts' vectors are remembered with it."""
 
     def __init__(self, screen: Screen, vectors: VectorSource) -> None:
         self._screen = screen
@@ -202,21 +189,21 @@ class TaskScreen:
         Raises:
             MissingReply: a vector has to be computed and there is no model for it.
         """
-        whole = question if context is None else f"{context}\n{question}"
         screen = self._screen
-        said = screen.words(whole) or screen.same(whole, bare=False)
-        if said is None and context is not None:
-            said = screen.same(question, bare=True)
+        texts = [question] if context is None else [f"{context}\n{question}", question]
+        said = screen.words(texts[0])
+        for place, text in enumerate(texts):
+            said = said or screen.same(text, bare=place > 0)
         if said is not None or not screen.compares_vectors:
             return said
-        texts = [whole] if context is None else [whole, question]
         try:
             vectors = await self._vectors.embed(texts)
         except EmbedderMissing as error:
             # In a replay this text may belong to a candidate that never has to settle.
             raise MissingReply(str(error)) from error
-        said = screen.near(vectors[0], bare=False)
-        return screen.near(vectors[1], bare=True) if said is None and context is not None else said
+        for place, vector in enumerate(vectors):
+            said = said or screen.near(vector, bare=place > 0)
+        return said
 
     def answer(self, text: str) -> str | None:
         """Why an answer is contaminated, in words; None when it is not."""

@@ -72,11 +72,6 @@ class Languages:
         open_ones = {name: found.pop(name) for name in (TOO_SHORT, UNSURE) if name in found}
         return {**dict(sorted(found.items(), key=lambda item: (-item[1], item[0]))), **open_ones}
 
-    def share(self, language: str) -> float | None:
-        """The share of a language among the texts whose language is told; None when none is."""
-        known = self.known
-        return known.count(language) / len(known) if known else None
-
     @property
     def main(self) -> str | None:
         """The most frequent language, the first of the alphabet among equals; None when none is told."""
@@ -91,11 +86,7 @@ class Languages:
 
 @cache
 def load_classifier(among: tuple[str, ...] = ()) -> Classifier:
-    """The classifier with its model, which is read from the package in about a second, once.
-
-    Args:
-        among: the languages that come into question; all that it knows if none are given. Of few, short texts are told too.
-    """
+    """The classifier with its model, read in about a second; it tells the languages `among`, or all that it knows."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # type: ignore[import-untyped]
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

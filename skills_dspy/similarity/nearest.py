@@ -6,7 +6,6 @@ So the product only picks who may be near enough; `squared_distance` decides.
 """
 
 import math
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,6 @@ Vectors = NDArray[np.float32]
 
 Key = tuple[int, int, int]
 """The place of a text in the order in which texts settle: (-1, k, 0) for seed k, (draw, index, 0) for a candidate."""
-
-Scalar = TypeVar("Scalar", bound=np.generic)
 
 MARGIN = 1e-4
 """How far the matrix product may be off: for unit vectors the float32 error stays below it up to 800 dimensions."""
@@ -54,30 +51,17 @@ def joined(question: Vector, context: Vector) -> Vector:
 
 
 class Index:
-    """A growing set of unit vectors under keys, searched exactly.
+    """A growing set of unit vectors of one dimension under keys, searched exactly.
 
-    The first vector fixes the dimension. Rows of removed vectors are used again, so memory follows the largest number
-    held at one time.
+    Rows of removed vectors are used again, so memory follows the largest number held at one time.
     """
 
     def __init__(self) -> None:
-        self._rows: Vector = np.zeros((0, 0), dtype=np.float32)
+        self._rows: Vectors = np.zeros((0, 0), dtype=np.float32)
         self._keys: NDArray[np.int64] = np.zeros((0, 3), dtype=np.int64)
         self._live: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
         self._row_of: dict[Key, int] = {}
         self._free: list[int] = []
-        self._used = 0  # rows from here on have never held a vector
-
-    def __len__(self) -> int:
-        return len(self._row_of)
-
-    def __contains__(self, key: Key) -> bool:
-        return key in self._row_of
-
-    @property
-    def capacity(self) -> int:
-        """The number of rows in memory."""
-        return len(self._rows)
 
     def add(self, key: Key, vector: Vector) -> None:
         """Hold `vector` under `key`.
@@ -88,16 +72,10 @@ class Index:
         if key in self._row_of:
             raise ValueError(f"the index already holds a vector under {key}")
         self._check(vector)
-        if not self._free and self._used == self.capacity:
+        if not self._free:
             self._grow(len(vector))
-        if self._free:
-            row = self._free.pop()
-        else:
-            row = self._used
-            self._used += 1
-        self._rows[row] = vector
-        self._keys[row] = key
-        self._live[row] = True
+        row = self._free.pop()
+        self._rows[row], self._keys[row], self._live[row] = vector, key, True
         self._row_of[key] = row
 
     def remove(self, key: Key) -> None:
@@ -107,62 +85,51 @@ class Index:
         self._free.append(row)
 
     def within(self, vector: Vector, threshold: float, before: Key | None = None) -> list[tuple[Key, float]]:
-        """Return all held vectors nearer than `threshold`, as (key, squared distance), nearest first, then by key.
+        """All held vectors nearer than a squared distance with a key smaller than `before`: (key, squared distance).
 
-        Args:
-            vector: what to compare with.
-            threshold: the squared distance that is already too far.
-            before: only keys smaller than this one; None for all.
+        The nearest comes first, then they are in the order of their keys.
         """
-        self._check(vector)
         rows, rough = self._rough(vector, before)
         return [found for found in self._exact(vector, rows[rough < threshold + MARGIN]) if found[1] < threshold]
 
     def nearest(self, vector: Vector, before: Key | None = None) -> tuple[Key, float] | None:
-        """Return the nearest held vector with a key smaller than `before`, as (key, squared distance).
-
-        Among equally near ones the smallest key wins; None when there is nothing to compare with.
-        """
-        self._check(vector)
+        """The nearest held vector with a key smaller than `before`, of equally near ones the smallest key; None for none."""
         rows, rough = self._rough(vector, before)
-        if not len(rows):
-            return None
-        return self._exact(vector, rows[rough <= rough.min() + 2 * MARGIN])[0]
+        return self._exact(vector, rows[rough <= rough.min() + 2 * MARGIN])[0] if len(rows) else None
 
     def _rough(self, vector: Vector, before: Key | None) -> tuple[NDArray[np.int64], Vector]:
-        """Return the rows that may be compared with, and their distances to within MARGIN."""
-        rows = np.flatnonzero(self._live[: self._used] & self._earlier(before))
+        """The rows that may be compared with, and their distances to within MARGIN."""
+        self._check(vector)
+        rows = np.flatnonzero(self._live if before is None else self._live & self._earlier(before))
         if not len(rows):
             return rows, np.zeros(0, dtype=np.float32)
-        return rows, (2.0 - 2.0 * (self._rows[: self._used] @ vector))[rows]
+        return rows, (2.0 - 2.0 * (self._rows[: rows[-1] + 1] @ vector))[rows]
 
-    def _earlier(self, before: Key | None) -> NDArray[np.bool_]:
-        if before is None:
-            return np.ones(self._used, dtype=np.bool_)
-        keys = self._keys[: self._used]
-        earlier: NDArray[np.bool_] = keys[:, 2] < before[2]
+    def _earlier(self, before: Key) -> NDArray[np.bool_]:
+        earlier: NDArray[np.bool_] = self._keys[:, 2] < before[2]
         for column in (1, 0):
-            earlier = (keys[:, column] < before[column]) | ((keys[:, column] == before[column]) & earlier)
+            place = self._keys[:, column]
+            earlier = (place < before[column]) | ((place == before[column]) & earlier)
         return earlier
 
     def _exact(self, vector: Vector, rows: NDArray[np.int64]) -> list[tuple[Key, float]]:
-        found = [(self._key(row), squared_distance(self._rows[row], vector)) for row in rows.tolist()]
-        return sorted(found, key=lambda pair: (pair[1], pair[0]))
-
-    def _key(self, row: int) -> Key:
-        first, second, third = self._keys[row].tolist()
-        return first, second, third
+        keys: list[Key] = list(map(tuple, self._keys[rows].tolist()))
+        distances = [squared_distance(self._rows[row], vector) for row in rows.tolist()]
+        return sorted(zip(keys, distances, strict=True), key=lambda pair: (pair[1], pair[0]))
 
     def _grow(self, dimension: int) -> None:
-        rows = max(FIRST_ROWS, 2 * self.capacity)
-        self._rows = _lengthened(self._rows.reshape(self._used, dimension), rows)
-        self._keys = _lengthened(self._keys, rows)
-        self._live = _lengthened(self._live, rows)
+        """Twice as many rows."""
+        old = len(self._rows)
+        more = max(FIRST_ROWS, old)
+        self._rows = np.concatenate([self._rows.reshape(old, dimension), np.zeros((more, dimension), np.float32)])
+        self._keys = np.concatenate([self._keys, np.zeros((more, 3), np.int64)])
+        self._live = np.concatenate([self._live, np.zeros(more, np.bool_)])
+        self._free = list(range(old + more - 1, old - 1, -1))
 
     def _check(self, vector: Vector) -> None:
         if vector.ndim != 1 or vector.dtype != np.float32:
             raise ValueError(f"expected one float32 vector, got {vector.dtype} of shape {vector.shape}")
-        if self.capacity and len(vector) != self._rows.shape[1]:
+        if len(self._rows) and len(vector) != self._rows.shape[1]:
             raise ValueError(f"the index holds vectors of dimension {self._rows.shape[1]}, not {len(vector)}")
         length = float(vector @ vector)
         if not abs(length - 1.0) < MARGIN:  # written so that NaN fails too
@@ -181,11 +148,7 @@ def nearest_row(rows: Vectors, vector: Vector, limit: float) -> tuple[int, float
 
 
 class Groups:
-    """Which of some things, by number from 0, belong together, directly or through others.
-
-    Attributes:
-        labels: for each a number that all of its group have, and no others.
-    """
+    """Which of some things, by number from 0, belong together, directly or through others: those with the same of `labels`."""
 
     def __init__(self, count: int) -> None:
         self.labels: NDArray[np.int64] = np.arange(count)
@@ -199,14 +162,7 @@ class Groups:
 
 
 def join_near(groups: Groups, members: NDArray[np.int64], vectors: Vector, limit: float) -> None:
-    """Put those into one group whose vectors are nearer than a squared distance; every vector is compared with every other.
-
-    Args:
-        groups: what is joined.
-        members: whose number in the groups each vector has.
-        vectors: unit vectors, one per row.
-        limit: the squared distance that is already too far.
-    """
+    """Put those members into one group whose vectors (unit, one per row) are nearer than a squared distance, all with all."""
     count = max(1, _PAIRS // max(1, len(vectors)))
     for first in range(0, len(vectors), count):
         block = vectors[first : first + count]
@@ -221,9 +177,3 @@ def join_near(groups: Groups, members: NDArray[np.int64], vectors: Vector, limit
         for a, b in zip(one[~near].tolist(), other[~near].tolist(), strict=True):
             if squared_distance(vectors[a], vectors[b]) < limit:
                 groups.join(members[[a]], members[[b]])
-
-
-def _lengthened(old: NDArray[Scalar], rows: int) -> NDArray[Scalar]:
-    new = np.zeros((rows, *old.shape[1:]), dtype=old.dtype)
-    new[: len(old)] = old
-    return new

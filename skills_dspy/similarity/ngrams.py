@@ -33,13 +33,7 @@ _BLOCK = 500_000
 
 
 class Found(NamedTuple):
-    """A shared n-gram.
-
-    Attributes:
-        owner: the question that has it: its place in what the index was built from, the first of several.
-        words: the n-gram as normalised tokens.
-        whole: whether it is all of the question.
-    """
+    """An n-gram, as normalised tokens, that is shared with the question at place `owner`, or is the whole of it."""
 
     owner: int
     words: tuple[str, ...]
@@ -70,11 +64,11 @@ class GramIndex:
         words = tokens(text)
         hashed = _Hashed.of([words])
         starts, ends = hashed.windows(self.n * WORD)
-        found = [self._first(hashed, words, starts, ends, whole=False)]
+        found = self._first(hashed, words, starts, ends, whole=False)
         for length in self.lengths.tolist():
             starts = np.arange(max(0, len(words) - length + 1))
-            found.append(self._first(hashed, words, starts, starts + length, whole=True))
-        return next((f for f in found if f is not None), None)
+            found = found or self._first(hashed, words, starts, starts + length, whole=True)
+        return found
 
     def same(self, text: str) -> int | None:
         """The first question of fewer than SHORTEST words that this text is; None for none."""
@@ -105,7 +99,7 @@ def build(texts: Sequence[str], n: int) -> GramIndex:
         starts, ends = hashed.windows(n * WORD)
         grams.append(hashed.hashes(starts, ends, whole=False))
         owners.append((first + hashed.owner[starts]).astype(np.int32))
-        widths = hashed.text_widths()
+        widths = np.diff(hashed.edges[hashed.begins])
         whole = np.flatnonzero((widths >= shortest) & (widths < n * WORD))
         grams.append(hashed.hashes(hashed.begins[whole], hashed.begins[whole + 1], whole=True))
         owners.append((first + whole).astype(np.int32))
@@ -113,11 +107,9 @@ def build(texts: Sequence[str], n: int) -> GramIndex:
         for place in np.flatnonzero(widths < shortest).tolist():
             shorts.append(_digest(plain(texts[first + place])))
             short_owners.append(first + place)
-    every, owner = _each_once(
-        np.concatenate([np.zeros(0, np.uint64), *grams]), np.concatenate([np.zeros(0, np.int32), *owners])
-    )
-    short, short_owner = _each_once(np.array(shorts, dtype=np.uint64), np.array(short_owners, dtype=np.int32))
-    return GramIndex(n, every, owner, np.array(sorted(lengths), dtype=np.int32), short, short_owner)
+    every = _each_once(np.concatenate([np.zeros(0, np.uint64), *grams]), np.concatenate([np.zeros(0, np.int32), *owners]))
+    short = _each_once(np.array(shorts, dtype=np.uint64), np.array(short_owners, dtype=np.int32))
+    return GramIndex(n, *every, np.array(sorted(lengths), dtype=np.int32), *short)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,11 +158,6 @@ class _Hashed:
         starts = np.flatnonzero(ends <= self.begins[self.owner + 1])
         return starts, ends[starts]
 
-    def text_widths(self) -> NDArray[np.int64]:
-        """How wide each text is."""
-        widths: NDArray[np.int64] = self.edges[self.begins[1:]] - self.edges[self.begins[:-1]]
-        return widths
-
     def hashes(self, starts: NDArray[np.int64], ends: NDArray[np.int64], *, whole: bool) -> _Hashes:
         """Hashes of n-grams, which depend on the tokens alone, and on whether they are looked for as a whole question."""
         mixed = (self.sums[ends] - self.sums[starts]) * self.inverse[starts]
@@ -210,10 +197,8 @@ def _powers(base: int, count: int) -> _Hashes:
 def _each_once(hashes: _Hashes, owners: NDArray[np.int32]) -> tuple[_Hashes, NDArray[np.int32]]:
     """The hashes in ascending order, each once, with its smallest owner."""
     order = np.lexsort((owners, hashes))
-    hashes, owners = hashes[order], owners[order]
-    first = np.ones(len(hashes), dtype=np.bool_)
-    first[1:] = hashes[1:] != hashes[:-1]
-    return hashes[first], owners[first]
+    found, first = np.unique(hashes[order], return_index=True)
+    return found, owners[order][first]
 
 
 def _places(ascending: _Hashes, wanted: _Hashes) -> NDArray[np.int64]:

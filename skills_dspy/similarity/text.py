@@ -57,10 +57,7 @@ def plain(text: str) -> str:
     Signs within it stay, so that `2 + 2` and `2 - 2` differ.
     """
     bare = "".join(_folded(text).split())
-    end = len(bare)
-    while end and unicodedata.category(bare[end - 1])[0] == "P":
-        end -= 1
-    return bare[:end] or bare
+    return bare.rstrip("".join(char for char in set(bare) if unicodedata.category(char)[0] == "P")) or bare
 
 
 def words(text: str) -> list[str]:

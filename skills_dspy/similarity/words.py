@@ -62,10 +62,8 @@ class Texts:
 
 def _sets(texts: list[bytes]) -> Any:
     """One row a text, one column a word or pair of neighbours, from the rarest to the most frequent; 1 where a text has it."""
-    sets = []
-    for text in texts:
-        words = np.frombuffer(text, np.int32).astype(np.int64)
-        sets.append(np.unique(np.concatenate([words, (words[:-1] + 1) << 32 | words[1:]])))
+    words = [np.frombuffer(text, np.int32).astype(np.int64) for text in texts]
+    sets = [np.unique(np.concatenate([some, (some[:-1] + 1) << 32 | some[1:]])) for some in words]
     elements, columns, counts = np.unique(
         np.concatenate([np.empty(0, np.int64), *sets]), return_inverse=True, return_counts=True
     )

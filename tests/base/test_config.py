@@ -117,6 +117,30 @@ def test_judge_and_tagger_follow_the_generator() -> None:
     assert [config.model_for(role) for role in ROLES] == ["mistral-small3.2", "mistral-small3.2", "own"]
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "part"),
+    [
+        ("filter:\n  sample_quality:\n  - 4\n  - 6", 4, "item 2 of `filter.sample_quality` is the number 6; write a list of"),
+        ("filter:\n  sample_quality: []", 2, "is an empty list; write a list of one or more of 1, 2, 3, 4, 5, each once"),
+        ("max_num_ctx: 8192\ntagger:\n  num_ctx: 8193", 3, "`tagger.num_ctx` is 8193, above the `max_num_ctx` of 8192"),
+        ("tagging: fused\nmax_num_ctx: 2048", 2, "`generator.num_predict` of 2048 fills the whole context window of 2048"),
+        ("tagging: fused\nserver:\n  backoff_max: 0.5", 3, "`server.backoff_first` is above `server.backoff_max`"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(text: str, line: int, part: str) -> None:
+    """In one line; where settings contradict one another, that of a key that the file itself has."""
+    with pytest.raises(ConfigError) as caught:
+        parsed(text)
+    assert str(caught.value).startswith(f"my.yaml:{line}: ")
+    assert part in str(caught.value)
+
+
+def test_a_bad_name_on_the_command_line_is_refused_by_its_option() -> None:
+    """Instead of a file."""
+    with pytest.raises(ConfigError, match=r'^--judge-model is "a b"; give a model'):
+        load_config(None, {"validator": "a b"})
+
+
 def test_whole_numbers_may_stand_for_numbers() -> None:
     """1 is 1.0 where a number is wanted; both give the same settings."""
     assert parsed("generator: {temperature: 1}").shaping() == parsed("generator: {temperature: 1.0}").shaping()

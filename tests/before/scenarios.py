@@ -1,5 +1,6 @@
 """The scenarios: what is typed, in a folder with all inputs, and which of the files that come of it are compared."""
 
+import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,12 +8,12 @@ from pathlib import Path
 
 from tests.before.doing import Outcome, compared, listed, typed
 
-Argv = tuple[str, ...]
+Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Some command lines, one after the other.
+    """Some command lines, one after the other; it has all that it needs, whichever others were done before it.
 
     Attributes:
         group: the file of expected/ in which its outcome stands.
@@ -20,38 +21,44 @@ class Scenario:
         steps: what is typed.
         files: patterns of the files that are compared afterwards.
         copies: folders that are copied first, as (from, to), because a command writes there.
+        needs: folders that a command line has to make first if no other scenario has, as (folder, line).
     """
 
     group: str
     name: str
-    steps: tuple[Argv, ...]
+    steps: tuple[tuple[str, ...], ...]
     files: tuple[str, ...] = ()
-    copies: tuple[tuple[str, str], ...] = ()
+    copies: Pairs = ()
+    needs: Pairs = ()
 
 
 def outcome(scenario: Scenario) -> Outcome:
     """Do it here; returns what came of it."""
+    words = [word for step in scenario.steps for word in step] + [source for source, _ in scenario.copies]
+    if any(DEMO in word for word in words):
+        _make(DEMO, f"run --replay demo -n 5 --output-dir {DEMO} --quiet")
     for source, target in scenario.copies:
         if not Path(target).exists():
-            if source == DEMO:
-                _demo()
             shutil.copytree(source, target)
-    if any(DEMO in word for step in scenario.steps for word in step):
-        _demo()
-    steps = [typed(step) for step in scenario.steps]
-    return {"steps": steps, "files": compared(scenario.files)}
+    made = [folder for folder, line in scenario.needs if _make(folder, line)]
+    done: Outcome = {"steps": [typed(step) for step in scenario.steps], "files": compared(scenario.files)}
+    for folder in made:  # another scenario makes it itself
+        shutil.rmtree(folder)
+    return done
+
+
+def _make(folder: str, line: str) -> bool:
+    """Whether the folder was not there and has been made."""
+    if Path(folder).exists():
+        return False
+    assert typed(tuple(shlex.split(line)))["code"] == 0
+    return True
 
 
 DEMO = "shared-demo"
 """Where the demo's run lies, which many scenarios look at; the first of them makes it."""
-
-
-def _demo() -> None:
-    if not Path(DEMO).exists():
-        assert typed(("run", "--replay", "demo", "-n", "5", "--output-dir", DEMO, "--quiet"))["code"] == 0
-
-
 DEBATE, GRAMMAR = (f"{DEMO}/instructlab/skills/writing/{name}" for name in ("freeform/debate", "grounded/grammar"))
+DEBATE_TASK, GRAMMAR_TASK = "task_specs/writing/freeform/debate.yaml", "task_specs/writing/grounded/grammar.yaml"
 RUNS = "inputs/runs"
 OLD = {
     "fused": "old/haiku",
@@ -62,27 +69,12 @@ OLD = {
 }
 """The runs made by the old code, each with the name of its task."""
 
-WRITTEN = ("data.jsonl", "rejected.jsonl", "run.json")
-COMMANDS: tuple[Argv, ...] = (
-    (),
-    *((name,) for name in ("run", "tasks", "check", "explain", "prompts", "decide", "export", "eval", "optimize")),
-    *(("eval", name) for name in ("judges", "data", "program")),
-)
+EVALS = ("eval", "eval judges", "eval data", "eval program")
+KINDS = ("freeform", "grounded")
+COMMANDS = ("", "run", "tasks", "check", "explain", "prompts", "decide", "export", "optimize", *EVALS)
 STEPS = (
-    "write_description",
-    "write_context",
-    "write_questions_freeform",
-    "write_questions_grounded",
-    "write_answer_freeform",
-    "write_answer_grounded",
-    "judge_question_freeform",
-    "judge_question_grounded",
-    "judge_pair_freeform",
-    "judge_pair_grounded",
-    "tag_instruction_quality",
-    "tag_sample_quality",
-    "tag_difficulty",
-    "tag_category",
+    *("write_description", "write_context", "tag_instruction_quality", "tag_sample_quality", "tag_difficulty", "tag_category"),
+    *(f"{step}_{kind}" for step in ("write_questions", "write_answer", "judge_question", "judge_pair") for kind in KINDS),
     "tag_fused",
 )
 FORMATS = {
@@ -95,182 +87,69 @@ FORMATS = {
 }
 
 
-def _one(group: str, name: str, *argv: str, files: tuple[str, ...] = (), copies: tuple[tuple[str, str], ...] = ()) -> Scenario:
-    return Scenario(group, name, (argv,), files, copies)
+def _one(group: str, name: str, *lines: str, files: str = "", copies: Pairs = (), needs: Pairs = ()) -> Scenario:
+    """A scenario of command lines as a shell takes them."""
+    return Scenario(group, name, tuple(tuple(shlex.split(line)) for line in lines), tuple(files.split()), copies, needs)
 
 
-def _written(folder: str) -> tuple[str, ...]:
-    return tuple(f"{folder}/**/{name}" for name in WRITTEN)
+def _written(folder: str) -> str:
+    return " ".join(f"{folder}/**/{name}" for name in ("data.jsonl", "rejected.jsonl", "run.json"))
 
 
 def _help() -> Iterator[Scenario]:
     for command in COMMANDS:
-        yield _one("help", f"{' '.join(command) or 'all'} --help", *command, "--help")
+        yield _one("help", f"{command or 'all'} --help", f"{command} --help")
     yield _one("help", "version", "--version")
-    yield _one("help", "nothing", *())
+    yield _one("help", "nothing", "")
     yield _one("help", "eval alone", "eval")
 
 
 def _prompts() -> Iterator[Scenario]:
     yield _one("prompts", "all", "prompts")
-    tasks = {"freeform": "task_specs/writing/freeform/debate.yaml", "grounded": "task_specs/writing/grounded/grammar.yaml"}
+    tasks = {"freeform": DEBATE_TASK, "grounded": GRAMMAR_TASK}
     for kind, path in tasks.items():
-        yield _one("prompts", f"all of a {kind} task", "prompts", "--task-paths", path)
-    yield _one(
-        "prompts",
-        "all of both kinds, fused",
-        "prompts",
-        "--task-paths",
-        "inputs/tasks/notes.yaml",
-        "--config",
-        "inputs/tasks/fused.yaml",
-    )
-    yield _one("prompts", "of a task without a description", "prompts", "--task-paths", "inputs/taxonomy")
+        yield _one("prompts", f"all of a {kind} task", f"prompts --task-paths {path}")
+    both = "prompts --task-paths inputs/tasks/notes.yaml --config inputs/tasks/fused.yaml"
+    yield _one("prompts", "all of both kinds, fused", both)
+    yield _one("prompts", "of a task without a description", "prompts --task-paths inputs/taxonomy")
     for step in STEPS:
         kind = "grounded" if "grounded" in step or step == "write_context" else "freeform"
-        yield _one("prompts", step, "prompts", step, "--task-paths", tasks[kind])
+        yield _one("prompts", step, f"prompts {step} --task-paths {tasks[kind]}")
     for program in ("judge", "both"):
         path = f"inputs/programs/{program}.json"
-        yield _one("prompts", f"program {program}", "prompts", "--program", path)
+        yield _one("prompts", f"program {program}", f"prompts --program {path}")
         for step in ("write_answer_freeform", "tag_category"):
-            yield _one("prompts", f"{step} of program {program}", "prompts", step, "--program", path)
+            yield _one("prompts", f"{step} of program {program}", f"prompts {step} --program {path}")
 
 
 def _runs() -> Iterator[Scenario]:
-    demo = ("run", "--replay", "demo")
-    yield _one("run", "demo of 5", *demo, "-n", "5", "--output-dir", "r5", files=_written("r5"))
-    yield _one(
-        "run",
-        "demo of 5, one at a time",
-        *demo,
-        "-n",
-        "5",
-        "--output-dir",
-        "r1",
-        "--concurrency",
-        "1",
-        files=("r1/**/*.jsonl",),
-    )
-    yield _one("run", "demo as JSON", *demo, "-n", "3", "--output-dir", "rj", "--json", files=("rj/**/*.jsonl",))
-    yield Scenario(
-        "run",
-        "demo of 3, then of 5, then again",
-        ((*demo, "-n", "3", "--output-dir", "r35"), *((*demo, "-n", "5", "--output-dir", "r35", "--quiet"),) * 2),
-        _written("r35"),
-    )
-    yield _one(
-        "run",
-        "demo beyond its end",
-        *demo,
-        "--task-paths",
-        "task_specs/writing/freeform/debate.yaml",
-        "-n",
-        "500",
-        "--output-dir",
-        "r500",
-        "--quiet",
-        "--concurrency",
-        "1",
-        files=("r500/**/*.jsonl",),
-    )
-    yield _one(
-        "run", "demo of one task", *demo, "-n", "2", "--output-dir", "rone", "--task-paths",
-        "task_specs/writing/freeform/debate.yaml", "task_specs/writing/grounded/grammar.yaml", files=("rone/**/*.jsonl",),
-    )  # fmt: skip
-    yield _one(
-        "run", "a folder that the recording does not know", *demo, "-n", "2", "--output-dir", "rx", "--task-paths", "task_specs"
-    )
-    yield _one(
-        "run",
-        "demo with another seed",
-        *demo,
-        "--task-paths",
-        "task_specs/writing/freeform/debate.yaml",
-        "-n",
-        "2",
-        "--output-dir",
-        "rseed",
-        "--concurrency",
-        "1",
-        "--seed",
-        "5",
-    )
-    yield _one(
-        "run",
-        "demo with another configuration",
-        *demo,
-        "--task-paths",
-        "task_specs/writing/freeform/debate.yaml",
-        "-n",
-        "2",
-        "--output-dir",
-        "rc",
-        "--concurrency",
-        "1",
-        "--config",
-        "inputs/configs/other.yaml",
-    )
-    yield _one(
-        "run",
-        "demo with stricter filter",
-        *demo,
-        "-n",
-        "2",
-        "--output-dir",
-        "rf",
-        "--config",
-        "inputs/configs/stricter.yaml",
-        files=("rf/**/*.jsonl",),
-    )
-    yield _one(
-        "run",
-        "demo with another model",
-        *demo,
-        "--task-paths",
-        "task_specs/writing/freeform/debate.yaml",
-        "-n",
-        "2",
-        "--output-dir",
-        "rm",
-        "--concurrency",
-        "1",
-        "--model",
-        "other",
-    )
-    yield _one(
-        "run",
-        "demo with a program",
-        *demo,
-        "--task-paths",
-        "task_specs/writing/freeform/debate.yaml",
-        "-n",
-        "2",
-        "--output-dir",
-        "rp",
-        "--concurrency",
-        "1",
-        "--program",
-        "inputs/programs/both.json",
-    )
-    yield _one(
-        "run", "demo with exports", *demo, "-n", "2", "--output-dir", "re", "--export", "messages", "--export", "alpaca",
-        "--export", "instructlab", files=("re/exports/**/*.json*",),
-    )  # fmt: skip
-    yield Scenario(
-        "run",
-        "demo of fewer than there are",
-        ((*demo, "-n", "4", "--output-dir", "rl", "--quiet"), (*demo, "-n", "2", "--output-dir", "rl")),
-        ("rl/**/*.jsonl",),
-    )
-    yield Scenario(
-        "run",
-        "another configuration in the same place",
-        (
-            (*demo, "-n", "2", "--output-dir", "rr", "--quiet"),
-            (*demo, "-n", "2", "--output-dir", "rr", "--seed", "3"),
-            (*demo, "-n", "2", "--output-dir", "rr", "--config", "inputs/configs/stricter.yaml"),
-        ),
-    )
+    demo, one_task = "run --replay demo", f"run --replay demo --task-paths {DEBATE_TASK}"
+    yield _one("run", "demo of 5", f"{demo} -n 5 --output-dir r5", files=_written("r5"))
+    yield _one("run", "demo of 5, one at a time", f"{demo} -n 5 --output-dir r1 --concurrency 1", files="r1/**/*.jsonl")
+    yield _one("run", "demo as JSON", f"{demo} -n 3 --output-dir rj --json", files="rj/**/*.jsonl")
+    again = f"{demo} -n 5 --output-dir r35 --quiet"
+    yield _one("run", "demo of 3, then of 5, then again", f"{demo} -n 3 --output-dir r35", again, again, files=_written("r35"))
+    beyond = f"{one_task} -n 500 --output-dir r500 --quiet --concurrency 1"
+    yield _one("run", "demo beyond its end", beyond, files="r500/**/*.jsonl")
+    two_tasks = f"{demo} -n 2 --output-dir rone --task-paths {DEBATE_TASK} {GRAMMAR_TASK}"
+    yield _one("run", "demo of one task", two_tasks, files="rone/**/*.jsonl")
+    unknown = f"{demo} -n 2 --output-dir rx --task-paths task_specs"
+    yield _one("run", "a folder that the recording does not know", unknown)
+    for name, place, other in (
+        ("another seed", "rseed", "--seed 5"),
+        ("another configuration", "rc", "--config inputs/configs/other.yaml"),
+        ("another model", "rm", "--model other"),
+        ("a program", "rp", "--program inputs/programs/both.json"),
+    ):
+        yield _one("run", f"demo with {name}", f"{one_task} -n 2 --output-dir {place} --concurrency 1 {other}")
+    stricter = "--config inputs/configs/stricter.yaml"
+    yield _one("run", "demo with stricter filter", f"{demo} -n 2 --output-dir rf {stricter}", files="rf/**/*.jsonl")
+    exports = "--export messages --export alpaca --export instructlab"
+    yield _one("run", "demo with exports", f"{demo} -n 2 --output-dir re {exports}", files="re/exports/**/*.json*")
+    fewer = (f"{demo} -n 4 --output-dir rl --quiet", f"{demo} -n 2 --output-dir rl")
+    yield _one("run", "demo of fewer than there are", *fewer, files="rl/**/*.jsonl")
+    place = f"{demo} -n 2 --output-dir rr"
+    yield _one("run", "another configuration in the same place", f"{place} --quiet", f"{place} --seed 3", f"{place} {stricter}")
 
 
 def _looked_at() -> Iterator[Scenario]:
@@ -282,461 +161,270 @@ def _looked_at() -> Iterator[Scenario]:
         "an unknown id": "0000000000000000",
         "no id": "zzz",
     }.items():
-        yield _one("explain", name, "explain", row, "--output-dir", DEMO)
-    yield _one("explain", "in the folder of one run", "explain", "27a0c6e283d407a2", "--output-dir", DEBATE)
-    yield _one("explain", "in the folder of another run", "explain", "aff2922b25ad4090", "--output-dir", GRAMMAR)
-    yield _one("explain", "no runs", "explain", "aff2922b25ad4090", "--output-dir", "nowhere")
-    for name, argv in {
-        "dry run": ("--min-sample-quality", "5", "--dry-run"),
-        "dry run as JSON": ("--min-sample-quality", "5", "--dry-run", "--json"),
-        "looser": (
-            "--min-sample-quality",
-            "1",
-            "--min-pair-rating",
-            "1",
-            "--min-instruction-quality",
-            "very poor",
-            "--dry-run",
-        ),
-        "nearer": ("--max-squared-distance", "1.2", "--dry-run"),
-        "farther": ("--max-squared-distance", "0", "--dry-run"),
-        "the same": ("--min-sample-quality", "4", "--dry-run"),
-        "nothing asked": ("--dry-run",),
-        "stricter configuration": ("--config", "inputs/configs/stricter.yaml", "--dry-run"),
-        "configuration that shapes": ("--config", "inputs/configs/other.yaml", "--dry-run"),
-        "out is a file": ("--min-sample-quality", "5", "--out", "inputs/rows/qa.jsonl"),
-        "out is the run": ("--min-sample-quality", "5", "--out", DEBATE),
+        yield _one("explain", name, f"explain {row} --output-dir {DEMO}")
+    yield _one("explain", "in the folder of one run", f"explain 27a0c6e283d407a2 --output-dir {DEBATE}")
+    yield _one("explain", "in the folder of another run", f"explain aff2922b25ad4090 --output-dir {GRAMMAR}")
+    yield _one("explain", "no runs", "explain aff2922b25ad4090 --output-dir nowhere")
+    for name, line in {
+        "dry run": "--min-sample-quality 5 --dry-run",
+        "dry run as JSON": "--min-sample-quality 5 --dry-run --json",
+        "looser": "--min-sample-quality 1 --min-pair-rating 1 --min-instruction-quality 'very poor' --dry-run",
+        "nearer": "--max-squared-distance 1.2 --dry-run",
+        "farther": "--max-squared-distance 0 --dry-run",
+        "the same": "--min-sample-quality 4 --dry-run",
+        "nothing asked": "--dry-run",
+        "stricter configuration": "--config inputs/configs/stricter.yaml --dry-run",
+        "configuration that shapes": "--config inputs/configs/other.yaml --dry-run",
+        "out is a file": "--min-sample-quality 5 --out inputs/rows/qa.jsonl",
+        "out is the run": f"--min-sample-quality 5 --out {DEBATE}",
     }.items():
-        yield _one("decide", name, "decide", DEBATE, *argv)
-    yield _one("decide", "written", "decide", DEBATE, "--min-sample-quality", "5", "--out", "d5", files=_written("d5"))
-    yield _one(
-        "decide",
-        "written beside",
-        "decide",
-        "dcopy/" + DEBATE.split("/", 1)[1],
-        "--min-pair-rating",
-        "3",
-        "--json",
-        files=("dcopy/**/*-decided-*/*.json*",),
-        copies=((DEMO, "dcopy"),),
-    )
-    yield _one(
-        "decide",
-        "grounded",
-        "decide",
-        GRAMMAR,
-        "--min-pair-rating",
-        "3",
-        "--min-sample-quality",
-        "5",
-        "--out",
-        "dg",
-        files=_written("dg"),
-    )
-    yield _one("decide", "no run", "decide", "nowhere")
-    yield _one("decide", "a folder of runs", "decide", DEMO, "--min-sample-quality", "5")
+        yield _one("decide", name, f"decide {DEBATE} {line}")
+    yield _one("decide", "written", f"decide {DEBATE} --min-sample-quality 5 --out d5", files=_written("d5"))
+    beside = f"decide {DEBATE.replace(DEMO, 'dcopy')} --min-pair-rating 3 --json"
+    yield _one("decide", "written beside", beside, files="dcopy/**/*-decided-*/*.json*", copies=((DEMO, "dcopy"),))
+    grounded = f"decide {GRAMMAR} --min-pair-rating 3 --min-sample-quality 5 --out dg"
+    yield _one("decide", "grounded", grounded, files=_written("dg"))
+    yield _one("decide", "no run", "decide nowhere")
+    yield _one("decide", "a folder of runs", f"decide {DEMO} --min-sample-quality 5")
 
 
 def _exports() -> Iterator[Scenario]:
     for layout, out in FORMATS.items():
-        for name, more in {
-            "": (),
-            " with a test share": ("--test-share", "0.2"),
-            " with a system prompt": ("--system-prompt", "Be brief."),
-        }.items():
-            place = f"e/{layout}{len(more)}{'t' if 'test' in name else ''}"
-            target = f"{place}/{out}" if "test" not in name else f"{place}/folder"
-            yield _one(
-                "export",
-                layout + name,
-                "export",
-                DEMO if name else DEBATE,
-                "--format",
-                layout,
-                "--out",
-                target,
-                *more,
-                files=(f"{place}/**/*",),
-            )
-    yield _one(
-        "export",
-        "one run with a seed",
-        "export",
-        DEBATE,
-        "--format",
-        "hf",
-        "--out",
-        "e/seed",
-        "--test-share",
-        "0.5",
-        "--seed",
-        "7",
-        files=("e/seed/**/*",),
-    )
-    yield _one(
-        "export", "two runs", "export", DEBATE, GRAMMAR, "--format", "alpaca", "--out", "e/two.json", files=("e/two.json",)
-    )
-    yield _one(
-        "export",
-        "a run twice",
-        "export",
-        DEBATE,
-        DEBATE,
-        "--format",
-        "alpaca",
-        "--out",
-        "e/twice.json",
-        files=("e/twice.json",),
-    )
-    again = ("export", DEBATE, "--format", "messages", "--out", "e/again.jsonl")
-    yield Scenario("export", "twice", (again, again, (*again, "--overwrite")), ("e/again.jsonl",))
-    for name, argv in {
-        "no run": ("nowhere", "--format", "hf", "--out", "e/x"),
-        "a folder without runs": ("inputs/rows", "--format", "hf", "--out", "e/x"),
-        "a file": ("inputs/rows/qa.jsonl", "--format", "hf", "--out", "e/x"),
-        "no format": (DEMO, "--out", "e/x"),
-        "unknown format": (DEMO, "--format", "csv", "--out", "e/x"),
-        "no out": (DEMO, "--format", "hf"),
-        "out in no folder": (DEMO, "--format", "messages", "--out", "e/no/where/x.jsonl"),
-        "share of nothing": (DEMO, "--format", "hf", "--out", "e/x", "--test-share", "0"),
-        "share of all": (DEMO, "--format", "hf", "--out", "e/x", "--test-share", "1"),
-        "share that is no number": (DEMO, "--format", "hf", "--out", "e/x", "--test-share", "nan"),
-        "push of another format": (DEMO, "--format", "alpaca", "--out", "e/x", "--push-to-hub", "a/b"),
-        "public without push": (DEMO, "--format", "hf", "--out", "e/x", "--public"),
-        "seed without share": (DEMO, "--format", "hf", "--out", "e/x", "--seed", "3"),
-        "system prompt of alpaca": (DEMO, "--format", "alpaca", "--out", "e/y.json", "--system-prompt", ""),
+        for name, run, target, more in (
+            ("", DEBATE, f"e/{layout}0/{out}", ""),
+            (" with a test share", DEMO, f"e/{layout}2t/folder", "--test-share 0.2"),
+            (" with a system prompt", DEMO, f"e/{layout}2/{out}", "--system-prompt 'Be brief.'"),
+        ):
+            line = f"export {run} --format {layout} --out {target} {more}"
+            yield _one("export", layout + name, line, files=f"{Path(target).parent}/**/*")
+    seed = f"export {DEBATE} --format hf --out e/seed --test-share 0.5 --seed 7"
+    yield _one("export", "one run with a seed", seed, files="e/seed/**/*")
+    two = f"export {DEBATE} {GRAMMAR} --format alpaca --out e/two.json"
+    yield _one("export", "two runs", two, files="e/two.json")
+    twice = f"export {DEBATE} {DEBATE} --format alpaca --out e/twice.json"
+    yield _one("export", "a run twice", twice, files="e/twice.json")
+    again = f"export {DEBATE} --format messages --out e/again.jsonl"
+    yield _one("export", "twice", again, again, f"{again} --overwrite", files="e/again.jsonl")
+    for name, line in {
+        "no run": "nowhere --format hf --out e/x",
+        "a folder without runs": "inputs/rows --format hf --out e/x",
+        "a file": "inputs/rows/qa.jsonl --format hf --out e/x",
+        "no format": f"{DEMO} --out e/x",
+        "unknown format": f"{DEMO} --format csv --out e/x",
+        "no out": f"{DEMO} --format hf",
+        "out in no folder": f"{DEMO} --format messages --out e/no/where/x.jsonl",
+        "share of nothing": f"{DEMO} --format hf --out e/x --test-share 0",
+        "share of all": f"{DEMO} --format hf --out e/x --test-share 1",
+        "share that is no number": f"{DEMO} --format hf --out e/x --test-share nan",
+        "push of another format": f"{DEMO} --format alpaca --out e/x --push-to-hub a/b",
+        "public without push": f"{DEMO} --format hf --out e/x --public",
+        "seed without share": f"{DEMO} --format hf --out e/x --seed 3",
+        "system prompt of alpaca": f"{DEMO} --format alpaca --out e/y.json --system-prompt ''",
     }.items():
-        yield _one("export", name, "export", *argv)
+        yield _one("export", name, f"export {line}")
 
 
 def _scores() -> Iterator[Scenario]:
-    data = ("eval", "data")
-    rows = "inputs/rows"
-    yield _one("eval", "a run", *data, DEBATE)
-    yield _one("eval", "a run as JSON", *data, GRAMMAR, "--json")
-    yield _one("eval", "a folder of runs", *data, DEMO, "--markdown", "score.md", files=("score.md",))
-    yield _one("eval", "two runs", *data, DEBATE, "--compare", GRAMMAR)
-    yield _one("eval", "a run without vectors", *data, DEBATE, "--no-vectors", "--json")
-    yield _one("eval", "a run with seeds", *data, DEBATE, "--seeds", "task_specs/writing/freeform/debate.yaml")
+    rows, markdown = "inputs/rows", "--markdown score.md"
+    yield _one("eval", "a run", f"eval data {DEBATE}")
+    yield _one("eval", "a run as JSON", f"eval data {GRAMMAR} --json")
+    yield _one("eval", "a folder of runs", f"eval data {DEMO} {markdown}", files="score.md")
+    yield _one("eval", "two runs", f"eval data {DEBATE} --compare {GRAMMAR}")
+    yield _one("eval", "a run without vectors", f"eval data {DEBATE} --no-vectors --json")
+    yield _one("eval", "a run with seeds", f"eval data {DEBATE} --seeds {DEBATE_TASK}")
     for name in ("qa.jsonl", "messages.jsonl", "number.jsonl", "strange.jsonl", "broken.jsonl", "empty.jsonl", "words.txt"):
-        yield _one("eval", f"{name} without vectors", *data, f"{rows}/{name}", "--no-vectors")
-    yield _one("eval", "rows as JSON without vectors", *data, f"{rows}/qa.jsonl", "--no-vectors", "--json")
-    yield _one(
-        "eval",
-        "rows beside a run",
-        *data,
-        f"{rows}/qa.jsonl",
-        "--compare",
-        DEBATE,
-        "--no-vectors",
-        "--markdown",
-        "c.md",
-        files=("c.md",),
-    )
-    yield _one("eval", "rows with seeds", *data, f"{rows}/qa.jsonl", "--seeds", "inputs/tasks/haiku.yaml", "--no-vectors")
-    yield _one("eval", "rows with vectors", *data, f"{rows}/qa.jsonl", "--seeds", "inputs/tasks/haiku.yaml")
+        yield _one("eval", f"{name} without vectors", f"eval data {rows}/{name} --no-vectors")
+    yield _one("eval", "rows as JSON without vectors", f"eval data {rows}/qa.jsonl --no-vectors --json")
+    beside = f"eval data {rows}/qa.jsonl --compare {DEBATE} --no-vectors --markdown c.md"
+    yield _one("eval", "rows beside a run", beside, files="c.md")
+    with_seeds = f"eval data {rows}/qa.jsonl --seeds inputs/tasks/haiku.yaml"
+    yield _one("eval", "rows with seeds", f"{with_seeds} --no-vectors")
+    yield _one("eval", "rows with vectors", with_seeds)
     for name in ("fused", "interrupted"):
-        yield _one("eval", f"old run {name}", *data, f"{RUNS}/{name}/{OLD[name]}", "--seed", "1")
-    for name, argv in {
-        "nowhere": ("nowhere",),
-        "a folder without runs": (rows,),
-        "compared with nothing": (DEBATE, "--compare", "nowhere"),
-        "seeds nowhere": (f"{rows}/qa.jsonl", "--seeds", "nowhere.yaml", "--no-vectors"),
-        "seeds of no task": (f"{rows}/qa.jsonl", "--seeds", f"{rows}/qa.jsonl", "--no-vectors"),
-        "no such embedder": (f"{rows}/qa.jsonl", "--embedder", "nobody/nothing"),
-        "markdown nowhere": (DEBATE, "--markdown", "no/where.md"),
-        "sample of 0": (DEBATE, "--sample", "0"),
+        yield _one("eval", f"old run {name}", f"eval data {RUNS}/{name}/{OLD[name]} --seed 1")
+    for name, line in {
+        "nowhere": "nowhere",
+        "a folder without runs": rows,
+        "compared with nothing": f"{DEBATE} --compare nowhere",
+        "seeds nowhere": f"{rows}/qa.jsonl --seeds nowhere.yaml --no-vectors",
+        "seeds of no task": f"{rows}/qa.jsonl --seeds {rows}/qa.jsonl --no-vectors",
+        "no such embedder": f"{rows}/qa.jsonl --embedder nobody/nothing",
+        "markdown nowhere": f"{DEBATE} --markdown no/where.md",
+        "sample of 0": f"{DEBATE} --sample 0",
     }.items():
-        yield _one("eval", name, *data, *argv)
-    judges = (
-        "eval",
-        "judges",
-        "--judge",
-        "judge_question_freeform",
-        "--judge",
-        "tag_sample_quality",
-        "--cases",
-        "inputs/tasks/cases",
-        "--quiet",
-    )
-    session = ("--samples", "1", "--replay", f"{RUNS}/evals")
-    yield _one(
-        "eval", "judges replayed", *judges, *session, "--output-dir", "ej", "--markdown", "j.md", files=("ej/judges.*", "j.md")
-    )
-    yield _one("eval", "judges replayed as JSON", *judges, *session, "--output-dir", "ejj", "--json", "--threshold-sweep")
-    yield _one("eval", "judges below a kappa", *judges, *session, "--output-dir", "ejk", "--min-kappa", "0.9")
-    yield _one(
-        "eval",
-        "judges asked more than was recorded",
-        *judges,
-        "--samples",
-        "2",
-        "--replay",
-        f"{RUNS}/evals",
-        "--output-dir",
-        "ejm",
-    )
-    yield _one("eval", "judges replayed from nothing", *judges, "--replay", "nowhere", "--output-dir", "ejn")
-    yield _one("eval", "judges in the recording's place", *judges, *session, "--output-dir", f"{RUNS}/evals")
-    yield _one("eval", "no such judge", "eval", "judges", "--judge", "nobody")
-    yield _one(
-        "eval", "no case for a judge", "eval", "judges", "--cases", "inputs/tasks/cases", "--judge", "judge_pair_freeform"
-    )
+        yield _one("eval", name, f"eval data {line}")
+    cases = "--cases inputs/tasks/cases"
+    judges = f"eval judges --judge judge_question_freeform --judge tag_sample_quality {cases} --quiet"
+    replay = f"--replay {RUNS}/evals"
+    replayed = f"--samples 1 {replay} --output-dir ej --markdown j.md"
+    yield _one("eval", "judges replayed", f"{judges} {replayed}", files="ej/judges.* j.md")
+    for name, line in {
+        "judges replayed as JSON": f"--samples 1 {replay} --output-dir ejj --json --threshold-sweep",
+        "judges below a kappa": f"--samples 1 {replay} --output-dir ejk --min-kappa 0.9",
+        "judges asked more than was recorded": f"--samples 2 {replay} --output-dir ejm",
+        "judges replayed from nothing": "--replay nowhere --output-dir ejn",
+        "judges in the recording's place": f"--samples 1 {replay} --output-dir {RUNS}/evals",
+    }.items():
+        yield _one("eval", name, f"{judges} {line}")
+    yield _one("eval", "no such judge", "eval judges --judge nobody")
+    yield _one("eval", "no case for a judge", f"eval judges {cases} --judge judge_pair_freeform")
     for file in listed("case_files"):
-        yield _one(
-            "cases",
-            file["name"],
-            "eval",
-            "judges",
-            "--cases",
-            f"case_files/{file['file']}",
-            "--replay",
-            "nowhere",
-            "--output-dir",
-            "ec",
-        )
+        line = f"eval judges --cases case_files/{file['file']} --replay nowhere --output-dir ec"
+        yield _one("cases", file["name"], line)
 
 
 def _tasks() -> Iterator[Scenario]:
     for layout in ("text", "json", "github"):
-        yield _one("tasks", f"task_specs as {layout}", "tasks", "task_specs", "--format", layout)
-        yield _one("tasks", f"a taxonomy as {layout}", "tasks", "inputs/taxonomy", "--format", layout)
-    yield _one("tasks", "rules", "tasks", "--rules")
-    yield _one("tasks", "nothing given", "tasks")
-    yield _one("tasks", "strict", "tasks", "inputs/taxonomy", "inputs/tasks/haiku.yaml", "--strict")
-    yield _one("tasks", "strict without warnings", "tasks", "task_specs", "--strict")
-    yield _one("tasks", "nowhere", "tasks", "nowhere.yaml")
-    yield _one("tasks", "a folder without tasks", "tasks", "inputs/rows")
-    yield _one("tasks", "two formats", "tasks", "task_specs", "--json", "--format", "github")
-    yield _one("tasks", "a small window", "tasks", "task_specs", "--config", "inputs/configs/small.yaml")
-    yield _one("tasks", "no checkout", "tasks", "task_specs", "--taxonomy-base", "main")
-    for layout in ("json",):
-        yield _one("tasks", f"all faulty files as {layout}", "tasks", "task_files", "--format", layout)
+        yield _one("tasks", f"task_specs as {layout}", f"tasks task_specs --format {layout}")
+        yield _one("tasks", f"a taxonomy as {layout}", f"tasks inputs/taxonomy --format {layout}")
+    for name, line in {
+        "rules": "--rules",
+        "nothing given": "",
+        "strict": "inputs/taxonomy inputs/tasks/haiku.yaml --strict",
+        "strict without warnings": "task_specs --strict",
+        "nowhere": "nowhere.yaml",
+        "a folder without tasks": "inputs/rows",
+        "two formats": "task_specs --json --format github",
+        "a small window": "task_specs --config inputs/configs/small.yaml",
+        "no checkout": "task_specs --taxonomy-base main",
+        "all faulty files as json": "task_files --format json",
+    }.items():
+        yield _one("tasks", name, f"tasks {line}")
+    run = "run --replay demo --task-paths {} --output-dir tf"
     for file in listed("task_files"):
-        path = f"task_files/{file['file']}"
-        run = ("run", "--replay", "demo", "--task-paths", path, "--output-dir", "tf")
+        path = shlex.quote(f"task_files/{file['file']}")
         both = file["name"].startswith(("qna v", "qna oldest", "called"))
-        yield Scenario("task_files", file["name"], (("tasks", path), run) if both else (("tasks", path),))
-    yield _one(
-        "tasks", "a run of all faulty files", "run", "--replay", "demo", "--task-paths", "task_files", "--output-dir", "tf"
-    )
+        yield _one("task_files", file["name"], f"tasks {path}", *((run.format(path),) if both else ()))
+    yield _one("tasks", "a run of all faulty files", run.format("task_files"))
     for file in listed("configs"):
-        config = f"configs/{file['file']}"
-        yield _one("configs", file["name"], "tasks", "inputs/tasks/haiku.yaml", "--config", config)
+        yield _one("configs", file["name"], f"tasks inputs/tasks/haiku.yaml --config configs/{file['file']}")
 
 
 def _errors() -> Iterator[Scenario]:
-    run = ("run", "--replay", "demo", "--output-dir", "x")
-    for argv in (
-        ("nonsense",),
-        ("--nonsense",),
-        ("eval", "nonsense"),
-        ("run", "--nonsense"),
-        ("run", "words"),
-        (*run, "-n", "0"),
-        (*run, "-n", "-1"),
-        (*run, "-n", "many"),
-        (*run, "-n", "100000000"),
-        (*run, "--seed", "-1"),
-        (*run, "--concurrency", "0"),
-        (*run, "--concurrency", "5000"),
-        (*run, "--task-paths"),
-        (*run, "--task-paths", "nowhere.yaml"),
-        (*run, "--task-paths", "inputs/rows"),
-        (*run, "--decontaminate"),
-        (*run, "--decontaminate", "nowhere.jsonl"),
-        (*run, "--decontaminate", "inputs/rows/broken.jsonl"),
-        (*run, "--taxonomy-base", "main"),
-        (*run, "--export", "csv"),
-        (*run, "--program", "nowhere.json"),
-        (*run, "--program", "inputs/rows/qa.jsonl"),
-        (*run, "--program", "inputs/tasks/haiku.yaml"),
-        (*run, "--config", "nowhere.yaml"),
-        (*run, "--model", "two words"),
-        (*run, "--judge-model", ""),
-        (*run, "--tagger-model", " "),
-        (*run, "--embedder", ""),
-        (*run, "--restart", "--json", "--quiet", "-n"),
-        ("run", "--replay", "nowhere", "--output-dir", "x"),
-        ("run", "--replay", "inputs/rows", "--output-dir", "x"),
-        ("run", "--replay", "demo", "--output-dir", "inputs/rows/qa.jsonl"),
-        ("run", "--base-url", "ftp://host", "--task-paths", "inputs/tasks/haiku.yaml", "--output-dir", "x"),
-        ("check", "--base-url", "ftp://host", "--task-paths", "inputs/tasks/haiku.yaml"),
-        ("check", "-n", "0"),
-        ("explain",),
-        ("prompts", "nonsense"),
-        ("prompts", "judge_pair"),
-        ("prompts", "a", "b"),
-        ("prompts", "--task-paths", "nowhere.yaml"),
-        ("prompts", "--program", "nowhere.json"),
-        ("prompts", "--program", "inputs"),
-        ("prompts", "--config", "nowhere.yaml"),
-        ("prompts", "--config", "inputs"),
-        ("decide",),
-        ("decide", DEBATE, "--min-sample-quality", "6"),
-        ("decide", DEBATE, "--min-instruction-quality", "fine"),
-        ("decide", DEBATE, "--max-squared-distance", "5"),
-        ("decide", DEBATE, "--fill", "--dry-run"),
-        ("export",),
-        ("optimize",),
-        ("optimize", "judges"),
-        ("optimize", "nonsense", "--optimizer", "gepa", "--out", "o.json", "--replay", "nowhere"),
-        ("optimize", "judges", "--optimizer", "nonsense", "--out", "o.json", "--replay", "nowhere"),
-        ("optimize", "judges", "--optimizer", "gepa", "--out", "no/where/o.json", "--replay", "nowhere"),
-        ("optimize", "judges", "--optimizer", "gepa", "--out", "o.json", "--budget", "vast", "--replay", "nowhere"),
-        ("optimize", "judges", "--optimizer", "gepa", "--out", "o.json", "--budget", "light", "--max-calls", "5"),
-        ("optimize", "judges", "--optimizer", "gepa", "--out", "o.json", "--min-judge-kappa", "2"),
-        ("optimize", "judges", "--optimizer", "gepa", "--out", "o.json", "--task-paths", "task_specs", "--replay", "nowhere"),
-        ("eval", "judges", "--samples", "0"),
-        ("eval", "judges", "--min-kappa", "nan"),
-        ("eval", "program"),
-        ("eval", "program", "nowhere.json", "--replay", "nowhere"),
-        ("eval", "program", "inputs/programs/both.json", "--replay", "nowhere", "--output-dir", "xp"),
-        ("eval", "program", "inputs/programs/both.json", "--examples", "1"),
-        ("eval", "data"),
+    run, optimize = "run --replay demo --output-dir x", "optimize judges --optimizer gepa --out o.json"
+    for line in (
+        "nonsense",
+        "--nonsense",
+        "eval nonsense",
+        "run --nonsense",
+        "run words",
+        f"{run} -n 0",
+        f"{run} -n -1",
+        f"{run} -n many",
+        f"{run} -n 100000000",
+        f"{run} --seed -1",
+        f"{run} --concurrency 0",
+        f"{run} --concurrency 5000",
+        f"{run} --task-paths",
+        f"{run} --task-paths nowhere.yaml",
+        f"{run} --task-paths inputs/rows",
+        f"{run} --decontaminate",
+        f"{run} --decontaminate nowhere.jsonl",
+        f"{run} --decontaminate inputs/rows/broken.jsonl",
+        f"{run} --taxonomy-base main",
+        f"{run} --export csv",
+        f"{run} --program nowhere.json",
+        f"{run} --program inputs/rows/qa.jsonl",
+        f"{run} --program inputs/tasks/haiku.yaml",
+        f"{run} --config nowhere.yaml",
+        f"{run} --model 'two words'",
+        f"{run} --judge-model ''",
+        f"{run} --tagger-model ' '",
+        f"{run} --embedder ''",
+        f"{run} --restart --json --quiet -n",
+        "run --replay nowhere --output-dir x",
+        "run --replay inputs/rows --output-dir x",
+        "run --replay demo --output-dir inputs/rows/qa.jsonl",
+        "run --base-url ftp://host --task-paths inputs/tasks/haiku.yaml --output-dir x",
+        "check --base-url ftp://host --task-paths inputs/tasks/haiku.yaml",
+        "check -n 0",
+        "explain",
+        "prompts nonsense",
+        "prompts judge_pair",
+        "prompts a b",
+        "prompts --task-paths nowhere.yaml",
+        "prompts --program nowhere.json",
+        "prompts --program inputs",
+        "prompts --config nowhere.yaml",
+        "prompts --config inputs",
+        "decide",
+        f"decide {DEBATE} --min-sample-quality 6",
+        f"decide {DEBATE} --min-instruction-quality fine",
+        f"decide {DEBATE} --max-squared-distance 5",
+        f"decide {DEBATE} --fill --dry-run",
+        "export",
+        "optimize",
+        "optimize judges",
+        "optimize nonsense --optimizer gepa --out o.json --replay nowhere",
+        "optimize judges --optimizer nonsense --out o.json --replay nowhere",
+        "optimize judges --optimizer gepa --out no/where/o.json --replay nowhere",
+        f"{optimize} --budget vast --replay nowhere",
+        f"{optimize} --budget light --max-calls 5",
+        f"{optimize} --min-judge-kappa 2",
+        f"{optimize} --task-paths task_specs --replay nowhere",
+        "eval judges --samples 0",
+        "eval judges --min-kappa nan",
+        "eval program",
+        "eval program nowhere.json --replay nowhere",
+        "eval program inputs/programs/both.json --replay nowhere --output-dir xp",
+        "eval program inputs/programs/both.json --examples 1",
+        "eval data",
     ):
+        argv = tuple(shlex.split(line))
         yield Scenario("errors", " ".join(argv), (argv,))
 
 
 def _old_runs() -> Iterator[Scenario]:
-    for name, task in OLD.items():
-        run, out = f"{RUNS}/{name}", f"o/{name}"
-        replay = ("run", "--replay", run, "--quiet")
-        yield _one("old_runs", f"{name}: replayed", *replay, "--output-dir", f"{out}-all", files=_written(f"{out}-all"))
-        yield _one(
-            "old_runs",
-            f"{name}: replayed with fewer",
-            *replay,
-            "-n",
-            "1",
-            "--output-dir",
-            f"{out}-1",
-            files=(f"{out}-1/**/*.jsonl",),
-        )
-        copy, place = ((run, f"{out}-copy"),), f"{out}-copy/{task}"
-        yield _one(
-            "old_runs",
-            f"{name}: decided anew",
-            "decide",
-            place,
-            "--min-sample-quality",
-            "5",
-            "--json",
-            files=(f"{out}-copy/**/*-decided-*/*.json*",),
-            copies=copy,
-        )
-        yield _one(
-            "old_runs",
-            f"{name}: decided anew, looser",
-            "decide",
-            place,
-            "--min-sample-quality",
-            "1",
-            "--min-pair-rating",
-            "1",
-            "--dry-run",
-            copies=copy,
-        )
-        yield _one(
-            "old_runs",
-            f"{name}: exported",
-            "export",
-            f"{RUNS}/{name}",
-            "--format",
-            "hf",
-            "--out",
-            f"{out}-hf",
-            "--test-share",
-            "0.5",
-            files=(f"{out}-hf/README.md",),
-        )
-        if name in ("taxonomy", "decontaminated", "programmed"):
-            continue
-        yield _one(
-            "old_runs",
-            f"{name}: replayed with more",
-            *replay,
-            "-n",
-            "40",
-            "--concurrency",
-            "1",
-            "--output-dir",
-            f"{out}-40",
-            files=(f"{out}-40/**/*.jsonl",),
-        )
-        yield _one("old_runs", f"{name}: replayed in its own place", "run", "--replay", run, "--output-dir", run)
-        yield _one(
-            "old_runs",
-            f"{name}: replayed over a copy of itself",
-            *replay,
-            "--output-dir",
-            f"{out}-over",
-            files=(f"{out}-over/**/*.jsonl",),
-            copies=((run, f"{out}-over"),),
-        )
-        yield _one(
-            "old_runs",
-            f"{name}: set aside",
-            *replay,
-            "-n",
-            "1",
-            "--output-dir",
-            f"{out}-aside",
-            "--restart",
-            files=(f"{out}-aside/{task}/*.jsonl",),
-            copies=((run, f"{out}-aside"),),
-        )
-        yield _one(
-            "old_runs",
-            f"{name}: as messages",
-            "export",
-            f"{RUNS}/{name}",
-            "--format",
-            "messages",
-            "--out",
-            f"{out}.jsonl",
-            files=(f"{out}.jsonl",),
-        )
-    for name, row in {
-        "fused": "36c80f7b82ffaac4",
-        "fused ": "6d7f8d0ad52803fa",
-        "fused  ": "ac29711b640dd129",
-        "interrupted": "fbfb11dcdf248ee2",
-        "taxonomy": "33b3ce4456feacf3",
-        "decontaminated": "a14e3b0cd92f8a86",
-        "programmed": "dbdd3eafb196bd07",
-    }.items():
-        yield _one("old_runs", f"{name.strip()}: the story of {row}", "explain", row, "--output-dir", f"{RUNS}/{name.strip()}")
-    haiku = ("--task-paths", "inputs/tasks/haiku.yaml")
-    fused = ("run", "--replay", f"{RUNS}/fused", "--output-dir", "o/given", "--quiet", *haiku)
-    yield _one("old_runs", "the task given, and the settings not", *fused)
-    yield _one(
-        "old_runs",
-        "the task and the settings given",
-        *fused,
-        "--config",
-        "inputs/tasks/fused.yaml",
-        files=("o/given/**/*.jsonl",),
-    )
-    evaluation = ("--decontaminate", "inputs/tasks/evaluation.jsonl")
-    questions = ("run", "--replay", f"{RUNS}/decontaminated", "--output-dir", "o/questions", "--quiet", *haiku)
-    yield _one("old_runs", "the questions given", *questions, *evaluation, files=("o/questions/**/*.jsonl",))
-    yield _one("old_runs", "other questions given", *questions, "--decontaminate", "inputs/rows/qa.jsonl")
+    for name in OLD:
+        yield from _old_run(name)
+    for name, row in (
+        ("fused", "36c80f7b82ffaac4"),
+        ("fused", "6d7f8d0ad52803fa"),
+        ("fused", "ac29711b640dd129"),
+        ("interrupted", "fbfb11dcdf248ee2"),
+        ("taxonomy", "33b3ce4456feacf3"),
+        ("decontaminated", "a14e3b0cd92f8a86"),
+        ("programmed", "dbdd3eafb196bd07"),
+    ):
+        yield _one("old_runs", f"{name}: the story of {row}", f"explain {row} --output-dir {RUNS}/{name}")
+    haiku = "--quiet --task-paths inputs/tasks/haiku.yaml"
+    fused = f"run --replay {RUNS}/fused --output-dir o/given {haiku}"
+    yield _one("old_runs", "the task given, and the settings not", fused)
+    with_config = f"{fused} --config inputs/tasks/fused.yaml"
+    yield _one("old_runs", "the task and the settings given", with_config, files="o/given/**/*.jsonl")
+    questions = f"run --replay {RUNS}/decontaminated --output-dir o/questions {haiku} --decontaminate"
+    the_same = f"{questions} inputs/tasks/evaluation.jsonl"
+    yield _one("old_runs", "the questions given", the_same, files="o/questions/**/*.jsonl")
+    needs = (("o/questions", the_same),)
+    yield _one("old_runs", "other questions given", f"{questions} inputs/rows/qa.jsonl", needs=needs)
     for program in ("both", "judge"):
-        yield _one(
-            "old_runs",
-            f"program {program} given",
-            "run",
-            "--replay",
-            f"{RUNS}/programmed",
-            "--output-dir",
-            f"o/{program}",
-            "--concurrency",
-            "1",
-            "--program",
-            f"inputs/programs/{program}.json",
-            files=(f"o/{program}/**/*.jsonl",),
-        )
+        place = f"--output-dir o/{program} --concurrency 1 --program inputs/programs/{program}.json"
+        line = f"run --replay {RUNS}/programmed {place}"
+        yield _one("old_runs", f"program {program} given", line, files=f"o/{program}/**/*.jsonl")
+
+
+def _old_run(name: str) -> Iterator[Scenario]:
+    """A run of the old code, replayed, decided anew and exported."""
+    run, out, task = f"{RUNS}/{name}", f"o/{name}", OLD[name]
+    replay = f"run --replay {run} --quiet"
+
+    def one(what: str, line: str, files: str = "", copy: str = "") -> Scenario:
+        return _one("old_runs", f"{name}: {what}", line, files=files, copies=((run, copy),) if copy else ())
+
+    yield one("replayed", f"{replay} --output-dir {out}-all", _written(f"{out}-all"))
+    yield one("replayed with fewer", f"{replay} -n 1 --output-dir {out}-1", f"{out}-1/**/*.jsonl")
+    copy, decide = f"{out}-copy", f"decide {out}-copy/{task}"
+    yield one("decided anew", f"{decide} --min-sample-quality 5 --json", f"{copy}/**/*-decided-*/*.json*", copy)
+    yield one("decided anew, looser", f"{decide} --min-sample-quality 1 --min-pair-rating 1 --dry-run", "", copy)
+    yield one("exported", f"export {run} --format hf --out {out}-hf --test-share 0.5", f"{out}-hf/README.md")
+    if name not in ("fused", "interrupted"):
+        return
+    yield one("replayed with more", f"{replay} -n 40 --concurrency 1 --output-dir {out}-40", f"{out}-40/**/*.jsonl")
+    yield one("replayed in its own place", f"run --replay {run} --output-dir {run}")
+    over, aside = f"{out}-over", f"{out}-aside"
+    yield one("replayed over a copy of itself", f"{replay} --output-dir {over}", f"{over}/**/*.jsonl", over)
+    yield one("set aside", f"{replay} -n 1 --output-dir {aside} --restart", f"{aside}/{task}/*.jsonl", aside)
+    yield one("as messages", f"export {run} --format messages --out {out}.jsonl", f"{out}.jsonl")
 
 
 SCENARIOS: tuple[Scenario, ...] = (

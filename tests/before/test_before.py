@@ -1,21 +1,13 @@
 """What a user sees is what it was before the code was moved: expected/ holds what the code of commit 6418c49 did."""
 
-import json
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.before.doing import EXPECTED, content, found, materialize, normal, surroundings
+from tests.before.doing import EXPECTED, content, expected, found, materialize, normal, surroundings
 from tests.before.scenarios import SCENARIOS, Scenario, outcome
-
-
-@cache
-def _expected(group: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((EXPECTED / f"{group}.json").read_text(encoding="utf-8"))
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +34,7 @@ def _param(scenario: Scenario) -> Any:
 @pytest.mark.parametrize("scenario", [_param(scenario) for scenario in SCENARIOS])
 def test_it_does_what_it_did_before(scenario: Scenario) -> None:
     """Each command has its exit code, its words on stdout and stderr, and its files have their bytes."""
-    wanted = _expected(scenario.group)[scenario.name]
+    wanted = expected(scenario.group)[scenario.name]
     done = outcome(scenario)
     assert done["steps"] == wanted["steps"]
     assert sorted(done["files"]) == sorted(wanted["files"])
@@ -56,6 +48,6 @@ def test_it_does_what_it_did_before(scenario: Scenario) -> None:
 def test_every_scenario_has_an_expectation_and_every_expectation_a_scenario() -> None:
     """None was lost."""
     groups = {scenario.group for scenario in SCENARIOS}
-    known = [(group, name) for group in sorted(groups) for name in _expected(group)]
+    known = [(group, name) for group in sorted(groups) for name in expected(group)]
     assert sorted(known) == sorted((scenario.group, scenario.name) for scenario in SCENARIOS)
     assert {path.stem for path in EXPECTED.glob("*.json")} == groups

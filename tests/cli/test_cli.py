@@ -24,6 +24,7 @@ from skills_dspy.cli.arguments import ExplainOptions, RunOptions
 from skills_dspy.cli.explain import explain_command
 from skills_dspy.cli.main import start
 from skills_dspy.model.soft import rated_fields
+from skills_dspy.model.steps import STEPS
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.fake_server import FakeServer
@@ -439,6 +440,16 @@ def test_explain_tells_the_story_of_rejected_rows(terminal: Terminal) -> None:
         assert f"rejected by {stage}: {reason}: " in told
         assert ("the reply that decided" in told) == (stage != "dedup")
         assert "try 2 of 2" in told or reason not in ("unreadable", "truncated")
+
+
+def test_prompts_prints_those_that_are_asked_for(terminal: Terminal) -> None:
+    """Those that the task's candidates meet, or the one named, even if they never meet it, with the line of its class."""
+    assert "─ write_context ─" not in terminal.type("prompts", "--task-paths", terminal.task()).out
+    for name in STEPS:
+        said = terminal.type("prompts", name, "--task-paths", terminal.task()).out
+        (origin,) = (line for line in said.splitlines() if line.startswith("from "))
+        file, line = origin.rpartition("(")[2].rstrip(")").rsplit(":", 1)
+        assert Path(file).read_text("utf-8").splitlines()[int(line) - 1].startswith("class ")
 
 
 # -- signals, in a process of its own -----------------------------------------------------------------------------------

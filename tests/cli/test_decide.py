@@ -27,6 +27,18 @@ def shell(terminal: Terminal, made: RunPaths, monkeypatch: pytest.MonkeyPatch) -
     return terminal
 
 
+def test_the_diff_is_shown(shell: Terminal) -> None:
+    """What is left out and the command that asks for it, who was lost, where the rows are."""
+    code, out, err = shell.type("decide", "runs/foxes", "--min-pair-rating", "1", "--min-sample-quality", "5")
+    assert (code, err) == (0, "")
+    assert "judges.pair_pass: [2, 3] then, [1, 2, 3] now" in out
+    assert "-m skills_dspy decide runs/foxes --min-pair-rating 1 --fill" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("Lost: ")]
+    assert line.rsplit(": ", 1)[1].split(",")[0].strip() in (Path("runs/foxes/data.jsonl")).read_text("utf-8")
+    assert "Data: runs/foxes-decided-" in out
+    assert not shell.servers
+
+
 def test_fill_asks_the_server(shell: Terminal) -> None:
     """The rest is asked for at the address given, the summary says how much, and a second time nothing is."""
     code, out, _ = shell.type("decide", "runs/foxes", "--min-pair-rating", "1", "--fill", "--base-url", "http://there:1")

@@ -8,15 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.base.config import load_config
-from skills_dspy.cli import run as cli_run
-from skills_dspy.cli.main import start
 from skills_dspy.cli.tasks import show
 from skills_dspy.commands.check.task_report import Report, github_lines, make_report
-from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.tasks.lint import Finding
-from tests.helpers.fake_server import FakeServer
+from tests.helpers.terminal import Terminal
 
 CORPORA = Path("/work/shared/corpora/taxonomy")
 GOOD = """\
@@ -32,46 +28,25 @@ seed_examples:
 """
 
 
-class Shell:
-    """A folder, and commands that are typed in it."""
+class Shell(Terminal):
+    """A terminal in a folder with skills."""
 
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder = folder
-        self._capsys = capsys
-
-    def write(self, name: str, text: str | bytes = GOOD, licence: str = "MIT") -> Path:
-        """Write a file, and an attribution beside it."""
-        file = self.folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(text.encode() if isinstance(text, str) else text)
-        (file.parent / "attribution.txt").write_text(f"License of the work: {licence}\n", "utf-8")
-        return file
-
-    def type(self, *words: object) -> tuple[int, str, str]:
-        """Type a command: its exit code, what it printed, what it complained of."""
-        code = start([str(word) for word in words])
-        said = self._capsys.readouterr()
-        return code, said.out, said.err
+    def skill(self, name: str, text: str = GOOD, licence: str = "MIT") -> Path:
+        """Write a skill's file, and an attribution beside it."""
+        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / name).with_name("attribution.txt").write_text(f"License of the work: {licence}\n", "utf-8")
+        return self.write(name, text)
 
     def found(self, *paths: object) -> list[tuple[str, int, str, str]]:
         """File, line, rule and severity of all findings."""
-        _, out, _ = self.type("tasks", "--json", *paths)
-        findings = json.loads(out)["findings"]
+        findings = json.loads(self.type("tasks", "--json", *paths).out)["findings"]
         return [(Path(one["path"]).name, one["line"], one["rule"], one["severity"]) for one in findings]
-
-    def git(self, *words: str) -> None:
-        """Run git in the folder."""
-        command = ["git", "-c", "user.name=somebody", "-c", "user.email=nobody@example.org", *words]
-        subprocess.run(command, cwd=self.folder, check=True, capture_output=True)
 
 
 @pytest.fixture
-def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    """A shell in an empty folder; git reads nobody's configuration."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
-    monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
-    return Shell(tmp_path, capsys)
+def shell(terminal: Terminal) -> Shell:
+    """A shell in an empty folder."""
+    return Shell(terminal.folder, terminal.capsys)
 
 
 # ---- what is printed -------------------------------------------------------------------------------------------------
@@ -79,11 +54,12 @@ def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 def test_a_warning_matters_when_strict_and_an_error_always(shell: Shell) -> None:
     """Exit codes for CI; a note matters never."""
-    noted = shell.write("a/qna.yaml", GOOD.replace("version: 3", "version: 1").replace("Knowing animals", "''"))
+    noted = shell.skill("a/qna.yaml", GOOD.replace("version: 3", "version: 1").replace("Knowing animals", "''"))
+    assert shell.type("tasks", "--rules").out.startswith("nothing-there      error    a folder holds no task file")
     assert (shell.type("tasks", noted)[0], shell.type("tasks", "--strict", noted)[0]) == (0, 0)
-    warned = shell.write("b/qna.yaml", GOOD, licence="-")
+    warned = shell.skill("b/qna.yaml", GOOD, licence="-")
     assert (shell.type("tasks", warned)[0], shell.type("tasks", "--strict", warned)[0]) == (0, 1)
-    wrong = shell.write("c/qna.yaml", GOOD.replace("created_by: me\n", ""))
+    wrong = shell.skill("c/qna.yaml", GOOD.replace("created_by: me\n", ""))
     assert (shell.type("tasks", wrong)[0], shell.type("tasks", "--strict", wrong)[0]) == (1, 1)
 
 
@@ -102,8 +78,8 @@ def test_github_gets_its_annotations() -> None:
 
 def test_a_terminal_shows_findings_file_by_file(shell: Shell) -> None:
     """Text in brackets is text, not markup; the file's name stands once."""
-    file = shell.write("compositional_skills/[b]/qna.yaml", GOOD.replace("answer: Jay", "answer: [red]"))
-    shell.write("knowledge/b/qna.yaml")
+    file = shell.skill("compositional_skills/[b]/qna.yaml", GOOD.replace("answer: Jay", "answer: [red]"))
+    shell.skill("knowledge/b/qna.yaml")
     out = Console(width=100, record=True, file=io.StringIO())
     show(make_report([shell.folder], load_config()), out)
     text = out.export_text()
@@ -117,14 +93,14 @@ def test_a_terminal_shows_findings_file_by_file(shell: Shell) -> None:
 
 def test_a_wrong_name_hides_nothing_else(shell: Shell) -> None:
     """What is in a qna.yml is looked at all the same."""
-    shell.write("compositional_skills/a/qna.yml", GOOD.replace("created_by: me\n", ""))
+    shell.skill("compositional_skills/a/qna.yml", GOOD.replace("created_by: me\n", ""))
     assert shell.found(".") == [("qna.yml", 1, "file-name", "error"), ("qna.yml", 1, "schema", "error")]
 
 
 def test_a_folder_with_nothing_in_it_is_a_finding(shell: Shell) -> None:
     """Beside what other folders hold; a path that does not exist is a wrong request."""
     (shell.folder / "empty").mkdir()
-    shell.write("a/qna.yaml")
+    shell.skill("a/qna.yaml")
     assert shell.found("a", "empty") == [("empty", 1, "nothing-there", "error")]
     code, out, err = shell.type("tasks", "a", "missing")
     assert (code, out) == (2, "")
@@ -137,10 +113,10 @@ def test_a_folder_with_nothing_in_it_is_a_finding(shell: Shell) -> None:
 @pytest.fixture
 def repository(shell: Shell) -> Shell:
     """A taxonomy in git with one skill on main."""
-    shell.write("compositional_skills/a/qna.yaml")
-    shell.git("init", "--quiet", "--initial-branch", "main")
-    shell.git("add", "--all")
-    shell.git("commit", "--quiet", "--message", "one")
+    shell.skill("compositional_skills/a/qna.yaml")
+    for words in ("init --quiet --initial-branch main", "add --all", "commit --quiet --message one"):
+        command = ["git", "-c", "user.name=somebody", "-c", "user.email=nobody@example.org", *words.split()]
+        subprocess.run(command, cwd=shell.folder, check=True, capture_output=True)
     return shell
 
 
@@ -149,7 +125,7 @@ def test_only_what_changed_is_looked_at(repository: Shell) -> None:
     code, out, err = repository.type("tasks", ".", "--taxonomy-base", "main", "--strict")
     assert (code, out) == (0, "0 files, 0 tasks: 0 errors, 0 warnings, 0 notes\n")
     assert err == "no task file there has changed against main; leave out --taxonomy-base to take all\n"
-    repository.write("compositional_skills/b/qna.yaml")
+    repository.skill("compositional_skills/b/qna.yaml")
     _, out, _ = repository.type("tasks", ".", "--taxonomy-base", "main", "--json")
     assert [task["task_name"] for task in json.loads(out)["tasks"]] == ["b"]
     code, out, err = repository.type("tasks", ".", "--taxonomy-base", "nowhere")
@@ -165,13 +141,11 @@ def test_a_run_and_a_check_refuse_when_nothing_changed(repository: Shell, comman
     assert err.endswith("error: no task file there has changed against main; leave out --taxonomy-base to take all\n")
 
 
-def test_a_run_leaves_the_broken_file_out_and_says_so_at_both_ends(repository: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_leaves_the_broken_file_out_and_says_so_at_both_ends(repository: Shell) -> None:
     """The others get their pairs; the exit code is 1, and the JSON has the broken file too."""
-    monkeypatch.setattr("skills_dspy.cli.sessions.OllamaServer", lambda *_, **__: FakeServer())
-    monkeypatch.setattr(cli_run, "_embedder", lambda _: AsyncEmbedder(HashEmbedder()))
-    repository.write("compositional_skills/b/qna.yaml")
-    repository.write("compositional_skills/c/qna.yaml", "a: [")
-    repository.write("knowledge/d/qna.yaml")
+    repository.skill("compositional_skills/b/qna.yaml")
+    repository.skill("compositional_skills/c/qna.yaml", "a: [")
+    repository.skill("knowledge/d/qna.yaml")
     words = ("--task-paths", ".", "--taxonomy-base", "main", "-n", 1, "--output-dir", "out", "--quiet", "--json")
     code, out, err = repository.type("run", *words)
     assert code == 1

@@ -49,13 +49,11 @@ def test_each_text_is_classified_once_and_only_its_beginning() -> None:
     assert seen == [2000, 45]
 
 
-def test_counts_and_shares() -> None:
-    """The most frequent language comes first, what could not be told last; shares are of what was told."""
+def test_counts() -> None:
+    """The most frequent language comes first, what could not be told last."""
     found = Languages((UNSURE, "fr", "en", TOO_SHORT, "en", "de"))
     assert list(found.counts.items()) == [("en", 2), ("de", 1), ("fr", 1), (TOO_SHORT, 1), (UNSURE, 1)]
-    assert found.share("en") == 0.5
-    assert found.share("it") == 0.0
-    assert Languages((UNSURE,)).share("en") is None
+    assert (found.main, Languages((UNSURE,)).main) == ("en", None)
 
 
 def test_names() -> None:

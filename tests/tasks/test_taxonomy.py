@@ -10,7 +10,7 @@ from skills_dspy.base.errors import SpecError
 from skills_dspy.base.yaml_lines import parse_yaml
 from skills_dspy.tasks.lint import run_warnings
 from skills_dspy.tasks.spec import ParsedTask, SpecWarning, TaskFile
-from skills_dspy.tasks.taxonomy import parse_qna, task_name
+from skills_dspy.tasks.taxonomy import parse_qna, task_name, violations
 
 FILE = Path("qna.yaml")
 SEEDS = """\
@@ -97,6 +97,23 @@ def test_the_oldest_layout_has_a_task_for_each_name() -> None:
     assert tasks[2].line_of(0, "context") == 13
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "part"),
+    [
+        ("a: {question: A}\n", 1, "`a/answer` is missing"),
+        ("x:\n  y: {}\n", 2, "`x/y` is an empty mapping"),
+        ("x: {question: A, answer: a, context: a, document: b}", 1, "here are both `context` and `document`"),
+        ("con: {question: A, answer: a}", 1, "`a/con` has the part `con`, a name that Windows keeps for itself; rename"),
+    ],
+)
+def test_what_would_be_read_wrongly_is_refused(text: str, line: int, part: str) -> None:
+    """With the line at fault."""
+    with pytest.raises(SpecError) as caught:
+        read(text)
+    assert (caught.value.path, caught.value.line) == (FILE, line)
+    assert part in str(caught.value)
+
+
 PARTS = st.lists(
     st.sampled_from(["a", "b", "knowledge", "compositional_skills", "foundational_skills"]), min_size=1, max_size=5
 )
@@ -111,4 +128,19 @@ def test_a_task_has_one_name_wherever_its_tree_lies(above: list[str], below: lis
     assert name == task_name(Path("/compositional_skills", *below), Path("/"))
 
 
-# ---- the schema ------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("version: 4\n" + WHOLE, [(1, "there is no such schema")]),
+        ("version: yes\n" + WHOLE, [(1, "there is no such schema")]),
+        ("version: one\n" + WHOLE, [(1, "has to be the number 1 without quotes")]),
+        ("created_by: ''\n" + SEEDS, [(1, "`created_by` is empty"), (1, "`task_description` is missing")]),
+        (HEAD + "seed_examples: [{question: A, x: a}]\n", [(3, "`answer` of seed 1 is missing"), (3, "`x`; known here: ")]),
+        ("version: 2\n" + WHOLE.replace("C, answer: c", "B, answer: b"), [(9, "seed 3 is the same as seed 2 in line 8")]),
+    ],
+)
+def test_what_the_schema_refuses_is_said_with_its_line(text: str, said: list[tuple[int, str]]) -> None:
+    """Of the file's version; a key that is missing or unknown with the place that lacks or has it."""
+    found = sorted(violations(parse_yaml(text.encode(), FILE, SpecError)))
+    assert [line for line, _ in found] == [line for line, _ in said]
+    assert all(part in message for (_, message), (_, part) in zip(found, said, strict=True))

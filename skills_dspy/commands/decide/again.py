@@ -7,20 +7,22 @@ threshold had stopped the candidate: it is left out with a reason of its own, or
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import dspy
 
 from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import MissingReply, RunDirError, only_ours
 from skills_dspy.base.records import Neighbour, Reason
+from skills_dspy.commands.decide.decided import Prepared
 from skills_dspy.commands.decide.old_rows import OldDraw, OldRow, text_digest
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import Asker, Rank
 from skills_dspy.model.embedding.embedder import VectorSource
 from skills_dspy.model.engine import asker_for
 from skills_dspy.model.program import QUIET, SkillsProgram
-from skills_dspy.model.replies import Host, Memory, Meter, Replies
+from skills_dspy.model.replies import Host, Meter, Replies
 from skills_dspy.model.slots import Slots
 from skills_dspy.model.steps import STEPS, reply_limits, way
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
@@ -29,9 +31,8 @@ from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.funnel import FunnelDiff
 from skills_dspy.pipeline.rows import Rows, RunLedger
 from skills_dspy.pipeline.settle import Settler
-from skills_dspy.run.past import PastRun
 from skills_dspy.screens.decontamination import TaskScreen
-from skills_dspy.store.journal import JournalReader
+from skills_dspy.store.journal import Journal, JournalReader
 
 _AHEAD = 16
 """How many draws are on their way at a time when the journal answers."""
@@ -49,29 +50,22 @@ _ANEW: frozenset[Reason] = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """Who answers.
+    """Who answers: the run's journal alone, or also a server for what the journal lacks, which is added to it.
 
     Attributes:
-        source: the run's journal to read; or a server, for what the journal lacks.
-        memory: the run's journal to read and to add to, if there is a server; else None.
         concurrency: requests in flight, 1 or more.
         windows: each role's num_ctx in tokens; it decides no reply.
     """
 
-    source: JournalReader | Host
-    memory: Memory | None
-    concurrency: int
-    windows: Mapping[Role, int]
+    journal: Journal | JournalReader
+    server: Host | None = None
+    concurrency: int = 1
+    windows: Mapping[Role, int] = field(default_factory=lambda: dict.fromkeys(ROLES, 0))
 
-    @classmethod
-    def from_journal(cls, recording: JournalReader) -> "Answering":
-        """The journal alone."""
-        return cls(recording, None, 1, dict.fromkeys(ROLES, 0))
-
-    @property
-    def ahead(self) -> int:
-        """How many draws are on their way at a time."""
-        return _AHEAD if isinstance(self.source, JournalReader) else _AHEAD_ASKING
+    def replies(self, meter: Meter) -> Replies:
+        """The replies, counted."""
+        memory = self.journal if isinstance(self.journal, Journal) else None
+        return Replies(memory, self.server or self.journal, Slots(self.concurrency), meter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +73,12 @@ class OldRun:
     """A run, and what it takes to decide it anew.
 
     Attributes:
-        recorded: what it was made with.
         draws: what it settled, from the first draw on.
-        program, prompts: its prompts, and their fingerprints by kind and stage.
-        adapter: writes them.
+        prompts: fingerprints by kind and stage.
         screen: the evaluation questions that it was decontaminated against, if there were any.
     """
 
-    recorded: PastRun
+    prepared: Prepared
     draws: Sequence[OldDraw]
     program: SkillsProgram
     prompts: Mapping[str, Mapping[str, str]]
@@ -97,14 +89,9 @@ class OldRun:
         """The candidate at a draw and an index."""
         return self.draws[place[0]].candidates[place[1]]
 
-    @property
-    def candidates(self) -> int:
-        """How many were settled."""
-        return sum(len(draw.candidates) for draw in self.draws)
-
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class DecideResult:
     """What came of it.
 
     Attributes:
@@ -112,49 +99,40 @@ class Decided:
         calls_left: the calls to the last step of all who were left out as not asked; fewer where one is rejected on its way,
             more where a reply is asked for twice or a candidate is decided otherwise because of it.
         live: replies that a server gave now.
+        dataset: where the rows are; None in a dry run.
+        set_aside: where an older dataset of that name is now, if there was one with other bytes.
     """
 
+    prepared: Prepared
     diff: FunnelDiff
     calls_left: int
     live: int
+    dataset: Path | None = None
+    set_aside: Path | None = None
 
 
-def _ignore(diff: FunnelDiff, meter: Meter) -> None:
-    """Does nothing."""
+OnChange = Callable[[int, FunnelDiff, Meter], None]
+"""Hears after every candidate of how many there are, and how far it came."""
 
 
 async def decide_again(
-    again: OldRun,
-    config: RunConfig,
-    answering: Answering,
-    vectors: VectorSource,
-    rows: tuple[Rows, Rows],
-    on_change: Callable[[FunnelDiff, Meter], None] = _ignore,
-) -> Decided:
-    """Decide every candidate of a run once more, in settled order.
-
-    Args:
-        again: the run.
-        config: its settings, but for thresholds.
-        answering: who answers.
-        vectors: those of the run's questions, contexts and seeds.
-        rows: where the accepted and the rejected rows go.
-        on_change: told after every candidate how far it came.
+    again: OldRun, answering: Answering, vectors: VectorSource, rows: tuple[Rows, Rows], on_change: OnChange
+) -> DecideResult:
+    """Decide every candidate of a run once more, in settled order, into rows that are accepted and rejected.
 
     Raises:
         RunDirError: a row does not agree with the journal.
         SkillsError: the server or the disk fails.
     """
-    recorded, spec, meter = again.recorded, again.recorded.prompted, Meter()
-    replies = Replies(answering.memory, answering.source, Slots(answering.concurrency), meter)
+    recorded, config, meter = again.prepared.recorded, again.prepared.config, Meter()
+    spec, total = recorded.prompted, sum(len(draw.candidates) for draw in again.draws)
     names = {role: model.name for role, model in recorded.models.items()}
-    limits = reply_limits(spec, config)
+    limits, replies = reply_limits(spec, config), answering.replies(meter)
     asker = asker_for(again.program, config, names, answering.windows, replies, limits, recorded.seed, spec.task_name)
     written = RunLedger(spec, recorded.seed, {str(role): name for role, name in names.items()}, again.prompts, *rows)
     ledger = _ComparingLedger(again, written)
-    draws = config.draws.model_copy(
-        update={"window": answering.ahead, "max_draws": len(again.draws), "max_stalled": _UNLIMITED}
-    )
+    window = _AHEAD if answering.server is None else _AHEAD_ASKING
+    draws = config.draws.model_copy(update={"window": window, "max_draws": len(again.draws), "max_stalled": _UNLIMITED})
     run = Settler(
         spec,
         config.model_copy(update={"draws": draws}),
@@ -163,7 +141,7 @@ async def decide_again(
         flow=_OldFlow(again, config, asker),
         embedder=vectors,
         ledger=ledger,
-        on_change=lambda: on_change(ledger.diff, meter),
+        on_change=lambda: on_change(total, ledger.diff, meter),
         plan=lambda number: again.draws[number].draw,
     )
     try:
@@ -174,14 +152,14 @@ async def decide_again(
         if error is None:
             raise
         raise error from group
-    return Decided(ledger.diff, ledger.calls_left, meter.live)
+    return DecideResult(again.prepared, ledger.diff, ledger.calls_left, meter.live)
 
 
 class _OldFlow(Flow):
     """Reads back what a run wrote, and what became of it where nothing asks for that again."""
 
     def __init__(self, again: OldRun, config: RunConfig, asker: Asker) -> None:
-        super().__init__(again.recorded.prompted, config, asker, again.screen)
+        super().__init__(again.prepared.recorded.prompted, config, asker, again.screen)
         self._again = again
 
     async def write(self, draw: Draw, rank: Callable[[], Rank]) -> Written:  # noqa: ARG002 - nobody is asked
@@ -235,6 +213,6 @@ class _ComparingLedger:
         self._ledger.reject(candidate, dropped, neighbour)
         self.diff.add(before.id, before.fate, (dropped.stage, dropped.reason))
         if dropped.reason == "not asked":
-            config = self._again.recorded.config
+            config = self._again.prepared.recorded.config
             stages = [step.stage for step in way(candidate.draw.kind, config.tagging)]
             self.calls_left += len(stages) - stages.index(dropped.stage)

@@ -8,20 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from skills_dspy.base.config import ROLES, Role
+from skills_dspy.base.config import ROLES
 from skills_dspy.base.errors import RunDirError
-from skills_dspy.commands.decide.again import Answering, Decided, OldRun, decide_again
+from skills_dspy.commands.decide.again import Answering, DecideResult, OldRun, OnChange, decide_again
 from skills_dspy.commands.decide.decided import FILLED_BY, Prepared, decided_json, fillers
 from skills_dspy.commands.decide.old_rows import read_old_rows
-from skills_dspy.commands.decide.thresholds import Bounds, decided_config, differences, short_digest
+from skills_dspy.commands.decide.thresholds import Bounds, decided_config, short_digest
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.context_window import choose_windows, needs
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.embedding.vectors import JournalVectors
-from skills_dspy.model.ollama import Model, OllamaServer
+from skills_dspy.model.ollama import OllamaServer
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.model.replies import Meter
-from skills_dspy.pipeline.funnel import FunnelDiff
 from skills_dspy.pipeline.rows import Rows
 from skills_dspy.run.account import prompt_fingerprints
 from skills_dspy.run.past import CANNOT_REPLAY, DECIDED, PastRun, read_recorded, recorded_questions
@@ -31,7 +29,7 @@ from skills_dspy.store.aside import link, place_beside, put_dataset, write_json
 from skills_dspy.store.files import AppendLog, make_folder, storage_errors
 from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunDir, RunPaths, find_runs, refuse_busy
-from skills_dspy.store.run_json import FORMAT, RunJson, read_run_json
+from skills_dspy.store.run_json import FORMAT, read_run_json
 
 _INPUTS = frozenset(("task", "config", "seed", "models", "prompts", "decontamination"))
 """What a run can be begun with; whatever else decided about candidates would have to decide again."""
@@ -43,9 +41,6 @@ _OTHER_FORMAT = (
 
 _NO_BOUNDS = Bounds()
 
-OnChange = Callable[[int, FunnelDiff, Meter], None]
-"""Hears after every candidate of how many there are, and how far it came."""
-
 
 @dataclass(frozen=True, slots=True)
 class DecideRequest:
@@ -53,11 +48,8 @@ class DecideRequest:
 
     Attributes:
         run: the directory of a run, or one that holds exactly one.
-        config: a file with other thresholds.
-        bounds: thresholds of the command line; they go before the file.
+        config: a file with other thresholds; `bounds` go before it.
         out: where the dataset goes; None for `<run>-decided-<8 hex digits of the thresholds>` beside the run.
-        dry_run: nothing is written.
-        concurrency: requests in flight, when a server is asked.
         note: what answers, in words, when it is not a language model.
     """
 
@@ -70,36 +62,12 @@ class DecideRequest:
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DecideResult:
-    """What came of a request.
-
-    Attributes:
-        task_name, run: whose candidates were decided.
-        status, finished: how that run stood, and whether it had come to its end.
-        changed: every threshold that differs: its keys, then and now.
-        decided: before, after, and what was asked.
-        dataset: where the rows are; None in a dry run.
-        set_aside: where an older dataset of that name is now, if there was one with other bytes.
-    """
-
-    task_name: str
-    run: Path
-    status: str
-    finished: bool
-    changed: tuple[tuple[tuple[str, ...], Any, Any], ...]
-    decided: Decided
-    dataset: Path | None
-    set_aside: Path | None
-
-
 def prepare(request: DecideRequest) -> Prepared:
     """Read what a run was made with, and refuse what cannot be decided before anything is asked or written.
 
     Raises:
         RunDirError: there is no run that can be decided anew, or something else lies where the dataset would go.
         ConfigError: what is to change is no threshold, or none that can be.
-        StorageError: something cannot be read.
     """
     paths = _the_run(request.run)
     noted = read_run_json(paths, CANNOT_REPLAY, _OTHER_FORMAT)
@@ -127,18 +95,14 @@ def prepare(request: DecideRequest) -> Prepared:
     return Prepared(recorded, noted, config, target)
 
 
-def _ignore(total: int, diff: FunnelDiff, meter: Meter) -> None:
-    """Does nothing."""
-
-
 async def decide_run(
     request: DecideRequest,
     prepared: Prepared,
     server: OllamaServer | None,
-    on_change: OnChange = _ignore,
+    on_change: OnChange = lambda *_: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> DecideResult:
-    """Decide a run anew and write the dataset.
+    """Decide a run anew and write the dataset; where that fails none is written, and what was answered is in the journal.
 
     Args:
         request, prepared: what is asked for, and of which run.
@@ -148,9 +112,8 @@ async def decide_run(
 
     Raises:
         RunDirError: the run is in use, was made by another version, or its rows are broken.
-        SkillsError: the server or the disk fails; what it answered is in the run's journal, and no dataset is written.
     """
-    recorded, config = prepared.recorded, prepared.config
+    recorded = prepared.recorded
     folder = recorded.paths.folder
     async with AsyncExitStack() as stack:
         if server is None:
@@ -158,25 +121,22 @@ async def decide_run(
         else:
             stack.push_async_callback(server.close)
             stack.enter_context(RunDir.open(folder.absolute().parent, folder.absolute().name))
-        again = _again(recorded, prepared.noted)
-        total = again.candidates
+        again = _again(prepared)
         paths = None
         if not request.dry_run:
             make_folder(prepared.target.parent)
             paths = RunPaths(stack.enter_context(place_beside(prepared.target, folder=True)))
-        async with _answering(request, prepared, again, server) as (answering, journal):
-            vectors = JournalVectors(journal, prepared.embedder, recorded.paths)
+        async with _answering(request, again, server) as answering:
+            vectors = JournalVectors(answering.journal, prepared.embedder, recorded.paths)
             with _rows(paths) as rows:
-                screened = replace(again, screen=await _screen(recorded, journal, prepared.embedder))
-                decided = await decide_again(
-                    screened, config, answering, vectors, rows, lambda diff, m: on_change(total, diff, m)
-                )
+                screened = replace(again, screen=await _screen(recorded, answering.journal, prepared.embedder))
+                decided = await decide_again(screened, answering, vectors, rows, on_change)
         if paths is None:
-            return _result(prepared, decided, None, None)
+            return decided
         with JournalReader.open(recorded.paths.journal) as closed:
             write_json(paths.run_json, decided_json(prepared, decided.diff, len(again.draws), closed))
         link(paths.journal, recorded.paths.journal)
-        return _result(prepared, decided, prepared.target, put_dataset(paths.folder, prepared.target, now()))
+        return replace(decided, dataset=prepared.target, set_aside=put_dataset(paths.folder, prepared.target, now()))
 
 
 @contextmanager
@@ -198,19 +158,21 @@ class _Unwritten:
         """Forget the row."""
 
 
+@dataclass(frozen=True, slots=True)
 class _Noting:
-    """A server that is noted in the journal before its first reply."""
+    """A server that is noted in the journal before its first reply, unless it answered the run, or is noted."""
 
-    def __init__(self, server: OllamaServer, note: Callable[[], None]) -> None:
-        self._server = server
-        self._note: Callable[[], None] | None = note
+    server: OllamaServer
+    journal: Journal
+    said: Mapping[str, Any]
+    own: Mapping[str, Any]
 
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """One reply's body."""
-        if self._note is not None:
-            self._note()
-            self._note = None
-        return await self._server.chat(payload)
+        noted = fillers(self.journal)
+        if self.said not in [{name: self.own.get(name) for name in self.said}, *noted]:
+            self.journal.set_meta(FILLED_BY, json.dumps([*noted, self.said]))
+        return await self.server.chat(payload)
 
 
 def _the_run(folder: Path) -> RunPaths:
@@ -227,12 +189,7 @@ def _the_run(folder: Path) -> RunPaths:
 
 
 async def _screen(recorded: PastRun, journal: Journal | JournalReader, embedder: str) -> TaskScreen | None:
-    """The evaluation questions that the run was decontaminated against: other thresholds must let none of them in.
-
-    Raises:
-        RequestError: their files are gone or have changed.
-        EmbedderMissing: their index is not kept any more, and cannot be built.
-    """
+    """The evaluation questions that the run was decontaminated against: other thresholds must let none of them in."""
     folder = recorded.paths.folder
     questions = recorded_questions(recorded.evaluation, str(folder), "put the file of then back, or make a new run")
     if questions is None:
@@ -253,8 +210,8 @@ def _check_target(target: Path) -> None:
         raise RunDirError(f"{target} exists and holds something else; choose another --out")
 
 
-def _again(recorded: PastRun, noted: RunJson) -> OldRun:
-    adapter = SkillsAdapter()
+def _again(prepared: Prepared) -> OldRun:
+    recorded, noted, adapter = prepared.recorded, prepared.noted, SkillsAdapter()
     program = SkillsProgram(recorded.spec.num_questions_to_generate_per_prompt)
     if recorded.program is not None:
         recorded.program.apply(program)
@@ -277,37 +234,27 @@ def _again(recorded: PastRun, noted: RunJson) -> OldRun:
             f"{recorded.paths.folder}: this run has decided nothing yet; start it again, or, if it is a recording, replay it "
             "with `run --replay` and give the directory that this makes"
         )
-    return OldRun(recorded, draws, program, prompts, adapter)
+    return OldRun(prepared, draws, program, prompts, adapter)
 
 
 @asynccontextmanager
-async def _answering(
-    request: DecideRequest, prepared: Prepared, again: OldRun, server: OllamaServer | None
-) -> AsyncIterator[tuple[Answering, Journal | JournalReader]]:
-    """Who answers, and the journal that holds the vectors."""
-    recorded = prepared.recorded
+async def _answering(request: DecideRequest, again: OldRun, server: OllamaServer | None) -> AsyncIterator[Answering]:
+    recorded, config = again.prepared.recorded, again.prepared.config
     if server is None:
         with JournalReader.open(recorded.paths.journal) as recording:
-            yield Answering.from_journal(recording), recording
+            yield Answering(recording)
         return
     said = {"version": await server.version(), "note": request.note}
-    models = await _same_models(recorded, server)
-    needed = needs(recorded.spec, prepared.config, again.program, again.adapter)
-    lengths = {prepared.config.model_for(role): model.context_length for role, model in models.items()}
-    windows = choose_windows([needed], prepared.config, lengths)
+    lengths = await _context_lengths(recorded, server)
+    windows = choose_windows([needs(recorded.spec, config, again.program, again.adapter)], config, lengths)
     JournalReader.open(recorded.paths.journal).close()  # there has to be one: opening it to write would begin another
     with Journal.open(recorded.paths.journal) as journal:
-        source = _Noting(server, lambda: _note(journal, said, prepared.noted.content["server"]))
-        yield Answering(source, journal, request.concurrency, windows), journal
+        source = _Noting(server, journal, said, again.prepared.noted.content["server"])
+        yield Answering(journal, source, request.concurrency, windows)
 
 
-async def _same_models(recorded: PastRun, server: OllamaServer) -> dict[Role, Model]:
-    """The server's models of all roles, if they are those of the run: half a dataset judged by another model is none.
-
-    Raises:
-        RunDirError: a model is another one.
-        MachineError: it is missing, or the server fails.
-    """
+async def _context_lengths(recorded: PastRun, server: OllamaServer) -> dict[str, int | None]:
+    """Those of the server's models, if they are the run's: half a dataset judged by another model is none."""
     found = {name: await server.model(name) for name in dict.fromkeys(recorded.models[role].name for role in ROLES)}
     for role in ROLES:
         then = recorded.models[role]
@@ -318,25 +265,4 @@ async def _same_models(recorded: PastRun, server: OllamaServer) -> dict[Role, Mo
                 f"{now.digest[:12]} at {server.host}), and its replies would not belong to this run: get the former back, or "
                 "decide without --fill"
             )
-    return {role: found[recorded.models[role].name] for role in ROLES}
-
-
-def _note(journal: Journal, said: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    """Note who answers, unless it is who answered the run, or it is noted."""
-    noted = fillers(journal)
-    if dict(said) not in [{"version": own.get("version"), "note": own.get("note")}, *noted]:
-        journal.set_meta(FILLED_BY, json.dumps([*noted, said]))
-
-
-def _result(prepared: Prepared, decided: Decided, dataset: Path | None, aside: Path | None) -> DecideResult:
-    recorded = prepared.recorded
-    return DecideResult(
-        task_name=recorded.spec.task_name,
-        run=recorded.paths.folder,
-        status=prepared.status,
-        finished=prepared.finished,
-        changed=tuple(differences(recorded.config, prepared.config)),
-        decided=decided,
-        dataset=dataset,
-        set_aside=aside,
-    )
+    return {name: model.context_length for name, model in found.items()}

@@ -12,7 +12,7 @@ from skills_dspy.pipeline.funnel import FunnelDiff
 from skills_dspy.run.account import versions
 from skills_dspy.run.past import DECIDED, PastRun
 from skills_dspy.store.aside import way_to
-from skills_dspy.store.journal import Journal, JournalReader
+from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_json import FORMAT, RunJson
 
 FILLED_BY = "filled_by"
@@ -21,11 +21,10 @@ FILLED_BY = "filled_by"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A run that may be decided anew, as far as its run.json says.
+    """A run that may be decided anew, as far as `noted`, its run.json, says.
 
     Attributes:
         recorded: what it was made with.
-        noted: its run.json.
         config: its settings with other thresholds.
         target: where the dataset will be.
     """
@@ -46,6 +45,11 @@ class Prepared:
         return self.status == "complete" or self.status.startswith("stopped")
 
     @property
+    def changed(self) -> list[tuple[tuple[str, ...], Any, Any]]:
+        """Every threshold that differs: its keys, then and now."""
+        return differences(self.recorded.config, self.config)
+
+    @property
     def embedder(self) -> str:
         """The model whose vectors the journal holds; a run.json from before it was noted leaves the setting."""
         return self.noted.embedder.name or self.recorded.config.embedder.model
@@ -54,15 +58,9 @@ class Prepared:
 def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: JournalReader) -> dict[str, Any]:
     """The content of a decided dataset's run.json; without times, so that the same inputs give the same bytes.
 
-    Args:
-        prepared: the run, and how it was decided.
-        diff: what came of it.
-        draws: how many the run settled something of.
-        journal: the run's.
+    `draws` is how many the run settled something of; the journal is the run's.
     """
-    content, recorded = prepared.noted.content, prepared.recorded
-    filled = fillers(journal)
-    origin = way_to(recorded.paths.folder, prepared.target)
+    content, filled = prepared.noted.content, fillers(journal)
     noted = (content.get("result") or {}).get("draws")
     return {
         "format": FORMAT,
@@ -78,13 +76,10 @@ def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: Jour
         **{name: content[name] for name in ("derived_description", "decontamination") if name in content},
         "config": prepared.config.model_dump(mode="json"),
         DECIDED: {
-            "run": origin,
+            "run": way_to(prepared.recorded.paths.folder, prepared.target),
             "run_status": prepared.status,
             "thresholds": thresholds(prepared.config),
-            "changed": [
-                {"setting": ".".join(keys), "then": old, "now": new}
-                for keys, old, new in differences(recorded.config, prepared.config)
-            ],
+            "changed": [{"setting": ".".join(keys), "then": old, "now": new} for keys, old, new in prepared.changed],
             "accepted_before": diff.before.accepted,
             "not_asked": diff.not_asked,
             "filled_by": filled,
@@ -97,7 +92,7 @@ def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: Jour
     }
 
 
-def fillers(journal: Journal | JournalReader) -> list[dict[str, Any]]:
+def fillers(journal: JournalReader) -> list[dict[str, Any]]:
     """Who answered when `decide --fill` asked, beside the run's own server: `version` and `note` of each."""
     found: list[dict[str, Any]] = json.loads(journal.meta().get(FILLED_BY, "[]"))
     return found

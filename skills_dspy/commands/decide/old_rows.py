@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -21,7 +20,6 @@ from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.tasks.spec import TaskSpec
 
 _SEED = "seed:"
-_Row = TypeVar("_Row", Record, Rejection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +27,9 @@ class OldRow:
     """One candidate as a run decided it.
 
     Attributes:
-        id: of its row.
         where: the row's file and line, as messages name them.
         place: draw and index.
         question: None when the draw's writing failed.
-        context: of a grounded one.
         shown: names of the examples in its draw's prompts.
         calls: step to the digests of its requests.
         dropped: how it was rejected; None when it was accepted.
@@ -79,27 +75,22 @@ def read_old_rows(paths: RunPaths, spec: TaskSpec) -> tuple[OldDraw, ...]:
 
     Raises:
         RunDirError: a row is not one that a run writes, or one is missing between the others; file and line are named.
-        StorageError: a file cannot be read.
     """
-    rows = heapq.merge(_accepted(paths.data), _rejected(paths.rejected), key=lambda row: row.place)
+    rows = heapq.merge(_old_rows(paths.data, Record), _old_rows(paths.rejected, Rejection), key=lambda row: row.place)
     draws: list[OldDraw] = []
     for number, group in groupby(rows, key=lambda row: row.place[0]):
         candidates = tuple(group)
         for index, candidate in enumerate(candidates):
-            _check_order(candidate, (len(draws), index), after=number)
+            if candidate.place != (len(draws), index):
+                raise RunDirError(
+                    f"{candidate.where}: question {candidate.place[1]} of draw {number} stands where question {index} of draw "
+                    f"{len(draws)} should: a row is missing, twice there, or out of order; restore the files, or resume the "
+                    "run, which writes its rows anew from its journal"
+                )
             if candidate.shown != candidates[0].shown:
                 raise RunDirError(f"{candidate.where}: `provenance.shown` is not that of draw {number}; restore the file")
         draws.append(OldDraw(_draw(candidates[0], spec), candidates))
     return tuple(draws)
-
-
-def _check_order(row: OldRow, expected: tuple[int, int], after: int) -> None:
-    if row.place != expected:
-        raise RunDirError(
-            f"{row.where}: question {row.place[1]} of draw {after} stands where question {expected[1]} of draw {expected[0]} "
-            "should: a row is missing, twice there, or out of order; restore the files, or resume the run, which writes its "
-            "rows anew from its journal"
-        )
 
 
 def _draw(row: OldRow, spec: TaskSpec) -> Draw:
@@ -121,51 +112,31 @@ def _draw(row: OldRow, spec: TaskSpec) -> Draw:
     )
 
 
-def _accepted(path: Path) -> Iterator[OldRow]:
-    for where, row in _lines(path):
-        record = _parsed(Record, row, where)
-        yield OldRow(
-            id=record.id,
-            where=where,
-            place=(record.provenance.draw, record.provenance.index),
-            question=record.instruction,
-            context=record.context,
-            shown=record.provenance.shown,
-            calls=record.provenance.calls,
-            dropped=None,
-            response=text_digest(record.response),
-        )
-
-
-def _rejected(path: Path) -> Iterator[OldRow]:
-    for where, row in _lines(path):
-        rejection = _parsed(Rejection, row, where)
-        if rejection.stage not in STAGES:
-            raise RunDirError(f"{where}: {rejection.stage!r} is no stage that this version knows; restore the file")
-        yield OldRow(
-            id=rejection.id,
-            where=where,
-            place=(rejection.provenance.draw, rejection.provenance.index),
-            question=rejection.instruction,
-            context=rejection.context,
-            shown=rejection.provenance.shown,
-            calls=rejection.provenance.calls,
-            dropped=Dropped(rejection.stage, rejection.reason, rejection.detail, rejection.response, rejection.raw_reply),
-        )
-
-
-def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _old_rows(path: Path, kind: type[Record | Rejection]) -> Iterator[OldRow]:
     with storage_errors("read", path):
-        there = path.exists()
-    if there:
-        for number, row in read_rows(path):
-            yield f"{path}:{number}", row
-
-
-def _parsed(kind: type[_Row], row: dict[str, Any], where: str) -> _Row:
-    try:
-        return kind.model_validate(row)
-    except ValidationError as problem:
-        fault = problem.errors(include_url=False)[0]
-        name = ".".join(map(str, fault["loc"]))
-        raise RunDirError(f"{where}: this is no row of a run (`{name}`: {fault['msg']}); restore the file") from problem
+        if not path.exists():
+            return
+    for number, content in read_rows(path):
+        where = f"{path}:{number}"
+        try:
+            row = kind.model_validate(content)
+        except ValidationError as problem:
+            fault = problem.errors(include_url=False)[0]
+            name = ".".join(map(str, fault["loc"]))
+            raise RunDirError(f"{where}: this is no row of a run (`{name}`: {fault['msg']}); restore the file") from problem
+        dropped = None
+        if isinstance(row, Rejection):
+            if row.stage not in STAGES:
+                raise RunDirError(f"{where}: {row.stage!r} is no stage that this version knows; restore the file")
+            dropped = Dropped(row.stage, row.reason, row.detail, row.response, row.raw_reply)
+        yield OldRow(
+            id=row.id,
+            where=where,
+            place=(row.provenance.draw, row.provenance.index),
+            question=row.instruction,
+            context=row.context,
+            shown=row.provenance.shown,
+            calls=row.provenance.calls,
+            dropped=dropped,
+            response=text_digest(row.response) if isinstance(row, Record) else b"",
+        )

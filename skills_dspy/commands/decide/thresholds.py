@@ -22,13 +22,9 @@ _Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Thresholds of the command line, None for what it leaves alone.
+    """Thresholds of the command line: the lowest labels that pass; below a squared distance (0 to 4) is a duplicate.
 
-    Attributes:
-        sample_quality: the lowest score that passes the filter.
-        instruction_quality: the lowest quality that passes the filter.
-        pair_rating: the lowest rating of the pair judge that passes.
-        squared_distance: below it a candidate is a duplicate, 0 to 4.
+    None leaves a threshold alone.
     """
 
     sample_quality: int | None = None
@@ -38,12 +34,9 @@ class Bounds:
 
 
 def decided_config(base: RunConfig, path: Path | None, bounds: Bounds) -> RunConfig:
-    """The settings of a run with other thresholds over them.
+    """The settings of a run with the thresholds of a YAML file over them, and bounds over those.
 
-    Args:
-        base: what the run was made with.
-        path: a YAML file with the settings that differ, if there is one; it may change what decides nothing, too.
-        bounds: from the command line; they go before the file.
+    The file may also change what decides nothing.
 
     Raises:
         ConfigError: the file is wrong, or it changes what was asked of the models, or a bound lets nothing through.

@@ -168,8 +168,9 @@ def _front(runs: Sequence[RunFacts], tally: Tally, title: str) -> str:
         licence, words = "other", ", ".join(name or NOT_STATED for name in stated)
         details = {"license_name": "as-stated-by-the-authors-of-the-seeds", "license_details": words}
     languages = languages_of(tally.texts, load_classifier())
+    known = languages.known
     data = DatasetCardData(
-        language=[name for name in languages.counts if (languages.share(name) or 0.0) >= _LEAST_SHARE] or None,
+        language=[name for name in languages.counts if known.count(name) >= max(1, _LEAST_SHARE * len(known))] or None,
         license=licence,
         pretty_name=title,
         size_categories=[size_category(sum(tally.rows.values()))],

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from evals.data.datasets import read_datasets
 from skills_dspy.base.errors import ConfigError, RequestError, RunDirError, ServerError
 from skills_dspy.base.records import Record, Rejection
-from skills_dspy.commands.decide.dataset import DecideRequest, DecideResult, decide_run, prepare
+from skills_dspy.commands.decide.again import DecideResult
+from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
 from skills_dspy.commands.decide.thresholds import Bounds
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.run.past import find_recorded
@@ -122,7 +123,7 @@ def test_the_same_thresholds_give_the_same_rows(run: RunPaths) -> None:
     assert (after["data.jsonl"], after["rejected.jsonl"]) == (before["data.jsonl"], before["rejected.jsonl"])
     assert run_json(done.dataset)["result"]["funnel"] == run_json(run.folder)["result"]["funnel"]
     assert {row.reason for row in rows(run.folder).rejected} > {"duplicate", "judged bad", "filtered"}, "the run shows little"
-    assert (done.changed, done.decided.diff.moved, done.decided.calls_left) == ((), {}, 0)
+    assert (done.prepared.changed, done.diff.moved, done.calls_left) == ([], {}, 0)
     assert content(run.folder) == before
 
 
@@ -188,7 +189,7 @@ def test_a_decontaminated_run_stays_so(screened: tuple[RunPaths, Path]) -> None:
     assert content(same.dataset)["data.jsonl"] == content(made.folder)["data.jsonl"]
     assert content(same.dataset)["rejected.jsonl"] == content(made.folder)["rejected.jsonl"]
     filled = decide(made, ALL, FakeServer(TEACHER))
-    assert filled.decided.live
+    assert filled.live
     assert not lost & {row.id for row in rows(filled.dataset).accepted}
     assert run_json(filled.dataset)["decontamination"] == run_json(made.folder)["decontamination"]
 
@@ -232,7 +233,7 @@ def test_any_thresholds_account_for_every_candidate(bounds: Bounds, made_once: R
     out = tmp_path / "out"
     shutil.rmtree(out, ignore_errors=True)
     done = decide(made_once, bounds, out=out)
-    before, after, diff = rows(made_once.folder), rows(out), done.decided.diff
+    before, after, diff = rows(made_once.folder), rows(out), done.diff
     assert sorted(after.places) == sorted(before.places)
     config = prepare(DecideRequest(made_once.folder, bounds=bounds, dry_run=True)).config
     for row in after.accepted:
@@ -249,7 +250,7 @@ def test_any_thresholds_account_for_every_candidate(bounds: Bounds, made_once: R
     assert set(diff.lost) <= ids[0] - ids[1]
     assert set(diff.gained) <= ids[1] - ids[0]
     assert sum(diff.not_asked.values()) == sum(row.reason == "not asked" for row in after.rejected)
-    assert (done.decided.calls_left > 0) == bool(diff.not_asked)
+    assert (done.calls_left > 0) == bool(diff.not_asked)
 
 
 def test_stricter_needs_no_reply(once: RunPaths) -> None:
@@ -259,8 +260,8 @@ def test_stricter_needs_no_reply(once: RunPaths) -> None:
     lost = [row.id for row in before.accepted if row.tags.sample_quality < 5]
     assert lost, "the run shows nothing"
     assert [row.id for row in after.accepted] == [row.id for row in before.accepted if row.tags.sample_quality == 5]
-    assert done.decided.diff.lost == lost[:5]
-    assert done.decided.diff.lost_to == {("sample_quality", "filtered"): len(lost)}
+    assert done.diff.lost == lost[:5]
+    assert done.diff.lost_to == {("sample_quality", "filtered"): len(lost)}
 
 
 def test_looser_leaves_out_what_was_never_asked(once: RunPaths) -> None:
@@ -271,8 +272,8 @@ def test_looser_leaves_out_what_was_never_asked(once: RunPaths) -> None:
     assert stopped, "the run shows nothing"
     assert [(r.id, r.stage) for r in found] == [(name, "sample_quality") for name in stopped]
     assert all(r.response is not None and r.raw_reply is None and "judge_pair" in r.provenance.calls for r in found)
-    assert done.decided.diff.not_asked == {"sample_quality": len(stopped)}
-    assert done.decided.calls_left == 3 * len(stopped)
+    assert done.diff.not_asked == {"sample_quality": len(stopped)}
+    assert done.calls_left == 3 * len(stopped)
     assert f"{len(stopped)} candidate" in run_json(done.dataset)["status"]
 
 
@@ -297,15 +298,15 @@ def journaled(paths: RunPaths) -> set[str]:
 @pytest.mark.parametrize("bounds", [ALL, Bounds(pair_rating=1), Bounds(squared_distance=0.0)], ids=["all", "pairs", "copies"])
 def test_fill_asks_for_just_those(bounds: Bounds, run: RunPaths) -> None:
     """Nothing that the journal holds is asked for; afterwards nothing is missing, and the journal alone gives the same."""
-    known, left = journaled(run), decide(run, bounds, dry_run=True).decided.calls_left
+    known, left = journaled(run), decide(run, bounds, dry_run=True).calls_left
     server = FakeServer(TEACHER)
     filled = decide(run, bounds, server, concurrency=4)
     assert left > 0
     assert server.asked
     assert not set(server.asked) & known
-    assert len(server.asked) == len(set(server.asked)) == filled.decided.live
+    assert len(server.asked) == len(set(server.asked)) == filled.live
     assert journaled(run) == known | set(server.asked)
-    assert filled.decided.diff.not_asked == {}
+    assert filled.diff.not_asked == {}
     assert server.most_in_flight == min(4, len(server.asked))
     assert server.closed
     again = decide(run, bounds, out=run.folder.parent / "again")
@@ -364,7 +365,7 @@ def test_who_filled_is_said(once: RunPaths) -> None:
 def test_the_same_server_needs_no_note(once: RunPaths) -> None:
     """Filled by who answered the run, a dataset has no note: that would say that no language model answered."""
     filled = decide(once, ALL, FakeServer(TEACHER))
-    assert filled.decided.live
+    assert filled.live
     assert run_json(filled.dataset)["server"] == run_json(once.folder)["server"]
 
 
@@ -388,7 +389,7 @@ def test_the_dataset_lies_beside_the_run(once: RunPaths) -> None:
         assert all(journal.full(digest) for digests in row.provenance.calls.values() for digest in digests)
     (dataset,) = read_datasets(done.dataset)
     assert dataset.run is not None
-    assert dataset.run.funnel == done.decided.diff.after
+    assert dataset.run.funnel == done.diff.after
     told = run_json(done.dataset)["decided"]
     assert told["run"] == "../foxes"
     assert told["changed"] == [{"setting": "filter.sample_quality", "then": [4, 5], "now": [5]}]
@@ -413,7 +414,7 @@ def test_a_dry_run_writes_nothing(once: RunPaths) -> None:
     dry = decide(once, ALL, dry_run=True)
     assert (names(once.folder), names(once.folder.parent)) == before
     assert dry.dataset is None
-    assert decide(once, ALL).decided.diff == dry.decided.diff
+    assert decide(once, ALL).diff == dry.diff
 
 
 def test_something_else_is_not_overwritten(once: RunPaths, tmp_path: Path) -> None:
@@ -441,7 +442,7 @@ def test_an_unfinished_run_is_decided_as_far_as_it_came(tmp_path: Path) -> None:
     after = content(done.dataset)
     assert rows(paths.folder).places
     assert (after["data.jsonl"], after["rejected.jsonl"]) == (paths.data.read_bytes(), paths.rejected.read_bytes())
-    assert not done.finished
+    assert not done.prepared.finished
     assert run_json(done.dataset)["status"].startswith("decided anew, of a run that is not finished (failed")
 
 

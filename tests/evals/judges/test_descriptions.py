@@ -209,10 +209,8 @@ def test_a_plan_counts_the_descriptions_and_stays_what_it_was(target: str) -> No
         assert (after.calls, after.judges) == (before.calls, before.judges)
         for one, other in zip(before.units, after.units, strict=True):
             assert one.settings == other.settings
-            assert [e.key for part in one.splits.parts().values() for e in part] == [
-                e.key for part in other.splits.parts().values() for e in part
-            ]
-            words = {e.asked["task_description"] for part in other.splits.parts().values() for e in part}
+            assert [e.key for part in one.splits for e in part] == [e.key for part in other.splits for e in part]
+            words = {e.asked["task_description"] for part in other.splits for e in part}
             assert words <= {*derived.values(), *(case.task_description for case in BLANKS.cases)}
 
 

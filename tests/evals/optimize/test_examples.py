@@ -32,8 +32,8 @@ from tests.helpers.seeding import a_seed, a_task, renamed, skill_cases
 CONFIG = a_config()
 SIZES = (24, 24, 48)
 EVERY = [*TARGETS["all"], *TARGETS["tag_fused"]]
-WRITERS = [unit for unit in EVERY if unit.sort != "labels"]
-LABELLERS = [unit for unit in EVERY if unit.sort == "labels"]
+WRITERS = [unit for unit in EVERY if unit.makes != "labels"]
+LABELLERS = [unit for unit in EVERY if unit.makes == "labels"]
 by_name = pytest.mark.parametrize("unit", EVERY, ids=lambda unit: unit.name)
 
 
@@ -84,7 +84,7 @@ def prompted(example: dspy.Example) -> set[str]:
 
 def apart(split: Splits[dspy.Example]) -> bool:
     """Whether no part is about, or was made of, what another one is; and no prompt shows what a later part is about."""
-    parts = list(split.parts().values())
+    parts = list(split)
     about = [{text for example in part for text in asked_about(example)} for part in parts]
     made_of = [{digest for example in part for digest in example.digests} for part in parts]
     prompts = [{text for example in part for text in prompted(example)} for part in parts]
@@ -94,7 +94,7 @@ def apart(split: Splits[dspy.Example]) -> bool:
 
 def keys(split: Splits[dspy.Example]) -> dict[str, list[str]]:
     """What a program file keeps of a split."""
-    return {name: [str(example.key) for example in part] for name, part in split.parts().items()}
+    return {name: [str(example.key) for example in part] for name, part in split._asdict().items()}
 
 
 # ---- that they stay apart ---------------------------------------------------------------------------------------------
@@ -102,22 +102,23 @@ def keys(split: Splits[dspy.Example]) -> dict[str, list[str]]:
 
 @by_name
 def test_the_shipped_tasks_and_cases_stay_apart(unit: Unit) -> None:
-    """Each set has something, of both classes where there are any, and none has more than asked for."""
+    """Each set has something, of both classes where there are any, none has more than asked for, and a seed decides."""
     split = split_of_shipped(unit)
     assert apart(split)
-    for part, most in zip(split.parts().values(), SIZES, strict=True):
+    for part, most in zip(split, SIZES, strict=True):
         assert 0 < len(part) <= most
-        if unit.sort == "labels":
+        if unit.makes == "labels":
             assert {example.good for example in part} == {True, False}
             assert sum(example.weight for example in part) == pytest.approx(len(part))
-
-
-@by_name
-def test_the_test_shows_no_more_than_training_and_its_own_seeds(unit: Unit) -> None:
-    """Nothing of the validation stands in a prompt of the test."""
-    split = examples_of(unit, shipped()[0], (), CONFIG, 0, (400, 400, 400))
+            assert all(example.field in STEPS[unit.name].source.output_fields for example in part)
+            assert not any(example.good for example in part if example.origin == "corruption")
     validated = {digest for example in split.validation for digest in example.digests}
     assert not any(validated & {*example.digests, *example.get("beside", ())} for example in split.test)
+    found = [key for part in keys(split).values() for key in part]
+    assert len(set(found)) == len(found)  # a sampling seed follows from the key
+    assert {d for example in split.test for d in example.digests} != {
+        d for example in split_of_shipped(unit, 1).test for d in example.digests
+    }
 
 
 def a_pool(numbers: Iterable[int], kind: str, about: Iterable[int]) -> list[SeedExample]:
@@ -176,15 +177,6 @@ def test_the_same_seed_in_two_tasks_is_trained_on_in_both() -> None:
             assert not digests & held
 
 
-def test_both_kinds_of_one_task_may_share_a_question() -> None:
-    """Taggers are measured on both kinds, which are split each for itself."""
-    freeform = [a_seed(number) for number in range(6)]
-    grounded = [a_seed(number).model_copy(update={"context": f"Text {number}."}) for number in (0, 1, 20, 21, 22, 23)]
-    for seed in range(5):
-        split = examples_of(the_unit("tag_sample_quality"), [a_spec([*freeform, *grounded])], (), CONFIG, seed, (99, 99, 99))
-        assert apart(split)
-
-
 def test_a_skill_of_labelled_cases_is_in_one_set() -> None:
     """And skills that share a question, or an example, are in one together."""
     unit = the_unit("judge_question_freeform")
@@ -192,7 +184,7 @@ def test_a_skill_of_labelled_cases_is_in_one_set() -> None:
     twin = renamed(skill_cases(unit.name, 1), "twin of skill-0")
     for seed in range(5):
         split = examples_of(unit, [a_task(3)], [*cases, *twin], CONFIG, seed, (99, 99, 99))
-        skills = [{example.task for example in part} for part in split.parts().values()]
+        skills = [{example.task for example in part} for part in split]
         assert not any(a & b for a, b in combinations(skills, 2))
         assert any({"skill-0", "twin of skill-0"} <= part for part in skills)
         assert apart(split)
@@ -211,28 +203,6 @@ def test_cases_by_hand_of_the_tasks_own_seeds_stay_apart_from_those_made_of_them
 
 
 # ---- what they hold ---------------------------------------------------------------------------------------------------
-
-
-@by_name
-def test_an_example_asks_for_exactly_the_inputs_of_its_predictor(unit: Unit) -> None:
-    """The last step's, but for a context that is written first; DSPy itself would only warn."""
-    wanted = set(STEPS[unit.name].source.input_fields)
-    if len(unit.steps) > 1:
-        wanted -= {"context"}
-    for part in split_of_shipped(unit).parts().values():
-        for example in part:
-            assert set(example.asked) == wanted
-            assert {"key", "asked"} <= set(example.inputs().keys())
-
-
-@pytest.mark.parametrize("unit", LABELLERS, ids=lambda unit: unit.name)
-def test_a_labelled_example_knows_what_is_right(unit: Unit) -> None:
-    """Its field is one that the predictor gives, and the labels that pass are those of the configuration."""
-    for example in split_of_shipped(unit).test:
-        assert example.field in STEPS[unit.name].source.output_fields
-        assert example.passing
-        assert example.reason
-        assert (example.origin == "corruption") <= (not example.good)
 
 
 @pytest.mark.parametrize("unit", WRITERS, ids=lambda unit: unit.name)
@@ -254,13 +224,6 @@ def test_an_answer_is_not_compared_with_its_own_seed() -> None:
         assert own not in example.known
         assert example.asked["example"].answer != own
         assert list(example.shown) == [example.asked["example"].answer]
-
-
-def test_keys_are_unique() -> None:
-    """A sampling seed follows from the key."""
-    for unit in EVERY:
-        found = [key for part in keys(split_of_shipped(unit)).values() for key in part]
-        assert len(set(found)) == len(found)
 
 
 def test_a_writing_asks_for_the_least_that_a_task_asks_for() -> None:
@@ -295,19 +258,12 @@ def test_hash_seeds_change_nothing() -> None:
     assert json.loads(done.stdout) == [keys(split_of_shipped(unit)) for unit in _SOME]
 
 
-@pytest.mark.parametrize("unit", _SOME, ids=lambda unit: unit.name)
-def test_another_seed_splits_otherwise(unit: Unit) -> None:
-    """Whatever the unit is measured on."""
-    tested = [{d for example in split_of_shipped(unit, seed).test for d in example.digests} for seed in (0, 1)]
-    assert tested[0] != tested[1]
-
-
 def test_all_units_split_a_tasks_seeds_alike() -> None:
     """What one unit is tested on, no other unit of the same program was trained on."""
     task = a_task(12)
     found: dict[str, str] = {}
     for unit in (the_unit(f"{name}_freeform") for name in ("judge_question", "judge_pair", "write_questions", "write_answer")):
-        for name, part in examples_of(unit, [task], (), CONFIG, 3, (99, 99, 99)).parts().items():
+        for name, part in examples_of(unit, [task], (), CONFIG, 3, (99, 99, 99))._asdict().items():
             for example in part:
                 for digest in set(example.digests) & {seed_digest(seed) for seed in task.seed_examples}:
                     assert found.setdefault(digest, name) == name
@@ -326,29 +282,12 @@ def refused(unit: Unit, specs: Sequence[TaskSpec], cases: Sequence[Case]) -> str
     return str(caught.value)
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
-@pytest.mark.parametrize("unit", WRITERS, ids=lambda unit: unit.name)
-def test_too_few_seeds_for_a_writer(unit: Unit, count: int) -> None:
-    """The file, how many there are, and how many are needed."""
-    told = refused(unit, [a_task(count, unit.kind or "freeform")], ())
-    assert told.startswith("tasks/foxes.yaml: ")
-    assert f"has {count} {unit.kind} seeds" in told
-    assert "4 or more are needed" in told
-
-
 def test_all_tasks_with_too_few_seeds_are_named_at_once() -> None:
     """Nobody has to find the small skills of a taxonomy one by one."""
     small = [a_task(2), a_task(5, name="test/hens", about=" hens"), a_task(1, name="test/owls", about=" owls")]
     told = refused(the_unit("write_answer_freeform"), small, ())
     assert "has 2 freeform seeds" in told
     assert told.endswith("too few have also: test/owls")
-
-
-def test_four_seeds_are_enough_and_equal_ones_count_once() -> None:
-    """Four that ask the same are one."""
-    unit = the_unit("write_answer_freeform")
-    assert all(examples_of(unit, [a_task(4)], (), CONFIG, 0, SIZES).parts().values())
-    assert "has 1 freeform seeds" in refused(unit, [a_spec([a_seed(0)] * 4)], ())
 
 
 def test_too_few_seeds_of_ones_own() -> None:
@@ -367,15 +306,6 @@ def test_too_few_cases_for_a_judge(unit: Unit) -> None:
     assert "4 or more seeds" in told
 
 
-def test_too_few_skills() -> None:
-    """Of cases by hand: how many there are and are needed."""
-    unit = the_unit("tag_instruction_quality")
-    told = refused(unit, [a_task(1)], skill_cases(unit.name, 2))
-    assert "of 2 skills" in told
-    assert "3 or more are needed" in told
-    assert examples_of(unit, [a_task(1)], skill_cases(unit.name, 3), CONFIG, 0, SIZES).test
-
-
 # ---- what a finished program is measured on ---------------------------------------------------------------------------
 
 
@@ -391,20 +321,15 @@ def test_a_finished_program_is_measured_on_nothing_that_it_has_seen(unit: Unit) 
 
 @by_name
 def test_nothing_left_is_said(unit: Unit) -> None:
-    """One sentence, exit 2."""
+    """One sentence, exit 2, also where all seeds ask the same."""
     task = a_task(6, unit.kind or "freeform")
     seen = frozenset(map(seed_digest, task.seed_examples))
     with pytest.raises(RequestError, match=f"nothing is left to measure {unit.name}") as caught:
         fresh_examples(unit, [task], (), CONFIG, seen, 30)
     assert caught.value.exit_code == 2
-
-
-@by_name
-def test_a_task_whose_seeds_all_ask_the_same_is_no_material(unit: Unit) -> None:
-    """An answer needs another seed as its model; there is none, and it is said."""
-    seeds = [a_seed(0, unit.kind or "freeform").model_copy(update={"answer": f"Answer {n}."}) for n in range(3)]
-    with pytest.raises(RequestError, match="nothing is left"):
-        fresh_examples(unit, [a_spec(seeds)], (), CONFIG, frozenset(), 30)
+    alike = [a_seed(0, unit.kind or "freeform").model_copy(update={"answer": f"Answer {n}."}) for n in range(3)]
+    with pytest.raises(RequestError, match="nothing is left"):  # an answer needs another seed as its model
+        fresh_examples(unit, [a_spec(alike)], (), CONFIG, frozenset(), 30)
 
 
 def test_cases_of_skills_that_were_seen_are_left_out() -> None:

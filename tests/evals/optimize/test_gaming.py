@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.optimize.gaming import COPYING, LONGER, SHORTER, Habits, habits, output_texts, suspicions
+from evals.optimize.measure import COPYING, LONGER, SHORTER, BeforeAfter, Habits, Measured, habits, suspicions
 from evals.optimize.targets import TARGETS, Unit
 
 WRITER, ANSWERER, JUDGE = (
@@ -23,13 +23,21 @@ def answers(*texts: str, known: tuple[str, ...] = (), shown: tuple[str, ...] = (
     return [(dspy.Example(known=known, shown=shown), dspy.Prediction(answer=text)) for text in texts]
 
 
+def suspected(unit: Unit, gain: float, after: Habits, held_out: float | None = None, before: Habits = BEFORE) -> list[str]:
+    """Why a gain is not to be trusted."""
+    holdout = None if held_out is None else BeforeAfter(Measured((0.0,), 0, before), Measured((held_out,), 0, after))
+    return list(suspicions(unit, BeforeAfter(Measured((0.0,), 0, before), Measured((gain,), 0, after)), holdout))
+
+
 # ---- habits -----------------------------------------------------------------------------------------------------------
 
 
 def test_habits_are_length_and_likeness() -> None:
-    """Means over the texts; copying is the likeness with the nearest."""
+    """Means over the texts, of which each question is one; copying is the likeness with the nearest."""
     found = habits(answers("one two three four", "a b", known=("x y", "a b"), shown=("one two c d",)), [])
     assert found == Habits(words=3, seed_copying=0.5, shown_copying=0.25)
+    results = [(dspy.Example(known=("a b",)), dspy.Prediction(questions=["a b", "c d e f"]))]
+    assert habits(results, []) == Habits(words=3, seed_copying=0.5, shown_copying=0)
 
 
 def test_a_copied_demonstration_is_found() -> None:
@@ -40,18 +48,12 @@ def test_a_copied_demonstration_is_found() -> None:
     assert habits(results, [{"question": SEED, "answer": "no word of it"}]).shown_copying < 0.3
 
 
-def test_each_question_is_a_text() -> None:
-    """A list of five counts five times."""
-    results = [(dspy.Example(known=("a b",)), dspy.Prediction(questions=["a b", "c d e f"]))]
-    assert habits(results, []) == Habits(words=3, seed_copying=0.5, shown_copying=0)
-
-
 def test_a_judge_writes_explanations_and_not_the_answer_that_it_judges() -> None:
     """A demonstration of a judge holds both."""
     demo = {"question": "q", "answer": "An animal.", "explanation": "It is right.", "rating": 3}
-    assert output_texts(demo) == ["It is right."]
-    judged = [(dspy.Example(), dspy.Prediction(explanation="An animal.", rating=3))]
-    assert habits(judged, [demo]).shown_copying == 0
+    for said, copying in (("An animal.", 0), ("It is right.", 1)):
+        judged = [(dspy.Example(), dspy.Prediction(explanation=said, rating=3))]
+        assert habits(judged, [demo]).shown_copying == copying
 
 
 def test_what_failed_has_no_text() -> None:
@@ -65,71 +67,58 @@ def test_what_failed_has_no_text() -> None:
 
 
 @every_unit
-def test_no_jump_is_not_suspect(unit: Unit) -> None:
-    """Neither at the bounds themselves nor within them."""
-    for factor in (SHORTER, 1.0, LONGER):
-        after = Habits(BEFORE.words * factor, BEFORE.seed_copying + COPYING / 2, BEFORE.shown_copying + COPYING / 2)
-        assert suspicions(unit, 0.3, BEFORE, after, 0.2) == []
-    assert suspicions(unit, 0.3, BEFORE, BEFORE, None) == []
-
-
-@every_unit
-@pytest.mark.parametrize(("now", "word"), [(61.0, "longer"), (31.0, "longer"), (9.0, "shorter")])
+@pytest.mark.parametrize(("now", "word"), [(61.0, "longer"), (9.0, "shorter")])
 def test_a_jump_in_length_is_suspect(unit: Unit, now: float, word: str) -> None:
     """Both figures are said."""
-    (told,) = suspicions(unit, 0.3, BEFORE, Habits(now, 0.2, 0.2), None)
-    assert f"much {word}: 20 words before, {now:.0f} now" in told
+    (sentence,) = suspected(unit, 0.3, Habits(now, 0.2, 0.2))
+    assert f"much {word}: 20 words before, {now:.0f} now" in sentence
 
 
 @pytest.mark.parametrize("unit", [WRITER, ANSWERER], ids=lambda unit: unit.name)
 def test_copying_is_suspect(unit: Unit) -> None:
-    """From seeds and from what stands in the prompt, each said for itself with its figures."""
-    (seeds,) = suspicions(unit, 0.3, BEFORE, Habits(20, 0.45, 0.2), None)
+    """From seeds and from what stands in the prompt, each said for itself with its figures; a little more is not."""
+    (seeds,) = suspected(unit, 0.3, Habits(20, 0.45, 0.2))
     assert "copy the seeds more" in seeds
     assert "was 0.20 and is 0.45" in seeds
-    (shown,) = suspicions(unit, 0.3, BEFORE, Habits(20, 0.2, 0.31), None)
+    (shown,) = suspected(unit, 0.3, Habits(20, 0.2, 0.31))
     assert "copy the examples in the prompt more" in shown
     assert "was 0.20 and is 0.31" in shown
-    assert len(suspicions(unit, 0.3, BEFORE, Habits(90, 0.9, 0.9), -0.1)) == 4
+    assert len(suspected(unit, 0.3, Habits(90, 0.9, 0.9), -0.1)) == 4
+    assert suspected(unit, 0.3, Habits(20, 0.2 + COPYING / 2, 0.2 + COPYING / 2)) == []
 
 
 def test_a_judge_may_word_its_explanations_like_its_demonstrations() -> None:
     """That is no copying that could win anything."""
-    assert suspicions(JUDGE, 0.3, BEFORE, Habits(20, 0.9, 0.9), None) == []
+    assert suspected(JUDGE, 0.3, Habits(20, 0.9, 0.9)) == []
 
 
 @every_unit
 @pytest.mark.parametrize("held_out", [0.0, -0.125])
 def test_a_held_out_judge_without_a_gain_is_suspect(unit: Unit, held_out: float) -> None:
     """Its figure is said."""
-    (told,) = suspicions(unit, 0.3, BEFORE, BEFORE, held_out)
-    assert f"held out sees no gain ({held_out:+.3f})" in told
+    (sentence,) = suspected(unit, 0.3, BEFORE, held_out)
+    assert f"held out sees no gain ({held_out:+.3f})" in sentence
 
 
 @given(st.floats(-1, 0), st.none() | st.floats(-1, 0), st.tuples(st.floats(0, 900), st.floats(0, 1), st.floats(0, 1)))
 def test_without_a_gain_nothing_is_suspect(gain: float, held_out: float | None, now: tuple[float, float, float]) -> None:
     """There is nothing to distrust."""
-    assert suspicions(WRITER, gain, BEFORE, Habits(*now), held_out) == []
+    assert suspected(WRITER, gain, Habits(*now), held_out) == []
 
 
 def test_a_gain_that_only_the_held_out_judge_sees_is_watched_too() -> None:
     """It is the one that counts where there is such a judge."""
-    (told,) = suspicions(ANSWERER, -0.01, BEFORE, Habits(80, 0.2, 0.2), 0.2)
-    assert "much longer" in told
+    (sentence,) = suspected(ANSWERER, -0.01, Habits(80, 0.2, 0.2), 0.2)
+    assert "much longer" in sentence
 
 
 def test_where_nothing_was_written_before_nothing_is_compared() -> None:
     """A prompt whose replies all failed had no habits, and every text would look like a jump from nothing."""
-    assert suspicions(ANSWERER, 0.5, Habits(0, 0, 0), Habits(20, 0.3, 0.3), 0.5) == []
+    assert suspected(ANSWERER, 0.5, Habits(20, 0.3, 0.3), 0.5, before=Habits(0, 0, 0)) == []
 
 
 @given(st.floats(0.01, 1), st.floats(1, 500), st.floats(1, 500))
 def test_length_is_suspect_exactly_beyond_its_bounds(gain: float, old: float, new: float) -> None:
     """Whatever the lengths."""
-    found = suspicions(ANSWERER, gain, Habits(old, 0, 0), Habits(new, 0, 0), None)
+    found = suspected(ANSWERER, gain, Habits(new, 0, 0), before=Habits(old, 0, 0))
     assert bool(found) == (not SHORTER <= new / old <= LONGER)
-
-
-def test_habits_are_kept_rounded() -> None:
-    """For program files."""
-    assert Habits(12.3456, 0.123456, 0.5).as_json() == {"words": 12.3, "seed_copying": 0.1235, "shown_copying": 0.5}

@@ -1,6 +1,5 @@
 """Measuring: scores in the order of the examples, failures counted, intervals that hold the score, gains that are paired."""
 
-import json
 from typing import Any
 
 import dspy
@@ -8,11 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.optimize.gaming import Habits
-from evals.optimize.measure import Measured, gain_of, measure
+from evals.optimize.measure import BeforeAfter, Habits, Measured, measure
 from evals.optimize.metrics import AGREEMENT, ANSWER_QUALITY, Metric
 from evals.optimize.splits import weights
-from evals.session.bridge import Broken, Halt
+from evals.session.bridge import Halt
 from skills_dspy.base.errors import ServerError
 from skills_dspy.base.records import SoftRating
 
@@ -49,9 +47,9 @@ def said(rating: int, soft: float | None = None) -> dspy.Prediction:
     return dspy.Prediction(rating=rating, explanation="So it is.", soft=found)
 
 
-def measured(*scores: float, signed: bool = False) -> Measured:
+def measured(scores: list[float], seed: int = 0, signed: bool = False) -> Measured:
     """A measurement with these scores."""
-    return Measured(scores, 0, NO_HABITS, signed)
+    return Measured(tuple(scores), 0, NO_HABITS, seed, signed)
 
 
 # ---- measuring --------------------------------------------------------------------------------------------------------
@@ -64,7 +62,7 @@ def test_scores_come_in_the_order_of_the_examples(threads: int) -> None:
         lambda key: dspy.Prediction(passed=True, rating=3, score=1 + int(key) % 5, answer="a b", judged="", tagged="")
     )
     examples = [dspy.Example(key=str(place), asked={}).with_inputs("key", "asked") for place in range(10)]
-    found = measure(student, examples, ANSWER_QUALITY, threads)
+    found = measure(student, examples, ANSWER_QUALITY, threads, 0)
     assert found.scores == tuple(((1 + place % 5 / 4) / 2) for place in range(10))
     assert found.mean == pytest.approx(0.75)
     assert (found.failures, found.habits.words, found.signed, found.soft) == (0, 2, False, None)
@@ -73,7 +71,7 @@ def test_scores_come_in_the_order_of_the_examples(threads: int) -> None:
 def test_failures_are_counted_and_are_wrong() -> None:
     """One of four cases is no reply that could be used."""
     student = Saying(lambda key: dspy.Prediction(failure="the reply is empty") if key == "1" else said(3 if key in "02" else 1))
-    found = measure(student, cases([True, False, True, False]), AGREEMENT, 1)
+    found = measure(student, cases([True, False, True, False]), AGREEMENT, 1, 0)
     assert found.scores == (1, -1, 1, 1)
     assert (found.mean, found.failures, found.signed) == (0.5, 1, True)
 
@@ -81,10 +79,10 @@ def test_failures_are_counted_and_are_wrong() -> None:
 def test_soft_scores_are_shown_where_all_replies_have_them() -> None:
     """The mean of the soft agreement; where one reply has none, none is made up."""
     examples = cases([True, False])
-    assert measure(Saying(lambda _: said(3, 0.75)), examples, AGREEMENT, 1).soft == pytest.approx(0)
+    assert measure(Saying(lambda _: said(3, 0.75)), examples, AGREEMENT, 1, 0).soft == pytest.approx(0)
     sure = Saying(lambda key: said(3, 1.0) if key == "0" else said(1, 0.25))
-    assert measure(sure, examples, AGREEMENT, 1).soft == pytest.approx(0.75)
-    assert measure(Saying(lambda key: said(3, 1.0 if key == "0" else None)), examples, AGREEMENT, 1).soft is None
+    assert measure(sure, examples, AGREEMENT, 1, 0).soft == pytest.approx(0.75)
+    assert measure(Saying(lambda key: said(3, 1.0 if key == "0" else None)), examples, AGREEMENT, 1, 0).soft is None
 
 
 def halts(key: str) -> dspy.Prediction:
@@ -100,14 +98,14 @@ def breaks(*_: Any) -> float:
 def test_what_halts_is_no_bad_score() -> None:
     """A server that went away ends the measuring."""
     with pytest.raises(Halt, match="no server"):
-        measure(Saying(halts), cases([True, False]), AGREEMENT, 2)
+        measure(Saying(halts), cases([True, False]), AGREEMENT, 2, 0)
 
 
 def test_a_mistake_in_a_metric_is_no_bad_score() -> None:
     """It comes out as what it is."""
     broken = Metric("broken", "none", breaks, lambda *_: "", 0, 1, 1)
-    with pytest.raises(Broken) as caught:
-        measure(Saying(lambda _: said(3)), cases([True, False]), broken, 1)
+    with pytest.raises(Halt) as caught:
+        measure(Saying(lambda _: said(3)), cases([True, False]), broken, 1, 0)
     assert isinstance(caught.value.error, ZeroDivisionError)
 
 
@@ -121,7 +119,7 @@ def test_demonstrations_of_the_student_count_as_shown() -> None:
             self.write.demos = [dspy.Example(question="q", answer="a b c")]
 
     examples = [dspy.Example(key="0", asked={}).with_inputs("key", "asked")]
-    assert measure(Shows(), examples, ANSWER_QUALITY, 1).habits.shown_copying == 1
+    assert measure(Shows(), examples, ANSWER_QUALITY, 1, 0).habits.shown_copying == 1
 
 
 # ---- intervals --------------------------------------------------------------------------------------------------------
@@ -131,10 +129,9 @@ def test_demonstrations_of_the_student_count_as_shown() -> None:
 @given(SCORES, st.integers(0, 2**31))
 def test_an_interval_lies_within_the_scores_and_is_the_same_again(scores: list[float], seed: int) -> None:
     """By the seed alone; the mean of the bootstrap's middle is the score's."""
-    found = measured(*scores)
-    interval = found.interval(seed)
+    interval = measured(scores, seed).interval
     assert min(scores) <= interval.low <= interval.high <= max(scores)
-    assert interval == measured(*scores).interval(seed)
+    assert interval == measured(scores, seed).interval
     if len(set(scores)) == 1:
         assert interval.low == interval.high == scores[0]
 
@@ -143,47 +140,26 @@ def test_an_interval_lies_within_the_scores_and_is_the_same_again(scores: list[f
 @given(st.lists(st.booleans(), min_size=4, max_size=25).filter(lambda g: 0 < sum(g) < len(g)), st.integers(0, 99))
 def test_an_agreement_stays_within_its_range_in_every_resample(good: list[bool], seed: int) -> None:
     """Weights differ, so a resample may weigh more than its number of cases; it is divided by its own weight."""
-    found = Measured(tuple(weights(good)), 0, NO_HABITS, signed=True)
-    assert found.mean == pytest.approx(1)
-    interval = found.interval(seed)
-    assert interval.low == pytest.approx(1)
-    assert interval.high == pytest.approx(1)
+    found = measured(weights(good), seed, signed=True)
+    assert [found.mean, found.interval.low, found.interval.high] == pytest.approx([1] * 3)
 
 
 @settings(max_examples=15, deadline=None)
 @given(SCORES, st.sampled_from([-0.25, 0.0, 0.5]), st.integers(0, 99))
 def test_a_gain_is_paired(scores: list[float], more: float, seed: int) -> None:
     """Where every example gains the same, there is no doubt about it, however much the examples differ."""
-    gain = gain_of(measured(*scores), measured(*(score + more for score in scores)), seed)
-    assert [gain.mean, gain.low, gain.high] == pytest.approx([more] * 3)
+    both = BeforeAfter(measured(scores, seed), measured([score + more for score in scores], seed))
+    assert [both.gain, both.interval.low, both.interval.high] == pytest.approx([more] * 3)
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=2, max_size=25), st.integers(0, 99))
-def test_a_gain_of_agreement_is_the_difference_of_the_scores(cases: list[tuple[bool, bool, bool]], seed: int) -> None:
-    """Between -2 and 2, and so is its interval."""
+def test_a_gain_of_agreement_is_between_minus_2_and_2(cases: list[tuple[bool, bool, bool]], seed: int) -> None:
+    """And so is its interval."""
     good = [is_good for is_good, _, _ in cases]
     if not 0 < sum(good) < len(good):
         return
     signs = [(w if a else -w, w if b else -w) for w, (_, a, b) in zip(weights(good), cases, strict=True)]
-    before, after = (Measured(tuple(pair[place] for pair in signs), 0, NO_HABITS, signed=True) for place in (0, 1))
-    gain = gain_of(before, after, seed)
-    assert gain.mean == pytest.approx(after.mean - before.mean)
-    assert -2 - 1e-9 <= gain.low <= gain.high <= 2 + 1e-9
-    assert gain == gain_of(before, after, seed)
-
-
-def test_measurements_of_different_sets_are_not_compared() -> None:
-    """That would be a mistake of ours."""
-    with pytest.raises(ValueError, match="zip"):
-        gain_of(measured(1.0, 0.0), measured(1.0), 0)
-
-
-def test_what_a_program_file_keeps() -> None:
-    """Rounded numbers, ready for JSON."""
-    found = Measured((1.0, 0.0, 1.0), 1, Habits(2, 0, 0), False, 0.33333333)
-    kept = json.loads(json.dumps(found.as_json(0)))
-    assert (kept["score"], kept["examples"], kept["failures"], kept["soft_score"]) == (0.6667, 3, 1, 0.3333)
-    assert kept["low"] <= kept["score"] <= kept["high"]
-    assert kept["habits"]["words"] == 2
-    assert set(gain_of(found, found, 0).as_json()) == {"gain", "low", "high"}
+    before, after = (measured([pair[place] for pair in signs], seed, signed=True) for place in (0, 1))
+    interval = BeforeAfter(before, after).interval
+    assert -2 - 1e-9 <= interval.low <= interval.high <= 2 + 1e-9

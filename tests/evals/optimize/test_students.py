@@ -2,22 +2,19 @@
 
 import asyncio
 import copy
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import dspy
 import pytest
 
-from evals.optimize.desk import Desk
 from evals.optimize.examples import examples_of
 from evals.optimize.plan import limits_of, longest_prompt
-from evals.optimize.run import desk_of
-from evals.optimize.students import compiled_into, student_of
+from evals.optimize.students import Desk, Student, copy_prompts
 from evals.optimize.targets import TARGETS, Unit
-from evals.session.bridge import Broken, Halt
-from evals.session.session import Session, SessionRequest, open_session
+from evals.session.bridge import Halt
+from evals.session.session import SessionRequest, open_session
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import ServerError
 from skills_dspy.base.tokens import estimate_tokens
@@ -66,20 +63,15 @@ class Server(JudgeServer):
         return body
 
 
-def at_desk(folder: Path, server: Server, work: Callable[[Desk], T], seed: int = 0) -> T:
-    """What blocking work at a desk gives."""
+def at_desk(folder: Path, server: Server, work: Callable[[Desk], T], seed: int = 0, config: RunConfig = CONFIG) -> T:
+    """What blocking work at a desk with the program's own judges gives."""
 
     async def main() -> T:
-        async with open_session(SessionRequest(folder / "e", CONFIG), lambda: server) as session:
-            desk = a_desk(session, seed)
+        async with open_session(SessionRequest(folder / "e", config), lambda: server) as session:
+            desk = Desk(session, SkillsProgram(3), limits_of([SPEC], config), seed, 8192)
             return await asyncio.to_thread(work, desk)
 
     return asyncio.run(main())
-
-
-def a_desk(session: Session, seed: int = 0) -> Desk:
-    """A desk with the program's own judges."""
-    return desk_of(session, SkillsProgram(3), limits_of([SPEC], CONFIG), seed, 8192)
 
 
 def an_example(unit: Unit) -> dspy.Example:
@@ -89,8 +81,8 @@ def an_example(unit: Unit) -> dspy.Example:
 
 def predicted(folder: Path, unit: Unit, server: Server, config: RunConfig = CONFIG) -> dspy.Prediction:
     """What a unit's student makes of its first example."""
-    example = an_example(unit)
-    return at_desk(folder, server, lambda desk: student_of(unit, SkillsProgram(3), desk, config)(**example.inputs()))
+    inputs = an_example(unit).inputs()
+    return at_desk(folder, server, lambda desk: Student(unit, SkillsProgram(3), desk)(**inputs), config=config)
 
 
 # ---- what they make of it ---------------------------------------------------------------------------------------------
@@ -98,23 +90,35 @@ def predicted(folder: Path, unit: Unit, server: Server, config: RunConfig = CONF
 
 @pytest.mark.parametrize("unit", EVERY, ids=lambda unit: unit.name)
 def test_a_student_gives_what_its_metric_needs(unit: Unit, tmp_path: Path) -> None:
-    """For every unit: with the inputs that each prompt takes (a wrong one is a mistake of ours), and a score with words."""
+    """For every unit: with the inputs that each prompt takes (a wrong one is a mistake of ours), and a score with words.
+
+    No prompt of its own steps is longer than was reckoned, by the same estimate of tokens.
+    """
     server = Server()
     found = predicted(tmp_path, unit, server)
     example = an_example(unit)
     assert found.get("failure", None) is None
     assert -2 <= unit.metric.score(example, found) <= 2
-    assert "fits" in unit.metric.feedback(example, found) or unit.sort == "questions"
-    judged = {"labels": 0, "questions": 3, "answers": 2}[unit.sort]
+    assert "fits" in unit.metric.feedback(example, found) or unit.makes == "questions"
+    judged = {"labels": 0, "questions": 3, "answers": 2}[unit.makes]
     assert len(server.asked) == len(unit.steps) + judged
+    most = longest_prompt(unit, SkillsProgram(3), [example], limits_of([SPEC], CONFIG))
+    for payload in server.payloads[: len(unit.steps)]:
+        assert estimate_tokens("".join(message["content"] for message in payload["messages"])) <= most
 
 
 def test_questions_come_with_their_verdicts(tmp_path: Path) -> None:
-    """Trimmed, each with whether it passed and what was said."""
-    found = predicted(tmp_path, TARGETS["write_questions_freeform"][0], Server())
+    """Trimmed, each with whether it passed and what was said; one without a verdict has none, and the others keep theirs."""
+    unit = TARGETS["write_questions_freeform"][0]
+    found = predicted(tmp_path / "a", unit, Server())
     assert found.questions == ["First one?", "Second one?", "Third one?"]
     assert (found.passed, found.said) == ([True, False, True], ["It fits.", "It is vague.", "It fits."])
     assert found.context is None
+
+    def mute(fields: tuple[str, ...], prompt: str) -> dict[str, Any] | str:
+        return "no JSON" if "Second" in prompt and "rating" in fields else well(fields, prompt)
+
+    assert predicted(tmp_path / "b", unit, Server(mute)).passed == [True, None, True]
 
 
 def test_grounded_questions_are_judged_with_the_context_that_was_written(tmp_path: Path) -> None:
@@ -123,16 +127,6 @@ def test_grounded_questions_are_judged_with_the_context_that_was_written(tmp_pat
     found = predicted(tmp_path, TARGETS["write_questions_grounded"][0], server)
     assert found.context == PROSE
     assert [f"<context>\n{PROSE}" in prompt for prompt in server.prompts] == [False, True, True, True, True]
-
-
-def test_a_question_without_a_verdict_has_none(tmp_path: Path) -> None:
-    """The others keep theirs."""
-
-    def mute(fields: tuple[str, ...], prompt: str) -> dict[str, Any] | str:
-        return "no JSON" if "Second" in prompt and "rating" in fields else well(fields, prompt)
-
-    found = predicted(tmp_path, TARGETS["write_questions_freeform"][0], Server(mute))
-    assert found.passed == [True, None, True]
 
 
 @pytest.mark.parametrize("field", ["rating", "score"])
@@ -163,23 +157,12 @@ def test_the_thresholds_of_the_configuration_decide(tmp_path: Path) -> None:
 # ---- second tries -----------------------------------------------------------------------------------------------------
 
 
-def twice(first: str) -> Sayer:
-    """A judge whose first reply is another one."""
-    said: list[str] = []
-
-    def say(fields: tuple[str, ...], prompt: str) -> dict[str, Any] | str:
-        said.append(prompt)
-        return first if len(said) == 1 else well(fields, prompt)
-
-    return say
-
-
 def test_an_unreadable_reply_is_asked_for_once_more(tmp_path: Path) -> None:
     """With another sampling seed; the second one counts."""
-    server = Server(twice("no JSON"))
+    replies = iter(["no JSON"])
+    server = Server(lambda fields, prompt: next(replies, None) or well(fields, prompt))
     assert predicted(tmp_path, TARGETS["judge_question_freeform"][0], server).rating == 1
-    seeds = [payload["options"]["seed"] for payload in server.payloads]
-    assert len(set(seeds)) == 2
+    assert len({payload["options"]["seed"] for payload in server.payloads}) == 2
 
 
 def test_two_unreadable_replies_are_a_failure(tmp_path: Path) -> None:
@@ -218,8 +201,8 @@ def test_a_server_that_goes_away_halts(number: int, tmp_path: Path) -> None:
 def test_wrong_inputs_are_a_mistake_of_ours(tmp_path: Path) -> None:
     """DSPy would take them for a bad score."""
     unit = TARGETS["write_answer_freeform"][0]
-    with pytest.raises(Broken):
-        at_desk(tmp_path, Server(), lambda desk: student_of(unit, SkillsProgram(3), desk, CONFIG)(key="k"))
+    with pytest.raises(Halt):
+        at_desk(tmp_path, Server(), lambda desk: Student(unit, SkillsProgram(3), desk)(key="k"))
 
 
 # ---- what optimizers need ---------------------------------------------------------------------------------------------
@@ -231,15 +214,10 @@ def test_two_prompts_are_compared_on_the_same_draws(tmp_path: Path) -> None:
     other = SkillsProgram(3)
     judge = other.predictor(unit.name)
     judge.signature = judge.signature.with_instructions("Judge otherwise.")
-    seeds = []
+    seeds, inputs = [], an_example(unit).inputs()
     for place, (program, seed) in enumerate(((SkillsProgram(3), 0), (other, 0), (other, 1))):
         server = Server()
-        at_desk(
-            tmp_path / str(place),
-            server,
-            lambda desk, program=program: student_of(unit, program, desk, CONFIG)(**an_example(unit).inputs()),  # type: ignore[misc]
-            seed,
-        )
+        at_desk(tmp_path / str(place), server, lambda desk, own=program: Student(unit, own, desk)(**inputs), seed)  # type: ignore[misc]
         seeds.append(server.payloads[0]["options"]["seed"])
     assert seeds[0] == seeds[1] != seeds[2]
 
@@ -249,7 +227,7 @@ def test_judges_do_not_stand_in_the_trace_of_a_writer(tmp_path: Path) -> None:
     unit = TARGETS["write_questions_grounded"][0]
 
     def work(desk: Desk) -> list[str]:
-        student = student_of(unit, SkillsProgram(3), desk, CONFIG)
+        student = Student(unit, SkillsProgram(3), desk)
         names = {id(predictor): name for name, predictor in student.named_predictors()}
         with dspy.context(trace=[]):
             student(**an_example(unit).inputs())
@@ -261,45 +239,24 @@ def test_judges_do_not_stand_in_the_trace_of_a_writer(tmp_path: Path) -> None:
 def test_copies_of_a_student_ask_at_the_same_desk_with_predictors_of_their_own(tmp_path: Path) -> None:
     """DSPy copies students all the time; the program's predictors are never touched."""
     unit, program = TARGETS["judge_pair_freeform"][0], SkillsProgram(3)
-
-    def work(desk: Desk) -> tuple[Desk, list[dspy.Module]]:
-        assert copy.deepcopy(desk) is desk
-        student = student_of(unit, program, desk, CONFIG)
-        return desk, [student, student.deepcopy(), student.reset_copy()]
-
-    desk, students = at_desk(tmp_path, Server(), work)
-    assert all(vars(student)["_desk"] is desk for student in students)
+    student = at_desk(tmp_path, Server(), lambda desk: Student(unit, program, desk))
+    students = [student, copy.deepcopy(student), student.deepcopy(), student.reset_copy()]
+    assert len({id(vars(student)["_desk"]) for student in students}) == 1
     predictors = [program.predictor(unit.name), *(student.predictors()[0] for student in students)]
-    assert len({id(predictor) for predictor in predictors}) == 4
-    assert [name for name, _ in students[1].named_predictors()] == [unit.name]
+    assert len({id(predictor) for predictor in predictors}) == 5
 
 
 def test_what_was_compiled_goes_into_the_program(tmp_path: Path) -> None:
     """Instructions and demonstrations; the bounds of the program's own signature stay."""
     unit, program = TARGETS["write_questions_grounded"][0], SkillsProgram(2)
-    student = at_desk(tmp_path, Server(), lambda desk: student_of(unit, SkillsProgram(3), desk, CONFIG))
+    student = at_desk(tmp_path, Server(), lambda desk: Student(unit, SkillsProgram(3), desk))
     for predictor in student.predictors():
         predictor.signature = predictor.signature.with_instructions("Write as foxes do.")
         predictor.demos = [dspy.Example(context="A.", questions=["B?"])]
-    compiled_into(program, student)
+    copy_prompts(student, program)
     for step in unit.steps:
         assert program.predictor(step).signature.instructions == "Write as foxes do."
         assert len(program.predictor(step).demos) == 1
     original = SkillsProgram(2).predictor(unit.name)
     schemas = [the_adapter().plan(each.signature).schema for each in (program.predictor(unit.name), original)]
     assert schemas[0] == schemas[1]
-
-
-# ---- how long the prompts are -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("unit", EVERY, ids=lambda unit: unit.name)
-def test_no_prompt_is_longer_than_was_reckoned(unit: Unit, tmp_path: Path) -> None:
-    """Of the unit's own steps, by the same estimate of tokens."""
-    program, server, example = SkillsProgram(3), Server(), an_example(unit)
-    most = longest_prompt(unit, program, [example], limits_of([SPEC], CONFIG))
-    at_desk(tmp_path, server, lambda desk: student_of(unit, program, desk, CONFIG)(**example.inputs()))
-    own: Sequence[Mapping[str, Any]] = server.payloads[: len(unit.steps)]
-    for payload in own:
-        assert estimate_tokens("".join(message["content"] for message in payload["messages"])) <= most
-    assert json.dumps(own)

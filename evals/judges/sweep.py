@@ -3,22 +3,17 @@
 What should pass is as the configuration has it and stays so; only where the judge's own rating is cut changes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from evals.judges.ask import Judged, figures_of
 from evals.judges.cases import SCALES, passing
 from evals.statistics import Rate
 from skills_dspy.base.config import RunConfig
-from skills_dspy.base.scales import Label
+from skills_dspy.base.scales import PAIR, QUALITY, SAMPLE, Label
 
-KEYS: Mapping[str, tuple[str, str]] = {
-    "judge_pair_freeform": ("judges", "pair_pass"),
-    "judge_pair_grounded": ("judges", "pair_pass"),
-    "tag_instruction_quality": ("filter", "instruction_quality"),
-    "tag_sample_quality": ("filter", "sample_quality"),
-}
-"""Step to where the configuration has its threshold; one key serves both judges of pairs."""
+KEYS = {PAIR: ("judges", "pair_pass"), QUALITY: ("filter", "instruction_quality"), SAMPLE: ("filter", "sample_quality")}
+"""Where the configuration has the threshold of a scale; one key serves both judges of pairs."""
 
 ENOUGH = 0.01  # by so much the kappa of a threshold has to be larger to be better than the configured one
 _STRIDES = {3: 0.25, 5: 0.5}  # labels of the scale to the distance of the soft cuts
@@ -93,7 +88,7 @@ def sweep_of(step: str, judged: Sequence[Judged], config: RunConfig) -> Sweep:
     rated, stride = [one for one in readable if one.soft is not None], _STRIDES[len(labels)]
     leasts = [1 + stride * number for number in range(1, round((len(labels) - 1) / stride) + 1)] if rated else []
     soft = [replace(_cut(rated, _from(least)), expected_from=least) for least in leasts]
-    section, key = KEYS[step]
+    section, key = KEYS[SCALES[step]]
     best = next((cut for cut in cuts if cut.best_by_kappa), None)
     configuration = "" if best is None else f"{section}:\n  {key}: [{best.labels}]"
     return Sweep(cuts, len(rated), _best_marked(soft), configuration)

@@ -61,36 +61,11 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: zipf
     assert {name for name in wheel.namelist() if not name.startswith(METADATA)} == wanted
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "signatures/py.typed",
-        "skills_dspy/py.typed",
-        "skills_dspy/skills.yaml",
-        "skills_dspy/run/demo/README.txt",
-        "skills_dspy/tasks/schemas/v3.json",
-        "task_specs/writing/freeform/debate.yaml",
-        "task_specs/writing/grounded/grammar.yaml",
-        "evals/cases/judge_pair_freeform.yaml",
-        f"{METADATA}/licenses/LICENSE",
-    ],
-)
-def test_the_wheel_holds_what_the_installed_program_reads(wheel: zipfile.ZipFile, name: str) -> None:
-    """These are named one by one because the program, or somebody's type checker, looks for them by name."""
-    assert name in wheel.namelist()
-
-
-def test_the_wheel_holds_the_recorded_runs_of_both_demo_tasks(wheel: zipfile.ZipFile) -> None:
-    """A replay reads a journal and a run.json for each of two tasks."""
-    demo = [name for name in wheel.namelist() if name.startswith("skills_dspy/run/demo/")]
-    assert len([name for name in demo if name.endswith("/journal.sqlite")]) == 2
-    assert len([name for name in demo if name.endswith("/run.json")]) == 2
-
-
-def test_the_wheel_gives_the_command_and_says_its_version(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_gives_the_command_and_says_its_version_and_licence(wheel: zipfile.ZipFile) -> None:
     """`skills-dspy` starts what `python -m skills_dspy` starts."""
     assert "skills-dspy = skills_dspy.__main__:main" in wheel.read(f"{METADATA}/entry_points.txt").decode().splitlines()
     assert f"Version: {__version__}" in wheel.read(f"{METADATA}/METADATA").decode().splitlines()
+    assert f"{METADATA}/licenses/LICENSE" in wheel.namelist()
 
 
 def test_every_shipped_task_loads_without_a_warning() -> None:
@@ -188,12 +163,6 @@ def test_every_make_target_that_a_paper_names_exists(paper: str) -> None:
     named = _commands((ROOT / paper).read_text("utf-8"))
     assert "test" in named
     assert named - _targets() == set()
-
-
-def test_commands_are_found_in_code_and_not_in_prose() -> None:
-    """The check above is only as good as what it finds."""
-    text = "To make sure, `make FROM=x record`.\n\n```sh\n$ make demo  # offline\nmake test lint\n```\n\n    make bench\n"
-    assert _commands(text) == {"record", "demo", "test", "lint", "bench"}
 
 
 def test_make_alone_lists_every_target() -> None:

@@ -7,40 +7,46 @@ import sys
 import time
 import urllib.request
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
 from evals.bench.hash_embedder import HashEmbedder
+from evals.record.answering import ROOT
 from skills_dspy.base.config import load_config
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.ollama import OllamaServer
 from skills_dspy.model.slots import Slots
-from skills_dspy.pipeline.funnel import added_up
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.run.task import TaskView
 from skills_dspy.tasks.files import load_task
 
+TASK = ROOT / "task_specs" / "writing" / "freeform" / "haiku.yaml"
 BARE_CALLS = 10
 """How often each slot is used to measure the bare client."""
+RAMP, SETTLED = 1.5, 0.8
+"""Seconds until every slot has its first work, and the share of the pairs with which the steady state ends that follows."""
 
 
-RAMP = 1.5
-"""Seconds until every slot has its first work; what follows, until 80 % of the pairs are accepted, is the steady state."""
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One measured run: server and wishes."""
+
+    slots: int
+    wanted: int
+    latency: float = 0.2
+    pass_rate: float = 0.9
+    duplicate_rate: float = 0.0
+    tagging: str = "separate"
+    tasks: int = 1
 
 
 class Stopwatch(Watcher):
-    """A watcher that notes when the run began, and how many slots were busy on average in its steady state.
+    """A watcher that notes when the run began, and how many slots of the teacher were busy on average in its steady state."""
 
-    Args:
-        url: of the teacher, whose own integral of busy slots is asked for.
-        share: of the wanted pairs; when so many have settled, the steady state ends.
-    """
-
-    def __init__(self, url: str, share: float) -> None:
-        self.url, self.share = url, share
+    def __init__(self, url: str) -> None:
+        self.url = url
         self.cpu = self.began = self.steady_used = 0.0
         self._ramped: tuple[float, float] | None = None
 
@@ -56,7 +62,7 @@ class Stopwatch(Watcher):
                 self._ramped = self._busy()
             return
         accepted, wanted = sum(t.run.funnel.accepted for t in self.tasks), sum(t.wanted for t in self.tasks)
-        if not self.steady_used and accepted >= self.share * wanted:
+        if not self.steady_used and accepted >= SETTLED * wanted:
             (since, before), (until, after) = self._ramped, self._busy()
             self.steady_used = (after - before) / (until - since)
 
@@ -71,43 +77,32 @@ def stats(url: str) -> dict[str, Any]:
     return counted
 
 
-@click.command()
-@click.option("--base-url", required=True)
-@click.option("--task", type=click.Path(path_type=Path), required=True)
-@click.option("--output-dir", type=click.Path(path_type=Path), required=True)
-@click.option("-n", "wanted", type=int, required=True)
-@click.option("--concurrency", type=int, required=True)
-@click.option("--tasks", default=1, help="So many copies of the task at once, each under its own name.")
-@click.option("--tagging", type=click.Choice(["separate", "fused"]), default="separate")
-def main(base_url: str, task: Path, output_dir: Path, wanted: int, concurrency: int, tasks: int, tagging: str) -> None:
-    """Run a task, or copies of it, and print what it took."""
-    spec, _ = load_task(task)
-    config = load_config().model_copy(update={"tagging": tagging})
-    watch = Stopwatch(base_url, share=0.8)
-    server = OllamaServer(base_url, config.server, concurrency=concurrency)
-    specs = tuple(spec.model_copy(update={"task_name": f"{spec.task_name}-{number}"}) for number in range(tasks))
+def main(url: str, folder: str, case: Case) -> None:
+    """Run a task, or copies of it under their own names, and print what it took."""
+    spec, _ = load_task(TASK)
+    config = load_config().model_copy(update={"tagging": case.tagging})
+    watch = Stopwatch(url)
+    specs = tuple(spec.model_copy(update={"task_name": f"{spec.task_name}-{number}"}) for number in range(case.tasks))
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
-    request = RunRequest(specs if tasks > 1 else (spec,), config, wanted, output_dir, concurrency=concurrency)
+    request = RunRequest(specs if case.tasks > 1 else (spec,), config, case.wanted, Path(folder), concurrency=case.slots)
+    server = OllamaServer(url, config.server, concurrency=case.slots)
     done = asyncio.run(Runner(request, server, AsyncEmbedder(HashEmbedder()), watch).run())
-    counted = stats(base_url)
+    counted = stats(url)
     ended, cpu, calls = time.time(), time.process_time(), sum(task.meter.live for task in done)
-    bare = asyncio.run(_bare(OllamaServer(base_url, config.server, concurrency=concurrency), concurrency))
+    bare = asyncio.run(_bare(OllamaServer(url, config.server, concurrency=case.slots), case.slots))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    json.dump(
-        {
-            "status": "complete" if all(task.run.done for task in done) else done[0].status,
-            "calls": calls,
-            "funnel": added_up(task.run.funnel for task in done).as_json(),
-            "chats": counted["chat"],
-            "busy_seconds": counted["busy_seconds"],
-            "steady_used": watch.steady_used,
-            "seconds": ended - watch.began,
-            "cpu_ms_per_call": 1000 * (cpu - watch.cpu) / calls,
-            "bare_ms_per_call": bare,
-            "peak_mb": peak / (1024 if sys.platform != "darwin" else 1024**2),
-        },
-        sys.stdout,
-    )
+    measured = {
+        "status": "complete" if all(task.run.done for task in done) else done[0].status,
+        "accepted": sum(task.run.funnel.accepted for task in done),
+        "chats": counted["chat"],
+        "busy_seconds": counted["busy_seconds"],
+        "steady_used": watch.steady_used,
+        "seconds": ended - watch.began,
+        "cpu_ms_per_call": 1000 * (cpu - watch.cpu) / calls,
+        "bare_ms_per_call": bare,
+        "peak_mb": peak / (1024 if sys.platform != "darwin" else 1024**2),
+    }
+    json.dump(measured, sys.stdout)
 
 
 async def _bare(server: OllamaServer, concurrency: int) -> float:
@@ -128,4 +123,4 @@ async def _bare(server: OllamaServer, concurrency: int) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1], sys.argv[2], Case(**json.loads(sys.argv[3])))

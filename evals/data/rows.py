@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from skills_dspy.base.errors import FileError
-from skills_dspy.base.records import SoftRating
+from skills_dspy.base.records import Record, SoftRating
 from skills_dspy.base.scales import SCALES, Label
 from skills_dspy.base.yaml_lines import shown
 from skills_dspy.store.files import storage_errors
@@ -149,7 +149,7 @@ def _ratings(content: Mapping[str, Any]) -> tuple[dict[str, Label], dict[str, So
     ratings, soft_ratings = dict[str, Label](), dict[str, SoftRating]()
     for name, labels in RATINGS.items():
         verdict = _mapping(content.get(name))
-        is_verdict = name.endswith("_verdict")
+        is_verdict = name in Record.model_fields  # the other ratings are among the tags
         value = verdict.get("rating") if is_verdict else tags.get(name)
         if type(value) not in (int, str) or value not in labels:  # Python takes True for 1
             continue

@@ -118,13 +118,8 @@ def cost_of(
 ) -> UnitCost:
     """Return the most calls that a unit takes.
 
-    Args:
-        unit: what is optimized.
-        optimizer: by which.
-        settings: with which budget.
-        sizes: how many examples of training, validation and test there are.
-        count: questions in one writing.
-        holdout: whether another judge measures what writers wrote for the test, too.
+    `sizes` is how many examples of training, validation and test there are, `count` questions are in one writing, and with
+    `holdout` another judge measures what writers wrote for the test, too.
     """
     train, validation, test = sizes
     each = calls_per_example(unit, count)

@@ -33,16 +33,9 @@ def compile_student(
 ) -> dspy.Module:
     """Return the best version of a student that an optimizer finds; the student itself is not changed. Blocking.
 
-    Args:
-        optimizer: whose method: GEPA (Agrawal et al. 2025), MIPROv2 (Opsahl-Ong et al. 2024), or bootstrapped
-            demonstrations (DSPy, Khattab et al. 2023).
-        student: what is to be compiled.
-        splits: examples to train and to choose on; the test is not touched.
-        metric: what to optimize for.
-        settings: how much.
-        prompt_lm: proposes instructions, for gepa and mipro.
-        seed: of the optimizer's choices.
-        threads: examples measured at once.
+    The methods are GEPA (Agrawal et al. 2025), MIPROv2 (Opsahl-Ong et al. 2024), and bootstrapped demonstrations (DSPy,
+    Khattab et al. 2023). They train and choose on `splits`, whose test is not touched; `prompt_lm` proposes instructions, for
+    the first two; `threads` examples are measured at once.
 
     Raises:
         Halt: the evaluation cannot go on, or there is a mistake in this program.
@@ -124,7 +117,7 @@ def _gepa(
         reflection_minibatch_size=MINIBATCH,
         num_threads=threads,
         failure_score=metric.worst,
-        perfect_score=metric.perfect,
+        perfect_score=1.0,
         use_merge=False,  # there is one predictor, or two that are always used together
         warn_on_score_mismatch=False,
         seed=seed,

@@ -200,12 +200,10 @@ def measure(student: dspy.Module, examples: Sequence[dspy.Example], metric: Metr
 
 
 def suspicions(unit: Unit, test: BeforeAfter, holdout: BeforeAfter | None = None) -> tuple[str, ...]:
-    """Return why a gain is not to be trusted, in sentences; none where there is no gain or nothing odd.
+    """Return why a gain on the test is not to be trusted, in sentences; none where there is no gain or nothing odd.
 
-    Args:
-        unit: whose; a judge's explanation may be worded like a demonstration's, so there only length is looked at.
-        test: on held-out examples, by the judge that was optimized against.
-        holdout: by a judge that had no part in it, if there was one.
+    A judge's explanation may be worded like a demonstration's, so there only length is looked at. `holdout` is by a judge that
+    had no part in the optimizing, if there was one.
     """
     if test.gain <= 0 and (holdout is None or holdout.gain <= 0):
         return ()

@@ -27,7 +27,7 @@ class Metric:
         definition: what it measures, in words, for people.
         score_reply: the number for one example and a prediction without `failure`; more is better.
         explain: what was good or bad about such a prediction, in words, for GEPA's reflection.
-        worst, perfect: the ends of the range for one example of weight 1; a failed reply scores `worst`.
+        worst: the least for one example of weight 1, which a failed reply scores; the most is 1.
         good_enough: from this score on a prediction may be shown as a demonstration.
     """
 
@@ -36,7 +36,6 @@ class Metric:
     score_reply: Callable[[Any, Any], float]
     explain: Callable[[Any, Any], str]
     worst: float
-    perfect: float
     good_enough: float
 
     def score(self, example: Any, prediction: Any, trace: Any = None) -> float:
@@ -78,9 +77,6 @@ def failure_of(prediction: Any) -> str | None:
     """Return what was wrong with a reply that could not be used; None when it could."""
     found: str | None = prediction.get("failure", None)
     return found
-
-
-# ---- judges and tags --------------------------------------------------------------------------------------------------
 
 
 def _decides_right(example: Any, prediction: Any) -> bool:
@@ -125,20 +121,14 @@ AGREEMENT = Metric(
     _agreement,
     _explain_agreement,
     worst=-1.0,
-    perfect=1.0,
     good_enough=1e-6,
 )
 
 
-# ---- questions --------------------------------------------------------------------------------------------------------
-
-
 def _question_yield(example: Any, prediction: Any) -> float:
-    """How many of the questions asked for are worth having: the share that the judge passes, times novelty, times spread.
+    """The share of the questions asked for that the judge passes, each weighted by its novelty, times their spread, 0 to 1.
 
-    Each question that passes counts its novelty: 1 less its ROUGE-L with the nearest seed's question. The sum is divided by
-    the number of questions asked for, less those that the judge gave no readable verdict on, and multiplied by the spread of
-    those that pass: 1 less the mean ROUGE-L of their pairs (1 for a single one). From 0 (none passes, or all are copies) to 1.
+    Those that the judge gave no readable verdict on are left out of the share.
     """
     passed = [question for question, passes in zip(prediction.questions, prediction.passed, strict=True) if passes]
     novelty = sum(1.0 - nearest(question, example.known) for question in passed)
@@ -184,12 +174,8 @@ QUESTION_YIELD = Metric(
     _question_yield,
     _explain_yield,
     worst=0.0,
-    perfect=1.0,
     good_enough=0.5,
 )
-
-
-# ---- answers ----------------------------------------------------------------------------------------------------------
 
 
 def _answer_quality(_: Any, prediction: Any) -> float:
@@ -209,6 +195,5 @@ ANSWER_QUALITY = Metric(
     _answer_quality,
     _explain_quality,
     worst=0.0,
-    perfect=1.0,
     good_enough=0.7,
 )

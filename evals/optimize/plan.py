@@ -1,6 +1,6 @@
 """What an optimization will do, worked out before anything is asked: units, examples, settings, and what they cost at most."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import dspy
@@ -34,9 +34,7 @@ class OptimizeRequest:
 
     Attributes:
         target: a name in TARGETS.
-        optimizer: by which method.
-        specs: the tasks whose seeds are used, at least one.
-        cases: labelled cases written by hand, of all steps.
+        specs, cases: the tasks whose seeds are used, at least one, and labelled cases written by hand, of all steps.
         level: the budget; None where `most_calls` says it.
         most_calls: no more calls than this.
         seed: decides splits, sampling seeds and the optimizer's choices.
@@ -111,14 +109,9 @@ class Plan:
 
 
 def plan_of(request: OptimizeRequest, config: RunConfig, most_ctx: int) -> Plan:
-    """Return what an optimization will do, before anything is asked.
+    """Return what an optimization will do, in windows of at most `most_ctx` tokens, before anything is asked.
 
     The units, splits and calls are the same before the descriptions that the tasks' files leave blank are there, and after.
-
-    Args:
-        request: what is wanted.
-        config: models and thresholds.
-        most_ctx: the largest window that there can be, in tokens.
 
     Raises:
         RequestError: unknown target, too few seeds or cases, too few calls, a held-out judge that can tell nothing.
@@ -130,7 +123,7 @@ def plan_of(request: OptimizeRequest, config: RunConfig, most_ctx: int) -> Plan:
     described = len(blanks(request.specs)) + len(request.derived)
     request = replace(request, specs=stand_ins(request.specs))
     seen = earlier_seen(request.base)
-    judges = {step: len(card_cases(request.cases, step, seen)) for unit in units for step in unit.judges}
+    judges = {step: len(unseen(request.cases, step, seen)) for unit in units for step in unit.judges}
     if request.level is not None:
         chosen = _budgeted(request, config, units, [settings_for(unit, request.level) for unit in units])
     else:
@@ -212,11 +205,6 @@ def _refuse_seen(unit: Unit, test: Sequence[dspy.Example], base: CompiledProgram
             f"{base.path} was compiled with seeds or cases that {unit.name} would be tested on: they stay apart with the seed "
             f"that it was compiled with (--seed {base.provenance.get('seed')}), or with other tasks"
         )
-
-
-def card_cases(cases: Sequence[Case], step: str, seen: Collection[str]) -> list[Case]:
-    """Return labelled cases for the report card of a judge, without those of skills that were compiled with."""
-    return [case for case in unseen(cases, seen) if case.step == step]
 
 
 def limits_of(specs: Sequence[TaskSpec], config: RunConfig) -> dict[str, int]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from evals.judges.cases import Case
-from evals.judges.descriptions import Described, blanks, derive_descriptions, with_descriptions
+from evals.judges.descriptions import blanks, derive_descriptions, description_line, with_descriptions
 from evals.optimize.examples import count_of, fresh_examples
 from evals.optimize.measure import BeforeAfter, Compared, UnitResult, measure, suspicions
 from evals.optimize.plan import OptimizeRequest, earlier_seen, limits_of, longest_prompt
@@ -29,23 +29,22 @@ async def compare(
     seed: int,
     most: int,
     judge: str | None = None,
-    phase: Callable[[str, str], None],
-    tell: Described,
-) -> tuple[Compared, ...]:
-    """Measure each unit of a program with the original and with the compiled prompts.
+    say: Callable[[str], None],
+) -> tuple[list[Compared], dict[str, str]]:
+    """Measure each unit of a program with the original and with the compiled prompts, and `say` what begins.
 
     Writers are judged by the original judges in both, so that a program does not mark its own work.
 
     Args:
-        session: where.
-        compiled: the program.
-        specs: any tasks.
-        cases: labelled cases written by hand.
+        session, compiled: where, and which program.
+        specs, cases: any tasks, and labelled cases written by hand.
         seed: decides sampling seeds and intervals.
         most: examples for each unit.
         judge: a model that judges instead of the configured one.
-        phase: told what begins.
-        tell: told each description that was derived, before anything else is asked.
+        say: is told each line of what goes on.
+
+    Returns:
+        The units, and the descriptions that were derived by their tasks, before anything else was asked.
 
     Raises:
         RequestError: no unit concerns these tasks, or nothing is left that it was not compiled with; before the first call.
@@ -61,11 +60,12 @@ async def compare(
     for unit in units:
         fresh_examples(unit, specs, cases, config, seen, most)  # refused here, before anything is paid for
     if blank := blanks(specs):
-        phase("descriptions", f"asking for {len(blank)} that the tasks' files leave blank, by one call each")
-    specs = with_descriptions(specs, await derive_descriptions(session, specs, seed, tell))
+        say(f"descriptions: asking for {len(blank)} that the tasks' files leave blank, by one call each")
+    derived = await derive_descriptions(session, specs, seed, lambda task, text: say(description_line(task, text)))
+    specs = with_descriptions(specs, derived)
     original, changed, limits = SkillsProgram(count), SkillsProgram(count), limits_of(specs, config)
     compiled.apply(changed)
-    found = []
+    found: list[Compared] = []
     for unit in units:
         examples = fresh_examples(unit, specs, cases, config, seen, most)
         longest = longest_prompt(unit, changed, examples, limits)
@@ -73,12 +73,12 @@ async def compare(
         desk = Desk(session, original, limits, seed, num_ctx, judge)
         measured = []
         for program, words in ((original, "the original prompt"), (changed, "the compiled prompt")):
-            phase(unit.name, f"measuring {words} on {len(examples)} examples")
+            say(f"{unit.name}: measuring {words} on {len(examples)} examples")
             student = Student(unit, program, desk)
             measured.append(await blocking(measure, student, examples, unit.metric, session.concurrency, seed))
         both = BeforeAfter(*measured)
         found.append((unit, both, suspicions(unit, both)))
-    return tuple(found)
+    return found, derived
 
 
 def compared_json(compared: Sequence[Compared]) -> list[dict[str, Any]]:
@@ -99,13 +99,7 @@ def provenance_of(
 ) -> dict[str, Any]:
     """Return what a program file says of itself: nothing of when or how often, so that a resumed run writes the same.
 
-    Args:
-        request: what was asked for, with the descriptions that were derived; only where there are any the file has them.
-        results: what became of each unit.
-        config: its thresholds decide what passes.
-        models: name as configured to the model that answered.
-        answered_by: what answered, in words.
-        versions: of the packages that had a part in it.
+    `models` is name as configured to the model that answered; `versions` are of the packages that had a part in it.
     """
 
     def model(name: str) -> dict[str, str]:

@@ -13,7 +13,8 @@ from evals.judges.descriptions import derive_descriptions, description_line, wit
 from evals.optimize.compile import compile_student
 from evals.optimize.lines import plan_lines, result_lines, speed_line
 from evals.optimize.measure import BeforeAfter, Measured, UnitResult, measure, suspicions
-from evals.optimize.plan import PROPOSAL_TOKENS, OptimizeRequest, Plan, Planned, card_cases, earlier_seen, limits_of, plan_of
+from evals.optimize.plan import PROPOSAL_TOKENS, OptimizeRequest, Plan, Planned, earlier_seen, limits_of, plan_of
+from evals.optimize.splits import unseen
 from evals.optimize.students import Desk, Student, copy_prompts
 from evals.session.bridge import Halt
 from evals.session.session import Session
@@ -23,18 +24,13 @@ from skills_dspy.model.program import SkillsProgram
 
 T = TypeVar("T")
 
-PROPOSAL_TEMPERATURE = 1.0
-"""Proposals are to differ from one another."""
-
 
 @dataclass(frozen=True, slots=True)
 class Optimized:
-    """What came of an optimization.
+    """What came of an optimization: a program with what became better in it.
 
     Attributes:
         request: as it was carried out, with derived descriptions where the tasks' files leave theirs blank.
-        program: with what became better in it.
-        results: of each unit that was compiled.
         refused: names of the writers that were left out, since a judge compiled on the way is below the floor, and why.
     """
 
@@ -122,7 +118,7 @@ class _Optimizing:
         self._begin(unit, f"report card of {step}")
         seen = earlier_seen(request.base).union(*(result.planned.seen for result in self._results))
         asker = session.asker(self._program, self._limits, request.seed, self._plan.num_ctx)
-        calls = [CaseCall(case, step) for case in card_cases(request.cases, step, seen)]
+        calls = [CaseCall(case, step) for case in unseen(request.cases, step, seen)]
         judged, accepted = await judge_all(asker, calls), passing(step, session.config)
         self._kappas[step] = kappa = figures_of(judged, lambda one: one.label in accepted).kappa
         self._say(f"  kappa of {step}: {'cannot be told' if kappa is None else f'{kappa:.2f}'} (floor {request.floor:g})")
@@ -143,7 +139,7 @@ class _Optimizing:
         self._begin(unit.name, f"measuring the prompt as it is on {len(splits.validation)} validation examples")
         before = await measured(student, splits.validation)
         self._begin(unit.name, f"compiling with {request.optimizer}")
-        sampling = {"temperature": PROPOSAL_TEMPERATURE, "max_tokens": PROPOSAL_TOKENS}
+        sampling = {"temperature": 1.0, "max_tokens": PROPOSAL_TOKENS}  # proposals are to differ from one another
         drawn = request_seed(seed, "propose", unit.name)
         prompt_lm = session.lm(request.proposer, "generator", num_ctx, **sampling, seed=drawn)
         given = (request.optimizer, student, splits, unit.metric, planned.settings, prompt_lm)

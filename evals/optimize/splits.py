@@ -53,9 +53,10 @@ def _digest(parts: Iterable[str]) -> str:
     return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def unseen(cases: Iterable[Case], seen: Collection[str]) -> list[Case]:
-    """Return the cases of skills that are new: neither a case nor an example of its skill is among the digests seen."""
-    return [case for case in cases if not {case_digest(case), *map(seed_digest, case.examples)} & set(seen)]
+def unseen(cases: Iterable[Case], step: str, seen: frozenset[str]) -> list[Case]:
+    """Return a step's cases of skills that are new: neither a case nor an example of its skill is among the digests seen."""
+    own = [case for case in cases if case.step == step]
+    return [case for case in own if seen.isdisjoint((case_digest(case), *map(seed_digest, case.examples)))]
 
 
 Trait = tuple[str, str]

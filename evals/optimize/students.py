@@ -32,13 +32,8 @@ class Unusable(Exception):
 class Desk:
     """Asks for students. DSPy copies students all the time; their desk stays the one.
 
-    Args:
-        session: where.
-        program: has the judges' predictors; not the ones that are optimized.
-        limits: step to the most tokens of a first reply.
-        seed: decides the sampling seeds.
-        num_ctx: the context window in tokens.
-        judge: a model that judges and tags instead of the configured ones.
+    The judges are asked with the predictors of `program`, which are not the ones that are optimized; the arguments are those
+    of `Session.asker`.
     """
 
     def __init__(

@@ -1,5 +1,6 @@
 """Who answers while something is recorded: the simulated teacher in a process of its own, or a real Ollama."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,8 +10,6 @@ from pathlib import Path
 from skills_dspy.base.errors import MachineError
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The checkout."""
-
 SCRIPTS = tuple(ROOT / "evals" / "teacher" / "scripts" / f"{name}.yaml" for name in ("debate", "grammar"))
 """The replies of the simulated teacher, written by hand."""
 
@@ -32,9 +31,6 @@ RECORD_FROM = "SKILLS_DSPY_RECORD_FROM"
 RECORD_NOTE = "SKILLS_DSPY_RECORD_NOTE"
 """The environment variable with the words for what answers there."""
 
-_LISTENING = "listening on "
-_SECONDS_TO_END = 10
-
 
 @contextmanager
 def simulated_teacher(*options: str) -> Iterator[str]:
@@ -46,22 +42,19 @@ def simulated_teacher(*options: str) -> Iterator[str]:
         options: more options of `python -m evals.teacher`.
 
     Yields:
-        Its address.
-
-    Raises:
-        MachineError: it did not start; it has said on stderr why.
+        Its address; MachineError when it did not start, and has said on stderr why.
     """
     command = [sys.executable, "-m", "evals.teacher", "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         try:
-            said = next((line for line in process.stdout if line.startswith(_LISTENING)), None)
-            if said is None:
+            found = re.search(r"listening on (\S+)", process.stdout.readline() + process.stdout.readline())
+            if found is None:
                 raise MachineError("the simulated teacher did not start; what it says stands above")
-            yield said.removeprefix(_LISTENING).strip()
+            yield found[1]
         finally:
             process.terminate()
-            process.wait(_SECONDS_TO_END)
+            process.wait(10)
 
 
 def scripted_teacher() -> AbstractContextManager[str]:

@@ -7,7 +7,7 @@ import tempfile
 import textwrap
 from pathlib import Path
 
-from evals.record.answering import ROOT
+from evals.record.answering import ROOT, SIMULATED_NOTE
 from skills_dspy.base.errors import MachineError
 from skills_dspy.store.aside import write_json, write_text
 from skills_dspy.store.journal import Journal, pack
@@ -15,18 +15,13 @@ from skills_dspy.store.run_dir import RunPaths, find_runs
 from skills_dspy.store.run_json import read_run_json
 
 DEMO = ROOT / "skills_dspy" / "run" / "demo"
-"""Where the demo lies."""
-
 TASKS = (
     ROOT / "task_specs" / "writing" / "freeform" / "debate.yaml",
     ROOT / "task_specs" / "writing" / "grounded" / "grammar.yaml",
 )
 """What is run: a freeform and a grounded task."""
-
 WANTED = 12
 """Accepted pairs of each task: enough that every stage of the funnel rejects something."""
-
-_WIDTH = 100
 
 _README = """\
 Recorded runs of skills_dspy, replayed by `python -m skills_dspy run --replay demo` without a server and without a model.
@@ -50,14 +45,12 @@ _MEANING_SIMULATED = (
 _MEANING_MODEL = "Every reply is that model's own, as it came; nothing was chosen or edited afterwards."
 
 
-def record_demo(host: str, note: str, demo: Path = DEMO, *, simulated: bool) -> None:
+def record_demo(host: str, note: str) -> None:
     """Run both tasks and put them in place of the old demo, which stays as it is when anything goes wrong.
 
     Args:
         host: who answers.
-        note: what answers, in words.
-        demo: where to.
-        simulated: no language model answers.
+        note: what answers, in words; SIMULATED_NOTE where no language model does.
 
     Raises:
         MachineError: a run did not end with all its pairs; the program has said why.
@@ -65,14 +58,14 @@ def record_demo(host: str, note: str, demo: Path = DEMO, *, simulated: bool) -> 
     """
     with tempfile.TemporaryDirectory(prefix="skills-dspy-demo-") as folder:
         runs, packed = Path(folder, "runs"), Path(folder, "demo")
-        _run(host, note, runs, simulated=simulated)
+        _run(host, note, runs)
         packed.mkdir()
-        write_text(packed / "README.txt", readme(note, simulated=simulated))
+        write_text(packed / "README.txt", readme(note))
         for run in find_runs(runs):
             pack_run(run, note, packed / run.folder.relative_to(runs))
-        if demo.exists():
-            shutil.rmtree(demo)
-        shutil.copytree(packed, demo)
+        if DEMO.exists():
+            shutil.rmtree(DEMO)
+        shutil.copytree(packed, DEMO)
 
 
 def pack_run(run: RunPaths, note: str, target: Path) -> None:
@@ -89,16 +82,16 @@ def pack_run(run: RunPaths, note: str, target: Path) -> None:
         write_json(RunPaths(target).run_json, noted.content)
 
 
-def readme(note: str, *, simulated: bool) -> str:
+def readme(note: str) -> str:
     """The text beside the runs."""
-    text = _README.format(note=note, meaning=_MEANING_SIMULATED if simulated else _MEANING_MODEL)
-    return "\n\n".join(textwrap.fill(part, _WIDTH, break_on_hyphens=False) for part in text.split("\n\n")) + "\n"
+    text = _README.format(note=note, meaning=_MEANING_SIMULATED if note == SIMULATED_NOTE else _MEANING_MODEL)
+    return "\n\n".join(textwrap.fill(part, 100, break_on_hyphens=False) for part in text.split("\n\n")) + "\n"
 
 
-def _run(host: str, note: str, output: Path, *, simulated: bool) -> None:
+def _run(host: str, note: str, output: Path) -> None:
     command = [sys.executable, "-m", "skills_dspy", "run", "--task-paths", *map(str, TASKS), "-n", str(WANTED)]
     command += ["--seed", "0", "--concurrency", "1", "--output-dir", str(output), "--base-url", host, "--note", note]
-    if simulated:
+    if note == SIMULATED_NOTE:
         # The scripts have six draws; a seventh would be begun before the sixth has settled, and find nothing.
         config = output.with_name("config.yaml")
         write_text(config, "draws: {max_draws: 6}\n")

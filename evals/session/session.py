@@ -40,7 +40,6 @@ class SessionRequest:
 
     Attributes:
         folder: holds the journal and the reports.
-        config: models, temperatures and thresholds.
         concurrency: requests in flight, 1 or more.
         extra_models: models that are asked besides those of the roles.
         recorded: a folder of an earlier session, which then answers instead of a server.
@@ -125,13 +124,10 @@ class Session:
     """An open session. Made by `open_session`, and used in its event loop; the language models may be used in any thread.
 
     Attributes:
-        config: as asked for.
-        concurrency: requests in flight.
+        config, concurrency: as asked for.
         models: name as configured to the model that answers.
         answered_by: what answers, in words, and what has answered in this folder before.
-        replies: where the language models get theirs.
-        meter: what was asked.
-        journal: every reply.
+        replies, meter, journal: where the language models get their replies, how many there were, and all of them.
         bridge: for threads that ask.
         adapter: DSPy's within this session.
     """
@@ -162,13 +158,10 @@ class Session:
         return speed_of(counts, counts) if counts else None
 
     def lm(self, model: str, role: Role, num_ctx: int, **settings: float) -> dspy.LM:
-        """Return a language model of this session.
+        """Return a language model by a name that the session was opened with.
 
-        Args:
-            model: a name that the session was opened with.
-            role: whose keep_alive counts.
-            num_ctx: the context window in tokens, unless the role has one of its own.
-            settings: DSPy's defaults for each request: temperature, max_tokens, seed.
+        The window of `num_ctx` tokens and the keep_alive are the role's own where it has some; `settings` are DSPy's defaults
+        for each request: temperature, max_tokens, seed.
         """
         settings_of_role = self.config.role(role)
         window = Window(settings_of_role.num_ctx or num_ctx, settings_of_role.keep_alive, self.config.soft_ratings)
@@ -185,14 +178,10 @@ class Session:
         judge: str | None = None,
         task: str = "evals",
     ) -> Asker:
-        """Return who asks the program's steps, as in a run.
+        """Return who asks the program's steps, as in a run, with a window of `num_ctx` tokens.
 
-        Args:
-            program: its predictors.
-            limits: step to the most tokens of a first reply.
-            seed, task: decide the sampling seeds.
-            num_ctx: the context window in tokens.
-            judge: a model to judge and tag instead of the configured ones.
+        `limits` is step to the most tokens of a first reply; `seed` and `task` decide the sampling seeds; `judge` is a model to
+        judge and tag instead of the configured ones.
         """
         names = {role: self.config.model_for(role) for role in ROLES}
         if judge is not None:
@@ -218,11 +207,7 @@ def window_for(config: RunConfig, prompt: int, reply: int, most: int) -> int:
 
 @asynccontextmanager
 async def open_session(request: SessionRequest, serve: Callable[[], OllamaServer] | None) -> AsyncIterator[Session]:
-    """Open the folder's journal and ask the host for the models.
-
-    Args:
-        request: what is wanted.
-        serve: makes the host; None when a recording answers.
+    """Open the folder's journal and ask the host, which `serve` makes unless a recording answers, for the models.
 
     Raises:
         RunDirError: the folder is in use, or is something else, or holds replies of another model of the same name; or there

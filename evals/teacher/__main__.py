@@ -11,11 +11,9 @@ from typing import Any
 import click
 from aiohttp import web
 
-from evals.judges.cases import load_cases
 from evals.teacher.config import FAULT_KINDS, Improvable, TeacherConfig
 from evals.teacher.script import load_script
 from evals.teacher.server import make_app
-from skills_dspy.base.config import load_config
 
 _BANNER = "This is a SIMULATED Ollama server: no language model runs here, replies are made by chance or from scripts."
 _DEFAULTS = TeacherConfig()
@@ -53,7 +51,12 @@ def _faults(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
 )
 def main(port: int, scripts: tuple[Path, ...], cases: tuple[Path, ...], **attributes: Any) -> None:
     """Start the server and serve until SIGTERM or SIGINT."""
-    improvable = Improvable(load_cases(cases, load_config())) if cases else None
+    improvable = None
+    if cases:
+        from evals.judges.cases import load_cases  # these import DSPy, which nothing else here needs
+        from skills_dspy.base.config import load_config
+
+        improvable = Improvable(load_cases(cases, load_config()))
     config = TeacherConfig(**attributes, scripts=tuple(map(load_script, scripts)), improvable=improvable)
     bound = socket.create_server(("127.0.0.1", port), backlog=1024)
     print(f"{_BANNER}\nlistening on http://127.0.0.1:{bound.getsockname()[1]}", flush=True)

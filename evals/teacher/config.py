@@ -1,9 +1,12 @@
 """How a simulated teacher behaves: its frozen configuration."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from evals.judges.cases import Case
 from evals.teacher.script import Script
+
+if TYPE_CHECKING:  # it imports DSPy, which a teacher that plays scripts or chance does not need
+    from evals.judges.cases import Case
 
 CONTENT_FAULTS = (
     "truncated",  # half the text and done_reason "length"
@@ -32,7 +35,7 @@ class Improvable:
         gullible: judges whose model has no `strict` in its name are pleased by long answers.
     """
 
-    cases: tuple[Case, ...] = ()
+    cases: tuple["Case", ...] = ()
     gullible: bool = False
 
 

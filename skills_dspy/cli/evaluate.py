@@ -12,7 +12,6 @@ from evals.data.datasets import Dataset, paired, read_datasets, with_seeds
 from evals.data.report import Scorer
 from evals.judges.card import ReportCard
 from evals.judges.cases import SHIPPED, load_cases
-from evals.judges.descriptions import description_line
 from evals.judges.report import Examination, choose_cases, examine, head
 from evals.judges.tables import sections
 from evals.optimize.lines import comparison_lines
@@ -142,18 +141,10 @@ def eval_program_command(options: EvalProgramOptions) -> int:
     compiled = load_compiled(options.file)
     specs = load_specs(options.task_paths).specs
     cases = load_cases(options.cases or (SHIPPED,), config)
-    progress = Progress(quiet=options.quiet)
-    derived: dict[str, str] = {}
+    say = Progress(quiet=options.quiet).say
 
-    def phase(unit: str, doing: str) -> None:
-        progress.say(f"{unit}: {doing}")
-
-    def tell(task: str, text: str) -> None:
-        derived[task] = text
-        progress.say(description_line(task, text))
-
-    async def work(session: Session) -> tuple[tuple[Compared, ...], str]:
-        compared = await compare(
+    async def work(session: Session) -> tuple[list[Compared], dict[str, str], str]:
+        compared, derived = await compare(
             session,
             compiled,
             specs,
@@ -161,13 +152,12 @@ def eval_program_command(options: EvalProgramOptions) -> int:
             seed=options.session.seed,
             most=options.examples,
             judge=options.holdout_judge,
-            phase=phase,
-            tell=tell,
+            say=say,
         )
-        return compared, session.answered_by
+        return compared, derived, session.answered_by
 
     others = tuple(filter(None, (options.holdout_judge,)))
-    compared, answered_by = in_session(options.session, config, work, extra_models=others, note=options.note)
+    compared, derived, answered_by = in_session(options.session, config, work, extra_models=others, note=options.note)
     if options.as_json:
         content = {
             "program": str(options.file),

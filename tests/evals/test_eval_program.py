@@ -12,7 +12,7 @@ from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.tasks.files import load_tasks
-from tests.helpers.optimizing_lab import NOBODY, NOTE, STRICT, TASKS, Lab, typed
+from tests.helpers.optimizing_lab import NOTE, STRICT, Lab, typed
 
 pytestmark = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
 
@@ -68,14 +68,6 @@ def test_both_prompts_are_asked_about_the_same(lab: Lab, tmp_path: Path) -> None
     after = [(body["messages"][1:], body["options"]) for body in asked if body["messages"][0]["content"] == compiled]
     assert said["units"][0]["before"]["examples"] == len(before) == len(after) == 10
     assert sorted(map(str, before)) == sorted(map(str, after))
-
-
-def test_it_asks_nothing_twice(lab: Lab, tmp_path: Path) -> None:
-    """The journal answers a second time, and the figures are the same."""
-    program = lab.optimized(*JUDGING).path
-    first, _ = evaluated(lab, program, tmp_path / "output", "--examples", 12)
-    second, asked = evaluated(lab, program, tmp_path / "output", "--examples", 12)
-    assert (second, asked) == (first, [])
 
 
 def test_any_task_will_do(lab: Lab, tmp_path: Path) -> None:
@@ -143,13 +135,6 @@ def test_the_table_says_what_it_shows(lab: Lab, tmp_path: Path) -> None:
 # ---- bad input ---------------------------------------------------------------------------------------------------------
 
 
-def refused(tmp_path: Path, told: str, *words: object) -> None:
-    """Exit code 2 and one sentence, nobody asked and nothing made."""
-    code, out, err = typed("eval", "program", *words, "--base-url", NOBODY, "--output-dir", tmp_path / "output")
-    assert (code, out) == (2, "")
-    assert re.fullmatch(rf"error: .*{told}.*\n", err), err
-
-
 def test_tasks_that_do_not_use_it_are_refused(lab: Lab, tmp_path: Path) -> None:
     """A program for freeform seeds has nothing to do for grounded ones."""
     program, url = lab.optimized(*JUDGING).path, lab.teacher().url
@@ -171,14 +156,3 @@ def test_a_program_that_has_seen_everything_needs_another_task(lab: Lab, tmp_pat
     code, out, err = typed("eval", "program", path, *words)
     assert (code, out) == (2, "")
     assert re.fullmatch(r"error: nothing is left to measure write_answer_freeform on .* give another task\n", err), err
-
-
-def test_what_is_no_program_is_refused(tmp_path: Path) -> None:
-    """A file that is not there, no JSON, and JSON of something else."""
-    refused(tmp_path, "nowhere.json", tmp_path / "nowhere.json", "--task-paths", TASKS)
-    other = tmp_path / "other.json"
-    other.write_text("{", "utf-8")
-    refused(tmp_path, r"other\.json:1: this is no JSON", other, "--task-paths", TASKS)
-    other.write_text("{}", "utf-8")
-    refused(tmp_path, r"other\.json: this is no compiled program of skills_dspy", other, "--task-paths", TASKS)
-    assert not (tmp_path / "output").exists()

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +24,7 @@ from skills_dspy.model.compiled import base_fingerprint, load_compiled
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.store.run_dir import RunPaths
-from tests.helpers.optimizing_lab import (
-    FREEFORM,
-    NOBODY,
-    NOTE,
-    STRICT,
-    TASKS,
-    Lab,
-    Outcome,
-    typed,
-)
+from tests.helpers.optimizing_lab import FREEFORM, NOBODY, NOTE, STRICT, TASKS, Lab, typed
 
 pytestmark = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
 
@@ -50,12 +40,6 @@ RUNS = {
 }
 GAMED = ("write_answer_freeform", "--optimizer", "gepa", "--force", "--max-calls", "330", "--holdout-judge-model", STRICT)
 every_run = pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
-
-
-def said_twice(outcome: Outcome) -> list[str]:
-    """Requests that were made more than once."""
-    texts = [json.dumps(body, sort_keys=True) for body in outcome.asked]
-    return [text for text in set(texts) if texts.count(text) > 1]
 
 
 def fields(body: dict[str, Any]) -> list[str]:
@@ -76,7 +60,7 @@ def refused(outcome: tuple[int, str, str], told: str) -> None:
 
 @every_run
 def test_every_optimizer_finds_a_gain_on_held_out_seeds(lab: Lab, run: Sequence[str]) -> None:
-    """On the test, which no optimizer has seen: the interval of the gain lies above 0."""
+    """On the test, which no optimizer has seen: the interval of the gain lies above 0, and an honest gain is not suspect."""
     done = lab.optimized(*run)
     unit = done.unit
     assert done.code == 0
@@ -88,13 +72,7 @@ def test_every_optimizer_finds_a_gain_on_held_out_seeds(lab: Lab, run: Sequence[
     assert [float(figure) for figure in shown] == pytest.approx(
         [unit["test"][name] for name in ("gain", "low", "high")], abs=1e-3
     )
-
-
-@every_run
-def test_an_honest_gain_is_not_suspect(lab: Lab, run: Sequence[str]) -> None:
-    """Better texts that are no longer and copy no more than before are no cause for doubt."""
-    done = lab.optimized(*run)
-    assert done.unit["suspicions"] == []
+    assert unit["suspicions"] == []
     assert "SUSPECT" not in done.out + done.err
     assert "it may be chance" not in done.out
 
@@ -117,7 +95,7 @@ def test_training_validation_and_test_share_nothing(lab: Lab, run: Sequence[str]
 def test_nothing_is_asked_twice_and_no_more_than_was_announced(lab: Lab, run: Sequence[str]) -> None:
     """What the optimizer evaluates again comes from the journal; the calls of the unit are those that were made."""
     done = lab.optimized(*run)
-    assert said_twice(done) == []
+    assert len({json.dumps(body, sort_keys=True) for body in done.asked}) == len(done.asked)
     assert len(done.asked) <= done.planned
     assert "--max-calls" not in run or done.planned <= int(run[-1])
     carded = sum(map(int, re.findall(r"report card of \w+: (\d+) calls", done.err)))
@@ -142,11 +120,8 @@ def test_the_program_says_where_it_came_from(lab: Lab, run: Sequence[str]) -> No
     assert done.program["base"] == {step: base_fingerprint(step) for step in done.unit["steps"]}
     assert load_compiled(done.path).steps == tuple(done.unit["steps"])
     for part in ("validation", "test"):
-        for moment in ("before", "after"):
-            measured = done.unit[part][moment]
-            assert measured["low"] <= measured["score"] <= measured["high"]
-            assert measured["examples"] == len(done.unit["splits"][part])
-            assert measured["failures"] == 0
+        assert {done.unit[part][moment]["examples"] for moment in ("before", "after")} == {len(done.unit["splits"][part])}
+        assert {done.unit[part][moment]["failures"] for moment in ("before", "after")} == {0}
 
 
 def test_gepa_writes_instructions_bootstrap_shows_replies_mipro_may_do_both(lab: Lab) -> None:
@@ -195,14 +170,6 @@ def test_a_planted_gaming_strategy_is_reported_as_suspect_with_figures(lab: Lab)
     assert f"SUSPECT: {longer}" in lab.optimized(*GAMED, which="gullible").out
 
 
-def test_without_another_judge_the_length_alone_gives_it_away(lab: Lab) -> None:
-    """Whoever names no held-out judge is warned, too."""
-    output = lab.optimized(*GAMED, which="gullible").output  # whose journal has most of what is asked
-    unit = lab.optimize(*GAMED[:6], which="gullible", output=output).unit
-    assert unit["holdout"] is None
-    assert [said for said in unit["suspicions"] if "longer" in said] == unit["suspicions"] != []
-
-
 def test_the_score_that_counts_is_the_held_out_judges(lab: Lab) -> None:
     """It is no fool, sees no gain, and that is said; it had no part in the optimizing."""
     done = lab.optimized(*GAMED, which="gullible")
@@ -215,14 +182,6 @@ def test_the_score_that_counts_is_the_held_out_judges(lab: Lab) -> None:
     assert asked == list(range(len(done.asked) - len(asked), len(done.asked)))
     assert 0 < len(asked) <= 2 * 2 * len(done.unit["splits"]["test"])
     assert all("explanation" in fields(done.asked[place]) for place in asked)
-
-
-def test_a_held_out_judge_confirms_what_is_honest(lab: Lab) -> None:
-    """Demonstrations make answers better, whoever judges them, and no longer."""
-    words = ("write_answer_freeform", "--optimizer", "bootstrap", "--force", "--holdout-judge-model", STRICT)
-    unit = lab.optimized(*words, which="gullible").unit
-    assert unit["holdout"]["low"] > 0
-    assert unit["suspicions"] == []
 
 
 def test_a_held_out_judge_that_can_tell_nothing_is_refused(lab: Lab) -> None:
@@ -265,18 +224,8 @@ def test_force_and_a_lower_floor_go_on(lab: Lab) -> None:
 
 def test_a_writer_whose_judge_stays_bad_is_left_out_and_the_judges_are_kept(lab: Lab) -> None:
     """With `all` it shows only when they are compiled: a night's work on them is not thrown away, and the exit code tells."""
-    words = (
-        "all",
-        "--optimizer",
-        "bootstrap",
-        "--max-calls",
-        "600",
-        "--min-judge-kappa",
-        "1",
-        "--task-paths",
-        str(lab.tasks / "freeform.yaml"),
-    )
-    done = lab.optimize(*words)
+    words = ("all", "--optimizer", "bootstrap", "--max-calls", "600", "--min-judge-kappa", "1")
+    done = lab.optimize(*words, "--task-paths", str(lab.tasks / "freeform.yaml"))
     assert done.code == 2
     assert re.search(
         r"^error: write_questions_freeform is left out: .*kappa below 1 for judge_question_freeform", done.err, re.MULTILINE
@@ -329,29 +278,14 @@ def test_replies_that_cannot_be_used_do_not_break_the_limit(lab: Lab) -> None:
     }
 
 
-def test_too_few_calls_are_refused_with_the_number_that_is_needed(lab: Lab) -> None:
-    """And that number is enough."""
-    done = lab.optimize(JUDGE, "--optimizer", "bootstrap", "--max-calls", "3")
-    refused((done.code, done.out, done.err), r"--max-calls 3 is too few: the smallest budget for this takes \d+ calls")
-    found = re.search(r"takes (\d+) calls", done.err)
-    assert found is not None
-    assert lab.optimize(JUDGE, "--optimizer", "bootstrap", "--max-calls", found.group(1)).code in (0, 1)
-
-
 # ---- stopped and resumed -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Stopped:
-    """An optimization that was ended in its middle: its exit code, what it said last, and the requests that it made."""
+def stopped(lab: Lab, output: Path, out: Path, after: int, signum: signal.Signals) -> tuple[int, str, Sequence[str]]:
+    """End an optimization by a signal while its request number `after` is under way, one request at a time.
 
-    code: int
-    err: str
-    asked: Sequence[str]
-
-
-def stopped(lab: Lab, output: Path, out: Path, after: int, signum: signal.Signals) -> Stopped:
-    """End an optimization by a signal while its request number `after` is under way, one request at a time."""
+    Returns its exit code, what it said, and the requests that it made.
+    """
     teacher = lab.teacher()
     begin = len(teacher.asked)
     teacher.hold_from(begin + after)
@@ -367,7 +301,7 @@ def stopped(lab: Lab, output: Path, out: Path, after: int, signum: signal.Signal
         process.kill()
         process.wait()
         teacher.hold_from(None)
-    return Stopped(process.returncode, err, teacher.digests(begin))
+    return process.returncode, err, teacher.digests(begin)
 
 
 def test_stopped_and_resumed_it_gives_the_same_program_and_asks_nothing_twice(lab: Lab) -> None:
@@ -376,21 +310,21 @@ def test_stopped_and_resumed_it_gives_the_same_program_and_asks_nothing_twice(la
     teacher, folder = lab.teacher(), lab.folder / "stopped"
     folder.mkdir()
     output, out = folder / "output", folder / "program.json"
-    first = stopped(lab, output, out, 12, signal.SIGTERM)
-    assert first.code == 130
-    assert first.err.splitlines()[-1].startswith("interrupted; every reply is kept")
-    second = stopped(lab, output, out, 10, signal.SIGKILL)
-    assert second.code == -signal.SIGKILL
-    assert "compiling with gepa" in first.err
+    code, err, first = stopped(lab, output, out, 12, signal.SIGTERM)
+    assert code == 130
+    assert err.splitlines()[-1].startswith("interrupted; every reply is kept")
+    assert "compiling with gepa" in err
+    code, _, second = stopped(lab, output, out, 10, signal.SIGKILL)
+    assert code == -signal.SIGKILL
     assert not out.exists()
     begin = len(teacher.asked)
     last = lab.optimize(*RUNS["gepa, judge"], output=output, out=out)
     assert last.code == 0
     assert out.read_bytes() == whole.path.read_bytes()
     third = teacher.digests(begin)
-    assert second.asked[0] == first.asked[-1]
-    assert second.asked[-1] in third  # several at a time now, so in any order
-    answered = [*first.asked[:-1], *second.asked[:-1], *third]
+    assert second[0] == first[-1]
+    assert second[-1] in third  # several at a time now, so in any order
+    answered = [*first[:-1], *second[:-1], *third]
     assert len(set(answered)) == len(answered)
     assert len(answered) == len(whole.asked)
 
@@ -418,18 +352,8 @@ def test_a_run_uses_the_program(lab: Lab, tmp_path: Path, monkeypatch: pytest.Mo
     teacher = lab.teacher()
     begin = len(teacher.asked)
     monkeypatch.setattr(cli_run, "_embedder", lambda _: AsyncEmbedder(HashEmbedder()))
-    words = [
-        "--task-paths",
-        lab.tasks / "freeform.yaml",
-        "-n",
-        2,
-        "--output-dir",
-        tmp_path,
-        "--base-url",
-        teacher.url,
-        "--quiet",
-    ]
-    code, _, err = typed("run", "--program", program, *words)
+    words = ["--task-paths", lab.tasks / "freeform.yaml", "-n", 2, "--output-dir", tmp_path, "--base-url", teacher.url]
+    code, _, err = typed("run", "--program", program, *words, "--quiet")
     assert code == 0, err
     requests = teacher.asked[begin:]
     carrying = [body for body in requests if instructions in body["messages"][0]["content"]]
@@ -438,30 +362,6 @@ def test_a_run_uses_the_program(lab: Lab, tmp_path: Path, monkeypatch: pytest.Mo
     assert len(carrying) < len(requests)
     kept = json.loads(RunPaths(tmp_path / FREEFORM).run_json.read_text("utf-8"))
     assert json.loads(program.read_bytes()) in kept.values()
-
-
-def test_the_prompts_are_shown_as_a_diff(lab: Lab) -> None:
-    """What was added stands in it, and where the original stands; a step that it leaves alone is refused."""
-    program = lab.optimized(*RUNS["gepa, judge"]).path
-    code, out, _ = typed("prompts", "--program", program)
-    assert code == 0
-    base = SkillsProgram(5).predictor(JUDGE).signature.instructions.splitlines()
-    now = json.loads(program.read_bytes())["predictors"][JUDGE]["signature"]["instructions"].splitlines()
-    added = [line for line in now if line not in base]
-    assert added
-    assert all(f"+{line}\n" in out for line in added)
-    assert "by gepa" in out
-    assert not re.search(r"^-[^-]", out, re.MULTILINE)
-    refused(typed("prompts", "tag_category", "--program", program), "it leaves tag_category as it is")
-
-
-def test_demonstrations_are_shown_in_the_diff(lab: Lab) -> None:
-    """They are a part of the prompt, too."""
-    program = lab.optimized(*RUNS["bootstrap, judge"])
-    _, out, _ = typed("prompts", "--program", program.path)
-    (state,) = program.program["predictors"].values()
-    assert all(f"+{demo['question'].splitlines()[0]}" in out for demo in state["demos"])
-    assert "+[assistant]" in out
 
 
 def test_a_program_goes_on_from_another(lab: Lab) -> None:
@@ -488,12 +388,8 @@ Change = Callable[[dict[str, Any]], object]
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (
-            lambda content: content["base"].update({JUDGE: "0" * 12}),
-            "compiled for other base prompts of judge_question_freeform",
-        ),
+        (lambda content: content["base"].update({JUDGE: "0" * 12}), f"compiled for other base prompts of {JUDGE}"),
         (lambda content: content["predictors"][JUDGE]["signature"]["fields"].pop(), "compiled for another signature"),
-        (lambda content: content.update(format="something else"), "no compiled program of skills_dspy"),
     ],
 )
 def test_a_program_that_does_not_fit_is_refused_everywhere(lab: Lab, tmp_path: Path, change: Change, told: str) -> None:
@@ -545,40 +441,19 @@ skills:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("everything", "--optimizer", "gepa"), "there is no target 'everything'; the targets are: judges, question-judge, "),
         (("write_context", "--optimizer", "gepa"), "cannot be a target of its own: it writes the contexts for"),
         (("tag_category", "--optimizer", "gepa"), "cannot be a target of its own: there are no labelled cases"),
-        (("judges", "--optimizer", "copro"), "there is no optimizer 'copro'; the optimizers are: gepa, mipro, bootstrap"),
-        (
-            ("judges", "--optimizer", "gepa", "--budget", "huge"),
-            "there is no budget 'huge'; the budgets are: light,",
-        ),
-        (("judges", "--optimizer", "gepa", "--budget", "light", "--max-calls", "900"), "give one of them"),
         (("judges", "--optimizer", "bootstrap", "--proposer-model", "m"), "--proposer-model has nothing to do"),
         (
             ("judge_question_grounded", "--optimizer", "gepa", "--task-paths", str(SHIPPED_FREEFORM)),
             "is for grounded seeds, and no task",
         ),
-        (("judges", "--optimizer", "gepa", "--task-paths", "nowhere.yaml"), "nowhere.yaml: the file does not exist"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(lab: Lab, tmp_path: Path, words: Sequence[str], told: str) -> None:
     """In one sentence, before a folder is made or anybody asked."""
     refused(typed(*lab.command(NOBODY, tmp_path / "output", tmp_path / "new" / "program.json", *words)), told)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_too_few_seeds_say_how_many_are_needed(lab: Lab, tmp_path: Path) -> None:
-    """With the file, the number that there is and the number that it takes."""
-    task = tmp_path / "foxes.yaml"
-    task.write_text(FEW + "".join(map(SEED.format, range(3))), "utf-8")
-    words = ("questions", "--optimizer", "gepa", "--task-paths", str(task))
-    told = r"foxes\.yaml: test/foxes has 3 freeform seeds that differ.*and 4 or more are needed"
-    refused(typed(*lab.command(NOBODY, tmp_path / "output", tmp_path / "program.json", *words)), told)
-    task.write_text(FEW + "".join(map(SEED.format, range(4))), "utf-8")
-    code, out, _ = typed(*lab.command(NOBODY, tmp_path / "output", tmp_path / "program.json", *words), "--dry-run")
-    assert code == 0
-    assert " train, " in out
 
 
 def test_too_few_cases_say_how_many_are_needed(lab: Lab, tmp_path: Path) -> None:
@@ -590,14 +465,6 @@ def test_too_few_cases_say_how_many_are_needed(lab: Lab, tmp_path: Path) -> None
     words = (JUDGE, "--optimizer", "gepa", "--task-paths", str(task), "--cases", str(cases))
     told = "the labelled cases of judge_question_freeform are of 1 skills.* 3 or more are needed"
     refused(typed(*lab.command(NOBODY, tmp_path / "output", tmp_path / "program.json", *words)), told)
-
-
-def test_an_unknown_label_is_named_with_its_file_and_line(lab: Lab, tmp_path: Path) -> None:
-    """That is where it has to be put right."""
-    cases = tmp_path / "cases.yaml"
-    cases.write_text(CASES.format(label=7), "utf-8")
-    words = (JUDGE, "--optimizer", "gepa", "--cases", str(cases))
-    refused(typed(*lab.command(NOBODY, tmp_path / "output", tmp_path / "program.json", *words)), r"cases\.yaml:11: .*7")
 
 
 def test_a_file_that_is_no_program_is_not_written_over(lab: Lab, tmp_path: Path) -> None:

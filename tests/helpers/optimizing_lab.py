@@ -41,14 +41,9 @@ _SEEDS, _SKILLS, _CASES = 8, 6, 4
 
 
 class Teacher:
-    """A teacher in a thread of its own.
-
-    Args:
-        config: how it behaves.
-        sure: whether it gives probabilities of a rating's labels, all to the one that it says.
+    """A teacher in a thread of its own; a `sure` one gives probabilities of a rating's labels, all to the one that it says.
 
     Attributes:
-        url: where it listens.
         asked: the body of every chat request, in the order in which they came.
         reached: set when the request came from which on all have to wait, see `hold_from`.
     """
@@ -113,14 +108,7 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended.
-
-    Attributes:
-        code, out, err: as a terminal has them.
-        path: of the program file, whether it was written or not.
-        output: the folder of the session.
-        asked: the bodies of the requests that reached the teacher.
-    """
+    """How a command ended: what a terminal has, the paths of the program file and of the session, and the requests made."""
 
     code: int
     out: str
@@ -156,16 +144,7 @@ class Outcome:
 
 
 class Lab:
-    """Teachers, and commands that are typed once for all tests.
-
-    Args:
-        folder: where everything is written.
-
-    Attributes:
-        folder: the same.
-        tasks: the folder of the tasks: one of freeform and one of grounded seeds.
-        cases: the folder of the labelled cases, of every step that has a scale.
-    """
+    """Teachers, and commands that are typed once for all tests; everything is written below one folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestServer
 
+from evals.record.__main__ import note_of
 from evals.record.answering import SIMULATED_NOTE
 from evals.record.demo import DEMO, WANTED, pack_run, readme
-from evals.record.record import note_of
 from evals.teacher.config import TeacherConfig
 from evals.teacher.server import make_app
 from skills_dspy.base.errors import RequestError
@@ -189,10 +189,10 @@ def test_a_packed_run_can_be_replayed(tmp_path: Path, embedder: SentenceEmbedder
 
 def test_the_text_never_takes_a_simulation_for_a_model() -> None:
     """What was written by hand is said to be; what a model said is said to be that model's."""
-    by_hand = " ".join(readme(SIMULATED_NOTE, simulated=True).split())
+    by_hand = " ".join(readme(SIMULATED_NOTE).split())
     assert SIMULATED_NOTE in by_hand
     assert "They say nothing about any model" in by_hand
-    by_a_model = " ".join(readme("Ollama 1.2 with the model m", simulated=False).split())
+    by_a_model = " ".join(readme("Ollama 1.2 with the model m").split())
     assert "WHAT ANSWERED: Ollama 1.2 with the model m." in by_a_model
     assert "by hand" not in by_a_model
 

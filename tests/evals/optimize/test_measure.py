@@ -103,7 +103,7 @@ def test_what_halts_is_no_bad_score() -> None:
 
 def test_a_mistake_in_a_metric_is_no_bad_score() -> None:
     """It comes out as what it is."""
-    broken = Metric("broken", "none", breaks, lambda *_: "", 0, 1, 1)
+    broken = Metric("broken", "none", breaks, lambda *_: "", 0, 1)
     with pytest.raises(Halt) as caught:
         measure(Saying(lambda _: said(3)), cases([True, False]), broken, 1, 0)
     assert isinstance(caught.value.error, ZeroDivisionError)

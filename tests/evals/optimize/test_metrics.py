@@ -89,14 +89,6 @@ def test_a_failure_without_words_is_a_failure(metric: Metric) -> None:
         assert "could not be used" in metric.feedback(example, failed)
 
 
-@given(BOTH, st.floats(0, 1))
-def test_being_always_as_sure_earns_nothing(good: list[bool], passes: float) -> None:
-    """Whatever the probability of the accepted labels, if it is the same for all cases."""
-    examples = [case(is_good, weight) for is_good, weight in zip(good, weights(good), strict=True)]
-    scores = [soft_agreement(example, said(2, soft={"rating": sure(passes)})) for example in examples]
-    assert sum(score for score in scores if score is not None) == pytest.approx(0, abs=1e-9)
-
-
 def test_soft_agreement_is_how_much_more_probable_the_right_decision_is() -> None:
     """From minus the weight to the weight."""
     assert soft_agreement(case(True, 2.0), said(2, soft={"rating": sure(1.0)})) == 2.0

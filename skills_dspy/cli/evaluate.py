@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import click
@@ -95,7 +96,7 @@ def eval_data_command(options: EvalDataOptions) -> int:
             options.sample,
             options.seed,
             None if options.no_vectors else model_of,
-            lambda name: SentenceEmbedder(name, settings.device),
+            cache(lambda name: SentenceEmbedder(name, settings.device)),
             lambda done, count: progress.update(f"embedding {done} of {count} texts"),
         )
         content, sections = scorer.alone(first) if options.other is None else scorer.compared(paired(first, second))

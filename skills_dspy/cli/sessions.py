@@ -33,11 +33,7 @@ def open_server(options: ServerOptions, config: ServerConfig, complain: Callable
 
 
 def run_until_done(work: Coroutine[Any, Any, T]) -> T:
-    """Run it on an event loop, where SIGTERM interrupts it in good order, as a service manager or a batch system does.
-
-    Raises:
-        Interrupted: by Ctrl-C or SIGTERM.
-    """
+    """Run it on an event loop, where SIGTERM interrupts it in good order; Interrupted by that or by Ctrl-C."""
 
     async def run() -> T:
         main = asyncio.current_task()
@@ -79,10 +75,10 @@ def in_session(
     )
     stderr = sys.stderr  # the optimizers' output is kept away from the terminal; this is not theirs
 
-    def serve() -> OllamaServer:
-        def complain(message: str, pause: float) -> None:
-            click.echo(f"{message} Again in {pause:.0f} s.", stderr)
+    def complain(message: str, pause: float) -> None:
+        click.echo(f"{message} Again in {pause:.0f} s.", stderr)
 
+    def serve() -> OllamaServer:
         return open_server(options.server, config.server, complain)
 
     async def run() -> T:

@@ -83,7 +83,9 @@ def _print_funnel(funnel: Funnel, evaluation: Benchmark | None, out: Console) ->
     if most is not None:
         out.print(f"Most rejected by {most[0]} ({most[1]}): {most[2]} of {funnel.candidates} candidates.")
     if evaluation is not None:
-        out.print(escape(screened_line(evaluation)))
+        files = ", ".join(f"{file.name} ({file.questions})" for file in evaluation.files)
+        against = f"Decontaminated against {len(evaluation.questions)} evaluation questions: {files}."
+        out.print(escape(against))
 
 
 def funnel_table(funnel: Funnel, *, screened: bool = False) -> Table:
@@ -104,12 +106,6 @@ def funnel_table(funnel: Funnel, *, screened: bool = False) -> Table:
         table.add_row(stage, str(came), str(lost), str(came - lost), why)
     table.add_row("accepted", "", "", str(funnel.accepted), "")
     return table
-
-
-def screened_line(evaluation: Benchmark) -> str:
-    """What was decontaminated against."""
-    files = ", ".join(f"{file.name} ({file.questions})" for file in evaluation.files)
-    return f"Decontaminated against {len(evaluation.questions)} evaluation questions: {files}."
 
 
 def cost_line(usage: Mapping[str, Any], accepted: int, replayed: bool) -> str:

@@ -57,11 +57,8 @@ def validated(
     which is at fault: the first that the file has. Of several faults the first in the file is named, a missing key last.
 
     Args:
-        root: the file's top mapping.
+        root: the top mapping of the file at `path`.
         model: what should stand at `at`.
-        path: the file, for messages.
-        wording: how faults are said.
-        at: the place in the file.
         values: checked instead of what stands there, which a file may have been merged into.
 
     Raises:

@@ -26,11 +26,7 @@ from skills_dspy.pipeline.funnel import FunnelDiff, ranked
 
 
 def decide_command(options: DecideOptions) -> int:
-    """Decide a run anew; returns the exit code.
-
-    Raises:
-        SkillsError: the run, the thresholds, the server or the disk are not as they should be.
-    """
+    """Decide a run anew; returns the exit code."""
     bounds = Bounds(
         options.min_sample_quality, options.min_instruction_quality, options.min_pair_rating, options.max_squared_distance
     )

@@ -74,12 +74,7 @@ def _verdict(card: ReportCard, least: float | None) -> int:
 
 
 def eval_data_command(options: EvalDataOptions) -> int:
-    """Score what was asked for; returns the exit code.
-
-    Raises:
-        RequestError: there is nothing that can be scored or compared, or a file's line is not what it should be.
-        MachineError: a file cannot be read or written, or there is no embedding model and one is needed.
-    """
+    """Score what was asked for; returns the exit code."""
     if options.no_vectors and options.embedder is not None:
         raise RequestError("--no-vectors does without an embedding model, and --embedder names one; leave out one of the two")
     _check_folder(options.markdown)

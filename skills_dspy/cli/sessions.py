@@ -56,12 +56,7 @@ def in_session(
     extra_models: tuple[str, ...] = (),
     most_calls: int | None = None,
 ) -> T:
-    """Open a session, do the work in it, and close it in good order whatever ends it.
-
-    Raises:
-        Interrupted: by Ctrl-C or SIGTERM; everything that was asked is kept.
-        SkillsError: what the session or the work raise.
-    """
+    """Open a session, do the work in it, and close it in good order whatever ends it; Interrupted keeps what was asked."""
     from evals.session.session import SessionRequest, open_session
 
     request = SessionRequest(

@@ -89,10 +89,7 @@ def _print_funnel(funnel: Funnel, evaluation: Benchmark | None, out: Console) ->
 
 
 def funnel_table(funnel: Funnel, *, screened: bool = False) -> Table:
-    """Stage by stage: how many came, how many were rejected for what, how many went on.
-
-    `screened` shows decontamination also where it rejected nothing.
-    """
+    """Stage by stage: how many came, went on, or were rejected for what; `screened` shows decontamination in any case."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("stage")
     for heading in ("came", "rejected", "went on"):

@@ -43,7 +43,6 @@ class Loaded:
 
     Attributes:
         specs: the tasks, at least one, in the order of the paths, each with a name and a directory of its own.
-        warnings: what is odd about them and stops nothing.
         broken: what is wrong with files that were found in folders and cannot be used.
         skipped: the lines about files that hold no skill.
     """

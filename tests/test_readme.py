@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from evals.readme.architecture import PICTURE, page
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -13,6 +15,11 @@ def test_the_readme_shows_what_the_demo_prints() -> None:
         [sys.executable, "-m", "evals.readme", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert checked.returncode == 0, checked.stderr
+
+
+def test_the_picture_of_the_imports_is_true() -> None:
+    """docs/architecture.md is what the code gives; `make architecture` writes it."""
+    assert PICTURE.read_text(encoding="utf-8") == page()
 
 
 def test_the_readme_says_what_answered() -> None:

@@ -14,6 +14,7 @@ from aiohttp import web
 from evals.teacher.config import FAULT_KINDS, Improvable, TeacherConfig
 from evals.teacher.script import load_script
 from evals.teacher.server import make_app
+from skills_dspy.base.errors import SkillsError
 
 _BANNER = "This is a SIMULATED Ollama server: no language model runs here, replies are made by chance or from scripts."
 _DEFAULTS = TeacherConfig()
@@ -22,7 +23,10 @@ _SHARE = click.FloatRange(0, 1)
 
 def _faults(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
     """Kinds with their rates, of KIND=RATE each."""
-    faults = tuple((kind, float(rate)) for kind, _, rate in (text.partition("=") for text in texts))
+    try:
+        faults = tuple((kind, float(rate)) for kind, _, rate in (text.partition("=") for text in texts))
+    except ValueError as error:
+        raise click.BadParameter("it has to be KIND=RATE, such as 500=0.1") from error
     if unknown := {kind for kind, _ in faults} - set(FAULT_KINDS):
         raise click.BadParameter(f"there is no fault {', '.join(sorted(unknown))}")
     return faults
@@ -51,16 +55,24 @@ def _faults(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
 )
 def main(port: int, scripts: tuple[Path, ...], cases: tuple[Path, ...], **attributes: Any) -> None:
     """Start the server and serve until SIGTERM or SIGINT."""
-    improvable = None
-    if cases:
-        from evals.judges.cases import load_cases  # these import DSPy, which nothing else here needs
-        from skills_dspy.base.config import load_config
-
-        improvable = Improvable(load_cases(cases, load_config()))
-    config = TeacherConfig(**attributes, scripts=tuple(map(load_script, scripts)), improvable=improvable)
-    bound = socket.create_server(("127.0.0.1", port), backlog=1024)
+    try:
+        config = TeacherConfig(**attributes, scripts=tuple(map(load_script, scripts)), improvable=_improvable(cases))
+        bound = socket.create_server(("127.0.0.1", port), backlog=1024)
+    except SkillsError as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); choose another") from error
     print(f"{_BANNER}\nlistening on http://127.0.0.1:{bound.getsockname()[1]}", flush=True)
     web.run_app(make_app(config), sock=bound, handler_cancellation=True, access_log=None, shutdown_timeout=0.1, print=None)
+
+
+def _improvable(cases: tuple[Path, ...]) -> Improvable | None:
+    if not cases:
+        return None
+    from evals.judges.cases import load_cases  # these import DSPy, which nothing else here needs
+    from skills_dspy.base.config import load_config
+
+    return Improvable(load_cases(cases, load_config()))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,12 +16,14 @@ import httpx
 import ollama
 import pytest
 from aiohttp.test_utils import BaseTestServer, TestServer
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from evals.record.answering import ROOT
 from evals.teacher import wire
+from evals.teacher.__main__ import main
 from evals.teacher.config import FAULT_KINDS, TeacherConfig
 from evals.teacher.filling import Taste, fill, tokens
 from evals.teacher.prompts import Prompt, read_prompt
@@ -488,3 +491,21 @@ def test_the_command_says_what_it_is_serves_and_ends_cleanly() -> None:
         assert process.wait(timeout=5) == 0
     written = [question.question for question in script.draws[0].questions]
     assert json.loads(reply.message.content or "") == {"questions": written}
+
+
+@local
+def test_the_command_says_in_a_sentence_what_it_cannot_do(tmp_path: Path) -> None:
+    """A port in use, a fault without its rate, and a script that is none are told without a traceback."""
+    script = tmp_path / "script.yaml"
+    script.write_text("task_name: [", encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for words, told in (
+            (("--port", port), f"port {port} on 127.0.0.1 cannot be used"),
+            (("--fault", "500"), "KIND=RATE"),
+            (("--script", str(script)), f"{script}:1"),
+        ):
+            result = CliRunner().invoke(main, words)
+            assert result.exit_code in (1, 2)
+            assert told in result.output
+            assert isinstance(result.exception, SystemExit)

@@ -13,7 +13,7 @@ from skills_dspy.base.errors import ExportError, SkillsError
 from skills_dspy.cli.arguments import ExportOptions
 from skills_dspy.commands.export.card import Split
 from skills_dspy.commands.export.export import FOLDERS, SUFFIX, ExportRequest, Format, check, export
-from skills_dspy.commands.export.source import SourceRun, find_sources
+from skills_dspy.commands.export.source import find_sources
 from skills_dspy.store.aside import left_behind
 
 _EVERY = 100_000  # rows between two lines of progress
@@ -27,33 +27,29 @@ def export_command(options: ExportOptions) -> int:
         raise ExportError(f"--push-to-hub uploads a dataset with its card; use --format hf instead of {options.layout}")
     if options.public and options.repo is None:
         raise ExportError("--public is about --push-to-hub; give a repository, or leave it out")
-    token = None
     if options.repo is not None:
         from skills_dspy.commands.export.hub import require_token
 
-        token = require_token()
+        require_token()
     with _ended_by_sigterm():
         split = None if options.test_share is None else Split(options.test_share, options.seed or 0)
         sources = find_sources(options.runs)
-        request = _request(sources, options.layout, options.out, options.system_prompt, split, overwrite=options.overwrite)
+        layout, text = cast("Format", options.layout), options.system_prompt
+        request = ExportRequest(sources, layout, options.out, _stamp(), text, split, options.overwrite)
         check(request)
         for run in request.runs:
             if run.running:
                 click.echo(f"warning: a run is still writing in {run.paths.folder}; exported is what it has now", err=True)
         _export(request, click.echo)
         if options.repo is not None:
-            _push(options.out, options.repo, options.public, token)
+            _push(options.out, options.repo, options.public)
     return 0
 
 
 def export_run(folders: Sequence[Path], output_dir: Path, exports: Sequence[str], *, err: bool) -> None:
-    """Export the rows of a run that has ended, to `output_dir`/exports; each export takes the place of the last one.
+    """Export the rows of a run's tasks, once it has ended, to `output_dir`/exports, in the place of the last ones.
 
-    Args:
-        folders: the directories of the run's tasks.
-        output_dir: where runs live.
-        exports: the formats.
-        err: whether to say so on stderr.
+    With `err` it is said on stderr.
     """
 
     def say(text: str) -> None:
@@ -69,20 +65,12 @@ def export_run(folders: Sequence[Path], output_dir: Path, exports: Sequence[str]
             return
         for layout in dict.fromkeys(exports):
             suffix = "" if layout in FOLDERS else SUFFIX.get(layout, ".jsonl")
-            _export(_request(sources, layout, output_dir / "exports" / f"{layout}{suffix}", overwrite=True), say)
+            out = output_dir / "exports" / f"{layout}{suffix}"
+            _export(ExportRequest(sources, cast("Format", layout), out, _stamp(), overwrite=True), say)
 
 
-def _request(
-    sources: tuple[SourceRun, ...],
-    layout: str,
-    out: Path,
-    system: str | None = None,
-    split: Split | None = None,
-    *,
-    overwrite: bool,
-) -> ExportRequest:
-    stamp = datetime.now().astimezone().strftime("%Y-%m-%dT%H_%M_%S")
-    return ExportRequest(sources, cast("Format", layout), out, stamp, system, split, overwrite)
+def _stamp() -> str:
+    return datetime.now().astimezone().strftime("%Y-%m-%dT%H_%M_%S")
 
 
 def _export(request: ExportRequest, say: Callable[[str], None]) -> None:
@@ -107,13 +95,13 @@ def _progress(doing: str, rows: int) -> None:
         click.echo(f"{doing}: {rows} rows", err=True)
 
 
-def _push(folder: Path, repo: str, public: bool, token: str | None) -> None:
+def _push(folder: Path, repo: str, public: bool) -> None:
     from skills_dspy.commands.export.hub import upload
 
     seen = "where everybody can read it" if public else "privately"
     click.echo(f"Uploading {folder} to the Hugging Face Hub as {repo}, {seen} ...", err=True)
     try:
-        address = upload(folder, repo, public=public, token=token)
+        address = upload(folder, repo, public=public)
     except SkillsError as error:
         click.echo(f"The export itself is whole: {folder}", err=True)
         raise error from None

@@ -72,18 +72,11 @@ class Screen:
     ) -> str | None:
         """Find the index in one of the folders, or build it and keep it in the first of them.
 
-        Args:
-            embedder: loaded only if something has to be computed.
-            weights: of the vectors that candidates have; None for the embedder's.
-            folders: where indexes are kept.
-            notices: hear of long work, and of a broken index.
-
-        Returns:
-            The weights of the index's vectors; None where embeddings are not compared.
+        Candidates' vectors are of these weights, None for the embedder's. It is loaded only if something has to be computed.
+        Returns the weights of the index's vectors; None where embeddings are not compared.
 
         Raises:
             EmbedderMissing: the index has to be built and there is no embedding model, or another one.
-            StorageError: the disk is full or refuses.
         """
         used = weights if self.compares_vectors else None
         if self.compares_vectors and used is None:
@@ -106,14 +99,13 @@ class Screen:
         if found is None:
             return None
         what = "holds the whole question of" if found.whole else f"shares a {self.config.ngram}-gram with"
-        return f"{what} {self._place(found.owner)}: {joined_tokens(found.words)}"
+        return f"{what} {self.evaluation.questions[found.owner].place}: {joined_tokens(found.words)}"
 
     def same(self, text: str, *, bare: bool) -> str | None:
         """Whether a text is one of the questions that are too short to be looked for inside others; in words, or None."""
         owner = self._index.grams.same(text)
-        if owner is None or (bare and self.evaluation.questions[owner].grounded):
-            return None
-        return f"is the question of {self._place(owner)}"
+        question = None if owner is None else self.evaluation.questions[owner]
+        return None if question is None or (bare and question.grounded) else f"is the question of {question.place}"
 
     def near(self, vector: NDArray[np.float32], *, bare: bool) -> str | None:
         """The question that lies nearest, in words, if it is too near; with `bare`, of those without a context."""
@@ -122,19 +114,16 @@ class Screen:
         found = nearest_row(vectors, vector, 2.0 - 2.0 * self.config.max_cosine)
         if found is None:
             return None
-        owner = int(self._bare[found[0]]) if bare else found[0]
-        text = " ".join(self.evaluation.questions[owner].text.split())
+        question = self.evaluation.questions[self._bare[found[0]] if bare else found[0]]
+        text = " ".join(question.text.split())
         brief = text if len(text) <= _BRIEF else text[: _BRIEF - 3] + "..."
-        return f"has cosine {1.0 - found[1] / 2.0:.4f} to {self._place(owner)}: {brief}"
+        return f"has cosine {1.0 - found[1] / 2.0:.4f} to {question.place}: {brief}"
 
     @property
     def _index(self) -> BenchmarkIndex:
         if self._loaded is None:
             raise RuntimeError("the index of evaluation questions is not ready yet")
         return self._loaded
-
-    def _place(self, owner: int) -> str:
-        return self.evaluation.questions[owner].place
 
     def _made_from(self, weights: str | None) -> dict[str, Any]:
         return {
@@ -211,11 +200,7 @@ class TaskScreen:
 
 
 async def contaminated_seeds(spec: TaskSpec, screen: TaskScreen) -> tuple[tuple[int, str], ...]:
-    """The seeds that are contaminated themselves: their numbers from 0, and why.
-
-    Raises:
-        MissingReply: as `TaskScreen.question`.
-    """
+    """The seeds that are contaminated themselves: their numbers from 0, and why. Raises as `TaskScreen.question`."""
     found = []
     for number, seed in enumerate(spec.seed_examples):
         if (said := await screen.question(seed.question, seed.context)) is not None:

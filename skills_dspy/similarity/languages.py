@@ -1,12 +1,10 @@
 """Which language a text is in, as far as that can be told offline: py3langid, used once for each text.
 
 py3langid is a naive Bayes classifier over byte n-grams for 140 labels (a fork of langid.py, Lui and Baldwin 2012). Its limits:
-- A short text cannot be told. Measured on pieces of the English seeds that this project has at hand: with fewer than 15
-  bytes of letters every third was taken for another language; from 30 bytes on, and a probability of 0.3, fewer than one
-  in 100 was, and one in eight was left open. So these two bounds are used, and what is below is counted as not told.
+- A short text cannot be told. Of pieces of the English seeds with fewer than 15 bytes of letters it took every third for
+  another language; from 30 bytes on, and a probability of 0.3, fewer than one in 100, and one in eight was left open.
 - One text gets one language, however many are in it; code, tables and lists of names may get any, mostly with a low
   probability. Near relatives are mixed up: English and Nigerian Pidgin (pcm), Bosnian, Croatian and Serbian.
-- The probability is the classifier's own, not measured on data like yours.
 """
 
 import unicodedata

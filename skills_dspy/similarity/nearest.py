@@ -14,7 +14,6 @@ from scipy.sparse.csgraph import connected_components
 
 Vector = NDArray[np.float32]
 """A unit vector: one dimension, length 1 up to float32."""
-
 Vectors = NDArray[np.float32]
 """Unit vectors, one per row."""
 
@@ -26,7 +25,7 @@ MARGIN = 1e-4
 
 _PAIRS = 1 << 24
 """Pairs that are compared at one time when all are compared with all, which bounds the memory of that."""
-FIRST_ROWS = 16
+_FIRST_ROWS = 16
 """Few, because each of perhaps hundreds of tasks has up to four indexes, most of them small."""
 
 
@@ -120,7 +119,7 @@ class Index:
     def _grow(self, dimension: int) -> None:
         """Twice as many rows."""
         old = len(self._rows)
-        more = max(FIRST_ROWS, old)
+        more = max(_FIRST_ROWS, old)
         self._rows = np.concatenate([self._rows.reshape(old, dimension), np.zeros((more, dimension), np.float32)])
         self._keys = np.concatenate([self._keys, np.zeros((more, 3), np.int64)])
         self._live = np.concatenate([self._live, np.zeros(more, np.bool_)])

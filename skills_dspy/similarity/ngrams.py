@@ -89,8 +89,8 @@ class GramIndex:
 def build(texts: Sequence[str], n: int) -> GramIndex:
     """The index of questions, in their order; `n` is a number of words, 1 or more."""
     shortest = min(SHORTEST, n) * WORD
-    grams: list[_Hashes] = []
-    owners: list[NDArray[np.int32]] = []
+    grams: list[_Hashes] = [np.zeros(0, np.uint64)]
+    owners: list[NDArray[np.int32]] = [np.zeros(0, np.int32)]
     lengths: set[int] = set()
     shorts: list[int] = []
     short_owners: list[int] = []
@@ -107,28 +107,20 @@ def build(texts: Sequence[str], n: int) -> GramIndex:
         for place in np.flatnonzero(widths < shortest).tolist():
             shorts.append(_digest(plain(texts[first + place])))
             short_owners.append(first + place)
-    every = _each_once(np.concatenate([np.zeros(0, np.uint64), *grams]), np.concatenate([np.zeros(0, np.int32), *owners]))
+    every = _each_once(np.concatenate(grams), np.concatenate(owners))
     short = _each_once(np.array(shorts, dtype=np.uint64), np.array(short_owners, dtype=np.int32))
     return GramIndex(n, *every, np.array(sorted(lengths), dtype=np.int32), *short)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Hashed:
-    """The tokens of several texts, one after the other.
+    """The tokens of several texts, one after the other."""
 
-    Attributes:
-        sums: one more than there are tokens: sums of the tokens' hashes, each times a power of _BASE by its place, modulo 2^64.
-        inverse: the powers of the base's inverse, which take an n-gram's hash back to where its place does not matter.
-        edges: one more than there are tokens: the width of all before.
-        owner: for each token the text that it is of.
-        begins: one more than there are texts: where each begins.
-    """
-
-    sums: _Hashes
-    inverse: _Hashes
-    edges: NDArray[np.int64]
-    owner: NDArray[np.int64]
-    begins: NDArray[np.int64]
+    sums: _Hashes  # before each token and after the last, of the hashes times powers of _BASE by place, modulo 2^64
+    inverse: _Hashes  # powers of the base's inverse, which take an n-gram's hash back to where its place does not matter
+    edges: NDArray[np.int64]  # before each token and after the last, the width of all before
+    owner: NDArray[np.int64]  # for each token the text that it is of
+    begins: NDArray[np.int64]  # of each text, and the end of the last
 
     @classmethod
     def of(cls, texts: Sequence[Sequence[str]]) -> "_Hashed":
@@ -142,14 +134,12 @@ class _Hashed:
                 hashes.append(entry[0])
                 widths.append(entry[1])
         counts = np.array([len(text) for text in texts], dtype=np.int64)
-        sums = np.zeros(len(hashes) + 1, dtype=np.uint64)
-        np.cumsum(np.array(hashes, dtype=np.uint64) * _powers(_BASE, len(hashes)), out=sums[1:])
         return cls(
-            sums=sums,
+            sums=np.cumsum(np.array([0, *hashes], dtype=np.uint64) * _powers(_BASE, len(hashes) + 1) * np.uint64(_INVERSE)),
             inverse=_powers(_INVERSE, len(hashes) + 1),
-            edges=np.concatenate([[0], np.cumsum(widths, dtype=np.int64)]).astype(np.int64),
+            edges=np.cumsum([0, *widths], dtype=np.int64),
             owner=np.repeat(np.arange(len(texts), dtype=np.int64), counts),
-            begins=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            begins=np.cumsum([0, *counts], dtype=np.int64),
         )
 
     def windows(self, width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -12,7 +12,7 @@ import pytest
 
 from evals.record.answering import ROOT
 from skills_dspy.store.run_dir import RunDir
-from tests.helpers.exporting import files_below, some_records, write_run
+from tests.helpers.exporting import a_record, files_below, some_records, write_run
 from tests.helpers.terminal import Terminal
 
 Type = Callable[..., tuple[int, str, str]]
@@ -50,6 +50,17 @@ def test_a_run_that_goes_on_is_exported_with_a_warning(runs: Path, tmp_path: Pat
         code, _, said = typed("export", runs / "test" / "foxes", "--format", "messages", "--out", tmp_path / "m.jsonl")
     assert code == 0
     assert said == f"warning: a run is still writing in {runs / 'test' / 'foxes'}; exported is what it has now\n"
+
+
+def test_rows_that_are_left_out_or_changed_are_spoken_of(tmp_path: Path, typed: Type) -> None:
+    """On stderr."""
+    write_run(tmp_path / "one", [a_record(answer="half \ud83e")])
+    write_run(tmp_path / "two", [a_record()])
+    words = ("--format", "messages", "--out", tmp_path / "m.jsonl")
+    assert typed("export", tmp_path / "one", tmp_path / "two", *words)[2].splitlines() == [
+        "1 rows left out: another of the runs has a row with the same id",
+        "1 rows held half a character, which UTF-8 cannot write: it became U+FFFD",
+    ]
 
 
 @pytest.mark.parametrize(

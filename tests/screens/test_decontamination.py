@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +21,7 @@ from skills_dspy.pipeline.flow import Flow
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.run.past import find_recorded
 from skills_dspy.screens.benchmark import Benchmark, read_benchmark
-from skills_dspy.screens.decontamination import KEPT_IN, Notices, Screen, TaskScreen, contaminated_seeds, seed_warnings
+from skills_dspy.screens.decontamination import Notices, Screen, TaskScreen, contaminated_seeds, seed_warnings
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.making import a_config, a_spec
 from tests.helpers.terminal import Said, Terminal
@@ -191,6 +190,8 @@ def test_the_index_is_built_once_and_kept(tmp_path: Path) -> None:
     assert len(embedder.embedded) == 2  # the threshold is no part of it
     made_ready(Screen(exam(tmp_path, "Why not?"), DecontaminationConfig(ngram=13, max_cosine=0.9)), tmp_path, told, embedder)
     assert embedder.embedded[2:] == ["Why not?"]
+    made_ready(Screen(exam(tmp_path, "How?"), DecontaminationConfig(ngram=13, max_cosine=None)), tmp_path, told, embedder)
+    assert len(embedder.embedded) == 3  # where words alone are compared, no model is needed
 
 
 def test_a_broken_index_is_built_anew_with_a_line_that_says_so(tmp_path: Path) -> None:
@@ -215,48 +216,7 @@ def test_an_index_for_other_weights_needs_that_model(tmp_path: Path) -> None:
         screen.words("anything")
 
 
-def test_words_alone_need_no_embedding_model(tmp_path: Path) -> None:
-    """With max_cosine null nothing is loaded and nothing embedded."""
-    embedder = Near()
-    screen = Screen(exam(tmp_path, "Why?"), DecontaminationConfig(ngram=13, max_cosine=None))
-    made_ready(screen, tmp_path, embedder=embedder)
-    assert embedder.embedded == []
-    assert asyncio.run(TaskScreen(screen, Local()).question("why", None)) == "is the question of exam.jsonl:1"
-
-
 # -- the way of a candidate ---------------------------------------------------------------------------------------------
-
-
-def pursued(screen: TaskScreen, question: str, replies: dict[str, Any] | None = None) -> tuple[Any, FakeAsker]:
-    """The outcome of a candidate's way, and who was asked."""
-    asker = FakeAsker(
-        replies=replies or {}, slow=dict.fromkeys(["judge_question", "tag_instruction_quality", "write_answer"], 0)
-    )
-
-    async def main() -> Any:
-        candidate = Candidate(a_draw("freeform"), 1, question, None, None, {})
-        return await Flow(a_spec(), a_config(), asker, screen).pursue(candidate, is_novel, first_rank)
-
-    return asyncio.run(main()), asker
-
-
-def test_a_contaminated_question_costs_no_call(tmp_path: Path) -> None:
-    """It is dropped before a judge sees it."""
-    outcome, asker = pursued(a_screen(tmp_path, "Why?"), "Why?")
-    assert (outcome.stage, outcome.reason, outcome.detail) == (
-        "decontamination",
-        "contaminated",
-        "it is the question of exam.jsonl:1",
-    )
-    assert asker.steps == []
-
-
-def test_a_contaminated_answer_is_not_judged(tmp_path: Path) -> None:
-    """It is dropped as soon as it is written, and kept with the rejection."""
-    outcome, asker = pursued(a_screen(tmp_path, LONG), "Clean?", {"write_answer": {"answer": LONG}})
-    assert (outcome.stage, outcome.reason, outcome.answer) == ("answer_decontamination", "contaminated", LONG)
-    assert outcome.detail.startswith("the answer shares a 13-gram with exam.jsonl:1: natalia sold clips")
-    assert asker.steps == ["judge_question", "tag_instruction_quality", "write_answer"]
 
 
 def test_a_vector_that_cannot_be_had_in_a_replay_matters_only_when_it_settles(tmp_path: Path) -> None:
@@ -267,7 +227,12 @@ def test_a_vector_that_cannot_be_had_in_a_replay_matters_only_when_it_settles(tm
             raise EmbedderMissing(f"no model for {len(texts)}")
 
     screen = Screen(exam(tmp_path, "Why?"), DecontaminationConfig(ngram=13, max_cosine=0.9))
-    outcome, _ = pursued(TaskScreen(made_ready(screen, tmp_path), Nowhere()), "Clean?")
+    flow = Flow(a_spec(), a_config(), FakeAsker(), TaskScreen(made_ready(screen, tmp_path), Nowhere()))
+
+    async def main() -> object:
+        return await flow.pursue(Candidate(a_draw("freeform"), 1, "Clean?", None, None, {}), is_novel, first_rank)
+
+    outcome = asyncio.run(main())
     assert isinstance(outcome, MissingReply)
     assert str(outcome) == "no model for 1"
 
@@ -350,15 +315,6 @@ def test_a_run_goes_on_only_with_the_same_questions(planted: tuple[Going, Benchm
     again = going.go(evaluation=questions)
     assert again.server.asked == []
     assert going.bytes() == before
-
-
-def test_a_run_without_evaluation_questions_knows_nothing_of_them(planted: tuple[Going, Benchmark]) -> None:
-    """Its inputs have no such key, its directory no index."""
-    plain, _ = planted
-    assert "decontamination" not in plain.run_json()
-    assert "decontamination" not in plain.run_json()["inputs"]
-    assert "decontamination" not in plain.run_json()["inputs"]["config"]
-    assert not (plain.folder / KEPT_IN).exists()
 
 
 class NoModel:

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skills_dspy.similarity.nearest import (
-    FIRST_ROWS,
     Groups,
     Index,
     Key,
@@ -107,16 +106,6 @@ def test_distances_are_the_same_bits_in_any_order_of_adding() -> None:
     assert any(len(plain.within(vector, 1.9)) > 1 for vector in found[::10])
 
 
-def test_the_rounded_distance_decides_not_the_matrix_product() -> None:
-    """A threshold a hair above a distance lets it in, whatever the product says; the distance itself does not."""
-    found = crowd(seed=6, count=20, dimension=384)
-    index = filled({(number, 0, 0): vector for number, vector in enumerate(found)})
-    for vector in found:
-        for key, distance in index.within(vector, 5.0):
-            assert (key, distance) in index.within(vector, math.nextafter(distance, 5.0))
-            assert (key, distance) not in index.within(vector, distance)
-
-
 def test_what_rounds_to_the_same_distance_is_equally_near() -> None:
     """Among vectors that differ in the last bits alone, the smallest key is the nearest."""
     rng = np.random.default_rng(7)
@@ -157,21 +146,6 @@ def test_joined_vectors_are_units_at_the_mean_of_both_distances(q: Vector, c: Ve
     assert float(one @ one) == pytest.approx(1.0, abs=1e-6)
     mean = (squared_distance(q, r) + squared_distance(c, d)) / 2
     assert squared_distance(one, other) == pytest.approx(mean, abs=3e-6)
-
-
-def test_memory_follows_the_most_held_at_once() -> None:
-    """Rows of removed vectors are used again; full ones double."""
-    index = Index()
-    ring = list(itertools.islice(itertools.cycle(crowd(seed=5, count=10, dimension=4)), 2000))
-    for number, vector in enumerate(ring):
-        index.add((number, 0, 0), vector)
-        if number >= 12:
-            index.remove((number - 12, 0, 0))
-    assert len(index._rows) == FIRST_ROWS
-    for number in range(40):
-        index.add((number, 1, 0), ring[number])
-    assert len(index._rows) == 4 * FIRST_ROWS
-    assert len(index.within(ring[0], 5.0)) == 52
 
 
 def test_a_key_holds_one_vector() -> None:

@@ -5,15 +5,13 @@ from pathlib import Path
 from skills_dspy.base.errors import HubError
 
 
-def upload(folder: Path, repo: str, *, public: bool, endpoint: str | None = None, token: str | None = None) -> str:
+def upload(folder: Path, repo: str, *, public: bool) -> str:
     """Upload a folder as a dataset, into a repository that is made if there is none; returns its address.
 
     Args:
         folder: as the `hf` export wrote it.
         repo: `owner/name`, or `name` for the token's owner.
         public: whether everybody may read it. Without this, a repository that is public already is refused.
-        endpoint: the Hub's address; none for that of huggingface_hub.
-        token: none for the one that `hf auth login` or HF_TOKEN gave.
 
     Raises:
         HubError: there is no token, the Hub refuses or cannot be reached; what was exported is untouched.
@@ -22,7 +20,7 @@ def upload(folder: Path, repo: str, *, public: bool, endpoint: str | None = None
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, RepositoryNotFoundError
 
-    api = HfApi(endpoint=endpoint, token=token or require_token())
+    api = HfApi(token=require_token())
     try:
         try:
             found = api.repo_info(repo, repo_type="dataset")
@@ -47,17 +45,14 @@ def upload(folder: Path, repo: str, *, public: bool, endpoint: str | None = None
             f"the Hub refused the upload to {repo}: {_brief(error)}; check the name and the token's rights"
         ) from error
     except (httpx.HTTPError, OSError) as error:
-        host = endpoint or constants.ENDPOINT
-        raise HubError(f"{repo} cannot be uploaded to {host}: {_brief(error)}; upload it later with --overwrite") from error
+        raise HubError(
+            f"{repo} cannot be uploaded to {constants.ENDPOINT}: {_brief(error)}; upload it later with --overwrite"
+        ) from error
     return str(done.repo_url)
 
 
 def require_token() -> str:
-    """The token that huggingface_hub was given.
-
-    Raises:
-        HubError: there is none.
-    """
+    """The token that `hf auth login` or HF_TOKEN gave; HubError when there is none."""
     from huggingface_hub import get_token
 
     if (token := get_token()) is None:

@@ -35,12 +35,7 @@ def instructlab_files(
 
     Rows set apart for testing go to `skills_test_msgs_*.jsonl` and into no leaf's file: those are trained on.
 
-    Args:
-        place: the folder.
-        sides: `train` and `test`, or `train` alone.
-        runs: whose rows will come; rows of one task come together.
-        system: the system turn of every row.
-        stamp: ends every name, as in `2026-01-31T10_00_00`.
+    Rows of one task come together. The stamp, as in `2026-01-31T10_00_00`, ends every name.
     """
     nodes = f"node_datasets_{stamp}"
     (place / nodes).mkdir()

@@ -23,8 +23,6 @@ class SourceRun:
     """One run to export.
 
     Attributes:
-        paths: where it lies.
-        facts: what its run.json says.
         end: bytes of whole rows in its data.jsonl when the export began; rows that a running run adds later do not count.
         running: whether a run was writing there then.
     """
@@ -41,7 +39,6 @@ def find_sources(places: Sequence[Path]) -> tuple[SourceRun, ...]:
     Raises:
         RunDirError: a place holds no run, or a run.json is broken.
         ExportError: none of the runs has an accepted row.
-        StorageError: something cannot be read.
     """
     found: dict[Path, RunPaths] = {}
     for paths in (paths for place in places for paths in _runs_at(place)):

@@ -3,12 +3,10 @@
 Two rows are near-duplicates when one of these holds:
 
 - **same or near-same words** of their contexts, of their questions (rows without a context), or of question and answer
-  together (see `similarity.words`). A question about a context is compared through its context and its answer: the same
-  question on another passage is no near-duplicate.
-- **near in meaning**: the run that made one of them noted its nearest earlier text within NOTED of it, and that text is the
-  other, or one seed or accepted row that both are near to; or their vectors, or theirs and those of one seed, are nearer than
-  what the runs' deduplication took for a duplicate, whichever runs they are from, if the same weights made the vectors and the
-  runs' journals still hold them.
+  together (see `similarity.words`). The same question on another passage is no near-duplicate.
+- **near in meaning**: the run that made one of them noted the other, or a text that both are near to, within NOTED of it; or
+  their vectors, or theirs and those of one seed, are nearer than what the runs' deduplication took for a duplicate, if the
+  same weights made the vectors and the runs' journals still hold them.
 
 Rows that are linked, directly or through others, form a group, and a group never parts.
 """
@@ -144,10 +142,7 @@ def set_apart(
 ) -> tuple[NDArray[np.bool_], SplitBasis]:
     """For each row, in their order, whether it is for testing, and by what they were compared; near-duplicates are on one side.
 
-    Args:
-        rows: each with the number of its run; those of one run come one after another.
-        runs: those that the rows are from; their journals are opened one after another.
-        split: how many rows are for testing, and what decides which.
+    Each row comes with the number of its run in `runs`, those of one run one after another.
 
     Raises:
         ExportError: there are more than MOST_ROWS.
@@ -176,12 +171,7 @@ def choose_test(groups: NDArray[np.int64], ids: NDArray[np.uint64], share: float
     """Which rows are for testing: whole groups in an order that the seed decides, as long as they fit the share.
 
     At most `share` of the rows, rounded, and at least one, are chosen; if every group is larger than that, one smallest group.
-
-    Args:
-        groups: for each row its group's number.
-        ids: for each row what stands for its id, which with the seed decides the order of the groups.
-        share: of all rows, above 0 and below 1.
-        seed: any number.
+    For each row there are its group's number and what stands for its id, which with the seed decides the order of the groups.
 
     Raises:
         RequestError: all rows are one group.

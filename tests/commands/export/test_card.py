@@ -37,13 +37,7 @@ def test_a_card_says_how_the_dataset_was_made() -> None:
     text = a_card(a_run_json(), split=Split(0.25, 7), repeated=2, mended=1)
     for said in (
         "3 instruction-response pairs for 1 skill, of which 1 are about a context",
-        "| generator | big | `" + "f" * 64 + "` |",
         "| freeform | write_questions | `aaaa` | as shipped |",
-        "| filter.sample_quality | 4, 5 |",
-        "5 candidates, 3 accepted, 2 rejected",
-        "| judge_pair | judged bad | 2 |",
-        "| difficulty | easy | 3 | 100.0 % |",
-        "`all-MiniLM-L6-v2`",
         "share of 0.25 and the seed 7",
         "| test/foxes | 2 | 1 |",
         "2 rows were left out",

@@ -102,7 +102,9 @@ class _Answers(BaseHTTPRequestHandler):
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A stand-in that is listening, and a library that may go out."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: "hf_test")
     with Hub() as server:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.address)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
@@ -122,7 +124,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("public", [False, True])
 def test_a_repository_is_made_private_unless_it_is_to_be_public(hub: Hub, folder: Path, public: bool) -> None:
     """And holds what the folder holds."""
-    address = upload(folder, "me/foxes", public=public, endpoint=hub.address, token="hf_test")
+    address = upload(folder, "me/foxes", public=public)
     assert address.endswith("/datasets/me/foxes")
     assert [made["visibility"] for made in hub.created] == ["public" if public else "private"]
     assert hub.files["README.md"] == (folder / "README.md").read_bytes()
@@ -133,10 +135,10 @@ def test_an_existing_repository_loses_old_shards_if_it_is_private(hub: Hub, fold
     """That it was made public once does not mean that these rows are to be."""
     hub.existing = False
     with pytest.raises(HubError, match="is public already; add --public"):
-        upload(folder, "me/foxes", public=False, endpoint=hub.address, token="hf_test")
+        upload(folder, "me/foxes", public=False)
     assert hub.files == {}
     hub.existing = True
-    upload(folder, "me/foxes", public=False, endpoint=hub.address, token="hf_test")
+    upload(folder, "me/foxes", public=False)
     assert hub.created == []
     assert hub.files["data/train-old.parquet"] == b"deleted"
 
@@ -148,32 +150,27 @@ def test_a_refusal_is_a_sentence(hub: Hub, folder: Path, code: int) -> None:
     with pytest.raises(
         HubError, match=r"the Hub refused the upload to me/foxes: .*; check the name and the token's rights$"
     ) as caught:
-        upload(folder, "me/foxes", public=False, endpoint=hub.address, token="hf_test")
+        upload(folder, "me/foxes", public=False)
     assert "\n" not in str(caught.value)
 
 
 def test_a_hub_that_is_not_asked_or_not_there_is_a_sentence(hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that cannot be, and a library that may not go out, ask nothing; a hub that is away is named by its address."""
-    address = hub.address
     hub.shutdown()
     hub.server_close()
     with pytest.raises(HubError, match=r"cannot be uploaded to http://127\.0\.0\.1"):
-        upload(folder, "me/foxes", public=False, endpoint=address, token="hf_test")
+        upload(folder, "me/foxes", public=False)
     with pytest.raises(HubError, match="--push-to-hub a/b/c"):
-        upload(folder, "a/b/c", public=False, endpoint=hub.address, token="hf_test")
+        upload(folder, "a/b/c", public=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(HubError, match="HF_HUB_OFFLINE is set"):
-        upload(folder, "me/foxes", public=False, endpoint=hub.address, token="hf_test")
+        upload(folder, "me/foxes", public=False)
     assert hub.asked == []
 
 
-def test_the_command_says_that_it_uploads(
-    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_says_that_it_uploads(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Before it does, with where to and who may read it; and the address afterwards."""
     write_run(tmp_path / "runs")
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.address)
-    monkeypatch.setattr("huggingface_hub.get_token", lambda: "hf_test")
     words = ["export", str(tmp_path / "runs"), "--format", "hf", "--out", str(tmp_path / "ds"), "--push-to-hub", "me/foxes"]
     assert start(words) == 0
     said = capsys.readouterr()

@@ -92,7 +92,7 @@ def kappa_interval(accepts: Sequence[bool], good: Sequence[bool], seed: int) -> 
     chance = ones * others + (1 - ones) * (1 - others)
     defined = chance < 1
     kappas = (agreed[defined] - chance[defined]) / (1 - chance[defined])
-    return _percentiles(kappas.tolist(), _ROUNDS)
+    return percentiles(kappas, _ROUNDS)
 
 
 def auc(scores: ArrayLike, good: ArrayLike) -> float | None:
@@ -110,7 +110,7 @@ def auc_gap_interval(first: Sequence[float], second: Sequence[float], good: Sequ
     truth = np.asarray(good)[drawn]
     before, after = (_aucs(np.asarray(scores, dtype=np.float64)[drawn], truth) for scores in (first, second))
     gaps = after - before
-    return _percentiles(gaps[~np.isnan(gaps)].tolist(), _ROUNDS)
+    return percentiles(gaps[~np.isnan(gaps)], _ROUNDS)
 
 
 def _aucs(scores: NDArray[np.float64], good: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -133,7 +133,7 @@ def bootstrap(
     if not items:
         return None
     found = [statistic([items[place] for place in row]) for row in _resamples(len(items), seed, rounds).tolist()]
-    return _percentiles([value for value in found if value is not None], rounds)
+    return percentiles([value for value in found if value is not None], rounds)
 
 
 def bootstrap_difference(
@@ -149,16 +149,17 @@ def bootstrap_difference(
         before, after = (statistic([items[at] for at in places]) for items, places in zip((first, second), drawn, strict=True))
         if before is not None and after is not None:
             differences.append(after - before)
-    return _percentiles(differences, rounds)
+    return percentiles(differences, rounds)
 
 
 def _resamples(count: int, seed: int, rounds: int) -> NDArray[np.int64]:
     return np.random.default_rng(seed).integers(count, size=(rounds, count))
 
 
-def _percentiles(values: Sequence[float], rounds: int) -> Interval | None:
-    """The middle 95 % of values that were defined in so many of the rounds; None if in fewer than half."""
-    if not values or 2 * len(values) < rounds:
+def percentiles(values: ArrayLike, rounds: int) -> Interval | None:
+    """Return the middle 95 % of values that were defined in so many of the rounds; None if in fewer than half."""
+    found = np.asarray(values, dtype=np.float64)
+    if not len(found) or 2 * len(found) < rounds:
         return None
-    low, high = np.quantile(np.array(values, dtype=np.float64), [_TAIL, 1 - _TAIL]).tolist()
+    low, high = np.quantile(found, [_TAIL, 1 - _TAIL]).tolist()
     return Interval(low, high)

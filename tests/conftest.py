@@ -15,18 +15,16 @@ from typing import TYPE_CHECKING, Any
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
-import dspy
 import hypothesis
-import numpy as np
 import pytest
-import vcr as vcrpy
 
 from evals.record.answering import RECORD_FROM, RECORD_NOTE, scripted_teacher, simulated_teacher
-from skills_dspy.model.embedding.embedder import SentenceEmbedder
-from skills_dspy.similarity.nearest import Vectors
 from tests.helpers.cassette_format import PRIVATE_HEADERS, CassetteYaml, same_request, unplayed, without_host
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what takes long to import is imported where it is used: xdist's own process needs none of it
+    import vcr as vcrpy
+
+    from skills_dspy.model.embedding.embedder import SentenceEmbedder
     from tests.helpers.fake_server import FakeServer
     from tests.helpers.optimizing_lab import Lab
     from tests.helpers.terminal import Terminal
@@ -55,7 +53,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 # ---- cassettes -------------------------------------------------------------------------------------------------------
 
 
-def pytest_recording_configure(config: pytest.Config, vcr: vcrpy.VCR) -> None:  # noqa: ARG001 - the hook's names
+def pytest_recording_configure(config: pytest.Config, vcr: "vcrpy.VCR") -> None:  # noqa: ARG001 - the hook's names
     """Our matcher and our way of writing."""
     vcr.register_matcher("same request", same_request)
     vcr.register_serializer("yaml", CassetteYaml(_RECORD_NOTE))
@@ -137,27 +135,16 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def no_dspy_cache() -> None:
     """DSPy remembers nothing: a remembered reply would hide a request from its cassette."""
+    import dspy
+
     dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=False)
 
 
-class RememberingEmbedder(SentenceEmbedder):
-    """The real embedding model, which embeds each text once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._known: dict[str, Vectors] = {}
-
-    def embed(self, texts: Any) -> Vectors:
-        """Return one unit vector per text."""
-        for text in texts:
-            if text not in self._known:
-                (self._known[text],) = super().embed([text])
-        return np.stack([self._known[text] for text in texts])
-
-
 @pytest.fixture(scope="session")
-def embedder() -> SentenceEmbedder:
+def embedder() -> "SentenceEmbedder":
     """The real embedding model, loaded once for all tests."""
+    from tests.helpers.remembering import RememberingEmbedder
+
     real = RememberingEmbedder()
     real.load()
     return real

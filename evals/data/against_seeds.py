@@ -12,10 +12,8 @@ from evals.data.measures import evenness, nearest_of
 from evals.data.text import rouge_l_of_words
 from skills_dspy.similarity.text import words
 
-COSINE_BOUNDS = (0.8, 0.9)
-"""Cosines above which a question is counted as near to a seed; dedup drops from 0.975 on by default."""
-ROUGE_BOUNDS = (0.5, 0.7)
-"""The same for ROUGE-L. From 0.7 on Self-Instruct (Wang et al. 2023) drops an instruction as not new."""
+COSINE_BOUNDS = (0.8, 0.9)  # from which a question is counted as near to a seed; dedup drops from 0.975 on by default
+ROUGE_BOUNDS = (0.5, 0.7)  # from 0.7 on Self-Instruct (Wang et al. 2023) drops an instruction as not new
 
 By = Literal["cosine", "ROUGE-L"]
 

@@ -54,10 +54,7 @@ class Collapse:
 def find_collapse(material: Material, coverage: Coverage | None, copies: float | None, repeated: float) -> tuple[Collapse, ...]:
     """Return all that has collapsed, in a fixed order.
 
-    Args:
-        coverage: the part of each seed; None without seeds.
-        copies: the share of answers that are near-copies; None when no answer is long enough to be one.
-        repeated: the share of questions that repeat an earlier one.
+    `copies` is the share of answers with a near-copy, of those long enough to be one; `repeated` that of questions that repeat.
     """
     if len(material.dataset.rows) < FEWEST_ROWS:
         return ()
@@ -82,9 +79,8 @@ def _openings(material: Material) -> Iterator[Collapse]:
     rows, seeds = material.dataset.rows, material.dataset.seeds
     last = rows[-_LAST_ROWS:]
     which = f"last {len(last)}" if len(rows) > len(last) else str(len(last))
-    questions = [row.question for row in last], [seed.question for seed in seeds]
-    answers = [row.answer for row in last], [seed.answer for seed in seeds]
-    for name, (texts, of_seeds) in (("questions", questions), ("answers", answers)):
+    for name in ("questions", "answers"):
+        texts, of_seeds = ([getattr(each, name.removesuffix("s")) for each in some] for some in (last, seeds))
         opening, share = shared_opening(texts)
         usual = sum(words(text)[:4] == opening.split() for text in of_seeds) / len(of_seeds) if of_seeds else -1.0
         if share >= _OPENING and share - usual > _BEYOND_SEEDS - _ROUNDING:
@@ -156,11 +152,8 @@ def _around_median(lengths: Sequence[int]) -> tuple[float, float]:
 
 
 def _languages(material: Material) -> Iterator[Collapse]:
-    of_questions, of_answers = material.seed_languages
-    for name, languages, of_seeds in (
-        ("questions", material.question_languages, of_questions),
-        ("answers", material.answer_languages, of_answers),
-    ):
+    of_rows = (material.question_languages, material.answer_languages)
+    for name, languages, of_seeds in zip(("questions", "answers"), of_rows, material.seed_languages, strict=True):
         yield from _foreign(name, languages, of_seeds)
         yield from _rising(name, languages)
 

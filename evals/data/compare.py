@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from evals.data.against_seeds import find_nearest
 from evals.data.compared_numbers import SetMeasure, Side, row_numbers, set_measures, share_numbers
 from evals.data.material import Material, sample_places
-from evals.statistics import Interval, bootstrap_difference, spread_json
+from evals.statistics import Interval, bootstrap_difference, percentiles, spread_json
 from evals.tables import as_json
 
 MOST_ROWS = 2_000  # of each are compared: with so many a share is right to within 3 points
@@ -28,11 +29,9 @@ _PER_HALF = 5  # bootstrap samples for each half: 200 halves tell the ends well 
 
 @dataclass(frozen=True, slots=True)
 class ComparedNumber:
-    """One number of both datasets.
+    """One number of both datasets, with the 95 % interval of second minus first; None where there are too few rows.
 
-    Attributes:
-        rows: how many rows, texts or candidates of each it is taken of; for a mean over halves those of a half.
-        interval: the 95 % interval of second minus first; None where there are too few rows.
+    `rows` are those, or the texts or candidates, of each that it is taken of; for a mean over halves those of a half.
     """
 
     name: str
@@ -70,12 +69,10 @@ class Comparison:
 def compare(first: Material, second: Material, seed: int, rounds: int = 1000) -> Comparison:
     """Every number that both datasets have.
 
-    Args:
-        first, second: the datasets.
-        seed: draws the rows that are compared, the bootstrap samples and the halves.
-        rounds: how many bootstrap samples, 5 or more; there is one half for every five.
+    `seed` draws the rows that are compared, the bootstrap samples (`rounds`, 5 or more) and the halves, one for every five.
     """
-    one, other = (Side.of(material, MOST_ROWS, seed) for material in (first, second))
+    chosen = [sample_places(len(material.places), MOST_ROWS, seed) for material in (first, second)]
+    one, other = Side(first, find_nearest(first), chosen[0]), Side(second, find_nearest(second), chosen[1])
     numbers = [_share(name, a, b, seed, rounds) for name, a, b in share_numbers(one, other)]
     for name, items, statistic in row_numbers(one, other):
         before, after = items(one), items(other)
@@ -99,8 +96,7 @@ def _share(name: str, one: tuple[int, int], other: tuple[int, int], seed: int, r
         # The mean of so many zeros and ones that are drawn anew has a binomial distribution, which can be drawn at once.
         rng = np.random.default_rng(seed)
         before, after = (rng.binomial(of, count / of, size=rounds) / of for count, of in (one, other))
-        low, high = np.quantile(after - before, [0.025, 0.975]).tolist()
-        interval = Interval(low, high)
+        interval = percentiles(after - before, rounds)
     return ComparedNumber(name, first / rows, second / others, (rows, others), interval)
 
 
@@ -126,14 +122,11 @@ def _over_halves(name: str, one: SetMeasure, other: SetMeasure, count: int, seed
     drawn = [sorted(rng.sample(range(count), half)) for _ in range(halves)]
     before, after = ([value for chosen in drawn if (value := measure(chosen)) is not None] for measure in (one, other))
     found = min(len(before), len(after))
-    if 2 * found < halves:
-        return
     # The same halves for both, so that a dataset has no distance to itself; but a half of one is held against another
     # half of the other: where both have rows in common, the spread must not be taken for smaller than it is.
-    turned = [*after[1:found], after[0]]
-    low, high = np.quantile(np.array(turned) - np.array(before[:found]), [0.025, 0.975]).tolist()
-    first, second = fmean(before), fmean(after)
-    yield ComparedNumber(name, first, second, (half, half), Interval(low, high))
+    turned = [*after[1:found], *after[:1]][:found]
+    if (interval := percentiles(np.subtract(turned, before[:found]), halves)) is not None:
+        yield ComparedNumber(name, fmean(before), fmean(after), (half, half), interval)
 
 
 def _notes(one: Side, other: Side, count: int) -> Iterator[str]:

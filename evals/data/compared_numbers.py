@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from evals.data.against_seeds import COSINE_BOUNDS, ROUGE_BOUNDS, Nearest, find_nearest
+from evals.data.against_seeds import COSINE_BOUNDS, ROUGE_BOUNDS, Nearest
 from evals.data.collapse import COPY_WORDS, NEAR_COPY
-from evals.data.material import Material, sample_places
+from evals.data.material import Material
 from evals.data.measures import evenness, mean, mean_nearest_distance, median, value_of, vendi_score
 from evals.data.near_copies import near_copy_pairs
 from evals.data.rows import RATINGS, Row
@@ -31,11 +31,6 @@ class Side:
     material: Material
     nearest: Nearest | None
     chosen: tuple[int, ...]
-
-    @classmethod
-    def of(cls, material: Material, most: int, seed: int) -> "Side":
-        """A side with at most so many rows of its sample, drawn by the seed."""
-        return cls(material, find_nearest(material), sample_places(len(material.places), most, seed))
 
     @property
     def places(self) -> list[int]:

@@ -47,13 +47,10 @@ def read_datasets(path: Path) -> tuple[Dataset, ...]:
     """
     with storage_errors("read", path):
         is_folder, exists = path.is_dir(), path.exists()
-    if is_folder:
-        runs = find_runs(path)
-    elif exists:
-        own = RunPaths(path.parent)
-        runs = [own] if path.name == own.data.name and own.holds_run() else []
-    else:
+    if not exists:
         raise RequestError(f"{path}: there is no such file or directory; give a run's directory or a file of JSON Lines")
+    own = RunPaths(path.parent)
+    runs = find_runs(path) if is_folder else [own] if path.name == own.data.name and own.holds_run() else []
     if not runs and is_folder:
         raise RequestError(f"{path} holds no run; give a run's directory or a file of JSON Lines")
     if runs:

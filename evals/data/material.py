@@ -10,10 +10,8 @@ from skills_dspy.model.embedding.embedder import Embedder
 from skills_dspy.similarity.languages import Classifier, Languages, languages_of
 from skills_dspy.similarity.text import each_word
 
-FILE_SAMPLE = 3_000
-"""Rows of a file of which vectors are made if nobody says otherwise: half a minute at 10 ms a text."""
-RUN_SAMPLE = 10_000
-"""Rows of a run that are looked at if nobody says otherwise: the vectors are there, but all are compared with all."""
+FILE_SAMPLE = 3_000  # rows of a file of which vectors are made: half a minute at 10 ms a text
+RUN_SAMPLE = 10_000  # rows of a run that are looked at: the vectors are there, but all are compared with all
 
 Words = list[str]
 
@@ -53,13 +51,11 @@ def gather(
     """Make a dataset ready to be measured.
 
     Args:
-        sample: the most rows for what is dear; None for the default of a run or a file.
-        seed: draws the sample.
+        sample: the most rows for what is dear, drawn by the seed; None for the default of a run or a file.
         embedder: computes the vectors that a run does not remember; None to do without any vectors.
 
     Raises:
-        EmbedderMissing: vectors have to be computed and there is no model.
-        StorageError: the run's journal cannot be read.
+        EmbedderMissing, StorageError: as `embed`.
     """
     rows = dataset.rows
     most = sample or (FILE_SAMPLE if dataset.run is None else RUN_SAMPLE)

@@ -119,10 +119,7 @@ def median(values: Sequence[float]) -> float | None:
 
 
 def evenness(counts: Sequence[int]) -> float | None:
-    """Return the Shannon entropy of counts over its largest value, 0 (all on one) to 1 (all equal).
-
-    None for fewer than two counts, or when all are 0.
-    """
+    """Return the entropy of counts over its largest value, 0 (all on one) to 1 (all equal); None for fewer than 2, or all 0."""
     if len(counts) < 2 or not sum(counts):
         return None
     return min(1.0, _entropy(np.array(counts, dtype=np.float64)) / math.log(len(counts)))

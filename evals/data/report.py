@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from evals.data.against_seeds import Coverage, SeedLikeness
@@ -23,60 +24,42 @@ _BRIEF = 42  # characters of a seed's question: its table then fits into 80 colu
 _HALVES = "In distances and likeness of questions, the question and its context count half each."
 
 
+@dataclass(frozen=True, slots=True)
 class Scorer:
-    """Scores datasets.
+    """Scores datasets: at most `sample` rows for what is dear (None for the usual), which `seed` draws.
 
-    Args:
-        sample: the most rows for distances, likeness to seeds and languages; None for the usual.
-        seed: of the sample.
+    Attributes:
         model_of: the embedding model for some datasets, by name; None to do without vectors.
-        load: an embedding model by its name.
+        load: an embedding model by its name; is asked for the same one again and again.
         count: hears how many of how many texts have been embedded.
     """
 
-    def __init__(
-        self,
-        sample: int | None,
-        seed: int,
-        model_of: Callable[[Sequence[Dataset]], str] | None,
-        load: Callable[[str], Embedder],
-        count: Callable[[int, int], None],
-    ) -> None:
-        self._sample = sample
-        self._seed = seed
-        self._model_of = model_of
-        self._load = load
-        self._count = count
-        self._embedders: dict[str, Embedder] = {}
-        self._classify = load_classifier()
+    sample: int | None
+    seed: int
+    model_of: Callable[[Sequence[Dataset]], str] | None
+    load: Callable[[str], Embedder]
+    count: Callable[[int, int], None]
 
     def alone(self, datasets: Sequence[Dataset]) -> Report:
         """Each dataset for itself; EmbedderMissing if a model is needed and not there."""
         scores = [score(self._gathered(dataset, [dataset])) for dataset in datasets]
-        content = {"sample_seed": self._seed, "datasets": [as_json(found) for found in scores]}
+        content = {"sample_seed": self.seed, "datasets": as_json(scores)}
         return content, [section for found in scores for section in score_sections(found)]
 
     def compared(self, pairs: Sequence[tuple[Dataset, Dataset]]) -> Report:
         """Each pair side by side; EmbedderMissing if a model is needed and not there."""
-        datasets, comparisons, sections = [], [], list[Section]()
+        scores, comparisons, sections = list[DatasetScore](), list[Comparison](), list[Section]()
         for pair in pairs:
             first, second = (self._gathered(dataset, [dataset, *pair]) for dataset in pair)
-            scores = score(first), score(second)
-            comparison = compare(first, second, self._seed)
-            datasets += [as_json(found) for found in scores]
-            comparisons.append(as_json(comparison))
-            sections += comparison_sections(comparison, *scores)
-        return {"sample_seed": self._seed, "datasets": datasets, "comparisons": comparisons}, sections
+            scores += [score(first), score(second)]
+            comparisons.append(compare(first, second, self.seed))
+            sections += comparison_sections(comparisons[-1], *scores[-2:])
+        return {"sample_seed": self.seed, "datasets": as_json(scores), "comparisons": as_json(comparisons)}, sections
 
     def _gathered(self, dataset: Dataset, related: Sequence[Dataset]) -> Material:
-        embedder = None
-        if self._model_of is not None:
-            name = self._model_of(related)
-            if name not in self._embedders:
-                self._embedders[name] = self._load(name)
-            embedder = self._embedders[name]
+        embedder = None if self.model_of is None else self.load(self.model_of(related))
         try:
-            return gather(dataset, self._sample, self._seed, embedder, classify=self._classify, progress=self._count)
+            return gather(dataset, self.sample, self.seed, embedder, classify=load_classifier(), progress=self.count)
         except EmbedderMissing as error:
             raise EmbedderMissing(f"{error}; or do without it with --no-vectors") from error
 
@@ -131,21 +114,15 @@ def _tail(dataset: DatasetScore) -> Iterator[Section]:
 
 
 def _yield(stages: Sequence[StageYield], candidates: int) -> Section:
-    rows = tuple(
-        (
-            stage.stage,
-            str(stage.came),
-            str(stage.came - stage.went_on),
-            str(stage.went_on),
-            _percent(stage.share),
-            ", ".join(f"{reason} {count}" for reason, count in stage.rejected.items()),
-        )
-        for stage in stages
-    )
+    rows = []
+    for stage in stages:
+        numbers = map(str, (stage.came, stage.came - stage.went_on, stage.went_on))
+        why = ", ".join(f"{reason} {count}" for reason, count in stage.rejected.items())
+        rows.append((stage.stage, *numbers, _percent(stage.share), why))
     accepted = stages[-1].went_on
     note = f"{accepted} of {candidates} candidates were accepted ({_percent(accepted / candidates)})." if candidates else ""
     columns = ("stage", "came", "rejected", "went on", "share", "why")
-    return Section("Yield by stage", columns, rows, (note,) if note else (), numbers=4)
+    return Section("Yield by stage", columns, tuple(rows), (note,) if note else (), numbers=4)
 
 
 def _ratings(ratings: Mapping[str, RatingScore]) -> Section:
@@ -200,21 +177,15 @@ def _likeness(likeness: SeedLikeness, *, grounded: bool) -> Section:
 
 
 def _coverage(coverage: Coverage, sample: int) -> Section:
-    rows = tuple(
-        (
-            part.seed,
-            str(part.nearest),
-            _percent(part.nearest / sample),
-            NOTHING if part.shown is None else str(part.shown),
-            _brief(part.question),
-        )
-        for part in coverage.seeds
-    )
+    rows = []
+    for part in coverage.seeds:
+        shown = NOTHING if part.shown is None else str(part.shown)
+        rows.append((part.seed, str(part.nearest), _percent(part.nearest / sample), shown, _brief(part.question)))
     note = f"Evenness of the seeds' parts, 0 (one has all) to 1: {_number(coverage.evenness, 3)}"
     if any(part.shown is not None for part in coverage.seeds):
         note += f"; of how often they were shown: {_number(coverage.shown_evenness, 3)}"
     columns = ("seed", "nearest to", "share", "shown for", "question")
-    return Section(f"Coverage of the seeds, by {coverage.nearest_by}", columns, rows, (f"{note}.",), numbers=3)
+    return Section(f"Coverage of the seeds, by {coverage.nearest_by}", columns, tuple(rows), (f"{note}.",), numbers=3)
 
 
 def _words(words: Mapping[str, WordCounts]) -> Section:
@@ -235,15 +206,9 @@ def _languages(languages: Mapping[str, Mapping[str, int]]) -> Section:
 
 def _side_by_side(number: ComparedNumber) -> tuple[str, ...]:
     (one, other), spread = number.rows, number.interval
-    return (
-        number.name,
-        f"{number.first:.3f}",
-        f"{number.second:.3f}",
-        f"{number.difference:+.3f}{'*' if number.differs else ''}",
-        NOTHING if spread is None else f"{spread.low:+.3f}",
-        NOTHING if spread is None else f"{spread.high:+.3f}",
-        str(one) if one == other else f"{one}, {other}",
-    )
+    ends = (NOTHING, NOTHING) if spread is None else (f"{spread.low:+.3f}", f"{spread.high:+.3f}")
+    values = (f"{number.first:.3f}", f"{number.second:.3f}", f"{number.difference:+.3f}{'*' if number.differs else ''}")
+    return (number.name, *values, *ends, str(one) if one == other else f"{one}, {other}")
 
 
 def _percent(share: float | None) -> str:

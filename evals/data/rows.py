@@ -27,8 +27,7 @@ RATINGS: Mapping[str, tuple[Label, ...]] = {scale.name: scale.labels for scale i
 
 _QUESTIONS = {"instruction": ("response", "output"), "question": ("answer",)}
 _CONTEXTS = ("context", "input")
-LAYOUTS = "`instruction` with `response`, `question` with `answer`, or `messages`"
-"""What a line may hold, for messages."""
+LAYOUTS = "`instruction` with `response`, `question` with `answer`, or `messages`"  # what a line may hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +74,7 @@ def _object(line: bytes, path: Path, number: int) -> dict[str, Any]:
 
 
 def row_of(content: Mapping[str, Any], path: Path, number: int) -> Row:
-    """The row that the object of a line holds; path and line number are for messages.
-
-    Raises:
-        FileError: it has none of the three layouts, or its question or answer is blank or no text.
-    """
+    """The row that the object of a line holds; FileError, with path and line number, if it has none of the three layouts."""
     if question := next((key for key in _QUESTIONS if key in content), None):
         answer = next((key for key in _QUESTIONS[question] if key in content), None)
         if answer is None:

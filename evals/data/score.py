@@ -3,19 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from evals.data import measures
 from evals.data.against_seeds import Coverage, SeedLikeness, coverage_of, find_nearest, likeness_of
 from evals.data.collapse import Collapse, find_collapse, near_copy_share
 from evals.data.material import Material
-from evals.data.measures import (
-    RatingScore,
-    StageYield,
-    WordCounts,
-    mean_nearest_distance,
-    rate,
-    vendi_score,
-    word_counts,
-    yield_by_stage,
-)
 from evals.data.rows import Row
 from evals.data.text import distinct_n
 
@@ -26,10 +17,8 @@ GRAMS = (1, 2, 3)  # lengths of n-grams
 class Diversity:
     """How varied the rows of the sample are.
 
-    Attributes:
-        mean_nearest_distance: squared, 0 to 4, of a question to the nearest other; None without vectors.
-        vendi: the effective number of different questions, 1 to the number of rows; None without vectors.
-        distinct_questions, distinct_answers: n to distinct-n; None where no text has n words.
+    The mean squared distance of a question to the nearest other, 0 to 4, and the Vendi score are None without vectors, and
+    distinct-n where no text has n words.
     """
 
     mean_nearest_distance: float | None
@@ -48,11 +37,9 @@ class DatasetScore:
         notes: what is left out, and why.
         candidates, yield_: how many the run had, and what became of them by stage.
         ratings: a name of `rows.RATINGS` to how the rows are rated.
-        repeated_questions: the share of questions that repeat an earlier one about the same context word for word.
-        near_copies_of_answers: the share of answers with a near-copy, of those long enough to be one.
-        novelty: how near the rows are to their seeds.
-        words: question, answer and context to how many words they have.
-        languages: question and answer to language to rows.
+        repeated_questions: the share that repeat an earlier one about the same context word for word.
+        near_copies_of_answers: the share with a near-copy, of those long enough to be one.
+        words, languages: of question, answer and, for words, context.
     """
 
     name: str
@@ -65,14 +52,14 @@ class DatasetScore:
     notes: tuple[str, ...]
     collapse: tuple[Collapse, ...]
     candidates: int | None
-    yield_: tuple[StageYield, ...]
-    ratings: Mapping[str, RatingScore]
+    yield_: tuple[measures.StageYield, ...]
+    ratings: Mapping[str, measures.RatingScore]
     diversity: Diversity
     repeated_questions: float | None
     near_copies_of_answers: float | None
     novelty: SeedLikeness | None
     coverage: Coverage | None
-    words: Mapping[str, WordCounts]
+    words: Mapping[str, measures.WordCounts]
     languages: Mapping[str, Mapping[str, int]]
 
 
@@ -95,11 +82,11 @@ def score(material: Material) -> DatasetScore:
         notes=tuple(_notes(material)),
         collapse=find_collapse(material, coverage, copies, repeated or 0.0),
         candidates=None if run is None or run.funnel is None else run.funnel.candidates,
-        yield_=() if run is None or run.funnel is None else yield_by_stage(run.funnel),
-        ratings=rate(dataset.rows),
+        yield_=() if run is None or run.funnel is None else measures.yield_by_stage(run.funnel),
+        ratings=measures.rate(dataset.rows),
         diversity=Diversity(
-            mean_nearest_distance=None if embedded is None else mean_nearest_distance(embedded.rows),
-            vendi=None if embedded is None else vendi_score(embedded.rows),
+            mean_nearest_distance=None if embedded is None else measures.mean_nearest_distance(embedded.rows),
+            vendi=None if embedded is None else measures.vendi_score(embedded.rows),
             distinct_questions={n: distinct_n((material.questions[place] for place in material.places), n) for n in GRAMS},
             distinct_answers={n: distinct_n((material.answers[place] for place in material.places), n) for n in GRAMS},
         ),
@@ -107,7 +94,7 @@ def score(material: Material) -> DatasetScore:
         near_copies_of_answers=copies,
         novelty=None if nearest is None else likeness_of(nearest),
         coverage=coverage,
-        words={name: counts for name, some in texts.items() if (counts := word_counts(some)) is not None},
+        words={name: counts for name, some in texts.items() if (counts := measures.word_counts(some)) is not None},
         languages={"question": material.question_languages.counts, "answer": material.answer_languages.counts},
     )
 

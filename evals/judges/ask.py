@@ -30,10 +30,9 @@ class Judged:
     Attributes:
         step: who was asked: the case's own step, or FUSED, or one of UNFILTERED_TAGS.
         sample: the number of the sampling seed, from 0.
-        label: None when twice in a row no reply could be used, for the reason `failure`.
+        label, values: None and empty when twice in a row no reply could be used, for the reason `failure`.
         soft: the probability of every label, where the server gave it.
         explanation: the judge's; what was wrong with the reply where there is no label.
-        values: all output fields; empty where there is no label.
         digests: of the requests that it took.
     """
 
@@ -63,8 +62,7 @@ class Figures:
 
     Attributes:
         accuracy: of the readable verdicts, those that decide as the case wants.
-        false_accept: of the bad cases, those let through.
-        false_reject: of the good cases, those rejected.
+        false_accept, false_reject: of the bad cases, those let through; of the good cases, those rejected.
         kappa: Cohen's, of the decision and the truth; None where it is not defined.
         unreadable, of_these_truncated: of all cases, those without a readable verdict, and how many of them were cut.
     """
@@ -78,11 +76,11 @@ class Figures:
     of_these_truncated: int
 
 
-def figures_of(judged: Sequence[Judged], passes: Callable[[Judged], bool]) -> Figures:
-    """Return the figures of some verdicts, each of a different case; `passes` says whether a readable one lets it through."""
-    readable = [one for one in judged if one.label is not None]
-    decided, truth = [passes(one) for one in readable], [one.case.good for one in readable]
-    both = Counter(zip(decided, truth, strict=True))
+def figures_of(judged: Sequence[Judged], passed: Sequence[bool]) -> Figures:
+    """Return the figures of some verdicts, each of a different case and with whether it lets the case through, if readable."""
+    readable = [(passes, one.case.good) for one, passes in zip(judged, passed, strict=True) if one.label is not None]
+    decided, truth = [passes for passes, _ in readable], [good for _, good in readable]
+    both = Counter(readable)
     failures = Counter(one.failure for one in judged if one.label is None)
     return Figures(
         cases=len(judged),
@@ -114,9 +112,7 @@ async def judge_all(asker: Asker, calls: Sequence[CaseCall], done: Callable[[], 
 async def together(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """Do all at once; returns their results in their order.
 
-    Raises:
-        SkillsError: the first of those that were raised, if nothing else was.
-        BaseExceptionGroup: something that is no SkillsError was raised.
+    The first SkillsError is raised, if nothing else was; else the BaseExceptionGroup of all.
     """
     try:
         async with asyncio.TaskGroup() as group:

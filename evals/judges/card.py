@@ -58,13 +58,12 @@ class SelfAgreement:
 class SoftCard:
     """Whether the soft rating separates good cases from bad ones better than the label does, on the same cases.
 
-    Both are measured by the area under the ROC curve (AUC): the chance that a good case is rated above a bad one, ties counted
-    half. The label has few values and so many ties; the soft rating is the expected value of the labels' probabilities
-    (G-Eval, Liu et al. 2023).
+    Both are measured by the area under the ROC curve (AUC): of the label's place on the scale, which has few values and so many
+    ties, and of the expected value of the labels' probabilities (G-Eval, Liu et al. 2023).
 
     Attributes:
         replies, with_soft_rating: readable replies, and those that have a soft rating; the rest is about these.
-        label_auc, soft_auc: of the label's place on the scale, and the expected value; None when all cases are good or all bad.
+        label_auc, soft_auc: None when all cases are good or all bad.
         difference, low, high: soft less label, with its 95 % interval (bootstrap).
         verdict: better, if the whole interval is above 0; no better, if it is at most SAME above 0; `said` is its sentence.
     """
@@ -88,10 +87,8 @@ class JudgeCard:
         all, by_hand, from_seeds: on all its cases, and those written by hand or made from seeds; None where there are none.
         kappa_low, kappa_high: 95 % of bootstrapped kappas on all its cases lie between; None where kappa is not defined.
         weighted_kappa_by_hand: of label and expected label with quadratic weights, on cases by hand; None on the 0/1 scale.
-        self_agreement: None when nothing was readable twice.
-        missed: all reasons and corruptions, those first of which it is surest that they are missed often.
-        said: what it misses most, sentence by sentence.
-        soft: None where the server gave no soft ratings.
+        self_agreement, soft: None when nothing was readable twice, or the server gave no soft ratings.
+        missed: all reasons and corruptions, those first of which it is surest that they are missed often; `said` says the most.
         threshold_sweep: what other thresholds would do; None on the 0/1 scale.
     """
 
@@ -130,7 +127,7 @@ def report_card(
         judged: of each judge on its own cases, any number of samples.
         fused: of the fused tagger, and the taggers of difficulty and category, on cases of tag_instruction_quality.
         config: says which labels pass.
-        costs: step to what its calls in `fused`, and those of the first samples of tag_instruction_quality, have cost.
+        costs: of `fused`, and of the first samples of tag_instruction_quality, by step.
     """
     by_step = {step: [one for one in judged if one.step == step] for step in SCALES}
     cards = tuple(_judge_card(step, verdicts, config) for step, verdicts in by_step.items() if verdicts)
@@ -143,34 +140,30 @@ def _judge_card(step: str, judged: Sequence[Judged], config: RunConfig) -> Judge
     accepted = passing(step, config)
     by_hand = [one for one in first if one.case.origin == "hand"]
     from_seeds = [one for one in first if one.case.origin != "hand"]
-    scaled = len(SCALES[step].labels) >= _FEWEST_LABELS
+    place, scaled = SCALES[step].position, len(SCALES[step].labels) >= _FEWEST_LABELS
     readable = [one for one in first if one.label is not None]
+    places = [(place(one.label), place(one.case.label)) for one in by_hand if one.label is not None]
+    given, wanted = ([pair[at] for pair in places] for at in (0, 1))
     spread = kappa_interval([one.label in accepted for one in readable], [one.case.good for one in readable], _SEED)
 
-    def passes(one: Judged) -> bool:
-        return one.label in accepted
+    def figures(some: Sequence[Judged]) -> Figures:
+        return figures_of(some, [one.label in accepted for one in some])
 
-    figures, missed = figures_of(first, passes), _missed(readable, accepted)
+    missed = _missed(readable, accepted)
     return JudgeCard(
         step=step,
-        all=figures,
-        by_hand=figures_of(by_hand, passes) if by_hand else None,
-        from_seeds=figures_of(from_seeds, passes) if from_seeds else None,
+        all=figures(first),
+        by_hand=figures(by_hand) if by_hand else None,
+        from_seeds=figures(from_seeds) if from_seeds else None,
         kappa_low=spread.low if spread else None,
         kappa_high=spread.high if spread else None,
-        weighted_kappa_by_hand=_weighted(step, by_hand) if scaled else None,
+        weighted_kappa_by_hand=cohen_kappa(given, wanted, "quadratic") if scaled else None,
         self_agreement=_with_itself(judged, accepted),
         missed=missed,
-        said=_sentences(missed, figures.accuracy.of),
+        said=_sentences(missed, len(readable)),
         soft=_soft_card(step, readable),
         threshold_sweep=sweep_of(step, first, config) if scaled else None,
     )
-
-
-def _weighted(step: str, judged: Sequence[Judged]) -> float | None:
-    place = SCALES[step].position
-    pairs = [(place(one.label), place(one.case.label)) for one in judged if one.label is not None]
-    return cohen_kappa([given for given, _ in pairs], [wanted for _, wanted in pairs], "quadratic")
 
 
 def _with_itself(judged: Sequence[Judged], accepted: Sequence[object]) -> SelfAgreement | None:
@@ -205,10 +198,10 @@ def _sentences(missed: Sequence[Reason], readable: int) -> tuple[str, ...]:
         ("Of the flaws in cases by hand it misses", "let through", lambda row: not row.good and row.origin != "corruption"),
         ("Of the good cases it wrongs", "rejected", lambda row: row.good),
     )
-    worst = [
-        (begin, next((row for row in missed if wanted(row) and row.missed.count), None), end) for begin, end, wanted in kinds
+    worst = ((begin, [row for row in missed if wanted(row) and row.missed.count][:1], end) for begin, end, wanted in kinds)
+    found = [
+        f"{begin} `{row.name}` most: {row.missed.count} of {row.missed.of} {end}." for begin, rows, end in worst for row in rows
     ]
-    found = [f"{begin} `{row.name}` most: {row.missed.count} of {row.missed.of} {end}." for begin, row, end in worst if row]
     return tuple(found) if found or not readable else (f"It decided all {readable} cases right.",)
 
 

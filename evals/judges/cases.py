@@ -1,7 +1,4 @@
-"""Labelled cases: what a judge or tagger is shown, and the label that it should give; their files, read and checked.
-
-A case is written by hand for this project (evals/cases), or made from a task's own seeds (evals/judges/corruptions.py).
-"""
+"""Labelled cases: what a judge or tagger is shown, and the label that it should give; their files, read and checked."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -18,8 +18,7 @@ from skills_dspy.base.seeds import STANDARD, rng_of
 from skills_dspy.similarity.text import squeezed
 from skills_dspy.tasks.spec import TaskSpec
 
-FEWEST_OF_A_KIND = 2
-"""So many seeds of a kind, with questions of their own, are needed: each case shows another one as an example."""
+FEWEST_OF_A_KIND = 2  # seeds, with questions of their own: each case shows another one as an example
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +66,11 @@ CORRUPTIONS: tuple[Corruption, ...] = (
 
 
 def seed_cases(spec: TaskSpec, seed: int) -> tuple[Case, ...]:
-    """Make the cases of a task's seeds: for each seed and each step that rates its kind, one good one and one for each
-    corruption that applies, in the order of the file; `seed` is that of all choices.
+    """Make the cases of a task's seeds, in the order of the file; `seed` is that of all choices.
 
-    An id is step, task, the seed's number in the file from 1, and the corruption's name. The examples are up to eight other
-    seeds of the kind that ask something else; of a pair that was given the answer or the context of another seed, that seed
-    is not among them.
+    For each seed and each step that rates its kind they are one good one and one for each corruption that applies. An id is
+    step, task, the seed's number in the file from 1, and the corruption's name. The examples are up to eight other seeds of the
+    kind that ask something else and gave neither answer nor context to the pair.
 
     Raises:
         SpecError: a kind has seeds, but too few: each needs another one of its kind, with another question, as an example.

@@ -22,8 +22,7 @@ from skills_dspy.tasks.spec import TaskSpec
 Described = Callable[[str, str], None]
 """Is told the name of a task and the description that was derived for it."""
 
-_WINDOW = 4096
-"""Tokens of window that every description gets at least, so that most tasks need the same and the server stays with it."""
+_WINDOW = 4096  # tokens that every description gets at least, so that most tasks need the same and the server stays with it
 
 
 def blanks(specs: Iterable[TaskSpec]) -> tuple[TaskSpec, ...]:
@@ -64,7 +63,6 @@ async def derive_descriptions(session: Session, specs: Sequence[TaskSpec], seed:
     Raises:
         NotDescribed: a task got no usable reply, twice.
         ContextTooLong: the seeds do not fit into a prompt.
-        SkillsError: the evaluation cannot go on.
     """
     todo = blanks(specs)
     if not todo:

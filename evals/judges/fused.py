@@ -19,10 +19,7 @@ _SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class StepTokens:
-    """What the calls of a step have cost, by the server's count; a second try counts as a call of its own.
-
-    `tokens_per_case` is that of prompts and replies; None where the number of cases is not known.
-    """
+    """What the calls of a step have cost, by the server's count, second tries included, and if known for each case."""
 
     calls: int
     prompt_tokens: int
@@ -72,10 +69,8 @@ class FusedCard:
     Attributes:
         costs: step to what its calls about these cases have cost; empty where nothing is known.
         fused_is_cheaper_from_accepted_share: from which share of accepted questions on fused tags are cheaper, in tokens: 0
-            or less always, above 1 never. A run asks for the separate tags of difficulty and category only once a pair has
-            passed everything else, and for the fused ones with every question that the judge passes. None where a cost is
-            unknown.
-        said: what speaks for one or the other, sentence by sentence.
+            or less always, above 1 never; None where a cost is unknown. A run asks for the separate tags of difficulty and
+            category only once a pair has passed everything else, and for the fused ones with every question that passes.
     """
 
     cases: int
@@ -98,7 +93,7 @@ def fused_card(
         separate: the verdicts of tag_instruction_quality, each of a different case.
         others: those of tag_fused, tag_difficulty and tag_category on the same cases.
         config: says which labels pass.
-        costs: step to what its calls have cost; other steps are left out.
+        costs: of steps, of which only these four count.
     """
     by_step = {step: {one.case.id: one for one in others if one.step == step} for step in (FUSED, *UNFILTERED_TAGS)}
     fused = by_step[FUSED]

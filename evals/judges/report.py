@@ -1,5 +1,6 @@
 """What `eval judges` asks, what the journal has of it, what it cost, and what is reported: the card with its facts."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -38,14 +39,9 @@ class Screen(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What the judges are asked.
+    """What the judges are asked: about the cases, some of which were made from the tasks, each so many times.
 
-    Attributes:
-        specs: the tasks that some of the cases were made from.
-        program: compiled prompts; None for those of signatures/.
-        samples: how often each case is asked about.
-        fused: whether the fused tagger is compared with the separate ones.
-        seed: of the sampling.
+    The program is None for the prompts of signatures/; `fused` compares the fused tagger with the separate ones.
     """
 
     config: RunConfig
@@ -57,17 +53,11 @@ class Examination:
     seed: int
 
     def asking(self) -> RunConfig:
-        """The configuration to ask with: a model that is never asked need not be there, and follows one that is.
-
-        The generator is asked for descriptions only.
-        """
+        """The configuration to ask with: a model that is not asked follows one that is; the generator only describes tasks."""
         config = self.config
         roles = {STEPS[call.step].role for call in calls_for(self.cases, 1, fused=self.fused)}
-        judge, tagger = config.model_for("validator"), config.model_for("tagger")
-        if "validator" not in roles:
-            judge = tagger
-        if "tagger" not in roles:
-            tagger = judge
+        judge = config.model_for("validator" if "validator" in roles else "tagger")
+        tagger = config.model_for("tagger" if "tagger" in roles else "validator")
         generator = {} if blanks(self.specs) else {"model": judge}
         return config.model_copy(
             update={
@@ -81,11 +71,7 @@ class Examination:
 def choose_cases(
     paths: Sequence[Path], specs: Sequence[TaskSpec], judges: Sequence[str], seed: int, config: RunConfig
 ) -> tuple[Case, ...]:
-    """The cases by hand and those made from the tasks' seeds, of the judges that are named, or of all.
-
-    Raises:
-        RequestError: there is no such judge, or no case for one.
-    """
+    """The cases by hand and those made from seeds, of the judges that are named, or of all; RequestError for one without."""
     for name in judges:
         if name not in SCALES:
             raise RequestError(f"there is no judge {name!r}; the judges are: {', '.join(SCALES)}")
@@ -172,15 +158,15 @@ async def remembered(
 
 def costs(judged: Iterable[Judged], reply: Callable[[str], Mapping[str, Any] | None]) -> dict[str, StepTokens]:
     """Step to what its calls have cost, each request counted once; `reply` gives the body of a digest's, as a journal does."""
-    digests: dict[str, dict[str, None]] = {}
+    digests = defaultdict[str, dict[str, None]](dict)
     for said in judged:
-        digests.setdefault(said.step, {}).update(dict.fromkeys(said.digests))
-    return {step: _cost([reply(digest) or {} for digest in asked]) for step, asked in digests.items()}
-
-
-def _cost(bodies: Sequence[Mapping[str, Any]]) -> StepTokens:
-    prompt, output = (sum(int(body.get(key) or 0) for body in bodies) for key in ("prompt_eval_count", "eval_count"))
-    return StepTokens(len(bodies), prompt, output)
+        digests[said.step].update(dict.fromkeys(said.digests))
+    found = {}
+    for step, asked in digests.items():
+        bodies = [reply(digest) or {} for digest in asked]
+        prompt, output = (sum(int(body.get(key) or 0) for body in bodies) for key in ("prompt_eval_count", "eval_count"))
+        found[step] = StepTokens(len(bodies), prompt, output)
+    return found
 
 
 class _NotAsked(SkillsError):

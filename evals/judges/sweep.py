@@ -3,7 +3,7 @@
 What should pass is as the configuration has it and stays so; only where the judge's own rating is cut changes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evals.judges.ask import Judged, figures_of
@@ -29,8 +29,7 @@ class Cut:
     """One threshold.
 
     Attributes:
-        accepts: the labels that pass; None for a cut of the soft rating.
-        expected_from: the expected value from which on a soft rating passes; None for a cut of the labels.
+        accepts, expected_from: the labels that pass, or the expected value from which on a soft rating does; the other is None.
         accepted: of all readable verdicts, those that pass.
         false_accept, false_reject, kappa: as in Figures.
         youden: J, from -1 to 1: 1 less both error rates (Youden 1950); None when the cases are all good or all bad.
@@ -60,7 +59,7 @@ class Sweep:
 
     Attributes:
         labels: cuts of the label, the loosest first.
-        with_soft_rating, soft: how many cases have a soft rating, and cuts of it on these; empty where the server gave none.
+        with_soft_rating, soft: how many cases have a soft rating, and cuts of it on these.
         configuration: the lines that put the best cut of the label into a configuration; empty where none is known.
     """
 
@@ -87,32 +86,23 @@ def sweep_of(step: str, judged: Sequence[Judged], config: RunConfig) -> Sweep:
     sets = [labels[start:] for start in range(len(labels))]
     if configured not in sets:
         sets.append(configured)
-    cuts = _best_marked(
-        [replace(_cut(readable, _among(accepts)), accepts=accepts, configured=accepts == configured) for accepts in sets]
-    )
+    cuts = [_cut(readable, [one.label in accepts for one in readable]) for accepts in sets]
+    cuts = [replace(cut, accepts=accepts, configured=accepts == configured) for cut, accepts in zip(cuts, sets, strict=True)]
     rated, stride = [one for one in readable if one.soft is not None], _STRIDES[len(labels)]
     leasts = [1 + stride * number for number in range(1, round((len(labels) - 1) / stride) + 1)] if rated else []
-    soft = [replace(_cut(rated, _from(least)), expected_from=least) for least in leasts]
-    section, key = KEYS[step]
-    best = next((cut for cut in cuts if cut.best_by_kappa), None)
-    configuration = "" if best is None else f"{section}:\n  {key}: [{best.labels}]"
-    return Sweep(cuts, len(rated), _best_marked(soft), configuration)
+    expected = [one.soft.expected for one in rated if one.soft is not None]
+    # It is rounded to six decimals: one that is the cut itself passes.
+    soft = [_cut(rated, [value >= least - 1e-6 for value in expected]) for least in leasts]
+    soft = [replace(cut, expected_from=least) for cut, least in zip(soft, leasts, strict=True)]
+    sweep, (section, key) = Sweep(_best_marked(cuts), len(rated), _best_marked(soft), ""), KEYS[step]
+    return replace(sweep, configuration=f"{section}:\n  {key}: [{sweep.best.labels}]") if sweep.best else sweep
 
 
-def _among(accepts: tuple[Label, ...]) -> Callable[[Judged], bool]:
-    return lambda one: one.label in accepts
-
-
-def _from(least: float) -> Callable[[Judged], bool]:
-    # An expected value is rounded to six decimals: one that is the cut itself passes.
-    return lambda one: one.soft is not None and one.soft.expected >= least - 1e-6
-
-
-def _cut(judged: Sequence[Judged], passes: Callable[[Judged], bool]) -> Cut:
-    figures = figures_of(judged, passes)
+def _cut(judged: Sequence[Judged], passed: Sequence[bool]) -> Cut:
+    figures = figures_of(judged, passed)
     wrong, lost = figures.false_accept, figures.false_reject
     youden = None if wrong.value is None or lost.value is None else 1.0 - wrong.value - lost.value
-    return Cut(None, None, Rate(sum(map(passes, judged)), len(judged)), wrong, lost, figures.kappa, youden)
+    return Cut(None, None, Rate(sum(passed), len(judged)), wrong, lost, figures.kappa, youden)
 
 
 def _best_marked(cuts: Sequence[Cut]) -> tuple[Cut, ...]:

@@ -120,7 +120,7 @@ class _Optimizing:
         asker = session.asker(self._program, self._limits, request.seed, self._plan.num_ctx)
         calls = [CaseCall(case, step) for case in unseen(request.cases, step, seen)]
         judged, accepted = await judge_all(asker, calls), passing(step, session.config)
-        self._kappas[step] = kappa = figures_of(judged, lambda one: one.label in accepted).kappa
+        self._kappas[step] = kappa = figures_of(judged, [one.label in accepted for one in judged]).kappa
         self._say(f"  kappa of {step}: {'cannot be told' if kappa is None else f'{kappa:.2f}'} (floor {request.floor:g})")
 
     async def _optimize(self, planned: Planned) -> UnitResult:

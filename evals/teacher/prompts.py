@@ -10,29 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 _OPENING = re.compile(r"<(\w+)>\n")
-_PROSE = re.compile(r"Reply with the (\w+) only")
+_PROSE = re.compile(r"Reply with the (description|context|answer) only")
 _LABELLED = {
     "quality": "instruction_quality",
     "score": "sample_quality",
     "difficulty": "difficulty",
     "category": "category",
 }
-
-STEPS = (
-    "write_description",
-    "write_context",
-    "write_questions",
-    "judge_question",
-    "instruction_quality",
-    "tags",  # quality, difficulty and category in one reply
-    "write_answer",
-    "judge_pair",
-    "sample_quality",
-    "difficulty",
-    "category",
-    "other",
-)
-"""What a request can be for."""
 
 Fields = list[tuple[str, str]]
 
@@ -42,7 +26,7 @@ class Prompt:
     """What a request says.
 
     Attributes:
-        step: one of STEPS.
+        step: its stage in the program, `tags` where all tags are wanted in one reply, or `other`.
         text: the user message that holds the task.
         task_description: empty when there is none.
         context: the subject's context, not an example's.
@@ -64,8 +48,7 @@ def step_of(schema: Mapping[str, Any] | None, ending: str) -> str:
     """The step that a reply's schema, or the prompt's last line where there is none, belongs to."""
     if schema is None:
         prose = _PROSE.match(ending)
-        step = f"write_{prose.group(1)}" if prose else "other"
-        return step if step in STEPS else "other"
+        return f"write_{prose[1]}" if prose else "other"
     properties = schema.get("properties", {})
     if "questions" in properties:
         return "write_questions"
@@ -82,15 +65,15 @@ def read_prompt(messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]
     with_task = [text for text in written if text.startswith("<task_description>\n")]
     text = (with_task or written or [""])[-1]
     fields, ending = top_level(text)
-    named = dict(fields)
+    named = {name: value.strip() for name, value in fields}
     return Prompt(
         step=step_of(schema, ending),
         text=text,
-        task_description=named.get("task_description", "").strip(),
-        context=_stripped(named.get("context")),
-        question=_stripped(named.get("question")),
+        task_description=named.get("task_description", ""),
+        context=named.get("context"),
+        question=named.get("question"),
         shown=tuple(_shown_questions(fields)),
-        path=_stripped(named.get("path")),
+        path=named.get("path"),
     )
 
 
@@ -116,7 +99,3 @@ def _shown_questions(fields: Fields) -> list[str]:
         elif name == "example":
             questions += [inner for key, inner in top_level(value)[0] if key == "question"]
     return questions
-
-
-def _stripped(value: str | None) -> str | None:
-    return None if value is None else value.strip()

@@ -18,7 +18,6 @@ from skills_dspy.base.validation import Where, Wording, validated
 from skills_dspy.base.yaml_lines import Node, Plain, read_yaml, shown
 
 DEFAULTS = Path(__file__).parent.with_name("skills.yaml")
-"""The built-in settings."""
 
 Role = Literal["generator", "validator", "tagger"]
 """Who is asked: the teacher, the judge, the tagger. Each may be another model."""

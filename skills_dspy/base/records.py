@@ -29,10 +29,7 @@ class Frozen(BaseModel):
 
 
 class SeedExample(Frozen):
-    """One example of the skill that the user wrote.
-
-    `line` is the 1-based line in the task file where it starts, for messages.
-    """
+    """One example of the skill that the user wrote; it starts in the 1-based `line` of the task file, for messages."""
 
     question: str
     answer: str
@@ -140,11 +137,8 @@ class Record(Frozen):
 class Rejection(Frozen):
     """One rejected candidate: a row of rejected.jsonl.
 
-    Attributes:
-        stage: the step that rejected it.
-        reason: why, from a fixed list.
-        detail: one sentence: the judge's explanation, the tag, the neighbour, or what was unreadable.
-        raw_reply: the reply that decided, as it came; none for a duplicate.
+    `detail` is one sentence: the judge's explanation, the tag, the neighbour, or what was unreadable; `raw_reply` is the one
+    that decided, none for a duplicate.
     """
 
     id: str

@@ -13,15 +13,12 @@ Label = int | str
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """One rating.
+    """One rating: its name in a row, the field of the reply that holds it, and its labels.
 
     Attributes:
-        name: of the rating in a row.
-        field: of the reply that holds it.
-        labels: all labels, worst first where they have an order.
+        labels: worst first where they are `ordered`, and so have an expected value.
         about: whether the question alone is rated, or the whole pair.
         passing: the labels that let a candidate pass, in the scale's order; None where the rating rejects nobody.
-        ordered: whether the labels have an order, and so an expected value.
     """
 
     name: str

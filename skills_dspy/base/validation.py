@@ -47,11 +47,6 @@ class Wording:
     label: Callable[[Where], str]
     sentences: Mapping[str, str] = field(default_factory=dict)
 
-    def sentence(self, fault: str, name: str, kind: str) -> str:
-        """The sentence for a type of error at a field that holds a value of a kind."""
-        known = SENTENCES | dict(self.sentences)
-        return next(known[key] for key in (f"{fault} {name}", f"{fault} {kind}", fault, "") if key in known)
-
 
 def validated(
     root: Node, model: type[M], path: Path | None, wording: Wording, at: Where = (), values: Plain | None = None
@@ -62,11 +57,8 @@ def validated(
     which is at fault: the first that the file has. Of several faults the first in the file is named, a missing key last.
 
     Args:
-        root: the file's top mapping.
+        root: the top mapping of the file at `path`.
         model: what should stand at `at`.
-        path: the file, for messages.
-        wording: how faults are said.
-        at: the place in the file.
         values: checked instead of what stands there, which a file may have been merged into.
 
     Raises:
@@ -106,8 +98,9 @@ def _said(root: Node, model: type[BaseModel], wording: Wording, fault: ErrorDeta
     _, beside = _described(model, loc[:-1])
     kind = "null" if node.kind == "nothing" and node.written.strip(" ~") else node.kind
     message = str(context.get("message", context.get("error", fault["msg"])))
-    sentence = wording.sentence(fault["type"], str(loc[-1]) if loc else "", kind)
-    return sentence.format(
+    sentences, what = SENTENCES | dict(wording.sentences), fault["type"]
+    named = (f"{what} {loc[-1] if loc else ''}", f"{what} {kind}", what, "")
+    return next(sentences[key] for key in named if key in sentences).format(
         place=wording.label(where),
         inside=f"in {wording.label(where[:-1])}: " if where[:-1] else "",
         value=node.described(),

@@ -58,7 +58,6 @@ class Node:
     """One value of a YAML file.
 
     Attributes:
-        kind: what it is.
         line: the 1-based line where it starts.
         value: a scalar's value; None for the rest.
         written: a scalar as it stands in the file, without quotes.

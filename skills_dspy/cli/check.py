@@ -18,7 +18,6 @@ from skills_dspy.cli.summary import command
 from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost, forecast
 from skills_dspy.commands.check.measure import Preflight, find_weights, fit, survey
 from skills_dspy.commands.check.speed import Speed, Together, Trial, counted_share, model_speeds
-from skills_dspy.model.context_window import Need
 from skills_dspy.model.embedding.weights import HINT, Found
 from skills_dspy.model.ollama import Model, OllamaServer, model_missing
 from skills_dspy.model.steps import STEPS
@@ -59,13 +58,7 @@ def check_command(options: CheckOptions) -> int:
 class Check:
     """The checks in their order; each prints its line as soon as it is done.
 
-    Args:
-        options: what was asked for.
-        specs: the tasks, at least one; the first one's prompts are tried.
-        config: the run's.
-        server: the host.
-        out: where the lines go.
-        find: finds the embedding model's files; none when a run would have to fetch them.
+    The first task's prompts are tried; `find` gives the embedding model's files, none when a run would have to fetch them.
     """
 
     def __init__(
@@ -90,7 +83,9 @@ class Check:
             try:
                 windows, longest = fit(self._specs, self._config, models)
                 for model, need in longest.items():
-                    self._say(window_line(model, need, windows[STEPS[need.step].role]))
+                    prompt = f"its longest prompt ({need.step} of {need.task.task_name}) may take {need.prompt} tokens"
+                    asked = f"{model} is asked with num_ctx {windows[STEPS[need.step].role]}"
+                    self._say(Line("ok", "window", f"{asked}: {prompt} and the reply {need.reply}"))
                 about = "reply"
                 asyncio.run(self._measure(windows))
             except MachineError as error:
@@ -145,8 +140,9 @@ class Check:
             self._say(Line("FAIL", "embedder", str(error)))
             return
         if found is None:
-            away = f"{name} is not on this machine: a run fetches it from the hub first; or {HINT}"
-            self._say(Line("warn", "embedder", away))
+            self._say(
+                Line("warn", "embedder", f"{name} is not on this machine: a run fetches it from the hub first; or {HINT}")
+            )
         else:
             self._say(Line("ok", "embedder", f"{name} is in {found.folder} ({found.source})"))
 
@@ -172,13 +168,6 @@ class Check:
         self._say(together_line(together, options.server.concurrency, seconds, windows["generator"]))
         self._out.print(costs_table(costs))
         self._say(hours_line(costs, seconds, options.wanted, len(specs)))
-
-
-def window_line(model: str, longest: Need, num_ctx: int) -> Line:
-    """A window that fits."""
-    prompt = f"its longest prompt ({longest.step} of {longest.task.task_name})"
-    said = f"{model} is asked with num_ctx {num_ctx}: {prompt} may take {longest.prompt} tokens and the reply {longest.reply}"
-    return Line("ok", "window", said)
 
 
 def trial_line(trial: Trial) -> Line:

@@ -26,11 +26,7 @@ from skills_dspy.pipeline.funnel import FunnelDiff, ranked
 
 
 def decide_command(options: DecideOptions) -> int:
-    """Decide a run anew; returns the exit code.
-
-    Raises:
-        SkillsError: the run, the thresholds, the server or the disk are not as they should be.
-    """
+    """Decide a run anew; returns the exit code."""
     bounds = Bounds(
         options.min_sample_quality, options.min_instruction_quality, options.min_pair_rating, options.max_squared_distance
     )
@@ -73,7 +69,8 @@ def print_decided(done: DecideResult, filled: bool, console: Console | None = No
     before, after = diff.before.accepted, diff.after.accepted
     out.print(f"\n[bold]{escape(prepared.recorded.spec.task_name)}[/bold]: {before} accepted before, {after} now")
     for keys, old, new in prepared.changed:
-        out.print(f"{'.'.join(keys)}: {escape(_shown(old))} then, {escape(_shown(new))} now")
+        then, now = (escape(json.dumps(value, ensure_ascii=False)) for value in (old, new))
+        out.print(f"{'.'.join(keys)}: {then} then, {now} now")
     if not prepared.changed:
         out.print("The thresholds are those that the run was made with.")
     if not prepared.finished:
@@ -87,8 +84,12 @@ def print_decided(done: DecideResult, filled: bool, console: Console | None = No
     missing = diff.not_asked
     if missing:
         stages = ", ".join(f"{count} from {stage} on" for stage, count in missing.items())
-        out.print(f"Left out, because that would need replies which were never asked for: {_candidates(missing)} ({stages}).")
-        out.print(f"--fill asks for those alone, about {done.calls_left} calls: {escape(_fill_command())}")
+        count = sum(missing.values())
+        candidates = f"{count} candidate{'s' * (count != 1)} ({stages})"
+        out.print(f"Left out, because that would need replies which were never asked for: {candidates}.")
+        words = [word for word in sys.argv[1:] if word not in ("--dry-run", "--fill")]
+        again = f"{command()} {without_secrets(shlex.join([*words, '--fill']))}"
+        out.print(f"--fill asks for those alone, about {done.calls_left} calls: {escape(again)}")
     if filled:
         out.print(f"Asked now: {done.live} calls; all else was in the journal.")
     if done.dataset is None:
@@ -137,20 +138,5 @@ def as_json(done: DecideResult) -> dict[str, Any]:
     }
 
 
-def _candidates(missing: Mapping[str, int]) -> str:
-    count = sum(missing.values())
-    return "1 candidate" if count == 1 else f"{count} candidates"
-
-
 def _signed(change: int) -> str:
     return f"{change:+d}" if change else "0"
-
-
-def _shown(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _fill_command() -> str:
-    """This command with --fill."""
-    words = [word for word in sys.argv[1:] if word not in ("--dry-run", "--fill")]
-    return f"{command()} {without_secrets(shlex.join([*words, '--fill']))}"

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import click
@@ -73,12 +74,7 @@ def _verdict(card: ReportCard, least: float | None) -> int:
 
 
 def eval_data_command(options: EvalDataOptions) -> int:
-    """Score what was asked for; returns the exit code.
-
-    Raises:
-        RequestError: there is nothing that can be scored or compared, or a file's line is not what it should be.
-        MachineError: a file cannot be read or written, or there is no embedding model and one is needed.
-    """
+    """Score what was asked for; returns the exit code."""
     if options.no_vectors and options.embedder is not None:
         raise RequestError("--no-vectors does without an embedding model, and --embedder names one; leave out one of the two")
     _check_folder(options.markdown)
@@ -95,7 +91,7 @@ def eval_data_command(options: EvalDataOptions) -> int:
             options.sample,
             options.seed,
             None if options.no_vectors else model_of,
-            lambda name: SentenceEmbedder(name, settings.device),
+            cache(lambda name: SentenceEmbedder(name, settings.device)),
             lambda done, count: progress.update(f"embedding {done} of {count} texts"),
         )
         content, sections = scorer.alone(first) if options.other is None else scorer.compared(paired(first, second))

@@ -15,11 +15,7 @@ from skills_dspy.store.run_json import RunJson, Server, needed, read_run_json, r
 
 
 def explain_command(options: ExplainOptions, console: Console | None = None) -> int:
-    """Print the story of a row or a rejection; returns the exit code.
-
-    Raises:
-        RunDirError: no run below the folder has such a row, or several fit.
-    """
+    """Print the story of a row or a rejection; RunDirError when no run has such a row, or several fit."""
     row_id, output_dir = options.row_id, options.output_dir
     found = find_row(output_dir, row_id)
     if found is None:

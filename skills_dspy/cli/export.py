@@ -13,7 +13,7 @@ from skills_dspy.base.errors import ExportError, SkillsError
 from skills_dspy.cli.arguments import ExportOptions
 from skills_dspy.commands.export.card import Split
 from skills_dspy.commands.export.export import FOLDERS, SUFFIX, ExportRequest, Format, check, export
-from skills_dspy.commands.export.source import SourceRun, find_sources
+from skills_dspy.commands.export.source import find_sources
 from skills_dspy.store.aside import left_behind
 
 _EVERY = 100_000  # rows between two lines of progress
@@ -34,7 +34,8 @@ def export_command(options: ExportOptions) -> int:
     with _ended_by_sigterm():
         split = None if options.test_share is None else Split(options.test_share, options.seed or 0)
         sources = find_sources(options.runs)
-        request = _request(sources, options.layout, options.out, options.system_prompt, split, overwrite=options.overwrite)
+        layout, text = cast("Format", options.layout), options.system_prompt
+        request = ExportRequest(sources, layout, options.out, _stamp(), text, split, options.overwrite)
         check(request)
         for run in request.runs:
             if run.running:
@@ -46,13 +47,9 @@ def export_command(options: ExportOptions) -> int:
 
 
 def export_run(folders: Sequence[Path], output_dir: Path, exports: Sequence[str], *, err: bool) -> None:
-    """Export the rows of a run that has ended, to `output_dir`/exports; each export takes the place of the last one.
+    """Export the rows of a run's tasks, once it has ended, to `output_dir`/exports, in the place of the last ones.
 
-    Args:
-        folders: the directories of the run's tasks.
-        output_dir: where runs live.
-        exports: the formats.
-        err: whether to say so on stderr.
+    With `err` it is said on stderr.
     """
 
     def say(text: str) -> None:
@@ -68,20 +65,12 @@ def export_run(folders: Sequence[Path], output_dir: Path, exports: Sequence[str]
             return
         for layout in dict.fromkeys(exports):
             suffix = "" if layout in FOLDERS else SUFFIX.get(layout, ".jsonl")
-            _export(_request(sources, layout, output_dir / "exports" / f"{layout}{suffix}", overwrite=True), say)
+            out = output_dir / "exports" / f"{layout}{suffix}"
+            _export(ExportRequest(sources, cast("Format", layout), out, _stamp(), overwrite=True), say)
 
 
-def _request(
-    sources: tuple[SourceRun, ...],
-    layout: str,
-    out: Path,
-    system: str | None = None,
-    split: Split | None = None,
-    *,
-    overwrite: bool,
-) -> ExportRequest:
-    stamp = datetime.now().astimezone().strftime("%Y-%m-%dT%H_%M_%S")
-    return ExportRequest(sources, cast("Format", layout), out, stamp, system, split, overwrite)
+def _stamp() -> str:
+    return datetime.now().astimezone().strftime("%Y-%m-%dT%H_%M_%S")
 
 
 def _export(request: ExportRequest, say: Callable[[str], None]) -> None:

@@ -22,12 +22,9 @@ SEED = click.IntRange(0, 2**63 - 1)
 
 
 def option(text: str, *flags: str, **settings: Any) -> Declaration:
-    """A field of an options dataclass that is an option.
+    """A field of an options dataclass that is an option with a help text, written as `flags` or else as the field is called.
 
-    Args:
-        text: its help.
-        flags: how it is written; left out, as the field is called.
-        settings: of `click.option`, where the field's type does not say them; a default is shown.
+    `settings` are those of `click.option`, where the field's type does not say them; a default is shown.
     """
 
     def declare(name: str, kind: Any) -> Callable[[Any], Any]:

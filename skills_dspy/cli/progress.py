@@ -41,12 +41,8 @@ _WIDE = 90
 class Progress:
     """One text about what goes on, with a bar where it is known how much there is to do.
 
-    Entered, it shows the picture in a terminal; left, the picture goes away, and the lines that were said stay.
-
-    Args:
-        quiet: shows nothing at all.
-        stream: stderr of now, unless given: DSPy's optimizers put another in its place meanwhile.
-        clock: seconds.
+    Entered, it shows the picture in a terminal; left, the picture goes away, and the lines that were said stay. The stream
+    is the stderr of now, unless given: DSPy's optimizers put another in its place meanwhile.
     """
 
     def __init__(

@@ -134,9 +134,7 @@ def _request(options: RunOptions, specs: tuple[TaskSpec, ...] | None) -> RunRequ
 def load_specs(paths: tuple[Path, ...], base: str | None = None) -> Loaded:
     """The tasks at `paths`, else of task_specs/ here, else the shipped debate; what is to be said of them goes to stderr.
 
-    Args:
-        paths: files and folders.
-        base: only files that have changed against this git commit.
+    With `base`, only those of files that have changed against this git commit.
     """
     paths = paths or default_paths()
     loaded = load_tasks(paths, changes_since(base, paths))

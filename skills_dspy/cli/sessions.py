@@ -33,11 +33,7 @@ def open_server(options: ServerOptions, config: ServerConfig, complain: Callable
 
 
 def run_until_done(work: Coroutine[Any, Any, T]) -> T:
-    """Run it on an event loop, where SIGTERM interrupts it in good order, as a service manager or a batch system does.
-
-    Raises:
-        Interrupted: by Ctrl-C or SIGTERM.
-    """
+    """Run it on an event loop, where SIGTERM interrupts it in good order; Interrupted by that or by Ctrl-C."""
 
     async def run() -> T:
         main = asyncio.current_task()
@@ -60,12 +56,7 @@ def in_session(
     extra_models: tuple[str, ...] = (),
     most_calls: int | None = None,
 ) -> T:
-    """Open a session, do the work in it, and close it in good order whatever ends it.
-
-    Raises:
-        Interrupted: by Ctrl-C or SIGTERM; everything that was asked is kept.
-        SkillsError: what the session or the work raise.
-    """
+    """Open a session, do the work in it, and close it in good order whatever ends it; Interrupted keeps what was asked."""
     from evals.session.session import SessionRequest, open_session
 
     request = SessionRequest(
@@ -79,10 +70,10 @@ def in_session(
     )
     stderr = sys.stderr  # the optimizers' output is kept away from the terminal; this is not theirs
 
-    def serve() -> OllamaServer:
-        def complain(message: str, pause: float) -> None:
-            click.echo(f"{message} Again in {pause:.0f} s.", stderr)
+    def complain(message: str, pause: float) -> None:
+        click.echo(f"{message} Again in {pause:.0f} s.", stderr)
 
+    def serve() -> OllamaServer:
         return open_server(options.server, config.server, complain)
 
     async def run() -> T:

@@ -83,14 +83,13 @@ def _print_funnel(funnel: Funnel, evaluation: Benchmark | None, out: Console) ->
     if most is not None:
         out.print(f"Most rejected by {most[0]} ({most[1]}): {most[2]} of {funnel.candidates} candidates.")
     if evaluation is not None:
-        out.print(escape(screened_line(evaluation)))
+        files = ", ".join(f"{file.name} ({file.questions})" for file in evaluation.files)
+        against = f"Decontaminated against {len(evaluation.questions)} evaluation questions: {files}."
+        out.print(escape(against))
 
 
 def funnel_table(funnel: Funnel, *, screened: bool = False) -> Table:
-    """Stage by stage: how many came, how many were rejected for what, how many went on.
-
-    `screened` shows decontamination also where it rejected nothing.
-    """
+    """Stage by stage: how many came, went on, or were rejected for what; `screened` shows decontamination in any case."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("stage")
     for heading in ("came", "rejected", "went on"):
@@ -104,12 +103,6 @@ def funnel_table(funnel: Funnel, *, screened: bool = False) -> Table:
         table.add_row(stage, str(came), str(lost), str(came - lost), why)
     table.add_row("accepted", "", "", str(funnel.accepted), "")
     return table
-
-
-def screened_line(evaluation: Benchmark) -> str:
-    """What was decontaminated against."""
-    files = ", ".join(f"{file.name} ({file.questions})" for file in evaluation.files)
-    return f"Decontaminated against {len(evaluation.questions)} evaluation questions: {files}."
 
 
 def cost_line(usage: Mapping[str, Any], accepted: int, replayed: bool) -> str:

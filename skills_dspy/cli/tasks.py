@@ -32,7 +32,10 @@ def tasks_command(options: TasksOptions) -> int:
     if options.as_json and options.layout not in (None, "json"):
         raise click.UsageError(f"--json and --format {options.layout} exclude one another")
     if options.rules:
-        return rules_command()
+        width = max(len(rule.name) for rule in RULES)
+        for rule in RULES:
+            click.echo(f"{rule.name:<{width}}  {rule.severity:<7}  {rule.about}")
+        return FINE
     layout = "json" if options.as_json else options.layout or "text"
     config = load_config(options.config)
     paths = options.paths or default_paths()
@@ -51,14 +54,6 @@ def tasks_command(options: TasksOptions) -> int:
     if changes is not None and not report.files:
         click.echo(nothing_changed(changes), err=True)
     return FAULTY if report.count("error") or (options.strict and report.count("warning")) else FINE
-
-
-def rules_command() -> int:
-    """List the rules; returns the exit code."""
-    width = max(len(rule.name) for rule in RULES)
-    for rule in RULES:
-        click.echo(f"{rule.name:<{width}}  {rule.severity:<7}  {rule.about}")
-    return FINE
 
 
 def show(report: Report, out: Console) -> None:

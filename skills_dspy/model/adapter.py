@@ -6,6 +6,7 @@ Nothing is repaired: a reply that does not validate is an error, because a mende
 """
 
 import json
+import re
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
@@ -18,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from skills_dspy.base.errors import Unreadable
 
 _MISSING = "(not given)"
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class SkillsAdapter(dspy.Adapter):
@@ -108,7 +110,7 @@ class _Plan:
         """The validated values, or `Unreadable`."""
         if not completion.strip():
             raise Unreadable("the reply is empty", completion)
-        if any("\ud800" <= character <= "\udfff" for character in completion):
+        if _HALF.search(completion):
             raise Unreadable("the reply holds half a character, which cannot be sent on", completion)
         if self.prose:
             return {self.prose: _trimmed(completion)}

@@ -101,15 +101,10 @@ def read_recorded(paths: RunPaths) -> PastRun:
 
 
 def recorded_questions(files: Sequence[tuple[Path, str]], where: str, advice: str) -> Benchmark | None:
-    """The evaluation questions of recorded runs, which must still be the same; None where there were none.
-
-    Args:
-        files: path and SHA-256 of each, as `PastRun.evaluation` has them.
-        where: the beginning of a message.
-        advice: what to do when they are not what they were.
+    """The evaluation questions of recorded runs (`PastRun.evaluation`); None where there were none.
 
     Raises:
-        RequestError: a file is gone or has changed.
+        RequestError: a file is gone or has changed; `where` begins the sentence, `advice` ends it.
     """
     if not files:
         return None

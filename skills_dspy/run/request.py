@@ -18,14 +18,12 @@ class RunRequest:
     Attributes:
         specs: the tasks, with different names.
         wanted: accepted pairs for each task, 1 or more.
-        output_dir: where the tasks' directories lie.
         seed: decides every choice and every sampling seed.
         concurrency: requests in flight, 1 or more.
         restart: set existing runs aside first.
         recorded: the recordings to replay by task name; none for a live run.
         note: what answers, in words, when it is not a language model.
         program: compiled prompts; none for those that stand in signatures/.
-        evaluation: questions that no pair may be near to.
     """
 
     specs: tuple[TaskSpec, ...]

@@ -63,8 +63,6 @@ class Runner:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         notices: Notices | None = None,
     ) -> None:
-        if (server is None) == (request.recorded is None):
-            raise ValueError("a run needs either a server or a recording")
         self._request = request
         self._server = server
         self._embedder = embedder

@@ -58,7 +58,6 @@ class TaskView:
         status: `running`, `complete`, `stopped: why`, `failed: why`, `interrupted`.
         error: why it failed for itself while others went on.
         description: derived by the model, because the task's file leaves it blank; None until then, and where it does not.
-        evaluation: what it is decontaminated against, if anything.
     """
 
     spec: TaskSpec
@@ -80,14 +79,7 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the tasks of a run share; neither the embedder nor the screen need be ready yet.
-
-    Attributes:
-        server: none for a replay.
-        answering: who answers, as run.json says it.
-        changed: called after every settled candidate.
-        now: the time in UTC.
-    """
+    """What the tasks of a run share: no server in a replay, `answering` as run.json says it, a screen to get ready."""
 
     request: RunRequest
     server: OllamaServer | None
@@ -174,12 +166,8 @@ class OpenTask:
     async def screen_seeds(self, weights: str | None, notices: Notices) -> None:
         """Note and say which of its seeds are contaminated themselves.
 
-        Args:
-            weights: of the vectors of the evaluation questions; None where none are compared.
-            notices: hears of each.
-
-        Raises:
-            RunDirError: the vectors that are remembered here have other weights.
+        RunDirError where the vectors that are remembered here have other weights than those of the evaluation questions, which
+        are None where none are compared.
         """
         assert self.screen is not None
         before = self.journal.meta().get("embedder_weights")

@@ -109,11 +109,7 @@ def link(path: Path, target: Path) -> None:
 def check_free(out: Path, *, folder: bool, overwrite: bool, ours: Callable[[str], bool]) -> None:
     """Refuse an export's target that is taken, or that is not an earlier export.
 
-    Args:
-        out: the target.
-        folder: whether it will be a folder.
-        overwrite: whether an earlier export may be replaced.
-        ours: whether an export writes a file of this path, with slashes, into a target that is a folder.
+    `ours` says whether an export writes a file of this path, with slashes, into a target that is a folder.
 
     Raises:
         ExportError: it is taken.

@@ -152,7 +152,6 @@ def pack(source: Path, target: Path) -> None:
 
     Raises:
         RunDirError: the source is missing or not a journal, or the target exists.
-        StorageError: the disk is full or refuses; no target is left behind.
     """
     JournalReader.open(source).close()
     if target.exists():

@@ -164,13 +164,9 @@ def run_json_errors(paths: RunPaths, sentence: str = BROKEN) -> Iterator[None]:
 def read_run_json(paths: RunPaths, broken: str = BROKEN, other_format: str | None = None) -> RunJson | None:
     """What a run's run.json says, or None when there is none yet.
 
-    Args:
-        paths: the run.
-        broken: the sentence for a file that is not what a run writes.
-        other_format: the sentence for one of another version, where that is refused; braces in it stand for its format.
-
     Raises:
-        RunDirError: it is not a JSON object, or one of these two sentences.
+        RunDirError: it is not a JSON object; in the sentence `broken` it is not what a run writes; in `other_format`, where
+            that is given, it is of another version: braces stand for its format.
     """
     path = paths.run_json
     with storage_errors("read", path):

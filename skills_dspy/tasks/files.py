@@ -14,10 +14,8 @@ from skills_dspy.tasks.taxonomy import (
     ATTRIBUTION,
     QNA,
     SKILL_TREES,
-    holds_knowledge,
     in_skill_tree,
     is_task_file,
-    lies_in_knowledge,
     misnamed,
     named_licence,
     parse_qna,
@@ -45,7 +43,6 @@ class Loaded:
 
     Attributes:
         specs: the tasks, at least one, in the order of the paths, each with a name and a directory of its own.
-        warnings: what is odd about them and stops nothing.
         broken: what is wrong with files that were found in folders and cannot be used.
         skipped: the lines about files that hold no skill.
     """
@@ -113,7 +110,8 @@ def _read(path: Path, given: Path | None) -> TaskFile:
 
 def _kind(path: Path, folder: Path, given: Path | None) -> tuple[FileKind, Node]:
     """What a file is, by its place, its name and its keys, and its content, where that has been read."""
-    if lies_in_knowledge(folder, given or folder):
+    # Folders above the given one do not count: `~/knowledge/my_skills` is somebody's own name.
+    if not in_skill_tree(folder) and "knowledge" in ((given or folder).name, *folder.relative_to(given or folder).parts):
         return "knowledge", NOTHING
     if given is not None and path.exists() and not path.is_file():
         raise SpecError("this is neither a file nor a link to one, so it is not read; remove it", path)
@@ -128,7 +126,7 @@ def _kind(path: Path, folder: Path, given: Path | None) -> tuple[FileKind, Node]
         return "task", root
     if beside:
         return "beside", root
-    if holds_knowledge(root):
+    if "seed_examples" in root.fields and {"document", "domain"} & set(root.fields):
         return "knowledge", root
     return ("skill" if path.name == QNA or misnamed(path) else "task"), root
 

@@ -195,12 +195,9 @@ class _TaskFields(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class ParsedTask:
-    """A task with the content of its file, so that whatever is said of it has a line.
+    """A task with its file's top mapping, so that whatever is said of it has a line.
 
-    Attributes:
-        spec: the task.
-        root: the top mapping of its file.
-        whole: where the task stands in it; at its top, but for the taxonomy's oldest layout.
+    `whole` is where the task stands in it: at its top, but for the taxonomy's oldest layout.
     """
 
     spec: TaskSpec
@@ -239,9 +236,7 @@ class TaskFile:
     """A file that was given or found, read as far as it can be.
 
     Attributes:
-        path: the file, as it is shown.
         named: whether it was given itself, and not found in a folder.
-        kind: what it is.
         root: its content; nothing where the kind is known without, or it cannot be read.
         attribution: the text of `attribution.txt` beside a skill; None without one.
         tasks: its tasks: one, or several in the taxonomy's oldest layout.

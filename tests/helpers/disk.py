@@ -1,4 +1,4 @@
-"""Disks that refuse, and what lies in a folder."""
+"""Disks that refuse, and what lies in a folder or a journal."""
 
 import errno
 import os
@@ -6,6 +6,8 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from skills_dspy.store.journal import JournalReader
 
 
 @contextmanager
@@ -32,3 +34,9 @@ def denied(*_: object, **__: object) -> None:
 def names_in(folder: Path) -> set[str]:
     """What lies in a folder."""
     return {path.name for path in folder.iterdir()}
+
+
+def journaled(journal: Path) -> set[str]:
+    """The digests of all replies in a journal."""
+    with JournalReader.open(journal) as recording:
+        return {row[0] for row in recording._connection.execute("SELECT digest FROM replies")}

@@ -24,23 +24,8 @@ QUESTION, PAIR, QUALITY, SAMPLE = (
 def a_case(step: str, label: Label, number: int = 0, *, reason: str = "fit", origin: Origin = "hand") -> Case:
     """A labelled case; what is asked does not matter here."""
     answer = "An animal." if SCALES[step].about == "pair" else None
-    good = label in passing(step, CONFIG)
-    where = f"cases.yaml:{number}"
-    return Case(
-        f"{step}/{origin}-{number}",
-        step,
-        "foxes",
-        "Foxes.",
-        (FREEFORM,),
-        None,
-        "Why?",
-        answer,
-        label,
-        good,
-        reason,
-        origin,
-        where,
-    )
+    name, good, where = f"{step}/{origin}-{number}", label in passing(step, CONFIG), f"cases.yaml:{number}"
+    return Case(name, step, "foxes", "Foxes.", (FREEFORM,), None, "Why?", answer, label, good, reason, origin, where)
 
 
 def said(case: Case, label: Label | None, sample: int = 0, *, expected: float | None = None, **more: Any) -> Judged:

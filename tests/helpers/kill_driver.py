@@ -31,6 +31,7 @@ from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.store import files
 from skills_dspy.store.journal import Journal, JournaledReply, JournalReader, request_digest
 from skills_dspy.store.run_dir import RunPaths
+from tests.helpers import disk
 from tests.helpers.making import a_config, a_spec
 
 CONCURRENCY = 8
@@ -206,7 +207,7 @@ def journaled(paths: RunPaths) -> list[str]:
         return []
     with JournalReader.open(paths.journal) as journal:
         assert HALF not in journal.meta()
-        return [row[0] for row in journal._connection.execute("SELECT digest FROM replies")]
+    return sorted(disk.journaled(paths.journal))
 
 
 def chats(host: str) -> int:

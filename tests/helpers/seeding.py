@@ -1,6 +1,7 @@
 """Seeds, tasks and labelled cases in numbers, for tests of splits and examples: nothing in them means anything."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from evals.judges.cases import Case
 from skills_dspy.base.records import Kind, SeedExample
@@ -59,6 +60,4 @@ def skill_cases(step: str, skills: int, each: int = 4, *, name: str = "skill") -
 
 def renamed(cases: Sequence[Case], task: str) -> list[Case]:
     """The same cases as if of another skill."""
-    from dataclasses import replace
-
     return [replace(case, task=task) for case in cases]

@@ -18,8 +18,14 @@ from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.making import a_config, a_spec
 
+
+def freeform(*subjects: str) -> tuple[SeedExample, ...]:
+    """Seeds without context."""
+    return tuple(SeedExample(question=f"What is a {s}?", answer=f"A {s} is an animal.", line=1) for s in subjects)
+
+
 SEEDS = (
-    *(SeedExample(question=f"What is a {s}?", answer=f"A {s} is an animal.", line=1) for s in ("fox", "badger")),
+    *freeform("fox", "badger"),
     *(
         SeedExample(question=f"What does a {s} do?", answer="It runs.", context=f"A {s} runs.", line=1)
         for s in ("hare", "stoat")

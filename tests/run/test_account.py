@@ -17,8 +17,6 @@ from skills_dspy.run.account import (
     check_same_inputs,
     inputs_of,
     prompt_fingerprints,
-    spec_as_json,
-    versions,
 )
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import FORMAT
@@ -113,14 +111,6 @@ def test_a_run_that_does_not_say_what_it_was_begun_with(tmp_path: Path, content:
         check_same_inputs(begun(tmp_path, content), inputs())
 
 
-def test_a_task_as_json_is_the_task() -> None:
-    """Read back it is equal, but for the file it came from."""
-    spec = a_spec([FREEFORM, GROUNDED])
-    content = json.loads(json.dumps(spec_as_json(spec)))
-    assert "path" not in content
-    assert TaskSpec.model_validate({**content, "path": spec.path}) == spec
-
-
 @pytest.mark.parametrize("tagging", ["separate", "fused"])
 def test_prompts_by_kind_and_stage(tagging: str) -> None:
     """Only kinds that the task has; every stage that asks a model has the print of the prompt that serves it."""
@@ -135,10 +125,3 @@ def test_prompts_by_kind_and_stage(tagging: str) -> None:
     assert prints["grounded"]["judge_pair"] == fingerprint(program.judge_pair_grounded, adapter)
     tagger = program.tag_fused if tagging == "fused" else program.tag_instruction_quality
     assert prints["freeform"]["instruction_quality"] == fingerprint(tagger, adapter)
-
-
-def test_versions_of_everything_that_takes_part() -> None:
-    """Whoever finds other bytes can see what was installed."""
-    found = versions()
-    assert {"python", "skills-dspy", "dspy", "ollama", "torch"} <= set(found)
-    assert all(value[0].isdigit() for value in found.values())

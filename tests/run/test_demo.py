@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -20,14 +18,12 @@ from skills_dspy.cli.main import start
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.funnel import SELDOM, STAGES
 from skills_dspy.run.account import prompt_fingerprints
 from skills_dspy.run.past import DEMO as DEMO_NAME
 from skills_dspy.run.past import PastRun, find_recorded
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.runner import Runner, Watcher
-from skills_dspy.run.task import TaskView
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
 
@@ -42,54 +38,21 @@ def the_demo() -> dict[str, PastRun]:
     return {recorded.spec.task_name: recorded for recorded in find_recorded(DEMO_NAME)}
 
 
-@dataclass
-class Interrupter(Watcher):
-    """Cancels the run once so many candidates have settled."""
-
-    after: int
-
-    def __post_init__(self) -> None:
-        super().__init__()
-        self.left = self.after
-        self.running: asyncio.Task[object] | None = None
-
-    def started(self, tasks: Sequence[TaskView], slots: Slots) -> None:
-        """All tasks are about to run."""
-        super().started(tasks, slots)
-        self.running = asyncio.current_task()
-
-    def changed(self) -> None:
-        """A candidate has settled."""
-        self.left -= 1
-        if self.left == 0:
-            assert self.running is not None
-            self.running.cancel()
-
-
-def replay(folder: Path, model: SentenceEmbedder, *, wanted: int = WANTED, concurrency: int = 8, stop_after: int = 0) -> Bytes:
-    """Replay both runs, possibly not to their end; the rows as they lie there afterwards."""
+def replay(folder: Path, model: SentenceEmbedder, *, wanted: int = WANTED) -> Bytes:
+    """Replay both runs; the rows as they lie there afterwards."""
     demo = the_demo()
     first = next(iter(demo.values()))
     specs = tuple(recorded.spec for recorded in demo.values())
-    request = RunRequest(specs, first.config, wanted, folder, first.seed, concurrency, recorded=demo)
+    request = RunRequest(specs, first.config, wanted, folder, first.seed, recorded=demo)
 
     async def main() -> None:
         embedder = AsyncEmbedder(model)
         try:
-            await Runner(request, None, embedder, Interrupter(stop_after) if stop_after else Watcher()).run()
+            await Runner(request, None, embedder, Watcher()).run()
         finally:
             await embedder.close()
 
-    if stop_after:
-        with pytest.raises(asyncio.CancelledError):
-            asyncio.run(main())
-    else:
-        asyncio.run(main())
-    return rows(folder)
-
-
-def rows(folder: Path) -> Bytes:
-    """The bytes of all rows below a folder."""
+    asyncio.run(main())
     found: Bytes = {}
     for name in TASKS:
         paths = RunPaths(folder / name)
@@ -99,8 +62,8 @@ def rows(folder: Path) -> Bytes:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, embedder: SentenceEmbedder) -> Bytes:
-    """What one replay, one request at a time, gives."""
-    return replay(tmp_path_factory.mktemp("whole"), embedder, concurrency=1)
+    """What one replay gives."""
+    return replay(tmp_path_factory.mktemp("whole"), embedder)
 
 
 def test_the_demo_was_recorded_with_todays_prompts() -> None:
@@ -115,14 +78,6 @@ def test_the_demo_gives_what_was_asked_for(whole: Bytes) -> None:
     """Each task has its accepted pairs, no more and no less."""
     for name in TASKS:
         assert whole[f"{name}/data.jsonl"].count(b"\n") == WANTED
-
-
-def test_an_interrupted_replay_goes_on(whole: Bytes, tmp_path: Path, embedder: SentenceEmbedder) -> None:
-    """Cancelled after some candidates and started again, eight requests at once, it gives the rows of one at a time."""
-    before = replay(tmp_path, embedder, stop_after=11)
-    assert before != whole
-    assert all(whole[name].startswith(part) for name, part in before.items())
-    assert replay(tmp_path, embedder) == whole
 
 
 def test_the_replay_leaves_the_demo_as_it_is(whole: Bytes) -> None:

@@ -50,15 +50,6 @@ def test_a_run_is_read_back_as_it_was_made(tmp_path: Path) -> None:
     assert found.answered_by == "Ollama 0.12.3"
 
 
-def test_what_answered_is_said_in_the_recordings_own_words(tmp_path: Path) -> None:
-    """Nobody takes a simulated teacher for a model."""
-    content = manifest(a_spec())
-    content["server"]["note"] = "a simulated teacher"
-    record(tmp_path / "run", content)
-    (found,) = find_recorded(str(tmp_path / "run"))
-    assert found.answered_by == "a simulated teacher"
-
-
 def test_all_runs_below_a_directory(tmp_path: Path) -> None:
     """Each task of a run has its directory; those set aside are none of them."""
     for name in ("b", "a/deep", "c.old-20250101-120000"):

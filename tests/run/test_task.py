@@ -1,8 +1,6 @@
 """Many tasks at once: fair to each, slots full, few draws open; one that fails stops nobody else."""
 
 import asyncio
-import errno
-import os
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,7 +13,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import (
     ContextTooLong,
@@ -29,7 +26,6 @@ from skills_dspy.base.errors import (
 )
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.ask import Rank
-from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.slots import Share, Slots
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome
 from skills_dspy.pipeline.draw import Draw
@@ -37,15 +33,16 @@ from skills_dspy.pipeline.draw_places import DrawPlaces, most_open
 from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.settle import Settler
 from skills_dspy.run.past import find_recorded
-from skills_dspy.run.runner import Runner, Watcher
+from skills_dspy.run.runner import Watcher
 from skills_dspy.run.task import Standstill, TaskView
 from skills_dspy.store import files
 from skills_dspy.store.files import AppendLog
 from tests.helpers import virtual_time
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.making import a_config, a_spec
+from tests.helpers.small_runs import freeform
 from tests.pipeline.test_settle import PASSED, InlineEmbedder, ListLedger
-from tests.run.test_runner import CROWS, FOXES, Going, at, broken, freeform, interrupted, run
+from tests.run.test_runner import CROWS, FOXES, FullDisk, Going, at, broken, interrupted, run
 
 # -- fairness, in virtual time --------------------------------------------------------------------------------------------
 
@@ -131,21 +128,20 @@ class Many:
     """
 
     runs: list[Settler]
-    ledgers: list[ListLedger]
     slots: BusySlots
     ended: dict[int, float] = field(default_factory=dict)
     settled: list[tuple[float, list[int]]] = field(default_factory=list)
     most_open: int = 0
 
 
-def side_by_side(natures: Sequence[Nature], wanted: int, slots: int = 8, only: int | None = None) -> Many:
-    """Run tasks of these natures; or the one of them alone."""
+def side_by_side(natures: Sequence[Nature], wanted: int, slots: int = 8) -> Many:
+    """Run tasks of these natures."""
     config = a_config()
 
     async def main() -> Many:
         shared = BusySlots(slots)
         places_of_all = DrawPlaces(most_open(config.draws.window, slots))
-        many = Many([], [ListLedger() for _ in natures], shared)
+        many = Many([], shared)
 
         def changed() -> None:
             now = asyncio.get_running_loop().time()
@@ -162,7 +158,7 @@ def side_by_side(natures: Sequence[Nature], wanted: int, slots: int = 8, only: i
                     wanted=wanted,
                     flow=ChanceFlow(name, nature, Share(shared)),
                     embedder=WordEmbedder(),
-                    ledger=many.ledgers[number],
+                    ledger=ListLedger(),
                     on_change=changed,
                     place=places_of_all.join(),
                 )
@@ -173,7 +169,7 @@ def side_by_side(natures: Sequence[Nature], wanted: int, slots: int = 8, only: i
             many.ended[number] = asyncio.get_running_loop().time()
 
         async with asyncio.TaskGroup() as group:
-            for number in range(len(natures)) if only is None else (only,):
+            for number in range(len(natures)):
                 group.create_task(run(number))
         return many
 
@@ -209,13 +205,6 @@ def test_no_task_starves(uneven: Many) -> None:
             assert max(draws) - min(draws) <= 2
 
 
-def test_the_bytes_of_a_task_are_its_own(uneven: Many) -> None:
-    """Which draws it makes, and what it writes, is what it writes alone."""
-    for number in (0, 4, 8):
-        alone = side_by_side(UNEVEN * 7, 10, only=number)
-        assert alone.ledgers[number].rows == uneven.ledgers[number].rows
-
-
 @pytest.mark.parametrize(("tasks", "slots"), [(2, 8), (20, 32), (40, 1)])
 def test_slots_stay_full_whatever_their_number(tasks: int, slots: int) -> None:
     """Few tasks on few slots, fewer tasks than slots, and one slot for many."""
@@ -224,31 +213,6 @@ def test_slots_stay_full_whatever_their_number(tasks: int, slots: int) -> None:
     # At the very end of a few tasks the open draws are what is left of them, and each task ends with its own tail.
     assert many.slots.used(0.9 * others[-1]) >= 0.95
     assert many.most_open <= most_open(16, slots)
-
-
-def test_a_share_goes_first_that_holds_less() -> None:
-    """Of what is equally far; a later stage still goes first, whosever it is."""
-
-    async def main() -> list[str]:
-        slots, order = Slots(3), []
-        one, other = Share(slots), Share(slots)
-        go = asyncio.Event()
-
-        async def call(share: Share, name: str, rank: Rank) -> None:
-            async with share.take(lambda: rank):
-                order.append(name)
-                await go.wait()
-
-        tasks = [asyncio.create_task(call(one, f"held {n}", (0, n))) for n in range(3)]
-        await asyncio.sleep(0)
-        for share, name, rank in ((one, "one", (0, 1)), (other, "other", (0, 9)), (one, "later stage", (-1, 9))):
-            tasks.append(asyncio.create_task(call(share, name, rank)))
-        await asyncio.sleep(0)
-        go.set()
-        await asyncio.gather(*tasks)
-        return order[3:]
-
-    assert virtual_time.run(main()) == ["later stage", "other", "one"]
 
 
 # -- one that fails -------------------------------------------------------------------------------------------------------
@@ -283,9 +247,7 @@ def check_others(going: Going, tasks: Sequence[TaskView], said: str) -> None:
     for spec in (FOXES, JAYS):
         alone = replace(going, folder=going.folder / "alone", specs=(spec,))
         alone.go()
-        for paths, ours in ((alone.paths(spec), going.paths(spec)),):
-            assert paths.data.read_bytes() == ours.data.read_bytes()
-            assert paths.rejected.read_bytes() == ours.rejected.read_bytes()
+        assert alone.bytes() == replace(going, specs=(spec,)).bytes()
 
 
 def test_a_directory_of_something_else_stops_nobody_else(three: Going) -> None:
@@ -329,24 +291,11 @@ def test_a_prompt_that_the_server_finds_too_long_stops_nobody_else(three: Going)
 
     listener = Listener()
     server = Dense()
-    tasks = run_with(three, server, listener)
+    tasks = three.go(server, watcher=listener).tasks
     check_others(three, tasks, "set num_ctx to")
     assert listener.heard == ["test/crows"]
     assert three.run_json(CROWS)["status"] == tasks[1].status
     assert three.go().tasks[1].status == "complete"
-
-
-def run_with(going: Going, server: FakeServer, watcher: Watcher) -> tuple[TaskView, ...]:
-    """Run with somebody who looks on."""
-
-    async def main() -> tuple[TaskView, ...]:
-        vectors = AsyncEmbedder(HashEmbedder())
-        try:
-            return await Runner(going.request(), server, vectors, watcher).run()
-        finally:
-            await vectors.close()
-
-    return asyncio.run(main())
 
 
 def test_a_disk_that_refuses_one_file_stops_nobody_else(three: Going, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,17 +317,7 @@ def test_a_disk_that_refuses_one_file_stops_nobody_else(three: Going, monkeypatc
 def test_a_full_disk_ends_all(three: Going, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others would meet it, too, and pay for what cannot be kept."""
     with monkeypatch.context() as patched:
-
-        def no_room(*_: object) -> int:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-        class Full:
-            write = staticmethod(no_room)
-
-            def __getattr__(self, name: str) -> Any:
-                return getattr(os, name)
-
-        patched.setattr(files, "os", Full())
+        patched.setattr(files, "os", FullDisk(0))
         with pytest.raises(DiskFull, match="free some space"):
             three.go()
     assert {three.run_json(spec)["status"].split(":")[0] for spec in three.specs} == {"failed"}
@@ -398,16 +337,6 @@ def test_an_interruption_reaches_all(three: Going) -> None:
     assert {three.run_json(spec)["status"] for spec in three.specs} == {"interrupted"}
 
 
-def test_a_mistake_of_ours_ends_all(three: Going) -> None:
-    """It is no task's own fault."""
-
-    async def bug() -> None:
-        raise RuntimeError("a bug")
-
-    with pytest.raises(ExceptionGroup):
-        three.go(FakeServer(before=at(20, bug)))
-
-
 def test_when_every_task_fails_the_run_fails(three: Going) -> None:
     """With the first one's error; all of them were shown."""
     for spec in three.specs:
@@ -415,7 +344,7 @@ def test_when_every_task_fails_the_run_fails(three: Going) -> None:
         (three.paths(spec).folder / "mine.txt").write_text("mine")
     listener = Listener()
     with pytest.raises(RunDirError, match="test/foxes holds files of something else"):
-        run_with(three, FakeServer(), listener)
+        three.go(watcher=listener)
     assert [task.error is not None for task in listener.tasks] == [True, True, True]
 
 
@@ -439,7 +368,7 @@ def test_what_has_ended_holds_nothing(three: Going) -> None:
             seen.extend((task.paths.running.exists(), isinstance(task.run, Standstill)) for task in ended)
 
     quick = replace(three, specs=(FOXES, *(a_spec(freeform(f"crow{n}", f"jay{n}"), name=f"test/{n}") for n in range(4))))
-    run_with(quick, FakeServer(TeacherConfig(pass_rate=0.7)), Looking())
+    quick.go(FakeServer(TeacherConfig(pass_rate=0.7)), watcher=Looking())
     assert seen
     assert set(seen) == {(False, True)}
 

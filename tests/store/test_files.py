@@ -38,12 +38,6 @@ def rows_in(path: Path) -> list[dict[str, Any]]:
     return [row for _, row in read_rows(path)]
 
 
-def test_json_is_indented_readable_and_ends_with_a_newline(tmp_path: Path) -> None:
-    """A file of JSON is meant for people too."""
-    write_json(tmp_path / "run.json", {"b": "été", "a": [1]})
-    assert (tmp_path / "run.json").read_bytes() == '{\n  "b": "été",\n  "a": [\n    1\n  ]\n}\n'.encode()
-
-
 def test_text_replaces_the_old_text_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     """After a write there is one file with the new text."""
     write_text(tmp_path / "a.md", "a much longer old text")

@@ -74,10 +74,7 @@ def claim_negated(seed: SeedExample, rng: random.Random) -> str | None:
 
 
 def format_ignored(seed: SeedExample, others: Sequence[SeedExample]) -> str | None:
-    """The answer's words in one paragraph, without the form that they had.
-
-    Only where the question asks for that form, or all answers of the task have it, three at least.
-    """
+    """The answer's words without the form that the question asks for, or that all answers of the task, three at least, have."""
     form = form_of(seed.answer)
     if form is None:
         return None
@@ -99,9 +96,6 @@ def context_of_another(seed: SeedExample, others: Sequence[SeedExample], rng: ra
 
 
 def context_copied(seed: SeedExample, others: Sequence[SeedExample]) -> str | None:
-    """The context itself as the answer, where work on it was asked for.
-
-    Not in a task any of whose answers is nearly its context, as in correcting texts: the copy would be nearly right.
-    """
+    """The context itself as the answer; not in a task any of whose answers is nearly its context, as in correcting texts."""
     nearly = any(one.context is not None and rouge_l(one.context, one.answer) >= _NEAR_COPY for one in (seed, *others))
     return None if nearly else seed.context

@@ -51,19 +51,13 @@ _WANTS_IMAGE = re.compile(
 
 
 def made_yes_no(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> str | None:
-    """The question, to be answered with yes or no alone: it contradicts itself, and its answer cannot have the seeds' form.
-
-    Not where any seed of the task asks a yes/no question, or has an answer that begins with yes or no.
-    """
+    """The question, to be answered with yes or no alone; not where any seed of the task asks or answers so."""
     usual = any(_IS_YES_NO.search(one.question) or _SAYS_YES_NO.match(one.answer) for one in (seed, *others))
     return None if usual else _worded(seed, _YES_NO, rng)
 
 
 def asking_for_action(seed: SeedExample, others: Sequence[SeedExample], rng: random.Random) -> str | None:
-    """The question, with an act in the world that its answer needs: a call, a letter, a walk. No text does that.
-
-    Not where any seed of the task asks for an act ("Send ..."), as those for the use of tools do.
-    """
+    """The question, with an act in the world that its answer needs; not where any seed of the task asks for one."""
     return None if any(_WANTS_ACTION.search(one.question) for one in (seed, *others)) else _worded(seed, _ACTION, rng)
 
 

@@ -56,13 +56,8 @@ def forecast(
 ) -> tuple[tuple[StepCost, ...], float]:
     """The costs step by step, and the seconds of an accepted pair when the server does one call after the other.
 
-    Each is the mean of tasks that all get the same number of pairs.
-
-    Args:
-        specs: the tasks.
-        config: says which steps there are and who answers them.
-        ratio: counted tokens for each estimated one, above 0.
-        speeds: of every model.
+    Each is the mean of tasks that all get the same number of pairs. `ratio` is the counted tokens for each estimated one,
+    above 0; `speeds` are those of every model.
     """
     by_step: dict[str, list[StepCost]] = {}
     for spec in specs:

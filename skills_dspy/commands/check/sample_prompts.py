@@ -18,10 +18,7 @@ _PER_MESSAGE = 16
 
 
 def prompt_estimates(spec: TaskSpec, config: RunConfig) -> dict[tuple[str, str], int]:
-    """Kind and step to the estimated tokens of a prompt, with a seed where the model's own writing will stand.
-
-    A description that is still to be derived is taken to be of the usual length.
-    """
+    """Kind and step to the estimated tokens of a prompt; a description that is still to be derived has the usual length."""
     spec = described(spec, PLACEHOLDER) if undescribed(spec) else spec
     program, adapter = SkillsProgram(spec.num_questions_to_generate_per_prompt), SkillsAdapter()
     return {

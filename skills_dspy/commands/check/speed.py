@@ -11,11 +11,8 @@ from skills_dspy.base.tokens import estimate_tokens
 class Counts:
     """What one reply took, as the server says; None where it says nothing.
 
-    Attributes:
-        prompt_tokens, prompt_seconds: reading the prompt.
-        output_tokens, output_seconds: writing the reply; an estimate and the clock's where the server is silent.
-        load_seconds: loading the model.
-        seconds: all of it on our clock, waiting included.
+    Of a reply that it says nothing of, the tokens are an estimate and the seconds the clock's; `seconds` are all of it on our
+    clock, waiting included.
     """
 
     prompt_tokens: int | None

@@ -145,10 +145,7 @@ def as_json(report: Report) -> str:
 
 
 def github_lines(report: Report) -> list[str]:
-    """The findings as workflow commands of GitHub Actions, which shows them at their lines of a pull request.
-
-    The form and its escapes are GitHub's (actions/toolkit, packages/core/src/command.ts).
-    """
+    """The findings as GitHub's workflow commands, with its escapes (actions/toolkit, packages/core/src/command.ts)."""
     lines = [_annotation(found) for found in report.findings]
     for skipped in report.skipped:
         path = _escaped(str(skipped.path), ",:")

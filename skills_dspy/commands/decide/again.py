@@ -70,13 +70,7 @@ class Answering:
 
 @dataclass(frozen=True, slots=True)
 class OldRun:
-    """A run, and what it takes to decide it anew.
-
-    Attributes:
-        draws: what it settled, from the first draw on.
-        prompts: fingerprints by kind and stage.
-        screen: the evaluation questions that it was decontaminated against, if there were any.
-    """
+    """A run, what it settled from the first draw on, and what it takes to decide that anew."""
 
     prepared: Prepared
     draws: Sequence[OldDraw]
@@ -95,7 +89,6 @@ class DecideResult:
     """What came of it.
 
     Attributes:
-        diff: before and after.
         calls_left: the calls to the last step of all who were left out as not asked; fewer where one is rejected on its way,
             more where a reply is asked for twice or a candidate is decided otherwise because of it.
         live: replies that a server gave now.
@@ -118,12 +111,7 @@ OnChange = Callable[[int, FunnelDiff, Meter], None]
 async def decide_again(
     again: OldRun, answering: Answering, vectors: VectorSource, rows: tuple[Rows, Rows], on_change: OnChange
 ) -> DecideResult:
-    """Decide every candidate of a run once more, in settled order, into rows that are accepted and rejected.
-
-    Raises:
-        RunDirError: a row does not agree with the journal.
-        SkillsError: the server or the disk fails.
-    """
+    """Decide every candidate of a run once more, in settled order; RunDirError where a row does not agree with the journal."""
     recorded, config, meter = again.prepared.recorded, again.prepared.config, Meter()
     spec, total = recorded.prompted, sum(len(draw.candidates) for draw in again.draws)
     names = {role: model.name for role, model in recorded.models.items()}

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,6 @@ _OTHER_FORMAT = (
     "decide it with that version"
 )
 
-_NO_BOUNDS = Bounds()
-
 
 @dataclass(frozen=True, slots=True)
 class DecideRequest:
@@ -55,7 +53,7 @@ class DecideRequest:
 
     run: Path
     config: Path | None = None
-    bounds: Bounds = _NO_BOUNDS
+    bounds: Bounds = field(default_factory=Bounds)
     out: Path | None = None
     dry_run: bool = False
     concurrency: int = 8
@@ -104,11 +102,7 @@ async def decide_run(
 ) -> DecideResult:
     """Decide a run anew and write the dataset; where that fails none is written, and what was answered is in the journal.
 
-    Args:
-        request, prepared: what is asked for, and of which run.
-        server: asked for what the journal lacks, and closed in the end; None to leave out who needs it.
-        on_change: called after every candidate.
-        now: the time in UTC, to name what is set aside.
+    The server is asked for what the journal lacks, and closed in the end; None to leave out who needs it.
 
     Raises:
         RunDirError: the run is in use, was made by another version, or its rows are broken.

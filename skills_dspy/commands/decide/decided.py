@@ -21,13 +21,7 @@ FILLED_BY = "filled_by"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A run that may be decided anew, as far as `noted`, its run.json, says.
-
-    Attributes:
-        recorded: what it was made with.
-        config: its settings with other thresholds.
-        target: where the dataset will be.
-    """
+    """A run that may be decided anew, as far as `noted`, its run.json, says; its settings with other thresholds; where to."""
 
     recorded: PastRun
     noted: RunJson

@@ -15,20 +15,15 @@ class RunFacts:
     """One run, as an export tells of it. What an older run.json does not hold is empty or `not stated`.
 
     Attributes:
-        task_name, description, created_by: of the task; a description that a model derived says so.
+        description: of the task; one that a model derived says so.
         licence: of the seeds, as their author stated it.
-        seeds: the seed examples.
-        seed: the run's random seed.
         status: how the run ended, or `running`.
-        wanted: accepted pairs asked for.
         answered_by: what gave the replies, in words, without a host.
         no_model: whether something other than a language model gave them.
         models: role, name and digest.
         prompts: kind, stage and fingerprint.
         compiled: what compiled the prompts, if they are not those of signatures/.
         thresholds: what passed, setting and value.
-        embedder: the model that measured how near texts are.
-        candidates: all that were decided.
         rejected: stage, reason, count.
         version: of skills_dspy.
         screened: evaluation files that candidates were kept clear of: name, questions, SHA-256, words of an n-gram, the largest
@@ -43,7 +38,6 @@ class RunFacts:
     seeds: tuple[SeedExample, ...]
     seed: int
     status: str
-    wanted: int
     answered_by: str
     no_model: bool
     models: tuple[tuple[str, str, str], ...]
@@ -59,11 +53,7 @@ class RunFacts:
 
 
 def facts_of(run: RunJson) -> RunFacts:
-    """Take the facts from a run.json.
-
-    Raises:
-        KeyError: it does not say which task, or from which seeds.
-    """
+    """Take the facts from a run.json; KeyError where it does not say which task, or from which seeds."""
     task, server = needed(run.task, "task"), run.server or Server()
     inputs, config, screen = run.inputs or Inputs(), run.config or {}, run.decontamination or Decontamination()
     funnel = run.result.funnel if run.result and run.result.funnel else FunnelCounts(candidates=0, accepted=0, rejected=())
@@ -78,7 +68,6 @@ def facts_of(run: RunJson) -> RunFacts:
         seeds=needed(task.seed_examples, "seed_examples"),
         seed=inputs.seed or 0,
         status=run.status or "unknown",
-        wanted=run.wanted or 0,
         answered_by=answered_by,
         no_model=no_model,
         models=tuple((role, model.name, model.digest) for role, model in (inputs.models or {}).items()),

@@ -19,12 +19,10 @@ from skills_dspy.base.records import Record, Rejection
 from skills_dspy.commands.decide.again import DecideResult
 from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
 from skills_dspy.commands.decide.thresholds import Bounds
-from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.run.past import find_recorded
-from skills_dspy.run.request import RunRequest
-from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunDir, RunPaths, find_row, find_runs
+from tests.helpers.disk import journaled, names_in
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.small_runs import SPEC, TEACHER, failing, make_run
 
@@ -100,11 +98,6 @@ def content(folder: Path | None) -> dict[str, bytes]:
     }
 
 
-def names(folder: Path) -> set[str]:
-    """What lies in a folder."""
-    return {path.name for path in folder.iterdir()}
-
-
 def run_json(folder: Path | None) -> dict[str, Any]:
     """The content of a run.json."""
     assert folder is not None
@@ -125,25 +118,6 @@ def test_the_same_thresholds_give_the_same_rows(run: RunPaths) -> None:
     assert {row.reason for row in rows(run.folder).rejected} > {"duplicate", "judged bad", "filtered"}, "the run shows little"
     assert (done.prepared.changed, done.diff.moved, done.calls_left) == ([], {}, 0)
     assert content(run.folder) == before
-
-
-def test_the_demo_gives_its_own_rows(tmp_path: Path) -> None:
-    """A replay of either shipped recording, decided by its own thresholds, is the same bytes."""
-    demo = {recorded.spec.task_name: recorded for recorded in find_recorded("demo")}
-    first = next(iter(demo.values()))
-
-    async def replay() -> None:
-        vectors = AsyncEmbedder(SentenceEmbedder())  # not loaded: the recording has all vectors
-        request = RunRequest(tuple(r.spec for r in demo.values()), first.config, 12, tmp_path, first.seed, 8, recorded=demo)
-        try:
-            await Runner(request, None, vectors, Watcher()).run()
-        finally:
-            await vectors.close()
-
-    asyncio.run(replay())
-    for name in demo:
-        before, after = content(tmp_path / name), content(decide(RunPaths(tmp_path / name)).dataset)
-        assert (after["data.jsonl"], after["rejected.jsonl"]) == (before["data.jsonl"], before["rejected.jsonl"])
 
 
 def test_a_derived_description_is_told_again(tmp_path: Path) -> None:
@@ -289,23 +263,17 @@ def test_a_copy_is_decided_by_what_is_accepted_now(once: RunPaths) -> None:
 # -- asking for the rest ------------------------------------------------------------------------------------------------
 
 
-def journaled(paths: RunPaths) -> set[str]:
-    """The digests of all replies in a journal."""
-    with JournalReader.open(paths.journal) as recording:
-        return {row[0] for row in recording._connection.execute("SELECT digest FROM replies")}
-
-
 @pytest.mark.parametrize("bounds", [ALL, Bounds(pair_rating=1), Bounds(squared_distance=0.0)], ids=["all", "pairs", "copies"])
 def test_fill_asks_for_just_those(bounds: Bounds, run: RunPaths) -> None:
     """Nothing that the journal holds is asked for; afterwards nothing is missing, and the journal alone gives the same."""
-    known, left = journaled(run), decide(run, bounds, dry_run=True).calls_left
+    known, left = journaled(run.journal), decide(run, bounds, dry_run=True).calls_left
     server = FakeServer(TEACHER)
     filled = decide(run, bounds, server, concurrency=4)
     assert left > 0
     assert server.asked
     assert not set(server.asked) & known
     assert len(server.asked) == len(set(server.asked)) == filled.live
-    assert journaled(run) == known | set(server.asked)
+    assert journaled(run.journal) == known | set(server.asked)
     assert filled.diff.not_asked == {}
     assert server.most_in_flight == min(4, len(server.asked))
     assert server.closed
@@ -328,11 +296,11 @@ def test_a_fill_that_is_stopped_goes_on(once: RunPaths, tmp_path: Path) -> None:
     """When the server fails nothing is half-written; what it answered is kept, and only the rest is asked for then."""
     shutil.copytree(once.folder, tmp_path / "whole" / "foxes")
     whole = decide(RunPaths(tmp_path / "whole" / "foxes"), ALL, FakeServer(TEACHER))
-    known = journaled(once)
+    known = journaled(once.journal)
     with pytest.raises(ServerError):
         decide(once, ALL, FakeServer(TEACHER, before=failing(5)), concurrency=2)
-    assert names(once.folder.parent) == {"foxes"}
-    kept = journaled(once) - known
+    assert names_in(once.folder.parent) == {"foxes"}
+    kept = journaled(once.journal) - known
     assert 0 < len(kept) <= 5
     server = FakeServer(TEACHER)
     done = decide(once, ALL, server)
@@ -347,7 +315,7 @@ def test_another_model_is_refused(once: RunPaths) -> None:
         decide(once, ALL, server)
     assert not server.asked
     assert server.closed
-    assert names(once.folder.parent) == {"foxes"}
+    assert names_in(once.folder.parent) == {"foxes"}
 
 
 def test_who_filled_is_said(once: RunPaths) -> None:
@@ -400,7 +368,7 @@ def test_the_same_again_changes_nothing(once: RunPaths) -> None:
     first = decide(once, ALL)
     before = content(first.dataset)
     assert decide(once, ALL).set_aside is None
-    assert names(once.folder.parent) == {"foxes", (first.dataset or Path()).name}
+    assert names_in(once.folder.parent) == {"foxes", (first.dataset or Path()).name}
     filled = decide(once, ALL, FakeServer(TEACHER))
     assert filled.set_aside is not None
     assert filled.set_aside.name.endswith(".old-20260102-030405")
@@ -410,9 +378,9 @@ def test_the_same_again_changes_nothing(once: RunPaths) -> None:
 
 def test_a_dry_run_writes_nothing(once: RunPaths) -> None:
     """The same numbers, and no file that was not there."""
-    before = names(once.folder), names(once.folder.parent)
+    before = names_in(once.folder), names_in(once.folder.parent)
     dry = decide(once, ALL, dry_run=True)
-    assert (names(once.folder), names(once.folder.parent)) == before
+    assert (names_in(once.folder), names_in(once.folder.parent)) == before
     assert dry.dataset is None
     assert decide(once, ALL).diff == dry.diff
 
@@ -425,7 +393,7 @@ def test_something_else_is_not_overwritten(once: RunPaths, tmp_path: Path) -> No
     for taken in (other, once.folder, once.data):
         with pytest.raises(RunDirError, match="holds something else; choose another --out"):
             decide(once, ALL, out=taken)
-    assert names(other) == {"thesis.txt"}
+    assert names_in(other) == {"thesis.txt"}
     (tmp_path / "empty").mkdir()
     assert decide(once, ALL, out=tmp_path / "empty").dataset == tmp_path / "empty"
 
@@ -523,7 +491,7 @@ def test_what_is_broken_is_named(how: str, once: RunPaths) -> None:
     breaks(once)
     with pytest.raises(RunDirError, match=said):
         decide(once)
-    assert names(once.folder.parent) == {"foxes"}
+    assert names_in(once.folder.parent) == {"foxes"}
 
 
 def test_a_fill_makes_no_journal_where_there_was_none(once: RunPaths) -> None:

@@ -3,7 +3,6 @@
 import json
 import random
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from evals.data.compare import FEWEST_FOR_INTERVAL, ComparedNumber, Comparison, compare
 from evals.data.material import Material
 from evals.data.rows import Row
-from evals.statistics import Interval
 from evals.tables import as_json
 from tests.evals.data.test_collapse import WORDS, varied
 from tests.helpers.scored import a_material, a_run, around
@@ -69,15 +67,6 @@ def test_a_difference_is_found_and_has_its_sign() -> None:
         assert number.interval is not None
         assert number.interval.low < number.difference < number.interval.high
     assert not found["words of a question, median"].differs
-
-
-def test_an_interval_is_as_wide_as_theory_says() -> None:
-    """For a mean of many rows: 1.96 times the standard error of a difference."""
-    first, second = (a_material(rated(200, 0.5, seed), embedder=None) for seed in (1, 2))
-    number = compared(first, second, rounds=400)["pair verdict, mean"]
-    assert number.interval is not None
-    expected = 2 * 1.96 * (0.25 / 200 + 0.25 / 200) ** 0.5
-    assert number.interval.high - number.interval.low == pytest.approx(expected, rel=0.2)
 
 
 def test_sets_drawn_alike_hardly_ever_differ() -> None:
@@ -147,24 +136,8 @@ def test_sets_of_hardly_any_rows_can_be_compared(first: int, second: int) -> Non
 def test_the_same_seed_gives_the_same_bytes() -> None:
     """And another one other samples, and so other intervals of the same means and medians."""
     first, second = rated(50, 0.4, 1), rated(50, 0.6, 2)
-    one, again, other = (json.dumps(as_json(comparison(first, second, seed))) for seed in (0, 0, 1))
+    one, again, other = (as_json(comparison(first, second, seed)) for seed in (0, 0, 1))
     assert one == again
     assert one != other
-    values: list[list[Any]] = [[number["first"] for number in json.loads(text)["numbers"]] for text in (one, other)]
-    assert values[0][:3] == values[1][:3]
-
-
-def test_a_number_as_json() -> None:
-    """To four decimals; without an interval both ends are null."""
-    number = ComparedNumber("a", 0.123456, 0.5, (3, 4), Interval(0.1, 0.66666))
-    assert number.as_json() == {
-        "name": "a",
-        "first": 0.1235,
-        "second": 0.5,
-        "rows": [3, 4],
-        "difference": 0.3765,
-        "low": 0.1,
-        "high": 0.6667,
-    }
-    assert number.differs
-    assert ComparedNumber("a", 0, 1, (3, 4), None).as_json()["low"] is None
+    assert [number["first"] for number in one["numbers"]][:3] == [number["first"] for number in other["numbers"]][:3]
+    assert list(one["numbers"][0]) == ["name", "first", "second", "rows", "difference", "low", "high"]

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from evals.data.against_seeds import find_nearest
 from evals.data.compared_numbers import Side, row_numbers, set_measures, share_numbers
+from evals.data.material import sample_places
 from evals.data.rows import Row, row_of
 from evals.data.text import distinct_n
 from skills_dspy.similarity.text import words
@@ -18,7 +20,8 @@ SEEDS = [a_seed("What is a fox?"), a_seed("Who runs?")]
 
 def a_side(rows: Sequence[Row] = ROWS, most: int = 100, **how: Any) -> Side:
     """One of two."""
-    return Side.of(a_material(rows, **how), most, 0)
+    material = a_material(rows, **how)
+    return Side(material, find_nearest(material), sample_places(len(material.places), most, 0))
 
 
 def numbers_of(first: Side, second: Side) -> dict[str, tuple[float | None, float | None]]:

@@ -1,6 +1,5 @@
 """What is scored as one: a run, all runs below a folder, or a file; what belongs side by side; what is refused."""
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -109,31 +108,6 @@ def test_a_run_that_has_not_begun_is_refused(tmp_path: Path) -> None:
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_file_has_rows_and_nothing_else(tmp_path: Path) -> None:
-    """Neither seeds nor a funnel."""
-    path = tmp_path / "rows.jsonl"
-    path.write_text(json.dumps({"question": "a", "answer": "b"}), "utf-8")
-    (found,) = read_datasets(path)
-    assert (found.name, found.path, len(found.rows), found.seeds, found.run) == (str(path), path, 1, (), None)
-
-
-@pytest.mark.parametrize(("name", "why"), [("nowhere", "there is no such file or directory"), ("empty", "holds no run")])
-def test_where_nothing_is_nothing_is_scored(name: str, why: str, tmp_path: Path) -> None:
-    """A path without anything, a folder without a run."""
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(RequestError, match=why):
-        read_datasets(tmp_path / name)
-
-
-@pytest.mark.parametrize("text", ["", "\n  \n"])
-def test_an_empty_file_is_refused(text: str, tmp_path: Path) -> None:
-    """It says what a line should hold."""
-    path = tmp_path / "rows.jsonl"
-    path.write_text(text, "utf-8")
-    with pytest.raises(FileError, match="the file is empty; each line should hold `instruction` with `response`"):
-        read_datasets(path)
 
 
 # ---- seeds and pairs -------------------------------------------------------------------------------------------------

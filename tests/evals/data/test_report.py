@@ -42,23 +42,19 @@ def titled(title: str, sections: list[Section]) -> Section:
 
 
 def test_a_run_has_a_table_for_each_part() -> None:
-    """In an order that goes from the run to its texts."""
-    assert [section.title for section in sections_of()] == [
-        "rows.jsonl",
-        "Yield by stage",
-        "Verdicts and tags of the accepted rows",
-        "Diversity",
-        "Likeness to the nearest seed",
-        "Coverage of the seeds, by cosine",
-        "Words",
-        "Languages",
-    ]
+    """In an order that goes from the run to its texts; the yield says why."""
+    sections = sections_of()
+    shorts = ["rows.jsonl", "Yield", "Verdicts", "Diversity", "Likeness", "Coverage", "Words", "Languages"]
+    assert [section.title.split()[0] for section in sections] == shorts
+    assert sections[1].rows[0] == ("dedup", "4", "1", "3", "75%", "duplicate 1")
+    assert sections[1].notes == ("3 of 4 candidates were accepted (75%).",)
 
 
 def test_a_file_has_fewer() -> None:
     """What does not apply is not there; what is left out is said at the end."""
-    titles = [section.title for section in score_sections(score(a_material([Row("a", "b")])))]
-    assert titles == ["rows.jsonl", "Diversity", "Words", "Languages", "To be known"]
+    sections = score_sections(score(a_material([Row("a", "b c")], embedder=None)))
+    assert [section.title for section in sections] == ["rows.jsonl", "Diversity", "Words", "Languages", "To be known"]
+    assert [row[1:] for row in sections[1].rows[:4]] == [("–", "–"), ("–", "–"), ("1.000", "1.000"), ("–", "1.000")]
     nothing = score_sections(score(a_material([], SEEDS, run=a_run(0))))
     assert [section.title for section in nothing] == ["rows.jsonl", "Yield by stage", "To be known"]
     assert nothing[0].notes[0] == "0 rows, complete: rows.jsonl"
@@ -90,13 +86,6 @@ def test_soft_ratings_stand_below_their_labels() -> None:
     assert len(titled("Verdicts", score_sections(score(a_material(rated)))).notes) == 1
 
 
-def test_the_yield_says_why() -> None:
-    """Stage by stage, and at last how many of how many."""
-    section = titled("Yield", sections_of())
-    assert section.rows[0] == ("dedup", "4", "1", "3", "75%", "duplicate 1")
-    assert section.notes == ("3 of 4 candidates were accepted (75%).",)
-
-
 def test_a_share_that_is_nearly_nothing_is_not_nothing() -> None:
     """One row in a thousand is less than a percent, and the others are not all."""
     counts = iter(range(2000))
@@ -104,20 +93,6 @@ def test_a_share_that_is_nearly_nothing_is_not_nothing() -> None:
     (question, answer) = titled("Languages", score_sections(found)).rows
     assert question == ("question", "English >99%, French <1%")
     assert answer == ("answer", "English 100%")
-
-
-def test_numbers_that_are_not_there_are_dashes() -> None:
-    """Not zeros."""
-    section = titled("Diversity", score_sections(score(a_material([Row("a", "b c")], embedder=None))))
-    assert {row[0]: row[1:] for row in section.rows} == {
-        "mean distance to the nearest other": ("–", "–"),
-        "Vendi score": ("–", "–"),
-        "distinct-1": ("1.000", "1.000"),
-        "distinct-2": ("–", "1.000"),
-        "distinct-3": ("–", "–"),
-        "repeat an earlier one": ("0%", "–"),
-        "have a near-copy": ("–", "–"),
-    }
 
 
 def test_two_are_put_side_by_side() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.data.rows import RATINGS, Row, read_jsonl, row_of
-from skills_dspy.base.errors import FileError, StorageError
+from skills_dspy.base.errors import FileError
 from tests.helpers.scored import a_line
 
 FILE = Path("rows.jsonl")
@@ -73,10 +73,6 @@ def test_a_blank_context_is_none() -> None:
     """Many write an empty one where there is none; the next key counts then."""
     assert row(question="a", answer="b", context=" ").context is None
     assert row(question="a", answer="b", context="", input="c").context == "c"
-
-
-def test_the_context_key_goes_before_input() -> None:
-    """As a run writes it."""
     assert row(question="a", answer="b", context="c", input="d").context == "c"
 
 
@@ -148,7 +144,6 @@ def test_a_broken_soft_rating_is_none(soft: object) -> None:
         ({"question": "a", "answer": "b", "context": ["c"]}, "`context` is not text"),
         ({"messages": "hello"}, "`messages` is not a list of turns"),
         ({"messages": ["hello"]}, "`messages` is not a list of turns"),
-        ({"messages": []}, "`messages` has no turn of the role `user`"),
         ({"messages": [{"role": "assistant", "content": "b"}]}, "`messages` has no turn of the role `user`"),
         ({"messages": [{"role": "user", "content": "a"}]}, "no `assistant` turn with text follows the last `user` turn"),
         (
@@ -167,7 +162,6 @@ def test_a_line_that_is_no_row_is_refused(content: dict[str, Any], why: str) -> 
     [
         (b'{"question": "a", "answer":', "this line is not a JSON object; write one object a line, such as"),
         (b"[1]", "this line is JSON, but no object"),
-        (b'"text"', "this line is JSON, but no object"),
         (b"[" * 100_000, "this line is not a JSON object"),
         (b"\xff\xfe{}", "this line is not a JSON object"),
     ],
@@ -188,9 +182,3 @@ def test_a_file_is_read_whatever_its_line_ends(tmp_path: Path) -> None:
     line = json.dumps({"question": "Füchse?", "answer": "Ja."}, ensure_ascii=False).encode()
     path = written(tmp_path, b"\xef\xbb\xbf" + line + b"\r\n\n  \n" + line)
     assert list(read_jsonl(path)) == [Row("Füchse?", "Ja.")] * 2
-
-
-def test_a_file_that_cannot_be_read_is_the_machines_fault(tmp_path: Path) -> None:
-    """One sentence."""
-    with pytest.raises(StorageError, match="cannot read"):
-        list(read_jsonl(tmp_path / "nowhere.jsonl"))

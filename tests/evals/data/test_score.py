@@ -1,8 +1,7 @@
 """The score of a dataset: every part of it, what is left out and said to be, and the same bytes each time."""
 
 import json
-import math
-import random
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -10,33 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.data.rows import Row, row_of
-from evals.data.score import repeated_share, score
+from evals.data.score import DatasetScore, score
 from evals.tables import as_json
-from tests.evals.data.test_collapse import varied
-from tests.helpers.scored import a_line, a_material, a_run, a_seed, around, by_first_word
+from tests.helpers.scored import a_line, a_material, a_run, a_seed, by_first_word
 
 SEEDS = [a_seed("What is a fox?", "An animal of the wood."), a_seed("Who runs?", "The fox runs.")]
-PARTS = [
-    "name",
-    "path",
-    "status",
-    "answered_by",
-    "rows",
-    "sample",
-    "embedder",
-    "notes",
-    "collapse",
-    "candidates",
-    "yield",
-    "ratings",
-    "diversity",
-    "repeated_questions",
-    "near_copies_of_answers",
-    "novelty",
-    "coverage",
-    "words",
-    "languages",
-]
+PARTS = [field.name.rstrip("_") for field in fields(DatasetScore)]
 
 
 def ours(count: int) -> list[Row]:
@@ -62,33 +40,14 @@ def test_a_run_has_all_parts() -> None:
     assert list(as_json(found)) == PARTS
 
 
-def test_a_file_has_what_can_be_known_of_it() -> None:
-    """Neither yield nor ratings nor novelty; what is left out for want of seeds is said."""
-    found = score(a_material([Row("What is a jay?", "A bird.", "A wood.")]))
-    assert (found.candidates, found.yield_, found.ratings, found.novelty, found.coverage) == (None, (), {}, None, None)
-    assert found.words["context"].max == 2
-    assert found.notes == (
-        "Novelty and coverage are left out: nobody said what the seeds were; give their task file with --seeds.",
-    )
-
-
-def test_diversity_on_a_case_by_hand() -> None:
-    """Two the same and one at a right angle: distances 0, 0, 2; K/n has the eigenvalues 2/3 and 1/3."""
-    rows = [Row("a b", "x y z"), Row("a b", "x y"), Row("c d", "z")]
-    found = score(a_material(rows, vectors=around(0, 0, 1))).diversity
-    assert found.mean_nearest_distance == pytest.approx(2 / 3)
-    assert found.vendi == pytest.approx(math.exp(2 / 3 * math.log(3 / 2) + 1 / 3 * math.log(3)))
-    assert dict(found.distinct_questions) == {1: 4 / 6, 2: 2 / 3, 3: None}
-    assert dict(found.distinct_answers) == {1: 3 / 6, 2: 2 / 3, 3: 1.0}
-
-
 def test_near_copies_and_repetitions_are_shares() -> None:
     """Of the answers that are long enough, and of all questions."""
     answer = "A bird that is found in the wood and the town."
-    rows = [Row("What is a rook?", answer), Row("What is a rook!", answer[:-1]), Row("Who sings?", "The jay.")]
+    rows = [Row("What is a rook?", answer), Row("What is a rook!", answer[:-1]), Row("Who sings?", "The jay."), Row("?", "!")]
     found = score(a_material(rows))
     assert found.near_copies_of_answers == 1
-    assert found.repeated_questions == pytest.approx(1 / 3)
+    assert found.repeated_questions == pytest.approx(1 / 4)
+    assert score(a_material([*rows, Row("!", "?"), Row("?", "!", "A text.")])).repeated_questions == pytest.approx(1 / 6)
     assert score(a_material(rows[2:])).near_copies_of_answers is None
 
 
@@ -156,21 +115,3 @@ def test_whatever_rows_hold_the_score_is_json_and_the_same_each_time(texts: list
     first, second = (json.dumps(as_json(score(a_material(rows, SEEDS))), allow_nan=False) for _ in range(2))
     assert first == second
     assert list(json.loads(first)) == PARTS
-
-
-def test_the_order_of_rows_changes_no_number() -> None:
-    """But for collapse, which has an order."""
-    rows = varied(25)
-    moved = random.Random(3).sample(rows, len(rows))
-    first, second = (as_json(score(a_material(some, SEEDS))) for some in (rows, moved))
-    assert first == second
-
-
-@given(st.lists(st.tuples(st.sampled_from(["Who?", "who", "Why?", "?", "!"]), st.sampled_from([None, "a", "b"]))))
-def test_a_question_repeats_an_earlier_one_about_the_same_context(pairs: list[tuple[str, str | None]]) -> None:
-    """By its words, or its signs where it has none."""
-    rows = [Row(question, "b", context) for question, context in pairs]
-    words = [["who"] if "ho" in question else ["why"] if "hy" in question else [] for question, _ in pairs]
-    different = {({"who": "Who?"}.get(question, question), context) for question, context in pairs}
-    expected = 1 - len(different) / len(rows) if rows else None
-    assert repeated_share(rows, words) == expected

@@ -16,17 +16,16 @@ from evals.judges.descriptions import (
     cases_with_descriptions,
     derive_descriptions,
     description_line,
-    stand_ins,
     with_descriptions,
 )
 from evals.optimize.plan import OptimizeRequest, plan_of
-from evals.session.session import CallsSpent, Session, SessionRequest
+from evals.session.session import Session, SessionRequest
 from evals.teacher.config import Improvable, TeacherConfig
 from evals.teacher.script import Script
 from skills_dspy.base.errors import ContextTooLong, NotDescribed, RequestError
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.compiled import compiled_content
-from skills_dspy.model.description import PLACEHOLDER, described, undescribed
+from skills_dspy.model.description import described
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.tasks.files import load_tasks
 from tests.evals.optimize.test_budget import A_REQUEST
@@ -109,13 +108,6 @@ def test_the_journal_has_it_the_next_time_whatever_else_is_asked(tmp_path: Path)
     assert replayed.server.asked == []
 
 
-def test_a_truncated_reply_is_asked_for_once_more(tmp_path: Path) -> None:
-    """With twice the room, as in a run."""
-    told = derive(tmp_path, (BLANK,), a_server(script(BLANK.task_name, {"truncated": "Questions"}, SAID)))
-    assert told.derived == {BLANK.task_name: SAID}
-    assert len(told.server.asked) == 2
-
-
 def test_unusable_twice_is_a_sentence_and_what_the_others_cost_is_kept(tmp_path: Path) -> None:
     """The file and the way out are named; the descriptions of all others are in the journal by then."""
     others = tuple(a_spec(name=f"test/{n}", description="") for n in range(3))
@@ -133,14 +125,6 @@ def test_unusable_twice_is_a_sentence_and_what_the_others_cost_is_kept(tmp_path:
     assert list(told.derived) == [other.task_name for other in others]
 
 
-def test_no_more_calls_than_allowed(tmp_path: Path) -> None:
-    """Descriptions count like everything else."""
-    server = a_server()
-    with pytest.raises(CallsSpent):
-        derive(tmp_path, (BLANK, a_spec(name="test/owls", description="")), server, most_calls=1)
-    assert len(server.asked) == 1
-
-
 def test_seeds_that_fit_into_no_window_are_refused_before_the_first_call(tmp_path: Path) -> None:
     """Also when they are those of the last task."""
     server = a_server()
@@ -151,13 +135,6 @@ def test_seeds_that_fit_into_no_window_are_refused_before_the_first_call(tmp_pat
 
 
 # -- specs and cases ------------------------------------------------------------------------------------------------------
-
-
-def test_stand_ins_and_derived_ones_leave_other_tasks_alone() -> None:
-    """Only a blank is replaced."""
-    assert [spec.task_description for spec in stand_ins((BLANK, TOLD))] == [PLACEHOLDER, TOLD.task_description]
-    derived = {BLANK.task_name: SAID, TOLD.task_name: "never"}
-    assert with_descriptions((BLANK, TOLD), derived) == (described(BLANK, SAID), TOLD)
 
 
 @settings(deadline=None)  # the first one loads what tells languages
@@ -236,15 +213,14 @@ class Desk:
 
     folder: Path
     monkeypatch: pytest.MonkeyPatch
-    blank: tuple[Path, ...] = ()
-    told: tuple[Path, ...] = ()
-    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self.names = tuple(spec.task_name for spec in load_tasks((DEBATE, READING)).specs)
-        self.blank = tuple(self._written(f"blank-{path.name}", path, "") for path in (DEBATE, READING))
-        pairs = zip((DEBATE, READING), self.names, strict=True)
-        self.told = tuple(self._written(f"told-{path.name}", path, self.words(name)) for path, name in pairs)
+        paths = (DEBATE, READING)
+        self.names = tuple(spec.task_name for spec in load_tasks(paths).specs)
+        self.blank = tuple(self._written(f"blank-{path.name}", path, "") for path in paths)
+        self.told = tuple(
+            self._written(f"told-{path.name}", path, self.words(name)) for path, name in zip(paths, self.names, strict=True)
+        )
 
     def words(self, name: str) -> str:
         """The description that is derived for a task."""
@@ -323,6 +299,8 @@ def test_a_command_describes_first_and_then_asks_as_if_the_files_had_said_so(
     again = desk.type(*words, output="blank", tasks=desk.blank, server=a_server())
     assert (again.code, again.server.asked) == (done.code, [])
     assert json.loads(again.out) == json.loads(done.out)
+    page = desk.folder / "blank" / "judges.md"
+    assert not page.exists() or f"for {', '.join(desk.names)}; see judges.json" in page.read_text("utf-8")
 
 
 def test_what_is_announced_has_the_descriptions_in_it(desk: Desk) -> None:
@@ -366,29 +344,11 @@ def test_the_three_share_what_was_derived(desk: Desk) -> None:
 
 def test_the_generator_is_needed_for_descriptions_only(desk: Desk) -> None:
     """`eval judges` asks the generator that is configured, which need not be there where nothing is to be described."""
-    words = [
-        *COMMANDS["eval judges"](desk.folder),
-        "--model",
-        "missing-writer",
-        "--judge-model",
-        "judge",
-        "--tagger-model",
-        "judge",
-    ]
+    others = ("--model", "missing-writer", "--judge-model", "judge", "--tagger-model", "judge")
+    words = [*COMMANDS["eval judges"](desk.folder), *others]
     refused = desk.type(*words, output="m", tasks=desk.blank)
     assert refused.code == 2
     assert "missing-writer" in refused.err
     fine = desk.type(*words, output="n", tasks=desk.told)
     assert fine.code == 0
     assert "missing-writer" not in fine.server.models_asked
-
-
-def test_the_report_of_the_judges_names_who_described(desk: Desk) -> None:
-    """For people; the words stand in judges.json."""
-    words = [word for word in COMMANDS["eval judges"](desk.folder) if word != "--json"]
-    done = desk.type(*words, output="r", tasks=desk.blank)
-    assert done.code == 0
-    page = (desk.folder / "r" / "judges.md").read_text("utf-8")
-    assert "Descriptions" in page
-    assert f"for {', '.join(desk.names)}; see judges.json" in page
-    assert all(undescribed(spec) for spec in load_tasks(desk.blank).specs)

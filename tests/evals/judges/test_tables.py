@@ -10,7 +10,7 @@ from evals.judges.ask import Judged
 from evals.judges.card import ReportCard, report_card
 from evals.judges.cases import SCALES
 from evals.judges.fused import StepTokens
-from evals.judges.tables import number, percent, sections, with_interval
+from evals.judges.tables import sections, with_interval
 from evals.statistics import Rate
 from evals.tables import Section, print_sections
 from tests.helpers.judges import CONFIG, PAIR, QUALITY, QUESTION, SAMPLE, a_case, both_ways, said, verdicts
@@ -55,12 +55,6 @@ def shown(report: tuple[Section, ...], width: int = 100) -> str:
 def test_a_rate_is_a_percentage_with_its_interval(count: int, of: int, text: str) -> None:
     """Of nothing there is none."""
     assert with_interval(Rate(count, of)) == text
-
-
-def test_what_is_unknown_is_a_dash() -> None:
-    """Never a 0."""
-    assert (percent(None), number(None)) == ("–", "–")
-    assert (percent(0.125), number(-0.004)) == ("12.5 %", "-0.00")
 
 
 def test_the_tables_fit_100_columns() -> None:

@@ -38,10 +38,7 @@ class Habits:
 
 
 def habits(results: Sequence[tuple[Any, Any]], demos: Sequence[Mapping[str, Any]]) -> Habits:
-    """Return the habits of a prompt with these demonstrations.
-
-    `results` are examples with their predictions; those without texts are left out.
-    """
+    """Return the habits of a prompt by examples with their predictions (those without texts are left out), and its demos."""
     texts = [(text, example) for example, prediction in results for text in _output_texts(prediction)]
     demo_texts = [text for demo in demos for text in _output_texts(demo)]
     return Habits(

@@ -1,7 +1,4 @@
-"""The metrics that prompts are optimized for, each with its definition: pure functions of an example and a prediction.
-
-docs/optimizing.md says how to write one's own.
-"""
+"""The metrics that prompts are optimized for: pure functions; docs/optimizing.md says how to write one's own."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

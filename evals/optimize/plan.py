@@ -39,9 +39,7 @@ class OptimizeRequest:
         most_calls: no more calls than this.
         seed: decides splits, sampling seeds and the optimizer's choices.
         holdout: a judge that only measures; None for none.
-        proposer: the model that proposes instructions.
-        floor: the least kappa of a judge that a writer is optimized against.
-        force: go on although a judge is below the floor.
+        floor, force: the least kappa of a judge that a writer is optimized against, and whether to go on below it.
         base: a program to begin with; None for the prompts as they stand in signatures/.
         derived: task to the description that was derived for it and stands in `specs`; empty before.
     """

@@ -180,11 +180,7 @@ def _below(kappa: float, floor: float) -> str:
 
 
 async def blocking(work: Callable[..., T], *args: Any, **named: Any) -> T:
-    """Return the result of blocking work, done on another thread.
-
-    Raises:
-        Exception: what halted it.
-    """
+    """Return the result of blocking work, done on another thread; what halts it is raised as it was inside."""
     try:
         return await asyncio.to_thread(work, *args, **named)
     except Halt as halt:

@@ -12,9 +12,6 @@ from skills_dspy.model.engine import AsyncOllamaEngine
 
 T = TypeVar("T")
 
-_LOOK = 0.5
-"""Seconds after which a thread that waits looks whether the session is over."""
-
 
 class Halt(BaseException):
     """An error that concerns the whole evaluation, or a mistake of ours, inside of DSPy.
@@ -50,7 +47,7 @@ class Bridge:
         except RuntimeError:  # also the loop's, when it was closed just now
             work.close()
             raise Halt(over) from None
-        while not wait((future,), timeout=_LOOK).done:
+        while not wait((future,), timeout=0.5).done:
             # Work that reached the loop in its last moment is never begun; nobody must wait for it for ever.
             if self._closed:
                 future.cancel()

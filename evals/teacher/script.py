@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeGuard
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from evals.teacher.prompts import Prompt
+from skills_dspy.base.errors import ConfigError
+from skills_dspy.base.validation import Where, Wording, validated
+from skills_dspy.base.yaml_lines import read_yaml
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Reply = str | dict[str, Any]
@@ -91,8 +93,12 @@ class Script(_Part):
 
 
 def load_script(path: Path) -> Script:
-    """Read and check a script; OSError, yaml.YAMLError or pydantic.ValidationError when it is none."""
-    return Script.model_validate(yaml.safe_load(path.read_text("utf-8")))
+    """Read and check a script; ConfigError with file and line when it is none."""
+    return validated(read_yaml(path, ConfigError), Script, path, Wording(ConfigError, _label))
+
+
+def _label(where: Where) -> str:
+    return f"`{'.'.join(map(str, where))}`" if where else "the script"
 
 
 class Player:

@@ -19,7 +19,6 @@ from aiohttp.test_utils import BaseTestServer, TestServer
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from evals.record.answering import ROOT
 from evals.teacher import wire
@@ -32,6 +31,7 @@ from evals.teacher.script import Player, Script, ScriptError, load_script, sent
 from evals.teacher.server import make_app
 from signatures.examples import Pair, Passage, Question
 from signatures.labels import Quality
+from skills_dspy.base.errors import ConfigError
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.steps import STEPS as PROGRAM_STEPS
 
@@ -303,8 +303,8 @@ def test_a_script_answers_its_own_task_only(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_scripts_are_refused(tmp_path: Path, change: tuple[str, str], said: str) -> None:
-    """A mistake in a script is named."""
-    with pytest.raises(ValidationError, match=said):
+    """A mistake in a script is named with file and line."""
+    with pytest.raises(ConfigError, match=rf"\.yaml:\d+: .*{said}"):
         script_of(tmp_path, SCRIPT.replace(*change))
 
 

@@ -7,7 +7,7 @@ that nothing rejects gets the tags that filter nothing.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import get_args
+from typing import Protocol, get_args
 
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import MissingReply, Truncated
@@ -39,19 +39,44 @@ class Written:
     failed: Dropped | None = None
 
 
-class Flow:
-    """The steps of one task's candidates; the screen holds evaluation questions that none may be near to, if there are any."""
+class Past(Protocol):
+    """What a run has written and decided already, for a flow that is gone once more."""
 
-    def __init__(self, spec: TaskSpec, config: RunConfig, asker: Asker, screen: TaskScreen | None = None) -> None:
+    def written(self, draw: Draw) -> Written:
+        """The draw's questions as they were written, or why there are none."""
+
+    def known(self, candidate: Candidate) -> Outcome | None:
+        """What becomes of a candidate whose way need not be gone again; None for all others."""
+
+    def unanswered(self, candidate: Candidate, missing: MissingReply) -> Outcome:
+        """What becomes of a candidate to whose step there is no reply."""
+
+
+class Flow:
+    """The steps of one task's candidates.
+
+    Args:
+        spec, config: what is run.
+        asker: asks the models, or finds their replies in a journal.
+        screen: evaluation questions that no candidate may be near to, if there are any.
+        past: what was written before; None to write new questions.
+    """
+
+    def __init__(
+        self, spec: TaskSpec, config: RunConfig, asker: Asker, screen: TaskScreen | None = None, past: Past | None = None
+    ) -> None:
         self._spec = spec
         self._config = config
         self._asker = asker
         self._screen = screen
+        self._past = past
         self._steps = {kind: {step.stage: step for step in way(kind, config.tagging)} for kind in get_args(Kind)}
         self._longest_question = {kind: question_limit(longest(spec.seeds(kind))) for kind in get_args(Kind)}
 
     async def write(self, draw: Draw, rank: Callable[[], Rank]) -> Written:
         """The draw's context, if it is grounded, and its questions."""
+        if self._past is not None:
+            return self._past.written(draw)
         calls: dict[str, tuple[str, ...]] = {}
         context: str | None = None
         try:
@@ -61,14 +86,6 @@ class Flow:
         except _Drop as drop:
             return Written(context, (), calls, drop.outcome)
         return Written(context, tuple(question.strip() for question in answer.values["questions"]), calls)
-
-    def known(self, candidate: Candidate) -> Outcome | None:  # noqa: ARG002 - for flows that know something
-        """What becomes of a candidate whose way need not be gone; None for all others."""
-        return None
-
-    def unanswered(self, candidate: Candidate, missing: MissingReply) -> Outcome:  # noqa: ARG002 - as above
-        """What becomes of a candidate to whose step a recording has no reply: it matters only if it has to settle."""
-        return missing
 
     async def pursue(
         self, candidate: Candidate, novel: Callable[[Candidate], Awaitable[bool]], rank: Callable[[], Rank]
@@ -80,14 +97,14 @@ class Flow:
             novel: whether it repeats no seed and no accepted pair; waits while one that it may repeat is undecided.
             rank: its place in the queue.
         """
-        if (known := self.known(candidate)) is not None:
+        if self._past is not None and (known := self._past.known(candidate)) is not None:
             return known
         try:
             return await self._pursue(candidate, novel, rank)
         except _Drop as drop:
             return drop.outcome
-        except MissingReply as missing:
-            return self.unanswered(candidate, missing)
+        except MissingReply as missing:  # of a replay it matters only if the candidate has to settle
+            return missing if self._past is None else self._past.unanswered(candidate, missing)
 
     async def _pursue(
         self, candidate: Candidate, novel: Callable[[Candidate], Awaitable[bool]], rank: Callable[[], Rank]

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import dspy
 
-from skills_dspy.base.config import ROLES, Role, RunConfig
+from skills_dspy.base.config import ROLES, Role
 from skills_dspy.base.errors import MissingReply, RunDirError, only_ours
 from skills_dspy.base.records import Neighbour, Reason
 from skills_dspy.commands.decide.decided import Prepared
 from skills_dspy.commands.decide.old_rows import OldDraw, OldRow, text_digest
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.ask import Asker, Rank
 from skills_dspy.model.embedding.embedder import VectorSource
 from skills_dspy.model.engine import asker_for
 from skills_dspy.model.program import QUIET, SkillsProgram
@@ -126,7 +125,7 @@ async def decide_again(
         config.model_copy(update={"draws": draws}),
         seed=recorded.seed,
         wanted=_UNLIMITED,
-        flow=_OldFlow(again, config, asker),
+        flow=Flow(spec, config, asker, again.screen, _Past(again)),
         embedder=vectors,
         ledger=ledger,
         on_change=lambda: on_change(total, ledger.diff, meter),
@@ -143,14 +142,13 @@ async def decide_again(
     return DecideResult(again.prepared, ledger.diff, ledger.calls_left, meter.live)
 
 
-class _OldFlow(Flow):
+class _Past:
     """Reads back what a run wrote, and what became of it where nothing asks for that again."""
 
-    def __init__(self, again: OldRun, config: RunConfig, asker: Asker) -> None:
-        super().__init__(again.prepared.recorded.prompted, config, asker, again.screen)
+    def __init__(self, again: OldRun) -> None:
         self._again = again
 
-    async def write(self, draw: Draw, rank: Callable[[], Rank]) -> Written:  # noqa: ARG002 - nobody is asked
+    def written(self, draw: Draw) -> Written:
         """The draw's questions as they were written, or why there are none."""
         settled = self._again.draws[draw.number].candidates
         first = settled[0]

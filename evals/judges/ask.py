@@ -19,7 +19,7 @@ from skills_dspy.model.steps import STEPS
 T = TypeVar("T")
 
 FUSED = "tag_fused"
-UNFILTERED_TAGS: Mapping[str, str] = {"tag_difficulty": "difficulty", "tag_category": "category"}
+UNFILTERED_TAGS = {step.name: step.rates[0].field for step in STEPS.values() if step.rates and step.filter is None}
 """The steps that give the tags that no filter looks at, with the field of each."""
 
 

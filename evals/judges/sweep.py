@@ -3,22 +3,17 @@
 What should pass is as the configuration has it and stays so; only where the judge's own rating is cut changes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from evals.judges.ask import Judged, figures_of
 from evals.judges.cases import SCALES, passing
 from evals.statistics import Rate
 from skills_dspy.base.config import RunConfig
-from skills_dspy.base.scales import Label
+from skills_dspy.base.scales import PAIR, QUALITY, SAMPLE, Label
 
-KEYS: Mapping[str, tuple[str, str]] = {
-    "judge_pair_freeform": ("judges", "pair_pass"),
-    "judge_pair_grounded": ("judges", "pair_pass"),
-    "tag_instruction_quality": ("filter", "instruction_quality"),
-    "tag_sample_quality": ("filter", "sample_quality"),
-}
-"""Step to where the configuration has its threshold; one key serves both judges of pairs."""
+KEYS = {PAIR: ("judges", "pair_pass"), QUALITY: ("filter", "instruction_quality"), SAMPLE: ("filter", "sample_quality")}
+"""Where the configuration has the threshold of a scale; one key serves both judges of pairs."""
 
 ENOUGH = 0.01  # by so much the kappa of a threshold has to be larger to be better than the configured one
 _STRIDES = {3: 0.25, 5: 0.5}  # labels of the scale to the distance of the soft cuts
@@ -94,7 +89,7 @@ def sweep_of(step: str, judged: Sequence[Judged], config: RunConfig) -> Sweep:
     # It is rounded to six decimals: one that is the cut itself passes.
     soft = [_cut(rated, [value >= least - 1e-6 for value in expected]) for least in leasts]
     soft = [replace(cut, expected_from=least) for cut, least in zip(soft, leasts, strict=True)]
-    sweep, (section, key) = Sweep(_best_marked(cuts), len(rated), _best_marked(soft), ""), KEYS[step]
+    sweep, (section, key) = Sweep(_best_marked(cuts), len(rated), _best_marked(soft), ""), KEYS[SCALES[step]]
     return replace(sweep, configuration=f"{section}:\n  {key}: [{sweep.best.labels}]") if sweep.best else sweep
 
 

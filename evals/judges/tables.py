@@ -199,7 +199,7 @@ def _best_thresholds(sweeps: dict[str, Sweep]) -> Section:
     for step, sweep in sweeps.items():
         if (best := sweep.best) is None:
             continue
-        chosen.setdefault(KEYS[step], {}).setdefault(best.labels, []).append(step)
+        chosen.setdefault(KEYS[SCALES[step]], {}).setdefault(best.labels, []).append(step)
         if not best.configured:
             notes.append(f"{step}: kappa {number(best.kappa)} instead of {number(sweep.configured.kappa)}.")
     for (section, key), values in chosen.items():

@@ -107,8 +107,8 @@ def diff_table(diff: FunnelDiff) -> Table:
     table.add_column("why")
     for heading in ("before", "after", "change"):
         table.add_column(heading, justify="right")
-    for row in diff.changes():
-        table.add_row(row.stage, row.reason, str(row.before), str(row.after), _signed(row.after - row.before))
+    for stage, reason, old, new in diff.changes():
+        table.add_row(stage, reason, str(old), str(new), _signed(new - old))
     before, after = diff.before.accepted, diff.after.accepted
     table.add_row("accepted", "", str(before), str(after), _signed(after - before))
     return table

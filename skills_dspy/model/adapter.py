@@ -118,12 +118,10 @@ class _Plan:
             model = self._model.model_validate_json(completion)
         except ValidationError as error:
             raise Unreadable(_sentence(error), completion) from error
-        doubled = _doubled_key(completion)
-        if doubled is not None:
+        if (doubled := _doubled_key(completion)) is not None:
             raise Unreadable(f"the reply has the key {doubled} twice", completion)
-        values = {name: getattr(model, name) for name in type(model).model_fields}
-        blank = next((name for name, value in values.items() if _is_blank(value)), None)
-        if blank is not None:
+        values = dict(model)
+        if (blank := next((name for name, value in values.items() if _is_blank(value)), None)) is not None:
             raise Unreadable(f"the reply has a blank {blank}", completion)
         return values
 
@@ -235,15 +233,9 @@ def _user_text(signature: type[dspy.Signature], values: Mapping[str, Any], plan:
 
 def _tagged(name: str, value: Any) -> str:
     """A value between tags; lists and records are nested, None is left out."""
-    return f"<{name}>\n{_inner(name, value)}\n</{name}>"
-
-
-def _inner(name: str, value: Any) -> str:
-    if isinstance(value, BaseModel):
-        value = {field: getattr(value, field) for field in type(value).model_fields}
-    if isinstance(value, Mapping):
-        return "\n".join(_tagged(key, item) for key, item in value.items() if item is not None)
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, BaseModel | Mapping):
+        value = "\n".join(_tagged(key, item) for key, item in dict(value).items() if item is not None)
+    elif isinstance(value, Sequence) and not isinstance(value, str):
         each = name.removesuffix("s") if name.endswith("s") else "item"  # never a tag inside of itself
-        return "\n".join(_tagged(each, item) for item in value)
-    return str(value)
+        value = "\n".join(_tagged(each, item) for item in value)
+    return f"<{name}>\n{value}\n</{name}>"

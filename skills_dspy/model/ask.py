@@ -96,15 +96,9 @@ class Asker:
         self._task = task
 
     async def ask(self, step: str, inputs: Mapping[str, Any], place: tuple[int, int], rank: Callable[[], Rank]) -> Answer:
-        """One step's answer to exactly its signature's input fields.
+        """One step's answer to exactly its signature's input fields; Failed where twice no reply is usable.
 
-        Args:
-            place: draw and index of the candidate; with the step and the try it decides the sampling seed.
-            rank: its place in the queue.
-
-        Raises:
-            Failed: twice no usable reply.
-            SkillsError: the run cannot go on.
+        Draw and index of the candidate are its `place`, which decides the sampling seed; `rank` is that in the queue.
         """
         room = self._limits[step]
         digests: list[str] = []

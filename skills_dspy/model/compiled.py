@@ -6,6 +6,7 @@ prompts that it was compiled for and no others, so the file holds their fingerpr
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import dspy
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from skills_dspy.base.errors import FileError
 from skills_dspy.base.records import Frozen
@@ -69,15 +71,12 @@ class CompiledProgram:
     @property
     def provenance(self) -> Mapping[str, Any]:
         """Where it came from: target, optimizer, models, seeds, scores."""
-        found: Mapping[str, Any] = self.content["provenance"]
-        return found
+        return dict(self.content["provenance"])
 
     def apply(self, program: SkillsProgram) -> None:
         """Put its instructions and demonstrations into a program's predictors."""
-        for step in self.steps:
-            state = self.content["predictors"][step]
-            # Copied, because DSPy keeps the lists that it is given.
-            program.predictor(step).load_state(json.loads(json.dumps(state)))
+        for step in self.steps:  # copied, because DSPy keeps the lists that it is given
+            program.predictor(step).load_state(deepcopy(self.content["predictors"][step]))
 
 
 def base_fingerprint(step: str) -> str:
@@ -97,12 +96,7 @@ def compiled_content(program: SkillsProgram, steps: Sequence[str], provenance: M
 
 
 def load_compiled(path: Path) -> CompiledProgram:
-    """Read a program file and see that it fits the prompts of today.
-
-    Raises:
-        ProgramError: it is no program of ours, or was compiled for other prompts or another signature.
-        StorageError: it cannot be read.
-    """
+    """Read a program file; ProgramError where it is none of ours, or was compiled for other prompts or signatures."""
     with storage_errors("read", path):
         data = path.read_bytes()
     try:
@@ -125,7 +119,8 @@ def checked(content: object, path: Path) -> CompiledProgram:
         raise ProgramError(f"this program is damaged{where} ({first['msg'].lower()}); compile it again", path) from error
     for step, state in file.predictors.items():
         _check_step(step, state, file.base.get(step), path)
-    if not _is_list_of_texts(file.provenance.get("seen")):
+    seen = file.provenance.get("seen")  # it keeps tests honest, so a list that was lost must not pass for an empty one
+    if not isinstance(seen, list) or not all(isinstance(item, str) for item in seen):
         raise ProgramError("this program is damaged at provenance.seen (it is no list of texts); compile it again", path)
     if not file.predictors:
         raise ProgramError("this program has no predictors; compile it again", path)
@@ -162,20 +157,7 @@ def _fits(value: Any, field: FieldInfo) -> bool:
     return True
 
 
-def _is_list_of_texts(value: object) -> bool:
-    """What the program was compiled with keeps tests honest, so a list that was lost must not pass for an empty one."""
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
 def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
     """DSPy's state without what only its optimizers look at, ready for JSON."""
-    demos = [{name: _as_json(value) for name, value in dict(demo).items()} for demo in state["demos"]]
+    demos = [to_jsonable_python(dict(demo)) for demo in state["demos"]]
     return {"traces": [], "train": [], "demos": demos, "signature": state["signature"], "lm": None}
-
-
-def _as_json(value: Any) -> Any:
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    if isinstance(value, list | tuple):
-        return [_as_json(item) for item in value]
-    return value

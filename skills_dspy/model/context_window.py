@@ -66,9 +66,7 @@ def needs(spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: Sk
 
 
 def choose_windows(
-    per_task: Sequence[Mapping[str, Need]],
-    config: RunConfig,
-    context_lengths: Mapping[str, int | None],
+    per_task: Sequence[Mapping[str, Need]], config: RunConfig, context_lengths: Mapping[str, int | None]
 ) -> dict[Role, int]:
     """One num_ctx for each model in a run, and so for each role.
 
@@ -128,17 +126,14 @@ class _Bounds:
 
     def __init__(self, spec: TaskSpec, config: RunConfig, seeds: Sequence[SeedExample], limits: Mapping[str, int]) -> None:
         kind, lengths = seeds[0].kind, longest(seeds)
-        shown = spec.num_icl_examples_per_prompt
         # What was written with the room of a second try may stand in later prompts.
         self._parts = {
             "context": RETRY * limits["write_context"] + _TAGS if kind == "grounded" else 0,
             "question": question_limit(lengths) + _TAGS,
             "answer": RETRY * limits[f"write_answer_{kind}"] + _TAGS,
         }
-        self._guest = largest_shown(lengths)
-        self._guests = min(int(shown * config.draws.accepted_share + 1e-9), shown - 1)
-        self._seeds = seeds
-        self._shown = shown
+        self._guest, self._seeds, self._shown = largest_shown(lengths), seeds, spec.num_icl_examples_per_prompt
+        self._guests = min(int(self._shown * config.draws.accepted_share + 1e-9), self._shown - 1)
 
     def variable_part(self, step: Step) -> int:
         """Everything in a prompt of this step but the system message, the description and the ending."""
@@ -150,15 +145,12 @@ class _Bounds:
         seeds = [_shown_tokens(example) for example in shown_as(shows, self._seeds)]
         if shows == "pair":
             return max(seeds)
+        seeds.sort(reverse=True)
         if shows == "standard":
-            return _TAGS + _largest(seeds, STANDARD)
+            return _TAGS + sum(seeds[:STANDARD])
         guest = self._guest.context if shows == "passages" else self._guest.context + self._guest.question + _TAGS
         numbers = range(self._guests + 1)  # a draw shows any number of accepted pairs up to their share
-        return _TAGS + max(_largest(seeds, self._shown - guests) + guests * (guest + 2 * _TAGS) for guests in numbers)
-
-
-def _largest(lengths: list[int], count: int) -> int:
-    return sum(sorted(lengths, reverse=True)[:count])
+        return _TAGS + max(sum(seeds[: self._shown - guests]) + guests * (guest + 2 * _TAGS) for guests in numbers)
 
 
 def _shown_tokens(example: Shown) -> int:

@@ -101,8 +101,7 @@ class OllamaServer:
 
     async def version(self) -> str:
         """The server's version, asked once; ServerError within the connect timeout when nobody answers."""
-        response = await self._once(lambda client: self._get(client, "/api/version"))
-        return str(response.get("version", "unknown"))
+        return await self._once(_version)
 
     async def models(self) -> tuple[Model, ...]:
         """All models that are pulled, by name."""
@@ -189,15 +188,6 @@ class OllamaServer:
         except _FOREIGN as error:
             raise fault_of(error, "", self.host).error from error
 
-    async def _get(self, client: ollama.AsyncClient, path: str) -> dict[str, Any]:
-        response = await client._client.get(path)  # the ollama package has no call for the version
-        if response.is_error:
-            raise ollama.ResponseError(response.text, response.status_code)
-        body = response.json()
-        if not isinstance(body, dict):
-            raise ValueError("the body is no JSON object")
-        return body
-
     def _pool(self) -> list[_Shard]:
         if not self._shards:
             with _address_errors(self.host):
@@ -225,6 +215,13 @@ class OllamaServer:
 _FOREIGN = (ollama.ResponseError, httpx.HTTPError, ConnectionError, ValueError, TypeError, AttributeError)
 """Everything that the ollama package and httpx raise for a fault of the server: a body that does not parse is a ValueError,
 and over JSON that is no object the package trips with one of the last two."""
+
+
+async def _version(client: ollama.AsyncClient) -> str:
+    response = await client._client.get("/api/version")  # the ollama package has no call for it
+    if response.is_error:
+        raise ollama.ResponseError(response.text, response.status_code)
+    return str(response.json().get("version", "unknown"))
 
 
 def fault_of(error: Exception, model: str, host: str) -> Fault:

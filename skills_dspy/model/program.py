@@ -25,9 +25,7 @@ class SkillsProgram(dspy.Module):
 
     def predictor(self, step: str) -> dspy.Predict:
         """The predictor of a step."""
-        predictor = getattr(self, step_of(step).name)
-        if not isinstance(predictor, dspy.Predict):
-            raise TypeError(f"{step} is a {type(predictor).__name__}, not a dspy.Predict")
+        predictor: dspy.Predict = getattr(self, step_of(step).name)
         return predictor
 
     async def aforward(self, step: str, inputs: Mapping[str, Any], lm: dspy.LM, config: Mapping[str, Any]) -> dspy.Prediction:

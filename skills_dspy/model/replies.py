@@ -57,7 +57,6 @@ class Replies:
         journal: this run's; what it has is never asked for again. None where the recording is all that there is.
         source: the server, or the recording of a replay.
         slots: the queue for the server, which all tasks share.
-        meter: counts what is asked.
         clock: epoch seconds.
     """
 
@@ -78,12 +77,8 @@ class Replies:
     async def fetch(self, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:
         """The body of the reply; it is in the journal before this returns, and it is the one that stands there.
 
-        Of the probabilities that a server gives beside its reply only what ratings are read from is kept, see soft.py.
-
-        Raises:
-            MissingReply: a replay's recording lacks it.
-            ContextTooLong: the prompt may have been cut.
-            MachineError: what the server or the disk raises.
+        Of the probabilities that a server gives beside its reply only what ratings are read from is kept, see soft.py. Raises
+        MissingReply where a recording lacks it, ContextTooLong where the prompt may have been cut, or what the server raises.
         """
         call.digest = digest = request_digest(payload)
         if self._journal is not None and (body := self._journal.get(digest)) is not None:
@@ -117,8 +112,7 @@ class Replies:
 def check_window(payload: Mapping[str, Any], body: Mapping[str, Any], step: str) -> None:
     """Refuse a reply to a prompt that may have been cut: Ollama cuts without a word what exceeds the window.
 
-    Raises:
-        ContextTooLong: the server's count of the prompt leaves no room for the reply that was asked for.
+    ContextTooLong where the server's count of the prompt leaves no room for the reply that was asked for.
     """
     options = payload["options"]
     window, room = options.get("num_ctx"), int(options.get("num_predict") or 0)

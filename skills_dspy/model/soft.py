@@ -4,11 +4,10 @@ G-Eval (Liu et al. 2023, arXiv:2303.16634) takes a model's probabilities of the 
 of the label alone: finer, and with fewer ties. Ollama gives them since 0.12.11, when it is asked: for every token of the
 reply its log-probability and those of the most probable tokens in its place.
 
-How a rating is read. The reply is one JSON object; the value of the rated field is found in it, and the token in which that
-value begins. From there on each alternative of a token is joined to what stands before it, and the result is held against
-the labels as they are written in JSON. If it can only become one label, its probability is that label's. If it can still
-become several, and is what the model went on with, the next token decides, and its probabilities are multiplied with those
-of the way to it. Labels that are not in the list count 0. At last the labels' probabilities are made to add up to 1.
+How a rating is read: from the token in which the value of the rated field begins, each alternative of a token is joined to
+what stands before it, and held against the labels as they are written in JSON. If it can only become one label, its
+probability is that label's. If it can still become several, and is what the model went on with, the next token decides, and
+its probabilities are multiplied with those of the way to it. At last the labels' probabilities are made to add up to 1.
 """
 
 import json
@@ -165,7 +164,13 @@ def _read(text: str, kept: Mapping[str, Any], field: str, labels: Sequence[Label
     mass = sum(shares.values())
     if len(chosen) != 1 or shares[chosen[0]] <= 0 or mass < _LEAST or unknown > _UNDECIDED * (mass + unknown):
         return None
-    return _soft({label: share / mass for label, share in shares.items()}, mass)
+    shares = {label: share / mass for label, share in shares.items()}
+    values = [label if isinstance(label, int) else place for place, label in enumerate(labels, start=1)]
+    return SoftRating(
+        probabilities={str(label): round(share, 6) for label, share in shares.items()},
+        expected=round(sum(share * value for share, value in zip(shares.values(), values, strict=True)), 6),
+        mass=round(min(mass, 1.0), 6),
+    )
 
 
 def _joined(way: str, token: str, before: str) -> str | None:
@@ -195,15 +200,6 @@ def _possible(written: str | None, labels: Sequence[Label]) -> list[Label]:
 
 def _in_json(label: Label) -> str:
     return json.dumps(label, ensure_ascii=False)
-
-
-def _soft(shares: Mapping[Label, float], mass: float) -> SoftRating:
-    values = {label: label if isinstance(label, int) else place for place, label in enumerate(shares, start=1)}
-    return SoftRating(
-        probabilities={str(label): round(share, 6) for label, share in shares.items()},
-        expected=round(sum(share * values[label] for label, share in shares.items()), 6),
-        mass=round(min(mass, 1.0), 6),
-    )
 
 
 def value_span(text: str, key: str) -> tuple[int, int] | None:

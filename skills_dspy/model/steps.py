@@ -53,36 +53,21 @@ class Subject:
 
 @dataclass(frozen=True)
 class Step:
-    """One kind of call.
+    """One kind of call."""
 
-    Attributes:
-        name: the predictor's, in programs, journals and messages.
-        stage: in the funnel and in rows; both kinds of seed, and both ways of tagging, share their stages.
-        role: whose model answers.
-        source: the signature as it stands in signatures/.
-        kind: of the seeds that it is for; None for both.
-        shows: the examples in its prompt.
-        about: the parts of the candidate in its prompt.
-        rates: the scales that it rates on; the first decides whether a candidate passes, where the settings say what does.
-        writes: how long a reply may be by the longest seeds and the number of questions asked for, in tokens; None where
-            it is an explanation with labels.
-        brief: the most tokens of a reply that is short whatever the seeds are; None where the seeds or the role decide.
-        tagging: the setting with which it is asked; None for both.
-        counted: whether it asks for a number of questions, which then bounds its list.
-    """
-
-    name: str
-    stage: str
-    role: Role
-    source: type[dspy.Signature]
-    kind: Kind | None = None
+    name: str  # the predictor's, in programs, journals and messages
+    stage: str  # in the funnel and in rows; both kinds of seed, and both ways of tagging, share their stages
+    role: Role  # whose model answers
+    source: type[dspy.Signature]  # as it stands in signatures/
+    kind: Kind | None = None  # of the seeds that it is for; None for both
     shows: Shows = "nothing"
     about: tuple[Part, ...] = ()
-    rates: tuple[Scale, ...] = ()
+    rates: tuple[Scale, ...] = ()  # the first decides whether a candidate passes, where the settings say what does
+    # How long a reply may be by the longest seeds and the number of questions, in tokens; None for explanations with labels.
     writes: Callable[[Lengths, int], int] | None = None
-    brief: int | None = None
-    tagging: Literal["separate", "fused"] | None = None
-    counted: bool = False
+    brief: int | None = None  # the most tokens of a reply that is short whatever the seeds are
+    tagging: Literal["separate", "fused"] | None = None  # the setting with which it is asked; None for both
+    counted: bool = False  # whether it asks for a number of questions, which then bounds its list
 
     @property
     def filter(self) -> Scale | None:

@@ -3,15 +3,10 @@
 import asyncio
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
 from skills_dspy.base.errors import MissingReply
 from skills_dspy.base.records import PairVerdict, QuestionVerdict, Reason, Tags
 from skills_dspy.pipeline.draw import Draw
-from skills_dspy.similarity.nearest import Key
-
-Vector = NDArray[np.float32]
+from skills_dspy.similarity.nearest import Key, Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +36,18 @@ Outcome = Passed | Dropped | MissingReply
 
 @dataclass(slots=True, eq=False)
 class Candidate:
-    """One question on its way; or, with no question, a draw whose writing failed.
-
-    Attributes:
-        draw, index: its place, which is its rank in the order of settling.
-        calls: stage to the digests of its requests.
-        stage: where it is now, a name in STAGES.
-        driver: the asyncio task that drives it.
-        outcome: done when its own way ended.
-        settled: done when it was decided: True if accepted.
-    """
+    """One question on its way; or, with no question, a draw whose writing failed."""
 
     draw: Draw
-    index: int
+    index: int  # in its draw: the order of settling
     question: str | None
     context: str | None
     vector: Vector | None
-    calls: dict[str, tuple[str, ...]]
-    stage: str = "dedup"
+    calls: dict[str, tuple[str, ...]]  # stage to the digests of its requests
+    stage: str = "dedup"  # where it is now, a name in STAGES
     answer: str | None = None
-    driver: asyncio.Task[None] | None = None
+    driver: asyncio.Task[None] | None = None  # drives it
+    # Done when its own way ended, and when it was decided: True if accepted.
     outcome: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     settled: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 

@@ -20,21 +20,14 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One numbered draw.
+    """One numbered draw."""
 
-    Attributes:
-        number: from 0.
-        kind: what its seeds are.
-        seeds: the seeds shown, at least one; the first is the model for the form of an answer.
-        accepted: the accepted pairs shown to the writers of contexts and questions, never to judges.
-        standard: the seeds whose questions the judges of questions see: all of the kind, or those shown and the first of
-            the others up to eight, in the file's order. What the same prompts share, the server need not read again.
-    """
-
-    number: int
+    number: int  # from 0
     kind: Kind
-    seeds: tuple[Example, ...]
-    accepted: tuple[Example, ...]
+    seeds: tuple[Example, ...]  # at least one; the first is the model for the form of an answer
+    accepted: tuple[Example, ...]  # pairs shown to the writers of contexts and questions, never to judges
+    # The seeds whose questions the judges of questions see: all of the kind, or those shown and the first of the others up
+    # to eight, in the file's order. What the same prompts share, the server need not read again.
     standard: tuple[Example, ...]
 
     @property

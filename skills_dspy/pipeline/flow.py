@@ -40,13 +40,7 @@ class Written:
 
 
 class Flow:
-    """The steps of one task's candidates.
-
-    Args:
-        spec, config: what is run.
-        asker: asks the models.
-        screen: evaluation questions that no candidate may be near to, if there are any.
-    """
+    """The steps of one task's candidates; the screen holds evaluation questions that none may be near to, if there are any."""
 
     def __init__(self, spec: TaskSpec, config: RunConfig, asker: Asker, screen: TaskScreen | None = None) -> None:
         self._spec = spec
@@ -139,13 +133,7 @@ class Flow:
             raise _Drop(Dropped("answer_decontamination", "contaminated", f"the answer {found}", candidate.answer))
 
     async def _ask(
-        self,
-        stage: str,
-        draw: Draw,
-        index: int,
-        subject: Exercise,
-        calls: dict[str, tuple[str, ...]],
-        rank: Callable[[], Rank],
+        self, stage: str, draw: Draw, index: int, subject: Exercise, calls: dict[str, tuple[str, ...]], rank: Callable[[], Rank]
     ) -> Answer:
         """A step's answer, with the digests of its requests noted; _Drop where it cannot be used or rejects its subject."""
         step = self._steps[draw.kind][stage]

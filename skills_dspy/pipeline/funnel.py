@@ -104,16 +104,6 @@ LISTED = 5
 """How many ids are kept of those gained, and of those lost."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """How many candidates one stage rejected for one reason, before and after."""
-
-    stage: str
-    reason: Reason
-    before: int
-    after: int
-
-
 @dataclass(slots=True)
 class FunnelDiff:
     """Counts of candidates that were decided twice: their funnels, and candidates by their two fates, where these differ.
@@ -155,10 +145,10 @@ class FunnelDiff:
         """Stage to how many candidates it left out because the reply that comes next was never asked for."""
         return {stage: count for stage, reason, count in self.after.rows() if reason == "not asked"}
 
-    def changes(self) -> list[Change]:
-        """Every stage and reason that rejects anybody, before or after, in the order of the stages."""
+    def changes(self) -> list[tuple[str, Reason, int, int]]:
+        """Stage, reason and how many they rejected, before and after, in the order of the stages."""
         pairs = sorted({*self.before.rejected, *self.after.rejected}, key=_place)
-        return [Change(*pair, self.before.rejected[pair], self.after.rejected[pair]) for pair in pairs]
+        return [(*pair, self.before.rejected[pair], self.after.rejected[pair]) for pair in pairs]
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""

@@ -3,8 +3,8 @@
 import asyncio
 
 from skills_dspy.base.records import Kind, Neighbour
-from skills_dspy.pipeline.candidate import Candidate, Vector
-from skills_dspy.similarity.nearest import Index, Key
+from skills_dspy.pipeline.candidate import Candidate, Dropped
+from skills_dspy.similarity.nearest import Index, Key, Vector
 
 
 class Novelty:
@@ -48,9 +48,11 @@ class Novelty:
             # Not shielded by wait(): it leaves what it waits for alone when this candidate is cancelled.
             await asyncio.wait([rival.settled if rival.outcome.done() else rival.outcome])
 
-    def too_near(self, neighbour: Neighbour | None) -> bool:
-        """Whether a candidate with this nearest neighbour repeats it."""
-        return neighbour is not None and neighbour.distance < self._limit
+    def repeats(self, neighbour: Neighbour | None) -> Dropped | None:
+        """Why a candidate with this nearest neighbour is dropped, if that is too near."""
+        if neighbour is None or neighbour.distance >= self._limit:
+            return None
+        return Dropped("dedup", "duplicate", f"squared distance {neighbour.distance:.4f} to {neighbour.id}")
 
     def neighbour(self, candidate: Candidate) -> Neighbour | None:
         """The nearest seed or accepted pair before it."""

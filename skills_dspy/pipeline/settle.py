@@ -1,9 +1,8 @@
 """The scheduler of one task: draws run at once, settle in order, and only settling decides.
 
-What a run writes depends on the order of draws, never on the order of replies. A candidate is a duplicate if a seed or an
-accepted pair that stands before it is too near; it is accepted if it is none and every judge and tag let it through. That
-is decided when everything before it has been decided. What runs earlier (a near one parked, a duplicate dropped before
-it is judged) only saves calls that the decision does not need.
+What a run writes depends on the order of draws, never on the order of replies. A candidate is a duplicate if it repeats a
+seed or an accepted pair that stands before it; it is accepted if it is none and every judge and tag let it through. That is
+decided when everything before it has been decided. What runs earlier only saves calls that the decision does not need.
 """
 
 import asyncio
@@ -19,13 +18,13 @@ from skills_dspy.base.records import Kind, Neighbour
 from skills_dspy.model.ask import WHOLE_DRAW, Rank
 from skills_dspy.model.embedding.embedder import VectorSource
 from skills_dspy.model.room import Lengths, longest, may_be_shown
-from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed, Vector
+from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw, Example, plan_draw, seed_examples
 from skills_dspy.pipeline.draw_places import DrawPlaces, Place
 from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.funnel import STAGES, Funnel
 from skills_dspy.pipeline.novelty import Novelty
-from skills_dspy.similarity.nearest import joined
+from skills_dspy.similarity.nearest import Vector, joined
 from skills_dspy.tasks.spec import TaskSpec
 
 _T = TypeVar("_T")
@@ -124,8 +123,7 @@ class Settler:
     async def run(self) -> None:
         """Until all wanted pairs are accepted, or a limit stops it (`stopped` says which).
 
-        Raises:
-            ExceptionGroup: of SkillsErrors that no candidate can be blamed for.
+        Raises an ExceptionGroup of SkillsErrors that no candidate can be blamed for.
         """
         try:
             async with self._group as group:
@@ -277,11 +275,11 @@ class Settler:
 
     async def _decide(self, candidate: Candidate) -> None:
         neighbour = self._novelty.neighbour(candidate)
-        if neighbour is not None and self._novelty.too_near(neighbour):
-            candidate.abandon()
-            outcome: Outcome = Dropped("dedup", "duplicate", f"squared distance {neighbour.distance:.4f} to {neighbour.id}")
-        else:
+        outcome: Outcome | None = self._novelty.repeats(neighbour)
+        if outcome is None:
             outcome = await _result(candidate.outcome)
+        else:
+            candidate.abandon()
         self._novelty.end(candidate)
         if isinstance(outcome, MissingReply):
             raise outcome

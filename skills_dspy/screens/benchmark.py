@@ -31,12 +31,7 @@ class BenchmarkFile:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkQuestion:
-    """One question.
-
-    Attributes:
-        place: its file's name and its line there (in a Parquet file its row, from 1).
-        grounded: whether the text begins with a context of the question's own.
-    """
+    """One question: `file:line` (in a Parquet file the row, from 1), its text, and whether that begins with a context."""
 
     place: str
     text: str

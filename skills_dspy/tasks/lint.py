@@ -34,9 +34,6 @@ class Slip(NamedTuple):
     place: int = -1  # of the seed, from 0; -1 for the whole task
 
 
-Check = Callable[[TaskFile], Iterator[Slip]]
-
-
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A rule: its name, how bad its findings are, what it says, and how it looks; None where the reading itself finds them."""
@@ -44,7 +41,7 @@ class Rule:
     name: str
     severity: Severity
     about: str
-    check: Check | None = None
+    check: Callable[[TaskFile], Iterator[Slip]] | None = None
 
 
 def lint(file: TaskFile) -> list[Finding]:

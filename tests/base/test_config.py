@@ -246,16 +246,3 @@ def test_any_value_is_taken_or_refused(path: tuple[str, ...], value: object) -> 
         assert taken == (sorted(value) if isinstance(value, list) else value)
         assert isinstance(value, bool) == (path == ("soft_ratings",))
     assert line is not None
-
-
-@given(st.binary() | st.text().map(str.encode))
-def test_any_file_gives_settings_or_one_error(data: bytes) -> None:
-    """Whatever the bytes are: an empty mapping changes nothing, all else is refused."""
-    try:
-        config = parsed(data)
-    except ConfigError as error:
-        config, said = parsed("{}"), str(error)
-    else:
-        said = "taken"
-    assert config == load_config()
-    assert "\n" not in said

@@ -286,11 +286,3 @@ def test_an_address_that_is_none_is_said_to_be_none(capsys: pytest.CaptureFixtur
     debate = ROOT / "task_specs" / "writing" / "freeform" / "debate.yaml"
     assert start(["check", "--base-url", "ht!tp://x y", "--task-paths", str(debate)]) == NOT_READY
     assert "is no address of a server" in named(capsys.readouterr().out, "host")[0]
-
-
-@LOCAL
-def test_the_command_gives_up_soon_where_nobody_listens(command: Command) -> None:
-    """Exit code 2 and the two ways on."""
-    code, text = command("http://127.0.0.1:9")
-    assert code == NOT_READY
-    assert "ollama serve" in named(text, "host")[0]

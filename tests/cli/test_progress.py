@@ -20,7 +20,7 @@ from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.funnel import Funnel, added_up
 from skills_dspy.pipeline.settle import Settler
 from skills_dspy.run import open_files
-from skills_dspy.run.headway import FEW, duration, headway_of, worst_tasks
+from skills_dspy.run.headway import duration, headway_of, worst_tasks
 from skills_dspy.run.task import TaskView
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.making import a_spec
@@ -213,14 +213,6 @@ def test_a_terminal_shows_the_total_and_the_worst() -> None:
     assert sum("1 of 6" in line for line in lines) == 8
     assert any(line.startswith("30 of 200 tasks done, 1 failed") for line in lines)
     assert any(line.startswith("in flight 0 of 8") for line in lines)
-
-
-def test_a_few_are_all_shown() -> None:
-    """With their funnels, and no total."""
-    lines = drawn(watched(*(running(f"task {n}") for n in range(FEW))), 80)
-    assert sum("2 of 6" in line for line in lines) == FEW
-    assert sum("candidates" in line for line in lines) == FEW
-    assert not any(line.startswith("total") for line in lines)
 
 
 def test_plain_lines_are_few() -> None:

@@ -61,14 +61,6 @@ def test_an_unknown_step_is_refused_with_the_names() -> None:
         a_program().predictor("nonsense")
 
 
-def test_a_step_that_is_no_predictor_is_a_bug() -> None:
-    """Somebody replaced it by another kind of module."""
-    program = SkillsProgram(1)
-    program.tag_category = dspy.Module()
-    with pytest.raises(TypeError, match="tag_category is a Module"):
-        program.predictor("tag_category")
-
-
 def test_a_step_is_asked_with_its_model_and_options() -> None:
     """Inputs become the prompt, the configuration goes with the request, the reply comes back as values."""
     judge = a_judge()

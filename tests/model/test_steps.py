@@ -1,6 +1,6 @@
 """The table of steps: what each prompt shows, who is let through, and what it takes to add a step."""
 
-from typing import Any, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import dspy
 import pytest
@@ -75,23 +75,26 @@ def test_why_a_candidate_is_rejected() -> None:
     assert STEPS["tag_category"].rejects(said, a_config()) is None
 
 
+Tone = Literal["rude", "polite"]
+
+
 class TagTone(dspy.Signature):  # type: ignore[misc]  # dspy ships no types
     """Say how polite a question is."""
 
     task_description: str = dspy.InputField(desc="what the skill is")
-    examples: list[Question] = dspy.InputField(desc="questions of the skill")
+    examples: list[Question] = dspy.InputField(desc="good questions of this skill")
     question: str = dspy.InputField(desc="the new question")
-    tone: str = dspy.OutputField(desc="rude or polite")
     explanation: str = dspy.OutputField(desc="why")
+    tone: Tone = dspy.OutputField(desc="rude or polite")
 
 
-POLITE = Scale("tone", "tone", ("rude", "polite"), "question", lambda _: ("polite",))
+TONE = Scale("tone", "tone", get_args(Tone), "question", lambda _: ("polite",))
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_adding_a_step(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signature and an entry: prompts, room, window, fingerprint and verdict follow; flow.py says when it is asked."""
-    step = Step("tag_tone", "tone", "tagger", TagTone, shows="standard", about=("question",), rates=(POLITE,))
+    step = Step("tag_tone", "tone", "tagger", TagTone, shows="standard", about=("question",), rates=(TONE,))
     monkeypatch.setitem(cast("dict[str, Step]", STEPS), step.name, step)
     config, spec = a_config({"tagger": {"num_predict": 77}}), a_spec([GROUNDED, FREEFORM], description="Foxes.")
     program, adapter = SkillsProgram(5), the_adapter()

@@ -39,9 +39,6 @@ class InlineEmbedder(AsyncEmbedder):
         super().__init__(embedder)
         self._inline = embedder
 
-    def start(self) -> None:
-        """Nothing to begin."""
-
     async def ready(self) -> None:
         """It is loaded."""
 

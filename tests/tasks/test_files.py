@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from skills_dspy.base.errors import SpecError
 from skills_dspy.tasks.files import Changes, load_task, load_tasks, read_files
 
-CORPORA = Path("/work/shared/corpora")
 TASK = """\
 task_name: {name}
 created_by: someone
@@ -282,17 +281,6 @@ def test_only_changed_files_are_found(tmp_path: Path) -> None:
         load_tasks([b], changes)
     with pytest.raises(SpecError, match="does not exist"):
         load_tasks([tmp_path / "c" / "qna.yaml"], changes)
-
-
-# ---- real files ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(not CORPORA.is_dir(), reason="the corpora are not on this machine")
-def test_the_real_taxonomy_loads_whole() -> None:
-    """Sixteen files, one of them with eight tasks."""
-    loaded = load_tasks([CORPORA / "taxonomy"])
-    assert (len({spec.path for spec in loaded.specs}), len(loaded.specs)) == (16, 23)
-    assert (loaded.broken, loaded.skipped) == ((), ())
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:

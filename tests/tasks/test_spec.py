@@ -216,34 +216,3 @@ def test_any_values_give_a_spec_or_one_error(values: dict[str, object], missing:
         assert spec.task_name == whole["task_name"]
         assert [seed.question for seed in spec.seed_examples] == [seed["question"] for seed in whole["seed_examples"]]
     assert line is not None
-
-
-TEXTS = st.text(min_size=1).filter(str.strip)
-SEED = st.fixed_dictionaries({"question": TEXTS, "answer": TEXTS}, optional={"context": TEXTS})
-SPEC = st.fixed_dictionaries(
-    {
-        "task_name": st.text(min_size=1, max_size=60).filter(lambda name: name_fault(name) is None),
-        "created_by": TEXTS,
-        "task_description": st.text(),
-        "data_builder": st.just("instructlab/skills"),
-        "seed_examples": st.lists(SEED, min_size=1, max_size=6),
-    },
-    optional={
-        "num_icl_examples_per_prompt": st.integers(1, 20),
-        "num_questions_to_generate_per_prompt": st.integers(1, 50),
-    },
-)
-
-
-@given(SPEC)
-def test_a_valid_spec_survives_being_written(values: dict[str, object]) -> None:
-    """What yaml.safe_dump writes is loaded to equal values."""
-    spec, _ = parsed(yaml.safe_dump(values))
-    read = spec.model_dump(exclude={"path"}, exclude_unset=True)
-    for seed in read["seed_examples"]:
-        del seed["line"]
-        if seed["context"] is None:
-            del seed["context"]
-    read["seed_examples"] = list(read["seed_examples"])
-    defaults = {"num_icl_examples_per_prompt": 3, "num_questions_to_generate_per_prompt": 5}
-    assert read == defaults | values

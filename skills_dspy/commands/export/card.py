@@ -48,7 +48,6 @@ class SplitBasis:
     """By what rows were compared before they were set apart.
 
     Attributes:
-        split: what was asked for.
         limit: the squared distance below which vectors were taken for near.
         by_words: how many rows have no vector in a journal, so that of their meaning only what the run noted was known.
         models: of how many embedding models (or weights of one) the others' vectors are.

@@ -78,14 +78,11 @@ class ExportRequest:
 def export(request: ExportRequest, passed: Callable[[str, int], None] = lambda *_: None) -> Tally:
     """Write an export: aside, and then to its place.
 
-    Args:
-        request: what is asked for.
-        passed: is told what is being done, `comparing` or `writing`, and how many rows are through.
+    `passed` is told what is being done, `comparing` or `writing`, and how many rows are through.
 
     Raises:
         ExportError: it cannot be made as asked for.
         RunDirError: a row is broken, or the rows change meanwhile.
-        StorageError: the disk is full or refuses.
     """
     check(request)
     rows, tally = Rows(request.runs), Tally()

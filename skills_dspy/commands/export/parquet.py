@@ -16,7 +16,6 @@ GROUP = 10_000
 """Rows in a row group: what is held in memory at once, in columns. What a file's end says of its groups is held as well."""
 
 _BATCH = 500  # rows held as objects, which take several times the room
-
 SHARD = 250_000
 """Rows in one file of a folder of shards."""
 

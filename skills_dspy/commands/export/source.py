@@ -102,12 +102,7 @@ class Rows:
     mended: int = 0
 
     def __iter__(self) -> Iterator[tuple[int, Record]]:
-        """Each row with the number of its run in `runs`.
-
-        Raises:
-            RunDirError: a line is no row of a dataset; names file and line.
-            StorageError: a file cannot be read.
-        """
+        """Each row with the number of its run in `runs`; RunDirError, with file and line, when one is no row of a dataset."""
         self.repeated = self.mended = 0
         inputs = [(run.facts.task_name, run.facts.seed) for run in self.runs]
         seen: set[str] = set()

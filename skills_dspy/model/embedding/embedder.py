@@ -5,9 +5,8 @@ import math
 import re
 import sys
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -101,8 +100,14 @@ class SentenceEmbedder:
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector per text; the first call loads the model. Raises EmbedderMissing, ValueError for a blank."""
         model = self._model()
-        with _one_thread():
+        import torch
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
             vectors = [_vector(model, text) for text in texts]
+        finally:
+            torch.set_num_threads(threads)
         return np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
 
     def _model(self) -> "SentenceTransformer":
@@ -138,17 +143,19 @@ class AsyncEmbedder:
         """What tells one set of weights from another; known once `ready` has returned."""
         return self._embedder.weights
 
-    def start(self) -> None:
+    def start(self) -> "Future[None]":
         """Begin to load; nothing the second time. An error waits for `ready` or `embed`."""
-        self._begun()
+        if self._loading is None:
+            self._loading = self._thread.submit(self._embedder.load)
+        return self._loading
 
     async def ready(self) -> None:
         """Wait until it is loaded. Raises EmbedderMissing."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._begun().result)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self.start().result)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector per text. Raises EmbedderMissing at every call if loading failed."""
-        loading = self._begun()
+        loading = self.start()
 
         def work() -> Vectors:
             loading.result()  # never waits: the one thread has been through it
@@ -159,11 +166,6 @@ class AsyncEmbedder:
     async def close(self) -> None:
         """Drop what has not begun and wait for the rest."""
         await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
-
-    def _begun(self) -> "Future[None]":
-        if self._loading is None:
-            self._loading = self._thread.submit(self._embedder.load)
-        return self._loading
 
 
 def _load(folder: Path, device: str) -> "SentenceTransformer":
@@ -195,16 +197,3 @@ def _vector(model: "SentenceTransformer", text: str) -> Vectors:
     ]
     mean = np.average(np.stack(encoded), axis=0, weights=[max(1, length) for _, length in parts])
     return np.asarray(mean / math.sqrt(math.fsum((mean * mean).tolist())), dtype=np.float32)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch compute on the calling thread alone for a while."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

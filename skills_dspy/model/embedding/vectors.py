@@ -28,14 +28,8 @@ def vector_key(model: str, text: str) -> str:
 class JournalVectors:
     """The vectors that a run's journal holds; those of texts that the run never compared are computed, if at all.
 
-    Args:
-        journal: the run's.
-        model: the name of the embedding model that the run was made with.
-        paths: the run's, for messages.
-        embedder: that model, loaded when it is first needed; None to compute nothing.
-
-    Attributes:
-        weights: those of the model; empty where the journal does not say.
+    `model` is the name of the embedding model that the run was made with, `weights` are those of then, empty where the
+    journal does not say. The embedder is that model, loaded when it is first needed; None to compute nothing.
     """
 
     def __init__(
@@ -58,13 +52,7 @@ class JournalVectors:
         return vector
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """One unit vector per text, in their order.
-
-        Raises:
-            EmbedderMissing: something has to be computed and there is no model.
-            RunDirError: the journal lacks one and nothing is computed, it is broken, or the weights are others now.
-            StorageError: the journal cannot be read.
-        """
+        """One unit vector per text, in their order; RunDirError where the journal lacks one that cannot be computed."""
         found = {text: self.find(text) for text in texts}
         missing = [text for text, vector in found.items() if vector is None]
         if missing:
@@ -100,12 +88,7 @@ class RememberedVectors:
         self._folder = folder
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """One unit vector per text, in their order.
-
-        Raises:
-            EmbedderMissing: something has to be computed and there is no model.
-            RunDirError: something has to be computed, and the weights are not those of the vectors that are remembered.
-        """
+        """One unit vector per text, in their order; RunDirError where others were made with other weights of the model."""
         keys = [vector_key(self._embedder.name, text) for text in texts]
         found = {key: self._journal.vector(key) for key in keys}
         new = {key: vector for key in keys if found[key] is None and (vector := self._recorded(key)) is not None}

@@ -52,9 +52,7 @@ def download(repo: str) -> Path:
 
 
 def find_model(
-    name: str,
-    packaged: Callable[[], Path | None] = packaged_minilm,
-    download: Callable[[str], Path] = download,
+    name: str, packaged: Callable[[], Path | None] = packaged_minilm, download: Callable[[str], Path] = download
 ) -> Found:
     """Find a sentence-transformers model: a local path, the Hugging Face cache, the package, the hub, in this order.
 

@@ -452,3 +452,18 @@ def test_a_broken_run_json_is_named(runs: Path, content: str | None, said: str) 
     path.unlink() if content is None else path.write_text(content)
     with pytest.raises(RunDirError, match=rf"run\.json.*{said}"):
         sources(runs)
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("absent", "there is no run at .*absent"),
+        (".empty", "there is no run at or below"),
+        ("data.jsonl", "give the run's dir"),
+    ],
+)
+def test_places_without_a_run_are_refused(runs: Path, place: str, said: str) -> None:
+    """Each with a sentence that says what to give instead."""
+    (runs / "test" / "foxes" / ".empty").mkdir()
+    with pytest.raises(RunDirError, match=said):
+        sources(runs / "test" / "foxes" / place)

@@ -56,6 +56,8 @@ def test_a_warning_matters_when_strict_and_an_error_always(shell: Shell) -> None
     """Exit codes for CI; a note matters never."""
     noted = shell.skill("a/qna.yaml", GOOD.replace("version: 3", "version: 1").replace("Knowing animals", "''"))
     assert shell.type("tasks", "--rules").out.startswith("nothing-there      error    a folder holds no task file")
+    assert shell.type("tasks", noted).out.endswith("\n\n1 file, 1 task: 0 errors, 0 warnings, 1 note\n")
+    assert "::notice file=" in shell.type("tasks", "--format", "github", noted).out
     assert (shell.type("tasks", noted)[0], shell.type("tasks", "--strict", noted)[0]) == (0, 0)
     warned = shell.skill("b/qna.yaml", GOOD, licence="-")
     assert (shell.type("tasks", warned)[0], shell.type("tasks", "--strict", warned)[0]) == (0, 1)

@@ -125,6 +125,12 @@ def test_what_is_wrong_is_said_with_its_line(old: str, new: str, line: int, part
 @pytest.mark.parametrize(
     ("name", "part"),
     [
+        (" ", "is empty"),
+        ("x" * 201, "has 201 characters"),
+        ("a//b", "holds `//`"),
+        ("a/con.x", "Windows keeps"),
+        ("a.old-20240101-000000", "set aside"),
+        ("é" * 128, "255 bytes"),
         ("a\x00b", "the character U+0000"),
         ("a\nb", "the character U+000A"),
         ("a\x7f", "the character U+007F"),

@@ -114,11 +114,21 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Lab"]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What loads torch comes first, in the first worker alone; what tests evals, which is not measured, is not traced."""
+    """What loads torch comes first and then what shares the lab, in the first worker alone.
+
+    What tests evals, which is not measured, is not traced.
+    """
     for item in items:
         if item.path.is_relative_to(EVALS) and item.path.parent != EVALS:
             item.add_marker(pytest.mark.no_cover)
-    items.sort(key=lambda item: not ("embedder" in getattr(item, "fixturenames", ()) or item.get_closest_marker("torch")))
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    fixtures = getattr(item, "fixturenames", ())
+    if "embedder" in fixtures or item.get_closest_marker("torch"):
+        return 0
+    return 1 if "lab" in fixtures else 2
 
 
 # ---- the machine -----------------------------------------------------------------------------------------------------

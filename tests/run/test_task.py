@@ -181,8 +181,8 @@ UNEVEN = [Nature(seconds, chance) for seconds in (0.2, 1.0, 4.0) for chance in (
 
 @pytest.fixture(scope="module")
 def uneven() -> Many:
-    """Sixty-three tasks of nine natures: twenty times slower than another, six times less yield."""
-    return side_by_side(UNEVEN * 7, 10)
+    """Thirty-six tasks of nine natures: twenty times slower than another, six times less yield."""
+    return side_by_side(UNEVEN * 4, 10)
 
 
 def test_slots_stay_full_across_tasks(uneven: Many) -> None:

@@ -137,7 +137,11 @@ def bootstrap(
 
 
 def bootstrap_difference(
-    first: Sequence[T], second: Sequence[T], statistic: Callable[[Sequence[T]], float | None], seed: int, rounds: int = _ROUNDS
+    first: Sequence[T],
+    second: Sequence[T],
+    statistic: Callable[[Sequence[T]], float | None],
+    seed: int,
+    rounds: int = _ROUNDS,
 ) -> Interval | None:
     """Return the percentile interval of `statistic(second) - statistic(first)` for two independent samples, as `bootstrap`."""
     if not first or not second:

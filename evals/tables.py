@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-NOTHING = "–"  # a number that is not defined
+UNDEFINED = "–"  # a number that is not defined
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ def main() -> None:
     if sys.platform == "darwin":
         # torch and other native libraries each bring an OpenMP runtime there, and crash together with more threads.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from skills_dspy.cli.main import start
+    from skills_dspy.cli.main import INTERRUPTED, start
 
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -24,8 +24,6 @@ def main() -> None:
         os._exit(code)
     sys.exit(code)
 
-
-INTERRUPTED = 130
 
 if __name__ == "__main__":
     main()

@@ -169,3 +169,18 @@ def test_ours_is_all_there_is() -> None:
     for path, tree in of("signatures/", "skills_dspy/").items():
         for package in packages(tree) - sys.stdlib_module_names - {"signatures", "skills_dspy", "evals", "task_specs"}:
             assert given_along.get(package, package).lower() in names, f"{path} imports {package}"
+
+
+def test_no_public_name_has_two_meanings() -> None:
+    """Whoever meets a name in one module knows it in all others."""
+    places: dict[str, set[str]] = {}
+    for path, tree in trees().items():
+        for node in tree.body:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+            names = [target.id for target in targets if isinstance(target, ast.Name)]
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                names.append(node.name)
+            for name in names:
+                places.setdefault(name, set()).add(path)
+    twice = {name: found for name, found in places.items() if len(found) > 1 and not name.startswith("_")}
+    assert set(twice) <= {"T", "main", "context_of_another"}, twice  # the last is one way to corrupt questions, and pairs

@@ -21,10 +21,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from evals.bench.client import TASK, Case, stats
-from evals.record.answering import ROOT, simulated_teacher
+from evals.bench.client import TASK, BenchCase, stats
+from evals.record.answering import CHECKOUT, simulated_teacher
 
-HEADINGS = ("figure", "measured", "wanted", "holds")
+COLUMNS = ("figure", "measured", "wanted", "holds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def main(small: bool, write: Path | None) -> None:
     rows = [
         figure.cells() for figure in (*speed(scale), *calls(scale), *memory(scale), *many(scale), *start_up(1 if small else 5))
     ]
-    table = Table(*HEADINGS, title="skills_dspy beside a simulated teacher")
+    table = Table(*COLUMNS, title="skills_dspy beside a simulated teacher")
     for row in rows:
         table.add_row(*row)
     Console(width=110).print(table)
@@ -75,7 +75,7 @@ def main(small: bool, write: Path | None) -> None:
 
 def speed(scale: int) -> list[Figure]:
     """How full the slots are, how near the whole run is to its bound, and what a call costs the client."""
-    few, run = measure(Case(8, 100 // scale)), measure(Case(32, 200 // scale))
+    few, run = measure_all(BenchCase(8, 100 // scale)), measure_all(BenchCase(32, 200 // scale))
     bare = "of that, what the bare ollama client takes here (0.7 where the bound was set)"
     return [
         Figure("slots used in steady state, 8 slots", few["used"], "{:.1%}", least=0.95),
@@ -89,13 +89,13 @@ def speed(scale: int) -> list[Figure]:
 def calls(scale: int) -> list[Figure]:
     """Calls for each accepted pair; the bound is the expectation for rejecting early, and a tenth."""
     cases = (
-        ("pass 0.9, no duplicates, separate tags", Case(32, 400 // scale, 0.02), 8.8),
-        ("pass 0.7, a fifth duplicates, separate tags", Case(32, 400 // scale, 0.02, 0.7, 0.2), 15.6),
-        ("pass 0.9, no duplicates, fused tags", Case(32, 400 // scale, 0.02, tagging="fused"), 6.8),
-        ("pass 0.7, a fifth duplicates, fused tags", Case(32, 400 // scale, 0.02, 0.7, 0.2, "fused"), 12.0),
+        ("pass 0.9, no duplicates, separate tags", BenchCase(32, 400 // scale, 0.02), 8.8),
+        ("pass 0.7, a fifth duplicates, separate tags", BenchCase(32, 400 // scale, 0.02, 0.7, 0.2), 15.6),
+        ("pass 0.9, no duplicates, fused tags", BenchCase(32, 400 // scale, 0.02, tagging="fused"), 6.8),
+        ("pass 0.7, a fifth duplicates, fused tags", BenchCase(32, 400 // scale, 0.02, 0.7, 0.2, "fused"), 12.0),
     )
     return [
-        Figure(f"calls for each accepted pair, {name}", measure(case)["calls_per_pair"], "{:.2f}", expected * 1.1)
+        Figure(f"calls for each accepted pair, {name}", measure_all(case)["calls_per_pair"], "{:.2f}", expected * 1.1)
         for name, case, expected in cases[:: 1 if scale == 1 else 3]
     ]
 
@@ -103,7 +103,7 @@ def calls(scale: int) -> list[Figure]:
 def memory(scale: int) -> list[Figure]:
     """Peak memory at 200 and at 2,000 pairs; their difference, less what the embeddings take."""
     sizes = 200 // scale, 2000 // scale
-    few, many = (measure(Case(32, size, 0.0))["peak_mb"] for size in sizes)
+    few, many = (measure_all(BenchCase(32, size, 0.0))["peak_mb"] for size in sizes)
     # Seeds and accepted pairs stay in an index of float32 rows that doubles: at most twice 2,000 x 384 x 4 bytes.
     embeddings = 2 * sizes[1] * 384 * 4 / 2**20
     return [
@@ -116,7 +116,7 @@ def memory(scale: int) -> list[Figure]:
 def many(scale: int) -> list[Figure]:
     """Many tasks at once: slots used across them, wall time over its bound, and memory for each."""
     tasks = 200 // scale
-    one, all_of_them = (measure(Case(8, 3, tasks=number)) for number in (1, tasks))
+    one, all_of_them = (measure_all(BenchCase(8, 3, tasks=number)) for number in (1, tasks))
     each = (all_of_them["peak_mb"] - one["peak_mb"]) / (tasks - 1)
     return [
         Figure(f"slots used in steady state, {tasks} tasks on 8 slots", all_of_them["used"], "{:.1%}", least=0.95),
@@ -128,7 +128,7 @@ def many(scale: int) -> list[Figure]:
 def start_up(times: int) -> list[Figure]:
     """From the start of the process to its first request with the real embedder loading beside it, and --help so often."""
     program = [sys.executable, "-m", "skills_dspy"]
-    with teacher(Case(8, 5)) as url, tempfile.TemporaryDirectory() as folder:
+    with teacher(BenchCase(8, 5)) as url, tempfile.TemporaryDirectory() as folder:
         began = time.time()
         options = ["-n", "1", "--quiet", "--json", "--base-url", url, "--output-dir", folder]
         command = [*program, "run", "--task-paths", str(TASK), *options]
@@ -145,7 +145,7 @@ def start_up(times: int) -> list[Figure]:
     ]
 
 
-def measure(case: Case) -> dict[str, Any]:
+def measure_all(case: BenchCase) -> dict[str, Any]:
     """Run one case in a process of its own; the server's counts and the client's.
 
     Raises:
@@ -153,7 +153,9 @@ def measure(case: Case) -> dict[str, Any]:
     """
     with teacher(case) as url, tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "evals.bench.client", url, folder, json.dumps(asdict(case))]
-        run: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout)
+        run: dict[str, Any] = json.loads(
+            subprocess.run(command, check=True, capture_output=True, text=True, cwd=CHECKOUT).stdout
+        )
     if run["status"] != "complete":
         raise click.ClickException(f"{case}: the run ended as {run['status']!r}")
     worked = run["busy_seconds"]
@@ -165,7 +167,7 @@ def measure(case: Case) -> dict[str, Any]:
     return run
 
 
-def teacher(case: Case) -> AbstractContextManager[str]:
+def teacher(case: BenchCase) -> AbstractContextManager[str]:
     """A simulated teacher in a process of its own; gives its address."""
     names = ("slots", "latency", "pass_rate", "duplicate_rate")
     return simulated_teacher(*(word for name in names for word in (f"--{name.replace('_', '-')}", str(getattr(case, name)))))

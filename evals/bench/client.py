@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.bench.hash_embedder import HashEmbedder
-from evals.record.answering import ROOT
+from evals.record.answering import CHECKOUT
 from skills_dspy.base.config import load_config
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.ollama import OllamaServer
@@ -22,7 +22,7 @@ from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.run.task import TaskView
 from skills_dspy.tasks.files import load_task
 
-TASK = ROOT / "task_specs" / "writing" / "freeform" / "haiku.yaml"
+TASK = CHECKOUT / "task_specs" / "writing" / "freeform" / "haiku.yaml"
 BARE_CALLS = 10
 """How often each slot is used to measure the bare client."""
 RAMP, SETTLED = 1.5, 0.8
@@ -30,7 +30,7 @@ RAMP, SETTLED = 1.5, 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class BenchCase:
     """One measured run: server and wishes."""
 
     slots: int
@@ -77,7 +77,7 @@ def stats(url: str) -> dict[str, Any]:
     return counted
 
 
-def main(url: str, folder: str, case: Case) -> None:
+def main(url: str, folder: str, case: BenchCase) -> None:
     """Run a task, or copies of it under their own names, and print what it took."""
     spec, _ = load_task(TASK)
     config = load_config().model_copy(update={"tagging": case.tagging})
@@ -123,4 +123,4 @@ async def _bare(server: OllamaServer, concurrency: int) -> float:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Case(**json.loads(sys.argv[3])))
+    main(sys.argv[1], sys.argv[2], BenchCase(**json.loads(sys.argv[3])))

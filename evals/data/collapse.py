@@ -13,7 +13,7 @@ from evals.data.material import Material
 from evals.data.measures import mean, mean_nearest_distance, median
 from evals.data.near_copies import has_near_copy
 from evals.data.text import rouge_l_of_words, shared_opening
-from skills_dspy.similarity.languages import Languages, name_of
+from skills_dspy.similarity.languages import Languages, language_name
 from skills_dspy.similarity.text import words
 
 FEWEST_ROWS = 20  # with fewer, one row more or less is 5 points or more
@@ -164,7 +164,7 @@ def _foreign(name: str, languages: Languages, of_seeds: Languages) -> Iterator[C
         return
     for language, share in _shares(languages.known):
         if share >= _NEW_LANGUAGE and language not in of_seeds.known:
-            sentence = f"{_percent(share)} of the {name} are in a language that no seed has ({name_of(language)})"
+            sentence = f"{_percent(share)} of the {name} are in a language that no seed has ({language_name(language)})"
             yield Collapse(f"language of {name}", sentence, share, _NEW_LANGUAGE)
 
 
@@ -177,8 +177,8 @@ def _rising(name: str, languages: Languages) -> Iterator[Collapse]:
         before = first.count(language) / len(first)
         if share - before > _RISING - _ROUNDING:
             sentence = (
-                f"one language takes over: {_percent(before)} of the {name} are {name_of(language)} in the first third of the "
-                f"rows, {_percent(share)} in the last"
+                f"one language takes over: {_percent(before)} of the {name} are {language_name(language)} in the first third "
+                f"of the rows, {_percent(share)} in the last"
             )
             yield Collapse(f"rising language of {name}", sentence, share - before, _RISING)
 

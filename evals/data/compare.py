@@ -21,7 +21,7 @@ from evals.data.material import Material, sample_places
 from evals.statistics import Interval, bootstrap_difference, percentiles, spread_json
 from evals.tables import as_json
 
-MOST_ROWS = 2_000  # of each are compared: with so many a share is right to within 3 points
+MOST_COMPARED = 2_000  # of each are compared: with so many a share is right to within 3 points
 MOST_TOGETHER = 400  # whose diversity is compared: every half has all pairs of its rows looked at
 FEWEST_FOR_INTERVAL = 10  # rows: of fewer a bootstrap knows nothing but these; halves need twice as many
 _PER_HALF = 5  # bootstrap samples for each half: 200 halves tell the ends well enough
@@ -71,7 +71,7 @@ def compare(first: Material, second: Material, seed: int, rounds: int = 1000) ->
 
     `seed` draws the rows that are compared, the bootstrap samples (`rounds`, 5 or more) and the halves, one for every five.
     """
-    chosen = [sample_places(len(material.places), MOST_ROWS, seed) for material in (first, second)]
+    chosen = [sample_places(len(material.places), MOST_COMPARED, seed) for material in (first, second)]
     one, other = Side(first, find_nearest(first), chosen[0]), Side(second, find_nearest(second), chosen[1])
     numbers = [_share(name, a, b, seed, rounds) for name, a, b in share_numbers(one, other)]
     for name, items, statistic in row_numbers(one, other):
@@ -131,8 +131,8 @@ def _over_halves(name: str, one: SetMeasure, other: SetMeasure, count: int, seed
 
 def _notes(one: Side, other: Side, count: int) -> Iterator[str]:
     few = count < 2 * FEWEST_FOR_INTERVAL
-    if max(len(one.material.places), len(other.material.places)) > MOST_ROWS:
-        yield f"Numbers over rows are of {MOST_ROWS} rows of each at most, drawn by the seed."
+    if max(len(one.material.places), len(other.material.places)) > MOST_COMPARED:
+        yield f"Numbers over rows are of {MOST_COMPARED} rows of each at most, drawn by the seed."
     measured = "Distance, Vendi score, distinct-n and near-copies depend on the number of rows"
     if count >= 2:
         yield f"{measured}: they are {'' if few else 'means over many halves '}of {count}{'' if few else ' rows'} of each."

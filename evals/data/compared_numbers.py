@@ -14,7 +14,7 @@ from evals.data.near_copies import near_copy_pairs
 from evals.data.rows import RATINGS, Row
 from evals.data.text import distinct_n
 from skills_dspy.pipeline.funnel import STAGES
-from skills_dspy.similarity.languages import Languages, name_of
+from skills_dspy.similarity.languages import Languages, language_name
 
 SetMeasure = Callable[[Sequence[int]], float | None]
 """Numbers that stand for rows, to a number."""
@@ -91,7 +91,7 @@ def row_numbers(first: Side, second: Side) -> Iterator[RowNumber]:
     mains = (side.material.answer_languages.main for side in (first, second))
     for language in dict.fromkeys(main for main in mains if main is not None):
         for field in ("question", "answer"):
-            yield f"{field}s in {name_of(language)}, if told", partial(_in_language, field=field, language=language), mean
+            yield f"{field}s in {language_name(language)}, if told", partial(_in_language, field=field, language=language), mean
 
 
 def set_measures(side: Side, places: Sequence[int]) -> Mapping[str, SetMeasure]:

@@ -15,7 +15,7 @@ from skills_dspy.store.run_json import FunnelCounts, needed, read_run_json, run_
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class RunOrigin:
     """How a run stands or ended, what gave its replies, where its vectors are; `funnel` is None until it is written down."""
 
     status: str
@@ -33,7 +33,7 @@ class Dataset:
     path: Path
     rows: tuple[Row, ...]
     seeds: tuple[SeedExample, ...] = ()
-    run: Origin | None = None
+    run: RunOrigin | None = None
 
 
 def read_datasets(path: Path) -> tuple[Dataset, ...]:
@@ -102,7 +102,7 @@ def read_run(paths: RunPaths) -> Dataset:
     with run_json_errors(paths, broken):
         task = needed(run.task, "task")
         name, seeds = needed(task.task_name, "task_name"), needed(task.seed_examples, "seed_examples")
-        origin = Origin(
+        origin = RunOrigin(
             status=needed(run.status, "status"),
             answered_by=needed(run.server, "server").answered_by,
             funnel=None if run.result is None else _funnel(needed(run.result.funnel, "funnel")),

@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 
 from evals.data.datasets import Dataset
-from evals.data.vectors import Embedded, Progress, embed
+from evals.data.vectors import Embedded, OnEmbedded, embed
 from skills_dspy.model.embedding.embedder import Embedder
 from skills_dspy.similarity.languages import Classifier, Languages, languages_of
 from skills_dspy.similarity.text import each_word
@@ -13,7 +13,7 @@ from skills_dspy.similarity.text import each_word
 FILE_SAMPLE = 3_000  # rows of a file of which vectors are made: half a minute at 10 ms a text
 RUN_SAMPLE = 10_000  # rows of a run that are looked at: the vectors are there, but all are compared with all
 
-Words = list[str]
+RowWords = list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class Material:
     """
 
     dataset: Dataset
-    questions: tuple[Words, ...]
-    answers: tuple[Words, ...]
-    contexts: tuple[Words | None, ...]
+    questions: tuple[RowWords, ...]
+    answers: tuple[RowWords, ...]
+    contexts: tuple[RowWords | None, ...]
     places: tuple[int, ...]
     vectors: Embedded | None
     question_languages: Languages
@@ -46,7 +46,7 @@ def gather(
     embedder: Embedder | None,
     *,
     classify: Classifier,
-    progress: Progress,
+    progress: OnEmbedded,
 ) -> Material:
     """Make a dataset ready to be measured.
 
@@ -78,7 +78,7 @@ def gather(
     )
 
 
-def _words(text: str) -> Words:
+def _words(text: str) -> RowWords:
     # Interned: the same word is one object, so that many lists of words cost little and compare quickly.
     return [sys.intern(word) for word in each_word(text)]
 

@@ -13,12 +13,12 @@ from itertools import islice, pairwise
 
 from evals.data.text import rouge_l_of_words
 
-Words = Sequence[str]
-Pair = tuple[str, str, int]
+WordList = Sequence[str]
+WordPair = tuple[str, str, int]
 """Two neighbouring words, and which of the pair's occurrences in the text it is, from 0."""
 
 
-def has_near_copy(texts: Sequence[Words], bound: float, patience: int = 200) -> list[bool]:
+def has_near_copy(texts: Sequence[WordList], bound: float, patience: int = 200) -> list[bool]:
     """For each text, by its words, whether another one is a near-copy of it: of a ROUGE-L of `bound`, 0.85 to 1.
 
     With one text at most `patience` candidates are compared. Where texts are all cast in one mould, each has thousands; the few
@@ -34,7 +34,7 @@ def has_near_copy(texts: Sequence[Words], bound: float, patience: int = 200) -> 
     return [tuple(text) in copies for text in texts]
 
 
-def near_copy_pairs(texts: Sequence[Words], bound: float) -> list[tuple[int, int]]:
+def near_copy_pairs(texts: Sequence[WordList], bound: float) -> list[tuple[int, int]]:
     """All pairs of places (smaller first, sorted) of texts that are near-copies; for some hundreds of texts."""
     groups = _same_words(texts)
     pairs = [(a, b) for places in groups.values() for n, a in enumerate(places) for b in places[n + 1 :]]
@@ -45,7 +45,7 @@ def near_copy_pairs(texts: Sequence[Words], bound: float) -> list[tuple[int, int
     return sorted(pairs)
 
 
-def _same_words(texts: Sequence[Words]) -> dict[tuple[str, ...], list[int]]:
+def _same_words(texts: Sequence[WordList]) -> dict[tuple[str, ...], list[int]]:
     """Each different text that has a word, with the places where it stands."""
     groups = defaultdict[tuple[str, ...], list[int]](list)
     for place, text in enumerate(texts):
@@ -58,7 +58,7 @@ def _candidates(texts: list[tuple[str, ...]], bound: float) -> Iterator[tuple[tu
     """Each text with those before it that may be near-copies of it; every two that are come together once."""
     frequency = Counter(pair for text in texts for pair in _pairs(text))
     texts.sort(key=lambda text: (len(text), text))  # of two, the later one is at least as long
-    held = defaultdict[Pair, list[int]](list)  # a rare pair to the texts that have it among their rarest
+    held = defaultdict[WordPair, list[int]](list)  # a rare pair to the texts that have it among their rarest
     for place, text in enumerate(texts):
         rarest = _rarest(text, bound, frequency)
         yield text, _met(texts, held, rarest, _up(len(text) * bound / (2 - bound)))
@@ -68,7 +68,7 @@ def _candidates(texts: list[tuple[str, ...]], bound: float) -> Iterator[tuple[tu
 
 
 def _met(
-    texts: list[tuple[str, ...]], held: Mapping[Pair, list[int]], rarest: list[Pair], shortest: int
+    texts: list[tuple[str, ...]], held: Mapping[WordPair, list[int]], rarest: list[WordPair], shortest: int
 ) -> Iterator[tuple[str, ...]]:
     """The texts of at least a length that share a pair: by the rarest pair first, each text once."""
     seen = set[int]()
@@ -81,7 +81,7 @@ def _met(
                 yield texts[place]
 
 
-def _rarest(text: tuple[str, ...], bound: float, frequency: Mapping[Pair, int]) -> list[Pair]:
+def _rarest(text: tuple[str, ...], bound: float, frequency: Mapping[WordPair, int]) -> list[WordPair]:
     """The rarest pairs of a text: so many that a near-copy cannot lack them all."""
     # 3L - m - n - 1 is least for the smallest L, which is bound (m + n) / 2, and the shortest n, bound m / (2 - bound).
     both = len(text) * 2 / (2 - bound)
@@ -95,7 +95,7 @@ def _up(number: float) -> int:
     return math.ceil(number - 1e-9)
 
 
-def _pairs(text: tuple[str, ...]) -> Iterator[Pair]:
+def _pairs(text: tuple[str, ...]) -> Iterator[WordPair]:
     seen = Counter[tuple[str, str]]()
     for both in pairwise(text):
         yield (*both, seen[both])

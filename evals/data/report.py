@@ -12,12 +12,12 @@ from evals.data.datasets import Dataset
 from evals.data.material import Material, gather
 from evals.data.measures import RatingScore, StageYield, WordCounts
 from evals.data.score import DatasetScore, score
-from evals.tables import NOTHING, Section, as_json
+from evals.tables import UNDEFINED, Section, as_json
 from skills_dspy.base.errors import EmbedderMissing
 from skills_dspy.model.embedding.embedder import Embedder
-from skills_dspy.similarity.languages import load_classifier, name_of
+from skills_dspy.similarity.languages import language_name, load_classifier
 
-Report = tuple[dict[str, Any], list[Section]]
+ScoreReport = tuple[dict[str, Any], list[Section]]
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _BRIEF = 42  # characters of a seed's question: its table then fits into 80 columns
@@ -40,13 +40,13 @@ class Scorer:
     load: Callable[[str], Embedder]
     count: Callable[[int, int], None]
 
-    def alone(self, datasets: Sequence[Dataset]) -> Report:
+    def alone(self, datasets: Sequence[Dataset]) -> ScoreReport:
         """Each dataset for itself; EmbedderMissing if a model is needed and not there."""
         scores = [score(self._gathered(dataset, [dataset])) for dataset in datasets]
         content = {"sample_seed": self.seed, "datasets": as_json(scores)}
         return content, [section for found in scores for section in score_sections(found)]
 
-    def compared(self, pairs: Sequence[tuple[Dataset, Dataset]]) -> Report:
+    def compared(self, pairs: Sequence[tuple[Dataset, Dataset]]) -> ScoreReport:
         """Each pair side by side; EmbedderMissing if a model is needed and not there."""
         scores, comparisons, sections = list[DatasetScore](), list[Comparison](), list[Section]()
         for pair in pairs:
@@ -143,14 +143,14 @@ def _ratings(ratings: Mapping[str, RatingScore]) -> Section:
 def _diversity(dataset: DatasetScore) -> Section:
     found = dataset.diversity
     rows = (
-        ("mean distance to the nearest other", _number(found.mean_nearest_distance, 3), NOTHING),
-        ("Vendi score", _number(found.vendi, 1), NOTHING),
+        ("mean distance to the nearest other", _number(found.mean_nearest_distance, 3), UNDEFINED),
+        ("Vendi score", _number(found.vendi, 1), UNDEFINED),
         *(
             (f"distinct-{n}", _number(found.distinct_questions[n], 3), _number(found.distinct_answers[n], 3))
             for n in found.distinct_questions
         ),
-        ("repeat an earlier one", _percent(dataset.repeated_questions), NOTHING),
-        ("have a near-copy", NOTHING, _percent(dataset.near_copies_of_answers)),
+        ("repeat an earlier one", _percent(dataset.repeated_questions), UNDEFINED),
+        ("have a near-copy", UNDEFINED, _percent(dataset.near_copies_of_answers)),
     )
     notes = (
         f"Of {dataset.sample} rows. Distances are squared, 0 to 4, those of dedup; the Vendi score is the effective number of "
@@ -179,7 +179,7 @@ def _likeness(likeness: SeedLikeness, *, grounded: bool) -> Section:
 def _coverage(coverage: Coverage, sample: int) -> Section:
     rows = []
     for part in coverage.seeds:
-        shown = NOTHING if part.shown is None else str(part.shown)
+        shown = UNDEFINED if part.shown is None else str(part.shown)
         rows.append((part.seed, str(part.nearest), _percent(part.nearest / sample), shown, _brief(part.question)))
     note = f"Evenness of the seeds' parts, 0 (one has all) to 1: {_number(coverage.evenness, 3)}"
     if any(part.shown is not None for part in coverage.seeds):
@@ -199,28 +199,30 @@ def _languages(languages: Mapping[str, Mapping[str, int]]) -> Section:
     rows = []
     for name, counts in languages.items():
         total = sum(counts.values())
-        rows.append((name, ", ".join(f"{name_of(language)} {_percent(count / total)}" for language, count in counts.items())))
+        rows.append(
+            (name, ", ".join(f"{language_name(language)} {_percent(count / total)}" for language, count in counts.items()))
+        )
     note = "Told by py3langid, one for each text; short texts, code and near relatives among languages it cannot tell."
     return Section("Languages", ("", "share of rows"), tuple(rows), (note,), numbers=0)
 
 
 def _side_by_side(number: ComparedNumber) -> tuple[str, ...]:
     (one, other), spread = number.rows, number.interval
-    ends = (NOTHING, NOTHING) if spread is None else (f"{spread.low:+.3f}", f"{spread.high:+.3f}")
+    ends = (UNDEFINED, UNDEFINED) if spread is None else (f"{spread.low:+.3f}", f"{spread.high:+.3f}")
     values = (f"{number.first:.3f}", f"{number.second:.3f}", f"{number.difference:+.3f}{'*' if number.differs else ''}")
     return (number.name, *values, *ends, str(one) if one == other else f"{one}, {other}")
 
 
 def _percent(share: float | None) -> str:
     if share is None:
-        return NOTHING
+        return UNDEFINED
     if 0 < share < 0.005:
         return "<1%"
     return ">99%" if 0.995 < share < 1 else f"{100 * share:.0f}%"
 
 
 def _number(value: float | None, decimals: int) -> str:
-    return NOTHING if value is None else f"{value:.{decimals}f}"
+    return UNDEFINED if value is None else f"{value:.{decimals}f}"
 
 
 def _brief(text: str) -> str:

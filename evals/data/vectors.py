@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evals.data.datasets import Origin
+from evals.data.datasets import RunOrigin
 from evals.data.rows import Row
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.embedding.embedder import Embedder
@@ -17,7 +17,7 @@ from skills_dspy.store.run_dir import RunPaths
 
 _CHUNK = 32  # texts between two signs of progress
 
-Progress = Callable[[int, int], None]
+OnEmbedded = Callable[[int, int], None]
 """What hears how many texts of how many have been embedded."""
 
 
@@ -37,9 +37,9 @@ class Embedded:
 def embed(
     rows: Sequence[Row | SeedExample],
     seeds: Sequence[Row | SeedExample],
-    run: Origin | None,
+    run: RunOrigin | None,
     embedder: Embedder,
-    progress: Progress,
+    progress: OnEmbedded,
 ) -> Embedded:
     """The vectors of rows, at least one, and seeds.
 
@@ -68,7 +68,7 @@ def _vector(item: Row | SeedExample, known: dict[str, Vector], grounded: bool) -
     return joined(question, question if item.context is None else known[item.context]) if grounded else question
 
 
-def _remembered(texts: Sequence[str], run: Origin | None, name: str) -> tuple[dict[str, Vector], str]:
+def _remembered(texts: Sequence[str], run: RunOrigin | None, name: str) -> tuple[dict[str, Vector], str]:
     """What the journal holds of these texts, and the digest of the weights that it was made with."""
     if run is None or run.embedder != name:
         return {}, ""
@@ -81,7 +81,7 @@ def _remembered(texts: Sequence[str], run: Origin | None, name: str) -> tuple[di
         return {text: vector for text in texts if (vector := vectors.find(text)) is not None}, vectors.weights
 
 
-def _computed(texts: Sequence[str], embedder: Embedder, progress: Progress) -> Vectors:
+def _computed(texts: Sequence[str], embedder: Embedder, progress: OnEmbedded) -> Vectors:
     parts = []
     for start in range(0, len(texts), _CHUNK):
         progress(start, len(texts))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from evals.judges.cases import SCALES, Case
+from evals.judges.cases import SCALE_OF_STEP, Case
 from evals.statistics import Rate, cohen_kappa
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import SkillsError, Truncated
@@ -128,7 +128,7 @@ async def together(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
 async def judge(asker: Asker, call: CaseCall, rank: int = 0) -> Judged:
     """Ask about one case; the smallest rank goes first where slots are few."""
     case, step, sample = call.case, call.step, call.sample
-    rated = UNFILTERED_TAGS.get(step) or SCALES[case.step].field
+    rated = UNFILTERED_TAGS.get(step) or SCALE_OF_STEP[case.step].field
     try:
         # The sampling seed follows from the case itself, so that other cases beside it change nothing.
         answer = await asker.ask(step, case.inputs(step), (zlib.crc32(case.id.encode()), sample), lambda: (rank,))

@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Literal
 
 from evals.judges.ask import Figures, Judged, figures_of
-from evals.judges.cases import SCALES, Origin, passing
+from evals.judges.cases import SCALE_OF_STEP, CaseOrigin, passing
 from evals.judges.fused import FusedCard, StepTokens, fused_card
 from evals.judges.sweep import Sweep, sweep_of
 from evals.statistics import Rate, auc, auc_gap_interval, cohen_kappa, kappa_interval
@@ -32,14 +32,14 @@ _VERDICTS: Mapping[Verdict, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class ReasonFigures:
     """How a judge does on the cases that are what they are for one reason: a corruption, one of cases by hand, or `seed`.
 
     `missed` are those of the readable verdicts that are wrong.
     """
 
     name: str
-    origin: Origin
+    origin: CaseOrigin
     good: bool
     missed: Rate
 
@@ -100,7 +100,7 @@ class JudgeCard:
     kappa_high: float | None
     weighted_kappa_by_hand: float | None
     self_agreement: SelfAgreement | None
-    missed: tuple[Reason, ...]
+    missed: tuple[ReasonFigures, ...]
     said: tuple[str, ...]
     soft: SoftCard | None
     threshold_sweep: Sweep | None
@@ -129,7 +129,7 @@ def report_card(
         config: says which labels pass.
         costs: of `fused`, and of the first samples of tag_instruction_quality, by step.
     """
-    by_step = {step: [one for one in judged if one.step == step] for step in SCALES}
+    by_step = {step: [one for one in judged if one.step == step] for step in SCALE_OF_STEP}
     cards = tuple(_judge_card(step, verdicts, config) for step, verdicts in by_step.items() if verdicts)
     separate = [one for one in by_step["tag_instruction_quality"] if one.sample == 0]
     return ReportCard(cards, fused_card(separate, fused, config, costs or {}) if separate and fused else None)
@@ -140,7 +140,7 @@ def _judge_card(step: str, judged: Sequence[Judged], config: RunConfig) -> Judge
     accepted = passing(step, config)
     by_hand = [one for one in first if one.case.origin == "hand"]
     from_seeds = [one for one in first if one.case.origin != "hand"]
-    place, scaled = SCALES[step].position, len(SCALES[step].labels) >= _FEWEST_LABELS
+    place, scaled = SCALE_OF_STEP[step].position, len(SCALE_OF_STEP[step].labels) >= _FEWEST_LABELS
     readable = [one for one in first if one.label is not None]
     places = [(place(one.label), place(one.case.label)) for one in by_hand if one.label is not None]
     given, wanted = ([pair[at] for pair in places] for at in (0, 1))
@@ -182,18 +182,18 @@ def _with_itself(judged: Sequence[Judged], accepted: Sequence[object]) -> SelfAg
     )
 
 
-def _missed(readable: Sequence[Judged], accepted: Sequence[object]) -> tuple[Reason, ...]:
+def _missed(readable: Sequence[Judged], accepted: Sequence[object]) -> tuple[ReasonFigures, ...]:
     """Sorted by the lower end of the interval, so that one of one missed does not stand before nine of ten."""
-    wrong = defaultdict[tuple[str, Origin, bool], list[bool]](list)
+    wrong = defaultdict[tuple[str, CaseOrigin, bool], list[bool]](list)
     for one in readable:
         wrong[one.case.reason, one.case.origin, one.case.good].append((one.label in accepted) != one.case.good)
-    rows = [Reason(*key, Rate(sum(missed), len(missed))) for key, missed in wrong.items()]
+    rows = [ReasonFigures(*key, Rate(sum(missed), len(missed))) for key, missed in wrong.items()]
     return tuple(sorted(rows, key=lambda row: (-row.missed.interval.low, row.name, row.origin, row.good)))
 
 
-def _sentences(missed: Sequence[Reason], readable: int) -> tuple[str, ...]:
+def _sentences(missed: Sequence[ReasonFigures], readable: int) -> tuple[str, ...]:
     """What a judge misses most: among corruptions, among bad cases by hand, among good cases."""
-    kinds: tuple[tuple[str, str, Callable[[Reason], bool]], ...] = (
+    kinds: tuple[tuple[str, str, Callable[[ReasonFigures], bool]], ...] = (
         ("Of the corruptions it misses", "let through", lambda row: not row.good and row.origin == "corruption"),
         ("Of the flaws in cases by hand it misses", "let through", lambda row: not row.good and row.origin != "corruption"),
         ("Of the good cases it wrongs", "rejected", lambda row: row.good),
@@ -207,7 +207,7 @@ def _sentences(missed: Sequence[Reason], readable: int) -> tuple[str, ...]:
 
 def _soft_card(step: str, readable: Sequence[Judged]) -> SoftCard | None:
     """None when no reply has a soft rating."""
-    place = SCALES[step].position
+    place = SCALE_OF_STEP[step].position
     rated = [
         (one.case.good, float(place(one.label)), one.soft.expected)
         for one in readable

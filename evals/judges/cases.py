@@ -18,14 +18,14 @@ from skills_dspy.base.yaml_files import find_yaml
 from skills_dspy.base.yaml_lines import Node, read_yaml, shown
 from skills_dspy.model.steps import STEPS, inputs
 
-SCALES: Mapping[str, Scale] = {
+SCALE_OF_STEP: Mapping[str, Scale] = {
     name: step.filter
     for name, step in sorted(STEPS.items(), key=lambda entry: entry[1].role == "tagger")
     if step.filter is not None and step.tagging != "fused"
 }
 """The steps that cases exist for, the four judges before the two tags that filter, with the scale of each."""
 
-Origin = Literal["hand", "seed", "corruption"]
+CaseOrigin = Literal["hand", "seed", "corruption"]
 
 SHIPPED = Path(__file__).parent.parent / "cases"
 """The cases written for this project, one file a step."""
@@ -62,7 +62,7 @@ class Case:
     label: Label
     good: bool
     reason: str
-    origin: Origin
+    origin: CaseOrigin
     where: str
 
     def inputs(self, step: str | None = None) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class _SkillFields(Frozen):
 
 
 class _FileFields(Frozen):
-    step: Annotated[Text, _one_of(SCALES)]
+    step: Annotated[Text, _one_of(SCALE_OF_STEP)]
     skills: Annotated[tuple[_SkillFields, ...], FILLED, _LIST]
 
 
@@ -229,7 +229,7 @@ def _cases(root: Node, path: Path, config: RunConfig) -> Iterator[tuple[Case, Wh
 def _faults(step: str, grounded: bool, fields: _ExampleFields | _CaseFields, label: Node | None) -> Iterator[tuple[str, str]]:
     """What the model cannot see, as key and sentence: what depends on the step, and on the skill's first example."""
     if isinstance(fields, _CaseFields) and label is not None:
-        labels, answered, on_pairs = SCALES[step].labels, bool(fields.answer), SCALES[step].about == "pair"
+        labels, answered, on_pairs = SCALE_OF_STEP[step].labels, bool(fields.answer), SCALE_OF_STEP[step].about == "pair"
         # Neither "1" nor 1.0 nor true is 1.
         kind = "integer" if isinstance(labels[0], int) else "text"
         if label.kind != kind or label.value not in labels:

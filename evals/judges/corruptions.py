@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from evals.judges.cases import SCALES, Case
+from evals.judges.cases import SCALE_OF_STEP, Case
 from evals.judges.corrupt import pairs, questions
 from evals.judges.corrupt.cutting import cut_answer, cut_question
 from skills_dspy.base.errors import SpecError
@@ -98,7 +98,7 @@ def _cases_of(spec: TaskSpec, place: int, seed: int) -> Iterator[Case]:
     for step in (f"judge_question_{own.kind}", "tag_instruction_quality", f"judge_pair_{own.kind}", "tag_sample_quality"):
         yield _case(spec, place, step, own, standard, None)
         for corruption, bad in made:
-            if corruption.about != SCALES[step].about:
+            if corruption.about != SCALE_OF_STEP[step].about:
                 continue
             examples = standard if corruption.about == "question" else [one for one in standard if not _gave(one, bad, own)]
             if examples:
@@ -115,7 +115,7 @@ def _case(
     spec: TaskSpec, place: int, step: str, rated: SeedExample, examples: Sequence[SeedExample], corruption: Corruption | None
 ) -> Case:
     """The case of a seed at a place in the file, as it is or corrupted."""
-    scale, name = SCALES[step], f"{step}/{spec.task_name}/seed-{place + 1}"
+    scale, name = SCALE_OF_STEP[step], f"{step}/{spec.task_name}/seed-{place + 1}"
     return Case(
         id=name if corruption is None else f"{name}/{corruption.name}",
         step=step,

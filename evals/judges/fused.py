@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evals.judges.ask import FUSED, UNFILTERED_TAGS, Judged
-from evals.judges.cases import SCALES, passing
+from evals.judges.cases import SCALE_OF_STEP, passing
 from evals.statistics import Rate, bootstrap, cohen_kappa
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.scales import DIFFICULTY
@@ -125,7 +125,7 @@ def tokens_for_each(costs: Mapping[str, StepTokens], cases: int, *steps: str) ->
 
 def _quality(both: Sequence[tuple[Judged, Judged]], passes: Sequence[object]) -> QualityAgreement:
     readable = [(one, other) for one, other in both if one.label is not None and other.label is not None]
-    label = _agreement([(one.label, other.label) for one, other in readable], SCALES[SEPARATE].labels)
+    label = _agreement([(one.label, other.label) for one, other in readable], SCALE_OF_STEP[SEPARATE].labels)
     decision = _agreement([(one.label in passes, other.label in passes) for one, other in readable])
     right = [tuple((said.label in passes) == said.case.good for said in pair) for pair in readable]
     gains = [float(other) - float(one) for one, other in right]

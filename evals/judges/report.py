@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from evals.judges.ask import FUSED, UNFILTERED_TAGS, CaseCall, Judged, judge, judge_all, judging_limits
 from evals.judges.card import ReportCard, report_card
-from evals.judges.cases import SCALES, SHIPPED, Case, load_cases
+from evals.judges.cases import SCALE_OF_STEP, SHIPPED, Case, load_cases
 from evals.judges.corruptions import seed_cases
 from evals.judges.descriptions import blanks, cases_with_descriptions, derive_descriptions, description_line, prompt_estimate
 from evals.judges.fused import StepTokens
@@ -27,7 +27,7 @@ from skills_dspy.model.steps import STEPS
 from skills_dspy.tasks.spec import TaskSpec
 
 
-class Screen(Protocol):
+class CaseNotices(Protocol):
     """Shows what goes on."""
 
     def say(self, line: str) -> None:
@@ -73,11 +73,11 @@ def choose_cases(
 ) -> tuple[Case, ...]:
     """The cases by hand and those made from seeds, of the judges that are named, or of all; RequestError for one without."""
     for name in judges:
-        if name not in SCALES:
-            raise RequestError(f"there is no judge {name!r}; the judges are: {', '.join(SCALES)}")
+        if name not in SCALE_OF_STEP:
+            raise RequestError(f"there is no judge {name!r}; the judges are: {', '.join(SCALE_OF_STEP)}")
     by_hand = load_cases(paths or (SHIPPED,), config)
     made = [case for spec in specs for case in seed_cases(spec, seed)]
-    cases = tuple(case for case in (*by_hand, *made) if case.step in (judges or SCALES))
+    cases = tuple(case for case in (*by_hand, *made) if case.step in (judges or SCALE_OF_STEP))
     for name in judges:
         if all(case.step != name for case in cases):
             raise RequestError(f"there is no case for {name}; give some with --cases, or a task with fitting seeds")
@@ -85,7 +85,7 @@ def choose_cases(
 
 
 async def examine(
-    session: Session, wanted: Examination, screen: Screen, *, replayed: bool
+    session: Session, wanted: Examination, screen: CaseNotices, *, replayed: bool
 ) -> tuple[ReportCard, dict[str, Any]]:
     """Ask what the journal does not have; returns the report card, and all of the report as JSON."""
     program = SkillsProgram(1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from evals.judges.ask import Judged, figures_of
-from evals.judges.cases import SCALES, passing
+from evals.judges.cases import SCALE_OF_STEP, passing
 from evals.statistics import Rate
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.scales import PAIR, QUALITY, SAMPLE, Label
@@ -76,7 +76,7 @@ class Sweep:
 
 def sweep_of(step: str, judged: Sequence[Judged], config: RunConfig) -> Sweep:
     """Return the sweep of verdicts, each of a different case, of a step with three labels or more; failures are left out."""
-    labels, configured = SCALES[step].labels, passing(step, config)
+    labels, configured = SCALE_OF_STEP[step].labels, passing(step, config)
     readable = [one for one in judged if one.label is not None]
     sets = [labels[start:] for start in range(len(labels))]
     if configured not in sets:
@@ -89,7 +89,7 @@ def sweep_of(step: str, judged: Sequence[Judged], config: RunConfig) -> Sweep:
     # It is rounded to six decimals: one that is the cut itself passes.
     soft = [_cut(rated, [value >= least - 1e-6 for value in expected]) for least in leasts]
     soft = [replace(cut, expected_from=least) for cut, least in zip(soft, leasts, strict=True)]
-    sweep, (section, key) = Sweep(_best_marked(cuts), len(rated), _best_marked(soft), ""), KEYS[SCALES[step]]
+    sweep, (section, key) = Sweep(_best_marked(cuts), len(rated), _best_marked(soft), ""), KEYS[SCALE_OF_STEP[step]]
     return replace(sweep, configuration=f"{section}:\n  {key}: [{sweep.best.labels}]") if sweep.best else sweep
 
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from evals.judges.ask import FUSED, UNFILTERED_TAGS, Figures
 from evals.judges.card import JudgeCard, ReportCard
-from evals.judges.cases import SCALES
+from evals.judges.cases import SCALE_OF_STEP
 from evals.judges.fused import SEPARATE, FusedCard, TagAgreement, tokens_for_each
 from evals.judges.sweep import KEYS, Cut, Sweep
 from evals.statistics import Rate
-from evals.tables import NOTHING, Section
+from evals.tables import UNDEFINED, Section
 
 _MADE = {"hand": "by hand", "seed": "seed", "corruption": "corrupted seed"}
 
@@ -33,19 +33,19 @@ def sections(card: ReportCard, facts: Sequence[tuple[str, str]], *, sweep: bool)
 
 def percent(value: float | None) -> str:
     """A share for people: `12.5 %`."""
-    return NOTHING if value is None else f"{_hundredfold(value)} %"
+    return UNDEFINED if value is None else f"{_hundredfold(value)} %"
 
 
 def with_interval(rate: Rate) -> str:
     """A rate for people: `12.5 % (4.1–28.9)`."""
     if rate.value is None:
-        return NOTHING
+        return UNDEFINED
     return f"{percent(rate.value)} ({_hundredfold(rate.interval.low)}–{_hundredfold(rate.interval.high)})"
 
 
 def number(value: float | None) -> str:
     """A kappa, an area or the like: `0.62`."""
-    return NOTHING if value is None else f"{value:.2f}"
+    return UNDEFINED if value is None else f"{value:.2f}"
 
 
 def _hundredfold(value: float) -> str:
@@ -54,7 +54,7 @@ def _hundredfold(value: float) -> str:
 
 def _spread(value: float | None, low: float | None, high: float | None, form: str = "{:.2f}") -> str:
     if value is None:
-        return NOTHING
+        return UNDEFINED
     return form.format(value) + ("" if low is None or high is None else f" ({form.format(low)} to {form.format(high)})")
 
 
@@ -83,7 +83,7 @@ def _replies(judges: Sequence[JudgeCard]) -> Section:
     rows = []
     for judge in judges:
         kappa, itself = _spread(judge.all.kappa, judge.kappa_low, judge.kappa_high), judge.self_agreement
-        agreed = (percent(itself.same_decision), percent(itself.same_label)) if itself else (NOTHING, NOTHING)
+        agreed = (percent(itself.same_decision), percent(itself.same_label)) if itself else (UNDEFINED, UNDEFINED)
         replies = (with_interval(judge.all.unreadable), str(judge.all.of_these_truncated))
         rows.append((judge.step, *replies, kappa, number(judge.weighted_kappa_by_hand), *agreed))
     samples = max((judge.self_agreement.samples for judge in judges if judge.self_agreement), default=1)
@@ -180,7 +180,7 @@ def _sweep(step: str, sweep: Sweep) -> list[Section]:
 
 
 def _cut(step: str, cut: Cut) -> tuple[str, ...]:
-    labels = SCALES[step].labels
+    labels = SCALE_OF_STEP[step].labels
     if cut.accepts is None:
         name = f"{cut.expected_from:g} and above"
     elif len(cut.accepts) > 1 and cut.accepts == labels[-len(cut.accepts) :]:
@@ -199,7 +199,7 @@ def _best_thresholds(sweeps: dict[str, Sweep]) -> Section:
     for step, sweep in sweeps.items():
         if (best := sweep.best) is None:
             continue
-        chosen.setdefault(KEYS[SCALES[step]], {}).setdefault(best.labels, []).append(step)
+        chosen.setdefault(KEYS[SCALE_OF_STEP[step]], {}).setdefault(best.labels, []).append(step)
         if not best.configured:
             notes.append(f"{step}: kappa {number(best.kappa)} instead of {number(sweep.configured.kappa)}.")
     for (section, key), values in chosen.items():

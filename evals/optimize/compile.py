@@ -43,7 +43,7 @@ def compile_student(
     """
     compiled: dspy.Module
     sets = {"trainset": list(splits.train), "valset": list(splits.validation)}
-    with quiet(), dspy.context(lm=prompt_lm):
+    with quiet_dspy(), dspy.context(lm=prompt_lm):
         if optimizer == "bootstrap":
             bootstrap = dspy.BootstrapFewShot(
                 metric=metric.score,
@@ -142,7 +142,7 @@ def _mipro(metric: Metric, settings: UnitSettings, prompt_lm: dspy.LM, seed: int
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def quiet_dspy() -> Iterator[None]:
     """Keep DSPy, GEPA and Optuna from printing: what is worth knowing is said by ours, in sentences."""
     sink = io.StringIO()
     with ExitStack() as stack:

@@ -9,10 +9,10 @@ from typing import Any, get_args
 import dspy
 
 from evals.judges.ask import FUSED
-from evals.judges.cases import SCALES, Case, passing
+from evals.judges.cases import SCALE_OF_STEP, Case, passing
 from evals.judges.corruptions import FEWEST_OF_A_KIND, seed_cases
 from evals.optimize.splits import (
-    FEWEST_SEEDS,
+    FEWEST_TO_SPLIT,
     Splits,
     Trait,
     case_digest,
@@ -190,7 +190,7 @@ def _labelled_examples(
     if not all(found):
         raise RequestError(
             f"{step} has {len(by_hand)} labelled cases, too few to train, validate and test on: each part needs a good and "
-            f"a bad one, so give 6 or more over 3 or more skills with --cases, or tasks with {FEWEST_SEEDS} or more seeds"
+            f"a bad one, so give 6 or more over 3 or more skills with --cases, or tasks with {FEWEST_TO_SPLIT} or more seeds"
         )
     return found
 
@@ -290,7 +290,7 @@ def _chosen(unit: Unit, rated: Sequence[_Rated], config: RunConfig, most: int) -
             good=case.good,
             reason=case.reason,
             weight=weight,
-            field=SCALES[case.step].field,
+            field=SCALE_OF_STEP[case.step].field,
             passing=passing(case.step, config),
             digests=tuple(dict.fromkeys((digest, case_digest(case)))),
             beside=tuple(map(seed_digest, case.examples)),

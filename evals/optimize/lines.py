@@ -29,7 +29,7 @@ def _thousands(tokens: int) -> str:
     return f"{tokens / 1000:,.0f}k" if tokens >= 1000 else str(tokens)
 
 
-def speed_line(plan: Plan, speed: Speed, done: int) -> str:
+def plan_time_line(plan: Plan, speed: Speed, done: int) -> str:
     """Return how long the plan takes, by the speed that was measured on its first replies."""
     prompt = sum(planned.prompt_tokens for planned in plan.units)
     output = sum(planned.output_tokens for planned in plan.units)

@@ -7,7 +7,7 @@ from typing import Any
 
 import dspy
 
-from evals.optimize.compile import quiet
+from evals.optimize.compile import quiet_dspy
 from evals.optimize.metrics import AGREEMENT, Metric, failure_of, nearest, soft_agreement
 from evals.optimize.plan import Planned
 from evals.optimize.targets import Unit
@@ -181,7 +181,7 @@ def measure(student: dspy.Module, examples: Sequence[dspy.Example], metric: Metr
         Halt: the evaluation cannot go on, or there is a mistake in this program.
     """
     evaluate = dspy.Evaluate(devset=list(examples), metric=metric.score, num_threads=threads, max_errors=1)
-    with quiet():
+    with quiet_dspy():
         results = [(example, prediction, float(score)) for example, prediction, score in evaluate(student).results]
     said = [(example, prediction) for example, prediction, _ in results]
     soft = [soft_agreement(*each) for each in said] if metric is AGREEMENT else []

@@ -20,7 +20,7 @@ from skills_dspy.model.program import SkillsProgram
 from skills_dspy.tasks.spec import TaskSpec
 
 
-async def compare(
+async def compare_programs(
     session: Session,
     compiled: CompiledProgram,
     specs: Sequence[TaskSpec],

@@ -11,7 +11,7 @@ from evals.judges.ask import CaseCall, figures_of, judge_all
 from evals.judges.cases import passing
 from evals.judges.descriptions import derive_descriptions, description_line, with_descriptions
 from evals.optimize.compile import compile_student
-from evals.optimize.lines import plan_lines, result_lines, speed_line
+from evals.optimize.lines import plan_lines, plan_time_line, result_lines
 from evals.optimize.measure import BeforeAfter, Measured, UnitResult, measure, suspicions
 from evals.optimize.plan import PROPOSAL_TOKENS, OptimizeRequest, Plan, Planned, earlier_seen, limits_of, plan_of
 from evals.optimize.splits import unseen
@@ -40,7 +40,7 @@ class Optimized:
     refused: Mapping[str, str]
 
 
-async def optimize(session: Session, request: OptimizeRequest, say: Callable[[str], None]) -> Optimized:
+async def run_optimization(session: Session, request: OptimizeRequest, say: Callable[[str], None]) -> Optimized:
     """Optimize, and `say` each line of what is planned, what goes on, and what came of each unit.
 
     Tasks without a description get theirs before anything else is asked, then the judges that stay as they are their report
@@ -107,7 +107,7 @@ class _Optimizing:
         meter, speed = self._session.meter, None if self._timed else self._session.speed()
         if speed is not None:
             self._timed = True
-            self._say(speed_line(self._plan, speed, meter.live))
+            self._say(plan_time_line(self._plan, speed, meter.live))
         self._say(f"{unit}: {doing}  [{meter.live} calls, {meter.remembered} from the journal]")
 
     async def _examine(self, step: str, unit: str) -> None:

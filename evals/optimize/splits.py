@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 SHARES = (0.4, 0.25, 0.35)
 """Of training, validation and test: what is found has to be seen on the test, so that is not the smallest."""
-FEWEST_SEEDS = 4
+FEWEST_TO_SPLIT = 4
 """Two to train on, so that one can be shown for the other, and one each to validate and to test."""
 FEWEST_HELD = 2
 """Of these, to validate and to test: nobody else may have them."""
@@ -104,8 +104,8 @@ def split_task(spec: TaskSpec, kind: Kind, seed: int, shared: frozenset[Trait]) 
     bound = [group for group in groups if any(traits(own) & shared for own in group)]
     free = [group for group in groups if group not in bound]
     lacking = None
-    if len(groups) < FEWEST_SEEDS:
-        lacking = f"{len(groups)} {kind} seeds that differ in question and text, and {FEWEST_SEEDS}"
+    if len(groups) < FEWEST_TO_SPLIT:
+        lacking = f"{len(groups)} {kind} seeds that differ in question and text, and {FEWEST_TO_SPLIT}"
     elif len(free) < FEWEST_HELD:
         own = f"{len(free)} {kind} seeds whose question and text no other task and no seed of the other kind has"
         lacking = f"{own}, and {FEWEST_HELD}"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import click
 
-from evals.record.answering import RECORD_FROM, RECORD_NOTE, ROOT, SIMULATED_NOTE, scripted_teacher
-from evals.record.demo import DEMO, record_demo
-from evals.teacher.server import VERSION as SIMULATED_VERSION
+from evals.record.answering import CHECKOUT, RECORD_FROM, RECORD_NOTE, SIMULATED_NOTE, scripted_teacher
+from evals.record.demo import DEMO_FOLDER, record_demo
+from evals.teacher.server import SIMULATED_VERSION
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import MachineError, RequestError, SkillsError
 from skills_dspy.model.ollama import OllamaServer
@@ -34,7 +34,7 @@ def main(base_url: str | None, only: str | None) -> None:
             with scripted_teacher() as host:
                 record_demo(host, note)
         if only != "cassettes":
-            click.echo(f"recorded {DEMO}: {note}")
+            click.echo(f"recorded {DEMO_FOLDER}: {note}")
         if only != "demo":
             record_cassettes(base_url, note)
     except SkillsError as error:
@@ -62,7 +62,7 @@ async def note_of(base_url: str) -> str:
 
 def cassette_tests() -> list[Path]:
     """The test modules that have cassettes."""
-    return [path for path in sorted((ROOT / "tests").rglob("test_*.py")) if "pytest.mark.vcr" in path.read_text("utf-8")]
+    return [path for path in sorted((CHECKOUT / "tests").rglob("test_*.py")) if "pytest.mark.vcr" in path.read_text("utf-8")]
 
 
 def record_cassettes(base_url: str | None, note: str) -> None:
@@ -77,7 +77,7 @@ def record_cassettes(base_url: str | None, note: str) -> None:
         MachineError: the tests do not pass, while recording or afterwards; pytest has said why.
     """
     if not cassette_tests():
-        raise RequestError(f"there are no tests with cassettes in {ROOT / 'tests'}; record in a checkout of the project")
+        raise RequestError(f"there are no tests with cassettes in {CHECKOUT / 'tests'}; record in a checkout of the project")
     recorded = {name: value for name, value in os.environ.items() if name != RECORD_FROM} | {RECORD_NOTE: note}
     if base_url is not None:
         recorded[RECORD_FROM] = base_url
@@ -87,7 +87,7 @@ def record_cassettes(base_url: str | None, note: str) -> None:
 
 def _pytest(when: str, environment: Mapping[str, str], *options: str) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-m", "vcr", *options, *map(str, cassette_tests())]
-    ended = subprocess.run(command, cwd=ROOT, env=environment, check=False)
+    ended = subprocess.run(command, cwd=CHECKOUT, env=environment, check=False)
     if ended.returncode:
         raise MachineError(f"the tests failed while their cassettes {when} (pytest's exit code {ended.returncode})")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from skills_dspy.base.errors import MachineError
 
-ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = tuple(ROOT / "evals" / "teacher" / "scripts" / f"{name}.yaml" for name in ("debate", "grammar"))
+CHECKOUT = Path(__file__).resolve().parents[2]
+SCRIPTS = tuple(CHECKOUT / "evals" / "teacher" / "scripts" / f"{name}.yaml" for name in ("debate", "grammar"))
 """The replies of the simulated teacher, written by hand."""
 
 SIMULATED_NOTE = (
@@ -45,7 +45,7 @@ def simulated_teacher(*options: str) -> Iterator[str]:
         Its address; MachineError when it did not start, and has said on stderr why.
     """
     command = [sys.executable, "-m", "evals.teacher", "--port", "0", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) as process:
         assert process.stdout is not None
         try:
             found = re.search(r"listening on (\S+)", process.stdout.readline() + process.stdout.readline())

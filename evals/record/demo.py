@@ -7,17 +7,17 @@ import tempfile
 import textwrap
 from pathlib import Path
 
-from evals.record.answering import ROOT, SIMULATED_NOTE
+from evals.record.answering import CHECKOUT, SIMULATED_NOTE
 from skills_dspy.base.errors import MachineError
 from skills_dspy.store.aside import write_json, write_text
 from skills_dspy.store.journal import Journal, pack
 from skills_dspy.store.run_dir import RunPaths, find_runs
 from skills_dspy.store.run_json import read_run_json
 
-DEMO = ROOT / "skills_dspy" / "run" / "demo"
+DEMO_FOLDER = CHECKOUT / "skills_dspy" / "run" / "demo"
 TASKS = (
-    ROOT / "task_specs" / "writing" / "freeform" / "debate.yaml",
-    ROOT / "task_specs" / "writing" / "grounded" / "grammar.yaml",
+    CHECKOUT / "task_specs" / "writing" / "freeform" / "debate.yaml",
+    CHECKOUT / "task_specs" / "writing" / "grounded" / "grammar.yaml",
 )
 """What is run: a freeform and a grounded task."""
 WANTED = 12
@@ -63,9 +63,9 @@ def record_demo(host: str, note: str) -> None:
         write_text(packed / "README.txt", readme(note))
         for run in find_runs(runs):
             pack_run(run, note, packed / run.folder.relative_to(runs))
-        if DEMO.exists():
-            shutil.rmtree(DEMO)
-        shutil.copytree(packed, DEMO)
+        if DEMO_FOLDER.exists():
+            shutil.rmtree(DEMO_FOLDER)
+        shutil.copytree(packed, DEMO_FOLDER)
 
 
 def pack_run(run: RunPaths, note: str, target: Path) -> None:
@@ -97,6 +97,6 @@ def _run(host: str, note: str, output: Path) -> None:
         write_text(config, "draws: {max_draws: 6}\n")
         command += ["--config", str(config)]
     # Its summary names a folder that will be gone, so only its progress is shown.
-    ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
+    ended = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL, check=False)
     if ended.returncode:
         raise MachineError(f"the recorded run ended with exit code {ended.returncode}; the old demo was left as it is")

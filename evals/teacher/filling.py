@@ -45,19 +45,19 @@ def passing_labels(name: str, labels: list[Any]) -> list[Any]:
 
 
 @cache
-def words() -> tuple[str, ...]:
+def filler_words() -> tuple[str, ...]:
     """The words that sentences are made of (words.txt)."""
     return tuple(files("evals.teacher").joinpath("words.txt").read_text("utf-8").split())
 
 
-def tokens(text: str) -> int:
+def filler_tokens(text: str) -> int:
     """The estimated number of tokens of a text, rounded up."""
     return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
 def sentence(rng: Random, end: str = ".") -> str:
     """A sentence of 8 to 14 words; of some 10^25 possible ones two are hardly ever the same."""
-    text = " ".join(rng.choices(words(), k=rng.randint(8, 14)))
+    text = " ".join(rng.choices(filler_words(), k=rng.randint(8, 14)))
     return text[0].upper() + text[1:] + end
 
 

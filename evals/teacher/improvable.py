@@ -45,7 +45,7 @@ _TOKENS, _LONG_TOKENS = 40, 300
 _ANSWER_WRITER = "Answer a question"
 _CHAT_FIELD = re.compile(r"^\[\[ ## current_instruction ## \]\]\n(.*?)\n+\[\[ ## ", re.DOTALL | re.MULTILINE)
 
-Subject = tuple[str, str, str]
+Exhibit = tuple[str, str, str]
 """What is judged: context, question and answer, each empty where there is none."""
 
 
@@ -110,10 +110,10 @@ class Improver:
         new = present if added in present else f"{present.rstrip()}\n{added}"
         return new if schema is None else json.dumps({"new_instruction": new}, ensure_ascii=False)
 
-    def _is_good(self, subject: Subject) -> bool:
+    def _is_good(self, subject: Exhibit) -> bool:
         return self._good.get(subject, not any(text.startswith(SPOILED) for text in subject))
 
-    def _given(self, subject: Subject) -> tuple[str, ...]:
+    def _given(self, subject: Exhibit) -> tuple[str, ...]:
         """What a verdict is drawn from: of a text that is not labelled only what it was written for."""
         context, question, answer = subject
         return subject if subject in self._good else (context, question if answer else "")

@@ -44,7 +44,7 @@ class Prompt:
     path: str | None = None
 
 
-def step_of(schema: Mapping[str, Any] | None, ending: str) -> str:
+def read_step(schema: Mapping[str, Any] | None, ending: str) -> str:
     """The step that a reply's schema, or the prompt's last line where there is none, belongs to."""
     if schema is None:
         prose = _PROSE.match(ending)
@@ -67,7 +67,7 @@ def read_prompt(messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]
     fields, ending = top_level(text)
     named = {name: value.strip() for name, value in fields}
     return Prompt(
-        step=step_of(schema, ending),
+        step=read_step(schema, ending),
         text=text,
         task_description=named.get("task_description", ""),
         context=named.get("context"),

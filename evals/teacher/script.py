@@ -17,9 +17,11 @@ from skills_dspy.base.errors import ConfigError
 from skills_dspy.base.validation import Where, Wording, validated
 from skills_dspy.base.yaml_lines import read_yaml
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Reply = str | dict[str, Any]
-Replies = Annotated[tuple[Reply, ...], BeforeValidator(lambda value: value if isinstance(value, list | tuple) else (value,))]
+ScriptText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+ScriptedReply = str | dict[str, Any]
+ScriptedReplies = Annotated[
+    tuple[ScriptedReply, ...], BeforeValidator(lambda value: value if isinstance(value, list | tuple) else (value,))
+]
 
 _UNTAGGED: dict[str, Any] = {"difficulty": "medium", "category": "others", "other_categories": []}
 
@@ -35,23 +37,23 @@ class _Part(BaseModel):
 class ScriptedQuestion(_Part):
     """One question and the replies to all that is asked about it; what is never asked may be left out."""
 
-    question: Text
-    judge_question: Replies = ()
-    instruction_quality: Replies = ()
-    answer: Replies = ()
-    judge_pair: Replies = ()
-    sample_quality: Replies = ()
-    difficulty: Replies = ()
-    category: Replies = ()
+    question: ScriptText
+    judge_question: ScriptedReplies = ()
+    instruction_quality: ScriptedReplies = ()
+    answer: ScriptedReplies = ()
+    judge_pair: ScriptedReplies = ()
+    sample_quality: ScriptedReplies = ()
+    difficulty: ScriptedReplies = ()
+    category: ScriptedReplies = ()
 
-    def replies(self, step: str) -> Sequence[Reply]:
+    def replies(self, step: str) -> Sequence[ScriptedReply]:
         """The replies to a step's requests; for all tags in one reply, the separate ones put together."""
         if step == "tags":
             return [self._fused(quality) for quality in self.instruction_quality]
-        replies: Sequence[Reply] = getattr(self, "answer" if step == "write_answer" else step, ())
+        replies: Sequence[ScriptedReply] = getattr(self, "answer" if step == "write_answer" else step, ())
         return replies
 
-    def _fused(self, quality: Reply) -> Reply:
+    def _fused(self, quality: ScriptedReply) -> ScriptedReply:
         """A question that needs no difficulty or category gets the middle and others."""
         if not _is_record(quality):
             return quality
@@ -66,12 +68,12 @@ class ScriptedQuestion(_Part):
 class ScriptedDraw(_Part):
     """One writing of questions, after the attempts that fail; a grounded one has its context."""
 
-    context: Replies = ()
-    failed_attempts: tuple[Reply, ...] = ()
+    context: ScriptedReplies = ()
+    failed_attempts: tuple[ScriptedReply, ...] = ()
     questions: tuple[ScriptedQuestion, ...] = ()
 
     @property
-    def writings(self) -> Sequence[Reply]:
+    def writings(self) -> Sequence[ScriptedReply]:
         """The failed attempts, and then the questions."""
         written = {"questions": [question.question for question in self.questions]}
         return (*self.failed_attempts, *([written] if self.questions else []))
@@ -85,9 +87,9 @@ class Script(_Part):
     `description` is left out.
     """
 
-    task_description: Text
-    task_name: Text | None = None
-    description: Replies = ()
+    task_description: ScriptText
+    task_name: ScriptText | None = None
+    description: ScriptedReplies = ()
     written_by: Literal["hand"]
     draws: tuple[ScriptedDraw, ...] = Field(min_length=1)
 
@@ -111,16 +113,16 @@ class Player:
 
     def __init__(self, script: Script) -> None:
         self._script = script
-        self._served: dict[bytes, Reply] = {}
-        self._draws: dict[str, deque[Sequence[Reply]]] = {
+        self._served: dict[bytes, ScriptedReply] = {}
+        self._draws: dict[str, deque[Sequence[ScriptedReply]]] = {
             "write_description": deque([script.description or (script.task_description,)]),
             "write_context": deque(draw.context for draw in script.draws if draw.context),
             "write_questions": deque(draw.writings for draw in script.draws if not draw.context),
         }
-        self._left: dict[str, list[Reply]] = {}  # prompts whose draw has replies left
+        self._left: dict[str, list[ScriptedReply]] = {}  # prompts whose draw has replies left
         self._asked = Counter[tuple[str, str | None, str | None]]()
 
-    def reply(self, prompt: Prompt, digest: bytes) -> Reply:
+    def reply(self, prompt: Prompt, digest: bytes) -> ScriptedReply:
         """The reply to what a prompt asks; `digest` tells this request from all others.
 
         Raises:
@@ -131,7 +133,7 @@ class Player:
             self._served[digest] = self._in_turn(prompt) if by_turns else self._about(prompt)
         return self._served[digest]
 
-    def _in_turn(self, prompt: Prompt) -> Reply:
+    def _in_turn(self, prompt: Prompt) -> ScriptedReply:
         left = self._left.setdefault(prompt.text, [])
         if not left:
             if not self._draws[prompt.step]:
@@ -139,7 +141,7 @@ class Player:
             left += self._draws[prompt.step].popleft()
         return left.pop(0)
 
-    def _about(self, prompt: Prompt) -> Reply:
+    def _about(self, prompt: Prompt) -> ScriptedReply:
         context, question = prompt.context, prompt.question
         draws = [draw for draw in self._script.draws if (context in draw.context if draw.context else context is None)]
         if prompt.step == "write_questions":
@@ -154,7 +156,7 @@ class Player:
         return replies[min(self._asked[key], len(replies)) - 1]
 
 
-def sent(reply: Reply, schema: Mapping[str, Any] | None) -> tuple[str, str]:
+def sent(reply: ScriptedReply, schema: Mapping[str, Any] | None) -> tuple[str, str]:
     """The text that is sent, a record with its keys in the schema's order, and the done_reason."""
     if isinstance(reply, str):
         return reply, "stop"
@@ -164,5 +166,5 @@ def sent(reply: Reply, schema: Mapping[str, Any] | None) -> tuple[str, str]:
     return json.dumps({name: reply[name] for name in [*order, *reply]}, ensure_ascii=False), "stop"
 
 
-def _is_record(reply: Reply) -> TypeGuard[dict[str, Any]]:
+def _is_record(reply: ScriptedReply) -> TypeGuard[dict[str, Any]]:
     return isinstance(reply, dict) and not reply.keys() & {"raw", "truncated"}

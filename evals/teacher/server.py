@@ -14,7 +14,7 @@ from evals.teacher.replies import Teacher
 from evals.teacher.script import ScriptError
 from evals.teacher.wire import chat_reply, parse
 
-VERSION = "0.0.0-simulated"
+SIMULATED_VERSION = "0.0.0-simulated"
 SERVER = "simulated teacher (no language model)"
 """The header `Server` of every response."""
 IMPROVABLE_SERVER = "simulated teacher of one improvable sentence (no language model)"
@@ -63,7 +63,7 @@ class _Service:
         self._first_request_at: float | None = None
 
     async def version(self, _: web.Request) -> web.Response:
-        return _json({"version": VERSION})
+        return _json({"version": SIMULATED_VERSION})
 
     async def tags(self, _: web.Request) -> web.Response:
         return _json({"models": [{"model": name, "digest": _digest(name), "size": _SIZE} for name in self._models]})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from evals.teacher.filling import CHARACTERS_PER_TOKEN, tokens
+from evals.teacher.filling import CHARACTERS_PER_TOKEN, filler_tokens
 
 DEFAULT_NUM_CTX = 4096
 """The window of a request that names none, in tokens."""
@@ -50,7 +50,7 @@ class Reply:
     @property
     def tokens(self) -> int:
         """How many it has, estimated."""
-        return tokens(self.text)
+        return filler_tokens(self.text)
 
 
 def parse(data: Mapping[str, Any]) -> ChatRequest:
@@ -60,7 +60,7 @@ def parse(data: Mapping[str, Any]) -> ChatRequest:
     matters = {key: value for key, value in data.items() if key not in _NO_MATTER}
     matters |= {"options": {key: value for key, value in options.items() if key != "num_ctx"}, "messages": messages}
     canonical = json.dumps(matters, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    needed = sum(tokens(message["content"]) for message in messages)
+    needed = sum(filler_tokens(message["content"]) for message in messages)
     num_predict = options.get("num_predict", 0)
     return ChatRequest(
         model=data["model"],

@@ -126,7 +126,7 @@ class Node:
         return f"a {self.kind}" if self.items or self.fields else f"an empty {self.kind}"
 
 
-NOTHING = Node("nothing", 1)
+UNREAD = Node("nothing", 1)
 """The content of a file that is not read."""
 
 

@@ -12,7 +12,7 @@ from skills_dspy.cli.options import (
     SEED,
     Cases,
     Config,
-    Embedder,
+    EmbedderName,
     Markdown,
     ModelOptions,
     Note,
@@ -28,7 +28,7 @@ from skills_dspy.cli.options import (
     option,
 )
 
-FORMATS = ("messages", "alpaca", "sharegpt", "instructlab", "parquet", "hf")
+EXPORT_FORMATS = ("messages", "alpaca", "sharegpt", "instructlab", "parquet", "hf")
 COUNT = click.IntRange(1, 10_000_000)
 SUMMARY = "A machine-readable summary on stdout, and nothing else there."
 
@@ -66,7 +66,7 @@ class RunOptions:
         option("Answer every model call from a recorded run's directory; `demo` names the shipped one.", metavar="RUN"),
     ]
     program: Program
-    embedder: Embedder
+    embedder: EmbedderName
     decontaminate: Annotated[
         tuple[Path, ...],
         option(
@@ -82,7 +82,7 @@ class RunOptions:
             "When the run has ended, also if it stopped short, export its rows to OUTPUT_DIR/exports, anew each "
             "time; for more formats give it again.",
             "--export",
-            type=click.Choice(FORMATS),
+            type=click.Choice(EXPORT_FORMATS),
         ),
     ]
     as_json: Annotated[bool, option(SUMMARY, "--json")]
@@ -107,7 +107,7 @@ class CheckOptions:
     ]
     models: ModelOptions
     server: ServerOptions
-    embedder: Embedder
+    embedder: EmbedderName
     pull: Annotated[bool, option("Pull the models that are missing.")]
 
 
@@ -280,7 +280,7 @@ class EvalDataOptions:
         ),
     ]
     seed: Seed
-    embedder: Embedder
+    embedder: EmbedderName
     no_vectors: Annotated[bool, option("Leave out what needs an embedding model: distances, Vendi score, cosines.")]
     markdown: Markdown
     as_json: Annotated[bool, option("The scores as JSON on stdout, and nothing else there.", "--json")]
@@ -291,7 +291,7 @@ class ExportOptions:
     """The options of `export`; None where one was left out."""
 
     runs: Annotated[tuple[Path, ...], argument(nargs=-1, required=True, metavar="RUN...")]
-    layout: Annotated[str, option("What for: see above.", "--format", required=True, type=click.Choice(FORMATS))]
+    layout: Annotated[str, option("What for: see above.", "--format", required=True, type=click.Choice(EXPORT_FORMATS))]
     out: Annotated[Path, option("The file to write; a folder for instructlab and hf, and with --test-share.", required=True)]
     system_prompt: Annotated[
         str | None, option("The system turn.  [default: none; for instructlab, InstructLab's own]", metavar="TEXT")

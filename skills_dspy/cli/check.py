@@ -18,7 +18,7 @@ from skills_dspy.cli.summary import command
 from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost, forecast
 from skills_dspy.commands.check.measure import Preflight, find_weights, fit, survey
 from skills_dspy.commands.check.speed import Speed, Together, Trial, counted_share, model_speeds
-from skills_dspy.model.embedding.weights import HINT, Found
+from skills_dspy.model.embedding.weights import HINT, WeightsFolder
 from skills_dspy.model.ollama import Model, OllamaServer, model_missing
 from skills_dspy.model.steps import STEPS
 from skills_dspy.run.headway import duration
@@ -68,7 +68,7 @@ class Check:
         config: RunConfig,
         server: OllamaServer,
         out: Console,
-        find: Callable[[str], Found | None],
+        find: Callable[[str], WeightsFolder | None],
     ) -> None:
         self._options, self._specs, self._config = options, specs, config
         self._server, self._out, self._find = server, out, find

@@ -56,7 +56,7 @@ def decide_command(options: DecideOptions) -> int:
         click.echo(f"Interrupted; {kept}. Go on with: {command()} {again}", err=True)
         raise
     if options.as_json:
-        click.echo(json.dumps(as_json(done), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(result_json(done), ensure_ascii=False, indent=2))
     else:
         print_decided(done, options.fill)
     return 0
@@ -123,7 +123,7 @@ def side_line(name: str, fates: Mapping[tuple[str, Reason], int], ids: list[str]
     return f"{name}: {count} ({where}): {', '.join(ids)}{' ...' if count > len(ids) else ''}"
 
 
-def as_json(done: DecideResult) -> dict[str, Any]:
+def result_json(done: DecideResult) -> dict[str, Any]:
     """What came of it, for a program."""
     return {
         "task_name": done.prepared.recorded.spec.task_name,

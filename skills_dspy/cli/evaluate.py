@@ -17,7 +17,7 @@ from evals.judges.report import Examination, choose_cases, examine, head
 from evals.judges.tables import sections
 from evals.optimize.lines import comparison_lines
 from evals.optimize.measure import Compared
-from evals.optimize.program import compare, compared_json
+from evals.optimize.program import compare_programs, compared_json
 from evals.session.session import Session
 from evals.tables import markdown, print_sections
 from skills_dspy.base.config import load_config
@@ -140,7 +140,7 @@ def eval_program_command(options: EvalProgramOptions) -> int:
     say = Progress(quiet=options.quiet).say
 
     async def work(session: Session) -> tuple[list[Compared], dict[str, str], str]:
-        compared, derived = await compare(
+        compared, derived = await compare_programs(
             session,
             compiled,
             specs,

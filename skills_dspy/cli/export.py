@@ -12,7 +12,7 @@ import click
 from skills_dspy.base.errors import ExportError, SkillsError
 from skills_dspy.cli.arguments import ExportOptions
 from skills_dspy.commands.export.card import Split
-from skills_dspy.commands.export.export import FOLDERS, SUFFIX, ExportRequest, Format, check, export
+from skills_dspy.commands.export.export import FOLDERS, SUFFIX, ExportRequest, Format, refuse_wrong, write_export
 from skills_dspy.commands.export.source import find_sources
 from skills_dspy.store.aside import left_behind
 
@@ -36,7 +36,7 @@ def export_command(options: ExportOptions) -> int:
         sources = find_sources(options.runs)
         layout, text = cast("Format", options.layout), options.system_prompt
         request = ExportRequest(sources, layout, options.out, _stamp(), text, split, options.overwrite)
-        check(request)
+        refuse_wrong(request)
         for run in request.runs:
             if run.running:
                 click.echo(f"warning: a run is still writing in {run.paths.folder}; exported is what it has now", err=True)
@@ -74,7 +74,7 @@ def _stamp() -> str:
 
 
 def _export(request: ExportRequest, say: Callable[[str], None]) -> None:
-    done = export(request, _progress)
+    done = write_export(request, _progress)
     rows, runs = sum(done.rows.values()), sum(run.end > 0 for run in request.runs)
     sides = f" ({', '.join(f'{side} {count}' for side, count in done.rows.items())})" if request.split else ""
     say(f"{rows} row{'s' * (rows != 1)} of {runs} run{'s' * (runs != 1)} as {request.format}{sides}: {request.out}")

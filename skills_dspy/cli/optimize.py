@@ -12,7 +12,7 @@ from evals.optimize.budget import LEVELS, OPTIMIZERS
 from evals.optimize.lines import closing_lines, plan_lines
 from evals.optimize.plan import OptimizeRequest, plan_of
 from evals.optimize.program import provenance_of
-from evals.optimize.run import Optimized, optimize
+from evals.optimize.run import Optimized, run_optimization
 from evals.session.session import Session
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import RequestError
@@ -78,7 +78,7 @@ def _check_choices(options: OptimizeOptions) -> None:
 
 
 async def _work(session: Session, request: OptimizeRequest, say: Callable[[str], None]) -> tuple[dict[str, Any], Optimized]:
-    done = await optimize(session, request, say)
+    done = await run_optimization(session, request, say)
     steps = [step for result in done.results if result.kept for step in result.planned.unit.steps]
     steps += [] if request.base is None else request.base.steps
     told = provenance_of(done.request, done.results, session.config, session.models, session.answered_by, versions())

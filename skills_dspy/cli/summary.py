@@ -15,7 +15,7 @@ from rich.text import Text
 from skills_dspy.base.errors import SpecError
 from skills_dspy.model.ollama import without_secrets
 from skills_dspy.pipeline.funnel import SCREENING, SELDOM, STAGES, Funnel, added_up
-from skills_dspy.run.headway import FEW, headway_of, name_of
+from skills_dspy.run.headway import FEW, headway_of, short_name
 from skills_dspy.run.task import TaskView
 from skills_dspy.screens.benchmark import Benchmark
 
@@ -60,7 +60,7 @@ def _print_many(tasks: Sequence[TaskView], replayed: bool, out: Console) -> None
         # What failed is told below, in a sentence.
         ended = "failed" if task.error is not None else task.status
         accepted = f"{funnel.accepted} of {task.wanted}"
-        table.add_row(Text(name_of(task)), accepted, str(funnel.candidates), str(calls), Text(ended))
+        table.add_row(Text(short_name(task)), accepted, str(funnel.candidates), str(calls), Text(ended))
     out.print()
     out.print(table)
     total, funnel = headway_of(tasks), added_up([task.run.funnel for task in tasks])

@@ -12,13 +12,13 @@ from skills_dspy.cli.arguments import TasksOptions
 from skills_dspy.cli.run import changes_since, default_paths
 from skills_dspy.commands.check.task_report import (
     HEADINGS,
-    Report,
-    as_json,
+    TaskReport,
     github_lines,
     make_report,
     plain_lines,
     rows,
     summary_line,
+    task_report_json,
 )
 from skills_dspy.tasks.files import nothing_changed
 from skills_dspy.tasks.lint import RULES
@@ -42,7 +42,7 @@ def tasks_command(options: TasksOptions) -> int:
     changes = changes_since(options.taxonomy_base, paths)
     report = make_report(paths, config, changes)
     if layout == "json":
-        click.echo(as_json(report))
+        click.echo(task_report_json(report))
     elif layout == "github":
         for line in github_lines(report):
             click.echo(line)
@@ -56,7 +56,7 @@ def tasks_command(options: TasksOptions) -> int:
     return FAULTY if report.count("error") or (options.strict and report.count("warning")) else FINE
 
 
-def show(report: Report, out: Console) -> None:
+def show(report: TaskReport, out: Console) -> None:
     """The report for a terminal: a table, then the findings file by file."""
     if report.tasks:
         table = Table(box=None, padding=(0, 2, 0, 0))

@@ -23,7 +23,7 @@ from skills_dspy.model.program import SkillsProgram, fingerprint
 from skills_dspy.model.steps import STEPS
 from skills_dspy.store.files import storage_errors
 
-FORMAT = "skills_dspy program 1"
+PROGRAM_FORMAT = "skills_dspy program 1"
 """What a program file says of itself."""
 
 
@@ -88,7 +88,7 @@ def compiled_content(program: SkillsProgram, steps: Sequence[str], provenance: M
     """The content of a program file: these steps of a program, with where they came from, ready for JSON."""
     states = {step: _plain(program.predictor(step).dump_state()) for step in STEPS if step in steps}
     return {
-        "format": FORMAT,
+        "format": PROGRAM_FORMAT,
         "base": {step: base_fingerprint(step) for step in states},
         "provenance": dict(provenance),
         "predictors": states,
@@ -109,7 +109,7 @@ def load_compiled(path: Path) -> CompiledProgram:
 
 def checked(content: object, path: Path) -> CompiledProgram:
     """A program from the content of its file, or of a recording; raises ProgramError, see `load_compiled`."""
-    if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+    if not isinstance(content, Mapping) or content.get("format") != PROGRAM_FORMAT:
         raise ProgramError("this is no compiled program of skills_dspy; give a file that `optimize` has written", path)
     try:
         file = _File.model_validate_json(json.dumps(content))

@@ -14,7 +14,7 @@ WRITING = tuple(dict.fromkeys(step.stage for kind in get_args(Kind) for step in 
 """The stages that all candidates of a draw share."""
 
 
-class Rows(Protocol):
+class RowLog(Protocol):
     """Where rows go, one after the other: an AppendLog."""
 
     def append(self, row: Mapping[str, Any]) -> None:
@@ -30,8 +30,8 @@ class RunLedger:
         seed: int,
         models: Mapping[str, str],
         prompts: Mapping[str, Mapping[str, str]],
-        data: Rows,
-        rejected: Rows,
+        data: RowLog,
+        rejected: RowLog,
     ) -> None:
         self._spec = spec
         self._seed = seed

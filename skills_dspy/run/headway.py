@@ -40,7 +40,7 @@ def headway_of(tasks: Sequence[TaskView]) -> Headway:
     """The numbers of tasks, added up; one or more."""
     funnels = [task.run.funnel for task in tasks]
     return Headway(
-        name=name_of(tasks[0]) if len(tasks) == 1 else "total",
+        name=short_name(tasks[0]) if len(tasks) == 1 else "total",
         tasks=len(tasks),
         done=sum(task.run.done for task in tasks),
         failed=sum(task.error is not None for task in tasks),
@@ -60,7 +60,7 @@ def worst_tasks(tasks: Sequence[TaskView], most: int) -> list[TaskView]:
     return sorted(going, key=lambda task: (task.run.funnel.accepted / task.wanted, -task.run.funnel.candidates))[:most]
 
 
-def name_of(task: TaskView) -> str:
+def short_name(task: TaskView) -> str:
     """A task's name without what all of InstructLab's have in common."""
     return task.spec.task_name.removeprefix("instructlab/skills/")
 

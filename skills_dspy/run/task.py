@@ -33,7 +33,7 @@ from skills_dspy.store.aside import write_json
 from skills_dspy.store.files import AppendLog, count_rows, last_line
 from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunDir, RunPaths, set_aside
-from skills_dspy.store.run_json import FORMAT, read_run_json
+from skills_dspy.store.run_json import RUN_FORMAT, read_run_json
 from skills_dspy.tasks.spec import TaskSpec
 
 _FIRST = (0, -1, WHOLE_DRAW)
@@ -243,7 +243,7 @@ def _manifest(shared: Shared, spec: TaskSpec, inputs: Mapping[str, Any]) -> dict
     """The beginning of a task's run.json, in the order in which it is written."""
     request = shared.request
     return {
-        "format": FORMAT,
+        "format": RUN_FORMAT,
         "status": "running",
         "wanted": request.wanted,
         "inputs": inputs,

@@ -19,7 +19,7 @@ from skills_dspy.base.errors import EmbedderMissing, MissingReply
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, VectorSource
 from skills_dspy.screens.benchmark import Benchmark
 from skills_dspy.similarity.nearest import Vectors, nearest_row
-from skills_dspy.similarity.ngrams import VERSION, build
+from skills_dspy.similarity.ngrams import TOKENS_VERSION, build
 from skills_dspy.similarity.text import joined_tokens
 from skills_dspy.store.benchmark_index import BenchmarkIndex, BrokenIndex, find_index, index_path, keep_index
 from skills_dspy.tasks.spec import TaskSpec
@@ -60,7 +60,7 @@ class Screen:
     def inputs(self) -> dict[str, Any]:
         """What decides which candidates are rejected, for the inputs of a run."""
         files = [{"name": file.name, "sha256": file.sha256} for file in self.evaluation.files]
-        return {"files": files, "normalisation": VERSION, **self.config.model_dump(mode="json")}
+        return {"files": files, "normalisation": TOKENS_VERSION, **self.config.model_dump(mode="json")}
 
     def as_json(self) -> dict[str, Any]:
         """Files and counts, for run.json."""
@@ -128,7 +128,7 @@ class Screen:
     def _made_from(self, weights: str | None) -> dict[str, Any]:
         return {
             "files": [file.sha256 for file in self.evaluation.files],
-            "normalisation": VERSION,
+            "normalisation": TOKENS_VERSION,
             "ngram": self.config.ngram,
             "weights": weights,
         }

@@ -99,7 +99,7 @@ def languages_of(texts: Sequence[str], classify: Classifier) -> Languages:
     return Languages(tuple(_language(text[:_MOST_CHARACTERS], classify) for text in texts))
 
 
-def name_of(language: str) -> str:
+def language_name(language: str) -> str:
     """A language's name in English where it is a common one, else its code."""
     return _NAMES.get(language, language)
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from skills_dspy.similarity.text import WORD, plain, token_width, tokens
 
-VERSION = 2
+TOKENS_VERSION = 2
 """Of the normalisation and the hashes: an index that was made by another one is of no use."""
 SHORTEST = 8
 """Words that a question must have to be looked for inside other texts."""
@@ -32,7 +32,7 @@ _BLOCK = 500_000
 """Tokens that are hashed at one time, which bounds the memory that building takes."""
 
 
-class Found(NamedTuple):
+class SharedGram(NamedTuple):
     """An n-gram, as normalised tokens, that is shared with the question at place `owner`, or is the whole of it."""
 
     owner: int
@@ -59,7 +59,7 @@ class GramIndex:
     shorts: _Hashes
     short_owners: NDArray[np.int32]
 
-    def find(self, text: str) -> Found | None:
+    def find(self, text: str) -> SharedGram | None:
         """The first n-gram of a text that a question has, or the first question that the text holds whole; None for none."""
         words = tokens(text)
         hashed = _Hashed.of([words])
@@ -77,13 +77,13 @@ class GramIndex:
 
     def _first(
         self, hashed: "_Hashed", words: list[str], starts: NDArray[np.int64], ends: NDArray[np.int64], *, whole: bool
-    ) -> Found | None:
+    ) -> SharedGram | None:
         places = _places(self.grams, hashed.hashes(starts, ends, whole=whole))
         hits = np.flatnonzero(places >= 0)
         if not len(hits):
             return None
         first = int(hits[0])
-        return Found(int(self.owners[places[first]]), tuple(words[int(starts[first]) : int(ends[first])]), whole)
+        return SharedGram(int(self.owners[places[first]]), tuple(words[int(starts[first]) : int(ends[first])]), whole)
 
 
 def build(texts: Sequence[str], n: int) -> GramIndex:

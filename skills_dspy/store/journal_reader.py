@@ -15,7 +15,7 @@ from skills_dspy.store.aside import written_aside
 APPLICATION_ID = 0x736B6473
 """What SQLite keeps in the header of our files: the letters "skds"."""
 
-VERSION = 1
+JOURNAL_VERSION = 1
 """The version of the tables; files of a newer one are refused."""
 
 SCHEMA = (
@@ -24,7 +24,7 @@ SCHEMA = (
     " prompt_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, reply TEXT NOT NULL, request BLOB NOT NULL)",
     "CREATE TABLE vectors (key TEXT PRIMARY KEY, vector BLOB NOT NULL)",
     f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {VERSION}",
+    f"PRAGMA user_version = {JOURNAL_VERSION}",
 )
 """What makes an empty database a journal."""
 
@@ -196,9 +196,9 @@ def holds_journal(path: Path, connection: sqlite3.Connection) -> bool:
         return False
     if application != APPLICATION_ID:
         raise _not_ours(path)
-    if version > VERSION:
+    if version > JOURNAL_VERSION:
         raise RunDirError(
-            f"{path} was written by a newer skills_dspy (its format is {version}, this one reads {VERSION});"
+            f"{path} was written by a newer skills_dspy (its format is {version}, this one reads {JOURNAL_VERSION});"
             " update the program or choose another --output-dir"
         )
     return True

@@ -13,7 +13,7 @@ from skills_dspy.base.records import Reason, SeedExample
 from skills_dspy.store.files import storage_errors
 from skills_dspy.store.run_dir import RunPaths
 
-FORMAT = 1
+RUN_FORMAT = 1
 """The version of run.json's layout."""
 
 BROKEN = "this is not what a run writes: {}; restore the file"
@@ -56,7 +56,7 @@ class Server(_Part):
         return self.note or f"Ollama {needed(self.version, 'version')}"
 
 
-class Embedder(_Part):
+class NotedEmbedder(_Part):
     """The model whose vectors the journal holds; runs of older versions do not name its weights."""
 
     name: str | None = None
@@ -129,7 +129,7 @@ class RunJson(_Part):
     wanted: int | None = None
     inputs: Inputs | None = None
     server: Server | None = None
-    embedder: Embedder = Embedder()
+    embedder: NotedEmbedder = NotedEmbedder()
     versions: dict[str, str] = {}
     program: dict[str, Any] | None = None
     task: Task | None = None
@@ -179,7 +179,7 @@ def read_run_json(paths: RunPaths, broken: str = BROKEN, other_format: str | Non
         content, line = None, getattr(error, "lineno", 1)
     if not isinstance(content, dict):
         raise RunDirError(f"{path}:{line}: this is not a JSON object; restore the file, or use --restart")
-    if other_format is not None and content.get("format") != FORMAT:
+    if other_format is not None and content.get("format") != RUN_FORMAT:
         raise RunDirError(f"{path}: {other_format.format(repr(content.get('format')))}")
     with run_json_errors(paths, broken):
         return RunJson.of(content)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from skills_dspy.base.errors import SpecError
 from skills_dspy.base.yaml_files import find_yaml, is_yaml
-from skills_dspy.base.yaml_lines import NOTHING, Node, read_yaml
+from skills_dspy.base.yaml_lines import UNREAD, Node, read_yaml
 from skills_dspy.tasks.lint import run_warnings
 from skills_dspy.tasks.spec import FileKind, ParsedTask, SpecWarning, TaskFile, TaskSpec, parse_task
 from skills_dspy.tasks.taxonomy import (
@@ -112,7 +112,7 @@ def _kind(path: Path, folder: Path, given: Path | None) -> tuple[FileKind, Node]
     """What a file is, by its place, its name and its keys, and its content, where that has been read."""
     # Folders above the given one do not count: `~/knowledge/my_skills` is somebody's own name.
     if not in_skill_tree(folder) and "knowledge" in ((given or folder).name, *folder.relative_to(given or folder).parts):
-        return "knowledge", NOTHING
+        return "knowledge", UNREAD
     if given is not None and path.exists() and not path.is_file():
         raise SpecError("this is neither a file nor a link to one, so it is not read; remove it", path)
     beside = given is not None and not in_skill_tree(folder) and any((given / tree).is_dir() for tree in SKILL_TREES)
@@ -120,7 +120,7 @@ def _kind(path: Path, folder: Path, given: Path | None) -> tuple[FileKind, Node]
         root = read_yaml(path, SpecError)
     except SpecError:
         if beside:
-            return "beside", NOTHING
+            return "beside", UNREAD
         raise
     if is_task_file(root):
         return "task", root

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from skills_dspy.base.errors import SpecError
 from skills_dspy.base.records import Frozen, Kind, SeedExample
 from skills_dspy.base.validation import FILLED, Text, Where, Wording, validated
-from skills_dspy.base.yaml_lines import NOTHING, Node, shown
+from skills_dspy.base.yaml_lines import UNREAD, Node, shown
 
 DATA_BUILDER = "instructlab/skills"
 FEWEST_SEEDS = 5
@@ -247,7 +247,7 @@ class TaskFile:
     path: Path
     named: bool
     kind: FileKind
-    root: Node = NOTHING
+    root: Node = UNREAD
     attribution: str | None = None
     tasks: tuple[ParsedTask, ...] = ()
     misnamed: str | None = None

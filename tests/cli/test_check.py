@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from evals.record.answering import ROOT, simulated_teacher
+from evals.record.answering import CHECKOUT, simulated_teacher
 from skills_dspy.base.errors import EmbedderMissing, ServerError
 from skills_dspy.cli.arguments import CheckOptions
 from skills_dspy.cli.check import (
@@ -25,7 +25,7 @@ from skills_dspy.cli.main import start
 from skills_dspy.cli.options import ModelOptions, ServerOptions
 from skills_dspy.commands.check.forecast import StepCost
 from skills_dspy.commands.check.speed import Counts, Speed, Together, Trial
-from skills_dspy.model.embedding.weights import Found
+from skills_dspy.model.embedding.weights import WeightsFolder
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_spec
 from tests.helpers.timed_server import TimedServer
 
@@ -34,9 +34,9 @@ WINDOWS: Mapping[Any, int] = {"generator": 4096, "validator": 4096, "tagger": 40
 MODEL = "mistral-small3.2"
 
 
-def found(name: str) -> Found:
+def found(name: str) -> WeightsFolder:
     """An embedding model that is there."""
-    return Found(Path("/models") / name, "path", "w" * 64)
+    return WeightsFolder(Path("/models") / name, "path", "w" * 64)
 
 
 def checked(
@@ -44,7 +44,7 @@ def checked(
     *,
     pull: bool = False,
     config: Mapping[str, Any] | None = None,
-    find: Callable[[str], Found | None] = found,
+    find: Callable[[str], WeightsFolder | None] = found,
     wanted: int = 20,
 ) -> tuple[int, str]:
     """The exit code, and what was printed."""
@@ -165,7 +165,7 @@ def test_a_server_that_breaks_during_the_trials_is_a_failure() -> None:
 def test_weights_that_are_nowhere_are_a_failure() -> None:
     """A run would need them."""
 
-    def nowhere(_: str) -> Found | None:
+    def nowhere(_: str) -> WeightsFolder | None:
         raise EmbedderMissing("no weights")
 
     code, text = checked(TimedServer(timed=False), find=nowhere)
@@ -283,6 +283,6 @@ def test_the_command_pulls_and_finds_a_queue(queueing: str, command: Command) ->
 
 def test_an_address_that_is_none_is_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
     """Without asking anybody: the sentence, and exit code 2."""
-    debate = ROOT / "task_specs" / "writing" / "freeform" / "debate.yaml"
+    debate = CHECKOUT / "task_specs" / "writing" / "freeform" / "debate.yaml"
     assert start(["check", "--base-url", "ht!tp://x y", "--task-paths", str(debate)]) == NOT_READY
     assert "is no address of a server" in named(capsys.readouterr().out, "host")[0]

@@ -16,7 +16,7 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from evals.record.answering import ROOT, simulated_teacher
+from evals.record.answering import CHECKOUT, simulated_teacher
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import ServerError, StorageError
 from skills_dspy.cli import run as cli_run
@@ -31,7 +31,7 @@ from tests.helpers.fake_server import FakeServer
 from tests.helpers.logprobs import spell
 from tests.helpers.terminal import Terminal
 
-DEBATE = ROOT / "task_specs" / "writing" / "freeform" / "debate.yaml"
+DEBATE = CHECKOUT / "task_specs" / "writing" / "freeform" / "debate.yaml"
 DEBATE_NAME = "instructlab/skills/writing/freeform/debate"
 
 
@@ -109,7 +109,7 @@ for command in ([], ["run"], ["explain"], ["check"], ["prompts"], ["export"]):
 heavy = {"dspy", "torch", "rich", "numpy", "pydantic", "ollama", "httpx", "asyncio", "yaml", "pyarrow"} & set(sys.modules)
 sys.exit(f"imported: {heavy}" if heavy else 0)
 """
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Usage: ") == 6
 
@@ -458,7 +458,7 @@ def test_a_signal_ends_a_run_at_once(slow_teacher: str, tmp_path: Path, how: str
     words = ["run", "--task-paths", str(DEBATE), "--output-dir", str(tmp_path), "--base-url", slow_teacher, "-n", "50"]
     command = [sys.executable, *STARTS[how], *words]
     paths = RunPaths(tmp_path / DEBATE_NAME)
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_until(lambda: paths.run_json.exists() and json.loads(paths.run_json.read_bytes())["status"] == "running", process)
         process.send_signal(which)
         began = time.monotonic()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.record.answering import ROOT
+from evals.record.answering import CHECKOUT
 from skills_dspy.store.run_dir import RunDir
 from tests.helpers.exporting import a_record, files_below, some_records, write_run
 from tests.helpers.terminal import Terminal
@@ -94,7 +94,7 @@ def test_sigterm_leaves_nothing_half_written(tmp_path: Path) -> None:
     write_run(tmp_path / "runs", many * 100)
     (tmp_path / "out").mkdir()
     words = [sys.executable, "-m", "skills_dspy", "export", str(tmp_path / "runs"), "--format", "hf"]
-    with subprocess.Popen([*words, "--out", str(tmp_path / "out" / "ds"), "--test-share", "0.1"], cwd=ROOT) as process:
+    with subprocess.Popen([*words, "--out", str(tmp_path / "out" / "ds"), "--test-share", "0.1"], cwd=CHECKOUT) as process:
         while not any((tmp_path / "out").iterdir()):
             assert process.poll() is None
             time.sleep(0.01)
@@ -110,7 +110,7 @@ def test_a_kill_leaves_the_old_export(tmp_path: Path) -> None:
     out.parent.mkdir()
     out.write_text("old")
     words = [sys.executable, "-m", "skills_dspy", "export", str(tmp_path / "runs"), "--format", "messages"]
-    with subprocess.Popen([*words, "--out", str(out), "--overwrite"], cwd=ROOT) as process:
+    with subprocess.Popen([*words, "--out", str(out), "--overwrite"], cwd=CHECKOUT) as process:
         while len(list(out.parent.iterdir())) < 2:
             assert process.poll() is None
             time.sleep(0.001)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from skills_dspy.base.config import load_config
 from skills_dspy.cli.tasks import show
-from skills_dspy.commands.check.task_report import Report, github_lines, make_report
+from skills_dspy.commands.check.task_report import TaskReport, github_lines, make_report
 from skills_dspy.tasks.lint import Finding
 from tests.helpers.terminal import Terminal
 
@@ -70,7 +70,7 @@ def test_github_gets_its_annotations() -> None:
     one = Finding(path="a,b:c%.yaml", line=3, rule="schema", severity="error", message="100%:\nno, two")
     two = Finding(path="d.yaml", line=1, rule="attribution", severity="warning", message="x")
     three = Finding(path="d.yaml", line=2, rule="no-description", severity="note", message="y")
-    assert github_lines(Report(files=2, tasks=(), findings=(one, two, three), skipped=())) == [
+    assert github_lines(TaskReport(files=2, tasks=(), findings=(one, two, three), skipped=())) == [
         "::error file=a%2Cb%3Ac%25.yaml,line=3,title=schema::100%25:%0Ano, two",
         "::warning file=d.yaml,line=1,title=attribution::x",
         "::notice file=d.yaml,line=2,title=no-description::y",

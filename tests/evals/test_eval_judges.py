@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from evals.judges.cases import SCALES
+from evals.judges.cases import SCALE_OF_STEP
 from skills_dspy.base.scales import Label
 from skills_dspy.cli.main import start
 from skills_dspy.model.compiled import compiled_content
@@ -38,7 +38,7 @@ CASE = """\
 
 def cases_of(step: str, count: int = 4) -> str:
     """A file of cases, good and bad in turn; the bad ones say so in their question."""
-    scale = SCALES[step]
+    scale = SCALE_OF_STEP[step]
     written = [
         CASE.format(
             number=number,
@@ -144,7 +144,7 @@ def test_a_good_judge_has_a_good_card(terminal: Terminal) -> None:
     terminal.make_server = lambda: JudgeServer(knows)
     folder = terminal.folder / "all"
     folder.mkdir()
-    for step in SCALES:
+    for step in SCALE_OF_STEP:
         text = cases_of(step)
         if step.endswith("grounded"):
             text = text.replace("        answer: An animal.\n", "        answer: An animal.\n        context: A wood.\n")
@@ -153,7 +153,7 @@ def test_a_good_judge_has_a_good_card(terminal: Terminal) -> None:
     said = terminal.type("--cases", folder, "--threshold-sweep", "--samples", 1)
     assert said.code == 0, said.err
     report = terminal.report()
-    assert [card["step"] for card in report["judges"]] == list(SCALES)
+    assert [card["step"] for card in report["judges"]] == list(SCALE_OF_STEP)
     assert {card["all"]["kappa"] for card in report["judges"]} == {1.0}
     fused = report["fused_against_separate"]
     assert fused["instruction_quality"]["fused_accuracy"]["value"] == 1.0

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from evals.bench.hash_embedder import HashEmbedder
 from evals.optimize.budget import OPTIMIZERS
-from evals.record.answering import ROOT
+from evals.record.answering import CHECKOUT
 from skills_dspy.cli import run as cli_run
 from skills_dspy.cli.main import cli
 from skills_dspy.model.compiled import base_fingerprint, load_compiled
@@ -291,7 +291,11 @@ def stopped(lab: Lab, output: Path, out: Path, after: int, signum: signal.Signal
     teacher.hold_from(begin + after)
     words = lab.command(teacher.url, output, out, *RUNS["gepa, judge"], "--concurrency", "1")
     process = subprocess.Popen(
-        [sys.executable, "-m", "skills_dspy", *words], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "skills_dspy", *words],
+        cwd=CHECKOUT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         assert teacher.reached.wait(60)

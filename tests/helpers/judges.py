@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from evals.judges.ask import FUSED, Judged
-from evals.judges.cases import SCALES, Case, Origin, passing
+from evals.judges.cases import SCALE_OF_STEP, Case, CaseOrigin, passing
 from skills_dspy.base.records import SoftRating
 from skills_dspy.base.scales import Label
 from tests.helpers.fake_server import FakeServer
@@ -21,9 +21,9 @@ QUESTION, PAIR, QUALITY, SAMPLE = (
 )
 
 
-def a_case(step: str, label: Label, number: int = 0, *, reason: str = "fit", origin: Origin = "hand") -> Case:
+def a_case(step: str, label: Label, number: int = 0, *, reason: str = "fit", origin: CaseOrigin = "hand") -> Case:
     """A labelled case; what is asked does not matter here."""
-    answer = "An animal." if SCALES[step].about == "pair" else None
+    answer = "An animal." if SCALE_OF_STEP[step].about == "pair" else None
     name, good, where = f"{step}/{origin}-{number}", label in passing(step, CONFIG), f"cases.yaml:{number}"
     return Case(name, step, "foxes", "Foxes.", (FREEFORM,), None, "Why?", answer, label, good, reason, origin, where)
 

@@ -19,9 +19,9 @@ from typing import Any
 import yaml
 from aiohttp import web
 
-from evals.judges.cases import SCALES, Case, load_cases
+from evals.judges.cases import SCALE_OF_STEP, Case, load_cases
 from evals.judges.corruptions import seed_cases
-from evals.record.answering import ROOT
+from evals.record.answering import CHECKOUT
 from evals.teacher.config import Improvable, TeacherConfig
 from evals.teacher.server import make_app, runner_of
 from skills_dspy.base.config import load_config
@@ -32,7 +32,7 @@ from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.logprobs import spell
 from tests.helpers.seeding import a_seed
 
-TASKS = ROOT / "task_specs"
+TASKS = CHECKOUT / "task_specs"
 MODEL, STRICT = "mistral-small3.2", "strict-judge"
 NOTE = "a simulation"
 NOBODY = "http://127.0.0.1:9"
@@ -232,7 +232,7 @@ def write_inputs(tasks: Path, cases: Path, seeds: int = _SEEDS) -> None:
         task = {"task_name": name, "created_by": "somebody", "task_description": f"Know all about {name}."}
         content = {**task, "data_builder": "instructlab/skills", "seed_examples": [_filled(seed) for seed in made]}
         (tasks / f"{kind}.yaml").write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
-    for step, scale in SCALES.items():
+    for step, scale in SCALE_OF_STEP.items():
         skills = [_skill(step, scale.about == "pair", scale.labels, number) for number in range(_SKILLS)]
         (cases / f"{step}.yaml").write_text(yaml.safe_dump({"step": step, "skills": skills}, sort_keys=False), "utf-8")
 

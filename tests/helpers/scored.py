@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.bench.hash_embedder import HashEmbedder
-from evals.data.datasets import Dataset, Origin
+from evals.data.datasets import Dataset, RunOrigin
 from evals.data.material import Material, gather
 from evals.data.rows import Row
 from evals.data.vectors import Embedded
@@ -42,17 +42,17 @@ def a_seed(question: str, answer: str = "An answer.", context: str | None = None
 
 def a_run(
     accepted: int = 0, rejected: Mapping[tuple[str, Reason], int] | None = None, journal: Path = Path("nowhere.sqlite")
-) -> Origin:
+) -> RunOrigin:
     """A run that ended with this funnel, whose vectors are those of HashEmbedder."""
     counts = Counter[tuple[str, Reason]](rejected or {})
-    return Origin("complete", "Ollama 0.0.0", Funnel(accepted + counts.total(), accepted, counts), HASH.name, journal)
+    return RunOrigin("complete", "Ollama 0.0.0", Funnel(accepted + counts.total(), accepted, counts), HASH.name, journal)
 
 
 def a_material(
     rows: Sequence[Row],
     seeds: Sequence[SeedExample] = (),
     *,
-    run: Origin | None = None,
+    run: RunOrigin | None = None,
     embedder: Embedder | None = HASH,
     vectors: NDArray[np.float32] | None = None,
     seed_vectors: NDArray[np.float32] | None = None,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from signatures.examples import Pair, Passage, Question
 from skills_dspy.base.errors import RequestError, StorageError
 from skills_dspy.model.compiled import (
-    FORMAT,
+    PROGRAM_FORMAT,
     CompiledProgram,
     ProgramError,
     checked,
@@ -180,7 +180,9 @@ def test_broken_json_is_told_with_its_line(tmp_path: Path) -> None:
     refused(path, f"{path}:3: ")
 
 
-@pytest.mark.parametrize("content", [[], "text", 3, None, {}, {"format": "other"}, {"format": [FORMAT]}, {"metadata": {}}])
+@pytest.mark.parametrize(
+    "content", [[], "text", 3, None, {}, {"format": "other"}, {"format": [PROGRAM_FORMAT]}, {"metadata": {}}]
+)
 def test_json_that_is_not_ours(tmp_path: Path, content: object) -> None:
     """Lists, numbers, DSPy's own programs."""
     refused(written(tmp_path, content), "no compiled program of skills_dspy", "optimize")

@@ -19,7 +19,7 @@ from skills_dspy.run.account import (
     prompt_fingerprints,
 )
 from skills_dspy.store.run_dir import RunPaths
-from skills_dspy.store.run_json import FORMAT
+from skills_dspy.store.run_json import RUN_FORMAT
 from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec, the_adapter
 
@@ -48,7 +48,7 @@ def begun(folder: Path, content: object) -> RunPaths:
 def refused(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> str:
     """What is said of a run that was begun with other inputs."""
     with pytest.raises(RunDirError) as caught:
-        check_same_inputs(begun(folder, {"format": FORMAT, "inputs": before}), now)
+        check_same_inputs(begun(folder, {"format": RUN_FORMAT, "inputs": before}), now)
     return str(caught.value)
 
 
@@ -56,7 +56,7 @@ def test_the_same_inputs_after_they_were_written(tmp_path: Path) -> None:
     """Through JSON and back they are still the same; where nothing was begun, nothing differs."""
     check_same_inputs(RunPaths(tmp_path), inputs())
     spec = a_spec([FREEFORM, GROUNDED])
-    check_same_inputs(begun(tmp_path, {"format": FORMAT, "inputs": inputs(spec)}), inputs(spec))
+    check_same_inputs(begun(tmp_path, {"format": RUN_FORMAT, "inputs": inputs(spec)}), inputs(spec))
 
 
 @pytest.mark.parametrize(
@@ -94,17 +94,19 @@ def test_what_differs_is_named(tmp_path: Path, change: Callable[[], dict[str, An
 )
 def test_what_decides_no_byte_may_change(tmp_path: Path, change: Callable[[], dict[str, Any]]) -> None:
     """A comment in the task file, another place for it, another patience: the run goes on."""
-    check_same_inputs(begun(tmp_path, {"format": FORMAT, "inputs": inputs()}), change())
+    check_same_inputs(begun(tmp_path, {"format": RUN_FORMAT, "inputs": inputs()}), change())
 
 
-@pytest.mark.parametrize("content", [{}, {"format": FORMAT + 1, "inputs": {}}, {"format": str(FORMAT)}])
+@pytest.mark.parametrize("content", [{}, {"format": RUN_FORMAT + 1, "inputs": {}}, {"format": str(RUN_FORMAT)}])
 def test_a_run_of_another_version(tmp_path: Path, content: object) -> None:
     """Its layout is not known, so it is not guessed at."""
     with pytest.raises(RunDirError, match=r"run\.json: this run was made by another version.*--restart"):
         check_same_inputs(begun(tmp_path, content), inputs())
 
 
-@pytest.mark.parametrize("content", [{"format": FORMAT}, {"format": FORMAT, "inputs": None}, {"format": FORMAT, "inputs": []}])
+@pytest.mark.parametrize(
+    "content", [{"format": RUN_FORMAT}, {"format": RUN_FORMAT, "inputs": None}, {"format": RUN_FORMAT, "inputs": []}]
+)
 def test_a_run_that_does_not_say_what_it_was_begun_with(tmp_path: Path, content: object) -> None:
     """A sentence, not a crash."""
     with pytest.raises(RunDirError, match=r"run\.json: it does not say what the run was begun with"):

@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestServer
 
 from evals.record.__main__ import note_of
 from evals.record.answering import SIMULATED_NOTE
-from evals.record.demo import DEMO, WANTED, pack_run, readme
+from evals.record.demo import DEMO_FOLDER, WANTED, pack_run, readme
 from evals.teacher.config import TeacherConfig
 from evals.teacher.server import make_app
 from skills_dspy.base.errors import RequestError
@@ -83,7 +83,7 @@ def test_the_demo_gives_what_was_asked_for(whole: Bytes) -> None:
 def test_the_replay_leaves_the_demo_as_it_is(whole: Bytes) -> None:
     """Nothing but what was shipped lies in its folders: it may be where nobody can write."""
     assert whole
-    files = {path.relative_to(DEMO).as_posix() for path in DEMO.rglob("*") if path.is_file()}
+    files = {path.relative_to(DEMO_FOLDER).as_posix() for path in DEMO_FOLDER.rglob("*") if path.is_file()}
     assert files == {"README.txt"} | {f"{name}/{file}" for name in TASKS for file in ("journal.sqlite", "run.json")}
 
 
@@ -92,7 +92,7 @@ def test_the_demo_says_what_answered() -> None:
     notes = {recorded.answered_by for recorded in the_demo().values()}
     assert len(notes) == 1
     (note,) = notes
-    told = " ".join((DEMO / "README.txt").read_text("utf-8").split())
+    told = " ".join((DEMO_FOLDER / "README.txt").read_text("utf-8").split())
     assert f"WHAT ANSWERED: {note}." in told
     for recorded in the_demo().values():
         server = json.loads(recorded.paths.run_json.read_text("utf-8"))["server"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from evals.record.answering import ROOT, simulated_teacher
+from evals.record.answering import CHECKOUT, simulated_teacher
 from tests.helpers.kill_driver import CONCURRENCY, MOMENTS, SPEC
 
 KILLS, WANTED = 6, 14
@@ -53,7 +53,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
             "--wanted",
             str(WANTED),
         ]
-        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
+        done = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
     said = json.loads(done.stdout)
     return Killed(folder, said["whole"], said["kills"], said["last"], said["seen"])
 

@@ -12,7 +12,7 @@ from skills_dspy.model.ollama import Model
 from skills_dspy.run import past as module
 from skills_dspy.run.account import inputs_of, spec_as_json
 from skills_dspy.run.past import find_recorded
-from skills_dspy.store.run_json import FORMAT
+from skills_dspy.store.run_json import RUN_FORMAT
 from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_spec
 
@@ -22,7 +22,7 @@ MODELS = {role: Model(f"{role}-model", f"{role}-digest", None) for role in ROLES
 def manifest(spec: TaskSpec) -> dict[str, Any]:
     """What a run writes down of itself."""
     return {
-        "format": FORMAT,
+        "format": RUN_FORMAT,
         "wanted": 12,
         "inputs": inputs_of(spec, a_config(), 7, MODELS, {}),
         "server": {"host": "http://127.0.0.1:11434", "version": "0.12.3", "note": None},

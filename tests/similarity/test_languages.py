@@ -2,7 +2,15 @@
 
 import pytest
 
-from skills_dspy.similarity.languages import TOO_SHORT, UNSURE, Classifier, Languages, languages_of, load_classifier, name_of
+from skills_dspy.similarity.languages import (
+    TOO_SHORT,
+    UNSURE,
+    Classifier,
+    Languages,
+    language_name,
+    languages_of,
+    load_classifier,
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,4 +66,4 @@ def test_counts() -> None:
 
 def test_names() -> None:
     """Common languages by their names, others by their codes."""
-    assert (name_of("fr"), name_of("wa")) == ("French", "wa")
+    assert (language_name("fr"), language_name("wa")) == ("French", "wa")

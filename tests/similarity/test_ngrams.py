@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skills_dspy.similarity.ngrams import SHORTEST, Found, build
+from skills_dspy.similarity.ngrams import SHORTEST, SharedGram, build
 from skills_dspy.similarity.text import joined_tokens, plain, tokens
 
 N = 13
@@ -84,7 +84,7 @@ def test_the_first_of_several_questions_is_named() -> None:
     """The earliest shared words of the text, and of the questions that have them the first."""
     index = build(["Other words. " + JANET, JANET, JANET], N)
     found = index.find("He said: " + JANET)
-    assert found == Found(0, tuple(tokens(JANET)[:N]), whole=False)
+    assert found == SharedGram(0, tuple(tokens(JANET)[:N]), whole=False)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import Failed
 from skills_dspy.model.context_window import Need, choose_windows, needs
 from skills_dspy.model.description import PLACEHOLDER, described, undescribed
-from skills_dspy.model.embedding.weights import Found, find_model
+from skills_dspy.model.embedding.weights import WeightsFolder, find_model
 from skills_dspy.model.engine import asker_for
 from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.model.program import SkillsProgram
@@ -60,7 +60,7 @@ def fit(specs: Sequence[TaskSpec], config: RunConfig, models: Mapping[str, Model
     return windows, {name: [n for n in every if config.model_for(STEPS[n.step].role) == name][-1] for name in models}
 
 
-def find_weights(name: str) -> Found | None:
+def find_weights(name: str) -> WeightsFolder | None:
     """Where on this machine the embedding model is; None when a run would have to fetch it; else EmbedderMissing."""
     try:
         return find_model(name, download=_not_now)

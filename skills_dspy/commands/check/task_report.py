@@ -46,7 +46,7 @@ class TaskRow(Frozen):
     window: int
 
 
-class Report(Frozen):
+class TaskReport(Frozen):
     """What was found: files looked at, tasks and findings in the order of the files, and the lines about skipped files."""
 
     files: int
@@ -59,14 +59,14 @@ class Report(Frozen):
         return sum(found.severity == severity for found in self.findings)
 
 
-def make_report(paths: Sequence[Path], config: RunConfig, changes: Changes | None = None) -> Report:
+def make_report(paths: Sequence[Path], config: RunConfig, changes: Changes | None = None) -> TaskReport:
     """Look at all files below some paths, with `changes` only at those; SpecError when a path does not exist."""
     if missing := next((path for path in paths if not path.exists()), None):
         raise SpecError("there is no such file or folder; check the path", missing)
     desk = _Desk(config)
     files = tuple(read_files(paths, changes))
     looked = [desk.look(file) for file in files if file.skipped is None]
-    return Report(
+    return TaskReport(
         files=sum(file.kind != "no file" for file in files),
         tasks=tuple(row for rows, _ in looked for row in rows),
         findings=tuple(found for _, findings in looked for found in findings),
@@ -138,13 +138,13 @@ def _tokens(seed: SeedExample) -> int:
     return sum(estimate_tokens(text) for text in (seed.question, seed.answer, seed.context or ""))
 
 
-def as_json(report: Report) -> str:
+def task_report_json(report: TaskReport) -> str:
     """The report for a program."""
     counts = {severity: report.count(severity) for severity in _COMMANDS}
     return json.dumps({**report.model_dump(mode="json"), "counts": counts}, ensure_ascii=False, indent=2)
 
 
-def github_lines(report: Report) -> list[str]:
+def github_lines(report: TaskReport) -> list[str]:
     """The findings as GitHub's workflow commands, with its escapes (actions/toolkit, packages/core/src/command.ts)."""
     lines = [_annotation(found) for found in report.findings]
     for skipped in report.skipped:
@@ -166,7 +166,7 @@ def _escaped(text: str, also: str = "") -> str:
     return escaped
 
 
-def plain_lines(report: Report) -> list[str]:
+def plain_lines(report: TaskReport) -> list[str]:
     """The report for a file or a pipe: a table, then a line for each finding as compilers write them."""
     lines = _aligned([HEADINGS, *rows(report)]) if report.tasks else []
     lines += ["", *map(str, report.skipped)] if report.skipped else []
@@ -175,7 +175,7 @@ def plain_lines(report: Report) -> list[str]:
     return [*lines, *([""] if lines else []), summary_line(report)]
 
 
-def rows(report: Report) -> Iterable[tuple[str, ...]]:
+def rows(report: TaskReport) -> Iterable[tuple[str, ...]]:
     """The cells of each task, below HEADINGS."""
     for row in report.tasks:
         sizes = (row.seeds, row.longest_seed, row.longest_prompt, row.window)
@@ -193,7 +193,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def summary_line(report: Report) -> str:
+def summary_line(report: TaskReport) -> str:
     """How many of everything."""
     counts = [(report.files, "file"), (len(report.tasks), "task")]
     counts += [(report.count(severity), severity) for severity in _COMMANDS]

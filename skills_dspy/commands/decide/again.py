@@ -28,7 +28,7 @@ from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw
 from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.funnel import FunnelDiff
-from skills_dspy.pipeline.rows import Rows, RunLedger
+from skills_dspy.pipeline.rows import RowLog, RunLedger
 from skills_dspy.pipeline.settle import Settler
 from skills_dspy.screens.decontamination import TaskScreen
 from skills_dspy.store.journal import Journal, JournalReader
@@ -108,7 +108,7 @@ OnChange = Callable[[int, FunnelDiff, Meter], None]
 
 
 async def decide_again(
-    again: OldRun, answering: Answering, vectors: VectorSource, rows: tuple[Rows, Rows], on_change: OnChange
+    again: OldRun, answering: Answering, vectors: VectorSource, rows: tuple[RowLog, RowLog], on_change: OnChange
 ) -> DecideResult:
     """Decide every candidate of a run once more, in settled order; RunDirError where a row does not agree with the journal."""
     recorded, config, meter = again.prepared.recorded, again.prepared.config, Meter()

@@ -20,22 +20,22 @@ from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.model.ollama import OllamaServer
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.pipeline.rows import Rows
+from skills_dspy.pipeline.rows import RowLog
 from skills_dspy.run.account import prompt_fingerprints
 from skills_dspy.run.past import CANNOT_REPLAY, DECIDED, PastRun, read_recorded, recorded_questions
 from skills_dspy.screens.decontamination import KEPT_IN, Notices, Screen, TaskScreen
-from skills_dspy.similarity.ngrams import VERSION
+from skills_dspy.similarity.ngrams import TOKENS_VERSION
 from skills_dspy.store.aside import link, place_beside, put_dataset, write_json
 from skills_dspy.store.files import AppendLog, make_folder, storage_errors
 from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunDir, RunPaths, find_runs, refuse_busy
-from skills_dspy.store.run_json import FORMAT, read_run_json
+from skills_dspy.store.run_json import RUN_FORMAT, read_run_json
 
 _INPUTS = frozenset(("task", "config", "seed", "models", "prompts", "decontamination"))
 """What a run can be begun with; whatever else decided about candidates would have to decide again."""
 
 _OTHER_FORMAT = (
-    f"this run was made by another version of skills_dspy (its format is {{}}, this one reads {FORMAT}); "
+    f"this run was made by another version of skills_dspy (its format is {{}}, this one reads {RUN_FORMAT}); "
     "decide it with that version"
 )
 
@@ -79,11 +79,11 @@ def prepare(request: DecideRequest) -> Prepared:
             f"{paths.run_json}: the run was made with {', '.join(unknown)}, which decided what was accepted too and cannot be "
             "decided anew; make a new run with the other thresholds"
         )
-    screened = (inputs.get("decontamination") or {}).get("normalisation", VERSION)
-    if screened != VERSION:
+    screened = (inputs.get("decontamination") or {}).get("normalisation", TOKENS_VERSION)
+    if screened != TOKENS_VERSION:
         raise RunDirError(
             f"{paths.run_json}: the run was decontaminated by another version of skills_dspy, which took texts apart otherwise "
-            f"(its normalisation is {screened!r}, this one's {VERSION}); decide it with that version"
+            f"(its normalisation is {screened!r}, this one's {TOKENS_VERSION}); decide it with that version"
         )
     config = decided_config(recorded.config, request.config, request.bounds)
     folder = paths.folder if paths.folder.name not in ("", "..") else paths.folder.resolve()
@@ -134,7 +134,7 @@ async def decide_run(
 
 
 @contextmanager
-def _rows(paths: RunPaths | None) -> Iterator[tuple[Rows, Rows]]:
+def _rows(paths: RunPaths | None) -> Iterator[tuple[RowLog, RowLog]]:
     """Where accepted and rejected rows go, finished if nothing fails; nowhere in a dry run."""
     if paths is None:
         yield _Unwritten(), _Unwritten()

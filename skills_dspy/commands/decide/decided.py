@@ -13,7 +13,7 @@ from skills_dspy.run.account import versions
 from skills_dspy.run.past import DECIDED, PastRun
 from skills_dspy.store.aside import way_to
 from skills_dspy.store.journal import JournalReader
-from skills_dspy.store.run_json import FORMAT, RunJson
+from skills_dspy.store.run_json import RUN_FORMAT, RunJson
 
 FILLED_BY = "filled_by"
 """What a journal calls those who answered when `decide --fill` asked: a JSON list of server versions and notes."""
@@ -57,7 +57,7 @@ def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: Jour
     content, filled = prepared.noted.content, fillers(journal)
     noted = (content.get("result") or {}).get("draws")
     return {
-        "format": FORMAT,
+        "format": RUN_FORMAT,
         "status": _status(prepared, diff),
         "wanted": content["wanted"],
         "inputs": {**content["inputs"], "config": prepared.config.shaping()},

@@ -17,7 +17,7 @@ from skills_dspy.commands.export.instructlab import INSTRUCTLAB_NAMES, instructl
 from skills_dspy.commands.export.jsonl import json_lines
 from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT, alpaca_row, messages_row, sharegpt_row
 from skills_dspy.commands.export.parquet import HF_NAMES, parquet_file, shards
-from skills_dspy.commands.export.source import Rows, SourceRun
+from skills_dspy.commands.export.source import ExportRows, SourceRun
 from skills_dspy.commands.export.split import set_apart
 from skills_dspy.store.aside import check_free, replacing
 from skills_dspy.store.files import storage_errors
@@ -75,7 +75,7 @@ class ExportRequest:
         return name in (f"train{suffix}", f"test{suffix}")
 
 
-def export(request: ExportRequest, passed: Callable[[str, int], None] = lambda *_: None) -> Tally:
+def write_export(request: ExportRequest, passed: Callable[[str, int], None] = lambda *_: None) -> Tally:
     """Write an export: aside, and then to its place.
 
     `passed` is told what is being done, `comparing` or `writing`, and how many rows are through.
@@ -84,8 +84,8 @@ def export(request: ExportRequest, passed: Callable[[str, int], None] = lambda *
         ExportError: it cannot be made as asked for.
         RunDirError: a row is broken, or the rows change meanwhile.
     """
-    check(request)
-    rows, tally = Rows(request.runs), Tally()
+    refuse_wrong(request)
+    rows, tally = ExportRows(request.runs), Tally()
     aside = replacing(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
     with aside as place:
         testing: NDArray[np.bool_] | None = None
@@ -102,7 +102,7 @@ def export(request: ExportRequest, passed: Callable[[str, int], None] = lambda *
     return tally
 
 
-def check(request: ExportRequest) -> None:
+def refuse_wrong(request: ExportRequest) -> None:
     """Refuse what can be seen to be wrong before a row is read.
 
     Raises:
@@ -124,7 +124,7 @@ def check(request: ExportRequest) -> None:
     check_free(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
 
 
-def _watched(rows: Rows, passed: Callable[[int], None]) -> Iterator[tuple[int, Record]]:
+def _watched(rows: ExportRows, passed: Callable[[int], None]) -> Iterator[tuple[int, Record]]:
     for number, row in enumerate(rows, start=1):
         yield row
         passed(number)

@@ -88,7 +88,7 @@ def _whole_rows(path: Path) -> int:
 
 
 @dataclass(slots=True)
-class Rows:
+class ExportRows:
     """The rows of some runs. Iterate over it as often as needed; the last round counts what was left out or changed.
 
     Attributes:

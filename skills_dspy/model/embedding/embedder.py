@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from skills_dspy.base.errors import EmbedderMissing
-from skills_dspy.model.embedding.weights import HINT, MINILM, Found, brief, find_model, quiet
+from skills_dspy.model.embedding.weights import HINT, MINILM, WeightsFolder, brief, find_model, quiet_loading
 from skills_dspy.similarity.nearest import Vectors
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class SentenceEmbedder:
     torch computes on the CPU unless told otherwise: the GPU belongs to the teacher.
     """
 
-    def __init__(self, name: str = MINILM, device: str = "cpu", find: Callable[[str], Found] = find_model) -> None:
+    def __init__(self, name: str = MINILM, device: str = "cpu", find: Callable[[str], WeightsFolder] = find_model) -> None:
         self.name = name
         self.device = device
         self._find = find
@@ -172,7 +172,7 @@ def _load(folder: Path, device: str) -> "SentenceTransformer":
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging as bars
 
-    with quiet(bars.is_progress_bar_enabled(), bars.disable_progress_bar, bars.enable_progress_bar):
+    with quiet_loading(bars.is_progress_bar_enabled(), bars.disable_progress_bar, bars.enable_progress_bar):
         model = SentenceTransformer(str(folder), device=device, local_files_only=True)
         _vector(model, "A first text, to see that it works.")
     return model

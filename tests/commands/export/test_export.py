@@ -14,9 +14,9 @@ import pytest
 from skills_dspy.base.errors import ExportError, RequestError, RunDirError, StorageError
 from skills_dspy.commands.export import parquet
 from skills_dspy.commands.export.card import Split, Tally
-from skills_dspy.commands.export.export import FORMATS, ExportRequest, Format, export
+from skills_dspy.commands.export.export import FORMATS, ExportRequest, Format, write_export
 from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT
-from skills_dspy.commands.export.source import Rows
+from skills_dspy.commands.export.source import ExportRows
 from skills_dspy.store import aside
 from skills_dspy.store.run_dir import RunDir
 from tests.commands.export.test_layouts import back
@@ -28,7 +28,7 @@ SPLIT = Split(0.34, 7)
 
 def make(place: Path, out: Path, layout: Format = "messages", **options: Any) -> Tally:
     """Export the runs at a place."""
-    return export(ExportRequest(sources(place), layout, out, STAMP, **options))
+    return write_export(ExportRequest(sources(place), layout, out, STAMP, **options))
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -180,7 +180,7 @@ def test_the_same_runs_give_the_same_bytes(tmp_path: Path, layout: Format, split
     (tmp_path / "out").mkdir()
     places = [(tmp_path / "one" / "test" / "jays", tmp_path / "one" / "test" / "foxes"), (tmp_path / "two",)]
     for number, given in enumerate(places):
-        export(ExportRequest(sources(*given), layout, tmp_path / "out" / str(number), STAMP, split=split))
+        write_export(ExportRequest(sources(*given), layout, tmp_path / "out" / str(number), STAMP, split=split))
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0", "1"]
     one, two = (tmp_path / "out" / str(number) for number in range(2))
     assert (files_below(one), one.is_file() and one.read_bytes()) == (files_below(two), two.is_file() and two.read_bytes())
@@ -218,7 +218,7 @@ def test_a_row_that_two_runs_have_is_written_once(tmp_path: Path) -> None:
     write_run(tmp_path / "a")
     write_run(tmp_path / "b", [*some_records(), a_record("f" * 16)])
     write_run(tmp_path / "c", run=a_run_json(seed=1))
-    done = export(ExportRequest(sources(*(tmp_path / name for name in "abc")), "messages", tmp_path / "m.jsonl", STAMP))
+    done = write_export(ExportRequest(sources(*(tmp_path / name for name in "abc")), "messages", tmp_path / "m.jsonl", STAMP))
     assert (done.rows, done.repeated) == ({"train": 7}, 3)
 
 
@@ -412,7 +412,7 @@ def test_rows_that_a_running_run_adds_do_not_count(runs: Path) -> None:
     assert not sources(runs)[0].running
     with data.open("ab") as file:
         file.write(b' a row"}\n')
-    assert len(list(Rows((found,)))) == 3
+    assert len(list(ExportRows((found,)))) == 3
 
 
 def test_rows_that_vanish_meanwhile_are_noticed(runs: Path) -> None:
@@ -420,7 +420,7 @@ def test_rows_that_vanish_meanwhile_are_noticed(runs: Path) -> None:
     found = sources(runs)
     (runs / "test" / "foxes" / "data.jsonl").write_bytes(b"")
     with pytest.raises(RunDirError, match="has changed while it was read"):
-        list(Rows(found))
+        list(ExportRows(found))
 
 
 @pytest.mark.parametrize(
@@ -437,7 +437,7 @@ def test_a_broken_row_is_named(runs: Path, line: str, said: str) -> None:
     first, *rest = data.read_text("utf-8").splitlines()
     data.write_text("\n".join([first, line, *rest]) + "\n", "utf-8")
     with pytest.raises(RunDirError) as caught:
-        list(Rows(sources(runs)))
+        list(ExportRows(sources(runs)))
     assert str(caught.value).startswith(f"{data}:2: {said}")
 
 

@@ -15,7 +15,7 @@ from skills_dspy.base.records import Record, SeedExample
 from skills_dspy.cli.main import start
 from skills_dspy.commands.export import split
 from skills_dspy.commands.export.card import Split, SplitBasis
-from skills_dspy.commands.export.export import ExportRequest, export
+from skills_dspy.commands.export.export import ExportRequest, write_export
 from skills_dspy.commands.export.split import choose_test
 from skills_dspy.model.embedding.vectors import vector_key
 from skills_dspy.store.journal import Journal, JournalReader
@@ -79,7 +79,7 @@ def parted(root: Path, out: Path, one: str = FIRST, other: str = SECOND, **optio
     found = []
     for seed in range(24):
         request = ExportRequest(sources(root), "alpaca", out, "s", split=Split(0.4, seed), overwrite=True, **options)
-        export(request)
+        write_export(request)
         train, test = ((out / f"{side}.jsonl").read_text("utf-8") for side in ("train", "test"))
         assert (one in train) != (one in test)
         found.append((one in train) != (other in train))
@@ -141,7 +141,7 @@ def test_the_distance_is_that_of_the_runs_own_deduplication(tmp_path: Path) -> N
     make(tmp_path / "runs", "test/a", {FIRST: at(0), **others(0)}, limit=0.01)
     make(tmp_path / "runs", "test/b", {SECOND: at(0.29), **others(2)}, limit=0.3)
     assert not any(parted(tmp_path / "runs", tmp_path / "out"))
-    export(ExportRequest(sources(tmp_path / "runs"), "hf", tmp_path / "hf", "s", split=Split(0.4, 1)))
+    write_export(ExportRequest(sources(tmp_path / "runs"), "hf", tmp_path / "hf", "s", split=Split(0.4, 1)))
     assert "at a squared distance below 0.3)" in (tmp_path / "hf" / "README.md").read_text("utf-8")
 
 
@@ -151,9 +151,9 @@ def test_more_rows_than_can_be_compared_are_refused(tmp_path: Path, monkeypatch:
     make(tmp_path / "runs", "test/a", others(0) | {FIRST: at(0)})
     runs = sources(tmp_path / "runs")
     with pytest.raises(ExportError, match=r"compares every row with every other, at most 2 rows, .*; export fewer runs"):
-        export(ExportRequest(runs, "alpaca", tmp_path / "out", "s", split=Split(0.4, 1)))
+        write_export(ExportRequest(runs, "alpaca", tmp_path / "out", "s", split=Split(0.4, 1)))
     assert not (tmp_path / "out").exists()
-    assert export(ExportRequest(runs, "alpaca", tmp_path / "out", "s")).rows == {"train": 3}
+    assert write_export(ExportRequest(runs, "alpaca", tmp_path / "out", "s")).rows == {"train": 3}
 
 
 def test_without_a_split_no_journal_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,9 +163,9 @@ def test_without_a_split_no_journal_is_opened(tmp_path: Path, monkeypatch: pytes
     runs = sources(tmp_path / "runs")
     with monkeypatch.context() as patch:
         patch.setattr(JournalReader, "open", None)
-        assert export(ExportRequest(runs, "hf", tmp_path / "whole", "s")).compared is None
+        assert write_export(ExportRequest(runs, "hf", tmp_path / "whole", "s")).compared is None
     with pytest.raises(RunDirError, match=r"journal\.sqlite is not a journal"):
-        export(ExportRequest(runs, "hf", tmp_path / "split", "s", split=Split(0.4, 1)))
+        write_export(ExportRequest(runs, "hf", tmp_path / "split", "s", split=Split(0.4, 1)))
     assert not (tmp_path / "split").exists()
 
 
@@ -174,7 +174,7 @@ def test_a_broken_vector_is_no_vector(tmp_path: Path, broken: Any) -> None:
     """Nothing is near it, which would pass for a row that is like no other."""
     make(tmp_path / "runs", "test/a", {FIRST: broken, **others(0)})
     with pytest.raises(RunDirError, match=r"journal\.sqlite: the vector of the text 'How does a fox hunt\?' is broken"):
-        export(ExportRequest(sources(tmp_path / "runs"), "alpaca", tmp_path / "out", "s", split=Split(0.4, 1)))
+        write_export(ExportRequest(sources(tmp_path / "runs"), "alpaca", tmp_path / "out", "s", split=Split(0.4, 1)))
 
 
 @pytest.mark.parametrize("weights", [None, "", "others", "w"], ids=["gone", "unknown", "others", "all compared"])
@@ -196,7 +196,7 @@ def test_what_was_not_compared_by_meaning_is_said(
 def test_a_real_runs_journal_has_all_vectors(tmp_path: Path) -> None:
     """Of questions with a context and without, under the names that the run gave them."""
     paths = make_run(tmp_path / "runs", {})
-    done = export(ExportRequest(sources(paths.folder), "alpaca", tmp_path / "out", "s", split=Split(0.4, 1)))
+    done = write_export(ExportRequest(sources(paths.folder), "alpaca", tmp_path / "out", "s", split=Split(0.4, 1)))
     assert done.compared == SplitBasis(Split(0.4, 1), limit=0.05, by_words=0, models=1)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.judges.cases import REASONS, SCALES, SHIPPED, Case, load_cases
+from evals.judges.cases import REASONS, SCALE_OF_STEP, SHIPPED, Case, load_cases
 from signatures.examples import Pair, Question
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import SpecError
@@ -18,7 +18,7 @@ CONTEXT = "context: An old pond lies there.\n"
 
 def a_file(step: str, label: Label | None = None, *, grounded: bool | None = None) -> str:
     """A file with one skill of one example and one case, with a text where the step's name asks for one or `grounded` does."""
-    scale = SCALES[step]
+    scale = SCALE_OF_STEP[step]
     with_text = step.endswith("_grounded") if grounded is None else grounded
     context = f"        {CONTEXT}" if with_text else ""
     answer = "        answer: an old pond\n" if scale.about == "pair" else ""
@@ -79,11 +79,11 @@ def test_a_case_holds_what_the_file_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("step", "grounded"),
-    [(step, g) for step in SCALES for g in (False, True) if step.startswith("tag_") or step.endswith("_grounded") == g],
+    [(step, g) for step in SCALE_OF_STEP for g in (False, True) if step.startswith("tag_") or step.endswith("_grounded") == g],
 )
 def test_the_inputs_are_those_of_the_signature(step: str, grounded: bool, tmp_path: Path) -> None:
     """No input field is missing and none is too many, and the examples are shown as the flow shows them."""
-    scale = SCALES[step]
+    scale = SCALE_OF_STEP[step]
     (case,) = loaded(tmp_path, a_file(step, grounded=grounded))
     inputs = case.inputs()
     context = "An old pond lies there." if grounded else None
@@ -214,7 +214,7 @@ def test_nothing_given_is_refused(tmp_path: Path) -> None:
         load_cases([tmp_path / "none.yaml"], CONFIG)
 
 
-@pytest.mark.parametrize("step", SCALES)
+@pytest.mark.parametrize("step", SCALE_OF_STEP)
 def test_the_shipped_cases_of_a_step_are_enough_and_balanced(step: str) -> None:
     """At least 40 cases over six skills, half of them good, both kinds in each skill, each label used several times."""
     cases = load_cases([SHIPPED / f"{step}.yaml"], CONFIG)
@@ -228,7 +228,7 @@ def test_the_shipped_cases_of_a_step_are_enough_and_balanced(step: str) -> None:
     assert all({case.good for case in cases if case.task == skill} == {True, False} for skill in skills)
     assert all(len(case.examples) >= 3 for case in cases)
     labels = Counter(case.label for case in cases)
-    assert min(labels[label] for label in SCALES[step].labels) >= 3
+    assert min(labels[label] for label in SCALE_OF_STEP[step].labels) >= 3
 
 
 def test_every_reason_is_used_by_the_shipped_cases() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evals.judges.cases import SCALES, Case
+from evals.judges.cases import SCALE_OF_STEP, Case
 from evals.judges.corrupt.cutting import cut_answer, cut_question
 from evals.judges.corrupt.facts import changed_numbers, negated
 from evals.judges.corruptions import CORRUPTIONS, Corruption, seed_cases
@@ -364,7 +364,7 @@ def check(spec: TaskSpec, cases: Sequence[Case]) -> None:
         steps = [f"judge_question_{seed.kind}", "tag_instruction_quality", f"judge_pair_{seed.kind}", "tag_sample_quality"]
         assert [case.step for case in good] == steps
         for case in own:
-            scale = SCALES[case.step]
+            scale = SCALE_OF_STEP[case.step]
             assert case.where == f"{spec.path}:{seed.line}"
             assert (case.task, case.task_description) == (spec.task_name, spec.task_description)
             assert case.label == scale.labels[-1 if case.good else 0]
@@ -406,9 +406,9 @@ def test_each_corruption_applies_to_a_shipped_task() -> None:
     for spec in load_tasks([ROOT / "task_specs"]).specs:
         shown: dict[tuple[str, ...], set[tuple[str | None, ...]]] = {}
         for case in seed_cases(spec, 0):
-            key = (SCALES[case.step].about, case.reason, case.where)
+            key = (SCALE_OF_STEP[case.step].about, case.reason, case.where)
             shown.setdefault(key, set()).add((case.context, case.question, case.answer))
-            found.add((SCALES[case.step].about, case.reason))
+            found.add((SCALE_OF_STEP[case.step].about, case.reason))
         assert all(len(texts) == 1 for texts in shown.values())
     assert found - {("question", "seed"), ("pair", "seed")} == set(WAYS)
 
@@ -426,10 +426,10 @@ def test_another_seed_chooses_otherwise() -> None:
 def test_of_two_seeds_none_is_example_and_donor_at_once() -> None:
     """Then there is no case with the other one's answer, nor with its context."""
     cases = seed_cases(a_spec([BEES, NIGHT]), 0)
-    reasons = {case.reason for case in cases if SCALES[case.step].about == "pair"}
+    reasons = {case.reason for case in cases if SCALE_OF_STEP[case.step].about == "pair"}
     assert "copy of the context" in reasons
     assert reasons.isdisjoint({"answer of another seed", "context swapped"})
-    assert "context swapped" in {case.reason for case in cases if SCALES[case.step].about == "question"}
+    assert "context swapped" in {case.reason for case in cases if SCALE_OF_STEP[case.step].about == "question"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from evals.judges.ask import Judged
 from evals.judges.card import ReportCard, report_card
-from evals.judges.cases import SCALES
+from evals.judges.cases import SCALE_OF_STEP
 from evals.judges.fused import StepTokens
 from evals.judges.tables import sections, with_interval
 from evals.statistics import Rate
@@ -22,7 +22,7 @@ FACTS = [("Answered by", "a SIMULATED teacher"), ("Cases", "4 written by hand")]
 def a_card(*, soft: bool = True, samples: int = 2) -> ReportCard:
     """A card with every part there is: each judge with 40 cases by hand and some from seeds, and fused tags."""
     judged: list[Judged] = []
-    for step, scale in SCALES.items():
+    for step, scale in SCALE_OF_STEP.items():
         for number_ in range(40):
             label = scale.labels[-1 - number_ % len(scale.labels)]
             given = scale.labels[-1 - number_ // 7 % len(scale.labels)]
@@ -62,7 +62,7 @@ def test_the_tables_fit_100_columns() -> None:
     text = shown(sections(a_card(), FACTS, sweep=True))
     assert max(len(line) for line in text.splitlines()) <= 100
     assert "…" not in text
-    for step in SCALES:
+    for step in SCALE_OF_STEP:
         assert step in text
 
 

@@ -4,7 +4,7 @@ import dspy
 import pytest
 
 from evals.optimize.budget import UnitCost, settings_for
-from evals.optimize.lines import comparison_lines, speed_line
+from evals.optimize.lines import comparison_lines, plan_time_line
 from evals.optimize.measure import BeforeAfter, Habits, Measured
 from evals.optimize.plan import Plan, Planned
 from evals.optimize.run import refusal
@@ -47,8 +47,8 @@ def test_the_calls_of_report_cards_take_nothing_off_the_time_of_the_rest() -> No
     none: Splits[dspy.Example] = Splits((), (), ())
     planned = Planned(UNIT, none, settings_for(UNIT, "light"), UnitCost(50, 50, 0), output_tokens=3600)
     plan = Plan((planned,), {"judge_pair_freeform": 100}, 1024)
-    assert "at most about 60 min" in speed_line(plan, Speed(None, 1.0), done=100)
-    assert "at most about 30 min" in speed_line(plan, Speed(None, 1.0), done=150)
+    assert "at most about 60 min" in plan_time_line(plan, Speed(None, 1.0), done=100)
+    assert "at most about 30 min" in plan_time_line(plan, Speed(None, 1.0), done=150)
 
 
 def test_a_kappa_below_the_floor_is_seen_to_be_below() -> None:

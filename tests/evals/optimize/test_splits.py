@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.optimize.splits import FEWEST_HELD, FEWEST_SEEDS, SHARES, linked, split_groups, split_task, traits, weights
+from evals.optimize.splits import FEWEST_HELD, FEWEST_TO_SPLIT, SHARES, linked, split_groups, split_task, traits, weights
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import SeedExample
 from tests.helpers.making import a_spec
@@ -33,7 +33,7 @@ def test_the_three_never_share_a_question_or_a_text(
     """Nobody is lost, and what other tasks share is only trained on; where the seeds are too few, it is refused."""
     groups = linked(seeds, traits)
     free = [group for group in groups if not any(traits(seed) & shared for seed in group)]
-    if len(groups) < FEWEST_SEEDS or len(free) < FEWEST_HELD:
+    if len(groups) < FEWEST_TO_SPLIT or len(free) < FEWEST_HELD:
         with pytest.raises(RequestError, match="are needed to train, validate and test"):
             split_task(a_spec(seeds), "grounded", number, frozenset(shared))
         return

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evals.judges.cases import SCALES
+from evals.judges.cases import SCALE_OF_STEP
 from evals.optimize.targets import TARGETS, units_of
 from skills_dspy.base.records import Kind
 from skills_dspy.model.steps import STEPS
@@ -15,7 +15,9 @@ def names(target: str, *kinds: Kind, tagging: str = "separate") -> list[str]:
     return [unit.name for unit in units_of(target, kinds or BOTH, tagging)]
 
 
-@pytest.mark.parametrize("target", ["judges", "question-judge", "questions", "answers", "tags", "all", *SCALES, "tag_fused"])
+@pytest.mark.parametrize(
+    "target", ["judges", "question-judge", "questions", "answers", "tags", "all", *SCALE_OF_STEP, "tag_fused"]
+)
 def test_a_target_names_predictors_of_the_program(target: str) -> None:
     """And judges of the program: groups, and every predictor that can be measured by its own name."""
     for unit in TARGETS[target]:

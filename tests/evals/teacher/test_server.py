@@ -20,11 +20,11 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.record.answering import ROOT
+from evals.record.answering import CHECKOUT
 from evals.teacher import wire
 from evals.teacher.__main__ import main
 from evals.teacher.config import FAULT_KINDS, TeacherConfig
-from evals.teacher.filling import Taste, fill, tokens
+from evals.teacher.filling import Taste, fill, filler_tokens
 from evals.teacher.prompts import Prompt, read_prompt
 from evals.teacher.replies import Teacher
 from evals.teacher.script import Player, Script, ScriptError, load_script, sent
@@ -36,7 +36,7 @@ from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.steps import STEPS as PROGRAM_STEPS
 
 MODEL = "mistral-small3.2"
-DEBATE = ROOT / "evals" / "teacher" / "scripts" / "debate.yaml"
+DEBATE = CHECKOUT / "evals" / "teacher" / "scripts" / "debate.yaml"
 local = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
 
 
@@ -376,7 +376,7 @@ def test_the_ollama_client_understands_it() -> None:
             assert (shown.modelinfo or {})["llama.context_length"] == 131072
             whole = await client.chat(MODEL, MESSAGES)
             assert (whole.model, whole.done, whole.done_reason) == (MODEL, True, "stop")
-            assert whole.eval_count == tokens(whole.message.content or "")
+            assert whole.eval_count == filler_tokens(whole.message.content or "")
             assert whole.prompt_eval_count == 2
             async with httpx.AsyncClient() as http:
                 version = await http.get(str(server.make_url("/api/version")))
@@ -479,7 +479,7 @@ def test_the_command_says_what_it_is_serves_and_ends_cleanly() -> None:
     """The first line says that no model runs, the second where it listens; SIGTERM ends it with exit code 0."""
     script = load_script(DEBATE)
     command = [sys.executable, "-m", "evals.teacher", "--port", "0", "--script", str(DEBATE), "--model", "tiny:1b"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         first, second = process.stdout.readline(), process.stdout.readline()
         assert "SIMULATED" in first

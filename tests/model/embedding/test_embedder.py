@@ -25,7 +25,7 @@ from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.base.errors import EmbedderMissing
 from skills_dspy.model.embedding import weights as model_files
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder, pieces
-from skills_dspy.model.embedding.weights import MINILM_SHA256, Found, download, find_model, packaged_minilm
+from skills_dspy.model.embedding.weights import MINILM_SHA256, WeightsFolder, download, find_model, packaged_minilm
 from skills_dspy.similarity.nearest import Vectors, squared_distance
 
 pytestmark = pytest.mark.torch
@@ -106,7 +106,7 @@ def test_an_existing_folder_goes_first(tmp_path: Path, hub_cache: Path) -> None:
     """A folder that exists is taken as it is; its weights are known by their hash."""
     made_up_cache(hub_cache, "sentence-transformers/mine")
     folder = made_up(tmp_path / "mine")
-    assert find_model(str(folder), never_packaged, never) == Found(folder, "path", WEIGHTS_SHA256)
+    assert find_model(str(folder), never_packaged, never) == WeightsFolder(folder, "path", WEIGHTS_SHA256)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_an_existing_folder_goes_first(tmp_path: Path, hub_cache: Path) -> None:
 def test_the_cache_goes_second(hub_cache: Path, name: str, repo: str) -> None:
     """A cached model is used before package and hub; a name without a slash means sentence-transformers' own."""
     folder = made_up_cache(hub_cache, repo)
-    assert find_model(name, never_packaged, never) == Found(folder, "cache", WEIGHTS_SHA256)
+    assert find_model(name, never_packaged, never) == WeightsFolder(folder, "cache", WEIGHTS_SHA256)
 
 
 def test_a_cached_model_without_weights_counts_as_missing(hub_cache: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_cached_model_without_weights_counts_as_missing(hub_cache: Path) -> No
 
 def test_the_packaged_model_goes_third(minilm_folder: Path) -> None:
     """all-MiniLM-L6-v2 is taken from the installed package, and its weights are those of the hub."""
-    assert find_model("all-MiniLM-L6-v2", download=never) == Found(minilm_folder, "package", MINILM_SHA256)
+    assert find_model("all-MiniLM-L6-v2", download=never) == WeightsFolder(minilm_folder, "package", MINILM_SHA256)
 
 
 def test_a_package_with_other_weights_is_refused(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_the_hub_goes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bars
 
     try:
         (enable_progress_bars if bars else disable_progress_bars)()
-        assert find_model("all-mpnet-base-v2", never_packaged, hub) == Found(tmp_path, "hub", WEIGHTS_SHA256)
+        assert find_model("all-mpnet-base-v2", never_packaged, hub) == WeightsFolder(tmp_path, "hub", WEIGHTS_SHA256)
         assert asked == [(MPNET, True)]
         assert are_progress_bars_disabled() is not bars
     finally:

@@ -4,19 +4,22 @@
 under way at the end depends on timing.
 """
 
+import contextlib
+import io
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import click
 import yaml
 
 from evals.readme.architecture import PICTURE, ROOT, page
+from skills_dspy.cli.main import start
 
 PAGES = (ROOT / "README.md", ROOT / "docs" / "commands.md")
 RUN = ("run", "--replay", "demo", "-n", "5", "--output-dir", "output/demo", "--restart", "--quiet")
@@ -95,12 +98,18 @@ def _write_qna(path: Path) -> None:
 
 def _printed(folder: Path, *words: str) -> str:
     """What a command prints in this folder, as it reads in a checkout."""
-    environment = {**os.environ, "COLUMNS": "100", "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-m", "skills_dspy", *words]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
-    if done.returncode not in (0, 1):
-        raise click.ClickException(f"{' '.join(words)} ended with {done.returncode}: {done.stderr.strip()}")
-    printed = done.stdout.replace(sys.executable, ".venv/bin/python")
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(folder),
+        patch.dict(os.environ, {"COLUMNS": "100", "HF_HUB_OFFLINE": "1"}),
+        patch.object(sys, "argv", ["skills_dspy", *words]),  # some sentences repeat what was typed
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        code = start(words)
+    if code not in (0, 1):
+        raise click.ClickException(f"{' '.join(words)} ended with {code}: {err.getvalue().strip()}")
+    printed = out.getvalue().replace(sys.executable, ".venv/bin/python")
     return "\n".join(line.rstrip() for line in printed.strip("\n").splitlines())
 
 

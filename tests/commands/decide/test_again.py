@@ -263,9 +263,19 @@ def test_a_copy_is_decided_by_what_is_accepted_now(once: RunPaths) -> None:
 # -- asking for the rest ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("bounds", [ALL, Bounds(pair_rating=1), Bounds(squared_distance=0.0)], ids=["all", "pairs", "copies"])
-def test_fill_asks_for_just_those(bounds: Bounds, run: RunPaths) -> None:
+def test_fill_asks_for_just_those(run: RunPaths) -> None:
     """Nothing that the journal holds is asked for; afterwards nothing is missing, and the journal alone gives the same."""
+    check_fill(run, ALL)
+
+
+@pytest.mark.parametrize("bounds", [Bounds(pair_rating=1), Bounds(squared_distance=0.0)], ids=["pairs", "copies"])
+def test_fill_asks_for_just_those_of_one_threshold(bounds: Bounds, once: RunPaths) -> None:
+    """So it is with judged pairs alone, and with copies alone."""
+    check_fill(once, bounds)
+
+
+def check_fill(run: RunPaths, bounds: Bounds) -> None:
+    """What is asked, what is kept, and what comes of it."""
     known, left = journaled(run.journal), decide(run, bounds, dry_run=True).calls_left
     server = FakeServer(TEACHER)
     filled = decide(run, bounds, server, concurrency=4)

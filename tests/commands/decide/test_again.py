@@ -263,15 +263,15 @@ def test_a_copy_is_decided_by_what_is_accepted_now(once: RunPaths) -> None:
 # -- asking for the rest ------------------------------------------------------------------------------------------------
 
 
-def test_fill_asks_for_just_those(run: RunPaths) -> None:
+@pytest.mark.parametrize("bounds", [ALL, Bounds(squared_distance=0.0)], ids=["all", "copies"])
+def test_fill_asks_for_just_those(bounds: Bounds, run: RunPaths) -> None:
     """Nothing that the journal holds is asked for; afterwards nothing is missing, and the journal alone gives the same."""
-    check_fill(run, ALL)
+    check_fill(run, bounds)
 
 
-@pytest.mark.parametrize("bounds", [Bounds(pair_rating=1), Bounds(squared_distance=0.0)], ids=["pairs", "copies"])
-def test_fill_asks_for_just_those_of_one_threshold(bounds: Bounds, once: RunPaths) -> None:
-    """So it is with judged pairs alone, and with copies alone."""
-    check_fill(once, bounds)
+def test_fill_asks_for_judged_pairs_alone(once: RunPaths) -> None:
+    """Where the pairs' threshold is all that is looser."""
+    check_fill(once, Bounds(pair_rating=1))
 
 
 def check_fill(run: RunPaths, bounds: Bounds) -> None:

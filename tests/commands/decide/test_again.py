@@ -263,19 +263,9 @@ def test_a_copy_is_decided_by_what_is_accepted_now(once: RunPaths) -> None:
 # -- asking for the rest ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("bounds", [ALL, Bounds(squared_distance=0.0)], ids=["all", "copies"])
+@pytest.mark.parametrize("bounds", [ALL, Bounds(pair_rating=1), Bounds(squared_distance=0.0)], ids=["all", "pairs", "copies"])
 def test_fill_asks_for_just_those(bounds: Bounds, run: RunPaths) -> None:
     """Nothing that the journal holds is asked for; afterwards nothing is missing, and the journal alone gives the same."""
-    check_fill(run, bounds)
-
-
-def test_fill_asks_for_judged_pairs_alone(once: RunPaths) -> None:
-    """Where the pairs' threshold is all that is looser."""
-    check_fill(once, Bounds(pair_rating=1))
-
-
-def check_fill(run: RunPaths, bounds: Bounds) -> None:
-    """What is asked, what is kept, and what comes of it."""
     known, left = journaled(run.journal), decide(run, bounds, dry_run=True).calls_left
     server = FakeServer(TEACHER)
     filled = decide(run, bounds, server, concurrency=4)

@@ -3,6 +3,7 @@
 import ast
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +38,7 @@ Imports = Mapping[tuple[str, str], set[str]]
 """Folder and folder to the files of the first that import something of the second."""
 
 
+@cache
 def imports(root: Path = ROOT) -> Imports:
     """The imports between folders, as the code has them."""
     paths = sorted(path for top in ("signatures", "skills_dspy", "evals") for path in (root / top).rglob("*.py"))

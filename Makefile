@@ -1,12 +1,14 @@
 # What people and CI do here; `make` alone lists it. GNU make 3.81, as macOS has it, is enough.
 # Settings, as in `make PYTHON=python3.12 VENV=.venv-3.12 test`: PYTHON makes the environment, VENV is where, WORKERS is how
-# many processes run the tests, DEMO is where the demo's runs go, FROM is the Ollama that `make record` asks.
+# many processes run the tests, DEMO is where the demo's runs go, FROM is the Ollama that `make record` asks,
+# COVERAGE measures which lines the tests run, which takes twice as long.
 
 PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= output/demo
 WORKERS ?= 2
 FROM ?=
+COVERAGE ?= $(CI)
 
 CODE = evals signatures skills_dspy tests
 IN_VENV = $(VENV)/bin/python
@@ -24,8 +26,8 @@ help: ## list what can be made
 demo: venv ## run the main job offline on the shipped recording, to 5 accepted pairs for each of two tasks
 	$(IN_VENV) -m skills_dspy run --replay demo -n 5 --output-dir $(DEMO) --restart
 
-test: venv ## run all tests, with coverage
-	$(IN_VENV) -m pytest --numprocesses $(WORKERS) --cov --cov-report term
+test: venv ## run all tests; in CI, or with COVERAGE=1, with branch coverage
+	$(IN_VENV) -m pytest --numprocesses $(WORKERS) $(if $(COVERAGE),--cov --cov-report term)
 
 check: lint types test ## what CI checks: ruff, mypy --strict, the tests
 

@@ -33,7 +33,6 @@ NOBODY = "http://127.0.0.1:9"
 """The address while replaying: nobody is asked there."""
 
 CASSETTES = Path(__file__).parent / "cassettes"
-EVALS = Path(__file__).parent / "evals"
 
 _OF_THIS_MACHINE = ("OLLAMA_", "SKILLS_DSPY_")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -106,7 +105,7 @@ def faulty(record_mode: str) -> Callable[..., AbstractContextManager[str]]:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Lab"]:
-    """Where `optimize` is tried on the simulated teacher that heeds prompts."""
+    """Where `optimize` is tried on the simulated teacher with one improvable sentence."""
     from tests.helpers.optimizing_lab import opened
 
     yield from opened(tmp_path_factory.mktemp("lab"))
@@ -114,13 +113,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Lab"]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What loads torch comes first and then what shares the lab, in the first worker alone.
-
-    What tests evals, which is not measured, is not traced.
-    """
-    for item in items:
-        if item.path.is_relative_to(EVALS) and item.path.parent != EVALS:
-            item.add_marker(pytest.mark.no_cover)
+    """What loads torch comes first and then what shares the lab, in the first worker alone."""
     items.sort(key=_place)
 
 

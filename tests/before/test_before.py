@@ -30,7 +30,6 @@ def _param(scenario: Scenario) -> Any:
     return pytest.param(scenario, id=f"{scenario.group}: {scenario.name}", marks=[pytest.mark.torch] if loads_torch else [])
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("scenario", [_param(scenario) for scenario in SCENARIOS])
 def test_it_does_what_it_did_before(scenario: Scenario) -> None:
     """Each command has its exit code, its words on stdout and stderr, and its files have their bytes."""

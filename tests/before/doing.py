@@ -33,6 +33,7 @@ _CACHE = re.compile(r"Hugging Face cache [^,]+")
 _COST = re.compile(r"^Cost: .*?( \(|\.$)", re.MULTILINE)
 _CALLS = re.compile(r"^(\S+ +\d+ of \d+ +\d+) +\d+ ", re.MULTILINE)
 """How many calls a run took depends on how many draws were under way when it had its pairs, and so on timing."""
+_SITE = re.compile(r"[^\s\"]*/site-packages/")
 _SECONDS = re.compile(r", \d+\.\d\d s;")
 """How long a reply took in a replay is measured, too."""
 _LONGEST, _KEPT = 400, 250
@@ -68,7 +69,7 @@ def listed(kind: str) -> list[dict[str, str]]:
 def expected(group: str) -> dict[str, Outcome]:
     """What is to come of the scenarios of a group, by their names."""
     text = (EXPECTED / f"{group}.json").read_text(encoding="utf-8")
-    outcomes: dict[str, Outcome] = json.loads(_SECONDS.sub(", N s;", text))
+    outcomes: dict[str, Outcome] = json.loads(_SITE.sub("SITE/", _SECONDS.sub(", N s;", text)))
     return outcomes
 
 
@@ -135,6 +136,7 @@ def normal(text: str) -> str:
     # The line that says how to look at a row names the interpreter, from where one stands if it lies below.
     text = re.sub(rf"\S*{re.escape(Path(sys.executable).name)} -m skills_dspy", "PYTHON -m skills_dspy", text)
     text = _CACHE.sub("Hugging Face cache CACHE", _LOADING.sub("", text.replace(str(ROOT), "ROOT")))
+    text = _SITE.sub("SITE/", text)  # where packages lie is the machine's
     text = _SECONDS.sub(", N s;", _CALLS.sub(r"\1 N ", _COST.sub(r"Cost: N\1", text)))
     return _SIGNATURE.sub("SIGNATURE", _TIME.sub("TIME", text))
 

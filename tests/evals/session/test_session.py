@@ -21,7 +21,7 @@ from skills_dspy.base.errors import (
     Unreadable,
 )
 from skills_dspy.model.context_window import RunPrompts
-from skills_dspy.model.ollama import OllamaServer
+from skills_dspy.model.server.ollama import OllamaServer
 from tests.helpers.judges import CONFIG, QUESTION, JudgeServer, a_case
 from tests.helpers.making import a_config, a_program, a_spec, idle
 from tests.helpers.seeding import a_seed

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from skills_dspy.base.errors import RunDirError
-from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.model.embedding.embedder import LiveEmbedder
 from skills_dspy.similarity.nearest import MARGIN, Vector, Vectors
 from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunPaths
@@ -33,7 +33,7 @@ class JournalVectors:
     """
 
     def __init__(
-        self, journal: Journal | JournalReader, model: str, paths: RunPaths, embedder: AsyncEmbedder | None = None
+        self, journal: Journal | JournalReader, model: str, paths: RunPaths, embedder: LiveEmbedder | None = None
     ) -> None:
         self._journal = journal
         self._model = model
@@ -81,7 +81,7 @@ class RememberedVectors:
     needed, if not before. `folder` is the run's directory, for messages.
     """
 
-    def __init__(self, embedder: AsyncEmbedder, journal: Journal, recording: JournalReader | None, folder: Path) -> None:
+    def __init__(self, embedder: LiveEmbedder, journal: Journal, recording: JournalReader | None, folder: Path) -> None:
         self._embedder = embedder
         self._journal = journal
         self._recording = recording

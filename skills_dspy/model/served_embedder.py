@@ -3,15 +3,15 @@
 import asyncio
 import math
 from collections.abc import Iterable, Sequence
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 import numpy as np
 
 from skills_dspy.base.errors import ContextTooLong, EmbedderMissing, MachineError, ModelMissing, ServerError
+from skills_dspy.model.embedding.weights import served
 from skills_dspy.model.server.server import Model
 from skills_dspy.similarity.nearest import Vector, Vectors
 
-ServerKind = Literal["ollama", "openai"]
 _SHOWN = 60
 """So many characters of a text are shown."""
 
@@ -35,12 +35,6 @@ class VectorServer(Protocol):
 
     async def close(self) -> None:
         """Close all connections."""
-
-
-def served(name: str) -> tuple[ServerKind, str] | None:
-    """The kind of server and the model's name there, for `ollama:NAME` and `openai:NAME`; None for a model of this machine."""
-    head, _, model = name.partition(":")
-    return next(((kind, model) for kind in get_args(ServerKind) if kind == head and model), None)
 
 
 def listed(models: Iterable[Model], name: str) -> Model | None:

@@ -12,7 +12,8 @@ import pytest
 
 from skills_dspy.base.errors import ContextTooLong, EmbedderMissing, ServerError
 from skills_dspy.model.embedding.embedder import LiveEmbedder
-from skills_dspy.model.served_embedder import ServedEmbedder, served
+from skills_dspy.model.embedding.weights import served
+from skills_dspy.model.served_embedder import ServedEmbedder
 from skills_dspy.model.server.ollama import OllamaServer
 from tests.model.server.test_ollama import HOST, settings
 

@@ -224,7 +224,7 @@ def test_the_request_is_the_one_that_dspy_makes(step: str, options: dict[str, An
     text = {"judge_question_freeform": json.dumps({"explanation": "It asks.", "rating": 1}), "write_answer_freeform": "So."}
     teacher = Teacher(lambda _: text[step])
     predictor = a_program().predictor(step).deepcopy()
-    inputs = dict.fromkeys(predictor.signature.input_fields, "Fox & ü") | {"examples": []}
+    inputs: dict[str, Any] = dict.fromkeys(predictor.signature.input_fields, "Fox & ü") | {"examples": []}
     predictor.demos = [dspy.Example(inputs | {"answer": "So.", "explanation": "", "rating": 0})]
     with dspy.context(adapter=the_adapter()):
         waiting = predictor(lm=teacher.lm(), config=dict(options), **inputs)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skills_dspy.base.errors import RunDirError
+from skills_dspy.base.errors import ContextTooLong, RunDirError
 from skills_dspy.model.embedding.embedder import LiveEmbedder
 from skills_dspy.similarity.nearest import MARGIN, Vector, Vectors
 from skills_dspy.store.journal import Journal, JournalReader
@@ -94,7 +94,10 @@ class RememberedVectors:
         new = {key: vector for key in keys if found[key] is None and (vector := self._recorded(key)) is not None}
         missing = {key: text for key, text in zip(keys, texts, strict=True) if found[key] is None and key not in new}
         if missing:
-            computed = await self._embedder.embed(list(missing.values()))
+            try:
+                computed = await self._embedder.embed(list(missing.values()))
+            except ContextTooLong as error:  # the embedder knows the text, and this the task
+                raise ContextTooLong(f"{self._folder}: {error}") from error
             self._check_weights()
             new |= {key: row.tobytes() for key, row in zip(missing, computed, strict=True)}
         if new:

@@ -164,7 +164,8 @@ class Session:
         for each request: temperature, max_tokens, seed.
         """
         settings_of_role = self.config.role(role)
-        window = Window(settings_of_role.num_ctx or num_ctx, settings_of_role.keep_alive, self.config.soft_ratings)
+        soft = self.config.asks_soft(shown=True)  # one answer for all commands: they find each other's replies
+        window = Window(settings_of_role.num_ctx or num_ctx, settings_of_role.keep_alive, soft)
         engine = AsyncOllamaEngine(self.replies, window)
         halting, name = HaltingEngine(engine, self.bridge), self.models[model].name
         return dspy.LM(name, engine=halting, async_engine=engine, cache=False, num_retries=0, **settings)

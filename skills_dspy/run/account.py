@@ -18,6 +18,8 @@ from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import needed, read_run_json, run_json_errors
 from skills_dspy.tasks.spec import TaskSpec
 
+_UNSAID = "it does not say what the run was begun with; restore it, or use --restart"
+_OTHER_VERSION = "this run was made by another version of skills_dspy; use --restart"
 _PACKAGES = ("skills-dspy", "dspy", "ollama", "sentence-transformers", "torch", "numpy", "pydantic")
 
 
@@ -67,13 +69,20 @@ def inputs_of(
     }
 
 
+def as_begun(config: RunConfig, paths: RunPaths) -> RunConfig:
+    """The settings with a word for `soft_ratings: auto`: what the run in this directory was begun with, else what it means."""
+    begun = read_run_json(paths, _UNSAID, _OTHER_VERSION)
+    inputs = None if begun is None else begun.inputs
+    soft = config.asks_soft(shown=False) if inputs is None else inputs.config.get("soft_ratings") is True
+    return config.model_copy(update={"soft_ratings": soft}) if config.soft_ratings == "auto" else config
+
+
 def check_same_inputs(paths: RunPaths, inputs: Mapping[str, Any]) -> None:
     """Refuse to go on with a run that was begun with other inputs: a RunDirError names what differs."""
-    unsaid = "it does not say what the run was begun with; restore it, or use --restart"
-    previous = read_run_json(paths, unsaid, "this run was made by another version of skills_dspy; use --restart")
+    previous = read_run_json(paths, _UNSAID, _OTHER_VERSION)
     if previous is None:
         return
-    with run_json_errors(paths, unsaid):
+    with run_json_errors(paths, _UNSAID):
         needed(previous.inputs, "inputs")
     old = previous.content["inputs"]
     differing = [name for name in inputs if old.get(name) != inputs[name]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from skills_dspy.base.config import Role
+from skills_dspy.base.config import Role, RunConfig
 from skills_dspy.base.errors import RunDirError, SkillsError, StorageError
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import WHOLE_DRAW, Asker
@@ -25,7 +25,7 @@ from skills_dspy.pipeline.flow import Flow
 from skills_dspy.pipeline.funnel import Funnel
 from skills_dspy.pipeline.rows import RunLedger
 from skills_dspy.pipeline.settle import Settler
-from skills_dspy.run.account import check_same_inputs, inputs_of, prompt_fingerprints, spec_as_json, stamp, versions
+from skills_dspy.run.account import as_begun, check_same_inputs, inputs_of, prompt_fingerprints, spec_as_json, stamp, versions
 from skills_dspy.run.request import RunRequest
 from skills_dspy.screens.benchmark import Benchmark
 from skills_dspy.screens.decontamination import Notices, Screen, TaskScreen, contaminated_seeds, seed_warnings
@@ -122,11 +122,12 @@ class OpenTask:
         Raises:
             RunDirError: the directory is busy, foreign, or of other inputs, or the recording does not hold the task.
         """
-        request, config, spec = shared.request, shared.request.config, view.spec
+        request, spec = shared.request, view.spec
         with ExitStack() as stack:
             if request.restart:
                 set_aside(request.output_dir, spec.task_name, shared.now())
             paths = stack.enter_context(RunDir.open(request.output_dir, spec.task_name)).paths
+            config = as_begun(request.config, paths)
             prompts = prompt_fingerprints(spec, config, program, shared.adapter)
             screened = None if shared.screen is None else shared.screen.inputs()
             inputs = inputs_of(spec, config, request.seed, shared.models, prompts, screened)
@@ -161,7 +162,7 @@ class OpenTask:
                     place=place,
                 )
 
-            return cls(view, _manifest(shared, spec, inputs), journal, logs, asker, begin, screen, stack.pop_all())
+            return cls(view, _manifest(shared, spec, config, inputs), journal, logs, asker, begin, screen, stack.pop_all())
 
     async def screen_seeds(self, weights: str | None, notices: Notices) -> None:
         """Note and say which of its seeds are contaminated themselves.
@@ -239,7 +240,7 @@ class OpenTask:
         self.opened.close()
 
 
-def _manifest(shared: Shared, spec: TaskSpec, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _manifest(shared: Shared, spec: TaskSpec, config: RunConfig, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The beginning of a task's run.json, in the order in which it is written."""
     request = shared.request
     return {
@@ -253,7 +254,7 @@ def _manifest(shared: Shared, spec: TaskSpec, inputs: Mapping[str, Any]) -> dict
         "versions": versions(),
         "program": None if request.program is None else dict(request.program.content),
         "task": spec_as_json(spec),
-        "config": request.config.model_dump(mode="json"),
+        "config": config.model_dump(mode="json"),
         "started": stamp(shared.now()),
         **({} if shared.screen is None else {"decontamination": shared.screen.as_json()}),
     }

@@ -92,7 +92,7 @@ def test_what_has_no_model_imports_no_dspy() -> None:
 @pytest.mark.parametrize(
     ("libraries", "doors"),
     [
-        ({"httpx", "ollama"}, ("skills_dspy/model/ollama.py", "skills_dspy/commands/export/hub.py")),
+        ({"httpx", "ollama"}, ("skills_dspy/model/server/", "skills_dspy/commands/export/hub.py")),
         ({"sentence_transformers", "torch", "transformers"}, ("skills_dspy/model/embedding/",)),
         ({"socket", "ssl", "http", "urllib", "requests", "aiohttp", "websockets", "ftplib", "smtplib"}, ()),
         ({"sqlite3", "filelock"}, ("skills_dspy/store/",)),

@@ -15,7 +15,7 @@ from evals.bench.hash_embedder import HashEmbedder
 from evals.record.answering import CHECKOUT
 from skills_dspy.base.config import load_config
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
-from skills_dspy.model.ollama import OllamaServer
+from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.slots import Slots
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.runner import Runner, Watcher

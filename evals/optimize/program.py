@@ -15,8 +15,8 @@ from evals.session.session import Session
 from skills_dspy.base.config import ROLES, RunConfig
 from skills_dspy.base.errors import RequestError
 from skills_dspy.model.compiled import CompiledProgram
-from skills_dspy.model.ollama import Model
 from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.server.server import Model
 from skills_dspy.tasks.spec import TaskSpec
 
 

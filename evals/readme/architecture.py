@@ -15,7 +15,7 @@ ORDER = (
     ("skills_dspy/similarity",),
     ("skills_dspy/tasks",),
     ("skills_dspy/store",),
-    ("skills_dspy/model/embedding",),
+    ("skills_dspy/model/embedding", "skills_dspy/model/server"),
     ("skills_dspy/model",),
     ("skills_dspy/screens",),
     ("skills_dspy/pipeline",),

@@ -18,7 +18,7 @@ from evals.record.demo import DEMO_FOLDER, record_demo
 from evals.teacher.server import SIMULATED_VERSION
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import MachineError, RequestError, SkillsError
-from skills_dspy.model.ollama import OllamaServer
+from skills_dspy.model.server.ollama import OllamaServer
 
 
 @click.command(help=__doc__)

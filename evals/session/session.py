@@ -20,9 +20,9 @@ from skills_dspy.commands.check.speed import Counts, Speed, counts_of, speed_of
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import Asker, Call
 from skills_dspy.model.engine import AsyncOllamaEngine, Window
-from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Host, Meter, Replies
+from skills_dspy.model.server.server import Model, Server
 from skills_dspy.model.slots import Slots
 from skills_dspy.store.journal import Journal, JournalReader, request_digest
 from skills_dspy.store.run_dir import RunDir, RunPaths
@@ -207,7 +207,7 @@ def window_for(config: RunConfig, prompt: int, reply: int, most: int) -> int:
 
 
 @asynccontextmanager
-async def open_session(request: SessionRequest, serve: Callable[[], OllamaServer] | None) -> AsyncIterator[Session]:
+async def open_session(request: SessionRequest, serve: Callable[[], Server] | None) -> AsyncIterator[Session]:
     """Open the folder's journal and ask the host, which `serve` makes unless a recording answers, for the models.
 
     Raises:

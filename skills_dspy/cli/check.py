@@ -19,7 +19,8 @@ from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost, fo
 from skills_dspy.commands.check.measure import Preflight, find_weights, fit, survey
 from skills_dspy.commands.check.speed import Speed, Together, Trial, counted_share, model_speeds
 from skills_dspy.model.embedding.weights import HINT, WeightsFolder
-from skills_dspy.model.ollama import Model, OllamaServer, model_missing
+from skills_dspy.model.server.ollama import OllamaServer, model_missing
+from skills_dspy.model.server.server import Model
 from skills_dspy.model.steps import STEPS
 from skills_dspy.run.headway import duration
 from skills_dspy.tasks.spec import TaskSpec

@@ -20,8 +20,8 @@ from skills_dspy.cli.summary import command
 from skills_dspy.commands.decide.again import DecideResult
 from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
 from skills_dspy.commands.decide.thresholds import Bounds
-from skills_dspy.model.ollama import without_secrets
 from skills_dspy.model.replies import Meter
+from skills_dspy.model.server.server import without_secrets
 from skills_dspy.pipeline.funnel import FunnelDiff, ranked
 
 

@@ -13,7 +13,8 @@ import click
 from skills_dspy.base.config import RunConfig, ServerConfig
 from skills_dspy.base.errors import Interrupted
 from skills_dspy.cli.options import ServerOptions, SessionOptions
-from skills_dspy.model.ollama import OllamaServer
+from skills_dspy.model.server.ollama import OllamaServer
+from skills_dspy.model.server.server import Server
 
 if TYPE_CHECKING:
     from evals.session.session import Session
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def open_server(options: ServerOptions, config: ServerConfig, complain: Callable[[str, float], None]) -> OllamaServer:
+def open_server(options: ServerOptions, config: ServerConfig, complain: Callable[[str, float], None]) -> Server:
     """The host of a command; `complain` gets what went wrong and the seconds until it is asked again."""
     return OllamaServer(
         options.base_url,
@@ -73,7 +74,7 @@ def in_session(
     def complain(message: str, pause: float) -> None:
         click.echo(f"{message} Again in {pause:.0f} s.", stderr)
 
-    def serve() -> OllamaServer:
+    def serve() -> Server:
         return open_server(options.server, config.server, complain)
 
     async def run() -> T:

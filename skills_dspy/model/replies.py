@@ -44,7 +44,7 @@ class Memory(Protocol):
 
 
 class Host(Protocol):
-    """What answers: an OllamaServer."""
+    """What answers: a `Server`."""
 
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """One reply's body."""

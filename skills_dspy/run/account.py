@@ -11,8 +11,8 @@ from skills_dspy.base.config import Role, RunConfig
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.description import undescribed
-from skills_dspy.model.ollama import Model
 from skills_dspy.model.program import SkillsProgram, fingerprint
+from skills_dspy.model.server.server import Model
 from skills_dspy.model.steps import DESCRIBE, way
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import needed, read_run_json, run_json_errors

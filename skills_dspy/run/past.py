@@ -9,7 +9,7 @@ from skills_dspy.base.config import ROLES, Role, RunConfig, load_config
 from skills_dspy.base.errors import RequestError, RunDirError
 from skills_dspy.model.compiled import CompiledProgram, checked
 from skills_dspy.model.description import described
-from skills_dspy.model.ollama import Model
+from skills_dspy.model.server.server import Model
 from skills_dspy.screens.benchmark import Benchmark, read_benchmark
 from skills_dspy.store.run_dir import RunPaths, find_runs
 from skills_dspy.store.run_json import needed, origin_of, read_run_json, run_json_errors

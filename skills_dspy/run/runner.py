@@ -19,9 +19,9 @@ from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import CompiledProgram
 from skills_dspy.model.context_window import Need, choose_windows, needs
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
-from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.model.program import QUIET, SkillsProgram
 from skills_dspy.model.replies import Meter
+from skills_dspy.model.server.server import Model, Server
 from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.draw_places import DrawPlaces, most_open
 from skills_dspy.run.account import stamp
@@ -57,7 +57,7 @@ class Runner:
     def __init__(
         self,
         request: RunRequest,
-        server: OllamaServer | None,
+        server: Server | None,
         embedder: AsyncEmbedder,
         watcher: Watcher,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),

@@ -15,9 +15,9 @@ from skills_dspy.model.description import derive, described, undescribed
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.embedding.vectors import RememberedVectors
 from skills_dspy.model.engine import asker_for
-from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
+from skills_dspy.model.server.server import Model, Server
 from skills_dspy.model.slots import Share, Slots
 from skills_dspy.model.steps import reply_limits
 from skills_dspy.pipeline.draw_places import DrawPlaces
@@ -82,7 +82,7 @@ class Shared:
     """What the tasks of a run share: no server in a replay, `answering` as run.json says it, a screen to get ready."""
 
     request: RunRequest
-    server: OllamaServer | None
+    server: Server | None
     answering: Mapping[str, Any]
     models: Mapping[Role, Model]
     windows: Mapping[Role, int]

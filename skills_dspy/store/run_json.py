@@ -44,7 +44,7 @@ class Inputs(_Part):
     prompts: dict[str, dict[str, str]] = {}
 
 
-class Server(_Part):
+class NotedServer(_Part):
     """Who answered; a note is only there when it was no language model."""
 
     host: str | None = None
@@ -129,7 +129,7 @@ class RunJson(_Part):
     status: str | None = None
     wanted: int | None = None
     inputs: Inputs | None = None
-    server: Server | None = None
+    server: NotedServer | None = None
     embedder: NotedEmbedder = NotedEmbedder()
     versions: dict[str, str] = {}
     program: dict[str, Any] | None = None

@@ -9,7 +9,8 @@ from evals.teacher import wire
 from evals.teacher.config import CONTENT_FAULTS, TeacherConfig
 from evals.teacher.replies import Teacher
 from skills_dspy.base.errors import ModelMissing
-from skills_dspy.model.ollama import Model, OllamaServer
+from skills_dspy.model.server.ollama import OllamaServer
+from skills_dspy.model.server.server import Model
 from skills_dspy.store.journal import request_digest
 
 DIGEST = "d" * 64

@@ -25,7 +25,7 @@ import dspy
 from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
-from skills_dspy.model.ollama import OllamaServer
+from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.store import files

@@ -8,7 +8,8 @@ from typing import Any
 
 from evals.teacher.filling import Taste, fill
 from skills_dspy.base.errors import MachineError, ModelMissing
-from skills_dspy.model.ollama import Model, OllamaServer, model_missing
+from skills_dspy.model.server.ollama import OllamaServer, model_missing
+from skills_dspy.model.server.server import Model
 
 READING, WRITING = 1000.0, 50.0
 """Tokens a second."""

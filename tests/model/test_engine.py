@@ -18,8 +18,8 @@ from skills_dspy.base.errors import ContextTooLong, ModelMissing, SkillsError, T
 from skills_dspy.base.records import SoftRating
 from skills_dspy.model.ask import CURRENT_CALL, Call
 from skills_dspy.model.engine import AsyncOllamaEngine, OllamaEngine, Window, make_lm, payload_of
-from skills_dspy.model.ollama import OllamaServer
 from skills_dspy.model.replies import Meter, Replies
+from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.slots import Slots
 from skills_dspy.store.journal import Journal
 from tests.helpers.logprobs import spell

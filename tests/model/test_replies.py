@@ -10,8 +10,8 @@ import pytest
 
 from skills_dspy.base.errors import ContextTooLong, MissingReply, ModelMissing
 from skills_dspy.model.ask import Call
-from skills_dspy.model.ollama import OllamaServer
 from skills_dspy.model.replies import Meter, Replies
+from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.slots import Slots
 from skills_dspy.store.journal import Journal, JournaledReply, JournalReader, request_digest
 from tests.helpers.making import a_config, idle

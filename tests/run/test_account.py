@@ -10,8 +10,8 @@ import pytest
 from skills_dspy.base.config import ROLES, Role
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import SeedExample
-from skills_dspy.model.ollama import Model
 from skills_dspy.model.program import fingerprint
+from skills_dspy.model.server.server import Model
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.run.account import (
     check_same_inputs,

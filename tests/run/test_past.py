@@ -8,7 +8,7 @@ import pytest
 
 from skills_dspy.base.config import ROLES
 from skills_dspy.base.errors import RunDirError
-from skills_dspy.model.ollama import Model
+from skills_dspy.model.server.server import Model
 from skills_dspy.run import past as module
 from skills_dspy.run.account import inputs_of, spec_as_json
 from skills_dspy.run.past import find_recorded

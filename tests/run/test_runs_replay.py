@@ -18,7 +18,7 @@ from evals.record.demo import TASKS
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.base.records import Record, Rejection
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
-from skills_dspy.model.ollama import OllamaServer
+from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.run.task import TaskView

@@ -9,7 +9,7 @@ import pytest
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.store.aside import write_json
 from skills_dspy.store.run_dir import RunPaths
-from skills_dspy.store.run_json import RunJson, Server, read_run_json
+from skills_dspy.store.run_json import NotedServer, RunJson, read_run_json
 
 
 def read(folder: Path, content: dict[str, Any], **sentences: str) -> RunJson | None:
@@ -62,7 +62,7 @@ def test_another_format_is_refused_where_it_matters(tmp_path: Path) -> None:
 
 def test_who_answered() -> None:
     """In the words of a note, which says that no language model did, else the server's version."""
-    assert Server(version="0.9", note="a stand-in").answered_by == "a stand-in"
-    assert Server(version="0.9").answered_by == "Ollama 0.9"
+    assert NotedServer(version="0.9", note="a stand-in").answered_by == "a stand-in"
+    assert NotedServer(version="0.9").answered_by == "Ollama 0.9"
     with pytest.raises(KeyError, match="version"):
-        _ = Server(note="").answered_by
+        _ = NotedServer(note="").answered_by

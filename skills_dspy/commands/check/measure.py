@@ -21,9 +21,9 @@ from skills_dspy.model.context_window import Need, choose_windows, needs
 from skills_dspy.model.description import PLACEHOLDER, described, undescribed
 from skills_dspy.model.embedding.weights import WeightsFolder, find_model
 from skills_dspy.model.engine import asker_for
-from skills_dspy.model.ollama import Model, OllamaServer
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
+from skills_dspy.model.server.server import Model, Server
 from skills_dspy.model.slots import Slots
 from skills_dspy.model.steps import DESCRIBE, STEPS, reply_limits, way
 from skills_dspy.store.journal import JournaledReply
@@ -35,7 +35,7 @@ _TEST_TOKENS = 96
 """The most tokens of a reply that is only timed."""
 
 
-async def survey(server: OllamaServer, config: RunConfig) -> tuple[str, dict[str, Model], list[str]]:
+async def survey(server: Server, config: RunConfig) -> tuple[str, dict[str, Model], list[str]]:
     """A host's version, its models by name, and those that it lacks; ServerError when nobody answers."""
     models: dict[str, Model] = {}
     missing: list[str] = []
@@ -80,7 +80,7 @@ class Preflight:
         self,
         spec: TaskSpec,
         config: RunConfig,
-        server: OllamaServer,
+        server: Server,
         windows: Mapping[Role, int],
         *,
         concurrency: int,

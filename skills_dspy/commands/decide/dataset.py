@@ -18,8 +18,8 @@ from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.context_window import choose_windows, needs
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.embedding.vectors import JournalVectors
-from skills_dspy.model.ollama import OllamaServer
 from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.server.server import Server
 from skills_dspy.pipeline.rows import RowLog
 from skills_dspy.run.account import prompt_fingerprints
 from skills_dspy.run.past import CANNOT_REPLAY, DECIDED, PastRun, read_recorded, recorded_questions
@@ -96,7 +96,7 @@ def prepare(request: DecideRequest) -> Prepared:
 async def decide_run(
     request: DecideRequest,
     prepared: Prepared,
-    server: OllamaServer | None,
+    server: Server | None,
     on_change: OnChange = lambda *_: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> DecideResult:
@@ -156,7 +156,7 @@ class _Unwritten:
 class _Noting:
     """A server that is noted in the journal before its first reply, unless it answered the run, or is noted."""
 
-    server: OllamaServer
+    server: Server
     journal: Journal
     said: Mapping[str, Any]
     own: Mapping[str, Any]
@@ -232,7 +232,7 @@ def _again(prepared: Prepared) -> OldRun:
 
 
 @asynccontextmanager
-async def _answering(request: DecideRequest, again: OldRun, server: OllamaServer | None) -> AsyncIterator[Answering]:
+async def _answering(request: DecideRequest, again: OldRun, server: Server | None) -> AsyncIterator[Answering]:
     recorded, config = again.prepared.recorded, again.prepared.config
     if server is None:
         with JournalReader.open(recorded.paths.journal) as recording:
@@ -247,7 +247,7 @@ async def _answering(request: DecideRequest, again: OldRun, server: OllamaServer
         yield Answering(journal, source, request.concurrency, windows)
 
 
-async def _context_lengths(recorded: PastRun, server: OllamaServer) -> dict[str, int | None]:
+async def _context_lengths(recorded: PastRun, server: Server) -> dict[str, int | None]:
     """Those of the server's models, if they are the run's: half a dataset judged by another model is none."""
     found = {name: await server.model(name) for name in dict.fromkeys(recorded.models[role].name for role in ROLES)}
     for role in ROLES:

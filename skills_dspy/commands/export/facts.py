@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skills_dspy.base.records import SeedExample
-from skills_dspy.store.run_json import Decontamination, FunnelCounts, Inputs, RunJson, Server, needed
+from skills_dspy.store.run_json import Decontamination, FunnelCounts, Inputs, NotedServer, RunJson, needed
 
 NOT_STATED = "not stated"
 
@@ -54,7 +54,7 @@ class RunFacts:
 
 def facts_of(run: RunJson) -> RunFacts:
     """Take the facts from a run.json; KeyError where it does not say which task, or from which seeds."""
-    task, server = needed(run.task, "task"), run.server or Server()
+    task, server = needed(run.task, "task"), run.server or NotedServer()
     inputs, config, screen = run.inputs or Inputs(), run.config or {}, run.decontamination or Decontamination()
     funnel = run.result.funnel if run.result and run.result.funnel else FunnelCounts(candidates=0, accepted=0, rejected=())
     answered_by, no_model = _answered_by(server)
@@ -83,7 +83,7 @@ def facts_of(run: RunJson) -> RunFacts:
     )
 
 
-def _answered_by(server: Server) -> tuple[str, bool]:
+def _answered_by(server: NotedServer) -> tuple[str, bool]:
     """A note is only there when something else than a language model answers; a host's name is nobody's business."""
     version = server.version or ""
     if server.note:

@@ -20,7 +20,7 @@ from skills_dspy.base.errors import (
     ServerError,
     Unreadable,
 )
-from skills_dspy.model.ollama import OllamaServer
+from skills_dspy.model.server.ollama import OllamaServer
 from tests.helpers.judges import CONFIG, QUESTION, JudgeServer, a_case
 from tests.helpers.making import a_config, a_program, idle
 

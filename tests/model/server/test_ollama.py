@@ -14,7 +14,8 @@ import pytest
 
 from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import ContextTooLong, ModelMissing, ServerError
-from skills_dspy.model.ollama import CONNECTIONS_PER_CLIENT, Fault, Model, OllamaServer, without_secrets
+from skills_dspy.model.server.ollama import OllamaServer
+from skills_dspy.model.server.server import CONNECTIONS_PER_CLIENT, Fault, Model, client_options, without_secrets
 from tests.helpers.making import idle
 
 HOST = "http://127.0.0.1:11434"
@@ -397,21 +398,21 @@ def test_requests_are_spread_over_clients(concurrency: int) -> None:
         busiest = list[int]()
 
         async def wire(_: httpx.Request) -> httpx.Response:
-            busiest.append(max(shard.busy for shard in server._shards))
+            busiest.append(max(server._connections.busy))
             await gate.wait()
             return good()
 
         server = a_server(wire, concurrency=concurrency)
         asking = [asyncio.create_task(server.chat(PAYLOAD)) for _ in range(concurrency)]
         await idle()
-        assert len({id(shard.client) for shard in server._shards}) == clients
-        assert sum(shard.busy for shard in server._shards) == concurrency
+        assert len({id(client) for client in server._connections.all()}) == clients
+        assert sum(server._connections.busy) == concurrency
         gate.set()
         await asyncio.gather(*asking)
         assert max(busiest) == -(-concurrency // clients) <= CONNECTIONS_PER_CLIENT
-        assert [shard.busy for shard in server._shards] == [0] * clients
+        assert server._connections.busy == [0] * clients
         await server.close()
-        assert server._shards == []
+        assert server._connections.drop() == []
 
     asyncio.run(scene())
 
@@ -512,14 +513,12 @@ def test_a_proxy_is_asked_for_other_machines(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_which_addresses_are_this_machine(host: str, here: bool) -> None:
     """Only others may be reached through the environment's proxy."""
-    assert OllamaServer(host, settings())._client_options()["trust_env"] is not here
+    assert client_options(host, settings(), 1)["trust_env"] is not here
 
 
 def test_certificates_are_looked_at() -> None:
     """Plain http has none; https is checked, however it is spelt."""
-    verified = [
-        OllamaServer(f"{scheme}://a.example", settings())._client_options()["verify"] for scheme in ("http", "https", "HTTPS")
-    ]
+    verified = [client_options(f"{scheme}://a.example", settings(), 1)["verify"] for scheme in ("http", "https", "HTTPS")]
     assert verified == [False, True, True]
 
 

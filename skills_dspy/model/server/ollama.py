@@ -1,0 +1,165 @@
+"""Ollama's own API, spoken through its package."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any
+
+import httpx
+import ollama
+
+from skills_dspy.base.config import ServerConfig
+from skills_dspy.base.errors import ContextTooLong, ModelMissing, ServerError
+from skills_dspy.model.server.server import (
+    FOREIGN,
+    PASSING,
+    Asking,
+    Connections,
+    Fault,
+    Model,
+    T,
+    address_errors,
+    client_options,
+    connection_fault,
+    is_loopback,
+    timeout,
+    without_secrets,
+)
+
+EXAMPLE = "http://127.0.0.1:11434"
+_FOREIGN = (ollama.ResponseError, *FOREIGN)
+
+
+class OllamaServer:
+    """One Ollama host; see `Server` and `Asking`.
+
+    Args:
+        host: its address, for instance `http://127.0.0.1:11434`.
+        concurrency: how many requests may be in flight at once, 1 or more; it sizes the connection pools, and a reply is
+            waited for so many times longer, because the server may queue.
+        transport: replaces the network in tests.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        config: ServerConfig,
+        *,
+        concurrency: int = 8,
+        jitter: random.Random | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        transport: httpx.AsyncBaseTransport | None = None,
+        on_fault: Callable[[Fault, float], None] | None = None,
+    ) -> None:
+        self.host = without_secrets(host)
+        self._address = host
+        self._timeout = timeout(config, concurrency)
+
+        def make() -> ollama.AsyncClient:
+            with address_errors(self.host, EXAMPLE):
+                return ollama.AsyncClient(host=host, **client_options(host, config, concurrency, transport))
+
+        self._connections = Connections(make, concurrency)
+        self._asking = Asking(
+            self.host,
+            config,
+            lambda error, model: fault_of(error, model, self.host),
+            lambda why: unreachable(self.host, why),
+            jitter=jitter,
+            clock=clock,
+            sleep=sleep,
+            on_fault=on_fault,
+        )
+
+    async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """One reply as the server's body; see `Server.chat`."""
+        return await self._asking.patiently(lambda: self._chat_once(payload), str(payload["model"]), _FOREIGN)
+
+    async def version(self) -> str:
+        """The server's version, asked once; ServerError within the connect timeout when nobody answers."""
+        return await self._once(_version)
+
+    async def models(self) -> tuple[Model, ...]:
+        """All models that are pulled, by name."""
+        listed = await self._once(lambda client: client.list())
+        return tuple(
+            Model(str(m.model), str(m.digest or ""), None) for m in sorted(listed.models, key=lambda m: str(m.model)) if m.model
+        )
+
+    async def model(self, name: str) -> Model:
+        """One model with its window; ModelMissing when it is not pulled."""
+        full = name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
+        found = next((m for m in await self.models() if m.name in (name, full)), None)
+        if found is None:
+            raise model_missing(name)
+        shown = await self._once(lambda client: client.show(found.name))
+        lengths = [v for k, v in (shown.modelinfo or {}).items() if k.endswith(".context_length")]
+        return Model(found.name, found.digest, int(lengths[0]) if lengths else None)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for client in self._connections.drop():
+            await client._client.aclose()  # close() has no types
+
+    def pull(self, model: str) -> Iterator[tuple[str, int, int]]:
+        """Pull a model: yields (what is being done, bytes so far, bytes in all), blocking."""
+        with address_errors(self.host, EXAMPLE):
+            client = ollama.Client(host=self._address, timeout=self._timeout, trust_env=not is_loopback(self._address))
+        try:
+            for progress in client.pull(model, stream=True):
+                yield progress.status or "", progress.completed or 0, progress.total or 0
+        except _FOREIGN as error:
+            raise fault_of(error, model, self.host).error from error
+        finally:
+            client._client.close()  # close() has no types
+
+    async def _chat_once(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        with self._connections.lent() as client:
+            reply = await client.chat(**payload, stream=False)
+        body = reply.model_dump(exclude_none=True)
+        if not reply.done:
+            raise ValueError("the reply says that it is not done")
+        return body
+
+    async def _once(self, ask: Callable[[ollama.AsyncClient], Awaitable[T]]) -> T:
+        return await self._asking.once(lambda: ask(self._connections.all()[0]), _FOREIGN)
+
+
+async def _version(client: ollama.AsyncClient) -> str:
+    response = await client._client.get("/api/version")  # the ollama package has no call for it
+    if response.is_error:
+        raise ollama.ResponseError(response.text, response.status_code)
+    return str(response.json().get("version", "unknown"))
+
+
+def fault_of(error: Exception, model: str, host: str) -> Fault:
+    """Our error for a foreign one, and whether it may pass."""
+    if isinstance(error, ollama.ResponseError):
+        return _fault_of_status(error.status_code, str(error.error), model, host)
+    return connection_fault(error, host, EXAMPLE)
+
+
+def _fault_of_status(status: int, text: str, model: str, host: str) -> Fault:
+    said = " ".join(text.split())[:200] or "nothing"
+    if status == 404 and model:
+        return Fault(model_missing(model), False)
+    if status == 400 and "context" in said:
+        return Fault(ContextTooLong(f"The server at {host} says of a prompt: {said}. Raise max_num_ctx."), False)
+    # A pull reports its faults in the stream, without a status.
+    answered = f"answered {status}" if status > 0 else "reports"
+    return Fault(ServerError(f"The server at {host} {answered}: {said}."), status in PASSING)
+
+
+def model_missing(name: str) -> ModelMissing:
+    """The model is not pulled: the sentence with the command that helps."""
+    return ModelMissing(f"The model {name!r} is not on the server; get it with: ollama pull {name}")
+
+
+def unreachable(host: str, why: str) -> ServerError:
+    """Nobody answers: the sentence with the two ways on."""
+    return ServerError(
+        f"No Ollama server answers at {host} ({why}); start one with `ollama serve`, or see the program on the "
+        "shipped recording with `run --replay demo`."
+    )

@@ -4,6 +4,11 @@ G-Eval (Liu et al. 2023, arXiv:2303.16634) takes a model's probabilities of the 
 of the label alone: finer, and with fewer ties. Ollama gives them since 0.12.11, when it is asked: for every token of the
 reply its log-probability and those of the most probable tokens in its place.
 
+They are the model's own, from before the schema leaves it no other words. So what is read is how it would have rated, had it
+written a label just there: the labels' shares of what it gave to all labels together, which `mass` tells. A label that is
+not among the 20 most probable tokens counts as never; where `mass` is small, the model would rather have written no label,
+and its rating is worth as little.
+
 How a rating is read: from the token in which the value of the rated field begins, each alternative of a token is joined to
 what stands before it, and held against the labels as they are written in JSON. If it can only become one label, its
 probability is that label's. If it can still become several, and is what the model went on with, the next token decides, and
@@ -25,6 +30,9 @@ ASKED: Mapping[str, Any] = {"logprobs": True, "top_logprobs": 20}
 
 KEPT = "rating_logprobs"
 """The key of a journaled reply under which is kept what a soft rating is read from."""
+
+RATING_STEPS = tuple(name for name, step in STEPS.items() if any(scale.ordered for scale in step.rates))
+"""The steps whose replies hold such labels."""
 
 _RATED = tuple(dict.fromkeys(scale.field for step in STEPS.values() for scale in step.rates if scale.ordered))
 """The output fields that are labels of a scale, which has an order and so an expected value."""
@@ -83,6 +91,12 @@ def soft_of(body: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, So
     fields = {field: labels for field, labels in rated_fields(payload).items() if field in kept}
     ratings = {field: _read(text, kept[field], field, labels) for field, labels in fields.items()}
     return {field: rating for field, rating in ratings.items() if rating is not None}
+
+
+def rated(body: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
+    """Whether a journaled reply rates what it was asked to rate, and probabilities were asked for with it."""
+    fields = rated_fields(payload) if payload.get("logprobs") else {}
+    return bool(fields) and all(_label_span(_text_of(body), *field) is not None for field in fields.items())
 
 
 def in_words(soft: SoftRating) -> str:

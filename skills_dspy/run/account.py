@@ -13,7 +13,10 @@ from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.description import undescribed
 from skills_dspy.model.program import SkillsProgram, fingerprint
 from skills_dspy.model.server.server import Model
-from skills_dspy.model.steps import DESCRIBE, way
+from skills_dspy.model.soft import RATING_STEPS, rated, rated_fields, soft_of
+from skills_dspy.model.steps import DESCRIBE, STEPS, way
+from skills_dspy.store.files import read_rows
+from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import needed, read_run_json, run_json_errors
 from skills_dspy.tasks.spec import TaskSpec
@@ -67,6 +70,19 @@ def inputs_of(
         "prompts": {kind: dict(stages) for kind, stages in prompts.items()},
         **({} if decontamination is None else {"decontamination": dict(decontamination)}),
     }
+
+
+def count_soft(paths: RunPaths, journal: JournalReader) -> dict[str, int]:
+    """Of the replies to all candidates that have a row, `asked`: those that rate, with probabilities asked for, and `read`:
+    those of them whose every rating is soft. What was asked ahead of a run's end is left out, so a replay counts the same.
+    """
+    stages = {STEPS[name].stage for name in RATING_STEPS}
+    rows = (row for path in (paths.data, paths.rejected) if path.exists() for _, row in read_rows(path))
+    calls = (row.get("provenance", {}).get("calls", {}) for row in rows)
+    digests = [digest for tried in calls for stage in tried.keys() & stages for digest in tried[stage]]
+    asked = [reply for reply in map(journal.full, dict.fromkeys(digests)) if reply and rated(reply.reply, reply.request)]
+    read = sum(soft_of(reply.reply, reply.request).keys() == rated_fields(reply.request).keys() for reply in asked)
+    return {"asked": len(asked), "read": read}
 
 
 def as_begun(config: RunConfig, paths: RunPaths) -> RunConfig:

@@ -25,7 +25,16 @@ from skills_dspy.pipeline.flow import Flow
 from skills_dspy.pipeline.funnel import Funnel
 from skills_dspy.pipeline.rows import RunLedger
 from skills_dspy.pipeline.settle import Settler
-from skills_dspy.run.account import as_begun, check_same_inputs, inputs_of, prompt_fingerprints, spec_as_json, stamp, versions
+from skills_dspy.run.account import (
+    as_begun,
+    check_same_inputs,
+    count_soft,
+    inputs_of,
+    prompt_fingerprints,
+    spec_as_json,
+    stamp,
+    versions,
+)
 from skills_dspy.run.request import RunRequest
 from skills_dspy.screens.benchmark import Benchmark
 from skills_dspy.screens.decontamination import Notices, Screen, TaskScreen, contaminated_seeds, seed_warnings
@@ -56,6 +65,8 @@ class TaskView:
 
     Attributes:
         status: `running`, `complete`, `stopped: why`, `failed: why`, `interrupted`.
+        usage, soft_ratings: known when it has ended, see `JournalReader.usage` and `count_soft`; the latter is None where no
+            probabilities were asked for.
         error: why it failed for itself while others went on.
         description: derived by the model, because the task's file leaves it blank; None until then, and where it does not.
     """
@@ -67,6 +78,7 @@ class TaskView:
     run: Settler | Standstill
     answered_by: str
     usage: dict[str, Any] = field(default_factory=dict)
+    soft_ratings: dict[str, int] | None = None
     status: str = "running"
     error: SkillsError | None = None
     description: str | None = None
@@ -224,7 +236,10 @@ class OpenTask:
             self.journal.close()  # it writes what waits: replies that came when the run was over are paid for, too
             with JournalReader.open(view.paths.journal) as journal:
                 view.usage, weights = journal.usage(), journal.meta().get("embedder_weights")
+                if self.manifest["config"]["soft_ratings"]:
+                    view.soft_ratings = count_soft(view.paths, journal)
             result = {"draws": view.run.draws[0], "funnel": view.run.funnel.as_json(), "usage": view.usage}
+            result |= {} if view.soft_ratings is None else {"soft_ratings": view.soft_ratings}
             ended = {"ended": now, "status": view.status, "result": result}
             ended["embedder"] = {**self.manifest["embedder"], "weights": weights}
             write_json(view.paths.run_json, {**self.manifest, **ended})

@@ -140,7 +140,7 @@ class RunConfig(Settings):
     tagger: RoleConfig
     max_num_ctx: _Window = Field(description="a whole number from 512 to 1048576")
     tagging: Literal["separate", "fused"] = Field(description="separate or fused")
-    soft_ratings: Literal["auto", True, False] = Field(description="auto, true or false")
+    soft_ratings: bool | Literal["auto"] = Field(description="auto, true or false")
     filter: FilterConfig
     judges: JudgeConfig
     dedup: DedupConfig

@@ -85,12 +85,13 @@ def count_soft(paths: RunPaths, journal: JournalReader) -> dict[str, int]:
     return {"asked": len(asked), "read": read}
 
 
-def as_begun(config: RunConfig, paths: RunPaths) -> RunConfig:
-    """The settings with a word for `soft_ratings: auto`: what the run in this directory was begun with, else what it means."""
+def as_begun(config: RunConfig, paths: RunPaths, recorded: RunConfig | None = None) -> RunConfig:
+    """The settings, with true or false for `soft_ratings: auto`: as in the recording, else as the run here was begun."""
+    if config.soft_ratings != "auto":
+        return config
     begun = read_run_json(paths, _UNSAID, _OTHER_VERSION)
-    inputs = None if begun is None else begun.inputs
-    soft = config.asks_soft(shown=False) if inputs is None else inputs.config.get("soft_ratings") is True
-    return config.model_copy(update={"soft_ratings": soft}) if config.soft_ratings == "auto" else config
+    known = recorded.shaping() if recorded else begun.inputs.config if begun and begun.inputs else config.shaping()
+    return config.model_copy(update={"soft_ratings": known.get("soft_ratings") is True})
 
 
 def check_same_inputs(paths: RunPaths, inputs: Mapping[str, Any]) -> None:

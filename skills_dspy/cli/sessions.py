@@ -13,6 +13,7 @@ import click
 from skills_dspy.base.config import RunConfig, ServerConfig
 from skills_dspy.base.errors import Interrupted
 from skills_dspy.cli.options import ServerOptions, SessionOptions
+from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.server import Server
 
@@ -56,8 +57,12 @@ def in_session(
     note: str | None = None,
     extra_models: tuple[str, ...] = (),
     most_calls: int | None = None,
+    beside: RunPrompts | None = None,
 ) -> T:
-    """Open a session, do the work in it, and close it in good order whatever ends it; Interrupted keeps what was asked."""
+    """Open a session, do the work in it, and close it in good order whatever ends it; Interrupted keeps what was asked.
+
+    `beside` is a run of the same tasks: the session asks in its windows.
+    """
     from evals.session.session import SessionRequest, open_session
 
     request = SessionRequest(
@@ -68,6 +73,7 @@ def in_session(
         recorded=options.replay,
         note=note,
         most_calls=most_calls,
+        beside=beside,
     )
     stderr = sys.stderr  # the optimizers' output is kept away from the terminal; this is not theirs
 

@@ -368,6 +368,24 @@ def test_a_run_uses_the_program(lab: Lab, tmp_path: Path, monkeypatch: pytest.Mo
     assert json.loads(program.read_bytes()) in kept.values()
 
 
+def test_commands_on_the_same_tasks_ask_in_the_same_window(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`run`, `check`, `eval judges` and `optimize`: for each other num_ctx the server would load the model anew."""
+    monkeypatch.setattr(cli_run, "_embedder", lambda _: AsyncEmbedder(HashEmbedder()))
+    monkeypatch.chdir(tmp_path)
+    teacher = lab.teacher()
+    given = ["--task-paths", lab.tasks, "--base-url", teacher.url]
+    sizes = [{body["options"]["num_ctx"] for body in lab.optimized(*RUNS["bootstrap, judge"]).asked}]
+    for words in (
+        ["run", *given, "-n", 1, "--quiet"],
+        ["check", *given],
+        ["eval", "judges", *given, "--judge", JUDGE, "--no-fused", "--samples", 1, "--output-dir", tmp_path / "evals"],
+    ):
+        begin = len(teacher.asked)
+        typed(*words)
+        sizes.append({body["options"]["num_ctx"] for body in teacher.asked[begin:]})
+    assert sizes == [{8192}] * 4
+
+
 def test_a_program_goes_on_from_another(lab: Lab) -> None:
     """Judges first and then the writers, by --program: the new one holds both, and says what it was made from."""
     judge = lab.optimized(*RUNS["gepa, judge"])

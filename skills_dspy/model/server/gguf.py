@@ -1,0 +1,83 @@
+"""What a model file in llama.cpp's format says of itself, read from its head: is it one, and how large may a window be?"""
+
+import hashlib
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from skills_dspy.base.errors import RequestError
+
+_MAGIC = b"GGUF"
+_SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+"""Bytes of a value by the number of its type; strings (8) and arrays (9) say their length themselves."""
+_WHOLE = frozenset({0, 2, 4, 10})
+"""The types of whole numbers from 0."""
+_STRING, _ARRAY = 8, 9
+_LONGEST_KEY = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A file with a model: its name is the file's without `.gguf`; tokens of the largest window, None where it says none."""
+
+    path: Path
+    name: str
+    context_length: int | None
+
+    def digest(self) -> str:
+        """The SHA-256 of the whole file, in hex; a second for a gigabyte."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_model_file(path: Path) -> ModelFile:
+    """Look at the head of a model file.
+
+    Raises:
+        RequestError: there is no such file, or it cannot be read, is none of this format, or has a name with blanks.
+    """
+    name = path.name.removesuffix(".gguf")
+    if not name or any(letter.isspace() for letter in name):
+        raise RequestError(f"{path}: a model is called like its file, and its name has no blanks; rename or link the file")
+    try:
+        with path.open("rb") as file:
+            if file.read(4) != _MAGIC:
+                raise RequestError(f"{path} is no GGUF file, which is what llama.cpp reads; give the path of a model in GGUF")
+            return ModelFile(path, name, _context_length(file))
+    except (struct.error, ValueError, OverflowError, KeyError) as error:
+        raise RequestError(f"{path} begins like a GGUF file and is cut or broken after that; fetch it again") from error
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read: {error.strerror}; give the path of a model in GGUF") from error
+
+
+def _context_length(file: BinaryIO) -> int | None:
+    """The value of `<architecture>.context_length`, which stands before the long lists of tokens."""
+    _version, _tensors, count = _numbers(file, "<IQQ")
+    for _ in range(count):
+        (length,) = _numbers(file, "<Q")
+        key = file.read(min(length, _LONGEST_KEY + 1))
+        (kind,) = _numbers(file, "<I")
+        if key.endswith(b".context_length") and kind in _WHOLE:
+            return int.from_bytes(file.read(_SIZES[kind]), "little") or None
+        _skip(file, kind)
+    return None
+
+
+def _skip(file: BinaryIO, kind: int) -> None:
+    if kind == _STRING:
+        (length,) = _numbers(file, "<Q")
+        file.seek(length, 1)
+    elif kind == _ARRAY:
+        of, count = _numbers(file, "<IQ")
+        if of in _SIZES:
+            file.seek(count * _SIZES[of], 1)
+        else:
+            for _ in range(count):
+                _skip(file, of)
+    else:
+        file.seek(_SIZES[kind], 1)
+
+
+def _numbers(file: BinaryIO, layout: str) -> tuple[int, ...]:
+    return struct.unpack(layout, file.read(struct.calcsize(layout)))

@@ -132,6 +132,12 @@ class EmbedderConfig(Settings):
     device: str = Field(pattern=_ONE_WORD, description="a device such as cpu, cuda, cuda:0 or mps")
 
 
+def _no_number(value: object) -> object:
+    if value in (0, 1) and not isinstance(value, bool):  # they equal false and true, and a Literal asks for no more
+        raise PydanticCustomError("number", "number")
+    return value
+
+
 class RunConfig(Settings):
     """All settings of a run."""
 
@@ -140,7 +146,9 @@ class RunConfig(Settings):
     tagger: RoleConfig
     max_num_ctx: _Window = Field(description="a whole number from 512 to 1048576")
     tagging: Literal["separate", "fused"] = Field(description="separate or fused")
-    soft_ratings: bool | Literal["auto"] = Field(description="auto, true or false")
+    soft_ratings: Annotated[Literal["auto", True, False], BeforeValidator(_no_number)] = Field(
+        description="auto, true or false"
+    )
     filter: FilterConfig
     judges: JudgeConfig
     dedup: DedupConfig

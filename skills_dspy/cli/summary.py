@@ -121,7 +121,7 @@ def cost_line(usage: Mapping[str, Any], accepted: int, replayed: bool) -> str:
 
 def _print_soft(tasks: Sequence[TaskView], out: Console) -> None:
     """From how many replies soft ratings could be read, where they were asked for."""
-    counts = [task.soft_ratings for task in tasks if task.soft_ratings is not None]
+    counts = [task.soft_ratings for task in tasks if task.soft_ratings and task.soft_ratings["asked"]]
     if counts:
         asked, read = (sum(count[name] for count in counts) for name in ("asked", "read"))
         others = "" if read == asked else "; with the others came no log-probabilities, or none that tell of their labels"

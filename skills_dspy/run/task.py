@@ -140,7 +140,7 @@ class OpenTask:
                 set_aside(request.output_dir, spec.task_name, shared.now())
             paths = stack.enter_context(RunDir.open(request.output_dir, spec.task_name)).paths
             past = (request.recorded or {}).get(spec.task_name)
-            config = as_begun(request.config, paths, past and past.config)
+            config = as_begun(request.config, paths, None if past is None else past.config)
             prompts = prompt_fingerprints(spec, config, program, shared.adapter)
             screened = None if shared.screen is None else shared.screen.inputs()
             inputs = inputs_of(spec, config, request.seed, shared.models, prompts, screened)

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -215,6 +216,31 @@ def test_what_may_stand_around_the_tokens_of_a_reply(tokens: list[str], read: bo
 def test_what_is_no_object_with_the_key_once_has_no_rating(text: str) -> None:
     """Broken off, no object, the key within something else, or twice there, when nobody knows which is meant."""
     assert read_soft(text, [entry(text[:-2]), entry(text[-2:])], "rating", PAIR) is None
+
+
+# -- replies of real models ---------------------------------------------------------------------------------------------
+
+REAL: list[dict[str, Any]] = json.loads(Path(__file__).with_name("real_replies.json").read_text("utf-8"))
+"""Each with its model and server; of the alternatives only those around the ratings were kept, with 4 decimals."""
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected", "mass"),
+    [
+        (REAL[0], {"rating": 0.808}, [0.443]),
+        (REAL[1], {"quality": 4.318, "difficulty": 1.93}, [0.057, 0.463]),
+        (REAL[2], {"quality": 2.243, "difficulty": 1.745}, [0.153, 0.520]),
+    ],
+    ids=[f"{reply['server']} {reply['step']} {number}" for number, reply in enumerate(REAL)],
+)
+def test_the_replies_of_a_real_server_are_read(reply: dict[str, Any], expected: dict[str, float], mass: list[float]) -> None:
+    """The list begins and ends with a fence that the text lacks, ends with an empty token, lists labels that are no labels."""
+    schema = the_adapter().plan(a_program().predictor(reply["step"]).signature).schema
+    payload = {"format": schema, **ASKED}
+    body = {"message": {"content": reply["content"]}, "logprobs": reply["logprobs"]}
+    soft = soft_of(trimmed(body, payload), payload)
+    assert {field: rating.expected for field, rating in soft.items()} == pytest.approx(expected, abs=1e-3)
+    assert [rating.mass for rating in soft.values()] == pytest.approx(mass, abs=1e-3)
 
 
 # -- single cases -------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from skills_dspy.commands.check.speed import Counts, Speed, counts_of, speed_of
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import Asker, Call
 from skills_dspy.model.context_window import RunPrompts, step_up
-from skills_dspy.model.engine import AsyncOllamaEngine, Window
+from skills_dspy.model.engine import AsyncOllamaEngine, EngineLM, Window
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Host, Meter, Replies
 from skills_dspy.model.server.server import Model, Server
@@ -174,8 +174,7 @@ class Session:
         soft = self.config.asks_soft(shown=True)  # one answer for all commands: they find each other's replies
         window = Window(size, settings_of_role.keep_alive, soft)
         engine = AsyncOllamaEngine(self.replies, window)
-        halting, name = HaltingEngine(engine, self.bridge), self.models[model].name
-        return dspy.LM(name, engine=halting, async_engine=engine, cache=False, num_retries=0, **settings)
+        return EngineLM(self.models[model].name, engine, HaltingEngine(engine, self.bridge), **settings)
 
     def asker(
         self,

@@ -102,7 +102,9 @@ def _embedder(request: RunRequest) -> AsyncEmbedder:
 
 
 async def _run(request: RunRequest, options: RunOptions, embedder: AsyncEmbedder, display: RunProgress) -> tuple[TaskView, ...]:
-    server = None if request.recorded is not None else open_server(options.server, request.config.server, display.fault)
+    server = (
+        None if request.recorded is not None else open_server(options.server, request.config.server, display.fault, display.say)
+    )
     try:
         return await Runner(request, server, embedder, display, notices=_Stderr(options.quiet)).run()
     finally:

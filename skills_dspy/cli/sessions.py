@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +17,8 @@ from skills_dspy.cli.options import ServerOptions, SessionOptions
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.server import Server
+from skills_dspy.model.waiting import Waiting, WatchedServer
+from skills_dspy.run.headway import duration
 
 if TYPE_CHECKING:
     from evals.session.session import Session
@@ -23,14 +26,32 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def open_server(options: ServerOptions, config: ServerConfig, complain: Callable[[str, float], None]) -> Server:
-    """The host of a command; `complain` gets what went wrong and the seconds until it is asked again."""
-    return OllamaServer(
+def open_server(
+    options: ServerOptions,
+    config: ServerConfig,
+    complain: Callable[[str, float], None],
+    say: Callable[[str], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> Server:
+    """The host of a command.
+
+    `complain` gets what went wrong and the seconds until it is asked again, `say` a line about a request that is left waiting.
+    """
+    server = OllamaServer(
         options.base_url,
         config,
         concurrency=options.concurrency,
         jitter=random.Random(os.getpid()),
         on_fault=lambda fault, pause: complain(str(fault.error), pause),
+    )
+    return WatchedServer(server, options.concurrency, lambda waiting, seconds: say(waiting_line(waiting, seconds)), clock)
+
+
+def waiting_line(waiting: Waiting, seconds: float) -> str:
+    """What is said of a request that the server has left waiting for so many seconds."""
+    return (
+        f"A request of {waiting.step} has waited {duration(seconds)} while the server answered {waiting.overtaken} sent after "
+        "it; if this goes on, restart the server: nothing is lost."
     )
 
 
@@ -81,7 +102,7 @@ def in_session(
         click.echo(f"{message} Again in {pause:.0f} s.", stderr)
 
     def serve() -> Server:
-        return open_server(options.server, config.server, complain)
+        return open_server(options.server, config.server, complain, lambda line: click.echo(line, stderr))
 
     async def run() -> T:
         async with open_session(request, None if options.replay is not None else serve) as session:

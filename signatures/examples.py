@@ -22,6 +22,20 @@ class Question(Shown):
     question: str
 
 
+class Text(Shown):
+    """A context with all questions about it that are shown."""
+
+    context: str
+    questions: list[str]
+
+
+class Axis(Shown):
+    """One way in which the exercises of a skill differ, with the values that it may have."""
+
+    name: str
+    values: list[str]
+
+
 class Pair(Shown):
     """A question with its answer, and its context where it has one."""
 

@@ -1,4 +1,4 @@
-"""The writers' prompts: a new context, new questions, and the answer to one question."""
+"""The writers' prompts: a plan of variety, a new context, new questions, and the answer to one question."""
 
 from functools import cache
 from typing import Annotated
@@ -6,92 +6,135 @@ from typing import Annotated
 import dspy
 from annotated_types import Len
 
-from signatures.examples import Pair, Passage, Question
+from signatures.examples import Axis, Pair, Passage, Question, Text
 
 NonEmpty = Annotated[str, Len(min_length=1)]
 
+_TASK = "what the skill is, in the words of the person who teaches it"
+
+
+class PlanVariety(dspy.Signature):
+    """Say in which ways the exercises of a skill can differ from each other.
+
+    The task description says what the skill is. The examples are a few exercises of it. Later, many new exercises will be
+    written, and each will be told one value of every axis. Name three to six axes along which such exercises can differ while
+    all of them practise this one skill at the level of the examples: for instance the subject, the setting, the kind of text
+    or data, who asks, how much is asked for, the form of the request, what makes it difficult. Choose the axes that matter
+    for this skill. The first axis is the subject.
+    Give each axis its values: short phrases of a few words, each different from the others, each possible together with any
+    value of the other axes, and spread widely over all that the skill can be about. Give the subject at least twelve values
+    and every other axis three to six. Do not make values out of the examples alone: they are only a sample. If the skill
+    allows no choice on an axis (all exercises make the same request, say), leave that axis out."""
+
+    task_description: str = dspy.InputField(desc=_TASK)
+    examples: list[Pair] = dspy.InputField(desc="exercises of this skill with good answers")
+    axes: Annotated[list[Axis], Len(1, 6)] = dspy.OutputField(desc="the axes, the subject first, each with its values")
+
 
 class WriteContext(dspy.Signature):
-    """Write one new text for exercises that practise a skill.
+    """Write one new text that exercises of a skill can be built on.
 
-    The examples are texts that such exercises were built on. Study what they have in common: what kind of text they
-    are, who would have written them and for whom, how long they are, how they are laid out, in which language, and which
-    features make them usable for the skill (the errors that a proofreader has to find, the figures that a table is made
-    from, the decisions that a summary has to catch). Write another text of that kind, with those features, about a
-    different subject, with other names, figures and wording. It has to stand on its own and be complete: no
-    placeholders, no headings that the examples do not have, no exercise, no solution, no remark about the text."""
+    The task description says what the skill is. The examples are texts that such exercises were built on. Write another text
+    of the same kind: for the same purpose and the same readers, in the same language and layout, and with the same things in
+    it that the skill works on (errors to find, figures to add up, decisions to list, or whatever it is here). Choose another
+    subject, and other names, figures and sentences. Where a plan is given, follow it as far as it fits such a text.
+    The text is complete and stands by itself. It is a text that people really write and read, not a text about the skill:
+    no exercise, no question, no solution, no placeholder, no remark. Leave the mistakes of an example behind, unless the
+    skill is about mistakes."""
 
-    task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
+    task_description: str = dspy.InputField(desc=_TASK)
+    length: str = dspy.InputField(desc="how long such texts are")
     examples: list[Passage] = dspy.InputField(desc="texts that earlier exercises were built on")
+    plan: str | None = dspy.InputField(desc="what the new text is to be like; absent when there is no plan")
     context: str = dspy.OutputField(desc="the new text")
 
 
 class WriteQuestionsFreeform(dspy.Signature):
-    """Write new questions that practise the same skill as the examples.
+    """Write new questions that practise a skill.
 
-    A question is whatever is put to the assistant: a question, an instruction, a problem, a text to work on. Take from
-    the examples what a question of this skill looks like: its form, its length, its language, its level, how openly it
-    is put and how much it gives. A skill may ask for one word, a table, a computed number or a page of prose; follow
-    the examples, not a habit. Then vary what may vary: subject, setting, names, figures, phrasing. Each question must
-    be complete by itself, answerable by a language model in text from what it says and from general knowledge,
-    harmless, and different in substance from every example and from every other question that you write: another
-    wording of the same request is not a new question. Write the questions only, without numbering and without
-    answers."""
+    A question is anything that a person puts to an assistant: a question, an instruction, a problem, a text to work on. The
+    task description says what the skill is. The examples show how such questions are put: how much they give, how long and
+    how hard they are, in which language and tone. They are samples and not moulds: take over no sentence, no opening, no
+    ending and no mistake of theirs. Only words that stand in all examples, such as one fixed request, belong to the skill:
+    keep those words and change the rest.
+    Each new question
+    - practises the skill that the description names, is as hard as the examples, and wants an answer of the same kind;
+    - is complete: it gives everything that a definite answer needs, and a language model can answer it in text;
+    - is put plainly, in its own words, with a story or a reason for asking only where the examples have one;
+    - is harmless;
+    - asks for something else than every example and every other new question.
+    Where a plan is given, it has one line for each question. Follow it as far as it fits the skill, and do not quote it.
+    Write the questions only, without numbers and without answers."""
 
-    task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
+    task_description: str = dspy.InputField(desc=_TASK)
+    length: str = dspy.InputField(desc="how long such questions are")
     examples: list[Question] = dspy.InputField(desc="questions of this skill")
     count: int = dspy.InputField(desc="how many new questions to write")
+    plan: list[str] | None = dspy.InputField(desc="what each new question is to be like; absent when there is no plan")
     questions: list[NonEmpty] = dspy.OutputField(desc="the new questions, as many as asked for")
 
 
 class WriteQuestionsGrounded(dspy.Signature):
-    """Write new questions about a given text that practise the same skill as the examples.
+    """Write new questions about a given text that practise a skill.
 
-    A question is whatever is put to the assistant about the text: a question, an instruction, a request to rework it.
-    The examples show texts with a question of this skill each. Take from them what such a question looks like: its
-    form, its length, its language, its level, how openly it is put, and what it wants done with the text. A skill may
-    ask for one word, a list, a corrected version or a calculation; follow the examples, not a habit. Write questions
-    about the new text, which comes last. Each must be fully answerable from that text alone, with nothing that has to be
-    known or looked up besides; must not repeat the text; must be harmless and feasible in text for a language model; and must
-    differ in substance from the other questions that you write: another wording of the same request is not a new
-    question. Only where all examples make one and the same request of their texts, that request is the skill: put it first,
-    then make it of single parts or features of the text. Write the questions only, without numbering and without answers."""
+    A question is anything that a person puts to an assistant about a text: a question, an instruction, a request to rework
+    it. The task description says what the skill is. The examples are texts with questions of this skill. Take from them what
+    such questions want done with a text, how long and how hard they are, in which language and tone. They are samples and not
+    moulds: take over no sentence and no mistake of theirs. Only words that stand in all example questions, such as one fixed
+    request, belong to the skill: put that request to the new text as it is first, and then to single parts or features of it.
+    Write about the new text, which comes last. Each new question
+    - practises the skill that the description names, is as hard as the examples, and wants an answer of the same kind;
+    - can be answered fully from the new text alone;
+    - is put plainly, in its own words, and does not repeat the text;
+    - is harmless, and a language model can answer it in text;
+    - asks for something else than every other new question.
+    Where a plan is given, it has one line for each question. Follow it as far as it fits the skill and the text, and do not
+    quote it. Write the questions only, without numbers and without answers."""
 
-    task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
-    examples: list[Question] = dspy.InputField(desc="texts with a question of this skill each")
+    task_description: str = dspy.InputField(desc=_TASK)
+    length: str = dspy.InputField(desc="how long such questions are")
+    examples: list[Text] = dspy.InputField(desc="texts with questions of this skill")
     count: int = dspy.InputField(desc="how many new questions to write")
     context: str = dspy.InputField(desc="the new text that the questions are about")
+    plan: list[str] | None = dspy.InputField(desc="what each new question is to be like; absent when there is no plan")
     questions: list[NonEmpty] = dspy.OutputField(desc="the new questions, as many as asked for")
 
 
 class WriteAnswerFreeform(dspy.Signature):
-    """Answer a question the way the example answers its own.
+    """Write the best answer to a question, for somebody who learns a skill from it.
 
-    The example shows the form that an answer of this skill has: how long it is, how it is laid out, in which language
-    and tone, whether it gives the bare result or the way to it. Keep to that form; where the question asks for
-    another one in so many words, the question decides. Take nothing of the example's subject. The answer must be
-    correct, complete, and do everything that the question asks; work it out before you write it down. Do not repeat the
-    question, do not speak about yourself or the task, do not add an offer of further help. If something is uncertain, say
-    so in the answer instead of inventing it."""
+    The task description says what the skill is, and may say whom the answer is for. The examples are questions of this skill
+    with good answers. Take from them what kind of answer is wanted: how deep it goes, in which language and tone, whether it
+    shows its steps, whether it is prose, a list, a table or one word. Take nothing else from them: not their sentences, not
+    how they open and close, not how many points they make. What this question asks for decides, also where it asks for
+    another form.
+    The answer is correct and complete and does everything that the question asks. Its length is what this question needs,
+    as a rule within the range that is given. It begins with what was asked for and says nothing twice. It has no talk about
+    you, about the task or about further help. It says that something is uncertain only where that is so and matters. It
+    invents no facts."""
 
-    task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
-    example: Pair = dspy.InputField(desc="a question of this skill with a good answer")
+    task_description: str = dspy.InputField(desc=_TASK)
+    length: str = dspy.InputField(desc="how long such answers are")
+    examples: list[Pair] = dspy.InputField(desc="questions of this skill with good answers")
     question: str = dspy.InputField(desc="the question to answer")
     answer: str = dspy.OutputField(desc="the answer")
 
 
 class WriteAnswerGrounded(dspy.Signature):
-    """Answer a question about a text the way the example answers its own.
+    """Write the best answer to a question about a text, for somebody who learns a skill from it.
 
-    The example shows a text, a question about it, and the form that an answer of this skill has: how long it is, how it
-    is laid out, in which language and tone, whether it gives the bare result or the way to it. Keep to that form; where
-    the question asks for another one in so many words, the question decides. Take nothing of the example's subject. The
-    answer rests on the context given last and on nothing else: every fact, name and figure comes from it or follows from
-    it. It must be correct, complete, and do everything that the question asks; work it out before you write it down. Do
-    not repeat the question, do not speak about yourself or the task, do not add an offer of further help."""
+    The task description says what the skill is. The examples are texts with a question of this skill and a good answer. Take
+    from them what kind of answer is wanted: how deep it goes, in which language and tone, whether it shows its steps,
+    whether it is prose, a list, a table or one word. Take nothing else from them: not their sentences, not how they open and
+    close, not how many points they make. What this question asks for decides, also where it asks for another form.
+    The answer rests on the text that comes last: every fact, name and figure is in that text or follows from it. If the text
+    does not tell what is asked, the answer says so. The answer is correct and complete and does everything that the question
+    asks. Its length is what this question and this text need, as a rule within the range that is given. It begins with what
+    was asked for and says nothing twice. It has no talk about you, about the task or about further help."""
 
-    task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
-    example: Pair = dspy.InputField(desc="a text, a question of this skill about it, and a good answer")
+    task_description: str = dspy.InputField(desc=_TASK)
+    length: str = dspy.InputField(desc="how long such answers are")
+    examples: list[Pair] = dspy.InputField(desc="texts with a question of this skill and a good answer")
     context: str = dspy.InputField(desc="the text that the question is about")
     question: str = dspy.InputField(desc="the question to answer")
     answer: str = dspy.OutputField(desc="the answer")

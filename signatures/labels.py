@@ -5,6 +5,9 @@ The tag vocabularies follow Magpie (Xu et al. 2024, arXiv:2406.08464), the scale
 
 from typing import Literal
 
+ContextRating = Literal[0, 1]
+"""Verdict on a new context: 1 passes, 0 does not."""
+
 QuestionRating = Literal[0, 1]
 """Verdict on a question: 1 passes, 0 does not."""
 

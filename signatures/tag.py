@@ -26,13 +26,15 @@ data analysis: data has to be extracted, arranged, compared or interpreted;
 creative writing: a story, poem, speech or other piece of writing is to be invented;
 advice seeking: guidance on somebody's own situation is wanted;
 brainstorming: many ideas are wanted;
-others: none of these.""".replace("\n", _DEEPER)
+others: none of these.
+Where several fit, the first of them is the one that most of the work of the answer belongs to: a sum about a given text is
+math if calculating is the work, data analysis if finding and arranging the figures is; reasoning only where neither fits.""".replace("\n", _DEEPER)
 
-_QUALITY = """very poor: it cannot be understood or carried out;
-poor: essential information is missing, or it can be read in several ways that lead to different answers;
-average: it is understandable, but vague or careless enough that a good answer could miss what was meant;
-good: it is clear and complete, and what is wanted can be told from it;
-excellent: it is clear, complete and specific, and says without waste all that a good answer needs.""".replace("\n", _DEEPER)
+_QUALITY = """very poor: nobody can tell what is wanted;
+poor: it can be told what is wanted, but something is missing without which no good answer is possible;
+average: it can be answered, but is so vague or careless that two good answers could differ in what they take it to want;
+good: it is clear and complete: two good answers would do the same;
+excellent: it is good and also exact: it says, in no more words than needed, everything that a good answer has to heed.""".replace("\n", _DEEPER)
 
 _DIFFICULTY = """very easy: anybody answers it at once;
 easy: it takes common knowledge or one simple step;
@@ -48,7 +50,7 @@ class TagInstructionQuality(dspy.Signature):
 
     The examples are good questions of the same skill and show what is usual there: how long, how formal, how open. Rate
     clarity, completeness and precision against them, not the subject, and not whether you could answer. A short
-    question that says all it needs is good. Where a context stands beside the question, the two are read together. The scale:
+    question that says all it needs is good. Where a context stands beside the question, read the two together. The scale:
     {_QUALITY}"""
 
     task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
@@ -62,20 +64,20 @@ class TagInstructionQuality(dspy.Signature):
 class TagSampleQuality(dspy.Signature):
     """Score a question with its answer as a sample that an assistant is to learn from.
 
-    The example is a good sample of the same skill and shows the form, length and tone that is wanted there; brevity is
-    no flaw where the example is brief. The score:
-    1 - useless or harmful: wrong, off the point, unsafe or broken;
+    The examples are good samples of the same skill: an answer of their kind is what is wanted, and a short one is no flaw where
+    theirs are short. The score:
+    1 - useless or harmful: wrong, off the point, unsafe, broken, or of another skill;
     2 - poor: partly right, with faults that would teach something wrong;
-    3 - middling: acceptable, but shallow, loose or carelessly written for this skill;
-    4 - good: correct, complete and well made, with at most small blemishes;
-    5 - excellent: nothing to improve; exactly what the question wants in the form that the skill wants."""
+    3 - middling: right in the main, but shallow, loose, carelessly written, or not on the level of this skill;
+    4 - good: correct, complete and well made, with a small fault that can be named;
+    5 - excellent: correct, complete and well made, and no fault can be named."""
 
     task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
-    example: Pair = dspy.InputField(desc="a good sample of this skill")
+    examples: list[Pair] = dspy.InputField(desc="good samples of this skill")
     context: str | None = dspy.InputField(desc=_CONTEXT)
     question: str = dspy.InputField(desc="the question of the sample")
     answer: str = dspy.InputField(desc="the answer of the sample")
-    explanation: str = dspy.OutputField(desc="one or two sentences: the best and the weakest point of the sample")
+    explanation: str = dspy.OutputField(desc="one or two sentences: what the sample does well, and its fault if there is one")
     score: Score = dspy.OutputField(desc="1 to 5 on the scale above")
 
 
@@ -111,7 +113,7 @@ class TagFused(dspy.Signature):
     __doc__ = f"""Rate how well a question is put, how difficult it is, and what kind of task it sets.
 
     The examples are good questions of the same skill and show what is usual there. Where a context stands beside the
-    question, the two are read together. Quality is clarity, completeness and precision against the examples, not the subject:
+    question, read the two together. Quality is clarity, completeness and precision against the examples, not the subject:
     {_QUALITY}
     Difficulty is what has to be known and reasoned to answer well, not how long the answer is:
     {_DIFFICULTY}

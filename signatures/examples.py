@@ -1,5 +1,8 @@
 """What a prompt shows as examples: questions, passages and whole pairs, as typed input values."""
 
+from typing import Annotated
+
+from annotated_types import Len
 from pydantic import BaseModel, ConfigDict
 
 
@@ -22,7 +25,7 @@ class Question(Shown):
     question: str
 
 
-class Text(Shown):
+class TextWithQuestions(Shown):
     """A context with all questions about it that are shown."""
 
     context: str
@@ -33,7 +36,13 @@ class Axis(Shown):
     """One way in which the exercises of a skill differ, with the values that it may have."""
 
     name: str
-    values: list[str]
+    values: tuple[str, ...]
+
+
+class PlannedAxis(Axis):
+    """An axis as a model names it: so many values that they vary something, and not so many that it goes on for ever."""
+
+    values: Annotated[tuple[str, ...], Len(2, 40)]
 
 
 class Pair(Shown):

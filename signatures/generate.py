@@ -6,7 +6,7 @@ from typing import Annotated
 import dspy
 from annotated_types import Len
 
-from signatures.examples import Axis, Pair, Passage, Question, Text
+from signatures.examples import Pair, Passage, PlannedAxis, Question, TextWithQuestions
 
 NonEmpty = Annotated[str, Len(min_length=1)]
 
@@ -28,7 +28,7 @@ class PlanVariety(dspy.Signature):
 
     task_description: str = dspy.InputField(desc=_TASK)
     examples: list[Pair] = dspy.InputField(desc="exercises of this skill with good answers")
-    axes: Annotated[list[Axis], Len(1, 6)] = dspy.OutputField(desc="the axes, the subject first, each with its values")
+    axes: Annotated[list[PlannedAxis], Len(1, 6)] = dspy.OutputField(desc="the axes, the subject first, each with its values")
 
 
 class WriteContext(dspy.Signature):
@@ -93,7 +93,7 @@ class WriteQuestionsGrounded(dspy.Signature):
 
     task_description: str = dspy.InputField(desc=_TASK)
     length: str = dspy.InputField(desc="how long such questions are")
-    examples: list[Text] = dspy.InputField(desc="texts with questions of this skill")
+    examples: list[TextWithQuestions] = dspy.InputField(desc="texts with questions of this skill")
     count: int = dspy.InputField(desc="how many new questions to write")
     context: str = dspy.InputField(desc="the new text that the questions are about")
     plan: list[str] | None = dspy.InputField(desc="what each new question is to be like; absent when there is no plan")

@@ -24,7 +24,9 @@ class JudgeContext(dspy.Signature):
     task_description: str = dspy.InputField(desc=_TASK)
     examples: list[Passage] = dspy.InputField(desc="good texts for this skill")
     context: str = dspy.InputField(desc="the new text to judge")
-    explanation: str = dspy.OutputField(desc="in one or two sentences, what the text is and which of the points, if any, it fails")
+    explanation: str = dspy.OutputField(
+        desc="in one or two sentences, what the text is and which of the points, if any, it fails"
+    )
     rating: ContextRating = dspy.OutputField(desc="1 if it is fit, 0 if any of the points holds")
 
 

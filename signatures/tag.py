@@ -11,11 +11,15 @@ from annotated_types import Len
 from signatures.examples import Pair, Question
 from signatures.labels import Category, Difficulty, Quality, Score
 
-_DEEPER = "\n    "  # the scales stand inside docstrings that are indented by four
+
+def _deeper(text: str) -> str:
+    """A scale for the inside of a docstring, which is indented by four."""
+    return text.replace("\n", "\n    ")
+
 
 OtherCategories = Annotated[list[Category], Len(0, 3)]
 
-_CATEGORIES = """information seeking: facts or explanations are wanted;
+_CATEGORIES = _deeper("""information seeking: facts or explanations are wanted;
 reasoning: something has to be inferred, argued or weighed;
 planning: a plan, schedule or strategy is wanted;
 editing: a given text has to be corrected, shortened, translated or reworked;
@@ -28,19 +32,19 @@ advice seeking: guidance on somebody's own situation is wanted;
 brainstorming: many ideas are wanted;
 others: none of these.
 Where several fit, the first of them is the one that most of the work of the answer belongs to: a sum about a given text is
-math if calculating is the work, data analysis if finding and arranging the figures is; reasoning only where neither fits.""".replace("\n", _DEEPER)
+math if calculating is the work, data analysis if finding and arranging the figures is; reasoning only where neither fits.""")
 
-_QUALITY = """very poor: nobody can tell what is wanted;
+_QUALITY = _deeper("""very poor: nobody can tell what is wanted;
 poor: it can be told what is wanted, but something is missing without which no good answer is possible;
 average: it can be answered, but is so vague or careless that two good answers could differ in what they take it to want;
 good: it is clear and complete: two good answers would do the same;
-excellent: it is good and also exact: it says, in no more words than needed, everything that a good answer has to heed.""".replace("\n", _DEEPER)
+excellent: it is good and also exact: it says, in no more words than needed, everything that a good answer has to heed.""")
 
-_DIFFICULTY = """very easy: anybody answers it at once;
+_DIFFICULTY = _deeper("""very easy: anybody answers it at once;
 easy: it takes common knowledge or one simple step;
 medium: it takes some special knowledge or several steps;
 hard: it takes sound special knowledge or careful reasoning over many steps;
-very hard: only an expert answers it well, with much thought.""".replace("\n", _DEEPER)
+very hard: only an expert answers it well, with much thought.""")
 
 _CONTEXT = "the text that the question is about; absent when there is none"
 

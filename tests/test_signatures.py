@@ -27,6 +27,7 @@ LABELS = {
     "other_categories": labels.Category,
 }
 JUDGED = {
+    judge.JudgeContext: labels.ContextRating,
     judge.JudgeQuestionFreeform: labels.QuestionRating,
     judge.JudgeQuestionGrounded: labels.QuestionRating,
     judge.JudgePairFreeform: labels.PairRating,
@@ -61,7 +62,7 @@ def test_reasons_come_before_verdicts(signature: type[dspy.Signature]) -> None:
         assert names[0] == "explanation"
         assert len(names) > 1
     else:
-        assert names in (["description"], ["context"], ["questions"], ["answer"])
+        assert names in (["description"], ["axes"], ["context"], ["questions"], ["answer"])
     labelled = {"rating", *LABELS} & set(names)
     assert not labelled or "explanation" in names
 
@@ -86,7 +87,7 @@ def test_the_task_is_an_input_and_stands_first(signature: type[dspy.Signature]) 
 def test_what_changes_from_call_to_call_comes_last(signature: type[dspy.Signature]) -> None:
     """Description and examples stand before the rest, so that the server's prefix cache holds them."""
     names = list(signature.input_fields)
-    shared = [name for name in names if name in ("task_description", "example", "examples")]
+    shared = [name for name in names if name in ("task_description", "length", "examples")]
     assert names[: len(shared)] == shared
 
 

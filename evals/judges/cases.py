@@ -16,6 +16,7 @@ from skills_dspy.base.scales import Label, Scale
 from skills_dspy.base.validation import FILLED, Text, Where, Wording, validated
 from skills_dspy.base.yaml_files import find_yaml
 from skills_dspy.base.yaml_lines import Node, read_yaml, shown
+from skills_dspy.model.exhibits import fitting_by_words
 from skills_dspy.model.steps import STEPS, inputs
 
 SCALE_OF_STEP: Mapping[str, Scale] = {
@@ -43,7 +44,7 @@ class Case:
     Attributes:
         id: unique among all cases that are used together.
         step: a name in SCALES.
-        examples: good seeds of the skill, at least one, all with a context or all without; the first is the model for pairs.
+        examples: good seeds of the skill, at least one, all with a context or all without.
         context, question, answer: what is to be rated; the answer is None where the question alone is.
         label: the expected label; for a case from seeds the best or the worst of the scale.
         good: whether it should pass.
@@ -67,7 +68,9 @@ class Case:
 
     def inputs(self, step: str | None = None) -> dict[str, Any]:
         """What its step's prompt is given, or another's that is asked about the same."""
-        return inputs(STEPS[step or self.step], self.task_description, self.examples, self)
+        asked = STEPS[step or self.step]
+        examples = fitting_by_words(self.examples, self) if asked.shows == "fitting" else self.examples
+        return inputs(asked, self.task_description, examples, self)
 
 
 REASONS = (

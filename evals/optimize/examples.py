@@ -1,10 +1,10 @@
 """The examples that students are trained, validated and tested on, as DSPy wants them, made of tasks and labelled cases."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import zip_longest
-from typing import Any, get_args
+from typing import get_args
 
 import dspy
 
@@ -30,7 +30,8 @@ from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.seeds import STANDARD, rng_of
-from skills_dspy.model.steps import STEPS, Subject, inputs, shown_as
+from skills_dspy.model.exhibits import fitting_by_words, shown_as
+from skills_dspy.model.steps import STEPS, Subject, inputs
 from skills_dspy.similarity.text import squeezed
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -125,7 +126,7 @@ def _of_seeds(
             seed = pool[number % len(pool)]
             others = [other for other in split.train if squeezed(other.question) != squeezed(seed.question)]
             if others:
-                found.append(_answering(spec, unit, key, seed, others[number % len(others)]))
+                found.append(_answering(spec, unit, key, seed, others))
     return tuple(found[:most])
 
 
@@ -138,7 +139,7 @@ def _writing(spec: TaskSpec, unit: Unit, key: str, count: int, pool: Sequence[Se
     return dspy.Example(
         key=key,
         asked=asked,
-        passages=shown_as("passages", shown) if unit.kind == "grounded" else [],
+        passages=inputs(STEPS["write_context"], counted, shown) if unit.kind == "grounded" else {},
         standard=shown_as("standard", pool[:STANDARD]),
         known=Unshown(seed.question for seed in spec.seeds(_kind(unit))),
         shown=Unshown(seed.question for seed in shown),
@@ -149,24 +150,20 @@ def _writing(spec: TaskSpec, unit: Unit, key: str, count: int, pool: Sequence[Se
     ).with_inputs("key", "asked", "passages", "standard")
 
 
-def _answering(spec: TaskSpec, unit: Unit, key: str, seed: SeedExample, model: SeedExample) -> dspy.Example:
-    """A seed's own question to be answered, with another seed as the model for the form."""
+def _answering(spec: TaskSpec, unit: Unit, key: str, seed: SeedExample, others: Sequence[SeedExample]) -> dspy.Example:
+    """A seed's own question to be answered, with those of the others as models that fit it best."""
+    models = fitting_by_words(others, seed, spec.num_icl_examples_per_prompt)
     return dspy.Example(
         key=key,
-        asked=_ordered(inputs(STEPS[unit.name], spec, [model], seed), "example", "question", "context"),
+        asked=inputs(STEPS[unit.name], spec, models, seed),
         # Not its own: an answer that comes nearer to the right one copies nothing.
         known=Unshown(s.answer for s in spec.seeds(_kind(unit)) if s.answer != seed.answer),
-        shown=Unshown((model.answer,)),
+        shown=Unshown(model.answer for model in models),
         digests=(seed_digest(seed),),
-        beside=(seed_digest(model),),
+        beside=tuple(map(seed_digest, models)),
         task=spec.task_name,
         unit=unit.name,
     ).with_inputs("key", "asked")
-
-
-def _ordered(asked: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """Inputs in an order of their own: MIPROv2 shows its data by their repr, and journals know the prompts of then."""
-    return {name: asked[name] for name in ("task_description", *names) if name in asked}
 
 
 def _labelled_examples(
@@ -286,7 +283,7 @@ def _chosen(unit: Unit, rated: Sequence[_Rated], config: RunConfig, most: int) -
     return tuple(
         dspy.Example(
             key=case.id,
-            asked=_ordered(case.inputs(), "question", "examples", "example", "answer", "context"),
+            asked=case.inputs(),
             good=case.good,
             reason=case.reason,
             weight=weight,

@@ -163,8 +163,7 @@ class Student(dspy.Module):
         """`questions`, and for each `passed` (None without a verdict) and `said`; `context`, written before them."""
         writing, context, description = dict(asked), None, asked["task_description"]
         if self._unit.kind == "grounded":
-            described = prompt_inputs(STEPS["write_context"], description, inputs["passages"])
-            writing["context"] = context = self._ask("write_context", described, key)[0].context
+            writing["context"] = context = self._ask("write_context", inputs["passages"], key)[0].context
         questions = [question.strip() for question in self._ask(self._unit.name, writing, key)[0].questions]
         (judge,), standard, passing = self._unit.judges, inputs["standard"], self._desk.config.judges.question_pass
         subjects = [Subject(context, question) for question in questions]
@@ -182,9 +181,9 @@ class Student(dspy.Module):
         """`answer`, `passed`, `rating` and `judged` by the pair judge, `score` and `tagged` by the tagger of samples."""
         answer = self._ask(self._unit.name, asked, key)[0].answer
         pair = Subject(asked.get("context"), asked["question"], answer)
-        description, model = asked["task_description"], [asked["example"]]
+        description, models = asked["task_description"], asked["examples"]
         verdict, tag = self._desk.consult(
-            key, [(step, prompt_inputs(STEPS[step], description, model, pair)) for step in self._unit.judges]
+            key, [(step, prompt_inputs(STEPS[step], description, models, pair)) for step in self._unit.judges]
         )
         if isinstance(verdict, Failed):
             return dspy.Prediction(failure=f"there was no verdict: {verdict.cause}", answer=answer)

@@ -66,6 +66,7 @@ TARGETS: Mapping[str, tuple[Unit, ...]] = {
 
 _NO_TARGET = {
     "write_context": "it writes the contexts for write_questions_grounded and is compiled with it",
+    "plan_variety": "nothing measures a plan by itself",
     "write_description": "nothing measures a description by itself",
 }
 

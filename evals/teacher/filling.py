@@ -76,6 +76,8 @@ def _value(name: str, schema: Mapping[str, Any], rng: Random, taste: Taste) -> A
         return _label(name, list(schema["enum"]), rng, taste)
     if schema.get("type") == "array":
         return _list(name, schema, rng, taste)
+    if schema.get("type") == "object":
+        return fill(schema, rng, taste)
     return sentence(rng, "?" if name in ("question", "questions") else ".")
 
 

@@ -1,7 +1,7 @@
 """How the simulation reads the program's prompts: the only place that knows what they look like.
 
 A prompt is a user message of fields as tags, `<name>` and `</name>` on lines of their own, then one line that says
-what to reply with. The examples are such fields inside `<examples>` or `<example>`; the subject's own stand last.
+what to reply with. The examples are such fields inside `<examples>`; the subject's own stand last.
 """
 
 import re
@@ -50,6 +50,8 @@ def read_step(schema: Mapping[str, Any] | None, ending: str) -> str:
         prose = _PROSE.match(ending)
         return f"write_{prose[1]}" if prose else "other"
     properties = schema.get("properties", {})
+    if "axes" in properties:
+        return "plan_variety"
     if "questions" in properties:
         return "write_questions"
     if "rating" in properties:
@@ -72,7 +74,7 @@ def read_prompt(messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]
         task_description=named.get("task_description", ""),
         context=named.get("context"),
         question=named.get("question"),
-        shown=tuple(_shown_questions(fields)),
+        shown=tuple(_shown_questions([field for field in fields if field[0] == "examples"])),
         path=named.get("path"),
     )
 
@@ -94,8 +96,8 @@ def top_level(text: str) -> tuple[Fields, str]:
 def _shown_questions(fields: Fields) -> list[str]:
     questions = []
     for name, value in fields:
-        if name == "examples":
+        if name in ("examples", "example", "questions"):
             questions += _shown_questions(top_level(value)[0])
-        elif name == "example":
-            questions += [inner for key, inner in top_level(value)[0] if key == "question"]
+        elif name == "question":
+            questions.append(value)
     return questions

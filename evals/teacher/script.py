@@ -90,6 +90,7 @@ class Script(_Part):
     task_description: ScriptText
     task_name: ScriptText | None = None
     description: ScriptedReplies = ()
+    variety: ScriptedReply = {"axes": [{"name": "subject", "values": ["anything", "something else"]}]}
     written_by: Literal["hand"]
     draws: tuple[ScriptedDraw, ...] = Field(min_length=1)
 
@@ -128,6 +129,8 @@ class Player:
         Raises:
             ScriptError: the script has none.
         """
+        if prompt.step == "plan_variety":
+            return self._script.variety
         if digest not in self._served:
             by_turns = prompt.step in self._draws and prompt.context is None
             self._served[digest] = self._in_turn(prompt) if by_turns else self._about(prompt)

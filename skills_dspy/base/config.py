@@ -106,9 +106,14 @@ class DecontaminationConfig(Settings):
     max_cosine: float | None = Field(ge=0, le=1, description="a number from 0 to 1, or null to compare words only")
 
 
-class DrawConfig(Settings):
-    """What a draw shows, and when a run gives up."""
+def _no_flag(value: object) -> object:
+    return "off" if value is False else value  # which is what YAML makes of the word
 
+
+class DrawConfig(Settings):
+    """What a draw shows and asks for, and when a run gives up."""
+
+    variety: Annotated[Literal["auto", "off"], BeforeValidator(_no_flag)] = Field(description="auto or off")
     window: int = Field(ge=1, le=256, description="a whole number from 1 to 256")
     accepted_share: float = Field(ge=0, le=1, description="a number from 0 to 1")
     max_stalled: int = Field(ge=1, le=100_000, description="a whole number from 1 to 100000")
@@ -179,6 +184,8 @@ class RunConfig(Settings):
         left_out |= dict.fromkeys(("server", "max_num_ctx", "decontamination"), True)
         parts = self.model_dump(mode="json", exclude=left_out)
         parts["soft_ratings"] = self.asks_soft(shown=False)
+        if self.draws.variety == "off":
+            del parts["draws"]["variety"]  # as it was before there was any
         for role in ROLES:
             parts[role] = {k: v for k, v in parts[role].items() if k not in ("keep_alive", "num_ctx")}
             parts[role]["model"] = self.model_for(role)

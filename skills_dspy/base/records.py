@@ -104,6 +104,7 @@ class Provenance(Frozen):
         draw: the number of its draw, from 0.
         index: its place among the questions of that draw, from 0.
         shown: the examples in its draw's prompts, `seed:K` or record ids.
+        fitting: the seeds that its answer was shown as models; none where it has no answer.
         models: role (generator, validator, tagger) to model name.
         prompts: step to the fingerprint of its prompt.
         calls: step to the digests of its requests in the journal, in the order asked.
@@ -113,6 +114,7 @@ class Provenance(Frozen):
     draw: int
     index: int
     shown: tuple[str, ...]
+    fitting: tuple[str, ...] = ()
     models: dict[str, str]
     prompts: dict[str, str]
     calls: dict[str, tuple[str, ...]]

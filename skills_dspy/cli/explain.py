@@ -80,6 +80,8 @@ def _source(found: FoundRow, out: Console) -> None:
         out.print(f"[bold]description (derived)[/bold] {escape(run.derived_description)}")
     for shown in source["shown"]:
         out.print(f"[bold]shown[/bold] {shown}: {escape(_question(found, shown, run))}")
+    for shown in source.get("fitting", ()):
+        out.print(f"[bold]shown to the answer[/bold] {shown}: {escape(_question(found, shown, run))}")
     neighbour = source["neighbour"]
     if neighbour is not None:
         nearest = f"{neighbour['id']} at squared distance {neighbour['distance']:.4f}"

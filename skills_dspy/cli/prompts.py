@@ -9,6 +9,7 @@ import dspy
 from rich.console import Console
 from rich.markup import escape
 
+from signatures.examples import Axis
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Kind, SeedExample
@@ -19,7 +20,7 @@ from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import CompiledProgram, load_compiled
 from skills_dspy.model.description import described, undescribed
 from skills_dspy.model.program import SkillsProgram, fingerprint
-from skills_dspy.model.steps import DESCRIBE, STEPS, Step, Subject, reply_limits, step_of, way
+from skills_dspy.model.steps import DESCRIBE, PLAN, STEPS, Step, Subject, plans, reply_limits, step_of, way
 from skills_dspy.tasks.spec import TaskSpec
 
 
@@ -81,6 +82,8 @@ def _steps(spec: TaskSpec, config: RunConfig) -> list[Step]:
     taken = {step.name for kind in kinds for step in way(kind, config.tagging)}
     if undescribed(spec):
         taken.add(DESCRIBE.name)
+    if plans(spec, config):
+        taken.add(PLAN.name)
     return [step for name, step in STEPS.items() if name in taken]
 
 
@@ -95,7 +98,7 @@ def _print(step: Step, spec: TaskSpec, config: RunConfig, program: SkillsProgram
     out.print(f"[bold]asked of[/bold]     {step.role} ({model}), temperature {settings.temperature:g}, num_predict {room}")
     out.print(f"[bold]reply[/bold]        {'plain text' if plan.schema is None else 'JSON, constrained by a schema'}")
     demos = [dict(demo) for demo in predictor.demos]
-    for message in adapter.format(predictor.signature, demos, _inputs(step, spec)):
+    for message in adapter.format(predictor.signature, demos, _inputs(step, spec, config)):
         out.print(f"\n[bold]{message['role']}[/bold]")
         out.print(escape(message["content"]))
     if plan.schema is not None:
@@ -110,13 +113,16 @@ def origin(step: Step) -> str:
     return f"{step.source.__module__}.{step.source.__name__} ({inspect.getsourcefile(step.source)}:{line})"
 
 
-def _inputs(step: Step, spec: TaskSpec) -> dict[str, Any]:
+def _inputs(step: Step, spec: TaskSpec, config: RunConfig) -> dict[str, Any]:
     """What draw 0 would show; what the model writes on the way stands in angle brackets, as do seeds that it lacks."""
     kinds = {seed.kind for seed in spec.seed_examples}
     kind: Kind = step.kind or ("grounded" if kinds == {"grounded"} else "freeform")
     subject = Subject("⟨the new context⟩" if kind == "grounded" else None, "⟨the new question⟩", "⟨its answer⟩")
     if step is not DESCRIBE and undescribed(spec):
         spec = described(spec, "⟨the description that the model derives⟩")
+    if plans(spec, config):
+        axis = Axis(name="⟨an axis that the model names⟩", values=("⟨one of its values⟩",))
+        spec = spec.model_copy(update={"variety": (axis,)})
     if kind not in kinds:
         context = "⟨a seed's context⟩" if kind == "grounded" else None
         seed = SeedExample(question="⟨a seed's question⟩", answer="⟨a seed's answer⟩", context=context)

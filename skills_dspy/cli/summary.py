@@ -41,6 +41,8 @@ def _print_one(task: TaskView, replayed: bool, out: Console) -> None:
     out.print(f"\n[bold]{name}[/bold]: {funnel.accepted} of {task.wanted} accepted, {status}")
     if task.description is not None:
         out.print(f"Description (derived): {escape(task.description)}")
+    if task.variety is not None:
+        out.print(f"Variety (planned): {escape(_variety(task))}")
     if task.error is not None and not funnel.candidates:
         return
     _print_funnel(funnel, task.evaluation, out)
@@ -77,6 +79,12 @@ def _print_many(tasks: Sequence[TaskView], replayed: bool, out: Console) -> None
     for task in tasks:
         if task.error is not None:
             out.print(f"[red]failed[/red] {escape(task.spec.task_name)}: {escape(str(task.error))}")
+
+
+def _variety(task: TaskView) -> str:
+    """The axes with a few of their values."""
+    few = [f"{axis.name} ({', '.join(axis.values[:3])}{', ...' * (len(axis.values) > 3)})" for axis in task.variety or ()]
+    return "; ".join(few) or f"none, for the model named nothing that can be used ({task.unplanned})"
 
 
 def _print_funnel(funnel: Funnel, evaluation: Benchmark | None, out: Console) -> None:
@@ -135,6 +143,7 @@ def json_summary(tasks: Sequence[TaskView], broken: Sequence[SpecError] = ()) ->
             "task_name": task.spec.task_name,
             "status": task.status,
             "derived_description": task.description,
+            "variety": None if task.variety is None else {axis.name: axis.values for axis in task.variety},
             "wanted": task.wanted,
             "answered_by": task.answered_by,
             "funnel": task.run.funnel.as_json(),

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 import dspy
 from dspy.utils.exceptions import AdapterParseError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError, create_model
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, to_jsonable_python
 
 from skills_dspy.base.errors import Unreadable
 
@@ -129,7 +129,8 @@ class _Plan:
         """A reply as the model should have written it, for a demo."""
         if self.prose:
             return str(values.get(self.prose, _MISSING))
-        return json.dumps({name: values.get(name, _MISSING) for name in self._model.model_fields}, ensure_ascii=False)
+        said = {name: values.get(name, _MISSING) for name in self._model.model_fields}
+        return json.dumps(to_jsonable_python(said), ensure_ascii=False)
 
 
 def _trimmed(text: str) -> str:
@@ -173,20 +174,27 @@ def _doubled_key(completion: str) -> str | None:
 
 
 def _plain_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema of a reply, flat and without titles, which say nothing to the sampler."""
+    """The JSON schema of a reply in one piece, without titles and descriptions, which say nothing to the sampler."""
+
+    whole = model.model_json_schema()
+    records = whole.pop("$defs", {})
 
     def strip(node: Any) -> Any:
-        if isinstance(node, dict):
-            return {k: strip(v) for k, v in node.items() if k != "title" or isinstance(v, dict)}
-        return node
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return strip(records[node["$ref"].rpartition("/")[2]])
+        return {k: strip(v) for k, v in node.items() if k not in ("title", "description") or isinstance(v, dict)}
 
-    return dict(strip(model.model_json_schema()))
+    return dict(strip(whole))
 
 
 def _is_blank(value: Any) -> bool:
     if isinstance(value, str):
         return not value.strip()
-    return isinstance(value, list) and any(_is_blank(item) for item in value)
+    if isinstance(value, BaseModel):
+        return any(_is_blank(item) for _, item in value)
+    return isinstance(value, list | tuple) and any(_is_blank(item) for item in value)
 
 
 def _sentence(error: ValidationError) -> str:
@@ -223,6 +231,9 @@ def _type_text(annotation: Any) -> str:
         count = f"{least}" if least == most else f"{least} to {most}" if most is not None else "any number"
         item = get_args(get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation)[0]
         return f"a list of {count}, each {_type_text(item)}"
+    if schema.get("type") == "object":
+        parts = (f"{json.dumps(name)} ({_type_text(_annotation(field))})" for name, field in annotation.model_fields.items())
+        return f"an object with the keys {', '.join(parts)}"
     return {"string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false"}[schema["type"]]
 
 
@@ -236,6 +247,7 @@ def _tagged(name: str, value: Any) -> str:
     if isinstance(value, BaseModel | Mapping):
         value = "\n".join(_tagged(key, item) for key, item in dict(value).items() if item is not None)
     elif isinstance(value, Sequence) and not isinstance(value, str):
-        each = name.removesuffix("s") if name.endswith("s") else "item"  # never a tag inside of itself
-        value = "\n".join(_tagged(each, item) for item in value)
+        # A list that has no name for its items is one of lines: never a tag inside of itself.
+        each = name.removesuffix("s") if name.endswith("s") else None
+        value = "\n".join(str(item) if each is None else _tagged(each, item) for item in value)
     return f"<{name}>\n{value}\n</{name}>"

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from signatures.examples import Shown
 from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import ConfigError, ContextTooLong
 from skills_dspy.base.records import Kind, SeedExample
@@ -13,16 +12,28 @@ from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import CompiledProgram
 from skills_dspy.model.description import examples_in_turn, undescribed
+from skills_dspy.model.exhibits import MOST_FITTING, TAG_TOKENS, Shows, fitting_room, shown_as, shown_tokens
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.room import RETRY, largest_shown, longest, question_limit
-from skills_dspy.model.steps import DESCRIBE, STEPS, Shows, Step, constant_inputs, inputs, reply_limits, shown_as, way
+from skills_dspy.model.steps import (
+    DESCRIBE,
+    LONGEST_NAME,
+    LONGEST_VALUE,
+    MOST_AXES,
+    PLAN,
+    STEPS,
+    Step,
+    constant_inputs,
+    inputs,
+    plans,
+    reply_limits,
+    way,
+)
 from skills_dspy.tasks.spec import TaskSpec
 
 _SMALLEST = 4096
 """The first size of a window; each next one is twice as large. So few sizes that tasks and commands mostly need the same one:
 for each other one a server loads the model anew."""
-_TAGS = 16
-"""A pair of tags with their line breaks, and what a text may take more when it is joined to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +108,12 @@ def needs(spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: Sk
     description = 0
     if undescribed(spec):
         reply = RETRY * limits[DESCRIBE.name]
-        description = reply + _TAGS
+        description = reply + TAG_TOKENS
         prompt = _prompt_tokens(program, DESCRIBE.name, adapter, inputs(DESCRIBE, spec, examples_in_turn(spec)))
         found[DESCRIBE.name] = Need(spec, DESCRIBE.name, prompt, reply)
+    if plans(spec, config):
+        prompt = description + _prompt_tokens(program, PLAN.name, adapter, inputs(PLAN, spec, examples_in_turn(spec)))
+        found[PLAN.name] = Need(spec, PLAN.name, prompt, RETRY * limits[PLAN.name])
     for kind in get_args(Kind):
         seeds = spec.seeds(kind)
         if not seeds:
@@ -182,34 +196,39 @@ class _Bounds:
         kind, lengths = seeds[0].kind, longest(seeds)
         # What was written with the room of a second try may stand in later prompts.
         self._parts = {
-            "context": RETRY * limits["write_context"] + _TAGS if kind == "grounded" else 0,
-            "question": question_limit(lengths) + _TAGS,
-            "answer": RETRY * limits[f"write_answer_{kind}"] + _TAGS,
+            "context": RETRY * limits["write_context"] + TAG_TOKENS if kind == "grounded" else 0,
+            "question": question_limit(lengths) + TAG_TOKENS,
+            "answer": RETRY * limits[f"write_answer_{kind}"] + TAG_TOKENS,
         }
+        self._plan, self._count = _plan_line(spec, config), spec.num_questions_to_generate_per_prompt
         self._guest, self._seeds, self._shown = largest_shown(lengths), seeds, spec.num_icl_examples_per_prompt
         self._guests = min(int(self._shown * config.draws.accepted_share + 1e-9), self._shown - 1)
 
     def variable_part(self, step: Step) -> int:
         """Everything in a prompt of this step but the system message, the description and the ending."""
-        return self._examples(step.shows) + sum(self._parts[part] for part in step.about)
+        plan = self._plan * (self._count if step.counted else 1) if "plan" in step.source.input_fields else 0
+        return self._examples(step.shows) + sum(self._parts[part] for part in step.about) + plan
 
     def _examples(self, shows: Shows) -> int:
         if shows == "nothing":
             return 0
-        seeds = [_shown_tokens(example) for example in shown_as(shows, self._seeds)]
-        if shows == "pair":
-            return max(seeds)
+        seeds = [shown_tokens(example) for example in shown_as(shows, self._seeds)]
         seeds.sort(reverse=True)
+        if shows == "fitting":
+            return TAG_TOKENS + min(sum(seeds[: min(MOST_FITTING, self._shown)]), fitting_room(self._seeds))
         if shows == "standard":
-            return _TAGS + sum(seeds[:STANDARD])
-        guest = self._guest.context if shows == "passages" else self._guest.context + self._guest.question + _TAGS
+            return TAG_TOKENS + sum(seeds[:STANDARD])
+        guest = self._guest.context if shows == "passages" else self._guest.context + self._guest.question + TAG_TOKENS
         numbers = range(self._guests + 1)  # a draw shows any number of accepted pairs up to their share
-        return _TAGS + max(sum(seeds[: self._shown - guests]) + guests * (guest + 2 * _TAGS) for guests in numbers)
+        return TAG_TOKENS + max(sum(seeds[: self._shown - guests]) + guests * (guest + 2 * TAG_TOKENS) for guests in numbers)
 
 
-def _shown_tokens(example: Shown) -> int:
-    texts = [str(value) for value in example.model_dump().values() if value is not None]
-    return sum(estimate_tokens(text) + _TAGS for text in texts) + _TAGS  # the tags around each, and around the example
+def _plan_line(spec: TaskSpec, config: RunConfig) -> int:
+    """The most tokens of a line of the plan, with the tags around it; 0 where nothing is planned."""
+    if plans(spec, config):
+        return TAG_TOKENS + MOST_AXES * (LONGEST_NAME + LONGEST_VALUE + 4)
+    axes = [(estimate_tokens(axis.name), max(map(estimate_tokens, axis.values))) for axis in spec.variety or ()]
+    return TAG_TOKENS + sum(name + value + 4 for name, value in axes) if axes else 0
 
 
 def _prompt_tokens(program: SkillsProgram, step: str, adapter: SkillsAdapter, values: dict[str, Any]) -> int:

@@ -5,41 +5,22 @@ All that is peculiar to a step stands in its entry; who needs to know it asks th
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import dspy
 
 from signatures import describe, generate, judge, tag
-from signatures.examples import Pair, Passage, Question, Shown
 from skills_dspy.base.config import Role, RunConfig
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Kind, Reason
 from skills_dspy.base.scales import CATEGORY, DIFFICULTY, PAIR, QUALITY, QUESTION, SAMPLE, Label, Scale
+from skills_dspy.model.exhibits import Exercise, Shows, bare, shown_as
 from skills_dspy.model.room import Lengths, longest, reply_room
+from skills_dspy.similarity.length import usual_length
 from skills_dspy.tasks.spec import TaskSpec
-
-Shows = Literal["nothing", "passages", "questions", "standard", "pair", "pairs"]
-"""The examples in a prompt: none; contexts; questions with their contexts; the questions alone of those seeds that set
-the standard; one whole pair as a model; several whole pairs."""
 
 Part = Literal["context", "question", "answer"]
 """A part of what a prompt is about."""
-
-
-class Exercise(Protocol):
-    """A question with its context and its answer, as far as they are there: a seed, an accepted pair, a candidate."""
-
-    @property
-    def context(self) -> str | None:
-        """The text that it is about; None where it needs none."""
-
-    @property
-    def question(self) -> str | None:
-        """What is asked."""
-
-    @property
-    def answer(self) -> str | None:
-        """What is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +44,7 @@ class Step:
     shows: Shows = "nothing"
     about: tuple[Part, ...] = ()
     rates: tuple[Scale, ...] = ()  # the first decides whether a candidate passes, where the settings say what does
+    makes: Part | None = None  # the part of an exercise that it writes: how long those of the seeds are is said to it
     # How long a reply may be by the longest seeds and the number of questions, in tokens; None for explanations with labels.
     writes: Callable[[Lengths, int], int] | None = None
     brief: int | None = None  # the most tokens of a reply that is short whatever the seeds are
@@ -121,7 +103,13 @@ def _questions(seeds: Lengths, count: int) -> int:
 
 
 DESCRIBE = Step("write_description", "write_description", "generator", describe.WriteDescription, shows="pairs", brief=256)
-"""Asked once for a task whose file leaves the description blank; all others belong to candidates."""
+"""Asked once for a task whose file leaves the description blank."""
+PLAN = Step("plan_variety", "plan_variety", "generator", generate.PlanVariety, shows="pairs", brief=1536)
+"""Asked once for a task whose exercises are to differ by plan, and whose file does not say how."""
+
+MOST_AXES = 6
+LONGEST_NAME, LONGEST_VALUE = 12, 24
+"""How many axes a plan has at most, and how many tokens, estimated, the name of one and each of its values."""
 
 
 def _both_kinds(freeform: Step, grounded: type[dspy.Signature]) -> tuple[Step, Step]:
@@ -132,6 +120,7 @@ def _both_kinds(freeform: Step, grounded: type[dspy.Signature]) -> tuple[Step, S
 
 _FLOW = (
     DESCRIBE,
+    PLAN,
     Step(
         "write_context",
         "write_context",
@@ -139,6 +128,7 @@ _FLOW = (
         generate.WriteContext,
         kind="grounded",
         shows="passages",
+        makes="context",
         writes=lambda seeds, _: seeds.context,
     ),
     *_both_kinds(
@@ -149,6 +139,7 @@ _FLOW = (
             generate.WriteQuestionsFreeform,
             kind="freeform",
             shows="questions",
+            makes="question",
             writes=_questions,
             counted=True,
         ),
@@ -194,8 +185,9 @@ _FLOW = (
             "generator",
             generate.WriteAnswerFreeform,
             kind="freeform",
-            shows="pair",
+            shows="fitting",
             about=("question",),
+            makes="answer",
             writes=lambda seeds, _: seeds.answer,
         ),
         generate.WriteAnswerGrounded,
@@ -207,7 +199,7 @@ _FLOW = (
             "validator",
             judge.JudgePairFreeform,
             kind="freeform",
-            shows="pair",
+            shows="fitting",
             about=("question", "answer"),
             rates=(PAIR,),
         ),
@@ -218,7 +210,7 @@ _FLOW = (
         "sample_quality",
         "tagger",
         tag.TagSampleQuality,
-        shows="pair",
+        shows="fitting",
         about=("context", "question", "answer"),
         rates=(SAMPLE,),
     ),
@@ -255,8 +247,13 @@ def step_of(name: str) -> Step:
 
 def way(kind: Kind, tagging: str) -> tuple[Step, ...]:
     """The steps that a candidate of this kind goes through, in order."""
-    own = (step for step in STEPS.values() if step is not DESCRIBE)
+    own = (step for step in STEPS.values() if step not in (DESCRIBE, PLAN))
     return tuple(step for step in own if step.kind in (None, kind) and step.tagging in (None, tagging))
+
+
+def plans(spec: TaskSpec, config: RunConfig) -> bool:
+    """Whether a model plans the variety of a task: as the settings say, where its file says nothing."""
+    return spec.variety is None and config.draws.variety == "auto"
 
 
 def reply_limits(spec: TaskSpec, config: RunConfig) -> dict[str, int]:
@@ -265,35 +262,35 @@ def reply_limits(spec: TaskSpec, config: RunConfig) -> dict[str, int]:
     return {step.name: step.room(seeds, count, config) for step in STEPS.values()}
 
 
-def inputs(step: Step, spec: TaskSpec | str, examples: Sequence[Exercise], subject: Exercise | None = None) -> dict[str, Any]:
+def inputs(
+    step: Step,
+    spec: TaskSpec | str,
+    examples: Sequence[Exercise],
+    subject: Exercise | None = None,
+    plan: Sequence[str] = (),
+) -> dict[str, Any]:
     """What a step's prompt is given: exactly its signature's input fields.
 
-    The task's description alone will do for `spec` where the prompt shows nothing else of it. `examples` are those that this
-    step shows, at least one unless it shows nothing; of a step that shows a pair the first.
+    The task's description alone will do for `spec` where the prompt shows nothing else of it; then lengths are those of the
+    examples. `examples` are those that this step shows, at least one unless it shows nothing. `plan` has a line for each new
+    question, the first of which is also that of a new context; without lines there is no plan.
     """
-    values = constant_inputs(step, spec) | {part: getattr(subject, part) for part in step.about}
-    if step.shows == "pair":
-        (values["example"],) = shown_as(step.shows, examples[:1])
-    elif step.shows != "nothing":
+    values: dict[str, Any] = {"plan": None}
+    if plan:
+        values["plan"] = list(plan) if step.counted else plan[0]
+    values |= constant_inputs(step, spec, examples) | {part: getattr(subject, part) for part in step.about}
+    if step.shows != "nothing":
         values["examples"] = shown_as(step.shows, examples)
     return {name: values[name] for name in step.source.input_fields}
 
 
-def constant_inputs(step: Step, spec: TaskSpec | str) -> dict[str, Any]:
-    """Of a step's inputs those that are the same for all prompts of a task."""
+def constant_inputs(step: Step, spec: TaskSpec | str, examples: Sequence[Exercise] = ()) -> dict[str, Any]:
+    """Of a step's inputs those that are the same for all prompts of a task; `examples` stand for seeds that are not told."""
     values: dict[str, Any] = {"task_description": spec}
     if isinstance(spec, TaskSpec):
-        values = {"task_description": spec.task_description, "count": spec.num_questions_to_generate_per_prompt}
+        values = {"task_description": bare(spec.task_description), "count": spec.num_questions_to_generate_per_prompt}
         values["path"] = spec.task_name
+        examples = [seed for seed in spec.seed_examples if step.kind in (None, seed.kind)] or examples
+    if step.makes is not None:
+        values["length"] = usual_length(getattr(one, step.makes) or "" for one in examples)
     return {name: value for name, value in values.items() if name in step.source.input_fields}
-
-
-def shown_as(shows: Shows, examples: Sequence[Exercise]) -> list[Shown]:
-    """Examples as a prompt shows them."""
-    if shows == "passages":
-        return [Passage(context=one.context or "") for one in examples]
-    if shows == "questions":
-        return [Question(context=one.context, question=one.question or "") for one in examples]
-    if shows == "standard":
-        return [Question(question=one.question or "") for one in examples]
-    return [Pair(context=one.context, question=one.question or "", answer=one.answer or "") for one in examples]

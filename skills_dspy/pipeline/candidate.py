@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from skills_dspy.base.errors import MissingReply
 from skills_dspy.base.records import PairVerdict, QuestionVerdict, Reason, Tags
-from skills_dspy.pipeline.draw import Draw
+from skills_dspy.model.steps import Step
+from skills_dspy.pipeline.draw import Draw, Example
 from skills_dspy.similarity.nearest import Key, Vector
 
 
@@ -46,6 +47,7 @@ class Candidate:
     calls: dict[str, tuple[str, ...]]  # stage to the digests of its requests
     stage: str = "dedup"  # where it is now, a name in STAGES
     answer: str | None = None
+    fitting: tuple[Example, ...] = ()  # the seeds that fit it best, which its answer and that one's judges are shown
     driver: asyncio.Task[None] | None = None  # drives it
     # Done when its own way ended, and when it was decided: True if accepted.
     outcome: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -55,6 +57,10 @@ class Candidate:
     def key(self) -> Key:
         """Its place in the order of everything that dedup compares."""
         return (self.draw.number, self.index, 0)
+
+    def examples(self, step: Step) -> tuple[Example, ...]:
+        """The examples that the prompt of a step about it shows."""
+        return self.fitting if step.shows == "fitting" and self.fitting else self.draw.examples(step)
 
     @property
     def may_pass(self) -> bool:

@@ -24,11 +24,12 @@ class Draw:
 
     number: int  # from 0
     kind: Kind
-    seeds: tuple[Example, ...]  # at least one; the first is the model for the form of an answer
+    seeds: tuple[Example, ...]  # at least one
     accepted: tuple[Example, ...]  # pairs shown to the writers of contexts and questions, never to judges
     # The seeds whose questions the judges of questions see: all of the kind, or those shown and the first of the others up
     # to eight, in the file's order. What the same prompts share, the server need not read again.
     standard: tuple[Example, ...]
+    plan: tuple[str, ...] = ()  # a line for each question that says what it is to be like; none where nothing is planned
 
     @property
     def shown(self) -> tuple[Example, ...]:
@@ -36,8 +37,8 @@ class Draw:
         return self.seeds + self.accepted
 
     def examples(self, step: Step) -> tuple[Example, ...]:
-        """The examples that the prompt of a step shows."""
-        return {"standard": self.standard, "pair": self.seeds[:1]}.get(step.shows, self.shown)
+        """The examples that the prompt of a step shows, as far as no question decides about them."""
+        return {"standard": self.standard, "fitting": self.seeds[:1]}.get(step.shows, self.shown)
 
 
 def seed_examples(seeds: Sequence[SeedExample]) -> tuple[Example, ...]:

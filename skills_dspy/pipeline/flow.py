@@ -15,8 +15,9 @@ from skills_dspy.base.records import Kind, PairVerdict, QuestionVerdict, Reason,
 from skills_dspy.base.scales import CATEGORY, PAIR, QUESTION, SCALES, Scale
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed, Rank
+from skills_dspy.model.exhibits import Exercise
 from skills_dspy.model.room import longest, question_limit
-from skills_dspy.model.steps import Exercise, Subject, inputs, way
+from skills_dspy.model.steps import Subject, inputs, way
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw
 from skills_dspy.screens.decontamination import TaskScreen
@@ -155,7 +156,8 @@ class Flow:
         """A step's answer, with the digests of its requests noted; _Drop where it cannot be used or rejects its subject."""
         step = self._steps[draw.kind][stage]
         try:
-            asked = inputs(step, self._spec, draw.examples(step), subject)
+            shown = (subject if isinstance(subject, Candidate) else draw).examples(step)
+            asked = inputs(step, self._spec, shown, subject, draw.plan)
             answer = await self._asker.ask(step.name, asked, (draw.number, index), rank)
         except Failed as failed:
             calls[stage] = failed.digests

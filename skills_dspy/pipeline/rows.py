@@ -87,6 +87,7 @@ class RunLedger:
             draw=candidate.draw.number,
             index=candidate.index,
             shown=tuple(example.id for example in candidate.draw.shown),
+            fitting=tuple(example.id for example in candidate.fitting) if "write_answer" in calls else (),
             models=self._models,
             prompts={stage: prompts[stage] for stage in asked},
             calls={stage: calls[stage] for stage in asked},

@@ -9,7 +9,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar, get_args
 
 from skills_dspy.base.config import RunConfig
@@ -17,6 +17,7 @@ from skills_dspy.base.errors import MissingReply
 from skills_dspy.base.records import Kind, Neighbour
 from skills_dspy.model.ask import WHOLE_DRAW, Rank
 from skills_dspy.model.embedding.embedder import VectorSource
+from skills_dspy.model.exhibits import fitting
 from skills_dspy.model.room import Lengths, longest, may_be_shown
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw, Example, plan_draw, seed_examples
@@ -24,7 +25,8 @@ from skills_dspy.pipeline.draw_places import DrawPlaces, Place
 from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.funnel import STAGES, Funnel
 from skills_dspy.pipeline.novelty import Novelty
-from skills_dspy.similarity.nearest import Vector, joined
+from skills_dspy.pipeline.variety import plan_lines
+from skills_dspy.similarity.nearest import Vector, joined, squared_distance
 from skills_dspy.tasks.spec import TaskSpec
 
 _T = TypeVar("_T")
@@ -96,6 +98,7 @@ class Settler:
         self._lengths: dict[Kind, Lengths] = {kind: longest(spec.seeds(kind)) for kind in get_args(Kind)}
         count = spec.num_questions_to_generate_per_prompt
         self._accepted: deque[tuple[int, Example]] = deque(maxlen=REMEMBERED + config.draws.window * count)
+        self._seed_vectors: dict[Kind, list[tuple[Example, Vector]]] = {"freeform": [], "grounded": []}
         self._novelty = Novelty(config.dedup.max_squared_distance)
         self._place = place or DrawPlaces(config.draws.window).join()
         self._open: dict[int, _Open] = {}
@@ -174,15 +177,17 @@ class Settler:
         """What the draw shows, of the seeds and of what was accepted long enough before it."""
         horizon = number - self._config.draws.window
         known = [example for draw, example in self._accepted if draw <= horizon][-REMEMBERED:]
-        return plan_draw(
+        task, count = self.spec.task_name, self.spec.num_questions_to_generate_per_prompt
+        draw = plan_draw(
             number,
             self._seeds,
             known,
-            task=self.spec.task_name,
+            task=task,
             run_seed=self._seed,
             examples=self.spec.num_icl_examples_per_prompt,
             accepted_share=self._config.draws.accepted_share,
         )
+        return replace(draw, plan=plan_lines(self.spec.variety or (), draw.kind, number, count, task=task, run_seed=self._seed))
 
     async def _draw(self, number: int, opened: _Open) -> None:
         """Write the draw's questions and set them on their way."""
@@ -202,7 +207,9 @@ class Settler:
         vectors = await self._vectors(written.questions, written.context)
         await self._seeded.wait()
         candidates = [
-            Candidate(draw, index, question, written.context, vector, dict(written.calls))
+            Candidate(
+                draw, index, question, written.context, vector, dict(written.calls), fitting=self._fitting(draw.kind, vector)
+            )
             for index, (question, vector) in enumerate(zip(written.questions, vectors, strict=True))
         ]
         self._arrive(opened, candidates)
@@ -231,8 +238,16 @@ class Settler:
         """Seeds are compared like everything that is accepted."""
         for number, seed in enumerate(self._seeds):
             (vector,) = await self._vectors((seed.question,), seed.context)
-            self._novelty.fix((-1, number, 0), vector, seed.id, "freeform" if seed.context is None else "grounded")
+            kind: Kind = "freeform" if seed.context is None else "grounded"
+            self._novelty.fix((-1, number, 0), vector, seed.id, kind)
+            self._seed_vectors[kind].append((seed, vector))
         self._seeded.set()
+
+    def _fitting(self, kind: Kind, vector: Vector) -> tuple[Example, ...]:
+        """The seeds that are nearest to a question, as dedup compares, for those who answer it and judge the answer."""
+        seeds = self._seed_vectors[kind]
+        nearest = sorted(seeds, key=lambda one: squared_distance(one[1], vector))
+        return fitting([seed for seed, _ in nearest], [seed for seed, _ in seeds], self.spec.num_icl_examples_per_prompt)
 
     async def _vectors(self, questions: tuple[str, ...], context: str | None) -> list[Vector]:
         if context is None:

@@ -14,7 +14,7 @@ from skills_dspy.model.description import undescribed
 from skills_dspy.model.program import SkillsProgram, fingerprint
 from skills_dspy.model.server.server import Model
 from skills_dspy.model.soft import RATING_STEPS, rated, rated_fields, soft_of
-from skills_dspy.model.steps import DESCRIBE, STEPS, way
+from skills_dspy.model.steps import DESCRIBE, PLAN, STEPS, plans, way
 from skills_dspy.store.files import read_rows
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
@@ -31,11 +31,12 @@ def prompt_fingerprints(
 ) -> dict[str, dict[str, str]]:
     """Kind to stage to the fingerprint of the prompt that serves it, for the kinds that the task has.
 
-    Where the description is derived, `task` has that prompt's.
+    Where description or variety are derived, `task` has those prompts'.
     """
     kinds = sorted({seed.kind for seed in spec.seed_examples})
-    whole = {"task": {DESCRIBE.stage: fingerprint(program.predictor(DESCRIBE.name), adapter)}} if undescribed(spec) else {}
-    return whole | {
+    once = [step for step, asked in ((DESCRIBE, undescribed(spec)), (PLAN, plans(spec, config))) if asked]
+    whole = {step.stage: fingerprint(program.predictor(step.name), adapter) for step in once}
+    return ({"task": whole} if whole else {}) | {
         kind: {step.stage: fingerprint(program.predictor(step.name), adapter) for step in way(kind, config.tagging)}
         for kind in kinds
     }
@@ -62,6 +63,8 @@ def inputs_of(
     for example in task["seed_examples"]:
         del example["line"]  # a comment added to the file changes no prompt
     del task["licence"]  # and nor does what stands beside it
+    if task["variety"] is None:
+        del task["variety"]  # as it was before there was any
     return {
         "task": task,
         "config": config.shaping(),

@@ -84,6 +84,7 @@ def read_recorded(paths: RunPaths) -> PastRun:
         needed(run.task, "task")
         known_later = {"soft_ratings": False, "decontamination": load_config().decontamination.model_dump()}
         config, inputs = needed(run.config, "config"), needed(run.inputs, "inputs")
+        config = {**config, "draws": {"variety": "off", **config.get("draws", {})}}
         models, files = needed(inputs.models, "models"), () if run.decontamination is None else run.decontamination.files
         return PastRun(
             paths=paths,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from signatures.examples import Axis
 from skills_dspy.base.config import Role, RunConfig
 from skills_dspy.base.errors import RunDirError, SkillsError, StorageError
 from skills_dspy.model.adapter import SkillsAdapter
@@ -19,12 +20,13 @@ from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.server.server import Model, Server
 from skills_dspy.model.slots import Share, Slots
-from skills_dspy.model.steps import reply_limits
+from skills_dspy.model.steps import plans, reply_limits
 from skills_dspy.pipeline.draw_places import DrawPlaces
 from skills_dspy.pipeline.flow import Flow
 from skills_dspy.pipeline.funnel import Funnel
 from skills_dspy.pipeline.rows import RunLedger
 from skills_dspy.pipeline.settle import Settler
+from skills_dspy.pipeline.variety import derive_axes
 from skills_dspy.run.account import (
     as_begun,
     check_same_inputs,
@@ -68,6 +70,7 @@ class TaskView:
         usage, soft_ratings: known when it has ended, see `JournalReader.usage` and `count_soft`; the latter is None where no
             probabilities were asked for.
         error: why it failed for itself while others went on.
+        variety: the axes that the model named, where it was asked; `unplanned` says why there are none.
         description: derived by the model, because the task's file leaves it blank; None until then, and where it does not.
     """
 
@@ -82,6 +85,8 @@ class TaskView:
     status: str = "running"
     error: SkillsError | None = None
     description: str | None = None
+    variety: tuple[Axis, ...] | None = None
+    unplanned: str | None = None
     evaluation: Benchmark | None = None
 
     def fail(self, error: SkillsError) -> None:
@@ -112,12 +117,14 @@ class OpenTask:
     """A task between its opening and its end. Made by `OpenTask.open`.
 
     Attributes:
+        config: the settings, as it was begun with them.
         manifest: the beginning of its run.json.
         asker, begin: asks for its description, and makes its run with that; None when it is closed.
         opened: closes all that was opened for it.
     """
 
     view: TaskView
+    config: RunConfig
     manifest: dict[str, Any]
     journal: Journal
     logs: tuple[AppendLog, AppendLog]
@@ -175,7 +182,8 @@ class OpenTask:
                     place=place,
                 )
 
-            return cls(view, _manifest(shared, spec, config, inputs), journal, logs, asker, begin, screen, stack.pop_all())
+            manifest = _manifest(shared, spec, config, inputs)
+            return cls(view, config, manifest, journal, logs, asker, begin, screen, stack.pop_all())
 
     async def screen_seeds(self, weights: str | None, notices: Notices) -> None:
         """Note and say which of its seeds are contaminated themselves.
@@ -202,7 +210,7 @@ class OpenTask:
         write_json(self.view.paths.run_json, {**self.manifest, "result": previous and previous.content.get("result")})
 
     async def run(self) -> None:
-        """Until all wanted pairs are accepted, or a limit stops it; a description that is blank is derived first."""
+        """Until all wanted pairs are accepted, or a limit stops it; a blank description and the variety are derived first."""
         assert self.asker is not None
         assert self.begin is not None
         spec = self.view.spec
@@ -211,6 +219,13 @@ class OpenTask:
             self.view.description = self.manifest["derived_description"] = text
             self.announce()
             spec = described(spec, text)
+        if plans(spec, self.config):
+            axes, why = await derive_axes(self.asker, spec, _FIRST)
+            self.view.variety, self.view.unplanned = axes, why
+            said = [axis.model_dump(mode="json") for axis in axes]
+            self.manifest["variety"] = {"axes": said, **({} if why is None else {"none_because": why})}
+            self.announce()
+            spec = spec.model_copy(update={"variety": axes})
         run = self.begin(spec)
         self.view.run = run
         await run.run()

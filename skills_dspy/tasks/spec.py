@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from signatures.examples import Axis
 from skills_dspy.base.errors import SpecError
 from skills_dspy.base.records import Frozen, Kind, SeedExample
 from skills_dspy.base.validation import FILLED, Text, Where, Wording, validated
@@ -64,6 +65,7 @@ class TaskSpec(Frozen):
         task_description: what the skill is; may be empty.
         num_icl_examples_per_prompt: how many examples a prompt shows at most, 1 to 20.
         num_questions_to_generate_per_prompt: how many questions one prompt asks for, 1 to 50.
+        variety: the axes along which new questions are to differ; none: they are told nothing; None: as the settings say.
         licence: of the seeds, as `attribution.txt` beside a taxonomy's file names it; None where nothing does. It reaches no
             prompt, so it is no input of a run.
         path: the file.
@@ -76,6 +78,7 @@ class TaskSpec(Frozen):
     seed_examples: tuple[SeedExample, ...] = Field(min_length=1)
     num_icl_examples_per_prompt: int = Field(default=3, ge=1, le=20)
     num_questions_to_generate_per_prompt: int = Field(default=5, ge=1, le=50)
+    variety: tuple[Axis, ...] | None = None
     licence: str | None = None
     path: Path
 
@@ -119,6 +122,7 @@ WORDING = Wording(
         "string_type null": _NULL.replace("{instead}", "write text"),
         "no_context null": _NULL.replace("{instead}", "leave the key out"),
         "no_context": "{place} is empty; leave the key out",
+        "axis": "{place} is {value}; write a list of one or more texts, in quotes where they look like something else",
         "whole_file": "{message}",
     },
 )
@@ -168,6 +172,25 @@ def _count(most: int) -> Any:
     return Field(strict=True, ge=1, le=most, description=f"a whole number from 1 to {most}, without quotes")
 
 
+def _axes(given: object) -> object:
+    """The axes of a file's mapping from a name to its values; none where it says off, which YAML takes for a flag."""
+    if given in (False, "off"):
+        return ()
+    if not isinstance(given, Mapping) or not given:
+        raise PydanticCustomError("variety", "no axes")
+    for name, values in given.items():
+        if not isinstance(values, list) or not values or not all(isinstance(one, str) and one.strip() for one in values):
+            raise PydanticCustomError("axis", "no values", {"keys": [(name,)]})
+    return tuple(Axis(name=name, values=tuple(values)) for name, values in given.items())
+
+
+Variety = Annotated[
+    tuple[Axis, ...] | None,
+    BeforeValidator(_axes),
+    Field(description="`off`, or axes: below it names, each with a list of one or more texts"),
+]
+
+
 class _TaskFields(Frozen):
     """What a task file holds."""
 
@@ -178,6 +201,7 @@ class _TaskFields(Frozen):
     seed_examples: Seeds
     num_icl_examples_per_prompt: Annotated[int, _count(20)] = 3
     num_questions_to_generate_per_prompt: Annotated[int, _count(50)] = 5
+    variety: Variety = None
 
     @model_validator(mode="before")
     @classmethod

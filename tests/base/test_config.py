@@ -63,7 +63,7 @@ def test_the_built_in_settings() -> None:
         "judges": {"question_pass": (1,), "pair_pass": (2, 3)},
         "dedup": {"max_squared_distance": 0.05},
         "decontamination": {"ngram": 13, "max_cosine": 0.9},
-        "draws": {"window": 16, "accepted_share": 1 / 3, "max_stalled": 30, "max_draws": None},
+        "draws": {"variety": "auto", "window": 16, "accepted_share": 1 / 3, "max_stalled": 30, "max_draws": None},
         "server": {
             "connect_timeout": 2.0,
             "timeout": 300.0,
@@ -192,6 +192,7 @@ OTHER_VALUES = {
     "num_ctx": 4096,
     "max_num_ctx": 16384,
     "tagging": "fused",
+    "variety": "off",
     "soft_ratings": True,
     "instruction_quality": ["good"],
     "sample_quality": [5],

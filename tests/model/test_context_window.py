@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any, get_args
 
@@ -15,12 +16,14 @@ from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import Answer, Asker
 from skills_dspy.model.context_window import Need, RunPrompts, choose_windows, needs, window_words
+from skills_dspy.model.exhibits import fitting
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.room import RETRY, largest_shown, longest, may_be_shown, question_limit
-from skills_dspy.model.steps import reply_limits, way
+from skills_dspy.model.steps import LONGEST_NAME, LONGEST_VALUE, MOST_AXES, plans, reply_limits, way
 from skills_dspy.pipeline.candidate import Candidate, Passed
 from skills_dspy.pipeline.draw import Draw, Example, kind_of_draw, plan_draw, seed_examples
 from skills_dspy.pipeline.flow import Flow
+from skills_dspy.pipeline.variety import derive_axes
 from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec, the_adapter
 
@@ -54,6 +57,7 @@ class Prompts(Asker):
         self.lengths.append((step, sum(estimate_tokens(message["content"]) for message in messages)))
         text = self._most[step]
         values = {
+            "axes": [],
             "context": text,
             "questions": [text] * self._count,
             "answer": text,
@@ -87,10 +91,16 @@ def all_prompts(spec: TaskSpec, config: RunConfig, program: SkillsProgram, unit:
 
     async def one(draw: Draw) -> None:
         written = await flow.write(draw, lambda: (0,))
-        candidate = Candidate(draw, 0, written.questions[0], written.context, None, {})
+        own = [seed for seed in seed_examples(spec.seed_examples) if (seed.context is None) == (draw.kind == "freeform")]
+        longest_first = sorted(own, key=lambda seed: -estimate_tokens(f"{seed.question}{seed.answer}{seed.context}"))
+        models = fitting(longest_first, own, spec.num_icl_examples_per_prompt)
+        candidate = Candidate(draw, 0, written.questions[0], written.context, None, {}, fitting=models)
         assert isinstance(await flow.pursue(candidate, novel, lambda: (0,)), Passed)
 
     async def all_kinds() -> None:
+        line = "; ".join([f"{filled(unit, LONGEST_NAME)}: {filled(unit, LONGEST_VALUE)}"] * MOST_AXES)
+        if plans(spec, config):
+            await derive_axes(prompts, spec, (0,))
         seeds = seed_examples(spec.seed_examples)
         kinds = {kind_of_draw(n, len(spec.seeds("freeform")), len(spec.seeds("grounded"))): n for n in range(len(seeds))}
         for number in kinds.values():
@@ -105,7 +115,8 @@ def all_prompts(spec: TaskSpec, config: RunConfig, program: SkillsProgram, unit:
                     examples=spec.num_icl_examples_per_prompt,
                     accepted_share=config.draws.accepted_share,
                 )
-                await one(draw)
+                plan = (line,) * spec.num_questions_to_generate_per_prompt if plans(spec, config) else ()
+                await one(replace(draw, plan=plan))
                 most = largest_shown(longest(spec.seeds(draw.kind)))
                 context = filled(unit, most.context) if draw.kind == "grounded" else None
                 assert may_be_shown(filled(unit, most.question), context, longest(spec.seeds(draw.kind)))
@@ -138,6 +149,7 @@ SEEDS = st.builds(SeedExample, question=PARTS, answer=PARTS, context=st.none() |
     description=PARTS,
     unit=PARTS,
     demos=st.booleans(),
+    variety=st.sampled_from(["auto", "off"]),
 )
 def test_no_prompt_is_longer_than_foreseen(
     seeds: list[SeedExample],
@@ -149,10 +161,15 @@ def test_no_prompt_is_longer_than_foreseen(
     description: str,
     unit: str,
     demos: bool,
+    variety: str,
 ) -> None:
     """Whatever the seeds are, and however long everything is that the models write within their limits."""
     spec = a_spec(seeds, shown=shown, count=count, description=description)
-    changes = {"draws": {"accepted_share": share}, "tagging": tagging, "generator": {"num_predict": num_predict}}
+    changes = {
+        "draws": {"accepted_share": share, "variety": variety},
+        "tagging": tagging,
+        "generator": {"num_predict": num_predict},
+    }
     config, program = a_config(changes), a_program(count)
     if demos:
         program = with_demos(count)
@@ -182,7 +199,7 @@ def names_of(kind: Kind, tagging: str) -> set[str]:
 
 def test_only_steps_that_are_taken_need_anything() -> None:
     """A task with seeds of one kind needs nothing for the other."""
-    config = a_config()
+    config = a_config({"draws": {"variety": "off"}})
     assert set(needs_of(a_spec([FREEFORM]), config)) == names_of("freeform", "separate")
     assert set(needs_of(a_spec([GROUNDED]), config)) == names_of("grounded", "separate")
     both = needs_of(a_spec([FREEFORM, GROUNDED]), config)

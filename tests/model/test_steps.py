@@ -5,7 +5,7 @@ from typing import Any, Literal, cast, get_args
 import dspy
 import pytest
 
-from signatures.examples import Pair, Passage, Question
+from signatures.examples import Pair, Passage, Question, TextWithQuestions
 from signatures.labels import PairRating, Quality, QuestionRating, Score
 from skills_dspy.base.records import Kind
 from skills_dspy.base.scales import Scale
@@ -23,13 +23,14 @@ OWN: dict[str, Any] = {
     "answer": "Because.",
     "count": 4,
     "path": "a/b",
+    "plan": None,
     "task_description": "Foxes.",
 }
 SHOWN: dict[str, dict[str, Any]] = {
     "passages": {"examples": [Passage(context=GROUNDED.context or "")]},
-    "questions": {"examples": [Question(context=GROUNDED.context, question=GROUNDED.question)]},
+    "questions": {"examples": [TextWithQuestions(context=GROUNDED.context or "", questions=[GROUNDED.question])]},
     "standard": {"examples": [Question(question=GROUNDED.question)]},
-    "pair": {"example": Pair(context=GROUNDED.context, question=GROUNDED.question, answer=GROUNDED.answer)},
+    "fitting": {"examples": [Pair(context=GROUNDED.context, question=GROUNDED.question, answer=GROUNDED.answer)]},
     "pairs": {"examples": [Pair(context=GROUNDED.context, question=GROUNDED.question, answer=GROUNDED.answer)]},
     "nothing": {},
 }
@@ -40,7 +41,11 @@ def test_a_prompt_is_given_exactly_the_fields_of_its_signature(step: Step) -> No
     """Of the task, of the examples and of the candidate, each as the table has it."""
     asked = inputs(step, SPEC, [GROUNDED], NEW)
     assert list(asked) == list(step.source.input_fields)
-    assert asked == {name: (OWN | SHOWN[step.shows])[name] for name in asked}
+    lengths = {"context": "2 to 4 words", "question": "1 to 3 words", "answer": "1 to 3 words"}
+    own = OWN | SHOWN[step.shows] | ({"length": lengths[step.makes]} if step.makes else {})
+    if step.name.endswith("questions_freeform") or step.name.endswith("answer_freeform"):
+        own["length"] = {"question": "3 to 5 words", "answer": "1 to 3 words"}[step.makes or ""]
+    assert asked == {name: own[name] for name in asked}
 
 
 PASSING: list[tuple[str, Any, tuple[str, str], list[Any]]] = [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from signatures.examples import Pair, Passage, Question
+from signatures.examples import Pair, Passage, Question, TextWithQuestions
 from skills_dspy.base.errors import MissingReply, ReplyError, StorageError, Truncated, Unreadable
 from skills_dspy.base.records import Kind, PairVerdict, QuestionVerdict, Reason, SoftRating
 from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed, Rank
@@ -155,7 +155,8 @@ def pursue(
 
     async def main() -> Pursued:
         context = "The new passage." if kind == "grounded" else None
-        candidate = Candidate(a_draw(kind), 1, question, context, None, {"write_questions": ("w",)})
+        draw = a_draw(kind)
+        candidate = Candidate(draw, 1, question, context, None, {"write_questions": ("w",)}, fitting=draw.standard[:1])
         flow = Flow(a_spec((FREEFORM, GROUNDED), description="What it is."), a_config(config), asker)
         return Pursued(await flow.pursue(candidate, novel, first_rank), candidate)
 
@@ -182,8 +183,10 @@ def test_a_freeform_draw_asks_for_questions_alone() -> None:
             "write_questions_freeform",
             {
                 "task_description": "What it is.",
+                "length": "3 to 5 words",
                 "examples": [Question(question=f"{name} question") for name in ("seed:0", "seed:1", "guest")],
                 "count": 2,
+                "plan": None,
             },
         )
     ]
@@ -200,7 +203,9 @@ def test_a_grounded_draw_asks_for_a_context_first() -> None:
     assert asker.inputs("write_context")["examples"] == [Passage(context=f"{name} context") for name in names]
     inputs = asker.inputs("write_questions")
     assert inputs["context"] == "A new passage."
-    assert inputs["examples"] == [Question(context=f"{name} context", question=f"{name} question") for name in names]
+    assert inputs["examples"] == [
+        TextWithQuestions(context=f"{name} context", questions=[f"{name} question"]) for name in names
+    ]
 
 
 @pytest.mark.parametrize(
@@ -371,15 +376,16 @@ GROUNDED_PAIR = Pair(context="seed:0 context", question="seed:0 question", answe
 
 
 def test_prompts_about_a_freeform_candidate() -> None:
-    """Judges and taggers see seeds, never accepted pairs; the answer's writer sees a whole seed pair."""
+    """Judges and taggers see seeds, never accepted pairs; who writes or judges the answer sees those that fit it."""
     asker = FakeAsker()
     pursue(asker)
     about = {"task_description": "What it is.", "question": "The question?"}
-    answered = {**about, "example": FREEFORM_PAIR, "answer": "The answer."}
+    models = {"examples": [FREEFORM_PAIR]}
+    answered = {**about, **models, "answer": "The answer."}
     assert dict(asker.asked) == {
         "judge_question_freeform": {**about, "examples": QUESTIONS_ONLY},
         "tag_instruction_quality": {**about, "examples": QUESTIONS_ONLY, "context": None},
-        "write_answer_freeform": {**about, "example": FREEFORM_PAIR},
+        "write_answer_freeform": {**about, **models, "length": "1 to 3 words"},
         "judge_pair_freeform": answered,
         "tag_sample_quality": {**answered, "context": None},
         "tag_difficulty": {**about, "context": None},
@@ -392,11 +398,12 @@ def test_prompts_about_a_grounded_candidate_show_its_context() -> None:
     asker = FakeAsker()
     pursue(asker, "grounded")
     about = {"task_description": "What it is.", "context": "The new passage.", "question": "The question?"}
-    answered = {**about, "example": GROUNDED_PAIR, "answer": "The answer."}
+    models = {"examples": [GROUNDED_PAIR]}
+    answered = {**about, **models, "answer": "The answer."}
     assert dict(asker.asked) == {
         "judge_question_grounded": {**about, "examples": QUESTIONS_ONLY},
         "tag_instruction_quality": {**about, "examples": QUESTIONS_ONLY},
-        "write_answer_grounded": {**about, "example": GROUNDED_PAIR},
+        "write_answer_grounded": {**about, **models, "length": "1 to 3 words"},
         "judge_pair_grounded": answered,
         "tag_sample_quality": answered,
         "tag_difficulty": about,
@@ -483,6 +490,6 @@ def test_of_two_things_that_go_wrong_at_once_the_graver_counts(failing: str, err
 
 
 def test_every_step_belongs_to_a_stage_of_the_funnel() -> None:
-    """And every stage has a step, but those that ask nobody. Only the task's own description belongs to no candidate."""
+    """And every stage has a step, but those that ask nobody. Only a task's description and its plan belong to no candidate."""
     asked = set(STAGES) - {"dedup", "decontamination", "answer_decontamination"}
-    assert {STEPS[step].stage for step in STEPS} - {"write_description"} == asked
+    assert {STEPS[step].stage for step in STEPS} - {"write_description", "plan_variety"} == asked

@@ -90,6 +90,7 @@ def test_an_accepted_pair(tmp_path: Path) -> None:
             "draw": 3,
             "index": 1,
             "shown": ["seed:0", "0123456789abcdef"],
+            "fitting": [],
             "models": {"generator": "m"},
             "prompts": {stage: f"f-{stage}" for stage in ALL_CALLS},
             "calls": {stage: list(digests) for stage, digests in ALL_CALLS.items()},

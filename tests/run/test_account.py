@@ -116,7 +116,9 @@ def test_a_run_that_does_not_say_what_it_was_begun_with(tmp_path: Path, content:
 @pytest.mark.parametrize("tagging", ["separate", "fused"])
 def test_prompts_by_kind_and_stage(tagging: str) -> None:
     """Only kinds that the task has; every stage that asks a model has the print of the prompt that serves it."""
-    config, program, adapter = a_config({"tagging": tagging}), a_program(), the_adapter()
+    config, program, adapter = a_config({"tagging": tagging, "draws": {"variety": "off"}}), a_program(), the_adapter()
+    planned = prompt_fingerprints(a_spec([FREEFORM], description=""), a_config(), program, adapter)
+    assert list(planned["task"]) == ["write_description", "plan_variety"]
     assert list(prompt_fingerprints(a_spec([FREEFORM]), config, program, adapter)) == ["freeform"]
     prints = prompt_fingerprints(a_spec([GROUNDED, FREEFORM]), config, program, adapter)
     assert list(prints) == ["freeform", "grounded"]

@@ -570,7 +570,7 @@ def test_a_run_json_that_cannot_be_written_at_the_end_is_no_success(going: Going
         patched.setattr("skills_dspy.run.task.write_json", write_once)
         with pytest.raises(StorageError, match=r"run\.json"):
             going.go()
-    assert written == ["running", "complete"]
+    assert written == ["running", "running", "complete"]  # the second has the plan of variety
 
 
 class DoneWatcher(Watcher):

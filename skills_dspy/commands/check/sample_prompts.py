@@ -8,9 +8,11 @@ from skills_dspy.base.records import Kind
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.description import PLACEHOLDER, described, examples_in_turn, undescribed
+from skills_dspy.model.exhibits import Exercise, fitting_by_words
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.model.steps import DESCRIBE, Exercise, Step, inputs, way
+from skills_dspy.model.steps import DESCRIBE, PLAN, Step, inputs, way
 from skills_dspy.pipeline.draw import plan_draw, seed_examples
+from skills_dspy.pipeline.variety import plan_lines
 from skills_dspy.tasks.spec import TaskSpec
 
 _PER_MESSAGE = 16
@@ -48,10 +50,14 @@ def sample_inputs(spec: TaskSpec, kind: Kind, step: Step, number: int = 0, subje
 
     `subject` is the new pair; None stands for a seed that the draw does not show, if there is one.
     """
-    if step is DESCRIBE:
+    if step in (DESCRIBE, PLAN):
         return inputs(step, spec, examples_in_turn(spec))
     own = [example for example in seed_examples(spec.seed_examples) if (example.context is not None) == (kind == "grounded")]
     shown = spec.num_icl_examples_per_prompt
     draw = plan_draw(number, own, (), task=spec.task_name, run_seed=0, examples=shown, accepted_share=0.0)
     other = next((example for example in own if example not in draw.seeds), draw.seeds[-1])
-    return inputs(step, spec, draw.examples(step), subject or other)
+    about = subject or other
+    examples = fitting_by_words(own, about, shown) if step.shows == "fitting" else draw.examples(step)
+    count = spec.num_questions_to_generate_per_prompt
+    plan = plan_lines(spec.variety or (), kind, number, count, task=spec.task_name, run_seed=0)
+    return inputs(step, spec, examples, about, plan)

@@ -67,7 +67,7 @@ def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: Jour
         "versions": versions(),
         "program": content.get("program"),
         "task": content["task"],
-        **{name: content[name] for name in ("derived_description", "decontamination") if name in content},
+        **{name: content[name] for name in ("derived_description", "variety", "decontamination") if name in content},
         "config": prepared.config.model_dump(mode="json"),
         DECIDED: {
             "run": way_to(prepared.recorded.paths.folder, prepared.target),

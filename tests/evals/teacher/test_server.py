@@ -29,10 +29,11 @@ from evals.teacher.prompts import Prompt, read_prompt
 from evals.teacher.replies import Teacher
 from evals.teacher.script import Player, Script, ScriptError, load_script, sent
 from evals.teacher.server import make_app
-from signatures.examples import Pair, Passage, Question
+from signatures.examples import Pair
 from signatures.labels import Quality
 from skills_dspy.base.errors import ConfigError
 from skills_dspy.model.adapter import SkillsAdapter
+from skills_dspy.model.exhibits import shown_as
 from skills_dspy.model.steps import STEPS as PROGRAM_STEPS
 
 MODEL = "mistral-small3.2"
@@ -140,7 +141,8 @@ INPUTS: dict[str, Any] = {
     "question": "Which one?",
     "answer": "That one.",
     "path": "a/b",
-    "example": Pair(context="C", question="Q0", answer="A"),
+    "length": "1 to 3 words",
+    "plan": ["subject: ponds"],
 }
 EXPECTED = {
     "judge_question": "judge_question",
@@ -156,12 +158,10 @@ EXPECTED = {
 @pytest.mark.parametrize("name", list(PROGRAM_STEPS))
 def test_every_prompt_of_the_program_is_understood(name: str) -> None:
     """For each step of the program the simulation finds the step, the task and the subject's own question and context."""
-    signature = PROGRAM_STEPS[name].signature(5)
-    adapter = SkillsAdapter()
+    step, adapter = PROGRAM_STEPS[name], SkillsAdapter()
+    signature = step.signature(5)
     whole = [Pair(context="C1", question="Q1", answer="A1")]
-    shown = {"write_context": [Passage(context="C1")], "write_description": whole}.get(
-        name, [Question(context="C1", question="Q1")]
-    )
+    shown = shown_as(step.shows, whole)
     inputs = {key: (INPUTS | {"examples": shown})[key] for key in signature.input_fields}
     messages = adapter.format(signature, [], inputs)
     prompt = read_prompt(messages, adapter.plan(signature).schema)
@@ -171,8 +171,8 @@ def test_every_prompt_of_the_program_is_understood(name: str) -> None:
     assert prompt.path == inputs.get("path")
     assert prompt.context == inputs.get("context")
     assert prompt.question == inputs.get("question")
-    if name != "write_context":
-        assert prompt.shown == (("Q1",) if "examples" in inputs else ("Q0",) if "example" in inputs else ())
+    if step.shows != "passages":
+        assert prompt.shown == (("Q1",) if "examples" in inputs else ())
 
 
 # ---- scripts -------------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from skills_dspy.model.steps import STEPS, inputs
 SCALE_OF_STEP: Mapping[str, Scale] = {
     name: step.filter
     for name, step in sorted(STEPS.items(), key=lambda entry: entry[1].role == "tagger")
-    if step.filter is not None and step.tagging != "fused"
+    if step.filter is not None and step.tagging != "fused" and not step.of_draw
 }
 """The steps that cases exist for, the four judges before the two tags that filter, with the scale of each."""
 

@@ -68,8 +68,9 @@ def read_prompt(messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]
     text = (with_task or written or [""])[-1]
     fields, ending = top_level(text)
     named = {name: value.strip() for name, value in fields}
+    step = read_step(schema, ending)
     return Prompt(
-        step=read_step(schema, ending),
+        step="judge_context" if step == "judge_question" and "question" not in named else step,
         text=text,
         task_description=named.get("task_description", ""),
         context=named.get("context"),

@@ -69,6 +69,7 @@ class ScriptedDraw(_Part):
     """One writing of questions, after the attempts that fail; a grounded one has its context."""
 
     context: ScriptedReplies = ()
+    judge_context: ScriptedReplies = ({"explanation": "It is a text of the kind that is wanted.", "rating": 1},)
     failed_attempts: tuple[ScriptedReply, ...] = ()
     questions: tuple[ScriptedQuestion, ...] = ()
 
@@ -149,6 +150,8 @@ class Player:
         draws = [draw for draw in self._script.draws if (context in draw.context if draw.context else context is None)]
         if prompt.step == "write_questions":
             found = [draw.writings for draw in draws]
+        elif prompt.step == "judge_context":
+            found = [draw.judge_context for draw in draws]
         else:
             found = [q.replies(prompt.step) for draw in draws for q in draw.questions if q.question == question]
         replies = next(filter(None, found), None)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from signatures.labels import PairRating, Quality, QuestionRating, Score
+from signatures.labels import ContextRating, PairRating, Quality, QuestionRating, Score
 from skills_dspy.base.errors import ConfigError
 from skills_dspy.base.records import Frozen
 from skills_dspy.base.validation import Where, Wording, validated
@@ -89,6 +89,7 @@ class FilterConfig(Settings):
 class JudgeConfig(Settings):
     """The ratings that pass."""
 
+    context_pass: Annotated[tuple[ContextRating, ...], _labels(ContextRating)] = Field(description=_some_of(ContextRating))
     question_pass: Annotated[tuple[QuestionRating, ...], _labels(QuestionRating)] = Field(description=_some_of(QuestionRating))
     pair_pass: Annotated[tuple[PairRating, ...], _labels(PairRating)] = Field(description=_some_of(PairRating))
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from signatures.labels import Category, Difficulty, PairRating, Quality, QuestionRating, Score
+from signatures.labels import Category, ContextRating, Difficulty, PairRating, Quality, QuestionRating, Score
 from skills_dspy.base.config import RunConfig
 
 Label = int | str
@@ -17,14 +17,14 @@ class Scale:
 
     Attributes:
         labels: worst first where they are `ordered`, and so have an expected value.
-        about: whether the question alone is rated, or the whole pair.
+        about: whether a context is rated, the question alone, or the whole pair.
         passing: the labels that let a candidate pass, in the scale's order; None where the rating rejects nobody.
     """
 
     name: str
     field: str
     labels: tuple[Label, ...]
-    about: Literal["question", "pair"]
+    about: Literal["context", "question", "pair"]
     passing: Callable[[RunConfig], tuple[Label, ...]] | None = None
     ordered: bool = True
 
@@ -33,6 +33,7 @@ class Scale:
         return self.labels.index(label) + 1
 
 
+CONTEXT = Scale("context_verdict", "rating", get_args(ContextRating), "context", lambda config: config.judges.context_pass)
 QUESTION = Scale("question_verdict", "rating", get_args(QuestionRating), "question", lambda config: config.judges.question_pass)
 PAIR = Scale("pair_verdict", "rating", get_args(PairRating), "pair", lambda config: config.judges.pair_pass)
 QUALITY = Scale(
@@ -43,4 +44,4 @@ DIFFICULTY = Scale("difficulty", "difficulty", get_args(Difficulty), "question")
 CATEGORY = Scale("category", "category", get_args(Category), "question", ordered=False)
 
 SCALES = (QUESTION, PAIR, QUALITY, SAMPLE, DIFFICULTY, CATEGORY)
-"""Every scale, in the order in which a candidate is rated."""
+"""Every scale that a row has a label of, in the order in which a candidate is rated."""

@@ -272,8 +272,8 @@ def hours_line(costs: Sequence[StepCost], seconds: float, wanted: int, tasks: in
         "ok",
         "time",
         f"about {duration(seconds)} for {pairs} at the measured speed. Assumed, not measured: each of the {CHECKS} "
-        f"checks (duplicates, two judges, two tags) lets {PASS_SHARE:.0%} through, and replies are as long as those of the "
-        f"longest seed.{swapping}",
+        "checks (duplicates, two judges, two tags; for a new text one more) "
+        f"lets {PASS_SHARE:.0%} through, and replies are as long as those of the longest seed.{swapping}",
     )
 
 

@@ -13,7 +13,7 @@ from signatures import describe, generate, judge, tag
 from skills_dspy.base.config import Role, RunConfig
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Kind, Reason
-from skills_dspy.base.scales import CATEGORY, DIFFICULTY, PAIR, QUALITY, QUESTION, SAMPLE, Label, Scale
+from skills_dspy.base.scales import CATEGORY, CONTEXT, DIFFICULTY, PAIR, QUALITY, QUESTION, SAMPLE, Label, Scale
 from skills_dspy.model.exhibits import Exercise, Shows, bare, shown_as
 from skills_dspy.model.room import Lengths, longest, reply_room
 from skills_dspy.similarity.length import usual_length
@@ -130,6 +130,16 @@ _FLOW = (
         shows="passages",
         makes="context",
         writes=lambda seeds, _: seeds.context,
+    ),
+    Step(
+        "judge_context",
+        "judge_context",
+        "validator",
+        judge.JudgeContext,
+        kind="grounded",
+        shows="passages",
+        about=("context",),
+        rates=(CONTEXT,),
     ),
     *_both_kinds(
         Step(

@@ -38,7 +38,9 @@ class Draw:
 
     def examples(self, step: Step) -> tuple[Example, ...]:
         """The examples that the prompt of a step shows, as far as no question decides about them."""
-        return {"standard": self.standard, "fitting": self.seeds[:1]}.get(step.shows, self.shown)
+        if step.role == "generator":
+            return self.seeds[:1] if step.shows == "fitting" else self.shown
+        return self.standard if step.shows == "standard" else tuple(seed for seed in self.standard if seed in self.seeds)
 
 
 def seed_examples(seeds: Sequence[SeedExample]) -> tuple[Example, ...]:

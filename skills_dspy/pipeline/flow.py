@@ -6,7 +6,7 @@ that nothing rejects gets the tags that filter nothing.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, get_args
 
 from skills_dspy.base.config import RunConfig
@@ -77,16 +77,28 @@ class Flow:
     async def write(self, draw: Draw, rank: Callable[[], Rank]) -> Written:
         """The draw's context, if it is grounded, and its questions."""
         if self._past is not None:
-            return self._past.written(draw)
+            return await self._judged_again(draw, self._past.written(draw), rank)
         calls: dict[str, tuple[str, ...]] = {}
         context: str | None = None
         try:
             if draw.kind == "grounded":
                 context = (await self._ask("write_context", draw, WHOLE_DRAW, Subject(), calls, rank)).values["context"]
+                await self._ask("judge_context", draw, WHOLE_DRAW, Subject(context), calls, rank)
             answer = await self._ask("write_questions", draw, WHOLE_DRAW, Subject(context), calls, rank)
         except _Drop as drop:
             return Written(context, (), calls, drop.outcome)
         return Written(context, tuple(question.strip() for question in answer.values["questions"]), calls)
+
+    async def _judged_again(self, draw: Draw, written: Written, rank: Callable[[], Rank]) -> Written:
+        """A draw that its context had cost, decided by what passes now: nobody knows the questions that it would have had."""
+        if written.failed is None or (written.failed.stage, written.failed.reason) != ("judge_context", "judged bad"):
+            return written
+        try:
+            await self._ask("judge_context", draw, WHOLE_DRAW, Subject(written.context), written.calls, rank)
+        except _Drop as drop:
+            return replace(written, failed=drop.outcome)
+        said = "questions about this context were never asked for, because the run's own thresholds rejected it"
+        return replace(written, failed=Dropped("write_questions", "not asked", said))
 
     async def pursue(
         self, candidate: Candidate, novel: Callable[[Candidate], Awaitable[bool]], rank: Callable[[], Rank]
@@ -118,6 +130,9 @@ class Flow:
             rated.update(dict.fromkeys(self._steps[candidate.draw.kind][stage].rates, answer))
             return answer
 
+        if self._past is not None and "judge_context" in candidate.calls:
+            about = Subject(candidate.context)
+            await self._ask("judge_context", candidate.draw, WHOLE_DRAW, about, candidate.calls, rank)
         self._check_length(candidate)
         await self._check_contamination(candidate)
         await _check_novelty(candidate, novel)

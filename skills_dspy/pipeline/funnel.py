@@ -9,6 +9,7 @@ from skills_dspy.base.records import Reason
 
 LABELS = {
     "write_context": "context",
+    "judge_context": "context judge",
     "write_questions": "questions",
     "dedup": "dedup",
     "decontamination": "contaminated",
@@ -27,7 +28,7 @@ STAGES = tuple(LABELS)
 """Where a candidate can be rejected, in the order in which it is decided."""
 SCREENING = ("decontamination", "answer_decontamination")
 """Stages of a run that has evaluation questions."""
-SELDOM = ("write_context", "write_questions", *SCREENING, "difficulty", "category")
+SELDOM = ("write_context", "judge_context", "write_questions", *SCREENING, "difficulty", "category")
 """Stages that most runs lose nobody at, or do not have: a table needs them only where they rejected something."""
 
 

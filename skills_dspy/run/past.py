@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from skills_dspy.base.config import ROLES, Role, RunConfig, load_config
 from skills_dspy.base.errors import RequestError, RunDirError
@@ -19,6 +20,9 @@ DEMO = "demo"
 
 CANNOT_REPLAY = "this run cannot be replayed: {}"
 """What is said of a run.json that is not as it should be."""
+
+_ADDED: Mapping[str, Mapping[str, Any]] = {"draws": {"variety": "off"}, "judges": {"context_pass": [1]}}
+"""What settings of then that they do not name come to: runs from before there were any."""
 
 DECIDED = "decided"
 """The key of run.json that only a dataset has which was decided anew: from which run, and how."""
@@ -84,7 +88,8 @@ def read_recorded(paths: RunPaths) -> PastRun:
         needed(run.task, "task")
         known_later = {"soft_ratings": False, "decontamination": load_config().decontamination.model_dump()}
         config, inputs = needed(run.config, "config"), needed(run.inputs, "inputs")
-        config = {**config, "draws": {"variety": "off", **config.get("draws", {})}}
+        for section, added in _ADDED.items():
+            config = {**config, section: {**added, **config.get(section, {})}}
         models, files = needed(inputs.models, "models"), () if run.decontamination is None else run.decontamination.files
         return PastRun(
             paths=paths,

@@ -21,6 +21,7 @@ from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec
 
 PASSING: Mapping[str, Mapping[str, Any]] = {
     "write_context": {"context": "A new passage."},
+    "judge_context": {"explanation": "it is a text", "rating": 1},
     "write_questions": {"questions": ["  First? ", "Second?"]},
     "judge_question": {"explanation": "it is fit", "rating": 1},
     "tag_instruction_quality": {"explanation": "it is clear", "quality": "good"},
@@ -193,12 +194,15 @@ def test_a_freeform_draw_asks_for_questions_alone() -> None:
 
 
 def test_a_grounded_draw_asks_for_a_context_first() -> None:
-    """The writer of contexts sees contexts alone; the writer of questions sees the new one, and the others' questions."""
+    """Its writer sees contexts alone, its judge those of seeds; who writes questions sees the new one and others' questions."""
     asker = FakeAsker()
     written = write(asker, "grounded")
     assert written.context == "A new passage."
-    assert list(written.calls) == ["write_context", "write_questions"]
-    assert asker.steps == ["write_context", "write_questions"]
+    assert list(written.calls) == ["write_context", "judge_context", "write_questions"]
+    assert asker.steps == ["write_context", "judge_context", "write_questions"]
+    seeds = [Passage(context=f"{name} context") for name in ("seed:0", "seed:1")]
+    about = {"task_description": "What it is.", "context": "A new passage."}
+    assert asker.inputs("judge_context") == {**about, "examples": seeds}
     names = ("seed:0", "seed:1", "guest")
     assert asker.inputs("write_context")["examples"] == [Passage(context=f"{name} context") for name in names]
     inputs = asker.inputs("write_questions")
@@ -211,7 +215,10 @@ def test_a_grounded_draw_asks_for_a_context_first() -> None:
 @pytest.mark.parametrize(
     ("error", "reason"), [(Unreadable("no JSON", "raw!"), "unreadable"), (Truncated("cut", "raw!"), "truncated")]
 )
-@pytest.mark.parametrize(("step", "context"), [("write_context", None), ("write_questions", "A new passage.")])
+@pytest.mark.parametrize(
+    ("step", "context"),
+    [("write_context", None), ("judge_context", "A new passage."), ("write_questions", "A new passage.")],
+)
 def test_writing_that_fails_says_where_and_why(error: ReplyError, reason: Reason, step: str, context: str | None) -> None:
     """The draw as a whole is rejected, with the reply as it came, the context if there is one, and all digests."""
     lost = write(FakeAsker(replies={step: error}), "grounded")
@@ -223,6 +230,17 @@ def test_writing_that_fails_says_where_and_why(error: ReplyError, reason: Reason
     assert lost.context == context
     assert list(lost.calls) == list(STAGES[: STAGES.index(step) + 1])
     assert len(lost.calls[step]) == 2
+
+
+def test_a_context_that_is_judged_bad_costs_its_draw() -> None:
+    """Before questions are written for it; a setting says which ratings pass."""
+    bad = {"explanation": "It talks about the task.", "rating": 0}
+    asker = FakeAsker(replies={"judge_context": bad})
+    lost = write(asker, "grounded")
+    assert lost.failed == Dropped("judge_context", "judged bad", "It talks about the task.", None, "raw judge_context")
+    assert (lost.context, lost.questions) == ("A new passage.", ())
+    assert asker.steps == ["write_context", "judge_context"]
+    assert write(FakeAsker(replies={"judge_context": bad}), "grounded", judges={"context_pass": [0, 1]}).questions
 
 
 # -- the order of steps -------------------------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ def test_prompts_by_kind_and_stage(tagging: str) -> None:
     assert list(prints) == ["freeform", "grounded"]
     fused = {"difficulty", "category"} if tagging == "fused" else set()
     assert set(prints["grounded"]) == set(STAGES) - {"dedup", "decontamination", "answer_decontamination"} - fused
-    assert set(prints["freeform"]) == set(prints["grounded"]) - {"write_context"}
+    assert set(prints["freeform"]) == set(prints["grounded"]) - {"write_context", "judge_context"}
     assert prints["freeform"]["judge_pair"] == fingerprint(program.judge_pair_freeform, adapter)
     assert prints["grounded"]["judge_pair"] == fingerprint(program.judge_pair_grounded, adapter)
     tagger = program.tag_fused if tagging == "fused" else program.tag_instruction_quality

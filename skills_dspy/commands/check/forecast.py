@@ -15,7 +15,7 @@ from skills_dspy.tasks.spec import TaskSpec
 PASS_SHARE = 0.8
 """The share of candidates that each check is assumed to let through: a guess, which only a run can replace."""
 CHECKS = sum(step.checked for step in way("freeform", "separate"))
-"""How many checks a candidate meets."""
+"""How many checks a candidate meets; one with a new context one more."""
 EXPLANATION = 80
 """Tokens that a judge's or tagger's reply is assumed to have."""
 
@@ -42,7 +42,8 @@ def step_costs(spec: TaskSpec, config: RunConfig, prompts: Mapping[tuple[str, st
             continue
         lengths = longest(seeds)
         at_once = spec.num_questions_to_generate_per_prompt
-        came = len(seeds) / len(spec.seed_examples) / PASS_SHARE**CHECKS
+        checks = sum(step.checked for step in way(kind, config.tagging))
+        came = len(seeds) / len(spec.seed_examples) / PASS_SHARE**checks
         for step in way(kind, config.tagging):
             calls = came / at_once if step.of_draw else came
             # Writers are taken to write as much as the longest seed has.

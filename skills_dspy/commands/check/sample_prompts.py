@@ -8,7 +8,7 @@ from skills_dspy.base.records import Kind
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.description import PLACEHOLDER, described, examples_in_turn, undescribed
-from skills_dspy.model.exhibits import Exercise, fitting_by_words
+from skills_dspy.model.exhibits import Exercise, fitting, fitting_by_words
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.steps import DESCRIBE, PLAN, Step, inputs, way
 from skills_dspy.pipeline.draw import plan_draw, seed_examples
@@ -57,7 +57,10 @@ def sample_inputs(spec: TaskSpec, kind: Kind, step: Step, number: int = 0, subje
     draw = plan_draw(number, own, (), task=spec.task_name, run_seed=0, examples=shown, accepted_share=0.0)
     other = next((example for example in own if example not in draw.seeds), draw.seeds[-1])
     about = subject or other
-    examples = fitting_by_words(own, about, shown) if step.shows == "fitting" else draw.examples(step)
+    models = [example for example in own if example is not about] or own
+    examples = draw.examples(step)
+    if step.shows == "fitting":  # one draw's are those that a run would choose; of others each its own, which no cache knows
+        examples = fitting(draw.seeds, draw.seeds, shown) if number else fitting_by_words(models, about, shown)
     count = spec.num_questions_to_generate_per_prompt
     plan = plan_lines(spec.variety or (), kind, number, count, task=spec.task_name, run_seed=0)
     return inputs(step, spec, examples, about, plan)

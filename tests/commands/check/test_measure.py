@@ -107,7 +107,7 @@ def test_the_question_asked_is_none_that_the_prompt_shows() -> None:
     """Where there is a seed to spare, the answer to it does not stand in the prompt."""
     server = TimedServer(timed=False)
     attempt(server, "write_answer_freeform")
-    shown, asked = server.payloads[0]["messages"][-1]["content"].split("</example>")
+    shown, asked = server.payloads[0]["messages"][-1]["content"].split("</examples>")
     number = asked.split("fox number ")[1][0]
     assert f"fox number {number}" not in shown
 

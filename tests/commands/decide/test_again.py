@@ -260,13 +260,35 @@ def test_a_copy_is_decided_by_what_is_accepted_now(once: RunPaths) -> None:
     assert len(rows(done.dataset).places) == len(rows(once.folder).places)
 
 
+def test_contexts_are_decided_anew_by_their_ratings(tmp_path: Path) -> None:
+    """A draw that its context had cost has no questions to decide; those that it has go if their context fails now."""
+    path = tmp_path / "contexts.yaml"
+    strict = make_run(tmp_path / "strict", {})
+    cost = [one.id for one in rows(strict.folder).rejected if (one.stage, one.reason) == ("judge_context", "judged bad")]
+    path.write_text("judges: {context_pass: [0, 1]}\n")
+    looser = decide(strict, config=path)
+    assert cost, "the run shows nothing"
+    assert looser.diff.not_asked["write_questions"] == len(cost)
+    assert {one.id for one in rows(looser.dataset).rejected if one.stage == "write_questions"} >= set(cost)
+    easy = make_run(tmp_path / "easy", {"judges": {"context_pass": [0, 1]}})
+    path.write_text("judges: {context_pass: [1]}\n")
+    stricter = decide(easy, config=path)
+    lost = [one for one in rows(stricter.dataset).rejected if one.stage == "judge_context"]
+    assert lost
+    assert {one.reason for one in lost} == {"judged bad"}
+    assert len({(one.provenance.draw, one.context) for one in lost}) < len(lost)
+    assert len(rows(stricter.dataset).places) == len(rows(easy.folder).places)
+    assert decide(easy).diff.changes() == [(*pair, count, count) for *pair, count, _ in decide(easy).diff.changes()]
+
+
 # -- asking for the rest ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bounds", [ALL, Bounds(pair_rating=1), Bounds(squared_distance=0.0)], ids=["all", "pairs", "copies"])
 def test_fill_asks_for_just_those(bounds: Bounds, run: RunPaths) -> None:
     """Nothing that the journal holds is asked for; afterwards nothing is missing, and the journal alone gives the same."""
-    known, left = journaled(run.journal), decide(run, bounds, dry_run=True).calls_left
+    known, dry = journaled(run.journal), decide(run, bounds, dry_run=True)
+    left, waiting = dry.calls_left, sum(dry.diff.not_asked.values())
     server = FakeServer(TEACHER)
     filled = decide(run, bounds, server, concurrency=4)
     assert left > 0
@@ -275,7 +297,7 @@ def test_fill_asks_for_just_those(bounds: Bounds, run: RunPaths) -> None:
     assert len(server.asked) == len(set(server.asked)) == filled.live
     assert journaled(run.journal) == known | set(server.asked)
     assert filled.diff.not_asked == {}
-    assert server.most_in_flight == min(4, len(server.asked))
+    assert server.most_in_flight == min(4, waiting)
     assert server.closed
     again = decide(run, bounds, out=run.folder.parent / "again")
     assert content(again.dataset) == content(filled.dataset)

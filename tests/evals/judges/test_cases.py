@@ -92,7 +92,7 @@ def test_the_inputs_are_those_of_the_signature(step: str, grounded: bool, tmp_pa
     assert inputs.get("context") == context
     assert inputs["question"] == "What lies there?"
     if scale.about == "pair":
-        assert inputs["example"] == Pair(context=context, question="What is there?", answer="a pond")
+        assert inputs["examples"] == [Pair(context=context, question="What is there?", answer="a pond")]
         assert inputs["answer"] == "an old pond"
     else:
         assert inputs["examples"] == [Question(question="What is there?")]

@@ -122,7 +122,7 @@ WORDING = Wording(
         "string_type null": _NULL.replace("{instead}", "write text"),
         "no_context null": _NULL.replace("{instead}", "leave the key out"),
         "no_context": "{place} is empty; leave the key out",
-        "axis": "{place} is {value}; write a list of one or more texts, in quotes where they look like something else",
+        "axis": "{place} is {value}; write a name, and below it a list of one or more texts, in quotes if they are numbers",
         "whole_file": "{message}",
     },
 )
@@ -179,8 +179,9 @@ def _axes(given: object) -> object:
     if not isinstance(given, Mapping) or not given:
         raise PydanticCustomError("variety", "no axes")
     for name, values in given.items():
-        if not isinstance(values, list) or not values or not all(isinstance(one, str) and one.strip() for one in values):
-            raise PydanticCustomError("axis", "no values", {"keys": [(name,)]})
+        texts = isinstance(values, list) and values and all(isinstance(one, str) and one.strip() for one in values)
+        if not texts or not str(name).strip():
+            raise PydanticCustomError("axis", "no axis", {"keys": [(name,)]})
     return tuple(Axis(name=name, values=tuple(values)) for name, values in given.items())
 
 

@@ -471,7 +471,7 @@ def test_prompts_prints_those_that_are_asked_for(terminal: Terminal) -> None:
     assert "─ write_context ─" not in terminal.type("prompts", "--task-paths", terminal.task()).out
     for name in STEPS:
         said = terminal.type("prompts", name, "--task-paths", terminal.task()).out
-        (origin,) = (line for line in said.splitlines() if line.startswith("from "))
+        (origin,) = (line for line in said.splitlines() if line.startswith("from  "))
         file, line = origin.rpartition("(")[2].rstrip(")").rsplit(":", 1)
         assert Path(file).read_text("utf-8").splitlines()[int(line) - 1].startswith("class ")
 

@@ -11,8 +11,8 @@ from dspy.utils.exceptions import AdapterParseError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from signatures.examples import Pair, Question
-from signatures.generate import WriteContext, WriteQuestionsFreeform, bounded
+from signatures.examples import Pair, PlannedAxis, Question
+from signatures.generate import PlanVariety, WriteContext, WriteQuestionsFreeform, bounded
 from signatures.tag import TagSampleQuality
 from skills_dspy.base.errors import Unreadable
 from skills_dspy.model.adapter import SkillsAdapter
@@ -353,7 +353,7 @@ def test_inputs_stand_in_the_prompt_as_they_are(question: str, context: str, ans
     """Nothing is escaped, trimmed or cut: braces, tags and line breaks of a text stay what they are."""
     inputs = {
         "task_description": shown,
-        "example": Pair(context=context, question=shown, answer=answer),
+        "examples": [Pair(context=context, question=shown, answer=answer)],
         "context": context,
         "question": question,
         "answer": answer,
@@ -380,6 +380,31 @@ def test_one_call_and_never_a_second(text: str, wait: bool) -> None:
     assert request.messages[-1].text == SORT_USER
     assert request.config.response_format is not None
     assert request.config.response_format["schema"] == SkillsAdapter().plan(Sort).schema
+
+
+def test_records_in_a_reply() -> None:
+    """Said in words with their keys, one flat schema without references, and read strictly."""
+    plan = SkillsAdapter().plan(PlanVariety)
+    keys = '"name" (text), "values" (a list of 2 to 40, each text)'
+    assert f'- "axes" (a list of 1 to 6, each an object with the keys {keys})' in plan.system
+    text = json.dumps(plan.schema)
+    assert "$" not in text
+    assert "few words" not in text
+    good = '{"axes": [{"name": "subject", "values": ["ponds", "lakes"]}]}'
+    read = plan.read(good)
+    assert read == {"axes": [PlannedAxis(name="subject", values=("ponds", "lakes"))]}
+    assert plan.written(read) == good
+    for wrong in ('["ponds"]', '["ponds", 1]', '["ponds", " "]', '"ponds"', '["ponds", "lakes"], "more": 1'):
+        with pytest.raises(Unreadable):
+            plan.read(f'{{"axes": [{{"name": "subject", "values": {wrong}}}]}}')
+
+
+def test_a_list_without_a_name_for_its_items_is_one_of_lines() -> None:
+    """A plan has a line for each question, and none of them is a tag's inside."""
+    given = {"task_description": "Foxes.", "length": "1 to 3 words", "examples": [], "count": 2, "plan": ["a: b", "a: c"]}
+    user = SkillsAdapter().format(WriteQuestionsFreeform, [], given)[-1]["content"]
+    assert "<plan>\na: b\na: c\n</plan>" in user
+    assert "<plan>" not in SkillsAdapter().format(WriteQuestionsFreeform, [], {**given, "plan": None})[-1]["content"]
 
 
 def test_prose_is_asked_for_without_a_schema() -> None:

@@ -97,7 +97,7 @@ def test_each_role_has_its_own_model_and_options() -> None:
     asking = Asker(a_program(), {role: t.lm() for role, t in teachers.items()}, roles, LIMITS, 0, "t")
     about = {"task_description": "Foxes.", "question": "Why?"}
     ask(asking, STEP)
-    ask(asking, "write_answer_freeform", inputs={**about, "example": None})
+    ask(asking, "write_answer_freeform", inputs={**about, "length": "1 to 3 words", "examples": []})
     ask(asking, "tag_difficulty", inputs={**about, "context": None})
     options = {role: [(c.temperature, c.top_p, c.max_tokens) for c in configs(t)] for role, t in teachers.items()}
     assert options == {

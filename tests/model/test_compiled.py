@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signatures.examples import Pair, Passage, Question
+from signatures.examples import Pair, Passage, TextWithQuestions
 from skills_dspy.base.errors import RequestError, StorageError
 from skills_dspy.model.compiled import (
     PROGRAM_FORMAT,
@@ -33,7 +33,7 @@ DEMOS: dict[str, dict[str, Any]] = {
     JUDGE: {
         "augmented": True,
         "task_description": "Foxes.",
-        "example": Pair(question="What is a fox?", answer="An animal."),
+        "examples": [Pair(question="What is a fox?", answer="An animal.")],
         "question": "Where do foxes live?",
         "answer": "In woods, “mostly”.",
         "explanation": "It is right — and brief.",
@@ -42,7 +42,7 @@ DEMOS: dict[str, dict[str, Any]] = {
     WRITER: {
         "augmented": True,
         "task_description": "Foxes.",
-        "examples": [Question(context="The fox runs.", question="Who runs?")],
+        "examples": [TextWithQuestions(context="The fox runs.", questions=["Who runs?"])],
         "context": "The cat sleeps.",
         "count": 2,
         "questions": ["Who sleeps?", "What does it do?"],

@@ -695,6 +695,31 @@ def test_an_embedder_that_fails_ends_the_run_as_it_is() -> None:
     assert ran.ledger.rows == []
 
 
+def test_an_answer_is_shown_the_seeds_that_are_nearest_to_its_question() -> None:
+    """As dedup compares, of its own kind, in the file's order; the draw's own examples have no say."""
+    seeds = [freeform(Fate(3, 2)), grounded(Fate(1), 1), *(freeform(Fate(cluster, 2)) for cluster in (2, 1, 0))]
+
+    class Looking(FakeFlow):
+        fitting: dict[int, tuple[str, ...]]
+
+        async def pursue(self, candidate: Candidate, novel: Callable[[Candidate], Any], rank: Callable[[], Rank]) -> Outcome:
+            if candidate.draw.kind == "freeform":
+                self.fitting[candidate.index] = tuple(seed.id for seed in candidate.fitting)
+            return await super().pursue(candidate, novel, rank)
+
+    flow = Looking(World((Page((Fate(0), Fate(1), Fate(3)), context=2),)), lambda *_: 1.0)
+    flow.fitting = {}
+    virtual_time.run(start(World(()), spec_with(*seeds, examples=1), config_with(), 3, flow=flow))
+    assert flow.fitting == {0: ("seed:4",), 1: ("seed:3",), 2: ("seed:0",)}
+    flow.fitting = {}
+    virtual_time.run(start(World(()), spec_with(*seeds), config_with(), 3, flow=flow))
+    assert flow.fitting == {
+        0: ("seed:0", "seed:2", "seed:4"),
+        1: ("seed:0", "seed:2", "seed:3"),
+        2: ("seed:0", "seed:2", "seed:3"),
+    }
+
+
 def test_a_ledger_that_fails_ends_the_run_as_it_is() -> None:
     """A full disk while a row is written: no row after it is tried."""
 

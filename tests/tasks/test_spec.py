@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from signatures.examples import Axis
 from skills_dspy.base.errors import SpecError
 from skills_dspy.base.records import SeedExample
 from skills_dspy.base.yaml_lines import parse_yaml
@@ -104,6 +105,20 @@ def test_counts_have_bounds(key: str, most: int) -> None:
         error = refusal(f"{VALID}{key}: {bad}\n")
         assert f"write a whole number from 1 to {most}, without quotes" in str(error)
         assert error.line == 14
+
+
+def test_a_task_file_may_name_the_axes_of_variety_or_turn_it_off() -> None:
+    """Nothing leaves it to the settings; YAML takes `off` for a flag."""
+    assert parsed(VALID)[0].variety is None
+    assert [parsed(f"{VALID}variety: {word}\n")[0].variety for word in ("off", "'off'")] == [(), ()]
+    own = "variety:\n  subject: [ponds, lakes]\n  asker:\n  - a nurse\n"
+    axes = (Axis(name="subject", values=("ponds", "lakes")), Axis(name="asker", values=("a nurse",)))
+    assert parsed(VALID + own)[0].variety == axes
+    for bad, line in (("on", 14), ("3", 14), ("[]", 14), ("", 14), ("{subject: ponds}", 14), ("\n  subject: [1, 2]", 15)):
+        error = refusal(f"{VALID}variety: {bad}\n")
+        assert "`variety" in str(error)
+        assert "a list of one or more texts" in str(error)
+        assert error.line == line
 
 
 @pytest.mark.parametrize(

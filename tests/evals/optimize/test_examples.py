@@ -67,18 +67,22 @@ def _about(example: dspy.Example) -> set[str]:
     inputs = example.asked
     found = [inputs.get("question"), inputs.get("context")]
     if "examples" in inputs and "question" not in inputs:
-        found += [text for shown in inputs["examples"] for text in (shown.question, shown.context)]
+        found += [text for shown in inputs["examples"] for text in _texts(shown)]
     return {squeezed(text) for text in found if text}
+
+
+def _texts(shown: Any) -> list[str | None]:
+    """Questions and context of what a prompt shows."""
+    return [getattr(shown, "context", None), getattr(shown, "question", None), *getattr(shown, "questions", ())]
 
 
 def prompted(example: dspy.Example) -> set[str]:
     """Questions and texts that stand in its prompts, as examples or to be rated."""
     inputs, found = example.asked, list[Any]()
     found += inputs.get("examples", []) or []
-    found += [inputs["example"]] if "example" in inputs else []
     found += example.get("standard", []) or []
-    found += example.get("passages", []) or []
-    texts = [getattr(each, name, None) for each in found for name in ("question", "context")]
+    found += (example.get("passages") or {}).get("examples", [])
+    texts = [text for each in found for text in _texts(each)]
     return {squeezed(text) for text in texts if text} | _about(example)
 
 
@@ -222,8 +226,9 @@ def test_an_answer_is_not_compared_with_its_own_seed() -> None:
     for example in examples_of(the_unit("write_answer_freeform"), [task], (), CONFIG, 0, SIZES).test:
         own = answers[example.asked["question"]]
         assert own not in example.known
-        assert example.asked["example"].answer != own
-        assert list(example.shown) == [example.asked["example"].answer]
+        models = [model.answer for model in example.asked["examples"]]
+        assert own not in models
+        assert list(example.shown) == models
 
 
 def test_a_writing_asks_for_the_least_that_a_task_asks_for() -> None:

@@ -39,7 +39,7 @@ def test_all_begins_with_the_judges() -> None:
     assert len(place) == len(units)
     for unit in units:
         assert all(place[judge] < place[unit.name] for judge in unit.judges)
-    left_out = {"tag_fused", "tag_difficulty", "tag_category", "write_description"}
+    left_out = {"tag_fused", "tag_difficulty", "tag_category", "write_description", "plan_variety", "judge_context"}
     assert {step for unit in units for step in unit.steps} == set(STEPS) - left_out
 
 

@@ -1,6 +1,6 @@
 """What a prompt shows as examples: questions, passages and whole pairs, as typed input values."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Len
 from pydantic import BaseModel, ConfigDict
@@ -36,12 +36,14 @@ class Axis(Shown):
     """One way in which the exercises of a skill differ, with the values that it may have."""
 
     name: str
+    of: Literal["text", "request"] = "request"
     values: tuple[str, ...]
 
 
 class PlannedAxis(Axis):
     """An axis as a model names it: so many values that they vary something, and not so many that it goes on for ever."""
 
+    of: Literal["text", "request"]
     values: Annotated[tuple[str, ...], Len(2, 40)]
 
 

@@ -17,14 +17,16 @@ class PlanVariety(dspy.Signature):
     """Say in which ways the exercises of a skill can differ from each other.
 
     The task description says what the skill is. The examples are a few exercises of it. Later, many new exercises will be
-    written, and each will be told one value of every axis. Name three to six axes along which such exercises can differ while
-    all of them practise this one skill at the level of the examples: for instance the subject, the setting, the kind of text
-    or data, who asks, how much is asked for, the form of the request, what makes it difficult. Choose the axes that matter
-    for this skill. The first axis is the subject.
-    Give each axis its values: short phrases of a few words, each different from the others, each possible together with any
-    value of the other axes, and spread widely over all that the skill can be about. Give the subject at least twelve values
-    and every other axis three to six. Do not make values out of the examples alone: they are only a sample. If the skill
-    allows no choice on an axis (all exercises make the same request, say), leave that axis out."""
+    written, and each will be told values of a few axes. Name two to six axes along which such exercises can differ while all
+    of them practise this one skill at the level of the examples: for instance the subject, the setting, the kind of text or
+    data, how much is asked for, the form of the request, what makes it difficult. Choose the axes that matter for this skill.
+    The first axis is the subject.
+    If the exercises are about a text, say of each axis whether its values are of the text (what it is about and what it is
+    like) or of the request (what is asked about it); the subject is of the text. Otherwise all axes are of the request. If
+    all exercises make one and the same request, name no axis of the request.
+    Give each axis its values: short phrases of a few words, each different from the others, each natural with most values of
+    the other axes, and spread widely over all that the skill can be about. Give the subject at least twelve values and every
+    other axis three to six. Do not make values out of the examples alone: they are only a sample."""
 
     task_description: str = dspy.InputField(desc=_TASK)
     examples: list[Pair] = dspy.InputField(desc="exercises of this skill with good answers")
@@ -62,9 +64,10 @@ class WriteQuestionsFreeform(dspy.Signature):
     - is complete: it gives everything that a definite answer needs, and a language model can answer it in text;
     - is put plainly, in its own words, with a story or a reason for asking only where the examples have one;
     - is harmless;
-    - asks for something else than every example and every other new question.
-    Where a plan is given, it has one line for each question. Follow it as far as it fits the skill, and do not quote it.
-    Write the questions only, without numbers and without answers."""
+    - asks for something else than every example and every other new question;
+    - is no well-known puzzle, riddle or textbook example told again.
+    Where a plan is given, it has one line for each question. Follow what in it makes a good question of this skill, drop
+    what does not fit, and do not quote it. Write the questions only, without numbers and without answers."""
 
     task_description: str = dspy.InputField(desc=_TASK)
     length: str = dspy.InputField(desc="how long such questions are")
@@ -81,15 +84,16 @@ class WriteQuestionsGrounded(dspy.Signature):
     it. The task description says what the skill is. The examples are texts with questions of this skill. Take from them what
     such questions want done with a text, how long and how hard they are, in which language and tone. They are samples and not
     moulds: take over no sentence and no mistake of theirs. Only words that stand in all example questions, such as one fixed
-    request, belong to the skill: put that request to the new text as it is first, and then to single parts or features of it.
+    request, belong to the skill: put that request to the whole new text, in those words or in others that mean the same.
     Write about the new text, which comes last. Each new question
     - practises the skill that the description names, is as hard as the examples, and wants an answer of the same kind;
-    - can be answered fully from the new text alone;
+    - can be answered fully from the new text alone, and its full answer is a good piece of the skill: never a part of a
+      sentence, and never half of the work that the examples want done;
     - is put plainly, in its own words, and does not repeat the text;
     - is harmless, and a language model can answer it in text;
     - asks for something else than every other new question.
-    Where a plan is given, it has one line for each question. Follow it as far as it fits the skill and the text, and do not
-    quote it. Write the questions only, without numbers and without answers."""
+    Where a plan is given, it has one line for each question. Follow what in it makes a good question about this text, drop
+    what does not fit, and do not quote it. Write the questions only, without numbers and without answers."""
 
     task_description: str = dspy.InputField(desc=_TASK)
     length: str = dspy.InputField(desc="how long such questions are")
@@ -109,9 +113,10 @@ class WriteAnswerFreeform(dspy.Signature):
     how they open and close, not how many points they make. What this question asks for decides, also where it asks for
     another form.
     The answer is correct and complete and does everything that the question asks. Its length is what this question needs,
-    as a rule within the range that is given. It begins with what was asked for and says nothing twice. It has no talk about
-    you, about the task or about further help. It says that something is uncertain only where that is so and matters. It
-    invents no facts."""
+    as a rule within the range that is given. It goes straight to what was asked, in a beginning and an ending of its own, and
+    sums up or repeats nothing unless the question wants that. It has no talk about you, about the task or about further help.
+    It says that something is uncertain only where that is so and matters. It invents no facts. Where the examples show \\n in
+    place of a line break, it has a real one."""
 
     task_description: str = dspy.InputField(desc=_TASK)
     length: str = dspy.InputField(desc="how long such answers are")
@@ -129,8 +134,10 @@ class WriteAnswerGrounded(dspy.Signature):
     close, not how many points they make. What this question asks for decides, also where it asks for another form.
     The answer rests on the text that comes last: every fact, name and figure is in that text or follows from it. If the text
     does not tell what is asked, the answer says so. The answer is correct and complete and does everything that the question
-    asks. Its length is what this question and this text need, as a rule within the range that is given. It begins with what
-    was asked for and says nothing twice. It has no talk about you, about the task or about further help."""
+    asks, for the whole text or for the part that was asked about. Its length is what this question and this text need, as a
+    rule within the range that is given. It goes straight to what was asked and repeats nothing unless the question wants
+    that. It has no talk about you, about the task or about further help. Where the examples show \\n in place of a line
+    break, it has a real one."""
 
     task_description: str = dspy.InputField(desc=_TASK)
     length: str = dspy.InputField(desc="how long such answers are")

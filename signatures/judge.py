@@ -93,7 +93,8 @@ class JudgePairFreeform(dspy.Signature):
     Then rate:
     1 - something that matters is wrong, missing, unsafe, evasive, in another form than was asked for, for other readers, or
     of another skill;
-    2 - nothing of that kind, but it has a flaw in wording, layout or length that a careful teacher would mend before use;
+    2 - nothing of that kind, but a careful teacher would mend something before use: the wording, the layout, the length, a
+    small imprecision, a slip of tone, a stock phrase at the beginning or the end;
     3 - a careful teacher would use it as it is."""
 
     task_description: str = dspy.InputField(desc=_TASK)
@@ -118,8 +119,9 @@ class JudgePairGrounded(dspy.Signature):
     - is it safe, whole, free of talk about itself, and no mere copy of the context where work on it was asked for?
     Then rate:
     1 - something that matters is wrong, unsupported, missing, unsafe, evasive, in another form than was asked for, or of
-    another skill;
-    2 - nothing of that kind, but it has a flaw in wording, layout or length that a careful teacher would mend before use;
+    another skill; or the question itself asks for so little, or so oddly, that nobody learns the skill from it;
+    2 - nothing of that kind, but a careful teacher would mend something before use: the wording, the layout, the length, a
+    small imprecision, a slip of tone;
     3 - a careful teacher would use it as it is."""
 
     task_description: str = dspy.InputField(desc=_TASK)

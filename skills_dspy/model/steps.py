@@ -283,7 +283,7 @@ def inputs(
 
     The task's description alone will do for `spec` where the prompt shows nothing else of it; then lengths are those of the
     examples. `examples` are those that this step shows, at least one unless it shows nothing. `plan` has a line for each new
-    question, the first of which is also that of a new context; without lines there is no plan.
+    question, or one for a new context; without lines there is no plan.
     """
     values: dict[str, Any] = {"plan": None}
     if plan:

@@ -30,6 +30,13 @@ class Draw:
     # to eight, in the file's order. What the same prompts share, the server need not read again.
     standard: tuple[Example, ...]
     plan: tuple[str, ...] = ()  # a line for each question that says what it is to be like; none where nothing is planned
+    text_plan: str | None = None  # what the text of a grounded draw is to be like
+
+    def plan_of(self, step: Step) -> tuple[str, ...]:
+        """The plan that the prompt of a step shows: a line for each question, or one for the text."""
+        if step.counted:
+            return self.plan
+        return () if self.text_plan is None else (self.text_plan,)
 
     @property
     def shown(self) -> tuple[Example, ...]:

@@ -172,7 +172,7 @@ class Flow:
         step = self._steps[draw.kind][stage]
         try:
             shown = (subject if isinstance(subject, Candidate) else draw).examples(step)
-            asked = inputs(step, self._spec, shown, subject, draw.plan)
+            asked = inputs(step, self._spec, shown, subject, draw.plan_of(step))
             answer = await self._asker.ask(step.name, asked, (draw.number, index), rank)
         except Failed as failed:
             calls[stage] = failed.digests

@@ -9,7 +9,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, get_args
 
 from skills_dspy.base.config import RunConfig
@@ -25,7 +25,7 @@ from skills_dspy.pipeline.draw_places import DrawPlaces, Place
 from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.funnel import STAGES, Funnel
 from skills_dspy.pipeline.novelty import Novelty
-from skills_dspy.pipeline.variety import plan_lines
+from skills_dspy.pipeline.variety import planned
 from skills_dspy.similarity.nearest import Vector, joined, squared_distance
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -187,7 +187,7 @@ class Settler:
             examples=self.spec.num_icl_examples_per_prompt,
             accepted_share=self._config.draws.accepted_share,
         )
-        return replace(draw, plan=plan_lines(self.spec.variety or (), draw.kind, number, count, task=task, run_seed=self._seed))
+        return planned(draw, self.spec.variety or (), count, task=task, run_seed=self._seed)
 
     async def _draw(self, number: int, opened: _Open) -> None:
         """Write the draw's questions and set them on their way."""

@@ -5,6 +5,7 @@ each question gets one value of each.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from signatures.examples import Axis
 from skills_dspy.base.records import Kind
@@ -13,6 +14,7 @@ from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import WHOLE_DRAW, Asker, Failed, Rank
 from skills_dspy.model.description import examples_in_turn
 from skills_dspy.model.steps import LONGEST_NAME, LONGEST_VALUE, PLAN, inputs
+from skills_dspy.pipeline.draw import Draw
 from skills_dspy.similarity.text import squeezed
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -45,22 +47,34 @@ def usable(axes: Sequence[Axis]) -> tuple[Axis, ...]:
     return tuple(kept.values())
 
 
+def planned(draw: Draw, axes: Sequence[Axis], count: int, *, task: str, run_seed: int) -> Draw:
+    """The draw with what its text and its `count` questions are to be like."""
+    text = plan_text(axes, draw.number, task=task, run_seed=run_seed) if draw.kind == "grounded" else None
+    lines = plan_lines(axes, draw.kind, draw.number, count, task=task, run_seed=run_seed)
+    return replace(draw, plan=lines, text_plan=text)
+
+
+def plan_text(axes: Sequence[Axis], number: int, *, task: str, run_seed: int) -> str | None:
+    """What the text of a grounded draw is to be like; None where no axis is of the text. It follows from the number alone."""
+    own = [axis for axis in axes if axis.of == "text"]
+    return _line(own, number, "variety", run_seed, task, "text") if own else None
+
+
 def plan_lines(axes: Sequence[Axis], kind: Kind, number: int, count: int, *, task: str, run_seed: int) -> tuple[str, ...]:
     """What each of the `count` questions of draw `number` is to be like, in a line each; no lines without axes.
 
-    It follows from these numbers alone. Questions about one text share its subject, which is the first axis.
+    It follows from these numbers alone. Questions about a text are told nothing of the text, which is written by then.
     """
-    if not axes:
-        return ()
+    own = [axis for axis in axes if kind == "freeform" or axis.of == "request"]
+    turns = range(number * count, (number + 1) * count)
+    return tuple(_line(own, turn, "variety", run_seed, task, "question") for turn in turns) if own else ()
 
-    def value(place: int, question: int) -> str:
-        shared = kind == "grounded" and not place
-        turn = number if shared else number * count + question
-        return _value(axes[place], turn, "variety", run_seed, task, place, "text" if shared else "question")
 
-    return tuple(
-        "; ".join(f"{axis.name}: {value(place, question)}" for place, axis in enumerate(axes)) for question in range(count)
-    )
+def _line(axes: Sequence[Axis], turn: int, *where: object) -> str:
+    """The value of the first axis, and of two others in turn: more would not go together."""
+    first, *others = enumerate(axes)
+    told = [others[(2 * turn + step) % len(others)] for step in range(min(2, len(others)))]
+    return "; ".join(f"{axis.name}: {_value(axis, turn, *where, place)}" for place, axis in (first, *sorted(told)))
 
 
 def _value(axis: Axis, turn: int, *where: object) -> str:

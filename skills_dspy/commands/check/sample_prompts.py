@@ -12,7 +12,7 @@ from skills_dspy.model.exhibits import Exercise, fitting, fitting_by_words
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.steps import DESCRIBE, PLAN, Step, inputs, way
 from skills_dspy.pipeline.draw import plan_draw, seed_examples
-from skills_dspy.pipeline.variety import plan_lines
+from skills_dspy.pipeline.variety import planned
 from skills_dspy.tasks.spec import TaskSpec
 
 _PER_MESSAGE = 16
@@ -62,5 +62,5 @@ def sample_inputs(spec: TaskSpec, kind: Kind, step: Step, number: int = 0, subje
     if step.shows == "fitting":  # one draw's are those that a run would choose; of others each its own, which no cache knows
         examples = fitting(draw.seeds, draw.seeds, shown) if number else fitting_by_words(models, about, shown)
     count = spec.num_questions_to_generate_per_prompt
-    plan = plan_lines(spec.variety or (), kind, number, count, task=spec.task_name, run_seed=0)
-    return inputs(step, spec, examples, about, plan)
+    draw = planned(draw, spec.variety or (), count, task=spec.task_name, run_seed=0)
+    return inputs(step, spec, examples, about, draw.plan_of(step))

@@ -43,7 +43,7 @@ def usable(axes: Sequence[Axis]) -> tuple[Axis, ...]:
         values = {squeezed(value): " ".join(value.split()) for value in reversed(axis.values)}
         own = tuple(value for value in reversed(values.values()) if estimate_tokens(value) <= LONGEST_VALUE)
         if len(own) > 1 and estimate_tokens(name) <= LONGEST_NAME:
-            kept.setdefault(squeezed(name), Axis(name=name, values=own))
+            kept.setdefault(squeezed(name), Axis(name=name, of=axis.of, values=own))
     return tuple(kept.values())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from signatures.examples import Axis
 from skills_dspy.base.errors import Unreadable
 from skills_dspy.model.ask import Answer, Asker, Failed
-from skills_dspy.pipeline.variety import derive_axes, plan_lines, usable
+from skills_dspy.pipeline.variety import derive_axes, plan_lines, plan_text, usable
 from tests.helpers.making import FREEFORM, a_spec
 
 SUBJECTS = tuple(f"subject {n}" for n in range(12))
@@ -32,13 +32,24 @@ def test_every_value_comes_before_one_comes_again() -> None:
     assert lines(3) != lines(3, run_seed=1) != lines(3, task="u") != lines(3)
 
 
-def test_questions_about_one_text_share_its_subject() -> None:
-    """The rest differs; texts have all subjects before one comes again."""
-    told = [line.split("; ") for line in lines(12, "grounded")]
-    subjects = [{subject for subject, _ in told[start : start + 5]} for start in range(0, 60, 5)]
-    assert all(len(one) == 1 for one in subjects)
-    assert len(set.union(*subjects)) == 12
-    assert len({asker for _, asker in told[:5]}) == 3
+def test_a_text_is_told_what_is_of_texts_and_its_questions_what_is_of_requests() -> None:
+    """Nothing of the text stands in the plan of its questions, for it is written by then."""
+    axes = (Axis(name="subject", of="text", values=SUBJECTS), Axis(name="form", values=("a table", "a list")))
+    texts = [plan_text(axes, n, task="t", run_seed=0) for n in range(12)]
+    assert set(texts) == {f"subject: {subject}" for subject in SUBJECTS}
+    assert set(plan_lines(axes, "grounded", 0, 5, task="t", run_seed=0)) == {"form: a table", "form: a list"}
+    assert plan_text(AXES, 0, task="t", run_seed=0) is None
+
+
+def test_a_line_has_the_first_axis_and_two_others_in_turn() -> None:
+    """All values of many axes hardly ever go together."""
+    axes = (*AXES, *(Axis(name=name, values=("a", "b")) for name in ("form", "size", "tone")))
+    names = [
+        tuple(part.split(": ")[0] for part in line.split("; "))
+        for line in plan_lines(axes, "freeform", 0, 4, task="t", run_seed=0)
+    ]
+    assert all(len(own) == 3 and own[0] == "subject" for own in names)
+    assert set.union(*map(set, names)) == {axis.name for axis in axes}
 
 
 def test_without_axes_nothing_is_planned() -> None:
@@ -49,12 +60,12 @@ def test_without_axes_nothing_is_planned() -> None:
 def test_what_is_no_axis_is_left_out() -> None:
     """What stands there twice, what varies nothing, and what is no phrase of a few words."""
     given = [
-        Axis(name=" subject ", values=("ponds", "Ponds", "lakes\n", "word " * 40)),
+        Axis(name=" subject ", of="text", values=("ponds", "Ponds", "lakes\n", "word " * 40)),
         Axis(name="Subject", values=("a", "b")),
         Axis(name="form", values=("one", "ONE")),
         Axis(name="who asks " * 9, values=("a", "b")),
     ]
-    assert usable(given) == (Axis(name="subject", values=("ponds", "lakes")),)
+    assert usable(given) == (Axis(name="subject", of="text", values=("ponds", "lakes")),)
 
 
 class Planner(Asker):

@@ -171,7 +171,8 @@ class Session:
         """
         settings_of_role = self.config.role(role)
         size = settings_of_role.num_ctx or max(num_ctx, self.usual.get(model, 0))
-        window = Window(size, settings_of_role.keep_alive, self.config.soft_ratings)
+        soft = self.config.asks_soft(shown=True)  # one answer for all commands: they find each other's replies
+        window = Window(size, settings_of_role.keep_alive, soft)
         engine = AsyncOllamaEngine(self.replies, window)
         return EngineLM(self.models[model].name, engine, HaltingEngine(engine, self.bridge), **settings)
 

@@ -175,6 +175,7 @@ def asker_for(
     `models` and `windows` have of each role the model's name and its num_ctx in tokens.
     """
     roles, loop = {role: config.role(role) for role in ROLES}, asyncio.get_running_loop()
-    hosted = {role: Window(windows[role], settings.keep_alive, config.soft_ratings) for role, settings in roles.items()}
+    soft = config.asks_soft(shown=False)  # rows carry them, but nothing decides by them
+    hosted = {role: Window(windows[role], settings.keep_alive, soft) for role, settings in roles.items()}
     lms = {role: make_lm(models[role], replies, hosted[role], loop) for role in ROLES}
     return Asker(program, lms, roles, limits, seed, task)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from skills_dspy.base.config import RunConfig, ServerConfig
+from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import Interrupted
 from skills_dspy.cli.options import ServerOptions, SessionOptions
 from skills_dspy.model.server.ollama import OllamaServer
+from skills_dspy.model.server.openai import API_KEYS, OpenAIServer
 from skills_dspy.model.server.server import Server
 
 if TYPE_CHECKING:
@@ -22,15 +23,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def open_server(options: ServerOptions, config: ServerConfig, complain: Callable[[str, float], None]) -> Server:
+def open_server(options: ServerOptions, config: RunConfig, complain: Callable[[str, float], None] | None = None) -> Server:
     """The host of a command; `complain` gets what went wrong and the seconds until it is asked again."""
-    return OllamaServer(
-        options.base_url,
-        config,
-        concurrency=options.concurrency,
-        jitter=random.Random(os.getpid()),
-        on_fault=lambda fault, pause: complain(str(fault.error), pause),
-    )
+    settings = options.over(config).server
+    asked: dict[str, Any] = {
+        "concurrency": options.concurrency,
+        "jitter": random.Random(os.getpid()),
+        "on_fault": None if complain is None else lambda fault, pause: complain(str(fault.error), pause),
+    }
+    if settings.api == "openai":
+        key = next((value for value in map(os.environ.get, API_KEYS) if value), None)
+        return OpenAIServer(options.base_url, settings, key=key, **asked)
+    return OllamaServer(options.base_url, settings, **asked)
 
 
 def run_until_done(work: Coroutine[Any, Any, T]) -> T:
@@ -75,7 +79,7 @@ def in_session(
         click.echo(f"{message} Again in {pause:.0f} s.", stderr)
 
     def serve() -> Server:
-        return open_server(options.server, config.server, complain)
+        return open_server(options.server, config, complain)
 
     async def run() -> T:
         async with open_session(request, None if options.replay is not None else serve) as session:

@@ -5,6 +5,7 @@ A test that is marked `vcr` replays its own file below tests/cassettes, and fail
 """
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -38,6 +39,12 @@ _OF_THIS_MACHINE = ("OLLAMA_", "OPENAI_", "SKILLS_DSPY_")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _RECORD_FROM = os.environ.get(RECORD_FROM)
 _RECORD_NOTE = os.environ.get(RECORD_NOTE, "")
+
+# Runs and journals see to it that they reach the disk, and waiting for it takes longer than all else: temporary folders lie
+# in memory where there is some, unless somebody has said where. No test ends the machine, so all that was written is read.
+_MEMORY, _ENOUGH = Path("/dev/shm"), 2**30  # noqa: S108 - pytest makes a folder of this user's own there
+if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ENOUGH:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 # What is compiled is kept, whatever this machine says: each process that a test starts would compile all modules again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

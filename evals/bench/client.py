@@ -1,4 +1,4 @@
-"""One measured run for the benchmark: the program itself with an embedder that costs nothing, and what it took, as JSON."""
+"""One measured run for the benchmark, with an embedder that costs nothing or the real one, and what it took, as JSON."""
 
 import asyncio
 import json
@@ -15,6 +15,7 @@ from evals.bench.hash_embedder import HashEmbedder
 from evals.record.answering import CHECKOUT
 from skills_dspy.base.config import load_config
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.model.embedding.process import ProcessEmbedder
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.slots import Slots
 from skills_dspy.run.request import RunRequest
@@ -31,7 +32,7 @@ RAMP, SETTLED = 1.5, 0.8
 
 @dataclass(frozen=True, slots=True)
 class BenchCase:
-    """One measured run: server and wishes."""
+    """One measured run: server, wishes, and whether the real embedding model takes part."""
 
     slots: int
     wanted: int
@@ -40,6 +41,7 @@ class BenchCase:
     duplicate_rate: float = 0.0
     tagging: str = "separate"
     tasks: int = 1
+    real_vectors: bool = False
 
 
 class Stopwatch(Watcher):
@@ -86,9 +88,13 @@ def main(url: str, folder: str, case: BenchCase) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
     request = RunRequest(specs if case.tasks > 1 else (spec,), config, case.wanted, Path(folder), concurrency=case.slots)
     server = OllamaServer(url, config.server, concurrency=case.slots)
-    done = asyncio.run(Runner(request, server, AsyncEmbedder(HashEmbedder()), watch).run())
+    real = ProcessEmbedder()
+    embedder = AsyncEmbedder(real) if case.real_vectors else AsyncEmbedder(HashEmbedder())
+    done = asyncio.run(Runner(request, server, embedder, watch).run())
     counted = stats(url)
     ended, cpu, calls = time.time(), time.process_time(), sum(task.meter.live for task in done)
+    real.end()
+    vectors = resource.getrusage(resource.RUSAGE_CHILDREN)
     bare = asyncio.run(_bare(OllamaServer(url, config.server, concurrency=case.slots), case.slots))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     measured = {
@@ -99,6 +105,7 @@ def main(url: str, folder: str, case: BenchCase) -> None:
         "steady_used": watch.steady_used,
         "seconds": ended - watch.began,
         "cpu_ms_per_call": 1000 * (cpu - watch.cpu) / calls,
+        "vectors_ms_per_call": 1000 * (vectors.ru_utime + vectors.ru_stime) / calls,
         "bare_ms_per_call": bare,
         "peak_mb": peak / (1024 if sys.platform != "darwin" else 1024**2),
     }

@@ -22,8 +22,6 @@ from skills_dspy.tasks.spec import TaskSpec
 Described = Callable[[str, str], None]
 """Is told the name of a task and the description that was derived for it."""
 
-_WINDOW = 4096  # tokens that every description gets at least, so that most tasks need the same and the server stays with it
-
 
 def blanks(specs: Iterable[TaskSpec]) -> tuple[TaskSpec, ...]:
     """The tasks that are to be described, one call each."""
@@ -92,8 +90,7 @@ async def derive_descriptions(session: Session, specs: Sequence[TaskSpec], seed:
 
 def _window(session: Session, spec: TaskSpec, program: SkillsProgram) -> int:
     prompt = prompt_estimate(session, program, DESCRIBE.name, inputs(DESCRIBE, spec, examples_in_turn(spec)))
-    needed = session.window_for(prompt, RETRY * reply_limits(spec, session.config)[DESCRIBE.name])
-    return max(needed, min(_WINDOW, session.most_ctx))
+    return session.window_for(prompt, RETRY * reply_limits(spec, session.config)[DESCRIBE.name])
 
 
 def prompt_estimate(session: Session, program: SkillsProgram, step: str, given: Mapping[str, Any]) -> int:

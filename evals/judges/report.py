@@ -18,6 +18,7 @@ from evals.tables import as_json
 from skills_dspy.base.config import ROLES, RunConfig
 from skills_dspy.base.errors import RequestError, SkillsError
 from skills_dspy.model.compiled import CompiledProgram
+from skills_dspy.model.context_window import RunPrompts, window_words
 from skills_dspy.model.engine import asker_for
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
@@ -51,6 +52,10 @@ class Examination:
     samples: int
     fused: bool
     seed: int
+
+    def run(self) -> RunPrompts:
+        """What a run of these tasks would send."""
+        return RunPrompts(self.specs, self.config, self.program)
 
     def asking(self) -> RunConfig:
         """The configuration to ask with: a model that is not asked follows one that is; the generator only describes tasks."""
@@ -106,6 +111,8 @@ async def examine(
     known = await remembered(session, program, calls, wanted.seed, num_ctx)
     missing = [call for call, judged in zip(calls, known, strict=True) if judged is None]
     screen.say(_plan_line(len(cases), len(calls), len(missing), replayed=replayed))
+    if missing and not replayed:
+        screen.say(f"context window: {window_words(num_ctx, session.usual)}")
     asker = session.asker(program, judging_limits(session.config), wanted.seed, num_ctx)
     with screen.counting(len(missing)) as done:
         new = iter(await judge_all(asker, missing, done))

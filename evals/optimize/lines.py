@@ -6,6 +6,7 @@ from pathlib import Path
 from evals.optimize.measure import BeforeAfter, Compared, Measured, UnitResult
 from evals.optimize.plan import Plan
 from skills_dspy.commands.check.speed import Speed
+from skills_dspy.model.context_window import window_words
 
 
 def plan_lines(plan: Plan, optimizer: str) -> list[str]:
@@ -21,7 +22,7 @@ def plan_lines(plan: Plan, optimizer: str) -> list[str]:
         tokens = f"{_thousands(planned.prompt_tokens)} prompt and {_thousands(planned.output_tokens)} reply tokens"
         lines.append(f"  {planned.unit.name}: {cost.calls:,} calls ({cost.measuring:,} to measure), about {tokens}; {sizes}")
     usual = ", if the descriptions are of the usual length" if plan.described else ""
-    lines.append(f"  context window: {plan.num_ctx:,} tokens{usual}")
+    lines.append(f"  context window: {window_words(plan.num_ctx, plan.usual)}{usual}")
     return lines
 
 

@@ -19,6 +19,7 @@ from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.commands.check.forecast import EXPLANATION
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import CompiledProgram
+from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.room import RETRY
 from skills_dspy.model.steps import reply_limits
@@ -58,6 +59,10 @@ class OptimizeRequest:
     base: CompiledProgram | None
     derived: Mapping[str, str] = field(default_factory=dict)
 
+    def run(self, config: RunConfig) -> RunPrompts:
+        """Return what a run of these tasks would send."""
+        return RunPrompts(self.specs, config, self.base)
+
     def program(self) -> SkillsProgram:
         """Return a new program to begin with."""
         program = SkillsProgram(count_of(self.specs))
@@ -92,12 +97,14 @@ class Plan:
         units: in their order.
         judges: steps whose report card is made first, with the number of cases.
         num_ctx: the context window that all these prompts are given, in tokens.
+        usual: model to the window that a run of these tasks asks it with, and with it these prompts, where it is larger.
         described: how many tasks get their description by a call of its own, before all else.
     """
 
     units: tuple[Planned, ...]
     judges: Mapping[str, int]
     num_ctx: int
+    usual: Mapping[str, int]
     described: int = 0
 
     @property
@@ -106,8 +113,10 @@ class Plan:
         return self.described + sum(planned.cost.calls for planned in self.units) + sum(self.judges.values())
 
 
-def plan_of(request: OptimizeRequest, config: RunConfig, most_ctx: int) -> Plan:
+def plan_of(request: OptimizeRequest, config: RunConfig, most_ctx: int, usual: Mapping[str, int]) -> Plan:
     """Return what an optimization will do, in windows of at most `most_ctx` tokens, before anything is asked.
+
+    `usual` is model to the window of a run of these tasks.
 
     The units, splits and calls are the same before the descriptions that the tasks' files leave blank are there, and after.
 
@@ -127,7 +136,7 @@ def plan_of(request: OptimizeRequest, config: RunConfig, most_ctx: int) -> Plan:
     else:
         chosen = _affordable(request, config, units, described + sum(judges.values()))
     planned, num_ctx = _with_tokens(request, config, chosen, most_ctx)
-    return Plan(planned, judges, num_ctx, described)
+    return Plan(planned, judges, num_ctx, usual, described)
 
 
 def _affordable(request: OptimizeRequest, config: RunConfig, units: Sequence[Unit], before: int) -> list[Planned]:
@@ -165,14 +174,15 @@ def _with_tokens(
     planned, least, need = [], 0, 0
     for each in chosen:
         longest = longest_prompt(each.unit, program, [example for part in each.splits for example in part], limits)
-        # A demonstration is about as long as a prompt; who reflects on prompts sees some of them at once.
+        # A demonstration is about as long as a prompt; who proposes instructions sees some of them at once.
         demos = 0 if request.optimizer == "gepa" else each.settings.demos
-        least, need = max(least, longest), max(need, longest * (1 + max(demos, 4)) + room)
+        shown, written = (demos, 0) if request.optimizer == "bootstrap" else (max(demos, 4), PROPOSAL_TOKENS)
+        least, need = max(least, longest), max(need, longest * (1 + shown) + room + written)
         # A guess: an explanation for labels, half of the room for writers.
         output = EXPLANATION if each.unit.makes == "labels" else limits[each.unit.name] // 2
         planned.append(replace(each, prompt_tokens=longest * each.cost.calls, output_tokens=output * each.cost.calls))
     smallest = window_for(config, least, room, most_ctx)
-    roomy = window_for(config, 0, min(need + PROPOSAL_TOKENS, most_ctx), most_ctx)
+    roomy = window_for(config, 0, min(need, most_ctx), most_ctx)
     return tuple(planned), max(smallest, roomy)
 
 

@@ -15,7 +15,9 @@ from evals.session.session import Session
 from skills_dspy.base.config import ROLES, RunConfig
 from skills_dspy.base.errors import RequestError
 from skills_dspy.model.compiled import CompiledProgram
+from skills_dspy.model.context_window import window_words
 from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.room import RETRY
 from skills_dspy.model.server.server import Model
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -65,12 +67,13 @@ async def compare_programs(
     specs = with_descriptions(specs, derived)
     original, changed, limits = SkillsProgram(count), SkillsProgram(count), limits_of(specs, config)
     compiled.apply(changed)
+    examples_of = [fresh_examples(unit, specs, cases, config, seen, most) for unit in units]
+    longest = max(longest_prompt(unit, changed, own, limits) for unit, own in zip(units, examples_of, strict=True))
+    num_ctx = session.window_for(2 * longest, RETRY * max(limits.values()))
+    say(f"context window: {window_words(num_ctx, session.usual)}")
+    desk = Desk(session, original, limits, seed, num_ctx, judge)
     found: list[Compared] = []
-    for unit in units:
-        examples = fresh_examples(unit, specs, cases, config, seen, most)
-        longest = longest_prompt(unit, changed, examples, limits)
-        num_ctx = session.window_for(2 * longest, 2 * max(limits.values()))
-        desk = Desk(session, original, limits, seed, num_ctx, judge)
+    for unit, examples in zip(units, examples_of, strict=True):
         measured = []
         for program, words in ((original, "the original prompt"), (changed, "the compiled prompt")):
             say(f"{unit.name}: measuring {words} on {len(examples)} examples")

@@ -52,7 +52,7 @@ async def run_optimization(session: Session, request: OptimizeRequest, say: Call
         NotDescribed: a task has no description, and none could be derived.
         SkillsError: the evaluation cannot go on; what was asked is in the journal.
     """
-    plan = plan_of(request, session.config, session.most_ctx)
+    plan = plan_of(request, session.config, session.most_ctx, session.usual)
     for line in plan_lines(plan, request.optimizer):
         say(line)
     derived = await derive_descriptions(
@@ -60,7 +60,7 @@ async def run_optimization(session: Session, request: OptimizeRequest, say: Call
     )
     if derived:
         request = replace(request, specs=with_descriptions(request.specs, derived), derived=derived)
-        plan = plan_of(request, session.config, session.most_ctx)
+        plan = plan_of(request, session.config, session.most_ctx, session.usual)
     return await _Optimizing(session, request, plan, say).run()
 
 

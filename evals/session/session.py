@@ -19,7 +19,8 @@ from skills_dspy.base.errors import ContextTooLong, RequestError, RunDirError, S
 from skills_dspy.commands.check.speed import Counts, Speed, counts_of, speed_of
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import Asker, Call
-from skills_dspy.model.engine import AsyncOllamaEngine, Window
+from skills_dspy.model.context_window import RunPrompts, step_up
+from skills_dspy.model.engine import AsyncOllamaEngine, EngineLM, Window
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Host, Meter, Replies
 from skills_dspy.model.server.server import Model, Server, introduced
@@ -46,6 +47,7 @@ class SessionRequest:
         recorded: a folder of an earlier session, which then answers instead of a server.
         note: what answers, in words, when it is not a language model.
         most_calls: no more live calls than this; None for no limit.
+        beside: a run of the same tasks; models are asked with its windows, unless more is needed.
     """
 
     folder: Path
@@ -55,6 +57,7 @@ class SessionRequest:
     recorded: Path | None = None
     note: str | None = None
     most_calls: int | None = None
+    beside: RunPrompts | None = None
 
 
 class CallsSpent(SkillsError):
@@ -129,6 +132,7 @@ class Session:
         models: name as configured to the model that answers.
         answered_by: what answers, in words, and what has answered in this folder before.
         replies, meter, journal: where the language models get their replies, how many there were, and all of them.
+        usual: model to the num_ctx that a run of the same tasks asks it with.
         bridge: for threads that ask.
         adapter: DSPy's within this session.
     """
@@ -140,6 +144,7 @@ class Session:
     replies: OnceReplies
     meter: Meter
     journal: Journal
+    usual: Mapping[str, int]
     bridge: Bridge
     adapter: SkillsAdapter = field(default_factory=SkillsAdapter)
 
@@ -161,14 +166,16 @@ class Session:
     def lm(self, model: str, role: Role, num_ctx: int, **settings: float) -> dspy.LM:
         """Return a language model by a name that the session was opened with.
 
-        The window of `num_ctx` tokens and the keep_alive are the role's own where it has some; `settings` are DSPy's defaults
-        for each request: temperature, max_tokens, seed.
+        The keep_alive and the window are the role's own where it has some; else the window is that of a run of the same tasks,
+        or of the `num_ctx` tokens that are needed here where that is more. `settings` are DSPy's defaults for each request:
+        temperature, max_tokens, seed.
         """
         settings_of_role = self.config.role(role)
-        window = Window(settings_of_role.num_ctx or num_ctx, settings_of_role.keep_alive, self.config.soft_ratings)
+        size = settings_of_role.num_ctx or max(num_ctx, self.usual.get(model, 0))
+        soft = self.config.asks_soft(shown=True)  # one answer for all commands: they find each other's replies
+        window = Window(size, settings_of_role.keep_alive, soft)
         engine = AsyncOllamaEngine(self.replies, window)
-        halting, name = HaltingEngine(engine, self.bridge), self.models[model].name
-        return dspy.LM(name, engine=halting, async_engine=engine, cache=False, num_retries=0, **settings)
+        return EngineLM(self.models[model].name, engine, HaltingEngine(engine, self.bridge), **settings)
 
     def asker(
         self,
@@ -179,7 +186,7 @@ class Session:
         judge: str | None = None,
         task: str = "evals",
     ) -> Asker:
-        """Return who asks the program's steps, as in a run, with a window of `num_ctx` tokens.
+        """Return who asks the program's steps, as in a run, with a window of at least `num_ctx` tokens, see `lm`.
 
         `limits` is step to the most tokens of a first reply; `seed` and `task` decide the sampling seeds; `judge` is a model to
         judge and tag instead of the configured ones.
@@ -192,7 +199,7 @@ class Session:
 
 
 def window_for(config: RunConfig, prompt: int, reply: int, most: int) -> int:
-    """Return a num_ctx that holds a prompt of so many tokens and its reply: a multiple of 1024, or `most`.
+    """Return a num_ctx that holds a prompt of so many tokens and its reply, as `step_up` has it.
 
     Raises:
         ContextTooLong: they do not fit into `most` tokens; `max_num_ctx` is named where it is what does not allow it.
@@ -203,7 +210,7 @@ def window_for(config: RunConfig, prompt: int, reply: int, most: int) -> int:
             f"A prompt of about {prompt} tokens and its reply of {reply} do not fit into "
             f"{bound or f'the {most} tokens that a model can have: take one with a larger window'}, or take shorter examples."
         )
-    return min(most, -(-(prompt + reply) // 1024) * 1024)
+    return step_up(prompt + reply, most)
 
 
 @asynccontextmanager
@@ -241,7 +248,10 @@ async def open_session(request: SessionRequest, serve: Callable[[], Server] | No
         stack.push_async_callback(replies.drop)
         bridge = Bridge(asyncio.get_running_loop())
         stack.callback(bridge.close)
-        session = Session(request.config, request.concurrency, models, answered_by, replies, meter, journal, bridge)
+        lengths = {name: model.context_length for name, model in models.items()}
+        of_run = {} if request.beside is None else request.beside.windows(lengths)
+        usual = {name: size for name, size in of_run.items() if name in models}
+        session = Session(request.config, request.concurrency, models, answered_by, replies, meter, journal, usual, bridge)
         with dspy.context(adapter=session.adapter, disable_history=True, track_usage=False, warn_on_type_mismatch=False):
             yield session
 

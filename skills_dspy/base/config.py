@@ -137,6 +137,12 @@ class EmbedderConfig(Settings):
     device: str = Field(pattern=_ONE_WORD, description="a device such as cpu, cuda, cuda:0 or mps")
 
 
+def _no_number(value: object) -> object:
+    if value in (0, 1) and not isinstance(value, bool):  # they equal false and true, and a Literal asks for no more
+        raise PydanticCustomError("number", "number")
+    return value
+
+
 class RunConfig(Settings):
     """All settings of a run."""
 
@@ -145,7 +151,9 @@ class RunConfig(Settings):
     tagger: RoleConfig
     max_num_ctx: _Window = Field(description="a whole number from 512 to 1048576")
     tagging: Literal["separate", "fused"] = Field(description="separate or fused")
-    soft_ratings: bool = Field(description="true or false")
+    soft_ratings: Annotated[Literal["auto", True, False], BeforeValidator(_no_number)] = Field(
+        description="auto, true or false"
+    )
     filter: FilterConfig
     judges: JudgeConfig
     dedup: DedupConfig
@@ -162,15 +170,20 @@ class RunConfig(Settings):
         """The name of a role's model; who has none of its own follows the generator."""
         return self.role(role).model or self.generator.model
 
+    def asks_soft(self, *, shown: bool) -> bool:
+        """Whether probabilities of labels are asked for: as set, and by `auto` where they are `shown` in what comes of it."""
+        return shown if self.soft_ratings == "auto" else self.soft_ratings
+
     def shaping(self) -> dict[str, Any]:
         """The part that decides a dataset's bytes, ready for JSON, always in one order, with the models' resolved names.
 
         Left out is how the models are reached and hosted, when a run gives up, so that one that gave up can go on, and
-        `decontamination`, which stands with the evaluation questions.
+        `decontamination`, which stands with the evaluation questions. `soft_ratings` is what `auto` means to a run.
         """
         left_out: Any = {"embedder": {"device"}, "draws": {"max_stalled", "max_draws"}}
         left_out |= dict.fromkeys(("server", "max_num_ctx", "decontamination"), True)
         parts = self.model_dump(mode="json", exclude=left_out)
+        parts["soft_ratings"] = self.asks_soft(shown=False)
         for role in ROLES:
             parts[role] = {k: v for k, v in parts[role].items() if k not in ("keep_alive", "num_ctx")}
             parts[role]["model"] = self.model_for(role)

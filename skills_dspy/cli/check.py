@@ -14,7 +14,7 @@ from skills_dspy.base.config import Role, RunConfig
 from skills_dspy.base.errors import EmbedderMissing, MachineError
 from skills_dspy.cli.arguments import CheckOptions
 from skills_dspy.cli.run import load_specs
-from skills_dspy.cli.sessions import open_server
+from skills_dspy.cli.sessions import make_server
 from skills_dspy.cli.summary import command
 from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost, forecast
 from skills_dspy.commands.check.measure import Preflight, find_weights, fit, survey
@@ -54,7 +54,7 @@ def check_command(options: CheckOptions) -> int:
     config = options.models.load(options.embedder)
     specs = load_specs(options.task_paths, options.taxonomy_base).specs
     hasty = config.server.model_copy(update={"patience": min(config.server.patience, _PATIENCE)})
-    server = open_server(options.server, config.model_copy(update={"server": hasty}))
+    server = make_server(options.server, config.model_copy(update={"server": hasty}))
     return Check(options, specs, config, server, Console(highlight=False, soft_wrap=True), find_weights).run()
 
 
@@ -166,6 +166,8 @@ class Check:
         finally:
             await self._server.close()
         self._say(estimate_line(trials, windows))
+        if any(trial.soft is not None for trial in trials):
+            self._say(soft_line(trials))
         speeds = model_speeds(trials, together)
         for model, speed in speeds.items():
             self._say(speed_line(model, speed))
@@ -206,6 +208,17 @@ def estimate_line(trials: Sequence[Trial], windows: Mapping[Role, int]) -> Line:
     enough = math.ceil(windows[role] * tokens / worst.estimate)
     todo = f"set {role}.num_ctx to {enough} or more in the configuration, or long prompts may be cut"
     return Line("warn", "estimate", f"{said}; {worst.step} has more than estimated: {todo}")
+
+
+def soft_line(trials: Sequence[Trial]) -> Line:
+    """Whether soft ratings can be read from this server's replies, of which 1 or more rate."""
+    asked = [trial for trial in trials if trial.soft is not None]
+    unread = [trial.step for trial in asked if not trial.soft]
+    said = f"soft ratings are read from {len(asked) - len(unread)} of {len(asked)} replies that rate"
+    if not unread:
+        return Line("ok", "soft", said)
+    todo = "set soft_ratings to auto in the configuration, if the rows need none: they take some of the server's speed"
+    return Line("warn", "soft", f"{said}, not from {', '.join(unread)}: no log-probabilities that tell of the label; {todo}")
 
 
 def speed_line(model: str, speed: Speed) -> Line:

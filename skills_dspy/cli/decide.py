@@ -44,7 +44,7 @@ def decide_command(options: DecideOptions) -> int:
         progress.update(f"{diff.after.candidates} of {total} candidates decided, {diff.after.accepted} accepted{asked}")
 
     async def work() -> DecideResult:
-        server = open_server(options.server, prepared.config, progress.fault) if options.fill else None
+        server = open_server(options.server, prepared.config, progress.fault, progress.say) if options.fill else None
         return await decide_run(request, prepared, server, count)
 
     try:

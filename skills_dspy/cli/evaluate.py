@@ -27,6 +27,7 @@ from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import in_session
 from skills_dspy.model.compiled import load_compiled
+from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.embedding.embedder import SentenceEmbedder
 from skills_dspy.store.aside import write_json, write_text
 from skills_dspy.tasks.files import load_task
@@ -51,6 +52,7 @@ def eval_judges_command(options: EvalJudgesOptions) -> int:
         wanted.asking(),
         lambda session: examine(session, wanted, progress, replayed=replayed),
         note=options.note,
+        beside=wanted.run(),
     )
     report, folder = sections(card, head(content), sweep=options.threshold_sweep), options.session.output_dir
     write_json(folder / "judges.json", content)
@@ -153,7 +155,10 @@ def eval_program_command(options: EvalProgramOptions) -> int:
         return compared, derived, session.answered_by
 
     others = tuple(filter(None, (options.holdout_judge,)))
-    compared, derived, answered_by = in_session(options.session, config, work, extra_models=others, note=options.note)
+    run = RunPrompts(specs, config, compiled)
+    compared, derived, answered_by = in_session(
+        options.session, config, work, extra_models=others, note=options.note, beside=run
+    )
     if options.as_json:
         content = {
             "program": str(options.file),

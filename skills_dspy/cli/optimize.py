@@ -35,7 +35,9 @@ def optimize_command(options: OptimizeOptions) -> int:
     config = options.session.models.load()
     request = _request(options, config)
     _check_out(options.out)
-    plan = plan_of(request, config, config.max_num_ctx)  # refused here, before a folder or a server is touched
+    run = request.run(config)
+    # Refused here, before a folder or a server is touched.
+    plan = plan_of(request, config, config.max_num_ctx, run.windows({}))
     if options.dry_run:
         for line in plan_lines(plan, options.optimizer):
             click.echo(line)
@@ -49,6 +51,7 @@ def optimize_command(options: OptimizeOptions) -> int:
         extra_models=tuple(filter(None, (options.holdout_judge, options.proposer))),
         most_calls=options.max_calls,
         note=options.note,
+        beside=run,
     )
     kept = any(result.kept for result in done.results)
     better = any(result.kept and result.counts.gain > 0 for result in done.results)

@@ -15,7 +15,8 @@ from skills_dspy.cli.progress import RunProgress
 from skills_dspy.cli.sessions import open_server, run_until_done
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.model.compiled import load_compiled
-from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
+from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.model.embedding.process import ProcessEmbedder
 from skills_dspy.model.embedding.weights import find_model
 from skills_dspy.run.open_files import make_room
 from skills_dspy.run.past import Replay
@@ -95,15 +96,17 @@ def _summarize(tasks: Sequence[TaskView], options: RunOptions, broken: Sequence[
 def _embedder(request: RunRequest) -> AsyncEmbedder:
     """The embedding model. A live run needs it, so that one which is nowhere is refused here, before anything is written."""
     name, device = request.config.embedder.model, request.config.embedder.device
-    if request.recorded is not None:
-        return AsyncEmbedder(SentenceEmbedder(name, device))
-    found = find_model(name)
-    return AsyncEmbedder(SentenceEmbedder(name, device, lambda _: found))
+    found = find_model(name) if request.recorded is None else None
+    model = ProcessEmbedder(name, device, lambda wanted: found or find_model(wanted))
+    return AsyncEmbedder(model, model.end)
 
 
 async def _run(request: RunRequest, options: RunOptions, embedder: AsyncEmbedder, display: RunProgress) -> tuple[TaskView, ...]:
-    server = None if request.recorded is not None else open_server(options.server, request.config, display.fault)
-    return await Runner(request, server, embedder, display, notices=_Stderr(options.quiet)).run()
+    server = None if request.recorded is not None else open_server(options.server, request.config, display.fault, display.say)
+    try:
+        return await Runner(request, server, embedder, display, notices=_Stderr(options.quiet)).run()
+    finally:
+        await embedder.close()
 
 
 def _request(options: RunOptions, specs: tuple[TaskSpec, ...] | None) -> RunRequest:

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,9 +14,12 @@ import click
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import Interrupted
 from skills_dspy.cli.options import ServerOptions, SessionOptions
+from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.openai import API_KEYS, OpenAIServer
 from skills_dspy.model.server.server import Server
+from skills_dspy.model.waiting import Waiting, WatchedServer
+from skills_dspy.run.headway import duration
 
 if TYPE_CHECKING:
     from evals.session.session import Session
@@ -23,7 +27,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def open_server(options: ServerOptions, config: RunConfig, complain: Callable[[str, float], None] | None = None) -> Server:
+def make_server(
+    options: ServerOptions, config: RunConfig, complain: Callable[[str, float], None] | None = None
+) -> OllamaServer | OpenAIServer:
     """The host of a command; `complain` gets what went wrong and the seconds until it is asked again."""
     settings = options.over(config).server
     asked: dict[str, Any] = {
@@ -35,6 +41,26 @@ def open_server(options: ServerOptions, config: RunConfig, complain: Callable[[s
         key = next((value for value in map(os.environ.get, API_KEYS) if value), None)
         return OpenAIServer(options.base_url, settings, key=key, **asked)
     return OllamaServer(options.base_url, settings, **asked)
+
+
+def open_server(
+    options: ServerOptions,
+    config: RunConfig,
+    complain: Callable[[str, float], None],
+    say: Callable[[str], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> Server:
+    """The same, watched: `say` gets a line about a request that is left waiting."""
+    server = make_server(options, config, complain)
+    return WatchedServer(server, options.concurrency, lambda waiting, seconds: say(waiting_line(waiting, seconds)), clock)
+
+
+def waiting_line(waiting: Waiting, seconds: float) -> str:
+    """What is said of a request that the server has left waiting for so many seconds."""
+    return (
+        f"A request of {waiting.step} has waited {duration(seconds)} while the server answered {waiting.overtaken} sent after "
+        "it; if this goes on, restart the server: nothing is lost."
+    )
 
 
 def run_until_done(work: Coroutine[Any, Any, T]) -> T:
@@ -60,8 +86,12 @@ def in_session(
     note: str | None = None,
     extra_models: tuple[str, ...] = (),
     most_calls: int | None = None,
+    beside: RunPrompts | None = None,
 ) -> T:
-    """Open a session, do the work in it, and close it in good order whatever ends it; Interrupted keeps what was asked."""
+    """Open a session, do the work in it, and close it in good order whatever ends it; Interrupted keeps what was asked.
+
+    `beside` is a run of the same tasks: the session asks in its windows.
+    """
     from evals.session.session import SessionRequest, open_session
 
     request = SessionRequest(
@@ -72,6 +102,7 @@ def in_session(
         recorded=options.replay,
         note=note,
         most_calls=most_calls,
+        beside=beside,
     )
     stderr = sys.stderr  # the optimizers' output is kept away from the terminal; this is not theirs
 
@@ -79,7 +110,7 @@ def in_session(
         click.echo(f"{message} Again in {pause:.0f} s.", stderr)
 
     def serve() -> Server:
-        return open_server(options.server, config, complain)
+        return open_server(options.server, config, complain, lambda line: click.echo(line, stderr))
 
     async def run() -> T:
         async with open_session(request, None if options.replay is not None else serve) as session:

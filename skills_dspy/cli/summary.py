@@ -45,6 +45,7 @@ def _print_one(task: TaskView, replayed: bool, out: Console) -> None:
         return
     _print_funnel(funnel, task.evaluation, out)
     out.print(cost_line(task.usage, funnel.accepted, replayed))
+    _print_soft([task], out)
     out.print(f"Data: {escape(str(task.paths.data))}")
 
 
@@ -69,6 +70,7 @@ def _print_many(tasks: Sequence[TaskView], replayed: bool, out: Console) -> None
     known = [task.usage for task in tasks if task.usage]
     usage = {name: sum(usage[name] for usage in known) for name in ("calls", "prompt_tokens", "output_tokens")} if known else {}
     out.print(cost_line(usage, funnel.accepted, replayed))
+    _print_soft(tasks, out)
     derived = sum(task.description is not None for task in tasks)
     if derived:
         out.print(f"Descriptions (derived): of {derived} tasks; each stands in the task's run.json.")
@@ -117,6 +119,15 @@ def cost_line(usage: Mapping[str, Any], accepted: int, replayed: bool) -> str:
     return f"Cost: {usage['calls']} calls, {tokens} tokens{each}{source}."
 
 
+def _print_soft(tasks: Sequence[TaskView], out: Console) -> None:
+    """From how many replies soft ratings could be read, where they were asked for."""
+    counts = [task.soft_ratings for task in tasks if task.soft_ratings and task.soft_ratings["asked"]]
+    if counts:
+        asked, read = (sum(count[name] for count in counts) for name in ("asked", "read"))
+        others = "" if read == asked else "; with the others came no log-probabilities, or none that tell of their labels"
+        out.print(f"Soft ratings: read from {read} of {asked} rated replies{others}.")
+
+
 def json_summary(tasks: Sequence[TaskView], broken: Sequence[SpecError] = ()) -> str:
     """The end of a run, for a program; `broken` are the files that could not be used."""
     rows = [
@@ -128,6 +139,7 @@ def json_summary(tasks: Sequence[TaskView], broken: Sequence[SpecError] = ()) ->
             "answered_by": task.answered_by,
             "funnel": task.run.funnel.as_json(),
             "usage": task.usage,
+            "soft_ratings": task.soft_ratings,
             "data": str(task.paths.data),
             "rejected": str(task.paths.rejected),
             "run": str(task.paths.run_json),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dspy
-from dspy.utils.exceptions import AdapterParseError, LMError
+from dspy.utils.exceptions import AdapterParseError
 
 from skills_dspy.base.config import Role, RoleConfig
 from skills_dspy.base.errors import ReplyError, SkillsError, Truncated, Unreadable
@@ -28,7 +28,7 @@ class Call:
     """One request of a step on its way; `rank` is asked anew whenever a slot becomes free.
 
     The engine sets the key of request and reply in the journal, the text of the reply, output field to the probabilities of
-    its labels where the server gave them, and our own error, which DSPy would wrap.
+    its labels where the server gave them, and our own error, which DSPy wraps for those who wait in a thread.
     """
 
     step: str
@@ -127,10 +127,6 @@ class Asker:
         token = CURRENT_CALL.set(call)
         try:
             return await self._program.acall(step=call.step, inputs=inputs, lm=self._lms[role], config=config)
-        except LMError as error:
-            if call.error is not None:
-                raise call.error from error
-            raise
         except AdapterParseError as error:
             raise Unreadable(str(error.__cause__ or "the reply is empty"), call.raw) from error
         finally:

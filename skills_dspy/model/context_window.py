@@ -11,14 +11,16 @@ from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.seeds import STANDARD
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.adapter import SkillsAdapter
+from skills_dspy.model.compiled import CompiledProgram
 from skills_dspy.model.description import examples_in_turn, undescribed
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.room import RETRY, largest_shown, longest, question_limit
 from skills_dspy.model.steps import DESCRIBE, STEPS, Shows, Step, constant_inputs, inputs, reply_limits, shown_as, way
 from skills_dspy.tasks.spec import TaskSpec
 
-_ROUND = 1024
-"""A window is a multiple of this, so that small changes of a task do not make the server load the model anew."""
+_SMALLEST = 4096
+"""The first size of a window; each next one is twice as large. So few sizes that tasks and commands mostly need the same one:
+for each other one a server loads the model anew."""
 _TAGS = 16
 """A pair of tags with their line breaks, and what a text may take more when it is joined to them."""
 
@@ -36,6 +38,52 @@ class Need:
     def total(self) -> int:
         """Prompt and reply, in tokens."""
         return self.prompt + self.reply
+
+
+@dataclass(frozen=True, slots=True)
+class RunPrompts:
+    """What decides the prompts of a run: its tasks, its settings, and a compiled program, None for those of signatures/."""
+
+    specs: Sequence[TaskSpec]
+    config: RunConfig
+    program: CompiledProgram | None = None
+
+    def windows(self, context_lengths: Mapping[str, int | None]) -> dict[str, int]:
+        """Model to the num_ctx that a run asks it with; nothing where no task's prompts fit into any, see `choose_windows`.
+
+        A run leaves out the tasks that do not fit, so they have no say here either.
+        """
+        adapter, fitting = SkillsAdapter(), []
+        for spec in self.specs:
+            program = SkillsProgram(spec.num_questions_to_generate_per_prompt)
+            if self.program is not None:
+                self.program.apply(program)
+            wanted = needs(spec, self.config, program, adapter)
+            if all(need.total <= _bound(need, self.config, context_lengths) for need in wanted.values()):
+                fitting.append(wanted)
+        if not fitting:
+            return {}
+        return {
+            self.config.model_for(role): size for role, size in choose_windows(fitting, self.config, context_lengths).items()
+        }
+
+
+def step_up(needed: int, bound: int) -> int:
+    """The smallest of 4096, 8192, 16384 ... that holds so many tokens, but at most `bound`."""
+    size = _SMALLEST
+    while size < needed:
+        size *= 2
+    return min(size, bound)
+
+
+def window_words(own: int, usual: Mapping[str, int]) -> str:
+    """In what window a command asks that needs `own` tokens, while a run of the same tasks asks models with `usual`."""
+    if not usual:
+        return f"{own:,} tokens"
+    if smaller := sorted({size for size in usual.values() if size < own}):
+        less = " and ".join(f"{size:,}" for size in smaller)
+        return f"{own:,} tokens, more than the {less} of a run of these tasks: between the two the server loads the model anew"
+    return f"{' and '.join(f'{size:,}' for size in sorted(set(usual.values())))} tokens, as in a run of these tasks"
 
 
 def needs(spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: SkillsAdapter) -> dict[str, Need]:
@@ -78,13 +126,13 @@ def choose_windows(
     """
     windows: dict[str, int] = {}
     for role in ROLES:
-        model, settings = config.model_for(role), config.role(role)
+        model = config.model_for(role)
         wanted = [need for steps in per_task for need in steps.values() if STEPS[need.step].role == role]
         most = max(wanted, key=lambda need: need.total)
-        bound = settings.num_ctx or min(config.max_num_ctx, context_lengths.get(model) or config.max_num_ctx)
+        bound = _bound(most, config, context_lengths)
         if most.total > bound:
             raise _too_long(most, model, bound, _way_out(role, config, bound))
-        chosen = settings.num_ctx or min(bound, -(-most.total // _ROUND) * _ROUND)
+        chosen = config.role(role).num_ctx or step_up(most.total, bound)
         windows[model] = max(windows.get(model, 0), chosen)
     for role in ROLES:
         own, window = config.role(role).num_ctx, windows[config.model_for(role)]
@@ -94,6 +142,12 @@ def choose_windows(
                 "each other value makes the server load it anew: give both the larger one, or leave both out"
             )
     return {role: windows[config.model_for(role)] for role in ROLES}
+
+
+def _bound(need: Need, config: RunConfig, context_lengths: Mapping[str, int | None]) -> int:
+    role = STEPS[need.step].role
+    length = context_lengths.get(config.model_for(role))
+    return config.role(role).num_ctx or min(config.max_num_ctx, length or config.max_num_ctx)
 
 
 def _way_out(role: Role, config: RunConfig, bound: int) -> str:

@@ -5,9 +5,9 @@ remembers, the server module is patient, the asker asks again.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import dspy
 from dspy import lm15
@@ -42,7 +42,7 @@ class AsyncOllamaEngine:
         self._window = window
 
     async def complete(self, request: lm15.Request) -> lm15.Response:
-        """One reply. Our own errors are left in the running call too, because DSPy wraps what it does not know."""
+        """One reply. Our own errors are left in the running call too, because DSPy wraps them where a thread waits."""
         call = CURRENT_CALL.get(None) or Call("predict", lambda: (0,))  # a predictor that is used outside a run
         try:
             payload = payload_of(request, self._window)
@@ -108,10 +108,56 @@ def payload_of(request: lm15.Request, window: Window) -> dict[str, Any]:
     return payload
 
 
+class Completing(Protocol):
+    """An engine as DSPy wants it for its asynchronous calls."""
+
+    async def complete(self, request: lm15.Request) -> lm15.Response:
+        """One reply."""
+
+
+class EngineLM(dspy.LM):
+    """A dspy.LM whose asynchronous calls go to its engine at once, and whose errors come as the engine raised them.
+
+    DSPy's own way hands every request to two threads, which look for attached files and for a price: that takes longer than
+    all else where a journal has the reply. `waiting` is the engine of calls that wait, which go DSPy's way; `settings` are
+    defaults of each request: temperature, max_tokens, seed.
+    """
+
+    def __init__(self, model: str, engine: Completing, waiting: Any, **settings: float) -> None:
+        super().__init__(model, engine=waiting, async_engine=engine, cache=False, num_retries=0, **settings)
+        self._answers = engine
+
+    async def acall(
+        self, prompt: str | None = None, *, messages: Sequence[Mapping[str, str]] = (), **options: Any
+    ) -> list[str]:
+        """The text of one reply; TypeError for an option that no request has."""
+        asked = messages or [{"role": "user", "content": prompt or ""}]
+        response = await self._answers.complete(request_of(self.model, asked, {**self.kwargs, **options}))
+        return [response.message.text or ""]
+
+
+def request_of(model: str, messages: Sequence[Mapping[str, str]], options: Mapping[str, Any]) -> lm15.Request:
+    """DSPy's request, from messages and options as its adapters have them; options that are None are left out."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if (form := given.get("response_format")) is not None:
+        given["response_format"] = {"type": form["type"], **form["json_schema"]}
+    first, *others = messages
+    system = first["content"] if first["role"] == "system" else None
+    return lm15.Request(
+        model,
+        system=system,
+        messages=tuple(
+            lm15.Message(role=message["role"], parts=(lm15.TextPart(text=message["content"]),))
+            for message in (messages if system is None else others)
+        ),
+        config=lm15.Config(**given),
+    )
+
+
 def make_lm(model: str, replies: Replies, window: Window, loop: asyncio.AbstractEventLoop) -> dspy.LM:
     """A dspy.LM whose every reply comes from `replies`."""
     engine = AsyncOllamaEngine(replies, window)
-    return dspy.LM(model, engine=OllamaEngine(engine, loop), async_engine=engine, cache=False, num_retries=0)
+    return EngineLM(model, engine, OllamaEngine(engine, loop))
 
 
 def asker_for(
@@ -129,6 +175,7 @@ def asker_for(
     `models` and `windows` have of each role the model's name and its num_ctx in tokens.
     """
     roles, loop = {role: config.role(role) for role in ROLES}, asyncio.get_running_loop()
-    hosted = {role: Window(windows[role], settings.keep_alive, config.soft_ratings) for role, settings in roles.items()}
+    soft = config.asks_soft(shown=False)  # rows carry them, but nothing decides by them
+    hosted = {role: Window(windows[role], settings.keep_alive, soft) for role, settings in roles.items()}
     lms = {role: make_lm(models[role], replies, hosted[role], loop) for role in ROLES}
     return Asker(program, lms, roles, limits, seed, task)

@@ -4,6 +4,11 @@ G-Eval (Liu et al. 2023, arXiv:2303.16634) takes a model's probabilities of the 
 of the label alone: finer, and with fewer ties. Ollama gives them since 0.12.11, when it is asked: for every token of the
 reply its log-probability and those of the most probable tokens in its place.
 
+They are the model's own, from before the schema leaves it no other words. So what is read is how it would have rated, had it
+written a label just there: the labels' shares of what it gave to all labels together, which `mass` tells. A label that is
+not among the 20 most probable tokens counts as never; where `mass` is small, the model would rather have written no label,
+and its rating is worth as little.
+
 How a rating is read: from the token in which the value of the rated field begins, each alternative of a token is joined to
 what stands before it, and held against the labels as they are written in JSON. If it can only become one label, its
 probability is that label's. If it can still become several, and is what the model went on with, the next token decides, and
@@ -26,6 +31,9 @@ ASKED: Mapping[str, Any] = {"logprobs": True, "top_logprobs": 20}
 KEPT = "rating_logprobs"
 """The key of a journaled reply under which is kept what a soft rating is read from."""
 
+RATING_STEPS = tuple(name for name, step in STEPS.items() if any(scale.ordered for scale in step.rates))
+"""The steps whose replies hold such labels."""
+
 _RATED = tuple(dict.fromkeys(scale.field for step in STEPS.values() for scale in step.rates if scale.ordered))
 """The output fields that are labels of a scale, which has an order and so an expected value."""
 
@@ -40,9 +48,8 @@ _NEVER = -9999.0
 BLANKS = " \t\n\r"
 """What JSON allows between its marks."""
 
-_BROKEN = "\N{REPLACEMENT CHARACTER}"
-_AROUND = re.compile(r"(?:\s|<[^<>\s]{1,40}>|\[/?[A-Z_]{1,40}\])*")
-"""What a list of tokens may hold before and after the reply: blanks, and the tokens that begin and end a turn."""
+_AFTER = re.compile(r"(?:\s|```|<[^<>\s]{1,40}>|\[/?[A-Z_]{1,40}\])*")
+"""What a list of tokens may hold after the reply: blanks, the fence that a server takes off, the tokens that end a turn."""
 
 _AFTER_VALUE = BLANKS + ",}]"
 _END = re.compile(rf"[{BLANKS}]*}}")
@@ -86,6 +93,12 @@ def soft_of(body: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, So
     return {field: rating for field, rating in ratings.items() if rating is not None}
 
 
+def rated(body: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
+    """Whether a journaled reply rates what it was asked to rate, and probabilities were asked for with it."""
+    fields = rated_fields(payload) if payload.get("logprobs") else {}
+    return bool(fields) and all(_label_span(_text_of(body), *field) is not None for field in fields.items())
+
+
 def in_words(soft: SoftRating) -> str:
     """A soft rating for people: `1: 12 %, 2: 30 %, 3: 58 %; expected 2.46`."""
     shares = ", ".join(f"{label}: {_percent(share)}" for label, share in soft.probabilities.items())
@@ -105,7 +118,7 @@ def _text_of(body: Mapping[str, Any]) -> str:
 def _kept(text: str, logprobs: Sequence[Mapping[str, Any]], field: str, labels: Sequence[Label]) -> dict[str, Any] | None:
     """What `trimmed` keeps for one field."""
     span = _label_span(text, field, labels)
-    begins = None if span is None else first_token([entry["token"] for entry in logprobs], text, span[0])
+    begins = None if span is None else first_token(logprobs, text, span[0])
     if span is None or begins is None:
         return None
     number, before = begins
@@ -214,27 +227,20 @@ def value_span(text: str, key: str) -> tuple[int, int] | None:
     return spans[0] if len(spans) == 1 else None
 
 
-def first_token(tokens: Sequence[str], text: str, place: int) -> tuple[int, int] | None:
+def first_token(tokens: Sequence[Mapping[str, Any]], text: str, place: int) -> tuple[int, int] | None:
     """The number of the token in which a character of the text stands, and how much of the token stands before it.
 
-    None if the tokens are not the text's. One that holds part of a character has U+FFFD in its place in the list: before
-    the place, only what comes after the last such token is compared.
+    Only from there to their ends are list and text compared, backwards: what a server lists before may be another text than
+    the one it gives (it begins with a fence that was taken off, say, or lacks some). None if they do not agree.
     """
-    joined, before, rest = "".join(tokens), text[:place].lstrip(), text[place:].rstrip()
-    at = joined.rfind(rest)
-    if at < 0 or not _AROUND.fullmatch(joined, at + len(rest)):
-        return None
-    told = joined[:at]
-    if not (told.endswith(before) and _AROUND.fullmatch(told, 0, at - len(before))):
-        _, broken, after_it = told.rpartition(_BROKEN)
-        if not broken or not before.endswith(after_it):
-            return None
-        before = after_it
-    start = 0
-    for number, token in enumerate(tokens):
-        if start + len(token) > at:
-            return (number, at - start) if at - start <= len(before) else None
-        start += len(token)
+    rest, told = text[place:].rstrip(), ""
+    for number in range(len(tokens) - 1, -1, -1):
+        token = tokens[number]["token"]
+        told = token + told
+        at = told.rfind(rest, 0, len(token) + len(rest) - 1)
+        if at >= 0:
+            fits = text[:place].endswith(told[:at]) and _AFTER.fullmatch(told, at + len(rest))
+            return (number, at) if fits else None
     return None
 
 

@@ -13,11 +13,16 @@ from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.description import undescribed
 from skills_dspy.model.program import SkillsProgram, fingerprint
 from skills_dspy.model.server.server import Model
-from skills_dspy.model.steps import DESCRIBE, way
+from skills_dspy.model.soft import RATING_STEPS, rated, rated_fields, soft_of
+from skills_dspy.model.steps import DESCRIBE, STEPS, way
+from skills_dspy.store.files import read_rows
+from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import needed, read_run_json, run_json_errors
 from skills_dspy.tasks.spec import TaskSpec
 
+_UNSAID = "it does not say what the run was begun with; restore it, or use --restart"
+_OTHER_VERSION = "this run was made by another version of skills_dspy; use --restart"
 _PACKAGES = ("skills-dspy", "dspy", "ollama", "sentence-transformers", "torch", "numpy", "pydantic")
 
 
@@ -67,13 +72,34 @@ def inputs_of(
     }
 
 
+def count_soft(paths: RunPaths, journal: JournalReader) -> dict[str, int]:
+    """Of the replies to all candidates that have a row, `asked`: those that rate, with probabilities asked for, and `read`:
+    those of them whose every rating is soft. What was asked ahead of a run's end is left out, so a replay counts the same.
+    """
+    stages = {STEPS[name].stage for name in RATING_STEPS}
+    rows = (row for path in (paths.data, paths.rejected) if path.exists() for _, row in read_rows(path))
+    calls = (row.get("provenance", {}).get("calls", {}) for row in rows)
+    digests = [digest for tried in calls for stage in tried.keys() & stages for digest in tried[stage]]
+    asked = [reply for reply in map(journal.full, dict.fromkeys(digests)) if reply and rated(reply.reply, reply.request)]
+    read = sum(soft_of(reply.reply, reply.request).keys() == rated_fields(reply.request).keys() for reply in asked)
+    return {"asked": len(asked), "read": read}
+
+
+def as_begun(config: RunConfig, paths: RunPaths, recorded: RunConfig | None = None) -> RunConfig:
+    """The settings, with true or false for `soft_ratings: auto`: as in the recording, else as the run here was begun."""
+    if config.soft_ratings != "auto":
+        return config
+    begun = read_run_json(paths, _UNSAID, _OTHER_VERSION)
+    known = recorded.shaping() if recorded else begun.inputs.config if begun and begun.inputs else config.shaping()
+    return config.model_copy(update={"soft_ratings": known.get("soft_ratings") is True})
+
+
 def check_same_inputs(paths: RunPaths, inputs: Mapping[str, Any]) -> None:
     """Refuse to go on with a run that was begun with other inputs: a RunDirError names what differs."""
-    unsaid = "it does not say what the run was begun with; restore it, or use --restart"
-    previous = read_run_json(paths, unsaid, "this run was made by another version of skills_dspy; use --restart")
+    previous = read_run_json(paths, _UNSAID, _OTHER_VERSION)
     if previous is None:
         return
-    with run_json_errors(paths, unsaid):
+    with run_json_errors(paths, _UNSAID):
         needed(previous.inputs, "inputs")
     old = previous.content["inputs"]
     differing = [name for name in inputs if old.get(name) != inputs[name]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from skills_dspy.base.config import Role
+from skills_dspy.base.config import Role, RunConfig
 from skills_dspy.base.errors import RunDirError, SkillsError, StorageError
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import WHOLE_DRAW, Asker
@@ -25,7 +25,16 @@ from skills_dspy.pipeline.flow import Flow
 from skills_dspy.pipeline.funnel import Funnel
 from skills_dspy.pipeline.rows import RunLedger
 from skills_dspy.pipeline.settle import Settler
-from skills_dspy.run.account import check_same_inputs, inputs_of, prompt_fingerprints, spec_as_json, stamp, versions
+from skills_dspy.run.account import (
+    as_begun,
+    check_same_inputs,
+    count_soft,
+    inputs_of,
+    prompt_fingerprints,
+    spec_as_json,
+    stamp,
+    versions,
+)
 from skills_dspy.run.request import RunRequest
 from skills_dspy.screens.benchmark import Benchmark
 from skills_dspy.screens.decontamination import Notices, Screen, TaskScreen, contaminated_seeds, seed_warnings
@@ -56,6 +65,8 @@ class TaskView:
 
     Attributes:
         status: `running`, `complete`, `stopped: why`, `failed: why`, `interrupted`.
+        usage, soft_ratings: known when it has ended, see `JournalReader.usage` and `count_soft`; the latter is None where no
+            probabilities were asked for.
         error: why it failed for itself while others went on.
         description: derived by the model, because the task's file leaves it blank; None until then, and where it does not.
     """
@@ -67,6 +78,7 @@ class TaskView:
     run: Settler | Standstill
     answered_by: str
     usage: dict[str, Any] = field(default_factory=dict)
+    soft_ratings: dict[str, int] | None = None
     status: str = "running"
     error: SkillsError | None = None
     description: str | None = None
@@ -122,11 +134,13 @@ class OpenTask:
         Raises:
             RunDirError: the directory is busy, foreign, or of other inputs, or the recording does not hold the task.
         """
-        request, config, spec = shared.request, shared.request.config, view.spec
+        request, spec = shared.request, view.spec
         with ExitStack() as stack:
             if request.restart:
                 set_aside(request.output_dir, spec.task_name, shared.now())
             paths = stack.enter_context(RunDir.open(request.output_dir, spec.task_name)).paths
+            past = (request.recorded or {}).get(spec.task_name)
+            config = as_begun(request.config, paths, None if past is None else past.config)
             prompts = prompt_fingerprints(spec, config, program, shared.adapter)
             screened = None if shared.screen is None else shared.screen.inputs()
             inputs = inputs_of(spec, config, request.seed, shared.models, prompts, screened)
@@ -161,7 +175,7 @@ class OpenTask:
                     place=place,
                 )
 
-            return cls(view, _manifest(shared, spec, inputs), journal, logs, asker, begin, screen, stack.pop_all())
+            return cls(view, _manifest(shared, spec, config, inputs), journal, logs, asker, begin, screen, stack.pop_all())
 
     async def screen_seeds(self, weights: str | None, notices: Notices) -> None:
         """Note and say which of its seeds are contaminated themselves.
@@ -223,7 +237,10 @@ class OpenTask:
             self.journal.close()  # it writes what waits: replies that came when the run was over are paid for, too
             with JournalReader.open(view.paths.journal) as journal:
                 view.usage, weights = journal.usage(), journal.meta().get("embedder_weights")
+                if self.manifest["config"]["soft_ratings"]:
+                    view.soft_ratings = count_soft(view.paths, journal)
             result = {"draws": view.run.draws[0], "funnel": view.run.funnel.as_json(), "usage": view.usage}
+            result |= {} if view.soft_ratings is None else {"soft_ratings": view.soft_ratings}
             ended = {"ended": now, "status": view.status, "result": result}
             ended["embedder"] = {**self.manifest["embedder"], "weights": weights}
             write_json(view.paths.run_json, {**self.manifest, **ended})
@@ -239,7 +256,7 @@ class OpenTask:
         self.opened.close()
 
 
-def _manifest(shared: Shared, spec: TaskSpec, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _manifest(shared: Shared, spec: TaskSpec, config: RunConfig, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The beginning of a task's run.json, in the order in which it is written."""
     request = shared.request
     return {
@@ -253,7 +270,7 @@ def _manifest(shared: Shared, spec: TaskSpec, inputs: Mapping[str, Any]) -> dict
         "versions": versions(),
         "program": None if request.program is None else dict(request.program.content),
         "task": spec_as_json(spec),
-        "config": request.config.model_dump(mode="json"),
+        "config": config.model_dump(mode="json"),
         "started": stamp(shared.now()),
         **({} if shared.screen is None else {"decontamination": shared.screen.as_json()}),
     }

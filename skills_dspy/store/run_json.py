@@ -39,6 +39,7 @@ class Inputs(_Part):
     """What decided the dataset's bytes, as far as it is read part by part."""
 
     seed: int | None = None
+    config: dict[str, Any] = {}
     models: dict[str, ModelName] | None = None
     prompts: dict[str, dict[str, str]] = {}
 

@@ -58,7 +58,7 @@ def test_the_built_in_settings() -> None:
         "tagger": {"model": None, "temperature": 0.15, "num_predict": 384, **role},
         "max_num_ctx": 32768,
         "tagging": "separate",
-        "soft_ratings": True,
+        "soft_ratings": "auto",
         "filter": {"instruction_quality": ("good", "excellent"), "sample_quality": (4, 5)},
         "judges": {"question_pass": (1,), "pair_pass": (2, 3)},
         "dedup": {"max_squared_distance": 0.05},
@@ -192,7 +192,7 @@ OTHER_VALUES = {
     "num_ctx": 4096,
     "max_num_ctx": 16384,
     "tagging": "fused",
-    "soft_ratings": False,
+    "soft_ratings": True,
     "instruction_quality": ["good"],
     "sample_quality": [5],
     "question_pass": [0, 1],
@@ -245,5 +245,5 @@ def test_any_value_is_taken_or_refused(path: tuple[str, ...], value: object) -> 
         for key in path:
             taken = taken[key]
         assert taken == (sorted(value) if isinstance(value, list) else value)
-        assert isinstance(value, bool) == (path == ("soft_ratings",))
+        assert isinstance(value, bool) or value == "auto" if path == ("soft_ratings",) else not isinstance(value, bool)
     assert line is not None

@@ -1,10 +1,12 @@
 """The estimate of tokens: never low, whatever the script, and nearly additive."""
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skills_dspy.base.tokens import estimate_tokens
+from evals.bench.tokens import TEXTS_BY_SCRIPT
+from skills_dspy.base.tokens import LEAST_TIMES, MOST_TIMES, estimate_tokens
 
 CHARACTERS = st.one_of(
     st.characters(codec=None),
@@ -62,3 +64,25 @@ def test_never_less_than_an_eighth_of_the_characters(text: str) -> None:
 def test_in_several_scripts(text: str, least: int, most: int) -> None:
     """Between what a good vocabulary takes and what would waste the window."""
     assert least <= estimate_tokens(text) <= most
+
+
+COUNTED = {
+    "English": (32, 33),
+    "code": (44, 40),
+    "JSON": (56, 52),
+    "German": (60, 44),
+    "Amharic": (252, 131),
+    "Japanese": (151, 52),
+    "numbers": (73, 71),
+}
+"""What SmolLM2 and Qwen2.5-Coder made of texts of evals/bench/scripts.yaml on 2026-11-26; docs/commands.md has the others."""
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_the_stated_bounds_are_those_that_tokenizers_keep(name: str) -> None:
+    """Never below their count and at most so many times it, for English; other texts lie outside, as is said there."""
+    estimate = estimate_tokens(yaml.safe_load(TEXTS_BY_SCRIPT.read_text("utf-8"))[name])
+    times = [estimate / tokens for tokens in COUNTED[name]]
+    within = all(LEAST_TIMES <= each <= MOST_TIMES for each in times)
+    assert within is (name in ("English", "code", "JSON")), times
+    assert 0.3 < min(times) <= max(times) < 3.3

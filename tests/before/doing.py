@@ -18,7 +18,14 @@ from typing import Any
 HERE = Path(__file__).parent
 INPUTS, EXPECTED = HERE / "inputs", HERE / "expected"
 ROOT = HERE.parents[1]
-ENVIRONMENT = {"COLUMNS": "120", "HF_HUB_OFFLINE": "1", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "TERM": "dumb", "NO_COLOR": "1"}
+ENVIRONMENT = {
+    "COLUMNS": "120",
+    "HF_HUB_OFFLINE": "1",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "TERM": "dumb",
+    "NO_COLOR": "1",
+    "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",  # git says the same wherever temporary folders lie
+}
 
 Outcome = dict[str, Any]
 """`steps`: argv, exit code, lines of stdout and stderr of each; `files`: the name of each one's text below EXPECTED/files."""

@@ -1,6 +1,7 @@
 """`check`: its lines and exit codes, and the command itself against the simulated teacher."""
 
 import io
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from evals.record.answering import CHECKOUT, simulated_teacher
 from skills_dspy.base.errors import EmbedderMissing, ServerError
+from skills_dspy.base.records import SoftRating
 from skills_dspy.cli.arguments import CheckOptions
 from skills_dspy.cli.check import (
     NOT_READY,
@@ -17,6 +19,7 @@ from skills_dspy.cli.check import (
     Check,
     estimate_line,
     hours_line,
+    soft_line,
     speed_line,
     together_line,
     trial_line,
@@ -27,6 +30,8 @@ from skills_dspy.commands.check.forecast import StepCost
 from skills_dspy.commands.check.speed import Counts, Speed, Together, Trial
 from skills_dspy.model.embedding.weights import WeightsFolder
 from skills_dspy.model.server.server import Server
+from skills_dspy.model.soft import rated_fields
+from tests.helpers.logprobs import spell
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_spec
 from tests.helpers.timed_server import TimedServer
 
@@ -64,6 +69,9 @@ def named(text: str, name: str) -> list[str]:
     return [" ".join(line.split()) for line in text.splitlines() if line[6:].startswith(f"{name} ")]
 
 
+SURE = SoftRating(probabilities={"1": 1.0}, expected=1.0, mass=1.0)
+
+
 def a_trial(**changes: Any) -> Trial:
     """A trial that went well, but for the changes."""
     values = {"step": "write_answer_freeform", "model": "m", "prose": True, "estimate": 150, "counts": COUNTS, "tries": 1}
@@ -92,6 +100,25 @@ def test_all_is_well() -> None:
     assert "for 20 pairs for each of 2 tasks" in named(text, "time")[0]
     assert any(line.startswith("each accepted pair") for line in text.splitlines())
     assert server.closed == 2
+
+
+def test_what_soft_ratings_need_is_tried_where_they_are_asked_for() -> None:
+    """Every step that rates is asked; a line says from how many replies they are read, and what to do about the others."""
+
+    class Halfway(TimedServer):
+        async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+            body, fields = await super().chat(payload), rated_fields(payload)
+            if payload.get("logprobs") and "rating" in fields:
+                text = body["message"]["content"]
+                body["logprobs"] = spell(text, {"rating": {json.loads(text)["rating"]: 1.0}})
+            return body
+
+    assert not named(checked(Halfway(timed=False))[1], "soft")
+    code, text = checked(Halfway(timed=False), config={"soft_ratings": True})
+    assert code == READY
+    (line,) = named(text, "soft")
+    assert line.startswith("warn soft soft ratings are read from 2 of 5 replies that rate, not from tag_instr")
+    assert soft_line([a_trial(soft={"rating": SURE})]).state == "ok"
 
 
 def test_nobody_answers() -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -23,7 +24,7 @@ from skills_dspy.cli import run as cli_run
 from skills_dspy.cli.arguments import ExplainOptions, RunOptions
 from skills_dspy.cli.explain import explain_command
 from skills_dspy.cli.main import start
-from skills_dspy.model.soft import rated_fields
+from skills_dspy.model.soft import RATING_STEPS, rated_fields
 from skills_dspy.model.steps import STEPS
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
@@ -370,7 +371,7 @@ class SureServer(FakeServer):
 
     def _body(self, payload: Any) -> dict[str, Any]:
         body = super()._body(payload)
-        if payload.get("logprobs"):
+        if payload.get("logprobs") and body["done_reason"] == "stop":
             said = json.loads(body["message"]["content"])
             scales = {name: labels for name, labels in rated_fields(payload).items() if name in said}
             others = {name: next(label for label in labels if label != said[name]) for name, labels in scales.items()}
@@ -382,7 +383,8 @@ class SureServer(FakeServer):
 def test_explain_says_how_probable_each_label_was(terminal: Terminal) -> None:
     """Beside every rating of the row and of its replies, if the server said so; without it, nothing is said."""
     terminal.make_server = lambda: SureServer(TeacherConfig(pass_rate=0.6))
-    terminal.run("--task-paths", terminal.task(), "-n", 5)
+    config = terminal.write("soft.yaml", "soft_ratings: true")
+    terminal.run("--task-paths", terminal.task(), "-n", 5, "--config", config)
     row, rejected = terminal.rows()[0][1], next(r for r in terminal.rows()[1] if r["stage"] == "judge_question")
     score = row["tags"]["sample_quality"]
     soft = row["tags"]["soft"]["sample_quality"]
@@ -398,10 +400,52 @@ def test_explain_says_how_probable_each_label_was(terminal: Terminal) -> None:
     said = terminal.type("explain", rejected["id"], "--output-dir", terminal.output).out
     assert "\nrating 0: 75 %, 1: 25 %; expected 0.25\n" in said
     terminal.make_server = FakeServer
-    terminal.run("--task-paths", terminal.task(), "-n", 2, "--restart")
+    terminal.run("--task-paths", terminal.task(), "-n", 2, "--config", config, "--restart")
     row = terminal.rows()[0][1]
     assert (row["tags"]["soft"], row["pair_verdict"]["soft"]) == ({}, None)
     assert "expected" not in terminal.type("explain", row["id"], "--output-dir", terminal.output).out
+
+
+def test_it_is_counted_from_how_many_replies_soft_ratings_were_read(terminal: Terminal) -> None:
+    """In the summary and in JSON, the same in the run, in one that goes on with it and in its replay."""
+    terminal.make_server = lambda: SureServer(TeacherConfig(faults=(("truncated", 0.3),)))
+    words = ("--task-paths", terminal.task(), "--config", terminal.write("soft.yaml", "soft_ratings: true"), "-n")
+    terminal.run(*words, 1)
+    said = terminal.run(*words, 3).out
+    stages = {STEPS[name].stage for name in RATING_STEPS}
+    calls = [row["provenance"]["calls"] for rows in terminal.rows() for row in rows]
+    digests = {digest for each in calls for stage in stages for digest in each.get(stage, ())}
+    with JournalReader.open(RunPaths(terminal.output / "test/foxes").journal) as journal:
+        ended = [reply.reply["done_reason"] for reply in map(journal.full, digests) if reply is not None]
+    asked = ended.count("stop")
+    assert 0 < asked < len(ended)
+    assert f"\nSoft ratings: read from {asked} of {asked} rated replies.\n" in said
+    assert f"\nSoft ratings: read from {asked} of {asked} rated replies.\n" in terminal.run(*words, 3).out
+    again = terminal.type("run", "--replay", terminal.output, "-n", 3, "--json", "--output-dir", terminal.output / "again")
+    (told,) = json.loads(again.out)["tasks"]
+    assert told["soft_ratings"] == {"asked": asked, "read": asked}
+
+
+def test_soft_ratings_that_did_not_come_are_said(terminal: Terminal) -> None:
+    """The server ignores what was asked for: nothing was read, and the summary says so."""
+    config = terminal.write("soft.yaml", "soft_ratings: true")
+    said = terminal.run("--task-paths", terminal.task(), "-n", 1, "--config", config).out
+    assert re.search(r"\nSoft ratings: read from 0 of [1-9]\d* rated replies; with the others came no log-prob", said)
+
+
+def test_a_run_asks_for_no_probabilities_unless_it_began_with_them(terminal: Terminal) -> None:
+    """By default nothing is asked for or said; a run that was begun with them goes on with them, as it was."""
+    terminal.make_server = SureServer
+    task = terminal.task()
+    assert "Soft ratings" not in terminal.run("--task-paths", task, "-n", 1).out
+    assert terminal.rows()[0][0]["tags"]["soft"] == {}
+    inputs = json.loads(RunPaths(terminal.output / "test/foxes").run_json.read_text())["inputs"]
+    assert inputs["config"]["soft_ratings"] is False
+    terminal.run("--task-paths", task, "-n", 1, "--config", terminal.write("soft.yaml", "soft_ratings: true"), "--restart")
+    assert "\nSoft ratings: read from" in terminal.run("--task-paths", task, "-n", 2).out
+    assert all(row["tags"]["soft"] for row in terminal.rows()[0])
+    said = terminal.run("--task-paths", task, "-n", 2, "--config", terminal.write("hard.yaml", "soft_ratings: false"))
+    assert "other inputs (config: soft_ratings)" in said.err.replace("\n", " ")
 
 
 def test_explain_tells_the_story_of_rejected_rows(terminal: Terminal) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from skills_dspy.cli.options import ServerOptions
-from skills_dspy.cli.sessions import open_server
+from skills_dspy.cli.sessions import make_server
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.openai import OpenAIServer
 from tests.cli.test_check import checked, named
@@ -49,7 +49,7 @@ def test_the_key_comes_from_the_environment(
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    server = open_server(ASKED, a_config())
+    server = make_server(ASKED, a_config())
     assert isinstance(server, OpenAIServer)
     (client, *_) = server._connections.all()
     assert client.headers.get("Authorization") == sent
@@ -58,8 +58,8 @@ def test_the_key_comes_from_the_environment(
 def test_what_the_server_speaks_is_a_setting_too() -> None:
     """The command line goes before it."""
     config = a_config({"server": {"api": "openai"}})
-    assert isinstance(open_server(ServerOptions(None, HOST, 4), config), OpenAIServer)
-    assert isinstance(open_server(ServerOptions("ollama", HOST, 4), config), OllamaServer)
-    assert isinstance(open_server(ServerOptions(None, HOST, 4), a_config()), OllamaServer)
+    assert isinstance(make_server(ServerOptions(None, HOST, 4), config), OpenAIServer)
+    assert isinstance(make_server(ServerOptions("ollama", HOST, 4), config), OllamaServer)
+    assert isinstance(make_server(ServerOptions(None, HOST, 4), a_config()), OllamaServer)
     assert ASKED.over(a_config()).model_dump(mode="json")["server"]["api"] == "openai"
     assert "api" not in a_config().model_dump(mode="json")["server"]  # runs of Ollama are written as they always were

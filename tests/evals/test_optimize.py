@@ -16,8 +16,10 @@ import pytest
 from click.testing import CliRunner
 
 from evals.bench.hash_embedder import HashEmbedder
+from evals.judges.report import choose_cases
 from evals.optimize.budget import OPTIMIZERS
 from evals.record.answering import CHECKOUT
+from skills_dspy.cli import evaluate
 from skills_dspy.cli import run as cli_run
 from skills_dspy.cli.main import cli
 from skills_dspy.model.compiled import base_fingerprint, load_compiled
@@ -366,6 +368,39 @@ def test_a_run_uses_the_program(lab: Lab, tmp_path: Path, monkeypatch: pytest.Mo
     assert len(carrying) < len(requests)
     kept = json.loads(RunPaths(tmp_path / FREEFORM).run_json.read_text("utf-8"))
     assert json.loads(program.read_bytes()) in kept.values()
+
+
+def test_commands_on_the_same_tasks_ask_in_the_same_window(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`run`, `check`, `eval judges` and `optimize`: for each other num_ctx the server would load the model anew."""
+    monkeypatch.setattr(cli_run, "_embedder", lambda _: AsyncEmbedder(HashEmbedder()))
+    monkeypatch.setattr(evaluate, "choose_cases", lambda *given: choose_cases(*given)[:2])  # two show as much as all
+    monkeypatch.chdir(tmp_path)
+    teacher = lab.teacher()
+    given = ["--task-paths", lab.tasks, "--base-url", teacher.url]
+    sizes = [{body["options"]["num_ctx"] for body in lab.optimized(*RUNS["bootstrap, judge"]).asked}]
+    cases = lab.cases / f"{JUDGE}.yaml"
+    for words in (
+        ["run", *given, "-n", 1, "--quiet"],
+        ["check", *given],
+        [
+            "eval",
+            "judges",
+            *given,
+            "--cases",
+            cases,
+            "--judge",
+            JUDGE,
+            "--no-fused",
+            "--samples",
+            1,
+            "--output-dir",
+            tmp_path / "evals",
+        ],
+    ):
+        begin = len(teacher.asked)
+        typed(*words)
+        sizes.append({body["options"]["num_ctx"] for body in teacher.asked[begin:]})
+    assert sizes == [{8192}] * 4
 
 
 def test_a_program_goes_on_from_another(lab: Lab) -> None:

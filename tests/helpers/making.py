@@ -12,6 +12,7 @@ from dspy import lm15
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.adapter import SkillsAdapter
+from skills_dspy.model.engine import EngineLM
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -88,7 +89,7 @@ class Teacher:
 
     def lm(self) -> dspy.LM:
         """The model as DSPy wants it."""
-        return dspy.LM("teacher", engine=self, async_engine=_Async(self), cache=False, num_retries=0)
+        return EngineLM("teacher", _Async(self), self)
 
 
 class _Async:

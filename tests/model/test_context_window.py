@@ -14,7 +14,7 @@ from skills_dspy.base.errors import ConfigError, ContextTooLong
 from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import Answer, Asker
-from skills_dspy.model.context_window import Need, choose_windows, needs
+from skills_dspy.model.context_window import Need, RunPrompts, choose_windows, needs, window_words
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.room import RETRY, largest_shown, longest, may_be_shown, question_limit
 from skills_dspy.model.steps import reply_limits, way
@@ -220,27 +220,56 @@ def needing(generator: int, validator: int = 100, tagger: int = 100) -> dict[str
 
 def test_one_window_for_each_model() -> None:
     """Another window would make the server load the model anew: roles that share a model share the largest."""
-    assert choose_windows([needing(3000, 5000, 100)], a_config(), {}) == dict.fromkeys(ROLES, 5120)
+    assert choose_windows([needing(3000, 5000, 100)], a_config(), {}) == dict.fromkeys(ROLES, 8192)
 
 
 def test_models_of_their_own_have_windows_of_their_own() -> None:
-    """Rounded up to full steps, so that a small change of a task loads nothing anew."""
+    """Powers of two from 4096, so that most tasks and commands ask in the same and load nothing anew."""
     config = a_config({"validator": {"model": "judge"}, "tagger": {"model": "tagger"}})
-    windows = choose_windows([needing(3000, 5120, 5121)], config, {})
-    assert windows == {"generator": 3072, "validator": 5120, "tagger": 6144}
+    windows = choose_windows([needing(4096, 4097, 8193)], config, {})
+    assert windows == {"generator": 4096, "validator": 8192, "tagger": 16384}
 
 
 def test_the_longest_of_all_tasks_decides() -> None:
     """All tasks of a run ask the same models."""
-    assert choose_windows([needing(100), needing(2000), needing(3000)], a_config(), {})["generator"] == 3072
+    assert choose_windows([needing(100), needing(9000), needing(3000)], a_config(), {})["generator"] == 16384
 
 
 def test_the_models_own_window_bounds_the_choice() -> None:
     """Rounding up does not go beyond what the model has, or beyond what is allowed."""
     name = a_config().generator.model
     assert choose_windows([needing(3000)], a_config(), {name: 3050})["generator"] == 3050
-    assert choose_windows([needing(3000)], a_config(), {name: None})["generator"] == 3072
+    assert choose_windows([needing(3000)], a_config(), {name: None})["generator"] == 4096
     assert choose_windows([needing(3000)], a_config({"max_num_ctx": 3001}), {})["generator"] == 3001
+
+
+def test_the_windows_of_a_run_are_those_of_the_tasks_that_fit() -> None:
+    """A run leaves out a task whose prompts fit into none, so it decides nothing for other commands either."""
+    name, fitting, long = (
+        a_config().generator.model,
+        a_spec(),
+        a_spec((LONG.model_copy(update={"answer": "So. " * 2000}),), name="test/long"),
+    )
+    assert RunPrompts((fitting, long), a_config()).windows({name: 8192}) == {name: 4096}
+    assert RunPrompts((fitting, long), a_config()).windows({}) == {name: 32768}
+    assert RunPrompts((long,), a_config()).windows({name: 8192}) == {}
+
+
+@pytest.mark.parametrize(
+    ("own", "usual", "said"),
+    [
+        (4096, {}, "4,096 tokens"),
+        (4096, {"a": 8192, "b": 4096}, "4,096 and 8,192 tokens, as in a run of these tasks"),
+        (
+            8192,
+            {"a": 8192, "b": 4096},
+            "8,192 tokens, more than the 4,096 of a run of these tasks: between the two the server ",
+        ),
+    ],
+)
+def test_it_is_said_when_a_command_needs_more_than_a_run(own: int, usual: dict[str, int], said: str) -> None:
+    """Then the model is loaded anew, which takes its time."""
+    assert window_words(own, usual).startswith(said)
 
 
 def test_a_roles_own_window_decides() -> None:
@@ -256,7 +285,7 @@ def test_a_roles_own_window_decides() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"generator": {"num_ctx": 4096}}, "generator.num_ctx is 4096, but another role needs 6144 of the same model"),
+        ({"generator": {"num_ctx": 4096}}, "generator.num_ctx is 4096, but another role needs 8192 of the same model"),
         ({"validator": {"num_ctx": 8192}, "tagger": {"num_ctx": 7000}}, "tagger.num_ctx is 7000, but another role needs 8192"),
     ],
 )

@@ -23,7 +23,7 @@ from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.slots import Slots
 from skills_dspy.store.journal import Journal
 from tests.helpers.logprobs import spell
-from tests.helpers.making import a_config, a_program, idle, the_adapter
+from tests.helpers.making import Teacher, a_config, a_program, idle, the_adapter
 
 WINDOW = Window(num_ctx=4096, keep_alive="30m", soft=False)
 SOFT = replace(WINDOW, soft=True)
@@ -200,18 +200,44 @@ def test_a_reply_that_was_cut_is_no_reply(journal: Journal) -> None:
     ids=["cut", "too long", "missing"],
 )
 def test_our_errors_survive_dspy(journal: Journal, host: Host, kind: type[SkillsError]) -> None:
-    """DSPy wraps errors that it does not know into its own; the call still has ours."""
+    """They come as they were raised; DSPy wraps them where a thread waits, and the call still has ours."""
 
     async def ask() -> Call:
         call = a_call()
         CURRENT_CALL.set(call)
         lm = make_lm("m", host.replies(journal), WINDOW, asyncio.get_running_loop())
-        with pytest.raises(LMError):
+        with pytest.raises(kind):
             await lm.acall("Why?")
+        call.error = None
+        with pytest.raises(LMError):
+            await asyncio.to_thread(lm, "How?")
         return call
 
     assert type(asyncio.run(ask()).error) is kind
-    assert len(host.bodies) == 1
+    assert len(host.bodies) == 2
+
+
+@pytest.mark.parametrize("step", ["judge_question_freeform", "write_answer_freeform"])
+@pytest.mark.parametrize("options", [{}, {"seed": 3, "max_tokens": 32, "temperature": 1, "top_p": 0.5}], ids=["none", "all"])
+def test_the_request_is_the_one_that_dspy_makes(step: str, options: dict[str, Any]) -> None:
+    """Asked at once or by a thread that waits, with a schema or for prose: the same request, and so the same bytes."""
+    text = {"judge_question_freeform": json.dumps({"explanation": "It asks.", "rating": 1}), "write_answer_freeform": "So."}
+    teacher = Teacher(lambda _: text[step])
+    predictor = a_program().predictor(step).deepcopy()
+    inputs: dict[str, Any] = dict.fromkeys(predictor.signature.input_fields, "Fox & ü") | {"examples": []}
+    predictor.demos = [dspy.Example(inputs | {"answer": "So.", "explanation": "", "rating": 0})]
+    with dspy.context(adapter=the_adapter()):
+        waiting = predictor(lm=teacher.lm(), config=dict(options), **inputs)
+        at_once = asyncio.run(predictor.acall(lm=teacher.lm(), config=dict(options), **inputs))
+    assert teacher.requests[0] == teacher.requests[1]
+    assert len(teacher.requests[0].messages) == 3
+    assert at_once.toDict() == waiting.toDict()
+
+
+def test_an_option_that_no_request_has_is_refused() -> None:
+    """It is not dropped in silence."""
+    with pytest.raises(TypeError, match="warmth"):
+        asyncio.run(Teacher(lambda _: "So.").lm().acall("Why?", warmth=1))
 
 
 def test_a_step_through_dspy(journal: Journal) -> None:

@@ -86,7 +86,7 @@ def ask(server: OllamaServer, journal: Path, step: str, inputs: dict[str, Any]) 
     async def main() -> tuple[Answer | Failed, Meter]:
         meter = Meter()
         with Journal.open(journal) as opened, dspy.context(adapter=SkillsAdapter(), disable_history=True):
-            window = Window(4096, "30m", config.soft_ratings)
+            window = Window(4096, "30m", soft=True)
             lm = make_lm(MODEL, Replies(opened, server, Slots(1), meter), window, asyncio.get_running_loop())
             roles = {role: config.role(role) for role in ROLES}
             asker = Asker(a_program(), dict.fromkeys(ROLES, lm), roles, reply_limits(spec, config), 0, spec.task_name)

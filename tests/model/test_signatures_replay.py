@@ -84,7 +84,7 @@ class Asking:
         try:
             with Journal.open(self.journal) as journal:
                 replies = Replies(journal, server, Slots(1), Meter())
-                window = Window(8192, settings.keep_alive, config.soft_ratings)
+                window = Window(8192, settings.keep_alive, soft=True)
                 lm = make_lm(config.model_for(role), replies, window, asyncio.get_running_loop())
                 options = {"temperature": settings.temperature, "max_tokens": settings.num_predict, "seed": 7}
                 with dspy.context(adapter=SkillsAdapter(), disable_history=True):

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from signatures.labels import Difficulty, PairRating, Quality, Score
 from skills_dspy.base.records import SoftRating
 from skills_dspy.base.scales import Label
-from skills_dspy.model.soft import ASKED, KEPT, in_words, rated_fields, soft_of, trimmed
+from skills_dspy.model.soft import ASKED, KEPT, in_words, rated_fields, soft_of, trimmed, value_span
 from skills_dspy.model.steps import STEPS
 from tests.helpers.logprobs import spell
 from tests.helpers.making import a_program, the_adapter
@@ -159,14 +160,17 @@ def test_the_distribution_is_read_from_any_tokens(told: Told) -> None:
 
 
 @given(replies(), st.data())
-def test_tokens_of_another_reply_give_no_rating(told: Told, data: st.DataObject) -> None:
-    """One that is missing, when it is not empty: nothing is read from its neighbours."""
+def test_only_the_tokens_from_the_value_on_have_to_be_the_replys(told: Told, data: st.DataObject) -> None:
+    """One that is missing before changes nothing; one that is missing there, when it is not empty, leaves no reading."""
     place = data.draw(st.integers(0, len(told.logprobs) - 1))
-    others = told.logprobs[:place] + told.logprobs[place + 1 :]
-    lost = told.logprobs[place]["token"]
-    if not lost.strip() or "\ufffd" in told.text:
-        return
-    assert read_soft(told.text, others, told.field, told.labels) is None
+    lost, start = told.logprobs[place]["token"], len("".join(one["token"] for one in told.logprobs[:place]))
+    span = value_span(told.text, told.field)
+    assert span is not None
+    soft = read_soft(told.text, told.logprobs[:place] + told.logprobs[place + 1 :], told.field, told.labels)
+    if start + len(lost) <= span[0]:
+        assert soft == read_soft(told.text, told.logprobs, told.field, told.labels)
+    elif start >= span[0] and lost.strip():
+        assert soft is None
 
 
 BEFORE, BROKEN = '{"a": "ü", "rating": ', "\ufffd"
@@ -180,17 +184,18 @@ BEFORE, BROKEN = '{"a": "ü", "rating": ', "\ufffd"
         (["[/INST]", " \n", BEFORE, "3", "}", "\n", "<|im_end|>"], True),
         (['{"a": "', BROKEN, BROKEN, '", "rating":', " ", "3", "}"], True),  # tokens that hold half a character each
         (['{"a": "', BROKEN, BROKEN + '", "rating": 3', "}"], False),
-        (['{"a": "', BROKEN, BROKEN, '", "score":', " ", "3", "}"], False),
+        (['{"a": "', BROKEN, BROKEN, '", "score":', " ", "3", "}"], True),
+        (["```", "json", "\n", BEFORE, "3", "}", "\n", "```", ""], True),
         ([BEFORE, "2", "}"], False),
         ([BEFORE, "3"], False),
-        (["Well: ", BEFORE, "3", "}"], False),
+        (["Well: ", BEFORE, "3", "}"], True),
         ([BEFORE, "3", "}", " Done"], False),
-        ([BEFORE[1:], "3", "}"], False),
+        ([BEFORE[1:], "3", "}"], True),
         (["<s>" + BEFORE + "3}"], False),
     ],
 )
 def test_what_may_stand_around_the_tokens_of_a_reply(tokens: list[str], read: bool) -> None:
-    """Blanks, and the tokens that begin and end a turn; anything else that is missing, other or more is another text."""
+    """Before the value anything; after the reply blanks, the fence that a server takes off, and tokens that end a turn."""
     soft = read_soft(f"{BEFORE}3}}", [entry(token) for token in tokens], "rating", PAIR)
     assert (soft is not None) == read
 
@@ -211,6 +216,31 @@ def test_what_may_stand_around_the_tokens_of_a_reply(tokens: list[str], read: bo
 def test_what_is_no_object_with_the_key_once_has_no_rating(text: str) -> None:
     """Broken off, no object, the key within something else, or twice there, when nobody knows which is meant."""
     assert read_soft(text, [entry(text[:-2]), entry(text[-2:])], "rating", PAIR) is None
+
+
+# -- replies of real models ---------------------------------------------------------------------------------------------
+
+REAL: list[dict[str, Any]] = json.loads(Path(__file__).with_name("real_replies.json").read_text("utf-8"))
+"""Each with its model and server; of the alternatives only those around the ratings were kept, with 4 decimals."""
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected", "mass"),
+    [
+        (REAL[0], {"rating": 0.808}, [0.443]),
+        (REAL[1], {"quality": 4.318, "difficulty": 1.93}, [0.057, 0.463]),
+        (REAL[2], {"quality": 2.243, "difficulty": 1.745}, [0.153, 0.520]),
+    ],
+    ids=[f"{reply['server']} {reply['step']} {number}" for number, reply in enumerate(REAL)],
+)
+def test_the_replies_of_a_real_server_are_read(reply: dict[str, Any], expected: dict[str, float], mass: list[float]) -> None:
+    """The list begins and ends with a fence that the text lacks, ends with an empty token, lists labels that are no labels."""
+    schema = the_adapter().plan(a_program().predictor(reply["step"]).signature).schema
+    payload = {"format": schema, **ASKED}
+    body = {"message": {"content": reply["content"]}, "logprobs": reply["logprobs"]}
+    soft = soft_of(trimmed(body, payload), payload)
+    assert {field: rating.expected for field, rating in soft.items()} == pytest.approx(expected, abs=1e-3)
+    assert [rating.mass for rating in soft.values()] == pytest.approx(mass, abs=1e-3)
 
 
 # -- single cases -------------------------------------------------------------------------------------------------------

@@ -65,10 +65,12 @@ class Ended:
 
 
 def settings() -> RunConfig:
-    """The built-in settings, six draws, and no patience with a server that has no reply."""
+    """The built-in settings, soft ratings, six draws, and no patience with a server that has no reply."""
     config = load_config()
     draws = config.draws.model_copy(update={"max_draws": DRAWS})
-    return config.model_copy(update={"draws": draws, "server": config.server.model_copy(update={"patience": 0.0})})
+    return config.model_copy(
+        update={"draws": draws, "soft_ratings": True, "server": config.server.model_copy(update={"patience": 0.0})}
+    )
 
 
 def run(place: int, host: str, folder: Path, embedder: SentenceEmbedder, cassette: Any) -> Ended:

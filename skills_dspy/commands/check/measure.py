@@ -25,6 +25,7 @@ from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.server.server import Model, Server
 from skills_dspy.model.slots import Slots
+from skills_dspy.model.soft import RATING_STEPS, rated, soft_of
 from skills_dspy.model.steps import DESCRIBE, STEPS, reply_limits, way
 from skills_dspy.store.journal import JournaledReply
 from skills_dspy.tasks.spec import TaskSpec
@@ -96,7 +97,8 @@ class Preflight:
     def steps(self) -> tuple[str, ...]:
         """What to try: both sorts of reply of the generator, then the first step of every other model.
 
-        Before them the description, where the file has none: the other prompts are tried with what was derived.
+        Where soft ratings are asked for, every step that rates. Before them the description, where the file has none: the
+        other prompts are tried with what was derived.
         """
         steps = [DESCRIBE.name] if undescribed(self._spec) else []
         steps += [f"write_questions_{self._kind}", f"write_answer_{self._kind}"]
@@ -106,7 +108,9 @@ class Preflight:
             if model not in asked:
                 asked.add(model)
                 steps.append(step.name)
-        return tuple(steps)
+        if self._config.asks_soft(shown=False):
+            steps += [step.name for step in way(self._kind, self._config.tagging) if step.name in RATING_STEPS]
+        return tuple(dict.fromkeys(steps))
 
     async def attempt(self, step: str) -> Trial:
         """Ask one step's prompt the way a run does, with its second try; raises what the server does."""
@@ -138,6 +142,7 @@ class Preflight:
             tries=len(heard.entries),
             fault=None if fault is None else str(fault),
             raw=text_of(last.reply),
+            soft=soft_of(last.reply, last.request) if rated(last.reply, last.request) else None,
         )
 
     async def together(self) -> Together:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from skills_dspy.base.records import SoftRating
 from skills_dspy.base.tokens import estimate_tokens
 
 
@@ -46,6 +47,7 @@ class Trial:
         tries: 1, or 2 when the first reply could not be used.
         fault: what was wrong with the last reply; None when it was parsed.
         raw: the last reply as it came.
+        soft: what it rates to the rating's probabilities; None where none were asked for with it.
     """
 
     step: str
@@ -56,6 +58,7 @@ class Trial:
     tries: int
     fault: str | None
     raw: str
+    soft: Mapping[str, SoftRating] | None = None
 
 
 @dataclass(frozen=True, slots=True)

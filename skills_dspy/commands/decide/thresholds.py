@@ -42,7 +42,9 @@ def decided_config(base: RunConfig, path: Path | None, bounds: Bounds) -> RunCon
         ConfigError: the file is wrong, or it changes what was asked of the models, or a bound lets nothing through.
     """
     given = None if path is None else read_yaml(path, ConfigError)
-    settings = with_file(base.model_dump(mode="json"), given, path)
+    settings: Any = with_file(base.model_dump(mode="json"), given, path)
+    if settings["soft_ratings"] == "auto":
+        settings["soft_ratings"] = base.soft_ratings
     config = _bounded(RunConfig.model_validate(settings), bounds)
     fixed = [(keys, old, new) for keys, old, new in differences(base, config) if keys[0] not in SECTIONS]
     if fixed:

@@ -125,11 +125,13 @@ class SentenceEmbedder:
 class AsyncEmbedder:
     """An embedder on a thread of its own, so that an event loop goes on while it loads and computes.
 
-    The thread works in order: loading first, then the texts as they were asked for.
+    The thread works in order: loading first, then the texts as they were asked for. `end` makes the embedder give up what it
+    does, so that nobody has to wait for it in the end.
     """
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, end: Callable[[], None] | None = None) -> None:
         self._embedder = embedder
+        self._end = end
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedder")
         self._loading: Future[None] | None = None
 
@@ -164,8 +166,11 @@ class AsyncEmbedder:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def close(self) -> None:
-        """Drop what has not begun and wait for the rest."""
-        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
+        """Drop what has not begun, and wait for the rest or end it."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        if self._end is not None:
+            self._end()
+        await asyncio.to_thread(self._thread.shutdown)
 
 
 def _load(folder: Path, device: str) -> "SentenceTransformer":

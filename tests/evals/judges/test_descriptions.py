@@ -171,7 +171,7 @@ def test_a_plan_counts_the_descriptions_and_stays_what_it_was(target: str) -> No
 
     def plan(request: OptimizeRequest, most: int | None) -> Any:
         level = {"level": "light"} if most is None else {"most_calls": most}
-        return plan_of(replace(request, target=target, **level), a_config(), 32768)
+        return plan_of(replace(request, target=target, **level), a_config(), 32768, {})
 
     assert plan(BLANKS, None).calls == plan(A_REQUEST, None).calls + 2
     with pytest.raises(RequestError, match="too few") as caught:

@@ -171,7 +171,7 @@ A_REQUEST = OptimizeRequest(
 
 def planned(**changes: Any) -> Plan:
     """The plan of a request."""
-    return plan_of(replace(A_REQUEST, **changes), CONFIG, 32768)
+    return plan_of(replace(A_REQUEST, **changes), CONFIG, 32768, {})
 
 
 @pytest.mark.parametrize(

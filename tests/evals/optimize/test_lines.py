@@ -46,7 +46,7 @@ def test_the_calls_of_report_cards_take_nothing_off_the_time_of_the_rest() -> No
     """100 calls that write 3,600 tokens at one a second are an hour, though 100 cases were asked before."""
     none: Splits[dspy.Example] = Splits((), (), ())
     planned = Planned(UNIT, none, settings_for(UNIT, "light"), UnitCost(50, 50, 0), output_tokens=3600)
-    plan = Plan((planned,), {"judge_pair_freeform": 100}, 1024)
+    plan = Plan((planned,), {"judge_pair_freeform": 100}, 4096, {})
     assert "at most about 60 min" in plan_time_line(plan, Speed(None, 1.0), done=100)
     assert "at most about 30 min" in plan_time_line(plan, Speed(None, 1.0), done=150)
 

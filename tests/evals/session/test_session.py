@@ -1,7 +1,7 @@
 """A session of the evaluations: one journal for all, replay, equal requests, a limit of calls, and what threads are told."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,9 +20,11 @@ from skills_dspy.base.errors import (
     ServerError,
     Unreadable,
 )
+from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.server.ollama import OllamaServer
 from tests.helpers.judges import CONFIG, QUESTION, JudgeServer, a_case
-from tests.helpers.making import a_config, a_program, idle
+from tests.helpers.making import a_config, a_program, a_spec, idle
+from tests.helpers.seeding import a_seed
 
 T = TypeVar("T")
 CASES = [CaseCall(a_case(QUESTION, 1, number), QUESTION) for number in range(3)]
@@ -251,11 +253,33 @@ def test_calls_that_are_on_their_way_end_with_the_session(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("prompt", "reply", "window"), [(1, 1, 1024), (1000, 24, 1024), (1000, 25, 2048), (30_000, 2000, 32768)]
+    ("prompt", "reply", "window"), [(1, 1, 4096), (4000, 96, 4096), (4000, 97, 8192), (16_000, 400, 32768)]
 )
 def test_a_window_holds_prompt_and_reply(prompt: int, reply: int, window: int) -> None:
-    """In steps, so that the model is not loaded anew for every few tokens."""
+    """In few steps, so that the model is not loaded anew for every few tokens."""
     assert window_for(CONFIG, prompt, reply, 32768) == window
+
+
+def test_a_session_asks_in_the_window_of_a_run_on_its_tasks(tmp_path: Path) -> None:
+    """Unless it needs more itself: every other window makes the server load the model anew, and one of two waits."""
+    spec = a_spec((a_seed(1, "grounded").model_copy(update={"context": "A fox. " * 700}), a_seed(2, "grounded")))
+    run = RunPrompts((spec,), CONFIG)
+    (usual,) = run.windows({}).values()
+    assert usual > 4096
+
+    asked: list[int] = []
+
+    class Noting(JudgeServer):
+        def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+            asked.append(payload["options"]["num_ctx"])
+            return super()._body(payload)
+
+    async def work(session: Session) -> None:
+        for needed in (4096, 2 * usual):
+            await judge_all(session.asker(a_program(), judging_limits(CONFIG), needed, needed), CASES)
+
+    within(SessionRequest(tmp_path, CONFIG, beside=run), Noting(), work)
+    assert asked == [usual] * len(CASES) + [2 * usual] * len(CASES)
 
 
 def test_a_prompt_that_cannot_fit_is_refused() -> None:

@@ -1,0 +1,43 @@
+"""What a terminal shows of a request that is left waiting."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from skills_dspy.cli.options import ServerOptions
+from skills_dspy.cli.sessions import open_server
+from tests.helpers.fake_server import FakeServer
+from tests.helpers.making import a_config
+
+
+def test_a_request_that_is_left_waiting_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, whatever kind of server it is: nobody has to guess why the run is slower than it was."""
+    said: list[str] = []
+    now = 0.0
+
+    class Choosy(FakeServer):
+        async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+            nonlocal now
+            if payload["number"] == 0:
+                await asyncio.Event().wait()
+            now += 30
+            return {}
+
+    monkeypatch.setattr("skills_dspy.cli.sessions.OllamaServer", lambda *_, **__: Choosy())
+
+    async def main() -> None:
+        options = ServerOptions(None, "http://127.0.0.1:11434", 4)
+        server = open_server(options, a_config(), lambda *_: None, said.append, lambda: now)
+        left = asyncio.ensure_future(server.chat({"number": 0}))
+        await asyncio.sleep(0)
+        for number in range(1, 20):
+            await server.chat({"number": number})
+        left.cancel()
+
+    asyncio.run(main())
+    assert said == [
+        "A request of predict has waited 4 min while the server answered 8 sent after it; if this goes on, restart the server: "
+        "nothing is lost."
+    ]

@@ -177,5 +177,5 @@ def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["python -m skills_dspy", "run"])
     monkeypatch.setattr("skills_dspy.cli.sessions.OllamaServer", server)
-    monkeypatch.setattr("skills_dspy.cli.run._embedder", lambda _: AsyncEmbedder(HashEmbedder()))
+    monkeypatch.setattr("skills_dspy.cli.run._embedder", lambda *_: AsyncEmbedder(HashEmbedder()))
     return made

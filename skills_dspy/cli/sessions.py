@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from skills_dspy.base.config import RunConfig
-from skills_dspy.base.errors import Interrupted
+from skills_dspy.base.config import RunConfig, ServerConfig
+from skills_dspy.base.errors import Interrupted, RequestError
 from skills_dspy.cli.options import ServerOptions, SessionOptions
 from skills_dspy.model.context_window import RunPrompts
+from skills_dspy.model.embedding.weights import ServerKind
+from skills_dspy.model.served_embedder import VectorServer
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.openai import API_KEYS, OpenAIServer
 from skills_dspy.model.server.server import Server
@@ -38,9 +40,13 @@ def make_server(
         "on_fault": None if complain is None else lambda fault, pause: complain(str(fault.error), pause),
     }
     if settings.api == "openai":
-        key = next((value for value in map(os.environ.get, API_KEYS) if value), None)
-        return OpenAIServer(options.base_url, settings, key=key, **asked)
+        return OpenAIServer(options.base_url, settings, key=api_key(), **asked)
     return OllamaServer(options.base_url, settings, **asked)
+
+
+def api_key() -> str | None:
+    """The key of a server of OpenAI's API, which stands in the environment and nowhere else."""
+    return next((value for value in map(os.environ.get, API_KEYS) if value), None)
 
 
 def open_server(
@@ -53,6 +59,13 @@ def open_server(
     """The same, watched: `say` gets a line about a request that is left waiting."""
     server = make_server(options, config, complain)
     return WatchedServer(server, options.concurrency, lambda waiting, seconds: say(waiting_line(waiting, seconds)), clock)
+
+
+def vector_server(options: ServerOptions, config: ServerConfig, kind: ServerKind) -> VectorServer:
+    """The host of a command for its embedding model, which is asked for one text at a time."""
+    if kind == "openai":
+        raise RequestError("--embedder openai:NAME is not possible yet; give ollama:NAME, or a local model")
+    return OllamaServer(options.base_url, config, concurrency=1)
 
 
 def waiting_line(waiting: Waiting, seconds: float) -> str:

@@ -4,6 +4,7 @@ A test that is marked `vcr` replays its own file below tests/cassettes, and fail
 `python -m evals.record` records all of them anew.
 """
 
+import gc
 import os
 import shutil
 import sys
@@ -124,6 +125,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_place)
 
 
+def pytest_collection_finish() -> None:
+    """What is there by now stays: the collector of garbage need not look at all modules again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 def _place(item: pytest.Item) -> int:
     fixtures = getattr(item, "fixturenames", ())
     if "embedder" in fixtures or item.get_closest_marker("torch"):
@@ -177,5 +184,5 @@ def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["python -m skills_dspy", "run"])
     monkeypatch.setattr("skills_dspy.cli.sessions.OllamaServer", server)
-    monkeypatch.setattr("skills_dspy.cli.run._embedder", lambda _: AsyncEmbedder(HashEmbedder()))
+    monkeypatch.setattr("skills_dspy.cli.run._embedder", lambda *_: AsyncEmbedder(HashEmbedder()))
     return made

@@ -13,6 +13,7 @@ from skills_dspy.cli.options import (
     Cases,
     Config,
     EmbedderName,
+    LocalEmbedderName,
     Markdown,
     ModelOptions,
     Note,
@@ -280,7 +281,7 @@ class EvalDataOptions:
         ),
     ]
     seed: Seed
-    embedder: EmbedderName
+    embedder: LocalEmbedderName
     no_vectors: Annotated[bool, option("Leave out what needs an embedding model: distances, Vendi score, cosines.")]
     markdown: Markdown
     as_json: Annotated[bool, option("The scores as JSON on stdout, and nothing else there.", "--json")]

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal, NamedTuple
 
 from rich.console import Console
@@ -11,14 +12,17 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 
 from skills_dspy.base.config import Role, RunConfig
-from skills_dspy.base.errors import EmbedderMissing, MachineError
+from skills_dspy.base.errors import MachineError
 from skills_dspy.cli.arguments import CheckOptions
 from skills_dspy.cli.run import load_specs
+from skills_dspy.cli.sessions import vector_server
 from skills_dspy.cli.summary import command
 from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost, forecast
 from skills_dspy.commands.check.measure import Preflight, find_weights, fit, survey
 from skills_dspy.commands.check.speed import Speed, Together, Trial, counted_share, model_speeds
-from skills_dspy.model.embedding.weights import HINT, WeightsFolder
+from skills_dspy.commands.check.vectors import find_vectors
+from skills_dspy.model.embedders import Serve, foreign_thresholds
+from skills_dspy.model.embedding.weights import WeightsFolder
 from skills_dspy.model.server.ollama import OllamaServer, model_missing
 from skills_dspy.model.server.server import Model
 from skills_dspy.model.steps import STEPS
@@ -53,13 +57,15 @@ def check_command(options: CheckOptions) -> int:
     specs = load_specs(options.task_paths, options.taxonomy_base).specs
     hasty = config.server.model_copy(update={"patience": min(config.server.patience, _PATIENCE)})
     server = OllamaServer(options.server.base_url, hasty, concurrency=options.server.concurrency)
-    return Check(options, specs, config, server, Console(highlight=False, soft_wrap=True), find_weights).run()
+    serve = partial(vector_server, options.server, hasty)
+    return Check(options, specs, config, server, Console(highlight=False, soft_wrap=True), find_weights, serve).run()
 
 
 class Check:
     """The checks in their order; each prints its line as soon as it is done.
 
-    The first task's prompts are tried; `find` gives the embedding model's files, none when a run would have to fetch them.
+    The first task's prompts are tried; `find` gives the embedding model's files, none when a run would have to fetch them,
+    `serve` the server of one that is no model of this machine.
     """
 
     def __init__(
@@ -70,9 +76,10 @@ class Check:
         server: OllamaServer,
         out: Console,
         find: Callable[[str], WeightsFolder | None],
+        serve: Serve,
     ) -> None:
         self._options, self._specs, self._config = options, specs, config
-        self._server, self._out, self._find = server, out, find
+        self._server, self._out, self._find, self._serve = server, out, find, serve
         self._said: list[str] = []
 
     def run(self) -> int:
@@ -134,18 +141,14 @@ class Check:
                     progress.update(bars[doing], completed=done)
 
     def _embedder(self) -> None:
-        name = self._config.embedder.model
         try:
-            found = self._find(name)
-        except EmbedderMissing as error:
+            found = asyncio.run(find_vectors(self._config.embedder.model, self._find, self._serve))
+        except MachineError as error:
             self._say(Line("FAIL", "embedder", str(error)))
             return
-        if found is None:
-            self._say(
-                Line("warn", "embedder", f"{name} is not on this machine: a run fetches it from the hub first; or {HINT}")
-            )
-        else:
-            self._say(Line("ok", "embedder", f"{name} is in {found.folder} ({found.source})"))
+        self._say(Line("ok" if found.ready else "warn", "embedder", found.text))
+        if warning := foreign_thresholds(self._config, found.weights, decontaminates=True):
+            self._say(Line("warn", "embedder", warning))
 
     async def _measure(self, windows: Mapping[Role, int]) -> None:
         options, config, specs = self._options, self._config, self._specs

@@ -132,7 +132,13 @@ TaxonomyBase = Annotated[
     ),
 ]
 Config = Annotated[Path | None, option("YAML over the built-in defaults (skills_dspy/skills.yaml).")]
-EmbedderName = Annotated[str | None, option("A sentence-transformers model: name or path.  [default: all-MiniLM-L6-v2]")]
+EmbedderName = Annotated[
+    str | None,
+    option(
+        "A sentence-transformers model, name or path; ollama:NAME or openai:NAME is the server's.  [default: all-MiniLM-L6-v2]"
+    ),
+]
+LocalEmbedderName = Annotated[str | None, option("A sentence-transformers model: name or path.  [default: all-MiniLM-L6-v2]")]
 Program = Annotated[Path | None, option("Prompts that `optimize` has compiled.", metavar="FILE")]
 Cases = Annotated[
     tuple[Path, ...],

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,12 +13,12 @@ from skills_dspy.base.errors import Interrupted, RequestError, SkillsError, Spec
 from skills_dspy.cli.arguments import RunOptions
 from skills_dspy.cli.export import export_run
 from skills_dspy.cli.progress import RunProgress
-from skills_dspy.cli.sessions import open_server, run_until_done
+from skills_dspy.cli.sessions import open_server, run_until_done, vector_server
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.model.compiled import load_compiled
-from skills_dspy.model.embedding.embedder import AsyncEmbedder
-from skills_dspy.model.embedding.process import ProcessEmbedder
-from skills_dspy.model.embedding.weights import find_model
+from skills_dspy.model.embedders import choose_embedder, foreign_thresholds
+from skills_dspy.model.embedding.embedder import LiveEmbedder
+from skills_dspy.model.embedding.weights import served
 from skills_dspy.run.open_files import make_room
 from skills_dspy.run.past import Replay
 from skills_dspy.run.request import RunRequest
@@ -40,7 +41,7 @@ def run_command(options: RunOptions) -> int:
     broken = () if loaded is None else loaded.broken
     make_room(len(request.specs), request.concurrency)
     display = RunProgress(quiet=options.quiet)
-    embedder = _embedder(request)
+    embedder = _embedder(request, options)
     tasks: tuple[TaskView, ...] = ()
     with display:
         try:
@@ -93,20 +94,25 @@ def _summarize(tasks: Sequence[TaskView], options: RunOptions, broken: Sequence[
         click.echo(f"not run: {error}", err=True)
 
 
-def _embedder(request: RunRequest) -> AsyncEmbedder:
-    """The embedding model. A live run needs it, so that one which is nowhere is refused here, before anything is written."""
-    name, device = request.config.embedder.model, request.config.embedder.device
-    found = find_model(name) if request.recorded is None else None
-    model = ProcessEmbedder(name, device, lambda wanted: found or find_model(wanted))
-    return AsyncEmbedder(model, model.end)
+def _embedder(request: RunRequest, options: RunOptions) -> LiveEmbedder:
+    """The embedding model; for a live run it is looked for here, before anything is written."""
+    serve = partial(vector_server, options.server, request.config.server)
+    return choose_embedder(request.config.embedder, serve, needed=request.recorded is None)
 
 
-async def _run(request: RunRequest, options: RunOptions, embedder: AsyncEmbedder, display: RunProgress) -> tuple[TaskView, ...]:
+async def _run(request: RunRequest, options: RunOptions, embedder: LiveEmbedder, display: RunProgress) -> tuple[TaskView, ...]:
     server = (
         None if request.recorded is not None else open_server(options.server, request.config.server, display.fault, display.say)
     )
+    notices = _Stderr(options.quiet)
     try:
-        return await Runner(request, server, embedder, display, notices=_Stderr(options.quiet)).run()
+        if server is not None:
+            if served(embedder.name):
+                await embedder.ready()
+            decontaminates = request.evaluation is not None
+            if warning := foreign_thresholds(request.config, embedder.weights, decontaminates=decontaminates):
+                notices.warn(warning)
+        return await Runner(request, server, embedder, display, notices=notices).run()
     finally:
         await embedder.close()
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from skills_dspy.base.config import RunConfig, ServerConfig
-from skills_dspy.base.errors import Interrupted
+from skills_dspy.base.errors import Interrupted, RequestError
 from skills_dspy.cli.options import ServerOptions, SessionOptions
 from skills_dspy.model.context_window import RunPrompts
+from skills_dspy.model.embedding.weights import ServerKind
+from skills_dspy.model.served_embedder import VectorServer
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.server import Server
 from skills_dspy.model.waiting import Waiting, WatchedServer
@@ -45,6 +47,13 @@ def open_server(
         on_fault=lambda fault, pause: complain(str(fault.error), pause),
     )
     return WatchedServer(server, options.concurrency, lambda waiting, seconds: say(waiting_line(waiting, seconds)), clock)
+
+
+def vector_server(options: ServerOptions, config: ServerConfig, kind: ServerKind) -> VectorServer:
+    """The host of a command for its embedding model, which is asked for one text at a time."""
+    if kind == "openai":
+        raise RequestError("--embedder openai:NAME is not possible yet; give ollama:NAME, or a local model")
+    return OllamaServer(options.base_url, config, concurrency=1)
 
 
 def waiting_line(waiting: Waiting, seconds: float) -> str:

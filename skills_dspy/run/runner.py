@@ -18,7 +18,7 @@ from skills_dspy.base.errors import SkillsError, concerns_all, only_ours
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import CompiledProgram
 from skills_dspy.model.context_window import Need, choose_windows, needs
-from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.model.embedding.embedder import LiveEmbedder
 from skills_dspy.model.program import QUIET, SkillsProgram
 from skills_dspy.model.replies import Meter
 from skills_dspy.model.server.server import Model, Server
@@ -58,7 +58,7 @@ class Runner:
         self,
         request: RunRequest,
         server: Server | None,
-        embedder: AsyncEmbedder,
+        embedder: LiveEmbedder,
         watcher: Watcher,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         notices: Notices | None = None,

@@ -12,7 +12,7 @@ from skills_dspy.base.errors import RunDirError, SkillsError, StorageError
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import WHOLE_DRAW, Asker
 from skills_dspy.model.description import derive, described, undescribed
-from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.model.embedding.embedder import LiveEmbedder
 from skills_dspy.model.embedding.vectors import RememberedVectors
 from skills_dspy.model.engine import asker_for
 from skills_dspy.model.program import SkillsProgram
@@ -98,7 +98,7 @@ class Shared:
     answering: Mapping[str, Any]
     models: Mapping[Role, Model]
     windows: Mapping[Role, int]
-    embedder: AsyncEmbedder
+    embedder: LiveEmbedder
     adapter: SkillsAdapter
     slots: Slots
     places: DrawPlaces

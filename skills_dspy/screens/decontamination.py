@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from skills_dspy.base.config import DecontaminationConfig
 from skills_dspy.base.errors import EmbedderMissing, MissingReply
-from skills_dspy.model.embedding.embedder import AsyncEmbedder, VectorSource
+from skills_dspy.model.embedding.embedder import LiveEmbedder, VectorSource
 from skills_dspy.screens.benchmark import Benchmark
 from skills_dspy.similarity.nearest import Vectors, nearest_row
 from skills_dspy.similarity.ngrams import TOKENS_VERSION, build
@@ -67,9 +67,7 @@ class Screen:
         files = [{**asdict(file), "path": str(file.path)} for file in self.evaluation.files]
         return {"files": files, "questions": len(self.evaluation.questions), **self.config.model_dump(mode="json")}
 
-    async def ready(
-        self, embedder: AsyncEmbedder, weights: str | None, folders: Sequence[Path], notices: Notices
-    ) -> str | None:
+    async def ready(self, embedder: LiveEmbedder, weights: str | None, folders: Sequence[Path], notices: Notices) -> str | None:
         """Find the index in one of the folders, or build it and keep it in the first of them.
 
         Candidates' vectors are of these weights, None for the embedder's. It is loaded only if something has to be computed.
@@ -144,7 +142,7 @@ class Screen:
                 return found
         return None
 
-    async def _build(self, embedder: AsyncEmbedder, weights: str | None, notices: Notices) -> BenchmarkIndex:
+    async def _build(self, embedder: LiveEmbedder, weights: str | None, notices: Notices) -> BenchmarkIndex:
         texts = [question.text for question in self.evaluation.questions]
         notices.say(f"Decontamination: building the index of {len(texts)} evaluation questions; it is kept for later runs.")
         grams = await asyncio.to_thread(build, texts, self.config.ngram)

@@ -56,7 +56,7 @@ def checked(
     options = CheckOptions((), None, wanted, ModelOptions(None, None, None, None), ServerOptions(server.host, 4), None, pull)
     out = Console(file=io.StringIO(), width=80, highlight=False, soft_wrap=True)
     specs = (a_spec((FREEFORM, GROUNDED)), a_spec((FREEFORM,), name="test/other"))
-    code = Check(options, specs, a_config(config), server, out, find).run()
+    code = Check(options, specs, a_config(config), server, out, find, lambda _: server).run()
     assert isinstance(out.file, io.StringIO)
     return code, out.file.getvalue()
 
@@ -206,6 +206,33 @@ def test_a_warning_alone_is_no_failure() -> None:
     assert code == READY
     assert "does not tell" in named(text, "model")[0]
     assert named(text, "embedder")[0].startswith("warn")
+
+
+def test_vectors_of_the_server_are_tried() -> None:
+    """With how many numbers they have, and that the thresholds are another model's; one that is not there is a failure."""
+    code, text = checked(TimedServer(timed=False), config={"embedder": {"model": "ollama:all-minilm"}})
+    tried, thresholds = named(text, "embedder")
+    assert code == READY
+    assert tried == "ok embedder ollama:all-minilm answers with vectors of 3 numbers"
+    assert thresholds.startswith("warn embedder the built-in dedup.max_squared_distance (")
+    assert "decontamination.max_cosine" in thresholds
+    code, text = checked(TimedServer(timed=False), config={"embedder": {"model": "ollama:bge-m3"}})
+    assert code == NOT_READY
+    assert named(text, "embedder")[0].endswith("get it with `ollama pull bge-m3`")
+
+
+@pytest.mark.parametrize("hub", [True, False])
+def test_a_bare_name_that_only_the_server_has_is_pointed_there(hub: bool) -> None:
+    """Instead of the hub, where it would be looked for in vain."""
+
+    def find(name: str) -> WeightsFolder | None:
+        if hub:
+            return None
+        raise EmbedderMissing(f"{name} is nowhere")
+
+    code, text = checked(TimedServer(timed=False), config={"embedder": {"model": "all-minilm"}}, find=find)
+    assert code == NOT_READY
+    assert named(text, "embedder")[0].endswith("has one of that name: give it as ollama:all-minilm")
 
 
 # ---- its lines ---------------------------------------------------------------------------------------------------------

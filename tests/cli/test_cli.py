@@ -483,7 +483,7 @@ import skills_dspy.cli.run as run
 from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.__main__ import main
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
-run._embedder = lambda request: AsyncEmbedder(HashEmbedder())
+run._embedder = lambda *_: AsyncEmbedder(HashEmbedder())
 main()
 """
 STARTS = {"no torch": ["-c", WITHOUT_TORCH], "torch": ["-m", "skills_dspy"]}

@@ -52,6 +52,10 @@ class FakeServer(OllamaServer):
         """What it says it is."""
         return "0.0.0-fake"
 
+    async def models(self) -> tuple[Model, ...]:
+        """None: a list is asked for only where an embedding model is looked for."""
+        return ()
+
     async def model(self, name: str) -> Model:
         """Every model is there, but for those whose name says that they are missing."""
         self.models_asked.append(name)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -70,6 +70,14 @@ class TimedServer(OllamaServer):
     async def version(self) -> str:
         """What it says it is."""
         return "0.0.0-fake"
+
+    async def models(self) -> tuple[Model, ...]:
+        """One model for vectors."""
+        return (Model("all-minilm:latest", "e" * 64, 512),)
+
+    async def embed(self, model: str, text: str) -> Sequence[float]:
+        """A vector of three numbers."""
+        return [float(len(model)), float(len(text)), 2.0]
 
     async def model(self, name: str) -> Model:
         """A model, when it is not missing."""

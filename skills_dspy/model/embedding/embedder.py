@@ -38,6 +38,36 @@ class Embedder(Protocol):
         """Return one float32 unit vector per text, each depending on its own text alone; ValueError for a blank one."""
 
 
+class LiveEmbedder(Protocol):
+    """What turns texts into unit vectors while an event loop goes on: on this machine, or on a server."""
+
+    @property
+    def name(self) -> str:
+        """The model, as the user named it."""
+
+    @property
+    def weights(self) -> str:
+        """What tells one set of weights from another; known once `ready` has returned."""
+
+    def start(self) -> object:
+        """Begin to get ready; nothing the second time. An error waits for `ready` or `embed`."""
+
+    async def ready(self) -> None:
+        """Wait until vectors can be had. Raises EmbedderMissing."""
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one float32 unit vector per text, each depending on its own text alone; ValueError for a blank one.
+
+        Raises:
+            EmbedderMissing: the model is not there.
+            ContextTooLong: the model cannot read a text whole, nor in pieces.
+            ServerError: the server stayed broken longer than the patience allows.
+        """
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+
+
 class VectorSource(Protocol):
     """What turns texts into vectors while other work goes on."""
 

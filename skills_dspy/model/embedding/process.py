@@ -43,43 +43,35 @@ class ProcessEmbedder:
         self._device = device
         self._find = find
         self._program = program
-        self._started: tuple[str, subprocess.Popen[bytes]] | None = None
+        self._found: WeightsFolder | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._ending = threading.Lock()
         self._ended = False
 
     @property
     def weights(self) -> str:
-        """The SHA-256 of the weights; RuntimeError before `load`."""
-        if self._started is None:
-            raise RuntimeError("the embedding model is not loaded yet")
-        return self._started[0]
+        """The SHA-256 of the weights; RuntimeError before they are found."""
+        if self._found is None:
+            raise RuntimeError("the embedding model is not looked for yet")
+        return self._found.weights
+
+    def find(self) -> WeightsFolder:
+        """Find the model, without starting anything. Raises EmbedderMissing."""
+        self._found = self._found or self._find(self.name)
+        return self._found
 
     def load(self) -> None:
         """Find the model and wait until the process has loaded it; nothing the second time. Raises EmbedderMissing."""
-        if self._started is not None:
-            return
-        found = self._find(self.name)
-        words = (json.dumps(sys.path), self.name, self._device, str(found.folder), found.weights)
-        with self._ending:
-            if self._ended:
-                raise self._lost("it was ended before it began")
-            # A session of its own: Ctrl-C in the terminal is for this process, which then ends the other one.
-            process = subprocess.Popen(
-                [sys.executable, "-c", self._program, *words],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                start_new_session=True,
-            )
-            self._started = found.weights, process
-        self._heard(process)
+        if self._process is None:
+            self._heard(self._start(self.find()))
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector per text. Raises EmbedderMissing; ValueError for a blank one."""
         if not all(text.strip() for text in texts):
             raise ValueError("a blank text has no embedding")
         self.load()
-        assert self._started is not None
-        process = self._started[1]
+        process = self._process
+        assert process is not None
         assert process.stdin is not None
         question = json.dumps(list(texts)).encode() + b"\n"
         # A process that is gone, or was ended, does not answer either, and that is what is said.
@@ -94,10 +86,23 @@ class ProcessEmbedder:
         """End the process, whatever it does; what waits for it gets EmbedderMissing."""
         with self._ending:
             self._ended = True
-            if self._started is not None:
-                process = self._started[1]
-                with contextlib.suppress(BrokenPipeError), process:
-                    process.kill()
+            if self._process is not None:
+                with contextlib.suppress(BrokenPipeError), self._process:
+                    self._process.kill()
+
+    def _start(self, found: WeightsFolder) -> "subprocess.Popen[bytes]":
+        words = (json.dumps(sys.path), self.name, self._device, str(found.folder), found.weights)
+        with self._ending:
+            if self._ended:
+                raise self._lost("it was ended before it began")
+            # A session of its own: Ctrl-C in the terminal is for this process, which then ends the other one.
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", self._program, *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,
+            )
+            return self._process
 
     def _heard(self, process: "subprocess.Popen[bytes]") -> dict[str, Any]:
         said: dict[str, Any] = json.loads(self._read(process))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from skills_dspy.base.errors import RunDirError
-from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.base.errors import ContextTooLong, RunDirError
+from skills_dspy.model.embedding.embedder import LiveEmbedder
 from skills_dspy.similarity.nearest import MARGIN, Vector, Vectors
 from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunPaths
@@ -33,7 +33,7 @@ class JournalVectors:
     """
 
     def __init__(
-        self, journal: Journal | JournalReader, model: str, paths: RunPaths, embedder: AsyncEmbedder | None = None
+        self, journal: Journal | JournalReader, model: str, paths: RunPaths, embedder: LiveEmbedder | None = None
     ) -> None:
         self._journal = journal
         self._model = model
@@ -81,7 +81,7 @@ class RememberedVectors:
     needed, if not before. `folder` is the run's directory, for messages.
     """
 
-    def __init__(self, embedder: AsyncEmbedder, journal: Journal, recording: JournalReader | None, folder: Path) -> None:
+    def __init__(self, embedder: LiveEmbedder, journal: Journal, recording: JournalReader | None, folder: Path) -> None:
         self._embedder = embedder
         self._journal = journal
         self._recording = recording
@@ -94,7 +94,10 @@ class RememberedVectors:
         new = {key: vector for key in keys if found[key] is None and (vector := self._recorded(key)) is not None}
         missing = {key: text for key, text in zip(keys, texts, strict=True) if found[key] is None and key not in new}
         if missing:
-            computed = await self._embedder.embed(list(missing.values()))
+            try:
+                computed = await self._embedder.embed(list(missing.values()))
+            except ContextTooLong as error:  # the embedder knows the text, and this the task
+                raise ContextTooLong(f"{self._folder}: {error}") from error
             self._check_weights()
             new |= {key: row.tobytes() for key, row in zip(missing, computed, strict=True)}
         if new:

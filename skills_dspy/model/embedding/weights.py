@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from skills_dspy.base.errors import EmbedderMissing
 
@@ -19,6 +19,7 @@ HINT = "give the folder of a sentence-transformers model with `--embedder PATH`"
 LIBRARIES = ("huggingface_hub", "sentence_transformers", "transformers")
 
 Source = Literal["path", "cache", "package", "hub"]
+ServerKind = Literal["ollama", "openai"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,12 @@ class WeightsFolder:
     folder: Path
     source: Source
     weights: str
+
+
+def served(name: str) -> tuple[ServerKind, str] | None:
+    """The kind of server and the model's name there, for `ollama:NAME` and `openai:NAME`; None for a model of this machine."""
+    head, _, model = name.partition(":")
+    return next(((kind, model) for kind in get_args(ServerKind) if kind == head and model), None)
 
 
 def packaged_minilm() -> Path | None:
@@ -57,8 +64,11 @@ def find_model(
     """Find a sentence-transformers model: a local path, the Hugging Face cache, the package, the hub, in this order.
 
     A name without a slash gets the hub's `sentence-transformers/` before it. `packaged` is asked for its own model alone,
-    the hub only where HF_HUB_OFFLINE is not set. Raises EmbedderMissing where there is no model, or another than expected.
+    the hub only where HF_HUB_OFFLINE is not set. Raises EmbedderMissing where there is no model, or another than expected, and
+    for a server's, which only those look for who ask one.
     """
+    if served(name) is not None:
+        raise EmbedderMissing(f"the vectors of {name} are a server's, and only `run` and `check` ask one for vectors: {HINT}")
     path = Path(name).expanduser()
     if path.exists():
         return _checked(path, "path")

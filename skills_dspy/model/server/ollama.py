@@ -78,6 +78,16 @@ class OllamaServer:
         """One reply as the server's body; see `Server.chat`."""
         return await self._asking.patiently(lambda: self._chat_once(payload), str(payload["model"]), _FOREIGN)
 
+    async def embed(self, model: str, text: str) -> Sequence[float]:
+        """The vector that a model gives to a text; see `VectorServer.embed`."""
+
+        async def ask() -> Sequence[float]:
+            with self._connections.lent() as client:
+                (vector,) = (await client.embed(model=model, input=text, truncate=False)).embeddings
+            return vector
+
+        return await self._asking.patiently(ask, model, _FOREIGN)
+
     async def version(self) -> str:
         """The server's version, asked once; ServerError within the connect timeout when nobody answers."""
         return await self._once(_version)

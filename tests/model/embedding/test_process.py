@@ -43,7 +43,7 @@ def test_vectors_come_back_byte_for_byte(process: Callable[[str], ProcessEmbedde
         "    sys.stdout.buffer.write(array.array('f', [n for t in texts for n in (len(t), ord(t[-1]))]).tobytes())\n"
         "    sys.stdout.buffer.flush()\n"
     )
-    with pytest.raises(RuntimeError, match="not loaded"):
+    with pytest.raises(RuntimeError, match="not looked for"):
         _ = embedder.weights
     for _ in range(2):
         vectors = embedder.embed(texts)

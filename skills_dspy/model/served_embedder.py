@@ -1,0 +1,125 @@
+"""Vectors from a server: an embedding model that Ollama or a server of OpenAI's API has, with the face of a local one."""
+
+import asyncio
+import math
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from skills_dspy.base.errors import ContextTooLong, EmbedderMissing, MachineError, ModelMissing, ServerError
+from skills_dspy.model.embedding.weights import served
+from skills_dspy.model.server.server import Model
+from skills_dspy.similarity.nearest import Vector, Vectors
+
+_SHOWN = 60
+"""So many characters of a text are shown."""
+
+
+class VectorServer(Protocol):
+    """A server that has embedding models."""
+
+    host: str
+
+    async def models(self) -> tuple[Model, ...]:
+        """All models that it has, by name."""
+
+    async def embed(self, model: str, text: str) -> Sequence[float]:
+        """The vector that a model gives to a text, asked for as patiently as a reply; nothing of the text is cut off.
+
+        Raises:
+            ModelMissing: the server does not have the model.
+            ContextTooLong: it says that the text is longer than the model reads.
+            ServerError: it refuses, or answered nothing at all for longer than the patience allows.
+        """
+
+    async def close(self) -> None:
+        """Close all connections."""
+
+
+def listed(models: Iterable[Model], name: str) -> Model | None:
+    """The model of that name, which may leave out Ollama's `:latest`; None where there is none."""
+    return next((model for model in models if model.name in (name, f"{name}:latest")), None)
+
+
+class ServedEmbedder:
+    """A `LiveEmbedder` whose vectors a server computes; `name` is the model with its prefix, as the user named it.
+
+    Each text is a request of its own, and one follows the other: servers put what comes together into one batch, which may
+    change the last bits. The vectors are made unit vectors here. The weights are told apart by the server's digest, and
+    where it has none by the model's name alone.
+    """
+
+    def __init__(self, name: str, server: VectorServer) -> None:
+        found = served(name)
+        if found is None:
+            raise ValueError(f"{name} is no model of a server")
+        self.name = name
+        self._kind, self._model = found
+        self._server = server
+        self._turn = asyncio.Lock()
+        self._weights: str | None = None
+
+    @property
+    def weights(self) -> str:
+        """The server's digest of the model, else its name; RuntimeError before `ready`."""
+        if self._weights is None:
+            raise RuntimeError("the server was not asked for the embedding model yet")
+        return self._weights
+
+    def start(self) -> None:
+        """Do nothing: the server loads a model when it is asked."""
+
+    async def ready(self) -> None:
+        """See that the server has the model. Raises EmbedderMissing."""
+        async with self._turn:
+            if self._weights is None:
+                try:
+                    models = await self._server.models()
+                except MachineError as error:
+                    raise EmbedderMissing(
+                        f"the vectors of {self.name} are a server's, which cannot be asked: {error}"
+                    ) from error
+                found = listed(models, self._model)
+                if found is None:
+                    raise self._missing()
+                self._weights = found.digest or self.name
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit vector per text; see `LiveEmbedder.embed`."""
+        if not all(text.strip() for text in texts):
+            raise ValueError("a blank text has no embedding")
+        await self.ready()
+        rows: list[Vector] = []
+        for text in texts:
+            async with self._turn:
+                rows.append(await self._vector(text))
+        return np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._server.close()
+
+    async def _vector(self, text: str) -> Vector:
+        try:
+            numbers = await self._server.embed(self._model, text)
+        except ModelMissing as error:
+            raise self._missing() from error
+        except ContextTooLong as error:
+            begin = " ".join(text.split())[:_SHOWN]
+            raise ContextTooLong(
+                f"{self.name} at {self._server.host} cannot read a text of {len(text)} characters whole, which begins with "
+                f"{begin!r}: take an embedding model with a longer context, or the local default (without --embedder), which "
+                "reads long texts in pieces"
+            ) from error
+        vector = np.asarray(numbers, dtype=np.float64)
+        length = math.sqrt(math.fsum((vector * vector).tolist()))
+        if vector.ndim != 1 or not 0.0 < length < math.inf:  # written so that NaN fails too
+            raise ServerError(
+                f"The server at {self._server.host} gave no vector for a text; is {self._model} an embedding model?"
+            )
+        return (vector / length).astype(np.float32)
+
+    def _missing(self) -> EmbedderMissing:
+        todo = f"get it with `ollama pull {self._model}`" if self._kind == "ollama" else "give one that it has, as openai:NAME"
+        return EmbedderMissing(f"the server at {self._server.host} has no model {self._model!r} for vectors: {todo}")

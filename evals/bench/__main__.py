@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evals.bench.client import TASK, BenchCase, stats
-from evals.bench.reading import measure
+from evals.bench.reading import reading_costs
 from evals.record.answering import CHECKOUT, simulated_teacher
 
 COLUMNS = ("figure", "measured", "wanted", "holds")
@@ -102,7 +102,7 @@ def vectors(scale: int) -> list[Figure]:
 
 def reading(scale: int) -> list[Figure]:
     """What the log-probabilities of a reply cost the client beside the reply."""
-    plain, told = measure(400 // scale)
+    plain, told = reading_costs(400 // scale)
     return [
         Figure("processor time for a reply of 98 tokens, one at a time", plain, "{:.2f} ms"),
         Figure("and the log-probabilities of 20 tokens in each place", told - plain, "{:.2f} ms more", 0.5),

@@ -22,7 +22,7 @@ _PAYLOAD: dict[str, Any] = {
 }
 
 
-def measure(calls: int) -> tuple[float, float]:
+def reading_costs(calls: int) -> tuple[float, float]:
     """Milliseconds of the client's processor for a call without log-probabilities, and with them as Ollama 0.33 writes them."""
     with subprocess.Popen([sys.executable, "-m", "evals.bench.reading"], stdout=subprocess.PIPE, text=True) as sender:
         assert sender.stdout is not None

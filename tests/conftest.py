@@ -4,6 +4,7 @@ A test that is marked `vcr` replays its own file below tests/cassettes, and fail
 `python -m evals.record` records all of them anew.
 """
 
+import gc
 import os
 import shutil
 import sys
@@ -122,6 +123,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Lab"]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What loads torch comes first and then what shares the lab, in the first worker alone."""
     items.sort(key=_place)
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now stays: the collector of garbage need not look at all modules again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _place(item: pytest.Item) -> int:

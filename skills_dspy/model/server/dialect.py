@@ -95,7 +95,7 @@ def without_bounds(schema: Any) -> Any:
     return kept | inner | ({"properties": properties} if properties else {})
 
 
-def body_of(reply: Mapping[str, Any]) -> dict[str, Any]:
+def answer_of(reply: Mapping[str, Any]) -> dict[str, Any]:
     """A reply with a choice in Ollama's shape; ValueError, TypeError or AttributeError where it is broken.
 
     Of the log-probabilities the list over the tokens; the seconds where the server tells them, as llama.cpp does.

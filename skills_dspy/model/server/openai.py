@@ -21,7 +21,7 @@ from skills_dspy.model.server.connections import (
     no_address,
     without_secrets,
 )
-from skills_dspy.model.server.dialect import Dialect, body_of, request_of
+from skills_dspy.model.server.dialect import Dialect, answer_of, request_of
 from skills_dspy.model.server.probe import REFUSALS, find_dialect
 from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault
 
@@ -149,7 +149,7 @@ class OpenAIServer:
         reply = _json(response)
         if not reply.get("choices"):  # LM Studio answers 200 to what it does not know
             raise Refused(response.status_code, response.text)
-        return body_of(reply)
+        return answer_of(reply)
 
     async def _insist(self, payload: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
         return await self._patiently(lambda: self._ask(payload, dialect), str(payload["model"]))

@@ -19,6 +19,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from skills_dspy.base.records import SoftRating
@@ -124,7 +125,7 @@ def _kept(text: str, logprobs: Sequence[Mapping[str, Any]], field: str, labels: 
     number, before = begins
     at = span[0] - before
     tokens, way, stands_before = [], "", text[at : span[0]]
-    for entry in logprobs[number:]:
+    for entry in (logprobs[place] for place in range(number, len(logprobs))):  # each is decoded when it is looked at
         others = [(other["token"], _rounded(other["logprob"])) for other in entry.get("top_logprobs") or ()]
         counting = [
             [token, logprob]
@@ -211,6 +212,7 @@ def _possible(written: str | None, labels: Sequence[Label]) -> list[Label]:
     ]
 
 
+@cache
 def _in_json(label: Label) -> str:
     return json.dumps(label, ensure_ascii=False)
 

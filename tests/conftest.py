@@ -36,7 +36,7 @@ NOBODY = "http://127.0.0.1:9"
 
 CASSETTES = Path(__file__).parent / "cassettes"
 
-_OF_THIS_MACHINE = ("OLLAMA_", "SKILLS_DSPY_")
+_OF_THIS_MACHINE = ("OLLAMA_", "OPENAI_", "SKILLS_DSPY_")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _RECORD_FROM = os.environ.get(RECORD_FROM)
 _RECORD_NOTE = os.environ.get(RECORD_NOTE, "")

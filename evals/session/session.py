@@ -23,10 +23,11 @@ from skills_dspy.model.context_window import RunPrompts, step_up
 from skills_dspy.model.engine import AsyncOllamaEngine, EngineLM, Window
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Host, Meter, Replies
-from skills_dspy.model.server.server import Model, Server
+from skills_dspy.model.server.server import Model, Server, introduced
 from skills_dspy.model.slots import Slots
 from skills_dspy.store.journal import Journal, JournalReader, request_digest
 from skills_dspy.store.run_dir import RunDir, RunPaths
+from skills_dspy.store.run_json import server_in_words
 
 FOLDER = Path("output-evals")
 """Where evaluations keep their journal and their reports, unless another folder is named."""
@@ -237,9 +238,9 @@ async def open_session(request: SessionRequest, serve: Callable[[], Server] | No
             assert serve is not None
             source = server = serve()
             stack.push_async_callback(server.close)
-            version = await server.version()
+            said = await introduced(server)
             models = {name: await server.model(name) for name in names}
-            answered_by = request.note or f"Ollama {version} at {server.host}"
+            answered_by = request.note or server_in_words(server.kind, said["version"], server.host)
         answered_by = _noted(directory.paths.folder, journal, answered_by, models)
         meter = Meter()
         replies = OnceReplies(journal, source, Slots(request.concurrency), meter, request.most_calls)

@@ -24,6 +24,9 @@ Role = Literal["generator", "validator", "tagger"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
 
+Api = Literal["ollama", "openai"]
+"""What a server speaks: Ollama's own API, or OpenAI's."""
+
 _ONE_WORD = r"^[^\s\x00-\x1f\x7f]+$"
 _ONE_LINE = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
 _DURATION = r"^(0|-?([0-9]{1,6}(\.[0-9]{1,6})?(ms|s|m|h))+)$"
@@ -116,8 +119,10 @@ class DrawConfig(Settings):
 
 
 class ServerConfig(Settings):
-    """How patiently the server is asked, all in seconds."""
+    """What the server speaks, and how patiently it is asked, in seconds."""
 
+    # Runs of older versions do not say it, and those that Ollama answers are written like theirs.
+    api: Api = Field("ollama", exclude_if=lambda api: api == "ollama", description="ollama or openai")
     connect_timeout: _Seconds
     timeout: _Seconds
     patience: float = Field(ge=0, le=604_800, description="seconds, a number from 0 to 604800")

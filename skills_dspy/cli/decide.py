@@ -21,7 +21,7 @@ from skills_dspy.commands.decide.again import DecideResult
 from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
 from skills_dspy.commands.decide.thresholds import Bounds
 from skills_dspy.model.replies import Meter
-from skills_dspy.model.server.server import without_secrets
+from skills_dspy.model.server.connections import without_secrets
 from skills_dspy.pipeline.funnel import FunnelDiff, ranked
 
 
@@ -44,7 +44,7 @@ def decide_command(options: DecideOptions) -> int:
         progress.update(f"{diff.after.candidates} of {total} candidates decided, {diff.after.accepted} accepted{asked}")
 
     async def work() -> DecideResult:
-        server = open_server(options.server, prepared.config.server, progress.fault, progress.say) if options.fill else None
+        server = open_server(options.server, prepared.config, progress.fault, progress.say) if options.fill else None
         return await decide_run(request, prepared, server, count)
 
     try:

@@ -17,6 +17,7 @@ T = TypeVar("T")
 Declaration = Callable[[str, Any], Callable[[Any], Any]]
 """From the name and the type of a field to click's decorator."""
 
+APIS = ("ollama", "openai")
 DEFAULT_HOST = "http://127.0.0.1:11434"
 SEED = click.IntRange(0, 2**63 - 1)
 
@@ -155,7 +156,7 @@ class ModelOptions:
     """The settings, and the models in place of theirs."""
 
     config: Config
-    model: Annotated[str | None, option("Ollama's name of the teacher.  [default: mistral-small3.2]")]
+    model: Annotated[str | None, option("The server's name of the teacher.  [default: mistral-small3.2]")]
     judge_model: Annotated[str | None, option("The judge's.  [default: follows --model]")]
     tagger_model: Annotated[str | None, option("The tagger's.  [default: follows --model]")]
 
@@ -169,10 +170,24 @@ class ModelOptions:
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """The host, and how much is asked of it at once."""
+    """The host, what it speaks, and how much is asked of it at once."""
 
-    base_url: Annotated[str, option("The Ollama host.", default=DEFAULT_HOST, show_default=f"OLLAMA_HOST, else {DEFAULT_HOST}")]
+    api: Annotated[
+        str | None,
+        option(
+            "What the server speaks: Ollama's own API or OpenAI's.  [default: ollama]", type=click.Choice(["ollama", "openai"])
+        ),
+    ]
+    base_url: Annotated[
+        str, option("The server's address.", default=DEFAULT_HOST, show_default=f"OLLAMA_HOST, else {DEFAULT_HOST}")
+    ]
     concurrency: Annotated[int, option("Requests in flight.", type=click.IntRange(1, 1024), default=8)]
+
+    def over(self, config: "RunConfig") -> "RunConfig":
+        """The settings with what the command line says of the server."""
+        if self.api is None:
+            return config
+        return config.model_copy(update={"server": config.server.model_copy(update={"api": self.api})})
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.embedding.weights import ServerKind
 from skills_dspy.model.served_embedder import VectorServer
 from skills_dspy.model.server.ollama import OllamaServer
+from skills_dspy.model.server.openai import API_KEYS, OpenAIServer
 from skills_dspy.model.server.server import Server
 from skills_dspy.model.waiting import Waiting, WatchedServer
 from skills_dspy.run.headway import duration
@@ -28,24 +29,35 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+def make_server(
+    options: ServerOptions, config: RunConfig, complain: Callable[[str, float], None] | None = None
+) -> OllamaServer | OpenAIServer:
+    """The host of a command; `complain` gets what went wrong and the seconds until it is asked again."""
+    settings = options.over(config).server
+    asked: dict[str, Any] = {
+        "concurrency": options.concurrency,
+        "jitter": random.Random(os.getpid()),
+        "on_fault": None if complain is None else lambda fault, pause: complain(str(fault.error), pause),
+    }
+    if settings.api == "openai":
+        return OpenAIServer(options.base_url, settings, key=api_key(), **asked)
+    return OllamaServer(options.base_url, settings, **asked)
+
+
+def api_key() -> str | None:
+    """The key of a server of OpenAI's API, which stands in the environment and nowhere else."""
+    return next((value for value in map(os.environ.get, API_KEYS) if value), None)
+
+
 def open_server(
     options: ServerOptions,
-    config: ServerConfig,
+    config: RunConfig,
     complain: Callable[[str, float], None],
     say: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> Server:
-    """The host of a command.
-
-    `complain` gets what went wrong and the seconds until it is asked again, `say` a line about a request that is left waiting.
-    """
-    server = OllamaServer(
-        options.base_url,
-        config,
-        concurrency=options.concurrency,
-        jitter=random.Random(os.getpid()),
-        on_fault=lambda fault, pause: complain(str(fault.error), pause),
-    )
+    """The same, watched: `say` gets a line about a request that is left waiting."""
+    server = make_server(options, config, complain)
     return WatchedServer(server, options.concurrency, lambda waiting, seconds: say(waiting_line(waiting, seconds)), clock)
 
 
@@ -111,7 +123,7 @@ def in_session(
         click.echo(f"{message} Again in {pause:.0f} s.", stderr)
 
     def serve() -> Server:
-        return open_server(options.server, config.server, complain, lambda line: click.echo(line, stderr))
+        return open_server(options.server, config, complain, lambda line: click.echo(line, stderr))
 
     async def run() -> T:
         async with open_session(request, None if options.replay is not None else serve) as session:

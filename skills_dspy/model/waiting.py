@@ -50,7 +50,7 @@ class WatchedServer:
         tell: Callable[[Waiting, float], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.host = server.host
+        self.kind, self.host = server.kind, server.host
         self._server, self._concurrency, self._tell, self._clock = server, concurrency, tell, clock
         self._numbers = count()
         self._in_flight: dict[int, Waiting] = {}

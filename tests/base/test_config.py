@@ -200,6 +200,7 @@ OTHER_VALUES = {
     "device": "cuda",
     "backoff_first": 2,
     "connect_timeout": 7,
+    "api": "openai",
     "accepted_share": 0.5,
     "ngram": 8,
     "max_cosine": 0.5,

@@ -28,8 +28,8 @@ def test_a_request_that_is_left_waiting_is_said_with_what_to_do(monkeypatch: pyt
     monkeypatch.setattr("skills_dspy.cli.sessions.OllamaServer", lambda *_, **__: Choosy())
 
     async def main() -> None:
-        options = ServerOptions("http://127.0.0.1:11434", 4)
-        server = open_server(options, a_config().server, lambda *_: None, said.append, lambda: now)
+        options = ServerOptions(None, "http://127.0.0.1:11434", 4)
+        server = open_server(options, a_config(), lambda *_: None, said.append, lambda: now)
         left = asyncio.ensure_future(server.chat({"number": 0}))
         await asyncio.sleep(0)
         for number in range(1, 20):

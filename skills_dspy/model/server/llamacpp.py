@@ -43,6 +43,8 @@ class LlamaCppServer:
         MachineError: the package that brings llama.cpp is not installed.
     """
 
+    kind = "llama.cpp"
+
     def __init__(
         self,
         file: ModelFile,

@@ -12,23 +12,21 @@ import ollama
 
 from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import ContextTooLong, ModelMissing, ServerError
-from skills_dspy.model.server.server import (
+from skills_dspy.model.server.connections import (
     FOREIGN,
     PASSING,
-    Asking,
     Connections,
-    Fault,
-    Model,
-    T,
+    Refused,
     address_errors,
     client_options,
-    connection_fault,
     is_loopback,
     timeout,
     without_secrets,
 )
+from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault
+from skills_dspy.store.run_json import OLLAMA
 
-EXAMPLE = "http://127.0.0.1:11434"
+_EXAMPLE = "http://127.0.0.1:11434"
 _FOREIGN = (ollama.ResponseError, *FOREIGN)
 
 
@@ -41,6 +39,8 @@ class OllamaServer:
             waited for so many times longer, because the server may queue.
         transport: replaces the network in tests.
     """
+
+    kind = OLLAMA
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class OllamaServer:
         self._timeout = timeout(config, concurrency)
 
         def make() -> ollama.AsyncClient:
-            with address_errors(self.host, EXAMPLE):
+            with address_errors(self.host, _EXAMPLE):
                 return ollama.AsyncClient(host=host, **client_options(host, config, concurrency, transport))
 
         self._connections = Connections(make, concurrency)
@@ -116,7 +116,7 @@ class OllamaServer:
 
     def pull(self, model: str) -> Iterator[tuple[str, int, int]]:
         """Pull a model: yields (what is being done, bytes so far, bytes in all), blocking."""
-        with address_errors(self.host, EXAMPLE):
+        with address_errors(self.host, _EXAMPLE):
             client = ollama.Client(host=self._address, timeout=self._timeout, trust_env=not is_loopback(self._address))
         try:
             for progress in client.pull(model, stream=True):
@@ -213,27 +213,27 @@ def _said(part: msgspec.Struct) -> dict[str, Any]:
 
 async def _version(client: ollama.AsyncClient) -> str:
     response = await client._client.get("/api/version")  # the ollama package has no call for it
-    if response.is_error:
-        raise ollama.ResponseError(response.text, response.status_code)
     return str(response.json().get("version", "unknown"))
 
 
 def fault_of(error: Exception, model: str, host: str) -> Fault:
     """Our error for a foreign one, and whether it may pass."""
-    if isinstance(error, ollama.ResponseError):
-        return _fault_of_status(error.status_code, str(error.error), model, host)
-    return connection_fault(error, host, EXAMPLE)
+    if isinstance(error, ollama.ResponseError):  # of a pull, which is no client of ours
+        error = Refused(error.status_code, str(error.error))
+    if isinstance(error, Refused):
+        return _fault_of_status(error, model, host)
+    return connection_fault(error, host, _EXAMPLE)
 
 
-def _fault_of_status(status: int, text: str, model: str, host: str) -> Fault:
-    said = " ".join(text.split())[:200] or "nothing"
+def _fault_of_status(refused: Refused, model: str, host: str) -> Fault:
+    status, said = refused.status, refused.said
     if status == 404 and model:
         return Fault(model_missing(model), False)
     if status == 400 and "context" in said:
         return Fault(ContextTooLong(f"The server at {host} says of a prompt: {said}. Raise max_num_ctx."), False)
     # A pull reports its faults in the stream, without a status.
     answered = f"answered {status}" if status > 0 else "reports"
-    return Fault(ServerError(f"The server at {host} {answered}: {said}."), status in PASSING)
+    return Fault(ServerError(f"The server at {host} {answered}: {said}."), status in PASSING, refused.after)
 
 
 def model_missing(name: str) -> ModelMissing:

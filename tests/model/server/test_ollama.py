@@ -15,8 +15,9 @@ from ollama import ChatResponse
 
 from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import ContextTooLong, ModelMissing, ServerError
+from skills_dspy.model.server.connections import CONNECTIONS_PER_CLIENT, client_options, without_secrets
 from skills_dspy.model.server.ollama import OllamaServer, body_of
-from skills_dspy.model.server.server import CONNECTIONS_PER_CLIENT, Fault, Model, client_options, without_secrets
+from skills_dspy.model.server.server import Fault, Model
 from tests.helpers.making import idle
 
 HOST = "http://127.0.0.1:11434"
@@ -29,7 +30,7 @@ Answer = httpx.Response | Exception
 def settings(**changes: float) -> ServerConfig:
     """Timeouts and patience, in seconds."""
     values = {"connect_timeout": 5.0, "timeout": 60.0, "patience": 100.0, "backoff_first": 1.0, "backoff_max": 8.0}
-    return ServerConfig(**{**values, **changes})
+    return ServerConfig.model_validate({**values, **changes})
 
 
 class Clock:
@@ -150,10 +151,10 @@ def test_faults_are_told_apart() -> None:
     assert "did not answer in time" in said["slow to connect"]
     assert "did not answer in time" in said["slow to answer"]
     assert "answered 429: busy." in said["429"]
-    assert "answered 502: <html>Bad gateway</html>." in said["502"]
+    assert "answered 502: a web page (Bad gateway)." in said["502"]
     assert "server busy, please try again. maximum pending" in said["503"]
     assert "answered 504: nothing." in said["504"]
-    assert "answered 500: {'message': 'bad'}." in said["an error in an object"]
+    assert "answered 500: bad." in said["an error in an object"]
     for kind in ("empty body", "half a body", "no object", "no message", "not done"):
         assert "a body that is empty or broken" in said[kind]
 

@@ -17,6 +17,8 @@ from skills_dspy.cli.options import ServerOptions, SessionOptions
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.embedding.weights import ServerKind
 from skills_dspy.model.served_embedder import VectorServer
+from skills_dspy.model.server.gguf import read_model_file
+from skills_dspy.model.server.llamacpp import LlamaCppServer
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.openai import API_KEYS, OpenAIServer
 from skills_dspy.model.server.server import Server
@@ -29,16 +31,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def make_server(
-    options: ServerOptions, config: RunConfig, complain: Callable[[str, float], None] | None = None
-) -> OllamaServer | OpenAIServer:
-    """The host of a command; `complain` gets what went wrong and the seconds until it is asked again."""
+def make_server(options: ServerOptions, config: RunConfig, complain: Callable[[str, float], None] | None = None) -> Server:
+    """The host of a command, or llama.cpp with its model file; `complain` gets what went wrong and the pause in seconds."""
     settings = options.over(config).server
     asked: dict[str, Any] = {
         "concurrency": options.concurrency,
         "jitter": random.Random(os.getpid()),
         "on_fault": None if complain is None else lambda fault, pause: complain(str(fault.error), pause),
     }
+    if options.llamacpp is not None:
+        return LlamaCppServer(
+            read_model_file(options.llamacpp),
+            lambda address, key: OpenAIServer(address, settings, key=key, **asked),
+            slots=options.concurrency,
+            on_fault=asked["on_fault"],
+        )
     if settings.api == "openai":
         return OpenAIServer(options.base_url, settings, key=api_key(), **asked)
     return OllamaServer(options.base_url, settings, **asked)

@@ -128,7 +128,7 @@ class Session:
     """An open session. Made by `open_session`, and used in its event loop; the language models may be used in any thread.
 
     Attributes:
-        config, concurrency: as asked for.
+        config, concurrency: as asked for, with true for `soft_ratings: auto`: what is shown of judges shows probabilities.
         models: name as configured to the model that answers.
         answered_by: what answers, in words, and what has answered in this folder before.
         replies, meter, journal: where the language models get their replies, how many there were, and all of them.
@@ -172,8 +172,7 @@ class Session:
         """
         settings_of_role = self.config.role(role)
         size = settings_of_role.num_ctx or max(num_ctx, self.usual.get(model, 0))
-        soft = self.config.asks_soft(shown=True)  # one answer for all commands: they find each other's replies
-        window = Window(size, settings_of_role.keep_alive, soft)
+        window = Window(size, settings_of_role.keep_alive, self.config.asks_soft(shown=True))
         engine = AsyncOllamaEngine(self.replies, window)
         return EngineLM(self.models[model].name, engine, HaltingEngine(engine, self.bridge), **settings)
 
@@ -251,7 +250,9 @@ async def open_session(request: SessionRequest, serve: Callable[[], Server] | No
         lengths = {name: model.context_length for name, model in models.items()}
         of_run = {} if request.beside is None else request.beside.windows(lengths)
         usual = {name: size for name, size in of_run.items() if name in models}
-        session = Session(request.config, request.concurrency, models, answered_by, replies, meter, journal, usual, bridge)
+        # One answer for all commands of a session, so that they find each other's replies.
+        config = request.config.model_copy(update={"soft_ratings": request.config.asks_soft(shown=True)})
+        session = Session(config, request.concurrency, models, answered_by, replies, meter, journal, usual, bridge)
         with dspy.context(adapter=session.adapter, disable_history=True, track_usage=False, warn_on_type_mismatch=False):
             yield session
 

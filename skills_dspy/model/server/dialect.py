@@ -67,7 +67,7 @@ _WORDS: Mapping[tuple[str, Any], str] = {
 }
 
 
-def request_of(payload: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
+def asked_of(payload: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
     """OpenAI's form of a canonical request; the window and how long a model is kept are the server's own affair there."""
     options = payload["options"]
     request: dict[str, Any] = {"model": payload["model"], "messages": payload["messages"]}

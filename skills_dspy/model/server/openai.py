@@ -22,7 +22,7 @@ from skills_dspy.model.server.connections import (
     no_address,
     without_secrets,
 )
-from skills_dspy.model.server.dialect import Dialect, answer_of, request_of
+from skills_dspy.model.server.dialect import Dialect, answer_of, asked_of
 from skills_dspy.model.server.probe import REFUSALS, find_dialect
 from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault
 
@@ -160,7 +160,7 @@ class OpenAIServer:
 
     async def _ask(self, payload: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
         with self._connections.lent() as client:
-            response = await client.post("/chat/completions", json=request_of(payload, dialect))
+            response = await client.post("/chat/completions", json=asked_of(payload, dialect))
         reply = _json(response)
         if not reply.get("choices"):  # LM Studio answers 200 to what it does not know
             raise Refused(response.status_code, response.text)

@@ -230,6 +230,7 @@ REAL: list[dict[str, Any]] = json.loads(Path(__file__).with_name("real_replies.j
         (REAL[0], {"rating": 0.808}, [0.443]),
         (REAL[1], {"quality": 4.318, "difficulty": 1.93}, [0.057, 0.463]),
         (REAL[2], {"quality": 2.243, "difficulty": 1.745}, [0.153, 0.520]),
+        (REAL[3], {"rating": 0.811}, [0.739]),
     ],
     ids=[f"{reply['server']} {reply['step']} {number}" for number, reply in enumerate(REAL)],
 )

@@ -57,8 +57,8 @@ def check_command(options: CheckOptions) -> int:
     config = options.server.over(options.models.load(options.embedder))
     specs = load_specs(options.task_paths, options.taxonomy_base).specs
     hasty = config.server.model_copy(update={"patience": min(config.server.patience, _PATIENCE)})
-    server = make_server(options.server, config.model_copy(update={"server": hasty}))
-    serve = partial(vector_server, options.server, hasty)
+    asked = options.server.over(config.model_copy(update={"server": hasty}))
+    server, serve = make_server(options.server, asked), partial(vector_server, options.server, asked)
     return Check(options, specs, config, server, Console(highlight=False, soft_wrap=True), find_weights, serve).run()
 
 
@@ -146,7 +146,7 @@ class Check:
 
     def _embedder(self) -> None:
         try:
-            found = asyncio.run(find_vectors(self._config.embedder.model, self._find, self._serve))
+            found = asyncio.run(find_vectors(self._config, self._find, self._serve))
         except MachineError as error:
             self._say(Line("FAIL", "embedder", str(error)))
             return

@@ -96,8 +96,8 @@ def _summarize(tasks: Sequence[TaskView], options: RunOptions, broken: Sequence[
 
 def _embedder(request: RunRequest, options: RunOptions) -> LiveEmbedder:
     """The embedding model; for a live run it is looked for here, before anything is written."""
-    serve = partial(vector_server, options.server, request.config.server)
-    return choose_embedder(request.config.embedder, serve, needed=request.recorded is None)
+    config = options.server.over(request.config)
+    return choose_embedder(config, partial(vector_server, options.server, config), needed=request.recorded is None)
 
 
 async def _run(request: RunRequest, options: RunOptions, embedder: LiveEmbedder, display: RunProgress) -> tuple[TaskView, ...]:

@@ -7,12 +7,13 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from skills_dspy.base.config import RunConfig, ServerConfig
-from skills_dspy.base.errors import Interrupted, RequestError
+from skills_dspy.base.config import RunConfig
+from skills_dspy.base.errors import Interrupted
 from skills_dspy.cli.options import ServerOptions, SessionOptions
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.embedding.weights import ServerKind
@@ -68,11 +69,10 @@ def open_server(
     return WatchedServer(server, options.concurrency, lambda waiting, seconds: say(waiting_line(waiting, seconds)), clock)
 
 
-def vector_server(options: ServerOptions, config: ServerConfig, kind: ServerKind) -> VectorServer:
+def vector_server(options: ServerOptions, config: RunConfig, kind: ServerKind) -> VectorServer:
     """The host of a command for its embedding model, which is asked for one text at a time."""
-    if kind == "openai":
-        raise RequestError("--embedder openai:NAME is not possible yet; give ollama:NAME, or a local model")
-    return OllamaServer(options.base_url, config, concurrency=1)
+    url = options.base_url.rstrip("/").removesuffix("/v1") if kind == "ollama" else options.base_url
+    return make_server(replace(options, api=kind, base_url=url, concurrency=1), config)
 
 
 def waiting_line(waiting: Waiting, seconds: float) -> str:

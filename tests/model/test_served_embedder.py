@@ -17,6 +17,7 @@ from skills_dspy.model.embedding.vectors import RememberedVectors
 from skills_dspy.model.embedding.weights import find_model, served
 from skills_dspy.model.served_embedder import ServedEmbedder
 from skills_dspy.model.server.ollama import OllamaServer
+from skills_dspy.model.server.openai import OpenAIServer
 from skills_dspy.store.journal import Journal
 from tests.model.server.test_ollama import HOST, settings
 
@@ -145,3 +146,53 @@ def test_who_asks_no_server_says_so() -> None:
     """`eval data` and `decide` look for the model on this machine."""
     with pytest.raises(EmbedderMissing, match="only `run` and `check` ask one for vectors"):
         find_model("ollama:all-minilm")
+
+
+class OpenAIWire:
+    """A server of OpenAI's API that has one model and answers a text with this."""
+
+    def __init__(self, status: int = 200, body: Any = None) -> None:
+        self.asked: list[tuple[str, str | None, Any]] = []
+        self._answer = httpx.Response(status, json=body or {"data": [{"index": 0, "embedding": [0, 2]}]})
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """One answer."""
+        if request.url.path == "/v1/models":
+            return httpx.Response(200, json={"data": [{"id": "BAAI/bge-m3"}]})
+        self.asked.append((request.url.path, request.headers.get("Authorization"), json.loads(request.content)))
+        return httpx.Response(self._answer.status_code, content=self._answer.content)
+
+
+def embed_by_openai(wire: OpenAIWire, name: str = "openai:BAAI/bge-m3") -> tuple[list[list[float]], str]:
+    """The vectors of two texts, and the weights."""
+    transport = httpx.MockTransport(wire)
+    server = OpenAIServer("http://127.0.0.1:8000", settings(patience=0.0), key="secret", transport=transport)
+    embedder = ServedEmbedder(name, server)
+    return asyncio.run(embedder.embed(["a", "b"])).tolist(), embedder.weights
+
+
+def test_a_server_of_openais_api_gives_vectors_too() -> None:
+    """With the key; it has no digest, so that the name tells its weights from others."""
+    wire = OpenAIWire()
+    assert embed_by_openai(wire) == ([[0.0, 1.0]] * 2, "openai:BAAI/bge-m3")
+    asked = [{"model": "BAAI/bge-m3", "input": text} for text in "ab"]
+    assert wire.asked == [("/v1/embeddings", "Bearer secret", text) for text in asked]
+    with pytest.raises(EmbedderMissing, match="has no model 'other' for vectors: give one that it has, as openai:NAME"):
+        embed_by_openai(wire, "openai:other")
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (400, "This model's maximum context length is 512 tokens. However, you requested 735 tokens"),
+        (413, "Input validation error: `inputs` must have less than 512 tokens. Given: 735"),
+        (500, "input (735 tokens) is too large to process. increase the physical batch size (current batch size: 512)"),
+    ],
+    ids=["vLLM", "TEI", "llama.cpp"],
+)
+def test_what_servers_say_of_a_text_that_is_too_long_is_understood(status: int, said: str) -> None:
+    """It is refused at once, also where the status says that it may pass."""
+    wire = OpenAIWire(status, {"error": {"message": said, "code": status}})
+    with pytest.raises(ContextTooLong, match="cannot read a text of 1 characters whole"):
+        embed_by_openai(wire)
+    assert len(wire.asked) == 1

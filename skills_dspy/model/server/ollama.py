@@ -15,6 +15,7 @@ from skills_dspy.base.errors import ContextTooLong, ModelMissing, ServerError
 from skills_dspy.model.server.connections import (
     FOREIGN,
     PASSING,
+    TOO_LARGE,
     Connections,
     Refused,
     address_errors,
@@ -229,7 +230,7 @@ def _fault_of_status(refused: Refused, model: str, host: str) -> Fault:
     status, said = refused.status, refused.said
     if status == 404 and model:
         return Fault(model_missing(model), False)
-    if status == 400 and "context" in said:
+    if (status == 400 and "context" in said) or TOO_LARGE in said:
         return Fault(ContextTooLong(f"The server at {host} says of a prompt: {said}. Raise max_num_ctx."), False)
     # A pull reports its faults in the stream, without a status.
     answered = f"answered {status}" if status > 0 else "reports"

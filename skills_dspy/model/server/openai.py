@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -14,6 +14,7 @@ from skills_dspy.base.errors import ContextTooLong, ModelMissing, ServerError
 from skills_dspy.model.server.connections import (
     FOREIGN,
     PASSING,
+    TOO_LARGE,
     Connections,
     Refused,
     address_errors,
@@ -99,6 +100,20 @@ class OpenAIServer:
         """One reply as a body of Ollama's shape; see `Server.chat`."""
         model = str(payload["model"])
         return await self._patiently(lambda: self._ask(payload, self._dialects.get(model, Dialect())), model)
+
+    async def embed(self, model: str, text: str) -> Sequence[float]:
+        """The vector that a model gives to a text; see `VectorServer.embed`. What is too long the server has to refuse."""
+
+        async def ask() -> Sequence[float]:
+            with self._connections.lent() as client:
+                response = await client.post("/embeddings", json={"model": model, "input": text})
+            found = _json(response).get("data")
+            if not found:  # LM Studio answers 200 to what it does not know
+                raise Refused(response.status_code, response.text)
+            (only,) = found
+            return [float(number) for number in only.get("embedding")]
+
+        return await self._patiently(ask, model)
 
     async def version(self) -> str:
         """What it tells of itself, such as `llama.cpp b1234`; empty where it tells nothing."""
@@ -199,7 +214,7 @@ class OpenAIServer:
         if status in (404, 405):
             todo = f"give the address of its API with --base-url, which usually ends in /v1, such as {_EXAMPLE}"
             return Fault(ServerError(f"{here} has nothing there (it answered {status}: {said}); {todo}."), False)
-        if status == 413 or (status in (400, 422) and "context" in said.lower()):
+        if status == 413 or (status in (400, 422) and "context" in said.lower()) or TOO_LARGE in said:
             todo = "start it with a larger window, or take shorter seeds or fewer examples a prompt"
             return Fault(ContextTooLong(f"{here} says of a prompt: {said} ({status}); {todo}."), False)
         return Fault(ServerError(f"{here} answered {status}: {said}."), status in PASSING, error.after)

@@ -57,6 +57,16 @@ hypothesis.settings.register_profile("thorough", max_examples=200, deadline=None
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
+LIVE = Path(__file__).parent / "live"
+"""Tests that need a real model: only for who names them, see `make test-live`."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the live lane out, unless it or a file of it is asked for."""
+    asked = [(config.invocation_params.dir / arg.partition("::")[0]).resolve() for arg in config.args]
+    return True if collection_path == LIVE and not any(path.is_relative_to(LIVE) for path in asked) else None
+
+
 # ---- cassettes -------------------------------------------------------------------------------------------------------
 
 

@@ -54,7 +54,7 @@ class Line(NamedTuple):
 
 def check_command(options: CheckOptions) -> int:
     """Check what was asked for; returns the exit code: 0 when everything needed is there, 2 when something is not."""
-    config = options.models.load(options.embedder)
+    config = options.server.over(options.models.load(options.embedder))
     specs = load_specs(options.task_paths, options.taxonomy_base).specs
     hasty = config.server.model_copy(update={"patience": min(config.server.patience, _PATIENCE)})
     asked = options.server.over(config.model_copy(update={"server": hasty}))

@@ -18,6 +18,8 @@ from skills_dspy.cli.options import ServerOptions, SessionOptions
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.embedding.weights import ServerKind
 from skills_dspy.model.served_embedder import VectorServer
+from skills_dspy.model.server.gguf import read_model_file
+from skills_dspy.model.server.llamacpp import LlamaCppServer
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.openai import API_KEYS, OpenAIServer
 from skills_dspy.model.server.server import Server
@@ -30,19 +32,36 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def make_server(
-    options: ServerOptions, config: RunConfig, complain: Callable[[str, float], None] | None = None
-) -> OllamaServer | OpenAIServer:
-    """The host of a command; `complain` gets what went wrong and the seconds until it is asked again."""
-    settings = options.over(config).server
-    asked: dict[str, Any] = {
+Complain = Callable[[str, float], None]
+"""Gets what went wrong, and the seconds until the next try."""
+
+
+def make_server(options: ServerOptions, config: RunConfig, complain: Complain | None = None) -> Server:
+    """The host of a command, or llama.cpp with its model file."""
+    if options.llamacpp is None:
+        return _host(options, config, complain)
+    settings, asked = options.over(config).server, _asked(options, complain)
+    return LlamaCppServer(
+        read_model_file(options.llamacpp),
+        lambda address, key: OpenAIServer(address, settings, key=key, **asked),
+        slots=options.concurrency,
+        on_fault=asked["on_fault"],
+    )
+
+
+def _host(options: ServerOptions, config: RunConfig, complain: Complain | None = None) -> OllamaServer | OpenAIServer:
+    settings, asked = options.over(config).server, _asked(options, complain)
+    if settings.api == "openai":
+        return OpenAIServer(options.base_url, settings, key=api_key(), **asked)
+    return OllamaServer(options.base_url, settings, **asked)
+
+
+def _asked(options: ServerOptions, complain: Complain | None) -> dict[str, Any]:
+    return {
         "concurrency": options.concurrency,
         "jitter": random.Random(os.getpid()),
         "on_fault": None if complain is None else lambda fault, pause: complain(str(fault.error), pause),
     }
-    if settings.api == "openai":
-        return OpenAIServer(options.base_url, settings, key=api_key(), **asked)
-    return OllamaServer(options.base_url, settings, **asked)
 
 
 def api_key() -> str | None:
@@ -53,7 +72,7 @@ def api_key() -> str | None:
 def open_server(
     options: ServerOptions,
     config: RunConfig,
-    complain: Callable[[str, float], None],
+    complain: Complain,
     say: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> Server:
@@ -65,7 +84,7 @@ def open_server(
 def vector_server(options: ServerOptions, config: RunConfig, kind: ServerKind) -> VectorServer:
     """The host of a command for its embedding model, which is asked for one text at a time."""
     url = options.base_url.rstrip("/").removesuffix("/v1") if kind == "ollama" else options.base_url
-    return make_server(replace(options, api=kind, base_url=url, concurrency=1), config)
+    return _host(replace(options, api=kind, base_url=url, llamacpp=None, concurrency=1), config)
 
 
 def waiting_line(waiting: Waiting, seconds: float) -> str:

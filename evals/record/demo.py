@@ -45,12 +45,13 @@ _MEANING_SIMULATED = (
 _MEANING_MODEL = "Every reply is that model's own, as it came; nothing was chosen or edited afterwards."
 
 
-def record_demo(host: str, note: str) -> None:
+def record_demo(host: str, note: str, api: str = "ollama") -> None:
     """Run both tasks and put them in place of the old demo, which stays as it is when anything goes wrong.
 
     Args:
         host: who answers.
         note: what answers, in words; SIMULATED_NOTE where no language model does.
+        api: what it speaks.
 
     Raises:
         MachineError: a run did not end with all its pairs; the program has said why.
@@ -58,7 +59,7 @@ def record_demo(host: str, note: str) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="skills-dspy-demo-") as folder:
         runs, packed = Path(folder, "runs"), Path(folder, "demo")
-        _run(host, note, runs)
+        _run(host, note, api, runs)
         packed.mkdir()
         write_text(packed / "README.txt", readme(note))
         for run in find_runs(runs):
@@ -88,9 +89,10 @@ def readme(note: str) -> str:
     return "\n\n".join(textwrap.fill(part, 100, break_on_hyphens=False) for part in text.split("\n\n")) + "\n"
 
 
-def _run(host: str, note: str, output: Path) -> None:
+def _run(host: str, note: str, api: str, output: Path) -> None:
     command = [sys.executable, "-m", "skills_dspy", "run", "--task-paths", *map(str, TASKS), "-n", str(WANTED)]
-    command += ["--seed", "0", "--concurrency", "1", "--output-dir", str(output), "--base-url", host, "--note", note]
+    command += ["--seed", "0", "--concurrency", "1", "--output-dir", str(output), "--note", note]
+    command += ["--base-url", host, "--api", api]
     if note == SIMULATED_NOTE:
         # The scripts have six draws; a seventh would be begun before the sixth has settled, and find nothing.
         config = output.with_name("config.yaml")

@@ -153,12 +153,13 @@ def test_the_text_never_takes_a_simulation_for_a_model() -> None:
 
 
 @pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
-def test_a_simulation_is_not_recorded_as_a_model() -> None:
-    """A simulated teacher given as a real Ollama is refused, before anything is recorded."""
+@pytest.mark.parametrize("api", ["ollama", "openai"])
+def test_a_simulation_is_not_recorded_as_a_model(api: str) -> None:
+    """A simulated teacher given as a real server is refused, before anything is recorded."""
 
     async def main() -> str:
         async with TestServer(make_app(TeacherConfig())) as server:
-            return await note_of(str(server.make_url("/")))
+            return await note_of(str(server.make_url("/")), api)
 
     with pytest.raises(RequestError, match="is a simulated teacher"):
         asyncio.run(main())

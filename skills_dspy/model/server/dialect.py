@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+import msgspec
+
+from skills_dspy.model.server.tokens import Tokens
+
 _BOUNDS = ("minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "pattern")
 """The keywords of a schema that not every server takes; what they ask for is checked in the reply anyway."""
 
@@ -95,31 +99,67 @@ def without_bounds(schema: Any) -> Any:
     return kept | inner | ({"properties": properties} if properties else {})
 
 
-def answer_of(reply: Mapping[str, Any]) -> dict[str, Any]:
-    """A reply with a choice in Ollama's shape; ValueError, TypeError or AttributeError where it is broken.
+class _Choice(msgspec.Struct):
+    message: dict[str, Any] = {}
+    finish_reason: str | None = None
+    logprobs: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Reply(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    model: str | None = None
+    usage: dict[str, Any] | None = None
+    timings: dict[str, Any] | None = None
+
+
+class _Logprobs(msgspec.Struct):
+    content: list[msgspec.Raw] | None = None
+
+
+_REPLY, _LOGPROBS = msgspec.json.Decoder(_Reply), msgspec.json.Decoder(_Logprobs)
+
+
+def answer_of(content: bytes) -> dict[str, Any] | None:
+    """A reply in Ollama's shape; None where there is no choice in it, ValueError or TypeError where it is broken.
 
     Of the log-probabilities the list over the tokens; the seconds where the server tells them, as llama.cpp does.
     """
-    choice, usage, timings = reply["choices"][0], reply.get("usage") or {}, reply.get("timings") or {}
-    message = choice["message"] if isinstance(choice.get("message"), dict) else {}
-    content = message.get("content") or ""
-    if not isinstance(content, str):
+    try:
+        reply = _REPLY.decode(content)
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from error
+    if not reply.choices:
+        return None
+    choice, usage, timings = reply.choices[0], reply.usage or {}, reply.timings or {}
+    text = choice.message.get("content") or ""
+    if not isinstance(text, str):
         raise ValueError("the reply is no text")
-    said = {"role": "assistant", "content": content}
-    if thoughts := message.get("reasoning_content") or message.get("reasoning"):
+    said = {"role": "assistant", "content": text}
+    if thoughts := choice.message.get("reasoning_content") or choice.message.get("reasoning"):
         said["thinking"] = str(thoughts)
     body: dict[str, Any] = {
-        "model": reply.get("model"),
+        "model": reply.model,
         "message": said,
         "done": True,
-        "done_reason": "length" if choice.get("finish_reason") == "length" else "stop",
+        "done_reason": "length" if choice.finish_reason == "length" else "stop",
         "prompt_eval_count": usage.get("prompt_tokens"),
         "eval_count": usage.get("completion_tokens"),
         "prompt_eval_duration": _nanoseconds(timings.get("prompt_ms")),
         "eval_duration": _nanoseconds(timings.get("predicted_ms")),
-        "logprobs": (choice.get("logprobs") or {}).get("content"),
+        "logprobs": _tokens(choice.logprobs),
     }
     return {name: value for name, value in body.items() if value is not None}
+
+
+def _tokens(told: msgspec.Raw) -> Tokens | None:
+    """None for an older form as well, which has no list over the tokens."""
+    if not bytes(told).lstrip().startswith(b"{"):
+        return None
+    try:
+        content = _LOGPROBS.decode(told).content
+    except msgspec.ValidationError:
+        return None
+    return None if content is None else Tokens(content)
 
 
 def _nanoseconds(milliseconds: float | None) -> int | None:

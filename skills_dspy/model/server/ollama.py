@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, NotRequired, TypedDict, overload
+from typing import Any
 
 import httpx
 import msgspec
@@ -25,6 +25,7 @@ from skills_dspy.model.server.connections import (
     without_secrets,
 )
 from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault
+from skills_dspy.model.server.tokens import Tokens
 from skills_dspy.store.run_json import OLLAMA
 
 _EXAMPLE = "http://127.0.0.1:11434"
@@ -162,38 +163,7 @@ class _Reply(msgspec.Struct, kw_only=True):
     logprobs: list[msgspec.Raw] | None = None
 
 
-class _Alternative(TypedDict):
-    token: str
-    logprob: float
-
-
-class _Token(_Alternative):
-    top_logprobs: NotRequired[list[_Alternative] | None]
-
-
-_REPLY, _TOKEN = msgspec.json.Decoder(_Reply), msgspec.json.Decoder(_Token)
-
-
-class _Tokens(Sequence[Mapping[str, Any]]):
-    """A list of tokens with their log-probabilities, each decoded when it is looked at: of a hundred some five are."""
-
-    def __init__(self, raw: Sequence[msgspec.Raw]) -> None:
-        self._raw = raw
-        self._read: dict[int, _Token] = {}
-
-    def __len__(self) -> int:
-        return len(self._raw)
-
-    @overload
-    def __getitem__(self, place: int) -> Mapping[str, Any]: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Mapping[str, Any]]: ...
-    def __getitem__(self, place: int | slice) -> Mapping[str, Any] | Sequence[Mapping[str, Any]]:
-        if isinstance(place, slice):
-            return [self[number] for number in range(*place.indices(len(self)))]
-        if place not in self._read:
-            self._read[place] = _TOKEN.decode(self._raw[place])
-        return self._read[place]
+_REPLY = msgspec.json.Decoder(_Reply)
 
 
 def body_of(content: bytes) -> dict[str, Any]:
@@ -204,7 +174,7 @@ def body_of(content: bytes) -> dict[str, Any]:
         raise ValueError(str(error)) from error
     if not reply.done:
         raise ValueError("the reply says that it is not done")
-    told = None if reply.logprobs is None else _Tokens(reply.logprobs)
+    told = None if reply.logprobs is None else Tokens(reply.logprobs)
     return _said(reply) | {"message": _said(reply.message)} | ({} if told is None else {"logprobs": told})
 
 

@@ -161,10 +161,10 @@ class OpenAIServer:
     async def _ask(self, payload: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
         with self._connections.lent() as client:
             response = await client.post("/chat/completions", json=asked_of(payload, dialect))
-        reply = _json(response)
-        if not reply.get("choices"):  # LM Studio answers 200 to what it does not know
+        body = answer_of(_content(response))
+        if body is None:  # LM Studio answers 200 to what it does not know
             raise Refused(response.status_code, response.text)
-        return answer_of(reply)
+        return body
 
     async def _insist(self, payload: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
         return await self._patiently(lambda: self._ask(payload, dialect), str(payload["model"]))
@@ -242,11 +242,16 @@ def _address(host: str) -> str:
     return str(url.copy_with(path=url.path.rstrip("/") or "/v1"))
 
 
-def _json(response: httpx.Response) -> dict[str, Any]:
-    """The object in a body; Refused for a web page, which another try would only bring again, else ValueError."""
+def _content(response: httpx.Response) -> bytes:
+    """The body; Refused for a web page, which another try would only bring again."""
     if "html" in response.headers.get("Content-Type", ""):
         raise Refused(404, response.text)
-    found = json.loads(response.content)
+    return response.content
+
+
+def _json(response: httpx.Response) -> dict[str, Any]:
+    """The object in a body; Refused for a web page, else ValueError."""
+    found = json.loads(_content(response))
     if not isinstance(found, dict):
         raise ValueError("the body is no object")
     return found

@@ -145,6 +145,7 @@ def test_a_reply_has_ollamas_shape() -> None:
     timings = {"prompt_ms": 2.5, "predicted_ms": 10}
     reply = {"choices": [choice], "usage": {"prompt_tokens": 3, "completion_tokens": 2}, "timings": timings, "model": "m"}
     body = asyncio.run(a_server(lambda _: httpx.Response(200, json=reply)).chat(PAYLOAD))
+    assert [*body.pop("logprobs")] == [TOLD]
     assert body == {
         "model": "m",
         "message": {"role": "assistant", "content": "He", "thinking": "hm"},
@@ -154,8 +155,14 @@ def test_a_reply_has_ollamas_shape() -> None:
         "eval_count": 2,
         "prompt_eval_duration": 2_500_000,
         "eval_duration": 10_000_000,
-        "logprobs": [TOLD],
     }
+
+
+@pytest.mark.parametrize("told", [None, [], {}, {"content": None}, {"content": 3}, {"tokens": ["a"]}])
+def test_log_probabilities_that_are_none(told: object) -> None:
+    """The reply is as good without, in whatever form there are none."""
+    reply = {"choices": [{"message": {"content": "He"}, "logprobs": told}]}
+    assert "logprobs" not in asyncio.run(a_server(lambda _: httpx.Response(200, json=reply)).chat(PAYLOAD))
 
 
 def test_a_schema_without_its_bounds() -> None:

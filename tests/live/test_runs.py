@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers import disk
 from tests.live.asking import CONFIG, SLOTS, TASK, settings, spec
-from tests.live.doors import Door, children
+from tests.live.doors import Door, children, model_file_alone
 
 NAME = "live/animals"
 WANTED = 2
@@ -57,7 +58,9 @@ class Program:
 
     def start(self) -> subprocess.Popen[str]:
         """Begin the run, or go on with it."""
-        return self._popen("--config", CONFIG, "--task-paths", TASK, "--output-dir", self.run, *self._door.words)
+        return self._popen(
+            "--config", CONFIG, "--task-paths", TASK, "--concurrency", 2, "--output-dir", self.run, *self._door.words
+        )
 
     def replay(self, concurrency: int) -> Path:
         """The run again from its journal alone."""
@@ -116,6 +119,21 @@ def test_a_killed_run_whose_server_was_killed_too_has_the_bytes_of_its_replay(pr
 
     for concurrency in (1, 8):
         assert rows(program.replay(concurrency)) == rows(program.run)
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_llama_cpp_ends_with_an_interrupted_program(tmp_path: Path, model_file: ModelFile, by: signal.Signals) -> None:
+    """In good order, with the line that goes on."""
+    program = Program(tmp_path, model_file_alone(model_file))
+    started = program.start()
+    try:
+        until(lambda: children(started.pid))
+        (child,) = children(started.pid)
+        started.send_signal(by)
+        assert Program.end(started) == 130
+        until(lambda: not alive(child), 10)
+    finally:
+        program.leave()
 
 
 def alive(process: int) -> bool:

@@ -12,7 +12,9 @@ and its rating is worth as little.
 How a rating is read: from the token in which the value of the rated field begins, each alternative of a token is joined to
 what stands before it, and held against the labels as they are written in JSON. If it can only become one label, its
 probability is that label's. If it can still become several, and is what the model went on with, the next token decides, and
-its probabilities are multiplied with those of the way to it. At last the labels' probabilities are made to add up to 1.
+its probabilities are multiplied with those of the way to it. If the model did not go on with it, nothing tells how it would
+have: `very` is then half `very easy` and half `very hard`, and a blank, with which all labels begin, is as the labels that were
+told apart; `mass` has only those. At last the labels' probabilities are made to add up to 1.
 """
 
 import json
@@ -39,7 +41,9 @@ _RATED = tuple(dict.fromkeys(scale.field for step in STEPS.values() for scale in
 """The output fields that are labels of a scale, which has an order and so an expected value."""
 
 _UNDECIDED = 0.01
-"""The largest share of the labels' probability that alternatives which may become several labels may have in a reading."""
+"""The largest share of the labels' probability that beginnings of several labels may have and still be left out."""
+_SPREAD = "spread"
+"""What is kept with a rating in which they have more. A journal from before they were shared out lacks it: unread it stays."""
 _LEAST = 1e-6
 """Probabilities are given to 6 decimals, and what is less probable is not kept."""
 _LEAST_LOGPROB = math.log(_LEAST)
@@ -69,7 +73,8 @@ def trimmed(body: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, An
     The list over all tokens, with 20 alternatives each, would be a hundred times the reply. Kept is, under
     `rating_logprobs`, for each rated field `at`, the character of the reply at which the first token stands in which the
     value begins, and `tokens`, from that one to the one that decides: each its text, its log-probability and those of its
-    alternatives, a text and a log-probability each, that can become a label and have a probability of 0.000001 or more.
+    alternatives, a text and a log-probability each, that can become a label and have a probability of 0.000001 or more. Where
+    more than 0.01 of the labels' probability is on beginnings of several, `spread` is true.
     The server's own list is always left out; where nothing was asked for, came or can be found, the key is missing.
     """
     rest = {key: value for key, value in body.items() if key != "logprobs"}
@@ -86,7 +91,7 @@ def soft_of(body: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, So
 
     A field is left out if the server gave no probabilities, or those of another text; if it is missing, stands twice or is
     none of the labels; if the chosen label has no probability; or if more than 0.01 of the labels' probability is on
-    beginnings of several.
+    beginnings of several, and the journal is from before those were shared out.
     """
     kept, text = body.get(KEPT) or {}, _text_of(body)
     fields = {field: labels for field, labels in rated_fields(payload).items() if field in kept}
@@ -136,7 +141,8 @@ def _kept(text: str, logprobs: Sequence[Mapping[str, Any]], field: str, labels: 
         way += entry["token"].removeprefix(stands_before)
         stands_before = ""
         if len(_possible(way, labels)) == 1:
-            return {"at": at, "tokens": tokens}
+            kept = {"at": at, "tokens": tokens}
+            return kept if _read(text, kept, field, labels) is not None else {**kept, _SPREAD: True}
     return None
 
 
@@ -156,8 +162,8 @@ def _read(text: str, kept: Mapping[str, Any], field: str, labels: Sequence[Label
     if span is None:
         return None
     before = text[kept["at"] : span[0]]
-    shares = dict.fromkeys(labels, 0.0)
-    way, on_the_way, unknown = "", 1.0, 0.0
+    shares, spread = dict.fromkeys(labels, 0.0), dict.fromkeys(labels, 0.0)
+    way, on_the_way, undecided = "", 1.0, 0.0
     for token, logprob, others in kept["tokens"]:
         here = way + token.removeprefix(before)
         chosen = _possible(here, labels)
@@ -171,14 +177,21 @@ def _read(text: str, kept: Mapping[str, Any], field: str, labels: Sequence[Label
             elif there == here or len(possible) == len(chosen) == len(labels):
                 on += share
             elif possible:
-                unknown += share
+                undecided += share
+                if len(possible) < len(labels):
+                    spread |= {label: spread[label] + share / len(possible) for label in possible}
         if len(chosen) == 1:
             break
         way, on_the_way, before = here, on, ""
     mass = sum(shares.values())
-    if len(chosen) != 1 or shares[chosen[0]] <= 0 or mass < _LEAST or unknown > _UNDECIDED * (mass + unknown):
+    if len(chosen) != 1 or shares[chosen[0]] <= 0 or mass < _LEAST:
         return None
-    shares = {label: share / mass for label, share in shares.items()}
+    if undecided > _UNDECIDED * (mass + undecided):
+        if not kept.get(_SPREAD):
+            return None
+        shares = {label: share + spread[label] for label, share in shares.items()}
+    whole = sum(shares.values())
+    shares = {label: share / whole for label, share in shares.items()}
     values = [label if isinstance(label, int) else place for place, label in enumerate(labels, start=1)]
     return SoftRating(
         probabilities={str(label): round(share, 6) for label, share in shares.items()},

@@ -15,6 +15,10 @@ Reason = Literal[
     "truncated",  # cut at num_predict, and again with twice the room
     "duplicate",  # too near a seed or an earlier accepted pair
     "contaminated",  # it shares an n-gram with an evaluation question, or is too near one
+    "residue",  # it holds what a machine leaves behind: think blocks, turn tokens, control characters
+    "echo",  # it repeats its prompt: markup, instructions or the task description
+    "copy",  # it takes over a long run of words from a seed or from what its prompt showed
+    "length",  # it is many times as long as the seeds, or a small part
     "judged bad",  # a judge's rating does not pass
     "filtered",  # a tag is outside the filter
     "not asked",  # decided anew from a journal that lacks the next reply

@@ -13,6 +13,7 @@ from rich.console import Console
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.records import Record, Rejection
 from skills_dspy.cli.arguments import ExplainOptions
+from skills_dspy.cli.decide import print_decided
 from skills_dspy.cli.explain import explain_command
 from skills_dspy.commands.decide.again import DecideResult
 from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
@@ -145,3 +146,17 @@ def test_looser_screens_leave_out_what_was_never_asked(made: RunPaths, tmp_path:
     assert not {row.reason for row in rejections(again)} & {"copy", "echo", "residue"}
     questions = sum(after[name] == ("judge_question", "not asked") for name in before)
     assert done.calls_left == 4 * len(of_answers) + 7 * questions
+
+
+def test_what_no_call_can_fill_is_not_offered(made: RunPaths, tmp_path: Path) -> None:
+    """Contexts that pass now have no questions, and what their prompt would show depends on the bounds: it takes a new run."""
+    done, again = decided(made, tmp_path, "screens: {echoed_words: null}\n")
+    left = [row for row in rejections(again) if row.reason == "not asked"]
+    assert left
+    assert all(row.instruction is None and "need a run of their own" in row.detail for row in left)
+    console = Console(width=200, record=True)
+    print_decided(done, filled=False, console=console)
+    said = console.export_text()
+    assert f"never asked for: {len(left)} candidate" in said
+    assert "screens.echoed_words: 8 then, null now" in said
+    assert "--fill" not in said

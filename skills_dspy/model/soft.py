@@ -28,6 +28,9 @@ from skills_dspy.base.records import SoftRating
 from skills_dspy.base.scales import Label
 from skills_dspy.model.steps import STEPS
 
+Possible = tuple[Label, ...]
+"""The labels that a beginning of a value can become."""
+
 ASKED: Mapping[str, Any] = {"logprobs": True, "top_logprobs": 20}
 """What a request asks for to get probabilities: of 20 tokens in each place, the most that Ollama gives."""
 
@@ -161,35 +164,17 @@ def _read(text: str, kept: Mapping[str, Any], field: str, labels: Sequence[Label
     span = _label_span(text, field, labels)
     if span is None:
         return None
-    before = text[kept["at"] : span[0]]
-    shares, spread = dict.fromkeys(labels, 0.0), dict.fromkeys(labels, 0.0)
-    way, on_the_way, undecided = "", 1.0, 0.0
-    for token, logprob, others in kept["tokens"]:
-        here = way + token.removeprefix(before)
-        chosen = _possible(here, labels)
-        on = 0.0
-        for other, its_logprob in others if token in (name for name, _ in others) else [(token, logprob), *others]:
-            there = here if other == token else _joined(way, other, before)
-            possible = _possible(there, labels)
-            share = on_the_way * math.exp(its_logprob)
-            if len(possible) == 1:
-                shares[possible[0]] += share
-            elif there == here or len(possible) == len(chosen) == len(labels):
-                on += share
-            elif possible:
-                undecided += share
-                if len(possible) < len(labels):
-                    spread |= {label: spread[label] + share / len(possible) for label in possible}
-        if len(chosen) == 1:
-            break
-        way, on_the_way, before = here, on, ""
-    mass = sum(shares.values())
+    chosen, given = _given(kept["tokens"], labels, text[kept["at"] : span[0]])
+    shares = {label: given.get((label,), 0.0) for label in labels}
+    mass, undecided = sum(shares.values()), sum(share for its, share in given.items() if len(its) > 1)
     if len(chosen) != 1 or shares[chosen[0]] <= 0 or mass < _LEAST:
         return None
     if undecided > _UNDECIDED * (mass + undecided):
         if not kept.get(_SPREAD):
             return None
-        shares = {label: share + spread[label] for label, share in shares.items()}
+        for its in given:
+            if 1 < len(its) < len(labels):
+                shares |= {label: shares[label] + given[its] / len(its) for label in its}
     whole = sum(shares.values())
     shares = {label: share / whole for label, share in shares.items()}
     values = [label if isinstance(label, int) else place for place, label in enumerate(labels, start=1)]
@@ -198,6 +183,29 @@ def _read(text: str, kept: Mapping[str, Any], field: str, labels: Sequence[Label
         expected=round(sum(share * value for share, value in zip(shares.values(), values, strict=True)), 6),
         mass=round(min(mass, 1.0), 6),
     )
+
+
+def _given(tokens: Sequence[Any], labels: Sequence[Label], before: str) -> tuple[Possible, dict[Possible, float]]:
+    """The labels that the chosen tokens can become, and what the model gave to each label, or beginning of several."""
+    given: dict[Possible, float] = {}
+    chosen: Possible = ()
+    way, on_the_way = "", 1.0
+    for token, logprob, others in tokens:
+        here = way + token.removeprefix(before)
+        chosen = _possible(here, labels)
+        on = 0.0
+        for other, its_logprob in others if token in (name for name, _ in others) else [(token, logprob), *others]:
+            there = here if other == token else _joined(way, other, before)
+            possible = _possible(there, labels)
+            share = on_the_way * math.exp(its_logprob)
+            if len(possible) > 1 and (there == here or len(possible) == len(chosen) == len(labels)):
+                on += share
+            elif possible:
+                given[possible] = given.get(possible, 0.0) + share
+        if len(chosen) == 1:
+            break
+        way, on_the_way, before = here, on, ""
+    return chosen, given
 
 
 def _joined(way: str, token: str, before: str) -> str | None:
@@ -213,16 +221,16 @@ def _joined(way: str, token: str, before: str) -> str | None:
     return "" if token and mark.startswith(token) else None
 
 
-def _possible(written: str | None, labels: Sequence[Label]) -> list[Label]:
+def _possible(written: str | None, labels: Sequence[Label]) -> Possible:
     """The labels that a value can still become of which this is written; none for what begins no value."""
     if written is None:
-        return []
-    whole = {label: _in_json(label) for label in labels}
-    return [
+        return ()
+    spelled = {label: _in_json(label) for label in labels}
+    return tuple(
         label
-        for label, whole in whole.items()
+        for label, whole in spelled.items()
         if whole.startswith(written) or (written.startswith(whole) and written[len(whole)] in _AFTER_VALUE)
-    ]
+    )
 
 
 @cache

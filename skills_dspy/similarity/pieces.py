@@ -6,12 +6,16 @@ spaces between words a character counts as the part of a word that it usually ma
 
 from collections.abc import Container
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 from skills_dspy.similarity.ngrams import SHORTEST
 from skills_dspy.similarity.text import WORD, joined_tokens, token_width, tokens
 
 Piece = tuple[str, ...]
+
+_LATEST = 64
+"""Texts that are remembered cut up: a context is looked at again with each of its questions and answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +33,12 @@ class Pieces:
     pieces: tuple[Piece, ...]
 
     @classmethod
+    @lru_cache(maxsize=_LATEST)
     def of(cls, text: str) -> "Pieces":
         """Cut a text up."""
         found = tuple(tokens(text))
-        edges = tuple(accumulate(map(token_width, found), initial=0))
+        widths = {token: token_width(token) for token in set(found)}
+        edges = tuple(accumulate((widths[token] for token in found), initial=0))
         pieces, end = [], 0
         for start in range(len(found)):
             while end < len(found) and edges[end] - edges[start] < SHORTEST * WORD:

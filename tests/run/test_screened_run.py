@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from rich.console import Console
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.records import Record, Rejection
 from skills_dspy.cli.arguments import ExplainOptions
+from skills_dspy.cli.decide import print_decided
 from skills_dspy.cli.explain import explain_command
 from skills_dspy.commands.decide.again import DecideResult
 from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
@@ -27,15 +29,19 @@ from tests.screens.test_screens import ANSWER, DEBATE, FREEFORM, GROUNDED, LEFT_
 TAIL = FREEFORM[0].question + " Give three reasons."
 ECHO = f"<task_description>\n{DEBATE}\n</task_description>\n<examples>\n</examples>"
 LONG = "ever and "
+SEEDS = {seed.question for seed in (*FREEFORM, *GROUNDED)}
 BAD = (TAIL, ECHO, ANSWER, LEFT_OVER["think"], LONG * 5, TEXTS[0])
 
 
 class Small(FakeServer):
-    """Every writing begins with a copied question; of contexts and answers, whatever comes of the request's digest is bad."""
+    """Every writing begins with a seed's question and, where the prompt shows an accepted one, with that.
+
+    Whether a context or an answer is bad comes of its request's digest.
+    """
 
     def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         body = super()._body(payload)
-        said = payload["messages"][0]["content"]
+        said, user = (message["content"] for message in payload["messages"])
         step = next(name for name, step in STEPS.items() if said.startswith(step.source.instructions.strip()))
         turn = int(request_digest(payload)[:8], 16)
         message = body["message"]
@@ -43,7 +49,9 @@ class Small(FakeServer):
             message["content"] = (TEXTS[0], ECHO, message["content"], message["content"])[turn % 4]
         elif step == "write_questions_freeform":
             questions = json.loads(message["content"])["questions"]
-            message["content"] = json.dumps({"questions": [TAIL, *questions[1:]]})
+            shown = [text for text in re.findall(r"<question>\n(.*?)\n</question>", user, re.DOTALL) if text not in SEEDS]
+            copied = [f"{text} Say so in the words of somebody who has seen it with his own eyes." for text in shown[:1]]
+            message["content"] = json.dumps({"questions": [TAIL, *copied, *questions[1 + len(copied) :]]})
         elif step.startswith("write_answer"):
             bad = (ANSWER if step.endswith("freeform") else GROUNDED[0].answer, LEFT_OVER["think"], LONG * 500)
             message["content"] = (*bad, message["content"], message["content"])[turn % 5]
@@ -54,7 +62,9 @@ class Small(FakeServer):
 def made(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     """The run; nobody changes it."""
     spec = a_spec((*FREEFORM, *GROUNDED), count=3, description=DEBATE)
-    return make_run(tmp_path_factory.mktemp("small"), {}, 8, Small(TeacherConfig(pass_rate=0.9)), spec=spec)
+    return make_run(
+        tmp_path_factory.mktemp("small"), {"draws": {"window": 1}}, 8, Small(TeacherConfig(pass_rate=0.9)), spec=spec
+    )
 
 
 def rejections(paths: RunPaths) -> list[Rejection]:
@@ -77,6 +87,7 @@ def test_nothing_useless_is_accepted(made: RunPaths) -> None:
         ("write_answer", "residue"),
         ("write_answer", "length"),
     }
+    assert [row for row in rejections(made) if re.search(r"question of [0-9a-f]{16}, which its prompt showed", row.detail)]
     after = {"write_context": "write_questions", "write_questions": "judge_question", "write_answer": "judge_pair"}
     assert not [row for row in rejections(made) if row.reason in ("copy", "echo") and after[row.stage] in row.provenance.calls]
 
@@ -135,3 +146,17 @@ def test_looser_screens_leave_out_what_was_never_asked(made: RunPaths, tmp_path:
     assert not {row.reason for row in rejections(again)} & {"copy", "echo", "residue"}
     questions = sum(after[name] == ("judge_question", "not asked") for name in before)
     assert done.calls_left == 4 * len(of_answers) + 7 * questions
+
+
+def test_what_no_call_can_fill_is_not_offered(made: RunPaths, tmp_path: Path) -> None:
+    """Contexts that pass now have no questions, and what their prompt would show depends on the bounds: it takes a new run."""
+    done, again = decided(made, tmp_path, "screens: {echoed_words: null}\n")
+    left = [row for row in rejections(again) if row.reason == "not asked"]
+    assert left
+    assert all(row.instruction is None and "need a run of their own" in row.detail for row in left)
+    console = Console(width=200, record=True)
+    print_decided(done, filled=False, console=console)
+    said = console.export_text()
+    assert f"never asked for: {len(left)} candidate" in said
+    assert "screens.echoed_words: 8 then, null now" in said
+    assert "--fill" not in said

@@ -82,8 +82,14 @@ def open_server(
     clock: Callable[[], float] = time.monotonic,
 ) -> Server:
     """The same, watched: `say` gets a line about a request that is left waiting."""
-    server = make_server(options, config, complain)
-    return WatchedServer(server, options.concurrency, lambda waiting, seconds: say(waiting_line(waiting, seconds)), clock)
+
+    def again(message: str, pause: float) -> None:
+        watched.again(pause)
+        complain(message, pause)
+
+    server = make_server(options, config, again)
+    watched = WatchedServer(server, options.concurrency, lambda waiting, seconds: say(waiting_line(waiting, seconds)), clock)
+    return watched
 
 
 def vector_server(options: ServerOptions, config: RunConfig, kind: ServerKind) -> VectorServer:

@@ -39,6 +39,11 @@ class Refused(Exception):
         self.said = _said(text)
         self.after = after
 
+    @property
+    def no_vectors(self) -> bool:
+        """Whether it says that a model, or the server, gives no vectors, as is answered for a chat model."""
+        return self.status in (400, 501) and "embedding" in self.said.lower()
+
 
 FOREIGN = (Refused, httpx.HTTPError, ConnectionError, ValueError, TypeError, AttributeError)
 """Everything that httpx and what reads a body raise for a fault of the server: a body that does not parse is a ValueError,

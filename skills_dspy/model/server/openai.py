@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from skills_dspy.base.config import ServerConfig
-from skills_dspy.base.errors import ContextTooLong, ModelMissing, ServerError
+from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError
 from skills_dspy.model.server.connections import (
     BUSY,
     FOREIGN,
@@ -235,7 +235,8 @@ class OpenAIServer:
         if status == 413 or (status in (400, 422) and _too_long(said)) or TOO_LARGE in said:
             todo = "start it with a larger window, or take shorter seeds or fewer examples a prompt"
             return Fault(ContextTooLong(f"{here} says of a prompt: {said} ({status}); {todo}."), False)
-        return Fault(ServerError(f"{here} answered {status}: {said}."), status in PASSING, error.after)
+        kind = NoVectors if error.no_vectors else ServerError
+        return Fault(kind(f"{here} answered {status}: {said}."), status in PASSING, error.after)
 
     def _unreachable(self, why: str) -> ServerError:
         return ServerError(

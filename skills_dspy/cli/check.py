@@ -24,6 +24,7 @@ from skills_dspy.commands.check.speed import Speed, Together, Trial, counted_sha
 from skills_dspy.commands.check.vectors import find_vectors
 from skills_dspy.model.embedders import Serve, foreign_thresholds
 from skills_dspy.model.embedding.weights import WeightsFolder
+from skills_dspy.model.server.llamacpp import LlamaCppServer
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.server import Model, Server
 from skills_dspy.model.steps import STEPS
@@ -178,8 +179,9 @@ class Check:
             self._say(speed_line(model, speed))
         costs, per_pair = forecast(specs, config, counted_share(trials), speeds)
         seconds = per_pair * options.wanted * len(specs) / max(1.0, together.factor)
-        parallel = isinstance(self._server, OllamaServer)
-        self._say(together_line(together, options.server.concurrency, seconds, windows["generator"] if parallel else None))
+        parallel, ours = isinstance(self._server, OllamaServer), isinstance(self._server, LlamaCppServer)
+        window = windows["generator"] if parallel else None
+        self._say(together_line(together, options.server.concurrency, seconds, window, has_slots=ours))
         self._out.print(costs_table(costs))
         self._say(hours_line(costs, seconds, options.wanted, len(specs)))
 
@@ -234,8 +236,13 @@ def speed_line(model: str, speed: Speed) -> Line:
     return Line("ok", "speed", f"{model}, asked alone, reads {_rate(speed.prompt)} tokens/s and {writes}")
 
 
-def together_line(together: Together, concurrency: int, seconds: float, num_ctx: int | None) -> Line:
-    """What several requests at once bring; `seconds` is how long the run takes as it is, `num_ctx` the window of an Ollama."""
+def together_line(
+    together: Together, concurrency: int, seconds: float, num_ctx: int | None, *, has_slots: bool = False
+) -> Line:
+    """What several requests at once bring; `seconds` is how long the run takes as it is, `num_ctx` the window of an Ollama.
+
+    `has_slots` says that the server is known to have a slot for each of them.
+    """
     if together.requests == 1:
         return Line("ok", "at once", "not tried: --concurrency is 1")
     tried = f"{together.requests} requests at once{'' if together.requests == concurrency else ' (more are not tried)'}"
@@ -244,7 +251,7 @@ def together_line(together: Together, concurrency: int, seconds: float, num_ctx:
         return Line("ok", "at once", said)
     if together.mean_tokens < _SHORT:
         return Line("warn", "at once", f"{said}, but replies of {together.mean_tokens:.0f} tokens are too short to tell much")
-    if together.busy >= _GAIN:
+    if has_slots or together.busy >= _GAIN:
         todo = "a lower --concurrency does as well"
         return Line("warn", "at once", f"{said}: the server does work on several, but the machine has no more to give; {todo}")
     slots = min(_PARALLEL, together.requests)

@@ -263,6 +263,8 @@ def test_no_queue_is_claimed_where_there_is_none() -> None:
     assert [line.state for line in (good, short, busy, alone)] == ["ok", "warn", "warn", "ok"]
     assert not any("OLLAMA_NUM_PARALLEL" in line.text for line in (good, short, busy, alone))
     assert "more are not tried" in together_line(a_together(9.0, requests=16), 64, 7200, 8192).text
+    slots_of_ours = together_line(a_together(0.7), 8, 7200, None, has_slots=True)
+    assert slots_of_ours.text.endswith("the machine has no more to give; a lower --concurrency does as well")
 
 
 def test_an_estimate_below_the_count_is_a_warning_with_a_window() -> None:

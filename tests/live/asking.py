@@ -1,16 +1,18 @@
 """Every prompt of the program, asked of a real server, and all replies kept as they came."""
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import dspy
 
 from skills_dspy.base.config import ROLES, RunConfig, load_config
 from skills_dspy.base.records import Kind
+from skills_dspy.base.scales import CATEGORY
 from skills_dspy.commands.check.sample_prompts import sample_inputs
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import Failed
@@ -28,8 +30,8 @@ TASK = Path(__file__).with_name("animals.yaml")
 CONFIG = Path(__file__).with_name("config.yaml")
 SLOTS = 4
 WINDOW = 2048
-_ROOM, _ROOM_OF_PROSE = 128, 48
-"""Tokens of a first reply: to say why and to give a label, and of a text that nobody reads."""
+_ROOM, _ROOM_OF_TAGS, _ROOM_OF_PROSE = 48, 112, 16
+"""Tokens of a first reply: to say why and to give a label; to give several; and of a text that nobody reads."""
 
 
 @cache
@@ -61,29 +63,47 @@ class Heard:
         return entry.reply
 
     def whole(self, step: str) -> list[JournaledReply]:
-        """The replies to one step's prompts, but for those that were cut at num_predict."""
-        return [e for e in self.entries.values() if e.step == step and e.reply.get("done_reason") != "length"]
+        """The replies to one step's prompts, but for JSON that was cut at num_predict; prose is prose wherever it ends."""
+        its = [entry for entry in self.entries.values() if entry.step == step]
+        return [one for one in its if "format" not in one.request or one.reply.get("done_reason") != "length"]
 
 
-async def ask_all(server: Server, model: str, replies: int) -> Heard:
-    """Ask every step's prompt until it has so many whole replies; half as many again are asked for at most.
+def tokens(replies: Iterable[JournaledReply]) -> dict[str, int]:
+    """What replies took: tokens of prompts and of replies."""
+    bodies = [entry.reply for entry in replies]
+    return {
+        "prompt": sum(int(body["prompt_eval_count"]) for body in bodies),
+        "output": sum(int(body["eval_count"]) for body in bodies),
+    }
 
-    All steps in turn, each with one prompt for each kind of seed and many sampling seeds: the server reads a prompt once.
+
+def _room(step: Step) -> int:
+    if step.rates:
+        return _ROOM_OF_TAGS if CATEGORY in step.rates else _ROOM
+    return _ROOM if step.counted else _ROOM_OF_PROSE
+
+
+async def ask_all(server: Server, model: str, replies: int, kind: Kind) -> Heard:
+    """Ask every step's prompt until it has so many whole replies, with twice as many sampling seeds at most.
+
+    A step of both kinds of seed has one prompt, for this kind: so the server reads each prompt once. All steps are asked
+    beside each other, the one that is behind first.
     """
     heard, adapter, task = Heard(), SkillsAdapter(), spec()
     source = Replies(heard, server, Slots(SLOTS), Meter())
     names, windows = dict.fromkeys(ROLES, model), dict.fromkeys(ROLES, WINDOW)
-    limits = {step.name: _ROOM_OF_PROSE if step.writes else _ROOM for step in STEPS.values()}
+    rooms = {step.name: _room(step) for step in STEPS.values()}
     program = SkillsProgram(task.num_questions_to_generate_per_prompt)
 
-    async def ask(step: Step, draw: int) -> None:
-        kinds = (step.kind,) if step.kind else get_args(Kind)
-        if len(heard.whole(step.name)) < replies:
+    async def ask(step: Step) -> None:
+        inputs = sample_inputs(task, step.kind or kind, step)
+        for draw in range(2 * replies):
+            if len(heard.whole(step.name)) >= replies:
+                return
             with suppress(Failed):  # the replies are looked at one by one
-                await asker.ask(step.name, sample_inputs(task, kinds[draw % len(kinds)], step), (draw, 0), lambda: (draw,))
+                await asker.ask(step.name, inputs, (draw, 0), lambda: (len(heard.whole(step.name)),))
 
     with dspy.context(adapter=adapter, **QUIET):
-        asker = asker_for(program, settings(model), names, windows, source, limits, 0, task.task_name)
-        for draws in (range(replies), range(replies, replies + replies // 2)):
-            await asyncio.gather(*(ask(step, draw) for draw in draws for step in STEPS.values()))
+        asker = asker_for(program, settings(model), names, windows, source, rooms, 0, task.task_name)
+        await asyncio.gather(*map(ask, STEPS.values()))
     return heard

@@ -4,11 +4,13 @@ import json
 import os
 import secrets
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx
 
+from skills_dspy.base.records import Kind
 from skills_dspy.model.server.gguf import ModelFile
 from skills_dspy.model.server.llamacpp import CHILD, LlamaCppServer
 from skills_dspy.model.server.openai import OpenAIServer
@@ -35,6 +37,7 @@ class Served:
         self._process.stdin.flush()
         self.address = str(json.loads(self._process.stdout.readline())["address"])
         self._port = int(self.address.rpartition(":")[2])
+        self.began = time.time()
 
     def kill(self) -> None:
         """End it with SIGKILL, as a lack of memory would."""
@@ -46,14 +49,18 @@ class Served:
 class Door:
     """One way: its words on the command line, a server in this process, and where that tells what it counted.
 
-    `strike` kills llama.cpp under a program that runs, whose process id it gets.
+    `kind` is the kind of seeds whose prompts go through it, where a step takes both. `strike` kills llama.cpp under a program
+    that runs, whose process id it gets; `since_strike` tells since when it runs again, in epoch seconds, and what it counted,
+    where that can be known.
     """
 
     name: str
+    kind: Kind
     words: tuple[str, ...]
     environment: dict[str, str]
     open: Callable[[], tuple[Server, Callable[[], dict[str, int]]]]
     strike: Callable[[int], None]
+    since_strike: Callable[[], tuple[float, dict[str, int]]] | None = None
 
 
 def http(file: ModelFile, served: Served) -> Door:
@@ -67,8 +74,11 @@ def http(file: ModelFile, served: Served) -> Door:
         served.kill()
         served.start()
 
+    def since_strike() -> tuple[float, dict[str, int]]:
+        return served.began, counted(served.address, served.key)
+
     words = ("--api", "openai", "--base-url", served.address, "--model", file.name)
-    return Door("http", words, {"SKILLS_DSPY_API_KEY": served.key}, open_it, strike)
+    return Door("http", "freeform", words, {"SKILLS_DSPY_API_KEY": served.key}, open_it, strike, since_strike)
 
 
 def model_file_alone(file: ModelFile) -> Door:
@@ -87,7 +97,7 @@ def model_file_alone(file: ModelFile) -> Door:
         (child,) = children(program)
         os.kill(child, 9)
 
-    return Door("llamacpp", ("--llamacpp", str(file.path)), {}, open_it, strike)
+    return Door("llamacpp", "grounded", ("--llamacpp", str(file.path)), {}, open_it, strike)
 
 
 def children(program: int) -> list[int]:

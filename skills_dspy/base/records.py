@@ -52,7 +52,8 @@ class SoftRating(Frozen):
     Attributes:
         probabilities: label as text to its probability, 0 to 1, worst first; they add up to 1 but for rounding to 6 decimals.
         expected: the labels' values weighted with them: an integer's is itself, a word's its place on the scale, from 1.
-        mass: how much of all probability the labels had before they were made to add up to 1, above 0, up to 1.
+        mass: how much of all probability was on labels that can be told apart, before they were made to add up to 1; above 0,
+            up to 1.
     """
 
     probabilities: dict[str, Annotated[float, Field(ge=0, le=1)]]

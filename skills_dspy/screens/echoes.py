@@ -17,13 +17,13 @@ def echoed(new: NewText) -> str | None:
     task, bound = new.task, new.task.bounds.echoed_words
     if bound is None:
         return None
+    whole = plain(new.text)
+    if whole == plain(task.description) and not any(whole == plain(text) for text in task.texts):
+        return "it is the task description"
     for pattern in (our_tags(), _TALK):
         for mark in (found[0].strip() for found in pattern.finditer(new.text)):
             if not any(mark.casefold() in text.casefold() for text in task.texts):
                 return f'it holds "{mark}", which is of the prompt'
-    whole = plain(new.text)
-    if whole == plain(task.description) and not any(whole == plain(text) for text in task.texts):
-        return "it is the task description"
     cut = Pieces.of(new.text)
     for source in task.prompts:
         if source.pieces.isdisjoint(cut.pieces):

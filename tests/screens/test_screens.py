@@ -234,6 +234,17 @@ def test_what_only_looks_like_a_prompt_passes(text: str) -> None:
     assert reason("answer", text) is None
 
 
+def test_the_reason_of_an_echo_says_what_came_back() -> None:
+    """The whole description is called that, and not by the words that it begins with."""
+    said = [
+        screened(NewText("context", "grounded", Subject(text), {}, OF_DEBATE)) for text in (f"{DEBATE}.", f"Well. {DEBATE}")
+    ]
+    assert said == [
+        ("echo", "it is the task description"),
+        ("echo", 'it holds "teach a language model", which is of the prompt'),
+    ]
+
+
 def test_every_tag_of_our_prompts_is_known() -> None:
     """They are read from the signatures."""
     assert set(tag_names()) >= {"task_description", "examples", "example", "context", "questions", "question", "answer"}

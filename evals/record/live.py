@@ -24,7 +24,8 @@ def main(model_file: Path | None, output_dir: Path) -> None:
     """Run both tasks of the demo; a run that stops short of its pairs is none that failed."""
     note = None if model_file is not None else _NONSENSE
     command = [sys.executable, "-m", "skills_dspy", "run", "--llamacpp", str(model_file or small_model()), "-n", "2"]
-    command += ["--task-paths", *map(str, TASKS), "--config", str(Path(__file__).with_suffix(".yaml"))]
+    config = Path(__file__).with_name("small.yaml" if model_file is None else "live.yaml")
+    command += ["--task-paths", *map(str, TASKS), "--config", str(config)]
     command += ["--concurrency", "2", "--output-dir", str(output_dir), "--restart"]
     for line in filter(None, (note, f"$ python {' '.join(command[1:])}")):
         click.echo(line)

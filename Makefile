@@ -54,7 +54,7 @@ bench: venv ## measure against the simulated teacher, and write docs/benchmarks.
 bench-small: venv ## the same on a small scale, to see that it runs
 	$(IN_VENV) -m evals.bench --small
 
-record: venv ## record demo and cassettes anew: from the simulated teacher, or FROM=http://127.0.0.1:11434
+record: venv ## record anew: demo and cassettes FROM=http://127.0.0.1:11434, a real Ollama; without it, simulated faults alone
 	$(IN_VENV) -m evals.record $(if $(FROM),--base-url $(FROM))
 
 readme: venv ## fill the blocks of output in README.md and docs/commands.md from their commands

@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import dspy
 import pytest
@@ -113,8 +113,8 @@ def test_step(ask: Asking, step: str) -> None:
     signature = STEPS[step].signature(COUNT)
     assert list(values) == list(signature.output_fields)
     for name, field in signature.output_fields.items():
-        typed: TypeAdapter[Any] = TypeAdapter(cast("Any", Annotated[field.annotation, *field.metadata]))
-        typed.validate_python(values[name], strict=True)
+        wanted: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+        TypeAdapter(wanted).validate_python(values[name], strict=True)
     said = json.loads(ask.cassette.responses[0]["body"]["string"])["message"]["content"]
     prose = SkillsAdapter().plan(STEPS[step].source).prose
     assert values == ({prose: said.strip()} if prose else json.loads(said))

@@ -49,7 +49,7 @@ class MachineError(SkillsError):
 
 
 class ServerError(MachineError):
-    """The Ollama server cannot be reached, or stayed broken longer than the patience allows."""
+    """The server cannot be reached, or stayed broken longer than the patience allows."""
 
 
 class ModelMissing(MachineError):

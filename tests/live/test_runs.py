@@ -88,8 +88,9 @@ class Program:
     def leave(self) -> None:
         """End what still runs."""
         for process in self._started:
-            process.kill()
-            process.communicate()
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
 
 @pytest.fixture

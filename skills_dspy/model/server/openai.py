@@ -140,7 +140,8 @@ class OpenAIServer:
             ServerError: the server has no JSON schemas for it, or it writes only thoughts.
         """
         cards = _cards(await self._once(lambda client: client.get("/models")))
-        card = next((card for card in cards if name in (card["id"], *(card.get("aliases") or ()))), None)
+        names = (name, f"{name}:latest")  # as Ollama has it
+        card = next((card for card in cards if {card["id"], *(card.get("aliases") or ())}.intersection(names)), None)
         if card is None:
             raise self._missing(name, [str(card["id"]) for card in cards])
         window = _window(card)

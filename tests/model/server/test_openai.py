@@ -238,8 +238,8 @@ def test_a_missing_model_is_answered_with_those_that_are_there() -> None:
 
 
 def test_an_ollama_behind_this_api_is_said() -> None:
-    """It would cut prompts without a word, which its own API prevents."""
-    wire = Wire(told={"/v1/models": {"data": [{"id": "m", "owned_by": "library"}]}})
+    """It would cut prompts without a word, which its own API prevents. A name without a tag means `latest` there."""
+    wire = Wire(told={"/v1/models": {"data": [{"id": "m:latest", "owned_by": "library"}]}})
     assert "--api ollama" in found(wire).in_words[0]
 
 

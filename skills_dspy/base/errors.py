@@ -52,6 +52,10 @@ class ServerError(MachineError):
     """The server cannot be reached, or stayed broken longer than the patience allows."""
 
 
+class NoVectors(ServerError):
+    """The server gives no vectors of the model."""
+
+
 class ModelMissing(MachineError):
     """The server does not have the model."""
 

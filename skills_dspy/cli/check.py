@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Literal, NamedTuple
@@ -15,7 +16,7 @@ from skills_dspy.base.config import Role, RunConfig
 from skills_dspy.base.errors import MachineError
 from skills_dspy.cli.arguments import CheckOptions
 from skills_dspy.cli.run import load_specs
-from skills_dspy.cli.sessions import make_server, vector_server
+from skills_dspy.cli.sessions import complainer, make_server, vector_server
 from skills_dspy.cli.summary import command
 from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost, forecast
 from skills_dspy.commands.check.measure import Preflight, find_weights, fit, survey
@@ -58,7 +59,7 @@ def check_command(options: CheckOptions) -> int:
     specs = load_specs(options.task_paths, options.taxonomy_base).specs
     hasty = config.server.model_copy(update={"patience": min(config.server.patience, _PATIENCE)})
     asked = options.server.over(config.model_copy(update={"server": hasty}))
-    server, serve = make_server(options.server, asked), partial(vector_server, options.server, asked)
+    server, serve = make_server(options.server, asked, complainer(sys.stderr)), partial(vector_server, options.server, asked)
     return Check(options, specs, config, server, Console(highlight=False, soft_wrap=True), find_weights, serve).run()
 
 
@@ -129,6 +130,8 @@ class Check:
             self._say(Line("ok", "model", f"{name} is {'pulled' if pulls else 'there'}; its window has {size}"))
             for sentence in model.in_words:
                 self._say(Line("ok", "server", f"{name}: {sentence}"))
+            for sentence in model.warnings:
+                self._say(Line("warn", "server", f"{name}: {sentence}"))
         for said in missing.values():
             self._say(Line("FAIL", "model", f"{said} (or add --pull to this command)" if pulls else said))
         return None if missing else models

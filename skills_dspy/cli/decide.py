@@ -89,7 +89,8 @@ def print_decided(done: DecideResult, filled: bool, console: Console | None = No
         out.print(f"Left out, because that would need replies which were never asked for: {candidates}.")
         words = [word for word in sys.argv[1:] if word not in ("--dry-run", "--fill")]
         again = f"{command()} {without_secrets(shlex.join([*words, '--fill']))}"
-        out.print(f"--fill asks for those alone, about {done.calls_left} calls: {escape(again)}")
+        if done.calls_left:
+            out.print(f"--fill asks for those alone, about {done.calls_left} calls: {escape(again)}")
     if filled:
         out.print(f"Asked now: {done.live} calls; all else was in the journal.")
     if done.dataset is None:

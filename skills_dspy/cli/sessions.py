@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
@@ -34,6 +34,11 @@ T = TypeVar("T")
 
 Complain = Callable[[str, float], None]
 """Gets what went wrong, and the seconds until the next try."""
+
+
+def complainer(stream: TextIO) -> Complain:
+    """What writes a line for each."""
+    return lambda message, pause: click.echo(f"{message} Again in {pause:.0f} s.", stream)
 
 
 def make_server(options: ServerOptions, config: RunConfig, complain: Complain | None = None) -> Server:
@@ -77,8 +82,14 @@ def open_server(
     clock: Callable[[], float] = time.monotonic,
 ) -> Server:
     """The same, watched: `say` gets a line about a request that is left waiting."""
-    server = make_server(options, config, complain)
-    return WatchedServer(server, options.concurrency, lambda waiting, seconds: say(waiting_line(waiting, seconds)), clock)
+
+    def again(message: str, pause: float) -> None:
+        watched.again(pause)
+        complain(message, pause)
+
+    server = make_server(options, config, again)
+    watched = WatchedServer(server, options.concurrency, lambda waiting, seconds: say(waiting_line(waiting, seconds)), clock)
+    return watched
 
 
 def vector_server(options: ServerOptions, config: RunConfig, kind: ServerKind) -> VectorServer:
@@ -138,11 +149,8 @@ def in_session(
     )
     stderr = sys.stderr  # the optimizers' output is kept away from the terminal; this is not theirs
 
-    def complain(message: str, pause: float) -> None:
-        click.echo(f"{message} Again in {pause:.0f} s.", stderr)
-
     def serve() -> Server:
-        return open_server(options.server, config, complain, lambda line: click.echo(line, stderr))
+        return open_server(options.server, config, complainer(stderr), lambda line: click.echo(line, stderr))
 
     async def run() -> T:
         async with open_session(request, None if options.replay is not None else serve) as session:

@@ -5,8 +5,8 @@ that nothing rejects gets the tags that filter nothing.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, get_args
 
 from skills_dspy.base.config import RunConfig
@@ -16,11 +16,16 @@ from skills_dspy.base.scales import CATEGORY, PAIR, QUESTION, SCALES, Scale
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed, Rank
 from skills_dspy.model.room import longest, question_limit
-from skills_dspy.model.steps import Exercise, Subject, inputs, way
+from skills_dspy.model.steps import Exercise, Part, Subject, inputs, way
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw
 from skills_dspy.screens.decontamination import TaskScreen
+from skills_dspy.screens.screens import SCREENS, screened
+from skills_dspy.screens.task_texts import NewText, part_of, task_texts_of
 from skills_dspy.tasks.spec import TaskSpec
+
+_WRITTEN: Mapping[Part, str] = {"context": "write_context", "question": "write_questions", "answer": "write_answer"}
+"""The stage that writes a part, and at which a screen rejects it."""
 
 
 class _Drop(Exception):
@@ -60,28 +65,37 @@ class Flow:
         asker: asks the models, or finds their replies in a journal.
         screen: evaluation questions that no candidate may be near to, if there are any.
         past: what was written before; None to write new questions.
+        instructions: those of the prompts, which no text may echo.
     """
 
     def __init__(
-        self, spec: TaskSpec, config: RunConfig, asker: Asker, screen: TaskScreen | None = None, past: Past | None = None
+        self,
+        spec: TaskSpec,
+        config: RunConfig,
+        asker: Asker,
+        screen: TaskScreen | None = None,
+        past: Past | None = None,
+        instructions: Sequence[str] = (),
     ) -> None:
         self._spec = spec
         self._config = config
         self._asker = asker
         self._screen = screen
         self._past = past
+        self._texts = task_texts_of(spec, config.screens, instructions)
         self._steps = {kind: {step.stage: step for step in way(kind, config.tagging)} for kind in get_args(Kind)}
         self._longest_question = {kind: question_limit(longest(spec.seeds(kind))) for kind in get_args(Kind)}
 
     async def write(self, draw: Draw, rank: Callable[[], Rank]) -> Written:
         """The draw's context, if it is grounded, and its questions."""
         if self._past is not None:
-            return self._past.written(draw)
+            return self._again(self._past.written(draw), draw)
         calls: dict[str, tuple[str, ...]] = {}
         context: str | None = None
         try:
             if draw.kind == "grounded":
                 context = (await self._ask("write_context", draw, WHOLE_DRAW, Subject(), calls, rank)).values["context"]
+                self._check_text("context", draw, Subject(context))
             answer = await self._ask("write_questions", draw, WHOLE_DRAW, Subject(context), calls, rank)
         except _Drop as drop:
             return Written(context, (), calls, drop.outcome)
@@ -118,18 +132,39 @@ class Flow:
             return answer
 
         self._check_length(candidate)
+        self._check_text("context", candidate.draw, candidate)  # other bounds may have let it through when it was written
+        self._check_text("question", candidate.draw, candidate)
         await self._check_contamination(candidate)
         await _check_novelty(candidate, novel)
         await ask("judge_question")
         await ask("instruction_quality")
         await _check_novelty(candidate, novel)  # one that it repeats may have been accepted in the meantime
         candidate.answer = str((await ask("write_answer")).values["answer"])
+        self._check_text("answer", candidate.draw, candidate)
         self._check_answer(candidate)
         await ask("judge_pair")
         await ask("sample_quality")
         if self._config.tagging == "separate":
             await _both(ask("difficulty"), ask("category"))
         return _passed(candidate.answer, rated)
+
+    def _check_text(self, part: Part, draw: Draw, exercise: Exercise) -> None:
+        """Before anything is asked about it."""
+        shown = {} if part == "answer" else {example.id: part_of(example, part) for example in draw.accepted}
+        found = screened(NewText(part, draw.kind, exercise, shown, self._texts))
+        if found is not None:
+            raise _Drop(Dropped(_WRITTEN[part], *found, exercise.answer))
+
+    def _again(self, written: Written, draw: Draw) -> Written:
+        """What was written before, with a context that a screen rejected looked at once more."""
+        if written.failed is None or written.failed.reason not in SCREENS:
+            return written
+        try:
+            self._check_text("context", draw, Subject(written.context))
+        except _Drop as drop:
+            return replace(written, failed=drop.outcome)
+        unasked = "the context passes now, but questions about it were never asked for, and need a run of their own"
+        return replace(written, failed=Dropped("write_questions", "not asked", unasked))
 
     def _check_length(self, candidate: Candidate) -> None:
         """The windows are chosen for questions of the skill's length; one that runs on for ever is not of the skill."""

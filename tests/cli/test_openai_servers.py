@@ -23,6 +23,18 @@ def test_check_says_what_the_server_is_and_what_it_lacks() -> None:
     assert "ollama" not in text.lower()
 
 
+def test_check_warns_of_an_ollama_behind_this_api() -> None:
+    """It would cut prompts without a word; what only differs is no warning."""
+    wire = teacher()
+    wire.told["/v1/models"] = {"data": [{"id": MODEL, "owned_by": "library"}]}
+    code, text = checked(a_server(wire))
+    assert code == 0
+    warned = [line for line in named(text, "server") if line.startswith("warn")]
+    assert len(warned) == 1
+    assert "--api ollama" in warned[0]
+    assert "warn above" in text
+
+
 def test_check_says_which_models_there_are() -> None:
     """In place of a command that would fetch the one that is missing, which --pull does not change."""
     wire = teacher()

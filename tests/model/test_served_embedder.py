@@ -113,6 +113,39 @@ def test_what_is_no_vector_is_refused(vector: list[float]) -> None:
         asyncio.run(an_embedder(Broken()).embed(["a"]))
 
 
+CHATS = r"gives no vectors, as a chat model does not \(.* answered {}: .*\): name an embedding model there .* or take the local"
+
+
+def test_a_chat_model_of_an_ollama_is_said_with_what_to_do() -> None:
+    """At once, in our words around the server's."""
+    wire = Wire()
+
+    def chats(request: httpx.Request) -> Any:
+        if request.url.path == "/api/tags":
+            return wire(request)
+        return httpx.Response(501, json={"error": "This server does not support embeddings. Start it with `--embeddings`"})
+
+    with pytest.raises(EmbedderMissing, match="ollama:all-minilm at .* " + CHATS.format(501)):
+        asyncio.run(an_embedder(chats).embed(["a"]))
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (501, "This server does not support embeddings. Start it with `--embeddings`"),
+        (400, "The model does not support Embeddings API"),
+        (400, "This model does not appear to be an embedding model by default. Please add `--is-embedding`"),
+    ],
+    ids=["llama.cpp", "vLLM", "SGLang"],
+)
+def test_a_chat_model_of_another_server_is_said_with_what_to_do(status: int, said: str) -> None:
+    """At once, whatever the server's own words are."""
+    wire = OpenAIWire(status, {"error": {"message": said, "code": status}})
+    with pytest.raises(EmbedderMissing, match="openai:BAAI/bge-m3 at .* " + CHATS.format(status)):
+        embed_by_openai(wire)
+    assert len(wire.asked) == 1
+
+
 def test_a_model_that_is_not_there_is_said_with_the_command_that_helps() -> None:
     """And so is a server that is not there; a replay takes both for an embedding model that is missing."""
     with pytest.raises(EmbedderMissing, match=r"has no model 'bge-m3' for vectors: get it with `ollama pull bge-m3`"):

@@ -68,7 +68,7 @@ def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: Jour
         "program": content.get("program"),
         "task": content["task"],
         **{name: content[name] for name in ("derived_description", "decontamination") if name in content},
-        "config": prepared.config.model_dump(mode="json"),
+        "config": prepared.config.noted(),
         DECIDED: {
             "run": way_to(prepared.recorded.paths.folder, prepared.target),
             "run_status": prepared.status,

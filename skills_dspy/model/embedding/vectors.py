@@ -12,7 +12,7 @@ import numpy as np
 
 from skills_dspy.base.errors import ContextTooLong, RunDirError
 from skills_dspy.model.embedding.embedder import LiveEmbedder
-from skills_dspy.similarity.nearest import MARGIN, Vector, Vectors
+from skills_dspy.similarity.nearest import Vector, Vectors, margin
 from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunPaths
 
@@ -47,7 +47,7 @@ class JournalVectors:
         if found is None:
             return None
         vector = np.frombuffer(found, "<f4") if len(found) % 4 == 0 else np.zeros(1, np.float32)
-        if not abs(float(vector @ vector) - 1.0) < MARGIN:  # written so that NaN fails too
+        if not abs(float(vector @ vector) - 1.0) < margin(len(vector)):  # written so that NaN fails too
             raise RunDirError(f"{self._paths.journal}: the vector of the text {_brief(text)!r} is broken; restore the file")
         return vector
 

@@ -21,6 +21,9 @@ and with 8 a request costs half as much again as with 2."""
 PASSING = frozenset({429, 500, 502, 503, 504})
 """The statuses after which asking again may help."""
 
+BUSY = frozenset({429, 503})
+"""Those of a server that is well and will answer: it has too much to do, or still loads its model."""
+
 TOO_LARGE = "is too large to process"
 """What llama.cpp says, with status 500, of a text that it cannot embed in one go, however often it is asked."""
 
@@ -35,6 +38,11 @@ class Refused(Exception):
         self.status = status
         self.said = _said(text)
         self.after = after
+
+    @property
+    def no_vectors(self) -> bool:
+        """Whether it says that a model, or the server, gives no vectors, as is answered for a chat model."""
+        return self.status in (400, 501) and "embedding" in self.said.lower()
 
 
 FOREIGN = (Refused, httpx.HTTPError, ConnectionError, ValueError, TypeError, AttributeError)

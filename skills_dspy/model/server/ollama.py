@@ -11,7 +11,7 @@ import msgspec
 import ollama
 
 from skills_dspy.base.config import ServerConfig
-from skills_dspy.base.errors import ContextTooLong, ModelMissing, ServerError
+from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError
 from skills_dspy.model.server.connections import (
     FOREIGN,
     PASSING,
@@ -204,7 +204,8 @@ def _fault_of_status(refused: Refused, model: str, host: str) -> Fault:
         return Fault(ContextTooLong(f"The server at {host} says of a prompt: {said}. Raise max_num_ctx."), False)
     # A pull reports its faults in the stream, without a status.
     answered = f"answered {status}" if status > 0 else "reports"
-    return Fault(ServerError(f"The server at {host} {answered}: {said}."), status in PASSING, refused.after)
+    kind = NoVectors if refused.no_vectors else ServerError
+    return Fault(kind(f"The server at {host} {answered}: {said}."), status in PASSING, refused.after)
 
 
 def model_missing(name: str) -> ModelMissing:

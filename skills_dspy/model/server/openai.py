@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 
 from skills_dspy.base.config import ServerConfig
-from skills_dspy.base.errors import ContextTooLong, ModelMissing, ServerError
+from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError
 from skills_dspy.model.server.connections import (
+    BUSY,
     FOREIGN,
     PASSING,
     TOO_LARGE,
@@ -32,16 +33,22 @@ API_KEYS = ("SKILLS_DSPY_API_KEY", "OPENAI_API_KEY")
 
 _SHOWN = 10
 """So many of a server's models are named in a sentence."""
+_SGLANG = ("/server_info", "/get_server_info")
+"""Where an SGLang tells its settings: newer ones at the first, older ones at the second only."""
 _OWNERS = {
-    "vllm": ("vLLM", "/version", "version"),
-    "sglang": ("SGLang", "/get_server_info", "version"),
-    "llamacpp": ("llama.cpp", "/props", "build_info"),
-    "library": ("Ollama", "/api/version", "version"),
+    "vllm": ("vLLM", ("/version",), "version"),
+    "sglang": ("SGLang", _SGLANG, "version"),
+    "llamacpp": ("llama.cpp", ("/props",), "build_info"),
+    "library": ("Ollama", ("/api/version",), "version"),
 }
-"""By what a server says of who owns a model: its name, the path where it tells its version, and under which key."""
+"""By what a server says of who owns a model: its name, the paths where it tells its version, and under which key."""
 _OLLAMAS = (
     "this is an Ollama, which cuts a prompt without a word where its window is too small, and cannot be told the window here: "
     "use its own API (--api ollama)"
+)
+_UNSEEDED = (
+    "this SGLang takes a seed and heeds none, so what is asked for anew comes out otherwise; start it with "
+    "--enable-deterministic-inference (a resumed or replayed run has the same bytes either way)"
 )
 _LENGTHS = ("max_model_len", "context_length", "context_window", "max_context_length")
 """Where servers tell the window in the list of models: vLLM and SGLang the first, services the others."""
@@ -119,10 +126,10 @@ class OpenAIServer:
         """What it tells of itself, such as `llama.cpp b1234`; empty where it tells nothing."""
         response = await self._once(lambda client: client.get("/models"))
         owners = [str(card.get("owned_by")) for card in _cards(response)]
-        name, path, key = next((_OWNERS[owner] for owner in owners if owner in _OWNERS), ("", "", ""))
+        name, paths, key = next((_OWNERS[owner] for owner in owners if owner in _OWNERS), ("", (), ""))
         if not name:
             return str(response.headers.get("Server", ""))
-        told = await self._told(path)
+        told = await self._told(*paths)
         return f"{name} {told[key]}" if key in told else name
 
     async def models(self) -> tuple[Model, ...]:
@@ -151,8 +158,7 @@ class OpenAIServer:
         if name not in self._dialects:
             self._dialects[name] = await find_dialect(self._attempt, self._insist, name, self.host)
         dialect = self._dialects[name]
-        said = (*dialect.in_words(), *([_OLLAMAS] if card.get("owned_by") == "library" else []))
-        return Model(name, "", window, dialect.noted(), said)
+        return Model(name, "", window, dialect.noted(), dialect.in_words(), await self._warnings(card))
 
     async def close(self) -> None:
         """Close all connections; what was found out stays known."""
@@ -187,14 +193,25 @@ class OpenAIServer:
     async def _once(self, ask: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
         return await self._asking.once(lambda: ask(self._connections.all()[0]), FOREIGN)
 
-    async def _told(self, path: str) -> Mapping[str, Any]:
-        """What it tells under a path beside the API; nothing where it has none there."""
+    async def _warnings(self, card: Mapping[str, Any]) -> tuple[str, ...]:
+        """What no request finds out of the server of a model, and spoils replies without a word."""
+        if card.get("owned_by") == "library":
+            return (_OLLAMAS,)
+        if card.get("owned_by") == "sglang" and (await self._told(*_SGLANG)).get("enable_deterministic_inference") is False:
+            return (_UNSEEDED,)
+        return ()
+
+    async def _told(self, *paths: str) -> Mapping[str, Any]:
+        """What it tells under the first of some paths beside the API that it has; nothing where it has none of them."""
 
         async def ask(client: httpx.AsyncClient) -> Mapping[str, Any]:
-            try:
-                return _json(await client.get(self._root + path))
-            except Refused:
-                return {}
+            for path in paths:
+                try:
+                    return _json(await client.get(self._root + path))
+                except Refused as refused:
+                    if refused.status in BUSY:
+                        raise
+            return {}
 
         return await self._once(ask)
 
@@ -215,10 +232,11 @@ class OpenAIServer:
         if status in (404, 405):
             todo = f"give the address of its API with --base-url, which usually ends in /v1, such as {_EXAMPLE}"
             return Fault(ServerError(f"{here} has nothing there (it answered {status}: {said}); {todo}."), False)
-        if status == 413 or (status in (400, 422) and "context" in said.lower()) or TOO_LARGE in said:
+        if status == 413 or (status in (400, 422) and _too_long(said)) or TOO_LARGE in said:
             todo = "start it with a larger window, or take shorter seeds or fewer examples a prompt"
             return Fault(ContextTooLong(f"{here} says of a prompt: {said} ({status}); {todo}."), False)
-        return Fault(ServerError(f"{here} answered {status}: {said}."), status in PASSING, error.after)
+        kind = NoVectors if error.no_vectors else ServerError
+        return Fault(kind(f"{here} answered {status}: {said}."), status in PASSING, error.after)
 
     def _unreachable(self, why: str) -> ServerError:
         return ServerError(
@@ -232,6 +250,10 @@ class OpenAIServer:
         return ModelMissing(
             f"The model {name!r} is not on the server at {self.host}; {has}: give one that it has with --model."
         )
+
+
+def _too_long(said: str) -> bool:
+    return "context" in said.lower() or "n_ctx" in said  # LM Studio: Cannot truncate prompt with n_keep >= n_ctx
 
 
 def _address(host: str) -> str:

@@ -16,7 +16,7 @@ import httpx
 
 from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import MachineError, ServerError
-from skills_dspy.model.server.connections import no_address
+from skills_dspy.model.server.connections import BUSY, Refused, no_address
 from skills_dspy.store.run_json import OLLAMA
 
 T = TypeVar("T")
@@ -35,7 +35,8 @@ class Fault:
 class Model:
     """A model that the server has: its name, digest and largest context window in tokens (none when it does not say).
 
-    `differs` has what a server does not take or give for it, by name, and `in_words` the same in sentences.
+    `differs` has what a server does not take or give for it, by name, and `in_words` the same in sentences; `warnings` are of
+    what spoils replies without a word.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Model:
     context_length: int | None
     differs: Mapping[str, Any] = field(default_factory=dict)
     in_words: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Server(Protocol):
@@ -119,6 +121,33 @@ class Asking:
 
         Raises the error of a fault that does not pass; ServerError where no request at all succeeded for the whole patience.
         """
+        return await self._again(ask, model, foreign, lambda _, fault: fault.passing)
+
+    async def once(self, ask: Callable[[], Awaitable[T]], foreign: tuple[type[Exception], ...]) -> T:
+        """What `ask` gives, or its error at once; ServerError where nothing comes within the connect timeout.
+
+        Only a server that says that it is busy, as one does that still loads its model, is asked again while the patience
+        lasts.
+        """
+
+        async def soon() -> T:
+            try:
+                async with asyncio.timeout(self._config.connect_timeout):
+                    return await ask()
+            except TimeoutError as error:
+                raise self._unreachable(f"no answer within {self._config.connect_timeout:g} s") from error
+            except (ConnectionError, httpx.ConnectError) as error:
+                raise self._unreachable("it refuses the connection, or there is no such host") from error
+
+        return await self._again(soon, "", foreign, lambda error, _: isinstance(error, Refused) and error.status in BUSY)
+
+    async def _again(
+        self,
+        ask: Callable[[], Awaitable[T]],
+        model: str,
+        foreign: tuple[type[Exception], ...],
+        passes: Callable[[Exception, Fault], bool],
+    ) -> T:
         first_fault: float | None = None
         delay = self._config.backoff_first
         while True:
@@ -126,7 +155,7 @@ class Asking:
                 answer = await ask()
             except foreign as error:
                 fault, now = self._fault_of(error, model), self._clock()
-                if not fault.passing:
+                if not passes(error, fault):
                     raise fault.error from error
                 first_fault = now if first_fault is None else first_fault
                 # A server that answers others is well: its patience is spent only while nobody gets an answer.
@@ -146,18 +175,6 @@ class Asking:
                 self._on_fault(fault, pause)
             await self._sleep(pause)
             delay *= 2
-
-    async def once(self, ask: Callable[[], Awaitable[T]], foreign: tuple[type[Exception], ...]) -> T:
-        """What `ask` gives, or its error at once; ServerError where nothing comes within the connect timeout."""
-        try:
-            async with asyncio.timeout(self._config.connect_timeout):
-                return await ask()
-        except TimeoutError as error:
-            raise self._unreachable(f"no answer within {self._config.connect_timeout:g} s") from error
-        except (ConnectionError, httpx.ConnectError) as error:
-            raise self._unreachable("it refuses the connection, or there is no such host") from error
-        except foreign as error:
-            raise self._fault_of(error, "").error from error
 
 
 def connection_fault(error: Exception, host: str, example: str) -> Fault:

@@ -82,6 +82,11 @@ def good() -> httpx.Response:
     return httpx.Response(200, json=GOOD)
 
 
+def ollama_version() -> httpx.Response:
+    """The answer to who it is."""
+    return httpx.Response(200, json={"version": "0.32"})
+
+
 def error(status: int, text: str = "busy") -> httpx.Response:
     """An error as Ollama says it."""
     return httpx.Response(status, json={"error": text})
@@ -321,6 +326,13 @@ def test_questions_before_a_run_are_asked_once(answer: Answer, said: str) -> Non
         with pytest.raises(ServerError, match=said):
             asyncio.run(ask(a_server(wire)))
         assert len(wire.requests) == 1
+
+
+def test_a_host_that_is_busy_at_the_start_is_asked_again() -> None:
+    """A proxy in front of an Ollama answers so while that is being started."""
+    clock = Clock()
+    assert asyncio.run(a_server(Wire(error(503), error(429), ollama_version()), clock=clock).version()) == "0.32"
+    assert len(clock.slept) == 2
 
 
 def test_nobody_answers() -> None:

@@ -16,7 +16,7 @@ from skills_dspy.base.errors import ContextTooLong, MachineError, ModelMissing, 
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.server.dialect import without_bounds
 from skills_dspy.model.server.openai import OpenAIServer
-from skills_dspy.model.server.server import Model, Server
+from skills_dspy.model.server.server import Fault, Model, Server
 from skills_dspy.run.past import find_recorded
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.runner import Runner, Watcher
@@ -205,6 +205,8 @@ def test_what_is_no_address(given: str) -> None:
         ("vllm", {"/version": {"version": "0.11.0"}}, "vLLM 0.11.0"),
         ("llamacpp", {"/props": {"build_info": "b6789-abc"}}, "llama.cpp b6789-abc"),
         ("sglang", {}, "SGLang"),
+        ("sglang", {"/server_info": {"version": "0.5.23"}}, "SGLang 0.5.23"),
+        ("sglang", {"/get_server_info": {"version": "0.4.1"}}, "SGLang 0.4.1"),
         ("library", {"/api/version": {"version": "0.32"}}, "Ollama 0.32"),
         ("somebody", {}, ""),
     ],
@@ -240,7 +242,15 @@ def test_a_missing_model_is_answered_with_those_that_are_there() -> None:
 def test_an_ollama_behind_this_api_is_said() -> None:
     """It would cut prompts without a word, which its own API prevents. A name without a tag means `latest` there."""
     wire = Wire(told={"/v1/models": {"data": [{"id": "m:latest", "owned_by": "library"}]}})
-    assert "--api ollama" in found(wire).in_words[0]
+    assert "--api ollama" in found(wire).warnings[0]
+
+
+@pytest.mark.parametrize(("heeds", "said"), [(False, 1), (True, 0)])
+def test_an_sglang_that_heeds_no_seed_is_said(heeds: bool, said: int) -> None:
+    """It takes one in any case, so no request finds that out; it tells its settings."""
+    told = {"/server_info": {"enable_deterministic_inference": heeds}}
+    wire = Wire(told={"/v1/models": {"data": [{"id": "m", "owned_by": "sglang"}]}, **told})
+    assert ["--enable-deterministic-inference" in words for words in found(wire).warnings] == [True] * said
 
 
 # ---- dialects --------------------------------------------------------------------------------------------------------
@@ -332,6 +342,7 @@ def test_who_cannot_be_used_is_refused(refuses: Refuses, words: str) -> None:
         (refusal(405, "Method Not Allowed"), ServerError, "usually ends in /v1"),
         (refusal(413, "too large"), ContextTooLong, "too large"),
         (refusal(400, "maximum context length is 4096 tokens"), ContextTooLong, "start it with a larger window"),
+        (refusal(400, "Cannot truncate prompt with n_keep (15028) >= n_ctx (7424)"), ContextTooLong, "larger window"),
         (refusal(422, f"odd {KEY}"), ServerError, r"answered 422: odd \(the key\)"),
         (httpx.Response(200, html="<html><b>Hello</b></html>"), ServerError, r"a web page \(Hello\)\); .*ends in /v1"),
         (httpx.Response(200, json={"error": "Unexpected endpoint"}), ServerError, "answered 200: Unexpected endpoint"),
@@ -372,6 +383,37 @@ def test_a_busy_server_is_asked_again_when_it_says(status: int, headers: dict[st
     wire = Wire(lambda _: refusal(status, "busy", **headers) if next(busy, False) else None)
     asyncio.run(a_server(wire, slept=slept).chat(PAYLOAD))
     assert slept == waits or (waits is None and all(0.5 <= pause <= 2 for pause in slept) and len(slept) == 2)
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/props"])
+def test_a_server_that_still_loads_is_waited_for_at_the_start(path: str) -> None:
+    """As it says, and that is said; longer than the patience nobody waits. llama.cpp answers so until its model is there."""
+    wire, slept, told = Wire(told={"/v1/models": {"data": [{"id": "m", "owned_by": "llamacpp"}]}}), list[float](), list[str]()
+
+    def loading(request: httpx.Request) -> httpx.Response:
+        if request.url.path == path and sum(slept) < ready:
+            return refusal(503, "Loading model", **{"Retry-After": "20"})
+        return wire(request)
+
+    def on_fault(fault: Fault, pause: float) -> None:
+        told.append(f"{fault.error} {pause:g}")
+
+    ready = 30.0
+    assert asyncio.run(a_server(loading, slept=slept, on_fault=on_fault).version()) == "llama.cpp"
+    assert slept == [20, 20]
+    assert told == [f"The server at {HOST} answered 503: Loading model. 20"] * 2
+    ready = 1000.0
+    with pytest.raises(ServerError, match=r"503: Loading model\. .* kept failing for 100 s"):
+        asyncio.run(a_server(loading, slept=[]).version())
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+def test_other_refusals_at_the_start_are_errors_at_once(status: int) -> None:
+    """Waiting would bring nothing."""
+    wire = Wire(told={"/v1/models": refusal(status)})
+    with pytest.raises(ServerError):
+        asyncio.run(a_server(wire).version())
+    assert len(wire.requests) == 1
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"choices": [3]}', b'{"choices": [{"message": {"content": 3}}]}'])

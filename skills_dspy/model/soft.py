@@ -7,7 +7,7 @@ reply its log-probability and those of the most probable tokens in its place.
 They are the model's own, from before the schema leaves it no other words. So what is read is how it would have rated, had it
 written a label just there: the labels' shares of what it gave to all labels together, which `mass` tells. A label that is
 not among the 20 most probable tokens counts as never; where `mass` is small, the model would rather have written no label,
-and its rating is worth as little.
+and its rating is worth as little: below LEAST_MASS it says nothing of the choice, is not kept and counts as not read.
 
 How a rating is read: from the token in which the value of the rated field begins, each alternative of a token is joined to
 what stands before it, and held against the labels as they are written in JSON. If it can only become one label, its
@@ -47,6 +47,11 @@ _UNDECIDED = 0.01
 """The largest share of the labels' probability that beginnings of several labels may have and still be left out."""
 _SPREAD = "spread"
 """What is kept with a rating in which they have more. A journal from before they were shared out lacks it: unread it stays."""
+LEAST_MASS = 0.01
+"""What a model gave to all labels together has to be so much, else the shares of it say nothing of how it would have rated.
+
+It is asked when a reply is journaled, not when it is read: what older journals hold goes on saying what it said.
+"""
 _LEAST = 1e-6
 """Probabilities are given to 6 decimals, and what is less probable is not kept."""
 _LEAST_LOGPROB = math.log(_LEAST)
@@ -78,7 +83,8 @@ def trimmed(body: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, An
     value begins, and `tokens`, from that one to the one that decides: each its text, its log-probability and those of its
     alternatives, a text and a log-probability each, that can become a label and have a probability of 0.000001 or more. Where
     more than 0.01 of the labels' probability is on beginnings of several, `spread` is true.
-    The server's own list is always left out; where nothing was asked for, came or can be found, the key is missing.
+    The server's own list is always left out; where nothing was asked for, came or can be found, or all labels together have
+    less than LEAST_MASS and none of it on such beginnings, the key is missing.
     """
     rest = {key: value for key, value in body.items() if key != "logprobs"}
     told, text = body.get("logprobs"), _text_of(body)
@@ -145,7 +151,10 @@ def _kept(text: str, logprobs: Sequence[Mapping[str, Any]], field: str, labels: 
         stands_before = ""
         if len(_possible(way, labels)) == 1:
             kept = {"at": at, "tokens": tokens}
-            return kept if _read(text, kept, field, labels) is not None else {**kept, _SPREAD: True}
+            rating = _read(text, kept, field, labels)
+            if rating is None:
+                return {**kept, _SPREAD: True}
+            return kept if rating.mass >= LEAST_MASS else None
     return None
 
 

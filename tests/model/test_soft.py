@@ -115,7 +115,7 @@ def replies(draw: st.DrawFn) -> Told:
     before = json.dumps(first, ensure_ascii=draw(st.booleans()))[:-1] + f',{blank}"{field}":'
     after = draw(st.sampled_from(["}", "\n}", ', "category": "math"}']))
     spelled = {label: json.dumps(label) + after for label in labels}
-    mass = draw(st.sampled_from([1.0, 0.75, 0.01]))
+    mass = draw(st.sampled_from([1.0, 0.75, 0.02]))
 
     overlap = draw(st.integers(0, 3))  # how much of the key shares a token with the value
     told = [entry(token) for token in _cut(draw, before[: len(before) - overlap])]
@@ -436,6 +436,20 @@ def test_what_was_not_read_before_is_not_read_from_its_journal() -> None:
     assert shares_of(soft_of(kept, payload)["difficulty"]) == [0.25, 0.5, 0, 0, 0.25]
     assert kept[KEPT]["difficulty"].pop("spread") is True
     assert soft_of(kept, payload) == {}
+
+
+@pytest.mark.parametrize(("mass", "read"), [(0.0102, True), (0.0098, False), (1e-5, False)])
+def test_labels_that_the_model_would_hardly_have_written_are_not_read(mass: float, read: bool) -> None:
+    """Shares of next to nothing say nothing; what a journal has of such a reply from before goes on saying what it said."""
+    tokens = [entry('{"rating": '), wire("2", {"1": mass / 4, "2": 3 * mass / 4, "The": 1 - mass}), entry("}")]
+    body = {"message": {"content": '{"rating": 2}'}, "logprobs": tokens}
+    payload = {"format": {"properties": {"rating": {"enum": list(PAIR)}}}, **ASKED}
+    kept = trimmed(body, payload)
+    assert (soft_of(kept, payload) != {}) is read
+    assert (KEPT in kept) is read
+    alternatives = [["1", math.log(mass / 4)], ["2", math.log(3 * mass / 4)]]
+    old = {**body, KEPT: {"rating": {"at": 11, "tokens": [["2", math.log(3 * mass / 4), alternatives]]}}}
+    assert soft_of(old, payload)["rating"].expected == pytest.approx(1.75)
 
 
 def test_impossible_ratings_are_refused() -> None:

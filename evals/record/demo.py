@@ -9,6 +9,7 @@ from pathlib import Path
 
 from evals.record.answering import CHECKOUT, MODEL
 from skills_dspy.base.errors import MachineError
+from skills_dspy.cli.run import COMPLETE, SHORT
 from skills_dspy.store.aside import write_json, write_text
 from skills_dspy.store.journal import Journal, pack
 from skills_dspy.store.run_dir import RunPaths, find_runs
@@ -19,9 +20,11 @@ TASKS = (
     CHECKOUT / "task_specs" / "coding" / "freeform" / "shell_command.yaml",
     CHECKOUT / "task_specs" / "coding" / "grounded" / "sql_query.yaml",
 )
-"""What is run: a freeform and a grounded task that a small model of code can do."""
+"""What is run: a freeform task that a small model of code can do, and a grounded one."""
 WANTED = 6
 """Accepted pairs of each task: a quarter of an hour on two processor cores."""
+MOST_DRAWS = 4
+"""After so many draws it stops: the model gives its prompt back where a new context is wanted, and would do so for ever."""
 
 _README = """\
 Recorded runs of skills_dspy, replayed by `python -m skills_dspy run --replay demo` without a server and without a model.
@@ -99,7 +102,10 @@ def _run(host: str, note: str, api: str, output: Path) -> None:
     ]
     command += ["--seed", "0", "--concurrency", "4", "--output-dir", str(output), "--note", note]
     command += ["--base-url", host, "--api", api]
+    config = output.with_name("config.yaml")
+    write_text(config, f"draws: {{max_draws: {MOST_DRAWS}}}\n")
+    command += ["--config", str(config)]
     # Its summary names a folder that will be gone, so only its progress is shown.
     ended = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL, check=False)
-    if ended.returncode:
+    if ended.returncode not in (COMPLETE, SHORT):
         raise MachineError(f"the recorded run ended with exit code {ended.returncode}; the old demo was left as it is")

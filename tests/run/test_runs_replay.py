@@ -17,7 +17,7 @@ import pytest
 
 from evals.record.answering import MODEL
 from evals.record.demo import TASKS
-from skills_dspy.base.config import RunConfig, load_config
+from skills_dspy.base.config import NO_SCREENS, RunConfig, load_config
 from skills_dspy.base.records import Record, Rejection
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.server.ollama import OllamaServer
@@ -65,10 +65,11 @@ class Ended:
 
 
 def settings() -> RunConfig:
-    """The built-in settings with a small model, two draws, and no patience with a server that has no reply."""
+    """A small model, two draws, no patience; no screens: this model's contexts are echoes, and what follows them is replayed."""
     config = load_config(models={"generator": MODEL})
     draws = config.draws.model_copy(update={"max_draws": DRAWS})
-    return config.model_copy(update={"draws": draws, "server": config.server.model_copy(update={"patience": 0.0})})
+    server = config.server.model_copy(update={"patience": 0.0})
+    return config.model_copy(update={"draws": draws, "server": server, "screens": NO_SCREENS})
 
 
 def run(place: int, host: str, folder: Path, embedder: SentenceEmbedder, cassette: Any) -> Ended:
@@ -141,8 +142,8 @@ def test_shell_command(host: str, tmp_path: Path, embedder: SentenceEmbedder, vc
     ended = run(0, host, tmp_path, embedder, vcr)
     check_any(ended)
     assert all(record.context is None for record in ended.records)
-    assert ended.funnel() == {}
-    assert golden(ended) == ""
+    assert ended.funnel() == {"judge_question: judged bad": 1, "accepted": 9}
+    assert golden(ended) == "f4612d17dc39e2da2e2b90d47478578994f6bc31cb16f40f491d901e527ffe12"
 
 
 @pytest.mark.vcr
@@ -151,5 +152,10 @@ def test_sql_query(host: str, tmp_path: Path, embedder: SentenceEmbedder, vcr: A
     ended = run(1, host, tmp_path, embedder, vcr)
     check_any(ended)
     assert all(record.context for record in ended.records)
-    assert ended.funnel() == {}
-    assert golden(ended) == ""
+    assert ended.funnel() == {
+        "judge_question: judged bad": 2,
+        "instruction_quality: filtered": 4,
+        "judge_pair: truncated": 1,
+        "accepted": 3,
+    }
+    assert golden(ended) == "4fb498f3d7b81f22cf5dfa44169ad5befeb6502bf37ea3c0a7c3c6f3bce65c0b"

@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestServer
 
 from evals.record.__main__ import note_of
 from evals.record.answering import MODEL
-from evals.record.demo import DEMO_FOLDER, WANTED, pack_run
+from evals.record.demo import DEMO_FOLDER, MOST_DRAWS, WANTED, pack_run
 from evals.teacher.config import TeacherConfig
 from evals.teacher.server import make_app
 from skills_dspy.base.errors import RequestError
@@ -74,9 +74,12 @@ def test_the_demo_was_recorded_with_todays_prompts() -> None:
 
 
 def test_the_demo_gives_what_was_asked_for(whole: Bytes) -> None:
-    """Each task has its accepted pairs, no more and no less."""
-    for name in TASKS:
-        assert whole[f"{name}/data.jsonl"].count(b"\n") == WANTED
+    """One task has its accepted pairs, no more and no less; of the other all contexts are echoes, and none is accepted."""
+    shell, sql = TASKS
+    assert whole[f"{shell}/data.jsonl"].count(b"\n") == WANTED
+    assert whole[f"{sql}/data.jsonl"] == b""
+    rejected = [json.loads(line) for line in whole[f"{sql}/rejected.jsonl"].splitlines()]
+    assert [(row["stage"], row["reason"]) for row in rejected] == [("write_context", "echo")] * MOST_DRAWS
 
 
 def test_the_replay_leaves_the_demo_as_it_is(whole: Bytes) -> None:
@@ -106,20 +109,21 @@ def test_each_rejection_keeps_what_decided(whole: Bytes) -> None:
     """The reply that rejected it, but where no reply did; and its reason in words."""
     rows = [json.loads(line) for name in TASKS for line in whole[f"{name}/rejected.jsonl"].splitlines()]
     assert rows
-    for row in rows:
-        assert row["detail"]
-        assert (row["raw_reply"] is None) == (row["stage"] in ("dedup", "write_questions"))
+    assert all(row["detail"] for row in rows)
+    assert {row["reason"] for row in rows if row["raw_reply"] is None} <= {"duplicate", "too long", "copy", "echo"}
+    assert all(row["raw_reply"] for row in rows if row["reason"] in ("judged bad", "filtered"))
 
 
 def test_the_command_replays_it_from_any_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`run --replay demo -n 2`, somewhere else and with no network, ends with exit code 0 and says so as JSON."""
+    """`run --replay demo -n 2`, somewhere else and with no network, says as JSON which task is complete and which is short."""
     monkeypatch.chdir(tmp_path)
-    assert start(["run", "--replay", "demo", "-n", "2", "--output-dir", "out", "--quiet", "--json"]) == 0
+    assert start(["run", "--replay", "demo", "-n", "2", "--output-dir", "out", "--quiet", "--json"]) == 1
     summary = json.loads(capsys.readouterr().out)
-    assert [(task["task_name"], task["status"]) for task in summary["tasks"]] == [(name, "complete") for name in TASKS]
-    assert [(tmp_path / task["data"]).read_text("utf-8").count("\n") for task in summary["tasks"]] == [2, 2]
+    stopped = f"stopped: {MOST_DRAWS} draws were made (draws.max_draws)"
+    assert [task["status"] for task in summary["tasks"]] == ["complete", stopped]
+    assert [(tmp_path / task["data"]).read_text("utf-8").count("\n") for task in summary["tasks"]] == [2, 0]
 
 
 def test_a_packed_run_can_be_replayed(tmp_path: Path, embedder: SentenceEmbedder) -> None:

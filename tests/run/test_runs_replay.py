@@ -65,7 +65,7 @@ class Ended:
 
 
 def settings() -> RunConfig:
-    """A small model, two draws, no patience; no screens: this model's contexts are echoes, and what follows them is replayed."""
+    """A small model, two draws, no patience; no screens: this model's contexts are echoes, and what comes after is replayed."""
     config = load_config(models={"generator": MODEL})
     draws = config.draws.model_copy(update={"max_draws": DRAWS})
     server = config.server.model_copy(update={"patience": 0.0})

@@ -20,7 +20,7 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 import hypothesis
 import pytest
 
-from evals.record.answering import RECORD_FROM, RECORD_NOTE, scripted_teacher, simulated_teacher
+from evals.record.answering import RECORD_FROM, RECORD_NOTE, simulated_teacher
 from tests.helpers.cassette_format import PRIVATE_HEADERS, CassetteYaml, same_request, unplayed, without_host
 
 if TYPE_CHECKING:  # what takes long to import is imported where it is used: xdist's own process needs none of it
@@ -104,15 +104,12 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 @pytest.fixture
-def host(record_mode: str) -> Iterator[str]:
-    """Who plays both scripts of evals/teacher/scripts, or a real Ollama; nobody while replaying."""
+def host(record_mode: str) -> str:
+    """A real Ollama that answers the main flow; nobody while replaying."""
     if record_mode == "none":
-        yield NOBODY
-    elif _RECORD_FROM is not None:
-        yield _RECORD_FROM
-    else:
-        with scripted_teacher() as address:
-            yield address
+        return NOBODY
+    assert _RECORD_FROM is not None, "record with `python -m evals.record --base-url URL`"
+    return _RECORD_FROM
 
 
 @pytest.fixture

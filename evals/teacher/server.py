@@ -11,7 +11,6 @@ from aiohttp import web
 
 from evals.teacher.config import CONTENT_FAULTS, TeacherConfig
 from evals.teacher.replies import Teacher
-from evals.teacher.script import ScriptError
 from evals.teacher.wire import chat_reply, from_openai, parse, to_openai
 
 SIMULATED_VERSION = "0.0.0-simulated"
@@ -119,10 +118,7 @@ class _Service:
             fault = self._teacher.choose_fault(asked)
         if fault in _AT_ONCE:
             return _error(int(fault), _AT_ONCE[fault])
-        try:
-            reply = self._teacher.reply(asked, fault if fault in CONTENT_FAULTS else None)
-        except ScriptError as error:
-            return _error(500, str(error))
+        reply = self._teacher.reply(asked, fault if fault in CONTENT_FAULTS else None)
         async with self._slots:
             started = time.monotonic()
             self._change_busy(+1)

@@ -23,6 +23,7 @@ from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.slots import Slots
+from skills_dspy.model.soft import rated_fields, soft_of, trimmed
 from skills_dspy.model.steps import STEPS, inputs
 from skills_dspy.store.journal import Journal
 from skills_dspy.tasks.files import load_tasks
@@ -115,9 +116,11 @@ def test_step(ask: Asking, step: str) -> None:
     for name, field in signature.output_fields.items():
         wanted: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
         TypeAdapter(wanted).validate_python(values[name], strict=True)
-    said = json.loads(ask.cassette.responses[0]["body"]["string"])["message"]["content"]
+    request, body = json.loads(ask.cassette.requests[0].body), json.loads(ask.cassette.responses[0]["body"]["string"])
+    assert set(soft_of(trimmed(body, request), request)) == set(rated_fields(request)), "a real server's probabilities are read"
+    said = body["message"]["content"]
     prose = SkillsAdapter().plan(STEPS[step].source).prose
     assert values == ({prose: said.strip()} if prose else json.loads(said))
-    prompt = json.loads(ask.cassette.requests[0].body)["messages"][1]["content"]
+    prompt = request["messages"][1]["content"]
     assert all(str(getattr(scene.subject, part) or "") in prompt for part in STEPS[step].about)
     assert ("<task_description>" in prompt) == (step != "write_description")

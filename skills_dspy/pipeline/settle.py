@@ -190,16 +190,15 @@ class Settler:
         lost: Outcome | None
         try:
             written = await self._flow.write(draw, lambda: (0, number, WHOLE_DRAW))
-            lost = written.failed
+            lost, vectors = written.failed, await self._vectors(written.questions, written.context)
         except MissingReply as missing:
-            written, lost = Written(None, (), {}), missing
+            written, lost, vectors = Written(None, (), {}), missing, []
         if lost is not None:
             candidate = Candidate(draw, 0, None, written.context, None, written.calls)
             candidate.end(lost)
             self._arrive(opened, [candidate])
             self._issue()
             return
-        vectors = await self._vectors(written.questions, written.context)
         await self._seeded.wait()
         candidates = [
             Candidate(draw, index, question, written.context, vector, dict(written.calls))
@@ -235,6 +234,8 @@ class Settler:
         self._seeded.set()
 
     async def _vectors(self, questions: tuple[str, ...], context: str | None) -> list[Vector]:
+        if not questions:
+            return []
         if context is None:
             return list(await self._embedder.embed(questions))
         first, *rest = await self._embedder.embed((context, *questions))

@@ -56,7 +56,15 @@ def main(small: bool, write: Path | None) -> None:
     scale = 20 if small else 1
     rows = [
         figure.cells()
-        for figures in (speed(scale), vectors(scale), calls(scale), memory(scale), many(scale), start_up(1 if small else 5))
+        for figures in (
+            speed(scale),
+            vectors(scale),
+            reading(scale),
+            calls(scale),
+            memory(scale),
+            many(scale),
+            start_up(1 if small else 5),
+        )
         for figure in figures
     ]
     table = Table(*COLUMNS, title="skills_dspy beside a simulated teacher")

@@ -4,6 +4,7 @@ A test that is marked `vcr` replays its own file below tests/cassettes, and fail
 `python -m evals.record` records all of them anew.
 """
 
+import gc
 import os
 import shutil
 import sys
@@ -19,7 +20,7 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 import hypothesis
 import pytest
 
-from evals.record.answering import RECORD_FROM, RECORD_NOTE, scripted_teacher, simulated_teacher
+from evals.record.answering import RECORD_FROM, RECORD_NOTE, simulated_teacher
 from tests.helpers.cassette_format import PRIVATE_HEADERS, CassetteYaml, same_request, unplayed, without_host
 
 if TYPE_CHECKING:  # what takes long to import is imported where it is used: xdist's own process needs none of it
@@ -35,7 +36,7 @@ NOBODY = "http://127.0.0.1:9"
 
 CASSETTES = Path(__file__).parent / "cassettes"
 
-_OF_THIS_MACHINE = ("OLLAMA_", "SKILLS_DSPY_")
+_OF_THIS_MACHINE = ("OLLAMA_", "OPENAI_", "SKILLS_DSPY_")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _RECORD_FROM = os.environ.get(RECORD_FROM)
 _RECORD_NOTE = os.environ.get(RECORD_NOTE, "")
@@ -54,6 +55,16 @@ sys.dont_write_bytecode = False
 hypothesis.settings.register_profile("quick", max_examples=25, derandomize=True, deadline=None)
 hypothesis.settings.register_profile("thorough", max_examples=200, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+LIVE = Path(__file__).parent / "live"
+"""Tests that need a real model: only for who names them, see `make test-live`."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the live lane out, unless it or a file of it is asked for."""
+    asked = [(config.invocation_params.dir / arg.partition("::")[0]).resolve() for arg in config.args]
+    return True if collection_path == LIVE and not any(path.is_relative_to(LIVE) for path in asked) else None
 
 
 # ---- cassettes -------------------------------------------------------------------------------------------------------
@@ -93,15 +104,12 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 @pytest.fixture
-def host(record_mode: str) -> Iterator[str]:
-    """Who plays both scripts of evals/teacher/scripts, or a real Ollama; nobody while replaying."""
+def host(record_mode: str) -> str:
+    """A real Ollama that answers the main flow; nobody while replaying."""
     if record_mode == "none":
-        yield NOBODY
-    elif _RECORD_FROM is not None:
-        yield _RECORD_FROM
-    else:
-        with scripted_teacher() as address:
-            yield address
+        return NOBODY
+    assert _RECORD_FROM is not None, "record with `python -m evals.record --base-url URL`"
+    return _RECORD_FROM
 
 
 @pytest.fixture
@@ -122,6 +130,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Lab"]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What loads torch comes first and then what shares the lab, in the first worker alone."""
     items.sort(key=_place)
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now stays: the collector of garbage need not look at all modules again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _place(item: pytest.Item) -> int:

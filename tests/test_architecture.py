@@ -11,20 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from evals.readme.architecture import ORDER, imports
+from evals.readme.architecture import ORDER, imports, trees
 
 ROOT = Path(__file__).parent.parent
 PURE = ("skills_dspy/base/", "skills_dspy/tasks/", "skills_dspy/similarity/")
 SEEDED = ("random.Random", "np.random.Generator", "np.random.PCG64", "np.random.Philox", "np.random.default_rng")
 WRITERS = ("skills_dspy/store/", "skills_dspy/commands/export/")
 CLI = ("skills_dspy/cli/", "skills_dspy/__main__.py")
-
-
-@cache
-def trees() -> dict[str, ast.Module]:
-    """Every module of signatures, skills_dspy and evals by its path."""
-    paths = (path for top in ("signatures", "skills_dspy", "evals") for path in sorted((ROOT / top).rglob("*.py")))
-    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
 
 
 def of(*prefixes: str) -> dict[str, ast.Module]:

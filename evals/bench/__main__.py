@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evals.bench.client import TASK, BenchCase, stats
+from evals.bench.reading import reading_costs
 from evals.record.answering import CHECKOUT, simulated_teacher
 
 COLUMNS = ("figure", "measured", "wanted", "holds")
@@ -55,7 +56,15 @@ def main(small: bool, write: Path | None) -> None:
     scale = 20 if small else 1
     rows = [
         figure.cells()
-        for figures in (speed(scale), vectors(scale), calls(scale), memory(scale), many(scale), start_up(1 if small else 5))
+        for figures in (
+            speed(scale),
+            vectors(scale),
+            reading(scale),
+            calls(scale),
+            memory(scale),
+            many(scale),
+            start_up(1 if small else 5),
+        )
         for figure in figures
     ]
     table = Table(*COLUMNS, title="skills_dspy beside a simulated teacher")
@@ -96,6 +105,15 @@ def vectors(scale: int) -> list[Figure]:
         Figure("with all-MiniLM-L6-v2: processor time of the client for each call", run["cpu_ms_per_call"], "{:.2f} ms"),
         Figure("and of its process, import of torch included", run["vectors_ms_per_call"], "{:.2f} ms"),
         Figure("with all-MiniLM-L6-v2: wall time to 200 accepted over its bound", run["over_bound"], "{:.2f}"),
+    ]
+
+
+def reading(scale: int) -> list[Figure]:
+    """What the log-probabilities of a reply cost the client beside the reply."""
+    plain, told = reading_costs(400 // scale)
+    return [
+        Figure("processor time for a reply of 98 tokens, one at a time", plain, "{:.2f} ms"),
+        Figure("and the log-probabilities of 20 tokens in each place", told - plain, "{:.2f} ms more", 0.5),
     ]
 
 

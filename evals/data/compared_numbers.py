@@ -12,7 +12,7 @@ from evals.data.material import Material
 from evals.data.measures import evenness, mean, mean_nearest_distance, median, value_of, vendi_score
 from evals.data.near_copies import near_copy_pairs
 from evals.data.rows import RATINGS, Row
-from evals.data.text import distinct_n
+from evals.data.text import WordGrams, share_of_different, word_grams
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.similarity.languages import Languages, language_name
 
@@ -109,7 +109,7 @@ def set_measures(side: Side, places: Sequence[int]) -> Mapping[str, SetMeasure]:
         measures["Vendi score of the questions"] = lambda chosen: vendi_score(vectors[list(chosen)])
     for name, texts in (("questions", questions), ("answers", answers)):
         for n in (1, 2, 3):
-            measures[f"distinct-{n} of the {name}"] = partial(_distinct, texts=texts, n=n)
+            measures[f"distinct-{n} of the {name}"] = partial(_distinct, texts=[word_grams(text, n) for text in texts])
     long = [number for number, answer in enumerate(answers) if len(answer) >= COPY_WORDS]
     pairs = near_copy_pairs([answers[number] for number in long], NEAR_COPY)
     measures["answers with a near-copy"] = partial(_copied, long=frozenset(long), pairs=[(long[a], long[b]) for a, b in pairs])
@@ -163,8 +163,8 @@ def _in_language(side: Side, field: str, language: str) -> list[float]:
     return [float(told == language) for told in chosen.known]
 
 
-def _distinct(chosen: Sequence[int], texts: Sequence[Sequence[str]], n: int) -> float | None:
-    return distinct_n((texts[number] for number in chosen), n)
+def _distinct(chosen: Sequence[int], texts: Sequence[WordGrams]) -> float | None:
+    return share_of_different(texts[number] for number in chosen)
 
 
 def _copied(chosen: Sequence[int], long: frozenset[int], pairs: Sequence[tuple[int, int]]) -> float | None:

@@ -26,17 +26,28 @@ def rouge_l_of_words(a: Sequence[str], b: Sequence[str], at_least: float = 0.0) 
     return float(Indel.normalized_similarity(a, b, score_cutoff=max(0.0, at_least - 1e-9)))
 
 
+WordGrams = tuple[int, frozenset[tuple[str, ...]]]
+"""How many n-grams a text has, and its different ones."""
+
+
 def distinct_n(texts: Iterable[Sequence[str]], n: int) -> float | None:
     """The share of the n-grams of words that are different ones, over all texts together (Li et al. 2016); None without any.
 
     The more text there is, the lower it gets in any language, so it compares only sets of about one size.
     """
-    total, seen = 0, set[tuple[str, ...]]()
-    for text in texts:
-        grams = list(zip(*(text[start:] for start in range(n)), strict=False))
-        total += len(grams)
-        seen.update(grams)
-    return len(seen) / total if total else None
+    return share_of_different(word_grams(text, n) for text in texts)
+
+
+def word_grams(text: Sequence[str], n: int) -> WordGrams:
+    """The n-grams of a text's words: how many there are, and the different ones."""
+    return max(0, len(text) - n + 1), frozenset(zip(*(text[start:] for start in range(n)), strict=False))
+
+
+def share_of_different(texts: Iterable[WordGrams]) -> float | None:
+    """`distinct_n` of texts whose n-grams are known: those that many samples are drawn from."""
+    known = list(texts)
+    total = sum(count for count, _ in known)
+    return len(frozenset[tuple[str, ...]]().union(*(different for _, different in known))) / total if total else None
 
 
 def shared_opening(questions: Sequence[str], words: int = 4) -> tuple[str, float]:

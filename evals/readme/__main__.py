@@ -23,8 +23,8 @@ from skills_dspy.cli.main import start
 
 PAGES = (ROOT / "README.md", ROOT / "docs" / "commands.md")
 RUN = ("run", "--replay", "demo", "-n", "5", "--output-dir", "output/demo", "--restart", "--quiet")
-_RUNS = "output/demo/instructlab/skills/writing"
-_DEBATE, _GRAMMAR = f"{_RUNS}/freeform/debate", f"{_RUNS}/grounded/grammar"
+_RUNS = "output/demo/instructlab/skills/coding"
+_SHELL = f"{_RUNS}/freeform/shell_command"
 _QNA = "taxonomy/compositional_skills/writing/freeform/haiku/qna.yaml"
 _SEEDS = 4
 _COST = re.compile(r"^ *Cost: .*$", re.MULTILINE)
@@ -56,15 +56,15 @@ def outputs(folder: Path) -> dict[str, str]:
         click.ClickException: a command failed.
     """
     demo = _printed(folder, *RUN)
-    row = (folder / _GRAMMAR / "data.jsonl").read_text(encoding="utf-8").splitlines()[0]
-    scores = re.search(r"^Diversity$.*?(?=^Words$)", _printed(folder, "eval", "data", _DEBATE), re.DOTALL | re.MULTILINE)
+    row = (folder / _SHELL / "data.jsonl").read_text(encoding="utf-8").splitlines()[0]
+    scores = re.search(r"^Diversity$.*?(?=^Words$)", _printed(folder, "eval", "data", _SHELL), re.DOTALL | re.MULTILINE)
     if scores is None:
         raise click.ClickException("the scores have no part on diversity")
     _write_qna(folder / _QNA)
     texts = {
         "demo": demo,
         "data": scores.group(),
-        "decide": _printed(folder, "decide", _DEBATE, "--min-sample-quality", "5", "--dry-run"),
+        "decide": _printed(folder, "decide", _SHELL, "--min-sample-quality", "5", "--dry-run"),
         "export": _printed(folder, "export", "output/demo", "--format", "hf", "--out", "output/hf", "--test-share", "0.2"),
         "tasks": _printed(folder, "tasks", "taxonomy"),
     }
@@ -74,7 +74,7 @@ def outputs(folder: Path) -> dict[str, str]:
 
 def shortened(row: dict[str, Any]) -> str:
     """A row as the README shows it: everything but the provenance's digests."""
-    kept = {name: row[name] for name in ("instruction", "context", "response", "question_verdict", "pair_verdict")}
+    kept = {name: row[name] for name in ("instruction", "response", "question_verdict", "pair_verdict")}
     tags = {name: value for name, value in row["tags"].items() if name != "explanations"}
     return json.dumps({**kept, "tags": tags}, ensure_ascii=False, indent=2)
 

@@ -39,21 +39,24 @@ Imports = Mapping[tuple[str, str], set[str]]
 
 
 @cache
+def trees(root: Path = ROOT) -> Mapping[str, ast.Module]:
+    """Every module of signatures, skills_dspy and evals by its path."""
+    paths = (path for top in ("signatures", "skills_dspy", "evals") for path in sorted((root / top).rglob("*.py")))
+    return {path.relative_to(root).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+
+
+@cache
 def imports(root: Path = ROOT) -> Imports:
     """The imports between folders, as the code has them."""
-    paths = sorted(path for top in ("signatures", "skills_dspy", "evals") for path in (root / top).rglob("*.py"))
-    folders = {
-        path.relative_to(root).with_suffix("").as_posix().removesuffix("/__init__"): path.relative_to(root).parent.as_posix()
-        for path in paths
-    }
+    folders = {path.removesuffix(".py").removesuffix("/__init__"): path.rpartition("/")[0] for path in trees(root)}
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for path in paths:
-        own = path.relative_to(root).parent.as_posix()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path, tree in trees(root).items():
+        own = path.rpartition("/")[0]
+        for node in ast.walk(tree):
             for name in _names(node):
                 other = folders.get(name.replace(".", "/"))
                 if other is not None and other != own:
-                    found[own, other].add(path.relative_to(root).as_posix())
+                    found[own, other].add(path)
     return dict(found)
 
 

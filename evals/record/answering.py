@@ -4,26 +4,26 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from skills_dspy.base.errors import MachineError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-SCRIPTS = tuple(CHECKOUT / "evals" / "teacher" / "scripts" / f"{name}.yaml" for name in ("debate", "grammar"))
-"""The replies of the simulated teacher, written by hand."""
+MODEL = "qwen2.5-coder:1.5b"
+"""The model that demo and cassettes are recorded from, as Ollama names it: small enough for two processor cores."""
 
 SIMULATED_NOTE = (
-    "replies written by hand by the project's coding assistant, served by the simulated teacher of evals/teacher.py; "
-    "no language model ran in this recording"
+    "faults of a server, and replies made by chance between them, by the simulated teacher of evals/teacher, because no model "
+    "fails on demand; no language model ran in this recording"
 )
-"""What a recording says of itself when no model answered."""
+"""What a recording of faults says of itself."""
 
 IMPROVABLE_NOTE = (
     "replies made by chance and by a table of three rows, which gives an optimizer one sentence to find, by the simulated "
     "teacher (evals/teacher/improvable.py); no language model ran in this recording"
 )
-"""The same where nobody wrote the replies by hand."""
+"""The same of a recording of an optimization."""
 
 RECORD_FROM = "SKILLS_DSPY_RECORD_FROM"
 """The environment variable with the address of a real Ollama, for the tests that record."""
@@ -36,7 +36,7 @@ RECORD_NOTE = "SKILLS_DSPY_RECORD_NOTE"
 def simulated_teacher(*options: str) -> Iterator[str]:
     """Start a simulated teacher on a free port, and end it afterwards.
 
-    A fresh one for each recording: its scripts play in the order in which requests arrive.
+    A fresh one for each recording: its faults come in the order in which requests arrive.
 
     Args:
         options: more options of `python -m evals.teacher`.
@@ -55,8 +55,3 @@ def simulated_teacher(*options: str) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(10)
-
-
-def scripted_teacher() -> AbstractContextManager[str]:
-    """A simulated teacher that plays both scripts, one request at a time."""
-    return simulated_teacher("--slots", "1", *(word for path in SCRIPTS for word in ("--script", str(path))))

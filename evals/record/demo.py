@@ -7,8 +7,9 @@ import tempfile
 import textwrap
 from pathlib import Path
 
-from evals.record.answering import CHECKOUT, SIMULATED_NOTE
+from evals.record.answering import CHECKOUT, MODEL
 from skills_dspy.base.errors import MachineError
+from skills_dspy.cli.run import COMPLETE, SHORT
 from skills_dspy.store.aside import write_json, write_text
 from skills_dspy.store.journal import Journal, pack
 from skills_dspy.store.run_dir import RunPaths, find_runs
@@ -16,41 +17,39 @@ from skills_dspy.store.run_json import read_run_json
 
 DEMO_FOLDER = CHECKOUT / "skills_dspy" / "run" / "demo"
 TASKS = (
-    CHECKOUT / "task_specs" / "writing" / "freeform" / "debate.yaml",
-    CHECKOUT / "task_specs" / "writing" / "grounded" / "grammar.yaml",
+    CHECKOUT / "task_specs" / "coding" / "freeform" / "shell_command.yaml",
+    CHECKOUT / "task_specs" / "coding" / "grounded" / "sql_query.yaml",
 )
-"""What is run: a freeform and a grounded task."""
-WANTED = 12
-"""Accepted pairs of each task: enough that every stage of the funnel rejects something."""
+"""What is run: a freeform task that a small model of code can do, and a grounded one."""
+WANTED = 6
+"""Accepted pairs of each task: a quarter of an hour on two processor cores."""
+MOST_DRAWS = 4
+"""After so many draws it stops: the model gives its prompt back where a new context is wanted, and would do so for ever."""
 
 _README = """\
 Recorded runs of skills_dspy, replayed by `python -m skills_dspy run --replay demo` without a server and without a model.
 
 WHAT ANSWERED: {note}.
 
-{meaning}
+Every reply is that model's own, as it came; nothing was chosen or edited afterwards. It is a small model, and a poor judge
+(docs/teachers.md): the rows show what the program does with its replies, not what a good teacher makes.
 
 Each run's directory has two files. journal.sqlite holds every reply with the request that it answers, and the vectors of the
 texts that were compared, so that no embedding model is needed either; run.json says what the run was made with,
 and `note` under `server` says what answered. All else in a dataset (which examples a prompt shows, what
 is a duplicate, which ratings pass, where each row came from) is worked out anew in a replay, as in any run.
 
-Recorded by `python -m evals.record`; `python -m evals.record --base-url http://127.0.0.1:11434` records from an Ollama.
+Recorded by `python -m evals.record --base-url http://127.0.0.1:11434`, from an Ollama.
 """
-_MEANING_SIMULATED = (
-    "So the questions, the answers, the judges' verdicts and the tags in it were written by hand to show what the program does "
-    "with them, and some were made faulty on purpose. They say nothing about any model: not how well one writes, not how well "
-    "one judges, not how fast one is. The model names and digests in run.json are the simulated teacher's."
-)
-_MEANING_MODEL = "Every reply is that model's own, as it came; nothing was chosen or edited afterwards."
 
 
-def record_demo(host: str, note: str) -> None:
+def record_demo(host: str, note: str, api: str = "ollama") -> None:
     """Run both tasks and put them in place of the old demo, which stays as it is when anything goes wrong.
 
     Args:
         host: who answers.
-        note: what answers, in words; SIMULATED_NOTE where no language model does.
+        note: what answers, in words.
+        api: what it speaks.
 
     Raises:
         MachineError: a run did not end with all its pairs; the program has said why.
@@ -58,7 +57,7 @@ def record_demo(host: str, note: str) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="skills-dspy-demo-") as folder:
         runs, packed = Path(folder, "runs"), Path(folder, "demo")
-        _run(host, note, runs)
+        _run(host, note, api, runs)
         packed.mkdir()
         write_text(packed / "README.txt", readme(note))
         for run in find_runs(runs):
@@ -84,19 +83,29 @@ def pack_run(run: RunPaths, note: str, target: Path) -> None:
 
 def readme(note: str) -> str:
     """The text beside the runs."""
-    text = _README.format(note=note, meaning=_MEANING_SIMULATED if note == SIMULATED_NOTE else _MEANING_MODEL)
+    text = _README.format(note=note)
     return "\n\n".join(textwrap.fill(part, 100, break_on_hyphens=False) for part in text.split("\n\n")) + "\n"
 
 
-def _run(host: str, note: str, output: Path) -> None:
-    command = [sys.executable, "-m", "skills_dspy", "run", "--task-paths", *map(str, TASKS), "-n", str(WANTED)]
-    command += ["--seed", "0", "--concurrency", "1", "--output-dir", str(output), "--base-url", host, "--note", note]
-    if note == SIMULATED_NOTE:
-        # The scripts have six draws; a seventh would be begun before the sixth has settled, and find nothing.
-        config = output.with_name("config.yaml")
-        write_text(config, "draws: {max_draws: 6}\n")
-        command += ["--config", str(config)]
+def _run(host: str, note: str, api: str, output: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "skills_dspy",
+        "run",
+        "--task-paths",
+        *map(str, TASKS),
+        "-n",
+        str(WANTED),
+        "--model",
+        MODEL,
+    ]
+    command += ["--seed", "0", "--concurrency", "4", "--output-dir", str(output), "--note", note]
+    command += ["--base-url", host, "--api", api]
+    config = output.with_name("config.yaml")
+    write_text(config, f"draws: {{max_draws: {MOST_DRAWS}}}\n")
+    command += ["--config", str(config)]
     # Its summary names a folder that will be gone, so only its progress is shown.
     ended = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL, check=False)
-    if ended.returncode:
+    if ended.returncode not in (COMPLETE, SHORT):
         raise MachineError(f"the recorded run ended with exit code {ended.returncode}; the old demo was left as it is")

@@ -23,10 +23,11 @@ from skills_dspy.model.context_window import RunPrompts, step_up
 from skills_dspy.model.engine import AsyncOllamaEngine, EngineLM, Window
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Host, Meter, Replies
-from skills_dspy.model.server.server import Model, Server
+from skills_dspy.model.server.server import Model, Server, introduced
 from skills_dspy.model.slots import Slots
 from skills_dspy.store.journal import Journal, JournalReader, request_digest
 from skills_dspy.store.run_dir import RunDir, RunPaths
+from skills_dspy.store.run_json import server_in_words
 
 FOLDER = Path("output-evals")
 """Where evaluations keep their journal and their reports, unless another folder is named."""
@@ -127,7 +128,7 @@ class Session:
     """An open session. Made by `open_session`, and used in its event loop; the language models may be used in any thread.
 
     Attributes:
-        config, concurrency: as asked for.
+        config, concurrency: as asked for, with true for `soft_ratings: auto`: what is shown of judges shows probabilities.
         models: name as configured to the model that answers.
         answered_by: what answers, in words, and what has answered in this folder before.
         replies, meter, journal: where the language models get their replies, how many there were, and all of them.
@@ -171,8 +172,7 @@ class Session:
         """
         settings_of_role = self.config.role(role)
         size = settings_of_role.num_ctx or max(num_ctx, self.usual.get(model, 0))
-        soft = self.config.asks_soft(shown=True)  # one answer for all commands: they find each other's replies
-        window = Window(size, settings_of_role.keep_alive, soft)
+        window = Window(size, settings_of_role.keep_alive, self.config.asks_soft(shown=True))
         engine = AsyncOllamaEngine(self.replies, window)
         return EngineLM(self.models[model].name, engine, HaltingEngine(engine, self.bridge), **settings)
 
@@ -238,9 +238,9 @@ async def open_session(request: SessionRequest, serve: Callable[[], Server] | No
             assert serve is not None
             source = server = serve()
             stack.push_async_callback(server.close)
-            version = await server.version()
+            said = await introduced(server)
             models = {name: await server.model(name) for name in names}
-            answered_by = request.note or f"Ollama {version} at {server.host}"
+            answered_by = request.note or server_in_words(server.kind, said["version"], server.host)
         answered_by = _noted(directory.paths.folder, journal, answered_by, models)
         meter = Meter()
         replies = OnceReplies(journal, source, Slots(request.concurrency), meter, request.most_calls)
@@ -250,7 +250,9 @@ async def open_session(request: SessionRequest, serve: Callable[[], Server] | No
         lengths = {name: model.context_length for name, model in models.items()}
         of_run = {} if request.beside is None else request.beside.windows(lengths)
         usual = {name: size for name, size in of_run.items() if name in models}
-        session = Session(request.config, request.concurrency, models, answered_by, replies, meter, journal, usual, bridge)
+        # One answer for all commands of a session, so that they find each other's replies.
+        config = request.config.model_copy(update={"soft_ratings": request.config.asks_soft(shown=True)})
+        session = Session(config, request.concurrency, models, answered_by, replies, meter, journal, usual, bridge)
         with dspy.context(adapter=session.adapter, disable_history=True, track_usage=False, warn_on_type_mismatch=False):
             yield session
 

@@ -1,6 +1,6 @@
-"""A SIMULATED Ollama server with no language model: its replies are made by chance or were written by hand.
+"""A SIMULATED Ollama server with no language model: its replies are made by chance.
 
-It stands in for Ollama in tests, benchmarks and demonstrations. What it says has no meaning, and nothing that is
+It stands in for Ollama in tests and benchmarks. What it says has no meaning, and nothing that is
 measured with it says anything about a model. `python -m evals.teacher --port 11500` starts it.
 """
 
@@ -12,11 +12,10 @@ import click
 from aiohttp import web
 
 from evals.teacher.config import FAULT_KINDS, Improvable, TeacherConfig
-from evals.teacher.script import load_script
 from evals.teacher.server import make_app
 from skills_dspy.base.errors import SkillsError
 
-_BANNER = "This is a SIMULATED Ollama server: no language model runs here, replies are made by chance or from scripts."
+_BANNER = "This is a SIMULATED Ollama server: no language model runs here, replies are made by chance."
 _DEFAULTS = TeacherConfig()
 _SHARE = click.FloatRange(0, 1)
 
@@ -45,7 +44,6 @@ def _faults(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
     "--fault", "faults", multiple=True, metavar="KIND=RATE", callback=_faults, help=f"Kinds: {', '.join(FAULT_KINDS)}."
 )
 @click.option("--fail-first", default=_DEFAULTS.fail_first, help="First chat requests that get 503.")
-@click.option("--script", "scripts", multiple=True, type=click.Path(exists=True, path_type=Path), help="Replies by hand.")
 @click.option(
     "--improvable",
     "cases",
@@ -53,10 +51,10 @@ def _faults(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
     type=click.Path(path_type=Path),
     help="File or folder of labelled cases: replies get better where one sentence stands in the prompt (improvable.py).",
 )
-def main(port: int, scripts: tuple[Path, ...], cases: tuple[Path, ...], **attributes: Any) -> None:
+def main(port: int, cases: tuple[Path, ...], **attributes: Any) -> None:
     """Start the server and serve until SIGTERM or SIGINT."""
     try:
-        config = TeacherConfig(**attributes, scripts=tuple(map(load_script, scripts)), improvable=_improvable(cases))
+        config = TeacherConfig(**attributes, improvable=_improvable(cases))
         bound = socket.create_server(("127.0.0.1", port), backlog=1024)
     except SkillsError as error:
         raise click.ClickException(str(error)) from error

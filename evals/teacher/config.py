@@ -1,11 +1,10 @@
 """How a simulated teacher behaves: its frozen configuration."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from evals.teacher.script import Script
-
-if TYPE_CHECKING:  # it imports DSPy, which a teacher that plays scripts or chance does not need
+if TYPE_CHECKING:  # it imports DSPy, which a teacher that plays chance does not need
     from evals.judges.cases import Case
 
 CONTENT_FAULTS = (
@@ -39,6 +38,10 @@ class Improvable:
     gullible: bool = False
 
 
+CUT = "…"
+"""How a description ends that num_predict cuts off there."""
+
+
 @dataclass(frozen=True, slots=True)
 class TeacherConfig:
     """Everything that the answers, their timing and their faults depend on.
@@ -53,8 +56,9 @@ class TeacherConfig:
         duplicate_rate: how likely a made question is a copy of one among the prompt's examples, 0 to 1.
         faults: pairs of a kind from FAULT_KINDS and its rate; the rates add up to 1 at most.
         fail_first: the first so many chat requests get status 503.
-        scripts: replies written by hand, at most one script for a task description.
-        improvable: how replies that no script has depend on the prompt; None for replies by chance.
+        descriptions: a task's place to how it is described: one reply after the other to requests that differ, and the last
+            for all others; one that ends in "…" is cut off there by num_predict. Other places are described by chance.
+        improvable: how replies depend on the prompt; None for replies by chance.
     """
 
     slots: int = 4
@@ -66,5 +70,5 @@ class TeacherConfig:
     duplicate_rate: float = 0.0
     faults: tuple[tuple[str, float], ...] = ()
     fail_first: int = 0
-    scripts: tuple[Script, ...] = ()
+    descriptions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     improvable: Improvable | None = None

@@ -1,14 +1,13 @@
-"""What the simulated teacher says to a request: from a script, or by chance from the request itself, or spoiled on purpose."""
+"""What the simulated teacher says to a request: by chance from the request itself, or spoiled on purpose."""
 
 import json
 from collections import Counter
 from random import Random
 
-from evals.teacher.config import TeacherConfig
+from evals.teacher.config import CUT, TeacherConfig
 from evals.teacher.filling import Taste, fill, paragraph, sentence
 from evals.teacher.improvable import Improver
 from evals.teacher.prompts import Prompt, read_prompt
-from evals.teacher.script import Player, sent
 from evals.teacher.wire import ChatRequest, Reply, cut
 
 _ANSWER_TOKENS, _DESCRIPTION_TOKENS = 60, 40
@@ -20,10 +19,9 @@ class Teacher:
 
     def __init__(self, config: TeacherConfig) -> None:
         self._config = config
-        self._players = {script.task_description: Player(script) for script in config.scripts}
-        self._describers = {s.task_name: self._players[s.task_description] for s in config.scripts if s.task_name}
         self._improver = None if config.improvable is None else Improver(config.seed, config.improvable)
         self._times = Counter[bytes]()
+        self._described: dict[str, dict[bytes, str]] = {}
 
     def choose_fault(self, request: ChatRequest) -> str | None:
         """The kind of fault by the seed, the request, and how often this very request came; None when all goes well."""
@@ -39,27 +37,24 @@ class Teacher:
         return None
 
     def reply(self, request: ChatRequest, fault: str | None = None) -> Reply:
-        """The reply to a request, spoiled where `fault` is one of CONTENT_FAULTS.
-
-        Without a script it depends on the request and the config alone.
-
-        Raises:
-            ScriptError: the task has a script, and the script has no reply.
-        """
+        """The reply to a request, by the request and the config alone, spoiled where `fault` is one of CONTENT_FAULTS."""
         prompt = read_prompt(request.messages, request.schema)
-        player = self._players.get(prompt.task_description)
-        if prompt.step == "write_description":
-            player = self._describers.get(prompt.path or "")
-        if player is not None:
-            text, done_reason = sent(player.reply(prompt, request.digest), request.schema)
-        else:
-            improved = self._improver and self._improver.reply(request, prompt)
-            text, done_reason = improved or self._made(request, prompt), "stop"
+        improved = self._improver and self._improver.reply(request, prompt)
+        text = self._description(request, prompt.path) or improved or self._made(request, prompt)
+        text, done_reason = (text.removesuffix(CUT), "length" if text.endswith(CUT) else "stop")
         if fault == "truncated":
             text, done_reason = text[: len(text) // 2], "length"
         elif fault is not None:
             text = _spoiled(text, request, fault, self._rng(request, b"spoil"))
         return cut(text, done_reason, request.num_predict)
+
+    def _description(self, request: ChatRequest, path: str | None) -> str | None:
+        """What the configuration says to this request for the description of a task there."""
+        replies = self._config.descriptions.get(path or "")
+        if replies is None:
+            return None
+        known = self._described.setdefault(path or "", {})
+        return known.setdefault(request.digest, replies[min(len(known), len(replies) - 1)])
 
     def _made(self, request: ChatRequest, prompt: Prompt) -> str:
         rng = self._rng(request, b"reply")

@@ -1,18 +1,17 @@
-"""The HTTP side of the simulated teacher: the endpoints of Ollama that the program uses, and its own count of them."""
+"""The simulated teacher over HTTP: the endpoints that the program uses of Ollama and of OpenAI's API, and a count."""
 
 import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
 from evals.teacher.config import CONTENT_FAULTS, TeacherConfig
 from evals.teacher.replies import Teacher
-from evals.teacher.script import ScriptError
-from evals.teacher.wire import chat_reply, parse
+from evals.teacher.wire import chat_reply, from_openai, parse, to_openai
 
 SIMULATED_VERSION = "0.0.0-simulated"
 SERVER = "simulated teacher (no language model)"
@@ -43,6 +42,8 @@ def make_app(config: TeacherConfig) -> web.Application:
             web.post("/api/show", service.show),
             web.post("/api/pull", service.pull),
             web.post("/api/chat", service.chat),
+            web.get("/v1/models", service.openai_models),
+            web.post("/v1/chat/completions", service.openai_chat),
             web.get("/teacher/stats", service.stats),
         ]
     )
@@ -67,6 +68,11 @@ class _Service:
 
     async def tags(self, _: web.Request) -> web.Response:
         return _json({"models": [{"model": name, "digest": _digest(name), "size": _SIZE} for name in self._models]})
+
+    async def openai_models(self, _: web.Request) -> web.Response:
+        names = {name: [name.removesuffix(":latest")] for name in self._models}
+        cards = [{"id": name, "aliases": others, "max_model_len": _CONTEXT_LENGTH} for name, others in names.items()]
+        return _json({"data": cards})
 
     async def show(self, request: web.Request) -> web.Response:
         name = (await request.json())["model"]
@@ -93,10 +99,15 @@ class _Service:
         counts = {"chat": self._chats, "busy_seconds": self._busy_seconds, "first_request_at": self._first_request_at}
         return _json(counts)
 
+    async def openai_chat(self, request: web.Request) -> web.Response:
+        return await self._chat(from_openai(await request.json()), to_openai)
+
     async def chat(self, request: web.Request) -> web.Response:
+        return await self._chat(await request.json(), dict)
+
+    async def _chat(self, data: Mapping[str, Any], spoken: Callable[[dict[str, Any]], dict[str, Any]]) -> web.Response:
         self._first_request_at = self._first_request_at or time.time()
         self._chats += 1
-        data = await request.json()
         if _full_name(data["model"]) not in self._models:
             return _not_found(data["model"])
         arrived, asked = time.monotonic(), parse(data)
@@ -107,10 +118,7 @@ class _Service:
             fault = self._teacher.choose_fault(asked)
         if fault in _AT_ONCE:
             return _error(int(fault), _AT_ONCE[fault])
-        try:
-            reply = self._teacher.reply(asked, fault if fault in CONTENT_FAULTS else None)
-        except ScriptError as error:
-            return _error(500, str(error))
+        reply = self._teacher.reply(asked, fault if fault in CONTENT_FAULTS else None)
         async with self._slots:
             started = time.monotonic()
             self._change_busy(+1)
@@ -121,7 +129,7 @@ class _Service:
         if fault == "500":
             return _error(500, "a simulated fault")
         now = time.monotonic()
-        whole = _line(chat_reply(asked, reply, (now - arrived, now - started)))
+        whole = _line(spoken(chat_reply(asked, reply, (now - arrived, now - started))))
         kept = {"empty": 0, "broken": len(whole) // 2}.get(fault or "", len(whole))
         return web.Response(body=whole[:kept], content_type="application/json", charset="utf-8")
 

@@ -1,4 +1,7 @@
-"""Ollama's wire form of a chat: what a request asks for, and how its reply is written down, whole and never in pieces."""
+"""The wire form of a chat: what a request asks for, and how its reply is written down, whole and never in pieces.
+
+It is Ollama's; OpenAI's is translated into it and back, so that the same request has the same reply in both.
+"""
 
 import hashlib
 import json
@@ -71,6 +74,26 @@ def parse(data: Mapping[str, Any]) -> ChatRequest:
         prompt_tokens=min(needed, options.get("num_ctx", DEFAULT_NUM_CTX)),
         digest=hashlib.sha256(canonical.encode()).digest(),
     )
+
+
+def from_openai(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A request of OpenAI's API as Ollama would get it from the program."""
+    options = {name: data[name] for name in ("temperature", "top_p", "seed") if name in data}
+    form = data.get("response_format")
+    return {
+        "model": data["model"],
+        "messages": data["messages"],
+        "options": options | ({"num_predict": data["max_tokens"], "num_ctx": 131072} if "max_tokens" in data else {}),
+        "think": False,
+        **({"format": form["json_schema"]["schema"]} if form else {}),
+    }
+
+
+def to_openai(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A reply's body as OpenAI's API has it."""
+    usage = {"prompt_tokens": body["prompt_eval_count"], "completion_tokens": body["eval_count"]}
+    choice = {"index": 0, "message": body["message"], "finish_reason": body["done_reason"]}
+    return {"object": "chat.completion", "model": body["model"], "choices": [choice], "usage": usage}
 
 
 def cut(text: str, done_reason: str, num_predict: int | None) -> Reply:

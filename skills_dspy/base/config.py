@@ -24,6 +24,9 @@ Role = Literal["generator", "validator", "tagger"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
 
+Api = Literal["ollama", "openai"]
+"""What a server speaks: Ollama's own API, or OpenAI's."""
+
 _ONE_WORD = r"^[^\s\x00-\x1f\x7f]+$"
 _ONE_LINE = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
 _DURATION = r"^(0|-?([0-9]{1,6}(\.[0-9]{1,6})?(ms|s|m|h))+)$"
@@ -107,6 +110,20 @@ class DecontaminationConfig(Settings):
     max_cosine: float | None = Field(ge=0, le=1, description="a number from 0 to 1, or null to compare words only")
 
 
+class ScreensConfig(Settings):
+    """What no new context, question or answer may be; None, or false, lets everything through."""
+
+    copied_words: int | None = Field(ge=8, le=1000, description="a whole number from 8 to 1000, or null")
+    echoed_words: int | None = Field(ge=8, le=1000, description="a whole number from 8 to 1000, or null")
+    residue: bool = Field(description="true or false")
+    longest: float | None = Field(ge=1, le=1000, description="a number from 1 to 1000, or null")
+    shortest: float | None = Field(ge=0, le=1, description="a number from 0 to 1, or null")
+
+
+NO_SCREENS = ScreensConfig(copied_words=None, echoed_words=None, residue=False, longest=None, shortest=None)
+"""What runs had that were begun before there were screens."""
+
+
 def _no_flag(value: object) -> object:
     return "off" if value is False else value  # which is what YAML makes of the word
 
@@ -122,8 +139,10 @@ class DrawConfig(Settings):
 
 
 class ServerConfig(Settings):
-    """How patiently the server is asked, all in seconds."""
+    """What the server speaks, and how patiently it is asked, in seconds."""
 
+    # Runs of older versions do not say it, and those that Ollama answers are written like theirs.
+    api: Api = Field("ollama", exclude_if=lambda api: api == "ollama", description="ollama or openai")
     connect_timeout: _Seconds
     timeout: _Seconds
     patience: float = Field(ge=0, le=604_800, description="seconds, a number from 0 to 604800")
@@ -159,6 +178,7 @@ class RunConfig(Settings):
     judges: JudgeConfig
     dedup: DedupConfig
     decontamination: DecontaminationConfig
+    screens: ScreensConfig
     draws: DrawConfig
     server: ServerConfig
     embedder: EmbedderConfig
@@ -171,6 +191,10 @@ class RunConfig(Settings):
         """The name of a role's model; who has none of its own follows the generator."""
         return self.role(role).model or self.generator.model
 
+    def noted(self) -> dict[str, Any]:
+        """All of it, ready for JSON; screens that let everything through are left out, as runs from before had none."""
+        return self.model_dump(mode="json", exclude={"screens"} if self.screens == NO_SCREENS else None)
+
     def asks_soft(self, *, shown: bool) -> bool:
         """Whether probabilities of labels are asked for: as set, and by `auto` where they are `shown` in what comes of it."""
         return shown if self.soft_ratings == "auto" else self.soft_ratings
@@ -178,11 +202,14 @@ class RunConfig(Settings):
     def shaping(self) -> dict[str, Any]:
         """The part that decides a dataset's bytes, ready for JSON, always in one order, with the models' resolved names.
 
-        Left out is how the models are reached and hosted, when a run gives up, so that one that gave up can go on, and
-        `decontamination`, which stands with the evaluation questions. `soft_ratings` is what `auto` means to a run.
+        Left out is how the models are reached and hosted, when a run gives up, so that one that gave up can go on,
+        `decontamination`, which stands with the evaluation questions, and screens that let everything through. `soft_ratings`
+        is what `auto` means to a run.
         """
         left_out: Any = {"embedder": {"device"}, "draws": {"max_stalled", "max_draws"}}
         left_out |= dict.fromkeys(("server", "max_num_ctx", "decontamination"), True)
+        if self.screens == NO_SCREENS:
+            left_out["screens"] = True
         parts = self.model_dump(mode="json", exclude=left_out)
         parts["soft_ratings"] = self.asks_soft(shown=False)
         if self.draws.variety == "off":

@@ -49,7 +49,11 @@ class MachineError(SkillsError):
 
 
 class ServerError(MachineError):
-    """The Ollama server cannot be reached, or stayed broken longer than the patience allows."""
+    """The server cannot be reached, or stayed broken longer than the patience allows."""
+
+
+class NoVectors(ServerError):
+    """The server gives no vectors of the model."""
 
 
 class ModelMissing(MachineError):

@@ -15,6 +15,10 @@ Reason = Literal[
     "truncated",  # cut at num_predict, and again with twice the room
     "duplicate",  # too near a seed or an earlier accepted pair
     "contaminated",  # it shares an n-gram with an evaluation question, or is too near one
+    "residue",  # it holds what a machine leaves behind: think blocks, turn tokens, control characters
+    "echo",  # it repeats its prompt: markup, instructions or the task description
+    "copy",  # it takes over a long run of words from a seed or from what its prompt showed
+    "length",  # it is many times as long as the seeds, or a small part
     "judged bad",  # a judge's rating does not pass
     "filtered",  # a tag is outside the filter
     "not asked",  # decided anew from a journal that lacks the next reply
@@ -48,7 +52,8 @@ class SoftRating(Frozen):
     Attributes:
         probabilities: label as text to its probability, 0 to 1, worst first; they add up to 1 but for rounding to 6 decimals.
         expected: the labels' values weighted with them: an integer's is itself, a word's its place on the scale, from 1.
-        mass: how much of all probability the labels had before they were made to add up to 1, above 0, up to 1.
+        mass: how much of all probability was on labels that can be told apart, before they were made to add up to 1; above 0,
+            up to 1.
     """
 
     probabilities: dict[str, Annotated[float, Field(ge=0, le=1)]]

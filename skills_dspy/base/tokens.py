@@ -23,6 +23,7 @@ _LAST_ALPHABETIC = "\u1fff"
 """Latin, Greek, Cyrillic, Arabic, Indic ... letters end here; what follows is mostly ideographs and symbols."""
 
 
+@lru_cache(maxsize=2**9)  # seeds and prompts are measured for windows, for room and for the forecast
 def estimate_tokens(text: str) -> int:
     """An upper estimate of the tokens in `text`, at least 0."""
     return sum(map(_tokens_of, _PIECES.findall(text)))

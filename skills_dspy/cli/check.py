@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Literal, NamedTuple
@@ -15,7 +16,7 @@ from skills_dspy.base.config import Role, RunConfig
 from skills_dspy.base.errors import MachineError
 from skills_dspy.cli.arguments import CheckOptions
 from skills_dspy.cli.run import load_specs
-from skills_dspy.cli.sessions import vector_server
+from skills_dspy.cli.sessions import complainer, make_server, vector_server
 from skills_dspy.cli.summary import command
 from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost, forecast
 from skills_dspy.commands.check.measure import Preflight, find_weights, fit, survey
@@ -23,10 +24,12 @@ from skills_dspy.commands.check.speed import Speed, Together, Trial, counted_sha
 from skills_dspy.commands.check.vectors import find_vectors
 from skills_dspy.model.embedders import Serve, foreign_thresholds
 from skills_dspy.model.embedding.weights import WeightsFolder
-from skills_dspy.model.server.ollama import OllamaServer, model_missing
-from skills_dspy.model.server.server import Model
+from skills_dspy.model.server.llamacpp import LlamaCppServer
+from skills_dspy.model.server.ollama import OllamaServer
+from skills_dspy.model.server.server import Model, Server
 from skills_dspy.model.steps import STEPS
 from skills_dspy.run.headway import duration
+from skills_dspy.store.run_json import server_in_words
 from skills_dspy.tasks.spec import TaskSpec
 
 READY, NOT_READY = 0, 2
@@ -53,11 +56,11 @@ class Line(NamedTuple):
 
 def check_command(options: CheckOptions) -> int:
     """Check what was asked for; returns the exit code: 0 when everything needed is there, 2 when something is not."""
-    config = options.models.load(options.embedder)
+    config = options.server.over(options.models.load(options.embedder))
     specs = load_specs(options.task_paths, options.taxonomy_base).specs
     hasty = config.server.model_copy(update={"patience": min(config.server.patience, _PATIENCE)})
-    server = OllamaServer(options.server.base_url, hasty, concurrency=options.server.concurrency)
-    serve = partial(vector_server, options.server, hasty)
+    asked = options.server.over(config.model_copy(update={"server": hasty}))
+    server, serve = make_server(options.server, asked, complainer(sys.stderr)), partial(vector_server, options.server, asked)
     return Check(options, specs, config, server, Console(highlight=False, soft_wrap=True), find_weights, serve).run()
 
 
@@ -73,7 +76,7 @@ class Check:
         options: CheckOptions,
         specs: Sequence[TaskSpec],
         config: RunConfig,
-        server: OllamaServer,
+        server: Server,
         out: Console,
         find: Callable[[str], WeightsFolder | None],
         serve: Serve,
@@ -113,10 +116,11 @@ class Check:
         """The models by name; None when the host or one of them is not there."""
         try:
             version, models, missing = asyncio.run(survey(self._server, self._config))
-            self._say(Line("ok", "host", f"Ollama {version} answers at {self._server.host}"))
-            if missing and self._options.pull:
+            self._say(Line("ok", "host", f"{server_in_words(self._server.kind, version)} answers at {self._server.host}"))
+            pulls = isinstance(self._server, OllamaServer)
+            if isinstance(self._server, OllamaServer) and missing and self._options.pull:
                 for name in missing:
-                    self._pull(name)
+                    self._pull(self._server, name)
                 _, models, missing = asyncio.run(survey(self._server, self._config))
         except MachineError as error:
             self._say(Line("FAIL", "host", str(error)))
@@ -124,17 +128,21 @@ class Check:
         for name, model in models.items():
             known = model.context_length
             size = f"at most {known} tokens" if known else "a size that the server does not tell"
-            self._say(Line("ok", "model", f"{name} is pulled; its window has {size}"))
-        for name in missing:
-            self._say(Line("FAIL", "model", f"{model_missing(name)} (or add --pull to this command)"))
+            self._say(Line("ok", "model", f"{name} is {'pulled' if pulls else 'there'}; its window has {size}"))
+            for sentence in model.in_words:
+                self._say(Line("ok", "server", f"{name}: {sentence}"))
+            for sentence in model.warnings:
+                self._say(Line("warn", "server", f"{name}: {sentence}"))
+        for said in missing.values():
+            self._say(Line("FAIL", "model", f"{said} (or add --pull to this command)" if pulls else said))
         return None if missing else models
 
-    def _pull(self, name: str) -> None:
+    def _pull(self, server: OllamaServer, name: str) -> None:
         """Not on the event loop, so that Ctrl-C ends it at once; what was pulled so far stays on the server."""
         columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
         bars: dict[str, TaskID] = {}
         with Progress(TextColumn("{task.description}"), *columns, console=self._out) as progress:
-            for doing, done, total in self._server.pull(name):
+            for doing, done, total in server.pull(name):
                 if total:
                     if doing not in bars:
                         bars[doing] = progress.add_task(f"{escape(name)}: {escape(doing)}", total=total)
@@ -142,7 +150,7 @@ class Check:
 
     def _embedder(self) -> None:
         try:
-            found = asyncio.run(find_vectors(self._config.embedder.model, self._find, self._serve))
+            found = asyncio.run(find_vectors(self._config, self._find, self._serve))
         except MachineError as error:
             self._say(Line("FAIL", "embedder", str(error)))
             return
@@ -171,7 +179,9 @@ class Check:
             self._say(speed_line(model, speed))
         costs, per_pair = forecast(specs, config, counted_share(trials), speeds)
         seconds = per_pair * options.wanted * len(specs) / max(1.0, together.factor)
-        self._say(together_line(together, options.server.concurrency, seconds, windows["generator"]))
+        parallel, ours = isinstance(self._server, OllamaServer), isinstance(self._server, LlamaCppServer)
+        window = windows["generator"] if parallel else None
+        self._say(together_line(together, options.server.concurrency, seconds, window, has_slots=ours))
         self._out.print(costs_table(costs))
         self._say(hours_line(costs, seconds, options.wanted, len(specs)))
 
@@ -226,8 +236,13 @@ def speed_line(model: str, speed: Speed) -> Line:
     return Line("ok", "speed", f"{model}, asked alone, reads {_rate(speed.prompt)} tokens/s and {writes}")
 
 
-def together_line(together: Together, concurrency: int, seconds: float, num_ctx: int) -> Line:
-    """What several requests at once bring; `seconds` is how long the run takes as it is."""
+def together_line(
+    together: Together, concurrency: int, seconds: float, num_ctx: int | None, *, has_slots: bool = False
+) -> Line:
+    """What several requests at once bring; `seconds` is how long the run takes as it is, `num_ctx` the window of an Ollama.
+
+    `has_slots` says that the server is known to have a slot for each of them.
+    """
     if together.requests == 1:
         return Line("ok", "at once", "not tried: --concurrency is 1")
     tried = f"{together.requests} requests at once{'' if together.requests == concurrency else ' (more are not tried)'}"
@@ -236,15 +251,21 @@ def together_line(together: Together, concurrency: int, seconds: float, num_ctx:
         return Line("ok", "at once", said)
     if together.mean_tokens < _SHORT:
         return Line("warn", "at once", f"{said}, but replies of {together.mean_tokens:.0f} tokens are too short to tell much")
-    if together.busy >= _GAIN:
+    if has_slots or together.busy >= _GAIN:
         todo = "a lower --concurrency does as well"
         return Line("warn", "at once", f"{said}: the server does work on several, but the machine has no more to give; {todo}")
     slots = min(_PARALLEL, together.requests)
+    how = (
+        f"(OLLAMA_NUM_PARALLEL is 1 by default). Start it with `OLLAMA_NUM_PARALLEL={slots} ollama serve` and it works on "
+        f"{slots}; its memory then holds {slots} x {num_ctx} tokens of window"
+        if num_ctx is not None
+        else f"or has no more to give. Start it with {slots} slots if it has fewer (llama.cpp: --parallel {slots} and {slots} "
+        f"times the --ctx-size; vLLM: --max-num-seqs {slots})"
+    )
     advice = (
-        f"{said}: the server seems to answer one at a time (OLLAMA_NUM_PARALLEL is 1 by default). Start it with "
-        f"`OLLAMA_NUM_PARALLEL={slots} ollama serve` and it works on {slots}; its memory then holds {slots} x {num_ctx} tokens "
-        f"of window. A run may become up to {slots} times as fast, {duration(seconds / slots)} instead of {duration(seconds)}; "
-        "how much of that comes true cannot be known before it is tried"
+        f"{said}: the server seems to answer one at a time {how}. A run may become up to {slots} times as fast, "
+        f"{duration(seconds / slots)} instead of {duration(seconds)}; how much of that comes true cannot be known before it is "
+        "tried"
     )
     return Line("warn", "at once", advice)
 

@@ -21,7 +21,7 @@ from skills_dspy.commands.decide.again import DecideResult
 from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
 from skills_dspy.commands.decide.thresholds import Bounds
 from skills_dspy.model.replies import Meter
-from skills_dspy.model.server.server import without_secrets
+from skills_dspy.model.server.connections import without_secrets
 from skills_dspy.pipeline.funnel import FunnelDiff, ranked
 
 
@@ -44,7 +44,7 @@ def decide_command(options: DecideOptions) -> int:
         progress.update(f"{diff.after.candidates} of {total} candidates decided, {diff.after.accepted} accepted{asked}")
 
     async def work() -> DecideResult:
-        server = open_server(options.server, prepared.config.server, progress.fault, progress.say) if options.fill else None
+        server = open_server(options.server, prepared.config, progress.fault, progress.say) if options.fill else None
         return await decide_run(request, prepared, server, count)
 
     try:
@@ -89,7 +89,8 @@ def print_decided(done: DecideResult, filled: bool, console: Console | None = No
         out.print(f"Left out, because that would need replies which were never asked for: {candidates}.")
         words = [word for word in sys.argv[1:] if word not in ("--dry-run", "--fill")]
         again = f"{command()} {without_secrets(shlex.join([*words, '--fill']))}"
-        out.print(f"--fill asks for those alone, about {done.calls_left} calls: {escape(again)}")
+        if done.calls_left:
+            out.print(f"--fill asks for those alone, about {done.calls_left} calls: {escape(again)}")
     if filled:
         out.print(f"Asked now: {done.live} calls; all else was in the journal.")
     if done.dataset is None:

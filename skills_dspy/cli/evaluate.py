@@ -40,7 +40,7 @@ _WIDTH = 100
 
 def eval_judges_command(options: EvalJudgesOptions) -> int:
     """Ask the judges about the cases and report; returns the exit code."""
-    config, seed = options.session.models.load(), options.session.seed
+    config, seed = options.session.server.over(options.session.models.load()), options.session.seed
     _check_folder(options.markdown)
     program = None if options.program is None else load_compiled(options.program)
     specs = load_specs(options.task_paths).specs if options.task_paths else ()
@@ -135,7 +135,7 @@ def _console() -> Console:
 
 def eval_program_command(options: EvalProgramOptions) -> int:
     """Measure before and after; returns the exit code."""
-    config = options.session.models.load()
+    config = options.session.server.over(options.session.models.load())
     compiled = load_compiled(options.file)
     specs = load_specs(options.task_paths).specs
     cases = load_cases(options.cases or (SHIPPED,), config)

@@ -11,7 +11,7 @@ from skills_dspy.cli.arguments import ExplainOptions
 from skills_dspy.model.soft import in_words, soft_of
 from skills_dspy.store.journal import JournaledReply, JournalReader
 from skills_dspy.store.run_dir import FoundRow, find_row
-from skills_dspy.store.run_json import NotedServer, RunJson, needed, read_run_json, run_json_errors
+from skills_dspy.store.run_json import OLLAMA, NotedServer, RunJson, needed, read_run_json, run_json_errors, server_in_words
 
 
 def explain_command(options: ExplainOptions, console: Console | None = None) -> int:
@@ -75,7 +75,8 @@ def _source(found: FoundRow, out: Console) -> None:
     if run is None:
         raise RunDirError(f"{found.paths.run_json} is missing, so nothing is known of this run; restore the file")
     server = run.server or NotedServer()
-    out.print(f"[bold]server[/bold] {escape('; '.join(filter(None, (server.version or 'unknown', server.note))))}")
+    named = server.version or "unknown" if server.api == OLLAMA else server_in_words(server.api, server.version or "")
+    out.print(f"[bold]server[/bold] {escape('; '.join(filter(None, (named, server.note))))}")
     if run.derived_description is not None:
         out.print(f"[bold]description (derived)[/bold] {escape(run.derived_description)}")
     for shown in source["shown"]:

@@ -32,7 +32,7 @@ NOTHING_BETTER = 1
 def optimize_command(options: OptimizeOptions) -> int:
     """Optimize what was asked for; returns the exit code."""
     _check_choices(options)
-    config = options.session.models.load()
+    config = options.session.server.over(options.session.models.load())
     request = _request(options, config)
     _check_out(options.out)
     run = request.run(config)

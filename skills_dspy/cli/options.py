@@ -9,6 +9,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from skills_dspy.base.config import RunConfig
@@ -17,6 +18,7 @@ T = TypeVar("T")
 Declaration = Callable[[str, Any], Callable[[Any], Any]]
 """From the name and the type of a field to click's decorator."""
 
+APIS = ("ollama", "openai")
 DEFAULT_HOST = "http://127.0.0.1:11434"
 SEED = click.IntRange(0, 2**63 - 1)
 
@@ -155,7 +157,7 @@ class ModelOptions:
     """The settings, and the models in place of theirs."""
 
     config: Config
-    model: Annotated[str | None, option("Ollama's name of the teacher.  [default: mistral-small3.2]")]
+    model: Annotated[str | None, option("The server's name of the teacher.  [default: mistral-small3.2]")]
     judge_model: Annotated[str | None, option("The judge's.  [default: follows --model]")]
     tagger_model: Annotated[str | None, option("The tagger's.  [default: follows --model]")]
 
@@ -169,10 +171,58 @@ class ModelOptions:
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """The host, and how much is asked of it at once."""
+    """The host, what it speaks, and how much is asked of it at once."""
 
-    base_url: Annotated[str, option("The Ollama host.", default=DEFAULT_HOST, show_default=f"OLLAMA_HOST, else {DEFAULT_HOST}")]
+    api: Annotated[
+        str | None,
+        option(
+            "What the server speaks: Ollama's own API or OpenAI's.  [default: ollama]", type=click.Choice(["ollama", "openai"])
+        ),
+    ]
+    base_url: Annotated[
+        str, option("The server's address.", default=DEFAULT_HOST, show_default=f"OLLAMA_HOST, else {DEFAULT_HOST}")
+    ]
     concurrency: Annotated[int, option("Requests in flight.", type=click.IntRange(1, 1024), default=8)]
+    llamacpp: Annotated[
+        Path | None,
+        option(
+            "Instead of a server: a model file, with which the program starts llama.cpp (pip install 'skills-dspy[llamacpp]').",
+            metavar="MODEL.gguf",
+        ),
+    ] = None
+
+    def over(self, config: "RunConfig") -> "RunConfig":
+        """The settings with what the command line says of the server, and of the model where that is a file.
+
+        Raises:
+            RequestError: a model file is given, and is none, or a server is given too, or another model.
+        """
+        if self.llamacpp is not None:
+            return self._with_model_file(config, self.llamacpp)
+        if self.api is None:
+            return config
+        return config.model_copy(update={"server": config.server.model_copy(update={"api": self.api})})
+
+    def _with_model_file(self, config: "RunConfig", path: Path) -> "RunConfig":
+        from skills_dspy.base.config import ROLES
+        from skills_dspy.base.errors import RequestError
+        from skills_dspy.model.server.gguf import read_model_file
+
+        typed = click.get_current_context()
+        by_hand = typed.get_parameter_source("base_url") is ParameterSource.COMMANDLINE
+        for flag, given in (("--base-url", by_hand), ("--api", self.api is not None)):
+            if given:
+                raise RequestError(
+                    f"--llamacpp starts a server of its own, and {flag} is about another; leave out one of the two"
+                )
+        name = read_model_file(path).name
+        wanted = [typed.params.get("model"), *(config.role(role).model for role in ROLES if role != "generator")]
+        if other := next((model for model in wanted if model not in (None, name)), None):
+            raise RequestError(
+                f"--llamacpp {path} is one file, and so one model, {name}, but {other} is wanted too; leave that model out of "
+                "the command and of the configuration, or start a server that has both"
+            )
+        return config.model_copy(update={"generator": config.generator.model_copy(update={"model": name})})
 
 
 @dataclass(frozen=True, slots=True)

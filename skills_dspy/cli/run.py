@@ -96,14 +96,12 @@ def _summarize(tasks: Sequence[TaskView], options: RunOptions, broken: Sequence[
 
 def _embedder(request: RunRequest, options: RunOptions) -> LiveEmbedder:
     """The embedding model; for a live run it is looked for here, before anything is written."""
-    serve = partial(vector_server, options.server, request.config.server)
-    return choose_embedder(request.config.embedder, serve, needed=request.recorded is None)
+    config = options.server.over(request.config)
+    return choose_embedder(config, partial(vector_server, options.server, config), needed=request.recorded is None)
 
 
 async def _run(request: RunRequest, options: RunOptions, embedder: LiveEmbedder, display: RunProgress) -> tuple[TaskView, ...]:
-    server = (
-        None if request.recorded is not None else open_server(options.server, request.config.server, display.fault, display.say)
-    )
+    server = None if request.recorded is not None else open_server(options.server, request.config, display.fault, display.say)
     notices = _Stderr(options.quiet)
     try:
         if server is not None:
@@ -129,7 +127,7 @@ def _request(options: RunOptions, specs: tuple[TaskSpec, ...] | None) -> RunRequ
         evaluation = evaluation or past.evaluation()
     return RunRequest(
         specs=specs or () if past is None else past.specs,
-        config=config,
+        config=options.server.over(config) if past is None else config,
         wanted=options.wanted or (DEFAULT_WANTED if past is None else past.first.wanted),
         output_dir=options.output_dir,
         seed=options.seed if options.seed is not None else 0 if past is None else past.first.seed,

@@ -7,17 +7,21 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
-from skills_dspy.base.config import RunConfig, ServerConfig
-from skills_dspy.base.errors import Interrupted, RequestError
+from skills_dspy.base.config import RunConfig
+from skills_dspy.base.errors import Interrupted
 from skills_dspy.cli.options import ServerOptions, SessionOptions
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.embedding.weights import ServerKind
 from skills_dspy.model.served_embedder import VectorServer
+from skills_dspy.model.server.gguf import read_model_file
+from skills_dspy.model.server.llamacpp import LlamaCppServer
 from skills_dspy.model.server.ollama import OllamaServer
+from skills_dspy.model.server.openai import API_KEYS, OpenAIServer
 from skills_dspy.model.server.server import Server
 from skills_dspy.model.waiting import Waiting, WatchedServer
 from skills_dspy.run.headway import duration
@@ -28,32 +32,70 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+Complain = Callable[[str, float], None]
+"""Gets what went wrong, and the seconds until the next try."""
+
+
+def complainer(stream: TextIO) -> Complain:
+    """What writes a line for each."""
+    return lambda message, pause: click.echo(f"{message} Again in {pause:.0f} s.", stream)
+
+
+def make_server(options: ServerOptions, config: RunConfig, complain: Complain | None = None) -> Server:
+    """The host of a command, or llama.cpp with its model file."""
+    if options.llamacpp is None:
+        return _host(options, config, complain)
+    settings, asked = options.over(config).server, _asked(options, complain)
+    return LlamaCppServer(
+        read_model_file(options.llamacpp),
+        lambda address, key: OpenAIServer(address, settings, key=key, **asked),
+        slots=options.concurrency,
+        on_fault=asked["on_fault"],
+    )
+
+
+def _host(options: ServerOptions, config: RunConfig, complain: Complain | None = None) -> OllamaServer | OpenAIServer:
+    settings, asked = options.over(config).server, _asked(options, complain)
+    if settings.api == "openai":
+        return OpenAIServer(options.base_url, settings, key=api_key(), **asked)
+    return OllamaServer(options.base_url, settings, **asked)
+
+
+def _asked(options: ServerOptions, complain: Complain | None) -> dict[str, Any]:
+    return {
+        "concurrency": options.concurrency,
+        "jitter": random.Random(os.getpid()),
+        "on_fault": None if complain is None else lambda fault, pause: complain(str(fault.error), pause),
+    }
+
+
+def api_key() -> str | None:
+    """The key of a server of OpenAI's API, which stands in the environment and nowhere else."""
+    return next((value for value in map(os.environ.get, API_KEYS) if value), None)
+
+
 def open_server(
     options: ServerOptions,
-    config: ServerConfig,
-    complain: Callable[[str, float], None],
+    config: RunConfig,
+    complain: Complain,
     say: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> Server:
-    """The host of a command.
+    """The same, watched: `say` gets a line about a request that is left waiting."""
 
-    `complain` gets what went wrong and the seconds until it is asked again, `say` a line about a request that is left waiting.
-    """
-    server = OllamaServer(
-        options.base_url,
-        config,
-        concurrency=options.concurrency,
-        jitter=random.Random(os.getpid()),
-        on_fault=lambda fault, pause: complain(str(fault.error), pause),
-    )
-    return WatchedServer(server, options.concurrency, lambda waiting, seconds: say(waiting_line(waiting, seconds)), clock)
+    def again(message: str, pause: float) -> None:
+        watched.again(pause)
+        complain(message, pause)
+
+    server = make_server(options, config, again)
+    watched = WatchedServer(server, options.concurrency, lambda waiting, seconds: say(waiting_line(waiting, seconds)), clock)
+    return watched
 
 
-def vector_server(options: ServerOptions, config: ServerConfig, kind: ServerKind) -> VectorServer:
+def vector_server(options: ServerOptions, config: RunConfig, kind: ServerKind) -> VectorServer:
     """The host of a command for its embedding model, which is asked for one text at a time."""
-    if kind == "openai":
-        raise RequestError("--embedder openai:NAME is not possible yet; give ollama:NAME, or a local model")
-    return OllamaServer(options.base_url, config, concurrency=1)
+    url = options.base_url.rstrip("/").removesuffix("/v1") if kind == "ollama" else options.base_url
+    return _host(replace(options, api=kind, base_url=url, llamacpp=None, concurrency=1), config)
 
 
 def waiting_line(waiting: Waiting, seconds: float) -> str:
@@ -107,11 +149,8 @@ def in_session(
     )
     stderr = sys.stderr  # the optimizers' output is kept away from the terminal; this is not theirs
 
-    def complain(message: str, pause: float) -> None:
-        click.echo(f"{message} Again in {pause:.0f} s.", stderr)
-
     def serve() -> Server:
-        return open_server(options.server, config.server, complain, lambda line: click.echo(line, stderr))
+        return open_server(options.server, config, complainer(stderr), lambda line: click.echo(line, stderr))
 
     async def run() -> T:
         async with open_session(request, None if options.replay is not None else serve) as session:

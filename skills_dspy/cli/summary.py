@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skills_dspy.base.errors import SpecError
-from skills_dspy.model.server.server import without_secrets
+from skills_dspy.model.server.connections import without_secrets
 from skills_dspy.pipeline.funnel import SCREENING, SELDOM, STAGES, Funnel, added_up
 from skills_dspy.run.headway import FEW, headway_of, short_name
 from skills_dspy.run.task import TaskView

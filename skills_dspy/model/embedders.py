@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from skills_dspy.base.config import EmbedderConfig, RunConfig, load_config
+from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.base.errors import EmbedderMissing, MachineError
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, LiveEmbedder
 from skills_dspy.model.embedding.process import ProcessEmbedder
@@ -22,36 +22,37 @@ Serve = Callable[[ServerKind], VectorServer]
 
 
 def choose_embedder(
-    config: EmbedderConfig, serve: Serve, *, needed: bool, find: Callable[[str], WeightsFolder] = find_model
+    config: RunConfig, serve: Serve, *, needed: bool, find: Callable[[str], WeightsFolder] = find_model
 ) -> LiveEmbedder:
     """The embedding model that the settings name; one of this machine that is `needed` is looked for at once.
 
     Raises:
         EmbedderMissing: it is needed and not there; says so where the server has a model of that name.
     """
-    name = config.model
+    name = config.embedder.model
     if (there := served(name)) is not None:
         return ServedEmbedder(name, serve(there[0]))
-    model = ProcessEmbedder(name, config.device, find)
+    model = ProcessEmbedder(name, config.embedder.device, find)
     if needed:
         try:
             model.find()
         except EmbedderMissing as error:
-            if (pointer := asyncio.run(pointed(name, serve("ollama")))) is not None:
+            if (pointer := asyncio.run(pointed(name, config.server.api, serve))) is not None:
                 raise EmbedderMissing(f"the embedding model {name!r} is not on this machine, but {pointer}") from error
             raise
     return AsyncEmbedder(model, model.end)
 
 
-async def pointed(name: str, server: VectorServer) -> str | None:
-    """What to give instead of a name that no model of this machine has; None where an Ollama server has none of it either."""
+async def pointed(name: str, api: ServerKind, serve: Serve) -> str | None:
+    """What to give instead of a name that no model of this machine has; None where the server has none of it either."""
+    server = serve(api)
     try:
         found = listed(await server.models(), name)
     except MachineError:
         return None  # that there is no server is no answer to where the model is: the caller says what it knows
     finally:
         await server.close()
-    return None if found is None else f"the server at {server.host} has one of that name: give it as ollama:{name}"
+    return None if found is None else f"the server at {server.host} has one of that name: give it as {api}:{name}"
 
 
 def foreign_thresholds(config: RunConfig, weights: str, *, decontaminates: bool) -> str | None:

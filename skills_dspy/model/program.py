@@ -41,6 +41,11 @@ class SkillsProgram(dspy.Module):
         return await predictor.acall(lm=lm, config=dict(config), **inputs)
 
 
+def instructions_of(program: SkillsProgram, adapter: SkillsAdapter) -> tuple[str, ...]:
+    """The system message of every step's prompt."""
+    return tuple(adapter.plan(program.predictor(name).signature).system for name in STEPS)
+
+
 def fingerprint(predictor: dspy.Predict, adapter: SkillsAdapter) -> str:
     """Twelve hex digits that change with anything in a prompt but its inputs: instructions, fields, schema, demos."""
     plan = adapter.plan(predictor.signature)

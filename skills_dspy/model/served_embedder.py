@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from skills_dspy.base.errors import ContextTooLong, EmbedderMissing, MachineError, ModelMissing, ServerError
+from skills_dspy.base.errors import ContextTooLong, EmbedderMissing, MachineError, ModelMissing, NoVectors, ServerError
 from skills_dspy.model.embedding.weights import served
 from skills_dspy.model.server.server import Model
 from skills_dspy.similarity.nearest import Vector, Vectors
@@ -105,6 +105,11 @@ class ServedEmbedder:
             numbers = await self._server.embed(self._model, text)
         except ModelMissing as error:
             raise self._missing() from error
+        except NoVectors as error:
+            raise EmbedderMissing(
+                f"{self.name} at {self._server.host} gives no vectors, as a chat model does not ({error}): name an embedding "
+                "model there (Ollama: `ollama pull all-minilm`), or take the local default (without --embedder)"
+            ) from error
         except ContextTooLong as error:
             begin = " ".join(text.split())[:_SHOWN]
             raise ContextTooLong(

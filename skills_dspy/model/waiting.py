@@ -6,6 +6,7 @@ A server may answer the models or windows that it has loaded and leave the reque
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -20,12 +21,16 @@ _TIMES, _ROUNDS = 5, 2
 
 @dataclass(slots=True)
 class Waiting:
-    """A request in flight: the step that asks, when it was sent, how many sent after it were answered, and if that was told."""
+    """A request in flight: the step that asks, when it was last sent, how many sent later were answered, and if it was told."""
 
     step: str
     sent: float
     overtaken: int = 0
     told: bool = False
+
+
+_MINE: ContextVar[Waiting | None] = ContextVar("_MINE", default=None)
+"""The request that is asked in this context."""
 
 
 def left_waiting(seconds: float, overtaken: int, last: Sequence[float], concurrency: int) -> bool:
@@ -50,7 +55,7 @@ class WatchedServer:
         tell: Callable[[Waiting, float], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.host = server.host
+        self.kind, self.host = server.kind, server.host
         self._server, self._concurrency, self._tell, self._clock = server, concurrency, tell, clock
         self._numbers = count()
         self._in_flight: dict[int, Waiting] = {}
@@ -60,19 +65,30 @@ class WatchedServer:
         """One reply; see `Server.chat`."""
         call, number = CURRENT_CALL.get(None), next(self._numbers)
         mine = self._in_flight[number] = Waiting("predict" if call is None else call.step, self._clock())
+        token = _MINE.set(mine)
         try:
             body = await self._server.chat(payload)
         finally:
+            _MINE.reset(token)
             del self._in_flight[number]
         self._answered(number, mine)
         return body
 
+    def again(self, pause: float) -> None:
+        """Hear from the server's `on_fault` that the request of this context failed and is sent again after some seconds.
+
+        From then on it waits anew: while it failed and paused the server did not have it.
+        """
+        mine = _MINE.get()
+        if mine is not None:  # what is asked before a run is no request of a step
+            mine.sent, mine.overtaken = self._clock() + pause, 0
+
     def _answered(self, number: int, mine: Waiting) -> None:
         now = self._clock()
         self._last.append(now - mine.sent)
-        for earlier, waiting in self._in_flight.items():
-            if earlier > number:
-                break  # a dictionary keeps the order in which they were sent
+        for other, waiting in self._in_flight.items():
+            if (waiting.sent, other) > (mine.sent, number):
+                continue  # it was sent later
             waiting.overtaken += 1
             seconds = now - waiting.sent
             if not waiting.told and left_waiting(seconds, waiting.overtaken, self._last, self._concurrency):

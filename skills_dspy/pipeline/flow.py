@@ -5,7 +5,7 @@ that nothing rejects gets the tags that filter nothing.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, get_args
 
@@ -17,11 +17,16 @@ from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed, Rank
 from skills_dspy.model.exhibits import Exercise
 from skills_dspy.model.room import longest, question_limit
-from skills_dspy.model.steps import Subject, inputs, way
+from skills_dspy.model.steps import Part, Subject, inputs, way
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw
 from skills_dspy.screens.decontamination import TaskScreen
+from skills_dspy.screens.screens import SCREENS, screened
+from skills_dspy.screens.task_texts import NewText, part_of, task_texts_of
 from skills_dspy.tasks.spec import TaskSpec
+
+_WRITTEN: Mapping[Part, str] = {"context": "write_context", "question": "write_questions", "answer": "write_answer"}
+"""The stage that writes a part, and at which a screen rejects it."""
 
 
 class _Drop(Exception):
@@ -61,44 +66,55 @@ class Flow:
         asker: asks the models, or finds their replies in a journal.
         screen: evaluation questions that no candidate may be near to, if there are any.
         past: what was written before; None to write new questions.
+        instructions: those of the prompts, which no text may echo.
     """
 
     def __init__(
-        self, spec: TaskSpec, config: RunConfig, asker: Asker, screen: TaskScreen | None = None, past: Past | None = None
+        self,
+        spec: TaskSpec,
+        config: RunConfig,
+        asker: Asker,
+        screen: TaskScreen | None = None,
+        past: Past | None = None,
+        instructions: Sequence[str] = (),
     ) -> None:
         self._spec = spec
         self._config = config
         self._asker = asker
         self._screen = screen
         self._past = past
+        self._texts = task_texts_of(spec, config.screens, instructions)
         self._steps = {kind: {step.stage: step for step in way(kind, config.tagging)} for kind in get_args(Kind)}
         self._longest_question = {kind: question_limit(longest(spec.seeds(kind))) for kind in get_args(Kind)}
 
     async def write(self, draw: Draw, rank: Callable[[], Rank]) -> Written:
         """The draw's context, if it is grounded, and its questions."""
         if self._past is not None:
-            return await self._judged_again(draw, self._past.written(draw), rank)
+            return await self._again(self._past.written(draw), draw, rank)
         calls: dict[str, tuple[str, ...]] = {}
         context: str | None = None
         try:
             if draw.kind == "grounded":
                 context = (await self._ask("write_context", draw, WHOLE_DRAW, Subject(), calls, rank)).values["context"]
+                self._check_text("context", draw, Subject(context))
                 await self._ask("judge_context", draw, WHOLE_DRAW, Subject(context), calls, rank)
             answer = await self._ask("write_questions", draw, WHOLE_DRAW, Subject(context), calls, rank)
         except _Drop as drop:
             return Written(context, (), calls, drop.outcome)
         return Written(context, tuple(question.strip() for question in answer.values["questions"]), calls)
 
-    async def _judged_again(self, draw: Draw, written: Written, rank: Callable[[], Rank]) -> Written:
-        """A draw that its context had cost, decided by what passes now: nobody knows the questions that it would have had."""
-        if written.failed is None or (written.failed.stage, written.failed.reason) != ("judge_context", "judged bad"):
+    async def _again(self, written: Written, draw: Draw, rank: Callable[[], Rank]) -> Written:
+        """What was written before, with a context that a screen or its judge rejected looked at once more."""
+        if written.failed is None or written.failed.reason not in (*SCREENS, "judged bad"):
             return written
         try:
-            await self._ask("judge_context", draw, WHOLE_DRAW, Subject(written.context), written.calls, rank)
+            self._check_text("context", draw, Subject(written.context))
+            if "judge_context" in written.calls:
+                await self._ask("judge_context", draw, WHOLE_DRAW, Subject(written.context), written.calls, rank)
         except _Drop as drop:
             return replace(written, failed=drop.outcome)
-        said = "questions about this context were never asked for, because the run's own thresholds rejected it"
-        return replace(written, failed=Dropped("write_questions", "not asked", said))
+        unasked = "the context passes now, but questions about it were never asked for, and need a run of their own"
+        return replace(written, failed=Dropped("write_questions", "not asked", unasked))
 
     async def pursue(
         self, candidate: Candidate, novel: Callable[[Candidate], Awaitable[bool]], rank: Callable[[], Rank]
@@ -134,18 +150,28 @@ class Flow:
             about = Subject(candidate.context)
             await self._ask("judge_context", candidate.draw, WHOLE_DRAW, about, candidate.calls, rank)
         self._check_length(candidate)
+        self._check_text("context", candidate.draw, candidate)  # other bounds may have let it through when it was written
+        self._check_text("question", candidate.draw, candidate)
         await self._check_contamination(candidate)
         await _check_novelty(candidate, novel)
         await ask("judge_question")
         await ask("instruction_quality")
         await _check_novelty(candidate, novel)  # one that it repeats may have been accepted in the meantime
         candidate.answer = str((await ask("write_answer")).values["answer"])
+        self._check_text("answer", candidate.draw, candidate)
         self._check_answer(candidate)
         await ask("judge_pair")
         await ask("sample_quality")
         if self._config.tagging == "separate":
             await _both(ask("difficulty"), ask("category"))
         return _passed(candidate.answer, rated)
+
+    def _check_text(self, part: Part, draw: Draw, exercise: Exercise) -> None:
+        """Before anything is asked about it."""
+        shown = {} if part == "answer" else {example.id: part_of(example, part) for example in draw.accepted}
+        found = screened(NewText(part, draw.kind, exercise, shown, self._texts))
+        if found is not None:
+            raise _Drop(Dropped(_WRITTEN[part], *found, exercise.answer))
 
     def _check_length(self, candidate: Candidate) -> None:
         """The windows are chosen for questions of the skill's length; one that runs on for ever is not of the skill."""

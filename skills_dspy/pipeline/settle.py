@@ -195,16 +195,15 @@ class Settler:
         lost: Outcome | None
         try:
             written = await self._flow.write(draw, lambda: (0, number, WHOLE_DRAW))
-            lost = written.failed
+            lost, vectors = written.failed, await self._vectors(written.questions, written.context)
         except MissingReply as missing:
-            written, lost = Written(None, (), {}), missing
+            written, lost, vectors = Written(None, (), {}), missing, []
         if lost is not None:
             candidate = Candidate(draw, 0, None, written.context, None, written.calls)
             candidate.end(lost)
             self._arrive(opened, [candidate])
             self._issue()
             return
-        vectors = await self._vectors(written.questions, written.context)
         await self._seeded.wait()
         candidates = [
             Candidate(
@@ -250,6 +249,8 @@ class Settler:
         return fitting([seed for seed, _ in nearest], [seed for seed, _ in seeds], self.spec.num_icl_examples_per_prompt)
 
     async def _vectors(self, questions: tuple[str, ...], context: str | None) -> list[Vector]:
+        if not questions:
+            return []
         if context is None:
             return list(await self._embedder.embed(questions))
         first, *rest = await self._embedder.embed((context, *questions))

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from skills_dspy.base.config import Role, RunConfig
+from skills_dspy.base.config import NO_SCREENS, Role, RunConfig
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.description import undescribed
@@ -89,12 +89,16 @@ def count_soft(paths: RunPaths, journal: JournalReader) -> dict[str, int]:
 
 
 def as_begun(config: RunConfig, paths: RunPaths, recorded: RunConfig | None = None) -> RunConfig:
-    """The settings, with true or false for `soft_ratings: auto`: as in the recording, else as the run here was begun."""
-    if config.soft_ratings != "auto":
-        return config
+    """The settings, as far as they follow the recording, else the run that was begun here.
+
+    These decide on true or false for `soft_ratings: auto`; and one from before there were screens goes on without them.
+    """
     begun = read_run_json(paths, _UNSAID, _OTHER_VERSION)
     known = recorded.shaping() if recorded else begun.inputs.config if begun and begun.inputs else config.shaping()
-    return config.model_copy(update={"soft_ratings": known.get("soft_ratings") is True})
+    changes: dict[str, Any] = {} if "screens" in known else {"screens": NO_SCREENS}
+    if config.soft_ratings == "auto":
+        changes["soft_ratings"] = known.get("soft_ratings") is True
+    return config.model_copy(update=changes)
 
 
 def check_same_inputs(paths: RunPaths, inputs: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from skills_dspy.base.config import ROLES, Role, RunConfig, load_config
+from skills_dspy.base.config import NO_SCREENS, ROLES, Role, RunConfig, load_config
 from skills_dspy.base.errors import RequestError, RunDirError
 from skills_dspy.model.compiled import CompiledProgram, checked
 from skills_dspy.model.description import described
@@ -86,7 +86,8 @@ def read_recorded(paths: RunPaths) -> PastRun:
         if DECIDED in run.content:
             raise RunDirError(f"{paths.folder} was decided anew from another run; give that run: {origin_of(paths, run)}")
         needed(run.task, "task")
-        known_later = {"soft_ratings": False, "decontamination": load_config().decontamination.model_dump()}
+        known_later: dict[str, Any] = {"soft_ratings": False, "screens": NO_SCREENS.model_dump()}
+        known_later["decontamination"] = load_config().decontamination.model_dump()
         config, inputs = needed(run.config, "config"), needed(run.inputs, "inputs")
         for section, added in _ADDED.items():
             config = {**config, section: {**added, **config.get(section, {})}}

@@ -21,7 +21,7 @@ from skills_dspy.model.context_window import Need, choose_windows, needs
 from skills_dspy.model.embedding.embedder import LiveEmbedder
 from skills_dspy.model.program import QUIET, SkillsProgram
 from skills_dspy.model.replies import Meter
-from skills_dspy.model.server.server import Model, Server
+from skills_dspy.model.server.server import Model, Server, introduced
 from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.draw_places import DrawPlaces, most_open
 from skills_dspy.run.account import stamp
@@ -29,6 +29,7 @@ from skills_dspy.run.request import RunRequest
 from skills_dspy.run.task import OpenTask, Shared, Standstill, TaskView
 from skills_dspy.screens.decontamination import KEPT_IN, Notices, Screen
 from skills_dspy.store.run_dir import RunPaths
+from skills_dspy.store.run_json import OLLAMA, server_in_words
 
 
 class Watcher:
@@ -119,7 +120,7 @@ class Runner:
             assert self._request.recorded is not None
             notes = {recorded.answered_by for recorded in self._request.recorded.values()}
             return {"host": None, "version": "replay", "note": "; ".join(sorted(notes))}
-        return {"host": self._server.host, "version": await self._server.version(), "note": self._request.note}
+        return {**await introduced(self._server), "note": self._request.note}
 
     async def _models(self) -> dict[Role, Model]:
         config = self._request.config
@@ -135,7 +136,11 @@ class Runner:
     ) -> tuple[list[TaskView], list[OpenTask]]:
         """All tasks, and those that can be run, opened."""
         request = self._request
-        answered_by = answering["note"] or f"Ollama {answering['version']} at {answering['host']}"
+        answered_by = answering["note"] or server_in_words(
+            answering.get("api", OLLAMA), answering["version"], answering["host"]
+        )
+        if differs := {model.name: dict(model.differs) for model in models.values() if model.differs}:
+            answering = {**answering, "differs": differs}
         paths = [RunPaths(request.output_dir / spec.task_name) for spec in request.specs]
         views = [
             TaskView(spec, path, request.wanted, Meter(), Standstill(), answered_by, evaluation=request.evaluation)

@@ -16,7 +16,7 @@ from skills_dspy.model.description import derive, described, undescribed
 from skills_dspy.model.embedding.embedder import LiveEmbedder
 from skills_dspy.model.embedding.vectors import RememberedVectors
 from skills_dspy.model.engine import asker_for
-from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.program import SkillsProgram, instructions_of
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.server.server import Model, Server
 from skills_dspy.model.slots import Share, Slots
@@ -164,6 +164,7 @@ class OpenTask:
             decided = _last_decided(paths)
             vectors = RememberedVectors(shared.embedder, journal, recording, paths.folder)
             screen = None if shared.screen is None else TaskScreen(shared.screen, vectors)
+            instructions = instructions_of(program, shared.adapter)
             place = shared.places.join()  # now, and not when it begins: the first to begin would take all that there is
             stack.callback(place.leave)
 
@@ -174,7 +175,7 @@ class OpenTask:
                     config,
                     seed=request.seed,
                     wanted=request.wanted,
-                    flow=Flow(spec, config, asker, screen),
+                    flow=Flow(spec, config, asker, screen, instructions=instructions),
                     embedder=vectors,
                     ledger=ledger,
                     last_decided=decided,
@@ -285,7 +286,7 @@ def _manifest(shared: Shared, spec: TaskSpec, config: RunConfig, inputs: Mapping
         "versions": versions(),
         "program": None if request.program is None else dict(request.program.content),
         "task": spec_as_json(spec),
-        "config": config.model_dump(mode="json"),
+        "config": config.noted(),
         "started": stamp(shared.now()),
         **({} if shared.screen is None else {"decontamination": shared.screen.as_json()}),
     }

@@ -21,7 +21,18 @@ Key = tuple[int, int, int]
 """The place of a text in the order in which texts settle: (-1, k, 0) for seed k, (draw, index, 0) for a candidate."""
 
 MARGIN = 1e-4
-"""How far the matrix product may be off: for unit vectors the float32 error stays below it up to 800 dimensions."""
+"""How far the squared length of a unit vector may be off, and the least margin of a distance by a matrix product."""
+
+
+def margin(dimension: int) -> float:
+    """How far a squared distance of two unit vectors may be off that a float32 matrix product gives.
+
+    Whatever order it sums in, a float32 product of n numbers is off by at most n u / (1 - n u) of the product of the two
+    lengths, u = 2**-24 (Higham, Accuracy and Stability, 3.5); a distance has it twice, and two roundings of its own. MARGIN
+    is enough up to 800 dimensions; embedding models have up to 4096, joined vectors twice as many.
+    """
+    return max(MARGIN, 1.01 * (dimension + 4) * 2.0**-23)
+
 
 _PAIRS = 1 << 24
 """Pairs that are compared at one time when all are compared with all, which bounds the memory of that."""
@@ -89,15 +100,15 @@ class Index:
         The nearest comes first, then they are in the order of their keys.
         """
         rows, rough = self._rough(vector, before)
-        return [found for found in self._exact(vector, rows[rough < threshold + MARGIN]) if found[1] < threshold]
+        return [found for found in self._exact(vector, rows[rough < threshold + margin(len(vector))]) if found[1] < threshold]
 
     def nearest(self, vector: Vector, before: Key | None = None) -> tuple[Key, float] | None:
         """The nearest held vector with a key smaller than `before`, of equally near ones the smallest key; None for none."""
         rows, rough = self._rough(vector, before)
-        return self._exact(vector, rows[rough <= rough.min() + 2 * MARGIN])[0] if len(rows) else None
+        return self._exact(vector, rows[rough <= rough.min() + 2 * margin(len(vector))])[0] if len(rows) else None
 
     def _rough(self, vector: Vector, before: Key | None) -> tuple[NDArray[np.int64], Vector]:
-        """The rows that may be compared with, and their distances to within MARGIN."""
+        """The rows that may be compared with, and their distances to within the margin."""
         self._check(vector)
         rows = np.flatnonzero(self._live if before is None else self._live & self._earlier(before))
         if not len(rows):
@@ -131,7 +142,7 @@ class Index:
         if len(self._rows) and len(vector) != self._rows.shape[1]:
             raise ValueError(f"the index holds vectors of dimension {self._rows.shape[1]}, not {len(vector)}")
         length = float(vector @ vector)
-        if not abs(length - 1.0) < MARGIN:  # written so that NaN fails too
+        if not abs(length - 1.0) < margin(len(vector)):  # written so that NaN fails too
             raise ValueError(f"expected a unit vector, got one of squared length {length:.6f}")
 
 
@@ -139,8 +150,8 @@ def nearest_row(rows: Vectors, vector: Vector, limit: float) -> tuple[int, float
     """The row nearest to a vector and its squared distance, the first of equals; None if none is nearer than `limit`."""
     if not len(rows):
         return None
-    rough = 2.0 - 2.0 * (rows @ vector)
-    near = np.flatnonzero(rough <= min(rough.min() + 2 * MARGIN, limit + MARGIN))
+    rough, off = 2.0 - 2.0 * (rows @ vector), margin(len(vector))
+    near = np.flatnonzero(rough <= min(rough.min() + 2 * off, limit + off))
     found = [(squared_distance(rows[row], vector), row) for row in near.tolist()]
     distance, row = min(found, default=(limit, -1))
     return (row, distance) if distance < limit else None
@@ -162,16 +173,16 @@ class Groups:
 
 def join_near(groups: Groups, members: NDArray[np.int64], vectors: Vector, limit: float) -> None:
     """Put those members into one group whose vectors (unit, one per row) are nearer than a squared distance, all with all."""
-    count = max(1, _PAIRS // max(1, len(vectors)))
+    count, off = max(1, _PAIRS // max(1, len(vectors))), margin(vectors.shape[1])
     for first in range(0, len(vectors), count):
         block = vectors[first : first + count]
         products = block @ vectors[: first + len(block)].T
-        one, other = np.nonzero(products > 1.0 - (limit + MARGIN) / 2.0)
+        one, other = np.nonzero(products > 1.0 - (limit + off) / 2.0)
         rough = 2.0 - 2.0 * products[one, other]
         one += first
         open_ones = (other < one) & (groups.labels[members[one]] != groups.labels[members[other]])
         one, other, rough = one[open_ones], other[open_ones], rough[open_ones]
-        near = rough < limit - MARGIN
+        near = rough < limit - off
         groups.join(members[one[near]], members[other[near]])
         for a, b in zip(one[~near].tolist(), other[~near].tolist(), strict=True):
             if squared_distance(vectors[a], vectors[b]) < limit:

@@ -44,17 +44,30 @@ class Inputs(_Part):
     prompts: dict[str, dict[str, str]] = {}
 
 
+OLLAMA = "Ollama"
+"""The kind of server that is meant where none is named."""
+
+
+def server_in_words(api: str, version: str, host: str | None = None) -> str:
+    """A server of this kind that says so of its version, empty where it says nothing, with its address where that is wanted."""
+    at = f" at {host}" if host is not None else ""
+    if api == OLLAMA:
+        return f"Ollama {version}{at}"
+    return f"{api}{at}{f' ({version})' if version else ''}"
+
+
 class NotedServer(_Part):
-    """Who answered; a note is only there when it was no language model."""
+    """Who answered; a note is only there when it was no language model, the kind of server only when it was not Ollama."""
 
     host: str | None = None
     version: str | None = None
     note: str | None = None
+    api: str = OLLAMA
 
     @property
     def answered_by(self) -> str:
         """Who, in words; KeyError where it does not say."""
-        return self.note or f"Ollama {needed(self.version, 'version')}"
+        return self.note or server_in_words(self.api, needed(self.version, "version"))
 
 
 class NotedEmbedder(_Part):

@@ -12,6 +12,7 @@ import sys
 from base64 import b64decode
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ ENVIRONMENT = {
     "NO_COLOR": "1",
     "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",  # git says the same wherever temporary folders lie
 }
+
+OLD_DEMO = "inputs/runs/demo"
+"""What `--replay demo` was until a model recorded another: replies by hand, from before the code was moved."""
 
 Outcome = dict[str, Any]
 """`steps`: argv, exit code, lines of stdout and stderr of each; `files`: the name of each one's text below EXPECTED/files."""
@@ -103,12 +107,14 @@ def typed(argv: tuple[str, ...]) -> dict[str, Any]:
     out, err = io.StringIO(), io.StringIO()
     before = sys.argv
     sys.argv = ["skills_dspy", *argv]  # some sentences repeat what was typed
+    words = [OLD_DEMO if pair == ("--replay", "demo") else pair[1] for pair in pairwise(("", *argv))]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = start(argv)
+            code = start(words)
     finally:
         sys.argv = before
-    return {"argv": list(argv), "code": code, "stdout": _lines(out.getvalue()), "stderr": _lines(err.getvalue())}
+    stdout, stderr = (_lines(said.getvalue().replace(f"recording {OLD_DEMO} ", "recording demo ")) for said in (out, err))
+    return {"argv": list(argv), "code": code, "stdout": stdout, "stderr": stderr}
 
 
 def content(path: Path) -> str:

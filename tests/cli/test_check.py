@@ -29,6 +29,7 @@ from skills_dspy.cli.options import ModelOptions, ServerOptions
 from skills_dspy.commands.check.forecast import StepCost
 from skills_dspy.commands.check.speed import Counts, Speed, Together, Trial
 from skills_dspy.model.embedding.weights import WeightsFolder
+from skills_dspy.model.server.openai import OpenAIServer
 from skills_dspy.model.soft import rated_fields
 from tests.helpers.logprobs import spell
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_spec
@@ -45,7 +46,7 @@ def found(name: str) -> WeightsFolder:
 
 
 def checked(
-    server: TimedServer,
+    server: TimedServer | OpenAIServer,
     *,
     pull: bool = False,
     config: Mapping[str, Any] | None = None,
@@ -53,10 +54,13 @@ def checked(
     wanted: int = 20,
 ) -> tuple[int, str]:
     """The exit code, and what was printed."""
-    options = CheckOptions((), None, wanted, ModelOptions(None, None, None, None), ServerOptions(server.host, 4), None, pull)
+    options = CheckOptions(
+        (), None, wanted, ModelOptions(None, None, None, None), ServerOptions(None, server.host, 4), None, pull
+    )
     out = Console(file=io.StringIO(), width=80, highlight=False, soft_wrap=True)
     specs = (a_spec((FREEFORM, GROUNDED)), a_spec((FREEFORM,), name="test/other"))
-    code = Check(options, specs, a_config(config), server, out, find, lambda _: server).run()
+    vectors = server if isinstance(server, TimedServer) else TimedServer()
+    code = Check(options, specs, a_config(config), server, out, find, lambda _: vectors).run()
     assert isinstance(out.file, io.StringIO)
     return code, out.file.getvalue()
 
@@ -259,6 +263,8 @@ def test_no_queue_is_claimed_where_there_is_none() -> None:
     assert [line.state for line in (good, short, busy, alone)] == ["ok", "warn", "warn", "ok"]
     assert not any("OLLAMA_NUM_PARALLEL" in line.text for line in (good, short, busy, alone))
     assert "more are not tried" in together_line(a_together(9.0, requests=16), 64, 7200, 8192).text
+    slots_of_ours = together_line(a_together(0.7), 8, 7200, None, has_slots=True)
+    assert slots_of_ours.text.endswith("the machine has no more to give; a lower --concurrency does as well")
 
 
 def test_an_estimate_below_the_count_is_a_warning_with_a_window() -> None:

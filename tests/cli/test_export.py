@@ -17,6 +17,9 @@ from tests.helpers.terminal import Terminal
 
 Type = Callable[..., tuple[int, str, str]]
 
+HAND_WRITTEN = CHECKOUT / "tests" / "before" / "inputs" / "runs" / "demo"
+"""An old recording of two runs that are complete."""
+
 
 @pytest.fixture
 def typed(terminal: Terminal) -> Type:
@@ -123,7 +126,7 @@ def test_a_kill_leaves_the_old_export(tmp_path: Path) -> None:
 
 def test_a_run_exports_what_it_made(tmp_path: Path, typed: Type) -> None:
     """All of its tasks together, in each of the formats, below the output directory; another run of it replaces them."""
-    words = ["run", "--replay", "demo", "--output-dir", tmp_path / "o", "--quiet"]
+    words = ["run", "--replay", HAND_WRITTEN, "--output-dir", tmp_path / "o", "--quiet"]
     code, out, _ = typed(*words, "-n", 1, "--export", "messages", "--export", "hf", "--export", "parquet")
     assert code == 0
     for name, layout in (("messages.jsonl", "messages"), ("hf", "hf"), ("parquet.parquet", "parquet")):
@@ -139,7 +142,7 @@ def test_a_run_that_stopped_short_exports_what_it_has(tmp_path: Path, typed: Typ
     """And where there is not one pair, it says that there is nothing; the exit code stays the run's."""
     config = tmp_path / "c.yaml"
     config.write_text("draws: {max_draws: 1}\n")
-    words = ["run", "--output-dir", tmp_path / "o", "--quiet", "--export", "sharegpt", "--replay", "demo"]
+    words = ["run", "--output-dir", tmp_path / "o", "--quiet", "--export", "sharegpt", "--replay", HAND_WRITTEN]
     code, out, _ = typed(*words, "-n", 50, "--config", config)
     assert code == 1
     assert "rows of 2 runs as sharegpt" in out

@@ -127,6 +127,7 @@ def test_the_table_says_what_it_shows(lab: Lab, tmp_path: Path) -> None:
     assert re.search(rf"^{JUDGE} +0\.\d+ \(.*\) +1\.\d+ \(.*\) \+0\.\d+ \(\+0\.\d+ to \+0\.\d+\)$", out, re.MULTILINE)
     assert f"Answered by: {NOTE}." in out
     assert [line.split(" on ")[0] for line in err.splitlines()] == [
+        "context window: 8,192 tokens, as in a run of these tasks",
         f"{JUDGE}: measuring the original prompt",
         f"{JUDGE}: measuring the compiled prompt",
     ]

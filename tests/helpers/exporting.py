@@ -130,8 +130,10 @@ def write_run(
     folder = root / task
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps(run or a_run_json(task, accepted=len(records))), "utf-8")
-    lines = [json.dumps(record.model_dump(mode="json"), ensure_ascii=False) + "\n" for record in records]
-    (folder / "data.jsonl").write_bytes("".join(lines).encode("utf-8", "backslashreplace"))
+    made = {id(record): record for record in records}  # many of them may be the same one
+    lines = {key: json.dumps(record.model_dump(mode="json"), ensure_ascii=False) + "\n" for key, record in made.items()}
+    text = "".join(lines[id(record)] for record in records)
+    (folder / "data.jsonl").write_bytes(text.encode("utf-8", "backslashreplace"))
     return folder
 
 

@@ -385,18 +385,18 @@ def test_one_call_and_never_a_second(text: str, wait: bool) -> None:
 def test_records_in_a_reply() -> None:
     """Said in words with their keys, one flat schema without references, and read strictly."""
     plan = SkillsAdapter().plan(PlanVariety)
-    keys = '"name" (text), "values" (a list of 2 to 40, each text)'
+    keys = '"name" (text), "of" ("text" or "request"), "values" (a list of 2 to 40, each text)'
     assert f'- "axes" (a list of 1 to 6, each an object with the keys {keys})' in plan.system
     text = json.dumps(plan.schema)
     assert "$" not in text
     assert "few words" not in text
-    good = '{"axes": [{"name": "subject", "values": ["ponds", "lakes"]}]}'
+    good = '{"axes": [{"name": "subject", "of": "text", "values": ["ponds", "lakes"]}]}'
     read = plan.read(good)
-    assert read == {"axes": [PlannedAxis(name="subject", values=("ponds", "lakes"))]}
+    assert read == {"axes": [PlannedAxis(name="subject", of="text", values=("ponds", "lakes"))]}
     assert plan.written(read) == good
     for wrong in ('["ponds"]', '["ponds", 1]', '["ponds", " "]', '"ponds"', '["ponds", "lakes"], "more": 1'):
         with pytest.raises(Unreadable):
-            plan.read(f'{{"axes": [{{"name": "subject", "values": {wrong}}}]}}')
+            plan.read(f'{{"axes": [{{"name": "subject", "of": "text", "values": {wrong}}}]}}')
 
 
 def test_a_list_without_a_name_for_its_items_is_one_of_lines() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from skills_dspy.base.config import ROLES, RunConfig
+from skills_dspy.base.config import NO_SCREENS, ROLES, RunConfig
 from skills_dspy.base.errors import ConfigError, ContextTooLong
 from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.tokens import estimate_tokens
@@ -84,7 +84,8 @@ def filled(unit: str, tokens: int) -> str:
 def all_prompts(spec: TaskSpec, config: RunConfig, program: SkillsProgram, unit: str) -> list[tuple[str, int]]:
     """Step and length of every prompt of one draw of each kind, with accepted pairs as long as they can be."""
     prompts = Prompts(spec, config, program, unit)
-    flow = Flow(spec, config, prompts)
+    # The longest that windows are chosen for is longer than the screens would let through, and its words repeat.
+    flow = Flow(spec, config.model_copy(update={"screens": NO_SCREENS}), prompts)
 
     async def novel(_: Candidate) -> bool:
         return True

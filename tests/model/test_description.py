@@ -2,18 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.optimize.targets import units_of
-from evals.teacher.config import TeacherConfig
-from evals.teacher.script import Script
+from evals.teacher.config import CUT, TeacherConfig
 from skills_dspy.base.errors import ContextTooLong, MissingReply, NotDescribed, RequestError, RunDirError
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.commands.check.measure import Preflight
@@ -32,22 +29,11 @@ from tests.run.test_runner import CROWS, FOXES, WANTED, Going, run
 
 BLANK = FOXES.model_copy(update={"task_description": " \n"})
 SAID = "Questions about animals, answered in one sentence."
-SCRIPTED = Script.model_validate(
-    {
-        "task_name": BLANK.task_name,
-        "task_description": "not asked for here",
-        "description": SAID,
-        "written_by": "hand",
-        "draws": [{"questions": [{"question": "?"}]}],
-    }
-)
-"""Describes the task, and leaves everything else to chance."""
 
 
-def teaching(*replies: Any) -> TeacherConfig:
-    """A teacher that describes foxes so, one reply after the other."""
-    script = Script.model_validate({**SCRIPTED.model_dump(), "description": list(replies) or SAID})
-    return TeacherConfig(pass_rate=0.8, duplicate_rate=0.2, scripts=(script,))
+def teaching(*replies: str) -> TeacherConfig:
+    """A teacher that describes foxes so, one reply after the other, and leaves everything else to chance."""
+    return TeacherConfig(pass_rate=0.8, duplicate_rate=0.2, descriptions={BLANK.task_name: replies or (SAID,)})
 
 
 @pytest.fixture
@@ -128,10 +114,10 @@ def test_a_replay_takes_it_from_the_recording(going: Going) -> None:
         run(replace(again, folder=going.folder / "x").request(seed=7, recorded={BLANK.task_name: recorded}), None)
 
 
-@pytest.mark.parametrize("bad", [{"raw": " \n"}, {"truncated": "Questions about"}])
-def test_unreadable_twice_is_said_and_nothing_takes_its_place(going: Going, bad: Mapping[str, str]) -> None:
+@pytest.mark.parametrize("bad", [" \n", f"Questions about{CUT}"])
+def test_unreadable_twice_is_said_and_nothing_takes_its_place(going: Going, bad: str) -> None:
     """The task ends with a sentence before anything else is asked; what was paid for is kept."""
-    server = FakeServer(teaching(bad, bad))
+    server = FakeServer(teaching(bad))
     with pytest.raises(NotDescribed, match=r"^tasks/foxes\.yaml: the task has no description.*, twice\): write what"):
         going.go(server)
     assert len(server.asked) == 2
@@ -142,7 +128,7 @@ def test_unreadable_twice_is_said_and_nothing_takes_its_place(going: Going, bad:
 def test_one_that_cannot_be_described_stops_nobody_else(going: Going) -> None:
     """It is that task's own fault."""
     both = replace(going, specs=(BLANK, CROWS))
-    ran = both.go(FakeServer(teaching({"raw": " "}, {"raw": " "})))
+    ran = both.go(FakeServer(teaching(" ")))
     assert ran.tasks[0].status.startswith("failed: tasks/foxes.yaml: the task has no description")
     assert ran.tasks[1].status == "complete"
 

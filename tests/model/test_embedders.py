@@ -21,20 +21,20 @@ def nowhere(name: str) -> WeightsFolder:
 def test_a_name_that_only_the_server_has_is_pointed_there() -> None:
     """A user of Ollama gives its name as it is there; another name that nobody has is said as ever."""
     server = TimedServer()
-    settings = load_config(models={"embedder": "all-minilm"}).embedder
+    settings = load_config(models={"embedder": "all-minilm"})
     with pytest.raises(EmbedderMissing, match=r"'all-minilm' is not on this machine, but .* give it as ollama:all-minilm$"):
         choose_embedder(settings, lambda _: server, needed=True, find=nowhere)
     assert server.closed == 1
     with pytest.raises(EmbedderMissing, match=r"^other is nowhere$"):
-        choose_embedder(load_config(models={"embedder": "other"}).embedder, lambda _: server, needed=True, find=nowhere)
+        choose_embedder(load_config(models={"embedder": "other"}), lambda _: server, needed=True, find=nowhere)
 
 
 def test_a_replay_looks_for_no_model_before_it_needs_one() -> None:
     """Neither here nor on a server."""
-    embedder = choose_embedder(load_config().embedder, lambda _: TimedServer(), needed=False, find=nowhere)
+    embedder = choose_embedder(load_config(), lambda _: TimedServer(), needed=False, find=nowhere)
     asyncio.run(embedder.close())
     server = TimedServer()
-    embedder = choose_embedder(load_config(models={"embedder": "ollama:all-minilm"}).embedder, lambda _: server, needed=True)
+    embedder = choose_embedder(load_config(models={"embedder": "ollama:all-minilm"}), lambda _: server, needed=True)
     with pytest.raises(RuntimeError, match="not asked"):
         _ = embedder.weights
     asyncio.run(embedder.ready())
@@ -44,7 +44,7 @@ def test_a_replay_looks_for_no_model_before_it_needs_one() -> None:
 def test_a_model_of_this_machine_has_its_weights_before_it_is_loaded() -> None:
     """So that what is to be said of it can be said at once."""
     found = WeightsFolder(Path("model"), "path", "w" * 64)
-    embedder = choose_embedder(load_config().embedder, lambda _: TimedServer(), needed=True, find=lambda _: found)
+    embedder = choose_embedder(load_config(), lambda _: TimedServer(), needed=True, find=lambda _: found)
     assert embedder.weights == "w" * 64
     asyncio.run(embedder.close())
 

@@ -17,6 +17,7 @@ from skills_dspy.model.embedding.vectors import RememberedVectors
 from skills_dspy.model.embedding.weights import find_model, served
 from skills_dspy.model.served_embedder import ServedEmbedder
 from skills_dspy.model.server.ollama import OllamaServer
+from skills_dspy.model.server.openai import OpenAIServer
 from skills_dspy.store.journal import Journal
 from tests.model.server.test_ollama import HOST, settings
 
@@ -112,6 +113,39 @@ def test_what_is_no_vector_is_refused(vector: list[float]) -> None:
         asyncio.run(an_embedder(Broken()).embed(["a"]))
 
 
+CHATS = r"gives no vectors, as a chat model does not \(.* answered {}: .*\): name an embedding model there .* or take the local"
+
+
+def test_a_chat_model_of_an_ollama_is_said_with_what_to_do() -> None:
+    """At once, in our words around the server's."""
+    wire = Wire()
+
+    def chats(request: httpx.Request) -> Any:
+        if request.url.path == "/api/tags":
+            return wire(request)
+        return httpx.Response(501, json={"error": "This server does not support embeddings. Start it with `--embeddings`"})
+
+    with pytest.raises(EmbedderMissing, match="ollama:all-minilm at .* " + CHATS.format(501)):
+        asyncio.run(an_embedder(chats).embed(["a"]))
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (501, "This server does not support embeddings. Start it with `--embeddings`"),
+        (400, "The model does not support Embeddings API"),
+        (400, "This model does not appear to be an embedding model by default. Please add `--is-embedding`"),
+    ],
+    ids=["llama.cpp", "vLLM", "SGLang"],
+)
+def test_a_chat_model_of_another_server_is_said_with_what_to_do(status: int, said: str) -> None:
+    """At once, whatever the server's own words are."""
+    wire = OpenAIWire(status, {"error": {"message": said, "code": status}})
+    with pytest.raises(EmbedderMissing, match="openai:BAAI/bge-m3 at .* " + CHATS.format(status)):
+        embed_by_openai(wire)
+    assert len(wire.asked) == 1
+
+
 def test_a_model_that_is_not_there_is_said_with_the_command_that_helps() -> None:
     """And so is a server that is not there; a replay takes both for an embedding model that is missing."""
     with pytest.raises(EmbedderMissing, match=r"has no model 'bge-m3' for vectors: get it with `ollama pull bge-m3`"):
@@ -145,3 +179,53 @@ def test_who_asks_no_server_says_so() -> None:
     """`eval data` and `decide` look for the model on this machine."""
     with pytest.raises(EmbedderMissing, match="only `run` and `check` ask one for vectors"):
         find_model("ollama:all-minilm")
+
+
+class OpenAIWire:
+    """A server of OpenAI's API that has one model and answers a text with this."""
+
+    def __init__(self, status: int = 200, body: Any = None) -> None:
+        self.asked: list[tuple[str, str | None, Any]] = []
+        self._answer = httpx.Response(status, json=body or {"data": [{"index": 0, "embedding": [0, 2]}]})
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """One answer."""
+        if request.url.path == "/v1/models":
+            return httpx.Response(200, json={"data": [{"id": "BAAI/bge-m3"}]})
+        self.asked.append((request.url.path, request.headers.get("Authorization"), json.loads(request.content)))
+        return httpx.Response(self._answer.status_code, content=self._answer.content)
+
+
+def embed_by_openai(wire: OpenAIWire, name: str = "openai:BAAI/bge-m3") -> tuple[list[list[float]], str]:
+    """The vectors of two texts, and the weights."""
+    transport = httpx.MockTransport(wire)
+    server = OpenAIServer("http://127.0.0.1:8000", settings(patience=0.0), key="secret", transport=transport)
+    embedder = ServedEmbedder(name, server)
+    return asyncio.run(embedder.embed(["a", "b"])).tolist(), embedder.weights
+
+
+def test_a_server_of_openais_api_gives_vectors_too() -> None:
+    """With the key; it has no digest, so that the name tells its weights from others."""
+    wire = OpenAIWire()
+    assert embed_by_openai(wire) == ([[0.0, 1.0]] * 2, "openai:BAAI/bge-m3")
+    asked = [{"model": "BAAI/bge-m3", "input": text} for text in "ab"]
+    assert wire.asked == [("/v1/embeddings", "Bearer secret", text) for text in asked]
+    with pytest.raises(EmbedderMissing, match="has no model 'other' for vectors: give one that it has, as openai:NAME"):
+        embed_by_openai(wire, "openai:other")
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (400, "This model's maximum context length is 512 tokens. However, you requested 735 tokens"),
+        (413, "Input validation error: `inputs` must have less than 512 tokens. Given: 735"),
+        (500, "input (735 tokens) is too large to process. increase the physical batch size (current batch size: 512)"),
+    ],
+    ids=["vLLM", "TEI", "llama.cpp"],
+)
+def test_what_servers_say_of_a_text_that_is_too_long_is_understood(status: int, said: str) -> None:
+    """It is refused at once, also where the status says that it may pass."""
+    wire = OpenAIWire(status, {"error": {"message": said, "code": status}})
+    with pytest.raises(ContextTooLong, match="cannot read a text of 1 characters whole"):
+        embed_by_openai(wire)
+    assert len(wire.asked) == 1

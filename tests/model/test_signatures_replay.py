@@ -1,21 +1,21 @@
 """Each step once, from typed inputs over DSPy, our adapter, engine and HTTP to typed values: recorded and replayed.
 
-`python -m evals.record` records them anew. The replies were written by hand (evals/teacher/scripts); what a real model says
-cannot be known beforehand, so there only form and types are checked.
+`python -m evals.record --base-url URL` records them anew, from a real model. What it says cannot be known beforehand:
+checked is that the values are those of its reply, word by word, and that they are of the types and labels that were asked for.
 """
 
 import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import dspy
 import pytest
+from pydantic import TypeAdapter
 
-from evals.record.answering import SCRIPTS
+from evals.record.answering import MODEL
 from evals.record.demo import TASKS
-from evals.teacher.script import Script, ScriptedQuestion, load_script
 from skills_dspy.base.config import load_config
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.engine import Window, make_lm
@@ -23,10 +23,10 @@ from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.slots import Slots
-from skills_dspy.model.steps import STEPS, Subject, inputs
+from skills_dspy.model.soft import rated_fields, soft_of, trimmed
+from skills_dspy.model.steps import STEPS, inputs
 from skills_dspy.store.journal import Journal
 from skills_dspy.tasks.files import load_tasks
-from tests.helpers.cassette_format import is_simulated
 
 COUNT = 5
 
@@ -34,31 +34,19 @@ Values = Mapping[str, Any]
 
 
 class Scene:
-    """One task with its seeds as examples, and a question of its script as the subject."""
+    """One task with its seeds as examples, and one of them as the subject, which the examples are not."""
 
-    def __init__(self, task: Path, script: Path, place: int) -> None:
+    def __init__(self, task: Path) -> None:
         (spec,) = load_tasks((task,)).specs
         self.spec = spec.model_copy(update={"num_questions_to_generate_per_prompt": COUNT})
-        self.script: Script = load_script(script)
-        self.draw = self.script.draws[0]
-        self.scripted: ScriptedQuestion = self.draw.questions[place]
-        context = str(self.draw.context[0]) if self.draw.context else None
-        answer = str(self.scripted.answer[0]) if self.scripted.answer else ""
-        self.subject = Subject(context, self.scripted.question, answer)
+        *self.examples, self.subject = spec.seed_examples[:4]
 
     def inputs(self, step: str) -> dict[str, Any]:
         """What the prompt of a step is given."""
-        return inputs(STEPS[step], self.spec, self.spec.seed_examples[:3], self.subject)
-
-    def said(self, *tags: str) -> dict[str, Any]:
-        """The script's replies of these names about the question, as the values of one."""
-        replies: list[Any] = [getattr(self.scripted, tag)[0] for tag in tags]
-        values = {name: value for reply in replies for name, value in reply.items()}
-        return values | {"explanation": " ".join(reply["explanation"] for reply in replies)}
+        return inputs(STEPS[step], self.spec, self.examples, self.subject)
 
 
-DEBATE = Scene(TASKS[0], SCRIPTS[0], 0)
-GRAMMAR = Scene(TASKS[1], SCRIPTS[1], 2)
+FREEFORM, GROUNDED = map(Scene, TASKS)
 
 
 class Asking:
@@ -77,7 +65,7 @@ class Asking:
         return values
 
     async def _ask(self, step: str, inputs: Values) -> dict[str, Any]:
-        config = load_config()
+        config = load_config(models={"generator": MODEL})
         role = STEPS[step].role
         settings = config.role(role)
         server = OllamaServer(self.host, config.server.model_copy(update={"patience": 0.0}))
@@ -117,36 +105,22 @@ def ask(host: str, vcr: Any, tmp_path: Path) -> Asking:
     return Asking(host, vcr, tmp_path / "journal.sqlite")
 
 
-SCRIPTED: dict[str, tuple[Scene, Values]] = {
-    "write_description": (DEBATE, {"description": DEBATE.script.description[0]}),
-    "write_context": (GRAMMAR, {"context": GRAMMAR.subject.context}),
-    "write_questions_freeform": (DEBATE, {"questions": [q.question for q in DEBATE.draw.questions]}),
-    "write_questions_grounded": (GRAMMAR, {"questions": [q.question for q in GRAMMAR.draw.questions]}),
-    "judge_question_freeform": (DEBATE, DEBATE.said("judge_question")),
-    "judge_question_grounded": (GRAMMAR, GRAMMAR.said("judge_question")),
-    "tag_instruction_quality": (DEBATE, DEBATE.said("instruction_quality")),
-    "tag_fused": (GRAMMAR, GRAMMAR.said("instruction_quality", "difficulty", "category")),
-    "write_answer_freeform": (DEBATE, {"answer": DEBATE.subject.answer}),
-    "write_answer_grounded": (GRAMMAR, {"answer": GRAMMAR.subject.answer}),
-    "judge_pair_freeform": (DEBATE, DEBATE.said("judge_pair")),
-    "judge_pair_grounded": (GRAMMAR, GRAMMAR.said("judge_pair")),
-    "tag_sample_quality": (GRAMMAR, GRAMMAR.said("sample_quality")),
-    "tag_difficulty": (DEBATE, DEBATE.said("difficulty")),
-    "tag_category": (DEBATE, DEBATE.said("category")),
-}
-
-
 @pytest.mark.vcr
 @pytest.mark.parametrize("step", STEPS)
 def test_step(ask: Asking, step: str) -> None:
-    """Its prompt shows what it is about and nothing blank; what the script says comes through unchanged, in its types."""
-    scene, scripted = SCRIPTED[step]
+    """Its prompt shows what it is about; what the model says comes through unchanged, in the types that were asked for."""
+    scene = GROUNDED if STEPS[step].kind == "grounded" else FREEFORM
     values = ask(step, scene.inputs(step))
-    assert {name: type(value) for name, value in values.items()} == {name: type(value) for name, value in scripted.items()}
-    assert all(value.strip() for value in values.values() if isinstance(value, str))
-    prompt = json.loads(ask.cassette.requests[0].body)["messages"][1]["content"]
+    signature = STEPS[step].signature(COUNT)
+    assert list(values) == list(signature.output_fields)
+    for name, field in signature.output_fields.items():
+        wanted: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+        TypeAdapter(wanted).validate_python(values[name], strict=True)
+    request, body = json.loads(ask.cassette.requests[0].body), json.loads(ask.cassette.responses[0]["body"]["string"])
+    assert set(soft_of(trimmed(body, request), request)) == set(rated_fields(request)), "a real server's probabilities are read"
+    said = body["message"]["content"]
+    prose = SkillsAdapter().plan(STEPS[step].source).prose
+    assert values == ({prose: said.strip()} if prose else json.loads(said))
+    prompt = request["messages"][1]["content"]
     assert all(str(getattr(scene.subject, part) or "") in prompt for part in STEPS[step].about)
     assert ("<task_description>" in prompt) == (step != "write_description")
-    # Nothing is known of what a real model says.
-    if is_simulated({"response": ask.cassette.responses[0]}):
-        assert values == scripted

@@ -230,6 +230,9 @@ REAL: list[dict[str, Any]] = json.loads(Path(__file__).with_name("real_replies.j
         (REAL[0], {"rating": 0.808}, [0.443]),
         (REAL[1], {"quality": 4.318, "difficulty": 1.93}, [0.057, 0.463]),
         (REAL[2], {"quality": 2.243, "difficulty": 1.745}, [0.153, 0.520]),
+        (REAL[3], {"rating": 0.811}, [0.739]),
+        (REAL[4], {"rating": 0.749}, [0.315]),  # 1.1 % of its labels' probability is on a blank
+        (REAL[5], {"quality": 2.528, "difficulty": 2.859}, [0.068, 0.107]),  # half of the difficulty's is on `very`
     ],
     ids=[f"{reply['server']} {reply['step']} {number}" for number, reply in enumerate(REAL)],
 )
@@ -299,15 +302,27 @@ def test_labels_that_begin_alike_are_told_apart_by_what_follows() -> None:
 
 @pytest.mark.parametrize("beginning", ["very", "v", "very "])
 def test_a_beginning_of_several_labels_that_was_not_chosen(beginning: str) -> None:
-    """Nobody knows how it would have gone on: above one hundredth there is no reading, below it counts for none."""
-    much = [entry(' "'), wire("easy", {"easy": 0.98, beginning: 0.02}), entry('"')]
-    assert rated(much, "difficulty", HARD) is None
+    """Nobody knows how it would have gone on: above one hundredth each has its part, below it counts for none."""
+    much = rated([entry(' "'), wire("easy", {"easy": 0.6, beginning: 0.2}), entry('"')], "difficulty", HARD)
+    assert shares_of(much) == [0.125, 0.75, 0, 0, 0.125]
+    assert much is not None
+    assert much.mass == 0.6
     little = [entry(' "'), wire("easy", {"easy": 0.99, beginning: 0.009}), entry('"')]
     assert shares_of(rated(little, "difficulty", HARD)) == [0, 1, 0, 0, 0]
-    of_little_mass = [entry(' "'), wire("easy", {"easy": 0.1, beginning: 0.009}), entry('"')]
-    assert rated(of_little_mass, "difficulty", HARD) is None
-    in_several = [entry(' "'), wire("easy", {"easy": 0.98, "v": 0.007, "ve": 0.007}), entry('"')]
-    assert rated(in_several, "difficulty", HARD) is None
+    of_little_mass = [entry(' "'), wire("easy", {"easy": 0.03, beginning: 0.01}), entry('"')]
+    assert shares_of(rated(of_little_mass, "difficulty", HARD)) == [0.125, 0.75, 0, 0, 0.125]
+    in_several = [entry(' "'), wire("easy", {"easy": 0.984, "v": 0.008, "ve": 0.008}), entry('"')]
+    assert shares_of(rated(in_several, "difficulty", HARD)) == [0.008, 0.984, 0, 0, 0.008]
+
+
+def test_a_blank_that_was_not_chosen_tells_nothing() -> None:
+    """Any label may come after it, and as likely as without it."""
+    soft = rated([entry(' "', 0.8, **{" ": 0.2}), entry("easy", 0.75, hard=0.25), entry('"')], "difficulty", HARD)
+    bare = rated([wire("3", {"3": 0.6, "1": 0.2, " ": 0.1, "\n ": 0.1})])
+    assert shares_of(soft) == [0, 0.75, 0, 0.25, 0]
+    assert shares_of(bare) == [0.25, 0, 0.75]
+    assert bare is not None
+    assert bare.mass == 0.8
 
 
 def test_ways_to_write_the_same_are_one_way() -> None:
@@ -411,13 +426,15 @@ def test_a_reply_that_cannot_be_read_keeps_nothing() -> None:
         assert soft_of(body, PAYLOAD) == {}
 
 
-def test_an_unsure_reading_is_kept_but_not_told() -> None:
-    """What the server said is in the journal, for a better reader."""
+def test_what_was_not_read_before_is_not_read_from_its_journal() -> None:
+    """A replay of an old run has its bytes: beginnings of several labels are shared out where the journal says so."""
     text = '{"difficulty": "easy"}'
     payload = payload_of("difficulty", HARD)
     told = [entry('{"difficulty": "'), entry("easy", 0.5, very=0.5), entry('"}')]
     kept = trimmed({"message": {"content": text}, "logprobs": told}, payload)
     assert [token for token, _, _ in kept[KEPT]["difficulty"]["tokens"]] == ['{"difficulty": "', "easy"]
+    assert shares_of(soft_of(kept, payload)["difficulty"]) == [0.25, 0.5, 0, 0, 0.25]
+    assert kept[KEPT]["difficulty"].pop("spread") is True
     assert soft_of(kept, payload) == {}
 
 

@@ -63,6 +63,39 @@ def test_it_is_told_once_with_step_time_and_number() -> None:
     assert told == [("judge_pair_freeform", 70.0, 7)]
 
 
+def test_a_request_that_is_sent_again_waits_from_then_on() -> None:
+    """While it failed and paused the server did not have it; what was asked before a run is no request of a step."""
+    told: list[tuple[float, int]] = []
+
+    class Failing(Choosy):
+        async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+            if payload["number"] == 0:
+                await failed.wait()
+                watched.again(30.0)
+            return await super().chat(payload)
+
+    async def main() -> None:
+        watched.again(1.0)
+        first = asyncio.ensure_future(watched.chat({"number": 0}))
+        await asyncio.sleep(0)
+        server.asked_for = 1
+        for number in range(1, 4):
+            await watched.chat({"number": number})
+        server.asked_for = 0
+        failed.set()
+        await asyncio.sleep(0)
+        for number in range(4, 16):
+            await watched.chat({"number": number})
+        server.let_go.set()
+        await first
+
+    server, failed = Failing(), asyncio.Event()
+    watched = WatchedServer(server, 2, lambda waiting, seconds: told.append((seconds, waiting.overtaken)), lambda: server.now)
+    asyncio.run(main())
+    # Sent at 0, failed at 30, sent again at 60; the first that is sent after that is answered at 70.
+    assert told == [(70.0, 7)]
+
+
 def test_whoever_was_sent_later_overtakes_nobody_before() -> None:
     """Of requests that are answered in their order none is left waiting, however long all take."""
     told: list[Waiting] = []

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from skills_dspy.base.config import ROLES, Role
+from skills_dspy.base.config import NO_SCREENS, ROLES, Role, ScreensConfig
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.program import fingerprint
 from skills_dspy.model.server.server import Model
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.run.account import (
+    as_begun,
     check_same_inputs,
     inputs_of,
     prompt_fingerprints,
@@ -111,6 +112,16 @@ def test_a_run_that_does_not_say_what_it_was_begun_with(tmp_path: Path, content:
     """A sentence, not a crash."""
     with pytest.raises(RunDirError, match=r"run\.json: it does not say what the run was begun with"):
         check_same_inputs(begun(tmp_path, content), inputs())
+
+
+@pytest.mark.parametrize("screens", [NO_SCREENS, a_config().screens], ids=["before there were any", "with screens"])
+def test_a_run_goes_on_with_the_screens_that_it_was_begun_with(tmp_path: Path, screens: ScreensConfig) -> None:
+    """One from before there were any has none; so has the replay of such a recording. A new one has those that are set."""
+    before, now = a_config({"screens": screens.model_dump()}), a_config()
+    paths = begun(tmp_path, {"format": RUN_FORMAT, "inputs": {"config": before.shaping()}})
+    assert as_begun(now, paths).screens == screens
+    assert as_begun(now, RunPaths(tmp_path / "new"), before).screens == screens
+    assert as_begun(now, RunPaths(tmp_path / "new")).screens == now.screens
 
 
 @pytest.mark.parametrize("tagging", ["separate", "fused"])

@@ -1,7 +1,8 @@
 """Whole runs of a freeform and a grounded task, over HTTP, from cassettes: the exact funnel, and every row by one hash.
 
-Six draws and no more, with more pairs wanted than they give: a run that has enough stops what is in flight, and what that
-is depends on timing; here every call is needed. `python -m evals.record` records them anew.
+Two draws and no more, with more pairs wanted than they give: a run that has enough stops what is in flight, and what that
+is depends on timing; here every call is needed. `python -m evals.record --base-url URL` records them anew, from a real model;
+then funnel and hash stand here anew, too.
 """
 
 import asyncio
@@ -14,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from evals.record.answering import MODEL
 from evals.record.demo import TASKS
-from skills_dspy.base.config import RunConfig, load_config
+from skills_dspy.base.config import NO_SCREENS, RunConfig, load_config
 from skills_dspy.base.records import Record, Rejection
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.server.ollama import OllamaServer
@@ -25,10 +27,9 @@ from skills_dspy.run.task import TaskView
 from skills_dspy.similarity.nearest import Vectors
 from skills_dspy.store.files import read_rows
 from skills_dspy.tasks.files import load_tasks
-from tests.helpers.cassette_format import is_simulated
 
-DRAWS = 6
-MORE = 31
+DRAWS = 2
+MORE = 11
 """Pairs wanted: one more than there are candidates."""
 
 
@@ -56,7 +57,6 @@ class Ended:
     records: list[Record]
     rejections: list[Rejection]
     requests: list[Any]
-    simulated: bool
 
     def funnel(self) -> dict[str, int]:
         """Stage and reason to count, and how many were accepted."""
@@ -65,12 +65,11 @@ class Ended:
 
 
 def settings() -> RunConfig:
-    """The built-in settings, soft ratings, six draws, and no patience with a server that has no reply."""
-    config = load_config()
+    """A small model, two draws, no patience; no screens: this model's contexts are echoes, and what comes after is replayed."""
+    config = load_config(models={"generator": MODEL})
     draws = config.draws.model_copy(update={"max_draws": DRAWS})
-    return config.model_copy(
-        update={"draws": draws, "soft_ratings": True, "server": config.server.model_copy(update={"patience": 0.0})}
-    )
+    server = config.server.model_copy(update={"patience": 0.0})
+    return config.model_copy(update={"draws": draws, "server": server, "screens": NO_SCREENS})
 
 
 def run(place: int, host: str, folder: Path, embedder: SentenceEmbedder, cassette: Any) -> Ended:
@@ -90,7 +89,6 @@ def run(place: int, host: str, folder: Path, embedder: SentenceEmbedder, cassett
         [Record.model_validate_json(line) for line in task.paths.data.read_text("utf-8").splitlines()],
         [Rejection.model_validate_json(line) for line in task.paths.rejected.read_text("utf-8").splitlines()],
         [json.loads(request.body) for request in cassette.requests if request.path == "/api/chat"],
-        all(is_simulated({"response": response}) for response in cassette.responses),
     )
 
 
@@ -139,42 +137,25 @@ def golden(ended: Ended) -> str:
 
 
 @pytest.mark.vcr
-def test_debate(host: str, tmp_path: Path, embedder: SentenceEmbedder, vcr: Any) -> None:
-    """The freeform task: 13 of 30 candidates are accepted, and each stage rejects what the script made for it."""
+def test_shell_command(host: str, tmp_path: Path, embedder: SentenceEmbedder, vcr: Any) -> None:
+    """The freeform task: what the model's own verdicts accept and reject, and the same rows in every replay."""
     ended = run(0, host, tmp_path, embedder, vcr)
     check_any(ended)
     assert all(record.context is None for record in ended.records)
-    if not ended.simulated:
-        return  # what follows holds of the script alone
-    assert ended.funnel() == {
-        "dedup: duplicate": 3,
-        "judge_question: judged bad": 5,
-        "instruction_quality: filtered": 2,
-        "write_answer: truncated": 1,
-        "judge_pair: judged bad": 4,
-        "judge_pair: unreadable": 1,
-        "sample_quality: filtered": 1,
-        "accepted": 13,
-    }
-    assert golden(ended) == "36cd5b6f3a275d327dd56f5d93f119de4e6415e54413d26c27c764b2cca2cab2"
+    assert ended.funnel() == {"judge_question: judged bad": 1, "accepted": 9}
+    assert golden(ended) == "f4612d17dc39e2da2e2b90d47478578994f6bc31cb16f40f491d901e527ffe12"
 
 
 @pytest.mark.vcr
-def test_grammar(host: str, tmp_path: Path, embedder: SentenceEmbedder, vcr: Any) -> None:
-    """The grounded task: 13 of 30 candidates are accepted, with their contexts, and each stage rejects what it should."""
+def test_sql_query(host: str, tmp_path: Path, embedder: SentenceEmbedder, vcr: Any) -> None:
+    """The grounded task: the same, with their contexts."""
     ended = run(1, host, tmp_path, embedder, vcr)
     check_any(ended)
     assert all(record.context for record in ended.records)
-    if not ended.simulated:
-        return  # what follows holds of the script alone
     assert ended.funnel() == {
-        "dedup: duplicate": 2,
-        "judge_question: judged bad": 6,
-        "judge_question: unreadable": 1,
-        "instruction_quality: filtered": 2,
-        "write_answer: truncated": 1,
-        "judge_pair: judged bad": 3,
-        "sample_quality: filtered": 2,
-        "accepted": 13,
+        "judge_question: judged bad": 2,
+        "instruction_quality: filtered": 4,
+        "judge_pair: truncated": 1,
+        "accepted": 3,
     }
-    assert golden(ended) == "7e5153b6e8d94ab4b69989051a0b810cdeddcdbc28611e84c9c9c08860cbb937"
+    assert golden(ended) == "4fb498f3d7b81f22cf5dfa44169ad5befeb6502bf37ea3c0a7c3c6f3bce65c0b"

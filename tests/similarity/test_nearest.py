@@ -16,6 +16,7 @@ from skills_dspy.similarity.nearest import (
     Vector,
     join_near,
     joined,
+    margin,
     nearest_row,
     squared_distance,
 )
@@ -113,6 +114,26 @@ def test_what_rounds_to_the_same_distance_is_equally_near() -> None:
     copies = [unit((middle + 1e-5 * rng.standard_normal(384)).tolist()) for _ in range(40)]
     index = filled({(number, 0, 0): vector for number, vector in enumerate(copies)})
     assert all(index.nearest(vector) == ((0, 0, 0), 0.0) for vector in copies)
+
+
+@pytest.mark.parametrize(("dimension", "least"), [(384, 1e-6), (768, 1e-6), (1024, 1e-5), (4096, 1e-4), (8192, 4e-4)])
+def test_the_margin_covers_what_float32_loses(dimension: int, least: float) -> None:
+    """Small products that are each lost when they are added to a large one: with many of them more than a fixed margin."""
+    small = 2.0**-12.51  # its square is just below half of the last bit of a sum that is nearly 1
+    vector = np.full(dimension, small, dtype=np.float32)
+    vector[0] = math.sqrt(1.0 - (dimension - 1) * small * small)
+    in_order = float(np.add.accumulate(vector * vector, dtype=np.float32)[-1])  # float32 allows any order
+    off = abs((2.0 - 2.0 * in_order) - squared_distance(vector, vector))
+    assert least < off < margin(dimension)
+    index = Index()
+    index.add((0, 0, 0), vector)
+    assert index.within(vector, 1e-6) == [((0, 0, 0), 0.0)]
+
+
+def test_the_margin_is_what_it_was_for_small_models() -> None:
+    """So that nothing changes for them; it grows with the dimension from there."""
+    assert margin(384) == margin(768) == margin(800) == 1e-4
+    assert margin(801) < margin(1024) < margin(8192) < 1.1e-3
 
 
 def test_a_distance_does_not_depend_on_memory_layout() -> None:

@@ -60,7 +60,7 @@ def test_not_near_same(one: str, other: str) -> None:
     assert not near(one, other)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=4 * settings().max_examples, deadline=None)
 @given(st.lists(st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=12).map(" ".join), max_size=12), st.integers(1, 60))
 def test_what_is_joined_is_exactly_what_the_measure_says(texts: list[str], at_once: int) -> None:
     """Directly or through others, in however small portions."""

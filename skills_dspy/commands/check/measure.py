@@ -36,17 +36,17 @@ _TEST_TOKENS = 96
 """The most tokens of a reply that is only timed."""
 
 
-async def survey(server: Server, config: RunConfig) -> tuple[str, dict[str, Model], list[str]]:
-    """A host's version, its models by name, and those that it lacks; ServerError when nobody answers."""
+async def survey(server: Server, config: RunConfig) -> tuple[str, dict[str, Model], dict[str, str]]:
+    """A host's version, its models by name, and of those that it lacks what to do; ServerError when nobody answers."""
     models: dict[str, Model] = {}
-    missing: list[str] = []
+    missing: dict[str, str] = {}
     try:
         version = await server.version()
         for name in dict.fromkeys(config.model_for(role) for role in ROLES):
             try:
                 models[name] = await server.model(name)
-            except ModelMissing:
-                missing.append(name)
+            except ModelMissing as error:
+                missing[name] = str(error)
     finally:
         await server.close()
     return version, models, missing

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import EmbedderMissing
 from skills_dspy.model.embedders import Serve, pointed
 from skills_dspy.model.embedding.weights import HINT, WeightsFolder, served
@@ -17,14 +18,15 @@ class Found(NamedTuple):
     weights: str = ""
 
 
-async def find_vectors(name: str, find: Callable[[str], WeightsFolder | None], serve: Serve) -> Found:
-    """Look for an embedding model; a server's is tried with a text.
+async def find_vectors(config: RunConfig, find: Callable[[str], WeightsFolder | None], serve: Serve) -> Found:
+    """Look for the embedding model; a server's is tried with a text.
 
     `find` gives the files of a model of this machine, none when a run would have to fetch them.
 
     Raises:
         MachineError: it is not there, or gives no vectors; says so where the server has a model of that name.
     """
+    name = config.embedder.model
     if (there := served(name)) is not None:
         embedder = ServedEmbedder(name, serve(there[0]))
         try:
@@ -38,7 +40,7 @@ async def find_vectors(name: str, find: Callable[[str], WeightsFolder | None], s
         found, lost = None, error
     if found is not None:
         return Found(True, f"{name} is in {found.folder} ({found.source})", found.weights)
-    if (pointer := await pointed(name, serve("ollama"))) is not None:
+    if (pointer := await pointed(name, config.server.api, serve)) is not None:
         raise EmbedderMissing(f"{name} is not on this machine, but {pointer}") from lost
     if lost is not None:
         raise lost

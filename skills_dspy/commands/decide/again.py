@@ -20,7 +20,7 @@ from skills_dspy.commands.decide.old_rows import OldDraw, OldRow, text_digest
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.embedding.embedder import VectorSource
 from skills_dspy.model.engine import asker_for
-from skills_dspy.model.program import QUIET, SkillsProgram
+from skills_dspy.model.program import QUIET, SkillsProgram, instructions_of
 from skills_dspy.model.replies import Host, Meter, Replies
 from skills_dspy.model.slots import Slots
 from skills_dspy.model.steps import STEPS, reply_limits, way
@@ -31,6 +31,7 @@ from skills_dspy.pipeline.funnel import FunnelDiff
 from skills_dspy.pipeline.rows import RowLog, RunLedger
 from skills_dspy.pipeline.settle import Settler
 from skills_dspy.screens.decontamination import TaskScreen
+from skills_dspy.screens.screens import SCREENS
 from skills_dspy.store.journal import Journal, JournalReader
 
 _AHEAD = 16
@@ -42,7 +43,7 @@ _AHEAD_ASKING = 512
 _UNLIMITED = 10**12
 
 _ANEW: frozenset[Reason] = frozenset(
-    ("unreadable", "too long", "truncated", "duplicate", "judged bad", "filtered", "not asked")
+    ("unreadable", "too long", "truncated", "duplicate", "judged bad", "filtered", "not asked", *SCREENS)
 )
 """Reasons that are found again from the journal, or not; a rejection for any other stays as it was written down."""
 
@@ -125,7 +126,7 @@ async def decide_again(
         config.model_copy(update={"draws": draws}),
         seed=recorded.seed,
         wanted=_UNLIMITED,
-        flow=Flow(spec, config, asker, again.screen, _Past(again)),
+        flow=Flow(spec, config, asker, again.screen, _Past(again), instructions_of(again.program, again.adapter)),
         embedder=vectors,
         ledger=ledger,
         on_change=lambda: on_change(total, ledger.diff, meter),
@@ -201,4 +202,5 @@ class _ComparingLedger:
         if dropped.reason == "not asked":
             config = self._again.prepared.recorded.config
             stages = [step.stage for step in way(candidate.draw.kind, config.tagging)]
-            self.calls_left += len(stages) - stages.index(dropped.stage)
+            # Questions that were never asked for need a run: which examples their prompt would show depends on the bounds.
+            self.calls_left += 0 if candidate.question is None else len(stages) - stages.index(dropped.stage)

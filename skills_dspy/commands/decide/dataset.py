@@ -19,7 +19,7 @@ from skills_dspy.model.context_window import choose_windows, needs
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.model.server.server import Server
+from skills_dspy.model.server.server import Server, introduced
 from skills_dspy.pipeline.rows import RowLog
 from skills_dspy.run.account import prompt_fingerprints
 from skills_dspy.run.past import CANNOT_REPLAY, DECIDED, PastRun, read_recorded, recorded_questions
@@ -238,7 +238,8 @@ async def _answering(request: DecideRequest, again: OldRun, server: Server | Non
         with JournalReader.open(recorded.paths.journal) as recording:
             yield Answering(recording)
         return
-    said = {"version": await server.version(), "note": request.note}
+    named = await introduced(server)
+    said = {**{name: value for name, value in named.items() if name != "host"}, "note": request.note}
     lengths = await _context_lengths(recorded, server)
     windows = choose_windows([needs(recorded.spec, config, again.program, again.adapter)], config, lengths)
     JournalReader.open(recorded.paths.journal).close()  # there has to be one: opening it to write would begin another

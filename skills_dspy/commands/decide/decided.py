@@ -13,7 +13,7 @@ from skills_dspy.run.account import versions
 from skills_dspy.run.past import DECIDED, PastRun
 from skills_dspy.store.aside import way_to
 from skills_dspy.store.journal import JournalReader
-from skills_dspy.store.run_json import RUN_FORMAT, RunJson
+from skills_dspy.store.run_json import RUN_FORMAT, NotedServer, RunJson
 
 FILLED_BY = "filled_by"
 """What a journal calls those who answered when `decide --fill` asked: a JSON list of server versions and notes."""
@@ -68,7 +68,7 @@ def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: Jour
         "program": content.get("program"),
         "task": content["task"],
         **{name: content[name] for name in ("derived_description", "variety", "decontamination") if name in content},
-        "config": prepared.config.model_dump(mode="json"),
+        "config": prepared.config.noted(),
         DECIDED: {
             "run": way_to(prepared.recorded.paths.folder, prepared.target),
             "run_status": prepared.status,
@@ -98,7 +98,7 @@ def _server(own: Mapping[str, Any], filled: list[dict[str, Any]]) -> dict[str, A
         return dict(own)
     everybody = [own, *filled]
     if any(server.get("note") for server in everybody):
-        said = [str(server.get("note") or f"Ollama {server.get('version')}") for server in everybody]
+        said = [NotedServer.model_validate(server).answered_by for server in everybody]
         return {**own, "note": "; ".join(dict.fromkeys(said))}
     return {**own, "version": ", ".join(dict.fromkeys(str(server.get("version")) for server in everybody))}
 

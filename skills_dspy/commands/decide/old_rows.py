@@ -2,7 +2,7 @@
 
 import hashlib
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -78,6 +78,7 @@ def read_old_rows(paths: RunPaths, spec: TaskSpec) -> tuple[OldDraw, ...]:
     """
     rows = heapq.merge(_old_rows(paths.data, Record), _old_rows(paths.rejected, Rejection), key=lambda row: row.place)
     draws: list[OldDraw] = []
+    accepted: dict[str, Example] = {}
     for number, group in groupby(rows, key=lambda row: row.place[0]):
         candidates = tuple(group)
         for index, candidate in enumerate(candidates):
@@ -89,12 +90,13 @@ def read_old_rows(paths: RunPaths, spec: TaskSpec) -> tuple[OldDraw, ...]:
                 )
             if candidate.shown != candidates[0].shown:
                 raise RunDirError(f"{candidate.where}: `provenance.shown` is not that of draw {number}; restore the file")
-        draws.append(OldDraw(_draw(candidates[0], spec), candidates))
+        draws.append(OldDraw(_draw(candidates[0], spec, accepted), candidates))
+        accepted |= {row.id: Example(row.id, row.question or "", "", row.context) for row in candidates if row.dropped is None}
     return tuple(draws)
 
 
-def _draw(row: OldRow, spec: TaskSpec) -> Draw:
-    """The draw again, as far as those who judge and answer see it; accepted examples, which only writers see, by name alone."""
+def _draw(row: OldRow, spec: TaskSpec, accepted: Mapping[str, Example]) -> Draw:
+    """The draw again, as far as it is looked at once more; of accepted examples, which only writers see, not their answers."""
     seeds = {example.id: example for example in seed_examples(spec.seed_examples)}
     names = [name for name in row.shown if name.startswith(_SEED)]
     unknown = [name for name in names if name not in seeds]
@@ -107,7 +109,7 @@ def _draw(row: OldRow, spec: TaskSpec) -> Draw:
         number=row.place[0],
         kind="freeform" if shown[0].context is None else "grounded",
         seeds=shown,
-        accepted=tuple(Example(name, "", "", None) for name in row.shown if not name.startswith(_SEED)),
+        accepted=tuple(accepted.get(name, Example(name, "", "", None)) for name in row.shown if not name.startswith(_SEED)),
         standard=standard_of(shown, own),
     )
 

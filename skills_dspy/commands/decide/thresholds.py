@@ -14,7 +14,7 @@ from skills_dspy.base.config import RunConfig, with_file
 from skills_dspy.base.errors import ConfigError
 from skills_dspy.base.yaml_lines import Node, read_yaml
 
-SECTIONS = ("filter", "judges", "dedup")
+SECTIONS = ("filter", "judges", "dedup", "screens")
 """What only decides which of the replies lets a candidate through."""
 
 _Path = tuple[str, ...]
@@ -60,7 +60,7 @@ def differences(old: RunConfig, new: RunConfig) -> list[tuple[_Path, Any, Any]]:
 def thresholds(config: RunConfig) -> dict[str, Any]:
     """All that can be decided anew, ready for JSON."""
     shaping = config.shaping()
-    return {section: shaping[section] for section in SECTIONS}
+    return {section: shaping[section] for section in SECTIONS if section in shaping}
 
 
 def short_digest(config: RunConfig) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skills_dspy.base.records import SeedExample
-from skills_dspy.store.run_json import Decontamination, FunnelCounts, Inputs, NotedServer, RunJson, needed
+from skills_dspy.store.run_json import OLLAMA, Decontamination, FunnelCounts, Inputs, NotedServer, RunJson, needed
 
 NOT_STATED = "not stated"
 
@@ -90,7 +90,7 @@ def _answered_by(server: NotedServer) -> tuple[str, bool]:
         return server.note, True
     if "simulated" in version or "fake" in version:
         return f"a simulated teacher (version {version}), which is no language model", True
-    return (f"Ollama {version}", False) if version else (NOT_STATED, False)
+    return (server.answered_by, False) if version or server.api != OLLAMA else (NOT_STATED, False)
 
 
 def _compiled(program: Mapping[str, Any]) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from skills_dspy.base.errors import ContextTooLong, RunDirError
+from skills_dspy.base.errors import ContextTooLong, EmbedderMissing, MissingReply, RunDirError
 from skills_dspy.model.embedding.embedder import LiveEmbedder
-from skills_dspy.similarity.nearest import MARGIN, Vector, Vectors
+from skills_dspy.similarity.nearest import Vector, Vectors, margin
 from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunPaths
 
@@ -47,7 +47,7 @@ class JournalVectors:
         if found is None:
             return None
         vector = np.frombuffer(found, "<f4") if len(found) % 4 == 0 else np.zeros(1, np.float32)
-        if not abs(float(vector @ vector) - 1.0) < MARGIN:  # written so that NaN fails too
+        if not abs(float(vector @ vector) - 1.0) < margin(len(vector)):  # written so that NaN fails too
             raise RunDirError(f"{self._paths.journal}: the vector of the text {_brief(text)!r} is broken; restore the file")
         return vector
 
@@ -88,7 +88,12 @@ class RememberedVectors:
         self._folder = folder
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """One unit vector per text, in their order; RunDirError where others were made with other weights of the model."""
+        """One unit vector per text, in their order.
+
+        Raises:
+            RunDirError: others were made with other weights of the model.
+            MissingReply: of a replay, the recording lacks one and there is no model: the end of the run cut it off.
+        """
         keys = [vector_key(self._embedder.name, text) for text in texts]
         found = {key: self._journal.vector(key) for key in keys}
         new = {key: vector for key in keys if found[key] is None and (vector := self._recorded(key)) is not None}
@@ -98,6 +103,10 @@ class RememberedVectors:
                 computed = await self._embedder.embed(list(missing.values()))
             except ContextTooLong as error:  # the embedder knows the text, and this the task
                 raise ContextTooLong(f"{self._folder}: {error}") from error
+            except EmbedderMissing as error:
+                if self._recording is None:
+                    raise
+                raise MissingReply(str(error)) from error
             self._check_weights()
             new |= {key: row.tobytes() for key, row in zip(missing, computed, strict=True)}
         if new:

@@ -43,6 +43,8 @@ class LlamaCppServer:
         MachineError: the package that brings llama.cpp is not installed.
     """
 
+    kind = "llama.cpp"
+
     def __init__(
         self,
         file: ModelFile,
@@ -79,8 +81,9 @@ class LlamaCppServer:
                 self._quiet.set()
 
     async def version(self) -> str:
-        """The package that brings llama.cpp, with its version."""
-        return f"{_PACKAGE} {self._package}"
+        """The package that brings llama.cpp, whose build it does not tell, and the model."""
+        (model,) = await self.models()
+        return f"{_PACKAGE} {self._package}, {model.name} sha256 {model.digest[:12]}"
 
     async def models(self) -> tuple[Model, ...]:
         """The one model."""

@@ -7,27 +7,28 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx
+import msgspec
 import ollama
 
 from skills_dspy.base.config import ServerConfig
-from skills_dspy.base.errors import ContextTooLong, ModelMissing, ServerError
-from skills_dspy.model.server.server import (
+from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError
+from skills_dspy.model.server.connections import (
     FOREIGN,
     PASSING,
-    Asking,
+    TOO_LARGE,
     Connections,
-    Fault,
-    Model,
-    T,
+    Refused,
     address_errors,
     client_options,
-    connection_fault,
     is_loopback,
     timeout,
     without_secrets,
 )
+from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault
+from skills_dspy.model.server.tokens import Tokens
+from skills_dspy.store.run_json import OLLAMA
 
-EXAMPLE = "http://127.0.0.1:11434"
+_EXAMPLE = "http://127.0.0.1:11434"
 _FOREIGN = (ollama.ResponseError, *FOREIGN)
 
 
@@ -40,6 +41,8 @@ class OllamaServer:
             waited for so many times longer, because the server may queue.
         transport: replaces the network in tests.
     """
+
+    kind = OLLAMA
 
     def __init__(
         self,
@@ -58,7 +61,7 @@ class OllamaServer:
         self._timeout = timeout(config, concurrency)
 
         def make() -> ollama.AsyncClient:
-            with address_errors(self.host, EXAMPLE):
+            with address_errors(self.host, _EXAMPLE):
                 return ollama.AsyncClient(host=host, **client_options(host, config, concurrency, transport))
 
         self._connections = Connections(make, concurrency)
@@ -115,7 +118,7 @@ class OllamaServer:
 
     def pull(self, model: str) -> Iterator[tuple[str, int, int]]:
         """Pull a model: yields (what is being done, bytes so far, bytes in all), blocking."""
-        with address_errors(self.host, EXAMPLE):
+        with address_errors(self.host, _EXAMPLE):
             client = ollama.Client(host=self._address, timeout=self._timeout, trust_env=not is_loopback(self._address))
         try:
             for progress in client.pull(model, stream=True):
@@ -126,40 +129,83 @@ class OllamaServer:
             client._client.close()  # close() has no types
 
     async def _chat_once(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        # Not through the package's own call: it makes 2,000 objects of the alternatives of 100 tokens, which takes 5 ms.
         with self._connections.lent() as client:
-            reply = await client.chat(**payload, stream=False)
-        body = reply.model_dump(exclude_none=True)
-        if not reply.done:
-            raise ValueError("the reply says that it is not done")
-        return body
+            response = await client._client.post("/api/chat", json={**payload, "stream": False, "tools": []})
+        if response.is_error:
+            raise ollama.ResponseError(response.text, response.status_code)
+        return body_of(response.content)
 
     async def _once(self, ask: Callable[[ollama.AsyncClient], Awaitable[T]]) -> T:
         return await self._asking.once(lambda: ask(self._connections.all()[0]), _FOREIGN)
 
 
+class _Message(msgspec.Struct):
+    role: str
+    content: str | None = None
+    thinking: str | None = None
+
+
+class _Reply(msgspec.Struct, kw_only=True):
+    """The parts of a reply that are kept, in the order in which they are; a token is read when it is asked for."""
+
+    model: str | None = None
+    created_at: str | None = None
+    done: bool | None = None
+    done_reason: str | None = None
+    total_duration: int | None = None
+    load_duration: int | None = None
+    prompt_eval_count: int | None = None
+    prompt_eval_duration: int | None = None
+    eval_count: int | None = None
+    eval_duration: int | None = None
+    message: _Message
+    logprobs: list[msgspec.Raw] | None = None
+
+
+_REPLY = msgspec.json.Decoder(_Reply)
+
+
+def body_of(content: bytes) -> dict[str, Any]:
+    """A reply's body, without what it leaves out; ValueError where it is none, or says that it is not done."""
+    try:
+        reply = _REPLY.decode(content)
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from error
+    if not reply.done:
+        raise ValueError("the reply says that it is not done")
+    told = None if reply.logprobs is None else Tokens(reply.logprobs)
+    return _said(reply) | {"message": _said(reply.message)} | ({} if told is None else {"logprobs": told})
+
+
+def _said(part: msgspec.Struct) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(part).items() if value is not None}
+
+
 async def _version(client: ollama.AsyncClient) -> str:
     response = await client._client.get("/api/version")  # the ollama package has no call for it
-    if response.is_error:
-        raise ollama.ResponseError(response.text, response.status_code)
     return str(response.json().get("version", "unknown"))
 
 
 def fault_of(error: Exception, model: str, host: str) -> Fault:
     """Our error for a foreign one, and whether it may pass."""
-    if isinstance(error, ollama.ResponseError):
-        return _fault_of_status(error.status_code, str(error.error), model, host)
-    return connection_fault(error, host, EXAMPLE)
+    if isinstance(error, ollama.ResponseError):  # of a pull, which is no client of ours
+        error = Refused(error.status_code, str(error.error))
+    if isinstance(error, Refused):
+        return _fault_of_status(error, model, host)
+    return connection_fault(error, host, _EXAMPLE)
 
 
-def _fault_of_status(status: int, text: str, model: str, host: str) -> Fault:
-    said = " ".join(text.split())[:200] or "nothing"
+def _fault_of_status(refused: Refused, model: str, host: str) -> Fault:
+    status, said = refused.status, refused.said
     if status == 404 and model:
         return Fault(model_missing(model), False)
-    if status == 400 and "context" in said:
+    if (status == 400 and "context" in said) or TOO_LARGE in said:
         return Fault(ContextTooLong(f"The server at {host} says of a prompt: {said}. Raise max_num_ctx."), False)
     # A pull reports its faults in the stream, without a status.
     answered = f"answered {status}" if status > 0 else "reports"
-    return Fault(ServerError(f"The server at {host} {answered}: {said}."), status in PASSING)
+    kind = NoVectors if refused.no_vectors else ServerError
+    return Fault(kind(f"The server at {host} {answered}: {said}."), status in PASSING, refused.after)
 
 
 def model_missing(name: str) -> ModelMissing:

@@ -571,7 +571,10 @@ def test_a_file_goes_over_the_runs_own_settings(made_once: RunPaths, tmp_path: P
             "dedup: {max_squared_distance: 0.1}\ngenerator:\n  temperature: 0.9\n",
             r":3: `generator.temperature` is 0.9 here and 0.7",
         ),
-        ("tagging: fused\n", r":1: `tagging` is \"fused\" here and \"separate\" in the run; .* only filter, judges and dedup"),
+        (
+            "tagging: fused\n",
+            r":1: `tagging` is \"fused\" here and \"separate\" in the run; .* only filter, judges, dedup and screens",
+        ),
         ("tagging: fused\nsoft_ratings: true\n", r":1: `tagging` .*\(and so do `soft_ratings`\)"),
         ("filter:\n  sample_quality: [6]\n", r":2: "),
         ("filter:\n  taste: [6]\n", r":2: in `filter`: "),

@@ -23,7 +23,7 @@ def some_texts(draw: st.DrawFn) -> list[list[str]]:
 
 
 @given(some_texts(), st.sampled_from([0.85, 0.88, 0.9, 0.95, 1.0]))
-@settings(max_examples=300)
+@settings(max_examples=6 * settings().max_examples)
 def test_every_pair_is_found(texts: list[list[str]], bound: float) -> None:
     """The filter leaves nothing out and adds nothing; a text has a near-copy exactly if it stands in a pair."""
     places = range(len(texts))

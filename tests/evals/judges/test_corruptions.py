@@ -77,7 +77,7 @@ tasks = st.lists(seeds, min_size=1, max_size=5)
 
 @pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda corruption: f"{corruption.about}: {corruption.name}")
 @given(task=tasks, chance=st.integers(0, 2**32))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings().max_examples // 2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_corruption_changes_one_thing_and_makes_no_other_seed(
     corruption: Corruption, task: list[SeedExample], chance: int
 ) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from evals.judges.descriptions import (
 from evals.optimize.plan import OptimizeRequest, plan_of
 from evals.session.session import Session, SessionRequest
 from evals.teacher.config import Improvable, TeacherConfig
-from evals.teacher.script import Script
 from skills_dspy.base.errors import ContextTooLong, NotDescribed, RequestError
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.compiled import compiled_content
@@ -42,16 +41,10 @@ TOLD = a_spec(name="test/crows")
 BLANK_PROMPT = re.compile(r"<task_description>\s*</task_description>")
 
 
-def script(task: str, *replies: Any) -> Script:
-    """The descriptions of one task, in the order in which they are asked for; everything else is left to chance."""
-    draws = [{"questions": [{"question": "?"}]}]
-    words = {"task_name": task, "task_description": f"not asked for: {task}", "written_by": "hand", "draws": draws}
-    return Script.model_validate({**words, "description": list(replies)})
-
-
-def a_server(*scripts: Script) -> FakeServer:
-    """A teacher with something to improve that describes tasks by these scripts."""
-    return FakeServer(TeacherConfig(scripts=scripts, improvable=Improvable()))
+def a_server(descriptions: Mapping[str, str] | None = None) -> FakeServer:
+    """A teacher with something to improve that describes tasks so."""
+    said = {name: (reply,) for name, reply in (descriptions or {}).items()}
+    return FakeServer(TeacherConfig(descriptions=said, improvable=Improvable()))
 
 
 # -- in a session ---------------------------------------------------------------------------------------------------------
@@ -73,7 +66,7 @@ def answering(answer: str) -> SeedExample:
 
 def derive(folder: Path, specs: Sequence[Any], server: FakeServer | None = None, **more: Any) -> Told:
     """Describe the tasks in a session of this folder."""
-    server = server or a_server(script(BLANK.task_name, SAID))
+    server = server or a_server({BLANK.task_name: SAID})
     said: list[tuple[str, str]] = []
 
     async def work(session: Session) -> dict[str, str]:
@@ -98,9 +91,7 @@ def test_the_journal_has_it_the_next_time_whatever_else_is_asked(tmp_path: Path)
     """No call, and the same words, with other tasks beside it; a replay needs no server."""
     derive(tmp_path / "first", (BLANK,))
     long = a_spec([answering("word " * 3000)], name="test/long", description="")
-    again = derive(
-        tmp_path / "first", (long, BLANK), a_server(script(long.task_name, "Long."), script(BLANK.task_name, "Other."))
-    )
+    again = derive(tmp_path / "first", (long, BLANK), a_server({long.task_name: "Long.", BLANK.task_name: "Other."}))
     assert again.derived == {long.task_name: "Long.", BLANK.task_name: SAID}
     assert len(again.server.asked) == 1
     replayed = derive(tmp_path / "second", (BLANK,), a_server(), recorded=tmp_path / "first")
@@ -111,14 +102,11 @@ def test_the_journal_has_it_the_next_time_whatever_else_is_asked(tmp_path: Path)
 def test_unusable_twice_is_a_sentence_and_what_the_others_cost_is_kept(tmp_path: Path) -> None:
     """The file and the way out are named; the descriptions of all others are in the journal by then."""
     others = tuple(a_spec(name=f"test/{n}", description="") for n in range(3))
-    scripts = (
-        script(BLANK.task_name, {"raw": " "}, {"raw": " "}),
-        *(script(o.task_name, f"Skill {o.task_name}.") for o in others),
-    )
+    said = {BLANK.task_name: " "} | {o.task_name: f"Skill {o.task_name}." for o in others}
     with pytest.raises(
         NotDescribed, match=r"^tasks/foxes\.yaml: .*, twice\): write what.*, and run the command again$"
     ) as raised:
-        derive(tmp_path, (BLANK, *others), a_server(*scripts))
+        derive(tmp_path, (BLANK, *others), a_server(said))
     assert raised.value.exit_code == 2
     told = derive(tmp_path, others, a_server())
     assert told.server.asked == []
@@ -228,7 +216,7 @@ class Desk:
 
     def type(self, *words: object, output: str, tasks: Sequence[Path], server: FakeServer | None = None) -> Typed:
         """Type a command."""
-        asked = server or a_server(*(script(name, self.words(name)) for name in self.names))
+        asked = server or a_server({name: self.words(name) for name in self.names})
         where = ["--output-dir", self.folder / output, *(word for path in tasks for word in ("--task-paths", path))]
         self.monkeypatch.setattr("skills_dspy.cli.sessions.OllamaServer", lambda *_, **__: asked)
         return Typed(*typed(*words, *where), asked)
@@ -322,7 +310,7 @@ def test_what_is_announced_has_the_descriptions_in_it(desk: Desk) -> None:
 def test_a_task_that_cannot_be_described_ends_the_command(desk: Desk, command: Callable[[Path], list[object]]) -> None:
     """One sentence, exit code 2, nothing else asked, nothing written."""
     name = desk.names[0]
-    server = a_server(script(name, {"raw": " "}, {"raw": " "}))
+    server = a_server({name: " "})
     done = desk.type(*command(desk.folder), output="x", tasks=desk.blank, server=server)
     assert (done.code, done.out) == (2, "")
     last = done.err.splitlines()[-1]

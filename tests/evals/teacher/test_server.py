@@ -1,4 +1,4 @@
-"""The simulated teacher, as far as others rely on it: Ollama's wire form, its replies, scripts, faults and slots."""
+"""The simulated teacher, as far as others rely on it: Ollama's wire form, its replies, faults and slots."""
 
 import asyncio
 import json
@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 from random import Random
 from typing import Any, get_args
 
@@ -25,19 +24,16 @@ from evals.teacher import wire
 from evals.teacher.__main__ import main
 from evals.teacher.config import FAULT_KINDS, TeacherConfig
 from evals.teacher.filling import Taste, fill, filler_tokens
-from evals.teacher.prompts import Prompt, read_prompt
+from evals.teacher.prompts import read_prompt
 from evals.teacher.replies import Teacher
-from evals.teacher.script import Player, Script, ScriptError, load_script, sent
 from evals.teacher.server import make_app
 from signatures.examples import Pair
 from signatures.labels import Quality
-from skills_dspy.base.errors import ConfigError
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.exhibits import shown_as
 from skills_dspy.model.steps import STEPS as PROGRAM_STEPS
 
 MODEL = "mistral-small3.2"
-DEBATE = CHECKOUT / "evals" / "teacher" / "scripts" / "debate.yaml"
 local = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
 
 
@@ -173,139 +169,6 @@ def test_every_prompt_of_the_program_is_understood(name: str) -> None:
     assert prompt.question == inputs.get("question")
     if step.shows != "passages":
         assert prompt.shown == (("Q1",) if "examples" in inputs else ())
-
-
-# ---- scripts -------------------------------------------------------------------------------------------------------------
-
-SCRIPT = """
-task_description: a skill
-written_by: hand
-draws:
-- failed_attempts: [{raw: "Sure!"}, {truncated: "{"}]
-  questions:
-  - question: Who?
-    judge_question: {rating: 1, explanation: fine}
-    instruction_quality: {explanation: clear., quality: good}
-    answer: [{truncated: I am}, "I am me."]
-    judge_pair: [{raw: "3!"}, {explanation: right, rating: 3}]
-    difficulty: {explanation: simple., difficulty: easy}
-    category: {explanation: facts., category: reasoning, other_categories: [math]}
-- questions:
-  - question: Who?
-  - question: Why?
-    judge_question: {explanation: vague, rating: 0}
-    instruction_quality: {explanation: vague., quality: poor}
-- context: |-
-    A text.
-  questions:
-  - question: Who?
-    judge_question: {explanation: not in it, rating: 0}
-- context: [{raw: ""}, Another text.]
-  failed_attempts: [{raw: "no"}]
-  questions: [{question: "Where?"}]
-"""
-
-
-@pytest.fixture
-def player(tmp_path: Path) -> Player:
-    """A player of SCRIPT."""
-    return Player(script_of(tmp_path, SCRIPT))
-
-
-def script_of(directory: Path, text: str) -> Script:
-    """A script with this text, loaded."""
-    path = directory / "script.yaml"
-    path.write_text(text, "utf-8")
-    return load_script(path)
-
-
-def play(player: Player, step: str, number: int, text: str = "", **about: Any) -> tuple[str, str]:
-    """What a player says to the request `number` of a step, and its done_reason."""
-    schemas: dict[str, Any] = {"judge_question": JUDGE, "judge_pair": JUDGE_PAIR}
-    reply = player.reply(Prompt(step, text, "a skill", **about), f"{step} {number} {text} {about}".encode())
-    return sent(reply, schemas.get(step))
-
-
-def test_draws_are_served_in_order_of_arrival(player: Player) -> None:
-    """New prompts take the next draw, the same request the same reply, and after the last draw there is an error."""
-    assert play(player, "write_questions", 0, "p") == ("Sure!", "stop")
-    assert play(player, "write_questions", 0, "p") == ("Sure!", "stop")
-    assert json.loads(play(player, "write_questions", 1, "q")[0]) == {"questions": ["Who?", "Why?"]}
-    assert play(player, "write_questions", 2, "p") == ("{", "length"), "the retry of the first, not the third draw"
-    assert json.loads(play(player, "write_questions", 3, "p")[0]) == {"questions": ["Who?"]}
-    with pytest.raises(ScriptError, match="no more draws"):
-        play(player, "write_questions", 4, "p")
-    assert play(player, "write_questions", 0, "p") == ("Sure!", "stop")
-
-
-def test_contexts_come_in_turn_and_name_their_draw(player: Player) -> None:
-    """The k-th context is the k-th grounded draw's; the questions asked with it are that draw's."""
-    assert play(player, "write_context", 0, "p") == ("A text.", "stop")
-    assert play(player, "write_context", 1, "p") == ("", "stop")
-    assert play(player, "write_context", 2, "p") == ("Another text.", "stop")
-    assert play(player, "write_questions", 0, "x", context="Another text.")[0] == "no"
-    assert json.loads(play(player, "write_questions", 1, "x", context="Another text.")[0]) == {"questions": ["Where?"]}
-    assert json.loads(play(player, "write_questions", 2, "x", context="A text.")[0]) == {"questions": ["Who?"]}
-
-
-def test_replies_follow_question_and_context(player: Player) -> None:
-    """The same question has one reply without context and another with it; keys come in the schema's order."""
-    plain = play(player, "judge_question", 0, question="Who?")[0]
-    grounded = play(player, "judge_question", 0, question="Who?", context="A text.")[0]
-    assert plain == '{"explanation": "fine", "rating": 1}'
-    assert json.loads(grounded)["rating"] == 0
-
-
-def test_lists_are_served_to_requests_that_differ(player: Player) -> None:
-    """The first request gets the first reply, a differing one the next, later ones the last again."""
-    assert play(player, "write_answer", 0, question="Who?") == ("I am", "length")
-    assert play(player, "write_answer", 0, question="Who?") == ("I am", "length")
-    assert play(player, "write_answer", 1, question="Who?") == ("I am me.", "stop")
-    assert play(player, "write_answer", 2, question="Who?") == ("I am me.", "stop")
-    assert play(player, "judge_pair", 0, question="Who?") == ("3!", "stop")
-    assert json.loads(play(player, "judge_pair", 1, question="Who?")[0]) == {"explanation": "right", "rating": 3}
-
-
-def test_fused_tags_are_put_together(player: Player) -> None:
-    """One reply for all tags joins the separate ones; what a filtered question lacks gets a neutral label."""
-    tags = json.loads(play(player, "tags", 0, question="Who?")[0])
-    assert tags == {
-        "explanation": "clear. simple. facts.",
-        "quality": "good",
-        "difficulty": "easy",
-        "category": "reasoning",
-        "other_categories": ["math"],
-    }
-    assert json.loads(play(player, "tags", 0, question="Why?")[0])["category"] == "others"
-
-
-def test_a_missing_reply_is_named(player: Player) -> None:
-    """What the script leaves out is an error that says which step and question."""
-    with pytest.raises(ScriptError, match=r"judge_pair of 'Why\?'"):
-        play(player, "judge_pair", 0, question="Why?")
-
-
-def test_a_script_answers_its_own_task_only(tmp_path: Path) -> None:
-    """Requests of another task are answered by chance."""
-    config = TeacherConfig(scripts=(script_of(tmp_path, SCRIPT),))
-    scripted = told(body(user_text("a skill", question="Who?"), JUDGE), config)
-    made = told(body(user_text("another skill", question="Who?"), JUDGE), config)
-    assert json.loads(scripted.text)["explanation"] == "fine"
-    assert made == told(body(user_text("another skill", question="Who?"), JUDGE))
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (("written_by: hand", "written_by: model"), "written_by"),
-        (("    answer:", "    anwser:"), "anwser"),
-        (("draws:\n", "draws: []\nmore:\n"), "draws"),
-    ],
-)
-def test_wrong_scripts_are_refused(tmp_path: Path, change: tuple[str, str], said: str) -> None:
-    """A mistake in a script is named with file and line."""
-    with pytest.raises(ConfigError, match=rf"\.yaml:\d+: .*{said}"):
-        script_of(tmp_path, SCRIPT.replace(*change))
 
 
 # ---- faults --------------------------------------------------------------------------------------------------------------
@@ -460,50 +323,30 @@ def test_each_fault_looks_as_named_from_outside(kind: str) -> None:
 
 
 @local
-def test_a_script_without_the_reply_is_a_500() -> None:
-    """The server says what its script lacks."""
-    config = TeacherConfig(scripts=(load_script(DEBATE),))
-    text = user_text(config.scripts[0].task_description, question="Never written?")
-
-    async def talk() -> None:
-        async with serve(config) as server, ollama.AsyncClient(str(server.make_url("/"))) as client:
-            with pytest.raises(ollama.ResponseError, match="the script has no reply for judge_question") as error:
-                await client.chat(MODEL, [{"role": "user", "content": text}], format=JUDGE)
-            assert error.value.status_code == 500
-
-    asyncio.run(talk())
-
-
-@local
 def test_the_command_says_what_it_is_serves_and_ends_cleanly() -> None:
     """The first line says that no model runs, the second where it listens; SIGTERM ends it with exit code 0."""
-    script = load_script(DEBATE)
-    command = [sys.executable, "-m", "evals.teacher", "--port", "0", "--script", str(DEBATE), "--model", "tiny:1b"]
+    command = [sys.executable, "-m", "evals.teacher", "--port", "0", "--model", "tiny:1b"]
     with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         first, second = process.stdout.readline(), process.stdout.readline()
         assert "SIMULATED" in first
         assert "no language model" in first
         with ollama.Client(second.strip().removeprefix("listening on ")) as client:
-            prompt = user_text(script.task_description, count="5")
+            prompt = user_text("a skill", count="5")
             reply = client.chat("tiny:1b", [{"role": "user", "content": prompt}], format=QUESTIONS)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=5) == 0
-    written = [question.question for question in script.draws[0].questions]
-    assert json.loads(reply.message.content or "") == {"questions": written}
+    assert len(json.loads(reply.message.content or "")["questions"]) == 5
 
 
 @local
-def test_the_command_says_in_a_sentence_what_it_cannot_do(tmp_path: Path) -> None:
-    """A port in use, a fault without its rate, and a script that is none are told without a traceback."""
-    script = tmp_path / "script.yaml"
-    script.write_text("task_name: [", encoding="utf-8")
+def test_the_command_says_in_a_sentence_what_it_cannot_do() -> None:
+    """A port in use and a fault without its rate are told without a traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         for words, told in (
             (("--port", port), f"port {port} on 127.0.0.1 cannot be used"),
             (("--fault", "500"), "KIND=RATE"),
-            (("--script", str(script)), f"{script}:1"),
         ):
             result = CliRunner().invoke(main, words)
             assert result.exit_code in (1, 2)

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from evals.bench.hash_embedder import HashEmbedder
-from skills_dspy.base.errors import RunDirError
+from skills_dspy.base.errors import EmbedderMissing, MissingReply, RunDirError
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.embedding.vectors import RememberedVectors
 from skills_dspy.store.journal import Journal, JournalReader, pack
@@ -63,6 +63,26 @@ def test_a_text_that_comes_twice_is_embedded_once(tmp_path: Path) -> None:
         rows = embed(journal, counting, ["a", "a"])
     assert counting.asked == ["a"]
     assert np.array_equal(rows[0], rows[1])
+
+
+class Nowhere(Counting):
+    """A model that is not there."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Refuse."""
+        raise EmbedderMissing(f"no model for {len(texts)}")
+
+
+def test_what_a_recording_lacks_is_missing_only_where_it_is_needed(tmp_path: Path) -> None:
+    """A draw under way when the recorded run had its pairs may lack vectors: a replay misses them as it misses a reply."""
+    with Journal.open(tmp_path / "old.sqlite") as journal:
+        embed(journal, Counting(), ["a"])
+    pack(tmp_path / "old.sqlite", tmp_path / "packed.sqlite")
+    with JournalReader.open(tmp_path / "packed.sqlite") as recording, Journal.open(tmp_path / "new.sqlite") as journal:
+        with pytest.raises(MissingReply, match="no model for 1"):
+            embed(journal, Nowhere(), ["a", "b"], recording)
+        with pytest.raises(EmbedderMissing):
+            embed(journal, Nowhere(), ["b"])
 
 
 def test_a_replay_takes_the_recorded_vectors_and_keeps_them(tmp_path: Path) -> None:

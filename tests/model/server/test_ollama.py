@@ -11,11 +11,13 @@ from typing import Any
 
 import httpx
 import pytest
+from ollama import ChatResponse
 
 from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import ContextTooLong, ModelMissing, ServerError
-from skills_dspy.model.server.ollama import OllamaServer
-from skills_dspy.model.server.server import CONNECTIONS_PER_CLIENT, Fault, Model, client_options, without_secrets
+from skills_dspy.model.server.connections import CONNECTIONS_PER_CLIENT, client_options, without_secrets
+from skills_dspy.model.server.ollama import OllamaServer, body_of
+from skills_dspy.model.server.server import Fault, Model
 from tests.helpers.making import idle
 
 HOST = "http://127.0.0.1:11434"
@@ -28,7 +30,7 @@ Answer = httpx.Response | Exception
 def settings(**changes: float) -> ServerConfig:
     """Timeouts and patience, in seconds."""
     values = {"connect_timeout": 5.0, "timeout": 60.0, "patience": 100.0, "backoff_first": 1.0, "backoff_max": 8.0}
-    return ServerConfig(**{**values, **changes})
+    return ServerConfig.model_validate({**values, **changes})
 
 
 class Clock:
@@ -78,6 +80,11 @@ def a_server(
 def good() -> httpx.Response:
     """A reply."""
     return httpx.Response(200, json=GOOD)
+
+
+def ollama_version() -> httpx.Response:
+    """The answer to who it is."""
+    return httpx.Response(200, json={"version": "0.32"})
 
 
 def error(status: int, text: str = "busy") -> httpx.Response:
@@ -149,10 +156,10 @@ def test_faults_are_told_apart() -> None:
     assert "did not answer in time" in said["slow to connect"]
     assert "did not answer in time" in said["slow to answer"]
     assert "answered 429: busy." in said["429"]
-    assert "answered 502: <html>Bad gateway</html>." in said["502"]
+    assert "answered 502: a web page (Bad gateway)." in said["502"]
     assert "server busy, please try again. maximum pending" in said["503"]
     assert "answered 504: nothing." in said["504"]
-    assert "answered 500: {'message': 'bad'}." in said["an error in an object"]
+    assert "answered 500: bad." in said["an error in an object"]
     for kind in ("empty body", "half a body", "no object", "no message", "not done"):
         assert "a body that is empty or broken" in said[kind]
 
@@ -319,6 +326,13 @@ def test_questions_before_a_run_are_asked_once(answer: Answer, said: str) -> Non
         with pytest.raises(ServerError, match=said):
             asyncio.run(ask(a_server(wire)))
         assert len(wire.requests) == 1
+
+
+def test_a_host_that_is_busy_at_the_start_is_asked_again() -> None:
+    """A proxy in front of an Ollama answers so while that is being started."""
+    clock = Clock()
+    assert asyncio.run(a_server(Wire(error(503), error(429), ollama_version()), clock=clock).version()) == "0.32"
+    assert len(clock.slept) == 2
 
 
 def test_nobody_answers() -> None:
@@ -547,3 +561,21 @@ def test_a_pull_that_fails(status: int, body: bytes, said: str) -> None:
     """In the middle or at once: a sentence with what the server says."""
     with listening(status, body) as address, pytest.raises(ServerError, match=said):
         list(OllamaServer(address, settings()).pull("m"))
+
+
+def test_a_body_is_what_the_ollama_package_makes_of_it() -> None:
+    """The same keys and values in the same order, so journals stay as they are; of a token what a rating is read from."""
+    told = [{"token": "3", "logprob": -0.5, "bytes": [51], "top_logprobs": [{"token": "2", "logprob": -1, "bytes": [50]}]}]
+    told += [{"token": "}", "logprob": 0, "top_logprobs": None}]
+    message = {"role": "assistant", "content": "ü3}", "thinking": "Hm."}
+    counts = {"total_duration": 5, "load_duration": 1, "prompt_eval_count": 7, "prompt_eval_duration": 2, "eval_count": 2}
+    sent = {"model": "m", "created_at": "now", "message": message, "done_reason": "stop", "done": True, "new": [1], **counts}
+    body = body_of(json.dumps({**sent, "logprobs": told}).encode())
+    as_before = ChatResponse.model_validate(sent).model_dump(exclude_none=True)
+    assert list(body) == [*as_before, "logprobs"]
+    assert {key: body[key] for key in as_before} == as_before
+    listed = body["logprobs"]
+    assert (len(listed), listed[0]["token"], listed[-1]) == (2, "3", {"token": "}", "logprob": 0.0, "top_logprobs": None})
+    assert [dict(token) for token in listed[:1]] == [
+        {"token": "3", "logprob": -0.5, "top_logprobs": [{"token": "2", "logprob": -1.0}]}
+    ]

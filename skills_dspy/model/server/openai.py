@@ -1,0 +1,295 @@
+"""A server that speaks OpenAI's API, whoever made it: vLLM, llama.cpp, SGLang, LM Studio, a service."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from skills_dspy.base.config import ServerConfig
+from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError
+from skills_dspy.model.server.connections import (
+    BUSY,
+    FOREIGN,
+    PASSING,
+    TOO_LARGE,
+    Connections,
+    Refused,
+    address_errors,
+    client_options,
+    no_address,
+    without_secrets,
+)
+from skills_dspy.model.server.dialect import Dialect, answer_of, asked_of
+from skills_dspy.model.server.probe import REFUSALS, find_dialect
+from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault
+
+_EXAMPLE = "http://127.0.0.1:8000/v1"
+API_KEYS = ("SKILLS_DSPY_API_KEY", "OPENAI_API_KEY")
+"""The environment variables with the key, the first that is set."""
+
+_SHOWN = 10
+"""So many of a server's models are named in a sentence."""
+_SGLANG = ("/server_info", "/get_server_info")
+"""Where an SGLang tells its settings: newer ones at the first, older ones at the second only."""
+_OWNERS = {
+    "vllm": ("vLLM", ("/version",), "version"),
+    "sglang": ("SGLang", _SGLANG, "version"),
+    "llamacpp": ("llama.cpp", ("/props",), "build_info"),
+    "library": ("Ollama", ("/api/version",), "version"),
+}
+"""By what a server says of who owns a model: its name, the paths where it tells its version, and under which key."""
+_OLLAMAS = (
+    "this is an Ollama, which cuts a prompt without a word where its window is too small, and cannot be told the window here: "
+    "use its own API (--api ollama)"
+)
+_UNSEEDED = (
+    "this SGLang takes a seed and heeds none, so what is asked for anew comes out otherwise; start it with "
+    "--enable-deterministic-inference (a resumed or replayed run has the same bytes either way)"
+)
+_LENGTHS = ("max_model_len", "context_length", "context_window", "max_context_length")
+"""Where servers tell the window in the list of models: vLLM and SGLang the first, services the others."""
+
+
+class OpenAIServer:
+    """One server of OpenAI's API; see `Server` and `Asking`.
+
+    What it takes of a request is found out by `model`, with one small request or more, and kept for `chat`.
+
+    Args:
+        host: its address, for instance `http://127.0.0.1:8000/v1`; the `/v1` is added where there is no path.
+        key: sent as a bearer; None where it wants none. It is in no error and in nothing that is shown.
+        concurrency: how many requests may be in flight at once, 1 or more.
+        transport: replaces the network in tests.
+
+    Raises:
+        ServerError: the address is none, or the key cannot be one.
+    """
+
+    kind = "OpenAI API"
+
+    def __init__(
+        self,
+        host: str,
+        config: ServerConfig,
+        *,
+        key: str | None = None,
+        concurrency: int = 8,
+        jitter: random.Random | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        transport: httpx.AsyncBaseTransport | None = None,
+        on_fault: Callable[[Fault, float], None] | None = None,
+    ) -> None:
+        address = _address(host)
+        self.host = without_secrets(address)
+        self._key = (key or "").strip()
+        if not self._key.isascii() or not self._key.isprintable():
+            raise ServerError(f"The key in {' or '.join(API_KEYS)} cannot be one: a line break or a letter in it is in none.")
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+
+        def make() -> httpx.AsyncClient:
+            with address_errors(self.host, _EXAMPLE):
+                options = client_options(address, config, concurrency, transport)
+                return httpx.AsyncClient(base_url=address, headers=headers, follow_redirects=True, **options)
+
+        self._root = address.removesuffix("/v1")
+        self._connections = Connections(make, concurrency)
+        self._dialects: dict[str, Dialect] = {}
+        self._asking = Asking(
+            self.host, config, self._fault, self._unreachable, jitter=jitter, clock=clock, sleep=sleep, on_fault=on_fault
+        )
+
+    async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """One reply as a body of Ollama's shape; see `Server.chat`."""
+        model = str(payload["model"])
+        return await self._patiently(lambda: self._ask(payload, self._dialects.get(model, Dialect())), model)
+
+    async def embed(self, model: str, text: str) -> Sequence[float]:
+        """The vector that a model gives to a text; see `VectorServer.embed`. What is too long the server has to refuse."""
+
+        async def ask() -> Sequence[float]:
+            with self._connections.lent() as client:
+                response = await client.post("/embeddings", json={"model": model, "input": text})
+            found = _json(response).get("data")
+            if not found:  # LM Studio answers 200 to what it does not know
+                raise Refused(response.status_code, response.text)
+            (only,) = found
+            return [float(number) for number in only.get("embedding")]
+
+        return await self._patiently(ask, model)
+
+    async def version(self) -> str:
+        """What it tells of itself, such as `llama.cpp b1234`; empty where it tells nothing."""
+        response = await self._once(lambda client: client.get("/models"))
+        owners = [str(card.get("owned_by")) for card in _cards(response)]
+        name, paths, key = next((_OWNERS[owner] for owner in owners if owner in _OWNERS), ("", (), ""))
+        if not name:
+            return str(response.headers.get("Server", ""))
+        told = await self._told(*paths)
+        return f"{name} {told[key]}" if key in told else name
+
+    async def models(self) -> tuple[Model, ...]:
+        """All models that it has, by name; of the window what the list says."""
+        cards = await self._once(lambda client: client.get("/models"))
+        return tuple(
+            sorted((Model(str(card["id"]), "", _window(card)) for card in _cards(cards)), key=lambda model: model.name)
+        )
+
+    async def model(self, name: str) -> Model:
+        """One model with its window and what the server does not take of a request to it.
+
+        Raises:
+            ModelMissing: it is not there; names those that are.
+            ServerError: the server has no JSON schemas for it, or it writes only thoughts.
+        """
+        cards = _cards(await self._once(lambda client: client.get("/models")))
+        names = (name, f"{name}:latest")  # as Ollama has it
+        card = next((card for card in cards if {card["id"], *(card.get("aliases") or ())}.intersection(names)), None)
+        if card is None:
+            raise self._missing(name, [str(card["id"]) for card in cards])
+        window = _window(card)
+        if card.get("owned_by") == "llamacpp":
+            settings = (await self._told("/props")).get("default_generation_settings") or {}
+            window = settings.get("n_ctx", window)  # of one slot, which older versions do not list
+        if name not in self._dialects:
+            self._dialects[name] = await find_dialect(self._attempt, self._insist, name, self.host)
+        dialect = self._dialects[name]
+        return Model(name, "", window, dialect.noted(), dialect.in_words(), await self._warnings(card))
+
+    async def close(self) -> None:
+        """Close all connections; what was found out stays known."""
+        for client in self._connections.drop():
+            await client.aclose()
+
+    async def _ask(self, payload: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
+        with self._connections.lent() as client:
+            response = await client.post("/chat/completions", json=asked_of(payload, dialect))
+        body = answer_of(_content(response))
+        if body is None:  # LM Studio answers 200 to what it does not know
+            raise Refused(response.status_code, response.text)
+        return body
+
+    async def _insist(self, payload: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
+        return await self._patiently(lambda: self._ask(payload, dialect), str(payload["model"]))
+
+    async def _attempt(self, payload: Mapping[str, Any], dialect: Dialect) -> dict[str, Any] | Refused:
+        async def ask() -> dict[str, Any] | Refused:
+            try:
+                return await self._ask(payload, dialect)
+            except Refused as refused:
+                if refused.status not in REFUSALS:
+                    raise
+                return refused
+
+        return await self._patiently(ask, str(payload["model"]))
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]], model: str) -> T:
+        return await self._asking.patiently(ask, model, FOREIGN)
+
+    async def _once(self, ask: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
+        return await self._asking.once(lambda: ask(self._connections.all()[0]), FOREIGN)
+
+    async def _warnings(self, card: Mapping[str, Any]) -> tuple[str, ...]:
+        """What no request finds out of the server of a model, and spoils replies without a word."""
+        if card.get("owned_by") == "library":
+            return (_OLLAMAS,)
+        if card.get("owned_by") == "sglang" and (await self._told(*_SGLANG)).get("enable_deterministic_inference") is False:
+            return (_UNSEEDED,)
+        return ()
+
+    async def _told(self, *paths: str) -> Mapping[str, Any]:
+        """What it tells under the first of some paths beside the API that it has; nothing where it has none of them."""
+
+        async def ask(client: httpx.AsyncClient) -> Mapping[str, Any]:
+            for path in paths:
+                try:
+                    return _json(await client.get(self._root + path))
+                except Refused as refused:
+                    if refused.status in BUSY:
+                        raise
+            return {}
+
+        return await self._once(ask)
+
+    def _fault(self, error: Exception, model: str) -> Fault:
+        if not isinstance(error, Refused):
+            return connection_fault(error, self.host, _EXAMPLE)
+        status, said = error.status, error.said
+        if self._key:
+            said = said.replace(self._key, "(the key)")
+        here = f"The server at {self.host}"
+        if status in (401, 403):
+            # What it says of a key often holds a part of it.
+            refused = "refuses the key" if self._key else "wants a key"
+            todo = f"set {' or '.join(API_KEYS)} in the environment to one that it takes"
+            return Fault(ServerError(f"{here} {refused} (it answered {status}); {todo}."), False)
+        if status == 404 and model and "model" in said.lower():
+            return Fault(ModelMissing(f"{here} has no model {model!r} ({said}); give one that it has with --model."), False)
+        if status in (404, 405):
+            todo = f"give the address of its API with --base-url, which usually ends in /v1, such as {_EXAMPLE}"
+            return Fault(ServerError(f"{here} has nothing there (it answered {status}: {said}); {todo}."), False)
+        if status == 413 or (status in (400, 422) and _too_long(said)) or TOO_LARGE in said:
+            todo = "start it with a larger window, or take shorter seeds or fewer examples a prompt"
+            return Fault(ContextTooLong(f"{here} says of a prompt: {said} ({status}); {todo}."), False)
+        kind = NoVectors if error.no_vectors else ServerError
+        return Fault(kind(f"{here} answered {status}: {said}."), status in PASSING, error.after)
+
+    def _unreachable(self, why: str) -> ServerError:
+        return ServerError(
+            f"No server answers at {self.host} ({why}); start it, or give its address with --base-url, or see the program on "
+            "the shipped recording with `run --replay demo`."
+        )
+
+    def _missing(self, name: str, there: list[str]) -> ModelMissing:
+        more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
+        has = f"it has {', '.join(there[:_SHOWN])}{more}" if there else "it has none"
+        return ModelMissing(
+            f"The model {name!r} is not on the server at {self.host}; {has}: give one that it has with --model."
+        )
+
+
+def _too_long(said: str) -> bool:
+    return "context" in said.lower() or "n_ctx" in said  # LM Studio: Cannot truncate prompt with n_keep >= n_ctx
+
+
+def _address(host: str) -> str:
+    """The address of an API, without a slash at its end; ServerError where it is none, or asks a question, as with a key."""
+    with address_errors(without_secrets(host.partition("?")[0]), _EXAMPLE):
+        url = httpx.URL(host if "//" in host else f"http://{host}")
+    if url.query or url.fragment or not url.host:
+        raise no_address(without_secrets(str(url.copy_with(query=None, fragment=None))), _EXAMPLE)
+    return str(url.copy_with(path=url.path.rstrip("/") or "/v1"))
+
+
+def _content(response: httpx.Response) -> bytes:
+    """The body; Refused for a web page, which another try would only bring again."""
+    if "html" in response.headers.get("Content-Type", ""):
+        raise Refused(404, response.text)
+    return response.content
+
+
+def _json(response: httpx.Response) -> dict[str, Any]:
+    """The object in a body; Refused for a web page, else ValueError."""
+    found = json.loads(_content(response))
+    if not isinstance(found, dict):
+        raise ValueError("the body is no object")
+    return found
+
+
+def _cards(response: httpx.Response) -> list[dict[str, Any]]:
+    """What a list of models has of each; Refused where it is no list of models (LM Studio answers 200 to any path)."""
+    listed = _json(response).get("data")
+    if not isinstance(listed, list):
+        raise Refused(404, response.text)
+    return [card for card in listed if isinstance(card, dict) and "id" in card]
+
+
+def _window(card: Mapping[str, Any]) -> int | None:
+    """The largest window of a model, in tokens, as its entry in the list tells it."""
+    meta = card.get("meta") or {}
+    told = [*(card.get(name) for name in _LENGTHS), meta.get("n_ctx"), meta.get("n_ctx_train")]
+    return next((length for length in told if isinstance(length, int) and length > 0), None)

@@ -1,0 +1,140 @@
+"""How a server of OpenAI's API is found out about: one small request, and more only where it is refused or disobeyed."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from skills_dspy.base.errors import ServerError
+from skills_dspy.model.server.connections import Refused
+from skills_dspy.model.server.dialect import Dialect
+
+_WORD = "kestrel"
+_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "words": {
+            "type": "array",
+            "items": {"type": "string", "minLength": 1, "enum": [_WORD]},
+            "minItems": 1,
+            "maxItems": 1,
+        }
+    },
+    "required": ["words"],
+    "additionalProperties": False,
+}
+"""With every keyword of our schemas; nobody answers the question below in this way who does not obey it."""
+
+PROBE: Mapping[str, Any] = {
+    "messages": [{"role": "user", "content": "Say hello."}],
+    # Room for some thoughts, so that a model that has few of them is told from one that never comes to its answer.
+    "options": {"temperature": 0.2, "top_p": 0.9, "seed": 1, "num_predict": 256},
+    "logprobs": True,
+    "top_logprobs": 20,
+}
+REFUSALS = frozenset({400, 403, 422, 500, 501})
+"""The statuses with which a server refuses a field that it does not take."""
+
+_LEAST = Dialect(None, None, *[False] * 6)
+_MORE: tuple[tuple[str, Any], ...] = (
+    ("limit", "max_tokens"),
+    ("limit", "max_completion_tokens"),
+    ("temperature", True),
+    ("top_p", True),
+    ("seed", True),
+    ("strict", True),
+    ("bounds", True),
+    ("quiet", "chat_template_kwargs"),
+    ("quiet", "reasoning_effort"),
+    ("logprobs", True),
+)
+"""What is added to the least request, one after the other, where the whole one is refused."""
+
+Body = dict[str, Any]
+Try = Callable[[Mapping[str, Any], Dialect], Awaitable[Body | Refused]]
+"""Sends a request as the dialect says; what it gives is a reply in Ollama's shape, or how it was refused."""
+
+
+async def find_dialect(attempt: Try, insist: Try, model: str, host: str) -> Dialect:
+    """The dialect of a server for one model.
+
+    `insist` raises a refusal as our error, as everything else is raised by both. ServerError where no schema is obeyed, or
+    where the model writes only thoughts.
+    """
+    probe = {**PROBE, "model": model}
+    asked = {**probe, "format": _SCHEMA}
+    dialect = Dialect()
+    body = await attempt(asked, dialect)
+    if isinstance(body, dict) and _thinks(body):
+        dialect, body = await _quieted(attempt, asked, dialect, body)
+    if isinstance(body, Refused) or not _obeys(body):
+        dialect, body = await _built_up(attempt, insist, probe, host)
+    if not _tells(body):
+        dialect = replace(dialect, logprobs=False)
+    return replace(dialect, thinks=_thinks(body))
+
+
+async def _built_up(attempt: Try, insist: Try, probe: Mapping[str, Any], host: str) -> tuple[Dialect, Body]:
+    """From the least that has to be taken, with all that can be added to it."""
+    asked, dialect, model = {**probe, "format": _SCHEMA}, _LEAST, probe["model"]
+    body = await attempt(asked, dialect)
+    if isinstance(body, Refused):
+        await insist(probe, dialect)  # where that is refused, too, it is not the schema
+        raise ServerError(
+            f"The server at {host} refuses JSON schemas for {model} ({body.said}), and replies cannot be read without: take a "
+            "server that has them (vLLM, llama.cpp, SGLang, LM Studio, Ollama), or another model."
+        )
+    if _thinks(body):
+        dialect, body = await _quieted(attempt, asked, dialect, body)
+    if not _obeys(body):
+        raise _only_thoughts(model, host) if _thinks(body) else _ignored(model, host, body)
+    for name, value in _MORE:
+        if getattr(dialect, name):
+            continue
+        more = replace(dialect, **{name: value})
+        reply = await attempt(asked, more)
+        if isinstance(reply, dict) and _obeys(reply):
+            dialect, body = more, reply
+    return dialect, body
+
+
+async def _quieted(attempt: Try, asked: Mapping[str, Any], dialect: Dialect, body: Body) -> tuple[Dialect, Body]:
+    """Another way to tell the model not to think, if one helps."""
+    for way in ("reasoning_effort", "chat_template_kwargs"):
+        if way != dialect.quiet:
+            other = replace(dialect, quiet=way)
+            reply = await attempt(asked, other)
+            if isinstance(reply, dict) and not _thinks(reply):
+                return other, reply
+    return dialect, body
+
+
+def _thinks(body: Body) -> bool:
+    return "thinking" in body["message"]
+
+
+def _tells(body: Body) -> bool:
+    return any(entry.get("top_logprobs") for entry in body.get("logprobs") or ())
+
+
+def _obeys(body: Body) -> bool:
+    try:
+        return bool(json.loads(body["message"]["content"]) == {"words": [_WORD]})
+    except ValueError:
+        return False
+
+
+def _only_thoughts(model: str, host: str) -> ServerError:
+    return ServerError(
+        f"The model {model} at {host} writes only thoughts and no reply, whatever it is told (chat_template_kwargs "
+        "enable_thinking, reasoning_effort): start the server with thinking switched off, or take a model that does not think."
+    )
+
+
+def _ignored(model: str, host: str, body: Body) -> ServerError:
+    wrote = " ".join(body["message"]["content"].split())[:80] or "nothing"
+    return ServerError(
+        f"The server at {host} ignores the JSON schema of a request to {model} (it wrote: {wrote}), and replies cannot be read "
+        "without: switch structured outputs on there, or take a server that has them (vLLM, llama.cpp, SGLang, LM Studio, "
+        "Ollama)."
+    )

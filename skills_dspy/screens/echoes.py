@@ -1,0 +1,50 @@
+"""An echo: a new text that repeats its prompt: the markup, the instructions, or the description of the task."""
+
+import re
+from functools import cache
+
+from skills_dspy.model.steps import DESCRIBE, PLAN, STEPS
+from skills_dspy.screens.task_texts import NewText
+from skills_dspy.similarity.pieces import Pieces, quoted, words_in
+from skills_dspy.similarity.text import plain
+
+_TALK = re.compile(r"\bteach(?:es|ing)? an? (?:large )?lang[a-z]+ model\b", re.IGNORECASE)
+"""What descriptions of skills begin with, also where the second word is misspelt."""
+
+
+def echoed(new: NewText) -> str | None:
+    """What the text repeats, in words; what a seed says as well is no echo."""
+    task, bound = new.task, new.task.bounds.echoed_words
+    if bound is None:
+        return None
+    whole = plain(new.text)
+    if whole == plain(task.description) and not any(whole == plain(text) for text in task.texts):
+        return "it is the task description"
+    for pattern in (our_tags(), _TALK):
+        for mark in (found[0].strip() for found in pattern.finditer(new.text)):
+            if not any(mark.casefold() in text.casefold() for text in task.texts):
+                return f'it holds "{mark}", which is of the prompt'
+    cut = Pieces.of(new.text)
+    for source in task.prompts:
+        if source.pieces.isdisjoint(cut.pieces):
+            continue
+        run = cut.longest_run(source.pieces, task.known)
+        if words_in(run) >= bound:
+            return f"{words_in(run):.0f} words in a row are those of {source.name}: {quoted(run)}"
+    return None
+
+
+@cache
+def tag_names() -> tuple[str, ...]:
+    """What the tags of our prompts are called, and what a writer may put around its reply."""
+    steps = [step for step in STEPS.values() if step not in (DESCRIBE, PLAN)]
+    shown = {name for step in steps for name, field in step.source.input_fields.items() if field.annotation is not int}
+    written = {name for step in steps if step.role == "generator" for name in step.source.output_fields}
+    return tuple(sorted({one for name in shown | written for one in (name, name.removesuffix("s"))}))
+
+
+@cache
+def our_tags() -> re.Pattern[str]:
+    """Those tags: the names of several words anywhere, the others, which any markup may have, where a line begins or ends."""
+    long, short = ("|".join(name for name in tag_names() if ("_" in name) == several) for several in (True, False))
+    return re.compile(rf"</?(?:{long})>|^[ \t]*</?(?:{short})>|</?(?:{short})>[ \t]*$", re.MULTILINE)

@@ -1,0 +1,146 @@
+"""What a new text is screened against: the seeds of its task, what they have in common, and the words of the prompts."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import get_args
+
+from skills_dspy.base.config import ScreensConfig
+from skills_dspy.base.records import Kind, SeedExample
+from skills_dspy.model.exhibits import Exercise
+from skills_dspy.model.steps import Part
+from skills_dspy.similarity.pieces import Piece, Pieces
+from skills_dspy.similarity.text import squeezed
+from skills_dspy.tasks.spec import TaskSpec
+
+PARTS: tuple[Part, ...] = get_args(Part)
+"""In the order in which they are written: each may rest on those before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownText:
+    """A text whose words may not be taken over, by the name that people know it by; its pieces to look them up."""
+
+    name: str
+    cut: Pieces
+    pieces: frozenset[Piece]
+
+    @classmethod
+    def of(cls, name: str, text: str) -> "KnownText":
+        """The text under its name."""
+        cut = Pieces.of(text)
+        return cls(name, cut, frozenset(cut.pieces))
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTexts:
+    """What the screens of one task compare with.
+
+    Attributes:
+        bounds: what they reject.
+        texts: all that the seeds say.
+        seeds: part to this part of the seeds.
+        common: part to the pieces that two or more seeds have: what they share belongs to the skill.
+        known: the pieces of all seeds, whatever the part.
+        description: the task's.
+        prompts: the description and the instructions of the prompts.
+        lengths: kind and part to the words of the seeds' shortest and longest; nothing where no seed has the part.
+        requests: how many seeds have a context and a question of their own.
+    """
+
+    bounds: ScreensConfig
+    texts: tuple[str, ...]
+    seeds: Mapping[Part, tuple[KnownText, ...]]
+    common: Mapping[Part, frozenset[Piece]]
+    known: frozenset[Piece]
+    description: str
+    prompts: tuple[KnownText, ...]
+    lengths: Mapping[tuple[Kind, Part], tuple[float, float]]
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewText:
+    """A text that a model wrote: one part of an exercise, which may still lack those that are written after it.
+
+    `shown` has, by id, the same part of the accepted pairs that its prompt showed.
+    """
+
+    part: Part
+    kind: Kind
+    exercise: Exercise
+    shown: Mapping[str, str]
+    task: TaskTexts
+
+    @property
+    def text(self) -> str:
+        """The text itself."""
+        return part_of(self.exercise, self.part)
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The parts of its exercise that it was written for, which it may repeat."""
+        earlier = PARTS[: PARTS.index(self.part)]
+        return tuple(text for part in earlier if (text := part_of(self.exercise, part)))
+
+
+def task_texts_of(spec: TaskSpec, bounds: ScreensConfig, instructions: Iterable[str] = ()) -> TaskTexts:
+    """The texts of a task whose prompts have these instructions."""
+    seeds = _each_once(spec)
+    sources: dict[Part, tuple[KnownText, ...]] = {part: tuple(_sources(part, seeds)) for part in PARTS}
+    # What answers share because they quote one and the same context is not what all answers of the skill have.
+    quotes = _pieces(sources["context"])
+    lengths: dict[tuple[Kind, Part], tuple[float, float]] = {}
+    for kind in get_args(Kind):
+        for part in PARTS:
+            words = [Pieces.of(text).words for seed in spec.seeds(kind) if (text := part_of(seed, part))]
+            if words:
+                lengths[kind, part] = min(words), max(words)
+    return TaskTexts(
+        bounds=bounds,
+        texts=tuple(text for _, seed in seeds for part in PARTS if (text := part_of(seed, part))),
+        seeds=sources,
+        common={part: _in_two(sources[part]) - (quotes if part == "answer" else frozenset()) for part in PARTS},
+        known=frozenset[Piece]().union(*map(_pieces, sources.values())),
+        description=spec.task_description,
+        prompts=(KnownText.of("the task description", spec.task_description), *_instructions(tuple(instructions))),
+        lengths=lengths,
+        requests=sum(seed.context is not None for _, seed in seeds),
+    )
+
+
+def part_of(exercise: Exercise, part: Part) -> str:
+    """A part of an exercise; nothing where it has none."""
+    return {"context": exercise.context, "question": exercise.question, "answer": exercise.answer}[part] or ""
+
+
+def _each_once(spec: TaskSpec) -> tuple[tuple[str, SeedExample], ...]:
+    """The seeds by name, in the file's order; of those that are the same the first."""
+    found: dict[tuple[str, ...], tuple[str, SeedExample]] = {}
+    for number, seed in enumerate(spec.seed_examples):
+        found.setdefault(tuple(squeezed(part_of(seed, part)) for part in PARTS), (f"seed:{number}", seed))
+    return tuple(found.values())
+
+
+def _sources(part: Part, seeds: Iterable[tuple[str, SeedExample]]) -> Iterable[KnownText]:
+    """This part of the seeds in the file's order; a context that several have is one text."""
+    texts = [(name, part_of(seed, part)) for name, seed in seeds]
+    if part == "context":
+        texts = [(name, text) for place, (name, text) in enumerate(texts) if text not in (t for _, t in texts[:place])]
+    return (KnownText.of(f"the {part} of {name}", text) for name, text in texts if text)
+
+
+def _pieces(sources: Iterable[KnownText]) -> frozenset[Piece]:
+    return frozenset[Piece]().union(*(source.pieces for source in sources))
+
+
+def _in_two(sources: Iterable[KnownText]) -> frozenset[Piece]:
+    counts = Counter(piece for source in sources for piece in source.pieces)
+    return frozenset(piece for piece, count in counts.items() if count > 1)
+
+
+@cache
+def _instructions(texts: tuple[str, ...]) -> tuple[KnownText, ...]:
+    """The same for all tasks of a run."""
+    return tuple(KnownText.of("the instructions of a prompt", text) for text in texts)

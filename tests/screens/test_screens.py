@@ -1,0 +1,354 @@
+"""What no new text may be: copies, echoes, residue, lengths out of range; and all that these leave alone."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skills_dspy.base.config import NO_SCREENS
+from skills_dspy.base.records import Kind, Reason, SeedExample
+from skills_dspy.model.adapter import SkillsAdapter
+from skills_dspy.model.steps import STEPS, Part, Subject
+from skills_dspy.screens.echoes import tag_names
+from skills_dspy.screens.screens import screened
+from skills_dspy.screens.task_texts import NewText, TaskTexts, task_texts_of
+from tests.helpers.making import a_config, a_spec
+
+DEBATE = "To teach a language model to hold a debate between two sides and to weigh what they said"
+INSTRUCTIONS = tuple(SkillsAdapter().plan(step.source).system for step in STEPS.values())
+
+ANSWER = (
+    "For: cars take up most of the space in the old streets and poison the air. Against: shops live from people who come by "
+    "car and carry heavy bags home. Conclusion: close the streets on weekends first and count the visitors."
+)
+FREEFORM = (
+    SeedExample(question="Should a city close its old centre to private cars for good?", answer=ANSWER),
+    SeedExample(
+        question="A school wants to begin lessons an hour later. Let a parent and a teacher argue.",
+        answer="Parent: I have to be at work by eight and nobody could take them. Teacher: they sleep through the first hour.",
+    ),
+    SeedExample(
+        question="Argue whether zoos still have a place.",
+        answer="Keeper: children who have seen an elephant want to save it. Visitor: what they have seen is a bored prisoner.",
+    ),
+)
+TEXTS = (
+    "Him and me was late for the train because the bus what we took have broke down near the bridge on a cold morning.",
+    "The childs has eaten there breakfast and runned to school before the rain begun to fall over all of the gardens.",
+    "She don't never remember where she have putted the keys of the shed, so us waits outside in the wind for a hour.",
+)
+REQUEST = (
+    "Find every grammatical error in the text above, correct each of them, and explain in one sentence apiece what was wrong "
+    "there"
+)
+GROUNDED = tuple(
+    SeedExample(question=f"{REQUEST}.", answer=f"Corrected: {text.replace('was', 'were')} One verb was wrong.", context=text)
+    for text in TEXTS
+)
+
+
+def material(seeds: tuple[SeedExample, ...] = FREEFORM, description: str = DEBATE, **bounds: Any) -> TaskTexts:
+    """What texts of a task with these seeds are compared with, by the built-in bounds but for some."""
+    config = a_config({"screens": bounds})
+    return task_texts_of(a_spec(seeds, description=description), config.screens, INSTRUCTIONS)
+
+
+OF_DEBATE, OF_GRAMMAR = material(), material(GROUNDED, "To teach a language model to correct a text")
+
+
+def reason(
+    part: Part,
+    text: str,
+    of: TaskTexts = OF_DEBATE,
+    *,
+    context: str | None = None,
+    question: str | None = None,
+    shown: str | None = None,
+) -> Reason | None:
+    """Why a text is rejected."""
+    parts = {"context": context, "question": question, part: text}
+    kind: Kind = "freeform" if parts["context"] is None else "grounded"
+    found = screened(NewText(part, kind, Subject(**parts), {} if shown is None else {"ab12": shown}, of))
+    return None if found is None else found[0]
+
+
+# -- copies -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("part", "text", "of"),
+    [
+        ("question", FREEFORM[0].question + " Explain in detail and give three reasons for each side.", OF_DEBATE),
+        ("question", "Please answer this: should a city close its OLD centre, to private cars, for good?!", OF_DEBATE),
+        ("answer", ANSWER, OF_DEBATE),
+        ("answer", "Here is what I think about it. " + ANSWER[:140], OF_DEBATE),
+        ("context", TEXTS[1], OF_GRAMMAR),
+        ("context", "Look at this. " + TEXTS[1].replace("gardens", "houses"), OF_GRAMMAR),
+    ],
+    ids=["a tail", "a head", "word for word", "half of it", "a context", "one word changed"],
+)
+def test_what_is_taken_from_a_seed_is_a_copy(part: Part, text: str, of: TaskTexts) -> None:
+    """The cases of a small model: a seed's question with a tail, its answer word for word, its context."""
+    assert reason(part, text, of, context=None if of is OF_DEBATE else text) == "copy"
+
+
+def test_the_reason_says_whose_words_they_are() -> None:
+    """The seed is named, and the words are quoted, as a person has to find them."""
+    found = screened(NewText("answer", "freeform", Subject(None, "Why?", ANSWER), {}, OF_DEBATE))
+    assert found is not None
+    assert found[1].startswith('41 words in a row are those of the answer of seed:0: "for cars take up most')
+
+
+def test_what_the_prompt_showed_beside_the_seeds_is_not_copied_either() -> None:
+    """An accepted pair that was an example."""
+    own = "May a landlord forbid that his tenants keep a dog in the flat?"
+    assert reason("question", own + " Be brief.", shown=own) == "copy"
+    assert reason("question", own + " Be brief.") is None
+
+
+def test_questions_are_compared_with_questions_alone() -> None:
+    """A question may be about what an answer said."""
+    assert reason("question", "Someone wrote: " + ANSWER[:100] + " Do you agree with that person?") is None
+
+
+def test_what_the_seeds_have_in_common_is_no_copy() -> None:
+    """One fixed request is put to every text; what only one seed has is its own."""
+    text = "A new text, what have many a error in it, were wrote by I in the train between the two towns yesterday night."
+    assert reason("question", f"{REQUEST}.", OF_GRAMMAR, context=text) is None
+    own = "Count all the nouns of this passage, sort them by the letter that they begin with, and put each one on its own line"
+    of = material((*GROUNDED[:2], GROUNDED[2].model_copy(update={"question": own})))
+    assert reason("question", f"{own}.", of, context=text) == "copy"
+
+
+def test_the_request_of_a_single_grounded_seed_may_be_put_to_another_text() -> None:
+    """Nobody can tell what of it belongs to the skill; a freeform question has nothing beside it that would be new."""
+    assert reason("question", f"{REQUEST}.", material(GROUNDED[:1]), context="Another text.") is None
+    assert reason("question", FREEFORM[0].question + " Say why.", material(FREEFORM[:1])) == "copy"
+
+
+def test_a_seed_that_stands_there_twice_is_still_one_seed() -> None:
+    """What it says is not what all seeds say."""
+    assert reason("answer", ANSWER, material((FREEFORM[0], *FREEFORM))) == "copy"
+
+
+def test_seeds_with_one_question_have_their_own_answers() -> None:
+    """Where all ask for the same, as for a joke, each answer may not be copied."""
+    seeds = tuple(SeedExample(question="Debate something.", answer=seed.answer) for seed in FREEFORM)
+    assert [reason("answer", seed.answer, material(seeds)) for seed in seeds] == ["copy"] * 3
+
+
+def test_seeds_that_quote_one_text_do_not_make_it_everybodys() -> None:
+    """Several seeds about the same text, as most of the taxonomy has it: its words are in each of their answers."""
+    seeds = tuple(
+        SeedExample(question=f"{verb} the text.", answer=f"{verb}: {TEXTS[0]} That is all of it.", context=TEXTS[0])
+        for verb in ("Repeat", "Copy", "Quote")
+    )
+    assert reason("answer", f"Repeat: {TEXTS[0]}", material(seeds), context="Another text.", question="Repeat it.") == "copy"
+
+
+def test_a_text_may_repeat_what_it_was_written_for() -> None:
+    """A corrected text has the words of the faulty one, also where a seed's answer happens to have them."""
+    new = "Us was told that the ferry what leave at noon have been cancelled on account of the storm what come in from the sea."
+    seeds = (*GROUNDED, SeedExample(question="Correct it.", answer=f"{new} It is fine.", context="Something else."))
+    answer = f"Corrected: {new} One verb was wrong."
+    assert reason("answer", answer, material(seeds), context=new, question=f"{REQUEST}.") is None
+    assert reason("answer", answer, material(seeds), context="It rains.", question=f"{REQUEST}.") == "copy"
+
+
+def test_scripts_without_spaces_are_compared_by_their_characters() -> None:
+    """Forty Chinese characters make twenty words."""
+    said = "城市应该永远禁止私家车进入老城区吗请让商店老板和骑自行车的学生各自说明理由然后给出一个公平的结论谢谢大家"
+    of = material((SeedExample(question=said, answer="可以。"), *FREEFORM[1:]))
+    assert reason("question", "新问题：" + said[:42] + "？", of) == "copy"
+    assert reason("question", "学校应该把上课时间推迟一个小时吗？请让家长和老师说明理由。", of) is None
+
+
+NATURE = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "islet", "jetty")
+WORDS = st.lists(st.sampled_from(NATURE), min_size=3, max_size=60)
+
+
+@given(WORDS, st.sampled_from(("question", "answer")))
+def test_a_text_without_any_overlap_passes(words: list[str], part: Part) -> None:
+    """Whatever its words are and how many."""
+    assert reason(part, " ".join(words).capitalize() + ".") is None
+
+
+@given(st.integers(0, 41), st.integers(0, 41))
+def test_a_stretch_of_a_seed_is_a_copy_from_the_bound_on(start: int, length: int) -> None:
+    """Exactly from as many words in a row as are set."""
+    words = ANSWER.split()
+    taken = words[start : start + length]
+    said = reason("answer", " ".join(["Well,", *taken, "indeed."]), question="Why?")
+    assert (said == "copy") == (len(taken) >= 20)
+
+
+# -- echoes -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<task_description>\nTo debate.\n</task_description>\n\n<examples>\n<example>\nA text.\n</example>\n</examples>",
+        "It is given in the <task_description> above.",
+        "A text.\n<examples>\n<question>\nWhy is that so?",
+        "To teach a language model to find errors, you would need to create a text that has many of them in it.",
+        "A debate is what teaches a large language model to see two sides.",
+        DEBATE,
+        f"{DEBATE}.",
+        "Here hold a debate between two sides and to weigh what the neighbours think of it.",
+        "Sure! Each question must be complete by itself, answerable by a language model in text from what it says.",
+    ],
+    ids=["prompt", "tag", "part", "talk", "talk too", "description", "its words", "a stretch of it", "instructions"],
+)
+@pytest.mark.parametrize("part", ["context", "question", "answer"])
+def test_a_prompt_that_comes_back_is_an_echo(part: Part, text: str) -> None:
+    """Its markup, its instructions, the task's description, or talk about the task."""
+    assert reason(part, text, context="A text." if part != "context" else text) == "echo"
+
+
+def test_what_a_seed_says_as_well_is_no_echo() -> None:
+    """A skill of writing prompts has tags, a skill about teaching models talks of it, a request may be the description."""
+    seeds = (
+        SeedExample(
+            question="Write a prompt.", answer="<question>\nWhat is it?\n</question>\nIt should teach a language model."
+        ),
+        SeedExample(question="Name the capital of a country and say how many people live there now.", answer="Paris."),
+    )
+    of = material(seeds, "Name the capital of a country and say how many people live there now")
+    assert reason("answer", "<question>\nWho was it?\n</question>\nTo teach a language model.", of) is None
+    assert reason("question", "Name the capital of a country and say how many people live there now!", of) != "echo"
+    assert reason("answer", "A text.\n<examples>\nOne.", of) == "echo"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Use <answer> and <path d='M0 0'/> inside a line of markup, as in XML.",
+        "The example shows two sides of a debate, and the question is about cars.",
+        "<div>\n<p>Hello</p>\n</div>",
+    ],
+)
+def test_what_only_looks_like_a_prompt_passes(text: str) -> None:
+    """Other markup, and words that every prompt has too."""
+    assert reason("answer", text) is None
+
+
+def test_the_reason_of_an_echo_says_what_came_back() -> None:
+    """The whole description is called that, and not by the words that it begins with."""
+    said = [
+        screened(NewText("context", "grounded", Subject(text), {}, OF_DEBATE)) for text in (f"{DEBATE}.", f"Well. {DEBATE}")
+    ]
+    assert said == [
+        ("echo", "it is the task description"),
+        ("echo", 'it holds "teach a language model", which is of the prompt'),
+    ]
+
+
+def test_every_tag_of_our_prompts_is_known() -> None:
+    """They are read from the signatures."""
+    assert set(tag_names()) >= {"task_description", "examples", "example", "context", "questions", "question", "answer"}
+    assert "explanation" not in tag_names()
+
+
+# -- residue ------------------------------------------------------------------------------------------------------------
+
+LEFT_OVER = {
+    "think": "<think>\nThe user wants a debate.\n</think>\nFor: it is late.",
+    "think's end": "so I answer.\n</think>\nFor: it is late.",
+    "Mistral's thinking": "[THINK]Let me see.[/THINK]For: it is late.",
+    "channel": "<|channel|>analysis<|message|>For: it is late.",
+    "ChatML": "For: it is late.<|im_end|>",
+    "Llama": "For: it is late.<|eot_id|>",
+    "DeepSeek": "For: it is late.<｜end▁of▁sentence｜>",
+    "Gemma": "For: it is late.<end_of_turn>",
+    "Mistral": "[INST] Debate it. [/INST] For: it is late.",
+    "end of sequence": "For: it is late.</s>",
+    "byte": "For: it is<0x0A>late.",
+    "tool": '<tool_call>\n{"name": "search"}\n</tool_call>',
+    "wrapper": "<answer>\nFor: it is late.\n</answer>",
+    "half a wrapper": "For: it is late.\n</answer>",
+    "next turn": "For: it is late.\n\nUser: And what about zoos?",
+    "human": "For: it is late.\nHuman: And zoos?",
+    "Alpaca": "For: it is late.\n\n### Instruction:\nDebate zoos.",
+    "bell": "For: it is\x07 late.",
+    "replacement": "For: it is \ufffd late.",
+    "carriage": "For: it\ris late.",
+    "written-out breaks": "For: it's late.\\n\\nAgainst: it isn't.",
+    "one by one": "For: late.\\nAgainst: early.\\nConclusion: none.",
+}
+
+
+@pytest.mark.parametrize("text", LEFT_OVER.values(), ids=LEFT_OVER)
+def test_what_a_machine_leaves_behind_is_residue(text: str) -> None:
+    """Think blocks, tokens of any chat template, wrappers, control characters, invented turns, breaks written out."""
+    assert reason("answer", text) == "residue"
+
+
+@pytest.mark.parametrize("text", LEFT_OVER.values(), ids=LEFT_OVER)
+def test_what_the_seeds_hold_as_well_belongs_to_the_skill(text: str) -> None:
+    """A skill about chat templates, dialogues or escape sequences must not lose its rows."""
+    seeds = (SeedExample(question="Show one.", answer=f"{text}"), *FREEFORM)
+    assert reason("answer", text.replace("late", "cold"), material(seeds)) != "residue"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'print("one\\n\\ntwo")',
+        "Use `\\n\\n` between paragraphs.",
+        "The gradient \\nabla f and \\nu are not \\neq 0.",
+        "C:\\new\\notes and C:\\News",
+        "First line\r\nsecond line\twith a tab",
+        "We think: users and humans differ. The assistant: a person.",
+        "## Input\nTwo numbers.\n## Response\nTheir sum.",
+        "a <| b |> c, [INSTALL], <strong>late</strong>",
+    ],
+)
+def test_what_only_looks_like_residue_passes(text: str) -> None:
+    """Code, formulas, paths, headings and line ends of another system."""
+    assert reason("answer", text) is None
+
+
+def test_a_character_that_cannot_be_seen_is_named() -> None:
+    """Otherwise the reason shows nothing."""
+    found = screened(NewText("answer", "freeform", Subject(None, "Why?", "A \x07 bell."), {}, OF_DEBATE))
+    assert found == ("residue", "it has a control character: \\x07")
+
+
+# -- length -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_text_far_outside_the_seeds_is_rejected_by_its_length() -> None:
+    """Eight times the longest seed and a twentieth of the shortest, by the built-in bounds."""
+    word = ("maple", "plane", "alder", "hazel", "rowan", "larch", "aspen")
+    most = " ".join(word[k % 7] for k in range(41 * 8))
+    assert reason("answer", most, question="") is None
+    assert reason("answer", most + " and so on", question="") == "length"
+    long = (SeedExample(question="Why is it so?", answer=f"{ANSWER} Not at all, say some, and they have their reasons too."),)
+    assert reason("answer", "Yes, by all means.", material(long)) is None
+    assert reason("answer", "Yes.", material(long, shortest=0.1)) == "length"
+
+
+def test_an_answer_may_be_longer_by_what_it_repeats() -> None:
+    """A long text that is corrected has a long correction."""
+    new = " ".join(f"word{k}" for k in range(600))
+    assert reason("answer", f"Corrected: {new}", OF_GRAMMAR, context=new, question="Correct it.") is None
+    assert reason("answer", f"Corrected: {new}", OF_GRAMMAR, context="Short.", question="Correct it.") == "length"
+
+
+def test_seeds_of_a_word_still_allow_for_a_paragraph() -> None:
+    """An explanation where the seeds give the bare result is for the judges."""
+    of = material((SeedExample(question="2 + 2?", answer="4"),))
+    assert reason("answer", "four " * 200, of) is None
+    assert reason("answer", "four " * 210, of) == "length"
+
+
+# -- all of them --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [ANSWER, DEBATE, LEFT_OVER["ChatML"], "word " * 3000])
+def test_each_screen_can_be_turned_off(text: str) -> None:
+    """As it was before there were any."""
+    assert reason("answer", text) is not None
+    assert reason("answer", text, material(**NO_SCREENS.model_dump())) is None

@@ -21,9 +21,11 @@ class PlanVariety(dspy.Signature):
     of them practise this one skill at the level of the examples: for instance the subject, the setting, the kind of text or
     data, how much is asked for, the form of the request, what makes it difficult. Choose the axes that matter for this skill.
     The first axis is the subject.
-    If the exercises are about a text, say of each axis whether its values are of the text (what it is about and what it is
-    like) or of the request (what is asked about it); the subject is of the text. Otherwise all axes are of the request. If
-    all exercises make one and the same request, name no axis of the request.
+    An axis changes what an answer has to do or to be about. What would only decorate a request is no axis.
+    If the examples have a context, say of each axis whether its values are of that text (what it is about and what it is
+    like) or of the request (what is asked about it); the subject is of the text. If they have none, all axes are of the
+    request, also those of a text or a table that stands in the question. If all exercises make one and the same request about
+    their context, name no axis of the request.
     Give each axis its values: short phrases of a few words, each different from the others, each natural with most values of
     the other axes, and spread widely over all that the skill can be about. Give the subject at least twelve values and every
     other axis three to six. Do not make values out of the examples alone: they are only a sample."""
@@ -89,7 +91,8 @@ class WriteQuestionsGrounded(dspy.Signature):
     - practises the skill that the description names, is as hard as the examples, and wants an answer of the same kind;
     - can be answered fully from the new text alone, and its full answer is a good piece of the skill: never a part of a
       sentence, and never half of the work that the examples want done;
-    - is put plainly, in its own words, and does not repeat the text;
+    - is put plainly, in its own words, with a story or a reason for asking only where the examples have one, and does not
+      repeat the text;
     - is harmless, and a language model can answer it in text;
     - asks for something else than every other new question.
     Where a plan is given, it has one line for each question. Follow what in it makes a good question about this text, drop
@@ -116,12 +119,13 @@ class WriteAnswerFreeform(dspy.Signature):
     as a rule within the range that is given. It goes straight to what was asked, in a beginning and an ending of its own, and
     sums up or repeats nothing unless the question wants that. It has no talk about you, about the task or about further help.
     It says that something is uncertain only where that is so and matters. It invents no facts. Where the examples show \\n in
-    place of a line break, it has a real one."""
+    place of a line break, it has a real one. Where something to avoid is given, it is as good without that."""
 
     task_description: str = dspy.InputField(desc=_TASK)
     length: str = dspy.InputField(desc="how long such answers are")
     examples: list[Pair] = dspy.InputField(desc="questions of this skill with good answers")
     question: str = dspy.InputField(desc="the question to answer")
+    avoid: str | None = dspy.InputField(desc="what too many other answers already have; absent when there is no such thing")
     answer: str = dspy.OutputField(desc="the answer")
 
 
@@ -137,13 +141,14 @@ class WriteAnswerGrounded(dspy.Signature):
     asks, for the whole text or for the part that was asked about. Its length is what this question and this text need, as a
     rule within the range that is given. It goes straight to what was asked and repeats nothing unless the question wants
     that. It has no talk about you, about the task or about further help. Where the examples show \\n in place of a line
-    break, it has a real one."""
+    break, it has a real one. Where something to avoid is given, it is as good without that."""
 
     task_description: str = dspy.InputField(desc=_TASK)
     length: str = dspy.InputField(desc="how long such answers are")
     examples: list[Pair] = dspy.InputField(desc="texts with a question of this skill and a good answer")
     context: str = dspy.InputField(desc="the text that the question is about")
     question: str = dspy.InputField(desc="the question to answer")
+    avoid: str | None = dspy.InputField(desc="what too many other answers already have; absent when there is no such thing")
     answer: str = dspy.OutputField(desc="the answer")
 
 

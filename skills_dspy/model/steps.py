@@ -278,14 +278,15 @@ def inputs(
     examples: Sequence[Exercise],
     subject: Exercise | None = None,
     plan: Sequence[str] = (),
+    avoid: str | None = None,
 ) -> dict[str, Any]:
     """What a step's prompt is given: exactly its signature's input fields.
 
     The task's description alone will do for `spec` where the prompt shows nothing else of it; then lengths are those of the
     examples. `examples` are those that this step shows, at least one unless it shows nothing. `plan` has a line for each new
-    question, or one for a new context; without lines there is no plan.
+    question, or one for a new context; without lines there is no plan. `avoid` says what too many answers have already.
     """
-    values: dict[str, Any] = {"plan": None}
+    values: dict[str, Any] = {"plan": None, "avoid": avoid}
     if plan:
         values["plan"] = list(plan) if step.counted else plan[0]
     values |= constant_inputs(step, spec, examples) | {part: getattr(subject, part) for part in step.about}

@@ -42,7 +42,7 @@ _STRICT = "strict"
 _HALF = 0.5
 _LONG_WORDS = 120
 _TOKENS, _LONG_TOKENS = 40, 300
-_ANSWER_WRITER = "Answer a question"
+_ANSWER_WRITER = "Write the best answer"
 _CHAT_FIELD = re.compile(r"^\[\[ ## current_instruction ## \]\]\n(.*?)\n+\[\[ ## ", re.DOTALL | re.MULTILINE)
 
 Exhibit = tuple[str, str, str]

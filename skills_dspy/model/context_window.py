@@ -19,9 +19,9 @@ from skills_dspy.model.steps import (
     DESCRIBE,
     LONGEST_NAME,
     LONGEST_VALUE,
-    MOST_AXES,
     PLAN,
     STEPS,
+    TOLD_AXES,
     Step,
     constant_inputs,
     inputs,
@@ -226,7 +226,7 @@ class _Bounds:
 def _plan_line(spec: TaskSpec, config: RunConfig) -> int:
     """The most tokens of a line of the plan, with the tags around it; 0 where nothing is planned."""
     if plans(spec, config):
-        return TAG_TOKENS + MOST_AXES * (LONGEST_NAME + LONGEST_VALUE + 4)
+        return TAG_TOKENS + TOLD_AXES * (LONGEST_NAME + LONGEST_VALUE + 4)
     axes = [(estimate_tokens(axis.name), max(map(estimate_tokens, axis.values))) for axis in spec.variety or ()]
     return TAG_TOKENS + sum(name + value + 4 for name, value in axes) if axes else 0
 

@@ -107,9 +107,10 @@ DESCRIBE = Step("write_description", "write_description", "generator", describe.
 PLAN = Step("plan_variety", "plan_variety", "generator", generate.PlanVariety, shows="pairs", brief=1536)
 """Asked once for a task whose exercises are to differ by plan, and whose file does not say how."""
 
-MOST_AXES = 6
+TOLD_AXES = 3
 LONGEST_NAME, LONGEST_VALUE = 12, 24
-"""How many axes a plan has at most, and how many tokens, estimated, the name of one and each of its values."""
+"""How many axes of a plan one text is told of at most: more would not go together. How many tokens, estimated, the name of
+one has at most, and each of its values."""
 
 
 def _both_kinds(freeform: Step, grounded: type[dspy.Signature]) -> tuple[Step, Step]:

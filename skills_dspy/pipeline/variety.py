@@ -13,7 +13,7 @@ from skills_dspy.base.seeds import rng_of
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import WHOLE_DRAW, Asker, Failed, Rank
 from skills_dspy.model.description import examples_in_turn
-from skills_dspy.model.steps import LONGEST_NAME, LONGEST_VALUE, PLAN, inputs
+from skills_dspy.model.steps import LONGEST_NAME, LONGEST_VALUE, PLAN, TOLD_AXES, inputs
 from skills_dspy.pipeline.draw import Draw
 from skills_dspy.similarity.text import squeezed
 from skills_dspy.tasks.spec import TaskSpec
@@ -49,18 +49,18 @@ def usable(axes: Sequence[Axis]) -> tuple[Axis, ...]:
 
 def planned(draw: Draw, axes: Sequence[Axis], count: int, *, task: str, run_seed: int) -> Draw:
     """The draw with what its text and its `count` questions are to be like."""
-    text = plan_text(axes, draw.number, task=task, run_seed=run_seed) if draw.kind == "grounded" else None
-    lines = plan_lines(axes, draw.kind, draw.number, count, task=task, run_seed=run_seed)
+    text = text_plan_of(axes, draw.number, task=task, run_seed=run_seed) if draw.kind == "grounded" else None
+    lines = question_plans(axes, draw.kind, draw.number, count, task=task, run_seed=run_seed)
     return replace(draw, plan=lines, text_plan=text)
 
 
-def plan_text(axes: Sequence[Axis], number: int, *, task: str, run_seed: int) -> str | None:
+def text_plan_of(axes: Sequence[Axis], number: int, *, task: str, run_seed: int) -> str | None:
     """What the text of a grounded draw is to be like; None where no axis is of the text. It follows from the number alone."""
     own = [axis for axis in axes if axis.of == "text"]
     return _line(own, number, "variety", run_seed, task, "text") if own else None
 
 
-def plan_lines(axes: Sequence[Axis], kind: Kind, number: int, count: int, *, task: str, run_seed: int) -> tuple[str, ...]:
+def question_plans(axes: Sequence[Axis], kind: Kind, number: int, count: int, *, task: str, run_seed: int) -> tuple[str, ...]:
     """What each of the `count` questions of draw `number` is to be like, in a line each; no lines without axes.
 
     It follows from these numbers alone. Questions about a text are told nothing of the text, which is written by then.
@@ -71,9 +71,10 @@ def plan_lines(axes: Sequence[Axis], kind: Kind, number: int, count: int, *, tas
 
 
 def _line(axes: Sequence[Axis], turn: int, *where: object) -> str:
-    """The value of the first axis, and of two others in turn: more would not go together."""
+    """The value of the first axis, and of some others in turn."""
     first, *others = enumerate(axes)
-    told = [others[(2 * turn + step) % len(others)] for step in range(min(2, len(others)))]
+    more = TOLD_AXES - 1
+    told = [others[(more * turn + step) % len(others)] for step in range(min(more, len(others)))]
     return "; ".join(f"{axis.name}: {_value(axis, turn, *where, place)}" for place, axis in (first, *sorted(told)))
 
 

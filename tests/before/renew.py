@@ -64,8 +64,8 @@ def main() -> None:
             if place.parts[0] == "inputs":
                 _renew_journal(INPUTS / place.relative_to("inputs"), replies)
         for run in sorted(path.parent for path in INPUTS.glob("runs/**/data.jsonl")):
-            name, task = run.relative_to(INPUTS / "runs").parts[0], Path(*run.relative_to(INPUTS / "runs").parts[1:])
-            _renew_rows(run, Path("o") / f"{name}-all" / task)
+            recording, *task = run.relative_to(INPUTS / "runs").parts
+            _renew_rows(run, Path("o", f"{recording}-all", *task))
 
 
 @cache

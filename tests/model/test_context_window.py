@@ -19,7 +19,7 @@ from skills_dspy.model.context_window import Need, RunPrompts, choose_windows, n
 from skills_dspy.model.exhibits import fitting
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.room import RETRY, largest_shown, longest, may_be_shown, question_limit
-from skills_dspy.model.steps import LONGEST_NAME, LONGEST_VALUE, MOST_AXES, plans, reply_limits, way
+from skills_dspy.model.steps import LONGEST_NAME, LONGEST_VALUE, TOLD_AXES, plans, reply_limits, way
 from skills_dspy.pipeline.candidate import Candidate, Passed
 from skills_dspy.pipeline.draw import Draw, Example, kind_of_draw, plan_draw, seed_examples
 from skills_dspy.pipeline.flow import Flow
@@ -99,7 +99,7 @@ def all_prompts(spec: TaskSpec, config: RunConfig, program: SkillsProgram, unit:
         assert isinstance(await flow.pursue(candidate, novel, lambda: (0,)), Passed)
 
     async def all_kinds() -> None:
-        line = "; ".join([f"{filled(unit, LONGEST_NAME)}: {filled(unit, LONGEST_VALUE)}"] * MOST_AXES)
+        line = "; ".join([f"{filled(unit, LONGEST_NAME)}: {filled(unit, LONGEST_VALUE)}"] * TOLD_AXES)
         if plans(spec, config):
             await derive_axes(prompts, spec, (0,))
         seeds = seed_examples(spec.seed_examples)
@@ -117,7 +117,7 @@ def all_prompts(spec: TaskSpec, config: RunConfig, program: SkillsProgram, unit:
                     accepted_share=config.draws.accepted_share,
                 )
                 plan = (line,) * spec.num_questions_to_generate_per_prompt if plans(spec, config) else ()
-                await one(replace(draw, plan=plan))
+                await one(replace(draw, plan=plan, text_plan=line if plan else None))
                 most = largest_shown(longest(spec.seeds(draw.kind)))
                 context = filled(unit, most.context) if draw.kind == "grounded" else None
                 assert may_be_shown(filled(unit, most.question), context, longest(spec.seeds(draw.kind)))

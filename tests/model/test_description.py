@@ -78,7 +78,7 @@ def test_a_task_with_that_description_makes_the_same_requests(going: Going) -> N
     assert told.bytes() == going.bytes()  # with the digests of all requests that led to a row
     assert "write_description" not in journaled(told)
     assert "derived_description" not in told.run_json()
-    assert set(told.run_json()["inputs"]["prompts"]) == {"freeform"}
+    assert set(told.run_json()["inputs"]["prompts"]["task"]) == {"plan_variety"}
 
 
 def test_a_run_goes_on_without_asking_again(going: Going) -> None:
@@ -179,7 +179,7 @@ def test_a_description_that_takes_too_long_a_prompt_says_what_helps() -> None:
     """Whoever writes one saves the prompt."""
     long = FREEFORM.model_copy(update={"answer": "word " * 150})
     spec = a_spec([long] * 20, description="", shown=20)
-    config = a_config({"max_num_ctx": 4096})
+    config = a_config({"max_num_ctx": 4096, "draws": {"variety": "off"}})
     with pytest.raises(ContextTooLong, match="write a task_description, which saves this prompt"):
         choose_windows([needs(spec, config, a_program(), the_adapter())], config, {})
 

@@ -43,7 +43,7 @@ def test_every_step_is_a_predictor_of_its_name() -> None:
 
 def test_who_writes_who_judges_who_tags() -> None:
     """The role decides which model answers."""
-    roles = {"write": "generator", "judge": "validator", "tag": "tagger"}
+    roles = {"write": "generator", "plan": "generator", "judge": "validator", "tag": "tagger"}
     assert {name: step.role for name, step in STEPS.items()} == {name: roles[name.split("_")[0]] for name in STEPS}
 
 

@@ -403,7 +403,7 @@ def test_prompts_about_a_freeform_candidate() -> None:
     assert dict(asker.asked) == {
         "judge_question_freeform": {**about, "examples": QUESTIONS_ONLY},
         "tag_instruction_quality": {**about, "examples": QUESTIONS_ONLY, "context": None},
-        "write_answer_freeform": {**about, **models, "length": "1 to 3 words"},
+        "write_answer_freeform": {**about, **models, "length": "1 to 3 words", "avoid": None},
         "judge_pair_freeform": answered,
         "tag_sample_quality": {**answered, "context": None},
         "tag_difficulty": {**about, "context": None},
@@ -421,7 +421,7 @@ def test_prompts_about_a_grounded_candidate_show_its_context() -> None:
     assert dict(asker.asked) == {
         "judge_question_grounded": {**about, "examples": QUESTIONS_ONLY},
         "tag_instruction_quality": {**about, "examples": QUESTIONS_ONLY},
-        "write_answer_grounded": {**about, **models, "length": "1 to 3 words"},
+        "write_answer_grounded": {**about, **models, "length": "1 to 3 words", "avoid": None},
         "judge_pair_grounded": answered,
         "tag_sample_quality": answered,
         "tag_difficulty": about,

@@ -8,7 +8,7 @@ from typing import Any
 from signatures.examples import Axis
 from skills_dspy.base.errors import Unreadable
 from skills_dspy.model.ask import Answer, Asker, Failed
-from skills_dspy.pipeline.variety import derive_axes, plan_lines, plan_text, usable
+from skills_dspy.pipeline.variety import derive_axes, question_plans, text_plan_of, usable
 from tests.helpers.making import FREEFORM, a_spec
 
 SUBJECTS = tuple(f"subject {n}" for n in range(12))
@@ -17,7 +17,7 @@ AXES = (Axis(name="subject", values=SUBJECTS), Axis(name="asker", values=("a nur
 
 def lines(draws: int, kind: Any = "freeform", **where: Any) -> list[str]:
     """The lines of the first draws."""
-    return [line for n in range(draws) for line in plan_lines(AXES, kind, n, 5, **{"task": "t", "run_seed": 0, **where})]
+    return [line for n in range(draws) for line in question_plans(AXES, kind, n, 5, **{"task": "t", "run_seed": 0, **where})]
 
 
 def test_every_value_comes_before_one_comes_again() -> None:
@@ -35,10 +35,10 @@ def test_every_value_comes_before_one_comes_again() -> None:
 def test_a_text_is_told_what_is_of_texts_and_its_questions_what_is_of_requests() -> None:
     """Nothing of the text stands in the plan of its questions, for it is written by then."""
     axes = (Axis(name="subject", of="text", values=SUBJECTS), Axis(name="form", values=("a table", "a list")))
-    texts = [plan_text(axes, n, task="t", run_seed=0) for n in range(12)]
+    texts = [text_plan_of(axes, n, task="t", run_seed=0) for n in range(12)]
     assert set(texts) == {f"subject: {subject}" for subject in SUBJECTS}
-    assert set(plan_lines(axes, "grounded", 0, 5, task="t", run_seed=0)) == {"form: a table", "form: a list"}
-    assert plan_text(AXES, 0, task="t", run_seed=0) is None
+    assert set(question_plans(axes, "grounded", 0, 5, task="t", run_seed=0)) == {"form: a table", "form: a list"}
+    assert text_plan_of(AXES, 0, task="t", run_seed=0) is None
 
 
 def test_a_line_has_the_first_axis_and_two_others_in_turn() -> None:
@@ -46,7 +46,7 @@ def test_a_line_has_the_first_axis_and_two_others_in_turn() -> None:
     axes = (*AXES, *(Axis(name=name, values=("a", "b")) for name in ("form", "size", "tone")))
     names = [
         tuple(part.split(": ")[0] for part in line.split("; "))
-        for line in plan_lines(axes, "freeform", 0, 4, task="t", run_seed=0)
+        for line in question_plans(axes, "freeform", 0, 4, task="t", run_seed=0)
     ]
     assert all(len(own) == 3 and own[0] == "subject" for own in names)
     assert set.union(*map(set, names)) == {axis.name for axis in axes}
@@ -54,7 +54,7 @@ def test_a_line_has_the_first_axis_and_two_others_in_turn() -> None:
 
 def test_without_axes_nothing_is_planned() -> None:
     """The prompt then has no plan."""
-    assert plan_lines((), "freeform", 0, 5, task="t", run_seed=0) == ()
+    assert question_plans((), "freeform", 0, 5, task="t", run_seed=0) == ()
 
 
 def test_what_is_no_axis_is_left_out() -> None:

@@ -197,7 +197,7 @@ def test_a_stretch_of_a_seed_is_a_copy_from_the_bound_on(start: int, length: int
         DEBATE,
         f"{DEBATE}.",
         "Here hold a debate between two sides and to weigh what the neighbours think of it.",
-        "Sure! Each question must be complete by itself, answerable by a language model in text from what it says.",
+        "Sure! It gives everything that a definite answer needs, and a language model can answer it in text.",
     ],
     ids=["prompt", "tag", "part", "talk", "talk too", "description", "its words", "a stretch of it", "instructions"],
 )

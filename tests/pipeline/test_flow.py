@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from evals.bench import virtual_time
 from signatures.examples import Pair, Passage, Question
 from skills_dspy.base.errors import MissingReply, ReplyError, StorageError, Truncated, Unreadable
 from skills_dspy.base.records import Kind, PairVerdict, QuestionVerdict, Reason, SoftRating
@@ -16,7 +17,6 @@ from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw, Example
 from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.funnel import STAGES
-from tests.helpers import virtual_time
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec
 
 PASSING: Mapping[str, Mapping[str, Any]] = {
@@ -159,13 +159,13 @@ def pursue(
         flow = Flow(a_spec((FREEFORM, GROUNDED), description="What it is."), a_config(config), asker)
         return Pursued(await flow.pursue(candidate, novel, first_rank), candidate)
 
-    return virtual_time.run(main())
+    return virtual_time.play(main())
 
 
 def write(asker: FakeAsker, kind: Kind = "freeform", **config: Any) -> Written:
     """Write one draw."""
     flow = Flow(a_spec(description="What it is.", count=2), a_config(config), asker)
-    return virtual_time.run(flow.write(a_draw(kind), first_rank))
+    return virtual_time.play(flow.write(a_draw(kind), first_rank))
 
 
 # -- writing ------------------------------------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ def test_difficulty_and_category_are_asked_at_once() -> None:
         outcome = await Flow(a_spec(), a_config(), FakeAsker(slow=slow)).pursue(candidate, is_novel, first_rank)
         return outcome, asyncio.get_running_loop().time()
 
-    ended = [virtual_time.run(main({"tag_difficulty": slow, "tag_category": 21 - slow})) for slow in (1.0, 20.0)]
+    ended = [virtual_time.play(main({"tag_difficulty": slow, "tag_category": 21 - slow})) for slow in (1.0, 20.0)]
     assert ended[0] == ended[1]
     assert ended[0][1] == 25.0
 

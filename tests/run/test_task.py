@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from evals.bench import virtual_time
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import (
     ContextTooLong,
@@ -37,7 +38,6 @@ from skills_dspy.run.runner import Watcher
 from skills_dspy.run.task import Standstill, TaskView
 from skills_dspy.store import files
 from skills_dspy.store.files import AppendLog
-from tests.helpers import virtual_time
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.making import a_config, a_spec
 from tests.helpers.small_runs import freeform
@@ -173,7 +173,7 @@ def side_by_side(natures: Sequence[Nature], wanted: int, slots: int = 8) -> Many
                 group.create_task(run(number))
         return many
 
-    return virtual_time.run(main())
+    return virtual_time.play(main())
 
 
 UNEVEN = [Nature(seconds, chance) for seconds in (0.2, 1.0, 4.0) for chance in (0.15, 0.6, 0.95)]

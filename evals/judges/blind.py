@@ -19,8 +19,8 @@ import numpy as np
 
 from evals.statistics import Interval, percentiles
 
-Row = Mapping[str, Any]
-Pair = tuple[int, int]
+_Row = Mapping[str, Any]
+_Pair = tuple[int, int]
 """The places of an old row and of a new one."""
 
 _ASKED = """For each pair say which row is the better sample to learn this skill from: "A" for the first, "B" for the second,
@@ -45,7 +45,7 @@ class Won:
     ties: int
 
 
-def paired(old: int, new: int, pairs: int, rng: random.Random) -> list[Pair]:
+def cross_pairs(old: int, new: int, pairs: int, rng: random.Random) -> list[_Pair]:
     """So many of the cross pairs of two sets, each at most once, so that no row stands in many more of them than another."""
     rounds = [[(place, (place + shift) % new) for place in range(old)] for shift in range(new)]
     for one in (*rounds, rounds):
@@ -56,7 +56,7 @@ def paired(old: int, new: int, pairs: int, rng: random.Random) -> list[Pair]:
 
 
 def sheet(
-    old: Sequence[Row], new: Sequence[Row], seeds: str, pairs: Sequence[Pair], rng: random.Random
+    old: Sequence[_Row], new: Sequence[_Row], seeds: str, pairs: Sequence[_Pair], rng: random.Random
 ) -> tuple[str, list[str]]:
     """What a reader gets, and of each pair which set its first row is of."""
     places = [*(("old", place) for place in range(len(old))), *(("new", place) for place in range(len(new)))]
@@ -73,7 +73,7 @@ def sheet(
     return "\n\n".join([*parts, "# Pairs", "\n".join(lines)]) + "\n", firsts
 
 
-def score(pairs: Sequence[Pair], firsts: Sequence[str], said: Mapping[str, str], seed: int = 0) -> Won:
+def share_won(pairs: Sequence[_Pair], firsts: Sequence[str], said: Mapping[str, str], seed: int = 0) -> Won:
     """How often a reader prefers the new rows; ValueError where a pair has no answer, or one that is none of the three."""
     values = []
     for number, first in enumerate(firsts, start=1):
@@ -94,12 +94,12 @@ def score(pairs: Sequence[Pair], firsts: Sequence[str], said: Mapping[str, str],
     return Won(float(won.mean()), percentiles(shares, _ROUNDS), len(values), values.count(0.5))
 
 
-def _text(row: Row) -> str:
+def _text(row: _Row) -> str:
     parts = [("CONTEXT", row.get("context")), ("QUESTION", row["instruction"]), ("ANSWER", row["response"])]
     return "\n\n".join(f"{name}:\n{text}" for name, text in parts if text)
 
 
-def _rows(path: Path) -> list[Row]:
+def _rows(path: Path) -> list[_Row]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
@@ -121,7 +121,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def make(old: Path, new: Path, seeds: Path, out: Path, pairs: int, seed: int) -> None:
     """Write the sheet and its key."""
     rng, before, after = random.Random(seed), _rows(old), _rows(new)
-    chosen = paired(len(before), len(after), pairs, rng)
+    chosen = cross_pairs(len(before), len(after), pairs, rng)
     text, firsts = sheet(before, after, str(seeds), chosen, rng)
     out.mkdir(parents=True)
     (out / "sheet.md").write_text(text, encoding="utf-8")
@@ -135,7 +135,7 @@ def print_scores(folder: Path, readers: Sequence[Path]) -> None:
     """Print what the new rows won, by reader."""
     key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
     for path in readers:
-        won = score([(a, b) for a, b in key["pairs"]], key["firsts"], json.loads(path.read_text(encoding="utf-8")))
+        won = share_won([(a, b) for a, b in key["pairs"]], key["firsts"], json.loads(path.read_text(encoding="utf-8")))
         spread = "" if won.interval is None else f" ({100 * won.interval.low:.0f} to {100 * won.interval.high:.0f})"
         click.echo(f"{path.stem}: {100 * won.share:.0f} %{spread} of {won.pairs} pairs, {won.ties} ties")
 

@@ -50,6 +50,8 @@ class TeacherConfig:
         slots: how many requests are worked on at once (1 or more).
         latency: seconds of work for each request.
         latency_per_token: seconds more for each token of the reply.
+        speed: tokens a second of a request that is alone, which all requests share and which grows with their number (see
+            sharing.py); 0 where a reply takes the same time whatever the load.
         models: the names that are pulled; a name without a tag means `:latest`.
         seed: of made replies and of the choice of faults.
         pass_rate: how likely a made rating, quality or score is one that passes, 0 to 1.
@@ -64,6 +66,7 @@ class TeacherConfig:
     slots: int = 4
     latency: float = 0.0
     latency_per_token: float = 0.0
+    speed: float = 0.0
     models: tuple[str, ...] = ("mistral-small3.2:latest",)
     seed: int = 0
     pass_rate: float = 0.9

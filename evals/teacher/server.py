@@ -11,6 +11,7 @@ from aiohttp import web
 
 from evals.teacher.config import CONTENT_FAULTS, TeacherConfig
 from evals.teacher.replies import Teacher
+from evals.teacher.sharing import SharedSpeed
 from evals.teacher.wire import chat_reply, from_openai, parse, to_openai
 
 SIMULATED_VERSION = "0.0.0-simulated"
@@ -57,6 +58,7 @@ class _Service:
         self._config = config
         self._models = [_full_name(name) for name in config.models]
         self._slots = asyncio.Semaphore(config.slots)
+        self._speed = SharedSpeed(config.speed) if config.speed else None
         self._teacher = Teacher(config)
         self._to_fail = config.fail_first
         self._chats = self._busy = 0
@@ -124,6 +126,8 @@ class _Service:
             self._change_busy(+1)
             try:
                 await asyncio.sleep(self._config.latency + self._config.latency_per_token * reply.tokens)
+                if self._speed is not None:
+                    await self._speed.write(reply.tokens)
             finally:
                 self._change_busy(-1)
         if fault == "500":

@@ -96,7 +96,9 @@ def all_prompts(spec: TaskSpec, config: RunConfig, program: SkillsProgram, unit:
         longest_first = sorted(own, key=lambda seed: -estimate_tokens(f"{seed.question}{seed.answer}{seed.context}"))
         models = fitting(longest_first, own, spec.num_icl_examples_per_prompt)
         candidate = Candidate(draw, 0, written.questions[0], written.context, None, {}, fitting=models)
-        assert isinstance(await flow.pursue(candidate, novel, lambda: (0,)), Passed)
+        passed = await flow.pursue(candidate, novel, lambda: (0,))
+        assert isinstance(passed, Passed)
+        await flow.tag(candidate, passed, lambda: (0,))
 
     async def all_kinds() -> None:
         line = "; ".join([f"{filled(unit, LONGEST_NAME)}: {filled(unit, LONGEST_VALUE)}"] * TOLD_AXES)

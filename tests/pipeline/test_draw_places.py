@@ -7,8 +7,8 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evals.bench import virtual_time
 from skills_dspy.pipeline.draw_places import DrawPlaces, Place, most_open
-from tests.helpers import virtual_time
 from tests.helpers.making import idle
 
 
@@ -30,7 +30,7 @@ def test_a_task_alone_gets_every_place_at_once() -> None:
         assert got == 1
         assert places_of_all.taken == 3
 
-    virtual_time.run(main())
+    virtual_time.play(main())
 
 
 async def watching(place: Place, then: Callable[[], None]) -> int:
@@ -74,7 +74,7 @@ def test_nobody_takes_more_than_its_share_before_the_others_have_asked() -> None
         await while_all_want(places)
         assert [place.held for place in places] == [3, 2, 2]
 
-    virtual_time.run(main())
+    virtual_time.play(main())
 
 
 def test_a_place_that_is_not_wanted_any_more_goes_to_somebody_else() -> None:
@@ -90,7 +90,7 @@ def test_a_place_that_is_not_wanted_any_more_goes_to_somebody_else() -> None:
         unwilling.cancel()
         await asyncio.wait([unwilling])
 
-    virtual_time.run(main())
+    virtual_time.play(main())
 
 
 def test_who_leaves_gives_everything_back_once() -> None:
@@ -106,7 +106,7 @@ def test_who_leaves_gives_everything_back_once() -> None:
         await while_all_want([staying])
         assert (going.held, staying.held, all_places.taken) == (0, 4, 4)
 
-    virtual_time.run(main())
+    virtual_time.play(main())
 
 
 def test_two_hundred_tasks_keep_their_share() -> None:
@@ -133,7 +133,7 @@ def test_two_hundred_tasks_keep_their_share() -> None:
             task.cancel()
         await asyncio.wait(tasks)
 
-    virtual_time.run(main())
+    virtual_time.play(main())
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=200), st.integers(1, 9))
@@ -154,4 +154,4 @@ def test_never_more_than_there_are_and_equal_turns(acts: list[tuple[int, bool]],
             place.leave()
         assert places_of_all.taken == 0
 
-    virtual_time.run(main())
+    virtual_time.play(main())

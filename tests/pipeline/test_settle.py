@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from evals.bench import virtual_time
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.base.errors import MissingReply, StorageError
 from skills_dspy.base.records import Neighbour, PairVerdict, QuestionVerdict, Reason, SeedExample, Tags
@@ -30,7 +31,6 @@ from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.pipeline.settle import REMEMBERED, Settler
 from skills_dspy.similarity.nearest import joined, squared_distance
 from skills_dspy.tasks.spec import TaskSpec
-from tests.helpers import virtual_time
 
 CLUSTERS, STEPS_IN_CLUSTER = 4, 3
 ANGLE = 0.15
@@ -150,7 +150,7 @@ class FakeFlow(Flow):
         fate = self._world.page(candidate.draw).fates[candidate.index]
         if not await novel(candidate):
             return Dropped("dedup", "duplicate", "")
-        for stage in STAGES[STAGES.index("judge_question") :]:
+        for stage in STAGES[STAGES.index("judge_question") : STAGES.index("difficulty")]:
             if stage == "answer_decontamination":  # it takes no time, and this flow has none
                 continue
             if stage == "write_answer" and not await novel(candidate):
@@ -162,6 +162,13 @@ class FakeFlow(Flow):
             if fate.end == MISSING and stage == "judge_pair":
                 return MissingReply("not recorded")
         return PASSED
+
+    async def tag(self, candidate: Candidate, passed: Passed, rank: Callable[[], Rank]) -> Passed:
+        """Two tags that reject nobody."""
+        for stage in ("difficulty", "category"):
+            candidate.stage = stage
+            await self._call(stage, candidate.draw.number, candidate.index, rank)
+        return passed
 
     async def _call(self, step: str, draw: int, index: int, rank: Callable[[], Rank]) -> None:
         async with self._slots.take(rank):
@@ -182,11 +189,14 @@ class ListLedger:
 
     rows: list[Row] = field(default_factory=list)
 
+    def name(self, candidate: Candidate) -> str:
+        """Where it stands."""
+        return f"{candidate.draw.number}.{candidate.index}"
+
     def accept(self, candidate: Candidate, passed: Passed, neighbour: Neighbour | None) -> str:
-        """Keep an acceptance; its name says where it stands."""
-        name = f"{candidate.draw.number}.{candidate.index}"
+        """Keep an acceptance."""
         self._keep(candidate, (passed.answer,), neighbour)
-        return name
+        return self.name(candidate)
 
     def reject(self, candidate: Candidate, dropped: Dropped, neighbour: Neighbour | None) -> None:
         """Keep a rejection."""
@@ -432,7 +442,7 @@ def test_timing_decides_nothing(
     for (seed, concurrency), known in ((first, None), (second, last)):
         delay = random_delay(seed)
         embedder, flow = InlineEmbedder(delay), FakeFlow(world, delay, concurrency)
-        ran = virtual_time.run(start(world, spec, config, wanted, embedder=embedder, flow=flow, decided=known))
+        ran = virtual_time.play(start(world, spec, config, wanted, embedder=embedder, flow=flow, decided=known))
         assert ran.ledger.rows == rows
         if end == MISSING:
             assert isinstance(ran.error, ExceptionGroup)
@@ -441,6 +451,7 @@ def test_timing_decides_nothing(
             assert ran.error is None
             assert ran.run.stopped == end
             assert ran.run.done == (end is None)
+        assert {(draw, index) for step, draw, index in flow.asked if step == "category"} == set(ran.ledger.accepted())
         funnel = ran.run.funnel
         assert funnel.candidates == len(rows) == ran.changes
         assert funnel.accepted == len(ran.ledger.accepted()) <= wanted
@@ -460,7 +471,7 @@ def slow(times: dict[tuple[str, int], float]) -> Callable[[str, int, int], float
 def test_a_near_one_waits_and_is_judged_only_after_the_earlier_was_rejected() -> None:
     """The later one of two near questions is parked, then released; while it was parked nothing was asked about it."""
     world = one_question_draws(Fate(0, 0, "judge_pair"), Fate(0), Fate(1))
-    ran = virtual_time.run(start(world, spec_with(), config_with(), 2, delay=slow({("judge_pair", 0): 50.0})))
+    ran = virtual_time.play(start(world, spec_with(), config_with(), 2, delay=slow({("judge_pair", 0): 50.0})))
     order = [call for call in ran.flow.asked if call[0] in ("judge_pair", "judge_question") and call[1] < 2]
     assert order == [("judge_question", 0, 0), ("judge_pair", 0, 0), ("judge_question", 1, 0), ("judge_pair", 1, 0)]
     assert ran.ledger.accepted() == [(1, 0), (2, 0)]
@@ -475,13 +486,13 @@ def test_a_parked_one_is_released_when_the_earlier_is_rejected_not_when_that_is_
         assert ran.ledger.accepted() == [(0, 0), (2, 0)]
         assert asyncio.get_running_loop().time() == 107.0
 
-    virtual_time.run(check())
+    virtual_time.play(check())
 
 
 def test_a_near_one_is_never_judged_when_the_earlier_is_accepted() -> None:
     """It is parked until the earlier settles and then is a duplicate that has cost no call."""
     world = one_question_draws(Fate(0), Fate(0, 1), Fate(1))
-    ran = virtual_time.run(start(world, spec_with(), config_with(), 2))
+    ran = virtual_time.play(start(world, spec_with(), config_with(), 2))
     assert ran.flow.judged() == [(0, 0), (2, 0)]
     assert ran.ledger.rejected() == {(1, 0): ("dedup", "duplicate")}
 
@@ -489,7 +500,7 @@ def test_a_near_one_is_never_judged_when_the_earlier_is_accepted() -> None:
 def test_a_parked_one_waits_for_the_settling_of_an_earlier_one_that_has_passed() -> None:
     """Draw 1 passes early, but draw 0, which comes late, makes it a duplicate: then draw 2 may not be one of draw 1."""
     world = one_question_draws(Fate(0, 0), Fate(0, 1), Fate(0, 2), Fate(1))
-    ran = virtual_time.run(start(world, spec_with(), config_with(), 3, delay=slow({("write_questions", 0): 90.0})))
+    ran = virtual_time.play(start(world, spec_with(), config_with(), 3, delay=slow({("write_questions", 0): 90.0})))
     assert ran.ledger.accepted() == [(0, 0), (2, 0), (3, 0)]
     assert ran.ledger.rejected() == {(1, 0): ("dedup", "duplicate")}
 
@@ -499,9 +510,26 @@ def test_a_copy_of_a_seed_is_never_judged() -> None:
     world = one_question_draws(Fate(0, 1), Fate(1))
     waits = itertools.chain([100.0], itertools.repeat(0.0))
     embedder = InlineEmbedder(lambda: next(waits))
-    ran = virtual_time.run(start(world, spec_with(freeform(Fate(0))), config_with(), 1, embedder=embedder))
+    ran = virtual_time.play(start(world, spec_with(freeform(Fate(0))), config_with(), 1, embedder=embedder))
     assert ran.flow.judged() == [(1, 0)]
     assert ran.ledger.rows[0][3:7] == ("dedup", "duplicate", "squared distance 0.0225 to seed:0", ("seed:0", 0.022458))
+
+
+def test_only_its_row_and_those_after_it_wait_for_the_last_tags_of_a_pair() -> None:
+    """Draw 0's pair is long without its difficulty: others are decided meanwhile, and then all rows are written in order."""
+    world = one_question_draws(Fate(0), Fate(1, 0, "judge_pair"), Fate(2))
+
+    async def check() -> None:
+        flow, seen = FakeFlow(world, slow({("difficulty", 0): 100.0})), []
+        run = asyncio.create_task(start(world, spec_with(), config_with(window=1), 2, flow=flow))
+        await asyncio.sleep(50)
+        seen.append(max(draw for _, draw, _ in flow.asked))
+        ran = await run
+        assert seen == [2]
+        assert [row[:2] for row in ran.ledger.rows] == [(0, 0), (1, 0), (2, 0)]
+        assert asyncio.get_running_loop().time() < 120
+
+    virtual_time.play(check())
 
 
 def test_an_abandoned_duplicate_stops_asking() -> None:
@@ -515,7 +543,7 @@ def test_an_abandoned_duplicate_stops_asking() -> None:
         assert ran.ledger.rejected() == {(1, 0): ("dedup", "duplicate")}
         assert asyncio.get_running_loop().time() < 20.0
 
-    virtual_time.run(check())
+    virtual_time.play(check())
 
 
 @pytest.mark.parametrize("window", [1, 2, 5])
@@ -524,7 +552,7 @@ def test_a_draw_shows_nothing_accepted_less_than_a_window_before_it(window: int)
     steps = [Fate(cluster, 0) for cluster in range(CLUSTERS - 1)]
     world = World((*(Page((step,)) for step in steps), *(Page(fails="write_questions") for _ in range(12))))
     config = config_with(window=window, accepted_share=1.0, max_draws=12)
-    ran = virtual_time.run(start(world, spec_with(), config, 100, delay=random_delay(window)))
+    ran = virtual_time.play(start(world, spec_with(), config, 100, delay=random_delay(window)))
     for number, draw in ran.flow.shown.items():
         allowed = {f"{n}.0" for n in range(len(steps)) if n <= number - window}
         assert {example.id for example in draw.accepted} <= allowed
@@ -538,7 +566,7 @@ def test_a_draw_remembers_only_the_latest_accepted_pairs(monkeypatch: pytest.Mon
     world = World((*(Page((Fate(cluster),)) for cluster in range(CLUSTERS - 1)), Page(fails="write_questions")))
     config = config_with(window=1, accepted_share=1.0, max_draws=20, max_stalled=1000)
     for seed in range(5):
-        ran = virtual_time.run(start(world, spec_with(), config, 100, delay=random_delay(seed)))
+        ran = virtual_time.play(start(world, spec_with(), config, 100, delay=random_delay(seed)))
         shown = {example.id for n, draw in ran.flow.shown.items() if n >= 3 for example in draw.accepted}
         assert shown == {"1.0", "2.0"}
 
@@ -547,7 +575,7 @@ def test_draws_under_way_stay_within_the_window() -> None:
     """While draw 0 takes its time, draws up to the window are begun, and none beyond it."""
     world = World(tuple(Page((Fate(cluster % 3, 0, "judge_pair"),)) for cluster in range(50)))
     delay = slow({("write_questions", 0): 1000.0})
-    ran = virtual_time.run(start(world, spec_with(per_prompt=1), config_with(window=7, max_draws=20), 1000, delay=delay))
+    ran = virtual_time.play(start(world, spec_with(per_prompt=1), config_with(window=7, max_draws=20), 1000, delay=delay))
     before = itertools.takewhile(lambda call: call[0] != "judge_question" or call[1] != 0, ran.flow.asked)
     assert {draw for _, draw, _ in before} == set(range(7))
 
@@ -555,14 +583,14 @@ def test_draws_under_way_stay_within_the_window() -> None:
 def test_draws_under_way_follow_the_yield() -> None:
     """One is wanted, of draws with three questions each: not all sixteen of the window are begun."""
     world = World((Page(tuple(Fate(cluster) for cluster in range(3))),))
-    ran = virtual_time.run(start(world, spec_with(per_prompt=3), config_with(window=16), 1))
+    ran = virtual_time.play(start(world, spec_with(per_prompt=3), config_with(window=16), 1))
     assert len(ran.flow.shown) <= 3
 
 
 def test_too_many_draws_without_success_stop_the_run_in_words() -> None:
     """Draws 1 to 3 give nothing; failed writings count as draws, too. It is said for draws of five questions."""
     world = World((Page((Fate(0),)), Page((Fate(1, 0, "judge_question"),)), Page(fails="write_questions"), Page((Fate(0),))))
-    ran = virtual_time.run(start(world, spec_with(per_prompt=5), config_with(max_stalled=3), 5))
+    ran = virtual_time.play(start(world, spec_with(per_prompt=5), config_with(max_stalled=3), 5))
     assert ran.run.stopped == "3 draws in a row gave no accepted pair (draws.max_stalled)"
     assert not ran.run.done
     assert ran.run.draws[0] == 4
@@ -573,14 +601,14 @@ def test_too_many_draws_without_success_stop_the_run_in_words() -> None:
 def test_small_draws_count_for_less(per_prompt: int, draws: int) -> None:
     """A draw of one question is a fifth of a draw of five; larger ones count once."""
     world = World((Page((Fate(0, 0, "judge_question"),)),))
-    ran = virtual_time.run(start(world, spec_with(per_prompt=per_prompt), config_with(max_stalled=2), 5))
+    ran = virtual_time.play(start(world, spec_with(per_prompt=per_prompt), config_with(max_stalled=2), 5))
     assert ran.run.stopped == f"{draws} draws in a row gave no accepted pair (draws.max_stalled)"
 
 
 def test_a_limit_on_draws_stops_the_run_in_words() -> None:
     """No draw beyond the limit is even started."""
     world = World((Page((Fate(0, 0, "judge_question"),)),))
-    ran = virtual_time.run(start(world, spec_with(), config_with(max_draws=4, max_stalled=100), 5))
+    ran = virtual_time.play(start(world, spec_with(), config_with(max_draws=4, max_stalled=100), 5))
     assert ran.run.stopped == "4 draws were made (draws.max_draws)"
     assert sorted(ran.flow.shown) == [0, 1, 2, 3]
 
@@ -594,13 +622,13 @@ def test_nothing_is_started_after_a_limit_has_stopped_the_run() -> None:
         assert ran.run.stopped
         assert ran.run.draws == (2, 0)
 
-    virtual_time.run(check())
+    virtual_time.play(check())
 
 
 def test_nothing_beyond_what_an_earlier_run_decided_is_asked_before_that_is_decided_again() -> None:
     """Draw 1's second question was the last: no other draw and no later question of that draw is begun before it."""
     world = World(tuple(Page((Fate(n % 2), Fate(2, 0, "judge_pair"), Fate(n % 2, 1, "judge_pair"))) for n in range(8)))
-    ran = virtual_time.run(start(world, spec_with(per_prompt=1), config_with(max_draws=4), 50, decided=(1, 1)))
+    ran = virtual_time.play(start(world, spec_with(per_prompt=1), config_with(max_draws=4), 50, decided=(1, 1)))
     last = max(n for n, call in enumerate(ran.flow.asked) if call[1:] == (1, 1))
     assert all(call[1:] <= (1, 1) for call in ran.flow.asked[:last])
     assert {call[1] for call in ran.flow.asked} == {0, 1, 2, 3}
@@ -609,7 +637,7 @@ def test_nothing_beyond_what_an_earlier_run_decided_is_asked_before_that_is_deci
 def test_a_run_that_was_complete_asks_for_nothing_beyond_its_last_row() -> None:
     """Its last row was the last wanted pair: the rest of that draw, and all later draws, are nobody's business."""
     world = World((Page((Fate(0), Fate(1), Fate(2))),))
-    ran = virtual_time.run(start(world, spec_with(), config_with(), 2, decided=(0, 1)))
+    ran = virtual_time.play(start(world, spec_with(), config_with(), 2, decided=(0, 1)))
     assert ran.run.done
     assert {call[1:] for call in ran.flow.asked} == {(0, -1), (0, 0), (0, 1)}
 
@@ -618,7 +646,7 @@ def test_a_run_that_was_complete_asks_for_nothing_beyond_its_last_row() -> None:
 def test_a_limit_that_was_lowered_takes_back_nothing_that_was_decided(limit: dict[str, int]) -> None:
     """Draw 3 was the last one that an earlier run decided: the limit counts from there."""
     world = World((Page((Fate(0),)), Page((Fate(1, 0, "judge_pair"),)), Page((Fate(2),)), Page((Fate(1, 0, "judge_pair"),))))
-    ran = virtual_time.run(start(world, spec_with(per_prompt=5), config_with(**limit), 3, decided=(3, 0)))
+    ran = virtual_time.play(start(world, spec_with(per_prompt=5), config_with(**limit), 3, decided=(3, 0)))
     assert ran.ledger.accepted() == [(0, 0), (2, 0)]
     assert len(ran.ledger.rows) == 4
     assert ran.run.stopped
@@ -629,7 +657,7 @@ def test_a_missing_reply_of_a_draw_that_never_settles_does_not_matter() -> None:
     world = World((Page((Fate(0), Fate(1))), Page(fails=MISSING), Page((Fate(2, 0, MISSING),))))
     config = config_with()
     spec = spec_with(per_prompt=1)
-    ran = virtual_time.run(start(world, spec, config, 2, delay=slow({("judge_question", 0): 500.0})))
+    ran = virtual_time.play(start(world, spec, config, 2, delay=slow({("judge_question", 0): 500.0})))
     assert 1 in ran.flow.shown
     assert ran.error is None
     assert ran.run.done
@@ -638,7 +666,7 @@ def test_a_missing_reply_of_a_draw_that_never_settles_does_not_matter() -> None:
 def test_a_missing_reply_about_a_duplicate_does_not_matter() -> None:
     """Settling finds the duplicate without the reply."""
     world = World((Page((Fate(0),)), Page((Fate(0, 1, MISSING),)), Page((Fate(1),))))
-    ran = virtual_time.run(start(world, spec_with(), config_with(), 2, delay=slow({("write_questions", 0): 30.0})))
+    ran = virtual_time.play(start(world, spec_with(), config_with(), 2, delay=slow({("write_questions", 0): 30.0})))
     assert ran.error is None
     assert ran.ledger.rejected() == {(1, 0): ("dedup", "duplicate")}
 
@@ -676,7 +704,7 @@ def test_an_error_that_no_candidate_is_to_blame_for_ends_the_run_as_it_is(at: tu
     """Neither a mistake in the program nor a broken machine becomes a rejection, and no task is left behind."""
     world = World(tuple(Page((Fate(n % 3, 0, "sample_quality"),)) for n in range(6)))
     flow = Broken(world, at, error)
-    ran = virtual_time.run(start(world, spec_with(per_prompt=1), config_with(), 50, flow=flow))
+    ran = virtual_time.play(start(world, spec_with(per_prompt=1), config_with(), 50, flow=flow))
     assert isinstance(ran.error, ExceptionGroup)
     assert list(ran.error.exceptions) == [error]
 
@@ -689,7 +717,7 @@ def test_an_embedder_that_fails_ends_the_run_as_it_is() -> None:
             await asyncio.sleep(0.5)
             raise StorageError(f"cannot read the weights for {len(texts)} texts")
 
-    ran = virtual_time.run(start(World((Page((Fate(0),)),)), spec_with(), config_with(), 1, embedder=NoEmbedder()))
+    ran = virtual_time.play(start(World((Page((Fate(0),)),)), spec_with(), config_with(), 1, embedder=NoEmbedder()))
     assert isinstance(ran.error, ExceptionGroup)
     assert {type(error) for error in ran.error.exceptions} == {StorageError}
     assert ran.ledger.rows == []
@@ -709,10 +737,10 @@ def test_an_answer_is_shown_the_seeds_that_are_nearest_to_its_question() -> None
 
     flow = Looking(World((Page((Fate(0), Fate(1), Fate(3)), context=2),)), lambda *_: 1.0)
     flow.fitting = {}
-    virtual_time.run(start(World(()), spec_with(*seeds, examples=1), config_with(), 3, flow=flow))
+    virtual_time.play(start(World(()), spec_with(*seeds, examples=1), config_with(), 3, flow=flow))
     assert flow.fitting == {0: ("seed:4",), 1: ("seed:3",), 2: ("seed:0",)}
     flow.fitting = {}
-    virtual_time.run(start(World(()), spec_with(*seeds), config_with(), 3, flow=flow))
+    virtual_time.play(start(World(()), spec_with(*seeds), config_with(), 3, flow=flow))
     assert flow.fitting == {
         0: ("seed:0", "seed:2", "seed:4"),
         1: ("seed:0", "seed:2", "seed:3"),
@@ -736,7 +764,7 @@ def test_a_ledger_that_fails_ends_the_run_as_it_is() -> None:
         assert [type(error) for error in caught.value.exceptions] == [StorageError]
         assert ledger.accepted() == [(0, 0)]
 
-    virtual_time.run(check())
+    virtual_time.play(check())
 
 
 def test_an_interruption_at_any_moment_is_an_interruption_and_leaves_no_task_behind() -> None:
@@ -763,7 +791,7 @@ def test_an_interruption_at_any_moment_is_an_interruption_and_leaves_no_task_beh
         return False
 
     for turns, most in ((1, 60), (5, 100), (8, 160)):
-        interrupted = [virtual_time.run(interrupted_after(ticks, turns)) for ticks in range(most)]
+        interrupted = [virtual_time.play(interrupted_after(ticks, turns)) for ticks in range(most)]
         assert interrupted[0]
         assert not interrupted[-1]
         assert interrupted == sorted(interrupted, reverse=True)

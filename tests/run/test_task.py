@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from evals.bench import virtual_time
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import (
     ContextTooLong,
@@ -27,7 +28,7 @@ from skills_dspy.base.errors import (
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.ask import Rank
 from skills_dspy.model.slots import Share, Slots
-from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome
+from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw
 from skills_dspy.pipeline.draw_places import DrawPlaces, most_open
 from skills_dspy.pipeline.flow import Flow, Written
@@ -37,7 +38,6 @@ from skills_dspy.run.runner import Watcher
 from skills_dspy.run.task import Standstill, TaskView
 from skills_dspy.store import files
 from skills_dspy.store.files import AppendLog
-from tests.helpers import virtual_time
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.making import a_config, a_spec
 from tests.helpers.small_runs import freeform
@@ -94,13 +94,19 @@ class ChanceFlow(Flow):
         """The chance decides at the judge."""
         if not await novel(candidate):
             return Dropped("dedup", "duplicate", "")
-        for stage in ("judge_question", "instruction_quality", "write_answer", "judge_pair", "sample_quality", "difficulty"):
+        for stage in ("judge_question", "instruction_quality", "write_answer", "judge_pair", "sample_quality"):
             candidate.stage = stage
             await self._call(stage, candidate.key, rank)
             chance = Random(f"{self._name} {candidate.key}").random()
             if stage == "judge_question" and chance >= self._nature.chance:
                 return Dropped(stage, "judged bad", "")
         return PASSED
+
+    async def tag(self, candidate: Candidate, passed: Passed, rank: Callable[[], Rank]) -> Passed:
+        """One call, which rejects nobody."""
+        candidate.stage = "difficulty"
+        await self._call("difficulty", candidate.key, rank)
+        return passed
 
     async def _call(self, step: str, place: tuple[int, ...], rank: Callable[[], Rank]) -> None:
         async with self._share.take(rank):
@@ -173,7 +179,7 @@ def side_by_side(natures: Sequence[Nature], wanted: int, slots: int = 8) -> Many
                 group.create_task(run(number))
         return many
 
-    return virtual_time.run(main())
+    return virtual_time.play(main())
 
 
 UNEVEN = [Nature(seconds, chance) for seconds in (0.2, 1.0, 4.0) for chance in (0.15, 0.6, 0.95)]

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import pytest
 from huggingface_hub import constants
 
+from evals.bench import virtual_time
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import ContextTooLong, EmbedderMissing
 from skills_dspy.base.records import SeedExample
@@ -16,7 +17,6 @@ from skills_dspy.commands.check.measure import MOST_AT_ONCE, Preflight, find_wei
 from skills_dspy.commands.check.speed import Together, Trial
 from skills_dspy.model.embedding.weights import MINILM
 from skills_dspy.tasks.spec import TaskSpec
-from tests.helpers import virtual_time
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_spec
 from tests.helpers.timed_server import READING, WRITING, TimedServer
 
@@ -54,7 +54,7 @@ def together(server: TimedServer, concurrency: int = 8) -> Together:
     async def main() -> Together:
         return await flight(server, concurrency=concurrency).together()
 
-    return virtual_time.run(main())
+    return virtual_time.play(main())
 
 
 def test_weights_that_only_the_hub_has_are_not_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +124,7 @@ def test_a_grounded_task_is_tried_with_a_context() -> None:
     async def steps() -> tuple[str, ...]:
         return flight(server, spec).steps
 
-    assert virtual_time.run(steps()) == ("write_questions_grounded", "write_answer_grounded")
+    assert virtual_time.play(steps()) == ("write_questions_grounded", "write_answer_grounded")
     assert attempt(server, "write_questions_grounded", spec).fault is None
     assert "The fox runs." in server.payloads[0]["messages"][-1]["content"]
 
@@ -161,9 +161,9 @@ def test_every_model_is_tried_once() -> None:
         return flight(TimedServer(timed=False), config=config).steps
 
     writing = ("write_questions_freeform", "write_answer_freeform")
-    assert virtual_time.run(steps(a_config())) == writing
-    assert virtual_time.run(steps(both)) == (*writing, "judge_question_freeform", "tag_instruction_quality")
-    assert virtual_time.run(steps(fused)) == (*writing, "tag_fused")
+    assert virtual_time.play(steps(a_config())) == writing
+    assert virtual_time.play(steps(both)) == (*writing, "judge_question_freeform", "tag_instruction_quality")
+    assert virtual_time.play(steps(fused)) == (*writing, "tag_fused")
 
 
 # ---- several at once ---------------------------------------------------------------------------------------------------

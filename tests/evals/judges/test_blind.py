@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from evals.judges.blind import main, paired, score, sheet
+from evals.judges.blind import cross_pairs, main, share_won, sheet
 
 OLD = [{"instruction": f"old question {n}", "response": f"old answer {n}", "context": None, "id": "x"} for n in range(8)]
 NEW = [{"instruction": f"new question {n}", "response": f"new answer {n}", "context": "A text."} for n in range(8)]
@@ -16,7 +16,7 @@ NEW = [{"instruction": f"new question {n}", "response": f"new answer {n}", "cont
 
 def test_pairs_are_different_and_use_all_rows_alike() -> None:
     """Forty of sixty-four: each row stands in five."""
-    pairs = paired(8, 8, 40, random.Random(1))
+    pairs = cross_pairs(8, 8, 40, random.Random(1))
     assert len(set(pairs)) == 40
     for end in (0, 1):
         assert set(Counter(pair[end] for pair in pairs).values()) == {5}
@@ -24,7 +24,7 @@ def test_pairs_are_different_and_use_all_rows_alike() -> None:
 
 def test_a_sheet_says_nothing_of_where_rows_are_from() -> None:
     """Names are shuffled, half of the pairs have the new row first, and ids are left out."""
-    pairs = paired(8, 8, 40, random.Random(1))
+    pairs = cross_pairs(8, 8, 40, random.Random(1))
     text, firsts = sheet(OLD, NEW, "seeds.yaml", pairs, random.Random(2))
     assert Counter(firsts) == {"new": 20, "old": 20}
     assert text.count("## R") == 16
@@ -37,10 +37,10 @@ def test_a_sheet_says_nothing_of_where_rows_are_from() -> None:
 @pytest.mark.parametrize(("wins", "share"), [("new", 1.0), ("old", 0.0), ("tie", 0.5)])
 def test_a_reader_who_always_prefers_one_set(wins: str, share: float) -> None:
     """All, nothing, or half, whichever row stood first."""
-    pairs = paired(8, 8, 40, random.Random(1))
+    pairs = cross_pairs(8, 8, 40, random.Random(1))
     _, firsts = sheet(OLD, NEW, "s", pairs, random.Random(2))
     said = {str(n): "tie" if wins == "tie" else "A" if first == wins else "B" for n, first in enumerate(firsts, start=1)}
-    won = score(pairs, firsts, said)
+    won = share_won(pairs, firsts, said)
     assert (won.share, won.pairs, won.ties) == (share, 40, 40 if wins == "tie" else 0)
     assert won.interval is not None
     assert won.interval.low == won.interval.high == share
@@ -48,9 +48,9 @@ def test_a_reader_who_always_prefers_one_set(wins: str, share: float) -> None:
 
 def test_the_interval_knows_that_rows_stand_in_several_pairs() -> None:
     """Half of the new rows win all of their pairs: that is eight rows, and not forty answers."""
-    pairs = paired(8, 8, 40, random.Random(1))
+    pairs = cross_pairs(8, 8, 40, random.Random(1))
     firsts = ["new"] * 40
-    won = score(pairs, firsts, {str(n): "A" if new % 2 else "B" for n, (_, new) in enumerate(pairs, start=1)})
+    won = share_won(pairs, firsts, {str(n): "A" if new % 2 else "B" for n, (_, new) in enumerate(pairs, start=1)})
     assert won.share == 0.5
     assert won.interval is not None
     assert won.interval.low < 0.25
@@ -60,7 +60,7 @@ def test_the_interval_knows_that_rows_stand_in_several_pairs() -> None:
 def test_an_answer_that_is_missing_is_told() -> None:
     """A reader who stopped is not scored."""
     with pytest.raises(ValueError, match="pair 2 has the answer None"):
-        score([(0, 0), (0, 1)], ["new", "old"], {"1": "A"})
+        share_won([(0, 0), (0, 1)], ["new", "old"], {"1": "A"})
 
 
 def test_as_it_is_typed(tmp_path: Path) -> None:

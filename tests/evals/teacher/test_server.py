@@ -293,6 +293,27 @@ def test_slots_bound_what_is_worked_on_at_once_and_a_client_that_leaves_frees_it
     asyncio.run(talk())
 
 
+@local
+def test_a_server_that_shares_its_speed_is_slower_for_each_and_faster_for_all() -> None:
+    """Four replies of 60 tokens at 4,000 a second take as long as their sum does at 1.8 times that."""
+
+    async def talk() -> list[float]:
+        async with serve(TeacherConfig(speed=4000.0)) as server, aiohttp.ClientSession() as session:
+
+            async def ask(seed: int) -> float:
+                asked = body(options={"num_predict": 60, "seed": seed})
+                async with session.post(server.make_url("/api/chat"), json=asked) as response:
+                    return float((await response.json())["eval_duration"]) / 1e9
+
+            began = time.monotonic()
+            return [await ask(0), *await asyncio.gather(*map(ask, range(4))), time.monotonic() - began]
+
+    alone, *together, whole = asyncio.run(talk())
+    assert alone >= 0.0149
+    assert max(together) > 0.0149
+    assert whole >= 0.0149 + 240 / 4000 / 1.8
+
+
 async def _fault(server: BaseTestServer) -> str:
     """What a plain client meets: a status, or what is wrong with the body."""
     async with httpx.AsyncClient() as client:

@@ -39,7 +39,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._virtual.now
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
+def play(main: Coroutine[Any, Any, T]) -> T:
     """`asyncio.run` on virtual time, which also sees to it that no task is left behind, however `main` ends.
 
     Nothing in it may wait for a thread or a socket.

@@ -24,9 +24,7 @@ class JudgeContext(dspy.Signature):
     task_description: str = dspy.InputField(desc=_TASK)
     examples: list[Passage] = dspy.InputField(desc="good texts for this skill")
     context: str = dspy.InputField(desc="the new text to judge")
-    explanation: str = dspy.OutputField(
-        desc="in one or two sentences, what the text is and which of the points, if any, it fails"
-    )
+    explanation: str = dspy.OutputField(desc="in at most fifteen words, which of the points it fails, or what makes it fit")
     rating: ContextRating = dspy.OutputField(desc="1 if it is fit, 0 if any of the points holds")
 
 
@@ -48,9 +46,7 @@ class JudgeQuestionFreeform(dspy.Signature):
     task_description: str = dspy.InputField(desc=_TASK)
     examples: list[Question] = dspy.InputField(desc="good questions of this skill")
     question: str = dspy.InputField(desc="the new question to judge")
-    explanation: str = dspy.OutputField(
-        desc="in one or two sentences, what the question asks and which of the points, if any, it fails"
-    )
+    explanation: str = dspy.OutputField(desc="in at most fifteen words, which of the points it fails, or what makes it fit")
     rating: QuestionRating = dspy.OutputField(desc="1 if it is fit, 0 if any of the points holds")
 
 
@@ -74,8 +70,7 @@ class JudgeQuestionGrounded(dspy.Signature):
     context: str = dspy.InputField(desc="the text that the new question is about")
     question: str = dspy.InputField(desc="the new question to judge")
     explanation: str = dspy.OutputField(
-        desc="in one or two sentences, what the question asks, where the context holds the answer, and which of the points, "
-        "if any, it fails"
+        desc="in at most fifteen words, which of the points it fails, or where the context holds the answer"
     )
     rating: QuestionRating = dspy.OutputField(desc="1 if it is fit, 0 if any of the points holds")
 
@@ -101,7 +96,9 @@ class JudgePairFreeform(dspy.Signature):
     examples: list[Pair] = dspy.InputField(desc="questions of this skill with good answers")
     question: str = dspy.InputField(desc="the question of the pair to judge")
     answer: str = dspy.InputField(desc="the answer of the pair to judge")
-    explanation: str = dspy.OutputField(desc="in one to three sentences, what was checked, and the worst flaw if there is one")
+    explanation: str = dspy.OutputField(
+        desc="in at most twenty-five words, what was checked, and the worst flaw if there is one"
+    )
     rating: PairRating = dspy.OutputField(desc="1, 2 or 3 on the scale above")
 
 
@@ -130,6 +127,6 @@ class JudgePairGrounded(dspy.Signature):
     question: str = dspy.InputField(desc="the question of the pair to judge")
     answer: str = dspy.InputField(desc="the answer of the pair to judge")
     explanation: str = dspy.OutputField(
-        desc="in one to three sentences, what was checked against the context, and the worst flaw if there is one"
+        desc="in at most twenty-five words, what was checked against the context, and the worst flaw if there is one"
     )
     rating: PairRating = dspy.OutputField(desc="1, 2 or 3 on the scale above")

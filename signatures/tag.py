@@ -61,7 +61,7 @@ class TagInstructionQuality(dspy.Signature):
     examples: list[Question] = dspy.InputField(desc="good questions of this skill")
     context: str | None = dspy.InputField(desc=_CONTEXT)
     question: str = dspy.InputField(desc="the question to rate")
-    explanation: str = dspy.OutputField(desc="one or two sentences: what is clear, what is missing or ambiguous")
+    explanation: str = dspy.OutputField(desc="in at most fifteen words, what is missing or ambiguous, or that nothing is")
     quality: Quality = dspy.OutputField(desc="one label of the scale")
 
 
@@ -81,7 +81,7 @@ class TagSampleQuality(dspy.Signature):
     context: str | None = dspy.InputField(desc=_CONTEXT)
     question: str = dspy.InputField(desc="the question of the sample")
     answer: str = dspy.InputField(desc="the answer of the sample")
-    explanation: str = dspy.OutputField(desc="one or two sentences: what the sample does well, and its fault if there is one")
+    explanation: str = dspy.OutputField(desc="in at most twenty words, its worst fault, or that none can be named")
     score: Score = dspy.OutputField(desc="1 to 5 on the scale above")
 
 
@@ -95,7 +95,6 @@ class TagDifficulty(dspy.Signature):
     task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
     context: str | None = dspy.InputField(desc=_CONTEXT)
     question: str = dspy.InputField(desc="the question to rate")
-    explanation: str = dspy.OutputField(desc="one or two sentences: what is wanted and what has to be known to do it")
     difficulty: Difficulty = dspy.OutputField(desc="one label of the scale")
 
 
@@ -108,7 +107,6 @@ class TagCategory(dspy.Signature):
     task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
     context: str | None = dspy.InputField(desc=_CONTEXT)
     question: str = dspy.InputField(desc="the question to sort")
-    explanation: str = dspy.OutputField(desc="one sentence: what the question wants done")
     category: Category = dspy.OutputField(desc="the category that fits best")
     other_categories: OtherCategories = dspy.OutputField(desc="up to three others that fit, often none")
 
@@ -128,7 +126,7 @@ class TagFused(dspy.Signature):
     examples: list[Question] = dspy.InputField(desc="good questions of this skill")
     context: str | None = dspy.InputField(desc=_CONTEXT)
     question: str = dspy.InputField(desc="the question to tag")
-    explanation: str = dspy.OutputField(desc="two or three sentences: what is wanted, how clearly it is put, what it takes")
+    explanation: str = dspy.OutputField(desc="in at most twenty words, how clearly it is put and what it takes")
     quality: Quality = dspy.OutputField(desc="one label of the quality scale")
     difficulty: Difficulty = dspy.OutputField(desc="one label of the difficulty scale")
     category: Category = dspy.OutputField(desc="the category that fits best")

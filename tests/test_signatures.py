@@ -56,15 +56,14 @@ def test_every_public_signature_is_a_step_of_the_program() -> None:
 
 @pytest.mark.parametrize("signature", every_signature())
 def test_reasons_come_before_verdicts(signature: type[dspy.Signature]) -> None:
-    """Whoever judges or tags writes the explanation first; whoever writes gives one text or one list and no verdict."""
+    """Whoever decides writes the explanation first, a tag that decides nothing has none; whoever writes gives no verdict."""
     names = list(signature.output_fields)
     if "explanation" in names:
         assert names[0] == "explanation"
         assert len(names) > 1
     else:
-        assert names in (["description"], ["axes"], ["context"], ["questions"], ["answer"])
-    labelled = {"rating", *LABELS} & set(names)
-    assert not labelled or "explanation" in names
+        tags = (["difficulty"], ["category", "other_categories"])
+        assert names in (["description"], ["axes"], ["context"], ["questions"], ["answer"], *tags)
 
 
 @pytest.mark.parametrize("signature", every_signature())

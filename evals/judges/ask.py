@@ -137,4 +137,4 @@ async def judge(asker: Asker, call: CaseCall, rank: int = 0) -> Judged:
         return Judged(case, step, sample, None, None, str(failed.cause), failure, digests=failed.digests)
     values = answer.values
     soft = answer.soft.get(rated)
-    return Judged(case, step, sample, values[rated], soft, values["explanation"], None, values, answer.digests)
+    return Judged(case, step, sample, values[rated], soft, values.get("explanation", ""), None, values, answer.digests)

@@ -268,7 +268,8 @@ def _with(tags: Tags, scale: Scale, answer: Answer | str) -> Tags:
         return tags.model_copy(update={"explanations": {**tags.explanations, scale.name: answer}})
     label, soft = answer.values[scale.field], answer.soft.get(scale.field)
     more: dict[str, Any] = {scale.name: label}
-    more["explanations"] = {**tags.explanations, scale.name: answer.values["explanation"]}
+    if "explanation" in answer.values:
+        more["explanations"] = {**tags.explanations, scale.name: answer.values["explanation"]}
     if soft is not None:
         more["soft"] = {**tags.soft, scale.name: soft}
     if scale is CATEGORY:

@@ -10,7 +10,7 @@ import sqlite3
 import tempfile
 import zlib
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from skills_dspy.model.replies import Replies
 from skills_dspy.model.steps import STEPS
 from skills_dspy.store.journal import JournaledReply, JournalReader, request_digest
 from tests.before.doing import INPUTS, materialize, surroundings
-from tests.before.scenarios import SCENARIOS, outcome
+from tests.before.scenarios import DEMO, SCENARIOS, outcome
 
 Key = tuple[str, int, str, float, float | None]
 Rows = dict[Key, tuple[Any, ...]]
@@ -63,6 +63,9 @@ def main() -> None:
             place = path.relative_to(Path.cwd().resolve())
             if place.parts[0] == "inputs":
                 _renew_journal(INPUTS / place.relative_to("inputs"), replies)
+        for path in INPUTS.glob("runs/*/**/journal.sqlite"):
+            recording, *task = path.relative_to(INPUTS / "runs").parts
+            _add_vectors(path, Path(DEMO if recording == "demo" else f"o/{recording}-all", *task))
         for run in sorted(path.parent for path in INPUTS.glob("runs/**/data.jsonl")):
             recording, *task = run.relative_to(INPUTS / "runs").parts
             _renew_rows(run, Path("o", f"{recording}-all", *task))
@@ -91,7 +94,19 @@ def _forerunner(path: Path, payload: Mapping[str, Any], step: str) -> JournaledR
     if known is None:
         return None
     arrived, seconds, reply = known
-    return JournaledReply(digest, dict(payload), json.loads(reply), step, arrived, seconds)
+    return JournaledReply(digest, dict(payload), _of_today(json.loads(reply), step), step, arrived, seconds)
+
+
+def _of_today(body: dict[str, Any], step: str) -> dict[str, Any]:
+    """A reply without the fields that the step no longer asks for."""
+    with suppress(ValueError):  # prose, or a reply that is cut or no JSON on purpose
+        said = json.loads(body["message"]["content"])
+        known = {
+            name: value for name, value in said.items() if name in STEPS[step].source.output_fields or name != "explanation"
+        }
+        if isinstance(said, dict) and known != said:
+            body["message"]["content"] = json.dumps(known, ensure_ascii=False)
+    return body
 
 
 def _renew_program(path: Path) -> None:
@@ -128,6 +143,16 @@ def _renew_journal(path: Path, replies: Mapping[str, JournaledReply]) -> None:
                 zlib.compress(json.dumps(one.request, ensure_ascii=False, separators=(",", ":")).encode()),
             )
             base.execute("INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+
+def _add_vectors(path: Path, replayed: Path) -> None:
+    """Which seeds a prompt shows follows from vectors, so a recording has those of all texts that are compared today."""
+    if not replayed.exists():  # evaluations compare none
+        return
+    with closing(sqlite3.connect(replayed)) as other:
+        rows = other.execute("SELECT key, vector FROM vectors").fetchall()
+    with closing(sqlite3.connect(path)) as base, base:
+        base.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", rows)
 
 
 def _renew_rows(run: Path, replayed: Path) -> None:

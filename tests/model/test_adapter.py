@@ -385,7 +385,7 @@ def test_one_call_and_never_a_second(text: str, wait: bool) -> None:
 def test_records_in_a_reply() -> None:
     """Said in words with their keys, one flat schema without references, and read strictly."""
     plan = SkillsAdapter().plan(PlanVariety)
-    keys = '"name" (text), "of" ("text" or "request"), "values" (a list of 2 to 40, each text)'
+    keys = '"name" (text), "of" (one of "text", "request"), "values" (a list of 2 to 40, each text)'
     assert f'- "axes" (a list of 1 to 6, each an object with the keys {keys})' in plan.system
     text = json.dumps(plan.schema)
     assert "$" not in text

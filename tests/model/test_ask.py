@@ -90,14 +90,14 @@ def test_each_role_has_its_own_model_and_options() -> None:
     teachers: dict[Role, Teacher] = {
         "generator": Replies("An answer."),
         "validator": Replies(VERDICT),
-        "tagger": Replies(json.dumps({"explanation": "Clear.", "difficulty": "easy"})),
+        "tagger": Replies(json.dumps({"difficulty": "easy"})),
     }
     changes = {"generator": {"temperature": 1.5, "top_p": 0.5}, "tagger": {"temperature": 0.0}}
     roles = {role: a_config(changes).role(role) for role in ROLES}
     asking = Asker(a_program(), {role: t.lm() for role, t in teachers.items()}, roles, LIMITS, 0, "t")
     about = {"task_description": "Foxes.", "question": "Why?"}
     ask(asking, STEP)
-    ask(asking, "write_answer_freeform", inputs={**about, "length": "1 to 3 words", "examples": []})
+    ask(asking, "write_answer_freeform", inputs={**about, "length": "1 to 3 words", "examples": [], "avoid": None})
     ask(asking, "tag_difficulty", inputs={**about, "context": None})
     options = {role: [(c.temperature, c.top_p, c.max_tokens) for c in configs(t)] for role, t in teachers.items()}
     assert options == {

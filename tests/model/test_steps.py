@@ -24,6 +24,7 @@ OWN: dict[str, Any] = {
     "count": 4,
     "path": "a/b",
     "plan": None,
+    "avoid": None,
     "task_description": "Foxes.",
 }
 SHOWN: dict[str, dict[str, Any]] = {

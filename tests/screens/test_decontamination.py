@@ -244,7 +244,7 @@ def test_a_vector_that_cannot_be_had_in_a_replay_matters_only_when_it_settles(tm
 def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Going, Benchmark]:
     """A run of both kinds of seeds, and questions for an exam: of two of its pairs the question, of two others the answer."""
     folder = tmp_path_factory.mktemp("planted")
-    plain = Going(folder / "plain", (MIXED,), 8)
+    plain = Going(folder / "plain", (MIXED,), 12)
     plain.go()
     accepted, _ = plain.rows()
     freeform = [r for r in accepted if r.context is None][:2]
@@ -257,10 +257,10 @@ def test_planted_questions_are_rejected_in_both_ways_and_the_funnel_balances(
 ) -> None:
     """Four candidates that were accepted no longer are; all wanted pairs are there, and every candidate is accounted for."""
     plain, questions = planted
-    going = Going(tmp_path / "clean", (MIXED,), 8)
+    going = Going(tmp_path / "clean", (MIXED,), 12)
     ran = going.go(evaluation=questions)
     accepted, rejected = going.rows()
-    assert len(accepted) == 8
+    assert len(accepted) == 12
     lost = [r for r in rejected if r.reason == "contaminated"]
     assert [r.stage for r in lost if r.response is None].count("decontamination") >= 2
     assert {r.stage for r in lost} == {"decontamination", "answer_decontamination"}

@@ -64,7 +64,7 @@ def test_what_was_said_comes_in_the_order_asked(tmp_path: Path) -> None:
     assert [one.step for one in judged[10:]] == [FUSED, "tag_difficulty", "tag_category"]
     assert [one.label for one in judged] == [1] * 6 + [1] * 2 + ["good"] * 2 + ["good", "easy", "math"]
     assert judged[10].values["category"] == "math"
-    assert {one.explanation for one in judged} == {"Fine."}
+    assert [one.explanation for one in judged] == ["Fine."] * 11 + [""] * 2
     assert len({digest for one in judged for digest in one.digests}) == len(judged) == len(done)
 
 

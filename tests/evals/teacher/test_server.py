@@ -139,6 +139,7 @@ INPUTS: dict[str, Any] = {
     "path": "a/b",
     "length": "1 to 3 words",
     "plan": ["subject: ponds"],
+    "avoid": "Begin otherwise.",
 }
 EXPECTED = {
     "judge_question": "judge_question",

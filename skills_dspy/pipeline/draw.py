@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.seeds import STANDARD, rng_of
-from skills_dspy.model.steps import Step
+from skills_dspy.model.steps import Part, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,12 @@ class Draw:
             return self.plan
         return () if self.text_plan is None else (self.text_plan,)
 
+    def told(self, part: Part) -> tuple[str, ...]:
+        """What the writer of a part was told that it is to be like: each axis with its value."""
+        text = () if self.text_plan is None else (self.text_plan,)
+        lines = {"context": text, "question": self.plan, "answer": ()}[part]
+        return tuple(pair for line in lines for pair in pairs_in(line))
+
     @property
     def shown(self) -> tuple[Example, ...]:
         """Everything that the writers see."""
@@ -48,6 +54,17 @@ class Draw:
         if step.role == "generator":
             return self.seeds[:1] if step.shows == "fitting" else self.shown
         return self.standard if step.shows == "standard" else tuple(seed for seed in self.standard if seed in self.seeds)
+
+
+def pairs_in(line: str) -> tuple[str, ...]:
+    """A plan's line taken apart: each axis with its value (`subject: ponds`), as they stand there with `; ` between them."""
+    pairs: list[str] = []
+    for piece in line.split("; "):
+        if ": " in piece or not pairs:
+            pairs.append(piece)
+        else:  # of a value that has the same sign in it
+            pairs[-1] += f"; {piece}"
+    return tuple(pairs)
 
 
 def seed_examples(seeds: Sequence[SeedExample]) -> tuple[Example, ...]:

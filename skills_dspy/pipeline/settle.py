@@ -25,7 +25,7 @@ from skills_dspy.pipeline.draw_places import DrawPlaces, Place
 from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.funnel import STAGES, Funnel
 from skills_dspy.pipeline.novelty import Novelty
-from skills_dspy.pipeline.variety import planned
+from skills_dspy.pipeline.variety import Tried, planned
 from skills_dspy.pipeline.writing import Ledger, RowsInOrder, SettledRow
 from skills_dspy.similarity.nearest import Vector, joined, squared_distance
 from skills_dspy.tasks.spec import TaskSpec
@@ -91,7 +91,7 @@ class Settler:
         self._accepted: deque[tuple[int, Example]] = deque(maxlen=REMEMBERED + config.draws.window * count)
         self._seed_vectors: dict[Kind, list[tuple[Example, Vector]]] = {"freeform": [], "grounded": []}
         self._novelty = Novelty(config.dedup.max_squared_distance)
-        self._rows = RowsInOrder(ledger)
+        self._tried, self._rows = Tried(), RowsInOrder(ledger)
         self._tagging: set[asyncio.Task[None]] = set()
         self._met: str | None = None  # the limit that stops the run, which is said when all rows are written
         self._place = place or DrawPlaces(config.draws.window).join()
@@ -181,17 +181,16 @@ class Settler:
         """What the draw shows, of the seeds and of what was accepted long enough before it."""
         horizon = number - self._config.draws.window
         known = [example for draw, example in self._accepted if draw <= horizon][-REMEMBERED:]
-        task, count = self.spec.task_name, self.spec.num_questions_to_generate_per_prompt
         draw = plan_draw(
             number,
             self._seeds,
             known,
-            task=task,
+            task=self.spec.task_name,
             run_seed=self._seed,
             examples=self.spec.num_icl_examples_per_prompt,
             accepted_share=self._config.draws.accepted_share,
         )
-        return planned(draw, self.spec.variety or (), count, task=task, run_seed=self._seed)
+        return planned(draw, self.spec, self._seed, self._tried.barren(horizon))
 
     async def _draw(self, number: int, opened: _Open) -> None:
         """Write the draw's questions and set them on their way."""
@@ -302,6 +301,7 @@ class Settler:
         self._novelty.end(candidate)
         if isinstance(outcome, MissingReply):
             raise outcome
+        self._tried.note(candidate.draw, candidate.index, outcome, written=candidate.question is not None)
         if isinstance(outcome, Dropped):
             self.funnel.reject(outcome.stage, outcome.reason)
             self._rows.add(candidate, neighbour, outcome)

@@ -4,7 +4,7 @@ After AttrPrompt (Yu et al. 2023, arXiv:2306.15895): what is not told to vary do
 each question gets one value of each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from signatures.examples import Axis
@@ -14,12 +14,45 @@ from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import WHOLE_DRAW, Asker, Failed, Rank
 from skills_dspy.model.description import examples_in_turn
 from skills_dspy.model.steps import LONGEST_NAME, LONGEST_VALUE, PLAN, TOLD_AXES, inputs
-from skills_dspy.pipeline.draw import Draw
+from skills_dspy.pipeline.candidate import Dropped, Passed
+from skills_dspy.pipeline.draw import Draw, pairs_in
 from skills_dspy.similarity.text import squeezed
 from skills_dspy.tasks.spec import TaskSpec
 
 _PLACE = (-1, WHOLE_DRAW)
 """Where a plan stands among a task's draws, which decides its sampling seed: before all of them."""
+_ENOUGH = 3
+"""So many questions that were told a value, and none of them accepted, say that the value gives little."""
+
+
+class Tried:
+    """What came of the values that were told: noted in settled order, and known of any stretch of draws from the first on."""
+
+    def __init__(self) -> None:
+        self._told: dict[
+            str, list[int]
+        ] = {}  # an axis with its value to the draws of the first few questions that were told it
+        self._accepted: dict[str, int] = {}  # and to the draw of the first that was accepted
+
+    def note(self, draw: Draw, index: int, outcome: Passed | Dropped | None, *, written: bool) -> None:
+        """What became of question `index` of a draw, or of the draw where nothing was `written`; None for an accepted one.
+
+        A reply that could not be used tells of no value.
+        """
+        dropped = outcome if isinstance(outcome, Dropped) else None
+        if dropped is not None and dropped.reason in ("unreadable", "truncated"):
+            return
+        for line in (draw.text_plan, *draw.plan[index : index + written]):
+            for pair in () if line is None else pairs_in(line):
+                told = self._told.setdefault(pair, [])
+                told += [draw.number] if len(told) < _ENOUGH else []
+                if dropped is None:
+                    self._accepted.setdefault(pair, draw.number)
+
+    def barren(self, last: int) -> frozenset[str]:
+        """The values, each with its axis, from which nothing was accepted in the draws up to `last`, though it was tried."""
+        often = (pair for pair, draws in self._told.items() if len(draws) == _ENOUGH and draws[-1] <= last)
+        return frozenset(pair for pair in often if pair not in self._accepted or self._accepted[pair] > last)
 
 
 async def derive_axes(asker: Asker, spec: TaskSpec, rank: Rank) -> tuple[tuple[Axis, ...], str | None]:
@@ -47,40 +80,50 @@ def usable(axes: Sequence[Axis]) -> tuple[Axis, ...]:
     return tuple(kept.values())
 
 
-def planned(draw: Draw, axes: Sequence[Axis], count: int, *, task: str, run_seed: int) -> Draw:
-    """The draw with what its text and its `count` questions are to be like."""
-    text = text_plan_of(axes, draw.number, task=task, run_seed=run_seed) if draw.kind == "grounded" else None
-    lines = question_plans(axes, draw.kind, draw.number, count, task=task, run_seed=run_seed)
-    return replace(draw, plan=lines, text_plan=text)
+def planned(draw: Draw, spec: TaskSpec, run_seed: int, barren: Collection[str] = ()) -> Draw:
+    """The draw with what its text and its questions are to be like.
+
+    It follows from the numbers of draw and run, and from the `barren` values, which are told every other time only.
+    """
+    axes, count = spec.variety or (), spec.num_questions_to_generate_per_prompt
+    where = ("variety", run_seed, spec.task_name)
+    text = text_plan_of(axes, draw.number, barren, where) if draw.kind == "grounded" else None
+    return replace(draw, plan=question_plans(axes, draw.kind, draw.number, count, barren, where), text_plan=text)
 
 
-def text_plan_of(axes: Sequence[Axis], number: int, *, task: str, run_seed: int) -> str | None:
-    """What the text of a grounded draw is to be like; None where no axis is of the text. It follows from the number alone."""
+def text_plan_of(axes: Sequence[Axis], number: int, barren: Collection[str], where: tuple[object, ...]) -> str | None:
+    """What the text of a grounded draw is to be like; None where no axis is of the text."""
     own = [axis for axis in axes if axis.of == "text"]
-    return _line(own, number, "variety", run_seed, task, "text") if own else None
+    return _line(own, number, barren, *where, "text") if own else None
 
 
-def question_plans(axes: Sequence[Axis], kind: Kind, number: int, count: int, *, task: str, run_seed: int) -> tuple[str, ...]:
+def question_plans(
+    axes: Sequence[Axis], kind: Kind, number: int, count: int, barren: Collection[str], where: tuple[object, ...]
+) -> tuple[str, ...]:
     """What each of the `count` questions of draw `number` is to be like, in a line each; no lines without axes.
 
-    It follows from these numbers alone. Questions about a text are told nothing of the text, which is written by then.
+    Questions about a text are told nothing of the text, which is written by then.
     """
     own = [axis for axis in axes if kind == "freeform" or axis.of == "request"]
     turns = range(number * count, (number + 1) * count)
-    return tuple(_line(own, turn, "variety", run_seed, task, "question") for turn in turns) if own else ()
+    return tuple(_line(own, turn, barren, *where, "question") for turn in turns) if own else ()
 
 
-def _line(axes: Sequence[Axis], turn: int, *where: object) -> str:
+def _line(axes: Sequence[Axis], turn: int, barren: Collection[str], *where: object) -> str:
     """The value of the first axis, and of some others in turn."""
     first, *others = enumerate(axes)
     more = TOLD_AXES - 1
     told = [others[(more * turn + step) % len(others)] for step in range(min(more, len(others)))]
-    return "; ".join(f"{axis.name}: {_value(axis, turn, *where, place)}" for place, axis in (first, *sorted(told)))
+    return "; ".join(_pair(axis, turn, barren, *where, place) for place, axis in (first, *sorted(told)))
 
 
-def _value(axis: Axis, turn: int, *where: object) -> str:
-    """The value of a turn: all of them, in an order of their own, before one comes again."""
+def _pair(axis: Axis, turn: int, barren: Collection[str], *where: object) -> str:
+    """An axis with its value of a turn: all values, in an order of their own, before one comes again.
+
+    In every other round another one stands in for a value that is barren, if there is one that is not.
+    """
     rounds, place = divmod(turn, len(axis.values))
-    order = list(axis.values)
+    order = [f"{axis.name}: {value}" for value in axis.values]
     rng_of(*where, rounds).shuffle(order)
-    return order[place]
+    others = [pair for pair in order if pair not in barren]
+    return others[place % len(others)] if rounds % 2 and others and order[place] in barren else order[place]

@@ -5,6 +5,7 @@ import itertools
 import math
 import random
 import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from evals.bench import virtual_time
+from signatures.examples import Axis
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.base.errors import MissingReply, StorageError
 from skills_dspy.base.records import Neighbour, PairVerdict, QuestionVerdict, Reason, SeedExample, Tags
@@ -29,6 +31,7 @@ from skills_dspy.pipeline.draw import Draw, Example, plan_draw, seed_examples
 from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.pipeline.settle import REMEMBERED, Settler
+from skills_dspy.pipeline.variety import planned
 from skills_dspy.similarity.nearest import joined, squared_distance
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -205,7 +208,8 @@ class ListLedger:
     def _keep(self, candidate: Candidate, what: Row, neighbour: Neighbour | None) -> None:
         near = None if neighbour is None else (neighbour.id, neighbour.distance)
         shown = tuple(example.id for example in candidate.draw.shown)
-        self.rows.append((candidate.draw.number, candidate.index, candidate.question, *what, near, shown))
+        plans = (candidate.draw.text_plan, candidate.draw.plan)
+        self.rows.append((candidate.draw.number, candidate.index, candidate.question, *what, near, shown, plans))
 
     def accepted(self) -> list[tuple[int, int]]:
         """Draw and index of what was accepted."""
@@ -214,6 +218,12 @@ class ListLedger:
     def rejected(self) -> dict[tuple[int, int], tuple[str, str]]:
         """Draw and index to stage and reason of what was rejected."""
         return {row[:2]: row[3:5] for row in self.rows if row[3] != PASSED.answer}
+
+
+AXES = (
+    Axis(name="subject", of="text", values=("ponds", "lakes", "moors")),
+    Axis(name="form", values=("a table", "a list")),
+)
 
 
 def spec_with(*seeds: SeedExample, per_prompt: int = 3, examples: int = 3) -> TaskSpec:
@@ -225,6 +235,7 @@ def spec_with(*seeds: SeedExample, per_prompt: int = 3, examples: int = 3) -> Ta
         seed_examples=seeds or (freeform(Fate(CLUSTERS - 1, 2)),),
         num_icl_examples_per_prompt=examples,
         num_questions_to_generate_per_prompt=per_prompt,
+        variety=AXES,
         path=Path("task.yaml"),
     )
 
@@ -301,6 +312,7 @@ def reference(world: World, spec: TaskSpec, config: RunConfig, wanted: int) -> t
     fixed = [((-1, k), s.id, embedded(s.question, s.context)) for k, s in enumerate(seeds)]
     rows: list[Row] = []
     accepted: list[tuple[int, Example]] = []
+    told: list[tuple[int, str, bool]] = []  # draw, an axis with its value, whether a question was accepted that was told it
     count = stalled = 0
     for number in itertools.count():
         known = [example for draw, example in accepted if draw <= number - draws.window]
@@ -313,6 +325,11 @@ def reference(world: World, spec: TaskSpec, config: RunConfig, wanted: int) -> t
             examples=spec.num_icl_examples_per_prompt,
             accepted_share=draws.accepted_share,
         )
+        had_effect = [(pair, good) for told_in, pair, good in told if told_in <= number - draws.window]
+        often = Counter(pair for pair, _ in had_effect)
+        fruitful = {pair for pair, good in had_effect if good}
+        draw = planned(draw, spec, 5, {pair for pair in often if often[pair] >= 3} - fruitful)
+        plans = (draw.text_plan, draw.plan)
         page, ids, had = world.page(draw), tuple(e.id for e in draw.shown), count
         context = f"{page.context}/0 context" if draw.kind == "grounded" else None
         for index, text, end in written(page, number):
@@ -325,7 +342,10 @@ def reference(world: World, spec: TaskSpec, config: RunConfig, wanted: int) -> t
                 return rows, MISSING
             else:
                 said = ENDS[end]
-            rows.append((number, index, text, *said, near, ids))
+            rows.append((number, index, text, *said, near, ids, plans))
+            lines = (draw.text_plan, *(() if text is None else draw.plan[index : index + 1]))
+            pairs = [pair for line in lines if line is not None for pair in line.split("; ")]
+            told += [(number, pair, said == ENDS[PASS]) for pair in pairs if not {"unreadable", "truncated"} & set(said)]
             if said == ENDS[PASS]:
                 assert text is not None
                 assert vector is not None

@@ -2,22 +2,27 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from signatures.examples import Axis
 from skills_dspy.base.errors import Unreadable
 from skills_dspy.model.ask import Answer, Asker, Failed
-from skills_dspy.pipeline.variety import derive_axes, question_plans, text_plan_of, usable
+from skills_dspy.pipeline.candidate import Dropped
+from skills_dspy.pipeline.draw import Draw, pairs_in
+from skills_dspy.pipeline.variety import Tried, derive_axes, planned, question_plans, text_plan_of, usable
 from tests.helpers.making import FREEFORM, a_spec
 
 SUBJECTS = tuple(f"subject {n}" for n in range(12))
 AXES = (Axis(name="subject", values=SUBJECTS), Axis(name="asker", values=("a nurse", "a child", "a cook")))
 
 
-def lines(draws: int, kind: Any = "freeform", **where: Any) -> list[str]:
+HERE = ("variety", 0, "t")
+
+
+def lines(draws: int, where: tuple[object, ...] = HERE, barren: Collection[str] = ()) -> list[str]:
     """The lines of the first draws."""
-    return [line for n in range(draws) for line in question_plans(AXES, kind, n, 5, **{"task": "t", "run_seed": 0, **where})]
+    return [line for n in range(draws) for line in question_plans(AXES, "freeform", n, 5, barren, where)]
 
 
 def test_every_value_comes_before_one_comes_again() -> None:
@@ -29,32 +34,100 @@ def test_every_value_comes_before_one_comes_again() -> None:
     assert set(Counter(one["asker"] for one in told).values()) == {20}
     assert [one["subject"] for one in told[:12]] != [one["subject"] for one in told[12:24]] != list(SUBJECTS)
     assert len({(one["subject"], one["asker"]) for one in told}) > 25  # the axes do not go in step
-    assert lines(3) != lines(3, run_seed=1) != lines(3, task="u") != lines(3)
+    assert lines(3) != lines(3, ("variety", 1, "t")) != lines(3, ("variety", 0, "u")) != lines(3)
 
 
 def test_a_text_is_told_what_is_of_texts_and_its_questions_what_is_of_requests() -> None:
     """Nothing of the text stands in the plan of its questions, for it is written by then."""
     axes = (Axis(name="subject", of="text", values=SUBJECTS), Axis(name="form", values=("a table", "a list")))
-    texts = [text_plan_of(axes, n, task="t", run_seed=0) for n in range(12)]
+    texts = [text_plan_of(axes, n, (), HERE) for n in range(12)]
     assert set(texts) == {f"subject: {subject}" for subject in SUBJECTS}
-    assert set(question_plans(axes, "grounded", 0, 5, task="t", run_seed=0)) == {"form: a table", "form: a list"}
-    assert text_plan_of(AXES, 0, task="t", run_seed=0) is None
+    assert set(question_plans(axes, "grounded", 0, 5, (), HERE)) == {"form: a table", "form: a list"}
+    assert text_plan_of(AXES, 0, (), HERE) is None
 
 
 def test_a_line_has_the_first_axis_and_two_others_in_turn() -> None:
     """All values of many axes hardly ever go together."""
     axes = (*AXES, *(Axis(name=name, values=("a", "b")) for name in ("form", "size", "tone")))
     names = [
-        tuple(part.split(": ")[0] for part in line.split("; "))
-        for line in question_plans(axes, "freeform", 0, 4, task="t", run_seed=0)
+        tuple(part.split(": ")[0] for part in line.split("; ")) for line in question_plans(axes, "freeform", 0, 4, (), HERE)
     ]
     assert all(len(own) == 3 and own[0] == "subject" for own in names)
     assert set.union(*map(set, names)) == {axis.name for axis in axes}
 
 
+def test_a_line_is_taken_apart_into_its_pairs() -> None:
+    """A value may have the sign between them in it."""
+    assert pairs_in("subject: ponds; form: a list; in order; size: 1") == (
+        "subject: ponds",
+        "form: a list; in order",
+        "size: 1",
+    )
+
+
+# -- what gives little ----------------------------------------------------------------------------------------------------
+
+BAD = Dropped("judge_pair", "judged bad", "no")
+
+
+def a_draw(number: int, *plan: str, text: str | None = None) -> Draw:
+    """A draw with such a plan."""
+    return Draw(number, "freeform" if text is None else "grounded", (), (), (), plan, text)
+
+
+def test_a_barren_value_is_told_every_other_round() -> None:
+    """The others share its turns evenly; of the other axes nothing changes, nor where all are barren."""
+    barren = {"subject: subject 3", "subject: subject 7"}
+    told, as_it_was = lines(24, barren=barren), lines(24)
+    counts = Counter(pairs_in(line)[0] for line in told)
+    assert {counts[value] for value in barren} == {5}  # of the ten rounds every other one
+    assert all(counts[f"subject: {subject}"] >= 10 for subject in SUBJECTS if f"subject: {subject}" not in barren)
+    assert [pairs_in(line)[1] for line in told] == [pairs_in(line)[1] for line in as_it_was]
+    assert lines(24, barren={f"subject: {subject}" for subject in SUBJECTS}) == as_it_was
+
+
+def test_a_value_is_barren_when_three_questions_had_it_and_none_was_accepted() -> None:
+    """As of any draw: what came later does not count, and one that was accepted in the end is barren no longer."""
+    tried = Tried()
+    for number in range(4):
+        draw = a_draw(number, "subject: ponds; form: a list", "subject: lakes")
+        tried.note(draw, 0, BAD, written=True)
+        tried.note(draw, 1, BAD if number else None, written=True)
+    tried.note(a_draw(4, "form: a list"), 0, None, written=True)
+    assert [tried.barren(last) for last in (1, 2, 3, 4)] == [
+        frozenset(),
+        {"subject: ponds", "form: a list"},
+        {"subject: ponds", "form: a list"},
+        {"subject: ponds"},
+    ]
+
+
+def test_a_text_that_came_to_nothing_counts_and_a_broken_reply_does_not() -> None:
+    """The plan of a text is that of all its questions; of a draw that wrote none only the text's counts."""
+    tried = Tried()
+    for number in range(3):
+        tried.note(a_draw(number, "form: a list", text="subject: ponds"), 0, BAD, written=False)
+        tried.note(a_draw(number, "form: a table"), 0, Dropped("judge_pair", "unreadable", ""), written=True)
+    for index in range(3):
+        tried.note(a_draw(3, *("form: prose", "form: rhymes", "form: prose"), text="subject: lakes"), index, BAD, written=True)
+    assert tried.barren(3) == {"subject: ponds", "subject: lakes"}
+
+
+def test_a_draw_is_planned_by_its_kind_and_the_tasks_axes() -> None:
+    """A text is planned for a grounded draw alone."""
+    axes = (Axis(name="subject", of="text", values=SUBJECTS), AXES[1])
+    spec = a_spec([FREEFORM], count=2).model_copy(update={"variety": axes})
+    draw = planned(a_draw(0, text=""), spec, 0)
+    assert draw.text_plan is not None
+    assert [len(pairs_in(line)) for line in (draw.text_plan, *draw.plan)] == [1, 1, 1]
+    draw = planned(a_draw(0), spec, 0)
+    assert (draw.text_plan, [len(pairs_in(line)) for line in draw.plan]) == (None, [2, 2])
+    assert planned(a_draw(0), a_spec([FREEFORM]), 0).plan == ()
+
+
 def test_without_axes_nothing_is_planned() -> None:
     """The prompt then has no plan."""
-    assert question_plans((), "freeform", 0, 5, task="t", run_seed=0) == ()
+    assert question_plans((), "freeform", 0, 5, (), HERE) == ()
 
 
 def test_what_is_no_axis_is_left_out() -> None:

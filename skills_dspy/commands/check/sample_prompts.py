@@ -61,6 +61,4 @@ def sample_inputs(spec: TaskSpec, kind: Kind, step: Step, number: int = 0, subje
     examples = draw.examples(step)
     if step.shows == "fitting":  # one draw's are those that a run would choose; of others each its own, which no cache knows
         examples = fitting(draw.seeds, draw.seeds, shown) if number else fitting_by_words(models, about, shown)
-    count = spec.num_questions_to_generate_per_prompt
-    draw = planned(draw, spec.variety or (), count, task=spec.task_name, run_seed=0)
-    return inputs(step, spec, examples, about, draw.plan_of(step))
+    return inputs(step, spec, examples, about, planned(draw, spec, 0).plan_of(step))

@@ -198,7 +198,7 @@ class Flow:
     def _check_text(self, part: Part, draw: Draw, exercise: Exercise) -> None:
         """Before anything is asked about it."""
         shown = {} if part == "answer" else {example.id: part_of(example, part) for example in draw.accepted}
-        found = screened(NewText(part, draw.kind, exercise, shown, self._texts))
+        found = screened(NewText(part, draw.kind, exercise, shown, self._texts, draw.told(part)))
         if found is not None:
             raise _Drop(Dropped(_WRITTEN[part], *found, exercise.answer))
 

@@ -1,12 +1,12 @@
-"""An echo: a new text that repeats its prompt: the markup, the instructions, or the description of the task."""
+"""An echo: a new text that repeats its prompt: the markup, the instructions, the description of the task, or its plan."""
 
 import re
-from functools import cache
+from functools import cache, partial
 
 from skills_dspy.model.steps import DESCRIBE, PLAN, STEPS
 from skills_dspy.screens.task_texts import NewText
 from skills_dspy.similarity.pieces import Pieces, quoted, words_in
-from skills_dspy.similarity.text import plain
+from skills_dspy.similarity.text import plain, squeezed
 
 _TALK = re.compile(r"\bteach(?:es|ing)? an? (?:large )?lang[a-z]+ model\b", re.IGNORECASE)
 """What descriptions of skills begin with, also where the second word is misspelt."""
@@ -24,6 +24,8 @@ def echoed(new: NewText) -> str | None:
         for mark in (found[0].strip() for found in pattern.finditer(new.text)):
             if not any(mark.casefold() in text.casefold() for text in task.texts):
                 return f'it holds "{mark}", which is of the prompt'
+    if (pair := next(filter(partial(_names, new), new.told), None)) is not None:
+        return f'it names its plan: "{pair}"'
     cut = Pieces.of(new.text)
     for source in task.prompts:
         if source.pieces.isdisjoint(cut.pieces):
@@ -32,6 +34,15 @@ def echoed(new: NewText) -> str | None:
         if words_in(run) >= bound:
             return f"{words_in(run):.0f} words in a row are those of {source.name}: {quoted(run)}"
     return None
+
+
+def _names(new: NewText, pair: str) -> bool:
+    """Whether the text holds an axis with the value that it was told, however set off; not where a seed has that axis."""
+    name, _, value = (re.escape(part) for part in squeezed(pair).partition(": "))
+    axis = rf"(?<!\w){name}\W{{0,4}}[:：]"
+    if not re.search(rf"{axis}\W{{0,4}}{value}(?!\w)", squeezed(new.text)):
+        return False
+    return not any(re.search(axis, squeezed(text)) for text in new.task.texts)
 
 
 @cache

@@ -64,7 +64,8 @@ class TaskTexts:
 class NewText:
     """A text that a model wrote: one part of an exercise, which may still lack those that are written after it.
 
-    `shown` has, by id, the same part of the accepted pairs that its prompt showed.
+    `shown` has, by id, the same part of the accepted pairs that its prompt showed; `told` what it was to be like, each an axis
+    with its value (`subject: ponds`).
     """
 
     part: Part
@@ -72,6 +73,7 @@ class NewText:
     exercise: Exercise
     shown: Mapping[str, str]
     task: TaskTexts
+    told: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:

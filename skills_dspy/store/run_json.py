@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from signatures.examples import Axis
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import Reason, SeedExample
 from skills_dspy.store.files import storage_errors
@@ -105,6 +106,12 @@ class Decontamination(_Part):
     contaminated_seeds: tuple[dict[str, Any], ...] = ()
 
 
+class PlannedVariety(_Part):
+    """The axes that a model named, each with name, `of` and values; none where it named none that could be used."""
+
+    axes: tuple[Axis, ...] = ()
+
+
 class Rejected(_Part):
     """How many candidates one stage rejected for one reason."""
 
@@ -149,6 +156,7 @@ class RunJson(_Part):
     task: Task | None = None
     config: dict[str, Any] | None = None
     derived_description: str | None = None
+    variety: PlannedVariety | None = None
     decontamination: Decontamination | None = None
     decided: Any = None
     result: Result | None = None

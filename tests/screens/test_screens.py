@@ -234,6 +234,41 @@ def test_what_only_looks_like_a_prompt_passes(text: str) -> None:
     assert reason("answer", text) is None
 
 
+PLAN = ("subject: river otters", "form: a table")
+
+
+@pytest.mark.parametrize("part", ["context", "question"])
+@pytest.mark.parametrize(
+    ("text", "echoes"),
+    [
+        ("Subject: river otters; form: a table. What do they eat?", True),
+        ("Write about this (subject:  River Otters) for a child.", True),
+        ("**Form:** a table\nWhich otters are there?", True),
+        ('{"subject": "river otters"}', True),
+        ("What do river otters eat? Answer with a table.", False),
+        ("On the subject of river otters: a table, please.", False),
+        ("The subject: river ottery in England.", False),
+        ("Subject: sea otters. What do they eat?", False),
+    ],
+)
+def test_a_text_that_names_its_plan_is_an_echo(part: Part, text: str, echoes: bool) -> None:
+    """An axis with its value as it was told; the value alone is what was asked for."""
+    found = screened(NewText(part, "freeform", Subject(**{part: text}), {}, OF_DEBATE, PLAN))
+    assert (found is not None and found[0] == "echo") == echoes
+    if found is not None and "Form" in text:
+        assert found[1] == 'it names its plan: "form: a table"'
+
+
+def test_an_axis_that_a_seed_names_as_well_may_be_named() -> None:
+    """As in a skill about e-mails, which have a subject; the other axes may not."""
+    of = material((*FREEFORM, SeedExample(question="Write an e-mail.", answer="Subject: a late train\nDear all, it is late.")))
+    said = [
+        screened(NewText("question", "freeform", Subject(question=text), {}, of, PLAN))
+        for text in ("Write to me. Subject: river otters", "Write to me. Form: a table")
+    ]
+    assert [found and found[0] for found in said] == [None, "echo"]
+
+
 def test_the_reason_of_an_echo_says_what_came_back() -> None:
     """The whole description is called that, and not by the words that it begins with."""
     said = [

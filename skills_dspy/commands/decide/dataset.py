@@ -12,7 +12,7 @@ from skills_dspy.base.config import ROLES
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.commands.decide.again import Answering, DecideResult, OldRun, OnChange, decide_again
 from skills_dspy.commands.decide.decided import FILLED_BY, Prepared, decided_json, fillers
-from skills_dspy.commands.decide.old_rows import read_old_rows
+from skills_dspy.commands.decide.old_rows import read_old_rows, replanned
 from skills_dspy.commands.decide.thresholds import Bounds, decided_config, short_digest
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.context_window import choose_windows, needs
@@ -228,6 +228,7 @@ def _again(prepared: Prepared) -> OldRun:
             f"{recorded.paths.folder}: this run has decided nothing yet; start it again, or, if it is a recording, replay it "
             "with `run --replay` and give the directory that this makes"
         )
+    draws = replanned(draws, recorded.prompted, recorded.seed, recorded.config.draws.window)
     return OldRun(prepared, draws, program, prompts, adapter)
 
 

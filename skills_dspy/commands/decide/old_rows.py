@@ -2,8 +2,8 @@
 
 import hashlib
 import heapq
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from skills_dspy.pipeline.candidate import Dropped
 from skills_dspy.pipeline.draw import Draw, Example, seed_examples, standard_of
 from skills_dspy.pipeline.funnel import STAGES, Fate
 from skills_dspy.pipeline.rows import WRITING
+from skills_dspy.pipeline.variety import Tried, planned
 from skills_dspy.store.files import read_rows, storage_errors
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.tasks.spec import TaskSpec
@@ -59,7 +60,7 @@ class OldRow:
 
 @dataclass(frozen=True, slots=True)
 class OldDraw:
-    """A draw with those of its candidates that were decided, in their order; at least one."""
+    """A draw with those of its candidates that were decided, in their order; at least one. Its plan is still to be told."""
 
     draw: Draw
     candidates: tuple[OldRow, ...]
@@ -93,6 +94,17 @@ def read_old_rows(paths: RunPaths, spec: TaskSpec) -> tuple[OldDraw, ...]:
         draws.append(OldDraw(_draw(candidates[0], spec, accepted), candidates))
         accepted |= {row.id: Example(row.id, row.question or "", "", row.context) for row in candidates if row.dropped is None}
     return tuple(draws)
+
+
+def replanned(draws: Iterable[OldDraw], spec: TaskSpec, run_seed: int, window: int) -> tuple[OldDraw, ...]:
+    """The draws with the plans that they were told: those follow from what had become of the draws `window` before each."""
+    tried, found = Tried(), []
+    for old in draws:
+        draw = planned(old.draw, spec, run_seed, tried.barren(old.draw.number - window))
+        found.append(replace(old, draw=draw))
+        for row in old.candidates:
+            tried.note(draw, row.place[1], row.dropped, written=row.question is not None)
+    return tuple(found)
 
 
 def _draw(row: OldRow, spec: TaskSpec, accepted: Mapping[str, Example]) -> Draw:

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import re
 import shutil
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evals.data.datasets import read_datasets
+from signatures.examples import Axis
 from skills_dspy.base.errors import ConfigError, RequestError, RunDirError, ServerError
 from skills_dspy.base.records import Record, Rejection
 from skills_dspy.commands.decide.again import DecideResult
@@ -28,6 +31,7 @@ from tests.helpers.small_runs import SPEC, TEACHER, failing, make_run
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ALL = Bounds(1, "very poor", 1, None)
+ROWS = ("data.jsonl", "rejected.jsonl")
 
 
 @pytest.fixture(scope="module", params=["separate", "fused"])
@@ -128,6 +132,36 @@ def test_a_derived_description_is_told_again(tmp_path: Path) -> None:
     assert content(done.dataset)["data.jsonl"] == content(made.folder)["data.jsonl"]
     assert run_json(done.dataset)["derived_description"] == derived
     assert {row.task_description for row in rows(done.dataset).accepted} == {derived}
+
+
+class QuotingServer(FakeServer):
+    """Begins the first question of a list, and every other text, with its plan."""
+
+    async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """One reply's body."""
+        body, told = await super().chat(payload), re.search(r"<plan>\n(.+)\n", payload["messages"][-1]["content"])
+        if told is not None and body["done_reason"] == "stop":
+            message, plan = body["message"], told[1]
+            if message["content"].startswith("{"):
+                message["content"] = message["content"].replace('["', f'["{plan} ', 1)
+            elif zlib.crc32(message["content"].encode()) % 2:
+                message["content"] = f"{plan}. {message['content']}"
+        return body
+
+
+def test_what_quoted_its_plan_is_found_again(tmp_path: Path) -> None:
+    """No row says what a draw was told: it follows from the axes, and from what had become of the draws before."""
+    axes = (
+        Axis(name="subject", of="text", values=("ponds", "lakes")),
+        Axis(name="form", values=("a table", "a list", "a riddle")),
+    )
+    spec = SPEC.model_copy(update={"variety": axes})
+    made = make_run(tmp_path, {"draws": {"window": 2}}, 4, QuotingServer(TEACHER), spec=spec)
+    quoted = [row for row in rows(made.folder).rejected if row.reason == "echo"]
+    assert {row.stage for row in quoted} == {"write_context", "write_questions"}
+    assert all("names its plan" in row.detail for row in quoted)
+    after = content(decide(made).dataset)
+    assert {name: text for name, text in content(made.folder).items() if name in ROWS} == {name: after[name] for name in ROWS}
 
 
 # -- evaluation questions -----------------------------------------------------------------------------------------------

@@ -1,26 +1,22 @@
 """Asking judges and taggers about labelled cases, as a run asks them: what they say, and how often they are right."""
 
-import asyncio
 import zlib
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from evals.judges.cases import SCALE_OF_STEP, Case
+from evals.judges.cases import Case
 from evals.statistics import Rate, cohen_kappa
 from skills_dspy.base.config import RunConfig
-from skills_dspy.base.errors import SkillsError, Truncated
 from skills_dspy.base.records import SoftRating
 from skills_dspy.base.scales import Label
-from skills_dspy.model.ask import Asker, Failed
+from skills_dspy.model.ask import Asker, judgement_of, together
 from skills_dspy.model.steps import STEPS
 
-T = TypeVar("T")
-
 FUSED = "tag_fused"
-UNFILTERED_TAGS = {step.name: step.rates[0].field for step in STEPS.values() if step.rates and step.filter is None}
-"""The steps that give the tags that no filter looks at, with the field of each."""
+UNFILTERED_TAGS = tuple(step.name for step in STEPS.values() if step.rates and step.filter is None)
+"""The steps that give the tags that no filter looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,32 +105,9 @@ async def judge_all(asker: Asker, calls: Sequence[CaseCall], done: Callable[[], 
     return tuple(await together([one(place, call) for place, call in enumerate(calls)]))
 
 
-async def together(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Do all at once; returns their results in their order.
-
-    The first SkillsError is raised, if nothing else was; else the BaseExceptionGroup of all.
-    """
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(call) for call in calls]
-    except BaseExceptionGroup as errors:
-        ours = [error for error in errors.exceptions if isinstance(error, SkillsError)]
-        if len(ours) < len(errors.exceptions):
-            raise
-        raise ours[0] from errors
-    return [task.result() for task in tasks]
-
-
 async def judge(asker: Asker, call: CaseCall, rank: int = 0) -> Judged:
     """Ask about one case; the smallest rank goes first where slots are few."""
     case, step, sample = call.case, call.step, call.sample
-    rated = UNFILTERED_TAGS.get(step) or SCALE_OF_STEP[case.step].field
-    try:
-        # The sampling seed follows from the case itself, so that other cases beside it change nothing.
-        answer = await asker.ask(step, case.inputs(step), (zlib.crc32(case.id.encode()), sample), lambda: (rank,))
-    except Failed as failed:
-        failure: Literal["unreadable", "truncated"] = "truncated" if isinstance(failed.cause, Truncated) else "unreadable"
-        return Judged(case, step, sample, None, None, str(failed.cause), failure, digests=failed.digests)
-    values = answer.values
-    soft = answer.soft.get(rated)
-    return Judged(case, step, sample, values[rated], soft, values.get("explanation", ""), None, values, answer.digests)
+    # The sampling seed follows from the case itself, so that other cases beside it change nothing.
+    said = await judgement_of(asker, step, case.inputs(step), (zlib.crc32(case.id.encode()), sample), lambda: (rank,))
+    return Judged(case, step, sample, said.label, said.soft, said.explanation, said.failure, said.values, said.digests)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from evals.judges.ask import together
 from evals.judges.cases import Case
 from evals.session.session import Session
 from skills_dspy.base.errors import NotDescribed
 from skills_dspy.commands.check.sample_prompts import estimate_of
+from skills_dspy.model.ask import together
 from skills_dspy.model.description import PLACEHOLDER, derive, described, examples_in_turn, undescribed
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.room import RETRY

@@ -10,7 +10,6 @@ from typing import Any
 import dspy
 from dspy.utils.exceptions import AdapterParseError, LMError
 
-from evals.judges.ask import together
 from evals.optimize.targets import Unit
 from evals.session.bridge import Halt
 from evals.session.session import Session
@@ -18,7 +17,7 @@ from skills_dspy.base.config import ROLES
 from skills_dspy.base.errors import ReplyError, SkillsError, Truncated, Unreadable
 from skills_dspy.base.records import SoftRating
 from skills_dspy.base.seeds import request_seed
-from skills_dspy.model.ask import CURRENT_CALL, TRIES, Answer, Call, Failed
+from skills_dspy.model.ask import CURRENT_CALL, TRIES, Answer, Call, Failed, together
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.room import RETRY
 from skills_dspy.model.steps import STEPS, Subject

@@ -110,6 +110,8 @@ class CheckOptions:
     server: ServerOptions
     embedder: EmbedderName
     pull: Annotated[bool, option("Pull the models that are missing.")]
+    seeds: Annotated[bool, option("Instead of speed and hours: let the judges rate the seeds, and name those that fail.")]
+    as_json: Annotated[bool, option("With --seeds: all verdicts on stdout, and nothing else there.", "--json")]
 
 
 @dataclass(frozen=True, slots=True)

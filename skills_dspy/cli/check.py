@@ -1,12 +1,14 @@
 """`check`: tries everything that a run needs, a line for each as it is done, and an exit code."""
 
 import asyncio
+import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Literal, NamedTuple
 
+import click
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
@@ -20,6 +22,7 @@ from skills_dspy.cli.sessions import complainer, make_server, vector_server
 from skills_dspy.cli.summary import command
 from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost, forecast
 from skills_dspy.commands.check.measure import Preflight, find_weights, fit, survey
+from skills_dspy.commands.check.seeds import RatedSeeds, closing_line, rate_seeds
 from skills_dspy.commands.check.speed import Speed, Together, Trial, counted_share, model_speeds
 from skills_dspy.commands.check.vectors import find_vectors
 from skills_dspy.model.embedders import Serve, foreign_thresholds
@@ -33,6 +36,7 @@ from skills_dspy.store.run_json import server_in_words
 from skills_dspy.tasks.spec import TaskSpec
 
 READY, NOT_READY = 0, 2
+SEEDS_FAIL = 1
 _PATIENCE = 15.0
 """Seconds that a broken server is tried again: somebody sits in front of a check."""
 _MARKS = {"ok": "[green]ok[/green]  ", "warn": "[yellow]warn[/yellow]", "FAIL": "[red]FAIL[/red]"}
@@ -55,13 +59,20 @@ class Line(NamedTuple):
 
 
 def check_command(options: CheckOptions) -> int:
-    """Check what was asked for; returns the exit code: 0 when everything needed is there, 2 when something is not."""
+    """Check what was asked for; returns the exit code: 0 when everything needed is there, 2 when something is not.
+
+    Of seeds: 0 when all pass, 1 when one does not.
+    """
+    if options.as_json and not options.seeds:
+        raise click.UsageError("--json goes with --seeds")
     config = options.server.over(options.models.load(options.embedder))
     specs = load_specs(options.task_paths, options.taxonomy_base).specs
     hasty = config.server.model_copy(update={"patience": min(config.server.patience, _PATIENCE)})
     asked = options.server.over(config.model_copy(update={"server": hasty}))
     server, serve = make_server(options.server, asked, complainer(sys.stderr)), partial(vector_server, options.server, asked)
-    return Check(options, specs, config, server, Console(highlight=False, soft_wrap=True), find_weights, serve).run()
+    out = Console(highlight=False, soft_wrap=True, stderr=options.as_json)
+    check = Check(options, specs, config, server, out, find_weights, serve)
+    return check.rate_seeds() if options.seeds else check.run()
 
 
 class Check:
@@ -107,6 +118,30 @@ class Check:
             return NOT_READY
         self._out.print(f"\nEverything needed is there{f', with {warned} warn above' if warned else ''}.")
         return READY
+
+    def rate_seeds(self) -> int:
+        """What the judges say of the seeds, on stdout; returns the exit code."""
+        models = self._models()
+        if models is None:
+            return NOT_READY
+        windows, _ = fit(self._specs, self._config, models)
+        with self._out.status("asking the judges about the seeds"):
+            rated = asyncio.run(self._rated(windows))
+        closing = closing_line(rated)
+        if self._options.as_json:
+            content = {"tasks": [task.as_json() for task in rated], "said": closing}
+            click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        else:
+            for line in [line for task in rated for line in task.lines()]:
+                self._out.print(escape(line))
+            self._out.print(f"\n{closing}")
+        return READY if all(task.count(True) == len(task.spec.seed_examples) for task in rated) else SEEDS_FAIL
+
+    async def _rated(self, windows: Mapping[Role, int]) -> Sequence[RatedSeeds]:
+        try:
+            return await rate_seeds(self._specs, self._config, self._server, windows, self._options.server.concurrency)
+        finally:
+            await self._server.close()
 
     def _say(self, line: Line) -> None:
         self._said.append(line.state)

@@ -52,7 +52,13 @@ def explain() -> None:
 @cli.command(cls=ManyPaths)
 @takes(CheckOptions, "check.check_command")
 def check() -> None:
-    """Find out before the night what would go wrong in it: host, models, windows, replies, speed, hours."""
+    """Find out before the night what would go wrong in it: host, models, windows, replies, speed, hours.
+
+    With --seeds: which seeds the judges of new pairs would reject, and why. A judge sees the other seeds as examples.
+
+    Exit codes: 0 everything needed is there, or every seed passes; 1 a seed does not; 2 something is not there, or the request
+    is at fault.
+    """
 
 
 @cli.command()

@@ -1,9 +1,10 @@
 """Asking one step's question: sampling seed, room for the reply, and the one second try."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import dspy
 from dspy.utils.exceptions import AdapterParseError
@@ -11,10 +12,13 @@ from dspy.utils.exceptions import AdapterParseError
 from skills_dspy.base.config import Role, RoleConfig
 from skills_dspy.base.errors import ReplyError, SkillsError, Truncated, Unreadable
 from skills_dspy.base.records import SoftRating
+from skills_dspy.base.scales import Label
 from skills_dspy.base.seeds import request_seed
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.room import RETRY
 from skills_dspy.model.steps import step_of
+
+T = TypeVar("T")
 
 WHOLE_DRAW = -1
 """The index of what belongs to a draw as a whole: its context and the writing of its questions."""
@@ -60,6 +64,26 @@ class Answer:
     raw: str
     digests: tuple[str, ...]
     soft: Mapping[str, SoftRating] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a judge or tagger says.
+
+    Attributes:
+        label: on the step's first scale; None when twice in a row no reply could be used, for the reason `failure`.
+        soft: the probability of every label, where the server gave it.
+        explanation: the judge's; what was wrong with the reply where there is no label.
+        values: all fields of the reply; empty where there is none.
+        digests: of the requests that it took.
+    """
+
+    label: Label | None
+    soft: SoftRating | None
+    explanation: str
+    failure: Literal["unreadable", "truncated"] | None
+    values: Mapping[str, Any]
+    digests: tuple[str, ...]
 
 
 class Failed(Exception):
@@ -131,3 +155,33 @@ class Asker:
             raise Unreadable(str(error.__cause__ or "the reply is empty"), call.raw) from error
         finally:
             CURRENT_CALL.reset(token)
+
+
+async def judgement_of(
+    asker: Asker, step: str, inputs: Mapping[str, Any], place: tuple[int, int], rank: Callable[[], Rank]
+) -> Judgement:
+    """What a step that rates says, or why nothing could be read."""
+    rated = step_of(step).rates[0].field
+    try:
+        answer = await asker.ask(step, inputs, place, rank)
+    except Failed as failed:
+        failure: Literal["unreadable", "truncated"] = "truncated" if isinstance(failed.cause, Truncated) else "unreadable"
+        return Judgement(None, None, str(failed.cause), failure, {}, failed.digests)
+    values = answer.values
+    return Judgement(values[rated], answer.soft.get(rated), values.get("explanation", ""), None, values, answer.digests)
+
+
+async def together(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do all at once; returns their results in their order.
+
+    The first SkillsError is raised, if nothing else was; else the BaseExceptionGroup of all.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except BaseExceptionGroup as errors:
+        ours = [error for error in errors.exceptions if isinstance(error, SkillsError)]
+        if len(ours) < len(errors.exceptions):
+            raise
+        raise ours[0] from errors
+    return [task.result() for task in tasks]

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from skills_dspy.cli.arguments import CheckOptions
 from skills_dspy.cli.check import (
     NOT_READY,
     READY,
+    SEEDS_FAIL,
     Check,
     estimate_line,
     hours_line,
@@ -33,7 +35,7 @@ from skills_dspy.model.server.openai import OpenAIServer
 from skills_dspy.model.soft import rated_fields
 from tests.helpers.logprobs import spell
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_spec
-from tests.helpers.timed_server import TimedServer
+from tests.helpers.timed_server import TimedServer, rating
 
 COUNTS = Counts(100, 0.5, 40, 2.0, 0.0, 2.5)
 WINDOWS: Mapping[Any, int] = {"generator": 4096, "validator": 4096, "tagger": 4096}
@@ -52,15 +54,18 @@ def checked(
     config: Mapping[str, Any] | None = None,
     find: Callable[[str], WeightsFolder | None] = found,
     wanted: int = 20,
+    seeds: bool = False,
+    as_json: bool = False,
 ) -> tuple[int, str]:
     """The exit code, and what was printed."""
     options = CheckOptions(
-        (), None, wanted, ModelOptions(None, None, None, None), ServerOptions(None, server.host, 4), None, pull
+        (), None, wanted, ModelOptions(None, None, None, None), ServerOptions(None, server.host, 4), None, pull, seeds, as_json
     )
     out = Console(file=io.StringIO(), width=80, highlight=False, soft_wrap=True)
     specs = (a_spec((FREEFORM, GROUNDED)), a_spec((FREEFORM,), name="test/other"))
     vectors = server if isinstance(server, TimedServer) else TimedServer()
-    code = Check(options, specs, a_config(config), server, out, find, lambda _: vectors).run()
+    check = Check(options, specs, a_config(config), server, out, find, lambda _: vectors)
+    code = check.rate_seeds() if seeds else check.run()
     assert isinstance(out.file, io.StringIO)
     return code, out.file.getvalue()
 
@@ -339,6 +344,28 @@ def test_the_command_pulls_and_finds_a_queue(queueing: str, command: Command) ->
     assert "strict: pulling" in text
     assert "OLLAMA_NUM_PARALLEL=4 ollama serve" in text
     assert "for 50 pairs at the measured speed" in text
+
+
+def test_seeds_that_fail_are_named_and_exit_with_1(capsys: pytest.CaptureFixture[str]) -> None:
+    """Host and models come first; with --json all verdicts are alone on stdout."""
+    bad, good = (TimedServer(timed=False, reply=partial(rating, best=best, why="[b]No.")) for best in (False, True))
+    code, text = checked(bad, seeds=True)
+    assert code == SEEDS_FAIL
+    assert "tasks/foxes.yaml:7: judge_question_freeform says 0 (passing: 1): [b]No.\n" in text
+    assert text.endswith("\n\n0 of 3 seeds pass\n")
+    code, text = checked(good, seeds=True, as_json=True)
+    content = json.loads(capsys.readouterr().out)
+    assert code == READY
+    assert [[seed["passes"] for seed in task["seeds"]] for task in content["tasks"]] == [[True, True], [True]]
+    assert "seeds" not in text
+    assert checked(TimedServer(missing=(MODEL,)), seeds=True)[0] == NOT_READY
+    assert bad.closed == good.closed == 2
+
+
+def test_json_needs_seeds(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing else of a check is for programs."""
+    assert start(["check", "--json"]) == NOT_READY
+    assert "--json goes with --seeds" in capsys.readouterr().err
 
 
 def test_an_address_that_is_none_is_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,14 @@ def willing(payload: Payload) -> str:
     return json.dumps(fill(payload["format"], Random(0), Taste()))
 
 
+def rating(payload: Payload, *, best: bool, why: str = "Right.") -> str:
+    """A judge's reply with the best or the worst label of every scale."""
+    fields = payload["format"]["properties"].items()
+    return json.dumps(
+        {"explanation": why, **{name: field["enum"][-1 if best else 0] for name, field in fields if "enum" in field}}
+    )
+
+
 class TimedServer(OllamaServer):
     """A server with some slots.
 

@@ -29,10 +29,9 @@ class Tried:
     """What came of the values that were told: noted in settled order, and known of any stretch of draws from the first on."""
 
     def __init__(self) -> None:
-        self._told: dict[
-            str, list[int]
-        ] = {}  # an axis with its value to the draws of the first few questions that were told it
-        self._accepted: dict[str, int] = {}  # and to the draw of the first that was accepted
+        # An axis with its value to the draws of the first few questions that were told it, and of the first that was accepted.
+        self._told: dict[str, list[int]] = {}
+        self._accepted: dict[str, int] = {}
 
     def note(self, draw: Draw, index: int, outcome: Passed | Dropped | None, *, written: bool) -> None:
         """What became of question `index` of a draw, or of the draw where nothing was `written`; None for an accepted one.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.readme.architecture import ORDER, imports, trees
+from evals.readme.architecture import ORDER, imports, statements, trees
 
 ROOT = Path(__file__).parent.parent
 PURE = ("skills_dspy/base/", "skills_dspy/tasks/", "skills_dspy/similarity/")
@@ -29,7 +29,7 @@ def of(*prefixes: str) -> dict[str, ast.Module]:
 def packages(tree: ast.AST) -> set[str]:
     """The top-level names that are imported anywhere in it."""
     found = set()
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -138,7 +138,7 @@ def test_only_the_command_line_reads_its_surroundings() -> None:
 def test_modules_keep_no_state() -> None:
     """What stands at the top of a module is a constant, named as one; no function assigns it again."""
     for path, tree in of("skills_dspy/").items():
-        assert not any(isinstance(node, ast.Global) for node in ast.walk(tree)), path
+        assert not any(isinstance(node, ast.Global) for node in statements(tree)), path
         targets = (target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets)
         names = {target.id for target in targets if isinstance(target, ast.Name)}
         assert path.startswith(CLI) or all(re.fullmatch(r"_?[A-Z]\w*|__\w+__", name) for name in names), path
@@ -147,7 +147,7 @@ def test_modules_keep_no_state() -> None:
 def test_errors_are_not_swallowed() -> None:
     """No handler without a kind, and none that does nothing."""
     for path, tree in of("skills_dspy/", "evals/").items():
-        for node in ast.walk(tree):
+        for node in statements(tree):
             if isinstance(node, ast.ExceptHandler):
                 assert node.type is not None, f"{path}:{node.lineno}"
                 assert not all(isinstance(line, ast.Pass) for line in node.body), f"{path}:{node.lineno}"

@@ -41,7 +41,7 @@ class Figure:
     least: float | None = None
 
     def cells(self) -> tuple[str, str, str, str]:
-        """What stands below SPENT_COLUMNS."""
+        """What stands below COLUMNS."""
         measured = self.form.format(self.value)
         if self.most is not None:
             return self.name, measured, f"at most {self.form.format(self.most)}", "yes" if self.value <= self.most else "NO"

@@ -80,13 +80,14 @@ class PairVerdict(Frozen):
 class Tags(Frozen):
     """The tags of an accepted pair, in the manner of Magpie, each with the tagger's explanation.
 
+    Difficulty and category are asked of accepted pairs only; one that could not be had is None, and its explanation says why.
     `soft` has the probabilities of instruction_quality, sample_quality and difficulty, as far as the server gave them.
     """
 
     instruction_quality: Quality
     sample_quality: Score
-    difficulty: Difficulty
-    category: Category
+    difficulty: Difficulty | None = None
+    category: Category | None = None
     other_categories: tuple[Category, ...] = ()
     explanations: dict[str, str]
     soft: dict[str, SoftRating] = {}

@@ -81,16 +81,7 @@ def print_decided(done: DecideResult, filled: bool, console: Console | None = No
     out.print(diff_table(diff))
     out.print(side_line("Lost", diff.lost_to, diff.lost, "to"))
     out.print(side_line("Gained", diff.gained_from, diff.gained, "from"))
-    missing = diff.not_asked
-    if missing:
-        stages = ", ".join(f"{count} from {stage} on" for stage, count in missing.items())
-        count = sum(missing.values())
-        candidates = f"{count} candidate{'s' * (count != 1)} ({stages})"
-        out.print(f"Left out, because that would need replies which were never asked for: {candidates}.")
-        words = [word for word in sys.argv[1:] if word not in ("--dry-run", "--fill")]
-        again = f"{command()} {without_secrets(shlex.join([*words, '--fill']))}"
-        if done.calls_left:
-            out.print(f"--fill asks for those alone, about {done.calls_left} calls: {escape(again)}")
+    _print_unasked(done, out)
     if filled:
         out.print(f"Asked now: {done.live} calls; all else was in the journal.")
     if done.dataset is None:
@@ -99,6 +90,21 @@ def print_decided(done: DecideResult, filled: bool, console: Console | None = No
     if done.set_aside is not None:
         out.print(f"The older dataset of that name is now {escape(str(done.set_aside))}")
     out.print(f"Data: {escape(str(done.dataset / 'data.jsonl'))}")
+
+
+def _print_unasked(done: DecideResult, out: Console) -> None:
+    """Who lacks a reply that was never asked for, and how to ask."""
+    if missing := done.diff.not_asked:
+        stages = ", ".join(f"{count} from {stage} on" for stage, count in missing.items())
+        count = sum(missing.values())
+        candidates = f"{count} candidate{'s' * (count != 1)} ({stages})"
+        out.print(f"Left out, because that would need replies which were never asked for: {candidates}.")
+    if done.untagged:
+        out.print(f"Accepted without difficulty or category, which were never asked for: {done.untagged}.")
+    if done.calls_left:
+        words = [word for word in sys.argv[1:] if word not in ("--dry-run", "--fill")]
+        again = f"{command()} {without_secrets(shlex.join([*words, '--fill']))}"
+        out.print(f"--fill asks for those alone, about {done.calls_left} calls: {escape(again)}")
 
 
 def diff_table(diff: FunnelDiff) -> Table:

@@ -54,7 +54,7 @@ def _outcome(found: FoundRow, out: Console) -> None:
     out.print(f"[bold]pair judge[/bold]     {pair['rating']} of 3: {escape(pair['explanation'])}")
     _soft(pair.get("soft"), out)
     for name in ("instruction_quality", "sample_quality", "difficulty", "category"):
-        out.print(f"[bold]{name}[/bold] {tags[name]}: {escape(tags['explanations'][name])}")
+        out.print(f"[bold]{name}[/bold] {tags[name] or 'none'}: {escape(tags['explanations'][name])}")
         _soft(tags.get("soft", {}).get(name), out)
     if tags["other_categories"]:
         out.print(f"[bold]other categories[/bold] {', '.join(tags['other_categories'])}")

@@ -1,18 +1,18 @@
 """The way of one candidate, from its question to its tags: what is asked and checked, in which order, and what drops it.
 
-The cheap check runs before the dear call: a question that a judge or the filter drops is never answered, and only a pair
-that nothing rejects gets the tags that filter nothing.
+The cheap check runs before the dear call: a question that a judge or the filter drops is never answered, and only an accepted
+pair gets the tags that filter nothing.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, get_args
+from typing import Any, Protocol, get_args
 
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import MissingReply, Truncated
 from skills_dspy.base.records import Kind, PairVerdict, QuestionVerdict, Reason, Tags
-from skills_dspy.base.scales import CATEGORY, PAIR, QUESTION, SCALES, Scale
+from skills_dspy.base.scales import CATEGORY, DIFFICULTY, PAIR, QUESTION, SCALES, Scale
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed, Rank
 from skills_dspy.model.room import longest, question_limit
@@ -26,6 +26,9 @@ from skills_dspy.tasks.spec import TaskSpec
 
 _WRITTEN: Mapping[Part, str] = {"context": "write_context", "question": "write_questions", "answer": "write_answer"}
 """The stage that writes a part, and at which a screen rejects it."""
+
+LATE_TAGS = (DIFFICULTY, CATEGORY)
+"""The tags that filter nothing, whose names are also those of their stages."""
 
 
 class _Drop(Exception):
@@ -144,9 +147,35 @@ class Flow:
         self._check_answer(candidate)
         await ask("judge_pair")
         await ask("sample_quality")
-        if self._config.tagging == "separate":
-            await _both(ask("difficulty"), ask("category"))
         return _passed(candidate.answer, rated)
+
+    async def tag(self, candidate: Candidate, passed: Passed, rank: Callable[[], Rank]) -> Passed:
+        """An accepted pair with the tags that filter nothing: it keeps its place whatever becomes of them.
+
+        One that cannot be had stays empty, and its explanation says why. Raises what concerns the whole run.
+        """
+        if self._config.tagging == "fused":
+            return passed
+        candidate.stage = LATE_TAGS[0].name
+        said = await asyncio.gather(*(self._late(scale, candidate, rank) for scale in LATE_TAGS), return_exceptions=True)
+        tags = passed.tags
+        for scale, answer in zip(LATE_TAGS, said, strict=True):  # in a fixed order: which fails first depends on timing
+            if isinstance(answer, BaseException):
+                raise answer
+            tags = _with(tags, scale, answer)
+        return replace(passed, tags=tags)
+
+    async def _late(self, scale: Scale, candidate: Candidate, rank: Callable[[], Rank]) -> Answer | str:
+        """What a tagger answers, or why there is no such answer."""
+        try:
+            return await self._ask(scale.name, candidate.draw, candidate.index, candidate, candidate.calls, rank)
+        except _Drop as drop:
+            return f"{drop.outcome.reason}: {drop.outcome.detail}"
+        except MissingReply as missing:
+            outcome = missing if self._past is None else self._past.unanswered(candidate, missing)
+            if not isinstance(outcome, Dropped):
+                raise
+            return f"{outcome.reason}: {outcome.detail}"
 
     def _check_text(self, part: Part, draw: Draw, exercise: Exercise) -> None:
         """Before anything is asked about it."""
@@ -207,34 +236,34 @@ async def _check_novelty(candidate: Candidate, novel: Callable[[Candidate], Awai
         raise _Drop(Dropped("dedup", "duplicate", ""))  # settling finds the neighbour and says which
 
 
-async def _both(first: Awaitable[Answer], second: Awaitable[Answer]) -> None:
-    """Two steps are asked at once."""
-    answers = await asyncio.gather(first, second, return_exceptions=True)
-    # Raised here in a fixed order, so that it does not depend on which of the two failed first; what concerns the whole
-    # run goes before what became of this candidate.
-    errors = [answer for answer in answers if isinstance(answer, BaseException)]
-    for error in sorted(errors, key=lambda error: isinstance(error, _Drop)):
-        raise error
-
-
 def _passed(text: str, rated: Mapping[Scale, Answer]) -> Passed:
     """What is noted of a pair that passed; the same answer may hold several of its tags."""
-    tags = {scale: rated[scale] for scale in SCALES if scale.name in Tags.model_fields}
-    category = rated[CATEGORY].values
-    others = dict.fromkeys(category["other_categories"])
     question, pair = (
         {"explanation": rated[scale].values["explanation"], "rating": rated[scale].values[scale.field]}
         | {"soft": rated[scale].soft.get(scale.field)}
         for scale in (QUESTION, PAIR)
     )
+    tags = Tags.model_construct(explanations={})
+    for scale in (scale for scale in SCALES if scale in rated and scale.name in Tags.model_fields):
+        tags = _with(tags, scale, rated[scale])
     return Passed(
         answer=text,
         question_verdict=QuestionVerdict.model_validate(question),
         pair_verdict=PairVerdict.model_validate(pair),
-        tags=Tags(
-            **{scale.name: answer.values[scale.field] for scale, answer in tags.items()},
-            other_categories=tuple(other for other in others if other != category["category"]),
-            explanations={scale.name: answer.values["explanation"] for scale, answer in tags.items()},
-            soft={scale.name: answer.soft[scale.field] for scale, answer in tags.items() if scale.field in answer.soft},
-        ),
+        tags=Tags.model_validate(dict(tags)),
     )
+
+
+def _with(tags: Tags, scale: Scale, answer: Answer | str) -> Tags:
+    """Tags with one more, or with why it is not there."""
+    if isinstance(answer, str):
+        return tags.model_copy(update={"explanations": {**tags.explanations, scale.name: answer}})
+    label, soft = answer.values[scale.field], answer.soft.get(scale.field)
+    more: dict[str, Any] = {scale.name: label}
+    more["explanations"] = {**tags.explanations, scale.name: answer.values["explanation"]}
+    if soft is not None:
+        more["soft"] = {**tags.soft, scale.name: soft}
+    if scale is CATEGORY:
+        others = dict.fromkeys(answer.values["other_categories"])
+        more["other_categories"] = tuple(other for other in others if other != label)
+    return tags.model_copy(update=more)

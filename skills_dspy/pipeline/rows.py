@@ -40,10 +40,15 @@ class RunLedger:
         self._data = data
         self._rejected = rejected
 
+    def name(self, candidate: Candidate) -> str:
+        """Sixteen hex digits: the same row of the same run has the same id, rows of other runs have others."""
+        parts = (self._spec.task_name, self._seed, candidate.draw.number, candidate.index, candidate.question or "")
+        return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:16]
+
     def accept(self, candidate: Candidate, passed: Passed, neighbour: Neighbour | None) -> str:
         """Write an accepted pair; returns its id."""
         record = Record(
-            id=self._id(candidate),
+            id=self.name(candidate),
             task_name=self._spec.task_name,
             task_description=self._spec.task_description,
             instruction=candidate.question or "",
@@ -64,7 +69,7 @@ class RunLedger:
             # How far a duplicate had come when it was found out depends on timing, so it is not written down.
             calls = {stage: digests for stage, digests in calls.items() if stage in WRITING}
         rejection = Rejection(
-            id=self._id(candidate),
+            id=self.name(candidate),
             task_name=self._spec.task_name,
             stage=dropped.stage,
             reason=dropped.reason,
@@ -92,8 +97,3 @@ class RunLedger:
             calls={stage: calls[stage] for stage in asked},
             neighbour=neighbour,
         )
-
-    def _id(self, candidate: Candidate) -> str:
-        """Sixteen hex digits: the same row of the same run has the same id, rows of other runs have others."""
-        parts = (self._spec.task_name, self._seed, candidate.draw.number, candidate.index, candidate.question or "")
-        return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:16]

@@ -10,11 +10,11 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar, get_args
+from typing import TypeVar, get_args
 
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import MissingReply
-from skills_dspy.base.records import Kind, Neighbour
+from skills_dspy.base.records import Kind
 from skills_dspy.model.ask import WHOLE_DRAW, Rank
 from skills_dspy.model.embedding.embedder import VectorSource
 from skills_dspy.model.room import Lengths, longest, may_be_shown
@@ -24,6 +24,7 @@ from skills_dspy.pipeline.draw_places import DrawPlaces, Place
 from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.funnel import STAGES, Funnel
 from skills_dspy.pipeline.novelty import Novelty
+from skills_dspy.pipeline.writing import Ledger, RowsInOrder, SettledRow
 from skills_dspy.similarity.nearest import Vector, joined
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -35,16 +36,6 @@ REMEMBERED = 512
 _USUAL = 5
 """How many questions a draw usually has; draws.max_stalled counts draws of so many."""
 _PLACE = {stage: place for place, stage in enumerate(STAGES)}
-
-
-class Ledger(Protocol):
-    """Where decisions are written down, in settled order."""
-
-    def accept(self, candidate: Candidate, passed: Passed, neighbour: Neighbour | None) -> str:
-        """Write an accepted pair; returns its id."""
-
-    def reject(self, candidate: Candidate, dropped: Dropped, neighbour: Neighbour | None) -> None:
-        """Write a rejection."""
 
 
 @dataclass(slots=True)
@@ -61,7 +52,7 @@ class Settler:
     Args:
         last_decided: draw and index of the last candidate that an earlier run of the same inputs decided. All that it took
             is in the journal, so nothing beyond it is begun before it is decided again: that might ask for what nobody needs.
-        on_change: called after every settled candidate.
+        on_change: called after every settled candidate; of an accepted one when it has its last tags.
         place: its door to the places for open draws, where other tasks run beside it.
         plan: what a draw shows, by its number, where that was decided before; none to choose it.
     """
@@ -97,6 +88,9 @@ class Settler:
         count = spec.num_questions_to_generate_per_prompt
         self._accepted: deque[tuple[int, Example]] = deque(maxlen=REMEMBERED + config.draws.window * count)
         self._novelty = Novelty(config.dedup.max_squared_distance)
+        self._rows = RowsInOrder(ledger)
+        self._tagging: set[asyncio.Task[None]] = set()
+        self._met: str | None = None  # the limit that stops the run, which is said when all rows are written
         self._place = place or DrawPlaces(config.draws.window).join()
         self._open: dict[int, _Open] = {}
         self._opened = asyncio.Event()
@@ -112,7 +106,11 @@ class Settler:
 
     @property
     def done(self) -> bool:
-        """Whether all wanted pairs are accepted."""
+        """Whether all wanted pairs are accepted and written down."""
+        return self._enough and not self._rows.waiting
+
+    @property
+    def _enough(self) -> bool:
         return self.funnel.accepted >= self.wanted
 
     @property
@@ -131,9 +129,15 @@ class Settler:
                 watching = group.create_task(self._place.watch(self._issue))
                 self._issue()
                 await embedding
-                await self._settle()
+                try:
+                    await self._settle()
+                except MissingReply:  # what was decided before it stays
+                    await self._tagged()
+                    raise
                 for task in (watching, *(task for opened in self._open.values() for task in opened.tasks)):
                     task.cancel()
+                await self._tagged()
+                self.stopped = self._met
         finally:
             self._place.leave()
 
@@ -243,23 +247,22 @@ class Settler:
 
     async def _settle(self) -> None:
         """Decide every candidate in order, until enough are accepted or a limit is met."""
-        while not self.done and self.stopped is None:
+        while not self._enough and self._met is None:
             opened = await self._begun(self._settled_draws)
             before = self.funnel.accepted
             for candidate in await _result(opened.arrived):
                 await self._decide(candidate)
                 self._recall(candidate.draw.number, candidate.index)
-                self._on_change()
                 self._issue()
-                if self.done:
+                if self._enough:
                     return
             del self._open[self._settled_draws]
             self._settled_draws += 1
             self._place.free()
             self._recall(self._settled_draws, -1)
             self._stalled = 0 if self.funnel.accepted > before else self._stalled + 1
-            self.stopped = self._limit()
-            if self.stopped is None:
+            self._met = self._limit()
+            if self._met is None:
                 self._issue()
 
     async def _begun(self, number: int) -> _Open:
@@ -286,11 +289,15 @@ class Settler:
             raise outcome
         if isinstance(outcome, Dropped):
             self.funnel.reject(outcome.stage, outcome.reason)
-            self._ledger.reject(candidate, outcome, neighbour)
+            self._rows.add(candidate, neighbour, outcome)
             candidate.settled.set_result(False)
+            self._on_change()
             return
         self.funnel.accept()
-        name = self._ledger.accept(candidate, outcome, neighbour)
+        name = self._ledger.name(candidate)
+        tagging = self._group.create_task(self._tag(self._rows.add(candidate, neighbour, None), outcome))
+        self._tagging.add(tagging)
+        tagging.add_done_callback(self._tagging.discard)
         assert candidate.question is not None
         assert candidate.vector is not None
         self._novelty.fix(candidate.key, candidate.vector, name, candidate.draw.kind)
@@ -298,10 +305,21 @@ class Settler:
             self._accepted.append((candidate.draw.number, Example(name, candidate.question, outcome.answer, candidate.context)))
         candidate.settled.set_result(True)
 
+    async def _tag(self, row: SettledRow, passed: Passed) -> None:
+        """Give an accepted pair its last tags. Nobody waits for them but its row, and the rows after it."""
+        row.outcome = await self._flow.tag(row.candidate, passed, lambda: self._rank(row.candidate))
+        self._rows.write()
+        self._on_change()
+
+    async def _tagged(self) -> None:
+        """Wait until every accepted pair has its last tags, or none can be had any more."""
+        while self._tagging:
+            await asyncio.wait(self._tagging)
+
     def _limit(self) -> str | None:
         """Which limit stops the run, in words; one that was lowered since takes back nothing that was decided before."""
         draws = self._config.draws
-        if self.done or not self._recalled.is_set():
+        if self._enough or not self._recalled.is_set():
             return None
         # A draw of one question is a fifth of a draw of five.
         if self._stalled * min(_USUAL, self.spec.num_questions_to_generate_per_prompt) >= draws.max_stalled * _USUAL:

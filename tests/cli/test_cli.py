@@ -366,6 +366,37 @@ def test_explain_tells_the_story_of_an_accepted_row(terminal: Terminal) -> None:
                 assert reply.reply["message"]["content"] in said.out
 
 
+class VagueServer(FakeServer):
+    """It never says how difficult anything is."""
+
+    def _body(self, payload: Any) -> dict[str, Any]:
+        body = super()._body(payload)
+        if "difficulty" in payload.get("format", {}).get("properties", {}):
+            body["message"]["content"] = "{}"
+        return body
+
+
+def test_a_tag_that_cannot_be_read_twice_costs_no_row(terminal: Terminal) -> None:
+    """The row keeps its place with an empty tag and the reason; `explain` shows both tries; resumed, it has the same bytes."""
+    terminal.make_server = VagueServer
+    words = "--task-paths", terminal.task(), "-n", 2
+    assert terminal.run(*words).code == 0
+    accepted, rejected = terminal.rows()
+    assert len(accepted) == 2
+    assert not {row["stage"] for row in rejected} & {"difficulty", "category"}
+    tags, digests = accepted[0]["tags"], accepted[0]["provenance"]["calls"]["difficulty"]
+    assert (tags["difficulty"], len(digests)) == (None, 2)
+    assert tags["category"] is not None
+    said = terminal.type("explain", accepted[0]["id"], "--output-dir", terminal.output).out
+    assert f"difficulty none: unreadable: {tags['explanations']['difficulty'].removeprefix('unreadable: ')}" in said
+    assert said.count("─ difficulty") == 2
+    data = terminal.output / "test/foxes/data.jsonl"
+    before = data.read_bytes()
+    data.unlink()
+    assert terminal.run(*words).code == 0
+    assert data.read_bytes() == before
+
+
 class SureServer(FakeServer):
     """It tells how probable each label was: three quarters for the one that it says, the rest for the first other."""
 

@@ -157,7 +157,10 @@ def pursue(
         context = "The new passage." if kind == "grounded" else None
         candidate = Candidate(a_draw(kind), 1, question, context, None, {"write_questions": ("w",)})
         flow = Flow(a_spec((FREEFORM, GROUNDED), description="What it is."), a_config(config), asker)
-        return Pursued(await flow.pursue(candidate, novel, first_rank), candidate)
+        outcome = await flow.pursue(candidate, novel, first_rank)
+        if isinstance(outcome, Passed):  # and is accepted
+            outcome = await flow.tag(candidate, outcome, first_rank)
+        return Pursued(outcome, candidate)
 
     return virtual_time.play(main())
 
@@ -284,7 +287,10 @@ def test_difficulty_and_category_are_asked_at_once() -> None:
 
     async def main(slow: Mapping[str, float]) -> tuple[Outcome, float]:
         candidate = Candidate(a_draw("freeform"), 1, "The question?", None, None, {})
-        outcome = await Flow(a_spec(), a_config(), FakeAsker(slow=slow)).pursue(candidate, is_novel, first_rank)
+        flow = Flow(a_spec(), a_config(), FakeAsker(slow=slow))
+        passed = await flow.pursue(candidate, is_novel, first_rank)
+        assert isinstance(passed, Passed)
+        outcome = await flow.tag(candidate, passed, first_rank)
         return outcome, asyncio.get_running_loop().time()
 
     ended = [virtual_time.play(main({"tag_difficulty": slow, "tag_category": 21 - slow})) for slow in (1.0, 20.0)]
@@ -419,7 +425,7 @@ def test_only_writers_of_contexts_and_questions_see_accepted_pairs(kind: Kind, t
 @pytest.mark.parametrize(
     ("error", "reason"), [(Unreadable("no JSON", "raw!"), "unreadable"), (Truncated("cut", "raw!"), "truncated")]
 )
-@pytest.mark.parametrize("step", SEPARATE)
+@pytest.mark.parametrize("step", SEPARATE[:-2])
 def test_a_reply_that_cannot_be_used_is_a_failure_and_no_verdict(error: ReplyError, reason: Reason, step: str) -> None:
     """The stage is the step's, the reason the failure's; reply and digests are kept; what came after was not asked."""
     asker = FakeAsker(replies={step: error})
@@ -429,11 +435,10 @@ def test_a_reply_that_cannot_be_used_is_a_failure_and_no_verdict(error: ReplyErr
     assert str(error) in pursued.dropped.detail
     (asked,) = (name for name, _ in asker.asked if kindless(name) == step)
     assert pursued.candidate.calls[stage_of(step)] == (f"{asked} 1", f"{asked} 2")
-    parallel = step == "tag_difficulty"
-    assert asker.steps == SEPARATE[: SEPARATE.index(step) + 1 + parallel]
+    assert asker.steps == SEPARATE[: SEPARATE.index(step) + 1]
 
 
-@pytest.mark.parametrize("step", ["write_answer", "judge_pair", "tag_sample_quality", "tag_category"])
+@pytest.mark.parametrize("step", ["write_answer", "judge_pair", "tag_sample_quality"])
 def test_a_failure_after_the_answer_keeps_the_answer(step: str) -> None:
     """The rejection says what there was of the pair when it failed."""
     dropped = pursue(FakeAsker(replies={step: Unreadable("no JSON", "raw!")})).dropped
@@ -441,16 +446,31 @@ def test_a_failure_after_the_answer_keeps_the_answer(step: str) -> None:
 
 
 @pytest.mark.parametrize("slower", ["tag_difficulty", "tag_category"])
-def test_of_two_failures_at_once_the_first_stage_is_named(slower: str) -> None:
-    """Whichever came first; and the calls of both are on the books."""
+def test_a_tag_that_filters_nothing_costs_no_row(slower: str) -> None:
+    """Where it cannot be had, it is empty, and its explanation says why; the calls of both are on the books."""
     errors = {"tag_difficulty": Unreadable("no difficulty", "d"), "tag_category": Truncated("no category", "c")}
     pursued = pursue(FakeAsker(replies=errors, slow={slower: 30.0}))
-    assert (pursued.dropped.stage, pursued.dropped.reason) == ("difficulty", "unreadable")
+    tags = pursued.passed.tags
+    assert (tags.instruction_quality, tags.difficulty, tags.category, tags.other_categories) == ("good", None, None, ())
+    assert tags.explanations["difficulty"] == "unreadable: no difficulty, twice"
+    assert tags.explanations["category"] == "truncated: no category, twice"
     assert len(pursued.candidate.calls["difficulty"]) == 2
     assert len(pursued.candidate.calls["category"]) == 2
 
 
-@pytest.mark.parametrize("step", ["judge_question", "tag_difficulty", "tag_category"])
+def test_nothing_is_asked_for_nothing() -> None:
+    """A candidate that passes is asked for no tag that filters nothing before it is accepted."""
+
+    async def main() -> list[str]:
+        draw, asker = a_draw("freeform"), FakeAsker()
+        candidate = Candidate(draw, 1, "The question?", None, None, {})
+        assert isinstance(await Flow(a_spec(), a_config(), asker).pursue(candidate, is_novel, first_rank), Passed)
+        return asker.steps
+
+    assert virtual_time.play(main()) == SEPARATE[:-2]
+
+
+@pytest.mark.parametrize("step", ["judge_question", "tag_sample_quality"])
 def test_a_missing_reply_is_an_outcome_of_its_own(step: str) -> None:
     """It matters only when the candidate has to settle, so it is no error yet."""
     missing = MissingReply("not recorded")
@@ -472,11 +492,8 @@ def test_of_two_things_that_go_wrong_at_once_the_graver_counts(failing: str, err
     """A reply that cannot be used is no reason to overlook that the run cannot go on."""
     other = {"tag_difficulty": "tag_category", "tag_category": "tag_difficulty"}[failing]
     asker = FakeAsker(replies={failing: Unreadable("no JSON", "raw!"), other: error})
-    if isinstance(error, MissingReply):
-        assert pursue(asker).outcome is error
-    else:
-        with pytest.raises(type(error)):
-            pursue(asker)
+    with pytest.raises(type(error)):
+        pursue(asker)
 
 
 # -- names --------------------------------------------------------------------------------------------------------------

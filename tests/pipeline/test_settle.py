@@ -150,7 +150,7 @@ class FakeFlow(Flow):
         fate = self._world.page(candidate.draw).fates[candidate.index]
         if not await novel(candidate):
             return Dropped("dedup", "duplicate", "")
-        for stage in STAGES[STAGES.index("judge_question") :]:
+        for stage in STAGES[STAGES.index("judge_question") : STAGES.index("difficulty")]:
             if stage == "answer_decontamination":  # it takes no time, and this flow has none
                 continue
             if stage == "write_answer" and not await novel(candidate):
@@ -162,6 +162,13 @@ class FakeFlow(Flow):
             if fate.end == MISSING and stage == "judge_pair":
                 return MissingReply("not recorded")
         return PASSED
+
+    async def tag(self, candidate: Candidate, passed: Passed, rank: Callable[[], Rank]) -> Passed:
+        """Two tags that reject nobody."""
+        for stage in ("difficulty", "category"):
+            candidate.stage = stage
+            await self._call(stage, candidate.draw.number, candidate.index, rank)
+        return passed
 
     async def _call(self, step: str, draw: int, index: int, rank: Callable[[], Rank]) -> None:
         async with self._slots.take(rank):
@@ -182,11 +189,14 @@ class ListLedger:
 
     rows: list[Row] = field(default_factory=list)
 
+    def name(self, candidate: Candidate) -> str:
+        """Where it stands."""
+        return f"{candidate.draw.number}.{candidate.index}"
+
     def accept(self, candidate: Candidate, passed: Passed, neighbour: Neighbour | None) -> str:
-        """Keep an acceptance; its name says where it stands."""
-        name = f"{candidate.draw.number}.{candidate.index}"
+        """Keep an acceptance."""
         self._keep(candidate, (passed.answer,), neighbour)
-        return name
+        return self.name(candidate)
 
     def reject(self, candidate: Candidate, dropped: Dropped, neighbour: Neighbour | None) -> None:
         """Keep a rejection."""
@@ -441,6 +451,7 @@ def test_timing_decides_nothing(
             assert ran.error is None
             assert ran.run.stopped == end
             assert ran.run.done == (end is None)
+        assert {(draw, index) for step, draw, index in flow.asked if step == "category"} == set(ran.ledger.accepted())
         funnel = ran.run.funnel
         assert funnel.candidates == len(rows) == ran.changes
         assert funnel.accepted == len(ran.ledger.accepted()) <= wanted
@@ -502,6 +513,23 @@ def test_a_copy_of_a_seed_is_never_judged() -> None:
     ran = virtual_time.play(start(world, spec_with(freeform(Fate(0))), config_with(), 1, embedder=embedder))
     assert ran.flow.judged() == [(1, 0)]
     assert ran.ledger.rows[0][3:7] == ("dedup", "duplicate", "squared distance 0.0225 to seed:0", ("seed:0", 0.022458))
+
+
+def test_only_its_row_and_those_after_it_wait_for_the_last_tags_of_a_pair() -> None:
+    """Draw 0's pair is long without its difficulty: others are decided meanwhile, and then all rows are written in order."""
+    world = one_question_draws(Fate(0), Fate(1, 0, "judge_pair"), Fate(2))
+
+    async def check() -> None:
+        flow, seen = FakeFlow(world, slow({("difficulty", 0): 100.0})), []
+        run = asyncio.create_task(start(world, spec_with(), config_with(window=1), 2, flow=flow))
+        await asyncio.sleep(50)
+        seen.append(max(draw for _, draw, _ in flow.asked))
+        ran = await run
+        assert seen == [2]
+        assert [row[:2] for row in ran.ledger.rows] == [(0, 0), (1, 0), (2, 0)]
+        assert asyncio.get_running_loop().time() < 120
+
+    virtual_time.play(check())
 
 
 def test_an_abandoned_duplicate_stops_asking() -> None:

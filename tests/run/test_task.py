@@ -28,7 +28,7 @@ from skills_dspy.base.errors import (
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.ask import Rank
 from skills_dspy.model.slots import Share, Slots
-from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome
+from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw
 from skills_dspy.pipeline.draw_places import DrawPlaces, most_open
 from skills_dspy.pipeline.flow import Flow, Written
@@ -94,13 +94,19 @@ class ChanceFlow(Flow):
         """The chance decides at the judge."""
         if not await novel(candidate):
             return Dropped("dedup", "duplicate", "")
-        for stage in ("judge_question", "instruction_quality", "write_answer", "judge_pair", "sample_quality", "difficulty"):
+        for stage in ("judge_question", "instruction_quality", "write_answer", "judge_pair", "sample_quality"):
             candidate.stage = stage
             await self._call(stage, candidate.key, rank)
             chance = Random(f"{self._name} {candidate.key}").random()
             if stage == "judge_question" and chance >= self._nature.chance:
                 return Dropped(stage, "judged bad", "")
         return PASSED
+
+    async def tag(self, candidate: Candidate, passed: Passed, rank: Callable[[], Rank]) -> Passed:
+        """One call, which rejects nobody."""
+        candidate.stage = "difficulty"
+        await self._call("difficulty", candidate.key, rank)
+        return passed
 
     async def _call(self, step: str, place: tuple[int, ...], rank: Callable[[], Rank]) -> None:
         async with self._share.take(rank):

@@ -26,7 +26,7 @@ from skills_dspy.model.slots import Slots
 from skills_dspy.model.steps import STEPS, reply_limits, way
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw
-from skills_dspy.pipeline.flow import Flow, Written
+from skills_dspy.pipeline.flow import LATE_TAGS, Flow, Written
 from skills_dspy.pipeline.funnel import FunnelDiff
 from skills_dspy.pipeline.rows import RowLog, RunLedger
 from skills_dspy.pipeline.settle import Settler
@@ -89,8 +89,9 @@ class DecideResult:
     """What came of it.
 
     Attributes:
-        calls_left: the calls to the last step of all who were left out as not asked; fewer where one is rejected on its way,
-            more where a reply is asked for twice or a candidate is decided otherwise because of it.
+        untagged: accepted pairs whose difficulty or category was never asked for.
+        calls_left: the calls to the last step of all who were left out as not asked, and for tags that lack; fewer where one is
+            rejected on its way, more where a reply is asked for twice or a candidate is decided otherwise because of it.
         live: replies that a server gave now.
         dataset: where the rows are; None in a dry run.
         set_aside: where an older dataset of that name is now, if there was one with other bytes.
@@ -98,6 +99,7 @@ class DecideResult:
 
     prepared: Prepared
     diff: FunnelDiff
+    untagged: int
     calls_left: int
     live: int
     dataset: Path | None = None
@@ -140,7 +142,7 @@ async def decide_again(
         if error is None:
             raise
         raise error from group
-    return DecideResult(again.prepared, ledger.diff, ledger.calls_left, meter.live)
+    return DecideResult(again.prepared, ledger.diff, ledger.untagged, ledger.calls_left, meter.live)
 
 
 class _Past:
@@ -178,9 +180,13 @@ class _ComparingLedger:
 
     def __init__(self, again: OldRun, ledger: RunLedger) -> None:
         self.diff = FunnelDiff()
-        self.calls_left = 0
+        self.untagged = self.calls_left = 0
         self._again = again
         self._ledger = ledger
+
+    def name(self, candidate: Candidate) -> str:
+        """The id of a candidate's row."""
+        return self._ledger.name(candidate)
 
     def accept(self, candidate: Candidate, passed: Passed, neighbour: Neighbour | None) -> str:
         """Write an accepted pair; returns its id."""
@@ -192,6 +198,9 @@ class _ComparingLedger:
                 "another run's; deciding anew would lose the change: restore the row, or change the new dataset's"
             )
         self.diff.add(name, before.fate, None)
+        never = [scale for scale in LATE_TAGS if getattr(passed.tags, scale.name) is None and scale.name not in candidate.calls]
+        self.untagged += bool(never)
+        self.calls_left += len(never)
         return name
 
     def reject(self, candidate: Candidate, dropped: Dropped, neighbour: Neighbour | None) -> None:

@@ -224,7 +224,12 @@ def test_any_thresholds_account_for_every_candidate(bounds: Bounds, made_once: R
     assert set(diff.lost) <= ids[0] - ids[1]
     assert set(diff.gained) <= ids[1] - ids[0]
     assert sum(diff.not_asked.values()) == sum(row.reason == "not asked" for row in after.rejected)
-    assert (done.calls_left > 0) == bool(diff.not_asked)
+    untagged = [row for row in after.accepted if row.tags.difficulty is None]
+    assert all(
+        row.tags.explanations["difficulty"].startswith(("not asked: ", "unreadable: ", "truncated: ")) for row in untagged
+    )
+    never_asked = any(text.startswith("not asked: ") for row in after.accepted for text in row.tags.explanations.values())
+    assert (done.calls_left > 0) == (bool(diff.not_asked) or never_asked)
 
 
 def test_stricter_needs_no_reply(once: RunPaths) -> None:

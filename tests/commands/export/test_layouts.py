@@ -37,6 +37,16 @@ def test_typed_rows_hold_every_field_of_a_record() -> None:
     assert back(row) == record
 
 
+def test_a_typed_row_has_no_label_where_a_tag_could_not_be_had() -> None:
+    """Its column is empty there, and its explanation says why."""
+    record = a_record()
+    tags = record.tags.model_copy(update={"difficulty": None, "explanations": {"difficulty": "unreadable: no label, twice"}})
+    bare = record.model_copy(update={"tags": tags})
+    row = typed_row(bare)
+    assert row["tags"]["difficulty"] is None
+    assert back(row) == bare
+
+
 def back(row: dict[str, Any]) -> Record:
     """A record from its typed columns."""
     tags, source = dict(row["tags"]), dict(row["provenance"])

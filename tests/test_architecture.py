@@ -43,6 +43,17 @@ def named(tree: ast.AST) -> frozenset[str]:
     return frozenset(ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute))
 
 
+@cache
+def loaded() -> tuple[set[str], set[str]]:
+    """What is loaded, in a process that then ends, by all that is below the model, and by the commands after it."""
+    below = [path.removesuffix(".py").replace("/", ".") for path in of(*PURE, *WRITERS)]
+    commands = ["skills_dspy.cli.main", "skills_dspy.cli.run", "skills_dspy.cli.check"]
+    code = "; ".join(f"import sys, {', '.join(names)}; print(*sys.modules)" for names in (below, commands))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    first, second = done.stdout.splitlines()
+    return set(first.split()), set(second.split())
+
+
 def test_folders_import_downwards_only() -> None:
     """A folder is a layer: it knows those before it in the order, and none beside or above it."""
     level = {folder: number for number, line in enumerate(ORDER) for folder in line}
@@ -70,17 +81,14 @@ def test_only_the_command_line_knows_of_evals() -> None:
     for path, tree in of("skills_dspy/").items():
         assert path.startswith(CLI) or "evals" not in packages(tree), path
     assert not [path for path, tree in trees().items() if "tests" in packages(tree)]
-    ours = "skills_dspy.cli.main, skills_dspy.cli.run, skills_dspy.cli.check"
-    code = f"import sys, {ours}; print(*({{'evals', 'scipy'}} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
+    _, to_run = loaded()
+    assert not to_run & {"evals", "scipy"}
 
 
 def test_what_has_no_model_imports_no_dspy() -> None:
     """DSPy costs a second at every start; what is below the model does without it, whatever it imports in turn."""
-    below = [path.removesuffix(".py").replace("/", ".") for path in of(*PURE, *WRITERS)]
-    code = f"import sys, {', '.join(below)}; print(*sorted({{'dspy', 'litellm', 'httpx', 'torch'}} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
+    below, _ = loaded()
+    assert not below & {"dspy", "litellm", "httpx", "torch"}
 
 
 @pytest.mark.parametrize(

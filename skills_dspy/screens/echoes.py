@@ -38,9 +38,9 @@ def echoed(new: NewText) -> str | None:
 
 def _names(new: NewText, pair: str) -> bool:
     """Whether the text holds an axis with the value that it was told, however set off; not where a seed has that axis."""
-    name, _, value = (re.escape(part) for part in squeezed(pair).partition(": "))
-    axis = rf"(?<!\w){name}\W{{0,4}}[:：]"
-    if not re.search(rf"{axis}\W{{0,4}}{value}(?!\w)", squeezed(new.text)):
+    name, _, value = squeezed(pair).partition(": ")
+    text, axis = squeezed(new.text), rf"(?<!\w){re.escape(name)}\W{{0,4}}[:：]"
+    if value not in text or not re.search(rf"{axis}\W{{0,4}}{re.escape(value)}(?!\w)", text):
         return False
     return not any(re.search(axis, squeezed(text)) for text in new.task.texts)
 

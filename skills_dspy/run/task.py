@@ -174,6 +174,7 @@ class OpenTask:
                     last_decided=decided,
                     on_change=shared.changed,
                     place=place,
+                    wake=shared.slots.look_again,
                 )
 
             return cls(view, _manifest(shared, spec, config, inputs), journal, logs, asker, begin, screen, stack.pop_all())

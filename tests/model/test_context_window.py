@@ -89,7 +89,9 @@ def all_prompts(spec: TaskSpec, config: RunConfig, program: SkillsProgram, unit:
     async def one(draw: Draw) -> None:
         written = await flow.write(draw, lambda: (0,))
         candidate = Candidate(draw, 0, written.questions[0], written.context, None, {})
-        assert isinstance(await flow.pursue(candidate, novel, lambda: (0,)), Passed)
+        passed = await flow.pursue(candidate, novel, lambda: (0,))
+        assert isinstance(passed, Passed)
+        await flow.tag(candidate, passed, lambda: (0,))
 
     async def all_kinds() -> None:
         seeds = seed_examples(spec.seed_examples)

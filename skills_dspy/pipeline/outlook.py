@@ -37,15 +37,16 @@ class Outlook:
         self._end = None
         if missing > len(draws) * self._count:
             return True
-        chances = chances_of(funnel, [one for _, candidates in draws for one in candidates or () if not one.settled.done()])
+        going = [one for _, candidates in draws for one in candidates or () if not one.settled.done()]
+        chances = chances_of(funnel, going, self._count)
         expected, enough = 0.0, missing - _ROUNDING
         for number, candidates in draws:
-            going: Iterable[tuple[int, float]] = (
+            here: Iterable[tuple[int, float]] = (
                 ((index or WHOLE_DRAW, chances["write_context"]) for index in range(self._count))
                 if candidates is None
                 else ((one.index, _chance(one, chances)) for one in candidates if not one.settled.done())
             )
-            for index, chance in going:
+            for index, chance in here:
                 if self._end is None and expected >= enough:
                     self._end = (number, index)
                 expected += chance
@@ -58,11 +59,12 @@ class Outlook:
         return (0, draw, -_PLACE[stage], index)
 
 
-def chances_of(funnel: Funnel, going: Iterable[Candidate]) -> dict[str, float]:
+def chances_of(funnel: Funnel, going: Iterable[Candidate], count: int) -> dict[str, float]:
     """Stage to the chance, 0 to 1, that a candidate which came as far will be accepted.
 
     It is what this stage and those after it let through, one by one, of all who are through with it, decided or still `going`.
-    Of candidates as a whole the rejected would count too early: they end before those who pass.
+    Of candidates as a whole the rejected would count too early: they end before those who pass. One that is lost before there
+    are questions stands for a draw of `count`.
     """
     through, lost = [0] * (len(STAGES) + 1), [0] * len(STAGES)
     through[-1] = funnel.accepted
@@ -75,6 +77,8 @@ def chances_of(funnel: Funnel, going: Iterable[Candidate]) -> dict[str, float]:
             lost[_PLACE[ended.stage]] += 1
         place = _PLACE[ended.stage if isinstance(ended, Dropped) else one.stage]
         through[-1 if isinstance(ended, Passed) else place] += 1
+    for place in range(_PLACE["write_questions"]):
+        lost[place] *= count
     chances, chance, passed = {}, 1.0, through[-1]
     for stage in reversed(STAGES):
         place, expected = _PLACE[stage], PRIOR ** (1 / len(_CHECKS)) if stage in _CHECKS else 1.0

@@ -147,4 +147,15 @@ Eight files, to be read in this order: `skills_dspy/tasks/spec.py` (what a task 
 `model/steps.py` (every prompt of the flow, in one table), `pipeline/flow.py` (one candidate from its question to its tags),
 `model/ask.py` (a prompt becomes a request), `model/replies.py` (a reply is on the disk before it is used), `pipeline/settle.py`
 (draws run at once and are decided in order), `pipeline/rows.py` (a decision becomes a row).
+
+## What is asked for, and when
+
+`pipeline/outlook.py` estimates, from what each stage has let through so far, how likely every open candidate is to be
+accepted; before anything is known, four of five. Two things follow, and nothing that is written depends on them. A draw is
+opened where the open ones are expected to yield fewer pairs than are missing, so `-n 8` opens two. And a candidate before
+which enough others are expected to be accepted waits, even if a slot of the server is free: a server shares its speed among
+its requests, so what need not be decided would make the rest slower. Of what waits for a slot (`model/slots.py`) the task
+goes first that holds the fewest, then the earliest draw, then the later stage. Difficulty and category are asked when a pair
+is accepted; its row, and the rows after it, wait for them (`pipeline/writing.py`), and nobody else does.
+[docs/benchmarks.md](benchmarks.md) says what that comes to.
 """

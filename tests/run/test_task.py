@@ -167,6 +167,7 @@ def side_by_side(natures: Sequence[Nature], wanted: int, slots: int = 8) -> Many
                     ledger=ListLedger(),
                     on_change=changed,
                     place=places_of_all.join(),
+                    wake=shared.look_again,
                 )
             )
 

@@ -61,7 +61,7 @@ class TagInstructionQuality(dspy.Signature):
     examples: list[Question] = dspy.InputField(desc="good questions of this skill")
     context: str | None = dspy.InputField(desc=_CONTEXT)
     question: str = dspy.InputField(desc="the question to rate")
-    explanation: str = dspy.OutputField(desc="in at most twenty words, what is clear, and what, if anything, is missing")
+    explanation: str = dspy.OutputField(desc="in at most twenty words, what is wanted, and how clearly it is put")
     quality: Quality = dspy.OutputField(desc="one label of the scale")
 
 

@@ -91,11 +91,12 @@ def count_soft(paths: RunPaths, journal: JournalReader) -> dict[str, int]:
 def as_begun(config: RunConfig, paths: RunPaths, recorded: RunConfig | None = None) -> RunConfig:
     """The settings, as far as they follow the recording, else the run that was begun here.
 
-    These decide on true or false for `soft_ratings: auto`; and one from before there were screens goes on without them.
+    These decide on true or false for `soft_ratings: auto`; and one from before there were screens or habits goes on without.
     """
     begun = read_run_json(paths, _UNSAID, _OTHER_VERSION)
     known = recorded.shaping() if recorded else begun.inputs.config if begun and begun.inputs else config.shaping()
-    changes: dict[str, Any] = {} if "screens" in known else {"screens": NO_SCREENS}
+    off = {"screens": NO_SCREENS, "habits": config.habits.model_copy(update={"watched": False})}
+    changes: dict[str, Any] = {section: settings for section, settings in off.items() if section not in known}
     if config.soft_ratings == "auto":
         changes["soft_ratings"] = known.get("soft_ratings") is True
     return config.model_copy(update=changes)

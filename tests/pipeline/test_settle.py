@@ -151,7 +151,7 @@ class FakeFlow(Flow):
         if not await novel(candidate):
             return Dropped("dedup", "duplicate", "")
         for stage in STAGES[STAGES.index("judge_question") : STAGES.index("difficulty")]:
-            if stage == "answer_decontamination":  # it takes no time, and this flow has none
+            if stage in ("answer_decontamination", "answer_habits"):  # they take no time, and this flow has none
                 continue
             if stage == "write_answer" and not await novel(candidate):
                 return Dropped("dedup", "duplicate", "")

@@ -9,7 +9,8 @@ import json
 import sqlite3
 import tempfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
@@ -39,36 +40,51 @@ def main() -> None:
     """Renew programs, journals and rows."""
     for path in sorted([*INPUTS.glob("programs/*.json"), *INPUTS.glob("runs/**/run.json")]):
         _renew_program(path)
-    gained: dict[Path, dict[str, JournaledReply]] = {}
-    fetch = Replies.fetch
-
-    async def fetch_or_find(self: Replies, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:
-        try:
-            return await fetch(self, payload, call)
-        except MissingReply:
-            source = self._source
-            if not isinstance(source, JournalReader):
-                raise
-            path = source._path.resolve()
-            if (reply := _forerunner(path, payload, call.step)) is None:
-                raise
-            gained.setdefault(path, {})[reply.digest] = reply
-            return reply.reply if self._journal is None else await self._journal.put(reply)
-
-    with tempfile.TemporaryDirectory() as name, surroundings(Path(name)), patch.object(Replies, "fetch", fetch_or_find):
+    finding = _Finding()
+    with tempfile.TemporaryDirectory() as name, surroundings(Path(name)), patch.object(Replies, "fetch", finding.fetch()):
         materialize(Path.cwd())
         for scenario in sorted(SCENARIOS, key=lambda one: one.group != "old_runs"):
             outcome(scenario)
-        for path, replies in gained.items():
-            place = path.relative_to(Path.cwd().resolve())
-            if place.parts[0] == "inputs":
-                _renew_journal(INPUTS / place.relative_to("inputs"), replies)
-        for path in INPUTS.glob("runs/*/**/journal.sqlite"):
+        for path in sorted(INPUTS.glob("runs/**/journal.sqlite")):
             recording, *task = path.relative_to(INPUTS / "runs").parts
+            _renew_journal(path, *finding.of(Path("inputs/runs", recording, *task).resolve()))
             _add_vectors(path, Path(DEMO if recording == "demo" else f"o/{recording}-all", *task))
         for run in sorted(path.parent for path in INPUTS.glob("runs/**/data.jsonl")):
             recording, *task = run.relative_to(INPUTS / "runs").parts
             _renew_rows(run, Path("o", f"{recording}-all", *task))
+
+
+class _Finding:
+    """Stands for the asking of a recording: what it lacks, its forerunner has."""
+
+    def __init__(self) -> None:
+        self._gained: dict[Path, dict[str, JournaledReply]] = {}
+        self._had: dict[Path, set[str]] = {}
+
+    def of(self, path: Path) -> tuple[dict[str, JournaledReply], set[str]]:
+        """The replies that a recording lacked, by digest, and the digests of those that it had."""
+        return self._gained.get(path, {}), self._had.get(path, set())
+
+    def fetch(self) -> Callable[[Replies, Mapping[str, Any], Call], Awaitable[dict[str, Any]]]:
+        """What stands in for the fetching of replies."""
+        fetch = Replies.fetch
+
+        async def fetch_or_find(asking: Replies, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:
+            source = asking._source
+            if not isinstance(source, JournalReader):
+                return await fetch(asking, payload, call)
+            path = source._path.resolve()
+            try:
+                body = await fetch(asking, payload, call)
+            except MissingReply:
+                if (reply := _forerunner(path, payload, call.step)) is None:
+                    raise
+                self._gained.setdefault(path, {})[reply.digest] = reply
+                return reply.reply if asking._journal is None else await asking._journal.put(reply)
+            self._had.setdefault(path, set()).add(request_digest(payload))
+            return body
+
+        return fetch_or_find
 
 
 @cache
@@ -124,11 +140,11 @@ def _renew_program(path: Path) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _renew_journal(path: Path, replies: Mapping[str, JournaledReply]) -> None:
+def _renew_journal(path: Path, replies: Mapping[str, JournaledReply], had: AbstractSet[str]) -> None:
     renewed = {_key(one.step, one.request) for one in replies.values()}
     with closing(sqlite3.connect(path)) as base, base:
         for digest, step, request in base.execute("SELECT digest, step, request FROM replies").fetchall():
-            if _key(step, json.loads(zlib.decompress(request))) in renewed:
+            if digest not in had and _key(step, json.loads(zlib.decompress(request))) in renewed:
                 base.execute("DELETE FROM replies WHERE digest = ?", (digest,))
         for digest, one in sorted(replies.items()):
             tokens = [one.reply.get(key, 0) for key in ("prompt_eval_count", "eval_count")]

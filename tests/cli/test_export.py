@@ -16,9 +16,7 @@ from tests.helpers.exporting import a_record, files_below, some_records, write_r
 from tests.helpers.terminal import Terminal
 
 Type = Callable[..., tuple[int, str, str]]
-
-HAND_WRITTEN = CHECKOUT / "tests" / "before" / "inputs" / "runs" / "demo"
-"""An old recording of two runs that are complete."""
+TWO = ("test/foxes", "test/jays")
 
 
 @pytest.fixture
@@ -124,9 +122,9 @@ def test_a_kill_leaves_the_old_export(tmp_path: Path) -> None:
 # ---- run --export ----------------------------------------------------------------------------------------------------
 
 
-def test_a_run_exports_what_it_made(tmp_path: Path, typed: Type) -> None:
+def test_a_run_exports_what_it_made(tmp_path: Path, terminal: Terminal, typed: Type) -> None:
     """All of its tasks together, in each of the formats, below the output directory; another run of it replaces them."""
-    words = ["run", "--replay", HAND_WRITTEN, "--output-dir", tmp_path / "o", "--quiet"]
+    words = ["run", "--task-paths", *map(terminal.task, TWO), "--output-dir", tmp_path / "o", "--quiet"]
     code, out, _ = typed(*words, "-n", 1, "--export", "messages", "--export", "hf", "--export", "parquet")
     assert code == 0
     for name, layout in (("messages.jsonl", "messages"), ("hf", "hf"), ("parquet.parquet", "parquet")):
@@ -138,11 +136,11 @@ def test_a_run_exports_what_it_made(tmp_path: Path, typed: Type) -> None:
     assert len((tmp_path / "o" / "exports" / "messages.jsonl").read_text("utf-8").splitlines()) == 4
 
 
-def test_a_run_that_stopped_short_exports_what_it_has(tmp_path: Path, typed: Type) -> None:
+def test_a_run_that_stopped_short_exports_what_it_has(tmp_path: Path, terminal: Terminal, typed: Type) -> None:
     """And where there is not one pair, it says that there is nothing; the exit code stays the run's."""
     config = tmp_path / "c.yaml"
     config.write_text("draws: {max_draws: 1}\n")
-    words = ["run", "--output-dir", tmp_path / "o", "--quiet", "--export", "sharegpt", "--replay", HAND_WRITTEN]
+    words = ["run", "--output-dir", tmp_path / "o", "--quiet", "--export", "sharegpt", "--task-paths", *map(terminal.task, TWO)]
     code, out, _ = typed(*words, "-n", 50, "--config", config)
     assert code == 1
     assert "rows of 2 runs as sharegpt" in out

@@ -15,6 +15,7 @@ from skills_dspy.model.program import SkillsProgram, fingerprint
 from skills_dspy.model.server.server import Model
 from skills_dspy.model.soft import RATING_STEPS, rated, rated_fields, soft_of
 from skills_dspy.model.steps import DESCRIBE, PLAN, STEPS, plans, way
+from skills_dspy.pipeline.funnel import AGAIN
 from skills_dspy.store.files import read_rows
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
@@ -79,7 +80,7 @@ def count_soft(paths: RunPaths, journal: JournalReader) -> dict[str, int]:
     """Of the replies to all candidates that have a row, `asked`: those that rate, with probabilities asked for, and `read`:
     those of them whose every rating is soft. What was asked ahead of a run's end is left out, so a replay counts the same.
     """
-    stages = {STEPS[name].stage for name in RATING_STEPS}
+    stages = {STEPS[name].stage + again for name in RATING_STEPS for again in ("", AGAIN)}
     rows = (row for path in (paths.data, paths.rejected) if path.exists() for _, row in read_rows(path))
     calls = (row.get("provenance", {}).get("calls", {}) for row in rows)
     digests = [digest for tried in calls for stage in tried.keys() & stages for digest in tried[stage]]

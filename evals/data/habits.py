@@ -39,7 +39,7 @@ class Shares:
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
+class SetHabits:
     """Habits of the rows of the sample beside those of the seeds.
 
     Attributes:
@@ -56,7 +56,7 @@ class Habits:
     length: float | None
 
 
-def habits_of(material: Material) -> Habits | None:
+def habits_of(material: Material) -> SetHabits | None:
     """The habits of a dataset; None where it has no rows."""
     rows, seeds = [material.dataset.rows[place] for place in material.places], material.dataset.seeds
     if not rows:
@@ -65,7 +65,7 @@ def habits_of(material: Material) -> Habits | None:
     spec = TaskSpec.model_construct(seed_examples=tuple(seeds), task_description="")
     texts = task_texts_of(spec, NO_SCREENS.model_copy(update={"copied_words": SHORTEST}))
     lengths = [median([len(words(pair.answer)) for pair in some]) for some in (rows, seeds)]
-    return Habits(
+    return SetHabits(
         common=_common(rows, seeds),
         layouts={name: Shares(n / len(rows), _share(of_seeds[name], seeds)) for name, n in layouts.most_common()},
         copied={part: share for part in PARTS if (share := _copied(rows, part, texts)) is not None} if seeds else {},

@@ -9,7 +9,7 @@ from evals.data.against_seeds import Coverage, SeedLikeness
 from evals.data.collapse import COPY_WORDS, NEAR_COPY
 from evals.data.compare import ComparedNumber, Comparison, compare
 from evals.data.datasets import Dataset
-from evals.data.habits import Habits
+from evals.data.habits import SetHabits
 from evals.data.material import Material, gather
 from evals.data.measures import RatingScore, StageYield, WordCounts
 from evals.data.score import DatasetScore, score
@@ -200,7 +200,7 @@ def _coverage(coverage: Coverage, sample: int) -> Section:
     return Section(f"Coverage of the seeds, by {coverage.nearest_by}", columns, tuple(rows), (f"{note}.",), numbers=3)
 
 
-def _habits(habits: Habits) -> Section:
+def _habits(habits: SetHabits) -> Section:
     common = habits.common.items()
     rows = [(_COMMON[kind], _percent(one.rows), _percent(one.seeds), f'"{_brief(one.words)}"') for kind, one in common]
     rows += [(f"answers: {name}", _percent(one.rows), _percent(one.seeds), "") for name, one in habits.layouts.items()]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from evals.data import measures
 from evals.data.against_seeds import Coverage, SeedLikeness, coverage_of, find_nearest, likeness_of
 from evals.data.collapse import Collapse, find_collapse, near_copy_share
-from evals.data.habits import Habits, habits_of
+from evals.data.habits import SetHabits, habits_of
 from evals.data.material import Material
 from evals.data.rows import Row
 from evals.data.text import distinct_n
@@ -61,7 +61,7 @@ class DatasetScore:
     near_copies_of_answers: float | None
     novelty: SeedLikeness | None
     coverage: Coverage | None
-    habits: Habits | None
+    habits: SetHabits | None
     words: Mapping[str, measures.WordCounts]
     languages: Mapping[str, Mapping[str, int]]
 

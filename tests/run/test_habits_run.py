@@ -127,8 +127,8 @@ def test_no_habit_is_in_more_than_a_quarter_of_the_rows(made: tuple[TaskView, Ru
     console = Console(width=200, record=True)
     print_summary([task], replayed=False, console=console)
     rejected = sum(map(len, lost.values()))
-    told = f"Like too many others: {task.run.funnel.rewritten} answers were written again, {rejected} candidates rejected (habits)."
-    assert told in console.export_text()
+    told = f"{task.run.funnel.rewritten} answers were written again, {rejected} candidates rejected (habits)."
+    assert f"Like too many others: {told}" in console.export_text()
     assert json.loads(paths.run_json.read_text("utf-8"))["result"]["funnel"]["rewritten"] == task.run.funnel.rewritten
     assert all("judge_question" not in row.provenance.calls for row in lost["question_habits"])
 

@@ -21,7 +21,6 @@ import hypothesis
 import pytest
 
 from evals.record.answering import RECORD_FROM, RECORD_NOTE, simulated_teacher
-from tests.helpers.cassette_format import PRIVATE_HEADERS, CassetteYaml, same_request, unplayed, without_host
 
 if TYPE_CHECKING:  # what takes long to import is imported where it is used: xdist's own process needs none of it
     import vcr as vcrpy
@@ -72,6 +71,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_recording_configure(config: pytest.Config, vcr: "vcrpy.VCR") -> None:  # noqa: ARG001 - the hook's names
     """Our matcher and our way of writing."""
+    from tests.helpers.cassette_format import CassetteYaml, same_request
+
     vcr.register_matcher("same request", same_request)
     vcr.register_serializer("yaml", CassetteYaml(_RECORD_NOTE))
 
@@ -79,6 +80,8 @@ def pytest_recording_configure(config: pytest.Config, vcr: "vcrpy.VCR") -> None:
 @pytest.fixture(scope="session")
 def vcr_config() -> dict[str, Any]:
     """What pytest-recording hands to vcrpy."""
+    from tests.helpers.cassette_format import PRIVATE_HEADERS, without_host
+
     return {
         "match_on": ["same request"],
         "filter_headers": list(PRIVATE_HEADERS),
@@ -98,8 +101,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """After a test that has passed: everything in its cassette was asked for."""
     result = yield
     cassette: Any = item.funcargs.get("vcr") if isinstance(item, pytest.Function) else None
-    if cassette is not None and cassette.write_protected and (left := unplayed(cassette)):
-        pytest.fail(f"the cassette holds what the test did not ask for: {'; '.join(left)}", pytrace=False)
+    if cassette is not None and cassette.write_protected:
+        from tests.helpers.cassette_format import unplayed
+
+        if left := unplayed(cassette):
+            pytest.fail(f"the cassette holds what the test did not ask for: {'; '.join(left)}", pytrace=False)
     return result
 
 

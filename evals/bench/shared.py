@@ -159,7 +159,8 @@ def _spent(case: SharedCase, seed: int) -> Spent:
 
     async def main() -> tuple[_Host, float, int]:
         host = _Host(TeacherConfig(pass_rate=case.pass_rate, speed=SPEED, seed=seed))
-        replies = Replies(None, host, Slots(case.slots), Meter())
+        slots = Slots(case.slots)
+        replies = Replies(None, host, slots, Meter())
         windows = dict.fromkeys(ROLES, 8192)
         limits = reply_limits(spec, config)
         asker = asker_for(program, config, names, windows, replies, limits, seed, spec.task_name)
@@ -171,6 +172,7 @@ def _spent(case: SharedCase, seed: int) -> Spent:
             flow=Flow(spec, config, asker),
             embedder=_Vectors(),
             ledger=RunLedger(spec, seed, {str(role): name for role, name in names.items()}, prompts, rows, rows),
+            wake=slots.look_again,
             place=DrawPlaces(most_open(config.draws.window, case.slots)).join(),
         )
         with dspy.context(adapter=adapter, **QUIET):

@@ -2,7 +2,7 @@
 
 import ast
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -39,25 +39,33 @@ Imports = Mapping[tuple[str, str], set[str]]
 
 
 @cache
-def trees(root: Path = ROOT) -> Mapping[str, ast.Module]:
+def trees() -> Mapping[str, ast.Module]:
     """Every module of signatures, skills_dspy and evals by its path."""
-    paths = (path for top in ("signatures", "skills_dspy", "evals") for path in sorted((root / top).rglob("*.py")))
-    return {path.relative_to(root).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+    paths = (path for top in ("signatures", "skills_dspy", "evals") for path in sorted((ROOT / top).rglob("*.py")))
+    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
 
 
 @cache
-def imports(root: Path = ROOT) -> Imports:
+def imports() -> Imports:
     """The imports between folders, as the code has them."""
-    folders = {path.removesuffix(".py").removesuffix("/__init__"): path.rpartition("/")[0] for path in trees(root)}
+    folders = {path.removesuffix(".py").removesuffix("/__init__"): path.rpartition("/")[0] for path in trees()}
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for path, tree in trees(root).items():
+    for path, tree in trees().items():
         own = path.rpartition("/")[0]
-        for node in ast.walk(tree):
+        for node in statements(tree):
             for name in _names(node):
                 other = folders.get(name.replace(".", "/"))
                 if other is not None and other != own:
                     found[own, other].add(path)
     return dict(found)
+
+
+def statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """What is run in it, however deep it stands, without the expressions, which are most of a tree."""
+    left = [tree]
+    while left:
+        yield (node := left.pop())
+        left += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)]
 
 
 def _names(node: ast.AST) -> list[str]:
@@ -68,20 +76,20 @@ def _names(node: ast.AST) -> list[str]:
     return []
 
 
-def page(root: Path = ROOT) -> str:
+def page() -> str:
     """docs/architecture.md: each folder with what it holds, a picture, and a table of all imports."""
-    arrows = set(imports(root))
+    arrows = set(imports())
     folders = [folder for line in ORDER for folder in line]
     return _PAGE.format(
-        holds="\n".join(f"| `{folder}/` | {_holds(root / folder)} |" for folder in folders),
+        holds="\n".join(f"| `{folder}/` | {_holds(folder)} |" for folder in folders),
         picture=_picture(folders, arrows),
         table=_table(folders, arrows),
     )
 
 
-def _holds(folder: Path) -> str:
+def _holds(folder: str) -> str:
     """The first sentence of a folder's docstring."""
-    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    text = ast.get_docstring(trees()[f"{folder}/__init__.py"]) or ""
     return text.partition("\n")[0].rstrip(".")
 
 
@@ -139,4 +147,15 @@ Eight files, to be read in this order: `skills_dspy/tasks/spec.py` (what a task 
 `model/steps.py` (every prompt of the flow, in one table), `pipeline/flow.py` (one candidate from its question to its tags),
 `model/ask.py` (a prompt becomes a request), `model/replies.py` (a reply is on the disk before it is used), `pipeline/settle.py`
 (draws run at once and are decided in order), `pipeline/rows.py` (a decision becomes a row).
+
+## What is asked for, and when
+
+`pipeline/outlook.py` estimates, from what each stage has let through so far, how likely every open candidate is to be
+accepted; before anything is known, four of five. Two things follow, and nothing that is written depends on them. A draw is
+opened where the open ones are expected to yield fewer pairs than are missing, so `-n 8` opens two. And a candidate before
+which enough others are expected to be accepted waits, even if a slot of the server is free: a server shares its speed among
+its requests, so what need not be decided would make the rest slower. Of what waits for a slot (`model/slots.py`) the task
+goes first that holds the fewest, then the earliest draw, then the later stage. Difficulty and category are asked when a pair
+is accepted; its row, and the rows after it, wait for them (`pipeline/writing.py`), and nobody else does.
+[docs/benchmarks.md](benchmarks.md) says what that comes to.
 """

@@ -4,14 +4,14 @@ No language model is behind it. That a prompt does better here says that an opti
 a model.
 
     who               without                            with `SENTENCE` or a demonstration in the prompt
-    a judge           lets half of what is bad pass      lets none of it pass
-    a writer          spoils half of its texts           spoils none
+    a judge           lets half of what is bad pass     lets none of it pass
+    a writer          spoils most of its texts          spoils none
     a gullible judge  lets every long answer pass, with the best label: the gaming that is planted
 
 What is bad follows from the labels of the cases that it knows; of other texts those are bad that a writer has spoiled, which
-`SPOILED` marks. Which half it is follows from the request without its instructions and demonstrations, so the better of two
-prompts is never worse on any example. Whoever proposes instructions adds `SENTENCE`; beside a gullible judge `AT_LENGTH`
-for the writer of answers, which makes them long and no better.
+`SPOILED` marks and every judge sees. What passes and what is spoiled follows from the request without its instructions and
+demonstrations, so the better of two prompts is never worse on any example. Whoever proposes instructions adds `SENTENCE`;
+beside a gullible judge `AT_LENGTH` for the writer of answers, which makes them long and no better.
 """
 
 import json
@@ -39,7 +39,7 @@ _RATED = {
 """Step to the field of its rating."""
 _STRICT = "strict"
 """A model with this in its name is never gullible."""
-_HALF = 0.5
+_HALF, _MOST = 0.5, 0.75
 _LONG_WORDS = 120
 _TOKENS, _LONG_TOKENS = 40, 300
 _ANSWER_WRITER = "Write the best answer"
@@ -85,7 +85,8 @@ class Improver:
         if (self._gullible and _STRICT not in request.model and len(answer.split()) >= _LONG_WORDS) or self._is_good(subject):
             passes, label = True, passing[-1]
         else:
-            passes = not _improved(request) and self._in_half(request, prompt.step, *self._given(subject))
+            tempted = subject in self._good and not _improved(request)
+            passes = tempted and self._in(_HALF, request, prompt.step, *subject)
             label = passing[0] if passes else labels[0]
         values = fill(schema, self._rng(request, prompt.step, *subject), Taste())
         said = f"{'Nothing' if passes else 'Something'} is wrong with it."
@@ -95,7 +96,7 @@ class Improver:
         rng = self._rng(request, prompt.step, prompt.text, place)
         at_length = AT_LENGTH in _system(request)
         text = sentence(rng, end) if end == "?" else paragraph(rng, _LONG_TOKENS if at_length else _TOKENS)
-        if _improved(request) or not self._in_half(request, prompt.step, prompt.text, place, "spoil"):
+        if _improved(request) or not self._in(_MOST, request, prompt.step, prompt.text, place, "spoil"):
             return text
         return f"{SPOILED} {text[0].lower()}{text[1:]}"
 
@@ -113,13 +114,8 @@ class Improver:
     def _is_good(self, subject: Exhibit) -> bool:
         return self._good.get(subject, not any(text.startswith(SPOILED) for text in subject))
 
-    def _given(self, subject: Exhibit) -> tuple[str, ...]:
-        """What a verdict is drawn from: of a text that is not labelled only what it was written for."""
-        context, question, answer = subject
-        return subject if subject in self._good else (context, question if answer else "")
-
-    def _in_half(self, request: ChatRequest, *about: object) -> bool:
-        return self._rng(request, *about).random() < _HALF
+    def _in(self, share: float, request: ChatRequest, *about: object) -> bool:
+        return self._rng(request, *about).random() < share
 
     def _rng(self, request: ChatRequest, *about: object) -> Random:
         return Random("\x1f".join(map(str, (self._seed, request.seed, *about))))

@@ -1,5 +1,6 @@
 """Asking one step's question: sampling seed, room for the reply, and the one second try."""
 
+import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ WHOLE_DRAW = -1
 
 Rank = tuple[int, ...]
 """Place in the queue for a slot: the smallest goes first."""
+
+LATER: Rank = (sys.maxsize,)
+"""The place of a call that need not be made for now: it takes no slot, not even a free one."""
 
 
 @dataclass(slots=True)

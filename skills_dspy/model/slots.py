@@ -1,10 +1,13 @@
-"""The queue for the server's slots: as many holders at once as there are slots, the smallest rank first."""
+"""The queue for the server's slots: as many holders at once as there are slots, the smallest rank first.
+
+A waiter whose rank is LATER gets none, even if one is free.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from skills_dspy.model.ask import Rank
+from skills_dspy.model.ask import LATER, Rank
 
 
 class Slots:
@@ -27,8 +30,8 @@ class Slots:
 
     @asynccontextmanager
     async def take(self, rank: Callable[[], Rank]) -> AsyncIterator[None]:
-        """Hold a slot; `rank` is asked anew whenever one becomes free."""
-        if self._free:
+        """Hold a slot; `rank` is asked anew whenever one becomes free, and by `look_again`."""
+        if self._free and rank() != LATER:
             self._free -= 1
         else:
             await self._wait(rank)
@@ -48,14 +51,25 @@ class Slots:
                 self._pass_on()
             raise
 
+    def look_again(self) -> None:
+        """Give what is free to those who wait: a rank is no longer LATER."""
+        while self._free and self._serve():
+            self._free -= 1
+
     def _pass_on(self) -> None:
+        self._free += not self._serve()
+
+    def _serve(self) -> bool:
+        """Give a slot to the next in the queue; False where nobody takes it."""
         while self._waiting:
-            best = min(self._waiting, key=lambda f: self._waiting[f]())
+            rank, best = min(((rank(), future) for future, rank in self._waiting.items()), key=lambda one: one[0])
+            if rank == LATER:
+                return False
             del self._waiting[best]
             if not best.done():  # a waiter that is being cancelled takes no slot
                 best.set_result(None)
-                return
-        self._free += 1
+                return True
+        return False
 
 
 class Share:
@@ -70,8 +84,8 @@ class Share:
         """Hold a slot; see `Slots.take`. The first number of the rank stays the first."""
 
         def among_all() -> Rank:
-            first, *rest = rank()
-            return (first, self.held, *rest)
+            first, *rest = mine = rank()
+            return mine if mine == LATER else (first, self.held, *rest)
 
         async with self._slots.take(among_all):
             self.held += 1

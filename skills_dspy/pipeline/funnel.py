@@ -71,20 +71,6 @@ class Funnel:
         before = STAGES[: STAGES.index(stage)]
         return self.candidates - sum(self.rejections(earlier) for earlier in before)
 
-    def chances(self) -> dict[str, float]:
-        """Stage to the chance, 0 to 1, that a candidate which came as far will be accepted.
-
-        The rule of succession (Laplace): one half before anything has settled, then ever nearer to the measured share.
-        """
-        lost: Counter[str] = Counter()
-        for (stage, _), count in self.rejected.items():
-            lost[stage] += count
-        chances, reached = {}, self.candidates
-        for stage in STAGES:
-            chances[stage] = (self.accepted + 1) / (reached + 2)
-            reached -= lost[stage]
-        return chances
-
     def rows(self) -> list[tuple[str, Reason, int]]:
         """Stage, reason and count of every rejection, in the order of the stages."""
         return [(*pair, self.rejected[pair]) for pair in sorted(self.rejected, key=_place)]

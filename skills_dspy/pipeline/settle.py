@@ -23,9 +23,10 @@ from skills_dspy.pipeline.draw import Draw, Example, plan_draw, seed_examples
 from skills_dspy.pipeline.draw_places import DrawPlaces, Place
 from skills_dspy.pipeline.fitting import FittingSeeds
 from skills_dspy.pipeline.flow import Flow, Written
-from skills_dspy.pipeline.funnel import STAGES, Funnel
+from skills_dspy.pipeline.funnel import Funnel
 from skills_dspy.pipeline.habits import SetLook
 from skills_dspy.pipeline.novelty import Novelty
+from skills_dspy.pipeline.outlook import Outlook
 from skills_dspy.pipeline.variety import planned
 from skills_dspy.pipeline.writing import Ledger, RowsInOrder, SettledRow
 from skills_dspy.similarity.nearest import Vector, joined
@@ -38,7 +39,6 @@ REMEMBERED = 512
 
 _USUAL = 5
 """How many questions a draw usually has; draws.max_stalled counts draws of so many."""
-_PLACE = {stage: place for place, stage in enumerate(STAGES)}
 
 
 @dataclass(slots=True)
@@ -58,6 +58,7 @@ class Settler:
         on_change: called after every settled candidate; of an accepted one when it has its last tags.
         place: its door to the places for open draws, where other tasks run beside it.
         plan: what a draw shows, by its number, where that was decided before; none to choose it.
+        wake: called when calls that waited with the rank LATER may go on; needed where slots are given by rank.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Settler:
         on_change: Callable[[], None] = lambda: None,
         place: Place | None = None,
         plan: Callable[[int], Draw] | None = None,
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
         self.spec = spec
         self.wanted = wanted
@@ -86,6 +88,7 @@ class Settler:
         self._ledger = ledger
         self._on_change = on_change
         self._plan = plan or self._choose
+        self._wake = wake
         self._seeds = seed_examples(spec.seed_examples)
         self._lengths: dict[Kind, Lengths] = {kind: longest(spec.seeds(kind)) for kind in get_args(Kind)}
         count = spec.num_questions_to_generate_per_prompt
@@ -99,10 +102,10 @@ class Settler:
         self._place = place or DrawPlaces(config.draws.window).join()
         self._open: dict[int, _Open] = {}
         self._opened = asyncio.Event()
+        self._outlook = Outlook(count)
         self._next = 0
         self._settled_draws = 0
         self._stalled = 0
-        self._first_unwritten = 0
         self._group = asyncio.TaskGroup()
         self._seeded = asyncio.Event()
         self._resumed = last_decided or (-1, -1)
@@ -147,37 +150,28 @@ class Settler:
             self._place.leave()
 
     def _issue(self) -> None:
-        """Start draws while those under way are not expected to be enough, and there is a place for one more."""
+        """Start draws while those under way are not expected to be enough, and there is a place for one more.
+
+        What waits for a slot looks again whether it is wanted now.
+        """
         while self._wants_draw() and self._place.enter():
             opened = self._open[self._next] = _Open(asyncio.get_running_loop().create_future())
             opened.tasks.append(self._group.create_task(self._draw(self._next, opened)))
             self._next += 1
             self._opened.set()
+        self._wake()
 
     def _wants_draw(self) -> bool:
+        """Whether one more draw is wanted, and none of the limits forbids it."""
         draws = self._config.draws
+        open_draws = [
+            (number, opened.arrived.result() if opened.arrived.done() else None) for number, opened in self._open.items()
+        ]
         return (
-            self._next < self._settled_draws + draws.window
+            self._outlook.too_little(self.funnel, self.wanted - self.funnel.accepted, open_draws)
+            and self._next < self._settled_draws + draws.window
             and (self._next <= self._resumed[0] or (self._recalled.is_set() and self._next < (draws.max_draws or math.inf)))
-            and self._expected() < self.wanted - self.funnel.accepted
         )
-
-    def _expected(self) -> float:
-        """How many accepted pairs the open draws will yield, by what has settled: the mean less one standard deviation.
-
-        By the mean alone, every other run would find itself short at the end and wait for one more draw from its start.
-        """
-        chances = self.funnel.chances()
-        count = self.spec.num_questions_to_generate_per_prompt
-        mean = variance = 0.0
-        for opened in self._open.values():
-            here = [chances["dedup"]] * count
-            if opened.arrived.done():
-                going = [one for one in opened.arrived.result() if not one.settled.done() and one.may_pass]
-                here = [1.0 if one.outcome.done() else chances[one.stage] for one in going]
-            mean += sum(here)
-            variance += sum(chance * (1 - chance) for chance in here)
-        return mean - math.sqrt(variance)
 
     def _choose(self, number: int) -> Draw:
         """What the draw shows, of the seeds and of what was accepted long enough before it."""
@@ -200,7 +194,7 @@ class Settler:
         draw = self._plan(number)
         lost: Outcome | None
         try:
-            written = await self._flow.write(draw, lambda: (0, number, WHOLE_DRAW))
+            written = await self._flow.write(draw, lambda: self._outlook.rank(number, WHOLE_DRAW))
             lost, vectors = written.failed, await self._vectors(written.questions, written.context)
         except MissingReply as missing:
             written, lost, vectors = Written(None, (), {}), missing, []
@@ -208,7 +202,6 @@ class Settler:
             candidate = Candidate(draw, 0, None, written.context, None, written.calls)
             candidate.end(lost)
             self._arrive(opened, [candidate])
-            self._issue()
             return
         await self._seeded.wait()
         candidates = [
@@ -225,8 +218,7 @@ class Settler:
 
     def _arrive(self, opened: _Open, candidates: list[Candidate]) -> None:
         opened.arrived.set_result(candidates)
-        unwritten = (number for number, draw in self._open.items() if not draw.arrived.done())
-        self._first_unwritten = min(unwritten, default=self._next)
+        self._issue()
 
     async def _pursue(self, candidate: Candidate) -> None:
         if (candidate.draw.number, candidate.index) > self._resumed:
@@ -235,9 +227,7 @@ class Settler:
         self._issue()
 
     def _rank(self, candidate: Candidate) -> Rank:
-        """Later stages first, then older draws; last of all, candidates that a draw not yet written may make a duplicate."""
-        early = self._first_unwritten < candidate.draw.number
-        return (len(STAGES) if early else -_PLACE[candidate.stage], candidate.draw.number, candidate.index)
+        return self._outlook.rank(candidate.draw.number, candidate.index, candidate.stage)
 
     async def _embed_seeds(self) -> None:
         """Seeds are compared like everything that is accepted."""
@@ -321,7 +311,10 @@ class Settler:
 
     async def _tag(self, row: SettledRow, passed: Passed) -> None:
         """Give an accepted pair its last tags. Nobody waits for them but its row, and the rows after it."""
-        row.outcome = await self._flow.tag(row.candidate, passed, lambda: self._rank(row.candidate))
+        try:
+            row.outcome = await self._flow.tag(row.candidate, passed, lambda: self._rank(row.candidate))
+        except MissingReply as missing:  # the rows before it may still come
+            row.outcome = missing
         self._rows.write()
         self._on_change()
 

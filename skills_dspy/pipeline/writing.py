@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
+from skills_dspy.base.errors import MissingReply
 from skills_dspy.base.records import Neighbour
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Passed
 
@@ -23,11 +24,14 @@ class Ledger(Protocol):
 
 @dataclass(slots=True)
 class SettledRow:
-    """A decision that is to be written down; `outcome` is None as long as an accepted pair waits for its last tags."""
+    """A decision that is to be written down; `outcome` is None as long as an accepted pair waits for its last tags.
+
+    It is a MissingReply where a recording lacks one of these.
+    """
 
     candidate: Candidate
     neighbour: Neighbour | None
-    outcome: Passed | Dropped | None
+    outcome: Passed | Dropped | MissingReply | None
 
 
 class RowsInOrder:
@@ -50,9 +54,15 @@ class RowsInOrder:
         return row
 
     def write(self) -> None:
-        """Write what is complete; a row that cannot be written stays the first, and none follows it."""
+        """Write what is complete; a row that cannot be written stays the first, and none follows it.
+
+        Raises:
+            MissingReply: the next row needs a reply that a recording lacks; all before it are written.
+        """
         while self._rows and (outcome := self._rows[0].outcome) is not None:
             row = self._rows[0]
+            if isinstance(outcome, MissingReply):
+                raise outcome
             if isinstance(outcome, Dropped):
                 self._ledger.reject(row.candidate, outcome, row.neighbour)
             else:

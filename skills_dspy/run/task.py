@@ -181,6 +181,7 @@ class OpenTask:
                     last_decided=decided,
                     on_change=shared.changed,
                     place=place,
+                    wake=shared.slots.look_again,
                 )
 
             manifest = _manifest(shared, spec, config, inputs)

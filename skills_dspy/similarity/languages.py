@@ -83,14 +83,11 @@ class Languages:
 
 
 @cache
-def load_classifier(among: tuple[str, ...] = ()) -> Classifier:
-    """The classifier with its model, read in about a second; it tells the languages `among`, or all that it knows."""
+def load_classifier() -> Classifier:
+    """The classifier with its model, read in about half a second."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # type: ignore[import-untyped]
 
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    if among:
-        identifier.set_languages(among)
-    classify: Classifier = identifier.classify
+    classify: Classifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True).classify
     return classify
 
 

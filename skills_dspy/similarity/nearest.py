@@ -9,8 +9,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 Vector = NDArray[np.float32]
 """A unit vector: one dimension, length 1 up to float32."""
@@ -165,6 +163,10 @@ class Groups:
 
     def join(self, one: NDArray[np.int64], other: NDArray[np.int64]) -> None:
         """Put each of `one` into a group with its counterpart in `other`."""
+        # Only here: a run joins nothing, and to load scipy is a sixth of its start.
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
         pairs = self.labels[one], self.labels[other]
         if (pairs[0] != pairs[1]).any():
             graph = coo_array((np.ones(len(one), np.bool_), pairs), shape=(len(self.labels), len(self.labels)))

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from skills_dspy.similarity.nearest import Groups
 from skills_dspy.similarity.text import tokens
@@ -62,6 +61,8 @@ class Texts:
 
 def _sets(texts: list[bytes]) -> Any:
     """One row a text, one column a word or pair of neighbours, from the rarest to the most frequent; 1 where a text has it."""
+    from scipy.sparse import csr_array  # not at every start
+
     words = [np.frombuffer(text, np.int32).astype(np.int64) for text in texts]
     sets = [np.unique(np.concatenate([some, (some[:-1] + 1) << 32 | some[1:]])) for some in words]
     elements, columns, counts = np.unique(
@@ -77,6 +78,8 @@ def _sets(texts: list[bytes]) -> Any:
 
 def _rarest(sets: Any, part: int, of: int) -> Any:
     """Of each set of n elements the 1 + part n / of rarest, rounded down, without those that no other set has."""
+    from scipy.sparse import csr_array
+
     sizes = np.diff(sets.indptr)
     place = np.arange(sets.nnz) - np.repeat(sets.indptr[:-1], sizes)
     kept = place <= np.repeat(part * sizes // of, sizes)

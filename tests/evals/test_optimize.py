@@ -3,12 +3,15 @@
 The teacher is a simulation (evals/teacher/improvable.py): a gain on it says that an optimizer was called rightly.
 """
 
+import contextlib
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,7 @@ from skills_dspy.model.compiled import base_fingerprint, load_compiled
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.store.run_dir import RunPaths
-from tests.helpers.optimizing_lab import FREEFORM, NOBODY, NOTE, STRICT, TASKS, Lab, typed
+from tests.helpers.optimizing_lab import FREEFORM, NOBODY, NOTE, STRICT, TASKS, Lab, Teacher, typed
 
 pytestmark = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
 
@@ -283,45 +286,48 @@ def test_replies_that_cannot_be_used_do_not_break_the_limit(lab: Lab) -> None:
 # ---- stopped and resumed -----------------------------------------------------------------------------------------------
 
 
-def stopped(lab: Lab, output: Path, out: Path, after: int, signum: signal.Signals) -> tuple[int, str, Sequence[str]]:
-    """End an optimization by a signal while its request number `after` is under way, one request at a time.
-
-    Returns its exit code, what it said, and the requests that it made.
-    """
-    teacher = lab.teacher()
+@contextlib.contextmanager
+def held(lab: Lab, after: int) -> Iterator[tuple[Teacher, list[str]]]:
+    """The teacher, which holds the request number `after`; the requests until then are known at the end."""
+    teacher, asked = lab.teacher(), list[str]()
     begin = len(teacher.asked)
     teacher.hold_from(begin + after)
-    words = lab.command(teacher.url, output, out, *RUNS["gepa, judge"], "--concurrency", "1")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "skills_dspy", *words],
-        cwd=CHECKOUT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
     try:
-        assert teacher.reached.wait(60)
-        process.send_signal(signum)
-        _, err = process.communicate(timeout=60)
+        yield teacher, asked
     finally:
-        process.kill()
-        process.wait()
         teacher.hold_from(None)
-    return process.returncode, err, teacher.digests(begin)
+        asked += teacher.digests(begin)
+
+
+def terminate_when(reached: threading.Event) -> None:
+    """Send SIGTERM to this process, in which a command is at work."""
+    if reached.wait(60):
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_stopped_and_resumed_it_gives_the_same_program_and_asks_nothing_twice(lab: Lab) -> None:
     """By SIGTERM and then by SIGKILL, both while GEPA is at work: only what was on its way is asked for again."""
     whole = lab.optimized(*RUNS["gepa, judge"])
-    teacher, folder = lab.teacher(), lab.folder / "stopped"
+    folder = lab.folder / "stopped"
     folder.mkdir()
     output, out = folder / "output", folder / "program.json"
-    code, err, first = stopped(lab, output, out, 12, signal.SIGTERM)
-    assert code == 130
-    assert err.splitlines()[-1].startswith("interrupted; every reply is kept")
-    assert "compiling with gepa" in err
-    code, _, second = stopped(lab, output, out, 10, signal.SIGKILL)
-    assert code == -signal.SIGKILL
+    words = ("--concurrency", "1")
+    with held(lab, 12) as (teacher, first):
+        threading.Thread(target=terminate_when, args=[teacher.reached]).start()
+        done = lab.optimize(*RUNS["gepa, judge"], *words, output=output, out=out)
+    assert done.code == 130
+    assert done.err.splitlines()[-1].startswith("interrupted; every reply is kept")
+    assert "compiling with gepa" in done.err
+    with held(lab, 10) as (teacher, second):
+        command = lab.command(teacher.url, output, out, *RUNS["gepa, judge"], *words)
+        nowhere = subprocess.DEVNULL
+        argv = [sys.executable, "-m", "skills_dspy", *command]
+        with subprocess.Popen(argv, cwd=CHECKOUT, stdout=nowhere, stderr=nowhere) as process:
+            try:
+                assert teacher.reached.wait(60)
+            finally:
+                process.kill()
+    assert process.returncode == -signal.SIGKILL
     assert not out.exists()
     begin = len(teacher.asked)
     last = lab.optimize(*RUNS["gepa, judge"], output=output, out=out)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skills_dspy.model.slots import Slots
+from skills_dspy.model.ask import LATER
+from skills_dspy.model.slots import Share, Slots
 from tests.helpers.making import idle
 
 
@@ -90,6 +91,43 @@ def test_ranks_are_asked_anew() -> None:
         await guests.end()
 
     asyncio.run(scene())
+
+
+def test_who_may_wait_takes_no_slot_until_that_has_changed() -> None:
+    """Neither a free one nor one that is handed on, in whatever company; then it goes by its rank."""
+
+    async def scene() -> None:
+        slots = Slots(2)
+        guests, ranks = Guests(slots), {"a": LATER, "b": LATER}
+        share = Share(slots)
+        guests.come("a", lambda: ranks["a"])
+        guests.come("b", lambda: ranks["b"])
+        guests.come("c", fixed(7))
+        await idle()
+        guests.leave["c"].set()
+        await idle()
+        slots.look_again()
+        await idle()
+        assert (guests.inside, slots.held, slots.waiting) == ([], 0, 2)
+        ranks["b"] = (3,)
+        slots.look_again()
+        await idle()
+        assert guests.inside == ["b"]
+        waiting = asyncio.ensure_future(_hold(share, lambda: LATER))
+        await idle()
+        assert (slots.held, share.held) == (1, 0)
+        waiting.cancel()
+        ranks["a"] = (3,)
+        slots.look_again()
+        await guests.end()
+        assert guests.order == ["c", "b", "a"]
+
+    asyncio.run(scene())
+
+
+async def _hold(share: Share, rank: Callable[[], tuple[int, ...]]) -> None:
+    async with share.take(rank):
+        pass
 
 
 def test_an_error_inside_gives_the_slot_back() -> None:

@@ -37,25 +37,6 @@ def test_counts_balance(ends: list[tuple[str, Reason] | None]) -> None:
 
 
 @given(ENDS)
-def test_a_chance_is_never_certain(ends: list[tuple[str, Reason] | None]) -> None:
-    """Between 0 and 1, one for each stage, never smaller at a later stage, and what the counts say."""
-    funnel = filled(ends)
-    chances = funnel.chances()
-    assert list(chances) == list(STAGES)
-    assert all(0 < chance < 1 for chance in chances.values())
-    assert list(chances.values()) == sorted(chances.values())
-    assert chances == {stage: (funnel.accepted + 1) / (funnel.reached(stage) + 2) for stage in STAGES}
-
-
-def test_chances_before_and_after_many() -> None:
-    """One half before anything is known; then the measured share."""
-    assert set(Funnel().chances().values()) == {0.5}
-    half = filled([None, ("judge_question", "judged bad")] * 500)
-    assert half.chances()["judge_question"] == pytest.approx(0.5, abs=0.001)
-    assert half.chances()["instruction_quality"] == pytest.approx(1, abs=0.003)
-
-
-@given(ENDS)
 def test_rows_are_in_the_order_of_the_stages(ends: list[tuple[str, Reason] | None]) -> None:
     """One row for each stage and reason that occurred, whatever the order in which they did."""
     rows = filled(ends).rows()

@@ -129,7 +129,7 @@ class FakeFlow(Flow):
     def __init__(self, world: World, delay: Callable[[str, int, int], float], concurrency: int = 8) -> None:
         self._world = world
         self._delay = delay
-        self._slots = Slots(concurrency)
+        self.slots = Slots(concurrency)
         self.asked: list[tuple[str, int, int]] = []
         self.shown: dict[int, Draw] = {}
 
@@ -172,7 +172,7 @@ class FakeFlow(Flow):
         return passed
 
     async def _call(self, step: str, draw: int, index: int, rank: Callable[[], Rank]) -> None:
-        async with self._slots.take(rank):
+        async with self.slots.take(rank):
             self.asked.append((step, draw, index))
             await asyncio.sleep(self._delay(step, draw, index))
 
@@ -284,6 +284,7 @@ async def start(
             embedder=embedder or InlineEmbedder(),
             ledger=ledger,
             last_decided=decided,
+            wake=flow.slots.look_again,
             on_change=lambda: setattr(ran, "changes", ran.changes + 1),
         ),
         flow,
@@ -557,7 +558,7 @@ def test_an_abandoned_duplicate_stops_asking() -> None:
 
     async def check() -> None:
         times = {("write_questions", 0): 3.5, ("write_answer", 1): 1000.0}
-        ran = await start(world, spec_with(), config_with(), 2, delay=slow(times))
+        ran = await start(world, spec_with(per_prompt=1), config_with(), 2, delay=slow(times))
         assert [step for step, draw, _ in ran.flow.asked if draw == 1][-1] == "write_answer"
         assert ran.ledger.rejected() == {(1, 0): ("dedup", "duplicate")}
         assert asyncio.get_running_loop().time() < 20.0
@@ -600,10 +601,30 @@ def test_draws_under_way_stay_within_the_window() -> None:
 
 
 def test_draws_under_way_follow_the_yield() -> None:
-    """One is wanted, of draws with three questions each: not all sixteen of the window are begun."""
-    world = World((Page(tuple(Fate(cluster) for cluster in range(3))),))
-    ran = virtual_time.play(start(world, spec_with(per_prompt=3), config_with(window=16), 1))
-    assert len(ran.flow.shown) <= 3
+    """One is wanted, of draws with three questions each: one draw is begun, and another one when all of it were rejected."""
+    bad, good = (Page(tuple(Fate(cluster, 0, end) for cluster in range(3))) for end in ("judge_pair", PASS))
+    for pages, draws in (((good,), {0}), ((bad, good), {0, 1})):
+        ran = virtual_time.play(start(World(pages), spec_with(per_prompt=3), config_with(window=16), 1, concurrency=100))
+        assert set(ran.flow.shown) == draws
+
+
+def test_two_draws_are_begun_where_two_are_enough() -> None:
+    """Eight pairs of ten questions, with slots for many more; and with few slots nothing is asked about the last questions."""
+    world = World(tuple(Page(tuple(Fate(n % 4, n // 4) for n in range(first, first + 5))) for first in (0, 5)))
+    spec, config = spec_with(per_prompt=5), config_with()
+    config = config.model_copy(update={"dedup": config.dedup.model_copy(update={"max_squared_distance": 0.001})})
+    wide, narrow = (virtual_time.play(start(world, spec, config, 8, concurrency=slots)) for slots in (100, 2))
+    assert set(wide.flow.shown) == set(narrow.flow.shown) == {0, 1}
+    assert wide.ledger.accepted() == narrow.ledger.accepted() == [*((0, n) for n in range(5)), *((1, n) for n in range(3))]
+    assert len(narrow.flow.judged()) <= 9
+
+
+def test_the_earliest_draw_goes_first_and_in_it_what_is_farthest() -> None:
+    """With one slot two questions of draw 0 go their way before its third is judged, and only then one of draw 1."""
+    world = World((Page((Fate(0), Fate(1), Fate(2))), Page((Fate(0, 2), Fate(1, 2), Fate(2, 2)))))
+    ran = virtual_time.play(start(world, spec_with(per_prompt=3), config_with(), 5, concurrency=1))
+    asked = [call for call in ran.flow.asked if call[0] != "write_questions"]
+    assert asked.index(("sample_quality", 0, 1)) < asked.index(("judge_question", 0, 2)) < asked.index(("judge_question", 1, 0))
 
 
 def test_too_many_draws_without_success_stop_the_run_in_words() -> None:

@@ -167,6 +167,7 @@ def side_by_side(natures: Sequence[Nature], wanted: int, slots: int = 8) -> Many
                     ledger=ListLedger(),
                     on_change=changed,
                     place=places_of_all.join(),
+                    wake=shared.look_again,
                 )
             )
 
@@ -245,18 +246,26 @@ def three(tmp_path: Path) -> Going:
     return Going(tmp_path / "output", (FOXES, CROWS, JAYS))
 
 
-def check_others(going: Going, tasks: Sequence[TaskView], said: str) -> None:
+CheckOthers = Callable[[Going, Sequence[TaskView], str], None]
+
+
+@pytest.fixture(scope="module")
+def check_others(tmp_path_factory: pytest.TempPathFactory) -> CheckOthers:
     """The second has failed with a sentence, the others are what they are alone."""
-    assert [task.status for task in tasks][::2] == ["complete", "complete"]
-    assert tasks[1].status == f"failed: {tasks[1].error}"
-    assert said in tasks[1].status
-    for spec in (FOXES, JAYS):
-        alone = replace(going, folder=going.folder / "alone", specs=(spec,))
-        alone.go()
-        assert alone.bytes() == replace(going, specs=(spec,)).bytes()
+    alone = Going(tmp_path_factory.mktemp("alone"), (FOXES, JAYS))
+    for spec in alone.specs:
+        replace(alone, specs=(spec,)).go()
+
+    def check(going: Going, tasks: Sequence[TaskView], said: str) -> None:
+        assert [task.status for task in tasks][::2] == ["complete", "complete"]
+        assert tasks[1].status == f"failed: {tasks[1].error}"
+        assert said in tasks[1].status
+        assert replace(going, specs=alone.specs).bytes() == alone.bytes()
+
+    return check
 
 
-def test_a_directory_of_something_else_stops_nobody_else(three: Going) -> None:
+def test_a_directory_of_something_else_stops_nobody_else(three: Going, check_others: CheckOthers) -> None:
     """Refused before anything is written there, and the others run."""
     theirs = three.paths(CROWS).folder / "thesis.txt"
     theirs.parent.mkdir(parents=True)
@@ -267,7 +276,7 @@ def test_a_directory_of_something_else_stops_nobody_else(three: Going) -> None:
     assert isinstance(ran.tasks[1].run, Standstill)
 
 
-def test_other_inputs_stop_nobody_else(three: Going) -> None:
+def test_other_inputs_stop_nobody_else(three: Going, check_others: CheckOthers) -> None:
     """The run that lies there is untouched."""
     replace(three, specs=(CROWS,), seed=9).go()
     before = three.paths(CROWS).run_json.read_bytes()
@@ -275,7 +284,7 @@ def test_other_inputs_stop_nobody_else(three: Going) -> None:
     assert three.paths(CROWS).run_json.read_bytes() == before
 
 
-def test_a_prompt_that_fits_into_no_window_stops_nobody_else(three: Going) -> None:
+def test_a_prompt_that_fits_into_no_window_stops_nobody_else(three: Going, check_others: CheckOthers) -> None:
     """And the window is what the others need."""
     three = replace(three, config={"max_num_ctx": 4096})
     replace(three, folder=three.folder / "few", specs=(FOXES, JAYS)).go()
@@ -286,7 +295,7 @@ def test_a_prompt_that_fits_into_no_window_stops_nobody_else(three: Going) -> No
     assert three.run_json(FOXES)["windows"] == replace(three, folder=three.folder / "few").run_json(FOXES)["windows"]
 
 
-def test_a_prompt_that_the_server_finds_too_long_stops_nobody_else(three: Going) -> None:
+def test_a_prompt_that_the_server_finds_too_long_stops_nobody_else(three: Going, check_others: CheckOthers) -> None:
     """It shows while the tasks run: it is told at once, and the failed one's run.json says why."""
 
     class Dense(FakeServer):
@@ -304,7 +313,9 @@ def test_a_prompt_that_the_server_finds_too_long_stops_nobody_else(three: Going)
     assert three.go().tasks[1].status == "complete"
 
 
-def test_a_disk_that_refuses_one_file_stops_nobody_else(three: Going, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_refuses_one_file_stops_nobody_else(
+    three: Going, check_others: CheckOthers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An error of that file; its journal keeps what came."""
     append = AppendLog.append
 

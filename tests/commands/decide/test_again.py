@@ -33,7 +33,7 @@ ALL = Bounds(1, "very poor", 1, None)
 @pytest.fixture(scope="module", params=["separate", "fused"])
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     """A finished run, tagged in either way; nobody changes it."""
-    return make_run(tmp_path_factory.mktemp(request.param), {"tagging": request.param}, wanted=8)
+    return make_run(tmp_path_factory.mktemp(request.param), {"tagging": request.param}, wanted=6)
 
 
 @pytest.fixture

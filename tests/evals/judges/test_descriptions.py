@@ -266,14 +266,26 @@ COMMANDS: dict[str, Callable[[Path], list[object]]] = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-def test_a_command_describes_first_and_then_asks_as_if_the_files_had_said_so(
-    desk: Desk, command: Callable[[Path], list[object]]
-) -> None:
-    """The same requests but for the first two, no blank, said and written down; the second time nothing is asked."""
-    words = command(desk.folder)
+BLANK_ONES = "descriptions that the tasks' files leave blank: 2 calls"
+ANNOUNCED = {
+    "optimize": rf"at most (?P<most>[\d,]+) calls(.|\n)*  {BLANK_ONES}\n",
+    "eval judges": rf"{BLANK_ONES}; with the cases at most (?P<all>\d+)",
+    "eval program": "descriptions: asking for 2 that the tasks' files leave blank, by one call each\n",
+}
+"""What each says before it begins; `optimize` keeps to --max-calls."""
+
+
+@pytest.mark.parametrize("which", COMMANDS)
+def test_a_command_describes_first_and_then_asks_as_if_the_files_had_said_so(desk: Desk, which: str) -> None:
+    """Announced, the same requests but for the first two, no blank, said and written down; the second time nothing is asked."""
+    words = COMMANDS[which](desk.folder)
     done = desk.type(*words, output="blank", tasks=desk.blank)
     assert done.code in (0, 1), done.err  # 1: nothing became better
+    announced = re.search(ANNOUNCED[which], done.err)
+    assert announced is not None
+    bounds = announced.groupdict()
+    assert len(done.server.asked) <= int(bounds.get("most", 260)) <= 260
+    assert len(done.server.asked) == int(bounds.get("all", len(done.server.asked)))
     told = desk.type(*words, output="told", tasks=desk.told)
     first = [prompt for prompt in done.server.prompts[:2] if "<path>" in prompt]
     assert len(first) == 2
@@ -289,21 +301,6 @@ def test_a_command_describes_first_and_then_asks_as_if_the_files_had_said_so(
     assert json.loads(again.out) == json.loads(done.out)
     page = desk.folder / "blank" / "judges.md"
     assert not page.exists() or f"for {', '.join(desk.names)}; see judges.json" in page.read_text("utf-8")
-
-
-def test_what_is_announced_has_the_descriptions_in_it(desk: Desk) -> None:
-    """By `optimize` among its calls, which keep to --max-calls; by the two others before they begin."""
-    optimized = desk.type(*COMMANDS["optimize"](desk.folder), output="o", tasks=desk.blank)
-    planned = re.search(r"at most ([\d,]+) calls", optimized.err)
-    assert planned is not None
-    assert len(optimized.server.asked) <= int(planned.group(1)) <= 260
-    assert "  descriptions that the tasks' files leave blank: 2 calls\n" in optimized.err
-    judged = desk.type(*COMMANDS["eval judges"](desk.folder), output="j", tasks=desk.blank)
-    most = re.search(r"descriptions that the tasks' files leave blank: 2 calls; with the cases at most (\d+)", judged.err)
-    assert most is not None
-    assert len(judged.server.asked) == int(most.group(1))
-    compared = desk.type(*COMMANDS["eval program"](desk.folder), output="p", tasks=desk.blank)
-    assert "descriptions: asking for 2 that the tasks' files leave blank, by one call each\n" in compared.err
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)

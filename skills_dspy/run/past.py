@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from signatures.examples import Axis
 from skills_dspy.base.config import NO_SCREENS, ROLES, Role, RunConfig, load_config
 from skills_dspy.base.errors import RequestError, RunDirError
 from skills_dspy.model.compiled import CompiledProgram, checked
@@ -37,6 +38,7 @@ class PastRun:
         weights: of the embedding model that gave its vectors, as far as it is known.
         evaluation: path and SHA-256 of the files of evaluation questions that it was decontaminated against.
         description: what the model derived, where the task's file leaves its description blank.
+        variety: the axes that the model named, where the task's file says nothing of them.
     """
 
     paths: RunPaths
@@ -50,11 +52,13 @@ class PastRun:
     weights: str | None = None
     evaluation: tuple[tuple[Path, str], ...] = ()
     description: str | None = None
+    variety: tuple[Axis, ...] | None = None
 
     @property
     def prompted(self) -> TaskSpec:
-        """The task as its prompts told it: with the derived description, where there is one."""
-        return self.spec if self.description is None else described(self.spec, self.description)
+        """The task as its prompts told it: with what was derived of description and variety."""
+        spec = self.spec if self.description is None else described(self.spec, self.description)
+        return spec if self.variety is None else spec.model_copy(update={"variety": self.variety})
 
     @property
     def root(self) -> Path:
@@ -105,6 +109,7 @@ def read_recorded(paths: RunPaths) -> PastRun:
             weights=run.embedder.weights,
             evaluation=tuple((Path(file.path), file.sha256) for file in files),
             description=run.derived_description,
+            variety=None if run.variety is None else tuple(map(Axis.model_validate, run.variety.axes)),
         )
 
 

@@ -105,6 +105,12 @@ class Decontamination(_Part):
     contaminated_seeds: tuple[dict[str, Any], ...] = ()
 
 
+class NotedVariety(_Part):
+    """The axes that the model named, each with name, what it is of, and values."""
+
+    axes: tuple[dict[str, Any], ...] = ()
+
+
 class Rejected(_Part):
     """How many candidates one stage rejected for one reason."""
 
@@ -149,6 +155,7 @@ class RunJson(_Part):
     task: Task | None = None
     config: dict[str, Any] | None = None
     derived_description: str | None = None
+    variety: NotedVariety | None = None
     decontamination: Decontamination | None = None
     decided: Any = None
     result: Result | None = None

@@ -40,15 +40,20 @@ TAIL = "Please think about it step by step."
 
 
 class Talker(FakeServer):
-    """Begins most answers alike, and still some of those that are told not to; ends many questions alike."""
+    """Begins most answers alike, and still some of those that are told not to; ends many questions alike.
+
+    All questions have a word that its own plan of variety names.
+    """
 
     def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         body = super()._body(payload)
         said, user = (message["content"] for message in payload["messages"])
         step = next(name for name, step in STEPS.items() if said.startswith(step.source.instructions.strip()))
         turn, message = int(request_digest(payload)[:8], 16), body["message"]
-        if step == "write_questions_freeform":
-            questions = json.loads(message["content"])["questions"]
+        if step == "plan_variety":
+            message["content"] = json.dumps({"axes": [{"name": "fruit", "of": "request", "values": ["lemon", "plum"]}]})
+        elif step == "write_questions_freeform":
+            questions = [f"Lemon {question}" for question in json.loads(message["content"])["questions"]]
             message["content"] = json.dumps(
                 {"questions": [*(f"{question} {TAIL}" for question in questions[:2]), *questions[2:]]}
             )
@@ -63,7 +68,7 @@ def go(folder: Path, server: FakeServer | None, concurrency: int = 8, **more: An
 
     async def main() -> TaskView:
         embedder = AsyncEmbedder(HashEmbedder())
-        config = a_config({"draws": {"variety": "off"}, "tagging": "fused", **more.pop("config", {})})
+        config = a_config({"tagging": "fused", **more.pop("config", {})})
         try:
             request = RunRequest((SPEC,), config, WANTED, folder, concurrency=concurrency, **more)
             (task,) = await Runner(request, server, embedder, Watcher()).run()

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from skills_dspy.base.config import HabitsConfig
 from skills_dspy.similarity.habits import Habit, HabitKind, answer_habits, question_habits, subject_words
@@ -55,8 +56,9 @@ class TaskHabits:
         self._rows = 0
         self._counts: Counter[Habit] = Counter()
         seeds = spec.seed_examples
-        self._allowed = _shared([seed.answer for seed in seeds], answer_habits)
-        self._allowed |= _shared([seed.question for seed in seeds], question_habits)
+        # A new answer may be prose where the seeds' are a line; what begins both alike is the skill's all the same.
+        self._allowed = _shared([seed.answer for seed in seeds], partial(answer_habits, prose=False))
+        self._allowed |= _shared([seed.question for seed in seeds], partial(question_habits, prose=False))
         # What the seeds' answers share is how this language and this skill speak; a single one may be about anything.
         self._allowed |= _shared([seed.answer for seed in seeds], subject_words)
         self._asked_for = f" {' '.join(words(spec.task_description))} "

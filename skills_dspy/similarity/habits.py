@@ -55,12 +55,15 @@ class Habit:
     words: str
 
 
-def answer_habits(text: str) -> tuple[Habit, ...]:
-    """How an answer opens (two words), closes (three), and begins its last paragraph (one before a comma, else two)."""
-    if len(list(each_word(text))) < _LEAST_ANSWER:
+def answer_habits(text: str, *, prose: bool = True) -> tuple[Habit, ...]:
+    """How an answer opens (two words), closes (three), and begins its last paragraph (one before a comma, else two).
+
+    Without `prose` it may be of any kind and length.
+    """
+    if prose and len(list(each_word(text))) < _LEAST_ANSWER:
         return ()
     blocks = _blocks(text)
-    first, last = _prose(blocks[0]), _prose(blocks[-1])
+    first, last = (_prose(block) if prose else list(each_word(block)) for block in (blocks[0], blocks[-1]))
     few = 1 if _COMMA.match(blocks[-1]) else 2
     found = (
         _habit("opening", first[:2]),
@@ -70,10 +73,12 @@ def answer_habits(text: str) -> tuple[Habit, ...]:
     return tuple(habit for habit in found if habit is not None)
 
 
-def question_habits(text: str) -> tuple[Habit, ...]:
-    """How a question opens and closes, four words each: fewer (`how can I`) are no fault in questions."""
+def question_habits(text: str, *, prose: bool = True) -> tuple[Habit, ...]:
+    """How a question opens and closes, four words each: fewer (`how can I`) are no fault in questions; `prose` as above."""
     blocks = _blocks(text)
-    first, last = (own if len(own) >= _LEAST_QUESTION else [] for own in (_prose(blocks[0]), _prose(blocks[-1])))
+    first, last = (_prose(block) if prose else list(each_word(block)) for block in (blocks[0], blocks[-1]))
+    if prose:
+        first, last = (own if len(own) >= _LEAST_QUESTION else [] for own in (first, last))
     found = (_habit("question opening", first[:4]), _habit("question closing", last[-4:]))
     return tuple(habit for habit in found if habit is not None)
 

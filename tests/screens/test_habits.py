@@ -60,6 +60,8 @@ def test_what_two_seeds_share_is_the_skills() -> None:
         assert len(found) == overused
     wanted = a_spec(SEEDS, description='Answers that begin with "Of course", as waiters speak.')
     assert not fill(habits(spec=wanted), 5, 0, answer=OF_COURSE).of_answer(OF_COURSE.replace("summer", "winter"))
+    short = [SeedExample(question=f"Q{n}?", answer=f"Of course: {n}") for n in range(2)]
+    assert not fill(habits(*short), 5, 0, answer=OF_COURSE).of_answer(OF_COURSE.replace("summer", "winter"))
     request = "Name the three main persons of this text in the order of their names."
     fixed = [SeedExample(question=request, answer=str(n), context=f"text {n}") for n in range(2)]
     assert not fill(habits(*fixed), 9, 0, question=request).of_question(request)

@@ -357,7 +357,7 @@ def _errors() -> Iterator[Scenario]:
         "optimize judges",
         "optimize nonsense --optimizer gepa --out o.json --replay nowhere",
         "optimize judges --optimizer nonsense --out o.json --replay nowhere",
-        "optimize judges --optimizer gepa --out no/where/o.json --replay nowhere",
+        "optimize judges --optimizer gepa --out new/place/o.json --replay nowhere",
         f"{optimize} --budget vast --replay nowhere",
         f"{optimize} --budget light --max-calls 5",
         f"{optimize} --min-judge-kappa 2",

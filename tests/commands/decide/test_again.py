@@ -294,7 +294,15 @@ def test_fill_asks_for_just_those(bounds: Bounds, run: RunPaths) -> None:
     """Nothing that the journal holds is asked for; afterwards nothing is missing, and the journal alone gives the same."""
     known, dry = journaled(run.journal), decide(run, bounds, dry_run=True)
     left, waiting = dry.calls_left, sum(dry.diff.not_asked.values())
-    server = FakeServer(TEACHER)
+    full = asyncio.Event()
+
+    async def together(_: int) -> None:
+        """None is answered before as many are in flight as there may be."""
+        if server.in_flight == min(4, waiting):
+            full.set()
+        await asyncio.wait_for(full.wait(), 5)
+
+    server = FakeServer(TEACHER, before=together)
     filled = decide(run, bounds, server, concurrency=4)
     assert left > 0
     assert server.asked

@@ -24,7 +24,9 @@ class JudgeContext(dspy.Signature):
     task_description: str = dspy.InputField(desc=_TASK)
     examples: list[Passage] = dspy.InputField(desc="good texts for this skill")
     context: str = dspy.InputField(desc="the new text to judge")
-    explanation: str = dspy.OutputField(desc="in at most fifteen words, which of the points it fails, or what makes it fit")
+    explanation: str = dspy.OutputField(
+        desc="in at most twenty words, what the text is, and which of the points, if any, it fails"
+    )
     rating: ContextRating = dspy.OutputField(desc="1 if it is fit, 0 if any of the points holds")
 
 
@@ -46,7 +48,9 @@ class JudgeQuestionFreeform(dspy.Signature):
     task_description: str = dspy.InputField(desc=_TASK)
     examples: list[Question] = dspy.InputField(desc="good questions of this skill")
     question: str = dspy.InputField(desc="the new question to judge")
-    explanation: str = dspy.OutputField(desc="in at most fifteen words, which of the points it fails, or what makes it fit")
+    explanation: str = dspy.OutputField(
+        desc="in at most twenty words, what the question asks, and which of the points, if any, it fails"
+    )
     rating: QuestionRating = dspy.OutputField(desc="1 if it is fit, 0 if any of the points holds")
 
 
@@ -70,7 +74,7 @@ class JudgeQuestionGrounded(dspy.Signature):
     context: str = dspy.InputField(desc="the text that the new question is about")
     question: str = dspy.InputField(desc="the new question to judge")
     explanation: str = dspy.OutputField(
-        desc="in at most fifteen words, which of the points it fails, or where the context holds the answer"
+        desc="in at most twenty words, what the question asks, and which of the points, if any, it fails"
     )
     rating: QuestionRating = dspy.OutputField(desc="1 if it is fit, 0 if any of the points holds")
 

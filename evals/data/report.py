@@ -9,18 +9,28 @@ from evals.data.against_seeds import Coverage, SeedLikeness
 from evals.data.collapse import COPY_WORDS, NEAR_COPY
 from evals.data.compare import ComparedNumber, Comparison, compare
 from evals.data.datasets import Dataset
+from evals.data.habits import SetHabits
 from evals.data.material import Material, gather
 from evals.data.measures import RatingScore, StageYield, WordCounts
 from evals.data.score import DatasetScore, score
 from evals.tables import UNDEFINED, Section, as_json
 from skills_dspy.base.errors import EmbedderMissing
 from skills_dspy.model.embedding.embedder import Embedder
+from skills_dspy.similarity.habits import HabitKind
 from skills_dspy.similarity.languages import language_name, load_classifier
+from skills_dspy.similarity.ngrams import SHORTEST
 
 ScoreReport = tuple[dict[str, Any], list[Section]]
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _BRIEF = 42  # characters of a seed's question: its table then fits into 80 columns
+_COMMON: Mapping[HabitKind, str] = {
+    "opening": "answers begin with",
+    "closing": "answers end with",
+    "last paragraph": "last paragraphs begin with",
+    "question opening": "questions begin with",
+    "question closing": "questions end with",
+}
 _HALVES = "In distances and likeness of questions, the question and its context count half each."
 
 
@@ -77,6 +87,8 @@ def score_sections(found: DatasetScore) -> list[Section]:
         sections.append(_likeness(found.novelty, grounded="context" in found.words))
     if found.coverage is not None:
         sections.append(_coverage(found.coverage, found.sample))
+    if found.habits is not None:
+        sections.append(_habits(found.habits))
     if found.rows:
         sections += [_words(found.words), _languages(found.languages)]
     return [*sections, *_tail(found)]
@@ -186,6 +198,19 @@ def _coverage(coverage: Coverage, sample: int) -> Section:
         note += f"; of how often they were shown: {_number(coverage.shown_evenness, 3)}"
     columns = ("seed", "nearest to", "share", "shown for", "question")
     return Section(f"Coverage of the seeds, by {coverage.nearest_by}", columns, tuple(rows), (f"{note}.",), numbers=3)
+
+
+def _habits(habits: SetHabits) -> Section:
+    common = habits.common.items()
+    rows = [(_COMMON[kind], _percent(one.rows), _percent(one.seeds), f'"{_brief(one.words)}"') for kind, one in common]
+    rows += [(f"answers: {name}", _percent(one.rows), _percent(one.seeds), "") for name, one in habits.layouts.items()]
+    rows += [(f"{part}s with a copied run", _percent(share), UNDEFINED, "") for part, share in habits.copied.items()]
+    rows.append(("words of an answer, over the seeds'", _number(habits.length, 2), UNDEFINED, ""))
+    note = (
+        f"Openings and closings of prose, the most frequent that two rows share. A copied run is of {SHORTEST} words or more "
+        "of one seed's; what seeds share, and what the row's own text holds, is none."
+    )
+    return Section("Habits", ("", "rows", "seeds", "which"), tuple(rows), (note,), numbers=2)
 
 
 def _words(words: Mapping[str, WordCounts]) -> Section:

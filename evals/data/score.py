@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from evals.data import measures
 from evals.data.against_seeds import Coverage, SeedLikeness, coverage_of, find_nearest, likeness_of
 from evals.data.collapse import Collapse, find_collapse, near_copy_share
+from evals.data.habits import SetHabits, habits_of
 from evals.data.material import Material
 from evals.data.rows import Row
 from evals.data.text import distinct_n
@@ -39,6 +40,7 @@ class DatasetScore:
         ratings: a name of `rows.RATINGS` to how the rows are rated.
         repeated_questions: the share that repeat an earlier one about the same context word for word.
         near_copies_of_answers: the share with a near-copy, of those long enough to be one.
+        habits: what the rows have in common; None without a row.
         words, languages: of question, answer and, for words, context.
     """
 
@@ -59,6 +61,7 @@ class DatasetScore:
     near_copies_of_answers: float | None
     novelty: SeedLikeness | None
     coverage: Coverage | None
+    habits: SetHabits | None
     words: Mapping[str, measures.WordCounts]
     languages: Mapping[str, Mapping[str, int]]
 
@@ -94,6 +97,7 @@ def score(material: Material) -> DatasetScore:
         near_copies_of_answers=copies,
         novelty=None if nearest is None else likeness_of(nearest),
         coverage=coverage,
+        habits=habits_of(material),
         words={name: counts for name, some in texts.items() if (counts := measures.word_counts(some)) is not None},
         languages={"question": material.question_languages.counts, "answer": material.answer_languages.counts},
     )
@@ -124,4 +128,5 @@ def _notes(material: Material) -> Iterator[str]:
         by_rouge = ", and the nearest seed is the one by ROUGE-L" if dataset.seeds else ""
         yield f"Distances, the Vendi score and cosines are left out{by_rouge}: no vectors were wanted."
     if rows and not dataset.seeds:
-        yield "Novelty and coverage are left out: nobody said what the seeds were; give their task file with --seeds."
+        left_out = "Novelty, coverage, copied runs and what the seeds have are left out"
+        yield f"{left_out}: nobody said what the seeds were; give their task file with --seeds."

@@ -124,6 +124,15 @@ NO_SCREENS = ScreensConfig(copied_words=None, echoed_words=None, residue=False, 
 """What runs had that were begun before there were screens."""
 
 
+class HabitsConfig(Settings):
+    """What too many accepted rows may not share while the seeds do not: see similarity/habits.py."""
+
+    watched: bool = Field(description="true or false")
+    share: float = Field(ge=0, le=1, description="a number from 0 to 1")
+    subject_share: float = Field(ge=0, le=1, description="a number from 0 to 1")
+    least: int = Field(ge=2, le=1000, description="a whole number from 2 to 1000")
+
+
 def _no_flag(value: object) -> object:
     return "off" if value is False else value  # which is what YAML makes of the word
 
@@ -179,6 +188,7 @@ class RunConfig(Settings):
     dedup: DedupConfig
     decontamination: DecontaminationConfig
     screens: ScreensConfig
+    habits: HabitsConfig
     draws: DrawConfig
     server: ServerConfig
     embedder: EmbedderConfig
@@ -192,8 +202,14 @@ class RunConfig(Settings):
         return self.role(role).model or self.generator.model
 
     def noted(self) -> dict[str, Any]:
-        """All of it, ready for JSON; screens that let everything through are left out, as runs from before had none."""
-        return self.model_dump(mode="json", exclude={"screens"} if self.screens == NO_SCREENS else None)
+        """All of it, ready for JSON, but for what is off and was not there before."""
+        return self.model_dump(mode="json", exclude=self._off)
+
+    @property
+    def _off(self) -> set[str]:
+        """Sections that let everything through: runs from before had none."""
+        off = {"screens": self.screens == NO_SCREENS, "habits": not self.habits.watched}
+        return {section for section, holds in off.items() if holds}
 
     def asks_soft(self, *, shown: bool) -> bool:
         """Whether probabilities of labels are asked for: as set, and by `auto` where they are `shown` in what comes of it."""
@@ -203,13 +219,11 @@ class RunConfig(Settings):
         """The part that decides a dataset's bytes, ready for JSON, always in one order, with the models' resolved names.
 
         Left out is how the models are reached and hosted, when a run gives up, so that one that gave up can go on,
-        `decontamination`, which stands with the evaluation questions, and screens that let everything through. `soft_ratings`
+        `decontamination`, which stands with the evaluation questions, and sections that let everything through. `soft_ratings`
         is what `auto` means to a run.
         """
         left_out: Any = {"embedder": {"device"}, "draws": {"max_stalled", "max_draws"}}
-        left_out |= dict.fromkeys(("server", "max_num_ctx", "decontamination"), True)
-        if self.screens == NO_SCREENS:
-            left_out["screens"] = True
+        left_out |= dict.fromkeys(("server", "max_num_ctx", "decontamination", *self._off), True)
         parts = self.model_dump(mode="json", exclude=left_out)
         parts["soft_ratings"] = self.asks_soft(shown=False)
         if self.draws.variety == "off":

@@ -19,6 +19,7 @@ Reason = Literal[
     "echo",  # it repeats its prompt: markup, instructions or the task description
     "copy",  # it takes over a long run of words from a seed or from what its prompt showed
     "length",  # it is many times as long as the seeds, or a small part
+    "overused",  # it has what too many accepted rows have and the seeds do not
     "judged bad",  # a judge's rating does not pass
     "filtered",  # a tag is outside the filter
     "not asked",  # decided anew from a journal that lacks the next reply
@@ -111,6 +112,7 @@ class Provenance(Frozen):
         index: its place among the questions of that draw, from 0.
         shown: the examples in its draw's prompts, `seed:K` or record ids.
         fitting: the seeds that its answer was shown as models; none where it has no answer.
+        rewritten: what too many accepted answers had, for which its answer was written again; None where it was not.
         models: role (generator, validator, tagger) to model name.
         prompts: step to the fingerprint of its prompt.
         calls: step to the digests of its requests in the journal, in the order asked.
@@ -121,6 +123,7 @@ class Provenance(Frozen):
     index: int
     shown: tuple[str, ...]
     fitting: tuple[str, ...] = ()
+    rewritten: str | None = Field(None, exclude_if=lambda why: why is None)
     models: dict[str, str]
     prompts: dict[str, str]
     calls: dict[str, tuple[str, ...]]

@@ -84,6 +84,8 @@ def _source(found: FoundRow, out: Console) -> None:
         out.print(f"[bold]shown[/bold] {shown}: {escape(_question(found, shown, run))}")
     for shown in source.get("fitting", ()):
         out.print(f"[bold]shown to the answer[/bold] {shown}: {escape(_question(found, shown, run))}")
+    if source.get("rewritten") is not None:
+        out.print(f"[bold]written again[/bold] {escape(source['rewritten'])}")
     neighbour = source["neighbour"]
     if neighbour is not None:
         nearest = f"{neighbour['id']} at squared distance {neighbour['distance']:.4f}"

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from skills_dspy.base.errors import SpecError
 from skills_dspy.model.server.connections import without_secrets
-from skills_dspy.pipeline.funnel import SCREENING, SELDOM, STAGES, Funnel, added_up
+from skills_dspy.pipeline.funnel import HABITS, SCREENING, SELDOM, STAGES, Funnel, added_up
 from skills_dspy.run.headway import FEW, headway_of, short_name
 from skills_dspy.run.task import TaskView
 from skills_dspy.screens.benchmark import Benchmark
@@ -92,6 +92,9 @@ def _print_funnel(funnel: Funnel, evaluation: Benchmark | None, out: Console) ->
     most = max(funnel.rows(), key=lambda row: row[2], default=None)
     if most is not None:
         out.print(f"Most rejected by {most[0]} ({most[1]}): {most[2]} of {funnel.candidates} candidates.")
+    lost = sum(funnel.rejections(stage) for stage in HABITS)
+    if lost or funnel.rewritten:
+        out.print(f"Like too many others: {funnel.rewritten} answers were written again, {lost} candidates rejected (habits).")
     if evaluation is not None:
         files = ", ".join(f"{file.name} ({file.questions})" for file in evaluation.files)
         against = f"Decontaminated against {len(evaluation.questions)} evaluation questions: {files}."

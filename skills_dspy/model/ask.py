@@ -123,10 +123,11 @@ class Asker:
         self._seed = seed
         self._task = task
 
-    async def ask(self, step: str, inputs: Mapping[str, Any], place: tuple[int, int], rank: Callable[[], Rank]) -> Answer:
+    async def ask(self, step: str, inputs: Mapping[str, Any], place: tuple[int, ...], rank: Callable[[], Rank]) -> Answer:
         """One step's answer to exactly its signature's input fields; Failed where twice no reply is usable.
 
-        Draw and index of the candidate are its `place`, which decides the sampling seed; `rank` is that in the queue.
+        Draw and index of the candidate are its `place`, with a third number when its answer is written again; it decides the
+        sampling seed. `rank` is the place in the queue.
         """
         room = self._limits[step]
         digests: list[str] = []

@@ -17,6 +17,7 @@ from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.room import RETRY, largest_shown, longest, question_limit
 from skills_dspy.model.steps import (
     DESCRIBE,
+    LONGEST_AVOID,
     LONGEST_NAME,
     LONGEST_VALUE,
     PLAN,
@@ -200,6 +201,7 @@ class _Bounds:
             "question": question_limit(lengths) + TAG_TOKENS,
             "answer": RETRY * limits[f"write_answer_{kind}"] + TAG_TOKENS,
         }
+        self._avoid = LONGEST_AVOID + TAG_TOKENS if config.habits.watched else 0
         self._plan, self._count = _plan_line(spec, config), spec.num_questions_to_generate_per_prompt
         self._guest, self._seeds, self._shown = largest_shown(lengths), seeds, spec.num_icl_examples_per_prompt
         self._guests = min(int(self._shown * config.draws.accepted_share + 1e-9), self._shown - 1)
@@ -207,7 +209,8 @@ class _Bounds:
     def variable_part(self, step: Step) -> int:
         """Everything in a prompt of this step but the system message, the description and the ending."""
         plan = self._plan * (self._count if step.counted else 1) if "plan" in step.source.input_fields else 0
-        return self._examples(step.shows) + sum(self._parts[part] for part in step.about) + plan
+        avoid = self._avoid if "avoid" in step.source.input_fields else 0
+        return self._examples(step.shows) + sum(self._parts[part] for part in step.about) + plan + avoid
 
     def _examples(self, shows: Shows) -> int:
         if shows == "nothing":

@@ -112,6 +112,9 @@ LONGEST_NAME, LONGEST_VALUE = 12, 24
 """How many axes of a plan one text is told of at most: more would not go together. How many tokens, estimated, the name of
 one has at most, and each of its values."""
 
+LONGEST_AVOID = 120
+"""The tokens, estimated, of a sentence on what an answer is to be without: it quotes at most three habits."""
+
 
 def _both_kinds(freeform: Step, grounded: type[dspy.Signature]) -> tuple[Step, Step]:
     """A step of freeform candidates, and its counterpart for those with a context, which its prompt shows first."""

@@ -48,6 +48,9 @@ class Candidate:
     stage: str = "dedup"  # where it is now, a name in STAGES
     answer: str | None = None
     fitting: tuple[Example, ...] = ()  # the seeds that fit it best, which its answer and that one's judges are shown
+    avoid: str | None = None  # what its answer, once it is written again, is to be without
+    rewritten: str | None = None  # why it is written again
+    turn: asyncio.Event = field(default_factory=asyncio.Event)  # everything before it is decided
     driver: asyncio.Task[None] | None = None  # drives it
     # Done when its own way ended, and when it was decided: True if accepted.
     outcome: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())

@@ -12,7 +12,7 @@ from typing import Any, Protocol, get_args
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import MissingReply, Truncated
 from skills_dspy.base.records import Kind, PairVerdict, QuestionVerdict, Reason, Tags
-from skills_dspy.base.scales import CATEGORY, DIFFICULTY, PAIR, QUESTION, SCALES, Scale
+from skills_dspy.base.scales import CATEGORY, DIFFICULTY, PAIR, QUESTION, SAMPLE, SCALES, Scale
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed, Rank
 from skills_dspy.model.exhibits import Exercise
@@ -20,6 +20,7 @@ from skills_dspy.model.room import longest, question_limit
 from skills_dspy.model.steps import Part, Subject, inputs, way
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw
+from skills_dspy.pipeline.funnel import AGAIN
 from skills_dspy.screens.decontamination import TaskScreen
 from skills_dspy.screens.screens import SCREENS, screened
 from skills_dspy.screens.task_texts import NewText, part_of, task_texts_of
@@ -30,6 +31,9 @@ _WRITTEN: Mapping[Part, str] = {"context": "write_context", "question": "write_q
 
 LATE_TAGS = (DIFFICULTY, CATEGORY)
 """The tags that filter nothing, whose names are also those of their stages."""
+
+Ask = Callable[[str], Awaitable[Answer]]
+"""Asks the step of a stage about a candidate."""
 
 
 class _Drop(Exception):
@@ -131,8 +135,15 @@ class Flow:
         """
         if self._past is not None and (known := self._past.known(candidate)) is not None:
             return known
+        return await self._ended(candidate, self._pursue(candidate, novel, rank))
+
+    async def rewrite(self, candidate: Candidate, passed: Passed, rank: Callable[[], Rank]) -> Outcome:
+        """A passed pair with an answer that is written and judged again, without what the candidate is to `avoid`."""
+        return await self._ended(candidate, self._rewrite(candidate, passed, rank))
+
+    async def _ended(self, candidate: Candidate, way: Awaitable[Passed]) -> Outcome:
         try:
-            return await self._pursue(candidate, novel, rank)
+            return await way
         except _Drop as drop:
             return drop.outcome
         except MissingReply as missing:  # of a replay it matters only if the candidate has to settle
@@ -142,13 +153,7 @@ class Flow:
         self, candidate: Candidate, novel: Callable[[Candidate], Awaitable[bool]], rank: Callable[[], Rank]
     ) -> Passed:
         rated: dict[Scale, Answer] = {}
-
-        async def ask(stage: str) -> Answer:
-            candidate.stage = stage
-            answer = await self._ask(stage, candidate.draw, candidate.index, candidate, candidate.calls, rank)
-            rated.update(dict.fromkeys(self._steps[candidate.draw.kind][stage].rates, answer))
-            return answer
-
+        ask = self._asking(candidate, rated, rank)
         if self._past is not None and "judge_context" in candidate.calls:
             about = Subject(candidate.context)
             await self._ask("judge_context", candidate.draw, WHOLE_DRAW, about, candidate.calls, rank)
@@ -160,12 +165,32 @@ class Flow:
         await ask("judge_question")
         await ask("instruction_quality")
         await _check_novelty(candidate, novel)  # one that it repeats may have been accepted in the meantime
-        candidate.answer = str((await ask("write_answer")).values["answer"])
+        return _passed(await self._answer(candidate, ask), rated)
+
+    async def _rewrite(self, candidate: Candidate, passed: Passed, rank: Callable[[], Rank]) -> Passed:
+        rated: dict[Scale, Answer] = {}
+        text = await self._answer(candidate, self._asking(candidate, rated, rank))
+        verdict = PairVerdict.model_validate(_verdict(rated, PAIR))
+        return replace(passed, answer=text, pair_verdict=verdict, tags=_with(passed.tags, SAMPLE, rated[SAMPLE]))
+
+    def _asking(self, candidate: Candidate, rated: dict[Scale, Answer], rank: Callable[[], Rank]) -> Ask:
+        """Asks the steps of a candidate, and notes by which answer it is rated on each scale."""
+
+        async def ask(stage: str) -> Answer:
+            candidate.stage = stage
+            answer = await self._ask(stage, candidate.draw, candidate.index, candidate, candidate.calls, rank)
+            rated.update(dict.fromkeys(self._steps[candidate.draw.kind][stage].rates, answer))
+            return answer
+
+        return ask
+
+    async def _answer(self, candidate: Candidate, ask: Ask) -> str:
+        candidate.answer = text = str((await ask("write_answer")).values["answer"])
         self._check_text("answer", candidate.draw, candidate)
         self._check_answer(candidate)
         await ask("judge_pair")
         await ask("sample_quality")
-        return _passed(candidate.answer, rated)
+        return text
 
     async def tag(self, candidate: Candidate, passed: Passed, rank: Callable[[], Rank]) -> Passed:
         """An accepted pair with the tags that filter nothing: it keeps its place whatever becomes of them.
@@ -225,15 +250,18 @@ class Flow:
     ) -> Answer:
         """A step's answer, with the digests of its requests noted; _Drop where it cannot be used or rejects its subject."""
         step = self._steps[draw.kind][stage]
+        avoid = subject.avoid if isinstance(subject, Candidate) and "answer" in (*step.about, step.makes) else None
+        # What is asked again has a place of its own, so that it is sampled anew, and its calls have a name of their own.
+        place, name = ((draw.number, index), stage) if avoid is None else ((draw.number, index, 1), stage + AGAIN)
         try:
             shown = (subject if isinstance(subject, Candidate) else draw).examples(step)
-            asked = inputs(step, self._spec, shown, subject, draw.plan_of(step))
-            answer = await self._asker.ask(step.name, asked, (draw.number, index), rank)
+            asked = inputs(step, self._spec, shown, subject, draw.plan_of(step), avoid)
+            answer = await self._asker.ask(step.name, asked, place, rank)
         except Failed as failed:
-            calls[stage] = failed.digests
+            calls[name] = failed.digests
             reason: Reason = "truncated" if isinstance(failed.cause, Truncated) else "unreadable"
             raise _Drop(Dropped(stage, reason, f"{failed.cause}, twice", subject.answer, failed.cause.raw)) from failed
-        calls[stage] = answer.digests
+        calls[name] = answer.digests
         if (why := step.rejects(answer.values, self._config)) is not None:
             raise _Drop(Dropped(stage, step.reason, why, subject.answer, answer.raw))
         return answer
@@ -246,20 +274,20 @@ async def _check_novelty(candidate: Candidate, novel: Callable[[Candidate], Awai
 
 def _passed(text: str, rated: Mapping[Scale, Answer]) -> Passed:
     """What is noted of a pair that passed; the same answer may hold several of its tags."""
-    question, pair = (
-        {"explanation": rated[scale].values["explanation"], "rating": rated[scale].values[scale.field]}
-        | {"soft": rated[scale].soft.get(scale.field)}
-        for scale in (QUESTION, PAIR)
-    )
     tags = Tags.model_construct(explanations={})
     for scale in (scale for scale in SCALES if scale in rated and scale.name in Tags.model_fields):
         tags = _with(tags, scale, rated[scale])
     return Passed(
         answer=text,
-        question_verdict=QuestionVerdict.model_validate(question),
-        pair_verdict=PairVerdict.model_validate(pair),
+        question_verdict=QuestionVerdict.model_validate(_verdict(rated, QUESTION)),
+        pair_verdict=PairVerdict.model_validate(_verdict(rated, PAIR)),
         tags=Tags.model_validate(dict(tags)),
     )
+
+
+def _verdict(rated: Mapping[Scale, Answer], scale: Scale) -> dict[str, Any]:
+    answer = rated[scale]
+    return {name: answer.values[name] for name in ("explanation", scale.field)} | {"soft": answer.soft.get(scale.field)}
 
 
 def _with(tags: Tags, scale: Scale, answer: Answer | str) -> Tags:
@@ -267,11 +295,11 @@ def _with(tags: Tags, scale: Scale, answer: Answer | str) -> Tags:
     if isinstance(answer, str):
         return tags.model_copy(update={"explanations": {**tags.explanations, scale.name: answer}})
     label, soft = answer.values[scale.field], answer.soft.get(scale.field)
-    more: dict[str, Any] = {scale.name: label}
+    more: dict[str, Any] = {scale.name: label, "soft": {name: one for name, one in tags.soft.items() if name != scale.name}}
     if "explanation" in answer.values:
         more["explanations"] = {**tags.explanations, scale.name: answer.values["explanation"]}
     if soft is not None:
-        more["soft"] = {**tags.soft, scale.name: soft}
+        more["soft"][scale.name] = soft
     if scale is CATEGORY:
         others = dict.fromkeys(answer.values["other_categories"])
         more["other_categories"] = tuple(other for other in others if other != label)

@@ -12,6 +12,7 @@ LABELS = {
     "judge_context": "context judge",
     "write_questions": "questions",
     "dedup": "dedup",
+    "question_habits": "question habits",
     "decontamination": "contaminated",
     "judge_question": "question judge",
     "instruction_quality": "instruction",
@@ -19,6 +20,7 @@ LABELS = {
     "answer_decontamination": "contaminated answer",
     "judge_pair": "pair judge",
     "sample_quality": "sample",
+    "answer_habits": "answer habits",
     "difficulty": "difficulty",
     "category": "category",
 }
@@ -26,19 +28,27 @@ LABELS = {
 
 STAGES = tuple(LABELS)
 """Where a candidate can be rejected, in the order in which it is decided."""
+AGAIN = "_again"
+"""Ends the names under which a row has the calls of an answer's second writing."""
 SCREENING = ("decontamination", "answer_decontamination")
 """Stages of a run that has evaluation questions."""
-SELDOM = ("write_context", "judge_context", "write_questions", *SCREENING, "difficulty", "category")
+HABITS = ("question_habits", "answer_habits")
+"""Stages of a run that looks at the set, and not only at the row."""
+SELDOM = ("write_context", "judge_context", "write_questions", *SCREENING, *HABITS, "difficulty", "category")
 """Stages that most runs lose nobody at, or do not have: a table needs them only where they rejected something."""
 
 
 @dataclass(slots=True)
 class Funnel:
-    """Counts of settled candidates; `candidates == accepted + rejections` always holds."""
+    """Counts of settled candidates; `candidates == accepted + rejections` always holds.
+
+    `rewritten` says of how many the answer was written again, whatever became of them.
+    """
 
     candidates: int = 0
     accepted: int = 0
     rejected: Counter[tuple[str, Reason]] = field(default_factory=Counter)
+    rewritten: int = 0
 
     def accept(self) -> None:
         """One more candidate, accepted."""
@@ -71,6 +81,7 @@ class Funnel:
             "candidates": self.candidates,
             "accepted": self.accepted,
             "rejected": [{"stage": stage, "reason": reason, "count": count} for stage, reason, count in self.rows()],
+            **({"rewritten": self.rewritten} if self.rewritten else {}),
         }
 
 
@@ -81,6 +92,7 @@ def added_up(funnels: Iterable[Funnel]) -> Funnel:
         total.candidates += funnel.candidates
         total.accepted += funnel.accepted
         total.rejected.update(funnel.rejected)
+        total.rewritten += funnel.rewritten
     return total
 
 

@@ -92,4 +92,6 @@ def _chance(candidate: Candidate, chances: dict[str, float]) -> float:
     """That it will be accepted. A reply that a recording lacks ends the run, so nothing after it has to be decided."""
     if not candidate.outcome.done():
         return chances[candidate.stage]
-    return float(candidate.may_pass or isinstance(candidate.outcome.result(), MissingReply))
+    if candidate.may_pass:
+        return chances["answer_habits"]
+    return float(isinstance(candidate.outcome.result(), MissingReply))

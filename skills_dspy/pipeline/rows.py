@@ -7,11 +7,15 @@ from typing import Any, Protocol, get_args
 from skills_dspy.base.records import Kind, Neighbour, Provenance, Record, Rejection
 from skills_dspy.model.steps import way
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Passed
-from skills_dspy.pipeline.funnel import STAGES
+from skills_dspy.pipeline.funnel import AGAIN, STAGES
 from skills_dspy.tasks.spec import TaskSpec
 
 WRITING = tuple(dict.fromkeys(step.stage for kind in get_args(Kind) for step in way(kind, "separate") if step.of_draw))
 """The stages that all candidates of a draw share."""
+
+_LATE = STAGES.index("answer_habits")
+_ORDER = (*STAGES[:_LATE], *(stage + AGAIN for stage in STAGES[:_LATE]), *STAGES[_LATE:])
+"""What calls stand under, in a row: the stages, and those that an answer went through again."""
 
 
 class RowLog(Protocol):
@@ -65,8 +69,8 @@ class RunLedger:
     def reject(self, candidate: Candidate, dropped: Dropped, neighbour: Neighbour | None) -> None:
         """Write a rejection."""
         calls = candidate.calls
-        if dropped.stage == "dedup":
-            # How far a duplicate had come when it was found out depends on timing, so it is not written down.
+        if dropped.stage in ("dedup", "question_habits"):
+            # How far it had come when it was found out depends on timing, so it is not written down.
             calls = {stage: digests for stage, digests in calls.items() if stage in WRITING}
         rejection = Rejection(
             id=self.name(candidate),
@@ -86,15 +90,16 @@ class RunLedger:
         self, candidate: Candidate, calls: Mapping[str, tuple[str, ...]], neighbour: Neighbour | None
     ) -> Provenance:
         prompts = self._prompts[candidate.draw.kind]
-        # In the order of the stages: two tags are asked for at once, and which comes first depends on timing.
-        asked = [stage for stage in STAGES if stage in calls]
+        # In this order: two tags are asked for at once, and which comes first depends on timing.
+        asked = [stage for stage in _ORDER if stage in calls]
         return Provenance(
             draw=candidate.draw.number,
             index=candidate.index,
             shown=tuple(example.id for example in candidate.draw.shown),
             fitting=tuple(example.id for example in candidate.fitting) if "write_answer" in calls else (),
+            rewritten=candidate.rewritten,
             models=self._models,
-            prompts={stage: prompts[stage] for stage in asked},
+            prompts={stage: prompts[stage.removesuffix(AGAIN)] for stage in asked},
             calls={stage: calls[stage] for stage in asked},
             neighbour=neighbour,
         )

@@ -17,18 +17,19 @@ from skills_dspy.base.errors import MissingReply
 from skills_dspy.base.records import Kind
 from skills_dspy.model.ask import WHOLE_DRAW, Rank
 from skills_dspy.model.embedding.embedder import VectorSource
-from skills_dspy.model.exhibits import fitting
 from skills_dspy.model.room import Lengths, longest, may_be_shown
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw, Example, plan_draw, seed_examples
 from skills_dspy.pipeline.draw_places import DrawPlaces, Place
+from skills_dspy.pipeline.fitting import FittingSeeds
 from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.funnel import Funnel
+from skills_dspy.pipeline.habits import SetLook
 from skills_dspy.pipeline.novelty import Novelty
 from skills_dspy.pipeline.outlook import Outlook
 from skills_dspy.pipeline.variety import Tried, planned
 from skills_dspy.pipeline.writing import Ledger, RowsInOrder, SettledRow
-from skills_dspy.similarity.nearest import Vector, joined, squared_distance
+from skills_dspy.similarity.nearest import Vector, joined
 from skills_dspy.tasks.spec import TaskSpec
 
 _T = TypeVar("_T")
@@ -92,8 +93,9 @@ class Settler:
         self._lengths: dict[Kind, Lengths] = {kind: longest(spec.seeds(kind)) for kind in get_args(Kind)}
         count = spec.num_questions_to_generate_per_prompt
         self._accepted: deque[tuple[int, Example]] = deque(maxlen=REMEMBERED + config.draws.window * count)
-        self._seed_vectors: dict[Kind, list[tuple[Example, Vector]]] = {"freeform": [], "grounded": []}
+        self._fitting = FittingSeeds(spec.num_icl_examples_per_prompt)
         self._novelty = Novelty(config.dedup.max_squared_distance)
+        self._look = SetLook(spec, config.habits, flow, self._novelty, self._fitting)
         self._tried, self._rows = Tried(), RowsInOrder(ledger)
         self._tagging: set[asyncio.Task[None]] = set()
         self._met: str | None = None  # the limit that stops the run, which is said when all rows are written
@@ -203,7 +205,7 @@ class Settler:
         await self._seeded.wait()
         candidates = [
             Candidate(
-                draw, index, question, written.context, vector, dict(written.calls), fitting=self._fitting(draw.kind, vector)
+                draw, index, question, written.context, vector, dict(written.calls), fitting=self._fitting.of(draw.kind, vector)
             )
             for index, (question, vector) in enumerate(zip(written.questions, vectors, strict=True))
         ]
@@ -220,7 +222,7 @@ class Settler:
     async def _pursue(self, candidate: Candidate) -> None:
         if (candidate.draw.number, candidate.index) > self._resumed:
             await self._recalled.wait()
-        candidate.end(await self._flow.pursue(candidate, self._novelty.novel, lambda: self._rank(candidate)))
+        candidate.end(await self._flow.pursue(candidate, self._look.novel, lambda: self._rank(candidate)))
         self._issue()
 
     def _rank(self, candidate: Candidate) -> Rank:
@@ -232,14 +234,8 @@ class Settler:
             (vector,) = await self._vectors((seed.question,), seed.context)
             kind: Kind = "freeform" if seed.context is None else "grounded"
             self._novelty.fix((-1, number, 0), vector, seed.id, kind)
-            self._seed_vectors[kind].append((seed, vector))
+            self._fitting.add(seed, vector)
         self._seeded.set()
-
-    def _fitting(self, kind: Kind, vector: Vector) -> tuple[Example, ...]:
-        """The seeds that are nearest to a question, as dedup compares, for those who answer it and judge the answer."""
-        seeds = self._seed_vectors[kind]
-        nearest = sorted(seeds, key=lambda one: squared_distance(one[1], vector))
-        return fitting([seed for seed, _ in nearest], [seed for seed, _ in seeds], self.spec.num_icl_examples_per_prompt)
 
     async def _vectors(self, questions: tuple[str, ...], context: str | None) -> list[Vector]:
         if not questions:
@@ -283,9 +279,11 @@ class Settler:
 
     async def _decide(self, candidate: Candidate) -> None:
         neighbour = self._novelty.neighbour(candidate)
-        outcome: Outcome | None = self._novelty.repeats(neighbour)
+        outcome: Outcome | None = self._novelty.repeats(neighbour) or self._look.question(candidate)
         if outcome is None:
-            outcome = await _result(candidate.outcome)
+            passed = await _result(candidate.outcome)
+            outcome = await self._look.answer(candidate, passed, lambda: self._rank(candidate))
+            self.funnel.rewritten += candidate.avoid is not None
         else:
             candidate.abandon()
         self._novelty.end(candidate)
@@ -299,6 +297,7 @@ class Settler:
             self._on_change()
             return
         self.funnel.accept()
+        self._look.add(candidate, outcome)
         name = self._ledger.name(candidate)
         tagging = self._group.create_task(self._tag(self._rows.add(candidate, neighbour, None), outcome))
         self._tagging.add(tagging)

@@ -15,6 +15,7 @@ from skills_dspy.model.program import SkillsProgram, fingerprint
 from skills_dspy.model.server.server import Model
 from skills_dspy.model.soft import RATING_STEPS, rated, rated_fields, soft_of
 from skills_dspy.model.steps import DESCRIBE, PLAN, STEPS, plans, way
+from skills_dspy.pipeline.funnel import AGAIN
 from skills_dspy.store.files import read_rows
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
@@ -79,7 +80,7 @@ def count_soft(paths: RunPaths, journal: JournalReader) -> dict[str, int]:
     """Of the replies to all candidates that have a row, `asked`: those that rate, with probabilities asked for, and `read`:
     those of them whose every rating is soft. What was asked ahead of a run's end is left out, so a replay counts the same.
     """
-    stages = {STEPS[name].stage for name in RATING_STEPS}
+    stages = {STEPS[name].stage + again for name in RATING_STEPS for again in ("", AGAIN)}
     rows = (row for path in (paths.data, paths.rejected) if path.exists() for _, row in read_rows(path))
     calls = (row.get("provenance", {}).get("calls", {}) for row in rows)
     digests = [digest for tried in calls for stage in tried.keys() & stages for digest in tried[stage]]
@@ -91,11 +92,12 @@ def count_soft(paths: RunPaths, journal: JournalReader) -> dict[str, int]:
 def as_begun(config: RunConfig, paths: RunPaths, recorded: RunConfig | None = None) -> RunConfig:
     """The settings, as far as they follow the recording, else the run that was begun here.
 
-    These decide on true or false for `soft_ratings: auto`; and one from before there were screens goes on without them.
+    These decide on true or false for `soft_ratings: auto`; and one from before there were screens or habits goes on without.
     """
     begun = read_run_json(paths, _UNSAID, _OTHER_VERSION)
     known = recorded.shaping() if recorded else begun.inputs.config if begun and begun.inputs else config.shaping()
-    changes: dict[str, Any] = {} if "screens" in known else {"screens": NO_SCREENS}
+    off = {"screens": NO_SCREENS, "habits": config.habits.model_copy(update={"watched": False})}
+    changes: dict[str, Any] = {section: settings for section, settings in off.items() if section not in known}
     if config.soft_ratings == "auto":
         changes["soft_ratings"] = known.get("soft_ratings") is True
     return config.model_copy(update=changes)

@@ -92,6 +92,7 @@ def read_recorded(paths: RunPaths) -> PastRun:
         needed(run.task, "task")
         known_later: dict[str, Any] = {"soft_ratings": False, "screens": NO_SCREENS.model_dump()}
         known_later["decontamination"] = load_config().decontamination.model_dump()
+        known_later["habits"] = {**load_config().habits.model_dump(), "watched": False}
         config, inputs = needed(run.config, "config"), needed(run.inputs, "inputs")
         for section, added in _ADDED.items():
             config = {**config, section: {**added, **config.get(section, {})}}

@@ -64,6 +64,7 @@ def test_the_built_in_settings() -> None:
         "dedup": {"max_squared_distance": 0.05},
         "decontamination": {"ngram": 13, "max_cosine": 0.9},
         "screens": {"copied_words": 20, "echoed_words": 8, "residue": True, "longest": 8.0, "shortest": 0.05},
+        "habits": {"watched": True, "share": 0.25, "subject_share": 1 / 3, "least": 3},
         "draws": {"variety": "auto", "window": 16, "accepted_share": 1 / 3, "max_stalled": 30, "max_draws": None},
         "server": {
             "connect_timeout": 2.0,
@@ -176,7 +177,7 @@ def test_the_shaping_part_is_json_in_one_order() -> None:
     """It survives JSON unchanged and always has its keys in the same order."""
     shaping = load_config().shaping()
     assert json.loads(json.dumps(shaping)) == shaping
-    roles, rest = ["generator", "validator", "tagger"], ["filter", "judges", "dedup", "screens", "draws", "embedder"]
+    roles, rest = ["generator", "validator", "tagger"], ["filter", "judges", "dedup", "screens", "habits", "draws", "embedder"]
     assert list(shaping) == [*roles, "tagging", "soft_ratings", *rest]
     assert shaping["tagger"] == {"model": "mistral-small3.2", "temperature": 0.15, "num_predict": 384, "top_p": None}
     assert shaping["embedder"] == {"model": "sentence-transformers/all-MiniLM-L6-v2"}
@@ -211,6 +212,10 @@ OTHER_VALUES = {
     "echoed_words": 30,
     "residue": False,
     "shortest": 0.5,
+    "watched": False,
+    "share": 0.5,
+    "subject_share": 0.5,
+    "least": 4,
 }
 
 

@@ -19,7 +19,7 @@ from skills_dspy.model.context_window import Need, RunPrompts, choose_windows, n
 from skills_dspy.model.exhibits import fitting
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.room import RETRY, largest_shown, longest, may_be_shown, question_limit
-from skills_dspy.model.steps import LONGEST_NAME, LONGEST_VALUE, TOLD_AXES, plans, reply_limits, way
+from skills_dspy.model.steps import LONGEST_AVOID, LONGEST_NAME, LONGEST_VALUE, TOLD_AXES, plans, reply_limits, way
 from skills_dspy.pipeline.candidate import Candidate, Passed
 from skills_dspy.pipeline.draw import Draw, Example, kind_of_draw, plan_draw, seed_examples
 from skills_dspy.pipeline.flow import Flow
@@ -98,6 +98,9 @@ def all_prompts(spec: TaskSpec, config: RunConfig, program: SkillsProgram, unit:
         candidate = Candidate(draw, 0, written.questions[0], written.context, None, {}, fitting=models)
         passed = await flow.pursue(candidate, novel, lambda: (0,))
         assert isinstance(passed, Passed)
+        candidate.avoid = filled(unit, LONGEST_AVOID)
+        again = await flow.rewrite(candidate, passed, lambda: (0,))
+        assert isinstance(again, Passed)
         await flow.tag(candidate, passed, lambda: (0,))
 
     async def all_kinds() -> None:

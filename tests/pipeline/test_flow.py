@@ -16,7 +16,7 @@ from skills_dspy.model.steps import STEPS
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw, Example
 from skills_dspy.pipeline.flow import Flow, Written
-from skills_dspy.pipeline.funnel import STAGES
+from skills_dspy.pipeline.funnel import HABITS, SCREENING, STAGES
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec
 
 PASSING: Mapping[str, Mapping[str, Any]] = {
@@ -76,9 +76,9 @@ class FakeAsker(Asker):
     slow: Mapping[str, float] = field(default_factory=dict)
     soft: Mapping[str, SoftRating] = field(default_factory=dict)
     asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
-    places: list[tuple[int, int]] = field(default_factory=list)
+    places: list[tuple[int, ...]] = field(default_factory=list)
 
-    async def ask(self, step: str, inputs: Mapping[str, Any], place: tuple[int, int], rank: Callable[[], Rank]) -> Answer:
+    async def ask(self, step: str, inputs: Mapping[str, Any], place: tuple[int, ...], rank: Callable[[], Rank]) -> Answer:
         """A reply; its digest is the step's name."""
         assert set(inputs) == set(a_program().predictor(step).signature.input_fields), step
         assert rank() == (1, 2, 3)
@@ -526,5 +526,5 @@ def test_of_two_things_that_go_wrong_at_once_the_graver_counts(failing: str, err
 
 def test_every_step_belongs_to_a_stage_of_the_funnel() -> None:
     """And every stage has a step, but those that ask nobody. Only a task's description and its plan belong to no candidate."""
-    asked = set(STAGES) - {"dedup", "decontamination", "answer_decontamination"}
+    asked = set(STAGES) - {"dedup", *SCREENING, *HABITS}
     assert {STEPS[step].stage for step in STEPS} - {"write_description", "plan_variety"} == asked

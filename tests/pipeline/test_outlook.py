@@ -100,6 +100,13 @@ def test_who_comes_after_enough_others_waits() -> None:
     assert LATER not in (outlook.rank(4, 2, "judge_question"), outlook.rank(5, WHOLE_DRAW))
 
 
+def test_who_has_passed_may_still_be_too_much_like_others() -> None:
+    """Where half of those were rejected when their turn came, two are not counted on as two."""
+    outlook, draw = Outlook(3), draw_of(40, PASSED, PASSED, "judge_question")
+    outlook.too_little(filled([("answer_habits", "overused"), None] * 50), 2, [draw])
+    assert outlook.rank(40, 2, "judge_question") != LATER
+
+
 def test_nobody_waits_while_much_is_missing_and_nobody_goes_on_behind_a_missing_reply() -> None:
     """A recording that lacks a reply ends the run there, as sure as an accepted pair ends one of one."""
     outlook = Outlook(1)

@@ -32,6 +32,7 @@ from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.pipeline.settle import REMEMBERED, Settler
 from skills_dspy.pipeline.variety import planned
+from skills_dspy.screens.habits import TaskHabits, told
 from skills_dspy.similarity.nearest import joined, squared_distance
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -154,7 +155,7 @@ class FakeFlow(Flow):
         if not await novel(candidate):
             return Dropped("dedup", "duplicate", "")
         for stage in STAGES[STAGES.index("judge_question") : STAGES.index("difficulty")]:
-            if stage == "answer_decontamination":  # it takes no time, and this flow has none
+            if stage in ("answer_decontamination", "answer_habits"):  # they take no time, and this flow has none
                 continue
             if stage == "write_answer" and not await novel(candidate):
                 return Dropped("dedup", "duplicate", "")
@@ -312,8 +313,9 @@ def reference(world: World, spec: TaskSpec, config: RunConfig, wanted: int) -> t
     seeds, draws, limit = seed_examples(spec.seed_examples), config.draws, config.dedup.max_squared_distance
     fixed = [((-1, k), s.id, embedded(s.question, s.context)) for k, s in enumerate(seeds)]
     rows: list[Row] = []
+    habits = TaskHabits(spec, config.habits)
     accepted: list[tuple[int, Example]] = []
-    told: list[tuple[int, str, bool]] = []  # draw, an axis with its value, whether a question was accepted that was told it
+    tellings: list[tuple[int, str, bool]] = []  # draw, an axis with its value, whether a question was accepted that was told it
     count = stalled = 0
     for number in itertools.count():
         known = [example for draw, example in accepted if draw <= number - draws.window]
@@ -326,7 +328,7 @@ def reference(world: World, spec: TaskSpec, config: RunConfig, wanted: int) -> t
             examples=spec.num_icl_examples_per_prompt,
             accepted_share=draws.accepted_share,
         )
-        had_effect = [(pair, good) for told_in, pair, good in told if told_in <= number - draws.window]
+        had_effect = [(pair, good) for told_in, pair, good in tellings if told_in <= number - draws.window]
         often = Counter(pair for pair, _ in had_effect)
         fruitful = {pair for pair, good in had_effect if good}
         draw = planned(draw, spec, 5, {pair for pair in often if often[pair] >= 3} - fruitful)
@@ -339,6 +341,8 @@ def reference(world: World, spec: TaskSpec, config: RunConfig, wanted: int) -> t
             near = (name, distance) if name else None
             if distance < limit:
                 said: Row = ("dedup", "duplicate", f"squared distance {distance:.4f} to {name}")
+            elif overused := habits.of_question(text or ""):
+                said = ("question_habits", "overused", told(overused, "questions"))
             elif end == MISSING:
                 return rows, MISSING
             else:
@@ -346,11 +350,12 @@ def reference(world: World, spec: TaskSpec, config: RunConfig, wanted: int) -> t
             rows.append((number, index, text, *said, near, ids, plans))
             lines = (draw.text_plan, *(() if text is None else draw.plan[index : index + 1]))
             pairs = [pair for line in lines if line is not None for pair in line.split("; ")]
-            told += [(number, pair, said == ENDS[PASS]) for pair in pairs if not {"unreadable", "truncated"} & set(said)]
+            tellings += [(number, pair, said == ENDS[PASS]) for pair in pairs if not {"unreadable", "truncated"} & set(said)]
             if said == ENDS[PASS]:
                 assert text is not None
                 assert vector is not None
                 fixed.append(((number, index), f"{number}.{index}", vector))
+                habits.add(text, PASSED.answer)
                 count += 1
                 if may_be_shown(text, context, longest(spec.seeds(draw.kind))):
                     accepted.append((number, Example(f"{number}.{index}", text, PASSED.answer, context)))
@@ -524,6 +529,20 @@ def test_a_parked_one_waits_for_the_settling_of_an_earlier_one_that_has_passed()
     ran = virtual_time.play(start(world, spec_with(), config_with(), 3, delay=slow({("write_questions", 0): 90.0})))
     assert ran.ledger.accepted() == [(0, 0), (2, 0), (3, 0)]
     assert ran.ledger.rejected() == {(1, 0): ("dedup", "duplicate")}
+
+
+def test_a_question_of_a_habit_waits_for_its_turn_and_costs_no_call_where_it_is_rejected() -> None:
+    """Three rows have a word, as draws 3 and 5 have; draw 5 is let in when draw 4 is accepted, which has it not."""
+    config = config_with().model_copy(update={"habits": BUILT_IN.habits.model_copy(update={"subject_share": 0.8})})
+    wordy = [Fate(cluster, step, wordy=True) for step in (0, 2) for cluster in range(CLUSTERS)]
+    world = one_question_draws(*wordy[:4], Fate(0, 2), wordy[5])
+    late = slow({("write_questions", 3): 30.0, ("write_questions", 5): 30.0, ("judge_pair", 4): 60.0})
+    ran = virtual_time.play(start(world, spec_with(freeform(Fate(3, 2))), config, 5, delay=late))
+    assert ran.ledger.rejected() == {(3, 0): ("question_habits", "overused")}
+    assert ran.ledger.rows[3][5] == '3 of 3 accepted questions have the word "length"'
+    assert (3, 0) not in ran.flow.judged()
+    assert ran.flow.asked.index(("judge_pair", 4, 0)) < ran.flow.asked.index(("judge_question", 5, 0))
+    assert ran.ledger.accepted() == [(0, 0), (1, 0), (2, 0), (4, 0), (5, 0)]
 
 
 def test_a_copy_of_a_seed_is_never_judged() -> None:

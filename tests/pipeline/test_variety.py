@@ -146,9 +146,9 @@ class Planner(Asker):
 
     def __init__(self, reply: Mapping[str, Any] | None) -> None:
         self.reply = reply
-        self.asked: list[tuple[str, Mapping[str, Any], tuple[int, int]]] = []
+        self.asked: list[tuple[str, Mapping[str, Any], tuple[int, ...]]] = []
 
-    async def ask(self, step: str, inputs: Mapping[str, Any], place: tuple[int, int], *_: Any) -> Answer:
+    async def ask(self, step: str, inputs: Mapping[str, Any], place: tuple[int, ...], *_: Any) -> Answer:
         """The reply."""
         self.asked.append((step, inputs, place))
         if self.reply is None:

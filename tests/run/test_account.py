@@ -12,7 +12,7 @@ from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.program import fingerprint
 from skills_dspy.model.server.server import Model
-from skills_dspy.pipeline.funnel import STAGES
+from skills_dspy.pipeline.funnel import HABITS, SCREENING, STAGES
 from skills_dspy.run.account import (
     as_begun,
     check_same_inputs,
@@ -124,6 +124,15 @@ def test_a_run_goes_on_with_the_screens_that_it_was_begun_with(tmp_path: Path, s
     assert as_begun(now, RunPaths(tmp_path / "new")).screens == now.screens
 
 
+def test_a_run_from_before_goes_on_without_a_look_at_the_set(tmp_path: Path) -> None:
+    """Its settings say nothing of habits, and neither do those of a run that was begun without; so nothing shapes it anew."""
+    now, off = a_config(), a_config({"habits": {"watched": False, "share": 0.5}})
+    assert "habits" not in off.shaping() | off.noted()
+    old = as_begun(now, begun(tmp_path, {"format": RUN_FORMAT, "inputs": {"config": off.shaping()}}))
+    assert (old.habits.watched, old.habits.share) == (False, now.habits.share)
+    assert as_begun(now, RunPaths(tmp_path / "new")).habits == now.habits
+
+
 @pytest.mark.parametrize("tagging", ["separate", "fused"])
 def test_prompts_by_kind_and_stage(tagging: str) -> None:
     """Only kinds that the task has; every stage that asks a model has the print of the prompt that serves it."""
@@ -134,7 +143,7 @@ def test_prompts_by_kind_and_stage(tagging: str) -> None:
     prints = prompt_fingerprints(a_spec([GROUNDED, FREEFORM]), config, program, adapter)
     assert list(prints) == ["freeform", "grounded"]
     fused = {"difficulty", "category"} if tagging == "fused" else set()
-    assert set(prints["grounded"]) == set(STAGES) - {"dedup", "decontamination", "answer_decontamination"} - fused
+    assert set(prints["grounded"]) == set(STAGES) - {"dedup", *SCREENING, *HABITS} - fused
     assert set(prints["freeform"]) == set(prints["grounded"]) - {"write_context", "judge_context"}
     assert prints["freeform"]["judge_pair"] == fingerprint(program.judge_pair_freeform, adapter)
     assert prints["grounded"]["judge_pair"] == fingerprint(program.judge_pair_grounded, adapter)

@@ -43,7 +43,7 @@ _AHEAD_ASKING = 512
 _UNLIMITED = 10**12
 
 _ANEW: frozenset[Reason] = frozenset(
-    ("unreadable", "too long", "truncated", "duplicate", "judged bad", "filtered", "not asked", *SCREENS)
+    ("unreadable", "too long", "truncated", "duplicate", "judged bad", "filtered", "not asked", "overused", *SCREENS)
 )
 """Reasons that are found again from the journal, or not; a rejection for any other stays as it was written down."""
 
@@ -162,7 +162,7 @@ class _Past:
     def known(self, candidate: Candidate) -> Outcome | None:
         """A rejection for a reason that no reply in the journal decides."""
         old = self._again.at(candidate.key[:2])
-        if old.dropped is None or old.dropped.reason in _ANEW:
+        if old.dropped is None or old.dropped.reason in _ANEW or old.dropped.stage == "answer_habits":
             return None
         candidate.calls = dict(old.calls)
         return old.dropped
@@ -192,7 +192,8 @@ class _ComparingLedger:
         """Write an accepted pair; returns its id."""
         before = self._again.at(candidate.key[:2])
         name = self._ledger.accept(candidate, passed, neighbour)
-        if name != before.id or (before.dropped is None and text_digest(passed.answer) != before.response):
+        same = before.dropped is None and candidate.rewritten == before.rewritten  # the same answer of two
+        if name != before.id or (same and text_digest(passed.answer) != before.response):
             raise RunDirError(
                 f"{before.where}: this row's text is not what the journal says, so it was changed by hand or the journal is "
                 "another run's; deciding anew would lose the change: restore the row, or change the new dataset's"

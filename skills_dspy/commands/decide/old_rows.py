@@ -35,6 +35,7 @@ class OldRow:
         calls: step to the digests of its requests.
         dropped: how it was rejected; None when it was accepted.
         response: a digest of an accepted one's answer.
+        rewritten: why that was written again, if it was.
     """
 
     id: str
@@ -46,6 +47,7 @@ class OldRow:
     calls: dict[str, tuple[str, ...]]
     dropped: Dropped | None
     response: bytes = b""
+    rewritten: str | None = None
 
     @property
     def fate(self) -> Fate:
@@ -153,4 +155,5 @@ def _old_rows(path: Path, kind: type[Record | Rejection]) -> Iterator[OldRow]:
             calls=row.provenance.calls,
             dropped=dropped,
             response=text_digest(row.response) if isinstance(row, Record) else b"",
+            rewritten=row.provenance.rewritten,
         )

@@ -14,7 +14,7 @@ from skills_dspy.base.config import RunConfig, with_file
 from skills_dspy.base.errors import ConfigError
 from skills_dspy.base.yaml_lines import Node, read_yaml
 
-SECTIONS = ("filter", "judges", "dedup", "screens")
+SECTIONS = ("filter", "judges", "dedup", "screens", "habits")
 """What only decides which of the replies lets a candidate through."""
 
 _Path = tuple[str, ...]

@@ -96,6 +96,7 @@ def typed_row(record: Record) -> dict[str, Any]:
     for soft in (*tags["soft"].values(), row["question_verdict"]["soft"], row["pair_verdict"]["soft"]):
         if soft is not None:
             soft["probabilities"] = [{"label": label, "probability": p} for label, p in soft["probabilities"].items()]
+    source.setdefault("rewritten", None)
     source["prompts"] = [{"step": step, "fingerprint": fingerprint} for step, fingerprint in source["prompts"].items()]
     source["calls"] = [{"step": step, "digests": digests} for step, digests in source["calls"].items()]
     return row

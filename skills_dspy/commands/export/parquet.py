@@ -40,15 +40,17 @@ def schema() -> "pa.Schema":
         explanations=pa.struct([(name, text) for name in TAG_NAMES]),
         soft=pa.struct([(name, soft) for name in RATED_TAGS]),
     )
-    provenance = _struct(
+    source = _struct(
         draw=pa.int64(),
         index=pa.int32(),
         shown=texts,
+        fitting=texts,
         models=pa.struct([(name, text) for name in ROLE_NAMES]),
         prompts=pa.list_(_struct(step=text, fingerprint=text)),
         calls=pa.list_(_struct(step=text, digests=texts)),
         neighbour=_struct(id=text, distance=number),
     )
+    provenance = pa.struct([*source, pa.field("rewritten", text)])
     first = _struct(id=text, task_name=text, task_description=text, instruction=text, response=text)
     rest = _struct(tags=tags, question_verdict=verdict, pair_verdict=verdict, provenance=provenance)
     return pa.schema([*first, pa.field("context", text), *rest])

@@ -620,7 +620,7 @@ def test_a_file_goes_over_the_runs_own_settings(made_once: RunPaths, tmp_path: P
         ),
         (
             "tagging: fused\n",
-            r":1: `tagging` is \"fused\" here and \"separate\" in the run; .* only filter, judges, dedup and screens",
+            r":1: `tagging` is \"fused\" here and \"separate\" in the run; .* only filter, judges, dedup, screens and habits",
         ),
         ("tagging: fused\nsoft_ratings: true\n", r":1: `tagging` .*\(and so do `soft_ratings`\)"),
         ("filter:\n  sample_quality: [6]\n", r":2: "),

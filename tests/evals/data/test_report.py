@@ -44,7 +44,7 @@ def titled(title: str, sections: list[Section]) -> Section:
 def test_a_run_has_a_table_for_each_part() -> None:
     """In an order that goes from the run to its texts; the yield says why."""
     sections = sections_of()
-    shorts = ["rows.jsonl", "Yield", "Verdicts", "Diversity", "Likeness", "Coverage", "Words", "Languages"]
+    shorts = ["rows.jsonl", "Yield", "Verdicts", "Diversity", "Likeness", "Coverage", "Habits", "Words", "Languages"]
     assert [section.title.split()[0] for section in sections] == shorts
     assert sections[1].rows[0] == ("dedup", "4", "1", "3", "75%", "duplicate 1")
     assert sections[1].notes == ("3 of 4 candidates were accepted (75%).",)
@@ -53,7 +53,7 @@ def test_a_run_has_a_table_for_each_part() -> None:
 def test_a_file_has_fewer() -> None:
     """What does not apply is not there; what is left out is said at the end."""
     sections = score_sections(score(a_material([Row("a", "b c")], embedder=None)))
-    assert [section.title for section in sections] == ["rows.jsonl", "Diversity", "Words", "Languages", "To be known"]
+    assert [section.title for section in sections] == ["rows.jsonl", "Diversity", "Habits", "Words", "Languages", "To be known"]
     assert [row[1:] for row in sections[1].rows[:4]] == [("–", "–"), ("–", "–"), ("1.000", "1.000"), ("–", "1.000")]
     nothing = score_sections(score(a_material([], SEEDS, run=a_run(0))))
     assert [section.title for section in nothing] == ["rows.jsonl", "Yield by stage", "To be known"]

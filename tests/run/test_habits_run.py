@@ -1,0 +1,230 @@
+"""A whole run with a model that has habits: what too many rows share is written again or rejected, and all of it is told."""
+
+import asyncio
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from evals.bench.hash_embedder import HashEmbedder
+from evals.teacher.config import TeacherConfig
+from skills_dspy.base.records import Record, Rejection
+from skills_dspy.cli.arguments import ExplainOptions
+from skills_dspy.cli.explain import explain_command
+from skills_dspy.cli.summary import print_summary
+from skills_dspy.commands.decide.again import DecideResult
+from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
+from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.model.steps import STEPS
+from skills_dspy.run.past import find_recorded
+from skills_dspy.run.request import RunRequest
+from skills_dspy.run.runner import Runner, Watcher
+from skills_dspy.run.task import TaskView
+from skills_dspy.similarity.habits import answer_habits, question_habits
+from skills_dspy.store.files import read_rows
+from skills_dspy.store.journal import JournalReader, request_digest
+from skills_dspy.store.run_dir import RunPaths
+from tests.helpers.fake_server import FakeServer
+from tests.helpers.making import a_config, a_spec
+from tests.helpers.small_runs import failing, freeform
+
+SPEC = a_spec(freeform("fox", "badger", "marten", "hare", "stoat"), count=3)
+WANTED = 12
+BODY = "it is so for {} and all that lives beside it in the old wood, as far as anybody can tell from walk {}."
+TAIL = "Please think about it step by step."
+
+
+class Talker(FakeServer):
+    """Begins most answers alike, and still some of those that are told not to; ends many questions alike.
+
+    All questions have a word that its own plan of variety names.
+    """
+
+    def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        body = super()._body(payload)
+        said, user = (message["content"] for message in payload["messages"])
+        step = next(name for name, step in STEPS.items() if said.startswith(step.source.instructions.strip()))
+        turn, message = int(request_digest(payload)[:8], 16), body["message"]
+        if step == "plan_variety":
+            message["content"] = json.dumps({"axes": [{"name": "fruit", "of": "request", "values": ["lemon", "plum"]}]})
+        elif step == "write_questions_freeform":
+            questions = [f"Lemon {question}" for question in json.loads(message["content"])["questions"]]
+            message["content"] = json.dumps(
+                {"questions": [*(f"{question} {TAIL}" for question in questions[:2]), *questions[2:]]}
+            )
+        elif step == "write_answer_freeform":
+            habit = turn % 2 == 0 if "<avoid>" in user else turn % 5 > 0
+            message["content"] = f"{'Of course' if habit else f'Well {turn}'} " + BODY.format(turn, turn)
+        return body
+
+
+def go(folder: Path, server: FakeServer | None, concurrency: int = 8, **more: Any) -> tuple[TaskView, RunPaths]:
+    """Run to the end."""
+
+    async def main() -> TaskView:
+        embedder = AsyncEmbedder(HashEmbedder())
+        config = a_config({"tagging": "fused", **more.pop("config", {})})
+        try:
+            request = RunRequest((SPEC,), config, WANTED, folder, concurrency=concurrency, **more)
+            (task,) = await Runner(request, server, embedder, Watcher()).run()
+            return task
+        finally:
+            await embedder.close()
+
+    return asyncio.run(main()), RunPaths(folder / SPEC.task_name)
+
+
+def talker(seed: int = 0, **more: Any) -> Talker:
+    """The model."""
+    return Talker(TeacherConfig(pass_rate=0.9), seed=seed, **more)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[TaskView, RunPaths]:
+    """The run; nobody changes it."""
+    return go(tmp_path_factory.mktemp("talker"), talker())
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
+    """A run of the same model that looks at no row beside the others."""
+    return go(tmp_path_factory.mktemp("plain"), talker(), config={"habits": {"watched": False}})[1]
+
+
+def accepted(paths: RunPaths) -> list[Record]:
+    """What was accepted."""
+    return [Record.model_validate(row) for _, row in read_rows(paths.data)]
+
+
+def rejections(paths: RunPaths) -> list[Rejection]:
+    """What was rejected."""
+    return [Rejection.model_validate(row) for _, row in read_rows(paths.rejected)]
+
+
+def content(paths: RunPaths) -> tuple[bytes, bytes]:
+    """All rows."""
+    return paths.data.read_bytes(), paths.rejected.read_bytes()
+
+
+def test_no_habit_is_in_more_than_a_quarter_of_the_rows(made: tuple[TaskView, RunPaths]) -> None:
+    """Though four of five answers begin alike: some are written again, and what has it again is rejected with its numbers."""
+    task, paths = made
+    rows = accepted(paths)
+    assert len(rows) == WANTED
+    openings = [habit.words for row in rows for habit in answer_habits(row.response) if habit.kind == "opening"]
+    endings = [habit.words for row in rows for habit in question_habits(row.instruction) if habit.kind == "question closing"]
+    assert 0 < openings.count("of course") <= WANTED // 4
+    assert endings.count("it step by step") <= WANTED // 4
+    again = [row for row in rows if row.provenance.rewritten is not None]
+    lost = {stage: [row for row in rejections(paths) if row.stage == stage] for stage in ("question_habits", "answer_habits")}
+    assert all(lost.values())
+    assert task.run.funnel.rewritten == len(again) + len(lost["answer_habits"]) > 1
+    overused = next(row for row in lost["answer_habits"] if row.reason == "overused")
+    said = r'\d of \d+ accepted answers begin with "of course"'
+    assert re.fullmatch(rf"{said}; written again, and {said}", overused.detail)
+    assert {row.reason for row in lost["question_habits"]} == {"overused"}
+    assert re.fullmatch(r'\d of \d+ accepted questions end with "it step by step"', lost["question_habits"][0].detail)
+    console = Console(width=200, record=True)
+    print_summary([task], replayed=False, console=console)
+    rejected = sum(map(len, lost.values()))
+    told = f"{task.run.funnel.rewritten} answers were written again, {rejected} candidates rejected (habits)."
+    assert f"Like too many others: {told}" in console.export_text()
+    assert json.loads(paths.run_json.read_text("utf-8"))["result"]["funnel"]["rewritten"] == task.run.funnel.rewritten
+    assert all("judge_question" not in row.provenance.calls for row in lost["question_habits"])
+
+
+def test_what_a_second_writing_is_asked(made: tuple[TaskView, RunPaths]) -> None:
+    """Its prompt says what is overused and shows other seeds; all is asked once more at a seed of its own, and only that."""
+    row = next(row for row in accepted(made[1]) if row.provenance.rewritten is not None)
+    calls = row.provenance.calls
+    asked = ["write_answer", "judge_pair", "sample_quality"]
+    assert [stage for stage in calls if stage.endswith("_again")] == [f"{stage}_again" for stage in asked]
+    with JournalReader.open(made[1].journal) as journal:
+        first, second = (journal.full(calls[stage][0]) for stage in ("write_answer", "write_answer_again"))
+        assert first is not None
+        assert second is not None
+        prompts = [one.request["messages"][-1]["content"] for one in (first, second)]
+        seeds = {one.request["options"]["seed"] for one in (first, second)}
+    assert "<avoid>" not in prompts[0]
+    assert 'Too many other answers begin with "of course": this one does not.' in prompts[1]
+    assert len(seeds) == 2
+    models = set(row.provenance.fitting)
+    assert models
+    assert all(seed.question not in prompts[0] for k, seed in enumerate(SPEC.seed_examples) if f"seed:{k}" in models)
+    assert all(row.provenance.prompts[stage] == row.provenance.prompts[f"{stage}_again"] for stage in asked)
+
+
+@pytest.mark.parametrize(("concurrency", "seed"), [(1, 1), (16, 2)])
+def test_timing_decides_nothing(made: tuple[TaskView, RunPaths], tmp_path: Path, concurrency: int, seed: int) -> None:
+    """The same bytes, one call after the other and with many in flight."""
+    _, paths = go(tmp_path, talker(seed), concurrency)
+    assert content(paths) == content(made[1])
+
+
+def test_a_killed_run_goes_on(made: tuple[TaskView, RunPaths], tmp_path: Path) -> None:
+    """It asks for nothing again, and has the same bytes; so has a replay."""
+    with pytest.raises(Exception, match="kept failing"):
+        go(tmp_path / "killed", talker(before=failing(50)))
+    server = talker()
+    _, paths = go(tmp_path / "killed", server)
+    assert content(paths) == content(made[1])
+    assert 0 < len(server.asked) == len(set(server.asked))
+    recorded = {SPEC.task_name: find_recorded(str(made[1].folder))[0]}
+    _, again = go(tmp_path / "replayed", None, recorded=recorded)
+    assert content(again) == content(made[1])
+
+
+def test_without_a_look_all_is_as_before(plain: RunPaths) -> None:
+    """Habits stay, nothing in rows or run.json speaks of them, and a run that was begun so goes on so."""
+    assert sum(row.response.startswith("Of course") for row in accepted(plain)) > WANTED // 2
+    before = content(plain)
+    everything = b"".join((*before, plain.run_json.read_bytes()))
+    assert [word for word in (b"habits", b"rewritten", b"_again") if word in everything] == []
+    go(plain.folder.parents[1], talker())
+    assert content(plain) == before
+
+
+def test_the_story_of_a_row(made: tuple[TaskView, RunPaths]) -> None:
+    """It tells that the answer was written again, why, and each call of both writings."""
+    row = next(row for row in accepted(made[1]) if row.provenance.rewritten is not None)
+    console = Console(width=200, record=True)
+    explain_command(ExplainOptions(row.id, made[1].folder), console)
+    story = console.export_text()
+    assert f"written again {row.provenance.rewritten}" in story
+    assert story.index(" sample_quality ─") < story.index(" write_answer_again ─")
+
+
+def decided(made: RunPaths, folder: Path, text: str, server: FakeServer | None = None) -> tuple[DecideResult, RunPaths]:
+    """The run decided anew."""
+    (folder / "config.yaml").write_text(text, "utf-8")
+    shutil.copytree(made.folder, folder / "runs" / "foxes", dirs_exist_ok=True)
+    request = DecideRequest(folder / "runs" / "foxes", folder / "config.yaml", out=folder / "again")
+    return asyncio.run(decide_run(request, prepare(request), server)), RunPaths(folder / "again")
+
+
+def test_decided_anew(made: tuple[TaskView, RunPaths], tmp_path: Path) -> None:
+    """By the same bounds the same bytes; without a look the first answers are taken, which the journal has."""
+    done, again = decided(made[1], tmp_path, "habits: {share: 0.25}\n")
+    assert (done.diff.moved, done.live, content(again)) == ({}, 0, content(made[1]))
+    done, again = decided(made[1], tmp_path, "habits: {watched: false}\n")
+    assert not {row.stage for row in rejections(again)} & {"question_habits", "answer_habits"}
+    assert [row for row in accepted(again) if row.response.startswith("Of course")][WANTED // 4 :]
+    assert not [row for row in accepted(again) if row.provenance.rewritten]
+
+
+def test_a_look_at_a_run_that_had_none(plain: RunPaths, tmp_path: Path) -> None:
+    """What is to be written again was never asked for, and `--fill` asks for just that."""
+    done, again = decided(plain, tmp_path, "habits: {watched: true}\n")
+    unasked = {row.id for row in rejections(again) if (row.stage, row.reason) == ("write_answer", "not asked")}
+    assert unasked
+    assert done.calls_left == 3 * len(unasked)
+    server = talker()
+    done, again = decided(plain, tmp_path, "habits: {watched: true}\n", server)
+    assert 0 < done.live == len(server.asked)
+    assert not [row for row in rejections(again) if row.reason == "not asked"]
+    assert unasked <= {row.id for some in (accepted(again), rejections(again)) for row in some if row.provenance.rewritten}

@@ -63,15 +63,17 @@ _QUESTIONS, _ONE_REQUEST = 5, 65.0
 
 
 def usual_count(seeds: Sequence[SeedExample]) -> int:
-    """How many questions one prompt asks for where nobody has said it: 5, or 1 where all seeds make one request of their texts.
+    """How many questions one prompt asks for where nobody has said it: 5, or 1 where all seeds make one request of their texts, or there is one.
 
     A second request of the same text would have to be another one, or for a part of the work. Requests are one if their words
     are alike, in any order (rapidfuzz's token_sort_ratio), at 65 of 100 in the mean over all pairs: of the corpora's grounded
     tasks, the one whose seeds make one request in other words has 71, all others 39 to 53.
     """
     requests = [seed.question for seed in seeds if seed.context is not None]
-    if len(requests) < max(2, len(seeds)):
+    if not requests or len(requests) < len(seeds):
         return _QUESTIONS
+    if len(requests) == 1:  # five more of it would be the same request in other words
+        return 1
     alike = [fuzz.token_sort_ratio(one, other, processor=default_process) for one, other in combinations(requests, 2)]
     return 1 if sum(alike) / len(alike) >= _ONE_REQUEST else _QUESTIONS
 

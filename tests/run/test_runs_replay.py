@@ -65,11 +65,15 @@ class Ended:
 
 
 def settings() -> RunConfig:
-    """A small model, two draws, no patience; no screens: this model's contexts are echoes, and what comes after is replayed."""
+    """A small model, two draws, no patience; no screens: this model's contexts are echoes, and what comes after is replayed.
+
+    Nor is it looked for habits: what would be written again was not recorded.
+    """
     config = load_config(models={"generator": MODEL})
     draws = config.draws.model_copy(update={"max_draws": DRAWS})
     server = config.server.model_copy(update={"patience": 0.0})
-    return config.model_copy(update={"draws": draws, "server": server, "screens": NO_SCREENS})
+    habits = config.habits.model_copy(update={"watched": False})
+    return config.model_copy(update={"draws": draws, "server": server, "screens": NO_SCREENS, "habits": habits})
 
 
 def run(place: int, host: str, folder: Path, embedder: SentenceEmbedder, cassette: Any) -> Ended:

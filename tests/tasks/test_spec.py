@@ -81,6 +81,27 @@ def test_a_valid_file_gives_all_its_values() -> None:
     assert [seed.question for seed in spec.seeds("grounded")] == ["What is old?"]
 
 
+@pytest.mark.parametrize(
+    ("requests", "count"),
+    [
+        (["Mark the errors."], 1),
+        (["Mark the errors.", "Mark the errors."], 1),
+        (["Find the errors in this text.", "Find errors in the text."], 1),
+        (["Who came?", "List all sums of money by month."], 5),
+        (["Mark the errors.", None], 5),
+        ([None], 5),
+    ],
+)
+def test_one_request_of_a_text_is_asked_for_once(requests: list[str | None], count: int) -> None:
+    """A second one would be for half of the work; None is a seed without a text."""
+    seeds = [
+        {"question": one or "Write a line.", "answer": "Done.", **({} if one is None else {"context": f"Text {n}."})}
+        for n, one in enumerate(requests)
+    ]
+    spec, _ = parsed(HEAD + yaml.safe_dump({"seed_examples": seeds}))
+    assert spec.num_questions_to_generate_per_prompt == count
+
+
 def test_a_spec_that_is_built_by_hand_is_checked_too() -> None:
     """The name and the numbers keep their bounds without a file."""
     spec, _ = parsed(VALID)

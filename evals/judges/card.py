@@ -7,15 +7,16 @@ verdict: it has a rate of its own and is left out of every other.
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 from evals.judges.ask import Figures, Judged, figures_of
 from evals.judges.cases import SCALE_OF_STEP, CaseOrigin, passing
 from evals.judges.fused import FusedCard, StepTokens, fused_card
 from evals.judges.sweep import Sweep, sweep_of
 from evals.statistics import Rate, auc, auc_gap_interval, cohen_kappa, kappa_interval
+from evals.tables import as_json
 from skills_dspy.base.config import RunConfig
 
 _SEED = 0
@@ -85,6 +86,7 @@ class JudgeCard:
 
     Attributes:
         all, by_hand, from_seeds: on all its cases, and those written by hand or made from seeds; None where there are none.
+        of_models: the same for replies of models; as JSON it stands there only where there are some.
         kappa_low, kappa_high: 95 % of bootstrapped kappas on all its cases lie between; None where kappa is not defined.
         weighted_kappa_by_hand: of label and expected label with quadratic weights, on cases by hand; None on the 0/1 scale.
         self_agreement, soft: None when nothing was readable twice, or the server gave no soft ratings.
@@ -104,6 +106,12 @@ class JudgeCard:
     said: tuple[str, ...]
     soft: SoftCard | None
     threshold_sweep: Sweep | None
+    of_models: Figures | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """All fields, and `of_models` only where there are such cases."""
+        left_out = "of_models" if self.of_models is None else ""
+        return {each.name: as_json(getattr(self, each.name)) for each in fields(self) if each.name != left_out}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +147,8 @@ def _judge_card(step: str, judged: Sequence[Judged], config: RunConfig) -> Judge
     first = [one for one in judged if one.sample == 0]
     accepted = passing(step, config)
     by_hand = [one for one in first if one.case.origin == "hand"]
-    from_seeds = [one for one in first if one.case.origin != "hand"]
+    of_models = [one for one in first if one.case.origin == "reply"]
+    from_seeds = [one for one in first if not one.case.labelled]
     place, scaled = SCALE_OF_STEP[step].position, len(SCALE_OF_STEP[step].labels) >= _FEWEST_LABELS
     readable = [one for one in first if one.label is not None]
     places = [(place(one.label), place(one.case.label)) for one in by_hand if one.label is not None]
@@ -163,6 +172,7 @@ def _judge_card(step: str, judged: Sequence[Judged], config: RunConfig) -> Judge
         said=_sentences(missed, len(readable)),
         soft=_soft_card(step, readable),
         threshold_sweep=sweep_of(step, first, config) if scaled else None,
+        of_models=figures(of_models) if of_models else None,
     )
 
 
@@ -192,10 +202,11 @@ def _missed(readable: Sequence[Judged], accepted: Sequence[object]) -> tuple[Rea
 
 
 def _sentences(missed: Sequence[ReasonFigures], readable: int) -> tuple[str, ...]:
-    """What a judge misses most: among corruptions, among bad cases by hand, among good cases."""
+    """What a judge misses most: among corruptions, among bad cases by hand, among bad replies of models, among good cases."""
     kinds: tuple[tuple[str, str, Callable[[ReasonFigures], bool]], ...] = (
         ("Of the corruptions it misses", "let through", lambda row: not row.good and row.origin == "corruption"),
-        ("Of the flaws in cases by hand it misses", "let through", lambda row: not row.good and row.origin != "corruption"),
+        ("Of the flaws in cases by hand it misses", "let through", lambda row: not row.good and row.origin == "hand"),
+        ("Of the flaws in replies of models it misses", "let through", lambda row: not row.good and row.origin == "reply"),
         ("Of the good cases it wrongs", "rejected", lambda row: row.good),
     )
     worst = ((begin, [row for row in missed if wanted(row) and row.missed.count][:1], end) for begin, end, wanted in kinds)

@@ -26,10 +26,10 @@ SCALE_OF_STEP: Mapping[str, Scale] = {
 }
 """The steps that cases exist for, the four judges before the two tags that filter, with the scale of each."""
 
-CaseOrigin = Literal["hand", "seed", "corruption"]
+CaseOrigin = Literal["hand", "reply", "seed", "corruption"]
 
 SHIPPED = Path(__file__).parent.parent / "cases"
-"""The cases written for this project, one file a step."""
+"""The cases written for this project, one file a step, and in its folder `real` replies of models."""
 
 
 def passing(step: str, config: RunConfig) -> tuple[Label, ...]:
@@ -50,6 +50,7 @@ class Case:
         good: whether it should pass.
         reason: why, a word of REASONS; for a case from seeds `seed` or the corruption's name.
         where: file and line, for messages.
+        written_by: the model whose reply it is, and the server; None for all other cases.
     """
 
     id: str
@@ -65,6 +66,12 @@ class Case:
     reason: str
     origin: CaseOrigin
     where: str
+    written_by: str | None = None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether a reader gave the label; it follows from how the case was made where it was made from a seed."""
+        return self.origin in ("hand", "reply")
 
     def inputs(self, step: str | None = None) -> dict[str, Any]:
         """What its step's prompt is given, or another's that is asked about the same."""
@@ -98,7 +105,7 @@ REASONS = (
     "evasive",
     "not all answered",
 )
-"""Why a case written by hand has its label."""
+"""Why a case that a reader labelled has its label."""
 
 _ID = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 
@@ -147,6 +154,7 @@ class _SkillFields(Frozen):
 
 class _FileFields(Frozen):
     step: Annotated[Text, _one_of(SCALE_OF_STEP)]
+    written_by: Text = ""
     skills: Annotated[tuple[_SkillFields, ...], FILLED, _LIST]
 
 
@@ -222,8 +230,9 @@ def _cases(root: Node, path: Path, config: RunConfig) -> Iterator[tuple[Case, Wh
                     label=case.label,
                     good=case.label in passing(file.step, config),
                     reason=case.reason,
-                    origin="hand",
+                    origin="reply" if file.written_by else "hand",
                     where=f"{path}:{root.line_of(place)}",
+                    written_by=file.written_by or None,
                 ),
                 place,
             )

@@ -39,9 +39,9 @@ def with_descriptions(specs: Iterable[TaskSpec], derived: Mapping[str, str]) -> 
 
 
 def cases_with_descriptions(cases: Iterable[Case], derived: Mapping[str, str]) -> tuple[Case, ...]:
-    """The same for cases; those by hand have descriptions of their own, whatever their skills are called."""
+    """The same for cases; those that a reader labelled have descriptions of their own, whatever their skills are called."""
     return tuple(
-        replace(case, task_description=derived[case.task]) if case.origin != "hand" and case.task in derived else case
+        replace(case, task_description=derived[case.task]) if not case.labelled and case.task in derived else case
         for case in cases
     )
 

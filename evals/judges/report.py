@@ -76,13 +76,13 @@ class Examination:
 def choose_cases(
     paths: Sequence[Path], specs: Sequence[TaskSpec], judges: Sequence[str], seed: int, config: RunConfig
 ) -> tuple[Case, ...]:
-    """The cases by hand and those made from seeds, of the judges that are named, or of all; RequestError for one without."""
+    """The cases of files and those made from seeds, of the judges that are named, or of all; RequestError for one without."""
     for name in judges:
         if name not in SCALE_OF_STEP:
             raise RequestError(f"there is no judge {name!r}; the judges are: {', '.join(SCALE_OF_STEP)}")
-    by_hand = load_cases(paths or (SHIPPED,), config)
+    labelled = load_cases(paths or (SHIPPED,), config)
     made = [case for spec in specs for case in seed_cases(spec, seed)]
-    cases = tuple(case for case in (*by_hand, *made) if case.step in (judges or SCALE_OF_STEP))
+    cases = tuple(case for case in (*labelled, *made) if case.step in (judges or SCALE_OF_STEP))
     for name in judges:
         if all(case.step != name for case in cases):
             raise RequestError(f"there is no case for {name}; give some with --cases, or a task with fitting seeds")
@@ -202,13 +202,15 @@ def _plan_line(cases: int, wanted: int, missing: int, *, replayed: bool) -> str:
 def _facts(session: Session, wanted: Examination, cases: Sequence[Case], derived: dict[str, str]) -> dict[str, Any]:
     """What stands at the head of the report."""
     config, by_hand = wanted.config, sum(case.origin == "hand" for case in cases)
+    replies = sum(case.origin == "reply" for case in cases)
     return {
         "answered_by": session.answered_by,
         "judge_model": config.model_for("validator"),
         "tagger_model": config.model_for("tagger"),
         "program": None if wanted.program is None else str(wanted.program.path),
         "cases_by_hand": by_hand,
-        "cases_from_seeds": len(cases) - by_hand,
+        **({"cases_of_models": replies} if replies else {}),
+        "cases_from_seeds": len(cases) - by_hand - replies,
         "tasks": [spec.task_name for spec in wanted.specs],
         **({"derived_descriptions": derived, "generator_model": config.model_for("generator")} if derived else {}),
         "samples": wanted.samples,
@@ -219,10 +221,11 @@ def _facts(session: Session, wanted: Examination, cases: Sequence[Case], derived
 def head(content: dict[str, Any]) -> list[tuple[str, str]]:
     """The facts of a report for people."""
     tasks = f" of {', '.join(content['tasks'])}" if content["tasks"] else ""
+    replies = f"{count} replies of models, " if (count := content.get("cases_of_models")) else ""
     facts = [
         ("Answered by", content["answered_by"]),
         ("Models", f"judge {content['judge_model']}, tagger {content['tagger_model']}"),
-        ("Cases", f"{content['cases_by_hand']} written by hand, {content['cases_from_seeds']} made from seeds{tasks}"),
+        ("Cases", f"{content['cases_by_hand']} written by hand, {replies}{content['cases_from_seeds']} made from seeds{tasks}"),
         ("Samples of each", str(content["samples"])),
     ]
     if derived := content.get("derived_descriptions"):

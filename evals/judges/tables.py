@@ -10,7 +10,7 @@ from evals.judges.sweep import KEYS, Cut, Sweep
 from evals.statistics import Rate
 from evals.tables import UNDEFINED, Section
 
-_MADE = {"hand": "by hand", "seed": "seed", "corruption": "corrupted seed"}
+_MADE = {"hand": "by hand", "reply": "by a model", "seed": "seed", "corruption": "corrupted seed"}
 
 
 def sections(card: ReportCard, facts: Sequence[tuple[str, str]], *, sweep: bool) -> tuple[Section, ...]:
@@ -62,8 +62,9 @@ def _rates(judges: Sequence[JudgeCard]) -> Section:
     rows = []
     for judge in judges:
         rows.append(_figures(judge.step, judge.all))
-        if judge.by_hand is not None and judge.from_seeds is not None:
-            rows += [_figures("  by hand", judge.by_hand), _figures("  from seeds", judge.from_seeds)]
+        parts = (("  by hand", judge.by_hand), ("  by models", judge.of_models), ("  from seeds", judge.from_seeds))
+        there = [_figures(name, figures) for name, figures in parts if figures is not None]
+        rows += there if len(there) > 1 else []
     alike = " Cases made from the same seed are alike, so intervals that count them are somewhat too narrow."
     note = (
         "False accept: of the bad cases, those let through. False reject: of the good ones, those rejected. In brackets "

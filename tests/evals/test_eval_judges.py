@@ -128,6 +128,18 @@ def test_the_report_is_printed_and_written(terminal: Terminal) -> None:
     assert "- Answered by: Ollama" in page
 
 
+def test_the_report_tells_replies_of_models_from_cases_by_hand(terminal: Terminal) -> None:
+    """Both are counted, each on its own, in the line of facts, in the table and as JSON."""
+    by_hand = terminal.write("hand.yaml", cases_of(QUESTION))
+    reply = cases_of(QUESTION, 2).replace("skills:", "written_by: a small model\nskills:").replace("id: foxes-", "id: real-")
+    said = terminal.type("--cases", by_hand, "--cases", terminal.write("real.yaml", reply), "--samples", "1")
+    assert "Cases: 4 written by hand, 2 replies of models, 0 made from seeds" in said.out
+    rows = [line.split()[:3] for line in said.out.splitlines() if line.startswith("  by ")]
+    assert rows == [["by", "hand", "4"], ["by", "models", "2"]]
+    report = terminal.report()
+    assert (report["cases_by_hand"], report["cases_of_models"], report["cases_from_seeds"]) == (4, 2, 0)
+
+
 def test_markdown_may_go_elsewhere_as_well(terminal: Terminal) -> None:
     """For a user's own documentation; a folder that is not there is refused before a call is made."""
     page = terminal.folder / "card.md"

@@ -80,6 +80,17 @@ def test_cases_by_hand_and_from_seeds_have_figures_of_their_own() -> None:
     assert card_of(seeds).by_hand is None
 
 
+def test_replies_of_models_have_figures_and_a_sentence_of_their_own() -> None:
+    """They are neither by hand nor from seeds; a report without them has no place for them, as it was before."""
+    by_hand = verdicts(QUESTION, [(1, 1), (0, 0)])
+    card = card_of([*by_hand, said(a_case(QUESTION, 0, 3, reason="off the task", origin="reply"), 1)])
+    assert card.by_hand is not None
+    assert card.of_models is not None
+    assert (card.by_hand.cases, card.of_models.cases, card.from_seeds, card.all.cases) == (2, 1, None, 3)
+    assert "Of the flaws in replies of models it misses `off the task` most: 1 of 1 let through." in card.said
+    assert ["of_models" in as_json(one) for one in (card, card_of(by_hand))] == [True, False]
+
+
 def test_weighted_kappa_is_of_cases_by_hand_alone() -> None:
     """Cases from seeds know only the ends of the scale."""
     by_hand = verdicts(SAMPLE, [(1, 2), (5, 4), (3, 3), (2, 1)])

@@ -231,6 +231,29 @@ def test_the_shipped_cases_of_a_step_are_enough_and_balanced(step: str) -> None:
     assert min(labels[label] for label in SCALE_OF_STEP[step].labels) >= 3
 
 
+def test_a_file_that_says_which_model_wrote_its_texts_holds_replies(tmp_path: Path) -> None:
+    """Each of its cases carries the model's name and is no case by hand; a file that says nothing is by hand."""
+    by_hand, reply = loaded(tmp_path, PAIR, changed(QUESTION, "skills:", "written_by: a small model\nskills:"))
+    assert (by_hand.origin, by_hand.written_by, by_hand.labelled) == ("hand", None, True)
+    assert (reply.origin, reply.written_by, reply.labelled) == ("reply", "a small model", True)
+
+
+def test_a_writer_without_a_name_is_refused(tmp_path: Path) -> None:
+    """A reply of nobody knows whom says nothing of any model."""
+    text = changed(PAIR, "skills:", 'written_by: " "\nskills:')
+    assert str(refusal(tmp_path, text)) == f"{tmp_path / '0.yaml'}:2: `written_by` is empty; write text"
+
+
+def test_every_shipped_reply_names_its_writer() -> None:
+    """All cases below `real` do, and no other: at least 60, over all steps, most by a small model and many of them bad."""
+    replies = load_cases([SHIPPED / "real"], CONFIG)
+    assert all(case.written_by and case.origin == "reply" for case in replies)
+    assert {case.step for case in replies} == set(SCALE_OF_STEP)
+    small = [case for case in replies if case.written_by and case.written_by.startswith("Qwen2.5-Coder-1.5B")]
+    assert (len(replies) >= 60, len(small) >= 40, sum(not case.good for case in replies) >= 25) == (True, True, True)
+    assert {case.id for case in load_cases([SHIPPED], CONFIG) if case.written_by} == {case.id for case in replies}
+
+
 def test_every_reason_is_used_by_the_shipped_cases() -> None:
     """No reason stands in the list for nothing, and none is a singleton."""
     reasons = Counter(case.reason for case in load_cases([SHIPPED], CONFIG))

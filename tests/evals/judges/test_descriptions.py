@@ -134,8 +134,8 @@ def test_cases_from_seeds_are_the_same_but_for_the_description(count: int, text:
     filled = cases_with_descriptions(cases, {spec.task_name: text})
     assert filled == seed_cases(described(spec, text), seed)
     assert [replace(case, task_description="") for case in filled] == list(cases)
-    by_hand = tuple(replace(case, origin="hand") for case in cases)
-    assert cases_with_descriptions(by_hand, {spec.task_name: text}) == by_hand
+    labelled = tuple(replace(case, origin=origin) for case in cases for origin in ("hand", "reply"))
+    assert cases_with_descriptions(labelled, {spec.task_name: text}) == labelled
 
 
 @given(st.text())

@@ -38,7 +38,9 @@ PAYLOAD = {
 JUDGED = {"task_description": "Knowing bees.", "examples": [], "question": "How do bees find their way home?"}
 ANSWERED = {
     "task_description": "Knowing bees.",
-    "example": {"question": "What is a bee?", "answer": "An insect."},
+    "length": "1 to 10 words",
+    "examples": [{"question": "What is a bee?", "answer": "An insect."}],
+    "avoid": None,
     "question": "How do bees find their way home?",
 }
 WHERE = (0, 0)

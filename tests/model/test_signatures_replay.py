@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import dspy
 import pytest
 from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
 
 from evals.record.answering import MODEL
 from evals.record.demo import TASKS
@@ -109,7 +110,8 @@ def ask(host: str, vcr: Any, tmp_path: Path) -> Asking:
 @pytest.mark.parametrize("step", STEPS)
 def test_step(ask: Asking, step: str) -> None:
     """Its prompt shows what it is about; what the model says comes through unchanged, in the types that were asked for."""
-    scene = GROUNDED if STEPS[step].kind == "grounded" else FREEFORM
+    # Of the freeform skill's axes this model names values without end.
+    scene = GROUNDED if STEPS[step].kind == "grounded" or step == "plan_variety" else FREEFORM
     values = ask(step, scene.inputs(step))
     signature = STEPS[step].signature(COUNT)
     assert list(values) == list(signature.output_fields)
@@ -120,7 +122,7 @@ def test_step(ask: Asking, step: str) -> None:
     assert set(soft_of(trimmed(body, request), request)) == set(rated_fields(request)), "a real server's probabilities are read"
     said = body["message"]["content"]
     prose = SkillsAdapter().plan(STEPS[step].source).prose
-    assert values == ({prose: said.strip()} if prose else json.loads(said))
+    assert to_jsonable_python(values) == ({prose: said.strip()} if prose else json.loads(said))
     prompt = request["messages"][1]["content"]
     assert all(str(getattr(scene.subject, part) or "") in prompt for part in STEPS[step].about)
     assert ("<task_description>" in prompt) == (step != "write_description")

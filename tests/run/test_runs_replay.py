@@ -146,8 +146,14 @@ def test_shell_command(host: str, tmp_path: Path, embedder: SentenceEmbedder, vc
     ended = run(0, host, tmp_path, embedder, vcr)
     check_any(ended)
     assert all(record.context is None for record in ended.records)
-    assert ended.funnel() == {"judge_question: judged bad": 1, "accepted": 9}
-    assert golden(ended) == "f4612d17dc39e2da2e2b90d47478578994f6bc31cb16f40f491d901e527ffe12"
+    assert ended.funnel() == {
+        "dedup: duplicate": 2,
+        "instruction_quality: filtered": 1,
+        "judge_pair: judged bad": 1,
+        "sample_quality: filtered": 1,
+        "accepted": 5,
+    }
+    assert golden(ended) == "56cf69494b50d81fa6cd23888def9c0a8d624c264749af14e9be2ac34b74dda5"
 
 
 @pytest.mark.vcr
@@ -156,10 +162,5 @@ def test_sql_query(host: str, tmp_path: Path, embedder: SentenceEmbedder, vcr: A
     ended = run(1, host, tmp_path, embedder, vcr)
     check_any(ended)
     assert all(record.context for record in ended.records)
-    assert ended.funnel() == {
-        "judge_question: judged bad": 2,
-        "instruction_quality: filtered": 4,
-        "judge_pair: truncated": 1,
-        "accepted": 3,
-    }
-    assert golden(ended) == "4fb498f3d7b81f22cf5dfa44169ad5befeb6502bf37ea3c0a7c3c6f3bce65c0b"
+    assert ended.funnel() == {"judge_question: judged bad": 1, "judge_pair: judged bad": 4, "accepted": 5}
+    assert golden(ended) == "86d15f07f7093278baffe66f28ae7d050c2f1333f992909b6a83c0cdd1be1d5e"

@@ -65,9 +65,9 @@ _QUESTIONS, _ONE_REQUEST = 5, 65.0
 def usual_count(seeds: Sequence[SeedExample]) -> int:
     """How many questions one prompt asks for where nobody has said it: 5, or 1 where all seeds make one request of their texts.
 
-    A second request of the same text would have to be another one, or for a part of the work; a single seed makes one. Requests are one if their words
-    are alike, in any order (rapidfuzz's token_sort_ratio), at 65 of 100 in the mean over all pairs: of the corpora's grounded
-    tasks, the one whose seeds make one request in other words has 71, all others 39 to 53.
+    A second request of the same text would have to be another one, or for a part of the work; a single seed makes one. Requests
+    are one if their words are alike, in any order (rapidfuzz's token_sort_ratio), at 65 of 100 in the mean over all pairs: of
+    the corpora's grounded tasks, the one whose seeds make one request in other words has 71, all others 39 to 53.
     """
     requests = [seed.question for seed in seeds if seed.context is not None]
     if not requests or len(requests) < len(seeds):

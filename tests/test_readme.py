@@ -25,5 +25,5 @@ def test_the_readme_says_what_answered() -> None:
     """Nobody can take the demo's rows for a good teacher's: the README names the small model, and says how it judges."""
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert "A real and small model: Qwen2.5-Coder-1.5B on Ollama" in text
-    assert "as a judge it rates by chance" in text
+    assert "as a judge it rates hardly better than by chance" in text
     assert "no measure of a good teacher" in text

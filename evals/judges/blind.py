@@ -4,7 +4,7 @@
     python -m evals.judges.blind score FOLDER READER.json ...
 
 `make` writes sheet.md, which the reader gets and nothing else, and key.json. A reader writes {"1": "A", "2": "tie", ...}; who
-answered the prompts never reads. Every second pair has the new row first.
+answered the prompts never reads. Half of the pairs have the new row first.
 """
 
 import json
@@ -66,8 +66,10 @@ def sheet(
     parts = ["# The skill", f"Its seeds: {seeds}", _ASKED, "# Rows"]
     parts += [f"## {name}\n\n{_text(sets[which][place])}" for (which, place), name in names.items()]
     lines, firsts = [], []
-    for number, (a, b) in enumerate(pairs, start=1):
-        first, second = (("new", b), ("old", a)) if number % 2 else (("old", a), ("new", b))
+    turned = [bool(number % 2) for number in range(len(pairs))]
+    rng.shuffle(turned)  # a reader would notice turns
+    for number, ((a, b), new_first) in enumerate(zip(pairs, turned, strict=True), start=1):
+        first, second = (("new", b), ("old", a)) if new_first else (("old", a), ("new", b))
         lines.append(f"{number}: {names[first]} {names[second]}")
         firsts.append(first[0])
     return "\n\n".join([*parts, "# Pairs", "\n".join(lines)]) + "\n", firsts

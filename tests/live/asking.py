@@ -21,7 +21,7 @@ from skills_dspy.model.program import QUIET, SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.server.server import Server
 from skills_dspy.model.slots import Slots
-from skills_dspy.model.steps import STEPS, Step
+from skills_dspy.model.steps import PLAN, STEPS, Step
 from skills_dspy.store.journal import JournaledReply
 from skills_dspy.tasks.files import load_task
 from skills_dspy.tasks.spec import TaskSpec
@@ -31,7 +31,7 @@ CONFIG = Path(__file__).with_name("config.yaml")
 SLOTS = 4
 WINDOW = 2048
 _ROOM, _ROOM_OF_TAGS, _ROOM_OF_PROSE = 48, 112, 16
-"""Tokens of a first reply: to say why and to give a label; to give several; and of a text that nobody reads."""
+"""Tokens of a first reply: to say why and to give a label; to give several, or a few axes; and of a text that nobody reads."""
 
 
 @cache
@@ -80,6 +80,8 @@ def tokens(replies: Iterable[JournaledReply]) -> dict[str, int]:
 def _room(step: Step) -> int:
     if step.rates:
         return _ROOM_OF_TAGS if CATEGORY in step.rates else _ROOM
+    if step is PLAN:  # a list of lists
+        return _ROOM_OF_TAGS
     return _ROOM if step.counted else _ROOM_OF_PROSE
 
 

@@ -48,8 +48,9 @@ class Won:
 def cross_pairs(old: int, new: int, pairs: int, rng: random.Random) -> list[_Pair]:
     """So many of the cross pairs of two sets, each at most once, so that no row stands in many more of them than another."""
     rounds = [[(place, (place + shift) % new) for place in range(old)] for shift in range(new)]
-    for one in (*rounds, rounds):
-        rng.shuffle(one)  # type: ignore[arg-type]  # of pairs, and of rounds
+    for one in rounds:
+        rng.shuffle(one)
+    rng.shuffle(rounds)
     chosen = [pair for one in rounds for pair in one][:pairs]
     rng.shuffle(chosen)
     return chosen

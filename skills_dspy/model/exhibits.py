@@ -107,9 +107,8 @@ def shown_tokens(example: Shown) -> int:
     """The tokens of an example, estimated, with its tags."""
     values = [value for value in example.model_dump().values() if value is not None]
     texts = [text for value in values for text in ([*value, ""] if isinstance(value, list) else [value])]
-    return (
-        sum(estimate_tokens(text) + TAG_TOKENS for text in texts) + TAG_TOKENS
-    )  # tags around each, around a list and the example
+    # Tags stand around each text, around a list, and around the example.
+    return sum(estimate_tokens(text) + TAG_TOKENS for text in texts) + TAG_TOKENS
 
 
 def _words(one: Exercise) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """The frozen records that flow through a run: seeds, verdicts, tags, accepted records, rejections."""
 
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -45,6 +46,11 @@ class SeedExample(Frozen):
     def kind(self) -> Kind:
         """Grounded when it has a context."""
         return "freeform" if self.context is None else "grounded"
+
+
+def texts_of(seeds: Iterable[SeedExample]) -> Iterator[str]:
+    """All that seeds say."""
+    return (text for seed in seeds for text in (seed.context, seed.question, seed.answer) if text is not None)
 
 
 class SoftRating(Frozen):

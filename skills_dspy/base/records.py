@@ -48,7 +48,7 @@ class SeedExample(Frozen):
         return "freeform" if self.context is None else "grounded"
 
 
-def texts_of(seeds: Iterable[SeedExample]) -> Iterator[str]:
+def seed_texts(seeds: Iterable[SeedExample]) -> Iterator[str]:
     """All that seeds say."""
     return (text for seed in seeds for text in (seed.context, seed.question, seed.answer) if text is not None)
 

@@ -21,11 +21,13 @@ def _meant(text: str) -> str:
     return _CODE.sub("``", text)
 
 
-def _finds(pattern: str, *, meant: bool = True) -> Find:
-    """Looks for a pattern, if `meant` outside of code and quotations."""
+def _finds(pattern: str, *parts: str, meant: bool = True) -> Find:
+    """Looks for a pattern, which takes one of some `parts` if there are any; if `meant`, outside of code and quotations."""
     compiled = re.compile(pattern, re.MULTILINE)
 
     def find(text: str) -> str | None:
+        if parts and not any(part in text for part in parts):
+            return None
         found = compiled.search(text)
         if found is not None and meant:
             found = compiled.search(_meant(text))
@@ -56,9 +58,13 @@ _ROLES = (
     r"^(?:\*\*|<)?(?:User|Human|Assistant|USER|HUMAN|ASSISTANT|用户|助手)(?:\*\*|>)?[ \t]*[:：]"
     r"|^#{2,3} ?(?:Instruction|Response):|^### ?(?:User|Human|Assistant):|(?:^|(?<=[.!?)”]))assistant$"
 )
+_ROLE_NAMES = ("User", "USER", "Human", "HUMAN", "Assistant", "ASSISTANT", "assistant", "用户", "助手", "##")
 _CONTROL = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|\r(?!\n)"
 _LOST = "[\ufffc-\uffff\ufdd0-\ufdef]"
-_UNSEEN = "\\A[\u200b\u2060]|[\u200b\u2060]\\s*\\Z|\ufeff|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f]"
+_UNSEEN = (
+    "(?=[\u200b\u2060\ufeff\U000e0020-\U000e007f])"  # which is quicker
+    "(?:\\A[\u200b\u2060]|[\u200b\u2060]\\s*\\Z|\ufeff|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f])"
+)
 _ESCAPE = r"(?<=\w)\\(?:u[0-9a-fA-F]{4}|x[89a-fA-F][0-9a-fA-F])|\\u(?:20[12][0-9a-fA-F]|00[aA]0)|\\U000[0-9a-fA-F]{5}"
 
 _BREAK = re.compile(r"\\{1,2}n")
@@ -89,6 +95,8 @@ def _unbroken(text: str) -> str | None:
 
 def _crossed_out(text: str) -> str | None:
     """`<s>` without its end, or `</s>` without its beginning; HTML has them in pairs."""
+    if "<s>" not in text and "</s>" not in text:
+        return None
     bare = _meant(text)
     return None if bare.count("<s>") == bare.count("</s>") else "</s>" if "</s>" in bare else "<s>"
 
@@ -98,6 +106,8 @@ def _wrapped(names: Iterable[str]) -> Find:
     any_name = "|".join(names)
 
     def find(text: str) -> str | None:
+        if "<" not in text:
+            return None
         begins, ends = re.match(rf"\s*<({any_name})>", text), re.search(rf"</({any_name})>\s*\Z", text)
         bare = text[begins.end() if begins else 0 : ends.start() if ends else None]
         if _PROMPT_TAGS.search(bare) is not None:
@@ -120,6 +130,8 @@ _KEYS = frozenset((*_WRAPPERS, "content", "message", "instruction", "prompt"))
 
 def _in_json(text: str) -> str | None:
     """JSON, fenced or not, that is nothing but the text as a string, or under the name of its part, or the call of a tool."""
+    if not text.lstrip().startswith(("{", '"', "```")):
+        return None
     bare = re.sub(r"\A\s*```(?:json)?\s*\n|\n\s*```\s*\Z", "", text).strip()
     if not ((bare.startswith("{") and bare.endswith("}")) or (bare.startswith('"') and bare.endswith('"') and "\\" in bare)):
         return None
@@ -135,20 +147,20 @@ def _in_json(text: str) -> str | None:
 
 
 MARKS: Mapping[str, Find] = {
-    "a block of thinking": _finds(_THINK),
-    "a token of a chat template": _finds(f"{_BAR}|{_TURNS}|{_SPECIAL}|{_BYTES}"),
+    "a block of thinking": _finds(_THINK, "<", "THINK]", "◁", "done thinking", "```think", "assistant", "analysis"),
+    "a token of a chat template": _finds(f"{_BAR}|{_TURNS}|{_SPECIAL}|{_BYTES}", "<", "[", "＜", "Ġ", "Ċ", "▁"),
     "a mark of where a text begins or ends": _crossed_out,
-    "a call of a tool": _finds(_TOOLS),
-    "a field of DSPy's": _finds(_FIELD),
+    "a call of a tool": _finds(_TOOLS, "<"),
+    "a field of DSPy's": _finds(_FIELD, "[["),
     "a tag of the prompt around it": _wrapped(PROMPT_TAGS),
     "a tag around it": _wrapped(_WRAPPERS),
     "JSON around it": _in_json,
-    "a turn that nobody took": _finds(_ROLES),
+    "a turn that nobody took": _finds(_ROLES, *_ROLE_NAMES),
     "a control character": _finds(_CONTROL, meant=False),
     "a character that was lost": _finds(_LOST, meant=False),
     "a character that nobody sees": _finds(_UNSEEN, meant=False),
     "line breaks that are written out": _unbroken,
-    "a character that is written out": _finds(_ESCAPE),
+    "a character that is written out": _finds(_ESCAPE, "\\u", "\\x", "\\U"),
 }
 """The sorts of residue, by what people call them."""
 
@@ -168,4 +180,16 @@ def residue_in(text: str, known: Iterable[str] = ()) -> str | None:
         allows = _ALLOWED_BY.get(name, find)
         if not any(mark in other or allows(other.translate(_MARKS_OF_CODE)) is not None for other in known):
             return f"{name}: {visible_line(mark)}"
+    return None
+
+
+def residue_of_pair(question: str, answer: str, context: str | None, known: Iterable[str] = ()) -> str | None:
+    """What residue an exercise has, in words, beside what is known; each part may have what it was written for has."""
+    given = tuple(known)
+    for part, text in (("context", context), ("question", question), ("answer", answer)):
+        if text is None:
+            continue
+        if (found := residue_in(text, given)) is not None:
+            return f"its {part} has {found}"
+        given = (*given, text)
     return None

@@ -310,6 +310,9 @@ class ExportOptions:
     ]
     seed: Annotated[int | None, option("Decides which rows are for testing.  [default: 0]", type=SEED)]
     overwrite: Annotated[bool, option("Replace an earlier export at --out.")]
+    keep_residue: Annotated[
+        bool, option("Keep rows that hold think blocks, turn tokens, control characters and the like; else they are left out.")
+    ]
     repo: Annotated[
         str | None,
         option(

@@ -14,7 +14,7 @@ from rapidfuzz.utils import default_process
 
 from signatures.examples import Axis
 from skills_dspy.base.errors import SpecError
-from skills_dspy.base.records import Frozen, Kind, SeedExample, texts_of
+from skills_dspy.base.records import Frozen, Kind, SeedExample, seed_texts
 from skills_dspy.base.validation import FILLED, Text, Where, Wording, validated
 from skills_dspy.base.yaml_lines import UNREAD, Node, shown
 
@@ -113,7 +113,7 @@ class TaskSpec(Frozen):
     @property
     def texts(self) -> tuple[str, ...]:
         """All that its file says of the skill."""
-        return (self.task_description, *texts_of(self.seed_examples))
+        return (self.task_description, *seed_texts(self.seed_examples))
 
 
 class SpecWarning(Frozen):

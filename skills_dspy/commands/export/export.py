@@ -50,6 +50,7 @@ class ExportRequest:
         system: a system prompt; none for the format's own.
         split: how to set rows apart for testing; none to train on all.
         overwrite: whether an earlier export there is replaced.
+        keep_residue: whether rows are kept that hold what a machine leaves behind.
     """
 
     runs: tuple[SourceRun, ...]
@@ -59,6 +60,7 @@ class ExportRequest:
     system: str | None = None
     split: Split | None = None
     overwrite: bool = False
+    keep_residue: bool = False
 
     @property
     def folder(self) -> bool:
@@ -85,7 +87,7 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
         RunDirError: a row is broken, or the rows change meanwhile.
     """
     refuse_wrong(request)
-    rows, tally = ExportRows(request.runs), Tally()
+    rows, tally = ExportRows(request.runs, request.keep_residue), Tally()
     aside = replacing(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
     with aside as place:
         testing: NDArray[np.bool_] | None = None
@@ -96,7 +98,12 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
                 side = "test" if testing is not None and testing[number] else "train"
                 write(record, side)
                 tally.add(record, side)
-        tally.repeated, tally.mended = rows.repeated, rows.mended
+        tally.repeated, tally.mended, tally.left_over = rows.repeated, rows.mended, rows.left_over
+        if rows.left_over and not tally.rows:
+            raise ExportError(
+                f"all {len(rows.left_over)} rows hold what a machine leaves behind, so nothing is left to export; the first is "
+                f"{rows.left_over[0]}; --keep-residue exports them all the same"
+            )
         if request.format == "hf":
             (place / "README.md").write_text(card([run.facts for run in request.runs], tally), "utf-8")
     return tally

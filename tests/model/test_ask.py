@@ -194,16 +194,15 @@ def writer(*replies: str | Exception) -> Asker:
     return Asker(a_program(), {role: teacher.lm() for role in ROLES}, roles, LIMITS, 0, "t", residue_in)
 
 
+PLAN = json.dumps({"axes": [{"name": "subject", "of": "text", "values": ["a", "b"]}]})
 WRITERS: dict[str, tuple[dict[str, Any], str, str]] = {
     "write_description": ({"path": "a/b"}, "It is <think> about foxes.", "It is about foxes."),
-    "plan_variety": (
-        {},
-        *(json.dumps({"axes": [{"name": n, "of": "text", "values": ["a", "b"]}]}) for n in ("<pad>", "subject")),
-    ),
+    "plan_variety": ({}, PLAN.replace("subject", "<pad>"), PLAN),
     "write_context": ({"length": "1 word", "plan": None}, "A text.<|im_end|>", "A text."),
     "write_questions_freeform": (
         {"length": "1 word", "plan": None, "count": 5},
-        *(json.dumps({"questions": two}) for two in ([f"{n}?</s>" for n in range(5)], [*"ABCD", "How?</s>"])),
+        json.dumps({"questions": [f"{n}?</s>" for n in range(5)]}),
+        json.dumps({"questions": [*"ABCD", "How?</s>"]}),
     ),
     "write_answer_freeform": ({"length": "1 word", "question": "Why?", "avoid": None}, "User: So.", "So."),
 }

@@ -150,12 +150,13 @@ class ExportRows:
             row = json.loads(line)
             if not isinstance(row, dict):
                 raise ValueError("not an object")
-            texts = (row.get("instruction"), row.get("response"), row.get("context"))
+            before: dict[str, Any] = row
             if b"\\ud" in line:  # all that can follow from a lone surrogate, and rarely something else
                 whole = _without_halves(row)
                 self.mended += whole != row
                 row = whole
-            return texts, Record.model_validate(row)
+            record = Record.model_validate(row)
+            return (before["instruction"], before["response"], before["context"]), record
         except (ValueError, RecursionError) as error:
             why = "this line is not a JSON object"
             if isinstance(error, ValidationError):

@@ -1,8 +1,8 @@
 """The look at the set: whether a new row would make a habit of what too many accepted ones have, and what is done about it.
 
 It happens in settled order, so it knows exactly the rows before it. A question that is too much like others is rejected; an
-answer is written again once, with other seeds to go by and a word on what is overused. After eight in a row one is let through: a
-model that cannot leave a habit would make no row any more.
+answer is written again once, with other seeds to go by and a word on what is overused. After eight in a row one is let
+through: a model that cannot leave a habit would make no row any more.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,6 @@ from skills_dspy.pipeline.flow import Flow
 from skills_dspy.pipeline.novelty import Novelty
 from skills_dspy.screens.habits import TaskHabits, to_avoid, told
 from skills_dspy.tasks.spec import TaskSpec
-
 
 _IN_A_ROW = 8
 """How many questions, or answers, in a row may be rejected for their habits."""

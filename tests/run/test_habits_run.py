@@ -65,14 +65,16 @@ class Talker(FakeServer):
         return body
 
 
-def go(folder: Path, server: FakeServer | None, concurrency: int = 8, wanted: int = WANTED, **more: Any) -> tuple[TaskView, RunPaths]:
+def go(
+    folder: Path, server: FakeServer | None, concurrency: int = 8, wanted: int = WANTED, **more: Any
+) -> tuple[TaskView, RunPaths]:
     """Run to the end."""
 
     async def main() -> TaskView:
         embedder = AsyncEmbedder(HashEmbedder())
         config = a_config({"tagging": "fused", **more.pop("config", {})})
         try:
-            request = RunRequest((SPEC,), config, wanted, folder, concurrency=concurrency, **more)
+            request = RunRequest((SPEC,), config, n, folder, concurrency=concurrency, **more)
             (task,) = await Runner(request, server, embedder, Watcher()).run()
             return task
         finally:
@@ -144,7 +146,7 @@ def test_a_model_that_cannot_do_otherwise_makes_rows_all_the_same(tmp_path: Path
     """After eight answers in a row were lost to one habit the next is taken, so the run comes to its end."""
     server = talker()
     server.always = True
-    task, paths = go(tmp_path, server, wanted=4)
+    task, paths = go(tmp_path, server, n=4)
     assert len(accepted(paths)) == 4
     assert {row.response[:9] for row in accepted(paths)} == {"Of course"}
     lost = sum(row.stage == "answer_habits" for row in rejections(paths))

@@ -66,7 +66,7 @@ class Talker(FakeServer):
 
 
 def go(
-    folder: Path, server: FakeServer | None, concurrency: int = 8, wanted: int = WANTED, **more: Any
+    folder: Path, server: FakeServer | None, concurrency: int = 8, n: int = WANTED, **more: Any
 ) -> tuple[TaskView, RunPaths]:
     """Run to the end."""
 

@@ -13,14 +13,17 @@ _GUESSES, _SHOWN = 3, 10
 
 def same_model(one: str, other: str) -> bool:
     """Whether two names mean one model to Ollama: without case, with the host, namespace and tag that it fills in."""
-    return _parts(one) == _parts(other)
+    return _parts(one.casefold()) == _parts(other.casefold())
 
 
 def meant(name: str, there: Iterable[str]) -> str | None:
-    """The one of those names that is meant, the very same before one that equals it; None where there is none, or several."""
-    same = {other for other in there if same_model(other, name)}
+    """The one of those names that is meant, the very same before one that equals it.
+
+    None where there is none, or where they differ in case, as models of a server that tells case apart.
+    """
+    same = [other for other in there if same_model(other, name)]
     exact = next((other for other in (name, f"{name}:latest") if other in same), None)
-    return exact or (same.pop() if len(same) == 1 else None)
+    return exact or (same[0] if len(set(map(_parts, same))) == 1 else None)
 
 
 def guess(name: str, there: Iterable[str]) -> str:
@@ -58,8 +61,8 @@ class ListedNames:
 
 
 def _parts(name: str) -> tuple[str, ...]:
-    """Host, namespace, model and tag, as Ollama's server takes a name apart, in small letters."""
-    rest, _, tag = name.casefold().rpartition(":") if name.rfind(":") > name.rfind("/") else (name.casefold(), "", "")
+    """Host, namespace, model and tag, as Ollama's server takes a name apart."""
+    rest, _, tag = name.rpartition(":") if name.rfind(":") > name.rfind("/") else (name, "", "")
     rest, _, model = rest.rpartition("/")
     host, _, namespace = rest.rpartition("/")
     told = (host.rpartition("://")[2], namespace, model, tag)
@@ -68,7 +71,7 @@ def _parts(name: str) -> tuple[str, ...]:
 
 def _likeness(name: str, other: str) -> float:
     """From 0 to 2: another tag or place of the same model above a spelling that is near it, or a part of it."""
-    mine, theirs = (_letters(_parts(each)[2]) for each in (name, other))
+    mine, theirs = (_letters(_parts(each.casefold())[2]) for each in (name, other))
     whole = SequenceMatcher(None, name.casefold(), other.casefold()).ratio()
     if mine == theirs:
         return 1 + whole

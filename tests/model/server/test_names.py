@@ -43,6 +43,7 @@ def test_the_very_same_name_goes_before_one_that_equals_it() -> None:
     """A server that tells case apart has both, and what is neither of them is not guessed."""
     both = ["Foo", "foo"]
     assert [meant(name, both) for name in ("foo", "Foo", "FOO")] == ["foo", "Foo", None]
+    assert meant("FOO", ["foo:latest", "foo"]) == "foo:latest"
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import CompiledProgram
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.server.names import same_model
 from skills_dspy.model.steps import longest_reply, reply_limits
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -200,7 +201,8 @@ def _refuse_useless_holdout(request: OptimizeRequest, units: Sequence[Unit], con
         raise RequestError(
             f"{request.target} is measured on labelled cases, so there is nothing to do for --holdout-judge-model: leave it out"
         )
-    if request.holdout in (own := {config.model_for("validator"), config.model_for("tagger")}):
+    own = {config.model_for("validator"), config.model_for("tagger")}
+    if any(same_model(request.holdout, judge) for judge in own):
         raise RequestError(
             f"--holdout-judge-model {request.holdout} is a judge that is optimized against: name a model other than "
             f"{' and '.join(sorted(own))}"

@@ -15,6 +15,7 @@ import click
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import Interrupted
 from skills_dspy.cli.options import ServerOptions, SessionOptions
+from skills_dspy.model.compiled import since_compiled
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.embedding.weights import ServerKind
 from skills_dspy.model.served_embedder import VectorServer
@@ -165,6 +166,9 @@ def in_session(
 
     async def run() -> T:
         async with open_session(request, None if options.replay is not None else serve) as session:
+            program = None if beside is None else beside.program
+            for line in since_compiled(program, session.models.values()) if program is not None else ():
+                click.echo(f"warning: {line}", stderr)
             return await work(session)
 
     try:

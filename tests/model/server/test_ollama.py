@@ -324,6 +324,35 @@ def test_whether_a_model_can_think(can: list[str] | None, thinks: bool | None) -
     assert asyncio.run(a_server(ollama(shown)).model("a")).thinks is thinks
 
 
+def test_what_may_be_meant_is_said_of_a_model_that_is_not_pulled() -> None:
+    """Another tag of it; else what there is. The command that gets it stays."""
+    near = "; did you mean b:7b, which is there? Then name that one, else get b with: ollama pull b"
+    for name, said in (("b", near), ("c", ", which has a:latest, b:7b; get it with: ollama pull c")):
+        with pytest.raises(ModelMissing) as caught:
+            asyncio.run(a_server(ollama()).model(name))
+        assert str(caught.value) == f"The model {name!r} is not on the server{said}"
+
+
+def test_another_spelling_is_asked_for_as_the_server_lists_it() -> None:
+    """Ollama finds a model whatever its case; a request without a tag goes out as it always did."""
+    sent: list[str] = []
+
+    def wire(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/chat":
+            sent.append(json.loads(request.content)["model"])
+            return httpx.Response(200, json=GOOD)
+        return ollama()(request)
+
+    async def scene() -> None:
+        server = a_server(wire)
+        for name in ("a", "A", "library/a", "B:7B"):
+            assert (await server.model(name)).digest == ("bb" if name == "B:7B" else "aa")
+            await server.chat({**PAYLOAD, "model": name})
+
+    asyncio.run(scene())
+    assert sent == ["a", "a:latest", "a:latest", "b:7b"]
+
+
 @pytest.mark.parametrize("shown", [{"model_info": None}, {"model_info": {"general.architecture": "llama"}}])
 def test_a_model_that_does_not_tell_its_window(shown: dict[str, Any]) -> None:
     """Then nothing is known of it."""

@@ -240,6 +240,17 @@ def test_a_missing_model_is_answered_with_those_that_are_there() -> None:
         asyncio.run(a_server(Wire()).model("x"))
 
 
+def test_a_served_path_is_guessed_from_its_end_and_found_whatever_its_case() -> None:
+    """vLLM and llama.cpp list a model by its path where it has no other name; requests call it as it is listed."""
+    wire = Wire(told={"/v1/models": {"data": [{"id": "/models/Qwen2.5-7B"}]}})
+    with pytest.raises(ModelMissing, match=r"did you mean /models/Qwen2\.5-7B, which is there\? Else give one .* --model\.$"):
+        asyncio.run(a_server(wire).model("qwen2.5-7b"))
+    server = a_server(wire)
+    assert asyncio.run(server.model("/models/qwen2.5-7b")).name == "/models/Qwen2.5-7B"
+    asyncio.run(server.chat({**PAYLOAD, "model": "/models/qwen2.5-7b"}))
+    assert {asked["model"] for asked in wire.asked[1:]} == {"/models/Qwen2.5-7B"}
+
+
 def test_an_ollama_behind_this_api_is_said() -> None:
     """It would cut prompts without a word, which its own API prevents. A name without a tag means `latest` there."""
     wire = Wire(told={"/v1/models": {"data": [{"id": "m:latest", "owned_by": "library"}]}})

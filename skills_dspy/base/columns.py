@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-Row = Mapping[str, Any]
+_Row = Mapping[str, Any]
 
 TAG_NAMES = ("instruction_quality", "sample_quality", "difficulty", "category")
 """The tags that have an explanation."""
@@ -18,7 +18,7 @@ _VERDICTS = ("question_verdict", "pair_verdict")
 _FARTHEST = 4.0  # squared distance of opposite unit vectors
 
 
-def to_columns(row: Row) -> dict[str, Any]:
+def to_columns(row: _Row) -> dict[str, Any]:
     """What is written of a record or a rejection that was dumped as JSON.
 
     A text that is missing is empty, lists of names that may be empty are one text with commas, soft ratings are JSON in a text
@@ -50,7 +50,7 @@ def to_columns(row: Row) -> dict[str, Any]:
     return dict(whole(found))
 
 
-def from_columns(row: Row) -> dict[str, Any]:
+def from_columns(row: _Row) -> dict[str, Any]:
     """The row again as a record or a rejection is dumped; what is written in another way, as older rows are, is left as it is.
 
     Raises:
@@ -65,7 +65,7 @@ def from_columns(row: Row) -> dict[str, Any]:
         raise ValueError(f"a part is missing or of another type ({error})") from error
 
 
-def _from_columns(row: Row, source: Row) -> dict[str, Any]:
+def _from_columns(row: _Row, source: _Row) -> dict[str, Any]:
     found = dict(row)
     for name in _TEXTS:
         if name in row:

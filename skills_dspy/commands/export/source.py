@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from skills_dspy.base.columns import whole
 from skills_dspy.base.errors import ExportError, RunDirError
 from skills_dspy.base.records import Record, seed_texts
 from skills_dspy.base.residue import residue_of_pair
@@ -152,9 +153,9 @@ class ExportRows:
                 raise ValueError("not an object")
             before: dict[str, Any] = row
             if b"\\ud" in line:  # all that can follow from a lone surrogate, and rarely something else
-                whole = _without_halves(row)
-                self.mended += whole != row
-                row = whole
+                mended = whole(row)
+                self.mended += mended != row
+                row = mended
             record = Record.model_validate(row)
             return (before["instruction"], before["response"], before["context"]), record
         except (ValueError, RecursionError) as error:
@@ -163,11 +164,3 @@ class ExportRows:
                 first = error.errors(include_url=False)[0]
                 why = f"this row is not one of a dataset: {'.'.join(map(str, first['loc']))}: {first['msg']}"
             raise RunDirError(f"{path}:{number}: {why}; restore the file, or make the run again") from error
-
-
-def _without_halves(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if isinstance(value, dict):
-        return {_without_halves(key): _without_halves(item) for key, item in value.items()}
-    return [_without_halves(item) for item in value] if isinstance(value, list) else value

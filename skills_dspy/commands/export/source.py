@@ -139,7 +139,7 @@ class ExportRows:
             if not isinstance(row, dict):
                 raise ValueError("not an object")
             if b"\\ud" in line:  # all that can follow from a lone surrogate, and rarely something else
-                whole = _without_halves(row)
+                whole = without_halves(row)
                 self.mended += whole != row
                 row = whole
             return Record.model_validate(row)
@@ -151,9 +151,10 @@ class ExportRows:
             raise RunDirError(f"{path}:{number}: {why}; restore the file, or make the run again") from error
 
 
-def _without_halves(value: Any) -> Any:
+def without_halves(value: Any) -> Any:
+    """The value with U+FFFD for each half of a surrogate pair, which a model may emit and UTF-8 cannot write."""
     if isinstance(value, str):
         return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if isinstance(value, dict):
-        return {_without_halves(key): _without_halves(item) for key, item in value.items()}
-    return [_without_halves(item) for item in value] if isinstance(value, list) else value
+        return {without_halves(key): without_halves(item) for key, item in value.items()}
+    return [without_halves(item) for item in value] if isinstance(value, list) else value

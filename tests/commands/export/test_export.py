@@ -108,9 +108,8 @@ def remember(folder: Path, *replies: tuple[str, dict[str, Any], dict[str, Any]])
 def answered_by(row_id: str, rewritten: str | None = None, **calls: tuple[str, ...]) -> Record:
     """An accepted pair whose answer took these calls."""
     record = a_record(row_id)
-    return record.model_copy(
-        update={"provenance": record.provenance.model_copy(update={"calls": calls, "rewritten": rewritten})}
-    )
+    source = record.provenance.model_copy(update={"calls": calls, "rewritten": rewritten})
+    return record.model_copy(update={"provenance": source})
 
 
 @pytest.fixture
@@ -139,7 +138,8 @@ THOUGHTS = ["A fox \ufffd barks.", "It runs.", "", ""]
 def test_thoughts_stand_beside_the_answer_where_they_are_asked_for(thoughtful: Path, tmp_path: Path) -> None:
     """Of the reply that became the answer, in each layout, as text in every row; without being asked for, nowhere."""
     found: dict[str, list[Any]] = {}
-    for layout, place in (("messages", "messages"), ("sharegpt", "conversations"), ("alpaca", None)):
+    places: dict[Format, str | None] = {"messages": "messages", "sharegpt": "conversations", "alpaca": None}
+    for layout, place in places.items():
         assert make(thoughtful, tmp_path / layout, layout, thoughts=True).thoughtful == 2
         rows = lines(tmp_path / layout)
         found[layout] = [(row if place is None else row[place][-1])["reasoning_content"] for row in rows]

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+from skills_dspy.base.columns import whole
 from skills_dspy.base.errors import ExportError
 from skills_dspy.base.records import Record
 from skills_dspy.commands.export.layouts import ThoughtfulRecord
-from skills_dspy.commands.export.source import SourceRun, without_halves
+from skills_dspy.commands.export.source import SourceRun
 from skills_dspy.pipeline.funnel import AGAIN
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.said import said_in
@@ -35,6 +36,6 @@ def thoughts_of(runs: Sequence[SourceRun]) -> Iterator[Callable[[int, Record], T
             reply = journals[number].full(digest)
             thoughts = "" if reply is None else said_in(reply.reply, reply.request).thoughts
             values = {name: getattr(record, name) for name in Record.model_fields}
-            return ThoughtfulRecord(**values, reasoning_content=without_halves(thoughts))
+            return ThoughtfulRecord(**values, reasoning_content=whole(thoughts))
 
         yield think

@@ -175,7 +175,7 @@ class Session:
         """
         settings_of_role = self.config.role(role)
         size = settings_of_role.num_ctx or max(num_ctx, self.usual.get(model, 0))
-        window = Window(size, settings_of_role.keep_alive, self.config.asks_soft(shown=True))
+        window = Window(size, settings_of_role.keep_alive, self.config.asks_soft(shown=True), settings_of_role.think)
         engine = AsyncOllamaEngine(self.replies, window)
         return EngineLM(self.models[model].name, engine, HaltingEngine(engine, self.bridge), **settings)
 

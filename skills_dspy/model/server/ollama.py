@@ -11,7 +11,7 @@ import msgspec
 import ollama
 
 from skills_dspy.base.config import ServerConfig
-from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError
+from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError, ThinkingRefused
 from skills_dspy.model.server.connections import (
     FOREIGN,
     PASSING,
@@ -25,7 +25,7 @@ from skills_dspy.model.server.connections import (
     without_secrets,
 )
 from skills_dspy.model.server.names import ListedNames, guess, listing, meant
-from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault
+from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault, refused_thinking
 from skills_dspy.model.server.tokens import Tokens
 from skills_dspy.store.run_json import OLLAMA
 
@@ -114,7 +114,13 @@ class OllamaServer:
         found = there[listed]
         shown = await self._once(lambda client: client.show(found.name))
         lengths = [v for k, v in (shown.modelinfo or {}).items() if k.endswith(".context_length")]
-        return Model(found.name, found.digest, int(lengths[0]) if lengths else None)
+        can = shown.capabilities
+        return Model(
+            found.name,
+            found.digest,
+            int(lengths[0]) if lengths else None,
+            thinks=None if can is None else "thinking" in can,
+        )
 
     async def close(self) -> None:
         """Close all connections."""
@@ -208,6 +214,8 @@ def _fault_of_status(refused: Refused, model: str, host: str) -> Fault:
         return Fault(model_missing(model), False)
     if (status == 400 and "context" in said) or TOO_LARGE in said:
         return Fault(ContextTooLong(f"The server at {host} says of a prompt: {said}. Raise max_num_ctx."), False)
+    if todo := refused_thinking(status, said, model):
+        return Fault(ThinkingRefused(f"The server at {host} answered {status}: {said}; {todo}."), False)
     # A pull reports its faults in the stream, without a status.
     answered = f"answered {status}" if status > 0 else "reports"
     kind = NoVectors if refused.no_vectors else ServerError

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from skills_dspy.base.config import ServerConfig
-from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError
+from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError, ThinkingRefused
 from skills_dspy.model.server.connections import (
     BUSY,
     FOREIGN,
@@ -25,8 +25,8 @@ from skills_dspy.model.server.connections import (
 )
 from skills_dspy.model.server.dialect import Dialect, answer_of, asked_of
 from skills_dspy.model.server.names import ListedNames, guess, listing, meant
-from skills_dspy.model.server.probe import REFUSALS, find_dialect
-from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault
+from skills_dspy.model.server.probe import REFUSALS, Thinking, find_dialect
+from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault, refused_thinking
 
 _EXAMPLE = "http://127.0.0.1:8000/v1"
 API_KEYS = ("SKILLS_DSPY_API_KEY", "OPENAI_API_KEY")
@@ -63,6 +63,7 @@ class OpenAIServer:
         key: sent as a bearer; None where it wants none. It is in no error and in nothing that is shown.
         concurrency: how many requests may be in flight at once, 1 or more.
         transport: replaces the network in tests.
+        thinking: how a model is asked about it.
 
     Raises:
         ServerError: the address is none, or the key cannot be one.
@@ -82,6 +83,7 @@ class OpenAIServer:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         transport: httpx.AsyncBaseTransport | None = None,
         on_fault: Callable[[Fault, float], None] | None = None,
+        thinking: Callable[[str], Thinking] = lambda _: Thinking(),
     ) -> None:
         address = _address(host)
         self.host = without_secrets(address)
@@ -97,6 +99,7 @@ class OpenAIServer:
 
         self._root = address.removesuffix("/v1")
         self._connections = Connections(make, concurrency)
+        self._thinking = thinking
         self._dialects: dict[str, Dialect] = {}
         self._names = ListedNames()
         self._asking = Asking(
@@ -157,9 +160,9 @@ class OpenAIServer:
         if card.get("owned_by") == "llamacpp":
             settings = (await self._told("/props")).get("default_generation_settings") or {}
             window = settings.get("n_ctx", window)  # of one slot, which older versions do not list
-        name = self._names.sent(name)
+        thinking, name = self._thinking(name), self._names.sent(name)
         if name not in self._dialects:
-            self._dialects[name] = await find_dialect(self._attempt, self._insist, name, self.host)
+            self._dialects[name] = await find_dialect(self._attempt, self._insist, name, self.host, thinking)
         dialect = self._dialects[name]
         return Model(name, "", window, dialect.noted(), dialect.in_words(), await self._warnings(card))
 
@@ -239,6 +242,8 @@ class OpenAIServer:
         if status == 413 or (status in (400, 422) and _too_long(said)) or TOO_LARGE in said:
             todo = "start it with a larger window, or take shorter seeds or fewer examples a prompt"
             return Fault(ContextTooLong(f"{here} says of a prompt: {said} ({status}); {todo}."), False)
+        if advice := refused_thinking(status, said, model):
+            return Fault(ThinkingRefused(f"{here} answered {status}: {said}; {advice}."), False)
         kind = NoVectors if error.no_vectors else ServerError
         return Fault(kind(f"{here} answered {status}: {said}."), status in PASSING, error.after)
 

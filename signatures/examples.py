@@ -12,12 +12,6 @@ class Shown(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Passage(Shown):
-    """A context alone, for the writer of new contexts."""
-
-    context: str
-
-
 class Question(Shown):
     """A question, with its context where it has one."""
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import dspy
 from annotated_types import Len
 
-from signatures.examples import Pair, Passage, PlannedAxis, Question, TextWithQuestions
+from signatures.examples import Pair, PlannedAxis, Question, TextWithQuestions
 
 NonEmpty = Annotated[str, Len(min_length=1)]
 
@@ -48,9 +48,12 @@ class WriteContext(dspy.Signature):
 
     task_description: str = dspy.InputField(desc=_TASK)
     length: str = dspy.InputField(desc="how long such texts are")
-    examples: list[Passage] = dspy.InputField(desc="texts that earlier exercises were built on")
+    examples: list[str] = dspy.InputField(desc="texts that earlier exercises were built on")
     plan: str | None = dspy.InputField(desc="what the new text is to be like; absent when there is no plan")
-    context: str = dspy.OutputField(desc="the new text")
+    context: str = dspy.OutputField(
+        desc="Now write one new text: of the kind of the examples and as long, about another subject. "
+        "Begin with its first word; write no tags."
+    )
 
 
 class WriteQuestionsFreeform(dspy.Signature):

@@ -2,7 +2,7 @@
 
 import dspy
 
-from signatures.examples import Pair, Passage, Question
+from signatures.examples import Pair, Question
 from signatures.labels import ContextRating, PairRating, QuestionRating
 
 _TASK = "what the skill is, in the words of the person who teaches it"
@@ -22,7 +22,7 @@ class JudgeContext(dspy.Signature):
     Otherwise rate 1. Mistakes in the text are no fault if the skill is about mistakes."""
 
     task_description: str = dspy.InputField(desc=_TASK)
-    examples: list[Passage] = dspy.InputField(desc="good texts for this skill")
+    examples: list[str] = dspy.InputField(desc="good texts for this skill")
     context: str = dspy.InputField(desc="the new text to judge")
     explanation: str = dspy.OutputField(
         desc="in at most twenty words, what the text is, and which of the points, if any, it fails"

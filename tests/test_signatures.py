@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 import signatures
 from signatures import describe, generate, judge, labels, tag
-from signatures.examples import Pair, Passage, Question
+from signatures.examples import Pair, Question
 from skills_dspy.model.steps import STEPS
 from tests.helpers.making import the_adapter
 
@@ -187,7 +187,6 @@ def test_what_is_shown_is_typed_and_frozen() -> None:
     with pytest.raises(ValidationError):
         Pair.model_validate({"question": "Why?"})
     assert list(Pair.model_fields) == ["context", "question", "answer"]
-    assert list(Passage.model_fields) == ["context"]
 
 
 @pytest.mark.parametrize("module", ["signatures", "signatures.labels", "signatures.examples"])

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 _OPENING = re.compile(r"<(\w+)>\n")
-_PROSE = re.compile(r"Reply with the (description|context|answer) only")
+_PROSE = {
+    "Reply with the description only": "write_description",
+    "Now write one new text": "write_context",
+    "Reply with the answer only": "write_answer",
+}
 _LABELLED = {
     "quality": "instruction_quality",
     "score": "sample_quality",
@@ -47,8 +51,7 @@ class Prompt:
 def read_step(schema: Mapping[str, Any] | None, ending: str) -> str:
     """The step that a reply's schema, or the prompt's last line where there is none, belongs to."""
     if schema is None:
-        prose = _PROSE.match(ending)
-        return f"write_{prose[1]}" if prose else "other"
+        return next((step for begins, step in _PROSE.items() if ending.startswith(begins)), "other")
     properties = schema.get("properties", {})
     if "axes" in properties:
         return "plan_variety"

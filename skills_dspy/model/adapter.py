@@ -1,8 +1,10 @@
 """How a signature becomes chat messages and how a reply becomes values: strict, and the same bytes every time.
 
 A signature whose single output is text gets the text itself as its reply; any other gets one JSON object, constrained by a
-schema. What many prompts share stands first (system message, task, examples), so that the server's prefix cache works.
-Nothing is repaired: a reply that does not validate is an error, because a mended reply is a guess.
+schema. Where such a text is described by a whole sentence, the prompt ends with it, and no tag is named before: small models
+go on in the tags that they are told of. What many prompts share stands first (system message, task, examples), so that the
+server's prefix cache works. Nothing is repaired: a reply that does not validate is an error, because a mended reply is a
+guess.
 """
 
 import json
@@ -99,12 +101,11 @@ class _Plan:
         self.schema = None if self.prose else _plain_schema(self._model)
         form = {"type": "json_schema", "json_schema": {"name": "Reply", "schema": self.schema, "strict": True}}
         self.response_format: dict[str, Any] = {} if self.prose else {"response_format": form}
-        self.ending = (
-            f"Reply with the {self.prose} only, as plain text."
-            if self.prose
-            else f"Reply with one JSON object with {_keys(list(outputs))}."
-        )
-        self.system = _system_text(signature, self.prose)
+        said = _description(outputs[self.prose]) if self.prose else ""
+        plain = f"Reply with the {self.prose} only, as plain text."
+        asked = said if said.endswith(".") else plain
+        self.ending = asked if self.prose else f"Reply with one JSON object with {_keys(list(outputs))}."
+        self.system = signature.instructions.strip() if said.endswith(".") else _system_text(signature, self.prose)
 
     def read(self, completion: str) -> dict[str, Any]:
         """The validated values, or `Unreadable`."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, Protocol, TypeVar
 
-from signatures.examples import Pair, Passage, Question, Shown, TextWithQuestions
+from signatures.examples import Pair, Question, Shown, TextWithQuestions
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.similarity.text import tokens
 
@@ -39,10 +39,10 @@ class Exercise(Protocol):
 _E = TypeVar("_E", bound=Exercise)
 
 
-def shown_as(shows: Shows, examples: Sequence[Exercise]) -> list[Shown]:
+def shown_as(shows: Shows, examples: Sequence[Exercise]) -> Sequence[Shown | str]:
     """Examples as a prompt shows them: no text twice where one will do, and no blank lines around any."""
     if shows == "passages":
-        return [Passage(context=context) for context in dict.fromkeys(bare(one.context) for one in examples)]
+        return list(dict.fromkeys(bare(one.context) for one in examples))
     if shows == "standard":
         return [Question(question=question) for question in dict.fromkeys(bare(one.question) for one in examples)]
     if shows == "questions":
@@ -103,8 +103,10 @@ def fitting_room(examples: Sequence[Exercise]) -> int:
     return max(_ROOM, int(_TIMES * max(map(shown_tokens, shown_as("fitting", examples)))))
 
 
-def shown_tokens(example: Shown) -> int:
+def shown_tokens(example: Shown | str) -> int:
     """The tokens of an example, estimated, with its tags."""
+    if isinstance(example, str):
+        return estimate_tokens(example) + TAG_TOKENS
     values = [value for value in example.model_dump().values() if value is not None]
     texts = [text for value in values for text in ([*value, ""] if isinstance(value, list) else [value])]
     # Tags stand around each text, around a list, and around the example.

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signatures.examples import Pair, Passage, TextWithQuestions
+from signatures.examples import Pair, TextWithQuestions
 from skills_dspy.base.errors import RequestError, StorageError
 from skills_dspy.model.compiled import (
     PROGRAM_FORMAT,
@@ -52,7 +52,7 @@ DEMOS: dict[str, dict[str, Any]] = {
     "write_context": {
         "augmented": True,
         "task_description": "Foxes.",
-        "examples": [Passage(context="The fox runs.")],
+        "examples": ["The fox runs."],
         "context": "The cat sleeps.",
     },
 }

@@ -1,6 +1,6 @@
 """What prompts show as examples: each text once, without blank lines, and of pairs those that fit."""
 
-from signatures.examples import Pair, Passage, Question, TextWithQuestions
+from signatures.examples import Pair, Question, TextWithQuestions
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.exhibits import bare, fitting, fitting_by_words, shown_as
 from skills_dspy.model.steps import Subject
@@ -16,7 +16,7 @@ ONE = [pair("Why?\n\n", context="\n\n A text.\n"), pair("How?", context=" A text
 
 def test_a_context_stands_there_once() -> None:
     """With all that is asked about it; the writer of contexts sees it once too."""
-    assert shown_as("passages", ONE) == [Passage(context=" A text."), Passage(context="Another.")]
+    assert shown_as("passages", ONE) == [" A text.", "Another."]
     assert shown_as("questions", ONE) == [
         TextWithQuestions(context=" A text.", questions=["Why?", "How?"]),
         TextWithQuestions(context="Another.", questions=["Why?"]),

@@ -5,7 +5,7 @@ from typing import Any, Literal, cast, get_args
 import dspy
 import pytest
 
-from signatures.examples import Pair, Passage, Question, TextWithQuestions
+from signatures.examples import Pair, Question, TextWithQuestions
 from signatures.labels import PairRating, Quality, QuestionRating, Score
 from skills_dspy.base.records import Kind
 from skills_dspy.base.scales import Scale
@@ -28,7 +28,7 @@ OWN: dict[str, Any] = {
     "task_description": "Foxes.",
 }
 SHOWN: dict[str, dict[str, Any]] = {
-    "passages": {"examples": [Passage(context=GROUNDED.context or "")]},
+    "passages": {"examples": [GROUNDED.context or ""]},
     "questions": {"examples": [TextWithQuestions(context=GROUNDED.context or "", questions=[GROUNDED.question])]},
     "standard": {"examples": [Question(question=GROUNDED.question)]},
     "fitting": {"examples": [Pair(context=GROUNDED.context, question=GROUNDED.question, answer=GROUNDED.answer)]},

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evals.bench import virtual_time
-from signatures.examples import Pair, Passage, Question, TextWithQuestions
+from signatures.examples import Pair, Question, TextWithQuestions
 from skills_dspy.base.errors import MissingReply, ReplyError, Residue, StorageError, Truncated, Unreadable
 from skills_dspy.base.records import Kind, PairVerdict, QuestionVerdict, Reason, SoftRating
 from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed, Rank
@@ -203,11 +203,11 @@ def test_a_grounded_draw_asks_for_a_context_first() -> None:
     assert written.context == "A new passage."
     assert list(written.calls) == ["write_context", "judge_context", "write_questions"]
     assert asker.steps == ["write_context", "judge_context", "write_questions"]
-    seeds = [Passage(context=f"{name} context") for name in ("seed:0", "seed:1")]
+    seeds = [f"{name} context" for name in ("seed:0", "seed:1")]
     about = {"task_description": "What it is.", "context": "A new passage."}
     assert asker.inputs("judge_context") == {**about, "examples": seeds}
     names = ("seed:0", "seed:1", "guest")
-    assert asker.inputs("write_context")["examples"] == [Passage(context=f"{name} context") for name in names]
+    assert asker.inputs("write_context")["examples"] == [f"{name} context" for name in names]
     inputs = asker.inputs("write_questions")
     assert inputs["context"] == "A new passage."
     assert inputs["examples"] == [

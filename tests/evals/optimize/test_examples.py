@@ -73,7 +73,12 @@ def _about(example: dspy.Example) -> set[str]:
 
 def _texts(shown: Any) -> list[str | None]:
     """Questions and context of what a prompt shows."""
-    return [getattr(shown, "context", None), getattr(shown, "question", None), *getattr(shown, "questions", ())]
+    return [
+        shown if isinstance(shown, str) else None,
+        getattr(shown, "context", None),
+        getattr(shown, "question", None),
+        *getattr(shown, "questions", ()),
+    ]
 
 
 def prompted(example: dspy.Example) -> set[str]:

@@ -67,7 +67,8 @@ class WriteQuestionsFreeform(dspy.Signature):
     Each new question
     - practises the skill that the description names, is as hard as the examples, and wants an answer of the same kind;
     - is complete: it gives everything that a definite answer needs, and a language model can answer it in text;
-    - is put plainly, in its own words, with a story or a reason for asking only where the examples have one;
+    - is put plainly, in its own words, as somebody would who needs the answer: of real things where the skill is used on
+      such, but with a story or a reason for asking only where the examples have one;
     - is harmless;
     - asks for something else than every example and every other new question;
     - is no well-known puzzle, riddle or textbook example told again.

@@ -10,7 +10,7 @@ from skills_dspy.base.config import load_config
 from skills_dspy.base.visible import visible
 from skills_dspy.cli.arguments import TasksOptions
 from skills_dspy.cli.run import changes_since, default_paths
-from skills_dspy.cli.terminal.consoles import make_console, plain
+from skills_dspy.cli.terminal.consoles import make_console, unmarked
 from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.commands.check.task_report import (
     HEADINGS,
@@ -65,17 +65,17 @@ def show(report: TaskReport, out: Console) -> None:
         for place, heading in enumerate(HEADINGS):
             table.add_column(heading, justify="left" if place < 2 else "right", no_wrap=place > 0, overflow="fold")
         for cells in rows(report):
-            table.add_row(*(plain(cell) for cell in cells))
+            table.add_row(*(unmarked(cell) for cell in cells))
         out.print(table)
     for skipped in report.skipped:
-        out.print(plain(str(skipped), style="dim"), soft_wrap=True)
+        out.print(unmarked(str(skipped), style="dim"), soft_wrap=True)
     path = None
     for found in report.findings:
         if found.path != path:
             path = found.path
-            out.print(plain(f"\n{path}", style="bold"), soft_wrap=True)
-        line = plain(f"{found.line:>5}  ")
+            out.print(unmarked(f"\n{path}", style="bold"), soft_wrap=True)
+        line = unmarked(f"{found.line:>5}  ")
         line.append(f"{found.severity:<7}", style=_STYLES[found.severity])
         line.append(visible(f"  {found.message}  ")).append(found.rule, style="dim")
         out.print(line, soft_wrap=True)
-    out.print(plain(f"\n{summary_line(report)}"), soft_wrap=True)
+    out.print(unmarked(f"\n{summary_line(report)}"), soft_wrap=True)

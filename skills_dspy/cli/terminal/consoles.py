@@ -55,6 +55,6 @@ def make_console(
     return _SafeConsole(file=beneath, width=width, soft_wrap=soft_wrap, highlight=False, emoji=False)
 
 
-def plain(text: str, style: str = "") -> Text:
+def unmarked(text: str, style: str = "") -> Text:
     """A text for a console, without markup."""
     return Text(visible(text), style)

@@ -309,6 +309,10 @@ class ExportOptions:
         ),
     ]
     seed: Annotated[int | None, option("Decides which rows are for testing.  [default: 0]", type=SEED)]
+    thoughts: Annotated[
+        bool,
+        option("Add what the generator thought before it answered, as `reasoning_content` of the assistant's turn or the row."),
+    ]
     overwrite: Annotated[bool, option("Replace an earlier export at --out.")]
     repo: Annotated[
         str | None,

@@ -35,7 +35,7 @@ def export_command(options: ExportOptions) -> int:
         split = None if options.test_share is None else Split(options.test_share, options.seed or 0)
         sources = find_sources(options.runs)
         layout, text = cast("Format", options.layout), options.system_prompt
-        request = ExportRequest(sources, layout, options.out, _stamp(), text, split, options.overwrite)
+        request = ExportRequest(sources, layout, options.out, _stamp(), text, split, options.overwrite, options.thoughts)
         refuse_wrong(request)
         for run in request.runs:
             if run.running:
@@ -80,6 +80,9 @@ def _export(request: ExportRequest, say: Callable[[str], None]) -> None:
     say(f"{rows} row{'s' * (rows != 1)} of {runs} run{'s' * (runs != 1)} as {request.format}{sides}: {request.out}")
     for said in dict.fromkeys(run.facts.answered_by for run in request.runs):
         say(f"Answered by: {said}")
+    if request.thoughts:
+        none = "" if done.thoughtful else "; `think` in the configuration of a run says whether the generator has any"
+        say(f"{done.thoughtful} of {rows} rows have thoughts{none}")
     if done.repeated:
         click.echo(f"{done.repeated} rows left out: another of the runs has a row with the same id", err=True)
     if done.mended:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from evals.record.answering import CHECKOUT
+from skills_dspy.store.journal import Journal
 from skills_dspy.store.run_dir import RunDir
 from tests.helpers.exporting import a_record, files_below, some_records, write_run
 from tests.helpers.terminal import Terminal
@@ -43,6 +44,15 @@ def test_an_export_says_what_it_wrote(runs: Path, tmp_path: Path, typed: Type) -
     )
     code, said, _ = typed("export", runs, "--format", "alpaca", "--out", tmp_path / "a", "--test-share", "0.34", "--seed", 3)
     assert (code, said.splitlines()[0]) == (0, f"6 rows of 2 runs as alpaca (train 4, test 2): {tmp_path / 'a'}")
+
+
+def test_an_export_says_how_many_rows_have_thoughts(runs: Path, tmp_path: Path, typed: Type) -> None:
+    """And where to look when none has."""
+    for task in TWO:
+        Journal.open(runs / task / "journal.sqlite").close()
+    code, said, _ = typed("export", runs, "--format", "alpaca", "--out", tmp_path / "a", "--thoughts")
+    assert code == 0
+    assert "0 of 6 rows have thoughts; `think` in the configuration of a run says whether the generator has any\n" in said
 
 
 def test_a_run_that_goes_on_is_exported_with_a_warning(runs: Path, tmp_path: Path, typed: Type) -> None:

@@ -14,6 +14,7 @@ from typing import Any, get_args
 from signatures.labels import Category, Difficulty, PairRating, Quality, Score
 from skills_dspy.base.records import Record
 from skills_dspy.commands.export.facts import NOT_STATED, RunFacts
+from skills_dspy.commands.export.layouts import ThoughtfulRecord
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.similarity.languages import languages_of, load_classifier
 
@@ -80,6 +81,7 @@ class Tally:
     Attributes:
         tasks: rows by task and side.
         texts: what the languages are told from.
+        thoughtful: rows with the generator's thoughts.
         repeated: rows left out because another of the runs has them.
         mended: rows in which half a character was replaced.
         compared: by what rows were compared; none without a test side.
@@ -89,6 +91,7 @@ class Tally:
     grounded: int = 0
     tags: Counter[tuple[str, object]] = field(default_factory=Counter)
     texts: list[str] = field(default_factory=list)
+    thoughtful: int = 0
     repeated: int = 0
     mended: int = 0
     compared: SplitBasis | None = None
@@ -97,6 +100,7 @@ class Tally:
         """One more row, on this side."""
         self.tasks[record.task_name, side] += 1
         self.grounded += record.context is not None
+        self.thoughtful += isinstance(record, ThoughtfulRecord) and bool(record.reasoning_content)
         if len(self.texts) < _TEXTS:
             self.texts.append(f"{record.instruction}\n{record.response}")
         for name, _ in _TAGS[:-1]:
@@ -204,6 +208,8 @@ def _contents(tally: Tally) -> str:
             "every row was compared with every other."
         )
         parts.append(" ".join([sentence, *compared.sentences(sum(tally.rows.values()))]))
+    if tally.thoughtful:
+        parts.append(f"{tally.thoughtful:,} rows have what the generator thought before it answered, as `reasoning_content`.")
     if tally.repeated:
         parts.append(f"{tally.repeated:,} rows were left out because another of the runs has a row with the same id.")
     if tally.mended:

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from skills_dspy.base.config import ServerConfig
-from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError
+from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError, ThinkingRefused
 from skills_dspy.model.server.connections import (
     BUSY,
     FOREIGN,
@@ -26,15 +26,14 @@ from skills_dspy.model.server.connections import (
 )
 from skills_dspy.model.server.dialect import Dialect, answer_of, asked_of
 from skills_dspy.model.server.faults import Cause
-from skills_dspy.model.server.probe import REFUSALS, find_dialect
-from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault, refusal_fault
+from skills_dspy.model.server.names import ListedNames, guess, listing, meant
+from skills_dspy.model.server.probe import REFUSALS, Thinking, find_dialect
+from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault, refusal_fault, refused_thinking
 
 _EXAMPLE = "http://127.0.0.1:8000/v1"
 API_KEYS = ("SKILLS_DSPY_API_KEY", "OPENAI_API_KEY")
 """The environment variables with the key, the first that is set."""
 
-_SHOWN = 10
-"""So many of a server's models are named in a sentence."""
 _SGLANG = ("/server_info", "/get_server_info")
 """Where an SGLang tells its settings: newer ones at the first, older ones at the second only."""
 _OWNERS = {
@@ -67,6 +66,7 @@ class OpenAIServer:
         concurrency: how many requests may be in flight at once, 1 or more.
         environment: says by which proxy it is reached, and what certificates are trusted.
         transport: replaces the network in tests.
+        thinking: how a model is asked about it.
 
     Raises:
         ServerError: the address is none, or the key cannot be one.
@@ -87,6 +87,7 @@ class OpenAIServer:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         transport: httpx.AsyncBaseTransport | None = None,
         on_fault: Callable[[Fault, float], None] | None = None,
+        thinking: Callable[[str], Thinking] = lambda _: Thinking(),
     ) -> None:
         address = _address(host)
         self.host = without_secrets(address)
@@ -103,7 +104,9 @@ class OpenAIServer:
 
         self._root = address.removesuffix("/v1")
         self._connections = Connections(make, concurrency)
+        self._thinking = thinking
         self._dialects: dict[str, Dialect] = {}
+        self._names = ListedNames()
         self._asking = Asking(
             self.host,
             config,
@@ -119,14 +122,15 @@ class OpenAIServer:
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """One reply as a body of Ollama's shape; see `Server.chat`."""
         model = str(payload["model"])
-        return await self._patiently(lambda: self._ask(payload, self._dialects.get(model, Dialect())), model)
+        dialect = self._dialects.get(self._names.sent(model), Dialect())
+        return await self._patiently(lambda: self._ask(payload, dialect), model)
 
     async def embed(self, model: str, text: str) -> Sequence[float]:
         """The vector that a model gives to a text; see `VectorServer.embed`. What is too long the server has to refuse."""
 
         async def ask() -> Sequence[float]:
             with self._connections.lent() as client:
-                response = await client.post("/embeddings", json={"model": model, "input": text})
+                response = await client.post("/embeddings", json={"model": self._names.sent(model), "input": text})
             found = json.loads(_content(response)).get("data")
             if not found:  # LM Studio answers 200 to what it does not know
                 raise Refused(response.status_code, response.text)
@@ -148,7 +152,9 @@ class OpenAIServer:
     async def models(self) -> tuple[Model, ...]:
         """All models that it has, by name; of the window what the list says."""
         _, cards = await self._once(_listed)
-        return tuple(sorted((Model(str(card["id"]), "", _window(card)) for card in cards), key=lambda model: model.name))
+        models = sorted((Model(str(card["id"]), "", _window(card)) for card in cards), key=lambda model: model.name)
+        self._names.learn(_called(cards))
+        return tuple(models)
 
     async def model(self, name: str) -> Model:
         """One model with its window and what the server does not take of a request to it.
@@ -158,16 +164,18 @@ class OpenAIServer:
             ServerError: the server has no JSON schemas for it, or it writes only thoughts.
         """
         _, cards = await self._once(_listed)
-        names = (name, f"{name}:latest")  # as Ollama has it
-        card = next((card for card in cards if {card["id"], *(card.get("aliases") or ())}.intersection(names)), None)
-        if card is None:
+        called = _called(cards)
+        self._names.learn(called)
+        if (listed := meant(name, called)) is None:
             raise self._missing(name, [str(card["id"]) for card in cards])
+        card = called[listed]
         window = _window(card)
         if card.get("owned_by") == "llamacpp":
             settings = (await self._told("/props")).get("default_generation_settings") or {}
             window = settings.get("n_ctx", window)  # of one slot, which older versions do not list
+        thinking, name = self._thinking(name), self._names.sent(name)
         if name not in self._dialects:
-            self._dialects[name] = await find_dialect(self._attempt, self._insist, name, self.host)
+            self._dialects[name] = await find_dialect(self._attempt, self._insist, name, self.host, thinking)
         dialect = self._dialects[name]
         return Model(name, "", window, dialect.noted(), dialect.in_words(), await self._warnings(card))
 
@@ -177,8 +185,9 @@ class OpenAIServer:
             await client.aclose()
 
     async def _ask(self, payload: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
+        named = {**payload, "model": self._names.sent(str(payload["model"]))}
         with self._connections.lent() as client:
-            response = await client.post("/chat/completions", json=asked_of(payload, dialect))
+            response = await client.post("/chat/completions", json=asked_of(named, dialect))
         body = answer_of(_content(response))
         if body is None:  # LM Studio answers 200 to what it does not know
             raise Refused(response.status_code, response.text)
@@ -250,6 +259,8 @@ class OpenAIServer:
         if status == 413 or (status in (400, 422) and _too_long(said)) or TOO_LARGE in said:
             todo = "start it with a larger window, or take shorter seeds or fewer examples a prompt"
             return Fault(ContextTooLong(f"{here} says of a prompt: {said} ({status}); {todo}."), False)
+        if advice := refused_thinking(status, said, model):
+            return Fault(ThinkingRefused(f"{here} answered {status}: {said}; {advice}."), False)
         kind = NoVectors if error.no_vectors else ServerError
         return Fault(kind(f"{here} answered {status}: {said}."), status in PASSING, error.after)
 
@@ -261,11 +272,9 @@ class OpenAIServer:
         return ServerError(f"No server answers at {self.host} ({cause.sentence}); {todo}.")
 
     def _missing(self, name: str, there: list[str]) -> ModelMissing:
-        more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
-        has = f"it has {', '.join(there[:_SHOWN])}{more}" if there else "it has none"
-        return ModelMissing(
-            f"The model {name!r} is not on the server at {self.host}; {has}: give one that it has with --model."
-        )
+        said, todo = f"The model {name!r} is not on the server at {self.host}", "give one that it has with --model"
+        question = guess(name, there)
+        return ModelMissing(f"{said}; {question} Else {todo}." if question else f"{said}; it {listing(there)}: {todo}.")
 
 
 def _too_long(said: str) -> bool:
@@ -306,6 +315,11 @@ async def _listed(client: httpx.AsyncClient) -> tuple[httpx.Response, list[dict[
     if not isinstance(listed, list):
         raise Refused(404, response.text, answered=response.status_code)
     return response, [card for card in listed if isinstance(card, dict) and "id" in card]
+
+
+def _called(cards: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The entries of a list of models by all the names that they have."""
+    return {str(name): card for card in cards for name in (*(card.get("aliases") or ()), card["id"])}
 
 
 def _window(card: Mapping[str, Any]) -> int | None:

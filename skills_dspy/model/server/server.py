@@ -7,6 +7,7 @@ jitter, or when the server says (Retry-After), for as long as the patience lasts
 import asyncio
 import math
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from skills_dspy.model.server.faults import UNANSWERED, Cause
 from skills_dspy.store.run_json import OLLAMA
 
 T = TypeVar("T")
+_THINKING = re.compile(r"think|reasoning")
 
 _LIST = 60.0
 """Seconds in which a server has to say what it is and what it has, where a fifth of `server.timeout` is less."""
@@ -40,7 +42,7 @@ class Model:
     """A model that the server has: its name, digest and largest context window in tokens (none when it does not say).
 
     `differs` has what a server does not take or give for it, by name, and `in_words` the same in sentences; `warnings` are of
-    what spoils replies without a word.
+    what spoils replies without a word. `thinks` says whether it can think before it answers; None where nobody says.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Model:
     differs: Mapping[str, Any] = field(default_factory=dict)
     in_words: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    thinks: bool | None = None
 
 
 class Server(Protocol):
@@ -202,6 +205,15 @@ def refusal_fault(refused: Refused, host: str, endpoint: Endpoint) -> Fault | No
     if refused.status == 400 and "https" in refused.said.lower() and "http " in refused.said.lower():
         return Fault(ServerError(f"{here} wants https ({refused.said}): write https:// in its address."), False)
     return None
+
+
+def refused_thinking(status: int, said: str, model: str) -> str | None:
+    """What to do where a server refuses what a request says of thinking; None where it refuses something else."""
+    # A model's own name may speak of it.
+    about = re.sub(rf"(?<!\w){re.escape(model.partition(':')[0])}(?!\w)", "", said, flags=re.IGNORECASE)
+    if status not in (400, 422) or not _THINKING.search(about.lower()):
+        return None
+    return f"give `think` another value in the configuration for the roles that ask {model}: off, or unset to say nothing of it"
 
 
 def connection_fault(error: Exception, host: str, example: str, cause_of: Callable[[Exception], Cause]) -> Fault:

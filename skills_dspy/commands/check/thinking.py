@@ -111,7 +111,7 @@ def _line(room: int, name: str, think: Think, most: int, model: Model) -> tuple[
             return "warn", f"{why}: set `think: unset` for the roles that ask it, which leaves room for thoughts"
         return ("ok", f"{name} can think, and is told not to (`think: off`)") if model.thinks else None
     if not most:
-        said = f"{name} has no thoughts with `think: {think}`, or the server keeps them to itself; {room} tokens are free for them"
+        said = f"{name} has no thoughts with `think: {think}`, or the server hides them; {room} tokens are kept free for them"
         return "ok" if think == "unset" else "warn", said
     said = f"{name} thinks with `think: {think}`, up to {most} tokens before a reply, of {room} that are planned for them"
     return ("ok", said) if most < _NEARLY * room else ("warn", f"{said}: set `think_room` to {2 * most} or more")

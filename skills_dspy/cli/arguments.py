@@ -314,6 +314,9 @@ class ExportOptions:
         option("Add what the generator thought before it answered, as `reasoning_content` of the assistant's turn or the row."),
     ]
     overwrite: Annotated[bool, option("Replace an earlier export at --out.")]
+    keep_residue: Annotated[
+        bool, option("Keep rows that hold think blocks, turn tokens, control characters and the like; else they are left out.")
+    ]
     repo: Annotated[
         str | None,
         option(

@@ -83,6 +83,7 @@ class Tally:
         texts: what the languages are told from.
         thoughtful: rows with the generator's thoughts.
         repeated: rows left out because another of the runs has them.
+        left_over: place and fault of rows left out because they hold what a machine leaves behind.
         mended: rows in which half a character was replaced.
         compared: by what rows were compared; none without a test side.
     """
@@ -93,6 +94,7 @@ class Tally:
     texts: list[str] = field(default_factory=list)
     thoughtful: int = 0
     repeated: int = 0
+    left_over: list[str] = field(default_factory=list)
     mended: int = 0
     compared: SplitBasis | None = None
 
@@ -212,6 +214,8 @@ def _contents(tally: Tally) -> str:
         parts.append(f"{tally.thoughtful:,} rows have what the generator thought before it answered, as `reasoning_content`.")
     if tally.repeated:
         parts.append(f"{tally.repeated:,} rows were left out because another of the runs has a row with the same id.")
+    if tally.left_over:
+        parts.append(f"{len(tally.left_over):,} rows were left out because they hold what a machine leaves behind.")
     if tally.mended:
         parts.append(f"In {tally.mended:,} rows half a character, which UTF-8 cannot hold, became U+FFFD.")
     return "\n\n".join(parts)

@@ -52,6 +52,7 @@ class ExportRequest:
         split: how to set rows apart for testing; none to train on all.
         overwrite: whether an earlier export there is replaced.
         thoughts: whether the generator's thoughts stand beside its answers.
+        keep_residue: whether rows are kept that hold what a machine leaves behind.
     """
 
     runs: tuple[SourceRun, ...]
@@ -62,6 +63,7 @@ class ExportRequest:
     split: Split | None = None
     overwrite: bool = False
     thoughts: bool = False
+    keep_residue: bool = False
 
     @property
     def folder(self) -> bool:
@@ -88,7 +90,7 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
         RunDirError: a row is broken, or the rows change meanwhile.
     """
     refuse_wrong(request)
-    rows, tally = ExportRows(request.runs), Tally()
+    rows, tally = ExportRows(request.runs, request.keep_residue), Tally()
     aside = replacing(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
     with aside as place:
         testing: NDArray[np.bool_] | None = None
@@ -101,7 +103,12 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
                 side, record = "test" if testing is not None and testing[number] else "train", think(run, row)
                 write(record, side)
                 tally.add(record, side)
-        tally.repeated, tally.mended = rows.repeated, rows.mended
+        tally.repeated, tally.mended, tally.left_over = rows.repeated, rows.mended, rows.left_over
+        if rows.left_over and not tally.rows:
+            raise ExportError(
+                f"all {len(rows.left_over)} rows hold what a machine leaves behind, so nothing is left to export; the first is "
+                f"{rows.left_over[0]}; --keep-residue exports them all the same"
+            )
         if request.format == "hf":
             (place / "README.md").write_text(card([run.facts for run in request.runs], tally), "utf-8")
     return tally

@@ -310,7 +310,14 @@ class ExportOptions:
         ),
     ]
     seed: Annotated[int | None, option("Decides which rows are for testing.  [default: 0]", type=SEED)]
+    thoughts: Annotated[
+        bool,
+        option("Add what the generator thought before it answered, as `reasoning_content` of the assistant's turn or the row."),
+    ]
     overwrite: Annotated[bool, option("Replace an earlier export at --out.")]
+    keep_residue: Annotated[
+        bool, option("Keep rows that hold think blocks, turn tokens, control characters and the like; else they are left out.")
+    ]
     repo: Annotated[
         str | None,
         option(

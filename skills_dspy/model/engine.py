@@ -14,7 +14,7 @@ from dspy import lm15
 
 from skills_dspy.base.config import ROLES, THINK_FIELD, Role, RunConfig, Think
 from skills_dspy.base.errors import SkillsError, Truncated, Unreadable
-from skills_dspy.model.ask import CURRENT_CALL, Asker, Call
+from skills_dspy.model.ask import CURRENT_CALL, Asker, Call, Look
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Replies
 from skills_dspy.model.soft import ASKED, rated_fields, soft_of
@@ -186,6 +186,7 @@ def asker_for(
     limits: Mapping[str, int],
     seed: int,
     task: str,
+    residue: Look | None = None,
 ) -> Asker:
     """Who asks the steps of a program, each of its role's model, in the running event loop; see `Asker`.
 
@@ -195,4 +196,4 @@ def asker_for(
     soft = config.asks_soft(shown=False)  # rows carry them, but nothing decides by them
     hosted = {role: Window(windows[role], settings.keep_alive, soft, settings.think) for role, settings in roles.items()}
     lms = {role: make_lm(models[role], replies, hosted[role], loop) for role in ROLES}
-    return Asker(program, lms, roles, limits, seed, task)
+    return Asker(program, lms, roles, limits, seed, task, residue)

@@ -19,7 +19,7 @@ _MORE = 4
 _NEARLY = 0.75
 """From this share of their room on thoughts may soon be cut."""
 
-Settings = Mapping[str, Any]
+ThinkSettings = Mapping[str, Any]
 """`think`, and `think_room` where that is to change."""
 
 
@@ -28,8 +28,8 @@ class Remedy:
     """What was tried in place of a setting that fails, for these roles, and the one of it that works, if any does."""
 
     roles: tuple[Role, ...]
-    tried: tuple[Settings, ...]
-    works: Settings | None
+    tried: tuple[ThinkSettings, ...]
+    works: ThinkSettings | None
 
     def in_words(self) -> str:
         """What to do about it, or what does not help."""
@@ -43,7 +43,7 @@ def _listed(words: Sequence[str], last: str) -> str:
     return f" {last} ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def _written(settings: Settings) -> str:
+def _written(settings: ThinkSettings) -> str:
     return f"`{', '.join(f'{name}: {value}' for name, value in settings.items())}`"
 
 
@@ -60,7 +60,7 @@ async def find_remedy(flight: Preflight, trial: Trial, windows: Callable[[RunCon
     config = flight.config
     own = STEPS[trial.step].role
     roles = tuple(role for role in ROLES if _asked(config, role) == _asked(config, own))
-    others: list[Settings] = [{"think": think} for think in _OTHERS if think != config.role(own).think]
+    others: list[ThinkSettings] = [{"think": think} for think in _OTHERS if think != config.role(own).think]
     if trial.cut and config.role(own).thoughts:
         others.insert(0, {"think": config.role(own).think, "think_room": _MORE * config.role(own).thoughts})
     steps = [step for step in flight.steps if STEPS[step].role in roles]

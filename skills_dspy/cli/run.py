@@ -122,7 +122,7 @@ def _request(options: RunOptions, specs: tuple[TaskSpec, ...] | None) -> RunRequ
     program = None if options.program is None else load_compiled(options.program)
     evaluation = read_benchmark(options.decontaminate) if options.decontaminate else None
     for warning in () if evaluation is None else skipped_warnings(evaluation):
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     if past is not None:
         program = program or past.first.program
         evaluation = evaluation or past.evaluation()

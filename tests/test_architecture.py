@@ -96,7 +96,8 @@ def test_what_has_no_model_imports_no_dspy() -> None:
     [
         ({"httpx", "ollama"}, ("skills_dspy/model/server/", "skills_dspy/commands/export/hub.py")),
         ({"sentence_transformers", "torch", "transformers"}, ("skills_dspy/model/embedding/",)),
-        ({"socket", "ssl", "http", "urllib", "requests", "aiohttp", "websockets", "ftplib", "smtplib"}, ()),
+        ({"socket", "ssl"}, ("skills_dspy/model/server/",)),
+        ({"http", "urllib", "requests", "aiohttp", "websockets", "ftplib", "smtplib"}, ()),
         ({"sqlite3", "filelock"}, ("skills_dspy/store/",)),
         ({"subprocess"}, ("skills_dspy/tasks/changed.py", "skills_dspy/model/embedding/process.py")),
         ({"shutil", "tempfile", "pickle", "cloudpickle", "shelve"}, ()),
@@ -109,6 +110,27 @@ def test_one_door_to_each_outside(libraries: set[str], doors: tuple[str, ...]) -
     """The network, the disk and the terminal each have their place, where foreign errors become ours."""
     found = {path for path, tree in of("skills_dspy/").items() if packages(tree) & libraries}
     assert {path for path in found if not path.startswith(doors)} == set()
+
+
+PRINTERS = {"print", "Console", "click.echo", "click.secho", "click.echo_via_pager", "rich.print"}
+STREAMS = re.compile(r"sys\.(std(out|err)\.(write|writelines|buffer)|__std(out|err)__)")
+OUR_TOOLS = ("evals/teacher/", "evals/record/", "evals/bench/", "evals/readme/", "skills_dspy/model/server/llamacpp_child.py")
+
+
+def test_all_commands_print_through_one_place() -> None:
+    """Nothing that a model or a file says acts on the terminal: cli/terminal shows it as escapes; nobody prints around it."""
+    found = set()
+    for path, tree in trees().items():
+        if path.startswith(("skills_dspy/cli/terminal/", *OUR_TOOLS)):
+            continue
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) in PRINTERS]
+        found |= {f"{path}: {ast.unparse(call)}" for call in calls if not all(_is_visible(each) for each in call.args)}
+        found |= {f"{path}: {name}" for name in named(tree) if STREAMS.match(name)}
+    assert found == set()
+
+
+def _is_visible(value: ast.expr) -> bool:
+    return isinstance(value, ast.Call) and ast.unparse(value.func) in ("visible", "visible_line")
 
 
 _METHODS = "write_text|write_bytes|mkdir|unlink|touch|rename|rmdir|symlink_to"

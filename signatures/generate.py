@@ -116,9 +116,9 @@ class WriteAnswerFreeform(dspy.Signature):
 
     The task description says what the skill is, and may say whom the answer is for. The examples are questions of this skill
     with good answers. Take from them what kind of answer is wanted: how deep it goes, in which language and tone, whether it
-    shows its steps, whether it is prose, a list, a table or one word. Take nothing else from them: not their sentences, not
-    how they open and close, not how many points they make. What this question asks for decides, also where it asks for
-    another form.
+    shows its steps, whether it is prose, a list, a table or one word, and a heading or labels that they all have. Take
+    nothing else from them: not their sentences, not how their prose opens and closes, not how many points they make. What
+    this question asks for decides, also where it asks for another form.
     The answer is correct and complete and does everything that the question asks. Its length is what this question needs,
     as a rule within the range that is given. It goes straight to what was asked, in a beginning and an ending of its own, and
     sums up or repeats nothing unless the question wants that. It has no talk about you, about the task or about further help.
@@ -138,8 +138,9 @@ class WriteAnswerGrounded(dspy.Signature):
 
     The task description says what the skill is. The examples are texts with a question of this skill and a good answer. Take
     from them what kind of answer is wanted: how deep it goes, in which language and tone, whether it shows its steps,
-    whether it is prose, a list, a table or one word. Take nothing else from them: not their sentences, not how they open and
-    close, not how many points they make. What this question asks for decides, also where it asks for another form.
+    whether it is prose, a list, a table or one word, and a heading or labels that they all have. Take nothing else from
+    them: not their sentences, not how their prose opens and closes, not how many points they make. What this question asks
+    for decides, also where it asks for another form.
     The answer rests on the text that comes last: every fact, name and figure is in that text or follows from it. If the text
     does not tell what is asked, the answer says so. The answer is correct and complete and does everything that the question
     asks, for the whole text or for the part that was asked about. Its length is what this question and this text need, as a

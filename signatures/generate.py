@@ -20,7 +20,8 @@ class PlanVariety(dspy.Signature):
     written, and each will be told values of a few axes. Name two to six axes along which such exercises can differ while all
     of them practise this one skill at the level of the examples: for instance the subject, the setting, the kind of text or
     data, how much is asked for, the form of the request, what makes it difficult. Choose the axes that matter for this skill.
-    The first axis is the subject.
+    The first axis is the subject: the things, places, people, events or field that an exercise is about, also where the
+    examples hardly name any.
     An axis changes what an answer has to do or to be about. What would only decorate a request is no axis.
     If the examples have a context, say of each axis whether its values are of that text (what it is about and what it is
     like) or of the request (what is asked about it); the subject is of the text. If they have none, all axes are of the

@@ -30,6 +30,7 @@ from skills_dspy.pipeline.outlook import Outlook
 from skills_dspy.pipeline.variety import Tried, planned
 from skills_dspy.pipeline.writing import Ledger, RowsInOrder, SettledRow
 from skills_dspy.similarity.nearest import Vector, joined
+from skills_dspy.similarity.sight import Sight, text_of
 from skills_dspy.tasks.spec import TaskSpec
 
 _T = TypeVar("_T")
@@ -59,6 +60,7 @@ class Settler:
         place: its door to the places for open draws, where other tasks run beside it.
         plan: what a draw shows, by its number, where that was decided before; none to choose it.
         wake: called when calls that waited with the rank LATER may go on; needed where slots are given by rank.
+        sight: what the vectors may be asked, called when there is one.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Settler:
         place: Place | None = None,
         plan: Callable[[int], Draw] | None = None,
         wake: Callable[[], None] = lambda: None,
+        sight: Callable[[], Sight] = lambda: "trusted",
     ) -> None:
         self.spec = spec
         self.wanted = wanted
@@ -89,6 +92,7 @@ class Settler:
         self._on_change = on_change
         self._plan = plan or self._choose
         self._wake = wake
+        self._sight = sight
         self._seeds = seed_examples(spec.seed_examples)
         self._lengths: dict[Kind, Lengths] = {kind: longest(spec.seeds(kind)) for kind in get_args(Kind)}
         count = spec.num_questions_to_generate_per_prompt
@@ -203,12 +207,11 @@ class Settler:
             self._arrive(opened, [candidate])
             return
         await self._seeded.wait()
-        candidates = [
-            Candidate(
-                draw, index, question, written.context, vector, dict(written.calls), fitting=self._fitting.of(draw.kind, vector)
-            )
-            for index, (question, vector) in enumerate(zip(written.questions, vectors, strict=True))
-        ]
+        candidates = []
+        for index, (question, vector) in enumerate(zip(written.questions, vectors, strict=True)):
+            text = text_of(self._sight(), question, written.context)
+            fitting = self._fitting.of(draw.kind, vector, text)
+            candidates.append(Candidate(draw, index, question, written.context, vector, dict(written.calls), fitting, text))
         self._arrive(opened, candidates)
         for candidate in candidates:
             self._novelty.begin(candidate)
@@ -233,8 +236,9 @@ class Settler:
         for number, seed in enumerate(self._seeds):
             (vector,) = await self._vectors((seed.question,), seed.context)
             kind: Kind = "freeform" if seed.context is None else "grounded"
-            self._novelty.fix((-1, number, 0), vector, seed.id, kind)
-            self._fitting.add(seed, vector)
+            text = text_of(self._sight(), seed.question, seed.context)
+            self._novelty.fix((-1, number, 0), vector, seed.id, kind, text)
+            self._fitting.add(seed, vector, text)
         self._seeded.set()
 
     async def _vectors(self, questions: tuple[str, ...], context: str | None) -> list[Vector]:
@@ -304,7 +308,7 @@ class Settler:
         tagging.add_done_callback(self._tagging.discard)
         assert candidate.question is not None
         assert candidate.vector is not None
-        self._novelty.fix(candidate.key, candidate.vector, name, candidate.draw.kind)
+        self._novelty.fix(candidate.key, candidate.vector, name, candidate.draw.kind, candidate.text)
         if may_be_shown(candidate.question, candidate.context, self._lengths[candidate.draw.kind]):
             self._accepted.append((candidate.draw.number, Example(name, candidate.question, outcome.answer, candidate.context)))
         candidate.settled.set_result(True)

@@ -69,7 +69,8 @@ class Desk:
             Halt: the evaluation cannot go on.
         """
         role = STEPS[step].role
-        settings, room = self.config.role(role), self._limits[step]
+        settings = self.config.role(role)
+        room = self._limits[step] + settings.thoughts
         for attempt in range(TRIES):
             seed = request_seed(self._seed, "optimize", step, key, attempt)
             config: dict[str, Any] = {"temperature": settings.temperature, "max_tokens": room, "seed": seed}
@@ -77,7 +78,9 @@ class Desk:
                 config["top_p"] = settings.top_p
             call = Call(step, lambda: (1,))
             try:
-                return _once(predictor, call, inputs, config, self._lms[role]), call.soft
+                said = _once(predictor, call, inputs, config, self._lms[role])
+                self._asker.refuse_residue(call, inputs, said.toDict())
+                return said, call.soft
             except ReplyError as error:
                 last = error
                 room *= RETRY if isinstance(error, Truncated) else 1

@@ -52,6 +52,10 @@ class ServerError(MachineError):
     """The server cannot be reached, or stayed broken longer than the patience allows."""
 
 
+class ThinkingRefused(ServerError):
+    """The server does not take what a request says of thinking."""
+
+
 class NoVectors(ServerError):
     """The server gives no vectors of the model."""
 
@@ -102,6 +106,10 @@ class ReplyError(SkillsError):
 
 class Unreadable(ReplyError):
     """The reply does not parse, lacks a field, has a value outside its labels, or is empty."""
+
+
+class Residue(Unreadable):
+    """The reply holds what a machine leaves behind and no person would write."""
 
 
 class Truncated(ReplyError):

@@ -1,6 +1,7 @@
 """How an options dataclass becomes the options of a command, and the options that several commands share."""
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin,
 
 import click
 from click.core import ParameterSource
+
+from skills_dspy.cli.environment import hidden_at_import
 
 if TYPE_CHECKING:
     from skills_dspy.base.config import RunConfig
@@ -57,7 +60,9 @@ def takes(kind: type, runs: str) -> Callable[[Callable[[], None]], Callable[...,
     def decorate(command: Callable[[], None]) -> Callable[..., int]:
         @wraps(command)
         def called(**values: Any) -> int:
-            return int(resolve_name(f"skills_dspy.cli.{runs}")(_filled(kind, values)))
+            with hidden_at_import(os.environ):
+                run = resolve_name(f"skills_dspy.cli.{runs}")
+            return int(run(_filled(kind, values)))
 
         for declare in reversed([*_declarations(kind)]):
             called = declare(called)
@@ -215,14 +220,16 @@ class ServerOptions:
                 raise RequestError(
                     f"--llamacpp starts a server of its own, and {flag} is about another; leave out one of the two"
                 )
-        name = read_model_file(path).name
+        file = read_model_file(path)
+        name = file.name
         wanted = [typed.params.get("model"), *(config.role(role).model for role in ROLES if role != "generator")]
-        if other := next((model for model in wanted if model not in (None, name)), None):
+        if other := next((model for model in wanted if model is not None and not file.is_called(model)), None):
             raise RequestError(
                 f"--llamacpp {path} is one file, and so one model, {name}, but {other} is wanted too; leave that model out of "
                 "the command and of the configuration, or start a server that has both"
             )
-        return config.model_copy(update={"generator": config.generator.model_copy(update={"model": name})})
+        named = [role for role in ROLES if role == "generator" or config.role(role).model is not None]
+        return config.model_copy(update={role: config.role(role).model_copy(update={"model": name}) for role in named})
 
 
 @dataclass(frozen=True, slots=True)

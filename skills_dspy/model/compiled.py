@@ -5,7 +5,7 @@ prompts that it was compiled for and no others, so the file holds their fingerpr
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,18 @@ from pydantic_core import to_jsonable_python
 
 from skills_dspy.base.errors import FileError
 from skills_dspy.base.records import Frozen
+from skills_dspy.base.unseen import first_odd
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.program import SkillsProgram, fingerprint
+from skills_dspy.model.server.names import other_weights, same_model
+from skills_dspy.model.server.server import Model
 from skills_dspy.model.steps import STEPS
 from skills_dspy.store.files import storage_errors
 
 PROGRAM_FORMAT = "skills_dspy program 1"
 """What a program file says of itself."""
+
+_NO_JSON = "this is no JSON; give a file that `optimize` has written"
 
 
 class ProgramError(FileError):
@@ -79,6 +84,16 @@ class CompiledProgram:
             program.predictor(step).load_state(deepcopy(self.content["predictors"][step]))
 
 
+def since_compiled(program: CompiledProgram, models: Iterable[Model]) -> list[str]:
+    """What is to be said of each of these models that has other weights than when the program was compiled with it."""
+    told = program.provenance.get("models")
+    before = [model for model in (told.values() if isinstance(told, Mapping) else ()) if isinstance(model, Mapping)]
+    pairs = [(str(then.get("name")), str(then.get("digest", "")), now) for then in before for now in models]
+    changed = [(now.name, then, now.digest) for name, then, now in pairs if same_model(name, now.name) and now.digest]
+    todo = "and its prompts were tried on the former: measure it with `eval program`, or compile it again"
+    return [f"{program.path}: {other_weights(*each)}, {todo}" for each in dict.fromkeys(changed) if each[1] != each[2]]
+
+
 def base_fingerprint(step: str) -> str:
     """The fingerprint of a step's prompt as it stands in signatures/, whatever number of questions is asked for."""
     return fingerprint(dspy.Predict(STEPS[step].signature(1)), SkillsAdapter())
@@ -101,9 +116,11 @@ def load_compiled(path: Path) -> CompiledProgram:
         data = path.read_bytes()
     try:
         content = json.loads(data)
+    except json.JSONDecodeError as error:
+        odd = first_odd(error.doc, error.pos, error.pos + 1)
+        raise ProgramError(f"{_NO_JSON}{odd}", path, error.lineno) from error
     except (ValueError, RecursionError) as error:
-        line = getattr(error, "lineno", None)
-        raise ProgramError("this is no JSON; give a file that `optimize` has written", path, line) from error
+        raise ProgramError(_NO_JSON, path) from error
     return checked(content, path)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, get_args
 
 from skills_dspy.base.config import RunConfig
-from skills_dspy.base.errors import MissingReply, Truncated
+from skills_dspy.base.errors import MissingReply, Residue, Truncated
 from skills_dspy.base.records import Kind, PairVerdict, QuestionVerdict, Reason, Tags
 from skills_dspy.base.scales import CATEGORY, DIFFICULTY, PAIR, QUESTION, SAMPLE, SCALES, Scale
 from skills_dspy.base.tokens import estimate_tokens
@@ -112,7 +112,12 @@ class Flow:
 
     async def _again(self, written: Written, draw: Draw, rank: Callable[[], Rank]) -> Written:
         """What was written before, with a context that a screen or its judge rejected looked at once more."""
-        if written.failed is None or written.failed.reason not in (*SCREENS, "judged bad"):
+        failed = written.failed
+        if (
+            failed is None
+            or failed.reason not in (*SCREENS, "judged bad")
+            or (failed.reason, failed.raw is None) == ("residue", False)
+        ):
             return written
         try:
             self._check_text("context", draw, Subject(written.context))
@@ -259,8 +264,11 @@ class Flow:
             answer = await self._asker.ask(step.name, asked, place, rank)
         except Failed as failed:
             calls[name] = failed.digests
-            reason: Reason = "truncated" if isinstance(failed.cause, Truncated) else "unreadable"
-            raise _Drop(Dropped(stage, reason, f"{failed.cause}, twice", subject.answer, failed.cause.raw)) from failed
+            cause = failed.cause
+            reason: Reason = (
+                "truncated" if isinstance(cause, Truncated) else "residue" if isinstance(cause, Residue) else "unreadable"
+            )
+            raise _Drop(Dropped(stage, reason, failed.in_words, subject.answer, cause.raw)) from failed
         calls[name] = answer.digests
         if (why := step.rejects(answer.values, self._config)) is not None:
             raise _Drop(Dropped(stage, step.reason, why, subject.answer, answer.raw))

@@ -62,7 +62,7 @@ async def derive_axes(asker: Asker, spec: TaskSpec, rank: Rank) -> tuple[tuple[A
     try:
         answer = await asker.ask(PLAN.name, inputs(PLAN, spec, examples_in_turn(spec)), _PLACE, lambda: rank)
     except Failed as failed:
-        return (), f"{failed}, twice"
+        return (), failed.in_words
     axes = usable([Axis.model_validate(one) for one in answer.values["axes"]])  # DSPy hands on records as mappings
     return axes, None if axes else "no axis has two values of a few words that differ"
 

@@ -21,8 +21,10 @@ from skills_dspy.model.compiled import (
     checked,
     compiled_content,
     load_compiled,
+    since_compiled,
 )
 from skills_dspy.model.program import SkillsProgram, fingerprint
+from skills_dspy.model.server.server import Model
 from skills_dspy.model.steps import STEPS
 from skills_dspy.store.aside import write_json
 from tests.helpers.making import the_adapter
@@ -138,6 +140,17 @@ def test_two_programs_do_not_share_what_was_applied(tmp_path: Path) -> None:
     assert [demo["rating"] for demo in other.predictor(JUDGE).demos] == [3]
 
 
+def test_a_model_that_has_changed_since_is_said(tmp_path: Path) -> None:
+    """By whatever name it is asked for now; a model of another name, or without a digest, has not changed."""
+    content = content_of()
+    content["provenance"] |= {"models": {"generator": {"name": "m:latest", "digest": "1" * 64}, "proposer": None}}
+    program = load_compiled(written(tmp_path, content))
+    now = [Model("M", digest, None) for digest in ("1" * 64, "2" * 64, "")] + [Model("n", "3" * 64, None)]
+    (said,) = since_compiled(program, now)
+    assert "the same name has other weights now: M (111111111111 then, 222222222222 now)" in said
+    assert "eval program" in said
+
+
 def test_steps_come_in_the_order_of_the_flow(tmp_path: Path) -> None:
     """However they were named; the provenance is at hand."""
     loaded = load_compiled(written(tmp_path, content_of(JUDGE, WRITER, "write_context")))
@@ -174,10 +187,12 @@ def test_a_file_that_is_no_json(tmp_path: Path, data: bytes) -> None:
 
 
 def test_broken_json_is_told_with_its_line(tmp_path: Path) -> None:
-    """Where the reading stopped."""
+    """Where the reading stopped, and what nobody sees there."""
     path = tmp_path / "program.json"
     path.write_text('{\n "format": \n}', "utf-8")
     refused(path, f"{path}:3: ")
+    path.write_text('{\n \u00a0"format": 1}', "utf-8")
+    refused(path, f"{path}:2: ", "there is U+00A0 (no-break space) in column 2: write a blank instead")
 
 
 @pytest.mark.parametrize(

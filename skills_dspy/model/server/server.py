@@ -7,6 +7,7 @@ jitter, or when the server says (Retry-After), for as long as the patience lasts
 import asyncio
 import math
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,10 +17,15 @@ import httpx
 
 from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import MachineError, ServerError
-from skills_dspy.model.server.connections import BUSY, Refused, no_address
+from skills_dspy.model.server.connections import BUSY, Endpoint, Refused, no_address
+from skills_dspy.model.server.faults import UNANSWERED, Cause
 from skills_dspy.store.run_json import OLLAMA
 
 T = TypeVar("T")
+_THINKING = re.compile(r"think|reasoning")
+
+_LIST = 60.0
+"""Seconds in which a server has to say what it is and what it has, where a fifth of `server.timeout` is less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ class Model:
     """A model that the server has: its name, digest and largest context window in tokens (none when it does not say).
 
     `differs` has what a server does not take or give for it, by name, and `in_words` the same in sentences; `warnings` are of
-    what spoils replies without a word.
+    what spoils replies without a word. `thinks` says whether it can think before it answers; None where nobody says.
     """
 
     name: str
@@ -45,6 +51,7 @@ class Model:
     differs: Mapping[str, Any] = field(default_factory=dict)
     in_words: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    thinks: bool | None = None
 
 
 class Server(Protocol):
@@ -89,6 +96,7 @@ class Asking:
     Args:
         host: the server's address as it may be shown.
         fault_of: our fault for a foreign error of a request to this model (no name where none was asked).
+        cause_of: why a request did not come to an answer.
         unreachable: our error when nobody answers, for the reason.
         jitter: random numbers for the backoff; they decide no reply.
         on_fault: told each passing fault with the seconds until the next try.
@@ -99,7 +107,8 @@ class Asking:
         host: str,
         config: ServerConfig,
         fault_of: Callable[[Exception, str], Fault],
-        unreachable: Callable[[str], ServerError],
+        cause_of: Callable[[Exception], Cause],
+        unreachable: Callable[[Cause], ServerError],
         *,
         jitter: random.Random | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -109,6 +118,7 @@ class Asking:
         self._host = host
         self._config = config
         self._fault_of = fault_of
+        self._cause_of = cause_of
         self._unreachable = unreachable
         self._jitter = jitter or random.Random(0)
         self._clock = clock
@@ -124,22 +134,27 @@ class Asking:
         return await self._again(ask, model, foreign, lambda _, fault: fault.passing)
 
     async def once(self, ask: Callable[[], Awaitable[T]], foreign: tuple[type[Exception], ...]) -> T:
-        """What `ask` gives, or its error at once; ServerError where nothing comes within the connect timeout.
+        """What `ask` gives, or its error at once; ServerError where nothing comes.
 
-        Only a server that says that it is busy, as one does that still loads its model, is asked again while the patience
-        lasts.
+        Connecting may take the connect timeout and the answer much longer: a list of models on a slow disk takes its time. Only
+        a server that says that it is busy, as one does that still loads its model, is asked again while the patience lasts.
         """
+        limit = self._config.connect_timeout + min(self._config.timeout, max(_LIST, self._config.timeout / 5))
 
         async def soon() -> T:
             try:
-                async with asyncio.timeout(self._config.connect_timeout):
+                async with asyncio.timeout(limit):
                     return await ask()
-            except TimeoutError as error:
-                raise self._unreachable(f"no answer within {self._config.connect_timeout:g} s") from error
-            except (ConnectionError, httpx.ConnectError) as error:
-                raise self._unreachable("it refuses the connection, or there is no such host") from error
+            except (TimeoutError, httpx.ReadTimeout) as error:
+                raise self._unreachable(self._silence(limit)) from error
+            except (ConnectionError, *UNANSWERED) as error:
+                raise self._unreachable(self._cause_of(error)) from error
 
         return await self._again(soon, "", foreign, lambda error, _: isinstance(error, Refused) and error.status in BUSY)
+
+    def _silence(self, limit: float) -> Cause:
+        todo = f"see its log, or raise server.timeout in the configuration (now {self._config.timeout:g} s), if it is only slow"
+        return Cause(f"takes the connection and gives no answer within {limit:g} s", todo)
 
     async def _again(
         self,
@@ -177,15 +192,42 @@ class Asking:
             delay *= 2
 
 
-def connection_fault(error: Exception, host: str, example: str) -> Fault:
+def refusal_fault(refused: Refused, host: str, endpoint: Endpoint) -> Fault | None:
+    """Our error for an answer that says the same of every kind of server; None for others."""
+    here = f"The server at {host}"
+    if refused.moved:
+        todo = "give that address with --base-url, if it is the server's, and ask past what stands before it, such as a login"
+        return Fault(ServerError(f"{here} sends every request on to {refused.moved} ({refused.status}): {todo}."), False)
+    if refused.status == 407:
+        todo = "write them into that variable, or name the host in NO_PROXY"
+        by = endpoint.route.named_by or "the environment"
+        return Fault(ServerError(f"The proxy in {by}, which is asked for {host}, wants a name and a password: {todo}."), False)
+    if refused.status == 400 and "https" in refused.said.lower() and "http " in refused.said.lower():
+        return Fault(ServerError(f"{here} wants https ({refused.said}): write https:// in its address."), False)
+    return None
+
+
+def refused_thinking(status: int, said: str, model: str) -> str | None:
+    """What to do where a server refuses what a request says of thinking; None where it refuses something else."""
+    # A model's own name may speak of it.
+    about = re.sub(rf"(?<!\w){re.escape(model.partition(':')[0])}(?!\w)", "", said, flags=re.IGNORECASE)
+    if status not in (400, 422) or not _THINKING.search(about.lower()):
+        return None
+    return f"give `think` another value in the configuration for the roles that ask {model}: off, or unset to say nothing of it"
+
+
+def connection_fault(error: Exception, host: str, example: str, cause_of: Callable[[Exception], Cause]) -> Fault:
     """Our error for what httpx and a reader of bodies raise; `example` is an address as it should be written."""
     if isinstance(error, httpx.UnsupportedProtocol):
         return Fault(no_address(host, example), False)
+    here = f"The server at {host}"
+    if isinstance(error, ConnectionError | httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+        cause = cause_of(error)
+        who = f"The {cause.who}, which is asked for {host}," if cause.who else here
+        return Fault(ServerError(f"{who} {cause.why}{'; ' * bool(cause.todo)}{cause.todo}."), cause.passing)
     if isinstance(error, httpx.TimeoutException):
-        return Fault(ServerError(f"The server at {host} did not answer in time."), True)
-    if isinstance(error, ConnectionError | httpx.ConnectError):
-        return Fault(ServerError(f"The server at {host} refuses the connection."), True)
+        return Fault(ServerError(f"{here} did not answer in time."), True)
     if isinstance(error, httpx.HTTPError):
         reason = str(error) or type(error).__name__
         return Fault(ServerError(f"The connection to {host} broke ({reason})."), True)
-    return Fault(ServerError(f"The server at {host} sent a body that is empty or broken."), True)
+    return Fault(ServerError(f"{here} sent a body that is empty or broken."), True)

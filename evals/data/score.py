@@ -10,7 +10,7 @@ from evals.data.habits import SetHabits, habits_of
 from evals.data.material import Material
 from evals.data.rows import Row
 from evals.data.text import distinct_n
-from skills_dspy.similarity.sight import Text, distance, text_of
+from skills_dspy.similarity.sight import ComparedText, compared_text, distance
 
 GRAMS = (1, 2, 3)  # lengths of n-grams
 
@@ -109,9 +109,9 @@ def repeated_share(rows: Sequence[Row], questions: Sequence[Sequence[str]]) -> f
     if not rows:
         return None
     # The same words are not the same question where case, signs, layout or emoji tell it from another.
-    same: dict[object, list[Text | None]] = {}
+    same: dict[object, list[ComparedText | None]] = {}
     for row, words in zip(rows, questions, strict=True):
-        kept, text = same.setdefault((tuple(words) or row.question, row.context), []), text_of("some", row.question)
+        kept, text = same.setdefault((tuple(words) or row.question, row.context), []), compared_text("some", row.question)
         if all(distance(0.0, other, text) > 0 for other in kept):
             kept.append(text)
     return 1 - sum(map(len, same.values())) / len(rows)

@@ -17,7 +17,7 @@ from skills_dspy.base.records import SeedExample
 from skills_dspy.model.embedding.embedder import Embedder
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.similarity.nearest import Vector, Vectors, joined
-from skills_dspy.similarity.sight import Sight, Text, distance, text_of
+from skills_dspy.similarity.sight import ComparedText, Sight, compared_text, distance
 from skills_dspy.store.files import storage_errors
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
@@ -78,11 +78,11 @@ def _vector(item: Row | SeedExample, known: dict[str, Vector], grounded: bool) -
     return joined(question, question if item.context is None else known[item.context]) if grounded else question
 
 
-def _text(item: Row | SeedExample, sight: Sight, grounded: bool) -> Text | None:
-    return text_of(sight, item.question, (item.context or item.question) if grounded else None)
+def _text(item: Row | SeedExample, sight: Sight, grounded: bool) -> ComparedText | None:
+    return compared_text(sight, item.question, (item.context or item.question) if grounded else None)
 
 
-def _told_apart(vectors: Vectors, texts: Sequence[Text | None]) -> Vectors:
+def _told_apart(vectors: Vectors, texts: Sequence[ComparedText | None]) -> Vectors:
     """The vectors with those of letters beside them: instead of one that says nothing, half where several texts have it.
 
     They are twice as long then; distances of the others stay as they are.

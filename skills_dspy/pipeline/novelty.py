@@ -5,7 +5,7 @@ import asyncio
 from skills_dspy.base.records import Kind, Neighbour
 from skills_dspy.pipeline.candidate import Candidate, Dropped
 from skills_dspy.similarity.nearest import Index, Key, Vector
-from skills_dspy.similarity.sight import Text
+from skills_dspy.similarity.sight import ComparedText
 
 
 class Novelty:
@@ -18,7 +18,7 @@ class Novelty:
         self._moving: dict[Kind, dict[Key, Candidate]] = {"freeform": {}, "grounded": {}}
         self._moving_index: dict[Kind, Index] = {"freeform": Index(), "grounded": Index()}
 
-    def fix(self, key: Key, vector: Vector, name: str, kind: Kind, text: Text | None) -> None:
+    def fix(self, key: Key, vector: Vector, name: str, kind: Kind, text: ComparedText | None) -> None:
         """A seed, or an accepted pair: it stays."""
         self._fixed[kind].add(key, vector, text)
         self._names[key] = name

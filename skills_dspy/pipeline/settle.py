@@ -30,7 +30,7 @@ from skills_dspy.pipeline.outlook import Outlook
 from skills_dspy.pipeline.variety import Tried, planned
 from skills_dspy.pipeline.writing import Ledger, RowsInOrder, SettledRow
 from skills_dspy.similarity.nearest import Vector, joined
-from skills_dspy.similarity.sight import Sight, text_of
+from skills_dspy.similarity.sight import Sight, compared_text
 from skills_dspy.tasks.spec import TaskSpec
 
 _T = TypeVar("_T")
@@ -209,7 +209,7 @@ class Settler:
         await self._seeded.wait()
         candidates = []
         for index, (question, vector) in enumerate(zip(written.questions, vectors, strict=True)):
-            text = text_of(self._sight(), question, written.context)
+            text = compared_text(self._sight(), question, written.context)
             fitting = self._fitting.of(draw.kind, vector, text)
             candidates.append(Candidate(draw, index, question, written.context, vector, dict(written.calls), fitting, text))
         self._arrive(opened, candidates)
@@ -236,7 +236,7 @@ class Settler:
         for number, seed in enumerate(self._seeds):
             (vector,) = await self._vectors((seed.question,), seed.context)
             kind: Kind = "freeform" if seed.context is None else "grounded"
-            text = text_of(self._sight(), seed.question, seed.context)
+            text = compared_text(self._sight(), seed.question, seed.context)
             self._novelty.fix((-1, number, 0), vector, seed.id, kind, text)
             self._fitting.add(seed, vector, text)
         self._seeded.set()

@@ -21,7 +21,7 @@ from skills_dspy.model.embedding.embedder import LiveEmbedder, VectorSource
 from skills_dspy.screens.benchmark import Benchmark
 from skills_dspy.similarity.nearest import Vectors, nearest_row
 from skills_dspy.similarity.ngrams import TOKENS_VERSION, build
-from skills_dspy.similarity.sight import Sight, Text, text_of
+from skills_dspy.similarity.sight import ComparedText, Sight, compared_text
 from skills_dspy.similarity.text import joined_tokens, pictures
 from skills_dspy.store.benchmark_index import BenchmarkIndex, BrokenIndex, find_index, index_path, keep_index
 from skills_dspy.tasks.spec import TaskSpec
@@ -115,7 +115,7 @@ class Screen:
         assert self.config.max_cosine is not None
         vectors = self._bare_vectors if bare else self._index.vectors
         limit = 2.0 - 2.0 * self.config.max_cosine
-        found = nearest_row(vectors, vector, limit, text_of(sight, text), self._texts(sight, bare))
+        found = nearest_row(vectors, vector, limit, compared_text(sight, text), self._texts(sight, bare))
         if found is None:
             return None
         question = self.evaluation.questions[self._bare[found[0]] if bare else found[0]]
@@ -123,9 +123,9 @@ class Screen:
         brief = asked if len(asked) <= _BRIEF else asked[: _BRIEF - 3] + "..."
         return f"has cosine {1.0 - found[1] / 2.0:.4f} to {question.place}: {brief}"
 
-    def _texts_of(self, sight: Sight, bare: bool) -> Sequence[Text | None]:
+    def _texts_of(self, sight: Sight, bare: bool) -> Sequence[ComparedText | None]:
         questions = self.evaluation.questions
-        return [text_of(sight, one.text) for one in ([questions[row] for row in self._bare] if bare else questions)]
+        return [compared_text(sight, one.text) for one in ([questions[row] for row in self._bare] if bare else questions)]
 
     @property
     def _index(self) -> BenchmarkIndex:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from skills_dspy.similarity.sight import Text, both_unread, distance
+from skills_dspy.similarity.sight import ComparedText, both_unread, distance
 
 Vector = NDArray[np.float32]
 """A unit vector: one dimension, length 1 up to float32."""
@@ -62,7 +62,7 @@ def joined(question: Vector, context: Vector) -> Vector:
     return (both / math.sqrt(2.0)).astype(np.float32)
 
 
-def distance_of(vector: Vector, text: Text | None, other: Vector, other_text: Text | None) -> float:
+def distance_of(vector: Vector, text: ComparedText | None, other: Vector, other_text: ComparedText | None) -> float:
     """The squared distance of two texts, 0.0 to 4.0: that of their vectors, corrected where these do not tell."""
     return distance(0.0 if both_unread(text, other_text) else squared_distance(vector, other), text, other_text)
 
@@ -83,10 +83,10 @@ class Index:
         self._live: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
         self._row_of: dict[Key, int] = {}
         self._free: list[int] = []
-        self._texts: dict[int, Text] = {}
+        self._texts: dict[int, ComparedText] = {}
         self._unread: set[int] = set()
 
-    def add(self, key: Key, vector: Vector, text: Text | None = None) -> None:
+    def add(self, key: Key, vector: Vector, text: ComparedText | None = None) -> None:
         """Hold `vector` under `key`, with the text that it is of, if that is to be looked at.
 
         Raises:
@@ -114,7 +114,7 @@ class Index:
         self._unread.discard(row)
 
     def within(
-        self, vector: Vector, threshold: float, before: Key | None = None, text: Text | None = None
+        self, vector: Vector, threshold: float, before: Key | None = None, text: ComparedText | None = None
     ) -> list[tuple[Key, float]]:
         """All held vectors nearer than a squared distance with a key smaller than `before`: (key, squared distance).
 
@@ -124,7 +124,7 @@ class Index:
         near = (rough < threshold + margin(len(vector))) | self._both_unread(rows, text)
         return [found for found in self._exact(vector, rows[near], text) if found[1] < threshold]
 
-    def nearest(self, vector: Vector, before: Key | None = None, text: Text | None = None) -> tuple[Key, float] | None:
+    def nearest(self, vector: Vector, before: Key | None = None, text: ComparedText | None = None) -> tuple[Key, float] | None:
         """The nearest held vector with a key smaller than `before`, of equally near ones the smallest key; None for none."""
         rows, rough = self._rough(vector, before)
         off, both = margin(len(vector)), self._both_unread(rows, text)
@@ -137,7 +137,7 @@ class Index:
             rows, rough = rows[~near], rough[~near]
         return found[0] if found else None
 
-    def _both_unread(self, rows: NDArray[np.int64], text: Text | None) -> NDArray[np.bool_]:
+    def _both_unread(self, rows: NDArray[np.int64], text: ComparedText | None) -> NDArray[np.bool_]:
         """Which rows are compared with a text by their characters alone, wherever the vectors are."""
         if text is None or not text.unread or not self._unread:
             return np.zeros(len(rows), np.bool_)
@@ -158,7 +158,7 @@ class Index:
             earlier = (place < before[column]) | ((place == before[column]) & earlier)
         return earlier
 
-    def _exact(self, vector: Vector, rows: NDArray[np.int64], text: Text | None) -> list[tuple[Key, float]]:
+    def _exact(self, vector: Vector, rows: NDArray[np.int64], text: ComparedText | None) -> list[tuple[Key, float]]:
         keys: list[Key] = list(map(tuple, self._keys[rows].tolist()))
         distances = [distance_of(vector, text, self._rows[row], self._texts.get(row)) for row in rows.tolist()]
         return sorted(zip(keys, distances, strict=True), key=_nearer)
@@ -183,7 +183,7 @@ class Index:
 
 
 def nearest_row(
-    rows: Vectors, vector: Vector, limit: float, text: Text | None = None, texts: Sequence[Text | None] = ()
+    rows: Vectors, vector: Vector, limit: float, text: ComparedText | None = None, texts: Sequence[ComparedText | None] = ()
 ) -> tuple[int, float] | None:
     """The row nearest to a vector and its squared distance, the first of equals; None if none is nearer than `limit`.
 
@@ -221,7 +221,11 @@ class Groups:
 
 
 def join_near(
-    groups: Groups, members: NDArray[np.int64], vectors: Vector, limit: float, texts: Sequence[Text | None] | None = None
+    groups: Groups,
+    members: NDArray[np.int64],
+    vectors: Vector,
+    limit: float,
+    texts: Sequence[ComparedText | None] | None = None,
 ) -> None:
     """Put those members into one group whose vectors (unit, one per row) are nearer than a squared distance, all with all.
 

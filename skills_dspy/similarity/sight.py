@@ -53,7 +53,7 @@ _SENTENCE_ENDS = frozenset(".!?:;\n\"'(“‘«…-*#>")
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class ComparedText:
     """A question, or a question with its context, as it is compared.
 
     Attributes:
@@ -67,12 +67,12 @@ class Text:
     by_script: bool
 
 
-def text_of(sight: Sight, question: str, context: str | None = None) -> Text | None:
+def compared_text(sight: Sight, question: str, context: str | None = None) -> ComparedText | None:
     """A text to be compared beside its vector; None where the vector is all that counts."""
     if sight == "trusted":
         return None
     parts = (question,) if context is None else (question, context)
-    return Text(parts, sight == "some" and is_unread("".join(parts)), sight == "some")
+    return ComparedText(parts, sight == "some" and is_unread("".join(parts)), sight == "some")
 
 
 def is_unread(text: str) -> bool:
@@ -86,7 +86,7 @@ def has_unread(text: str) -> bool:
     return not text.isascii() and any(map(_unread, text))
 
 
-def distance(of_vectors: float, one: Text | None, other: Text | None) -> float:
+def distance(of_vectors: float, one: ComparedText | None, other: ComparedText | None) -> float:
     """The squared distance of two texts, 0 to 4, from that of their vectors: as it is where the vectors tell what there is."""
     if one is None or other is None or one.parts == other.parts:
         return of_vectors
@@ -100,7 +100,7 @@ def distance(of_vectors: float, one: Text | None, other: Text | None) -> float:
     return max(TOLD_APART, of_vectors, _by_characters(one.parts, other.parts, slips=False))
 
 
-def both_unread(one: Text | None, other: Text | None) -> bool:
+def both_unread(one: ComparedText | None, other: ComparedText | None) -> bool:
     """Whether the vectors of two texts say nothing, however far apart they are."""
     return one is not None and other is not None and one.unread and other.unread
 

@@ -9,7 +9,7 @@ from skills_dspy.pipeline.candidate import Candidate
 from skills_dspy.pipeline.draw import Draw, Example
 from skills_dspy.pipeline.fitting import FittingSeeds
 from skills_dspy.pipeline.novelty import Novelty
-from skills_dspy.similarity.sight import text_of
+from skills_dspy.similarity.sight import compared_text
 
 SAME = np.eye(4, dtype=np.float32)[0]
 SEED, OTHER, COPY = "อธิบายตลาดน้ำให้เด็กฟัง", "อธิบายรถไฟให้เด็กฟัง", "อธิบายตลาดน้ำให้เด็กฟัง."
@@ -20,9 +20,9 @@ def test_texts_that_are_not_read_are_told_apart_in_dedup() -> None:
 
     async def main() -> None:
         novelty, draw = Novelty(0.05), Draw(0, "freeform", (), (), ())
-        novelty.fix((-1, 0, 0), SAME, "seed:0", "freeform", text_of("some", SEED))
+        novelty.fix((-1, 0, 0), SAME, "seed:0", "freeform", compared_text("some", SEED))
         copy, other, again = (
-            Candidate(draw, place, question, None, SAME, {}, text=text_of("some", question))
+            Candidate(draw, place, question, None, SAME, {}, text=compared_text("some", question))
             for place, question in enumerate((COPY, OTHER, OTHER + "."))
         )
         for candidate in (copy, other, again):
@@ -44,5 +44,5 @@ def test_the_seed_that_fits_an_unread_question_is_the_likest() -> None:
     """Not the first of the file."""
     seeds = FittingSeeds(1)
     for place, question in enumerate(("ทำไมจึงมีฤดูฝน", SEED)):
-        seeds.add(Example(f"seed:{place}", question, "x", None), SAME, text_of("some", question))
-    assert [seed.id for seed in seeds.of("freeform", SAME, text_of("some", OTHER))] == ["seed:1"]
+        seeds.add(Example(f"seed:{place}", question, "x", None), SAME, compared_text("some", question))
+    assert [seed.id for seed in seeds.of("freeform", SAME, compared_text("some", OTHER))] == ["seed:1"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skills_dspy.similarity.nearest import Groups, Index, join_near, nearest_row
-from skills_dspy.similarity.sight import TOLD_APART, Text, distance, is_unread, text_of
+from skills_dspy.similarity.sight import TOLD_APART, ComparedText, compared_text, distance, is_unread
 
 SAME = np.eye(4, dtype=np.float32)[0]
 """What a model that sees nothing of two texts makes of both."""
@@ -13,9 +13,9 @@ MARKET, TRAIN, MARKET_AGAIN = "อธิบายตลาดน้ำให้�
 NEST = "What does this print?\nfor i in x:\n    a()\n    b()"
 
 
-def text(question: str, context: str | None = None) -> Text:
+def text(question: str, context: str | None = None) -> ComparedText:
     """A text of a model made for English."""
-    found = text_of("some", question, context)
+    found = compared_text("some", question, context)
     assert found is not None
     return found
 
@@ -108,10 +108,10 @@ def test_a_context_counts_half() -> None:
 
 def test_a_model_for_all_scripts_is_believed_unless_vectors_agree() -> None:
     """Its distance of two Thai questions means something; an old run's vectors are believed in everything."""
-    one, other = text_of("all", MARKET), text_of("all", TRAIN)
+    one, other = compared_text("all", MARKET), compared_text("all", TRAIN)
     assert distance(0.03, one, other) == 0.03
     assert distance(0.0, one, other) >= TOLD_APART
-    assert text_of("trusted", MARKET) is None
+    assert compared_text("trusted", MARKET) is None
     assert distance(0.0, None, None) == 0.0
 
 

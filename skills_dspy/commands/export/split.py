@@ -30,7 +30,7 @@ from skills_dspy.commands.export.facts import RunFacts
 from skills_dspy.commands.export.source import SourceRun
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.similarity.nearest import Groups, Vector, join_near, joined
-from skills_dspy.similarity.sight import Text, text_of
+from skills_dspy.similarity.sight import ComparedText, compared_text
 from skills_dspy.similarity.words import Texts
 from skills_dspy.store.files import storage_errors
 from skills_dspy.store.journal import JournalReader
@@ -58,7 +58,7 @@ class _Near:
         self._numbers: dict[tuple[object, ...], int] = {}
         self._links: list[tuple[int, int]] = []
         self._texts = {kind: Texts() for kind in ("context", "question", "pair")}
-        self._vectors: dict[_Space, dict[int, tuple[Vector, Text | None]]] = defaultdict(dict)
+        self._vectors: dict[_Space, dict[int, tuple[Vector, ComparedText | None]]] = defaultdict(dict)
         self.by_words = 0
         self.models: set[tuple[str, str]] = set()
 
@@ -124,7 +124,7 @@ def _kept_vectors(run: SourceRun) -> Iterator[JournalVectors | None]:
 
 def _vector(
     facts: RunFacts, kept: JournalVectors | None, question: str, context: str | None
-) -> tuple[_Space, tuple[Vector, Text | None]] | None:
+) -> tuple[_Space, tuple[Vector, ComparedText | None]] | None:
     """A question, or a question with its context, as the run compared it; None where the journal has no vector of it."""
     if kept is None or (vector := kept.find(question)) is None:
         return None
@@ -133,7 +133,7 @@ def _vector(
             return None
         vector = joined(vector, about)
     space = _Space(facts.embedder, kept.weights, context is not None, len(vector))
-    return space, (vector, text_of(kept.sight(), question, context))
+    return space, (vector, compared_text(kept.sight(), question, context))
 
 
 def _near_limit(runs: Iterable[SourceRun]) -> float:

@@ -8,6 +8,7 @@ from rich.markup import escape
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import SoftRating
 from skills_dspy.cli.arguments import ExplainOptions
+from skills_dspy.model.replies import UNANSWERED
 from skills_dspy.model.soft import in_words, soft_of
 from skills_dspy.store.journal import JournaledReply, JournalReader
 from skills_dspy.store.run_dir import FoundRow, find_row
@@ -114,7 +115,8 @@ def _call(stage: str, attempt: int, attempts: int, reply: JournaledReply, prompt
     for message in reply.request["messages"]:
         out.print(f"\n[bold]{message['role']}[/bold]\n{escape(message['content'])}")
     cut = " (cut at num_predict)" if body.get("done_reason") == "length" else ""
-    out.print(f"\n[bold]reply{cut}[/bold]\n{escape(str(body['message'].get('content') or ''))}")
+    said = body.get(UNANSWERED, body["message"].get("content") or "")
+    out.print(f"\n[bold]{'no ' if UNANSWERED in body else ''}reply{cut}[/bold]\n{escape(str(said))}")
     for name, soft in soft_of(body, reply.request).items():
         out.print(f"[bold]{name}[/bold] {in_words(soft)}")
 

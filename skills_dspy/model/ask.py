@@ -5,14 +5,14 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import dspy
 from dspy.utils.exceptions import AdapterParseError
 
 from skills_dspy.base.config import Role, RoleConfig
-from skills_dspy.base.errors import ReplyError, SkillsError, Truncated, Unreadable
-from skills_dspy.base.records import SoftRating
+from skills_dspy.base.errors import ReplyError, SkillsError, Truncated, Unanswered, Unreadable
+from skills_dspy.base.records import Failure, SoftRating
 from skills_dspy.base.scales import Label
 from skills_dspy.base.seeds import request_seed
 from skills_dspy.model.program import SkillsProgram
@@ -54,7 +54,13 @@ DSPy hands an engine the request alone, so the call rides beside it; asyncio kee
 """
 
 TRIES = 2
-"""An unreadable or truncated reply is asked for once more."""
+"""An unreadable or truncated reply is asked for once more; what the server could not answer it was asked often enough."""
+
+
+def failure_of(error: ReplyError) -> Failure:
+    """Why there is no reply that can be used, as rejections have it."""
+    named: dict[type[ReplyError], Failure] = {Truncated: "truncated", Unanswered: "server failed"}
+    return named.get(type(error), "unreadable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ class Judgement:
     """What a judge or tagger says.
 
     Attributes:
-        label: on the step's first scale; None when twice in a row no reply could be used, for the reason `failure`.
+        label: on the step's first scale; None when no reply could be used, for the reason `failure`.
         soft: the probability of every label, where the server gave it.
         explanation: the judge's; what was wrong with the reply where there is no label.
         values: all fields of the reply; empty where there is none.
@@ -85,19 +91,24 @@ class Judgement:
     label: Label | None
     soft: SoftRating | None
     explanation: str
-    failure: Literal["unreadable", "truncated"] | None
+    failure: Failure | None
     values: Mapping[str, Any]
     digests: tuple[str, ...]
 
 
 class Failed(Exception):
-    """A step gave no usable reply, twice; `cause` is what was wrong with the last one, `digests` are those of both."""
+    """A step gave no usable reply, twice, or the server none; `cause` is the last one's, `digests` are those of all."""
 
     def __init__(self, step: str, cause: ReplyError, digests: tuple[str, ...]) -> None:
         super().__init__(str(cause))
         self.step = step
         self.cause = cause
         self.digests = digests
+
+    @property
+    def in_words(self) -> str:
+        """What was wrong, and whether it was so twice."""
+        return str(self) if isinstance(self.cause, Unanswered) else f"{self}, twice"
 
 
 class Asker:
@@ -124,7 +135,7 @@ class Asker:
         self._task = task
 
     async def ask(self, step: str, inputs: Mapping[str, Any], place: tuple[int, ...], rank: Callable[[], Rank]) -> Answer:
-        """One step's answer to exactly its signature's input fields; Failed where twice no reply is usable.
+        """One step's answer to exactly its signature's input fields; Failed where twice no reply is usable, or none comes.
 
         Draw and index of the candidate are its `place`, with a third number when its answer is written again; it decides the
         sampling seed. `rank` is the place in the queue.
@@ -139,7 +150,7 @@ class Asker:
                 return Answer(prediction.toDict(), call.raw, (*digests, call.digest), call.soft)
             except ReplyError as error:
                 digests.append(call.digest)
-                if len(digests) == TRIES:
+                if len(digests) == TRIES or isinstance(error, Unanswered):
                     raise Failed(step, error, tuple(digests)) from error
                 room *= RETRY if isinstance(error, Truncated) else 1
 
@@ -170,8 +181,7 @@ async def judgement_of(
     try:
         answer = await asker.ask(step, inputs, place, rank)
     except Failed as failed:
-        failure: Literal["unreadable", "truncated"] = "truncated" if isinstance(failed.cause, Truncated) else "unreadable"
-        return Judgement(None, None, str(failed.cause), failure, {}, failed.digests)
+        return Judgement(None, None, str(failed.cause), failure_of(failed.cause), {}, failed.digests)
     values = answer.values
     return Judgement(values[rated], answer.soft.get(rated), values.get("explanation", ""), None, values, answer.digests)
 

@@ -48,7 +48,7 @@ async def derive(asker: Asker, spec: TaskSpec, rank: Rank, again: str) -> str:
         answer = await asker.ask(DESCRIBE.name, inputs(DESCRIBE, spec, examples_in_turn(spec)), _PLACE, lambda: rank)
     except Failed as failed:
         raise NotDescribed(
-            f"{spec.path}: the task has no description, and the model gave none that can be used ({failed}, twice): write "
+            f"{spec.path}: the task has no description, and the model gave none that can be used ({failed.in_words}): write "
             f"what the skill is into task_description, and {again}"
         ) from failed
     return str(answer.values["description"]).strip()

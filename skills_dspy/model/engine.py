@@ -13,10 +13,10 @@ import dspy
 from dspy import lm15
 
 from skills_dspy.base.config import ROLES, Role, RunConfig
-from skills_dspy.base.errors import SkillsError, Truncated
+from skills_dspy.base.errors import SkillsError, Truncated, Unanswered
 from skills_dspy.model.ask import CURRENT_CALL, Asker, Call
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.model.replies import Replies
+from skills_dspy.model.replies import UNANSWERED, Replies
 from skills_dspy.model.soft import ASKED, rated_fields, soft_of
 
 
@@ -47,6 +47,8 @@ class AsyncOllamaEngine:
         try:
             payload = payload_of(request, self._window)
             body = await self._replies.fetch(payload, call)
+            if UNANSWERED in body:
+                raise Unanswered(body[UNANSWERED], "")
             call.raw = text = str(body["message"].get("content") or "")
             prompt_tokens, output_tokens = int(body.get("prompt_eval_count") or 0), int(body.get("eval_count") or 0)
             if body.get("done_reason") == "length":

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, get_args
 
 from skills_dspy.base.config import RunConfig
-from skills_dspy.base.errors import MissingReply, Truncated
-from skills_dspy.base.records import Kind, PairVerdict, QuestionVerdict, Reason, Tags
+from skills_dspy.base.errors import MissingReply, Unanswered
+from skills_dspy.base.records import Kind, PairVerdict, QuestionVerdict, Tags
 from skills_dspy.base.scales import CATEGORY, DIFFICULTY, PAIR, QUESTION, SAMPLE, SCALES, Scale
 from skills_dspy.base.tokens import estimate_tokens
-from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed, Rank
+from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed, Rank, failure_of
 from skills_dspy.model.exhibits import Exercise
 from skills_dspy.model.room import longest, question_limit
 from skills_dspy.model.steps import Part, Subject, inputs, way
@@ -237,7 +237,10 @@ class Flow:
         """Before novelty, so that nobody waits for what is dropped; a duplicate is called one when it settles all the same."""
         if self._screen is None:
             return
-        said = await self._screen.question(candidate.question or "", candidate.context)
+        try:
+            said = await self._screen.question(candidate.question or "", candidate.context)
+        except Unanswered as error:  # of the question alone, where its context has a vector
+            raise _Drop(Dropped("decontamination", "server failed", str(error))) from error
         if said is not None:
             raise _Drop(Dropped("decontamination", "contaminated", f"it {said}"))
 
@@ -259,8 +262,9 @@ class Flow:
             answer = await self._asker.ask(step.name, asked, place, rank)
         except Failed as failed:
             calls[name] = failed.digests
-            reason: Reason = "truncated" if isinstance(failed.cause, Truncated) else "unreadable"
-            raise _Drop(Dropped(stage, reason, f"{failed.cause}, twice", subject.answer, failed.cause.raw)) from failed
+            cause = failed.cause
+            raw = None if isinstance(cause, Unanswered) else cause.raw
+            raise _Drop(Dropped(stage, failure_of(cause), failed.in_words, subject.answer, raw)) from failed
         calls[name] = answer.digests
         if (why := step.rejects(answer.values, self._config)) is not None:
             raise _Drop(Dropped(stage, step.reason, why, subject.answer, answer.raw))

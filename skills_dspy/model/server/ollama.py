@@ -24,7 +24,7 @@ from skills_dspy.model.server.connections import (
     timeout,
     without_secrets,
 )
-from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault
+from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault, control_of
 from skills_dspy.model.server.tokens import Tokens
 from skills_dspy.store.run_json import OLLAMA
 
@@ -78,17 +78,22 @@ class OllamaServer:
 
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """One reply as the server's body; see `Server.chat`."""
-        return await self._asking.patiently(lambda: self._chat_once(payload), str(payload["model"]), _FOREIGN)
+        return await self._asking.patiently(
+            lambda: self._chat_once(payload),
+            str(payload["model"]),
+            _FOREIGN,
+            lambda number: self._chat_once(control_of(payload, number)),
+        )
 
     async def embed(self, model: str, text: str) -> Sequence[float]:
         """The vector that a model gives to a text; see `VectorServer.embed`."""
 
-        async def ask() -> Sequence[float]:
+        async def ask(text: str) -> Sequence[float]:
             with self._connections.lent() as client:
                 (vector,) = (await client.embed(model=model, input=text, truncate=False)).embeddings
             return vector
 
-        return await self._asking.patiently(ask, model, _FOREIGN)
+        return await self._asking.patiently(lambda: ask(text), model, _FOREIGN, lambda number: ask(f"Number {number}."))
 
     async def version(self) -> str:
         """The server's version, asked once; ServerError within the connect timeout when nobody answers."""

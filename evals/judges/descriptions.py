@@ -15,8 +15,7 @@ from skills_dspy.commands.check.sample_prompts import estimate_of
 from skills_dspy.model.ask import together
 from skills_dspy.model.description import PLACEHOLDER, derive, described, examples_in_turn, undescribed
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.model.room import RETRY
-from skills_dspy.model.steps import DESCRIBE, inputs, reply_limits
+from skills_dspy.model.steps import DESCRIBE, inputs, longest_reply, reply_limits
 from skills_dspy.tasks.spec import TaskSpec
 
 Described = Callable[[str, str], None]
@@ -90,7 +89,8 @@ async def derive_descriptions(session: Session, specs: Sequence[TaskSpec], seed:
 
 def _window(session: Session, spec: TaskSpec, program: SkillsProgram) -> int:
     prompt = prompt_estimate(session, program, DESCRIBE.name, inputs(DESCRIBE, spec, examples_in_turn(spec)))
-    return session.window_for(prompt, RETRY * reply_limits(spec, session.config)[DESCRIBE.name])
+    limit = reply_limits(spec, session.config)[DESCRIBE.name]
+    return session.window_for(prompt, longest_reply({DESCRIBE.name: limit}, session.config))
 
 
 def prompt_estimate(session: Session, program: SkillsProgram, step: str, given: Mapping[str, Any]) -> int:

@@ -22,9 +22,8 @@ from skills_dspy.model.context_window import RunPrompts, window_words
 from skills_dspy.model.engine import asker_for
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
-from skills_dspy.model.room import RETRY
 from skills_dspy.model.slots import Slots
-from skills_dspy.model.steps import STEPS
+from skills_dspy.model.steps import STEPS, longest_reply
 from skills_dspy.tasks.spec import TaskSpec
 
 
@@ -139,7 +138,7 @@ def room_for(calls: Iterable[CaseCall], program: SkillsProgram, session: Session
     limits, prompt, reply = judging_limits(session.config), 0, 0
     for step, case in {(call.step, call.case.id): call.case for call in calls}.items():
         prompt = max(prompt, prompt_estimate(session, program, step[0], case.inputs()))
-        reply = max(reply, RETRY * limits[step[0]])
+        reply = max(reply, longest_reply({step[0]: limits[step[0]]}, session.config))
     return prompt, reply
 
 

@@ -21,8 +21,8 @@ from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import CompiledProgram
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.model.room import RETRY
-from skills_dspy.model.steps import reply_limits
+from skills_dspy.model.server.names import same_model
+from skills_dspy.model.steps import longest_reply, reply_limits
 from skills_dspy.tasks.spec import TaskSpec
 
 PROPOSAL_TOKENS = 4096
@@ -170,13 +170,15 @@ def _with_tokens(
 ) -> tuple[tuple[Planned, ...], int]:
     """The units with the tokens that their calls take, and a window that holds all prompts."""
     program, limits = request.program(), limits_of(request.specs, config)
-    room = RETRY * max(limits.values())
+    room = longest_reply(limits, config)
     planned, least, need = [], 0, 0
     for each in chosen:
         longest = longest_prompt(each.unit, program, [example for part in each.splits for example in part], limits)
         # A demonstration is about as long as a prompt; who proposes instructions sees some of them at once.
         demos = 0 if request.optimizer == "gepa" else each.settings.demos
-        shown, written = (demos, 0) if request.optimizer == "bootstrap" else (max(demos, 4), PROPOSAL_TOKENS)
+        shown, written = (
+            (demos, 0) if request.optimizer == "bootstrap" else (max(demos, 4), PROPOSAL_TOKENS + config.generator.thoughts)
+        )
         least, need = max(least, longest), max(need, longest * (1 + shown) + room + written)
         # A guess: an explanation for labels, half of the room for writers.
         output = EXPLANATION if each.unit.makes == "labels" else limits[each.unit.name] // 2
@@ -199,7 +201,8 @@ def _refuse_useless_holdout(request: OptimizeRequest, units: Sequence[Unit], con
         raise RequestError(
             f"{request.target} is measured on labelled cases, so there is nothing to do for --holdout-judge-model: leave it out"
         )
-    if request.holdout in (own := {config.model_for("validator"), config.model_for("tagger")}):
+    own = {config.model_for("validator"), config.model_for("tagger")}
+    if any(same_model(request.holdout, judge) for judge in own):
         raise RequestError(
             f"--holdout-judge-model {request.holdout} is a judge that is optimized against: name a model other than "
             f"{' and '.join(sorted(own))}"

@@ -17,8 +17,8 @@ from skills_dspy.base.errors import RequestError
 from skills_dspy.model.compiled import CompiledProgram
 from skills_dspy.model.context_window import window_words
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.model.room import RETRY
 from skills_dspy.model.server.server import Model
+from skills_dspy.model.steps import longest_reply
 from skills_dspy.tasks.spec import TaskSpec
 
 
@@ -69,7 +69,7 @@ async def compare_programs(
     compiled.apply(changed)
     examples_of = [fresh_examples(unit, specs, cases, config, seen, most) for unit in units]
     longest = max(longest_prompt(unit, changed, own, limits) for unit, own in zip(units, examples_of, strict=True))
-    num_ctx = session.window_for(2 * longest, RETRY * max(limits.values()))
+    num_ctx = session.window_for(2 * longest, longest_reply(limits, config))
     say(f"context window: {window_words(num_ctx, session.usual)}")
     desk = Desk(session, original, limits, seed, num_ctx, judge)
     found: list[Compared] = []

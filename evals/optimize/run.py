@@ -139,7 +139,10 @@ class _Optimizing:
         self._begin(unit.name, f"measuring the prompt as it is on {len(splits.validation)} validation examples")
         before = await measured(student, splits.validation)
         self._begin(unit.name, f"compiling with {request.optimizer}")
-        sampling = {"temperature": 1.0, "max_tokens": PROPOSAL_TOKENS}  # proposals are to differ from one another
+        sampling = {
+            "temperature": 1.0,
+            "max_tokens": PROPOSAL_TOKENS + session.config.generator.thoughts,
+        }  # proposals are to differ from one another
         drawn = request_seed(seed, "propose", unit.name)
         prompt_lm = session.lm(request.proposer, "generator", num_ctx, **sampling, seed=drawn)
         given = (request.optimizer, student, splits, unit.metric, planned.settings, prompt_lm)

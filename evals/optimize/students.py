@@ -69,7 +69,8 @@ class Desk:
             Halt: the evaluation cannot go on.
         """
         role = STEPS[step].role
-        settings, room = self.config.role(role), self._limits[step]
+        settings = self.config.role(role)
+        room = self._limits[step] + settings.thoughts
         for attempt in range(TRIES):
             seed = request_seed(self._seed, "optimize", step, key, attempt)
             config: dict[str, Any] = {"temperature": settings.temperature, "max_tokens": room, "seed": seed}

@@ -23,6 +23,7 @@ from skills_dspy.model.context_window import RunPrompts, step_up
 from skills_dspy.model.engine import AsyncOllamaEngine, EngineLM, Window
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Host, Meter, Replies
+from skills_dspy.model.server.names import other_weights, same_model
 from skills_dspy.model.server.server import Model, Server, introduced
 from skills_dspy.model.slots import Slots
 from skills_dspy.store.journal import Journal, JournalReader, request_digest
@@ -32,6 +33,8 @@ from skills_dspy.store.run_json import server_in_words
 FOLDER = Path("output-evals")
 """Where evaluations keep their journal and their reports, unless another folder is named."""
 
+_MODEL = "model "
+"""The keys in the journal of who has answered begin like this."""
 _TIMED = 64
 """Live replies whose speed is looked at: the first ones."""
 
@@ -172,7 +175,7 @@ class Session:
         """
         settings_of_role = self.config.role(role)
         size = settings_of_role.num_ctx or max(num_ctx, self.usual.get(model, 0))
-        window = Window(size, settings_of_role.keep_alive, self.config.asks_soft(shown=True))
+        window = Window(size, settings_of_role.keep_alive, self.config.asks_soft(shown=True), settings_of_role.think)
         engine = AsyncOllamaEngine(self.replies, window)
         return EngineLM(self.models[model].name, engine, HaltingEngine(engine, self.bridge), **settings)
 
@@ -232,8 +235,7 @@ async def open_session(request: SessionRequest, serve: Callable[[], Server] | No
             source = stack.enter_context(JournalReader.open(RunPaths(request.recorded).journal))
             known = source.meta()
             answered_by = known.get("answered_by", "a recording that does not say what answered")
-            full = {name: known.get(f"model {name}", name).partition(" ") for name in names}
-            models = {name: Model(found, digest, None) for name, (found, _, digest) in full.items()}
+            models = {name: _recorded(known, name) for name in names}
         else:
             assert serve is not None
             source = server = serve()
@@ -264,15 +266,29 @@ def _noted(folder: Path, journal: Journal, answered_by: str, models: Mapping[str
         RunDirError: a model has changed: replies are kept by its name, so those of the old one would pass for the new one's.
     """
     known = journal.meta()
-    named = {f"model {name}": f"{model.name} {model.digest}".strip() for name, model in models.items()}
-    for key, model in named.items():
-        if known.get(key) not in (None, model):
+    named = {f"{_MODEL}{name}": f"{model.name} {model.digest}".strip() for name, model in models.items()}
+    digests = dict(_models_in(known).values())
+    for model in models.values():
+        if (then := digests.get(model.name, model.digest)) != model.digest:
             raise RunDirError(
-                f"the {key} is another one now than when {folder} was begun, and the replies there are the old one's: "
-                "choose another --output-dir"
+                f"{other_weights(model.name, then, model.digest)}, and the replies in {folder} are the former's: choose "
+                "another --output-dir, or get the former back"
             )
     before = known.get("answered_by")
     everybody = "; then ".join(dict.fromkeys([*(before.split("; then ") if before else ()), answered_by]))
     for key, value in {"answered_by": everybody, **named}.items():
         journal.set_meta(key, value)
     return everybody
+
+
+def _models_in(meta: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """The models that have answered in a folder: as they were named to the server's name and digest."""
+    named = {key.removeprefix(_MODEL): value.partition(" ") for key, value in meta.items() if key.startswith(_MODEL)}
+    return {name: (listed, digest) for name, (listed, _, digest) in named.items()}
+
+
+def _recorded(meta: Mapping[str, str], name: str) -> Model:
+    """The model that answered in a folder by this name, or by another that means the same."""
+    known = _models_in(meta)
+    alike = (found for other, found in known.items() if same_model(other, name))
+    return Model(*(known.get(name) or next(alike, (name, ""))), None)

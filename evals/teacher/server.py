@@ -13,6 +13,7 @@ from evals.teacher.config import CONTENT_FAULTS, TeacherConfig
 from evals.teacher.replies import Teacher
 from evals.teacher.sharing import SharedSpeed
 from evals.teacher.wire import chat_reply, from_openai, parse, to_openai
+from skills_dspy.model.server.names import same_model
 
 SIMULATED_VERSION = "0.0.0-simulated"
 SERVER = "simulated teacher (no language model)"
@@ -78,7 +79,7 @@ class _Service:
 
     async def show(self, request: web.Request) -> web.Response:
         name = (await request.json())["model"]
-        if _full_name(name) not in self._models:
+        if not self._has(name):
             return _not_found(name)
         return _json({"model_info": {"general.architecture": "llama", "llama.context_length": _CONTEXT_LENGTH}})
 
@@ -110,7 +111,7 @@ class _Service:
     async def _chat(self, data: Mapping[str, Any], spoken: Callable[[dict[str, Any]], dict[str, Any]]) -> web.Response:
         self._first_request_at = self._first_request_at or time.time()
         self._chats += 1
-        if _full_name(data["model"]) not in self._models:
+        if not self._has(data["model"]):
             return _not_found(data["model"])
         arrived, asked = time.monotonic(), parse(data)
         if self._to_fail:
@@ -136,6 +137,9 @@ class _Service:
         whole = _line(spoken(chat_reply(asked, reply, (now - arrived, now - started))))
         kept = {"empty": 0, "broken": len(whole) // 2}.get(fault or "", len(whole))
         return web.Response(body=whole[:kept], content_type="application/json", charset="utf-8")
+
+    def _has(self, name: str) -> bool:
+        return any(same_model(name, model) for model in self._models)
 
     def _change_busy(self, by: int) -> None:
         now = time.monotonic()

@@ -27,6 +27,22 @@ ROLES: tuple[Role, ...] = get_args(Role)
 Api = Literal["ollama", "openai"]
 """What a server speaks: Ollama's own API, or OpenAI's."""
 
+Think = Literal["off", "on", "low", "medium", "high", "unset"]
+"""Whether a model is to think before it answers, or how much; `unset` leaves it to the model and says nothing."""
+
+THINK_FIELD: Mapping[Think, Mapping[str, bool | str]] = {
+    "off": {"think": False},
+    "on": {"think": True},
+    "low": {"think": "low"},
+    "medium": {"think": "medium"},
+    "high": {"think": "high"},
+    "unset": {},
+}
+"""What a request says of it, in Ollama's form."""
+
+_THOUGHTS: Mapping[Think, int] = {"off": 0, "on": 2048, "low": 1024, "medium": 2048, "high": 8192, "unset": 2048}
+"""The room in tokens for the thoughts before a first reply, where `think_room` says nothing."""
+
 _ONE_WORD = r"^[^\s\x00-\x1f\x7f]+$"
 _ONE_LINE = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
 _DURATION = r"^(0|-?([0-9]{1,6}(\.[0-9]{1,6})?(ms|s|m|h))+)$"
@@ -65,6 +81,10 @@ class Settings(Frozen):
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
 
+def _word(value: object) -> object:
+    return {False: "off", True: "on"}[value] if isinstance(value, bool) else value  # which is what YAML makes of the words
+
+
 class RoleConfig(Settings):
     """How one role's model is asked."""
 
@@ -74,6 +94,18 @@ class RoleConfig(Settings):
     top_p: float | None = Field(gt=0, le=1, description="a number above 0, up to 1, or null")
     keep_alive: str = Field(pattern=_DURATION, description="a duration such as 30m, 1h30m, or -1m for ever")
     num_ctx: _Window | None = Field(description="a whole number from 512 to 1048576, or null")
+    # Runs of older versions do not say these, and those that do not think are written like theirs.
+    think: Annotated[Think, BeforeValidator(_word)] = Field(
+        "off", exclude_if=lambda think: think == "off", description="off, on, low, medium, high or unset"
+    )
+    think_room: int | None = Field(
+        None, ge=64, le=131_072, exclude_if=lambda room: room is None, description="a whole number from 64 to 131072, or null"
+    )
+
+    @property
+    def thoughts(self) -> int:
+        """The tokens of a first reply that are for thoughts, beside those of its text; 0 where it is not to have any."""
+        return 0 if self.think == "off" else self.think_room or _THOUGHTS[self.think]
 
 
 class GeneratorConfig(RoleConfig):
@@ -133,14 +165,10 @@ class HabitsConfig(Settings):
     least: int = Field(ge=2, le=1000, description="a whole number from 2 to 1000")
 
 
-def _no_flag(value: object) -> object:
-    return "off" if value is False else value  # which is what YAML makes of the word
-
-
 class DrawConfig(Settings):
     """What a draw shows and asks for, and when a run gives up."""
 
-    variety: Annotated[Literal["auto", "off"], BeforeValidator(_no_flag)] = Field(description="auto or off")
+    variety: Annotated[Literal["auto", "off"], BeforeValidator(_word)] = Field(description="auto or off")
     window: int = Field(ge=1, le=256, description="a whole number from 1 to 256")
     accepted_share: float = Field(ge=0, le=1, description="a number from 0 to 1")
     max_stalled: int = Field(ge=1, le=100_000, description="a whole number from 1 to 100000")
@@ -201,6 +229,11 @@ class RunConfig(Settings):
         """The name of a role's model; who has none of its own follows the generator."""
         return self.role(role).model or self.generator.model
 
+    def asker_of(self, model: str) -> RoleConfig:
+        """How a model is asked: by a role that tells it not to think, if there is one; all are meant for one that none has."""
+        roles = [self.role(role) for role in ROLES if self.model_for(role) == model] or [self.role(role) for role in ROLES]
+        return min(roles, key=lambda role: role.think != "off")
+
     def noted(self) -> dict[str, Any]:
         """All of it, ready for JSON, but for what is off and was not there before."""
         return self.model_dump(mode="json", exclude=self._off)
@@ -248,9 +281,12 @@ class RunConfig(Settings):
             if window > self.max_num_ctx:
                 said = f"`{role}.num_ctx` is {window}, above the `max_num_ctx` of {self.max_num_ctx}"
                 yield f"{said}; lower the one or raise the other", [(role, "num_ctx"), most]
-            if own.num_predict >= window:
+            if own.num_predict + own.thoughts >= window:
                 said = f"`{role}.num_predict` of {own.num_predict} fills the whole context window of {window} tokens"
-                yield f"{said}; lower it or raise the window", [(role, "num_predict"), (role, "num_ctx"), most]
+                if own.thoughts:
+                    said = said.replace(" fills", f" and the {own.thoughts} for thoughts fill")
+                keys = [(role, "num_predict"), (role, "think_room"), (role, "think"), (role, "num_ctx"), most]
+                yield f"{said}; lower it or raise the window", keys
         if self.server.backoff_first > self.server.backoff_max:
             said = "`server.backoff_first` is above `server.backoff_max`; lower the one or raise the other"
             yield said, [("server", "backoff_first"), ("server", "backoff_max")]

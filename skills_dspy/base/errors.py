@@ -52,6 +52,10 @@ class ServerError(MachineError):
     """The server cannot be reached, or stayed broken longer than the patience allows."""
 
 
+class ThinkingRefused(ServerError):
+    """The server does not take what a request says of thinking."""
+
+
 class NoVectors(ServerError):
     """The server gives no vectors of the model."""
 

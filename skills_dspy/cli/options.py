@@ -215,14 +215,16 @@ class ServerOptions:
                 raise RequestError(
                     f"--llamacpp starts a server of its own, and {flag} is about another; leave out one of the two"
                 )
-        name = read_model_file(path).name
+        file = read_model_file(path)
+        name = file.name
         wanted = [typed.params.get("model"), *(config.role(role).model for role in ROLES if role != "generator")]
-        if other := next((model for model in wanted if model not in (None, name)), None):
+        if other := next((model for model in wanted if model is not None and not file.is_called(model)), None):
             raise RequestError(
                 f"--llamacpp {path} is one file, and so one model, {name}, but {other} is wanted too; leave that model out of "
                 "the command and of the configuration, or start a server that has both"
             )
-        return config.model_copy(update={"generator": config.generator.model_copy(update={"model": name})})
+        named = [role for role in ROLES if role == "generator" or config.role(role).model is not None]
+        return config.model_copy(update={role: config.role(role).model_copy(update={"model": name}) for role in named})
 
 
 @dataclass(frozen=True, slots=True)

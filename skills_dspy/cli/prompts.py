@@ -93,9 +93,10 @@ def _print(step: Step, spec: TaskSpec, config: RunConfig, program: SkillsProgram
     out.rule(step.name)
     out.print(f"[bold]from[/bold]         {origin(step)}")
     out.print(f"[bold]fingerprint[/bold]  {fingerprint(predictor, adapter)}")
-    room = reply_limits(spec, config)[step.name]
-    model = config.model_for(step.role)
-    out.print(f"[bold]asked of[/bold]     {step.role} ({model}), temperature {settings.temperature:g}, num_predict {room}")
+    room = reply_limits(spec, config)[step.name] + settings.thoughts
+    model, think = config.model_for(step.role), "" if settings.think == "off" else f", think {settings.think}"
+    said = f"{step.role} ({model}), temperature {settings.temperature:g}, num_predict {room}{think}"
+    out.print(f"[bold]asked of[/bold]     {said}")
     out.print(f"[bold]reply[/bold]        {'plain text' if plan.schema is None else 'JSON, constrained by a schema'}")
     demos = [dict(demo) for demo in predictor.demos]
     for message in adapter.format(predictor.signature, demos, _inputs(step, spec, config)):

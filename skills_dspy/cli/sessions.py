@@ -15,6 +15,7 @@ import click
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import Interrupted
 from skills_dspy.cli.options import ServerOptions, SessionOptions
+from skills_dspy.model.compiled import since_compiled
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.embedding.weights import ServerKind
 from skills_dspy.model.served_embedder import VectorServer
@@ -22,6 +23,7 @@ from skills_dspy.model.server.gguf import read_model_file
 from skills_dspy.model.server.llamacpp import LlamaCppServer
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.openai import API_KEYS, OpenAIServer
+from skills_dspy.model.server.probe import Thinking
 from skills_dspy.model.server.server import Server
 from skills_dspy.model.waiting import Waiting, WatchedServer
 from skills_dspy.run.headway import duration
@@ -48,7 +50,7 @@ def make_server(options: ServerOptions, config: RunConfig, complain: Complain | 
     settings, asked = options.over(config).server, _asked(options, complain)
     return LlamaCppServer(
         read_model_file(options.llamacpp),
-        lambda address, key: OpenAIServer(address, settings, key=key, **asked),
+        lambda address, key: OpenAIServer(address, settings, key=key, thinking=_thinking(config), **asked),
         slots=options.concurrency,
         on_fault=asked["on_fault"],
     )
@@ -57,8 +59,18 @@ def make_server(options: ServerOptions, config: RunConfig, complain: Complain | 
 def _host(options: ServerOptions, config: RunConfig, complain: Complain | None = None) -> OllamaServer | OpenAIServer:
     settings, asked = options.over(config).server, _asked(options, complain)
     if settings.api == "openai":
-        return OpenAIServer(options.base_url, settings, key=api_key(), **asked)
+        return OpenAIServer(options.base_url, settings, key=api_key(), thinking=_thinking(config), **asked)
     return OllamaServer(options.base_url, settings, **asked)
+
+
+def _thinking(config: RunConfig) -> Callable[[str], Thinking]:
+    """How models are asked about thinking."""
+
+    def ask(model: str) -> Thinking:
+        role = config.asker_of(model)
+        return Thinking(role.think, role.thoughts)
+
+    return ask
 
 
 def _asked(options: ServerOptions, complain: Complain | None) -> dict[str, Any]:
@@ -154,6 +166,9 @@ def in_session(
 
     async def run() -> T:
         async with open_session(request, None if options.replay is not None else serve) as session:
+            program = None if beside is None else beside.program
+            for line in since_compiled(program, session.models.values()) if program is not None else ():
+                click.echo(f"warning: {line}", stderr)
             return await work(session)
 
     try:

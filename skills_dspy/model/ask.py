@@ -35,12 +35,15 @@ LATER: Rank = (sys.maxsize,)
 class Call:
     """One request of a step on its way; `rank` is asked anew whenever a slot becomes free.
 
+    `room` is how many tokens the text of its reply may have, where it has room for thoughts beside it; else 0.
+
     The engine sets the key of request and reply in the journal, the text of the reply, output field to the probabilities of
     its labels where the server gave them, and our own error, which DSPy wraps for those who wait in a thread.
     """
 
     step: str
     rank: Callable[[], Rank]
+    room: int = 0
     digest: str = ""
     raw: str = ""
     soft: Mapping[str, SoftRating] = field(default_factory=dict)
@@ -114,8 +117,8 @@ class Failed(Exception):
 class Asker:
     """Asks the steps of one task, each the model of its role.
 
-    `limits` has, by step, the most tokens of a first reply; a truncated one gets twice that. The run's random seed and the
-    task's name decide the sampling seeds.
+    `limits` has, by step, the most tokens of a first reply's text; its role says how many more are for thoughts. A truncated
+    one gets twice that. The run's random seed and the task's name decide the sampling seeds.
     """
 
     def __init__(
@@ -140,19 +143,20 @@ class Asker:
         Draw and index of the candidate are its `place`, with a third number when its answer is written again; it decides the
         sampling seed. `rank` is the place in the queue.
         """
-        room = self._limits[step]
+        room, thoughts = self._limits[step], self._roles[step_of(step).role].thoughts
         digests: list[str] = []
+        scale = 1
         while True:
             attempt = len(digests)
-            call = Call(step, rank)
+            call = Call(step, rank, scale * room if thoughts else 0)
             try:
-                prediction = await self._once(call, inputs, (*place, attempt), room)
+                prediction = await self._once(call, inputs, (*place, attempt), scale * (room + thoughts))
                 return Answer(prediction.toDict(), call.raw, (*digests, call.digest), call.soft)
             except ReplyError as error:
                 digests.append(call.digest)
                 if len(digests) == TRIES or isinstance(error, Unanswered):
                     raise Failed(step, error, tuple(digests)) from error
-                room *= RETRY if isinstance(error, Truncated) else 1
+                scale *= RETRY if isinstance(error, Truncated) else 1
 
     async def _once(self, call: Call, inputs: Mapping[str, Any], place: tuple[int, ...], room: int) -> dspy.Prediction:
         role = step_of(call.step).role

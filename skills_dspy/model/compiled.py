@@ -5,7 +5,7 @@ prompts that it was compiled for and no others, so the file holds their fingerpr
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ from skills_dspy.base.errors import FileError
 from skills_dspy.base.records import Frozen
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.program import SkillsProgram, fingerprint
+from skills_dspy.model.server.names import other_weights, same_model
+from skills_dspy.model.server.server import Model
 from skills_dspy.model.steps import STEPS
 from skills_dspy.store.files import storage_errors
 
@@ -77,6 +79,16 @@ class CompiledProgram:
         """Put its instructions and demonstrations into a program's predictors."""
         for step in self.steps:  # copied, because DSPy keeps the lists that it is given
             program.predictor(step).load_state(deepcopy(self.content["predictors"][step]))
+
+
+def since_compiled(program: CompiledProgram, models: Iterable[Model]) -> list[str]:
+    """What is to be said of each of these models that has other weights than when the program was compiled with it."""
+    told = program.provenance.get("models")
+    before = [model for model in (told.values() if isinstance(told, Mapping) else ()) if isinstance(model, Mapping)]
+    pairs = [(str(then.get("name")), str(then.get("digest", "")), now) for then in before for now in models]
+    changed = [(now.name, then, now.digest) for name, then, now in pairs if same_model(name, now.name) and now.digest]
+    todo = "and its prompts were tried on the former: measure it with `eval program`, or compile it again"
+    return [f"{program.path}: {other_weights(*each)}, {todo}" for each in dict.fromkeys(changed) if each[1] != each[2]]
 
 
 def base_fingerprint(step: str) -> str:

@@ -107,14 +107,17 @@ def needs(spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: Sk
     limits = reply_limits(spec, config)
     found: dict[str, Need] = {}
     description = 0
+
+    def reply(step: Step) -> int:
+        return RETRY * (limits[step.name] + config.role(step.role).thoughts)
+
     if undescribed(spec):
-        reply = RETRY * limits[DESCRIBE.name]
-        description = reply + TAG_TOKENS
+        description = RETRY * limits[DESCRIBE.name] + TAG_TOKENS
         prompt = _prompt_tokens(program, DESCRIBE.name, adapter, inputs(DESCRIBE, spec, examples_in_turn(spec)))
-        found[DESCRIBE.name] = Need(spec, DESCRIBE.name, prompt, reply)
+        found[DESCRIBE.name] = Need(spec, DESCRIBE.name, prompt, reply(DESCRIBE))
     if plans(spec, config):
         prompt = description + _prompt_tokens(program, PLAN.name, adapter, inputs(PLAN, spec, examples_in_turn(spec)))
-        found[PLAN.name] = Need(spec, PLAN.name, prompt, RETRY * limits[PLAN.name])
+        found[PLAN.name] = Need(spec, PLAN.name, prompt, reply(PLAN))
     for kind in get_args(Kind):
         seeds = spec.seeds(kind)
         if not seeds:
@@ -122,7 +125,7 @@ def needs(spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: Sk
         bounds = _Bounds(spec, config, seeds, limits)
         for step in way(kind, config.tagging):
             fixed = _prompt_tokens(program, step.name, adapter, constant_inputs(step, spec))
-            need = Need(spec, step.name, fixed + description + bounds.variable_part(step), RETRY * limits[step.name])
+            need = Need(spec, step.name, fixed + description + bounds.variable_part(step), reply(step))
             if step.name not in found or need.total > found[step.name].total:
                 found[step.name] = need
     return found

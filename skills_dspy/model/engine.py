@@ -12,12 +12,13 @@ from typing import Any, Protocol
 import dspy
 from dspy import lm15
 
-from skills_dspy.base.config import ROLES, Role, RunConfig
-from skills_dspy.base.errors import SkillsError, Truncated, Unanswered
+from skills_dspy.base.config import ROLES, THINK_FIELD, Role, RunConfig, Think
+from skills_dspy.base.errors import SkillsError, Truncated, Unanswered, Unreadable
 from skills_dspy.model.ask import CURRENT_CALL, Asker, Call
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import UNANSWERED, Replies
 from skills_dspy.model.soft import ASKED, rated_fields, soft_of
+from skills_dspy.store.said import Said, said_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Window:
     num_ctx: int
     keep_alive: str
     soft: bool
+    think: Think = "off"
 
 
 class AsyncOllamaEngine:
@@ -49,10 +51,10 @@ class AsyncOllamaEngine:
             body = await self._replies.fetch(payload, call)
             if UNANSWERED in body:
                 raise Unanswered(body[UNANSWERED], "")
-            call.raw = text = str(body["message"].get("content") or "")
+            said = said_in(body, payload)
+            call.raw = text = said.text
             prompt_tokens, output_tokens = int(body.get("prompt_eval_count") or 0), int(body.get("eval_count") or 0)
-            if body.get("done_reason") == "length":
-                raise Truncated(f"the reply was cut after {output_tokens} tokens", text)
+            _check_whole(said, body, output_tokens, call.room)
             call.soft = soft_of(body, payload)
         except SkillsError as error:
             call.error = error
@@ -83,6 +85,21 @@ class OllamaEngine:
         return asyncio.run_coroutine_threadsafe(self._engine.complete(request), self._loop).result()
 
 
+def _check_whole(said: Said, body: Mapping[str, Any], tokens: int, room: int) -> None:
+    """Refuse a reply of so many tokens that was cut, or has no text beside its thoughts, or more than `room` tokens of it.
+
+    What was left over of the room for thoughts is not for the text: later prompts, which show it, have no place for that.
+    """
+    text, thoughts = said
+    only = bool(thoughts) and not text.strip()
+    if body.get("done_reason") == "length":
+        raise Truncated(f"the reply was cut after {tokens} tokens{', all of them thoughts' if only else ''}", text)
+    if only:
+        raise Unreadable("all of the reply is thoughts, and there is no text", text)
+    if room and tokens * len(text) > room * (len(text) + len(thoughts)):
+        raise Truncated(f"the reply has more than {room} tokens beside its thoughts", text)
+
+
 def payload_of(request: lm15.Request, window: Window) -> dict[str, Any]:
     """Ollama's wire form of a request, as `ollama.AsyncClient.chat` takes it."""
     messages = [{"role": "system", "content": request.system}] if request.system else []
@@ -101,7 +118,7 @@ def payload_of(request: lm15.Request, window: Window) -> dict[str, Any]:
         "options": {name: value for name, value in options.items() if value is not None},
         "keep_alive": window.keep_alive,
         # Unasked, a model that can think does, and its thoughts take the reply's room; the explanation is the place to think.
-        "think": False,
+        **THINK_FIELD[window.think],
     }
     if config.response_format:
         payload["format"] = config.response_format["schema"]
@@ -178,6 +195,6 @@ def asker_for(
     """
     roles, loop = {role: config.role(role) for role in ROLES}, asyncio.get_running_loop()
     soft = config.asks_soft(shown=False)  # rows carry them, but nothing decides by them
-    hosted = {role: Window(windows[role], settings.keep_alive, soft) for role, settings in roles.items()}
+    hosted = {role: Window(windows[role], settings.keep_alive, soft, settings.think) for role, settings in roles.items()}
     lms = {role: make_lm(models[role], replies, hosted[role], loop) for role in ROLES}
     return Asker(program, lms, roles, limits, seed, task)

@@ -17,6 +17,7 @@ from skills_dspy.base.errors import (
     Unanswered,
 )
 from skills_dspy.model.embedding.weights import served
+from skills_dspy.model.server.names import guess, meant
 from skills_dspy.model.server.server import Model
 from skills_dspy.similarity.nearest import Vector, Vectors
 
@@ -47,8 +48,9 @@ class VectorServer(Protocol):
 
 
 def listed(models: Iterable[Model], name: str) -> Model | None:
-    """The model of that name, which may leave out Ollama's `:latest`; None where there is none."""
-    return next((model for model in models if model.name in (name, f"{name}:latest")), None)
+    """The model that a name means to a server; None where there is none."""
+    there = {model.name: model for model in models}
+    return there.get(meant(name, there) or "")
 
 
 class ServedEmbedder:
@@ -92,7 +94,7 @@ class ServedEmbedder:
                     ) from error
                 found = listed(models, self._model)
                 if found is None:
-                    raise self._missing()
+                    raise self._missing([model.name for model in models])
                 self._weights = found.digest or self.name
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
@@ -139,9 +141,11 @@ class ServedEmbedder:
         self._gives = True
         return (vector / length).astype(np.float32)
 
-    def _missing(self) -> EmbedderMissing:
+    def _missing(self, there: Sequence[str] = ()) -> EmbedderMissing:
         todo = f"get it with `ollama pull {self._model}`" if self._kind == "ollama" else "give one that it has, as openai:NAME"
-        return EmbedderMissing(f"the server at {self._server.host} has no model {self._model!r} for vectors: {todo}")
+        question = guess(self._model, there)
+        hint = f"; {question} Give it as {self._kind}:NAME, or" if question else ":"
+        return EmbedderMissing(f"the server at {self._server.host} has no model {self._model!r} for vectors{hint} {todo}")
 
 
 def _begin(text: str) -> str:

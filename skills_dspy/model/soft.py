@@ -27,6 +27,7 @@ from typing import Any
 from skills_dspy.base.records import SoftRating
 from skills_dspy.base.scales import Label
 from skills_dspy.model.steps import STEPS
+from skills_dspy.store.said import said_in
 
 Possible = tuple[Label, ...]
 """The labels that a beginning of a value can become."""
@@ -81,7 +82,7 @@ def trimmed(body: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, An
     The server's own list is always left out; where nothing was asked for, came or can be found, the key is missing.
     """
     rest = {key: value for key, value in body.items() if key != "logprobs"}
-    told, text = body.get("logprobs"), _text_of(body)
+    told, text = body.get("logprobs"), said_in(body, payload).text
     if not told or not payload.get("logprobs"):
         return rest
     found = {field: _kept(text, told, field, labels) for field, labels in rated_fields(payload).items()}
@@ -96,7 +97,7 @@ def soft_of(body: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, So
     none of the labels; if the chosen label has no probability; or if more than 0.01 of the labels' probability is on
     beginnings of several, and the journal is from before those were shared out.
     """
-    kept, text = body.get(KEPT) or {}, _text_of(body)
+    kept, text = body.get(KEPT) or {}, said_in(body, payload).text
     fields = {field: labels for field, labels in rated_fields(payload).items() if field in kept}
     ratings = {field: _read(text, kept[field], field, labels) for field, labels in fields.items()}
     return {field: rating for field, rating in ratings.items() if rating is not None}
@@ -105,7 +106,7 @@ def soft_of(body: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, So
 def rated(body: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
     """Whether a journaled reply rates what it was asked to rate, and probabilities were asked for with it."""
     fields = rated_fields(payload) if payload.get("logprobs") else {}
-    return bool(fields) and all(_label_span(_text_of(body), *field) is not None for field in fields.items())
+    return bool(fields) and all(_label_span(said_in(body, payload).text, *field) is not None for field in fields.items())
 
 
 def in_words(soft: SoftRating) -> str:
@@ -118,10 +119,6 @@ def _percent(share: float) -> str:
     if 0 < share < 0.005:
         return "<1 %"
     return ">99 %" if 0.995 < share < 1 else f"{100 * share:.0f} %"
-
-
-def _text_of(body: Mapping[str, Any]) -> str:
-    return str(body["message"].get("content") or "")
 
 
 def _kept(text: str, logprobs: Sequence[Mapping[str, Any]], field: str, labels: Sequence[Label]) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Kind, Reason
 from skills_dspy.base.scales import CATEGORY, CONTEXT, DIFFICULTY, PAIR, QUALITY, QUESTION, SAMPLE, Label, Scale
 from skills_dspy.model.exhibits import Exercise, Shows, bare, shown_as
-from skills_dspy.model.room import Lengths, longest, reply_room
+from skills_dspy.model.room import RETRY, Lengths, longest, reply_room
 from skills_dspy.similarity.length import usual_length
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -274,6 +274,11 @@ def reply_limits(spec: TaskSpec, config: RunConfig) -> dict[str, int]:
     """Step to num_predict of its first reply, in tokens."""
     seeds, count = longest(spec.seed_examples), spec.num_questions_to_generate_per_prompt
     return {step.name: step.room(seeds, count, config) for step in STEPS.values()}
+
+
+def longest_reply(limits: Mapping[str, int], config: RunConfig) -> int:
+    """The most tokens of any reply, thoughts and a second try with twice the room included; `limits` as `reply_limits`."""
+    return RETRY * max(limit + config.role(STEPS[name].role).thoughts for name, limit in limits.items())
 
 
 def inputs(

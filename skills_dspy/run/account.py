@@ -1,17 +1,18 @@
 """The account that a run gives in run.json: the inputs that decide its bytes, versions, and what it has used."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from skills_dspy.base.config import NO_SCREENS, Role, RunConfig
+from skills_dspy.base.config import NO_SCREENS, ROLES, Role, RunConfig
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.description import undescribed
 from skills_dspy.model.program import SkillsProgram, fingerprint
+from skills_dspy.model.server.names import other_weights, same_model
 from skills_dspy.model.server.server import Model
 from skills_dspy.model.soft import RATING_STEPS, rated, rated_fields, soft_of
 from skills_dspy.model.steps import DESCRIBE, PLAN, STEPS, plans, way
@@ -92,7 +93,8 @@ def count_soft(paths: RunPaths, journal: JournalReader) -> dict[str, int]:
 def as_begun(config: RunConfig, paths: RunPaths, recorded: RunConfig | None = None) -> RunConfig:
     """The settings, as far as they follow the recording, else the run that was begun here.
 
-    These decide on true or false for `soft_ratings: auto`; and one from before there were screens or habits goes on without.
+    These decide on true or false for `soft_ratings: auto`; one from before there were screens or habits goes on without; and a
+    model that is named otherwise now, as the server does not mind, goes by the name of then.
     """
     begun = read_run_json(paths, _UNSAID, _OTHER_VERSION)
     known = recorded.shaping() if recorded else begun.inputs.config if begun and begun.inputs else config.shaping()
@@ -100,7 +102,12 @@ def as_begun(config: RunConfig, paths: RunPaths, recorded: RunConfig | None = No
     changes: dict[str, Any] = {section: settings for section, settings in off.items() if section not in known}
     if config.soft_ratings == "auto":
         changes["soft_ratings"] = known.get("soft_ratings") is True
-    return config.model_copy(update=changes)
+    config = config.model_copy(update=changes)
+    for role in ROLES:
+        then, now = known.get(role, {}).get("model"), config.model_for(role)
+        if then not in (None, now) and same_model(then, now):
+            config = config.model_copy(update={role: config.role(role).model_copy(update={"model": then})})
+    return config
 
 
 def check_same_inputs(paths: RunPaths, inputs: Mapping[str, Any]) -> None:
@@ -127,9 +134,21 @@ def _difference(old: Mapping[str, Any], new: Mapping[str, Any], name: str) -> st
     if name == "decontamination" and (before is None or after is None):
         return f"{name}: {_files(before)} then, {_files(after)} now"
     if isinstance(before, Mapping) and isinstance(after, Mapping):
+        if name == "models" and (changed := _other_weights(before, after)):
+            return f"{name}: {'; '.join(changed)}"
         keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
         return f"{name}: {', '.join(keys)}"
     return f"{name}: {before} then, {after} now"
+
+
+def _other_weights(before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[str]:
+    """What is to be said of models that have kept their names; nothing where anything else differs between them."""
+    pairs = [(before.get(role), now) for role, now in after.items() if before.get(role) != now]
+    kept = [(then, now) for then, now in pairs if then is not None and then["name"] == now["name"]]
+    if len(kept) < len(pairs):
+        return ()
+    said = [other_weights(now["name"], then["digest"], now["digest"]) for then, now in kept]
+    return [f"{line}, and it goes on only with the former" for line in dict.fromkeys(said)]
 
 
 def _files(decontamination: Any) -> str:

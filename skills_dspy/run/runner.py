@@ -16,7 +16,7 @@ import dspy
 from skills_dspy.base.config import ROLES, Role
 from skills_dspy.base.errors import SkillsError, concerns_all, only_ours
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.compiled import CompiledProgram
+from skills_dspy.model.compiled import CompiledProgram, since_compiled
 from skills_dspy.model.context_window import Need, choose_windows, needs
 from skills_dspy.model.embedding.embedder import LiveEmbedder
 from skills_dspy.model.program import QUIET, SkillsProgram
@@ -162,6 +162,8 @@ class Runner:
             self._watcher.changed,
             self._now,
         )
+        for line in since_compiled(request.program, models.values()) if request.program is not None else ():
+            self._notices.warn(line)
         tasks = []
         for view in views:
             if view.error is None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -150,7 +150,8 @@ class OpenTask:
             config = as_begun(request.config, paths, None if past is None else past.config)
             prompts = prompt_fingerprints(spec, config, program, shared.adapter)
             screened = None if shared.screen is None else shared.screen.inputs()
-            inputs = inputs_of(spec, config, request.seed, shared.models, prompts, screened)
+            models = {role: replace(model, name=config.model_for(role)) for role, model in shared.models.items()}
+            inputs = inputs_of(spec, config, request.seed, models, prompts, screened)
             check_same_inputs(paths, inputs)
             _check_wanted(paths, request.wanted)
             journal = stack.enter_context(Journal.open(paths.journal))
@@ -158,7 +159,7 @@ class OpenTask:
             source = shared.server or stack.enter_context(_recording(request, view))
             recording = source if isinstance(source, JournalReader) else None
             replies = Replies(journal, source, Share(shared.slots), view.meter)
-            names = {role: model.name for role, model in shared.models.items()}
+            names = {role: model.name for role, model in models.items()}
             limits = reply_limits(spec, config)
             asker = asker_for(program, config, names, shared.windows, replies, limits, request.seed, spec.task_name)
             decided = _last_decided(paths)

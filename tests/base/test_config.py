@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -126,6 +127,11 @@ def test_judge_and_tagger_follow_the_generator() -> None:
         ("filter:\n  sample_quality: []", 2, "is an empty list; write a list of one or more of 1, 2, 3, 4, 5, each once"),
         ("max_num_ctx: 8192\ntagger:\n  num_ctx: 8193", 3, "`tagger.num_ctx` is 8193, above the `max_num_ctx` of 8192"),
         ("tagging: fused\nmax_num_ctx: 2048", 2, "`generator.num_predict` of 2048 fills the whole context window of 2048"),
+        (
+            "max_num_ctx: 8192\ngenerator: {think: high}",
+            2,
+            "of 2048 and the 8192 for thoughts fill the whole context window of 8192",
+        ),
         ("tagging: fused\nserver:\n  backoff_max: 0.5", 3, "`server.backoff_first` is above `server.backoff_max`"),
     ],
 )
@@ -212,6 +218,8 @@ OTHER_VALUES = {
     "echoed_words": 30,
     "residue": False,
     "shortest": 0.5,
+    "think": "low",
+    "think_room": 500,
     "watched": False,
     "share": 0.5,
     "subject_share": 0.5,
@@ -237,6 +245,49 @@ def test_a_model_named_twice_shapes_as_one_that_is_followed() -> None:
     assert parsed("validator: {model: mistral-small3.2}").shaping() == load_config().shaping()
 
 
+@pytest.mark.parametrize(
+    ("text", "think"),
+    [("off", "off"), ("on", "on"), ("false", "off"), ("'on'", "on"), ("low", "low"), ("unset", "unset"), ("no", "off")],
+)
+def test_whether_a_role_thinks(text: str, think: str) -> None:
+    """In words, of which YAML takes some for truths."""
+    config = parsed(f"validator: {{think: {text}}}")
+    assert config.validator.think == think
+    assert config.generator.think == "off"
+
+
+@pytest.mark.parametrize("text", ["0", "1", "null", "none", "[low]"])
+def test_what_is_no_word_for_thinking(text: str) -> None:
+    """It is refused with the words that are."""
+    with pytest.raises(ConfigError, match=r"my\.yaml:1: `tagger.think` is .*; write off, on, low, medium, high or unset$"):
+        parsed(f"tagger: {{think: {text}}}")
+
+
+def test_who_does_not_think_is_noted_as_before() -> None:
+    """So a run that was begun before there was the setting goes on; with thoughts it is another run."""
+    config = load_config()
+    assert "think" not in json.dumps([config.noted(), config.shaping()])
+    assert RunConfig.model_validate(config.noted()) == config
+    thoughtful = parsed("generator: {think: unset, think_room: 4096}")
+    assert RunConfig.model_validate(thoughtful.noted()) == thoughtful
+    assert thoughtful.shaping()["generator"] == {**config.shaping()["generator"], "think": "unset", "think_room": 4096}
+
+
+def test_the_room_for_thoughts() -> None:
+    """None without them, more for more of them, or as set."""
+    rooms = [parsed(f"generator: {{think: {think}}}").generator.thoughts for think in ("off", "low", "unset", "on", "high")]
+    assert rooms == [0, 1024, 2048, 2048, 8192]
+    assert parsed("generator: {think: off, think_room: 99}").generator.thoughts == 0
+    assert parsed("generator: {think: on, think_room: 99}").generator.thoughts == 99
+
+
+def test_how_a_model_of_several_roles_is_asked() -> None:
+    """As by one that tells it not to think; one that has no role, such as a held-out judge, as all are."""
+    config = parsed("generator: {think: high}\nvalidator: {model: judge, think: low}\ntagger: {model: judge}")
+    asked = [config.asker_of(model).think for model in (config.generator.model, "judge", "other")]
+    assert asked == ["high", "off", "off"]
+
+
 @given(
     st.sampled_from([*leaves(RunConfig), ("generator",), ("filter",), ("other",), ("draws", "other")]),
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.lists(st.integers(0, 6), max_size=3),
@@ -253,9 +304,12 @@ def test_any_value_is_taken_or_refused(path: tuple[str, ...], value: object) -> 
         line = error.line
     else:
         line = 1
-        taken = config.model_dump(mode="json")
+        taken: Any = config.model_dump(mode="json")
         for key in path:
-            taken = taken[key]
+            taken = taken.get(key) if key in ("think", "think_room") else taken[key]  # which are not noted where they are off
+        if path[-1] == "think":  # YAML makes truths of the words
+            assert value is {None: False, "on": True}[taken]
+            return
         assert taken == (sorted(value) if isinstance(value, list) else value)
         assert isinstance(value, bool) or value == "auto" if path == ("soft_ratings",) else not isinstance(value, bool)
     assert line is not None

@@ -179,6 +179,22 @@ def test_a_truncated_reply_gets_twice_the_room() -> None:
     assert first.seed != second.seed
 
 
+def test_thoughts_have_room_beside_the_text() -> None:
+    """As much as the role plans for them, and twice that for a reply that was cut; the text has no more than without them."""
+    rooms = []
+
+    class Thinker(Replies):
+        def _next(self, request: lm15.Request) -> str:
+            rooms.append(CURRENT_CALL.get().room)
+            return super()._next(request)
+
+    for think, planned in (("low", 1024), ("unset", 2048), ("on", 300)):
+        teacher = Thinker(Truncated("the reply was cut", "{"), VERDICT)
+        ask(asker(teacher, config={"validator": {"think": think, "think_room": 300 if think == "on" else None}}))
+        assert [config.max_tokens for config in configs(teacher)] == [LIMITS[STEP] + planned, 2 * (LIMITS[STEP] + planned)]
+    assert rooms == [LIMITS[STEP], 2 * LIMITS[STEP]] * 3
+
+
 def test_truncated_twice_is_a_failure() -> None:
     """With the part that came, which is not used."""
     with pytest.raises(Failed, match="cut after 7") as caught:

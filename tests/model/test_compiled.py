@@ -21,8 +21,10 @@ from skills_dspy.model.compiled import (
     checked,
     compiled_content,
     load_compiled,
+    since_compiled,
 )
 from skills_dspy.model.program import SkillsProgram, fingerprint
+from skills_dspy.model.server.server import Model
 from skills_dspy.model.steps import STEPS
 from skills_dspy.store.aside import write_json
 from tests.helpers.making import the_adapter
@@ -136,6 +138,17 @@ def test_two_programs_do_not_share_what_was_applied(tmp_path: Path) -> None:
     one.predictor(JUDGE).demos.append({})
     loaded.apply(other)
     assert [demo["rating"] for demo in other.predictor(JUDGE).demos] == [3]
+
+
+def test_a_model_that_has_changed_since_is_said(tmp_path: Path) -> None:
+    """By whatever name it is asked for now; a model of another name, or without a digest, has not changed."""
+    content = content_of()
+    content["provenance"] |= {"models": {"generator": {"name": "m:latest", "digest": "1" * 64}, "proposer": None}}
+    program = load_compiled(written(tmp_path, content))
+    now = [Model("M", digest, None) for digest in ("1" * 64, "2" * 64, "")] + [Model("n", "3" * 64, None)]
+    (said,) = since_compiled(program, now)
+    assert "the same name has other weights now: M (111111111111 then, 222222222222 now)" in said
+    assert "eval program" in said
 
 
 def test_steps_come_in_the_order_of_the_flow(tmp_path: Path) -> None:

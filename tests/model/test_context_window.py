@@ -19,7 +19,7 @@ from skills_dspy.model.context_window import Need, RunPrompts, choose_windows, n
 from skills_dspy.model.exhibits import fitting
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.room import RETRY, largest_shown, longest, may_be_shown, question_limit
-from skills_dspy.model.steps import LONGEST_AVOID, LONGEST_NAME, LONGEST_VALUE, TOLD_AXES, plans, reply_limits, way
+from skills_dspy.model.steps import LONGEST_AVOID, LONGEST_NAME, LONGEST_VALUE, STEPS, TOLD_AXES, plans, reply_limits, way
 from skills_dspy.pipeline.candidate import Candidate, Passed
 from skills_dspy.pipeline.draw import Draw, Example, kind_of_draw, plan_draw, seed_examples
 from skills_dspy.pipeline.flow import Flow
@@ -228,6 +228,16 @@ def test_a_reply_may_be_asked_for_with_twice_its_room() -> None:
 
 
 # ---- windows ---------------------------------------------------------------------------------------------------------
+
+
+def test_thoughts_have_room_in_the_window() -> None:
+    """Of the replies of the role that thinks, second try included; its texts, which others are shown, become no longer."""
+    spec = a_spec((FREEFORM, GROUNDED), description="")
+    plain, thoughtful = needs_of(spec, a_config()), needs_of(spec, a_config({"generator": {"think": "high"}}))
+    assert plain.keys() == thoughtful.keys()
+    for name, need in plain.items():
+        more = RETRY * 8192 if STEPS[name].role == "generator" else 0
+        assert (thoughtful[name].prompt, thoughtful[name].reply) == (need.prompt, need.reply + more)
 
 
 def a_need(step: str, prompt: int, reply: int = 0, spec: TaskSpec | None = None) -> dict[str, Need]:

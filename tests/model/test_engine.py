@@ -14,7 +14,8 @@ import pytest
 from dspy import lm15
 from dspy.utils.exceptions import AdapterParseError, LMError
 
-from skills_dspy.base.errors import ContextTooLong, ModelMissing, SkillsError, Truncated
+from skills_dspy.base.config import Think
+from skills_dspy.base.errors import ContextTooLong, ModelMissing, SkillsError, Truncated, Unreadable
 from skills_dspy.base.records import SoftRating
 from skills_dspy.model.ask import CURRENT_CALL, Call
 from skills_dspy.model.engine import AsyncOllamaEngine, OllamaEngine, Window, make_lm, payload_of
@@ -22,6 +23,7 @@ from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.slots import Slots
 from skills_dspy.store.journal import Journal
+from skills_dspy.store.said import said_in
 from tests.helpers.logprobs import spell
 from tests.helpers.making import Teacher, a_config, a_program, idle, the_adapter
 
@@ -123,6 +125,53 @@ def test_what_is_not_set_is_not_sent() -> None:
         "keep_alive": "30m",
         "think": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("think", "sent"),
+    [("off", {"think": False}), ("on", {"think": True}), ("low", {"think": "low"}), ("high", {"think": "high"}), ("unset", {})],
+)
+def test_what_is_sent_of_thinking(think: Think, sent: dict[str, Any]) -> None:
+    """A switch, a level, or nothing at all; all else stays as it is."""
+    usual = payload_of(REQUEST, WINDOW)
+    assert payload_of(REQUEST, replace(WINDOW, think=think)) == {k: v for k, v in usual.items() if k != "think"} | sent
+
+
+def thoughtful(text: str, thoughts: str = "Hm, a fox.", **more: Any) -> Host:
+    """A server whose model thinks."""
+    host = Host(text, **more)
+    host.reply["message"] = {"role": "assistant", "content": text, "thinking": thoughts}
+    return host
+
+
+def test_thoughts_stand_in_the_journal_and_in_no_reply(journal: Journal) -> None:
+    """Nor in the text that a rejection quotes, wherever the server puts them."""
+    for host, window in (
+        (thoughtful("Fine."), WINDOW),
+        (Host("<think>Hm, a fox.</think>\nFine."), replace(WINDOW, think="on")),
+    ):
+        call = a_call()
+        response = complete(host, journal, call, window)
+        assert (response.message.text or "").strip() == call.raw.strip() == "Fine."
+        kept = journal.full(call.digest)
+        assert kept is not None
+        assert said_in(kept.reply, kept.request).thoughts == "Hm, a fox."
+
+
+@pytest.mark.parametrize(
+    ("host", "kind", "words"),
+    [
+        (thoughtful(""), Unreadable, "all of the reply is thoughts, and there is no text"),
+        (thoughtful("", done_reason="length", eval_count=64), Truncated, "cut after 64 tokens, all of them thoughts"),
+        (thoughtful("It is rou", done_reason="length", eval_count=64), Truncated, "cut after 64 tokens$"),
+        (thoughtful("Fox. " * 20, eval_count=44), Truncated, "more than 39 tokens beside its thoughts"),
+    ],
+    ids=["no text", "cut in thoughts", "cut in text", "text in the room of thoughts"],
+)
+def test_what_thoughts_break_is_said(journal: Journal, host: Host, kind: type[SkillsError], words: str) -> None:
+    """Such a reply is no reply, for a reason of its own."""
+    with pytest.raises(kind, match=words):
+        complete(host, journal, replace(a_call(), room=39))
 
 
 def test_a_reply_as_dspy_wants_it(journal: Journal) -> None:

@@ -68,7 +68,11 @@ def test_the_same_inputs_after_they_were_written(tmp_path: Path) -> None:
         (lambda: inputs(a_spec([GROUNDED], shown=2)), "(task: seed_examples, num_icl_examples_per_prompt)"),
         (lambda: inputs(config={"generator": {"temperature": 0.1}}), "(config: generator)"),
         (lambda: inputs(config={"filter": {"sample_quality": [5]}, "tagging": "fused"}), "(config: tagging, filter)"),
-        (lambda: inputs(models={**MODELS, "tagger": Model("m", "new", None)}), "(models: tagger)"),
+        (
+            lambda: inputs(models={**MODELS, "tagger": Model("m", "new", None)}),
+            "(models: the same name has other weights now: m (digest then, new now), and it goes on only with the former)",
+        ),
+        (lambda: inputs(models={**MODELS, "tagger": Model("n", "new", None)}), "(models: tagger)"),
         (lambda: inputs(prompts={"freeform": {"judge_question": "cc", "judge_pair": "bb"}}), "(prompts: freeform)"),
         (lambda: inputs(seed=1, config={"tagging": "fused"}), "(config: tagging; seed: 0 then, 1 now)"),
     ],
@@ -131,6 +135,16 @@ def test_a_run_from_before_goes_on_without_a_look_at_the_set(tmp_path: Path) -> 
     old = as_begun(now, begun(tmp_path, {"format": RUN_FORMAT, "inputs": {"config": off.shaping()}}))
     assert (old.habits.watched, old.habits.share) == (False, now.habits.share)
     assert as_begun(now, RunPaths(tmp_path / "new")).habits == now.habits
+
+
+def test_a_run_goes_on_with_the_names_of_its_models(tmp_path: Path) -> None:
+    """Another spelling of the same model is no other input; another model is."""
+    before = a_config({"generator": {"model": "m:7b"}, "validator": {"model": "j"}})
+    paths = begun(tmp_path, {"format": RUN_FORMAT, "inputs": {"config": before.shaping()}})
+    now = as_begun(a_config({"generator": {"model": "library/M:7B"}, "validator": {"model": "J:latest"}}), paths)
+    assert now.shaping() == before.shaping()
+    other = as_begun(a_config({"generator": {"model": "m"}, "validator": {"model": "j"}}), paths)
+    assert [other.model_for(role) for role in ROLES] == ["m", "j", "m"]
 
 
 @pytest.mark.parametrize("tagging", ["separate", "fused"])

@@ -45,6 +45,8 @@ class Talker(FakeServer):
     All questions have a word that its own plan of variety names.
     """
 
+    always = False
+
     def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         body = super()._body(payload)
         said, user = (message["content"] for message in payload["messages"])
@@ -58,19 +60,21 @@ class Talker(FakeServer):
                 {"questions": [*(f"{question} {TAIL}" for question in questions[:2]), *questions[2:]]}
             )
         elif step == "write_answer_freeform":
-            habit = turn % 2 == 0 if "<avoid>" in user else turn % 5 > 0
+            habit = self.always or (turn % 2 == 0 if "<avoid>" in user else turn % 5 > 0)
             message["content"] = f"{'Of course' if habit else f'Well {turn}'} " + BODY.format(turn, turn)
         return body
 
 
-def go(folder: Path, server: FakeServer | None, concurrency: int = 8, **more: Any) -> tuple[TaskView, RunPaths]:
+def go(
+    folder: Path, server: FakeServer | None, concurrency: int = 8, n: int = WANTED, **more: Any
+) -> tuple[TaskView, RunPaths]:
     """Run to the end."""
 
     async def main() -> TaskView:
         embedder = AsyncEmbedder(HashEmbedder())
         config = a_config({"tagging": "fused", **more.pop("config", {})})
         try:
-            request = RunRequest((SPEC,), config, WANTED, folder, concurrency=concurrency, **more)
+            request = RunRequest((SPEC,), config, n, folder, concurrency=concurrency, **more)
             (task,) = await Runner(request, server, embedder, Watcher()).run()
             return task
         finally:
@@ -136,6 +140,18 @@ def test_no_habit_is_in_more_than_a_quarter_of_the_rows(made: tuple[TaskView, Ru
     assert f"Like too many others: {told}" in console.export_text()
     assert json.loads(paths.run_json.read_text("utf-8"))["result"]["funnel"]["rewritten"] == task.run.funnel.rewritten
     assert all("judge_question" not in row.provenance.calls for row in lost["question_habits"])
+
+
+def test_a_model_that_cannot_do_otherwise_makes_rows_all_the_same(tmp_path: Path) -> None:
+    """After eight answers in a row were lost to one habit the next is taken, so the run comes to its end."""
+    server = talker()
+    server.always = True
+    task, paths = go(tmp_path, server, n=4)
+    assert len(accepted(paths)) == 4
+    assert {row.response[:9] for row in accepted(paths)} == {"Of course"}
+    lost = sum(row.stage == "answer_habits" for row in rejections(paths))
+    assert task.run.funnel.rewritten == lost
+    assert lost == 16
 
 
 def test_what_a_second_writing_is_asked(made: tuple[TaskView, RunPaths]) -> None:

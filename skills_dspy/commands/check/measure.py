@@ -11,7 +11,7 @@ from typing import Any
 
 import dspy
 
-from skills_dspy.base.config import ROLES, Role, RunConfig
+from skills_dspy.base.config import ROLES, THINK_FIELD, Role, RunConfig
 from skills_dspy.base.errors import EmbedderMissing, ModelMissing
 from skills_dspy.commands.check.sample_prompts import estimate_of, messages_of, sample_inputs
 from skills_dspy.commands.check.speed import Counts, Together, Trial, counts_of, text_of
@@ -176,7 +176,7 @@ class Preflight:
             "messages": messages_of(self._spec, self._kind, STEPS[step], number, self._program, self._adapter),
             "options": options,
             "keep_alive": settings.keep_alive,
-            "think": False,
+            **THINK_FIELD[settings.think],
         }
         began = self._clock()
         body = await self._server.chat(payload)

@@ -19,6 +19,7 @@ from skills_dspy.model.context_window import choose_windows, needs
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.server.names import other_weights
 from skills_dspy.model.server.server import Server, introduced
 from skills_dspy.pipeline.rows import RowLog
 from skills_dspy.run.account import prompt_fingerprints
@@ -257,8 +258,7 @@ async def _context_lengths(recorded: PastRun, server: Server) -> dict[str, int |
         now = found[then.name]
         if now.digest != then.digest:
             raise RunDirError(
-                f"{recorded.paths.folder}: the {role} {then.name} is another model now ({then.digest[:12]} then, "
-                f"{now.digest[:12]} at {server.host}), and its replies would not belong to this run: get the former back, or "
-                "decide without --fill"
+                f"{recorded.paths.folder}: {other_weights(then.name, then.digest, now.digest)} at {server.host}, and its "
+                "replies would not belong to this run: get the former back, or decide without --fill"
             )
     return {name: model.context_length for name, model in found.items()}

@@ -67,7 +67,8 @@ _WORDS: Mapping[tuple[str, Any], str] = {
     ("strict", False): "it takes no `strict` beside a schema, which is left out",
     ("bounds", False): "it takes no bounds of lengths in a schema; they are checked in the reply",
     ("logprobs", False): "it gives no log-probabilities, so there are no soft ratings",
-    ("thinks", True): "the model thinks before it answers, whatever it is told; its thoughts take the room of its replies",
+    ("thinks", True): "the model thinks before it answers, whatever it is told; its thoughts take the room of its replies: "
+    "`think: unset` for the roles that ask it leaves room for them",
 }
 
 
@@ -78,8 +79,7 @@ def asked_of(payload: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
     request |= {name: options[name] for name in ("temperature", "top_p", "seed") if name in options and getattr(dialect, name)}
     if dialect.limit is not None and "num_predict" in options:
         request[dialect.limit] = options["num_predict"]
-    if dialect.quiet is not None:
-        request[dialect.quiet] = _SILENCE[dialect.quiet]
+    request |= _told_to_think(payload, dialect)
     if "format" in payload:
         schema = payload["format"] if dialect.bounds else without_bounds(payload["format"])
         form = {"name": "reply", "schema": schema} | ({"strict": True} if dialect.strict else {})
@@ -87,6 +87,20 @@ def asked_of(payload: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
     if payload.get("logprobs") and dialect.logprobs:
         request |= {name: payload[name] for name in ("logprobs", "top_logprobs")}
     return request
+
+
+def _told_to_think(payload: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
+    """How a server is told what the request says of thinking; nothing where it says nothing, or no way is taken."""
+    think, way = payload.get("think"), dialect.quiet
+    if think is None or way is None:
+        return {}
+    if think is False:
+        return {way: _SILENCE[way]}
+    effort = {} if think is True else {"reasoning_effort": think}
+    if way == "reasoning_effort":
+        return effort or {way: "medium"}  # which is what is usual there
+    # Models whose template has an effort, as gpt-oss, read it there with llama.cpp and SGLang, and beside it with vLLM.
+    return {way: {"enable_thinking": True, "thinking": True, **effort}, **effort}
 
 
 def without_bounds(schema: Any) -> Any:
@@ -131,11 +145,14 @@ def answer_of(content: bytes) -> dict[str, Any] | None:
     if not reply.choices:
         return None
     choice, usage, timings = reply.choices[0], reply.usage or {}, reply.timings or {}
-    text = choice.message.get("content") or ""
+    text: Any = choice.message.get("content") or ""
+    parts = ""
+    if isinstance(text, list):  # as Mistral's service has the thoughts of Magistral
+        parts, text = _joined(text, "thinking"), _joined(text, "text")
     if not isinstance(text, str):
         raise ValueError("the reply is no text")
     said = {"role": "assistant", "content": text}
-    if thoughts := choice.message.get("reasoning_content") or choice.message.get("reasoning"):
+    if thoughts := choice.message.get("reasoning_content") or choice.message.get("reasoning") or parts:
         said["thinking"] = str(thoughts)
     body: dict[str, Any] = {
         "model": reply.model,
@@ -149,6 +166,12 @@ def answer_of(content: bytes) -> dict[str, Any] | None:
         "logprobs": _tokens(choice.logprobs),
     }
     return {name: value for name, value in body.items() if value is not None}
+
+
+def _joined(parts: list[Any], kind: str) -> str:
+    """The text of a reply's parts of one kind; a part of thoughts has parts itself."""
+    found = (part.get(kind) for part in parts if isinstance(part, dict) and part.get("type") == kind)
+    return "".join(_joined(part, "text") if isinstance(part, list) else str(part or "") for part in found)
 
 
 def _tokens(told: msgspec.Raw) -> Tokens | None:

@@ -25,6 +25,10 @@ class ModelFile:
     name: str
     context_length: int | None
 
+    def is_called(self, name: str) -> bool:
+        """Whether a name means this model: its own without regard to case, with or without `.gguf`, or the file's path."""
+        return name == str(self.path) or name.casefold().removesuffix(".gguf") == self.name.casefold()
+
     def digest(self) -> str:
         """The SHA-256 of the whole file, in hex; a second for a gigabyte."""
         with self.path.open("rb") as file:

@@ -95,7 +95,7 @@ class LlamaCppServer:
     async def model(self, name: str) -> Model:
         """The one model; ModelMissing where another is asked for."""
         (model,) = await self.models()
-        if name != model.name:
+        if not self._file.is_called(name):
             raise ModelMissing(f"{self._file.path} is the model {model.name}, and {name} is asked for; one file is one model")
         return model
 

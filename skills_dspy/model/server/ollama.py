@@ -11,7 +11,7 @@ import msgspec
 import ollama
 
 from skills_dspy.base.config import ServerConfig
-from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError
+from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError, ThinkingRefused
 from skills_dspy.model.server.connections import (
     FOREIGN,
     PASSING,
@@ -24,7 +24,8 @@ from skills_dspy.model.server.connections import (
     timeout,
     without_secrets,
 )
-from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault, control_of
+from skills_dspy.model.server.names import ListedNames, guess, listing, meant
+from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault, control_of, refused_thinking
 from skills_dspy.model.server.tokens import Tokens
 from skills_dspy.store.run_json import OLLAMA
 
@@ -59,6 +60,7 @@ class OllamaServer:
         self.host = without_secrets(host)
         self._address = host
         self._timeout = timeout(config, concurrency)
+        self._names = ListedNames()
 
         def make() -> ollama.AsyncClient:
             with address_errors(self.host, _EXAMPLE):
@@ -90,7 +92,7 @@ class OllamaServer:
 
         async def ask(text: str) -> Sequence[float]:
             with self._connections.lent() as client:
-                (vector,) = (await client.embed(model=model, input=text, truncate=False)).embeddings
+                (vector,) = (await client.embed(model=self._names.sent(model), input=text, truncate=False)).embeddings
             return vector
 
         return await self._asking.patiently(lambda: ask(text), model, _FOREIGN, lambda number: ask(f"Number {number}."))
@@ -102,19 +104,28 @@ class OllamaServer:
     async def models(self) -> tuple[Model, ...]:
         """All models that are pulled, by name."""
         listed = await self._once(lambda client: client.list())
-        return tuple(
+        models = tuple(
             Model(str(m.model), str(m.digest or ""), None) for m in sorted(listed.models, key=lambda m: str(m.model)) if m.model
         )
+        self._names.learn(model.name for model in models)
+        return models
 
     async def model(self, name: str) -> Model:
         """One model with its window; ModelMissing when it is not pulled."""
-        full = name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
-        found = next((m for m in await self.models() if m.name in (name, full)), None)
-        if found is None:
-            raise model_missing(name)
+        there = {model.name: model for model in await self.models()}
+        listed = meant(name, there)
+        if listed is None:
+            raise model_missing(name, tuple(there))
+        found = there[listed]
         shown = await self._once(lambda client: client.show(found.name))
         lengths = [v for k, v in (shown.modelinfo or {}).items() if k.endswith(".context_length")]
-        return Model(found.name, found.digest, int(lengths[0]) if lengths else None)
+        can = shown.capabilities
+        return Model(
+            found.name,
+            found.digest,
+            int(lengths[0]) if lengths else None,
+            thinks=None if can is None else "thinking" in can,
+        )
 
     async def close(self) -> None:
         """Close all connections."""
@@ -135,8 +146,9 @@ class OllamaServer:
 
     async def _chat_once(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         # Not through the package's own call: it makes 2,000 objects of the alternatives of 100 tokens, which takes 5 ms.
+        body = {**payload, "model": self._names.sent(str(payload["model"])), "stream": False, "tools": []}
         with self._connections.lent() as client:
-            response = await client._client.post("/api/chat", json={**payload, "stream": False, "tools": []})
+            response = await client._client.post("/api/chat", json=body)
         if response.is_error:
             raise ollama.ResponseError(response.text, response.status_code)
         return body_of(response.content)
@@ -207,15 +219,20 @@ def _fault_of_status(refused: Refused, model: str, host: str) -> Fault:
         return Fault(model_missing(model), False)
     if (status == 400 and "context" in said) or TOO_LARGE in said:
         return Fault(ContextTooLong(f"The server at {host} says of a prompt: {said}. Raise max_num_ctx."), False)
+    if todo := refused_thinking(status, said, model):
+        return Fault(ThinkingRefused(f"The server at {host} answered {status}: {said}; {todo}."), False)
     # A pull reports its faults in the stream, without a status.
     answered = f"answered {status}" if status > 0 else "reports"
     kind = NoVectors if refused.no_vectors else ServerError
     return Fault(kind(f"The server at {host} {answered}: {said}."), status in PASSING, refused.after)
 
 
-def model_missing(name: str) -> ModelMissing:
-    """The model is not pulled: the sentence with the command that helps."""
-    return ModelMissing(f"The model {name!r} is not on the server; get it with: ollama pull {name}")
+def model_missing(name: str, there: Sequence[str] | None = None) -> ModelMissing:
+    """The model is not pulled: what may be meant of those that are, where they are known, and the command that helps."""
+    said, pull = f"The model {name!r} is not on the server", f"ollama pull {name}"
+    if there and (question := guess(name, there)):
+        return ModelMissing(f"{said}; {question} Then name that one, else get {name} with: {pull}")
+    return ModelMissing(f"{said}{'' if there is None else f', which {listing(there)}'}; get it with: {pull}")
 
 
 def unreachable(host: str, why: str) -> ServerError:

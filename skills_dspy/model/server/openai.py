@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from skills_dspy.base.config import ServerConfig
-from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError
+from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError, ThinkingRefused
 from skills_dspy.model.server.connections import (
     BUSY,
     FOREIGN,
@@ -24,15 +24,14 @@ from skills_dspy.model.server.connections import (
     without_secrets,
 )
 from skills_dspy.model.server.dialect import Dialect, answer_of, asked_of
-from skills_dspy.model.server.probe import REFUSALS, find_dialect
-from skills_dspy.model.server.server import Asking, Control, Fault, Model, T, connection_fault, control_of
+from skills_dspy.model.server.names import ListedNames, guess, listing, meant
+from skills_dspy.model.server.probe import REFUSALS, Thinking, find_dialect
+from skills_dspy.model.server.server import Asking, Control, Fault, Model, T, connection_fault, control_of, refused_thinking
 
 _EXAMPLE = "http://127.0.0.1:8000/v1"
 API_KEYS = ("SKILLS_DSPY_API_KEY", "OPENAI_API_KEY")
 """The environment variables with the key, the first that is set."""
 
-_SHOWN = 10
-"""So many of a server's models are named in a sentence."""
 _SGLANG = ("/server_info", "/get_server_info")
 """Where an SGLang tells its settings: newer ones at the first, older ones at the second only."""
 _OWNERS = {
@@ -64,6 +63,7 @@ class OpenAIServer:
         key: sent as a bearer; None where it wants none. It is in no error and in nothing that is shown.
         concurrency: how many requests may be in flight at once, 1 or more.
         transport: replaces the network in tests.
+        thinking: how a model is asked about it.
 
     Raises:
         ServerError: the address is none, or the key cannot be one.
@@ -83,6 +83,7 @@ class OpenAIServer:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         transport: httpx.AsyncBaseTransport | None = None,
         on_fault: Callable[[Fault, float], None] | None = None,
+        thinking: Callable[[str], Thinking] = lambda _: Thinking(),
     ) -> None:
         address = _address(host)
         self.host = without_secrets(address)
@@ -98,7 +99,9 @@ class OpenAIServer:
 
         self._root = address.removesuffix("/v1")
         self._connections = Connections(make, concurrency)
+        self._thinking = thinking
         self._dialects: dict[str, Dialect] = {}
+        self._names = ListedNames()
         self._asking = Asking(
             self.host, config, self._fault, self._unreachable, jitter=jitter, clock=clock, sleep=sleep, on_fault=on_fault
         )
@@ -106,7 +109,7 @@ class OpenAIServer:
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """One reply as a body of Ollama's shape; see `Server.chat`."""
         model = str(payload["model"])
-        dialect = self._dialects.get(model, Dialect())
+        dialect = self._dialects.get(self._names.sent(model), Dialect())
         return await self._patiently(
             lambda: self._ask(payload, dialect), model, lambda number: self._ask(control_of(payload, number), dialect)
         )
@@ -116,7 +119,7 @@ class OpenAIServer:
 
         async def ask(text: str) -> Sequence[float]:
             with self._connections.lent() as client:
-                response = await client.post("/embeddings", json={"model": model, "input": text})
+                response = await client.post("/embeddings", json={"model": self._names.sent(model), "input": text})
             found = _json(response).get("data")
             if not found:  # LM Studio answers 200 to what it does not know
                 raise Refused(response.status_code, response.text)
@@ -137,10 +140,10 @@ class OpenAIServer:
 
     async def models(self) -> tuple[Model, ...]:
         """All models that it has, by name; of the window what the list says."""
-        cards = await self._once(lambda client: client.get("/models"))
-        return tuple(
-            sorted((Model(str(card["id"]), "", _window(card)) for card in _cards(cards)), key=lambda model: model.name)
-        )
+        cards = _cards(await self._once(lambda client: client.get("/models")))
+        models = sorted((Model(str(card["id"]), "", _window(card)) for card in cards), key=lambda model: model.name)
+        self._names.learn(_called(cards))
+        return tuple(models)
 
     async def model(self, name: str) -> Model:
         """One model with its window and what the server does not take of a request to it.
@@ -150,16 +153,18 @@ class OpenAIServer:
             ServerError: the server has no JSON schemas for it, or it writes only thoughts.
         """
         cards = _cards(await self._once(lambda client: client.get("/models")))
-        names = (name, f"{name}:latest")  # as Ollama has it
-        card = next((card for card in cards if {card["id"], *(card.get("aliases") or ())}.intersection(names)), None)
-        if card is None:
+        called = _called(cards)
+        self._names.learn(called)
+        if (listed := meant(name, called)) is None:
             raise self._missing(name, [str(card["id"]) for card in cards])
+        card = called[listed]
         window = _window(card)
         if card.get("owned_by") == "llamacpp":
             settings = (await self._told("/props")).get("default_generation_settings") or {}
             window = settings.get("n_ctx", window)  # of one slot, which older versions do not list
+        thinking, name = self._thinking(name), self._names.sent(name)
         if name not in self._dialects:
-            self._dialects[name] = await find_dialect(self._attempt, self._insist, name, self.host)
+            self._dialects[name] = await find_dialect(self._attempt, self._insist, name, self.host, thinking)
         dialect = self._dialects[name]
         return Model(name, "", window, dialect.noted(), dialect.in_words(), await self._warnings(card))
 
@@ -169,8 +174,9 @@ class OpenAIServer:
             await client.aclose()
 
     async def _ask(self, payload: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
+        named = {**payload, "model": self._names.sent(str(payload["model"]))}
         with self._connections.lent() as client:
-            response = await client.post("/chat/completions", json=asked_of(payload, dialect))
+            response = await client.post("/chat/completions", json=asked_of(named, dialect))
         body = answer_of(_content(response))
         if body is None:  # LM Studio answers 200 to what it does not know
             raise Refused(response.status_code, response.text)
@@ -238,6 +244,8 @@ class OpenAIServer:
         if status == 413 or (status in (400, 422) and _too_long(said)) or TOO_LARGE in said:
             todo = "start it with a larger window, or take shorter seeds or fewer examples a prompt"
             return Fault(ContextTooLong(f"{here} says of a prompt: {said} ({status}); {todo}."), False)
+        if advice := refused_thinking(status, said, model):
+            return Fault(ThinkingRefused(f"{here} answered {status}: {said}; {advice}."), False)
         kind = NoVectors if error.no_vectors else ServerError
         return Fault(kind(f"{here} answered {status}: {said}."), status in PASSING, error.after)
 
@@ -248,11 +256,9 @@ class OpenAIServer:
         )
 
     def _missing(self, name: str, there: list[str]) -> ModelMissing:
-        more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
-        has = f"it has {', '.join(there[:_SHOWN])}{more}" if there else "it has none"
-        return ModelMissing(
-            f"The model {name!r} is not on the server at {self.host}; {has}: give one that it has with --model."
-        )
+        said, todo = f"The model {name!r} is not on the server at {self.host}", "give one that it has with --model"
+        question = guess(name, there)
+        return ModelMissing(f"{said}; {question} Else {todo}." if question else f"{said}; it {listing(there)}: {todo}.")
 
 
 def _too_long(said: str) -> bool:
@@ -289,6 +295,11 @@ def _cards(response: httpx.Response) -> list[dict[str, Any]]:
     if not isinstance(listed, list):
         raise Refused(404, response.text)
     return [card for card in listed if isinstance(card, dict) and "id" in card]
+
+
+def _called(cards: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The entries of a list of models by all the names that they have."""
+    return {str(name): card for card in cards for name in (*(card.get("aliases") or ()), card["id"])}
 
 
 def _window(card: Mapping[str, Any]) -> int | None:

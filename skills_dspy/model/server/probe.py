@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from skills_dspy.base.config import THINK_FIELD, Think
 from skills_dspy.base.errors import ServerError
 from skills_dspy.model.server.connections import Refused
 from skills_dspy.model.server.dialect import Dialect
@@ -55,23 +56,32 @@ Try = Callable[[Mapping[str, Any], Dialect], Awaitable[Body | Refused]]
 """Sends a request as the dialect says; what it gives is a reply in Ollama's shape, or how it was refused."""
 
 
-async def find_dialect(attempt: Try, insist: Try, model: str, host: str) -> Dialect:
-    """The dialect of a server for one model.
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """What requests to a model say of thinking, and how many tokens its thoughts may take, 0 where it is to have none."""
+
+    think: Think = "off"
+    room: int = 0
+
+
+async def find_dialect(attempt: Try, insist: Try, model: str, host: str, thinking: Thinking) -> Dialect:
+    """The dialect of a server for one model, which is asked about it as it will be asked later.
 
     `insist` raises a refusal as our error, as everything else is raised by both. ServerError where no schema is obeyed, or
     where the model writes only thoughts.
     """
-    probe = {**PROBE, "model": model}
+    options = {**PROBE["options"], "num_predict": PROBE["options"]["num_predict"] + thinking.room}
+    probe = {**PROBE, "options": options, "model": model, **THINK_FIELD[thinking.think]}
     asked = {**probe, "format": _SCHEMA}
     dialect = Dialect()
     body = await attempt(asked, dialect)
-    if isinstance(body, dict) and _thinks(body):
+    if isinstance(body, dict) and _disturbs(body, asked):
         dialect, body = await _quieted(attempt, asked, dialect, body)
     if isinstance(body, Refused) or not _obeys(body):
         dialect, body = await _built_up(attempt, insist, probe, host)
     if not _tells(body):
         dialect = replace(dialect, logprobs=False)
-    return replace(dialect, thinks=_thinks(body))
+    return replace(dialect, thinks=_disturbs(body, asked))
 
 
 async def _built_up(attempt: Try, insist: Try, probe: Mapping[str, Any], host: str) -> tuple[Dialect, Body]:
@@ -84,10 +94,11 @@ async def _built_up(attempt: Try, insist: Try, probe: Mapping[str, Any], host: s
             f"The server at {host} refuses JSON schemas for {model} ({body.said}), and replies cannot be read without: take a "
             "server that has them (vLLM, llama.cpp, SGLang, LM Studio, Ollama), or another model."
         )
-    if _thinks(body):
+    if _disturbs(body, asked):
         dialect, body = await _quieted(attempt, asked, dialect, body)
     if not _obeys(body):
-        raise _only_thoughts(model, host) if _thinks(body) else _ignored(model, host, body)
+        only = _thinks(body) and not body["message"]["content"].strip()
+        raise _only_thoughts(asked, host) if only else _ignored(model, host, body)
     for name, value in _MORE:
         if getattr(dialect, name):
             continue
@@ -113,6 +124,11 @@ def _thinks(body: Body) -> bool:
     return "thinking" in body["message"]
 
 
+def _disturbs(body: Body, asked: Mapping[str, Any]) -> bool:
+    """Whether there are thoughts in a reply that is to have none."""
+    return _thinks(body) and asked.get("think") is False
+
+
 def _tells(body: Body) -> bool:
     return any(entry.get("top_logprobs") for entry in body.get("logprobs") or ())
 
@@ -124,10 +140,13 @@ def _obeys(body: Body) -> bool:
         return False
 
 
-def _only_thoughts(model: str, host: str) -> ServerError:
+def _only_thoughts(asked: Mapping[str, Any], host: str) -> ServerError:
+    told, todo = "whatever it is told (chat_template_kwargs enable_thinking, reasoning_effort)", "think to unset"
+    if asked.get("think") is not False:
+        told, todo = f"within {asked['options']['num_predict']} tokens", "think_room to more, or think to off,"
     return ServerError(
-        f"The model {model} at {host} writes only thoughts and no reply, whatever it is told (chat_template_kwargs "
-        "enable_thinking, reasoning_effort): start the server with thinking switched off, or take a model that does not think."
+        f"The model {asked['model']} at {host} writes only thoughts and no reply, {told}: set {todo} in the configuration "
+        "for the roles that ask it, start the server with thinking switched off, or take a model that does not think."
     )
 
 

@@ -11,6 +11,7 @@ starts, or fails now at this and now at that answers them not, and nothing is gi
 import asyncio
 import math
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
@@ -43,6 +44,7 @@ _OF_A_PROMPT = frozenset({400, 403, 413, 422, 451})
 """The statuses, of those that do not pass, with which a server may refuse one prompt and take others."""
 _FEW = 16
 """The most tokens of a reply that only shows that the server is well."""
+_THINKING = re.compile(r"think|reasoning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Model:
     """A model that the server has: its name, digest and largest context window in tokens (none when it does not say).
 
     `differs` has what a server does not take or give for it, by name, and `in_words` the same in sentences; `warnings` are of
-    what spoils replies without a word.
+    what spoils replies without a word. `thinks` says whether it can think before it answers; None where nobody says.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Model:
     differs: Mapping[str, Any] = field(default_factory=dict)
     in_words: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    thinks: bool | None = None
 
 
 class Server(Protocol):
@@ -300,6 +303,15 @@ def control_of(payload: Mapping[str, Any], number: int) -> dict[str, Any]:
 
 def _busy(error: Exception) -> bool:
     return isinstance(error, Refused) and error.status in BUSY
+
+
+def refused_thinking(status: int, said: str, model: str) -> str | None:
+    """What to do where a server refuses what a request says of thinking; None where it refuses something else."""
+    # A model's own name may speak of it.
+    about = re.sub(rf"(?<!\w){re.escape(model.partition(':')[0])}(?!\w)", "", said, flags=re.IGNORECASE)
+    if status not in (400, 422) or not _THINKING.search(about.lower()):
+        return None
+    return f"give `think` another value in the configuration for the roles that ask {model}: off, or unset to say nothing of it"
 
 
 def connection_fault(error: Exception, host: str, example: str) -> Fault:

@@ -22,6 +22,7 @@ from skills_dspy.base.errors import (
 )
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.server.ollama import OllamaServer
+from skills_dspy.model.server.server import Model
 from tests.helpers.judges import CONFIG, QUESTION, JudgeServer, a_case
 from tests.helpers.making import a_config, a_program, a_spec, idle
 from tests.helpers.seeding import a_seed
@@ -128,9 +129,33 @@ def test_everybody_who_has_answered_in_a_folder_is_named_once(tmp_path: Path) ->
 def test_a_model_that_has_changed_is_refused(tmp_path: Path) -> None:
     """Replies are kept by its name, and those of the old one would pass for the new one's."""
     answered_by(tmp_path, JudgeServer(digest="1" * 64))
-    with pytest.raises(RunDirError, match=r"the model mistral-small3\.2 is another one now .* choose another --output-dir"):
+    with pytest.raises(
+        RunDirError, match=r"^the same name has other weights now: mistral-small3.* choose another --output-dir"
+    ):
         answered_by(tmp_path, JudgeServer(digest="2" * 64))
     answered_by(tmp_path, JudgeServer(digest="1" * 64))
+
+
+def test_another_spelling_hides_no_change_of_weights(tmp_path: Path) -> None:
+    """The replies are those of the model that the server means; a replay finds them by any of its names."""
+
+    class Folding(JudgeServer):
+        async def model(self, name: str) -> Model:
+            return await super().model(name.lower())
+
+    def asked(server: JudgeServer | None, name: str, **more: Any) -> str:
+        config = a_config({"generator": {"model": name}})
+        folder = tmp_path / ("replay" if more else "evals")
+        return within(SessionRequest(folder, config, **more), server, lambda session: named(session, name))
+
+    async def named(session: Session, name: str) -> str:
+        return session.models[name].name
+
+    assert asked(Folding(digest="1" * 64), "fox") == "fox:latest"
+    assert asked(Folding(digest="1" * 64), "FOX") == "fox:latest"
+    assert asked(None, "Fox", recorded=tmp_path / "evals") == "fox:latest"
+    with pytest.raises(RunDirError, match=r"^the same name has other weights now: fox:latest"):
+        asked(Folding(digest="2" * 64), "Fox")
 
 
 def test_all_models_are_asked_for_before_anything_else(tmp_path: Path) -> None:

@@ -204,6 +204,7 @@ def test_the_file_is_the_only_model(lab: Callable[..., Lab]) -> None:
     """It is called like the file, and its digest is the file's."""
     server = lab().server
     assert asyncio.run(server.models()) == (Model("fox", sha256(b"GGUF and so on").hexdigest(), 4096),)
+    assert [asyncio.run(server.model(name)).name for name in ("Fox", "fox.GGUF", server.host)] == ["fox"] * 3
     with pytest.raises(ModelMissing, match="is the model fox, and jay is asked for"):
         asyncio.run(server.model("jay"))
 

@@ -14,7 +14,7 @@ import pytest
 from ollama import ChatResponse
 
 from skills_dspy.base.config import ServerConfig
-from skills_dspy.base.errors import ContextTooLong, ModelMissing, ServerError
+from skills_dspy.base.errors import ContextTooLong, ModelMissing, ServerError, ThinkingRefused
 from skills_dspy.model.server.connections import CONNECTIONS_PER_CLIENT, client_options, without_secrets
 from skills_dspy.model.server.ollama import OllamaServer, body_of
 from skills_dspy.model.server.server import Fault, Model
@@ -240,6 +240,21 @@ def test_a_prompt_that_is_too_long() -> None:
     assert len(wire.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "said", ['"m" does not support thinking', 'think value "low" is not supported for this model', "reasoning_effort: not here"]
+)
+def test_a_model_that_refuses_to_think(said: str) -> None:
+    """At once, with the setting to change; a model whose name speaks of thinking may refuse other things."""
+    wire = Wire(error(400, said))
+    with pytest.raises(ThinkingRefused, match=f"{said}; give `think` another value .* roles that ask m: off, or unset"):
+        asyncio.run(a_server(wire).chat(PAYLOAD))
+    assert len(wire.requests) == 1
+    thinker = {**PAYLOAD, "model": "big-thinking:8b"}
+    with pytest.raises(ServerError) as caught:
+        asyncio.run(a_server(Wire(error(400, '"big-thinking" does not support tools'))).chat(thinker))
+    assert type(caught.value) is ServerError
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 405, 413, 422, 501])
 def test_other_refusals_are_errors_at_once(status: int) -> None:
     """The prompt is not asked again; what the server says is shown, as much of it as fits a line.
@@ -304,6 +319,42 @@ def test_a_model_that_is_not_pulled(name: str) -> None:
     """Another tag of the same name is another model; a port in a name is no tag."""
     with pytest.raises(ModelMissing, match=f"ollama pull {name}$"):
         asyncio.run(a_server(ollama()).model(name))
+
+
+@pytest.mark.parametrize(("can", "thinks"), [(["completion", "thinking"], True), (["completion"], False), (None, None)])
+def test_whether_a_model_can_think(can: list[str] | None, thinks: bool | None) -> None:
+    """As newer servers say; older ones do not."""
+    shown = SHOWN if can is None else {**SHOWN, "capabilities": can}
+    assert asyncio.run(a_server(ollama(shown)).model("a")).thinks is thinks
+
+
+def test_what_may_be_meant_is_said_of_a_model_that_is_not_pulled() -> None:
+    """Another tag of it; else what there is. The command that gets it stays."""
+    near = "; did you mean b:7b, which is there? Then name that one, else get b with: ollama pull b"
+    for name, said in (("b", near), ("c", ", which has a:latest, b:7b; get it with: ollama pull c")):
+        with pytest.raises(ModelMissing) as caught:
+            asyncio.run(a_server(ollama()).model(name))
+        assert str(caught.value) == f"The model {name!r} is not on the server{said}"
+
+
+def test_another_spelling_is_asked_for_as_the_server_lists_it() -> None:
+    """Ollama finds a model whatever its case; a request without a tag goes out as it always did."""
+    sent: list[str] = []
+
+    def wire(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/chat":
+            sent.append(json.loads(request.content)["model"])
+            return httpx.Response(200, json=GOOD)
+        return ollama()(request)
+
+    async def scene() -> None:
+        server = a_server(wire)
+        for name in ("a", "A", "library/a", "B:7B"):
+            assert (await server.model(name)).digest == ("bb" if name == "B:7B" else "aa")
+            await server.chat({**PAYLOAD, "model": name})
+
+    asyncio.run(scene())
+    assert sent == ["a", "a:latest", "a:latest", "b:7b"]
 
 
 @pytest.mark.parametrize("shown", [{"model_info": None}, {"model_info": {"general.architecture": "llama"}}])

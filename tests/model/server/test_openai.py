@@ -14,8 +14,9 @@ from evals.teacher.replies import Teacher
 from evals.teacher.wire import chat_reply, from_openai, parse, to_openai
 from skills_dspy.base.errors import ContextTooLong, MachineError, ModelMissing, ServerError
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
-from skills_dspy.model.server.dialect import without_bounds
+from skills_dspy.model.server.dialect import Dialect, asked_of, without_bounds
 from skills_dspy.model.server.openai import OpenAIServer
+from skills_dspy.model.server.probe import Thinking
 from skills_dspy.model.server.server import Fault, Model, Server
 from skills_dspy.run.past import find_recorded
 from skills_dspy.run.request import RunRequest
@@ -239,6 +240,17 @@ def test_a_missing_model_is_answered_with_those_that_are_there() -> None:
         asyncio.run(a_server(Wire()).model("x"))
 
 
+def test_a_served_path_is_guessed_from_its_end_and_found_whatever_its_case() -> None:
+    """vLLM and llama.cpp list a model by its path where it has no other name; requests call it as it is listed."""
+    wire = Wire(told={"/v1/models": {"data": [{"id": "/models/Qwen2.5-7B"}]}})
+    with pytest.raises(ModelMissing, match=r"did you mean /models/Qwen2\.5-7B, which is there\? Else give one .* --model\.$"):
+        asyncio.run(a_server(wire).model("qwen2.5-7b"))
+    server = a_server(wire)
+    assert asyncio.run(server.model("/models/qwen2.5-7b")).name == "/models/Qwen2.5-7B"
+    asyncio.run(server.chat({**PAYLOAD, "model": "/models/qwen2.5-7b"}))
+    assert {asked["model"] for asked in wire.asked[1:]} == {"/models/Qwen2.5-7B"}
+
+
 def test_an_ollama_behind_this_api_is_said() -> None:
     """It would cut prompts without a word, which its own API prevents. A name without a tag means `latest` there."""
     wire = Wire(told={"/v1/models": {"data": [{"id": "m:latest", "owned_by": "library"}]}})
@@ -312,6 +324,62 @@ def test_a_model_that_thinks_is_told_not_to() -> None:
     assert found(Wire(thinking)).differs == {"quiet": "reasoning_effort"}
     both: Refuses = lambda _: said('{"words": ["kestrel"]}', reasoning_content="hm")  # noqa: E731
     assert found(Wire(both)).differs == {"thinks": True}
+
+
+KWARGS = {"chat_template_kwargs": {"enable_thinking": True, "thinking": True}}
+EFFORT = {"reasoning_effort": "high"}
+
+
+@pytest.mark.parametrize(
+    ("think", "quiet", "sent"),
+    [
+        ({}, "chat_template_kwargs", {}),
+        ({"think": True}, "chat_template_kwargs", KWARGS),
+        (
+            {"think": "high"},
+            "chat_template_kwargs",
+            {"chat_template_kwargs": {**KWARGS["chat_template_kwargs"], **EFFORT}, **EFFORT},
+        ),
+        ({}, "reasoning_effort", {}),
+        ({"think": False}, "reasoning_effort", {"reasoning_effort": "none"}),
+        ({"think": True}, "reasoning_effort", {"reasoning_effort": "medium"}),
+        ({"think": "high"}, "reasoning_effort", EFFORT),
+        ({"think": "high"}, None, {}),
+    ],
+)
+def test_a_model_is_told_whether_to_think(think: dict[str, Any], quiet: Any, sent: dict[str, Any]) -> None:
+    """In the one way that the server takes; nothing where nothing is to be said, or no way is taken."""
+    payload = {name: value for name, value in PAYLOAD.items() if name != "think"} | think
+    asked = asked_of(payload, Dialect(quiet=quiet))
+    assert {name: asked[name] for name in ("chat_template_kwargs", "reasoning_effort") if name in asked} == sent
+
+
+def test_thoughts_among_the_parts_of_a_reply() -> None:
+    """As Mistral's service has them: they are no part of the text."""
+    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "So."}]
+    body = asyncio.run(a_server(lambda _: said(parts)).chat(PAYLOAD))  # type: ignore[arg-type]
+    assert body["message"] == {"role": "assistant", "content": "So.", "thinking": "hm"}
+
+
+def test_a_model_that_may_think_is_found_out_about_as_it_will_be_asked() -> None:
+    """With room for its thoughts, which are then no fault; where they never end, or end in no schema, that is said."""
+
+    def late(asked: Mapping[str, Any]) -> httpx.Response:
+        return said('{"words": ["kestrel"]}' if asked.get("max_tokens", 0) > 2000 else "", reasoning_content="hm")
+
+    for think in ("unset", "on", "low"):
+        wire = Wire(late)
+        server = a_server(wire, thinking=lambda _, think=think: Thinking(think, 2048))
+        assert asyncio.run(server.model("m")).differs == {}
+        assert all(("chat_template_kwargs" in asked) == (think != "unset") for asked in wire.asked)
+    with pytest.raises(ServerError, match=r"writes only thoughts and no reply.*set think to unset"):
+        asyncio.run(a_server(Wire(late)).model("m"))
+    endless: Refuses = lambda _: said("", reasoning_content="hm")  # noqa: E731
+    with pytest.raises(ServerError, match=r"only thoughts and no reply, within 2304 tokens: set think_room to more"):
+        asyncio.run(a_server(Wire(endless), thinking=lambda _: Thinking("on", 2048)).model("m"))
+    prose: Refuses = lambda _: said("Hello there!", reasoning_content="hm")  # noqa: E731
+    with pytest.raises(ServerError, match="ignores the JSON schema"):
+        asyncio.run(a_server(Wire(prose), thinking=lambda _: Thinking("on", 2048)).model("m"))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import gc
 import os
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -199,3 +200,18 @@ def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     monkeypatch.setattr("skills_dspy.cli.sessions.OllamaServer", server)
     monkeypatch.setattr("skills_dspy.cli.run._embedder", lambda *_: AsyncEmbedder(HashEmbedder()))
     return made
+
+
+@pytest.fixture(scope="session")
+def load(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """`datasets.load_dataset`, which keeps what it makes in a folder of the tests."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        import datasets
+
+    datasets.disable_progress_bars()
+
+    def load_dataset(*words: str, **options: Any) -> Any:
+        return datasets.load_dataset(*words, cache_dir=str(tmp_path_factory.mktemp("cache")), **options)
+
+    return load_dataset

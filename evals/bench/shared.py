@@ -148,7 +148,7 @@ class _Rows:
 
     def append(self, row: Mapping[str, Any]) -> None:
         """One more row."""
-        self.needed.update(digest for digests in row["provenance"]["calls"].values() for digest in digests)
+        self.needed.update(digest for call in row["provenance"]["calls"] for digest in call["digests"])
 
 
 def _spent(case: SharedCase, seed: int) -> Spent:

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from skills_dspy.base.columns import from_columns, whole
 from skills_dspy.base.errors import FileError
 from skills_dspy.base.records import Record, SoftRating
 from skills_dspy.base.scales import SCALES, Label
@@ -75,6 +76,10 @@ def _object(line: bytes, path: Path, number: int) -> dict[str, Any]:
 
 def row_of(content: Mapping[str, Any], path: Path, number: int) -> Row:
     """The row that the object of a line holds; FileError, with path and line number, if it has none of the three layouts."""
+    try:
+        content = from_columns(content)
+    except ValueError as error:
+        raise FileError(f"this is no row of a run: {error}; restore the file", path, number) from error
     if question := next((key for key in _QUESTIONS if key in content), None):
         answer = next((key for key in _QUESTIONS[question] if key in content), None)
         if answer is None:
@@ -106,12 +111,7 @@ def _text(content: Mapping[str, Any], key: str, path: Path, number: int) -> str:
         raise FileError(f"`{key}` is not text; write it in quotes", path, number)
     if not value.strip():
         raise FileError(f"`{key}` is blank; write text there or leave out the line", path, number)
-    return _clean(value)
-
-
-def _clean(text: str) -> str:
-    """The text with U+FFFD for lone surrogates, which JSON can hold and no file or terminal can."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return str(whole(value))
 
 
 def _chat(messages: object, path: Path, number: int) -> tuple[str, str]:
@@ -126,7 +126,7 @@ def _chat(messages: object, path: Path, number: int) -> tuple[str, str]:
         raise FileError("no `assistant` turn with text follows the last `user` turn; add the answer", path, number)
     if not turns[last][1].strip():
         raise FileError("the last `user` turn is blank; write text there or leave out the line", path, number)
-    return _clean(turns[last][1]), _clean(answers[-1])
+    return whole(turns[last][1]), whole(answers[-1])
 
 
 def _content(content: object) -> str:

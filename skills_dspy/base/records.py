@@ -1,10 +1,11 @@
 """The frozen records that flow through a run: seeds, verdicts, tags, accepted records, rejections."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from signatures.labels import Category, Difficulty, PairRating, Quality, QuestionRating, Score
+from skills_dspy.base.columns import from_columns
 
 Kind = Literal["freeform", "grounded"]
 """Freeform: a question alone. Grounded: a question about a context."""
@@ -134,7 +135,16 @@ class Provenance(Frozen):
     neighbour: Neighbour | None = None
 
 
-class Record(Frozen):
+class _Row(Frozen):
+    """What has a line of its own in a file; `columns` has how it stands there."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_file(cls, row: Any) -> Any:
+        return from_columns(row) if isinstance(row, dict) else row
+
+
+class Record(_Row):
     """One accepted pair: a row of data.jsonl."""
 
     id: str
@@ -149,7 +159,7 @@ class Record(Frozen):
     provenance: Provenance
 
 
-class Rejection(Frozen):
+class Rejection(_Row):
     """One rejected candidate: a row of rejected.jsonl.
 
     `detail` is one sentence: the judge's explanation, the tag, the neighbour, or what was unreadable; `raw_reply` is the one

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Protocol, get_args
 
+from skills_dspy.base.columns import to_columns
 from skills_dspy.base.records import Kind, Neighbour, Provenance, Record, Rejection
 from skills_dspy.model.steps import way
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Passed
@@ -63,7 +64,7 @@ class RunLedger:
             pair_verdict=passed.pair_verdict,
             provenance=self._provenance(candidate, candidate.calls, neighbour),
         )
-        self._data.append(record.model_dump(mode="json"))
+        self._data.append(to_columns(record.model_dump(mode="json")))
         return record.id
 
     def reject(self, candidate: Candidate, dropped: Dropped, neighbour: Neighbour | None) -> None:
@@ -84,7 +85,7 @@ class RunLedger:
             raw_reply=dropped.raw,
             provenance=self._provenance(candidate, calls, neighbour),
         )
-        self._rejected.append(rejection.model_dump(mode="json"))
+        self._rejected.append(to_columns(rejection.model_dump(mode="json")))
 
     def _provenance(
         self, candidate: Candidate, calls: Mapping[str, tuple[str, ...]], neighbour: Neighbour | None

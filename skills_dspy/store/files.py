@@ -12,6 +12,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Self
 
+from skills_dspy.base.columns import from_columns
 from skills_dspy.base.errors import DiskFull, RunDirError, StorageError
 
 _FULL = "free some space and run the same command again: what was written before is kept"
@@ -136,10 +137,10 @@ class AppendLog:
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a log with their 1-based line numbers, one at a time; a torn last line is left out.
+    """The rows of a log, as records are dumped, with their 1-based line numbers, one at a time; a torn last line is left out.
 
     Raises:
-        RunDirError: a whole line is not a JSON object.
+        RunDirError: a whole line is not a JSON object, or not as a run writes it.
     """
     with storage_errors("read", path), path.open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -151,7 +152,10 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 row = None
             if not isinstance(row, dict):
                 raise RunDirError(f"{path}:{number}: this line is not a JSON object; restore the file, or use --restart")
-            yield number, row
+            try:
+                yield number, from_columns(row)
+            except ValueError as error:
+                raise RunDirError(f"{path}:{number}: this is no row of a run: {error}; restore the file") from error
 
 
 def count_rows(path: Path) -> int:

@@ -16,6 +16,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from skills_dspy.base.columns import from_columns
+
 HERE = Path(__file__).parent
 INPUTS, EXPECTED = HERE / "inputs", HERE / "expected"
 ROOT = HERE.parents[1]
@@ -131,7 +133,7 @@ def _short(line: str) -> str:
 
 def _whole(path: Path) -> str:
     if path.suffix == ".jsonl":
-        return path.read_bytes().decode("utf-8")
+        return "\n".join(map(_row_of_then, path.read_bytes().decode("utf-8").split("\n")))
     if path.suffix == ".sqlite":
         return _database(path)
     if path.suffix == ".parquet":
@@ -180,6 +182,13 @@ def _without_varying(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: "VARIES" if key in _VARYING else _without_varying(inner) for key, inner in value.items()}
     return [_without_varying(item) for item in value] if isinstance(value, list) else value
+
+
+def _row_of_then(line: str) -> str:
+    """A line, if it is a row of a run, with the nulls, lists and mappings that were written then."""
+    if not (line.startswith('{"id":') and '"provenance":{' in line):
+        return line
+    return json.dumps(from_columns(json.loads(line)), ensure_ascii=False, separators=(",", ":"))
 
 
 def _database(path: Path) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from skills_dspy.base.columns import from_columns
 from skills_dspy.base.errors import MissingReply
 from skills_dspy.model.ask import Call
 from skills_dspy.model.compiled import base_fingerprint
@@ -175,7 +176,7 @@ def _renew_rows(run: Path, replayed: Path) -> None:
     """Which prompts and calls a row came from is what it is in a replay."""
     for name in ("data.jsonl", "rejected.jsonl"):
         lines = (replayed / name).read_bytes().splitlines()
-        now = {row["id"]: row["provenance"] for row in map(json.loads, lines)}
+        now = {row["id"]: from_columns(row)["provenance"] for row in map(json.loads, lines)}
         rows = [json.loads(line) for line in (run / name).read_bytes().splitlines()]
         said = [json.dumps(row | {"provenance": now[row["id"]]}, ensure_ascii=False, separators=(",", ":")) for row in rows]
         (run / name).write_bytes("".join(f"{line}\n" for line in said).encode())

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from skills_dspy.base.columns import TAG_NAMES
 from skills_dspy.base.records import PairVerdict, Provenance, QuestionVerdict, Record, SeedExample, SoftRating, Tags
-from skills_dspy.commands.export.layouts import RATED_TAGS, TAG_NAMES
+from skills_dspy.commands.export.layouts import RATED_TAGS
 from skills_dspy.commands.export.source import SourceRun, find_sources
 from tests.helpers.making import FREEFORM, GROUNDED
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from evals.record.answering import CHECKOUT, simulated_teacher
+from skills_dspy.base.columns import from_columns
 from tests.helpers.kill_driver import CONCURRENCY, MOMENTS, SPEC
 
 KILLS, WANTED = 6, 14
@@ -102,7 +103,7 @@ def test_a_kill_costs_no_more_than_what_was_in_flight(killed: Killed) -> None:
 
 def test_killed_runs_need_no_more_replies_than_one_that_is_left_alone(killed: Killed) -> None:
     """But for what a run asks ahead: which of that had come when it was complete is chance."""
-    rows = [json.loads(line) for part in killed.bytes("whole") for line in part.splitlines()]
+    rows = [from_columns(json.loads(line)) for part in killed.bytes("whole") for line in part.splitlines()]
     needed = {digest for row in rows for tries in row["provenance"]["calls"].values() for digest in tries}
     for journal in (set(killed.whole["after"]), set(killed.last["after"])):
         assert needed <= journal

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from skills_dspy.base.columns import TAG_NAMES
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Record, SeedExample
 
@@ -11,9 +12,6 @@ INSTRUCTLAB_PROMPT = (
     "granite-3.0-8b-base model. My primary role is to serve as a chat assistant."
 )
 """The system prompt that InstructLab trains with unless it is told otherwise (instructlab/sdg, generate_data.py)."""
-
-TAG_NAMES = ("instruction_quality", "sample_quality", "difficulty", "category")
-"""The tags that have an explanation."""
 
 RATED_TAGS = TAG_NAMES[:3]
 """The tags that may have a soft rating."""

@@ -6,8 +6,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skills_dspy.base.columns import TAG_NAMES
 from skills_dspy.base.records import Record
-from skills_dspy.commands.export.layouts import RATED_TAGS, ROLE_NAMES, TAG_NAMES, typed_row
+from skills_dspy.commands.export.layouts import RATED_TAGS, ROLE_NAMES, typed_row
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
+from skills_dspy.base.columns import whole
 from skills_dspy.base.errors import ExportError, RunDirError
 from skills_dspy.base.records import Record
 from skills_dspy.commands.export.facts import RunFacts, facts_of
@@ -139,9 +139,9 @@ class ExportRows:
             if not isinstance(row, dict):
                 raise ValueError("not an object")
             if b"\\ud" in line:  # all that can follow from a lone surrogate, and rarely something else
-                whole = _without_halves(row)
-                self.mended += whole != row
-                row = whole
+                mended = whole(row)
+                self.mended += mended != row
+                row = mended
             return Record.model_validate(row)
         except (ValueError, RecursionError) as error:
             why = "this line is not a JSON object"
@@ -149,11 +149,3 @@ class ExportRows:
                 first = error.errors(include_url=False)[0]
                 why = f"this row is not one of a dataset: {'.'.join(map(str, first['loc']))}: {first['msg']}"
             raise RunDirError(f"{path}:{number}: {why}; restore the file, or make the run again") from error
-
-
-def _without_halves(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if isinstance(value, dict):
-        return {_without_halves(key): _without_halves(item) for key, item in value.items()}
-    return [_without_halves(item) for item in value] if isinstance(value, list) else value

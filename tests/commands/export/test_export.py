@@ -43,21 +43,6 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
-@pytest.fixture(scope="session")
-def load(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """`datasets.load_dataset`, which keeps what it makes in a folder of the tests."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        import datasets
-
-    datasets.disable_progress_bars()
-
-    def load_dataset(*words: str, **options: Any) -> Any:
-        return datasets.load_dataset(*words, cache_dir=str(tmp_path_factory.mktemp("cache")), **options)
-
-    return load_dataset
-
-
 # ---- in the consumers ------------------------------------------------------------------------------------------------
 
 

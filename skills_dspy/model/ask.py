@@ -60,12 +60,6 @@ TRIES = 2
 """An unreadable or truncated reply is asked for once more; what the server could not answer it was asked often enough."""
 
 
-def failure_of(error: ReplyError) -> Failure:
-    """Why there is no reply that can be used, as rejections have it."""
-    named: dict[type[ReplyError], Failure] = {Truncated: "truncated", Unanswered: "server failed"}
-    return named.get(type(error), "unreadable")
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a step answered: its output fields, the text as it came, the digests of the requests that it took.
@@ -107,6 +101,12 @@ class Failed(Exception):
         self.step = step
         self.cause = cause
         self.digests = digests
+
+    @property
+    def reason(self) -> Failure:
+        """Why there is no usable reply, as rejections have it."""
+        named: dict[type[ReplyError], Failure] = {Truncated: "truncated", Unanswered: "server failed"}
+        return named.get(type(self.cause), "unreadable")
 
     @property
     def in_words(self) -> str:
@@ -185,7 +185,7 @@ async def judgement_of(
     try:
         answer = await asker.ask(step, inputs, place, rank)
     except Failed as failed:
-        return Judgement(None, None, str(failed.cause), failure_of(failed.cause), {}, failed.digests)
+        return Judgement(None, None, str(failed.cause), failed.reason, {}, failed.digests)
     values = answer.values
     return Judgement(values[rated], answer.soft.get(rated), values.get("explanation", ""), None, values, answer.digests)
 

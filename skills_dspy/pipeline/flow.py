@@ -14,7 +14,7 @@ from skills_dspy.base.errors import MissingReply, Unanswered
 from skills_dspy.base.records import Kind, PairVerdict, QuestionVerdict, Tags
 from skills_dspy.base.scales import CATEGORY, DIFFICULTY, PAIR, QUESTION, SAMPLE, SCALES, Scale
 from skills_dspy.base.tokens import estimate_tokens
-from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed, Rank, failure_of
+from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed, Rank
 from skills_dspy.model.exhibits import Exercise
 from skills_dspy.model.room import longest, question_limit
 from skills_dspy.model.steps import Part, Subject, inputs, way
@@ -262,9 +262,8 @@ class Flow:
             answer = await self._asker.ask(step.name, asked, place, rank)
         except Failed as failed:
             calls[name] = failed.digests
-            cause = failed.cause
-            raw = None if isinstance(cause, Unanswered) else cause.raw
-            raise _Drop(Dropped(stage, failure_of(cause), failed.in_words, subject.answer, raw)) from failed
+            raw = None if failed.reason == "server failed" else failed.cause.raw
+            raise _Drop(Dropped(stage, failed.reason, failed.in_words, subject.answer, raw)) from failed
         calls[name] = answer.digests
         if (why := step.rejects(answer.values, self._config)) is not None:
             raise _Drop(Dropped(stage, step.reason, why, subject.answer, answer.raw))

@@ -204,8 +204,9 @@ class Asking:
     async def _refused(self, error: Exception, fault: Fault, doubt: "_Doubt") -> None:
         """Return where a prompt that is refused for good is to be asked once more, because the server takes others."""
         alone = isinstance(error, Refused) and error.status in _OF_A_PROMPT and type(fault.error) is ServerError
-        if not alone or await self._others_answered(doubt) < _WELL:
+        if not alone or not (await self._others_answered(doubt) or await self._others_answered(doubt)):
             raise fault.error from error
+        doubt.others_answered = True
         await self._wait(fault, doubt, self._config.backoff_first)
 
     async def _pause(self, error: Exception, fault: Fault, doubt: "_Doubt") -> None:
@@ -213,12 +214,12 @@ class Asking:
 
         Raises ServerError where it answered nobody for the whole patience.
         """
-        patience, tried, busy = self._config.patience, False, _busy(error)
+        patience, silent, busy = self._config.patience, 0, _busy(error)
         while True:
             # A server that answers others is well: its patience is spent only while nobody gets an answer.
             waited = self._clock() - max(doubt.first, self._answered)
             over = waited >= patience
-            if over and (doubt.control is None or tried):
+            if over and (doubt.control is None or silent > 1):  # once it may be the other thing that it cannot do
                 raise ServerError(
                     f"{fault.error} The server at {self._host} kept failing for {waited:.0f} s; "
                     "look at its log, then run the same command again (without --restart): it goes on where it stopped."
@@ -228,11 +229,13 @@ class Asking:
             long = over or self._clock() - doubt.first >= patience
             if doubt.control is None or not (long or (doubt.failed >= _PLAIN and not busy)):
                 return
-            tried = True
-            if await self._others_answered(doubt):
-                return
-            if long and not busy and self._replied.get(doubt.model, -math.inf) > doubt.last:
+            answered = await self._others_answered(doubt)
+            silent += not answered
+            if long and (answered or (not busy and self._replied.get(doubt.model, -math.inf) > doubt.last)):
                 doubt.others_answered = True
+            elif 0 < answered < _WELL:  # now so, now so: then it may be chance that the prompt failed
+                doubt.strikes = 0
+            if answered or doubt.others_answered:
                 return
 
     async def _wait(self, fault: Fault, doubt: "_Doubt", most: float) -> None:
@@ -245,16 +248,19 @@ class Asking:
         doubt.delay *= 1 if doubt.strikes else 2
 
     async def _others_answered(self, doubt: "_Doubt") -> int:
-        """How many other things in a row the server answers now, `_WELL` at most; notes whether that makes it well."""
-        answered = 0
-        try:
-            while doubt.control is not None and answered < _WELL:
+        """How many other things in a row the server answers now, `_WELL` at most; notes whether it is well.
+
+        After the first one may fail: it may be what the server cannot do, too.
+        """
+        answered = failed = 0
+        while doubt.control is not None and answered < _WELL and failed <= (1 if answered else 0):
+            try:
                 await doubt.control(next(self._numbers))
+            except doubt.foreign:  # in what way is no matter here
+                failed += 1
+            else:
                 self._answered = self._clock()
                 answered += 1
-        except doubt.foreign:  # in what way it is not well is no matter here
-            if answered:  # now so, now so: then it may be chance that the prompt failed
-                doubt.strikes = 0
         doubt.others_answered = answered == _WELL
         return answered
 

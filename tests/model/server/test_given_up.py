@@ -73,6 +73,14 @@ def test_a_prompt_that_is_never_answered_is_given_up(kind: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("status", [400, 500, 503])
+@pytest.mark.parametrize("other", ["Say the number 1.", "Say the number 2."])
+def test_one_of_the_other_things_may_be_another_that_is_never_answered(status: int, other: str) -> None:
+    """That what the server is asked in between is of its bad prompts itself does not save the prompt, nor end the run."""
+    host = Host(lambda text: error(status) if text in ("poison", other) else None)
+    assert isinstance(host.outcome("poison")[0], Unanswered)
+
+
 @pytest.mark.parametrize("status", BUSY)
 def test_a_busy_server_has_the_whole_patience(status: int) -> None:
     """It says itself that it will answer: only a prompt to which it says so for ever is given up."""

@@ -13,6 +13,8 @@ from evals.data.material import Material
 from evals.data.measures import mean, mean_nearest_distance, median
 from evals.data.near_copies import has_near_copy
 from evals.data.text import rouge_l_of_words, shared_opening
+from skills_dspy.base.records import seed_texts
+from skills_dspy.base.residue import residue_of_pair
 from skills_dspy.similarity.languages import Languages, language_name
 from skills_dspy.similarity.text import words
 
@@ -57,8 +59,9 @@ def find_collapse(material: Material, coverage: Coverage | None, copies: float |
     `copies` is the share of answers with a near-copy, of those long enough to be one; `repeated` that of questions that repeat.
     """
     if len(material.dataset.rows) < FEWEST_ROWS:
-        return ()
+        return tuple(_residue(material))
     return (
+        *_residue(material),
         *_openings(material),
         *_copies(material, copies),
         *_repeated(repeated),
@@ -67,6 +70,17 @@ def find_collapse(material: Material, coverage: Coverage | None, copies: float |
         *_one_length(material),
         *_languages(material),
     )
+
+
+def _residue(material: Material) -> Iterator[Collapse]:
+    """However few the rows are: none should have any."""
+    rows, known = material.dataset.rows, tuple(seed_texts(material.dataset.seeds))
+    faults = [(number, residue_of_pair(row.question, row.answer, row.context, known)) for number, row in enumerate(rows, 1)]
+    found = [(number, said) for number, said in faults if said is not None]
+    if found:
+        first = f"the first is row {found[0][0]}: {found[0][1]}"
+        sentence = f"{len(found)} of {len(rows)} rows hold what a machine leaves behind; {first}"
+        yield Collapse("residue", sentence, len(found) / len(rows), 0.0)
 
 
 def near_copy_share(answers: Sequence[Sequence[str]]) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any
 from evals.judges.cases import Case
 from evals.statistics import Rate, cohen_kappa
 from skills_dspy.base.config import RunConfig
-from skills_dspy.base.records import Failure, SoftRating
+from skills_dspy.base.records import Reason, SoftRating
 from skills_dspy.base.scales import Label
 from skills_dspy.model.ask import Asker, judgement_of, together
 from skills_dspy.model.steps import STEPS
@@ -38,7 +38,7 @@ class Judged:
     label: Label | None
     soft: SoftRating | None
     explanation: str
-    failure: Failure | None
+    failure: Reason | None
     values: Mapping[str, Any] = field(default_factory=dict)
     digests: tuple[str, ...] = ()
 

@@ -78,7 +78,9 @@ class Desk:
                 config["top_p"] = settings.top_p
             call = Call(step, lambda: (1,))
             try:
-                return _once(predictor, call, inputs, config, self._lms[role]), call.soft
+                said = _once(predictor, call, inputs, config, self._lms[role])
+                self._asker.refuse_residue(call, inputs, said.toDict())
+                return said, call.soft
             except ReplyError as error:
                 last = error
                 room *= RETRY if isinstance(error, Truncated) else 1

@@ -26,6 +26,7 @@ from skills_dspy.model.replies import Host, Meter, Replies
 from skills_dspy.model.server.names import other_weights, same_model
 from skills_dspy.model.server.server import Model, Server, introduced
 from skills_dspy.model.slots import Slots
+from skills_dspy.screens.residue import residue_look
 from skills_dspy.store.journal import Journal, JournalReader, request_digest
 from skills_dspy.store.run_dir import RunDir, RunPaths
 from skills_dspy.store.run_json import server_in_words
@@ -197,7 +198,8 @@ class Session:
         if judge is not None:
             names["validator"] = names["tagger"] = judge
         lms = {role: self.lm(names[role], role, num_ctx) for role in ROLES}
-        return Asker(program, lms, {role: self.config.role(role) for role in ROLES}, limits, seed, task)
+        roles, look = {role: self.config.role(role) for role in ROLES}, residue_look(self.config.screens)
+        return Asker(program, lms, roles, limits, seed, task, look)
 
 
 def window_for(config: RunConfig, prompt: int, reply: int, most: int) -> int:

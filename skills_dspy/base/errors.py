@@ -108,6 +108,10 @@ class Unreadable(ReplyError):
     """The reply does not parse, lacks a field, has a value outside its labels, or is empty."""
 
 
+class Residue(Unreadable):
+    """The reply holds what a machine leaves behind and no person would write."""
+
+
 class Truncated(ReplyError):
     """The reply was cut at num_predict."""
 

@@ -1,5 +1,6 @@
 """The frozen records that flow through a run: seeds, verdicts, tags, accepted records, rejections."""
 
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -50,6 +51,11 @@ class SeedExample(Frozen):
     def kind(self) -> Kind:
         """Grounded when it has a context."""
         return "freeform" if self.context is None else "grounded"
+
+
+def seed_texts(seeds: Iterable[SeedExample]) -> Iterator[str]:
+    """All that seeds say."""
+    return (text for seed in seeds for text in (seed.context, seed.question, seed.answer) if text is not None)
 
 
 class SoftRating(Frozen):

@@ -54,7 +54,8 @@ def validated(
     """The model of what stands in a file.
 
     A validator may raise a PydanticCustomError whose context has `message`, and `keys`, the places below its own one of
-    which is at fault: the first that the file has. Of several faults the first in the file is named, a missing key last.
+    which is at fault: the first that the file has. Of several faults a key with an odd character is named, else the first in
+    the file, a missing key last.
 
     Args:
         root: the top mapping of the file at `path`.
@@ -72,6 +73,7 @@ def validated(
         fault, where = min(
             faults,
             key=lambda found: (
+                not (found[1] and _odd_key(root, found[1])),
                 found[0]["type"] == "missing",
                 root.line_of(found[1]),
                 found[0]["type"] != "extra_forbidden",
@@ -107,9 +109,14 @@ def _said(root: Node, model: type[BaseModel], wording: Wording, fault: ErrorDeta
         written=shown(node.written),
         wanted=wanted,
         known=", ".join(known),
-        unknown=unknown_key(str(where[-1]), beside) if where else "",
+        unknown=unknown_key(str(where[-1]), beside, _odd_key(root, where)) if where else "",
         message=message[:1].lower() + message[1:],
     )
+
+
+def _odd_key(root: Node, where: Where) -> str:
+    above = root.at(where[:-1])
+    return "" if above is None else above.odd_keys.get(str(where[-1]), "")
 
 
 def _described(model: Any, loc: Sequence[str | int]) -> tuple[str, list[str]]:
@@ -124,8 +131,13 @@ def _described(model: Any, loc: Sequence[str | int]) -> tuple[str, list[str]]:
     return wanted, list(getattr(model, "model_fields", ()))
 
 
-def unknown_key(key: str, known: Sequence[str]) -> str:
-    """The sentence about a key that means nothing: the nearest known one, if any is near, and all that are known."""
+def unknown_key(key: str, known: Sequence[str], odd: str = "") -> str:
+    """The sentence about a key that means nothing: the nearest known one, if any is near, and all that are known.
+
+    `odd` is what `Node.odd_keys` says of it.
+    """
+    if odd:
+        return f"the key `{shown(key)}` is written with {odd}; known here: {', '.join(known)}"
     near = get_close_matches(key.casefold().replace("-", "_"), known, n=1, cutoff=0.5)
     guess = f"did you mean `{near[0]}`? " if near else ""
     return f"unknown key `{shown(key)}`; {guess}known here: {', '.join(known)}"

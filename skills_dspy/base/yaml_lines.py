@@ -17,6 +17,8 @@ import yaml
 from yaml.reader import Reader
 
 from skills_dspy.base.errors import FileError
+from skills_dspy.base.unseen import ODD, UNSEEN, first_odd, odd_key, placed
+from skills_dspy.base.yaml_faults import no_yaml
 
 MAX_BYTES = 4 * 1024 * 1024
 """The largest file that is read."""
@@ -39,18 +41,9 @@ _NUMBER = re.compile(r"[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(e[-+][0-9]+)?
 _FAST = getattr(yaml, "CSafeLoader", None)  # not where PyYAML was built without libyaml
 _LIBYAML_TAKES = re.compile(r"\t|[|>][-+0-9]*#")
 """Tabs between values, and a comment right after a block's mark."""
+_BLANKS = re.compile(r"\s+", re.ASCII)
+_HALF = re.compile("[\ud800-\udfff]")
 _BREAK = re.compile(r"\r\n|\r|\n")
-_HINTS = (
-    ("'\\t'", "indent with spaces, not tabs"),
-    ("mapping values are not allowed", "put text that holds `: ` in quotes, or write it as a block (`|`)"),
-    ("expected <block end>", "line the keys up, and put text that holds quotes of its own in a block (`|`)"),
-    ("cannot start any token", "put text that starts with @, ` or % in quotes"),
-    ("unknown escape character", "write a backslash inside double quotes as \\\\"),
-    ("end of stream", "close the quotes"),
-    ("'<stream end>'", "close the bracket"),
-    ("could not find expected ':'", "write `key: value`, and indent text that goes on in the next line"),
-)
-_HINT_OTHERWISE = "check the quotes and the indentation there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +58,8 @@ class Node:
         fields: a mapping's values by key, in the file's order.
         key_lines: the 1-based line of each of these keys.
         size: how many keys and values it holds, itself counted, aliases counted as what they stand for.
+        odd: the first odd character of a scalar (see unseen.py), with its column; empty where there is none.
+        odd_keys: the same of each key that has one, with what to do.
     """
 
     kind: NodeKind
@@ -75,6 +70,8 @@ class Node:
     fields: Mapping[str, "Node"] = field(default_factory=dict)
     key_lines: Mapping[str, int] = field(default_factory=dict)
     size: int = 1
+    odd: str = ""
+    odd_keys: Mapping[str, str] = field(default_factory=dict)
 
     def at(self, path: Iterable[str | int]) -> "Node | None":
         """What `path` leads to, through keys and places from 0; None where it leads nowhere."""
@@ -116,7 +113,8 @@ class Node:
         """What it is, for a message: `the number 42`, `the text "abc"`, `empty`, `a list`."""
         match self.kind:
             case "text":
-                return f'the text "{shown(self.written)}"' if self.written.strip() else "empty"
+                odd = f", with {self.odd}" if self.odd else ""
+                return f'the text "{shown(self.written)}"{odd}' if self.written.strip() or odd else "empty"
             case "integer" | "number":
                 return f"the number {shown(self.written)}"
             case "boolean":
@@ -132,7 +130,7 @@ UNREAD = Node("nothing", 1)
 
 def shown(text: str, limit: int = 60) -> str:
     """A text in one line of at most `limit` characters and without control characters, for messages."""
-    line = " ".join(text[: 4 * limit].split())
+    line = _BLANKS.sub(" ", text[: 4 * limit]).strip(" ")
     cut = line if len(line) <= limit and len(text) <= 4 * limit else line[: limit - 1] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
 
@@ -194,8 +192,9 @@ class _Parser:
         self._breaks = [match.end() for match in _BREAK.finditer(text)]
         self._anchors: dict[str, Node | None] = {}  # None: still open, so an alias to it would contain itself
         if bad := Reader.NON_PRINTABLE.search(text):
-            code = f"U+{ord(bad.group()):04X}"
-            self._refuse(f"holds the control character {code}, which YAML does not allow; remove it", bad.start())
+            said = f"holds the control character {placed(text, bad.start())}, which YAML does not allow; remove it"
+            self._refuse(said, bad.start())
+        self._text, self._odd = text, UNSEEN.search(text) is not None
         self._loader: Any = loader(text)
 
     def _refuse(self, message: str, index: int | None) -> NoReturn:
@@ -213,7 +212,9 @@ class _Parser:
         if root.kind == "nothing":
             self._refuse("the file is empty; write keys and values into it", None)
         if root.kind != "mapping":
-            self._refuse(f"the file is {root.described()}; write keys and values, `key: value`", event.start_mark.index)
+            said = f"the file is {root.described()}; write keys and values, `key: value`"
+            odd = first_odd(self._text, event.start_mark.index, event.end_mark.index) if root.kind == "text" else ""
+            self._refuse(f"{said}{odd}", event.start_mark.index)
         self._next()  # the document's end
         event = self._next()
         if not isinstance(event, yaml.StreamEndEvent):
@@ -224,13 +225,8 @@ class _Parser:
         try:
             return self._loader.get_event()
         except yaml.MarkedYAMLError as problem:
-            said = str(problem.problem)
-            hint = next((hint for part, hint in _HINTS if part in said), _HINT_OTHERWISE)
-            # Quotes and brackets that are never closed run to the end of the file: where they were opened is what helps.
-            at_end = "end of stream" in said or "'<stream end>'" in said
-            mark = problem.context_mark if at_end else problem.problem_mark
-            index = mark.index if mark else self._loader.index
-            self._refuse(f"this is not YAML: {shown(said, 120)}; {hint}", index)
+            last = isinstance(self._loader, yaml.SafeLoader)
+            self._refuse(*no_yaml(self._text, problem, shown(str(problem.problem), 120), last=last))
         except (ValueError, OverflowError):  # from chr() and int(): "\UFFFFFFFF", %YAML 1.99…9
             self._refuse("this is not YAML: a number is too large; write the character itself", self._loader.index)
 
@@ -279,6 +275,7 @@ class _Parser:
     def _mapping(self, start: Any, depth: int) -> Node:
         fields: dict[str, Node] = {}
         lines: dict[str, int] = {}
+        odd: dict[str, str] = {}
         size = 1
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             at = event.start_mark.index
@@ -290,10 +287,12 @@ class _Parser:
             name = key.value
             if name in fields:
                 self._refuse(f"the key `{shown(name)}` is already in line {lines[name]}; keep one of them", at)
+            if (self._odd or not name.isascii()) and (said := odd_key(self._text, at, event.end_mark.index)):
+                odd[name] = said
             fields[name] = self._node(self._next(), depth + 1, start)
             lines[name] = self._line(at)
             size = self._grown(self._grown(size, key, at), fields[name], at)
-        return Node("mapping", self._line(start.start_mark.index), fields=fields, key_lines=lines, size=size)
+        return Node("mapping", self._line(start.start_mark.index), fields=fields, key_lines=lines, size=size, odd_keys=odd)
 
     def _refuse_tag(self, tag: str, index: int) -> NoReturn:
         name = "!!" + tag.removeprefix(_STANDARD) if tag.startswith(_STANDARD) else tag
@@ -301,14 +300,20 @@ class _Parser:
 
     def _scalar(self, event: Any, index: int) -> Node:
         text: str = event.value
-        if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
-            self._refuse("an escape such as \\ud83d is half a character; write the character itself", index)
+        if not text.isascii() and (half := _HALF.search(text)):
+            # JSON writes a character beyond U+FFFF as two escapes, and YAML has no such pairs: they are put together here.
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+            if half := _HALF.search(text):
+                said = f"the escape \\u{ord(half.group()):04x} is half a character, and the other half is not beside it"
+                self._refuse(f"{said}; write the character itself", index)
         meant: str = self._loader.resolve(yaml.ScalarNode, text, event.implicit if event.tag is None else (True, False))
         tag = event.tag or meant
         if event.tag not in (None, _STANDARD + "str", meant):
             self._refuse_tag(event.tag, index)
         kind, value = self._value(tag.removeprefix(_STANDARD), text, index)
-        return Node(kind, self._line(index), value, text)
+        odd = None if text.isascii() else ODD.search(text)
+        at = -1 if odd is None else self._text.find(odd.group(), index)  # it may be there as an escape only
+        return Node(kind, self._line(index), value, text, odd="" if at < 0 else placed(self._text, at))
 
     def _value(self, tag: str, text: str, index: int) -> tuple[NodeKind, str | int | float | bool | None]:
         plain = text.lower().replace("_", "")

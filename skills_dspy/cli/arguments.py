@@ -71,8 +71,9 @@ class RunOptions:
     decontaminate: Annotated[
         tuple[Path, ...],
         option(
-            "Evaluation questions (.jsonl, .parquet, .txt) that no pair may share 13 words with or lie near to.",
-            metavar="FILE ...",
+            "Evaluation questions (.jsonl, .json, .csv, .tsv, .parquet, .txt, packed or not) that no pair may share 13 words "
+            "with or lie near to; FIELD says where in a row they stand.",
+            metavar="FILE[:FIELD] ...",
         ),
     ]
     note: Note
@@ -309,7 +310,14 @@ class ExportOptions:
         ),
     ]
     seed: Annotated[int | None, option("Decides which rows are for testing.  [default: 0]", type=SEED)]
+    thoughts: Annotated[
+        bool,
+        option("Add what the generator thought before it answered, as `reasoning_content` of the assistant's turn or the row."),
+    ]
     overwrite: Annotated[bool, option("Replace an earlier export at --out.")]
+    keep_residue: Annotated[
+        bool, option("Keep rows that hold think blocks, turn tokens, control characters and the like; else they are left out.")
+    ]
     repo: Annotated[
         str | None,
         option(

@@ -8,11 +8,12 @@ from rich.markup import escape
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import SoftRating
 from skills_dspy.cli.arguments import ExplainOptions
-from skills_dspy.model.replies import UNANSWERED
+from skills_dspy.model.replies import NO_REPLY
 from skills_dspy.model.soft import in_words, soft_of
 from skills_dspy.store.journal import JournaledReply, JournalReader
 from skills_dspy.store.run_dir import FoundRow, find_row
 from skills_dspy.store.run_json import OLLAMA, NotedServer, RunJson, needed, read_run_json, run_json_errors, server_in_words
+from skills_dspy.store.said import said_in
 
 
 def explain_command(options: ExplainOptions, console: Console | None = None) -> int:
@@ -109,14 +110,20 @@ def _call(stage: str, attempt: int, attempts: int, reply: JournaledReply, prompt
     out.rule(f"{stage}{which}")
     body, options = reply.reply, reply.request["options"]
     tokens = f"{body.get('prompt_eval_count', '?')} + {body.get('eval_count', '?')} tokens"
+    options = options | ({} if (think := reply.request.get("think", "unset")) is False else {"think": think})
     settings = ", ".join(f"{name} {value}" for name, value in options.items())
     names = f"prompt {prompt}, reply {reply.digest[:12]}"
     out.print(escape(f"{reply.request['model']}: {settings}; {tokens}, {reply.seconds:.2f} s; {names}"))
     for message in reply.request["messages"]:
         out.print(f"\n[bold]{message['role']}[/bold]\n{escape(message['content'])}")
     cut = " (cut at num_predict)" if body.get("done_reason") == "length" else ""
-    said = body.get(UNANSWERED, body["message"].get("content") or "")
-    out.print(f"\n[bold]{'no ' if UNANSWERED in body else ''}reply{cut}[/bold]\n{escape(str(said))}")
+    said = said_in(body, reply.request)
+    if said.thoughts:
+        out.print(f"\n[bold]thoughts[/bold]\n{escape(said.thoughts)}")
+    if NO_REPLY in body:
+        out.print(f"\n[bold]no reply[/bold]\n{escape(body[NO_REPLY])}")
+    else:
+        out.print(f"\n[bold]reply{cut}[/bold]\n{escape(said.text)}")
     for name, soft in soft_of(body, reply.request).items():
         out.print(f"[bold]{name}[/bold] {in_words(soft)}")
 

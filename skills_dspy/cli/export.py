@@ -16,6 +16,7 @@ from skills_dspy.commands.export.export import FOLDERS, SUFFIX, ExportRequest, F
 from skills_dspy.commands.export.source import find_sources
 from skills_dspy.store.aside import left_behind
 
+_SHOWN = 5  # rows that are named
 _EVERY = 100_000  # rows between two lines of progress
 
 
@@ -35,7 +36,8 @@ def export_command(options: ExportOptions) -> int:
         split = None if options.test_share is None else Split(options.test_share, options.seed or 0)
         sources = find_sources(options.runs)
         layout, text = cast("Format", options.layout), options.system_prompt
-        request = ExportRequest(sources, layout, options.out, _stamp(), text, split, options.overwrite)
+        how = (text, split, options.overwrite, options.thoughts, options.keep_residue)
+        request = ExportRequest(sources, layout, options.out, _stamp(), *how)
         refuse_wrong(request)
         for run in request.runs:
             if run.running:
@@ -80,14 +82,28 @@ def _export(request: ExportRequest, say: Callable[[str], None]) -> None:
     say(f"{rows} row{'s' * (rows != 1)} of {runs} run{'s' * (runs != 1)} as {request.format}{sides}: {request.out}")
     for said in dict.fromkeys(run.facts.answered_by for run in request.runs):
         say(f"Answered by: {said}")
+    if request.thoughts:
+        none = "" if done.thoughtful else "; `think` in the configuration of a run says whether the generator has any"
+        say(f"{done.thoughtful} of {rows} rows have thoughts{none}")
     if done.repeated:
         click.echo(f"{done.repeated} rows left out: another of the runs has a row with the same id", err=True)
+    for line in _left_over(done.left_over):
+        click.echo(line, err=True)
     if done.mended:
         click.echo(f"{done.mended} rows held half a character, which UTF-8 cannot write: it became U+FFFD", err=True)
     for sentence in done.compared.sentences(rows) if done.compared else ():
         click.echo(sentence, err=True)
     for path in left_behind(request.out):
         click.echo(f"left by an export that was killed, delete it: {path}", err=True)
+
+
+def _left_over(rows: Sequence[str]) -> Iterator[str]:
+    """Which rows were left out for what a machine left in them."""
+    if rows:
+        yield f"{len(rows)} row{'s' * (len(rows) != 1)} left out for what a machine left in them; --keep-residue keeps them:"
+        yield from (f"  {row}" for row in rows[:_SHOWN])
+    if len(rows) > _SHOWN:
+        yield f"  and {len(rows) - _SHOWN} more"
 
 
 def _progress(doing: str, rows: int) -> None:

@@ -22,6 +22,7 @@ from skills_dspy.cli.arguments import (
     RunOptions,
     TasksOptions,
 )
+from skills_dspy.cli.environment import put_right
 from skills_dspy.cli.options import DEFAULT_HOST, ManyPaths, takes
 
 INTERRUPTED = 130
@@ -153,9 +154,7 @@ def export() -> None:
 
 def start(argv: Sequence[str]) -> int:
     """Run a command; returns its exit code. A SkillsError becomes one sentence on stderr."""
-    # Taken out of the environment: the ollama package reads it when it is imported, and trips over what is no address.
-    host = os.environ.pop("OLLAMA_HOST", "") or DEFAULT_HOST
-    with_host = {"base_url": host}
+    with_host = {"base_url": put_right(os.environ) or DEFAULT_HOST}
     defaults = {
         **dict.fromkeys(("run", "check", "decide", "optimize"), with_host),
         "eval": dict.fromkeys(("judges", "program"), with_host),

@@ -1,6 +1,7 @@
 """How an options dataclass becomes the options of a command, and the options that several commands share."""
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin,
 
 import click
 from click.core import ParameterSource
+
+from skills_dspy.cli.environment import hidden_at_import
 
 if TYPE_CHECKING:
     from skills_dspy.base.config import RunConfig
@@ -57,7 +60,9 @@ def takes(kind: type, runs: str) -> Callable[[Callable[[], None]], Callable[...,
     def decorate(command: Callable[[], None]) -> Callable[..., int]:
         @wraps(command)
         def called(**values: Any) -> int:
-            return int(resolve_name(f"skills_dspy.cli.{runs}")(_filled(kind, values)))
+            with hidden_at_import(os.environ):
+                run = resolve_name(f"skills_dspy.cli.{runs}")
+            return int(run(_filled(kind, values)))
 
         for declare in reversed([*_declarations(kind)]):
             called = declare(called)

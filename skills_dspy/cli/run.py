@@ -24,7 +24,7 @@ from skills_dspy.run.past import Replay
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.runner import Runner
 from skills_dspy.run.task import TaskView
-from skills_dspy.screens.benchmark import read_benchmark
+from skills_dspy.screens.benchmark import read_benchmark, skipped_warnings
 from skills_dspy.screens.decontamination import Notices
 from skills_dspy.tasks.changed import changed_files
 from skills_dspy.tasks.files import Changes, Loaded, load_tasks
@@ -122,6 +122,8 @@ def _request(options: RunOptions, specs: tuple[TaskSpec, ...] | None) -> RunRequ
     config = models.load(options.embedder) if past is None or given else past.config()
     program = None if options.program is None else load_compiled(options.program)
     evaluation = read_benchmark(options.decontaminate) if options.decontaminate else None
+    for warning in () if evaluation is None else skipped_warnings(evaluation):
+        click.echo(f"warning: {warning}", err=True)
     if past is not None:
         program = program or past.first.program
         evaluation = evaluation or past.evaluation()

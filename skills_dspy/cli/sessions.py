@@ -76,6 +76,7 @@ def _thinking(config: RunConfig) -> Callable[[str], Thinking]:
 def _asked(options: ServerOptions, complain: Complain | None) -> dict[str, Any]:
     return {
         "concurrency": options.concurrency,
+        "environment": os.environ,
         "jitter": random.Random(os.getpid()),
         "on_fault": None if complain is None else lambda fault, pause: complain(str(fault.error), pause),
     }

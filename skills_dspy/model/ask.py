@@ -2,17 +2,18 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import dspy
 from dspy.utils.exceptions import AdapterParseError
+from pydantic import BaseModel
 
 from skills_dspy.base.config import Role, RoleConfig
-from skills_dspy.base.errors import ReplyError, SkillsError, Truncated, Unanswered, Unreadable
-from skills_dspy.base.records import Failure, SoftRating
+from skills_dspy.base.errors import MissingReply, ReplyError, Residue, SkillsError, Truncated, Unanswered, Unreadable
+from skills_dspy.base.records import Reason, SoftRating
 from skills_dspy.base.scales import Label
 from skills_dspy.base.seeds import request_seed
 from skills_dspy.model.program import SkillsProgram
@@ -88,13 +89,17 @@ class Judgement:
     label: Label | None
     soft: SoftRating | None
     explanation: str
-    failure: Failure | None
+    failure: Reason | None
     values: Mapping[str, Any]
     digests: tuple[str, ...]
 
 
+Look = Callable[[str, Sequence[str]], str | None]
+"""A text that a model wrote, and those that its prompt held, to what residue of a machine it has, in words; None for none."""
+
+
 class Failed(Exception):
-    """A step gave no usable reply, twice, or the server none; `cause` is the last one's, `digests` are those of all."""
+    """A step gave no usable reply, as a rule twice; `cause` is what was wrong with the last, `digests` are those of all."""
 
     def __init__(self, step: str, cause: ReplyError, digests: tuple[str, ...]) -> None:
         super().__init__(str(cause))
@@ -103,22 +108,24 @@ class Failed(Exception):
         self.digests = digests
 
     @property
-    def reason(self) -> Failure:
+    def reason(self) -> Reason:
         """Why there is no usable reply, as rejections have it."""
-        named: dict[type[ReplyError], Failure] = {Truncated: "truncated", Unanswered: "server failed"}
+        named: dict[type[ReplyError], Reason] = {Truncated: "truncated", Residue: "residue", Unanswered: "server failed"}
         return named.get(type(self.cause), "unreadable")
 
     @property
     def in_words(self) -> str:
         """What was wrong, and whether it was so twice."""
-        return str(self) if isinstance(self.cause, Unanswered) else f"{self}, twice"
+        twice = len(self.digests) == TRIES and not isinstance(self.cause, Unanswered)
+        return f"{self.cause}, twice" if twice else str(self.cause)
 
 
 class Asker:
     """Asks the steps of one task, each the model of its role.
 
     `limits` has, by step, the most tokens of a first reply's text; its role says how many more are for thoughts. A truncated
-    one gets twice that. The run's random seed and the task's name decide the sampling seeds.
+    one gets twice that. The run's random seed and the task's name decide the sampling seeds. `residue` looks at what writers
+    write; None lets it through.
     """
 
     def __init__(
@@ -129,6 +136,7 @@ class Asker:
         limits: Mapping[str, int],
         seed: int,
         task: str,
+        residue: Look | None = None,
     ) -> None:
         self._program = program
         self._lms = lms
@@ -136,6 +144,7 @@ class Asker:
         self._limits = limits
         self._seed = seed
         self._task = task
+        self._residue = residue
 
     async def ask(self, step: str, inputs: Mapping[str, Any], place: tuple[int, ...], rank: Callable[[], Rank]) -> Answer:
         """One step's answer to exactly its signature's input fields; Failed where twice no reply is usable, or none comes.
@@ -145,18 +154,35 @@ class Asker:
         """
         room, thoughts = self._limits[step], self._roles[step_of(step).role].thoughts
         digests: list[str] = []
+        left: Residue | None = None
         scale = 1
         while True:
             attempt = len(digests)
             call = Call(step, rank, scale * room if thoughts else 0)
             try:
                 prediction = await self._once(call, inputs, (*place, attempt), scale * (room + thoughts))
-                return Answer(prediction.toDict(), call.raw, (*digests, call.digest), call.soft)
+                self.refuse_residue(call, inputs, values := prediction.toDict())
+                return Answer(values, call.raw, (*digests, call.digest), call.soft)
             except ReplyError as error:
                 digests.append(call.digest)
                 if len(digests) == TRIES or isinstance(error, Unanswered):
                     raise Failed(step, error, tuple(digests)) from error
                 scale *= RETRY if isinstance(error, Truncated) else 1
+                left = error if isinstance(error, Residue) else None
+            except MissingReply:
+                if left is None:
+                    raise
+                raise Failed(step, left, tuple(digests)) from left  # runs of before did not ask again for it
+
+    def refuse_residue(self, call: Call, inputs: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        """Residue where a writer's reply has any that its prompt has not; one of several questions is rejected for itself."""
+        step = step_of(call.step)
+        if self._residue is None or step.role != "generator":
+            return
+        written, known = list(_texts_in(values)), tuple(_texts_in(inputs))
+        found = [said for text in written if (said := self._residue(text, known)) is not None]
+        if found and (len(found) == len(written) or not step.counted):
+            raise Residue(f"the reply has {found[0]}", call.raw)
 
     async def _once(self, call: Call, inputs: Mapping[str, Any], place: tuple[int, ...], room: int) -> dspy.Prediction:
         role = step_of(call.step).role
@@ -172,9 +198,24 @@ class Asker:
         try:
             return await self._program.acall(step=call.step, inputs=inputs, lm=self._lms[role], config=config)
         except AdapterParseError as error:
-            raise Unreadable(str(error.__cause__ or "the reply is empty"), call.raw) from error
+            left = None if self._residue is None else self._residue(call.raw, ("JSON",))
+            beside = "" if left is None else f", and has {left}"
+            raise Unreadable(f"{error.__cause__ or 'the reply is empty'}{beside}", call.raw) from error
         finally:
             CURRENT_CALL.reset(token)
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    """Every text in the fields of a prompt or a reply, in their order."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, BaseModel):
+        yield from _texts_in(dict(value))
+    elif isinstance(value, Mapping):
+        yield from _texts_in(tuple(value.values()))
+    elif isinstance(value, Sequence):
+        for item in value:
+            yield from _texts_in(item)
 
 
 async def judgement_of(

@@ -14,9 +14,9 @@ from dspy import lm15
 
 from skills_dspy.base.config import ROLES, THINK_FIELD, Role, RunConfig, Think
 from skills_dspy.base.errors import SkillsError, Truncated, Unanswered, Unreadable
-from skills_dspy.model.ask import CURRENT_CALL, Asker, Call
+from skills_dspy.model.ask import CURRENT_CALL, Asker, Call, Look
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.model.replies import UNANSWERED, Replies
+from skills_dspy.model.replies import NO_REPLY, Replies
 from skills_dspy.model.soft import ASKED, rated_fields, soft_of
 from skills_dspy.store.said import Said, said_in
 
@@ -49,8 +49,8 @@ class AsyncOllamaEngine:
         try:
             payload = payload_of(request, self._window)
             body = await self._replies.fetch(payload, call)
-            if UNANSWERED in body:
-                raise Unanswered(body[UNANSWERED], "")
+            if NO_REPLY in body:
+                raise Unanswered(body[NO_REPLY], "")
             said = said_in(body, payload)
             call.raw = text = said.text
             prompt_tokens, output_tokens = int(body.get("prompt_eval_count") or 0), int(body.get("eval_count") or 0)
@@ -188,6 +188,7 @@ def asker_for(
     limits: Mapping[str, int],
     seed: int,
     task: str,
+    residue: Look | None = None,
 ) -> Asker:
     """Who asks the steps of a program, each of its role's model, in the running event loop; see `Asker`.
 
@@ -197,4 +198,4 @@ def asker_for(
     soft = config.asks_soft(shown=False)  # rows carry them, but nothing decides by them
     hosted = {role: Window(windows[role], settings.keep_alive, soft, settings.think) for role, settings in roles.items()}
     lms = {role: make_lm(models[role], replies, hosted[role], loop) for role in ROLES}
-    return Asker(program, lms, roles, limits, seed, task)
+    return Asker(program, lms, roles, limits, seed, task, residue)

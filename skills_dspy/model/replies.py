@@ -11,7 +11,7 @@ from skills_dspy.model.slots import Share, Slots
 from skills_dspy.model.soft import trimmed
 from skills_dspy.store.journal import JournaledReply, JournalReader, request_digest
 
-UNANSWERED = "unanswered"
+NO_REPLY = "unanswered"
 """The key of a journaled reply that is none: why the server cannot answer this request, however often it is asked."""
 
 
@@ -81,7 +81,7 @@ class Replies:
         """The body of the reply; it is in the journal before this returns, and it is the one that stands there.
 
         Of the probabilities that a server gives beside its reply only what ratings are read from is kept, see soft.py. Where
-        the server answers others and never this, that is kept like a reply, under `UNANSWERED` in a body without a text. Raises
+        the server answers others and never this, that is kept like a reply, under `NO_REPLY` in a body without a text. Raises
         MissingReply where a recording lacks it, ContextTooLong where the prompt may have been cut, or what the server raises.
         """
         call.digest = digest = request_digest(payload)
@@ -116,7 +116,7 @@ class Replies:
         except Unanswered as error:
             # As a body that those who read replies take for an empty one, versions from before it among them.
             empty = {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "error"}
-            return {"model": payload["model"], **empty, UNANSWERED: str(error)}
+            return {"model": payload["model"], **empty, NO_REPLY: str(error)}
         self._meter.count(step, body)
         check_window(payload, body, step)  # before it is kept: the answer to half a prompt must not be found again
         return body

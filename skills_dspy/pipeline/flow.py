@@ -112,7 +112,12 @@ class Flow:
 
     async def _again(self, written: Written, draw: Draw, rank: Callable[[], Rank]) -> Written:
         """What was written before, with a context that a screen or its judge rejected looked at once more."""
-        if written.failed is None or written.failed.reason not in (*SCREENS, "judged bad"):
+        failed = written.failed
+        if (
+            failed is None
+            or failed.reason not in (*SCREENS, "judged bad")
+            or (failed.reason, failed.raw is None) == ("residue", False)
+        ):
             return written
         try:
             self._check_text("context", draw, Subject(written.context))

@@ -40,6 +40,7 @@ from skills_dspy.run.account import (
 from skills_dspy.run.request import RunRequest
 from skills_dspy.screens.benchmark import Benchmark
 from skills_dspy.screens.decontamination import Notices, Screen, TaskScreen, contaminated_seeds, seed_warnings
+from skills_dspy.screens.residue import residue_look
 from skills_dspy.store.aside import write_json
 from skills_dspy.store.files import AppendLog, count_rows, last_line
 from skills_dspy.store.journal import Journal, JournalReader
@@ -161,7 +162,8 @@ class OpenTask:
             replies = Replies(journal, source, Share(shared.slots), view.meter)
             names = {role: model.name for role, model in models.items()}
             limits = reply_limits(spec, config)
-            asker = asker_for(program, config, names, shared.windows, replies, limits, request.seed, spec.task_name)
+            look = residue_look(config.screens, spec)
+            asker = asker_for(program, config, names, shared.windows, replies, limits, request.seed, spec.task_name, look)
             decided = _last_decided(paths)
             vectors = RememberedVectors(shared.embedder, journal, recording, paths.folder)
             screen = None if shared.screen is None else TaskScreen(shared.screen, vectors)

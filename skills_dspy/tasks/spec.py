@@ -14,7 +14,7 @@ from rapidfuzz.utils import default_process
 
 from signatures.examples import Axis
 from skills_dspy.base.errors import SpecError
-from skills_dspy.base.records import Frozen, Kind, SeedExample
+from skills_dspy.base.records import Frozen, Kind, SeedExample, seed_texts
 from skills_dspy.base.validation import FILLED, Text, Where, Wording, validated
 from skills_dspy.base.yaml_lines import UNREAD, Node, shown
 
@@ -109,6 +109,11 @@ class TaskSpec(Frozen):
     def seeds(self, kind: Kind) -> tuple[SeedExample, ...]:
         """The seeds of one kind, in the file's order."""
         return tuple(seed for seed in self.seed_examples if seed.kind == kind)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All that its file says of the skill."""
+        return (self.task_description, *seed_texts(self.seed_examples))
 
 
 class SpecWarning(Frozen):

@@ -233,7 +233,7 @@ def _violation(root: Node, version: int, error: Any) -> Iterator[tuple[int, str]
         case "additionalProperties":
             known = list(error.schema["properties"])
             unknown = [key for key in node.fields if key not in known]
-            yield from ((node.key_lines[key], f"{unknown_key(key, known)}{of}") for key in unknown)
+            yield from ((node.key_lines[key], f"{unknown_key(key, known, node.odd_keys.get(key, ''))}{of}") for key in unknown)
         case "uniqueItems":
             plain = [item.plain() for item in node.items]
             for item, place, first in ((node.items[n], n + 1, plain.index(one)) for n, one in enumerate(plain)):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from evals.record.answering import CHECKOUT
+from skills_dspy.store.journal import Journal
 from skills_dspy.store.run_dir import RunDir
 from tests.helpers.exporting import a_record, files_below, some_records, write_run
 from tests.helpers.terminal import Terminal
@@ -45,6 +46,15 @@ def test_an_export_says_what_it_wrote(runs: Path, tmp_path: Path, typed: Type) -
     assert (code, said.splitlines()[0]) == (0, f"6 rows of 2 runs as alpaca (train 4, test 2): {tmp_path / 'a'}")
 
 
+def test_an_export_says_how_many_rows_have_thoughts(runs: Path, tmp_path: Path, typed: Type) -> None:
+    """And where to look when none has."""
+    for task in TWO:
+        Journal.open(runs / task / "journal.sqlite").close()
+    code, said, _ = typed("export", runs, "--format", "alpaca", "--out", tmp_path / "a", "--thoughts")
+    assert code == 0
+    assert "0 of 6 rows have thoughts; `think` in the configuration of a run says whether the generator has any\n" in said
+
+
 def test_a_run_that_goes_on_is_exported_with_a_warning(runs: Path, tmp_path: Path, typed: Type) -> None:
     """What it has now."""
     with RunDir.open(runs, "test/foxes"):
@@ -62,6 +72,36 @@ def test_rows_that_are_left_out_or_changed_are_spoken_of(tmp_path: Path, typed: 
         "1 rows left out: another of the runs has a row with the same id",
         "1 rows held half a character, which UTF-8 cannot write: it became U+FFFD",
     ]
+
+
+def test_rows_with_a_machines_residue_are_left_out_and_named(tmp_path: Path, typed: Type) -> None:
+    """Whatever let them in; not where the seeds or the question speak of such things, and not where they are wanted."""
+    left = [a_record(f"{n:016x}", f"Q{n}?", f"<think>Hm.</think>A{n}") for n in range(7)]
+    fit = [a_record("f" * 16, "What does `<|im_end|>` do?", "<|im_end|> ends a turn."), a_record("e" * 16, "Why?", "So.")]
+    place = write_run(tmp_path / "runs", [fit[0], *left, fit[1]]) / "data.jsonl"
+    words = ("export", tmp_path / "runs", "--format", "messages", "--overwrite", "--out", tmp_path / "m.jsonl")
+    code, said, noted = typed(*words)
+    assert (code, said.splitlines()[0]) == (0, f"2 rows of 1 run as messages: {tmp_path / 'm.jsonl'}")
+    assert noted.splitlines() == [
+        "7 rows left out for what a machine left in them; --keep-residue keeps them:",
+        *(f"  {place}:{n}: its answer has a block of thinking: <think>" for n in range(2, 7)),
+        "  and 2 more",
+    ]
+    assert typed(*words, "--keep-residue")[1].startswith("9 rows")
+    write_run(tmp_path / "all", left)
+    code, _, noted = typed("export", tmp_path / "all", *words[2:])
+    assert (code, len((tmp_path / "m.jsonl").read_text().splitlines())) == (2, 9)
+    assert noted.startswith("error: all 7 rows hold what a machine leaves behind, so nothing is left to export; the first is ")
+
+
+def test_both_sides_of_an_export_are_without_residue(tmp_path: Path, typed: Type) -> None:
+    """What is set apart for testing is no exception, and a neighbour that is left out keeps nobody with it."""
+    rows = [(f"q{n}a q{n}b?", f"r{n}a r{n}b" + "</s>" * (n == 1), ("0" * 15 + "1", 0.1) if n == 2 else None) for n in range(4)]
+    near = [a_record(f"{n:016x}", question, answer, neighbour=by) for n, (question, answer, by) in enumerate(rows)]
+    write_run(tmp_path / "runs", near)
+    code, said, _ = typed("export", tmp_path / "runs", "--format", "hf", "--out", tmp_path / "h", "--test-share", "0.4")
+    assert (code, said.split(":")[0]) == (0, "3 rows of 1 run as hf (train 2, test 1)")
+    assert "1 rows were left out because they hold what a machine leaves behind." in (tmp_path / "h" / "README.md").read_text()
 
 
 @pytest.mark.parametrize(

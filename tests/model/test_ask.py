@@ -10,8 +10,9 @@ import pytest
 from dspy import lm15
 
 from skills_dspy.base.config import ROLES, Role
-from skills_dspy.base.errors import ServerError, SkillsError, Truncated, Unreadable
+from skills_dspy.base.errors import MissingReply, Residue, ServerError, SkillsError, Truncated, Unreadable
 from skills_dspy.base.records import SoftRating
+from skills_dspy.base.residue import residue_in
 from skills_dspy.model.ask import CURRENT_CALL, TRIES, Answer, Asker, Failed
 from skills_dspy.model.steps import STEPS
 from tests.helpers.making import Teacher, a_config, a_program, the_adapter
@@ -201,6 +202,61 @@ def test_truncated_twice_is_a_failure() -> None:
         ask(asker(Replies(Truncated("cut after 3", "It"), Truncated("cut after 7", "It asks"))))
     assert isinstance(caught.value.cause, Truncated)
     assert caught.value.cause.raw == "It asks"
+
+
+def writer(*replies: str | Exception) -> Asker:
+    """An asker that lets no residue through."""
+    roles, teacher = {role: a_config().role(role) for role in ROLES}, Replies(*replies)
+    return Asker(a_program(), {role: teacher.lm() for role in ROLES}, roles, LIMITS, 0, "t", residue_in)
+
+
+PLAN = json.dumps({"axes": [{"name": "subject", "of": "text", "values": ["a", "b"]}]})
+WRITERS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "write_description": ({"path": "a/b"}, "It is <think> about foxes.", "It is about foxes."),
+    "plan_variety": ({}, PLAN.replace("subject", "<pad>"), PLAN),
+    "write_context": ({"length": "1 word", "plan": None}, "A text.<|im_end|>", "A text."),
+    "write_questions_freeform": (
+        {"length": "1 word", "plan": None, "count": 5},
+        json.dumps({"questions": [f"{n}?</s>" for n in range(5)]}),
+        json.dumps({"questions": [*"ABCD", "How?</s>"]}),
+    ),
+    "write_answer_freeform": ({"length": "1 word", "question": "Why?", "avoid": None}, "User: So.", "So."),
+}
+
+
+@pytest.mark.parametrize("step", WRITERS)
+def test_residue_is_asked_for_once_more_and_is_then_a_failure(step: str) -> None:
+    """In every text that a model writes; of questions it is enough that one has none, the others are rejected one by one."""
+    more, bad, good = WRITERS[step]
+    inputs = {name: value for name, value in {**INPUTS, **more}.items() if name in STEPS[step].source.input_fields}
+    answer = ask(writer(bad, good), step, inputs=inputs)
+    assert (answer.raw, answer.digests) == (good, ("digest 0", "digest 1"))
+    with pytest.raises(Failed, match=r"the reply has a .*: ") as caught:
+        ask(writer(bad, bad), step, inputs=inputs)
+    assert isinstance(caught.value.cause, Residue)
+    assert caught.value.in_words.endswith(", twice")
+
+
+def test_what_a_prompt_holds_is_no_residue_in_its_reply() -> None:
+    """An answer may speak of what it was asked about."""
+    inputs = {**INPUTS, "length": "1 word", "avoid": None, "question": "What does `<|im_end|>` mean?"}
+    assert ask(writer("<|im_end|> ends a turn."), "write_answer_freeform", inputs=inputs).digests == ("digest 0",)
+
+
+def test_a_recording_from_before_residue_was_asked_for_again_answers_all_the_same() -> None:
+    """It lacks the second reply: the first one decides. Of what else it lacks nothing is known."""
+    inputs = {**INPUTS, "length": "1 word", "avoid": None}
+    with pytest.raises(Failed) as caught:
+        ask(writer("So.</s>", MissingReply("none")), "write_answer_freeform", inputs=inputs)
+    assert (caught.value.digests, caught.value.in_words) == (("digest 0",), "the reply has a token of a chat template: </s>")
+    with pytest.raises(MissingReply):
+        ask(writer("", MissingReply("none")), "write_answer_freeform", inputs=inputs)
+
+
+def test_no_json_says_what_stands_around_it() -> None:
+    """A judge that thinks aloud is told from one that cannot write JSON."""
+    with pytest.raises(Failed, match=r"invalid JSON: .*, and has a block of thinking: <think>"):
+        ask(writer(*(2 * [f"<think>Hm.</think>{VERDICT}"])))
 
 
 def test_our_errors_end_the_run_as_ours() -> None:

@@ -187,10 +187,12 @@ def test_a_file_that_is_no_json(tmp_path: Path, data: bytes) -> None:
 
 
 def test_broken_json_is_told_with_its_line(tmp_path: Path) -> None:
-    """Where the reading stopped."""
+    """Where the reading stopped, and what nobody sees there."""
     path = tmp_path / "program.json"
     path.write_text('{\n "format": \n}', "utf-8")
     refused(path, f"{path}:3: ")
+    path.write_text('{\n \u00a0"format": 1}', "utf-8")
+    refused(path, f"{path}:2: ", "there is U+00A0 (no-break space) in column 2: write a blank instead")
 
 
 @pytest.mark.parametrize(

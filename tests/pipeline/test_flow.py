@@ -9,7 +9,7 @@ import pytest
 
 from evals.bench import virtual_time
 from signatures.examples import Pair, Passage, Question, TextWithQuestions
-from skills_dspy.base.errors import MissingReply, ReplyError, StorageError, Truncated, Unreadable
+from skills_dspy.base.errors import MissingReply, ReplyError, Residue, StorageError, Truncated, Unreadable
 from skills_dspy.base.records import Kind, PairVerdict, QuestionVerdict, Reason, SoftRating
 from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed, Rank
 from skills_dspy.model.steps import STEPS
@@ -216,7 +216,12 @@ def test_a_grounded_draw_asks_for_a_context_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"), [(Unreadable("no JSON", "raw!"), "unreadable"), (Truncated("cut", "raw!"), "truncated")]
+    ("error", "reason"),
+    [
+        (Unreadable("no JSON", "raw!"), "unreadable"),
+        (Truncated("cut", "raw!"), "truncated"),
+        (Residue("<think>", "raw!"), "residue"),
+    ],
 )
 @pytest.mark.parametrize(
     ("step", "context"),

@@ -27,6 +27,7 @@ from skills_dspy.model.server.server import Model, Server
 from skills_dspy.model.slots import Slots
 from skills_dspy.model.soft import RATING_STEPS, rated, soft_of
 from skills_dspy.model.steps import DESCRIBE, STEPS, reply_limits, way
+from skills_dspy.screens.residue import residue_look
 from skills_dspy.store.journal import JournaledReply
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -118,7 +119,8 @@ class Preflight:
         replies = Replies(heard, self._server, Slots(1), Meter(), self._clock)
         names = {role: self._config.model_for(role) for role in ROLES}
         limits, task = reply_limits(self._spec, self._config), self._spec.task_name
-        asker = asker_for(self._program, self._config, names, self._windows, replies, limits, 0, task)
+        look = residue_look(self._config.screens, self._spec)
+        asker = asker_for(self._program, self._config, names, self._windows, replies, limits, 0, task, look)
         inputs = sample_inputs(self._spec, self._kind, STEPS[step])
         fault: Failed | None = None
         with dspy.context(

@@ -18,6 +18,7 @@ from skills_dspy.model.program import QUIET, SkillsProgram
 from skills_dspy.model.replies import Host, Meter, Replies
 from skills_dspy.model.slots import Slots
 from skills_dspy.model.steps import Step, inputs, reply_limits, way
+from skills_dspy.screens.residue import residue_look
 from skills_dspy.tasks.spec import TaskSpec
 
 
@@ -135,7 +136,8 @@ async def rate_seeds(
     async def rate(number: int, spec: TaskSpec) -> RatedSeeds:
         program = SkillsProgram(spec.num_questions_to_generate_per_prompt)
         replies, limits = Replies(None, server, slots, Meter()), reply_limits(spec, config)
-        asker = asker_for(program, config, names, windows, replies, limits, 0, spec.task_name)
+        look = residue_look(config.screens, spec)
+        asker = asker_for(program, config, names, windows, replies, limits, 0, spec.task_name, look)
         if undescribed(spec):
             spec = described(spec, await derive(asker, spec, (number,), "run the command again"))
         questions = tuple(questions_about(spec, config))

@@ -32,6 +32,7 @@ from skills_dspy.pipeline.funnel import FunnelDiff
 from skills_dspy.pipeline.rows import RowLog, RunLedger
 from skills_dspy.pipeline.settle import Settler
 from skills_dspy.screens.decontamination import TaskScreen
+from skills_dspy.screens.residue import residue_look
 from skills_dspy.screens.screens import SCREENS
 from skills_dspy.store.journal import Journal, JournalReader
 
@@ -119,7 +120,8 @@ async def decide_again(
     spec, total = recorded.prompted, sum(len(draw.candidates) for draw in again.draws)
     names = {role: model.name for role, model in recorded.models.items()}
     limits, replies = reply_limits(spec, config), answering.replies(meter)
-    asker = asker_for(again.program, config, names, answering.windows, replies, limits, recorded.seed, spec.task_name)
+    look, windows = residue_look(config.screens, spec), answering.windows
+    asker = asker_for(again.program, config, names, windows, replies, limits, recorded.seed, spec.task_name, look)
     written = RunLedger(spec, recorded.seed, {str(role): name for role, name in names.items()}, again.prompts, *rows)
     ledger = _ComparingLedger(again, written)
     window = _AHEAD if answering.server is None else _AHEAD_ASKING

@@ -14,6 +14,7 @@ from typing import Any, get_args
 from signatures.labels import Category, Difficulty, PairRating, Quality, Score
 from skills_dspy.base.records import Record
 from skills_dspy.commands.export.facts import NOT_STATED, RunFacts
+from skills_dspy.commands.export.layouts import ThoughtfulRecord
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.similarity.languages import languages_of, load_classifier
 
@@ -80,7 +81,9 @@ class Tally:
     Attributes:
         tasks: rows by task and side.
         texts: what the languages are told from.
+        thoughtful: rows with the generator's thoughts.
         repeated: rows left out because another of the runs has them.
+        left_over: place and fault of rows left out because they hold what a machine leaves behind.
         mended: rows in which half a character was replaced.
         compared: by what rows were compared; none without a test side.
     """
@@ -89,7 +92,9 @@ class Tally:
     grounded: int = 0
     tags: Counter[tuple[str, object]] = field(default_factory=Counter)
     texts: list[str] = field(default_factory=list)
+    thoughtful: int = 0
     repeated: int = 0
+    left_over: list[str] = field(default_factory=list)
     mended: int = 0
     compared: SplitBasis | None = None
 
@@ -97,6 +102,7 @@ class Tally:
         """One more row, on this side."""
         self.tasks[record.task_name, side] += 1
         self.grounded += record.context is not None
+        self.thoughtful += isinstance(record, ThoughtfulRecord) and bool(record.reasoning_content)
         if len(self.texts) < _TEXTS:
             self.texts.append(f"{record.instruction}\n{record.response}")
         for name, _ in _TAGS[:-1]:
@@ -204,8 +210,12 @@ def _contents(tally: Tally) -> str:
             "every row was compared with every other."
         )
         parts.append(" ".join([sentence, *compared.sentences(sum(tally.rows.values()))]))
+    if tally.thoughtful:
+        parts.append(f"{tally.thoughtful:,} rows have what the generator thought before it answered, as `reasoning_content`.")
     if tally.repeated:
         parts.append(f"{tally.repeated:,} rows were left out because another of the runs has a row with the same id.")
+    if tally.left_over:
+        parts.append(f"{len(tally.left_over):,} rows were left out because they hold what a machine leaves behind.")
     if tally.mended:
         parts.append(f"In {tally.mended:,} rows half a character, which UTF-8 cannot hold, became U+FFFD.")
     return "\n\n".join(parts)

@@ -19,6 +19,7 @@ from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT, alpaca_row, 
 from skills_dspy.commands.export.parquet import HF_NAMES, parquet_file, shards
 from skills_dspy.commands.export.source import ExportRows, SourceRun
 from skills_dspy.commands.export.split import set_apart
+from skills_dspy.commands.export.thoughts import thoughts_of
 from skills_dspy.store.aside import check_free, replacing
 from skills_dspy.store.files import storage_errors
 
@@ -50,6 +51,8 @@ class ExportRequest:
         system: a system prompt; none for the format's own.
         split: how to set rows apart for testing; none to train on all.
         overwrite: whether an earlier export there is replaced.
+        thoughts: whether the generator's thoughts stand beside its answers.
+        keep_residue: whether rows are kept that hold what a machine leaves behind.
     """
 
     runs: tuple[SourceRun, ...]
@@ -59,6 +62,8 @@ class ExportRequest:
     system: str | None = None
     split: Split | None = None
     overwrite: bool = False
+    thoughts: bool = False
+    keep_residue: bool = False
 
     @property
     def folder(self) -> bool:
@@ -85,18 +90,25 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
         RunDirError: a row is broken, or the rows change meanwhile.
     """
     refuse_wrong(request)
-    rows, tally = ExportRows(request.runs), Tally()
+    rows, tally = ExportRows(request.runs, request.keep_residue), Tally()
     aside = replacing(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
     with aside as place:
         testing: NDArray[np.bool_] | None = None
         if request.split is not None:
             testing, tally.compared = set_apart(_watched(rows, partial(passed, "comparing")), request.runs, request.split)
-        with _writer(request, place) as write:
-            for number, (_, record) in enumerate(_watched(rows, partial(passed, "writing"))):
-                side = "test" if testing is not None and testing[number] else "train"
+        with ExitStack() as stack:
+            think = stack.enter_context(thoughts_of(request.runs)) if request.thoughts else lambda _, record: record
+            write = stack.enter_context(_writer(request, place))
+            for number, (run, row) in enumerate(_watched(rows, partial(passed, "writing"))):
+                side, record = "test" if testing is not None and testing[number] else "train", think(run, row)
                 write(record, side)
                 tally.add(record, side)
-        tally.repeated, tally.mended = rows.repeated, rows.mended
+        tally.repeated, tally.mended, tally.left_over = rows.repeated, rows.mended, rows.left_over
+        if rows.left_over and not tally.rows:
+            raise ExportError(
+                f"all {len(rows.left_over)} rows hold what a machine leaves behind, so nothing is left to export; the first is "
+                f"{rows.left_over[0]}; --keep-residue exports them all the same"
+            )
         if request.format == "hf":
             (place / "README.md").write_text(card([run.facts for run in request.runs], tally), "utf-8")
     return tally
@@ -153,10 +165,10 @@ def _writer(request: ExportRequest, place: Path) -> Writer:
         case "sharegpt":
             return files(partial(json_lines, layout=partial(sharegpt_row, system=system)))
         case "parquet":
-            return files(parquet_file)
+            return files(partial(parquet_file, thoughts=request.thoughts))
         case "hf":
             (place / "data").mkdir()
-            return _side_files(partial(shards, place / "data"), sides)
+            return _side_files(partial(shards, place / "data", thoughts=request.thoughts), sides)
         case "instructlab":
             prompt = INSTRUCTLAB_PROMPT if system is None else system
             return instructlab_files(place, sides, [run.facts for run in request.runs], prompt, request.stamp)

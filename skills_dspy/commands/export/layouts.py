@@ -19,24 +19,37 @@ RATED_TAGS = TAG_NAMES[:3]
 ROLE_NAMES = ("generator", "validator", "tagger")
 
 
+class ThoughtfulRecord(Record):
+    """A record with what its generator thought before it answered, empty where it did not."""
+
+    reasoning_content: str
+
+
+def _thoughts(record: Record) -> dict[str, str]:
+    """What stands beside the answer where thoughts are asked for; the name is that of chat templates and of servers."""
+    return {"reasoning_content": record.reasoning_content} if isinstance(record, ThoughtfulRecord) else {}
+
+
 def user_turn(question: str, context: str | None) -> str:
     """What the user says: the context without line breaks at its end, a blank line, the question, in InstructLab's order."""
     return question if context is None else context.rstrip("\n") + "\n\n" + question
 
 
-def _turns(question: str, context: str | None, answer: str, system: str | None) -> list[dict[str, str]]:
-    said = {"system": system, "user": user_turn(question, context), "assistant": answer}
-    return [{"role": role, "content": content} for role, content in said.items() if content is not None]
+def _turns(record: Record, system: str | None) -> list[dict[str, str]]:
+    question = user_turn(record.instruction, record.context)
+    said = [{"role": "user", "content": question}, {"role": "assistant", "content": record.response, **_thoughts(record)}]
+    return said if system is None else [{"role": "system", "content": system}, *said]
 
 
 def messages_row(record: Record, system: str | None = None) -> dict[str, Any]:
     """A chat, as TRL, axolotl and OpenAI's fine-tuning read it; they allow no key beside `messages`."""
-    return {"messages": _turns(record.instruction, record.context, record.response, system)}
+    return {"messages": _turns(record, system)}
 
 
 def alpaca_row(record: Record) -> dict[str, Any]:
     """Stanford Alpaca's layout: `input` is the context, empty when there is none."""
-    return {"instruction": record.instruction, "input": record.context or "", "output": record.response}
+    row = {"instruction": record.instruction, "input": record.context or "", "output": record.response}
+    return row | _thoughts(record)
 
 
 _SHAREGPT = {"system": "system", "user": "human", "assistant": "gpt"}
@@ -44,8 +57,9 @@ _SHAREGPT = {"system": "system", "user": "human", "assistant": "gpt"}
 
 def sharegpt_row(record: Record, system: str | None = None) -> dict[str, Any]:
     """ShareGPT's layout, with the row's id in its `id`."""
-    turns = _turns(record.instruction, record.context, record.response, system)
-    return {"id": record.id, "conversations": [{"from": _SHAREGPT[t["role"]], "value": t["content"]} for t in turns]}
+    turns = [{"from": _SHAREGPT[turn["role"]], "value": turn["content"]} for turn in _turns(record, system)]
+    turns[-1] |= _thoughts(record)
+    return {"id": record.id, "conversations": turns}
 
 
 def leaf_name(task_name: str) -> str:
@@ -68,7 +82,7 @@ def instructlab_row(record: Record, system: str, row_uuid: str) -> dict[str, Any
         **{name: whole[name] for name in ("task_name", "tags", "question_verdict", "pair_verdict", "provenance")},
     }
     return {
-        "messages": _turns(record.instruction, record.context, record.response, system),
+        "messages": _turns(record, system),
         "metadata": json.dumps(metadata, ensure_ascii=False, allow_nan=False),
         "id": row_uuid,
         "unmask": False,

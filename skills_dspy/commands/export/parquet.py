@@ -24,8 +24,11 @@ HF_NAMES = re.compile(r"README\.md|data/(train|test)-\d{5}-of-\d{5}\.parquet")
 """The paths of all that is written into a folder for `datasets.load_dataset`: the card, and shards."""
 
 
-def schema() -> "pa.Schema":
-    """The columns: those of `records.Record`, nested as it is; lists of small records where it maps steps or labels."""
+def schema(*, thoughts: bool = False) -> "pa.Schema":
+    """The columns: those of `records.Record`, nested as it is; lists of small records where it maps steps or labels.
+
+    With `thoughts` one more, for those of the generator.
+    """
     import pyarrow as pa
 
     text, number, small = pa.string(), pa.float64(), pa.int8()
@@ -54,7 +57,8 @@ def schema() -> "pa.Schema":
     provenance = pa.struct([*source, pa.field("rewritten", text)])
     first = _struct(id=text, task_name=text, task_description=text, instruction=text, response=text)
     rest = _struct(tags=tags, question_verdict=verdict, pair_verdict=verdict, provenance=provenance)
-    return pa.schema([*first, pa.field("context", text), *rest])
+    more = _struct(reasoning_content=text) if thoughts else ()
+    return pa.schema([*first, pa.field("context", text), *rest, *more])
 
 
 def _struct(**kinds: Any) -> Any:
@@ -65,12 +69,12 @@ def _struct(**kinds: Any) -> Any:
 
 
 @contextmanager
-def parquet_file(path: Path) -> Iterator[Callable[[Record], None]]:
+def parquet_file(path: Path, *, thoughts: bool = False) -> Iterator[Callable[[Record], None]]:
     """A file that records are written to one by one; it is whole when the block ends without an exception."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = schema()
+    columns = schema(thoughts=thoughts)
     rows: list[dict[str, Any]] = []
     batches: list[pa.RecordBatch] = []
 
@@ -105,7 +109,7 @@ def parquet_file(path: Path) -> Iterator[Callable[[Record], None]]:
 
 
 @contextmanager
-def shards(folder: Path, side: str) -> Iterator[Callable[[Record], None]]:
+def shards(folder: Path, side: str, *, thoughts: bool = False) -> Iterator[Callable[[Record], None]]:
     """One side of a dataset as files of SHARD rows, named `<side>-00000-of-00003.parquet` when their number is known."""
     paths: list[Path] = []
     count = 0
@@ -117,7 +121,7 @@ def shards(folder: Path, side: str) -> Iterator[Callable[[Record], None]]:
             if write_row is None or count % SHARD == 0:
                 opened.close()
                 paths.append(folder / f"{side}-{len(paths):05d}.parquet")
-                write_row = opened.enter_context(parquet_file(paths[-1]))
+                write_row = opened.enter_context(parquet_file(paths[-1], thoughts=thoughts))
             count += 1
             write_row(record)
 

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from skills_dspy.base.columns import whole
 from skills_dspy.base.errors import ExportError, RunDirError
-from skills_dspy.base.records import Record
+from skills_dspy.base.records import Record, seed_texts
+from skills_dspy.base.residue import residue_of_pair
 from skills_dspy.commands.export.facts import RunFacts, facts_of
 from skills_dspy.store.files import storage_errors
 from skills_dspy.store.run_dir import RunPaths, find_runs
@@ -94,23 +96,33 @@ class ExportRows:
     Attributes:
         repeated: rows left out because an earlier run of the same task and seed has their id: a copy of that run, or the same
             questions put to another model.
+        left_over: file, line and what is wrong of each row left out because it holds what a machine leaves behind, whatever
+            let it in, and neither the seeds nor the text it was written for have it as well; `keep_residue` keeps them.
         mended: rows where half of a surrogate pair, which a model may emit and UTF-8 cannot write, became U+FFFD.
     """
 
     runs: tuple[SourceRun, ...]
+    keep_residue: bool = False
+    left_over: list[str] = field(default_factory=list)
     repeated: int = 0
     mended: int = 0
 
     def __iter__(self) -> Iterator[tuple[int, Record]]:
         """Each row with the number of its run in `runs`; RunDirError, with file and line, when one is no row of a dataset."""
         self.repeated = self.mended = 0
+        self.left_over = []
         inputs = [(run.facts.task_name, run.facts.seed) for run in self.runs]
         seen: set[str] = set()
         for number, run in enumerate(self.runs):
             if number and inputs[number - 1] != inputs[number]:
                 seen = set()
             own = set()
-            for record in self._records(run):
+            known = (run.facts.description, *seed_texts(run.facts.seeds))
+            for place, texts, record in self._records(run):
+                found = None if self.keep_residue else residue_of_pair(*texts, known)
+                if found is not None:
+                    self.left_over.append(f"{place}: {found}")
+                    continue
                 if record.id in seen:
                     self.repeated += 1
                     continue
@@ -119,7 +131,8 @@ class ExportRows:
                 yield number, record
             seen |= own
 
-    def _records(self, run: SourceRun) -> Iterator[Record]:
+    def _records(self, run: SourceRun) -> Iterator[tuple[str, tuple[str, str, str | None], Record]]:
+        """Each row with its place, and with question, answer and context as they stand there."""
         path, left = run.paths.data, run.end
         if not left:
             return
@@ -128,21 +141,23 @@ class ExportRows:
                 left -= len(line)
                 if left < 0 or not line.endswith(b"\n"):
                     break
-                yield self._record(path, number, line)
+                yield (f"{path}:{number}", *self._record(path, number, line))
                 if not left:
                     return
         raise RunDirError(f"{path} has changed while it was read; wait for the run that writes there, then export again")
 
-    def _record(self, path: Path, number: int, line: bytes) -> Record:
+    def _record(self, path: Path, number: int, line: bytes) -> tuple[tuple[str, str, str | None], Record]:
         try:
             row = json.loads(line)
             if not isinstance(row, dict):
                 raise ValueError("not an object")
+            before: dict[str, Any] = row
             if b"\\ud" in line:  # all that can follow from a lone surrogate, and rarely something else
                 mended = whole(row)
                 self.mended += mended != row
                 row = mended
-            return Record.model_validate(row)
+            record = Record.model_validate(row)
+            return (before["instruction"], before["response"], before["context"]), record
         except (ValueError, RecursionError) as error:
             why = "this line is not a JSON object"
             if isinstance(error, ValidationError):

@@ -1,18 +1,20 @@
 """The HTTP of all servers: clients of few connections each, answers that are errors, and addresses."""
 
-import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import httpx
 
 from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import ServerError
+from skills_dspy.model.server.faults import Cause, cause_of
+from skills_dspy.model.server.route import Route, route_to
 
 CONNECTIONS_PER_CLIENT = 2
 """httpcore 1.0 looks at every connection of a pool at every request: with 64 in one pool it collapses (encode/httpcore#1035),
@@ -24,6 +26,8 @@ PASSING = frozenset({429, 500, 502, 503, 504})
 BUSY = frozenset({429, 503})
 """Those of a server that is well and will answer: it has too much to do, or still loads its model."""
 
+_MOVED = frozenset({301, 302, 303})
+
 TOO_LARGE = "is too large to process"
 """What llama.cpp says, with status 500, of a text that it cannot embed in one go, however often it is asked."""
 
@@ -31,11 +35,17 @@ C = TypeVar("C")
 
 
 class Refused(Exception):
-    """A server's answer that is an error: its status, what it says, and after how many seconds it wants to be asked again."""
+    """A server's answer that is an error: its status, what it says, and after how many seconds it wants to be asked again.
 
-    def __init__(self, status: int, text: str, after: float = 0.0) -> None:
+    An answer that is none of the API's counts as a 404, whatever it was: `answered`. `moved` is the address where all is sent
+    on to.
+    """
+
+    def __init__(self, status: int, text: str, after: float = 0.0, *, answered: int | None = None, moved: str = "") -> None:
         super().__init__(f"status {status}")
         self.status = status
+        self.answered = status if answered is None else answered
+        self.moved = moved
         self.said = _said(text)
         self.after = after
 
@@ -86,22 +96,43 @@ class Connections(Generic[C]):
         return clients
 
 
-def client_options(
-    address: str, config: ServerConfig, concurrency: int, transport: httpx.AsyncBaseTransport | None = None
-) -> dict[str, Any]:
-    """What an httpx client of this server is made with; `transport` replaces the network in tests.
+class Endpoint:
+    """One server's address, and how it is reached from here.
 
-    The client raises Refused for every answer that is an error.
+    `environment` says by which proxy, and what certificates are trusted; see `route_to`.
     """
-    # trust_env: a proxy set for the outside world must not be asked for a server on this machine.
-    options: dict[str, Any] = {"timeout": timeout(config, concurrency), "trust_env": not is_loopback(address)}
-    options["event_hooks"] = {"response": [_refuse]}
-    if transport is not None:
-        options["transport"] = transport
-    else:
-        options["verify"] = address.lower().startswith("https")  # no TLS set-up (25 ms a client) for plain http
-        options["limits"] = httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS_PER_CLIENT)
-    return options
+
+    def __init__(self, address: str, config: ServerConfig, environment: Mapping[str, str]) -> None:
+        self.address = address
+        self._config, self._environment = config, environment
+
+    @property
+    def through(self) -> str:
+        """Who else may have said what is said by the server, in brackets; empty where it is asked itself."""
+        return f" (asked through the proxy in {self.route.named_by})" if self.route.proxy is not None else ""
+
+    @cached_property
+    def route(self) -> Route:
+        """The way to it; raises what `route_to` does."""
+        return route_to(self.address, self._environment)
+
+    def cause(self, error: Exception) -> Cause:
+        """Why a request did not come to an answer; see `cause_of`."""
+        return cause_of(error, httpx.URL(self.address), self.route, self._config)
+
+    def options(self, concurrency: int) -> dict[str, Any]:
+        """What an httpx client for it is made with, whether that waits or not."""
+        # Not trust_env: httpx trips over variables that are not meant for this address, and asks proxies for this machine.
+        route = self.route
+        return {"timeout": timeout(self._config, concurrency), "trust_env": False, "proxy": route.proxy, "verify": route.verify}
+
+    def async_options(self, concurrency: int, transport: httpx.AsyncBaseTransport | None = None) -> dict[str, Any]:
+        """The same for our clients, which raise Refused for each answer that is an error; `transport` is a test's network."""
+        hooks = {"event_hooks": {"response": [_refuse]}}
+        if transport is not None:
+            return {"timeout": timeout(self._config, concurrency), "trust_env": False, "transport": transport, **hooks}
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS_PER_CLIENT)
+        return {**self.options(concurrency), "limits": limits, **hooks}
 
 
 def timeout(config: ServerConfig, concurrency: int) -> httpx.Timeout:
@@ -113,9 +144,21 @@ def timeout(config: ServerConfig, concurrency: int) -> httpx.Timeout:
 
 
 async def _refuse(response: httpx.Response) -> None:
+    if response.status_code in _MOVED and response.has_redirect_location:
+        url, to = response.request.url, response.request.url.join(response.headers["Location"])
+        elsewhere = (to.scheme, to.host, to.port) != (url.scheme, url.host, url.port)
+        # A POST is sent on as a GET by these, and so is lost.
+        if elsewhere or response.request.method == "POST":
+            raise Refused(response.status_code, "", moved=_shown(url, to))
     if response.is_error:
         await response.aread()
         raise Refused(response.status_code, response.text, _retry_after(response.headers))
+
+
+def _shown(asked: httpx.URL, to: httpx.URL) -> str:
+    """Where an answer sends on to: the address of the server there, if it is the same question."""
+    path = to.path.removesuffix(asked.path.removeprefix("/v1"))
+    return without_secrets(str(to.copy_with(path=path or "/", query=None, fragment=None))).rstrip("/")
 
 
 def _retry_after(headers: httpx.Headers) -> float:
@@ -135,7 +178,8 @@ def _retry_after(headers: httpx.Headers) -> float:
 def _said(text: str) -> str:
     """What a server says of its error, as far as it fits into a sentence."""
     if text.lstrip().startswith("<"):
-        text = f"a web page ({' '.join(re.sub(r'<[^>]*>', ' ', text).split())})"
+        words = " ".join(re.sub(r"<[^>]*>", " ", text).split())
+        text = f"a web page ({words})" if words else "a web page"
     try:
         told = json.loads(text)
     except ValueError:
@@ -162,13 +206,3 @@ def address_errors(host: str, example: str) -> Iterator[None]:
 def without_secrets(text: str) -> str:
     """An address, or a command with one, without the name and password that it may hold: they are for the server only."""
     return re.sub(r"(?<=//)[^/\s]+@", "", text)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is this machine's own."""
-    name = httpx.URL(host if "//" in host else f"http://{host}").host
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return name == "localhost"
-    return address.is_loopback or address.is_unspecified  # 0.0.0.0 is what OLLAMA_HOST often says, and means this machine

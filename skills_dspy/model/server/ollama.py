@@ -2,8 +2,11 @@
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -12,25 +15,29 @@ import ollama
 
 from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError, ThinkingRefused
+from skills_dspy.model.server.asking import Asking, control_of
 from skills_dspy.model.server.connections import (
     FOREIGN,
     PASSING,
     TOO_LARGE,
     Connections,
+    Endpoint,
     Refused,
     address_errors,
-    client_options,
-    is_loopback,
-    timeout,
     without_secrets,
 )
+from skills_dspy.model.server.faults import Cause
 from skills_dspy.model.server.names import ListedNames, guess, listing, meant
-from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault, control_of, refused_thinking
+from skills_dspy.model.server.server import Fault, Model, T, connection_fault, refusal_fault, refused_thinking
 from skills_dspy.model.server.tokens import Tokens
 from skills_dspy.store.run_json import OLLAMA
 
 _EXAMPLE = "http://127.0.0.1:11434"
 _FOREIGN = (ollama.ResponseError, *FOREIGN)
+_KEY = "OLLAMA_API_KEY"
+"""The environment variable with the key that the ollama package sends."""
+_SCHEMAS = (0, 5)
+"""The version from which on Ollama takes JSON schemas."""
 
 
 class OllamaServer:
@@ -40,6 +47,7 @@ class OllamaServer:
         host: its address, for instance `http://127.0.0.1:11434`.
         concurrency: how many requests may be in flight at once, 1 or more; it sizes the connection pools, and a reply is
             waited for so many times longer, because the server may queue.
+        environment: says by which proxy it is reached, and what certificates are trusted.
         transport: replaces the network in tests.
     """
 
@@ -51,6 +59,7 @@ class OllamaServer:
         config: ServerConfig,
         *,
         concurrency: int = 8,
+        environment: Mapping[str, str] = MappingProxyType({}),
         jitter: random.Random | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -58,20 +67,23 @@ class OllamaServer:
         on_fault: Callable[[Fault, float], None] | None = None,
     ) -> None:
         self.host = without_secrets(host)
-        self._address = host
-        self._timeout = timeout(config, concurrency)
+        self._endpoint = Endpoint(host, config, environment)
+        self._concurrency = concurrency
+        self._key = environment.get(_KEY, "")
         self._names = ListedNames()
 
         def make() -> ollama.AsyncClient:
-            with address_errors(self.host, _EXAMPLE):
-                return ollama.AsyncClient(host=host, **client_options(host, config, concurrency, transport))
+            with self._client_errors():
+                options = self._endpoint.async_options(concurrency, transport)
+                return ollama.AsyncClient(host=host, auth=_name_and_password(host), **options)
 
         self._connections = Connections(make, concurrency)
         self._asking = Asking(
             self.host,
             config,
-            lambda error, model: fault_of(error, model, self.host),
-            lambda why: unreachable(self.host, why),
+            self._fault,
+            self._endpoint.cause,
+            lambda cause: unreachable(self.host, cause),
             jitter=jitter,
             clock=clock,
             sleep=sleep,
@@ -98,8 +110,13 @@ class OllamaServer:
         return await self._asking.patiently(lambda: ask(text), model, _FOREIGN, lambda number: ask(f"Number {number}."))
 
     async def version(self) -> str:
-        """The server's version, asked once; ServerError within the connect timeout when nobody answers."""
-        return await self._once(_version)
+        """The server's version, asked once; ServerError when nobody answers, or one that is too old."""
+        version = await self._once(_version)
+        numbers = re.match(r"(\d+)\.(\d+)", version)
+        # One that was built without a version calls itself 0.0.0.
+        if numbers and (0, 0) < (int(numbers[1]), int(numbers[2])) < _SCHEMAS:
+            raise _too_old(f"The Ollama at {self.host} is {version}")
+        return version
 
     async def models(self) -> tuple[Model, ...]:
         """All models that are pulled, by name."""
@@ -134,13 +151,15 @@ class OllamaServer:
 
     def pull(self, model: str) -> Iterator[tuple[str, int, int]]:
         """Pull a model: yields (what is being done, bytes so far, bytes in all), blocking."""
-        with address_errors(self.host, _EXAMPLE):
-            client = ollama.Client(host=self._address, timeout=self._timeout, trust_env=not is_loopback(self._address))
+        with self._client_errors():
+            options = self._endpoint.options(self._concurrency)
+            address = self._endpoint.address
+            client = ollama.Client(host=address, auth=_name_and_password(address), **options)
         try:
             for progress in client.pull(model, stream=True):
                 yield progress.status or "", progress.completed or 0, progress.total or 0
         except _FOREIGN as error:
-            raise fault_of(error, model, self.host).error from error
+            raise self._fault(error, model).error from error
         finally:
             client._client.close()  # close() has no types
 
@@ -155,6 +174,45 @@ class OllamaServer:
 
     async def _once(self, ask: Callable[[ollama.AsyncClient], Awaitable[T]]) -> T:
         return await self._asking.once(lambda: ask(self._connections.all()[0]), _FOREIGN)
+
+    @contextmanager
+    def _client_errors(self) -> Iterator[None]:
+        """Making a client raises these for the address or the key."""
+        if not self._key.isascii() or not self._key.isprintable():
+            raise ServerError(f"The key in {_KEY} cannot be one: a line break or a letter in it is in none.")
+        with address_errors(self.host, _EXAMPLE):
+            yield
+
+    def _fault(self, error: Exception, model: str) -> Fault:
+        """Our error for a foreign one, and whether it may pass."""
+        if isinstance(error, ollama.ResponseError):  # of a pull, which is no client of ours
+            error = Refused(error.status_code, str(error.error))
+        if isinstance(error, Refused):
+            return refusal_fault(error, self.host, self._endpoint) or self._fault_of_status(error, model)
+        if not model and isinstance(error, ValueError | TypeError | AttributeError):
+            return Fault(_no_ollama(self.host, "it sends a body that is empty or broken"), False)
+        return connection_fault(error, self.host, _EXAMPLE, self._endpoint.cause)
+
+    def _fault_of_status(self, refused: Refused, model: str) -> Fault:
+        status, said = refused.status, refused.said
+        here = f"The server at {self.host}{self._endpoint.through}"
+        if status == 404 and model and "model" in said.lower():
+            return Fault(model_missing(model), False)
+        if status == 404 or (status == 405 and not model):
+            return Fault(_no_ollama(self.host, f"it answered {refused.answered}: {said}"), False)
+        if status in (401, 403):
+            todo = f"write a name and a password into its address, http://NAME:PASSWORD@HOST, or set {_KEY} in the environment"
+            return Fault(ServerError(f"{here} answered {status}: {said}; if it asks who you are, {todo}."), False)
+        if status == 400 and "format of type string" in said:
+            return Fault(_too_old(f"The Ollama at {self.host} says of a schema: {said}"), False)
+        if (status == 400 and "context" in said) or TOO_LARGE in said:
+            return Fault(ContextTooLong(f"The server at {self.host} says of a prompt: {said}. Raise max_num_ctx."), False)
+        if (thinking := refused_thinking(status, said, model)) is not None:
+            return Fault(ThinkingRefused(f"{here} answered {status}: {said}; {thinking}."), False)
+        # A pull reports its faults in the stream, without a status.
+        answered = f"answered {status}" if status > 0 else "reports"
+        kind = NoVectors if refused.no_vectors else ServerError
+        return Fault(kind(f"{here} {answered}: {said}."), status in PASSING, refused.after)
 
 
 class _Message(msgspec.Struct):
@@ -201,30 +259,32 @@ def _said(part: msgspec.Struct) -> dict[str, Any]:
 
 async def _version(client: ollama.AsyncClient) -> str:
     response = await client._client.get("/api/version")  # the ollama package has no call for it
-    return str(response.json().get("version", "unknown"))
+    try:
+        told = response.json()
+    except ValueError as error:
+        raise Refused(404, response.text, answered=response.status_code) from error
+    if not isinstance(told, dict) or "error" in told:  # LM Studio, and whatever else answers 200 to any path
+        raise Refused(404, response.text, answered=response.status_code)
+    return str(told.get("version", "unknown"))
 
 
-def fault_of(error: Exception, model: str, host: str) -> Fault:
-    """Our error for a foreign one, and whether it may pass."""
-    if isinstance(error, ollama.ResponseError):  # of a pull, which is no client of ours
-        error = Refused(error.status_code, str(error.error))
-    if isinstance(error, Refused):
-        return _fault_of_status(error, model, host)
-    return connection_fault(error, host, _EXAMPLE)
+def _name_and_password(address: str) -> tuple[str, str] | None:
+    """Those in an address, which the ollama package leaves out."""
+    url = httpx.URL(address if "//" in address else f"http://{address}")
+    return (url.username, url.password) if url.username or url.password else None
 
 
-def _fault_of_status(refused: Refused, model: str, host: str) -> Fault:
-    status, said = refused.status, refused.said
-    if status == 404 and model:
-        return Fault(model_missing(model), False)
-    if (status == 400 and "context" in said) or TOO_LARGE in said:
-        return Fault(ContextTooLong(f"The server at {host} says of a prompt: {said}. Raise max_num_ctx."), False)
-    if todo := refused_thinking(status, said, model):
-        return Fault(ThinkingRefused(f"The server at {host} answered {status}: {said}; {todo}."), False)
-    # A pull reports its faults in the stream, without a status.
-    answered = f"answered {status}" if status > 0 else "reports"
-    kind = NoVectors if refused.no_vectors else ServerError
-    return Fault(kind(f"The server at {host} {answered}: {said}."), status in PASSING, refused.after)
+def _no_ollama(host: str, why: str) -> ServerError:
+    """Something else answers: the sentence with the address that may be meant."""
+    url = httpx.URL(host if "//" in host else f"http://{host}")
+    todo = "give an Ollama's with --base-url; if it has OpenAI's API (vLLM, llama.cpp, LM Studio), ask it with --api openai"
+    if path := url.path.strip("/"):
+        todo = f"leave /{path} out of its address: --base-url {url.copy_with(path='', query=None)}".rstrip("/")
+    return ServerError(f"What answers at {host} is no Ollama ({why}): {todo}.")
+
+
+def _too_old(what: str) -> ServerError:
+    return ServerError(f"{what}, but replies are read by JSON schemas, which Ollama takes from 0.5 on: install a newer one.")
 
 
 def model_missing(name: str, there: Sequence[str] | None = None) -> ModelMissing:
@@ -235,9 +295,7 @@ def model_missing(name: str, there: Sequence[str] | None = None) -> ModelMissing
     return ModelMissing(f"{said}{'' if there is None else f', which {listing(there)}'}; get it with: {pull}")
 
 
-def unreachable(host: str, why: str) -> ServerError:
-    """Nobody answers: the sentence with the two ways on."""
-    return ServerError(
-        f"No Ollama server answers at {host} ({why}); start one with `ollama serve`, or see the program on the "
-        "shipped recording with `run --replay demo`."
-    )
+def unreachable(host: str, cause: Cause) -> ServerError:
+    """Nobody answers: the sentence with the ways on."""
+    todo = cause.todo or ("start one with `ollama serve`, or see the program on the shipped recording with `run --replay demo`")
+    return ServerError(f"No Ollama server answers at {host} ({cause.sentence}); {todo}.")

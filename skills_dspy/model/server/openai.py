@@ -5,28 +5,31 @@ import json
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import httpx
 
 from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError, ThinkingRefused
+from skills_dspy.model.server.asking import Asking, Control, control_of
 from skills_dspy.model.server.connections import (
     BUSY,
     FOREIGN,
     PASSING,
     TOO_LARGE,
     Connections,
+    Endpoint,
     Refused,
     address_errors,
-    client_options,
     no_address,
     without_secrets,
 )
 from skills_dspy.model.server.dialect import Dialect, answer_of, asked_of
+from skills_dspy.model.server.faults import Cause
 from skills_dspy.model.server.names import ListedNames, guess, listing, meant
 from skills_dspy.model.server.probe import REFUSALS, Thinking, find_dialect
-from skills_dspy.model.server.server import Asking, Control, Fault, Model, T, connection_fault, control_of, refused_thinking
+from skills_dspy.model.server.server import Fault, Model, T, connection_fault, refusal_fault, refused_thinking
 
 _EXAMPLE = "http://127.0.0.1:8000/v1"
 API_KEYS = ("SKILLS_DSPY_API_KEY", "OPENAI_API_KEY")
@@ -62,6 +65,7 @@ class OpenAIServer:
         host: its address, for instance `http://127.0.0.1:8000/v1`; the `/v1` is added where there is no path.
         key: sent as a bearer; None where it wants none. It is in no error and in nothing that is shown.
         concurrency: how many requests may be in flight at once, 1 or more.
+        environment: says by which proxy it is reached, and what certificates are trusted.
         transport: replaces the network in tests.
         thinking: how a model is asked about it.
 
@@ -78,6 +82,7 @@ class OpenAIServer:
         *,
         key: str | None = None,
         concurrency: int = 8,
+        environment: Mapping[str, str] = MappingProxyType({}),
         jitter: random.Random | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -90,11 +95,12 @@ class OpenAIServer:
         self._key = (key or "").strip()
         if not self._key.isascii() or not self._key.isprintable():
             raise ServerError(f"The key in {' or '.join(API_KEYS)} cannot be one: a line break or a letter in it is in none.")
+        self._endpoint = Endpoint(address, config, environment)
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
 
         def make() -> httpx.AsyncClient:
             with address_errors(self.host, _EXAMPLE):
-                options = client_options(address, config, concurrency, transport)
+                options = self._endpoint.async_options(concurrency, transport)
                 return httpx.AsyncClient(base_url=address, headers=headers, follow_redirects=True, **options)
 
         self._root = address.removesuffix("/v1")
@@ -103,7 +109,15 @@ class OpenAIServer:
         self._dialects: dict[str, Dialect] = {}
         self._names = ListedNames()
         self._asking = Asking(
-            self.host, config, self._fault, self._unreachable, jitter=jitter, clock=clock, sleep=sleep, on_fault=on_fault
+            self.host,
+            config,
+            self._fault,
+            self._endpoint.cause,
+            self._unreachable,
+            jitter=jitter,
+            clock=clock,
+            sleep=sleep,
+            on_fault=on_fault,
         )
 
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,7 +134,7 @@ class OpenAIServer:
         async def ask(text: str) -> Sequence[float]:
             with self._connections.lent() as client:
                 response = await client.post("/embeddings", json={"model": self._names.sent(model), "input": text})
-            found = _json(response).get("data")
+            found = json.loads(_content(response)).get("data")
             if not found:  # LM Studio answers 200 to what it does not know
                 raise Refused(response.status_code, response.text)
             (only,) = found
@@ -130,8 +144,8 @@ class OpenAIServer:
 
     async def version(self) -> str:
         """What it tells of itself, such as `llama.cpp b1234`; empty where it tells nothing."""
-        response = await self._once(lambda client: client.get("/models"))
-        owners = [str(card.get("owned_by")) for card in _cards(response)]
+        response, cards = await self._once(_listed)
+        owners = [str(card.get("owned_by")) for card in cards]
         name, paths, key = next((_OWNERS[owner] for owner in owners if owner in _OWNERS), ("", (), ""))
         if not name:
             return str(response.headers.get("Server", ""))
@@ -140,7 +154,7 @@ class OpenAIServer:
 
     async def models(self) -> tuple[Model, ...]:
         """All models that it has, by name; of the window what the list says."""
-        cards = _cards(await self._once(lambda client: client.get("/models")))
+        _, cards = await self._once(_listed)
         models = sorted((Model(str(card["id"]), "", _window(card)) for card in cards), key=lambda model: model.name)
         self._names.learn(_called(cards))
         return tuple(models)
@@ -152,7 +166,7 @@ class OpenAIServer:
             ModelMissing: it is not there; names those that are.
             ServerError: the server has no JSON schemas for it, or it writes only thoughts.
         """
-        cards = _cards(await self._once(lambda client: client.get("/models")))
+        _, cards = await self._once(_listed)
         called = _called(cards)
         self._names.learn(called)
         if (listed := meant(name, called)) is None:
@@ -226,11 +240,13 @@ class OpenAIServer:
 
     def _fault(self, error: Exception, model: str) -> Fault:
         if not isinstance(error, Refused):
-            return connection_fault(error, self.host, _EXAMPLE)
+            return connection_fault(error, self.host, _EXAMPLE, self._endpoint.cause)
+        if (fault := refusal_fault(error, self.host, self._endpoint)) is not None:
+            return fault
         status, said = error.status, error.said
         if self._key:
             said = said.replace(self._key, "(the key)")
-        here = f"The server at {self.host}"
+        here = f"The server at {self.host}{self._endpoint.through}"
         if status in (401, 403):
             # What it says of a key often holds a part of it.
             refused = "refuses the key" if self._key else "wants a key"
@@ -239,8 +255,10 @@ class OpenAIServer:
         if status == 404 and model and "model" in said.lower():
             return Fault(ModelMissing(f"{here} has no model {model!r} ({said}); give one that it has with --model."), False)
         if status in (404, 405):
-            todo = f"give the address of its API with --base-url, which usually ends in /v1, such as {_EXAMPLE}"
-            return Fault(ServerError(f"{here} has nothing there (it answered {status}: {said}); {todo}."), False)
+            address = httpx.URL(self.host)
+            like = _EXAMPLE if address.path.endswith("/v1") else str(address.copy_with(path="/v1"))
+            todo = f"give the address of its API with --base-url, which usually ends in /v1, such as {like}"
+            return Fault(ServerError(f"{here} has nothing there (it answered {error.answered}: {said}); {todo}."), False)
         if status == 413 or (status in (400, 422) and _too_long(said)) or TOO_LARGE in said:
             todo = "start it with a larger window, or take shorter seeds or fewer examples a prompt"
             return Fault(ContextTooLong(f"{here} says of a prompt: {said} ({status}); {todo}."), False)
@@ -249,11 +267,12 @@ class OpenAIServer:
         kind = NoVectors if error.no_vectors else ServerError
         return Fault(kind(f"{here} answered {status}: {said}."), status in PASSING, error.after)
 
-    def _unreachable(self, why: str) -> ServerError:
-        return ServerError(
-            f"No server answers at {self.host} ({why}); start it, or give its address with --base-url, or see the program on "
-            "the shipped recording with `run --replay demo`."
+    def _unreachable(self, cause: Cause) -> ServerError:
+        todo = cause.todo or (
+            "start it, or give its address with --base-url, or see the program on the shipped recording with "
+            "`run --replay demo`"
         )
+        return ServerError(f"No server answers at {self.host} ({cause.sentence}); {todo}.")
 
     def _missing(self, name: str, there: list[str]) -> ModelMissing:
         said, todo = f"The model {name!r} is not on the server at {self.host}", "give one that it has with --model"
@@ -277,24 +296,28 @@ def _address(host: str) -> str:
 def _content(response: httpx.Response) -> bytes:
     """The body; Refused for a web page, which another try would only bring again."""
     if "html" in response.headers.get("Content-Type", ""):
-        raise Refused(404, response.text)
+        raise Refused(404, response.text, answered=response.status_code)
     return response.content
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:
-    """The object in a body; Refused for a web page, else ValueError."""
-    found = json.loads(_content(response))
+    """The object in a body; Refused for what is none."""
+    try:
+        found = json.loads(_content(response))
+    except ValueError as error:
+        raise Refused(404, response.text, answered=response.status_code) from error
     if not isinstance(found, dict):
-        raise ValueError("the body is no object")
+        raise Refused(404, response.text, answered=response.status_code)
     return found
 
 
-def _cards(response: httpx.Response) -> list[dict[str, Any]]:
-    """What a list of models has of each; Refused where it is no list of models (LM Studio answers 200 to any path)."""
+async def _listed(client: httpx.AsyncClient) -> tuple[httpx.Response, list[dict[str, Any]]]:
+    """The list of models, and what it has of each; Refused where it is none (LM Studio answers 200 to any path)."""
+    response = await client.get("/models")
     listed = _json(response).get("data")
     if not isinstance(listed, list):
-        raise Refused(404, response.text)
-    return [card for card in listed if isinstance(card, dict) and "id" in card]
+        raise Refused(404, response.text, answered=response.status_code)
+    return response, [card for card in listed if isinstance(card, dict) and "id" in card]
 
 
 def _called(cards: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:

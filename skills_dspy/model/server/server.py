@@ -1,49 +1,18 @@
-"""What a server is to everybody who asks one, whatever its kind: its face, its faults, and the patience with which it is asked.
+"""What a server is to everybody who asks one, whatever its kind: its face, its faults."""
 
-Faults that pass (refused, reset, timeout, 429, 500, 502, 503, 504, an empty or broken body) are asked again with backoff and
-jitter, or when the server says (Retry-After), for as long as the patience lasts; the others are errors at once.
-
-A prompt that fails again and again may be what the server cannot do. So it is asked other things between its tries: where it
-answers these, each time, and that prompt never, the prompt is given up, and nobody else is kept waiting. A server that is away,
-starts, or fails now at this and now at that answers them not, and nothing is given up.
-"""
-
-import asyncio
-import math
-import random
 import re
-import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any, Protocol, TypeVar
 
 import httpx
 
-from skills_dspy.base.config import ServerConfig
-from skills_dspy.base.errors import ContextTooLong, MachineError, ServerError, Unanswered
-from skills_dspy.model.server.connections import BUSY, Refused, no_address
+from skills_dspy.base.errors import MachineError, ServerError
+from skills_dspy.model.server.connections import Endpoint, Refused, no_address
+from skills_dspy.model.server.faults import Cause
 from skills_dspy.store.run_json import OLLAMA
 
 T = TypeVar("T")
-Foreign = tuple[type[Exception], ...]
-"""The exceptions that are the server's faults."""
-Control = Callable[[int], Awaitable[object]]
-"""Asks for something short, of the same model and in the same form, that a number tells apart from other times."""
-
-_PLAIN = 3
-"""So many times a prompt is just asked again before it is doubted; one that is refused for good is doubted at once."""
-_WELL = 3
-"""A server is well that answers so many other things, one after the other."""
-_PROOF = 3
-"""A prompt is given up that fails so many times in a row right after the server was found well..."""
-_PROOF_OF_SLOW = 1
-"""...and one whose tries take as long as a request may take, after so many."""
-_OF_A_PROMPT = frozenset({400, 403, 413, 422, 451})
-"""The statuses, of those that do not pass, with which a server may refuse one prompt and take others."""
-_FEW = 16
-"""The most tokens of a reply that only shows that the server is well."""
 _THINKING = re.compile(r"think|reasoning")
 
 
@@ -110,205 +79,19 @@ async def introduced(server: Server) -> dict[str, Any]:
     return {"host": server.host, "version": await server.version(), **kind}
 
 
-class Asking:
-    """How a server is asked: once, or for as long as the patience lasts.
-
-    Args:
-        host: the server's address as it may be shown.
-        fault_of: our fault for a foreign error of a request to this model (no name where none was asked).
-        unreachable: our error when nobody answers, for the reason.
-        jitter: random numbers for the backoff; they decide no reply.
-        on_fault: told each passing fault with the seconds until the next try.
-    """
-
-    def __init__(
-        self,
-        host: str,
-        config: ServerConfig,
-        fault_of: Callable[[Exception, str], Fault],
-        unreachable: Callable[[str], ServerError],
-        *,
-        jitter: random.Random | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        on_fault: Callable[[Fault, float], None] | None = None,
-    ) -> None:
-        self._host = host
-        self._config = config
-        self._fault_of = fault_of
-        self._unreachable = unreachable
-        self._jitter = jitter or random.Random(0)
-        self._clock = clock
-        self._sleep = sleep
-        self._on_fault = on_fault
-        self._answered = -math.inf  # when anything was, and by model, when something was that a run asks for
-        self._replied: dict[str, float] = {}
-        self._numbers = count(1)
-        self._lock: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
-
-    async def patiently(
-        self, ask: Callable[[], Awaitable[T]], model: str, foreign: Foreign, control: Control | None = None
-    ) -> T:
-        """What `ask` gives, asked again while its faults pass; of all that it raises `foreign` are the server's faults.
-
-        Raises the error of a fault that does not pass; ServerError where no request at all succeeded for the whole patience;
-        with a `control`, Unanswered where that is answered, and this never.
-        """
-        return await self._again(
-            ask, lambda _, fault: fault.passing, _Doubt(model, foreign, control, self._config.backoff_first)
-        )
-
-    async def once(self, ask: Callable[[], Awaitable[T]], foreign: Foreign) -> T:
-        """What `ask` gives, or its error at once; ServerError where nothing comes within the connect timeout.
-
-        Only a server that says that it is busy, as one does that still loads its model, is asked again while the patience
-        lasts.
-        """
-
-        async def soon() -> T:
-            try:
-                async with asyncio.timeout(self._config.connect_timeout):
-                    return await ask()
-            except TimeoutError as error:
-                raise self._unreachable(f"no answer within {self._config.connect_timeout:g} s") from error
-            except (ConnectionError, httpx.ConnectError) as error:
-                raise self._unreachable("it refuses the connection, or there is no such host") from error
-
-        return await self._again(soon, lambda error, _: _busy(error), _Doubt("", foreign, None, self._config.backoff_first))
-
-    async def _again(self, ask: Callable[[], Awaitable[T]], passes: Callable[[Exception, Fault], bool], doubt: "_Doubt") -> T:
-        while True:
-            try:
-                # Alone among those that are doubted: one of them may end what the server does for the others.
-                async with self._turn() if doubt.strikes else nullcontext():
-                    answer = await ask()
-            except doubt.foreign as error:
-                fault = self._fault_of(error, doubt.model)
-                doubt.note(self._clock())
-                if self._given_up(error, fault, doubt):
-                    raise Unanswered(self._in_words(fault), "") from error
-                await (self._pause if passes(error, fault) else self._refused)(error, fault, doubt)
-            else:
-                self._answered = self._replied[doubt.model] = self._clock()
-                return answer
-
-    def _given_up(self, error: Exception, fault: Fault, doubt: "_Doubt") -> bool:
-        """Whether it is the prompt that the server fails at, and not the server that fails."""
-        if doubt.control is None:
-            return False
-        if isinstance(fault.error, ContextTooLong):  # which says itself whose fault it is, if there are others
-            return doubt.model in self._replied
-        slow = isinstance(error, httpx.TimeoutException)
-        return doubt.strikes >= (_PROOF if fault.passing and not slow else _PROOF_OF_SLOW)
-
-    async def _refused(self, error: Exception, fault: Fault, doubt: "_Doubt") -> None:
-        """Return where a prompt that is refused for good is to be asked once more, because the server takes others."""
-        alone = isinstance(error, Refused) and error.status in _OF_A_PROMPT and type(fault.error) is ServerError
-        if not alone or not (await self._others_answered(doubt) or await self._others_answered(doubt)):
-            raise fault.error from error
-        doubt.others_answered = True
-        await self._wait(fault, doubt, self._config.backoff_first)
-
-    async def _pause(self, error: Exception, fault: Fault, doubt: "_Doubt") -> None:
-        """Return when it may be asked again; where it is doubted, when the server has answered others.
-
-        Raises ServerError where it answered nobody for the whole patience.
-        """
-        patience, silent, busy = self._config.patience, 0, _busy(error)
-        while True:
-            # A server that answers others is well: its patience is spent only while nobody gets an answer.
-            waited = self._clock() - max(doubt.first, self._answered)
-            over = waited >= patience
-            if over and (doubt.control is None or silent > 1):  # once it may be the other thing that it cannot do
-                raise ServerError(
-                    f"{fault.error} The server at {self._host} kept failing for {waited:.0f} s; "
-                    "look at its log, then run the same command again (without --restart): it goes on where it stopped."
-                ) from error
-            if not over:
-                await self._wait(fault, doubt, patience - waited)
-            long = over or self._clock() - doubt.first >= patience
-            if doubt.control is None or not (long or (doubt.failed >= _PLAIN and not busy)):
-                return
-            answered = await self._others_answered(doubt)
-            silent += not answered
-            if long and (answered or (not busy and self._replied.get(doubt.model, -math.inf) > doubt.last)):
-                doubt.others_answered = True
-            elif 0 < answered < _WELL:  # now so, now so: then it may be chance that the prompt failed
-                doubt.strikes = 0
-            if answered or doubt.others_answered:
-                return
-
-    async def _wait(self, fault: Fault, doubt: "_Doubt", most: float) -> None:
-        # From half of the pause to all of it, so that requests that failed together do not come back together.
-        pause = min(doubt.delay, self._config.backoff_max) * self._jitter.uniform(0.5, 1.0)
-        pause = min(max(pause, fault.after), most)
-        if self._on_fault is not None:
-            self._on_fault(fault, pause)
-        await self._sleep(pause)
-        doubt.delay *= 1 if doubt.strikes else 2
-
-    async def _others_answered(self, doubt: "_Doubt") -> int:
-        """How many other things in a row the server answers now, `_WELL` at most; notes whether it is well.
-
-        After the first one may fail: it may be what the server cannot do, too.
-        """
-        answered = failed = 0
-        while doubt.control is not None and answered < _WELL and failed <= (1 if answered else 0):
-            try:
-                await doubt.control(next(self._numbers))
-            except doubt.foreign:  # in what way is no matter here
-                failed += 1
-            else:
-                self._answered = self._clock()
-                answered += 1
-        doubt.others_answered = answered == _WELL
-        return answered
-
-    def _turn(self) -> asyncio.Lock:
-        loop = asyncio.get_running_loop()
-        if self._lock is None or self._lock[0] is not loop:
-            self._lock = loop, asyncio.Lock()
-        return self._lock[1]
-
-    def _in_words(self, fault: Fault) -> str:
-        """What is kept of a prompt that is given up; without the address, which is another for the same server tomorrow."""
-        said = str(fault.error).replace(f" at {self._host}", "").replace(f" to {self._host}", "")
-        return f"{said} It answers others, and this never."
-
-
-@dataclass(slots=True)
-class _Doubt:
-    """One request that may be what the server cannot do.
-
-    `strikes` counts how often in a row it failed right after others were answered.
-    """
-
-    model: str
-    foreign: Foreign
-    control: Control | None
-    delay: float
-    first: float = math.inf
-    last: float = -math.inf
-    failed: int = 0
-    strikes: int = 0
-    others_answered: bool = False
-
-    def note(self, now: float) -> None:
-        """It failed."""
-        self.first, self.last = min(self.first, now), now
-        self.failed += 1
-        self.strikes += self.others_answered
-        self.others_answered = False
-
-
-def control_of(payload: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """A request like this one, but for what is asked: short, and short to answer."""
-    messages = [{"role": "user", "content": f"Say the number {number}."}]
-    return {**payload, "messages": messages, "options": {**payload.get("options", {}), "num_predict": _FEW}}
-
-
-def _busy(error: Exception) -> bool:
-    return isinstance(error, Refused) and error.status in BUSY
+def refusal_fault(refused: Refused, host: str, endpoint: Endpoint) -> Fault | None:
+    """Our error for an answer that says the same of every kind of server; None for others."""
+    here = f"The server at {host}"
+    if refused.moved:
+        todo = "give that address with --base-url, if it is the server's, and ask past what stands before it, such as a login"
+        return Fault(ServerError(f"{here} sends every request on to {refused.moved} ({refused.status}): {todo}."), False)
+    if refused.status == 407:
+        todo = "write them into that variable, or name the host in NO_PROXY"
+        by = endpoint.route.named_by or "the environment"
+        return Fault(ServerError(f"The proxy in {by}, which is asked for {host}, wants a name and a password: {todo}."), False)
+    if refused.status == 400 and "https" in refused.said.lower() and "http " in refused.said.lower():
+        return Fault(ServerError(f"{here} wants https ({refused.said}): write https:// in its address."), False)
+    return None
 
 
 def refused_thinking(status: int, said: str, model: str) -> str | None:
@@ -320,15 +103,18 @@ def refused_thinking(status: int, said: str, model: str) -> str | None:
     return f"give `think` another value in the configuration for the roles that ask {model}: off, or unset to say nothing of it"
 
 
-def connection_fault(error: Exception, host: str, example: str) -> Fault:
+def connection_fault(error: Exception, host: str, example: str, cause_of: Callable[[Exception], Cause]) -> Fault:
     """Our error for what httpx and a reader of bodies raise; `example` is an address as it should be written."""
     if isinstance(error, httpx.UnsupportedProtocol):
         return Fault(no_address(host, example), False)
+    here = f"The server at {host}"
+    if isinstance(error, ConnectionError | httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+        cause = cause_of(error)
+        who = f"The {cause.who}, which is asked for {host}," if cause.who else here
+        return Fault(ServerError(f"{who} {cause.why}{'; ' * bool(cause.todo)}{cause.todo}."), cause.passing)
     if isinstance(error, httpx.TimeoutException):
-        return Fault(ServerError(f"The server at {host} did not answer in time."), True)
-    if isinstance(error, ConnectionError | httpx.ConnectError):
-        return Fault(ServerError(f"The server at {host} refuses the connection."), True)
+        return Fault(ServerError(f"{here} did not answer in time."), True)
     if isinstance(error, httpx.HTTPError):
         reason = str(error) or type(error).__name__
         return Fault(ServerError(f"The connection to {host} broke ({reason})."), True)
-    return Fault(ServerError(f"The server at {host} sent a body that is empty or broken."), True)
+    return Fault(ServerError(f"{here} sent a body that is empty or broken."), True)

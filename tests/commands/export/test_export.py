@@ -1,5 +1,6 @@
 """Exports as their consumers read them, and as they come to lie on the disk: whole or not at all, the same bytes each time."""
 
+import asyncio
 import json
 import os
 import re
@@ -10,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow.parquet import read_table
 
 from skills_dspy.base.errors import ExportError, RequestError, RunDirError, StorageError
+from skills_dspy.base.records import Record
 from skills_dspy.commands.export import parquet
 from skills_dspy.commands.export.card import Split, Tally
 from skills_dspy.commands.export.export import FORMATS, ExportRequest, Format, write_export
 from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT
 from skills_dspy.commands.export.source import ExportRows
 from skills_dspy.store import aside
+from skills_dspy.store.journal import Journal, JournaledReply
 from skills_dspy.store.run_dir import RunDir
 from tests.commands.export.test_layouts import back
 from tests.helpers.exporting import a_record, a_run_json, files_below, some_records, sources, write_run
@@ -73,6 +77,77 @@ def test_parquet_gives_back_every_record(runs: Path, tmp_path: Path) -> None:
     table = pq.read_table(tmp_path / "rows.parquet")
     assert table.schema.equals(parquet.schema())
     assert [back(row) for row in table.to_pylist()] == some_records()
+
+
+def remember(folder: Path, *replies: tuple[str, dict[str, Any], dict[str, Any]]) -> None:
+    """Put replies into a run's journal: digest, request, message."""
+
+    async def put() -> None:
+        with Journal.open(folder / "journal.sqlite") as journal:
+            for digest, request, message in replies:
+                await journal.put(JournaledReply(digest, request, {"message": message}, "write_answer_freeform", 0.0, 0.0))
+
+    asyncio.run(put())
+
+
+def answered_by(row_id: str, rewritten: str | None = None, **calls: tuple[str, ...]) -> Record:
+    """An accepted pair whose answer took these calls."""
+    record = a_record(row_id)
+    source = record.provenance.model_copy(update={"calls": calls, "rewritten": rewritten})
+    return record.model_copy(update={"provenance": source})
+
+
+@pytest.fixture
+def thoughtful(tmp_path: Path) -> Path:
+    """A run of four rows: two with thoughts, in the two places where they may stand, one without, one without a reply."""
+    rows = [
+        answered_by("0" * 16, write_answer=("cut", "own")),
+        answered_by("1" * 16, "too many begin so", write_answer=("own",), write_answer_again=("text",)),
+        answered_by("2" * 16, write_answer=("none",)),
+        answered_by("3" * 16, write_answer=("gone",)),
+    ]
+    folder = write_run(tmp_path / "thoughtful", rows)
+    remember(
+        folder,
+        ("cut", {"think": True}, {"content": "", "thinking": "Too long."}),
+        ("own", {"think": True}, {"content": "An animal.", "thinking": "A fox \ud83e barks.\n"}),
+        ("text", {}, {"content": "<think>\nIt runs.\n</think>\nAn animal."}),
+        ("none", {"think": False}, {"content": "<think>no</think>An animal."}),
+    )
+    return tmp_path / "thoughtful"
+
+
+THOUGHTS = ["A fox \ufffd barks.", "It runs.", "", ""]
+
+
+def test_thoughts_stand_beside_the_answer_where_they_are_asked_for(thoughtful: Path, tmp_path: Path) -> None:
+    """Of the reply that became the answer, in each layout, as text in every row; without being asked for, nowhere."""
+    found: dict[str, list[Any]] = {}
+    places: dict[Format, str | None] = {"messages": "messages", "sharegpt": "conversations", "alpaca": None}
+    for layout, place in places.items():
+        assert make(thoughtful, tmp_path / layout, layout, thoughts=True).thoughtful == 2
+        rows = lines(tmp_path / layout)
+        found[layout] = [(row if place is None else row[place][-1])["reasoning_content"] for row in rows]
+        assert [len(row[place]) for row in rows if place] == ([2] * 4 if place else [])
+    make(thoughtful, tmp_path / "i", "instructlab", thoughts=True)
+    for path in (f"skills_train_msgs_{STAMP}.jsonl", f"node_datasets_{STAMP}/test_foxes.jsonl"):
+        found[path] = [row["messages"][-1]["reasoning_content"] for row in lines(tmp_path / "i" / path)]
+    make(thoughtful, tmp_path / "p", "parquet", thoughts=True)
+    make(thoughtful, tmp_path / "hf", "hf", thoughts=True)
+    for path in ("p", "hf/data/train-00000-of-00001.parquet"):
+        found[path] = read_table(tmp_path / path).column("reasoning_content").to_pylist()
+    assert found == dict.fromkeys(found, THOUGHTS)
+    assert "2 rows have what the generator thought before it answered" in (tmp_path / "hf" / "README.md").read_text()
+    for layout in FORMATS:
+        make(thoughtful, tmp_path / f"{layout} without", layout)
+        assert not any(b"reasoning_content" in content for content in files_below(tmp_path / f"{layout} without").values())
+
+
+def test_without_a_journal_there_are_no_thoughts_to_export(runs: Path, tmp_path: Path) -> None:
+    """It is said which file is missing, and nothing is written."""
+    with pytest.raises(ExportError, match=r"--thoughts: they stand in .*journal\.sqlite, which is not there; restore it"):
+        make(runs, tmp_path / "m", thoughts=True)
+    assert not (tmp_path / "m").exists()
 
 
 def test_an_hf_folder_loads_with_its_sides_and_its_card(runs: Path, tmp_path: Path, load: Callable[..., Any]) -> None:

@@ -68,6 +68,15 @@ def test_of_few_rows_nothing_is_said() -> None:
 # ---- openings --------------------------------------------------------------------------------------------------------
 
 
+def test_residue_is_counted_however_few_the_rows_are() -> None:
+    """The first is named, with what is wrong; what the seeds have belongs to the skill."""
+    rows = [Row("Why?", "So."), Row("How?", "<think>Hm.</think>So."), Row("Who?", "So.", "A text.</s>")]
+    found = found_in(rows)["residue"]
+    said = "2 of 3 rows hold what a machine leaves behind; the first is row 2: its answer has a block of thinking: <think>"
+    assert (found.sentence, round(found.value, 3)) == (said, 0.667)
+    assert found_in(rows[:2], [a_seed("How?", "<think>Well.</think>Yes.")]) == {}
+
+
 def test_the_sentence_of_the_issue() -> None:
     """62 of the last 100 accepted questions begin alike; how the first 50 began does not matter."""
     rows = [*varied(50), *varied(38, 1), *varied(62, 2, start="Write a debate between")]

@@ -129,6 +129,14 @@ def test_grounded_questions_are_judged_with_the_context_that_was_written(tmp_pat
     assert [f"<context>\n{PROSE}" in prompt for prompt in server.prompts] == [False, True, True, True, True]
 
 
+def test_residue_cannot_be_used(tmp_path: Path) -> None:
+    """As in a run: it is asked for once more, and no judge sees it."""
+    server = Server(prose=f"<think>Hm.</think>{PROSE}")
+    found = predicted(tmp_path, TARGETS["write_answer_freeform"][0], server)
+    assert found.failure == "the reply has a block of thinking: <think>"
+    assert len(server.asked) == 2
+
+
 @pytest.mark.parametrize("field", ["rating", "score"])
 def test_an_answer_without_a_verdict_is_a_failure_and_no_low_rating(field: str, tmp_path: Path) -> None:
     """Of the judge or of the tagger; the answer itself stays known."""

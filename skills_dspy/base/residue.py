@@ -1,0 +1,195 @@
+"""A machine's residue: what a model or its server leaves in a text and no person would write there."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from skills_dspy.base.visible import visible_line
+
+Find = Callable[[str], str | None]
+"""The first mark of one sort in a text; None for none."""
+
+_CODE = re.compile(
+    r"(?P<fence>```(?!think)|~~~).*?(?P=fence)|`[^`\n]+`|\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?!\w)|“[^”\n]*”", re.DOTALL
+)
+"""Code and quotations: what stands there is spoken of, and is meant."""
+_MARKS_OF_CODE = str.maketrans("", "", "`~\"'“”")
+
+
+def _meant(text: str) -> str:
+    """A text with nothing but the marks of its code and quotations."""
+    return _CODE.sub("``", text)
+
+
+def _finds(pattern: str, *parts: str, meant: bool = True) -> Find:
+    """Looks for a pattern, which takes one of some `parts` if there are any; if `meant`, outside of code and quotations."""
+    compiled = re.compile(pattern, re.MULTILINE)
+
+    def find(text: str) -> str | None:
+        if parts and not any(part in text for part in parts):
+            return None
+        found = compiled.search(text)
+        if found is not None and meant:
+            found = compiled.search(_meant(text))
+        return None if found is None else found[0].strip("\n")
+
+    return find
+
+
+_THINK = (
+    r"(?i:</?(?:seed:)?think(?:ing)?(?: [^<>\n]*)?>)"
+    r"|(?i:</?(?:thoughts?|reason|reasoning|reflection|scratchpad|inner_monologue|analysis)>)"
+    r"|\[/?THINK\]|◁/?think▷|^\.\.\.done thinking\.|<details type=|^```think(?:ing)?$"
+    r"|assistant(?:final|commentary|analysis)|\A\s*analysis(?=[A-Z])"
+)
+_BAR = r"[<＜][|｜][^\W\d][^|｜<>\n]{1,40}[|｜]?[>＞]|[<＜]｜[^|｜<>\n]{1,40}｜[>＞]|<\|[a-z_]{2,30}\|?\s*\Z"
+_TURNS = r"</?(?:start|end)_of_(?:turn|image|audio)>|<turn\|>|</?end_of_utterance>|\[/?INST\]|<</?SYS>>|\[/?SYSTEM_PROMPT\]"
+_SPECIAL = (
+    r"<(?:bos|eos|pad|unk|sop|eop|eoh|eoa|BOS|EOS|PAD|UNK|BOS_TOKEN|EOS_TOKEN)>|\[(?:BOS|EOS|gMASK|UNK|PAD|CLS|SEP)\]"
+    r"|\[/?(?:AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]|\[UNUSED_TOKEN_\d+\]|<extra_id_\d+>"
+)
+_BYTES = r"<0x[0-9A-F]{2}>|<(?:unused|reserved_)\d+>|\A\s*<s>|</s>\s*\Z|(?<=[a-z.,;:!?])[ĠĊ▁](?=[A-Za-zĠĊ▁\s]|\Z)"
+_TOOLS = (
+    r"</?(?:tool|function)_(?:call|response|result|code)s?>|<invoke name=|<function=|</?antml:|<(?:start|end)_function_call>"
+    r"|</?tool_code>|<\|?python_tag"
+)
+_FIELD = r"\[\[ ?## ?\w+ ?## ?\]\]"
+_ROLES = (
+    r"^(?:\*\*|<)?(?:User|Human|Assistant|USER|HUMAN|ASSISTANT|用户|助手)(?:\*\*|>)?[ \t]*[:：]"
+    r"|^#{2,3} ?(?:Instruction|Response):|^### ?(?:User|Human|Assistant):|(?:^|(?<=[.!?)”]))assistant$"
+)
+_ROLE_NAMES = ("User", "USER", "Human", "HUMAN", "Assistant", "ASSISTANT", "assistant", "用户", "助手", "##")
+_CONTROL = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|\r(?!\n)"
+_LOST = "[\ufffc-\uffff\ufdd0-\ufdef]"
+_UNSEEN = (
+    "(?=[\u200b\u2060\ufeff\U000e0020-\U000e007f])"  # which is quicker
+    "(?:\\A[\u200b\u2060]|[\u200b\u2060]\\s*\\Z|\ufeff|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f])"
+)
+_ESCAPE = r"(?<=\w)\\(?:u[0-9a-fA-F]{4}|x[89a-fA-F][0-9a-fA-F])|\\u(?:20[12][0-9a-fA-F]|00[aA]0)|\\U000[0-9a-fA-F]{5}"
+
+_BREAK = re.compile(r"\\{1,2}n")
+_SURE = re.compile(
+    r"\\{1,2}n(?=\\{1,2}[nrt]|[-*#•]|\d+[.)])|(?<=\S)\\{1,2}n\s*\Z"
+    r"|(?:(?<=[.!?:;,)”…。！？；：，」])|(?<=\*\*))(?:\\{1,2}r)?\\{1,2}n(?![a-z \\])"
+)
+"""Followed by another, by an item of a list or by nothing; or after the end of a sentence and right before the next."""
+_ATTACHED = re.compile(r"(?<=[\w.,;!?])\\n(?=\w)")
+_NO_BREAK = re.compile(
+    r"\\n(?:abla|u|e|eq|eg|ot|otin|i|ew\w+|o\w+|ormal\w*|icefrac|cong|exists|mid|[lg]e\w*|less|parallel|sim)\b"
+    r"|\b[A-Za-z]:\\\S*|(?<!\S)\\\\\w+\\\S+"
+)
+"""Formulas of LaTeX, and paths of Windows."""
+
+
+def _unbroken(text: str) -> str | None:
+    """Line breaks written out where there are hardly any real ones; in code, formulas and paths they are none."""
+    if "\\n" not in text:
+        return None
+    bare = _NO_BREAK.sub("", _meant(text))
+    attached = list(_ATTACHED.finditer(bare))
+    sure = _SURE.search(bare) or (attached[0] if len(attached) > 1 else None)
+    if sure is None or len(_BREAK.findall(bare)) <= bare.count("\n"):
+        return None
+    return bare[max(0, sure.start() - 8) : sure.end() + 8].replace("\n", " ")
+
+
+def _crossed_out(text: str) -> str | None:
+    """`<s>` without its end, or `</s>` without its beginning; HTML has them in pairs."""
+    if "<s>" not in text and "</s>" not in text:
+        return None
+    bare = _meant(text)
+    return None if bare.count("<s>") == bare.count("</s>") else "</s>" if "</s>" in bare else "<s>"
+
+
+def _wrapped(names: Iterable[str]) -> Find:
+    """Looks for a tag of these names around the text, or half of a pair at one of its ends, with none of our prompts within."""
+    any_name = "|".join(names)
+
+    def find(text: str) -> str | None:
+        if "<" not in text:
+            return None
+        begins, ends = re.match(rf"\s*<({any_name})>", text), re.search(rf"</({any_name})>\s*\Z", text)
+        bare = text[begins.end() if begins else 0 : ends.start() if ends else None]
+        if _PROMPT_TAGS.search(bare) is not None:
+            return None
+        if begins and (ends or f"</{begins[1]}>" not in bare):
+            return begins[0].strip()
+        return ends[0].strip() if ends and f"<{ends[1]}>" not in bare else None
+
+    return find
+
+
+PROMPT_TAGS = (
+    *("answer", "avoid", "context", "example", "examples", "length", "plan", "question", "questions", "task_description"),
+)
+"""What the tags of our prompts are called, and what a writer may put around its reply."""
+_PROMPT_TAGS = re.compile(rf"^[ \t]*</?(?:{'|'.join(PROMPT_TAGS)})>|</?(?:{'|'.join(PROMPT_TAGS)})>[ \t]*$", re.MULTILINE)
+_WRAPPERS = ("response", "output", "result", "reply", "final_answer", "final", "solution", "text", "assistant")
+_KEYS = frozenset((*_WRAPPERS, "content", "message", "instruction", "prompt"))
+
+
+def _in_json(text: str) -> str | None:
+    """JSON, fenced or not, that is nothing but the text as a string, or under the name of its part, or the call of a tool."""
+    if not text.lstrip().startswith(("{", '"', "```")):
+        return None
+    bare = re.sub(r"\A\s*```(?:json)?\s*\n|\n\s*```\s*\Z", "", text).strip()
+    if not ((bare.startswith("{") and bare.endswith("}")) or (bare.startswith('"') and bare.endswith('"') and "\\" in bare)):
+        return None
+    try:
+        content = json.loads(bare, strict=False)
+    except (ValueError, RecursionError):
+        return None
+    names = frozenset(content) if isinstance(content, dict) else frozenset()
+    calls = names in ({"name", "arguments"}, {"name", "parameters"})
+    if not names <= _KEYS | set(PROMPT_TAGS) and not calls:
+        return None
+    return bare[:30].replace("\n", " ")
+
+
+MARKS: Mapping[str, Find] = {
+    "a block of thinking": _finds(_THINK, "<", "THINK]", "◁", "done thinking", "```think", "assistant", "analysis"),
+    "a token of a chat template": _finds(f"{_BAR}|{_TURNS}|{_SPECIAL}|{_BYTES}", "<", "[", "＜", "Ġ", "Ċ", "▁"),
+    "a mark of where a text begins or ends": _crossed_out,
+    "a call of a tool": _finds(_TOOLS, "<"),
+    "a field of DSPy's": _finds(_FIELD, "[["),
+    "a tag of the prompt around it": _wrapped(PROMPT_TAGS),
+    "a tag around it": _wrapped(_WRAPPERS),
+    "JSON around it": _in_json,
+    "a turn that nobody took": _finds(_ROLES, *_ROLE_NAMES),
+    "a control character": _finds(_CONTROL, meant=False),
+    "a character that was lost": _finds(_LOST, meant=False),
+    "a character that nobody sees": _finds(_UNSEEN, meant=False),
+    "line breaks that are written out": _unbroken,
+    "a character that is written out": _finds(_ESCAPE, "\\u", "\\x", "\\U"),
+}
+"""The sorts of residue, by what people call them."""
+
+_ALLOWED_BY: Mapping[str, Find] = {
+    "a tag around it": _finds(r"</\w+>", meant=False),
+    "JSON around it": _finds(r"(?i:json)|\A\s*\{", meant=False),
+}
+"""What in a known text allows for a sort, where that is not the sort itself."""
+
+
+def residue_in(text: str, known: Iterable[str] = ()) -> str | None:
+    """What residue a text has, in words; a mark or a sort that a known text has, be it quoted, belongs to the skill."""
+    known = tuple(known)
+    for name, find in MARKS.items():
+        if (mark := find(text)) is None:
+            continue
+        allows = _ALLOWED_BY.get(name, find)
+        if not any(mark in other or allows(other.translate(_MARKS_OF_CODE)) is not None for other in known):
+            return f"{name}: {visible_line(mark)}"
+    return None
+
+
+def residue_of_pair(question: str, answer: str, context: str | None, known: Iterable[str] = ()) -> str | None:
+    """What residue an exercise has, in words, beside what is known; each part may have what it was written for has."""
+    given = tuple(known)
+    for part, text in (("context", context), ("question", question), ("answer", answer)):
+        if text is None:
+            continue
+        if (found := residue_in(text, given)) is not None:
+            return f"its {part} has {found}"
+        given = (*given, text)
+    return None

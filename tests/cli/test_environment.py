@@ -1,0 +1,76 @@
+"""What other programs have put into the environment ends no command that needs no network."""
+
+import importlib
+import os
+import sys
+
+import pytest
+
+from skills_dspy.cli.environment import hidden_at_import, put_right
+from tests.helpers.terminal import Terminal
+
+HOSTILE = {
+    "ALL_PROXY": "socks5://me:hush@127.0.0.1:1080",
+    "all_proxy": "socks://127.0.0.1:1080",
+    "HTTP_PROXY": "http://me:hu#sh@proxy:port",
+    "https_proxy": "garbage::",
+    "no_proxy": "[::1",
+    "SSL_CERT_FILE": "/nowhere/cert.pem",
+    "SSL_CERT_DIR": "/nowhere",
+    "SSLKEYLOGFILE": "/nowhere/keys",
+    "OLLAMA_API_KEY": "schlüssel",
+    "OLLAMA_HOST": "http://[::",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_ollama_package_is_imported_whatever_the_shell_has(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """It makes a client when it is imported, which trips over most of them; afterwards all stands there again."""
+    for module in [module for module in sys.modules if module.partition(".")[0] == "ollama"]:
+        monkeypatch.delitem(sys.modules, module)
+    for variable, value in HOSTILE.items():
+        monkeypatch.setenv(variable, value)
+    before = dict(os.environ)
+    with hidden_at_import(os.environ):
+        assert name not in os.environ
+        importlib.import_module("ollama")
+    assert dict(os.environ) == before
+
+
+def test_the_ollama_package_does_trip_over_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or else the hiding may go."""
+    monkeypatch.setenv("ALL_PROXY", HOSTILE["all_proxy"])
+    for module in [module for module in sys.modules if module.partition(".")[0] == "ollama"]:
+        monkeypatch.delitem(sys.modules, module)
+    with pytest.raises(ValueError, match="Unknown scheme for proxy URL"):
+        importlib.import_module("ollama")
+
+
+@pytest.mark.parametrize(
+    ("value", "stays"), [("3e10", False), ("", False), ("much", False), ("-1", False), (" 30 ", True), ("3000000", True)]
+)
+@pytest.mark.parametrize("name", ["DSPY_CACHE_LIMIT", "NUMPY_MADVISE_HUGEPAGE", "HF_HUB_ETAG_TIMEOUT"])
+def test_what_libraries_take_for_a_number(name: str, value: str, stays: bool) -> None:
+    """One that is none is as good as none: the library takes its own."""
+    environment = {name: value, "HOME": "/root"}
+    assert put_right(environment) == ""
+    assert (name in environment) is stays
+    assert environment["HOME"] == "/root"
+
+
+@pytest.mark.parametrize("told", ["http://box:1", " http://box:1\n", '"http://box:1"', "'http://box:1'"])
+def test_the_host_is_read_as_ollama_reads_it(told: str) -> None:
+    """Blanks and quotes, as an .env file leaves them, are none of it; no library sees it."""
+    environment = {"OLLAMA_HOST": told}
+    assert put_right(environment) == "http://box:1"
+    assert environment == {}
+
+
+def test_commands_that_need_no_network_know_no_variable(monkeypatch: pytest.MonkeyPatch, terminal: Terminal) -> None:
+    """Neither is one in their way, nor does any reach the servers' own machine."""
+    for name, value in HOSTILE.items():
+        monkeypatch.setenv(name, value)
+    assert terminal.type("tasks", terminal.task()).code == 0
+    assert terminal.type("prompts", "judge_pair_freeform").code == 0
+    said = terminal.run("--task-paths", terminal.task(), "-n", 1, "--base-url", "http://127.0.0.1:9")
+    assert (said.code, "PROXY" in said.err + said.out) == (0, False)

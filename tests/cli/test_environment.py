@@ -58,6 +58,17 @@ def test_what_libraries_take_for_a_number(name: str, value: str, stays: bool) ->
     assert environment["HOME"] == "/root"
 
 
+@pytest.mark.parametrize("name", ["COLUMNS", "LINES"])
+@pytest.mark.parametrize(
+    ("value", "stays"), [("0", False), ("-1", False), ("", False), ("9" * 30, False), ("²", False), ("80x", False), ("5", True)]
+)
+def test_what_is_no_size_of_a_terminal(name: str, value: str, stays: bool) -> None:
+    """The terminal itself is asked then: nothing would be printed in 0 columns."""
+    environment = {name: value}
+    put_right(environment)
+    assert (name in environment) is stays
+
+
 @pytest.mark.parametrize("told", ["http://box:1", " http://box:1\n", '"http://box:1"', "'http://box:1'"])
 def test_the_host_is_read_as_ollama_reads_it(told: str) -> None:
     """Blanks and quotes, as an .env file leaves them, are none of it; no library sees it."""

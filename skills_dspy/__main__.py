@@ -11,6 +11,7 @@ def main() -> None:
         # torch and other native libraries each bring an OpenMP runtime there, and crash together with more threads.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     from skills_dspy.cli.main import INTERRUPTED, start
+    from skills_dspy.cli.terminal.streams import show_bug
 
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -18,6 +19,7 @@ def main() -> None:
             setattr(sys, name, io.StringIO())
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that knows few letters is no reason to stop
+    sys.excepthook = show_bug
     code = start(sys.argv[1:])
     if code == INTERRUPTED:
         # A thread may be in the middle of importing torch, which cannot be interrupted; everything is on disk already.

@@ -12,10 +12,12 @@ def main() -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     open_closed()
     from skills_dspy.cli.main import INTERRUPTED, start
+    from skills_dspy.cli.terminal.streams import show_bug
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that knows few letters is no reason to stop
+    sys.excepthook = show_bug
     code = start(sys.argv[1:])
     if code == INTERRUPTED:
         # A thread may be in the middle of importing torch, which cannot be interrupted; everything is on disk already.

@@ -10,9 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from skills_dspy.base.errors import SpecError
+from skills_dspy.cli.terminal.consoles import make_console, unmarked
 from skills_dspy.model.server.connections import without_secrets
 from skills_dspy.pipeline.funnel import HABITS, SCREENING, SELDOM, STAGES, Funnel, added_up
 from skills_dspy.run.headway import FEW, headway_of, short_name
@@ -22,7 +22,7 @@ from skills_dspy.screens.benchmark import Benchmark
 
 def print_summary(tasks: Sequence[TaskView], *, replayed: bool, console: Console | None = None) -> None:
     """The end of a run, for a person, on stdout."""
-    out = console or Console(highlight=False, soft_wrap=True, emoji=False)
+    out = console or make_console(soft_wrap=True)
     if len(tasks) > FEW:
         _print_many(tasks, replayed, out)
     else:
@@ -63,7 +63,7 @@ def _print_many(tasks: Sequence[TaskView], replayed: bool, out: Console) -> None
         # What failed is told below, in a sentence.
         ended = "failed" if task.error is not None else task.status
         accepted = f"{funnel.accepted} of {task.wanted}"
-        table.add_row(Text(short_name(task)), accepted, str(funnel.candidates), str(calls), Text(ended))
+        table.add_row(unmarked(short_name(task)), accepted, str(funnel.candidates), str(calls), unmarked(ended))
     out.print()
     out.print(table)
     total, funnel = headway_of(tasks), added_up([task.run.funnel for task in tasks])

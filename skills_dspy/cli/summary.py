@@ -138,15 +138,16 @@ def funnel_table(funnel: Funnel, *, screened: bool = False) -> Table:
 
 
 def cost_line(usage: Mapping[str, Any], accepted: int, replayed: bool) -> str:
-    """Calls and tokens, in all and for each accepted pair."""
+    """Calls and tokens, in all and for each accepted pair; some servers tell no tokens."""
     if not usage:
         return "Cost: unknown, because the journal cannot be read."
-    tokens = usage["prompt_tokens"] + usage["output_tokens"]
-    each = (
-        f", {usage['calls'] / accepted:.1f} calls and {tokens / accepted:.0f} tokens for each accepted pair" if accepted else ""
-    )
+    calls, tokens = usage["calls"], usage["prompt_tokens"] + usage["output_tokens"]
     source = " (all from the recording)" if replayed else ""
-    return f"Cost: {usage['calls']} calls, {tokens} tokens{each}{source}."
+    if calls and not tokens:
+        each = f", {calls / accepted:.1f} for each accepted pair" if accepted else ""
+        return f"Cost: {calls} calls{each}{source}; the server does not tell how many tokens."
+    each = f", {calls / accepted:.1f} calls and {tokens / accepted:.0f} tokens for each accepted pair" if accepted else ""
+    return f"Cost: {calls} calls, {tokens} tokens{each}{source}."
 
 
 def _print_soft(tasks: Sequence[TaskView], out: Console) -> None:

@@ -8,12 +8,17 @@ from skills_dspy.screens.task_texts import NewText
 from skills_dspy.similarity.pieces import Pieces, quoted, words_in
 from skills_dspy.similarity.text import plain, squeezed
 
-_TALK = re.compile(r"\bteach(?:es|ing)? an? (?:large )?lang[a-z]+ model\b", re.IGNORECASE)
-"""What descriptions of skills begin with, also where the second word is misspelt."""
+_TALK = re.compile(
+    r"\b(?:teach(?:es|ing)?|train(?:s|ing)?|guid(?:es?|ing)) an? (?:large )?lang[a-z]+ model\b"
+    r"|\blang[a-z]+ model to \w+|\bthe task description (?:is|was|says|asks)\b"
+    r"|\bas an? (?:(?:AI|artificial intelligence) (?:language )?(?:model|assistant)|language model)\b",
+    re.IGNORECASE,
+)
+"""What descriptions of skills begin with, also where the word is misspelt, and other talk of a model about itself or its task."""
 
 
 def echoed(new: NewText) -> str | None:
-    """What the text repeats, in words; what a seed says as well is no echo."""
+    """What the text repeats, in words; what a seed says as well, or what it was written for, is no echo."""
     task, bound = new.task, new.task.bounds.echoed_words
     if bound is None:
         return None
@@ -22,7 +27,7 @@ def echoed(new: NewText) -> str | None:
         return "it is the task description"
     for pattern in (our_tags(), _TALK):
         for mark in (found[0].strip() for found in pattern.finditer(new.text)):
-            if not any(mark.casefold() in text.casefold() for text in task.texts):
+            if not any(mark.casefold() in text.casefold() for text in (*task.texts, *new.given)):
                 return f'it holds "{mark}", which is of the prompt'
     if (pair := next(filter(partial(_names, new), new.told), None)) is not None:
         return f'it names its plan: "{pair}"'

@@ -194,12 +194,28 @@ def test_a_stretch_of_a_seed_is_a_copy_from_the_bound_on(start: int, length: int
         "A text.\n<examples>\n<question>\nWhy is that so?",
         "To teach a language model to find errors, you would need to create a text that has many of them in it.",
         "A debate is what teaches a large language model to see two sides.",
+        "In the realm of natural language processing, the task is to show the ability of a language model to construct texts.",
+        "The task description is to find what two sides have to say.",
+        "As a language model, I can help you with a variety of tasks.",
         DEBATE,
         f"{DEBATE}.",
         "Here hold a debate between two sides and to weigh what the neighbours think of it.",
         "Sure! It gives everything that a definite answer needs, and a language model can answer it in text.",
     ],
-    ids=["prompt", "tag", "part", "talk", "talk too", "description", "its words", "a stretch of it", "instructions"],
+    ids=[
+        "prompt",
+        "tag",
+        "part",
+        "talk",
+        "talk too",
+        "ability",
+        "of the task",
+        "of itself",
+        "description",
+        "its words",
+        "a stretch of it",
+        "instructions",
+    ],
 )
 @pytest.mark.parametrize("part", ["context", "question", "answer"])
 def test_a_prompt_that_comes_back_is_an_echo(part: Part, text: str) -> None:
@@ -219,6 +235,13 @@ def test_what_a_seed_says_as_well_is_no_echo() -> None:
     assert reason("answer", "<question>\nWho was it?\n</question>\nTo teach a language model.", of) is None
     assert reason("question", "Name the capital of a country and say how many people live there now!", of) != "echo"
     assert reason("answer", "A text.\n<examples>\nOne.", of) == "echo"
+
+
+def test_what_was_asked_about_may_be_said() -> None:
+    """A question about such models has an answer about them; elsewhere it is talk about the task."""
+    answer = "Whoever has many texts can train a language model."
+    assert reason("answer", answer, question="Who can do it?") == "echo"
+    assert reason("answer", answer, question="Who can train a language model?") is None
 
 
 @pytest.mark.parametrize(

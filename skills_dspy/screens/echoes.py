@@ -14,7 +14,7 @@ _TALK = re.compile(
     r"|\bas an? (?:(?:AI|artificial intelligence) (?:language )?(?:model|assistant)|language model)\b",
     re.IGNORECASE,
 )
-"""What descriptions of skills begin with, also where the word is misspelt, and other talk of a model about itself or its task."""
+"""What descriptions of skills begin with, also where a word is misspelt, and what else models say of themselves."""
 
 
 def echoed(new: NewText) -> str | None:

@@ -1,7 +1,6 @@
 """`check`: tries everything that a run needs, a line for each as it is done, and an exit code."""
 
 import asyncio
-import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,8 @@ from skills_dspy.cli.arguments import CheckOptions
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import complainer, make_server, vector_server
 from skills_dspy.cli.summary import command
+from skills_dspy.cli.terminal.consoles import make_console
+from skills_dspy.cli.terminal.streams import echo_json
 from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost, forecast
 from skills_dspy.commands.check.measure import Preflight, find_weights, fit, survey
 from skills_dspy.commands.check.seeds import RatedSeeds, closing_line, rate_seeds
@@ -71,7 +72,7 @@ def check_command(options: CheckOptions) -> int:
     hasty = config.server.model_copy(update={"patience": min(config.server.patience, _PATIENCE)})
     asked = options.server.over(config.model_copy(update={"server": hasty}))
     server, serve = make_server(options.server, asked, complainer(sys.stderr)), partial(vector_server, options.server, asked)
-    out = Console(highlight=False, soft_wrap=True, stderr=options.as_json)
+    out = make_console(err=options.as_json, soft_wrap=True)
     check = Check(options, specs, config, server, out, find_weights, serve)
     return check.rate_seeds() if options.seeds else check.run()
 
@@ -131,7 +132,7 @@ class Check:
         closing = closing_line(rated)
         if self._options.as_json:
             content = {"tasks": [task.as_json() for task in rated], "said": closing}
-            click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+            echo_json(content)
         else:
             for line in [line for task in rated for line in task.lines()]:
                 self._out.print(escape(line))

@@ -168,8 +168,9 @@ class ModelOptions:
     think: Annotated[
         str | None,
         option(
-            "Whether the models think first, or how much; --config can say it for each role.  [default: off]",
+            "Whether all models think first, or how much: off, on, low, medium, high, or unset (not said).  [default: off]",
             type=click.Choice(["off", "on", "low", "medium", "high", "unset"]),
+            metavar="HOW",
         ),
     ] = None
 

@@ -34,8 +34,8 @@ _LARGEST = 2**18
 
 def named(character: str) -> str:
     """A character by its code point and its name: `U+00A0 (no-break space)`."""
-    name = _NAMES.get(character) or unicodedata.name(character, "control character").lower()
-    return f"U+{ord(character):04X} ({name})"
+    name = _NAMES.get(character) or unicodedata.name(character, "").lower()
+    return f"U+{ord(character):04X}{f' ({name})' if name else ''}"
 
 
 def placed(text: str, index: int) -> str:

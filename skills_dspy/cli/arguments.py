@@ -71,8 +71,9 @@ class RunOptions:
     decontaminate: Annotated[
         tuple[Path, ...],
         option(
-            "Evaluation questions (.jsonl, .parquet, .txt) that no pair may share 13 words with or lie near to.",
-            metavar="FILE ...",
+            "Evaluation questions (.jsonl, .json, .csv, .tsv, .parquet, .txt, packed or not) that no pair may share 13 words "
+            "with or lie near to; FIELD says where in a row they stand.",
+            metavar="FILE[:FIELD] ...",
         ),
     ]
     note: Note

@@ -1,10 +1,28 @@
 """What a task's candidates are compared with: seeds and accepted pairs, and those that are still on their way."""
 
 import asyncio
+from collections.abc import Sequence
 
+from skills_dspy.base.errors import Unanswered
 from skills_dspy.base.records import Kind, Neighbour
+from skills_dspy.model.embedding.embedder import VectorSource
 from skills_dspy.pipeline.candidate import Candidate, Dropped
-from skills_dspy.similarity.nearest import Index, Key, Vector
+from skills_dspy.similarity.nearest import Index, Key, Vector, joined
+
+
+async def vectors_of(embedder: VectorSource, questions: Sequence[str], context: str | None) -> list[Vector | Unanswered]:
+    """The vectors of questions, each joined to that of their context, or why a question has none."""
+    if not questions:
+        return []
+    try:
+        if context is None:
+            return list(await embedder.embed(questions))
+        first, *rest = await embedder.embed((context, *questions))
+        return [joined(vector, first) for vector in rest]
+    except Unanswered as error:
+        if len(questions) == 1:
+            return [error]
+        return [vector for question in questions for vector in await vectors_of(embedder, (question,), context)]
 
 
 class Novelty:

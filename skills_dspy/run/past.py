@@ -12,7 +12,7 @@ from skills_dspy.base.errors import RequestError, RunDirError
 from skills_dspy.model.compiled import CompiledProgram, checked
 from skills_dspy.model.description import described
 from skills_dspy.model.server.server import Model
-from skills_dspy.screens.benchmark import Benchmark, read_benchmark
+from skills_dspy.screens.benchmark import Benchmark, read_benchmark, split_field
 from skills_dspy.store.run_dir import RunPaths, find_runs
 from skills_dspy.store.run_json import needed, origin_of, read_run_json, run_json_errors
 from skills_dspy.tasks.spec import TaskSpec
@@ -122,7 +122,7 @@ def recorded_questions(files: Sequence[tuple[Path, str]], where: str, advice: st
     if not files:
         return None
     for path, _ in files:
-        if not path.is_file():
+        if not split_field(path)[0].is_file():
             raise RequestError(f"{where}: it was decontaminated against {path}, which is not there; {advice}")
     found = read_benchmark([path for path, _ in files])
     if {file.sha256 for file in found.files} ^ {digest for _, digest in files}:

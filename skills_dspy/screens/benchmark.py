@@ -1,37 +1,50 @@
-"""Evaluation questions that no data may hold: read from JSONL, Parquet and text files, each with its place."""
+"""Evaluation questions that no data may hold: read from files as they are published, each with its place."""
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from skills_dspy.base.errors import EvaluationError
-from skills_dspy.store.files import storage_errors
+from skills_dspy.store.tables import Wanted, read_file, table_rows
 
 QUESTION_FIELDS = ("question", "problem", "instruction", "prompt", "text", "input")
 """Where the question of a row is looked for; the first one that is there and not blank is it."""
+OTHER_FIELDS = (
+    *("turns", "conversations", "conversation", "conversation_input", "ctx", "query", "goal", "question_stem"),
+    *("question_content", "questions", "premise", "sentence", "inputs"),
+)
+"""Where it is looked for then."""
 CONTEXT_FIELDS = ("context", "passage")
 """What stands before the question, where a row has it."""
-ENDINGS = (".jsonl", ".parquet", ".txt")
+_CHATS = ("messages", "prompt", "conversations", "conversation")
+_INNER = ("stem", "text", "question", "content", "value")
+"""Where the text of a question stands that is an object itself."""
+_USERS = ("user", "human")
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkFile:
-    """One file: its name in messages and rows, its path as given, the SHA-256 of its bytes, how many questions it has."""
+    """One file: its name in messages and rows, its path as given, the SHA-256 of its bytes, how many questions it has.
+
+    Attributes:
+        field: where its questions stand, if that was said.
+        skipped: rows without a question, which were left out.
+    """
 
     name: str
     path: Path
     sha256: str
     questions: int
+    field: str | None = None
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkQuestion:
-    """One question: `file:line` (in a Parquet file the row, from 1), its text, and whether that begins with a context."""
+    """One question: `file:line` (the row, from 1, where there are no lines), its text, whether that begins with a context."""
 
     place: str
     text: str
@@ -49,24 +62,48 @@ class Benchmark:
 def read_benchmark(paths: Sequence[Path]) -> Benchmark:
     """Read files of evaluation questions; a file given twice counts once, and their order does not matter.
 
-    A row of JSONL or Parquet has its question in one of QUESTION_FIELDS, or in the user's turns of `messages` (or of a `prompt`
-    that is a list of turns). An `input` beside an `instruction` belongs to it, and a context of CONTEXT_FIELDS stands before
-    it. Choices and answers are not read: "yes" and "no" stand everywhere. A text file has one question a line. Blank lines
-    are passed over.
+    A row has its question in one of QUESTION_FIELDS or OTHER_FIELDS, whatever their case, or in the user's turns of `messages`
+    (or of a `prompt` that is a list of turns); every one of `turns` is a question. `FILE:FIELD` says where it is, with dots for
+    what lies within (`question.stem`), and in a CSV file without names the number of the column. An `input` beside an
+    `instruction` belongs to it, and a context of CONTEXT_FIELDS stands before it. Choices and answers are not read: "yes" and
+    "no" stand everywhere. A text file has one question a line. Rows whose question is null or blank are counted.
 
     Raises:
-        EvaluationError: with file and line: no such file, another ending, no question in it, a line that is none.
+        EvaluationError: with file and line: no such file, no question in it, a line that is none.
         StorageError: a file cannot be read.
     """
     files, questions = [], []
-    for name, path in sorted(_named(paths).items()):
-        data = _bytes(path)
-        found = [BenchmarkQuestion(f"{name}:{line}", text, grounded) for line, text, grounded in _rows(path, data)]
+    for name, given in sorted(_named(paths).items()):
+        path, field = split_field(given)
+        data = read_file(path, EvaluationError, "evaluation questions")
+        found, rows, there = list[BenchmarkQuestion](), 0, set[str]()
+        for line, texts, names in _asked(path, data, field):
+            there.update(names)
+            found += [BenchmarkQuestion(f"{name}:{line}", text, grounded) for text, grounded in texts]
+            rows += not texts
         if not found:
-            raise EvaluationError("there is no question in this file; leave it out", path)
-        files.append(BenchmarkFile(name, path, hashlib.sha256(data).hexdigest(), len(found)))
+            if field is not None and there:
+                raise EvaluationError(f"no row has a text at `{field}`; there is {_list(sorted(there))}", path)
+            blank = f": in all {rows:,} rows it is null or blank" if rows else ""
+            raise EvaluationError(f"there is no question in this file{blank}; leave it out", path)
+        files.append(BenchmarkFile(name, given, hashlib.sha256(data).hexdigest(), len(found), field, rows))
         questions += found
     return Benchmark(tuple(files), tuple(questions))
+
+
+def split_field(given: Path) -> tuple[Path, str | None]:
+    """The file and the field of `FILE:FIELD`; a file that has such a name goes before, and where there is none it is a path."""
+    file, _, field = str(given).rpartition(":")
+    named = bool(file and field) and not given.exists() and Path(file).is_file()
+    return (Path(file), field) if named else (given, None)
+
+
+def skipped_warnings(found: Benchmark) -> Iterator[str]:
+    """One line for each file with rows that were left out."""
+    for file in found.files:
+        if file.skipped:
+            rows = "1 row without a question was" if file.skipped == 1 else f"{file.skipped:,} rows without a question were"
+            yield f"{file.path}: {rows} left out"
 
 
 def _named(paths: Sequence[Path]) -> dict[str, Path]:
@@ -79,103 +116,110 @@ def _named(paths: Sequence[Path]) -> dict[str, Path]:
     return names
 
 
-def _bytes(path: Path) -> bytes:
-    if path.suffix.lower() not in ENDINGS:
-        raise EvaluationError(
-            f"evaluation questions are read from files that end in {', '.join(ENDINGS)}; convert this one", path
-        )
-    if path.is_dir():
-        raise EvaluationError("this is a folder; name the files in it", path)
-    if not path.exists():
-        raise EvaluationError("there is no such file; give the path of a file of evaluation questions", path)
-    with storage_errors("read", path):
-        return path.read_bytes()
+def _asked(path: Path, data: bytes, field: str | None) -> Iterator[tuple[int, list[tuple[str, bool]], Iterable[str]]]:
+    """Of every row its line, each text with whether it begins with a context, and the names in it.
 
-
-def _rows(path: Path, data: bytes) -> Iterator[tuple[int, str, bool]]:
-    """Line, text and whether it begins with a context, of every question in a file."""
-    ending = path.suffix.lower()
-    if ending == ".txt":
-        for line, text in _lines(path, data):
-            yield line, text, False
-        return
-    for line, row in _parquet(path, data) if ending == ".parquet" else _json_rows(path, data):
-        text, grounded = _question(row, path, line)
-        if re.search("[\ud800-\udfff]", text):
+    There is no text where the question is null or blank.
+    """
+    head = (field or "").split(".")[0]
+    known = {"messages", *QUESTION_FIELDS, *OTHER_FIELDS, *CONTEXT_FIELDS, head, field}
+    wanted = Wanted(
+        column=lambda name: name.lower() in known or name in known,
+        key=head,
+        lines=True,
+        named=not (field or "").isdigit(),
+    )
+    for line, row in table_rows(path, data, EvaluationError, wanted):
+        content = {"text": row} if isinstance(row, str) else row
+        if content is not None and not isinstance(content, dict):
+            raise EvaluationError("this line is not a JSON object; write one object on each line", path, line)
+        texts = [] if content is None else _Row(content, path, line).questions(field)
+        if any(re.search("[\ud800-\udfff]", text) for text, _ in texts):
             raise EvaluationError("the question holds half a surrogate pair, which is no text; correct it", path, line)
-        yield line, text, grounded
+        yield line, texts, content or ()
 
 
-def _lines(path: Path, data: bytes) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        try:
-            text = line.decode().strip()
-        except UnicodeDecodeError as error:
-            raise EvaluationError("this line is not UTF-8; save the file as UTF-8", path, number) from error
-        if text:
-            yield number, text
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One row, and where it stands."""
+
+    content: Mapping[str, Any]
+    path: Path
+    line: int
+
+    def questions(self, field: str | None) -> list[tuple[str, bool]]:
+        """Its questions, each with whether it begins with a context; none where it is null or blank."""
+        if field is not None and field not in OTHER_FIELDS + QUESTION_FIELDS:
+            return [(text, False) for text in self._texts(field, self._at(field))]
+        folded = {name.lower(): value for name, value in self.content.items()} | dict(self.content)
+        fields = (field,) if field else (*QUESTION_FIELDS, *OTHER_FIELDS)
+        chat = None if field else next((name for name in _CHATS if isinstance(folded.get(name), list)), None)
+        if chat is not None:
+            return [(text, False) for text in self._texts(chat, folded[chat])]
+        found = ((name, self._texts(name, folded.get(name))) for name in fields)
+        main, texts = next(((name, texts) for name, texts in found if texts), ("", []))
+        if not texts:
+            if field is None and not folded.keys() & {"messages", *fields}:
+                raise EvaluationError(_unknown(self.content), self.path, self.line)
+            return []
+        context = next(filter(None, (_joined(folded.get(name)) for name in CONTEXT_FIELDS)), "")
+        more = self._texts("input", folded.get("input")) if main == "instruction" else []
+        return [("\n".join(filter(None, [context, text, *more])), bool(context)) for text in texts]
+
+    def _at(self, field: str) -> Any:
+        """What lies at a dotted path; of lists on the way, every element is looked into."""
+        found: list[Any] = [self.content]
+        for part in [field] if field in self.content else field.split("."):
+            flat = [item for value in found for item in (value if isinstance(value, list) else [value])]
+            found = [item[part] for item in flat if isinstance(item, dict) and item.get(part) is not None]
+        return found
+
+    def _texts(self, field: str, value: Any) -> list[str]:
+        """The questions in a value: one in a text, an object or a list of turns, and those of all elements of another list."""
+        if value is None:
+            return []
+        if isinstance(value, str):
+            return [value.strip()] if value.strip() else []
+        if isinstance(value, dict):
+            inner = next((name for name in _INNER if value.get(name) is not None), None)
+            if inner is None and "type" in value:  # a part of a turn that is no text
+                return []
+            if inner is None:
+                advice = f"name the one with the question: {self.path}:{field}.NAME"
+                raise EvaluationError(f"`{field}` is not text, but holds {_list(value)}; {advice}", self.path, self.line)
+            return self._texts(f"{field}.{inner}", value[inner])
+        if not isinstance(value, list):
+            raise EvaluationError(f"`{field}` is not text; write it as a string", self.path, self.line)
+        if any(isinstance(turn, dict) and ("role" in turn or "from" in turn) for turn in value):
+            return self._said_by_user(field, value)
+        if field == "messages" and value and not isinstance(value[0], list):
+            raise EvaluationError("`messages` is not a list of turns with `role` and `content`", self.path, self.line)
+        return [text for item in value for text in self._texts(field, item)]
+
+    def _said_by_user(self, field: str, turns: Sequence[Any]) -> list[str]:
+        said = []
+        for turn in turns:
+            role = turn.get("role", turn.get("from")) if isinstance(turn, dict) else None
+            if not isinstance(role, str):
+                raise EvaluationError(f"`{field}` is not a list of turns with `role` and `content`", self.path, self.line)
+            if role.lower() in _USERS:
+                said.append("\n".join(self._texts(f"{field}.content", turn.get("content", turn.get("value")))))
+        return ["\n".join(filter(None, said))] if any(said) else []
 
 
-def _json_rows(path: Path, data: bytes) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, text in _lines(path, data):
-        try:
-            row = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise EvaluationError("this line is not JSON; write one object on each line", path, number) from error
-        if not isinstance(row, dict):
-            raise EvaluationError("this line is not a JSON object; write one object on each line", path, number)
-        yield number, row
-
-
-def _parquet(path: Path, data: bytes) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(pa.BufferReader(data))
-        names = file.schema_arrow.names
-        known = [name for name in names if name in ("messages", *QUESTION_FIELDS, *CONTEXT_FIELDS)]
-        if not known:
-            raise EvaluationError(_unknown(names), path, 1)
-        batches = (batch.to_pylist() for batch in file.iter_batches(columns=known))
-        yield from enumerate(chain.from_iterable(batches), start=1)
-    except (pa.ArrowException, OSError) as error:
-        why = str(error).splitlines()[0]
-        raise EvaluationError(f"this is not a Parquet file that can be read ({why}); make it anew", path) from error
-
-
-def _question(row: Mapping[str, Any], path: Path, line: int) -> tuple[str, bool]:
-    """The text of a row, and whether it begins with a context."""
-    for field in ("messages", "prompt"):
-        if isinstance(turns := row.get(field), list):
-            return _said_by_user(turns, field, path, line), False
-
-    def text(field: str) -> str:
-        value = row.get(field)
-        if value is not None and not isinstance(value, str):
-            raise EvaluationError(f"`{field}` is not text; write it as a string", path, line)
-        return (value or "").strip()
-
-    main = next((field for field in QUESTION_FIELDS if text(field)), None)
-    if main is None:
-        raise EvaluationError(_unknown(row), path, line)
-    context = next(filter(None, map(text, CONTEXT_FIELDS)), "")
-    parts = [context, text(main), text("input") if main == "instruction" else ""]
-    return "\n".join(filter(None, parts)), bool(context)
-
-
-def _said_by_user(turns: Sequence[Any], field: str, path: Path, line: int) -> str:
-    said = []
-    for turn in turns:
-        if not isinstance(turn, dict) or not isinstance(turn.get("role"), str) or not isinstance(turn.get("content"), str):
-            raise EvaluationError(f"`{field}` is not a list of turns with `role` and `content`, both text", path, line)
-        if turn["role"] == "user":
-            said.append(turn["content"].strip())
-    if not any(said):
-        raise EvaluationError(f"no turn of `{field}` has text of the user", path, line)
-    return "\n".join(filter(None, said))
+def _joined(value: Any) -> str:
+    """All text in a context, however it is put into lists and objects."""
+    if isinstance(value, dict | list):
+        return "\n".join(filter(None, map(_joined, value.values() if isinstance(value, dict) else value)))
+    return value.strip() if isinstance(value, str) else ""
 
 
 def _unknown(names: Iterable[str]) -> str:
-    there = ", ".join(f"`{name}`" for name in list(names)[:8]) or "nothing"
-    return f"no question: this row has {there}; a question is text in {', '.join(QUESTION_FIELDS)}, or messages"
+    fields = ", ".join((*QUESTION_FIELDS, *OTHER_FIELDS[:1]))
+    return (
+        f"no question: this row has {_list(names)}; a question is text in {fields} or messages, or name its place: FILE:FIELD"
+    )
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in list(names)[:8]) or "nothing"

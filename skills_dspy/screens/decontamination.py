@@ -64,7 +64,8 @@ class Screen:
 
     def as_json(self) -> dict[str, Any]:
         """Files and counts, for run.json."""
-        files = [{**asdict(file), "path": str(file.path)} for file in self.evaluation.files]
+        noted = [{**asdict(file), "path": str(file.path)} for file in self.evaluation.files]
+        files = [{name: value for name, value in file.items() if value} for file in noted]
         return {"files": files, "questions": len(self.evaluation.questions), **self.config.model_dump(mode="json")}
 
     async def ready(self, embedder: LiveEmbedder, weights: str | None, folders: Sequence[Path], notices: Notices) -> str | None:
@@ -125,7 +126,7 @@ class Screen:
 
     def _made_from(self, weights: str | None) -> dict[str, Any]:
         return {
-            "files": [file.sha256 for file in self.evaluation.files],
+            "files": [f"{f.sha256}:{f.field}" if f.field else f.sha256 for f in self.evaluation.files],
             "normalisation": TOKENS_VERSION,
             "ngram": self.config.ngram,
             "weights": weights,

@@ -1,6 +1,10 @@
 """Evaluation questions from files: what is read of a row, and one sentence with file and line for what cannot be."""
 
+import bz2
+import gzip
 import json
+import lzma
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +13,29 @@ import pyarrow.parquet as pq
 import pytest
 
 from skills_dspy.base.errors import EvaluationError
-from skills_dspy.screens.benchmark import Benchmark, read_benchmark
+from skills_dspy.screens.benchmark import Benchmark, read_benchmark, skipped_warnings
+
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": lambda data: pa.compress(data, "zstd", asbytes=True),
+}
+
+
+def parquet_bytes(rows: list[dict[str, Any]]) -> bytes:
+    """A Parquet file of these rows."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows), sink)
+    return bytes(sink.getvalue())
+
+
+def arrow_bytes(rows: list[dict[str, Any]]) -> bytes:
+    """What datasets keeps of these rows on a disk."""
+    table, sink = pa.Table.from_pylist(rows), pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
 
 
 def jsonl(folder: Path, *rows: object, name: str = "exam.jsonl") -> Path:
@@ -51,6 +77,13 @@ def texts(found: Benchmark) -> list[str]:
         ),
         ({"messages": [{"role": "user", "content": "u"}, {"role": "user", "content": "v"}]}, "u\nv", False),
         ({"prompt": [{"role": "user", "content": "u"}]}, "u", False),
+        ({"prompt": [{"role": "user", "content": [{"type": "text", "text": "u"}, {"type": "image"}]}]}, "u", False),
+        ({"conversations": [{"from": "human", "value": "u"}, {"from": "gpt", "value": "a"}]}, "u", False),
+        ({"question": {"stem": "Q?", "choices": [{"text": "a", "label": "A"}]}, "answerKey": "A"}, "Q?", False),
+        ({"ctx": "C", "endings": ["a", "b"], "label": 1}, "C", False),
+        ({"Problem": "P", "Answer": "3"}, "P", False),
+        ({"question": "Q?", "context": {"contexts": ["a", "b"], "n": 2}}, "a\nb\nQ?", True),
+        ({"turns": [{"content": "T"}], "cluster": "c"}, "T", False),
     ],
 )
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
@@ -91,26 +124,47 @@ def test_names_tell_files_apart_and_their_order_does_not_matter(tmp_path: Path) 
     assert read_benchmark([changed]).files[0].sha256 != found.files[1].sha256
 
 
-FIELDS = "a question is text in question, problem, instruction, prompt, text, input, or messages"
+FIELDS = (
+    "a question is text in question, problem, instruction, prompt, text, input, turns or messages, "
+    "or name its place: FILE:FIELD"
+)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("exam.csv", b"Q", ": evaluation questions are read from files that end in .jsonl, .parquet, .txt; convert this one"),
+        ("exam.csv", b"Q\nq\n", f":2: no question: this row has `Q`; {FIELDS}"),
+        (
+            "exam.doc",
+            b"Q",
+            ": it holds no rows that can be told; .jsonl, .json, .csv, .tsv, .parquet, .arrow, .txt are read, also packed",
+        ),
+        ("exam.json", b'{"question":\n"a"', ":2: this is not JSON (Expecting ',' delimiter); correct it"),
+        ("exam.json.gz", b"\x1f\x8b\x08\x00", ": this file cannot be unpacked ("),
+        ("exam.xlsx", b"PK\x03\x04", ": this is a ZIP archive or a spreadsheet; unpack it, or save it as CSV"),
+        ("exam.jsonl", b"version https://git-lfs.github.com/spec/v1\n", ": this is what Git LFS keeps in place of the file"),
+        ("exam.jsonl", b"\n<!DOCTYPE html>", ": this is a web page and not the file; download the file itself"),
         ("exam.txt", b" \n\n", ": there is no question in this file; leave it out"),
         ("exam.jsonl", b"", ": there is no question in this file; leave it out"),
         ("exam.jsonl", b'{"text": "a"}\n{"text": "b', ":2: this line is not JSON; write one object on each line"),
         ("exam.jsonl", b'{"text": "a"}\n["b"]\n', ":2: this line is not a JSON object; write one object on each line"),
         ("exam.jsonl", b"[" * 100_000, ":1: this line is not JSON; write one object on each line"),
-        ("exam.jsonl", b'{"ctx": "a", "endings": []}', f":1: no question: this row has `ctx`, `endings`; {FIELDS}"),
-        ("exam.jsonl", b'{"question": " "}', f":1: no question: this row has `question`; {FIELDS}"),
+        ("exam.jsonl", b'{"stimulus": "a", "endings": []}', f":1: no question: this row has `stimulus`, `endings`; {FIELDS}"),
+        (
+            "exam.jsonl",
+            b'{"question": " "}',
+            ": there is no question in this file: in all 1 rows it is null or blank; leave it out",
+        ),
         ("exam.jsonl", b"{}", f":1: no question: this row has nothing; {FIELDS}"),
         ("exam.jsonl", b'{"question": 3}', ":1: `question` is not text; write it as a string"),
-        ("exam.jsonl", b'{"question": "q", "context": ["c"]}', ":1: `context` is not text; write it as a string"),
+        (
+            "exam.jsonl",
+            b'{"question": {"id": 3}}',
+            ":1: `question` is not text, but holds `id`; name the one with the question: ",
+        ),
         ("exam.jsonl", b'{"text": "\\ud800"}', ":1: the question holds half a surrogate pair, which is no text; correct it"),
-        ("exam.jsonl", b'{"messages": ["a"]}', ":1: `messages` is not a list of turns with `role` and `content`, both text"),
-        ("exam.jsonl", b'{"messages": []}', ":1: no turn of `messages` has text of the user"),
+        ("exam.jsonl", b'{"messages": ["a"]}', ":1: `messages` is not a list of turns with `role` and `content`"),
+        ("exam.jsonl", b'{"messages": []}', ": there is no question in this file: in all 1 rows it is null or blank"),
         ("exam.txt", b"good\nb\xe4d\n", ":2: this line is not UTF-8; save the file as UTF-8"),
         ("exam.parquet", b"PAR1 or not", ": this is not a Parquet file that can be read"),
     ],
@@ -139,12 +193,97 @@ def test_a_parquet_file_names_rows_and_columns(tmp_path: Path) -> None:
     path = tmp_path / "exam.parquet"
     pq.write_table(pa.table({"question": ["a", "b", "c"], "answer": [1, 2, 3]}), path, row_group_size=2)
     assert [q.place for q in read_benchmark([path]).questions] == [f"exam.parquet:{n}" for n in (1, 2, 3)]
-    pq.write_table(pa.table({"ctx": ["a"], "endings": ["b"]}), path)
-    with pytest.raises(EvaluationError, match=r"exam.parquet:1: no question: this row has `ctx`, `endings`"):
-        read_benchmark([path])
-    pq.write_table(pa.table({"question": ["a", None]}), path)
-    with pytest.raises(EvaluationError, match=r"exam.parquet:2: no question"):
+    pq.write_table(pa.table({"stimulus": ["a"], "endings": ["b"]}), path)
+    with pytest.raises(EvaluationError, match=r"exam.parquet:1: no question: this row has `stimulus`, `endings`"):
         read_benchmark([path])
     pq.write_table(pa.table({"question": [1]}), path)
     with pytest.raises(EvaluationError, match=r"exam.parquet:1: `question` is not text"):
         read_benchmark([path])
+
+
+# ---- files as they are published -------------------------------------------------------------------------------------
+
+
+def test_every_turn_of_a_benchmark_is_a_question(tmp_path: Path) -> None:
+    """A dialogue's first turn is asked alone, and so may a copy of it be."""
+    found = read_benchmark([jsonl(tmp_path, {"question_id": 1, "turns": ["First?", " ", "And then?"]})])
+    assert [(q.place, q.text) for q in found.questions] == [("exam.jsonl:1", "First?"), ("exam.jsonl:1", "And then?")]
+
+
+def test_rows_without_a_question_are_left_out_and_counted(tmp_path: Path) -> None:
+    """Null, blank, a chat without a user, a line that is null; one sentence says how many."""
+    rows = ({"question": "a"}, {"question": None}, {"question": " "}, None, {"messages": [{"role": "system", "content": "s"}]})
+    found = read_benchmark([jsonl(tmp_path, *rows)])
+    assert (found.files[0].questions, found.files[0].skipped) == (1, 4)
+    assert list(skipped_warnings(found)) == [f"{tmp_path}/exam.jsonl: 4 rows without a question were left out"]
+
+
+JSON_ROWS = b'{"question": "a"}\n{"question": "b"}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("exam.json", JSON_ROWS),
+        ("exam.json", b'[{"question": "a"},\n {"question": "b"}]'),
+        ("exam.json", b'["a", "b"]'),
+        ("exam.jsonl", b'[{"question": "a"}, {"question": "b"}]'),
+        ("exam.json", b'{"canary": "x", "examples": [{"input": "a"}, {"input": "b"}]}'),
+        ("exam.json", b'{"question": {"0": "a", "1": "b"}, "answer": {"0": "c", "1": "d"}}'),
+        ("rows", b'{"rows": [{"row_idx": 0, "row": {"question": "a"}}, {"row_idx": 1, "row": {"question": "b"}}]}'),
+        ("exam.csv", b'\xef\xbb\xbfid,Question\r\n1,a\r\n2,"b"\r\n'),
+        ("exam.csv", b"id;question\n1;a\n2;b\n"),
+        ("exam.tsv", b"question\tanswer\na\tx, y\nb\tz\n"),
+        ("exam.jsonl", JSON_ROWS.decode().encode("utf-16")),
+        *((f"exam.jsonl{ending}", pack(JSON_ROWS)) for ending, pack in PACK.items()),
+        ("exam.jsonl", gzip.compress(JSON_ROWS)),
+        ("exam.csv.gz", gzip.compress(b"question\na\nb\n")),
+        ("exam.bin", parquet_bytes([{"question": "a"}, {"question": "b"}])),
+        ("exam.arrow", arrow_bytes([{"question": "a"}, {"question": "b"}])),
+    ],
+)
+def test_a_file_is_read_as_what_it_is(tmp_path: Path, name: str, data: bytes) -> None:
+    """By what it holds, where its name does not say it; packed or not, from whatever system."""
+    path = tmp_path / name
+    path.write_bytes(data)
+    assert texts(read_benchmark([path])) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "found"),
+    [
+        ({"question": "no", "q": {"stem": "a"}}, "q.stem", ["a"]),
+        ({"question": {"a.b": 1, "stem": "a", "text": "b"}}, "question.text", ["b"]),
+        ({"a.b": "a", "a": {"b": "no"}}, "a.b", ["a"]),
+        ({"paragraphs": [{"qas": [{"q": "a"}, {"q": "b"}]}, {"qas": [{"q": "c"}]}]}, "paragraphs.qas.q", ["a", "b", "c"]),
+        ({"chat": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "no"}]}, "chat", ["a"]),
+        ({"question": "no", "turns": ["a", "b"]}, "turns", ["a", "b"]),
+    ],
+)
+def test_a_field_can_be_named(tmp_path: Path, row: dict[str, Any], field: str, found: list[str]) -> None:
+    """With dots for what lies within, through lists; the row that has none there is counted."""
+    path = jsonl(tmp_path, row, {"other": 1})
+    read = read_benchmark([Path(f"{path}:{field}")])
+    assert texts(read) == found
+    (file,) = read.files
+    assert (file.name, file.field, file.skipped, str(file.path)) == (f"exam.jsonl:{field}", field, 1, f"{path}:{field}")
+
+
+def test_a_column_without_a_name_has_a_number(tmp_path: Path) -> None:
+    """The first line of such a file is a question, too."""
+    (tmp_path / "exam.csv").write_text('"a, and\nmore",1,2\nb,3,4\n')
+    found = read_benchmark([tmp_path / "exam.csv:1"])
+    assert [(q.place, q.text) for q in found.questions] == [("exam.csv:1:1", "a, and\nmore"), ("exam.csv:1:3", "b")]
+
+
+def test_a_colon_in_a_name_names_no_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in a file that is there nor in a path of another system or the web, which is named whole."""
+    monkeypatch.chdir(tmp_path)
+    jsonl(tmp_path, {"text": "a"})
+    assert texts(read_benchmark([jsonl(tmp_path, {"text": "b"}, name="exam.jsonl:text")])) == ["b"]
+    for name, why in ((r"C:\x.jsonl", "there is no such file"), ("https://x.org/exam.jsonl", "this is an address")):
+        with pytest.raises(EvaluationError) as caught:
+            read_benchmark([Path(name)])
+        assert str(caught.value).startswith(f"{Path(name)}: {why}")
+    with pytest.raises(EvaluationError, match=r"exam.jsonl: no row has a text at `txt`; there is `text`"):
+        read_benchmark([Path("exam.jsonl:txt")])

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from evals.bench.hash_embedder import HashEmbedder
-from skills_dspy.base.config import DecontaminationConfig
+from skills_dspy.base.config import DecontaminationConfig, load_config
 from skills_dspy.base.errors import EmbedderMissing, MissingReply, RunDirError
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
@@ -383,3 +383,17 @@ def test_a_replay_takes_the_recorded_questions(terminal: Terminal) -> None:
     said = replay("three")
     assert said.code == 2
     assert f"it was decontaminated against {exam_file}, which is not there" in said.err
+
+
+def test_another_field_of_a_file_is_another_exam(tmp_path: Path) -> None:
+    """Its index is another, and a run that was begun with the one does not go on with the other."""
+    path = tmp_path / "exam.jsonl"
+    path.write_text('{"question": "a", "other": "b"}\n{"question": null}\n')
+    config = load_config().decontamination
+    one, other = (Screen(read_benchmark([given]), config) for given in (path, Path(f"{path}:other")))
+    assert one.inputs()["files"] != other.inputs()["files"]
+    assert one._made_from(None) != other._made_from(None)
+    assert [sorted(screen.as_json()["files"][0]) for screen in (one, other)] == [
+        ["name", "path", "questions", "sha256", "skipped"],
+        ["field", "name", "path", "questions", "sha256", "skipped"],
+    ]

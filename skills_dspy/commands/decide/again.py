@@ -9,12 +9,13 @@ threshold had stopped the candidate: it is left out with a reason of its own, or
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import dspy
 
 from skills_dspy.base.config import ROLES, Role
 from skills_dspy.base.errors import MissingReply, RunDirError, only_ours
-from skills_dspy.base.records import Neighbour, Reason
+from skills_dspy.base.records import Failure, Neighbour, Reason
 from skills_dspy.commands.decide.decided import Prepared
 from skills_dspy.commands.decide.old_rows import OldDraw, OldRow, text_digest
 from skills_dspy.model.adapter import SkillsAdapter
@@ -44,7 +45,7 @@ _AHEAD_ASKING = 512
 _UNLIMITED = 10**12
 
 _ANEW: frozenset[Reason] = frozenset(
-    ("unreadable", "too long", "truncated", "duplicate", "judged bad", "filtered", "not asked", "overused", *SCREENS)
+    (*get_args(Failure), "too long", "duplicate", "judged bad", "filtered", "not asked", "overused", *SCREENS)
 )
 """Reasons that are found again from the journal, or not; a rejection for any other stays as it was written down."""
 

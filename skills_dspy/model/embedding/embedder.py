@@ -62,6 +62,7 @@ class LiveEmbedder(Protocol):
             EmbedderMissing: the model is not there.
             ContextTooLong: the model cannot read a text whole, nor in pieces.
             ServerError: the server stayed broken longer than the patience allows.
+            Unanswered: the server can give no vector of a text, and gives others.
         """
 
     async def close(self) -> None:
@@ -72,7 +73,7 @@ class VectorSource(Protocol):
     """What turns texts into vectors while other work goes on."""
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return one unit vector per text, in their order."""
+        """Return one unit vector per text, in their order; Unanswered where a server can give none of one of them."""
 
 
 def pieces(text: str, room: int, count: Callable[[str], int]) -> list[tuple[str, int]]:

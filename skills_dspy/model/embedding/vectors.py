@@ -5,12 +5,12 @@ A text is embedded once in the life of a run. A replay needs no embedding model,
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from skills_dspy.base.errors import ContextTooLong, EmbedderMissing, MissingReply, RunDirError
+from skills_dspy.base.errors import ContextTooLong, EmbedderMissing, MissingReply, RunDirError, Unanswered
 from skills_dspy.model.embedding.embedder import LiveEmbedder
 from skills_dspy.similarity.nearest import Vector, Vectors, margin
 from skills_dspy.store.journal import Journal, JournalReader
@@ -18,6 +18,8 @@ from skills_dspy.store.run_dir import RunPaths
 
 WEIGHTS = "embedder_weights"
 """What a journal notes the weights under that its vectors were made with."""
+_NONE = "no vector "
+"""Begins the note of a journal why a text, by its key, has no vector: the server can give none, however often it is asked."""
 
 
 def vector_key(model: str, text: str) -> str:
@@ -52,9 +54,15 @@ class JournalVectors:
         return vector
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """One unit vector per text, in their order; RunDirError where the journal lacks one that cannot be computed."""
+        """One unit vector per text, in their order.
+
+        Raises:
+            Unanswered: the run could not have one of them.
+            RunDirError: the journal lacks one that cannot be computed.
+        """
         found = {text: self.find(text) for text in texts}
         missing = [text for text, vector in found.items() if vector is None]
+        _raise_noted((self._journal,), {vector_key(self._model, text): text for text in missing})
         if missing:
             found.update(zip(missing, await self._computed(missing), strict=True))
         return np.stack([vector for text in texts if (vector := found[text]) is not None])
@@ -91,6 +99,7 @@ class RememberedVectors:
         """One unit vector per text, in their order.
 
         Raises:
+            Unanswered: the server can give none of one of them, which is noted and not asked again.
             RunDirError: others were made with other weights of the model.
             MissingReply: of a replay, the recording lacks one and there is no model: the end of the run cut it off.
         """
@@ -99,8 +108,12 @@ class RememberedVectors:
         new = {key: vector for key in keys if found[key] is None and (vector := self._recorded(key)) is not None}
         missing = {key: text for key, text in zip(keys, texts, strict=True) if found[key] is None and key not in new}
         if missing:
+            _raise_noted(filter(None, (self._journal, self._recording)), missing)
             try:
                 computed = await self._embedder.embed(list(missing.values()))
+            except Unanswered as error:
+                self._journal.set_meta(_NONE + vector_key(self._embedder.name, error.raw), str(error))
+                raise
             except ContextTooLong as error:  # the embedder knows the text, and this the task
                 raise ContextTooLong(f"{self._folder}: {error}") from error
             except EmbedderMissing as error:
@@ -129,6 +142,15 @@ class RememberedVectors:
                 f"{self._folder} holds a run that was begun with other weights of the embedding model ({before[:12]} then, "
                 f"{now[:12]} now): use --restart, or another --output-dir"
             )
+
+
+def _raise_noted(journals: Iterable[JournalReader], missing: Mapping[str, str]) -> None:
+    """Raise Unanswered where it is known of one of the texts, which are given by their keys, that it has no vector."""
+    if missing:
+        noted = {key: why for journal in journals for key, why in journal.meta().items()}
+        for key, text in missing.items():
+            if (why := noted.get(_NONE + key)) is not None:
+                raise Unanswered(why, text)
 
 
 def _brief(text: str) -> str:

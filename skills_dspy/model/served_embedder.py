@@ -20,6 +20,7 @@ from skills_dspy.model.embedding.weights import served
 from skills_dspy.model.server.names import guess, meant
 from skills_dspy.model.server.server import Model
 from skills_dspy.similarity.nearest import Vector, Vectors
+from skills_dspy.similarity.sight import Sight
 
 _SHOWN = 60
 """So many characters of a text are shown."""
@@ -78,6 +79,10 @@ class ServedEmbedder:
         if self._weights is None:
             raise RuntimeError("the server was not asked for the embedding model yet")
         return self._weights
+
+    def sight(self) -> Sight:
+        """A server does not give its tokenizer."""
+        return "some"
 
     def start(self) -> None:
         """Do nothing: the server loads a model when it is asked."""

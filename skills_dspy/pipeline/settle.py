@@ -30,6 +30,7 @@ from skills_dspy.pipeline.outlook import Outlook
 from skills_dspy.pipeline.variety import Tried, planned
 from skills_dspy.pipeline.writing import Ledger, RowsInOrder, SettledRow
 from skills_dspy.similarity.nearest import Vector
+from skills_dspy.similarity.sight import Sight, compared_text
 from skills_dspy.tasks.spec import TaskSpec
 
 _T = TypeVar("_T")
@@ -59,6 +60,7 @@ class Settler:
         place: its door to the places for open draws, where other tasks run beside it.
         plan: what a draw shows, by its number, where that was decided before; none to choose it.
         wake: called when calls that waited with the rank LATER may go on; needed where slots are given by rank.
+        sight: what the vectors may be asked, called when there is one.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Settler:
         place: Place | None = None,
         plan: Callable[[int], Draw] | None = None,
         wake: Callable[[], None] = lambda: None,
+        sight: Callable[[], Sight] = lambda: "trusted",
     ) -> None:
         self.spec = spec
         self.wanted = wanted
@@ -89,6 +92,7 @@ class Settler:
         self._on_change = on_change
         self._plan = plan or self._choose
         self._wake = wake
+        self._sight = sight
         self._seeds = seed_examples(spec.seed_examples)
         self._lengths: dict[Kind, Lengths] = {kind: longest(spec.seeds(kind)) for kind in get_args(Kind)}
         count = spec.num_questions_to_generate_per_prompt
@@ -219,8 +223,8 @@ class Settler:
             candidate = Candidate(draw, index, question, written.context, None, calls)
             candidate.end(Dropped("dedup", "server failed", str(vector)))
             return candidate
-        fitting = self._fitting.of(draw.kind, vector)
-        return Candidate(draw, index, question, written.context, vector, calls, fitting=fitting)
+        text = compared_text(self._sight(), question, written.context)
+        return Candidate(draw, index, question, written.context, vector, calls, self._fitting.of(draw.kind, vector, text), text)
 
     def _arrive(self, opened: _Open, candidates: list[Candidate]) -> None:
         opened.arrived.set_result(candidates)
@@ -240,13 +244,12 @@ class Settler:
         for number, seed in enumerate(self._seeds):
             (vector,) = await vectors_of(self._embedder, (seed.question,), seed.context)
             if isinstance(vector, Unanswered):
-                todo = "change this seed, or take another embedding model"
-                raise SpecError(
-                    f"{vector} Nothing can be compared with it: {todo}", self.spec.path, self.spec.seed_examples[number].line
-                )
+                todo, line = "change this seed, or take another embedding model", self.spec.seed_examples[number].line
+                raise SpecError(f"{vector} Nothing can be compared with it: {todo}", self.spec.path, line)
             kind: Kind = "freeform" if seed.context is None else "grounded"
-            self._novelty.fix((-1, number, 0), vector, seed.id, kind)
-            self._fitting.add(seed, vector)
+            text = compared_text(self._sight(), seed.question, seed.context)
+            self._novelty.fix((-1, number, 0), vector, seed.id, kind, text)
+            self._fitting.add(seed, vector, text)
         self._seeded.set()
 
     async def _settle(self) -> None:
@@ -308,7 +311,7 @@ class Settler:
         tagging.add_done_callback(self._tagging.discard)
         assert candidate.question is not None
         assert candidate.vector is not None
-        self._novelty.fix(candidate.key, candidate.vector, name, candidate.draw.kind)
+        self._novelty.fix(candidate.key, candidate.vector, name, candidate.draw.kind, candidate.text)
         if may_be_shown(candidate.question, candidate.context, self._lengths[candidate.draw.kind]):
             self._accepted.append((candidate.draw.number, Example(name, candidate.question, outcome.answer, candidate.context)))
         candidate.settled.set_result(True)

@@ -19,7 +19,7 @@ from skills_dspy.base.records import Failure, Neighbour, Reason
 from skills_dspy.commands.decide.decided import Prepared
 from skills_dspy.commands.decide.old_rows import OldDraw, OldRow, text_digest
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.embedding.embedder import VectorSource
+from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.model.engine import asker_for
 from skills_dspy.model.program import QUIET, SkillsProgram, instructions_of
 from skills_dspy.model.replies import Host, Meter, Replies
@@ -113,7 +113,7 @@ OnChange = Callable[[int, FunnelDiff, Meter], None]
 
 
 async def decide_again(
-    again: OldRun, answering: Answering, vectors: VectorSource, rows: tuple[RowLog, RowLog], on_change: OnChange
+    again: OldRun, answering: Answering, vectors: JournalVectors, rows: tuple[RowLog, RowLog], on_change: OnChange
 ) -> DecideResult:
     """Decide every candidate of a run once more, in settled order; RunDirError where a row does not agree with the journal."""
     recorded, config, meter = again.prepared.recorded, again.prepared.config, Meter()
@@ -133,6 +133,7 @@ async def decide_again(
         wanted=_UNLIMITED,
         flow=Flow(spec, config, asker, again.screen, _Past(again), instructions_of(again.program, again.adapter)),
         embedder=vectors,
+        sight=vectors.sight,
         ledger=ledger,
         on_change=lambda: on_change(total, ledger.diff, meter),
         plan=lambda number: again.draws[number].draw,

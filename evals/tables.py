@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from skills_dspy.base.visible import visible_line
+
 UNDEFINED = "–"  # a number that is not defined
 
 
@@ -88,17 +90,12 @@ def _bordered(cell: str) -> str:
 
 def _escaped(text: str) -> str:
     """A text without what Markdown would take for its own."""
-    return re.sub(r"([\\`*_|<>\[\]#])", r"\\\1", _printable(text))
+    return re.sub(r"([\\`*_|<>\[\]#])", r"\\\1", visible_line(text))
 
 
 def _visible(text: str) -> str:
     """A text without what a terminal or rich would take for its own."""
-    return escape(_printable(text))
-
-
-def _printable(text: str) -> str:
-    """A text with escapes for what cannot be seen: control characters, and halves of characters in the name of a file."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return escape(visible_line(text))
 
 
 def as_json(value: object) -> Any:

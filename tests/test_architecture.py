@@ -112,6 +112,27 @@ def test_one_door_to_each_outside(libraries: set[str], doors: tuple[str, ...]) -
     assert {path for path in found if not path.startswith(doors)} == set()
 
 
+PRINTERS = {"print", "Console", "click.echo", "click.secho", "click.echo_via_pager", "rich.print"}
+STREAMS = re.compile(r"sys\.(std(out|err)\.(write|writelines|buffer)|__std(out|err)__)")
+OUR_TOOLS = ("evals/teacher/", "evals/record/", "evals/bench/", "evals/readme/", "skills_dspy/model/server/llamacpp_child.py")
+
+
+def test_all_commands_print_through_one_place() -> None:
+    """Nothing that a model or a file says acts on the terminal: cli/terminal shows it as escapes; nobody prints around it."""
+    found = set()
+    for path, tree in trees().items():
+        if path.startswith(("skills_dspy/cli/terminal/", *OUR_TOOLS)):
+            continue
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) in PRINTERS]
+        found |= {f"{path}: {ast.unparse(call)}" for call in calls if not all(_is_visible(each) for each in call.args)}
+        found |= {f"{path}: {name}" for name in named(tree) if STREAMS.match(name)}
+    assert found == set()
+
+
+def _is_visible(value: ast.expr) -> bool:
+    return isinstance(value, ast.Call) and ast.unparse(value.func) in ("visible", "visible_line")
+
+
 _METHODS = "write_text|write_bytes|mkdir|unlink|touch|rename|rmdir|symlink_to"
 WRITING = re.compile(rf"os\.(open|remove|rename|replace|mkdir|makedirs|unlink)|.*\.({_METHODS})")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from skills_dspy.base.config import ScreensConfig, load_config
+from skills_dspy.base.visible import visible
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.steps import STEPS
 from skills_dspy.screens.screens import screened
@@ -87,13 +88,12 @@ def main(paths: Sequence[str]) -> None:
     """Print what the seeds of the tasks at these paths come to."""
     specs = [spec for path in paths for spec in load_tasks([Path(path)]).specs]
     found = extremes_of(specs, load_config().screens)
-    print(f"{found.seeds} seeds of {found.tasks} tasks, each as if it were new beside the others")
+    lines = [f"{found.seeds} seeds of {found.tasks} tasks, each as if it were new beside the others"]
     for name in ("copied", "echoed", "longest", "shortest"):
         value, where = getattr(found, name)
-        print(f"{name:9} {value:6.2f}  {where}")
-    print(f"rejected by the built-in bounds: {len(found.rejected)}")
-    for line in found.rejected:
-        print(f"  {line}")
+        lines.append(f"{name:9} {value:6.2f}  {where}")
+    lines += [f"rejected by the built-in bounds: {len(found.rejected)}", *(f"  {line}" for line in found.rejected)]
+    print(visible("\n".join(lines)))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import click
 import numpy as np
 
 from evals.statistics import Interval, percentiles
+from skills_dspy.base.visible import visible
 
 _Row = Mapping[str, Any]
 _Pair = tuple[int, int]
@@ -140,7 +141,7 @@ def print_scores(folder: Path, readers: Sequence[Path]) -> None:
     for path in readers:
         won = share_won([(a, b) for a, b in key["pairs"]], key["firsts"], json.loads(path.read_text(encoding="utf-8")))
         spread = "" if won.interval is None else f" ({100 * won.interval.low:.0f} to {100 * won.interval.high:.0f})"
-        click.echo(f"{path.stem}: {100 * won.share:.0f} %{spread} of {won.pairs} pairs, {won.ties} ties")
+        click.echo(visible(f"{path.stem}: {100 * won.share:.0f} %{spread} of {won.pairs} pairs, {won.ties} ties"))
 
 
 if __name__ == "__main__":

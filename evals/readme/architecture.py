@@ -26,6 +26,7 @@ ORDER = (
     ("evals/judges/corrupt",),
     ("evals/judges",),
     ("evals/optimize",),
+    ("skills_dspy/cli/terminal",),
     ("skills_dspy/cli",),
     ("skills_dspy",),
     ("evals/teacher",),

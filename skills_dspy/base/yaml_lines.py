@@ -18,6 +18,7 @@ from yaml.reader import Reader
 
 from skills_dspy.base.errors import FileError
 from skills_dspy.base.unseen import ODD, UNSEEN, first_odd, odd_key, placed
+from skills_dspy.base.visible import visible_line
 from skills_dspy.base.yaml_faults import no_yaml
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -132,7 +133,7 @@ def shown(text: str, limit: int = 60) -> str:
     """A text in one line of at most `limit` characters and without control characters, for messages."""
     line = _BLANKS.sub(" ", text[: 4 * limit]).strip(" ")
     cut = line if len(line) <= limit and len(text) <= 4 * limit else line[: limit - 1] + "…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+    return visible_line(cut)
 
 
 def read_yaml(path: Path, error: type[FileError]) -> Node:

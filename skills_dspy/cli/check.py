@@ -1,7 +1,6 @@
 """`check`: tries everything that a run needs, a line for each as it is done, and an exit code."""
 
 import asyncio
-import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +19,13 @@ from skills_dspy.cli.arguments import CheckOptions
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import complainer, make_server, vector_server
 from skills_dspy.cli.summary import command
+from skills_dspy.cli.terminal.consoles import make_console
+from skills_dspy.cli.terminal.streams import echo_json
 from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost, forecast
 from skills_dspy.commands.check.measure import Preflight, find_weights, fit, survey
 from skills_dspy.commands.check.seeds import RatedSeeds, closing_line, rate_seeds
 from skills_dspy.commands.check.speed import Speed, Together, Trial, counted_share, model_speeds
+from skills_dspy.commands.check.thinking import Remedy, find_remedy, may_help, think_lines, thoughts_by_role
 from skills_dspy.commands.check.vectors import find_vectors
 from skills_dspy.model.embedders import Serve, foreign_thresholds
 from skills_dspy.model.embedding.weights import WeightsFolder
@@ -70,7 +72,7 @@ def check_command(options: CheckOptions) -> int:
     hasty = config.server.model_copy(update={"patience": min(config.server.patience, _PATIENCE)})
     asked = options.server.over(config.model_copy(update={"server": hasty}))
     server, serve = make_server(options.server, asked, complainer(sys.stderr)), partial(vector_server, options.server, asked)
-    out = Console(highlight=False, soft_wrap=True, stderr=options.as_json)
+    out = make_console(err=options.as_json, soft_wrap=True)
     check = Check(options, specs, config, server, out, find_weights, serve)
     return check.rate_seeds() if options.seeds else check.run()
 
@@ -109,7 +111,7 @@ class Check:
                     asked = f"{model} is asked with num_ctx {windows[STEPS[need.step].role]}"
                     self._say(Line("ok", "window", f"{asked}: {prompt} and the reply {need.reply}"))
                 about = "reply"
-                asyncio.run(self._measure(windows))
+                asyncio.run(self._measure(windows, models))
             except MachineError as error:
                 self._say(Line("FAIL", about, str(error)))
         failed, warned = self._said.count("FAIL"), self._said.count("warn")
@@ -130,7 +132,7 @@ class Check:
         closing = closing_line(rated)
         if self._options.as_json:
             content = {"tasks": [task.as_json() for task in rated], "said": closing}
-            click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+            echo_json(content)
         else:
             for line in [line for task in rated for line in task.lines()]:
                 self._out.print(escape(line))
@@ -185,23 +187,33 @@ class Check:
 
     def _embedder(self) -> None:
         try:
-            found = asyncio.run(find_vectors(self._config, self._find, self._serve))
+            found = asyncio.run(find_vectors(self._config, self._find, self._serve, self._specs))
         except MachineError as error:
             self._say(Line("FAIL", "embedder", str(error)))
             return
         self._say(Line("ok" if found.ready else "warn", "embedder", found.text))
+        for said in found.warnings:
+            self._say(Line("warn", "embedder", said))
         if warning := foreign_thresholds(self._config, found.weights, decontaminates=True):
             self._say(Line("warn", "embedder", warning))
 
-    async def _measure(self, windows: Mapping[Role, int]) -> None:
+    async def _measure(self, windows: Mapping[Role, int], models: Mapping[str, Model]) -> None:
         options, config, specs = self._options, self._config, self._specs
         flight = Preflight(specs[0], config, self._server, windows, concurrency=options.server.concurrency)
         trials: list[Trial] = []
+        remedies: dict[tuple[str, str], Remedy] = {}
         try:
             for step in flight.steps:
+                how = config.model_for(STEPS[step].role), config.role(STEPS[step].role).think
                 with self._out.status(f"asking for {step}"):
                     trials.append(await flight.attempt(step))
-                self._say(trial_line(trials[-1]))
+                    if may_help(trials[-1]) and how not in remedies:
+                        remedies[how] = await find_remedy(flight, trials[-1], lambda other: fit(specs, other, models)[0])
+                self._say(trial_line(trials[-1], remedies.get(how)))
+            for state, text in think_lines(config, models, trials):
+                self._say(Line(state, "think", text))
+            if not all(trial.tries for trial in trials):
+                return  # who refuses what is asked cannot be measured
             with self._out.status("asking for several answers at once"):
                 together = await flight.together()
         finally:
@@ -212,7 +224,7 @@ class Check:
         speeds = model_speeds(trials, together)
         for model, speed in speeds.items():
             self._say(speed_line(model, speed))
-        costs, per_pair = forecast(specs, config, counted_share(trials), speeds)
+        costs, per_pair = forecast(specs, config, counted_share(trials), speeds, thoughts_by_role(config, trials))
         seconds = per_pair * options.wanted * len(specs) / max(1.0, together.factor)
         parallel, ours = isinstance(self._server, OllamaServer), isinstance(self._server, LlamaCppServer)
         window = windows["generator"] if parallel else None
@@ -221,14 +233,16 @@ class Check:
         self._say(hours_line(costs, seconds, options.wanted, len(specs)))
 
 
-def trial_line(trial: Trial) -> Line:
-    """Whether a reply was parsed."""
+def trial_line(trial: Trial, remedy: Remedy | None = None) -> Line:
+    """Whether a reply was parsed, and what to do where it was not."""
     name, counts = "text reply" if trial.prose else "JSON reply", trial.counts
     asked = f"{trial.step} of {trial.model}"
     if trial.fault is not None:
         began = " ".join(trial.raw.split())[:_SHOWN]
-        todo = f"take another model, or look at the prompt with `{command()} prompts {trial.step}`"
-        return Line("FAIL", name, f"{asked}: {trial.fault}, twice; {todo}; the reply begins: {began or 'nothing'}")
+        twice, todo = ", twice" if trial.tries > 1 else "", "" if remedy is None else f"; {remedy.in_words()}"
+        if remedy is None or remedy.works is None:
+            todo += f"; take another model, or see `{command()} prompts {trial.step}`"
+        return Line("FAIL", name, f"{asked}: {trial.fault.rstrip('.')}{twice}{todo}; the reply begins: {began or 'nothing'}")
     loading = f", {counts.load_seconds:.1f} s of it loading the model" if counts.load_seconds >= 1 else ""
     read = f"{asked}: parsed, {counts.output_tokens} tokens in {counts.seconds:.1f} s{loading}"
     if trial.tries > 1:

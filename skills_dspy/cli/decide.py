@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-import click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -17,6 +16,8 @@ from skills_dspy.cli.arguments import DecideOptions
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.sessions import open_server, run_until_done
 from skills_dspy.cli.summary import command
+from skills_dspy.cli.terminal.consoles import make_console
+from skills_dspy.cli.terminal.streams import echo, echo_json
 from skills_dspy.commands.decide.again import DecideResult
 from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
 from skills_dspy.commands.decide.thresholds import Bounds
@@ -53,10 +54,10 @@ def decide_command(options: DecideOptions) -> int:
     except Interrupted:
         kept = "the replies that came are kept in the run's journal" if options.fill else "nothing was written"
         again = without_secrets(shlex.join(sys.argv[1:]))
-        click.echo(f"Interrupted; {kept}. Go on with: {command()} {again}", err=True)
+        echo(f"Interrupted; {kept}. Go on with: {command()} {again}", err=True)
         raise
     if options.as_json:
-        click.echo(json.dumps(result_json(done), ensure_ascii=False, indent=2))
+        echo_json(result_json(done))
     else:
         print_decided(done, options.fill)
     return 0
@@ -64,7 +65,7 @@ def decide_command(options: DecideOptions) -> int:
 
 def print_decided(done: DecideResult, filled: bool, console: Console | None = None) -> None:
     """What came of it, for a person, on stdout."""
-    out = console or Console(highlight=False, soft_wrap=True, emoji=False)
+    out = console or make_console(soft_wrap=True)
     diff, prepared = done.diff, done.prepared
     before, after = diff.before.accepted, diff.after.accepted
     out.print(f"\n[bold]{escape(prepared.recorded.spec.task_name)}[/bold]: {before} accepted before, {after} now")

@@ -10,6 +10,9 @@ _AT_IMPORT = re.compile(r"(https?|all|no)_proxy|ssl_cert_(file|dir)|sslkeylogfil
 _NUMBERS = ("DSPY_CACHE_LIMIT", "NUMPY_MADVISE_HUGEPAGE", "HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT")
 """What dspy, numpy and huggingface_hub take for whole numbers when they are imported."""
 
+_SIZES = ("COLUMNS", "LINES")
+"""The size of a terminal, which rich takes at its word: of 0 columns nothing is printed, and of very many it crashes."""
+
 
 def put_right(environment: MutableMapping[str, str]) -> str:
     """Take out, for good, what a library would trip over whenever it looks; returns the host in OLLAMA_HOST, empty for none.
@@ -18,6 +21,9 @@ def put_right(environment: MutableMapping[str, str]) -> str:
     """
     for name in _NUMBERS:
         if not re.fullmatch(r"\s*\d+\s*", environment.get(name, "0")):
+            del environment[name]
+    for name in _SIZES:
+        if not re.fullmatch(r"[1-9][0-9]{0,3}", environment.get(name, "1")):
             del environment[name]
     return environment.pop("OLLAMA_HOST", "").strip("\"' \t\r\n")
 

@@ -1,12 +1,10 @@
 """`eval judges`, `eval program`, `eval data`: measures the judges, a compiled program, a dataset."""
 
-import json
 import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-import click
 from rich.console import Console
 
 from evals.data.datasets import Dataset, paired, read_datasets, with_seeds
@@ -26,6 +24,8 @@ from skills_dspy.cli.arguments import EvalDataOptions, EvalJudgesOptions, EvalPr
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import in_session
+from skills_dspy.cli.terminal.consoles import make_console
+from skills_dspy.cli.terminal.streams import echo, echo_json
 from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.embedding.embedder import SentenceEmbedder
@@ -59,10 +59,10 @@ def eval_judges_command(options: EvalJudgesOptions) -> int:
     for path in filter(None, (folder / "judges.md", options.markdown)):
         write_text(path, markdown(report, page=True))
     if options.as_json:
-        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        echo_json(content)
     else:
         print_sections(report, _console())
-        click.echo(f"\nWritten to {folder / 'judges.json'} and {folder / 'judges.md'}")
+        echo(f"\nWritten to {folder / 'judges.json'} and {folder / 'judges.md'}")
     return _verdict(card, options.min_kappa)
 
 
@@ -71,7 +71,7 @@ def _verdict(card: ReportCard, least: float | None) -> int:
     if not bad:
         return 0
     kappas = [f"{judge.step} ({'not defined' if judge.all.kappa is None else f'{judge.all.kappa:.2f}'})" for judge in bad]
-    click.echo(f"kappa is below {least:g} for: {', '.join(kappas)}", err=True)
+    echo(f"kappa is below {least:g} for: {', '.join(kappas)}", err=True)
     return BELOW
 
 
@@ -100,13 +100,11 @@ def eval_data_command(options: EvalDataOptions) -> int:
     if options.markdown is not None:
         write_text(options.markdown, markdown(sections))
     if options.as_json:
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-        # A file's name may hold bytes that are no text; an escape can be written, and reads as the same name again.
-        click.echo(text.encode("utf-8", "backslashreplace").decode())
+        echo_json(content)
         return 0
     print_sections(sections, _console())
     if options.markdown is not None:
-        click.echo(f"\nWritten to {options.markdown}")
+        echo(f"\nWritten to {options.markdown}")
     return 0
 
 
@@ -118,7 +116,7 @@ def _datasets(options: EvalDataOptions) -> tuple[Sequence[Dataset], Sequence[Dat
         return first, second
     spec, warnings = load_task(options.seeds)
     for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     both = with_seeds((*first, *second), spec.seed_examples)
     return both[: len(first)], both[len(first) :]
 
@@ -130,7 +128,7 @@ def _check_folder(markdown: Path | None) -> None:
 
 
 def _console() -> Console:
-    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _WIDTH)
+    return make_console(width=None if sys.stdout.isatty() else _WIDTH)
 
 
 def eval_program_command(options: EvalProgramOptions) -> int:
@@ -167,8 +165,8 @@ def eval_program_command(options: EvalProgramOptions) -> int:
             **({"derived_descriptions": derived} if derived else {}),
             "units": compared_json(compared),
         }
-        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        echo_json(content)
     else:
         for line in comparison_lines(compared, answered_by):
-            click.echo(line)
+            echo(line)
     return 0

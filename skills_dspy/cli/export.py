@@ -7,10 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
-import click
-
 from skills_dspy.base.errors import ExportError, SkillsError
 from skills_dspy.cli.arguments import ExportOptions
+from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.commands.export.card import Split
 from skills_dspy.commands.export.export import FOLDERS, SUFFIX, ExportRequest, Format, refuse_wrong, write_export
 from skills_dspy.commands.export.source import find_sources
@@ -41,8 +40,8 @@ def export_command(options: ExportOptions) -> int:
         refuse_wrong(request)
         for run in request.runs:
             if run.running:
-                click.echo(f"warning: a run is still writing in {run.paths.folder}; exported is what it has now", err=True)
-        _export(request, click.echo)
+                echo(f"warning: a run is still writing in {run.paths.folder}; exported is what it has now", err=True)
+        _export(request, echo)
         if options.repo is not None:
             _push(options.out, options.repo, options.public)
     return 0
@@ -55,7 +54,7 @@ def export_run(folders: Sequence[Path], output_dir: Path, exports: Sequence[str]
     """
 
     def say(text: str) -> None:
-        click.echo(text, err=err)
+        echo(text, err=err)
 
     if not exports:
         return
@@ -63,7 +62,7 @@ def export_run(folders: Sequence[Path], output_dir: Path, exports: Sequence[str]
         try:
             sources = find_sources(folders)
         except ExportError as error:
-            click.echo(f"not exported: {error}", err=True)
+            echo(f"not exported: {error}", err=True)
             return
         for layout in dict.fromkeys(exports):
             suffix = "" if layout in FOLDERS else SUFFIX.get(layout, ".jsonl")
@@ -86,15 +85,15 @@ def _export(request: ExportRequest, say: Callable[[str], None]) -> None:
         none = "" if done.thoughtful else "; `think` in the configuration of a run says whether the generator has any"
         say(f"{done.thoughtful} of {rows} rows have thoughts{none}")
     if done.repeated:
-        click.echo(f"{done.repeated} rows left out: another of the runs has a row with the same id", err=True)
+        echo(f"{done.repeated} rows left out: another of the runs has a row with the same id", err=True)
     for line in _left_over(done.left_over):
-        click.echo(line, err=True)
+        echo(line, err=True)
     if done.mended:
-        click.echo(f"{done.mended} rows held half a character, which UTF-8 cannot write: it became U+FFFD", err=True)
+        echo(f"{done.mended} rows held half a character, which UTF-8 cannot write: it became U+FFFD", err=True)
     for sentence in done.compared.sentences(rows) if done.compared else ():
-        click.echo(sentence, err=True)
+        echo(sentence, err=True)
     for path in left_behind(request.out):
-        click.echo(f"left by an export that was killed, delete it: {path}", err=True)
+        echo(f"left by an export that was killed, delete it: {path}", err=True)
 
 
 def _left_over(rows: Sequence[str]) -> Iterator[str]:
@@ -108,20 +107,20 @@ def _left_over(rows: Sequence[str]) -> Iterator[str]:
 
 def _progress(doing: str, rows: int) -> None:
     if rows % _EVERY == 0:
-        click.echo(f"{doing}: {rows} rows", err=True)
+        echo(f"{doing}: {rows} rows", err=True)
 
 
 def _push(folder: Path, repo: str, public: bool) -> None:
     from skills_dspy.commands.export.hub import upload
 
     seen = "where everybody can read it" if public else "privately"
-    click.echo(f"Uploading {folder} to the Hugging Face Hub as {repo}, {seen} ...", err=True)
+    echo(f"Uploading {folder} to the Hugging Face Hub as {repo}, {seen} ...", err=True)
     try:
         address = upload(folder, repo, public=public)
     except SkillsError as error:
-        click.echo(f"The export itself is whole: {folder}", err=True)
+        echo(f"The export itself is whole: {folder}", err=True)
         raise error from None
-    click.echo(f"Uploaded: {address}")
+    echo(f"Uploaded: {address}")
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -24,11 +25,12 @@ from skills_dspy.cli.arguments import (
 )
 from skills_dspy.cli.environment import put_right
 from skills_dspy.cli.options import DEFAULT_HOST, ManyPaths, takes
+from skills_dspy.cli.terminal.streams import echo, guarded
 
 INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "color": True})
 @click.version_option(__version__, prog_name="skills_dspy")
 def cli() -> None:
     """Turn a few seed examples of a skill into validated training data with a teacher model on your own machine."""
@@ -160,23 +162,29 @@ def start(argv: Sequence[str]) -> int:
         **dict.fromkeys(("run", "check", "decide", "optimize"), with_host),
         "eval": dict.fromkeys(("judges", "program"), with_host),
     }
+    with guarded():
+        return _typed(argv, defaults)
+
+
+def _typed(argv: Sequence[str], defaults: Mapping[str, Any]) -> int:
+    """Run it with these defaults of its options."""
     try:
         code = int(cli.main(args=list(argv), prog_name="skills_dspy", standalone_mode=False, default_map=defaults) or 0)
         sys.stdout.flush()
         return code
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        echo(error.format_message(), err=True)
         return 2
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except SkillsError as error:
-        click.echo(f"error: {error}", err=True)
+        echo(f"error: {error}", err=True)
         return error.exit_code
     except Interrupted:
         return INTERRUPTED
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
+        echo("interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe went away, as `head` does: no error, but nothing more can be written there.
@@ -187,7 +195,7 @@ def start(argv: Sequence[str]) -> int:
         if error.errno != errno.ENOSPC:
             raise
         _silence_stdout()
-        click.echo(f"error: what is printed cannot be written: {error.strerror}; the run's files are whole", err=True)
+        echo(f"error: what is printed cannot be written: {error.strerror}; the run's files are whole", err=True)
         return 2
 
 

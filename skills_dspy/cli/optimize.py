@@ -5,8 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import click
-
 from evals.judges.cases import SHIPPED, load_cases
 from evals.optimize.budget import LEVELS, OPTIMIZERS
 from evals.optimize.lines import closing_lines, plan_lines
@@ -20,6 +18,7 @@ from skills_dspy.cli.arguments import OptimizeOptions
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import in_session
+from skills_dspy.cli.terminal.streams import echo, echo_json
 from skills_dspy.model.compiled import checked, compiled_content, load_compiled
 from skills_dspy.run.account import versions
 from skills_dspy.store.aside import write_json
@@ -40,7 +39,7 @@ def optimize_command(options: OptimizeOptions) -> int:
     plan = plan_of(request, config, config.max_num_ctx, run.windows({}))
     if options.dry_run:
         for line in plan_lines(plan, options.optimizer):
-            click.echo(line)
+            echo(line)
         return 0
     make_folder(options.out.parent)
     say = Progress(quiet=options.quiet).say
@@ -58,11 +57,11 @@ def optimize_command(options: OptimizeOptions) -> int:
     if kept:
         write_json(options.out, content)
     if options.as_json:
-        click.echo(json.dumps(content["provenance"], indent=2, ensure_ascii=False))
+        echo_json(content["provenance"])
     else:
         out = options.out if kept else None
         for line in closing_lines(done.results, out, content["provenance"]["answered_by"]):
-            click.echo(line)
+            echo(line)
     for unit, why in done.refused.items():
         raise RequestError(f"{unit} is left out: {why}; optimize that judge with a larger --budget, or use --force")
     return 0 if better else NOTHING_BETTER

@@ -14,6 +14,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from skills_dspy.base.visible import visible
+from skills_dspy.cli.terminal.consoles import make_console, unmarked
+from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.model.slots import Slots
 from skills_dspy.run.headway import (
     FEW,
@@ -60,14 +63,14 @@ class Progress:
         self._spinner = Spinner("dots")
         self._live: Live | None = None
         if not quiet and self._stream.isatty():
-            self._live = Live(self, console=Console(file=self._stream), refresh_per_second=4, transient=True)
+            self._live = Live(self, console=make_console(stream=self._stream), refresh_per_second=4, transient=True)
 
     def say(self, line: str, style: str = "") -> None:
         """Show a line that stays."""
         if self._live is not None:
-            self._live.console.print(Text(line, style=style), soft_wrap=True)
+            self._live.console.print(unmarked(line, style=style), soft_wrap=True)
         elif not self._quiet:
-            print(line, file=self._stream, flush=True)
+            echo(line, stream=self._stream)
 
     def fault(self, message: str, pause: float) -> None:
         """Show that a request failed and is repeated after `pause` seconds: until the next tick, or not too often."""
@@ -107,7 +110,7 @@ class Progress:
     def picture(self, width: int) -> Iterable[RenderableType]:
         """What is drawn in a terminal of so many columns."""
         if not self._total:
-            self._spinner.update(text=Text(self._text))
+            self._spinner.update(text=unmarked(self._text))
             return [self._spinner]
         seconds = (self._clock() - self.began) / max(1, self._done) * (self._total - self._done)
         left = f"  {duration(seconds)} left" if self._done else ""
@@ -123,7 +126,7 @@ class Progress:
     def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterable[RenderableType]:
         yield from self.picture(options.max_width)
         if self._complaint:
-            yield Text(self._complaint, style="yellow")
+            yield unmarked(self._complaint, style="yellow")
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -166,19 +169,19 @@ class RunProgress(Progress, Watcher):
     def picture(self, width: int) -> Iterable[RenderableType]:
         """A table of the tasks, then their funnels or what has become of them, then the requests in flight."""
         if not self.tasks:
-            yield Text("asking the server ...")
+            yield unmarked("asking the server ...")
             return
         many = len(self.tasks) > FEW
         total = headway_of(self.tasks)
         rows = worst_tasks(self.tasks, _WORST_ROWS) if many else self.tasks
         yield self._table([*([total] if many else []), *(headway_of([task]) for task in rows)], wide=width >= _WIDE)
         if many:
-            yield Text(f"{total.counted()}; shown: the {len(rows)} that are farthest behind" if rows else total.counted())
+            yield unmarked(f"{total.counted()}; shown: the {len(rows)} that are farthest behind" if rows else total.counted())
         for task in () if many else self.tasks:
             name = task.spec.task_name.rsplit("/", 1)[-1]
-            yield Text(f"  {name}: {funnel_line(task.run.funnel)}", style="dim", overflow="ellipsis", no_wrap=True)
+            yield Text(visible(f"  {name}: {funnel_line(task.run.funnel)}"), style="dim", overflow="ellipsis", no_wrap=True)
         if self.slots is not None:
-            yield Text(f"in flight {self.slots.held} of {self.slots.count}, waiting {self.slots.waiting}")
+            yield unmarked(f"in flight {self.slots.held} of {self.slots.count}, waiting {self.slots.waiting}")
 
     def _table(self, rows: Iterable[Headway], *, wide: bool) -> Table:
         seconds = self._clock() - self.began
@@ -188,7 +191,7 @@ class RunProgress(Progress, Watcher):
             table.add_column(heading, no_wrap=True, min_width=len(heading))
         for row in rows:
             table.add_row(
-                Text(row.name),
+                unmarked(row.name),
                 f"{row.accepted} of {row.wanted}",
                 *([ProgressBar(total=row.wanted, completed=row.accepted, width=20)] if wide else []),
                 str(row.live + row.remembered),

@@ -15,6 +15,7 @@ from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.cli.arguments import PromptsOptions
 from skills_dspy.cli.run import load_specs
+from skills_dspy.cli.terminal.consoles import make_console
 from skills_dspy.commands.check.sample_prompts import sample_inputs
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import CompiledProgram, load_compiled
@@ -35,7 +36,7 @@ def prompts_command(options: PromptsOptions) -> int:
         return _differences(load_compiled(options.program), wanted)
     spec = load_specs(options.task_paths).specs[0]
     program, adapter = SkillsProgram(spec.num_questions_to_generate_per_prompt), SkillsAdapter()
-    out = Console(highlight=False, soft_wrap=True, emoji=False)
+    out = make_console(soft_wrap=True)
     for step in [wanted] if wanted else _steps(spec, config):
         _print(step, spec, config, program, adapter, out)
     return 0
@@ -45,7 +46,7 @@ def _differences(compiled: CompiledProgram, wanted: Step | None) -> int:
     """Each compiled prompt against the one that stands in signatures/: system message, then demonstrations."""
     if wanted is not None and wanted.name not in compiled.steps:
         raise RequestError(f"{compiled.path}: it leaves {wanted.name} as it is; it has: {', '.join(compiled.steps)}")
-    out = Console(highlight=False, soft_wrap=True, emoji=False)
+    out = make_console(soft_wrap=True)
     adapter, before, after = SkillsAdapter(), SkillsProgram(1), SkillsProgram(1)
     compiled.apply(after)
     for name in compiled.steps if wanted is None else (wanted.name,):

@@ -7,14 +7,13 @@ from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
-import click
-
 from skills_dspy.base.errors import Interrupted, RequestError, SkillsError, SpecError
 from skills_dspy.cli.arguments import RunOptions
 from skills_dspy.cli.export import export_run
 from skills_dspy.cli.progress import RunProgress
 from skills_dspy.cli.sessions import open_server, run_until_done, vector_server
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
+from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.embedders import choose_embedder, foreign_thresholds
 from skills_dspy.model.embedding.embedder import LiveEmbedder
@@ -48,7 +47,7 @@ def run_command(options: RunOptions) -> int:
             tasks = run_until_done(_run(request, options, embedder, display))
         except Interrupted:
             display.stop()
-            click.echo(resume_line(display.tasks), err=True)
+            echo(resume_line(display.tasks), err=True)
             raise
         except SkillsError:
             display.stop()
@@ -78,20 +77,20 @@ class _Stderr(Notices):
     def say(self, line: str) -> None:
         """Something takes its time."""
         if not self.quiet:
-            click.echo(line, err=True)
+            echo(line, err=True)
 
     def warn(self, line: str) -> None:
         """Something is odd."""
-        click.echo(f"warning: {line}", err=True)
+        echo(f"warning: {line}", err=True)
 
 
 def _summarize(tasks: Sequence[TaskView], options: RunOptions, broken: Sequence[SpecError]) -> None:
     if options.as_json:
-        click.echo(json_summary(tasks, broken))
+        echo(json_summary(tasks, broken))
     else:
         print_summary(tasks, replayed=options.replay is not None)
     for error in broken:  # once more: what was said at the beginning of a night is out of sight by now
-        click.echo(f"not run: {error}", err=True)
+        echo(f"not run: {error}", err=True)
 
 
 def _embedder(request: RunRequest, options: RunOptions) -> LiveEmbedder:
@@ -123,7 +122,7 @@ def _request(options: RunOptions, specs: tuple[TaskSpec, ...] | None) -> RunRequ
     program = None if options.program is None else load_compiled(options.program)
     evaluation = read_benchmark(options.decontaminate) if options.decontaminate else None
     for warning in () if evaluation is None else skipped_warnings(evaluation):
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     if past is not None:
         program = program or past.first.program
         evaluation = evaluation or past.evaluation()
@@ -150,11 +149,11 @@ def load_specs(paths: tuple[Path, ...], base: str | None = None) -> Loaded:
     paths = paths or default_paths()
     loaded = load_tasks(paths, changes_since(base, paths))
     for line in loaded.skipped:
-        click.echo(line, err=True)
+        echo(str(line), err=True)
     for warning in loaded.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     for error in loaded.broken:
-        click.echo(f"broken, and left out: {error}", err=True)
+        echo(f"broken, and left out: {error}", err=True)
     return loaded
 
 

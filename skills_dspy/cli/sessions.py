@@ -10,11 +10,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-import click
-
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import Interrupted
 from skills_dspy.cli.options import ServerOptions, SessionOptions
+from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.model.compiled import since_compiled
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.embedding.weights import ServerKind
@@ -40,7 +39,7 @@ Complain = Callable[[str, float], None]
 
 def complainer(stream: TextIO) -> Complain:
     """What writes a line for each."""
-    return lambda message, pause: click.echo(f"{message} Again in {pause:.0f} s.", stream)
+    return lambda message, pause: echo(f"{message} Again in {pause:.0f} s.", stream=stream)
 
 
 def make_server(options: ServerOptions, config: RunConfig, complain: Complain | None = None) -> Server:
@@ -163,17 +162,17 @@ def in_session(
     stderr = sys.stderr  # the optimizers' output is kept away from the terminal; this is not theirs
 
     def serve() -> Server:
-        return open_server(options.server, config, complainer(stderr), lambda line: click.echo(line, stderr))
+        return open_server(options.server, config, complainer(stderr), lambda line: echo(line, stream=stderr))
 
     async def run() -> T:
         async with open_session(request, None if options.replay is not None else serve) as session:
             program = None if beside is None else beside.program
             for line in since_compiled(program, session.models.values()) if program is not None else ():
-                click.echo(f"warning: {line}", stderr)
+                echo(f"warning: {line}", stream=stderr)
             return await work(session)
 
     try:
         return run_until_done(run())
     except Interrupted:
-        click.echo("interrupted; every reply is kept: the same command goes on where this one stopped", stderr)
+        echo("interrupted; every reply is kept: the same command goes on where this one stopped", stream=stderr)
         raise

@@ -5,11 +5,13 @@ import sys
 import click
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from skills_dspy.base.config import load_config
+from skills_dspy.base.visible import visible
 from skills_dspy.cli.arguments import TasksOptions
 from skills_dspy.cli.run import changes_since, default_paths
+from skills_dspy.cli.terminal.consoles import make_console, unmarked
+from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.commands.check.task_report import (
     HEADINGS,
     TaskReport,
@@ -34,7 +36,7 @@ def tasks_command(options: TasksOptions) -> int:
     if options.rules:
         width = max(len(rule.name) for rule in RULES)
         for rule in RULES:
-            click.echo(f"{rule.name:<{width}}  {rule.severity:<7}  {rule.about}")
+            echo(f"{rule.name:<{width}}  {rule.severity:<7}  {rule.about}")
         return FINE
     layout = "json" if options.as_json else options.layout or "text"
     config = load_config(options.config)
@@ -42,17 +44,17 @@ def tasks_command(options: TasksOptions) -> int:
     changes = changes_since(options.taxonomy_base, paths)
     report = make_report(paths, config, changes)
     if layout == "json":
-        click.echo(task_report_json(report))
+        echo(task_report_json(report))
     elif layout == "github":
         for line in github_lines(report):
-            click.echo(line)
+            echo(line)
     elif sys.stdout.isatty():
-        show(report, Console(highlight=False, emoji=False))
+        show(report, make_console())
     else:
         for line in plain_lines(report):
-            click.echo(line)
+            echo(line)
     if changes is not None and not report.files:
-        click.echo(nothing_changed(changes), err=True)
+        echo(nothing_changed(changes), err=True)
     return FAULTY if report.count("error") or (options.strict and report.count("warning")) else FINE
 
 
@@ -63,17 +65,17 @@ def show(report: TaskReport, out: Console) -> None:
         for place, heading in enumerate(HEADINGS):
             table.add_column(heading, justify="left" if place < 2 else "right", no_wrap=place > 0, overflow="fold")
         for cells in rows(report):
-            table.add_row(*(Text(cell) for cell in cells))
+            table.add_row(*(unmarked(cell) for cell in cells))
         out.print(table)
     for skipped in report.skipped:
-        out.print(Text(str(skipped), style="dim"), soft_wrap=True)
+        out.print(unmarked(str(skipped), style="dim"), soft_wrap=True)
     path = None
     for found in report.findings:
         if found.path != path:
             path = found.path
-            out.print(Text(f"\n{path}", style="bold"), soft_wrap=True)
-        line = Text(f"{found.line:>5}  ")
+            out.print(unmarked(f"\n{path}", style="bold"), soft_wrap=True)
+        line = unmarked(f"{found.line:>5}  ")
         line.append(f"{found.severity:<7}", style=_STYLES[found.severity])
-        line.append(f"  {found.message}  ").append(found.rule, style="dim")
+        line.append(visible(f"  {found.message}  ")).append(found.rule, style="dim")
         out.print(line, soft_wrap=True)
-    out.print(Text(f"\n{summary_line(report)}"), soft_wrap=True)
+    out.print(unmarked(f"\n{summary_line(report)}"), soft_wrap=True)

@@ -1,10 +1,17 @@
 """What a reply says: its text, and the thoughts before it, which servers put in a place of their own or leave in the text."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-_NAMES = ("think", "thinking", "thought", "seed:think", "reflection", "scratchpad")
-_MARKS = (*((f"<{name}>", f"</{name}>") for name in _NAMES), ("[THINK]", "[/THINK]"), ("◁think▷", "◁/think▷"))
+_MARKS = tuple(
+    (re.compile(begin, re.IGNORECASE), re.compile(end, re.IGNORECASE))
+    for begin, end in (
+        *((rf"<{name}(?: [^<>\n]*)?>", f"</{name}>") for name in ("think", "seed:think", "thinking", "thought")),
+        (r"\[THINK\]", r"\[/THINK\]"),
+        ("◁think▷", "◁/think▷"),
+    )
+)
 """How models without a template of their own begin and end their thoughts."""
 
 
@@ -27,12 +34,12 @@ def said_in(body: Mapping[str, Any], request: Mapping[str, Any]) -> Said:
     return next(filter(None, (_parted(text, *marks) for marks in _MARKS)), Said(text, ""))
 
 
-def _parted(text: str, begin: str, end: str) -> Said | None:
+def _parted(text: str, begin: re.Pattern[str], end: re.Pattern[str]) -> Said | None:
     """What stands after the one block of thoughts with which a text begins; a template may have begun it in the prompt."""
-    opened = text.lstrip().startswith(begin)
-    if text.count(begin) != opened or text.count(end) > 1:
+    begins, ends = list(begin.finditer(text)), list(end.finditer(text))
+    if len(begins) > 1 or len(ends) > 1 or not (begins or ends) or any(text[: found.start()].strip() for found in begins):
         return None
-    before, closed, after = text.partition(end)
-    if not closed and not opened:
-        return None
-    return Said(after, before.lstrip().removeprefix(begin).strip())
+    if not begins and re.search(rf"^{end.pattern}[ \t]*\n", text, re.MULTILINE | re.IGNORECASE) is None:
+        return None  # it only speaks of such a mark
+    first, last = begins[0].end() if begins else 0, ends[0] if ends else None
+    return Said("" if last is None else text[last.end() :], text[first : last and last.start()].strip())

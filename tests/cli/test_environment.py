@@ -2,7 +2,9 @@
 
 import importlib
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +60,17 @@ def test_what_libraries_take_for_a_number(name: str, value: str, stays: bool) ->
     assert environment["HOME"] == "/root"
 
 
+@pytest.mark.parametrize("name", ["COLUMNS", "LINES"])
+@pytest.mark.parametrize(
+    ("value", "stays"), [("0", False), ("-1", False), ("", False), ("9" * 30, False), ("²", False), ("80x", False), ("5", True)]
+)
+def test_what_is_no_size_of_a_terminal(name: str, value: str, stays: bool) -> None:
+    """The terminal itself is asked then: nothing would be printed in 0 columns."""
+    environment = {name: value}
+    put_right(environment)
+    assert (name in environment) is stays
+
+
 @pytest.mark.parametrize("told", ["http://box:1", " http://box:1\n", '"http://box:1"', "'http://box:1'"])
 def test_the_host_is_read_as_ollama_reads_it(told: str) -> None:
     """Blanks and quotes, as an .env file leaves them, are none of it; no library sees it."""
@@ -74,3 +87,13 @@ def test_commands_that_need_no_network_know_no_variable(monkeypatch: pytest.Monk
     assert terminal.type("prompts", "judge_pair_freeform").code == 0
     said = terminal.run("--task-paths", terminal.task(), "-n", 1, "--base-url", "http://127.0.0.1:9")
     assert (said.code, "PROXY" in said.err + said.out) == (0, False)
+
+
+def test_no_file_of_ours_gets_the_number_of_a_stream_that_is_closed(tmp_path: Path) -> None:
+    """What a native library prints on number 1 or 2 would stand in it."""
+    lines = "import sys; from skills_dspy.__main__ import open_closed; open_closed(); print('lost', file=sys.stderr)"
+    lines += f"; print(open({str(tmp_path / 'file')!r}, 'w').fileno() > 2)"
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" -c "$1" <&- 2>&-', sys.executable, lines], stdout=subprocess.PIPE, check=True
+    )
+    assert done.stdout == b"True\n"

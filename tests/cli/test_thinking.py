@@ -1,16 +1,23 @@
 """Models that think, from the command line: where their thoughts go, and where they never do."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from skills_dspy.base.config import ROLES
+from skills_dspy.base.errors import ThinkingRefused
+from skills_dspy.cli.check import NOT_READY, READY
+from skills_dspy.model.server.server import Model
 from skills_dspy.store.files import read_rows
 from skills_dspy.store.journal import request_digest
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import read_run_json
+from tests.cli.test_check import checked, named
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.terminal import Terminal
+from tests.helpers.timed_server import TimedServer
 
 MIND = "Hm, whiskers and paws"
 THINKING = "generator: {think: on}\nvalidator: {think: low}\n"
@@ -90,3 +97,138 @@ def test_a_prompt_is_shown_with_what_is_asked_of_thinking(thinker: Terminal) -> 
     said, more = thinker.type(*words).out, thinker.type(*words, "--config", thinker.folder / "think.yaml").out
     room = int(said.partition("num_predict ")[2].split()[0])
     assert f"num_predict {room + 2048}, think on\n" in more
+
+
+Quirk = Callable[[Mapping[str, Any], dict[str, Any]], None]
+
+
+class QuirkyServer(TimedServer):
+    """What a quirk makes of the replies; the models say of themselves that they can think where that is known."""
+
+    def __init__(self, quirk: Quirk, thinks: bool | None = None) -> None:
+        super().__init__(timed=False, tokens=40)
+        self._quirk, self._thinks = quirk, thinks
+
+    async def model(self, name: str) -> Model:
+        """A model, and whether it can think."""
+        return replace(await super().model(name), thinks=self._thinks)
+
+    async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """A reply with its quirk."""
+        body = await super().chat(payload)
+        self._quirk(payload, body)
+        return body
+
+
+def without_schema(*thinks: object) -> Quirk:
+    """The schema is ignored where a request says this of thinking."""
+
+    def quirk(payload: Mapping[str, Any], body: dict[str, Any]) -> None:
+        if "format" in payload and payload.get("think", "unset") in thinks:
+            body["message"]["content"] = "* a question"
+
+    return quirk
+
+
+def all_in_thinking(payload: Mapping[str, Any], body: dict[str, Any]) -> None:
+    """Told not to think, the model writes its reply where thoughts belong."""
+    if payload.get("think") is False:
+        body["message"] = {"role": "assistant", "content": "", "thinking": body["message"]["content"]}
+
+
+def deep(tokens: int) -> Quirk:
+    """Told to think or not, the model has so many tokens of thoughts before its reply."""
+
+    def quirk(payload: Mapping[str, Any], body: dict[str, Any]) -> None:
+        body["message"]["thinking"], room = MIND * (tokens // 4), payload["options"]["num_predict"]
+        if room < tokens + 40:
+            body["message"]["content"], body["done_reason"], tokens_now = "", "length", room
+        else:
+            tokens_now = tokens + 40
+        body["eval_count"] = tokens_now
+
+    return quirk
+
+
+def left_in_the_text(payload: Mapping[str, Any], body: dict[str, Any]) -> None:
+    """Before prose the model thinks in the text, as one without a template does."""
+    if "format" not in payload:
+        body["message"]["content"] = f"<think>\n{MIND}\n</think>\n\n{body['message']['content']}"
+
+
+def refusing(payload: Mapping[str, Any], _: dict[str, Any]) -> None:
+    """The server takes nothing said of thinking but that there is to be none."""
+    if payload.get("think"):
+        raise ThinkingRefused('The server answered 400: "m" does not support thinking.')
+
+
+ON: Mapping[str, Any] = {role: {"think": "on"} for role in ROLES}
+
+
+@pytest.mark.parametrize(
+    ("quirk", "config", "fault", "works"),
+    [
+        (without_schema(False), {}, "invalid JSON", "`think: unset`"),
+        (without_schema(False, "unset", True), {}, "invalid JSON", "`think: low`"),
+        (without_schema(True, "low", "unset"), ON, "invalid JSON", "`think: off`"),
+        (all_in_thinking, {}, "all of the reply is thoughts, and there is no text", "`think: unset`"),
+        (deep(1500), {}, "all of them thoughts", "`think: unset`"),
+        (deep(6000), ON, "all of them thoughts", "`think: on, think_room: 8192`"),
+        (left_in_the_text, {}, "a block of thinking", "`think: unset`"),
+        (refusing, ON, "does not support thinking", "`think: off`"),
+    ],
+)  # fmt: skip
+def test_check_names_the_setting_that_works(quirk: Quirk, config: Mapping[str, Any], fault: str, works: str) -> None:
+    """Where replies cannot be used as the configuration has it, for all roles that ask that model so."""
+    code, text = checked(QuirkyServer(quirk), config=config)
+    assert code == NOT_READY
+    (line,) = {line.partition("can be read: ")[2][:60] for line in text.splitlines() if "can be read" in line}
+    assert line.startswith("set that for generator, validator and tagger")
+    assert fault in text
+    assert f"with {works} it can be read" in text
+    assert "take another model" not in text
+    assert not named(text, "think")
+
+
+def test_check_says_it_where_no_setting_helps() -> None:
+    """As before, it is another model then; a text that is only too long is no matter of thinking."""
+    server = QuirkyServer(without_schema(False, True, "low", "unset"))
+    text = checked(server)[1]
+    assert "twice; nor with `think` unset, on or low; take another model" in text
+    text = checked(QuirkyServer(lambda _, body: body.update(done_reason="length")))[1]
+    assert "cut after 40 tokens, twice; take another model" in text
+
+
+@pytest.mark.parametrize(
+    ("quirk", "thinks", "config", "said"),
+    [
+        (deep(100), None, {}, "warn think mistral-small3.2 thinks although it is told not to (`think: off`), up to 13"),
+        (lambda *_: None, True, {}, "ok think mistral-small3.2 can think, and is told not to (`think: off`)"),
+        (deep(100), None, ON, "ok think mistral-small3.2 thinks with `think: on`, up to 13"),
+        (deep(1800), None, ON, "warn think mistral-small3.2 thinks with `think: on`, up to 18"),
+        (lambda *_: None, None, ON, "warn think mistral-small3.2 has no thoughts with `think: on`, or the server hides them"),
+    ],
+)
+def test_check_says_whether_a_model_thinks(quirk: Quirk, thinks: bool | None, config: Mapping[str, Any], said: str) -> None:
+    """Where it can, or was told to, with the tokens that it takes, which the forecast has, too."""
+    code, text = checked(QuirkyServer(quirk, thinks), config=config)
+    assert code == READY
+    (line,) = named(text, "think")
+    assert line.startswith(said)
+
+
+def test_check_tries_each_way_to_think_of_a_model() -> None:
+    """A judge that thinks is tried beside the generator that does not; the remedy is for it alone."""
+    text = checked(QuirkyServer(without_schema(True)), config={"validator": {"think": "on"}})[1]
+    (line,) = (line for line in text.splitlines() if "can be read" in line)
+    assert "judge_question_freeform" in line
+    assert "with `think: off` it can be read: set that for validator in the configuration" in line
+
+
+def test_the_forecast_counts_thoughts() -> None:
+    """They are most of the tokens."""
+    quirks: tuple[Quirk, ...] = (lambda *_: None, deep(1000))
+    texts = [checked(QuirkyServer(quirk), config=ON)[1].splitlines() for quirk in quirks]
+    plain, deeper = ([int(line.split()[-1]) for line in lines if line.startswith("judge_pair_")] for lines in texts)
+    assert len(plain) == 2
+    assert all(900 < more - less <= 1040 for less, more in zip(plain, deeper, strict=True))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from skills_dspy.base.config import RunConfig
+from skills_dspy.base.config import Role, RunConfig
 from skills_dspy.base.records import Kind
 from skills_dspy.commands.check.sample_prompts import prompt_estimates
 from skills_dspy.commands.check.speed import Speed
@@ -31,10 +31,12 @@ class StepCost:
     output: float
 
 
-def step_costs(spec: TaskSpec, config: RunConfig, prompts: Mapping[tuple[str, str], int], ratio: float) -> Iterator[StepCost]:
+def step_costs(
+    spec: TaskSpec, config: RunConfig, prompts: Mapping[tuple[str, str], int], ratio: float, thoughts: Mapping[Role, float]
+) -> Iterator[StepCost]:
     """The steps of one task, the two kinds of seed each for itself, weighted by their share of the seeds.
 
-    `prompts` are the estimated tokens of a prompt by kind and step.
+    `prompts` are the estimated tokens of a prompt by kind and step, `thoughts` those of a reply beside its text by role.
     """
     for kind in get_args(Kind):
         seeds = spec.seeds(kind)
@@ -48,21 +50,26 @@ def step_costs(spec: TaskSpec, config: RunConfig, prompts: Mapping[tuple[str, st
             calls = came / at_once if step.of_draw else came
             # Writers are taken to write as much as the longest seed has.
             output = EXPLANATION if step.writes is None else step.writes(lengths, at_once) * ratio
+            output += thoughts.get(step.role, 0.0)
             yield StepCost(step.name, config.model_for(step.role), calls, prompts[kind, step.name] * ratio, output)
             came *= PASS_SHARE if step.checked else 1.0
 
 
 def forecast(
-    specs: Sequence[TaskSpec], config: RunConfig, ratio: float, speeds: Mapping[str, Speed]
+    specs: Sequence[TaskSpec],
+    config: RunConfig,
+    ratio: float,
+    speeds: Mapping[str, Speed],
+    thoughts: Mapping[Role, float] | None = None,
 ) -> tuple[tuple[StepCost, ...], float]:
     """The costs step by step, and the seconds of an accepted pair when the server does one call after the other.
 
     Each is the mean of tasks that all get the same number of pairs. `ratio` is the counted tokens for each estimated one,
-    above 0; `speeds` are those of every model.
+    above 0; `speeds` are those of every model, `thoughts` the tokens of thoughts in a reply by role.
     """
     by_step: dict[str, list[StepCost]] = {}
     for spec in specs:
-        for cost in step_costs(spec, config, prompt_estimates(spec, config), ratio):
+        for cost in step_costs(spec, config, prompt_estimates(spec, config), ratio, thoughts or {}):
             by_step.setdefault(cost.step, []).append(cost)
     means = tuple(_mean(by_step[step], len(specs)) for step in STEPS if step in by_step)
     return means, sum(cost.calls * speeds[cost.model].seconds(cost.prompt, cost.output) for cost in means)

@@ -11,10 +11,10 @@ from typing import Any
 
 import dspy
 
-from skills_dspy.base.config import ROLES, THINK_FIELD, Role, RunConfig
-from skills_dspy.base.errors import EmbedderMissing, ModelMissing
+from skills_dspy.base.config import ROLES, THINK_FIELD, Role, RunConfig, Think
+from skills_dspy.base.errors import EmbedderMissing, ModelMissing, ThinkingRefused
 from skills_dspy.commands.check.sample_prompts import estimate_of, messages_of, sample_inputs
-from skills_dspy.commands.check.speed import Counts, Together, Trial, counts_of, text_of
+from skills_dspy.commands.check.speed import Counts, Together, Trial, counts_of
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import Failed
 from skills_dspy.model.context_window import Need, choose_windows, needs
@@ -29,6 +29,7 @@ from skills_dspy.model.soft import RATING_STEPS, rated, soft_of
 from skills_dspy.model.steps import DESCRIBE, STEPS, reply_limits, way
 from skills_dspy.screens.residue import residue_look
 from skills_dspy.store.journal import JournaledReply
+from skills_dspy.store.said import said_in
 from skills_dspy.tasks.spec import TaskSpec
 
 MOST_AT_ONCE = 16
@@ -95,20 +96,29 @@ class Preflight:
         self._adapter = SkillsAdapter()
 
     @property
+    def config(self) -> RunConfig:
+        """The settings that are tried."""
+        return self._config
+
+    def changed(self, config: RunConfig, windows: Mapping[Role, int]) -> "Preflight":
+        """The same with other settings."""
+        return Preflight(self._spec, config, self._server, windows, concurrency=self._concurrency, clock=self._clock)
+
+    @property
     def steps(self) -> tuple[str, ...]:
-        """What to try: both sorts of reply of the generator, then the first step of every other model.
+        """What to try: both sorts of reply of the generator, then the first step of every other model, or way to think.
 
         Where soft ratings are asked for, every step that rates. Before them the description, where the file has none: the
         other prompts are tried with what was derived.
         """
         steps = [DESCRIBE.name] if undescribed(self._spec) else []
         steps += [f"write_questions_{self._kind}", f"write_answer_{self._kind}"]
-        asked = {self._config.model_for("generator")}
-        for step in way(self._kind, self._config.tagging):
-            model = self._config.model_for(step.role)
-            if model not in asked:
-                asked.add(model)
-                steps.append(step.name)
+        asked: set[tuple[str, Think]] = set()
+        for role in ROLES:
+            how = self._config.model_for(role), self._config.role(role).think
+            if how not in asked and asked:
+                steps.append(next(step.name for step in way(self._kind, self._config.tagging) if step.role == role))
+            asked.add(how)
         if self._config.asks_soft(shown=False):
             steps += [step.name for step in way(self._kind, self._config.tagging) if step.name in RATING_STEPS]
         return tuple(dict.fromkeys(steps))
@@ -122,28 +132,31 @@ class Preflight:
         look = residue_look(self._config.screens, self._spec)
         asker = asker_for(self._program, self._config, names, self._windows, replies, limits, 0, task, look)
         inputs = sample_inputs(self._spec, self._kind, STEPS[step])
-        fault: Failed | None = None
+        fault: Failed | ThinkingRefused | None = None
         with dspy.context(
             adapter=self._adapter, disable_history=True, track_usage=False, trace=None, warn_on_type_mismatch=False
         ):
             try:
                 await asker.ask(step, inputs, (0, 0), lambda: (0,))
-            except Failed as failed:
+            except (Failed, ThinkingRefused) as failed:
                 fault = failed
-        last = list(heard.entries.values())[-1]
+        last = list(heard.entries.values())[-1] if heard.entries else JournaledReply("", {}, {"message": {}}, step, 0.0, 0.0)
+        said, counts = said_in(last.reply, last.request), counts_of(last.reply, last.seconds)
         estimate = estimate_of(messages_of(self._spec, self._kind, STEPS[step], 0, self._program, self._adapter))
         if step == DESCRIBE.name:
             # A run would end here if it failed; the rest is tried all the same, but never with a blank.
-            self._spec = described(self._spec, text_of(last.reply).strip() if fault is None else PLACEHOLDER)
+            self._spec = described(self._spec, said.text.strip() if fault is None else PLACEHOLDER)
         return Trial(
             step=step,
             model=self._config.model_for(STEPS[step].role),
             prose=self._adapter.plan(self._program.predictor(step).signature).prose is not None,
             estimate=estimate,
-            counts=counts_of(last.reply, last.seconds),
+            counts=counts,
             tries=len(heard.entries),
             fault=None if fault is None else str(fault),
-            raw=text_of(last.reply),
+            raw=said.text,
+            cut=last.reply.get("done_reason") == "length",
+            thoughts=round(counts.output_tokens * len(said.thoughts) / max(1, len(said.thoughts) + len(said.text))),
             soft=soft_of(last.reply, last.request) if rated(last.reply, last.request) else None,
         )
 

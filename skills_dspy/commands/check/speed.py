@@ -44,9 +44,11 @@ class Trial:
         prose: a free-text reply was wanted, not JSON.
         estimate: our estimate of the prompt's tokens.
         counts: of the last try.
-        tries: 1, or 2 when the first reply could not be used.
+        tries: 1, or 2 when the first reply could not be used; 0 where the server refused to give one.
         fault: what was wrong with the last reply; None when it was parsed.
-        raw: the last reply as it came.
+        raw: the text of the last reply as it came.
+        cut: whether that one was cut.
+        thoughts: the tokens that it has beside the text.
         soft: what it rates to the rating's probabilities; None where none were asked for with it.
     """
 
@@ -58,6 +60,8 @@ class Trial:
     tries: int
     fault: str | None
     raw: str
+    cut: bool = False
+    thoughts: int = 0
     soft: Mapping[str, SoftRating] | None = None
 
 

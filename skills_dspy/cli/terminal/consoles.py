@@ -1,0 +1,60 @@
+"""Consoles for what is laid out or coloured: rich's, but only their own styles act, and nothing in the texts."""
+
+import sys
+from collections.abc import Iterable
+from typing import TextIO
+
+from rich.console import Console, ConsoleOptions, HighlighterType, JustifyMethod, OverflowMethod, RenderableType
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+
+from skills_dspy.base.visible import visible
+from skills_dspy.cli.terminal.streams import Guard
+
+
+class _SafeConsole(Console):
+    """A console that shows control characters of what it is given as escapes."""
+
+    def render_str(
+        self,
+        text: str,
+        *,
+        style: str | Style = "",
+        justify: JustifyMethod | None = None,
+        overflow: OverflowMethod | None = None,
+        emoji: bool | None = None,
+        markup: bool | None = None,
+        highlight: bool | None = None,
+        highlighter: HighlighterType | None = None,
+    ) -> Text:
+        """Every plain string comes through here, in tables and rules too, before rich drops some of its characters."""
+        return super().render_str(
+            visible(text),
+            style=style,
+            justify=justify,
+            overflow=overflow,
+            emoji=emoji,
+            markup=markup,
+            highlight=highlight,
+            highlighter=highlighter,
+        )
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """And everything else through here."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
+def make_console(
+    *, err: bool = False, stream: TextIO | None = None, width: int | None = None, soft_wrap: bool = False
+) -> Console:
+    """A console on stdout, on stderr with `err`, or on a stream, `width` columns wide where that is given."""
+    out = stream or (sys.stderr if err else sys.stdout)
+    beneath = out.beneath if isinstance(out, Guard) else out  # styles are meant, and would be shown as escapes
+    return _SafeConsole(file=beneath, width=width, soft_wrap=soft_wrap, highlight=False, emoji=False)
+
+
+def unmarked(text: str, style: str = "") -> Text:
+    """A text for a console, without markup."""
+    return Text(visible(text), style)

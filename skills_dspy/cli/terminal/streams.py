@@ -1,0 +1,72 @@
+"""stdout and stderr: control characters of models, servers and files are shown there as escapes, whoever prints them."""
+
+import io
+import json
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from types import TracebackType
+from typing import Any, TextIO
+
+import click
+
+from skills_dspy.base.visible import visible
+
+
+class Guard(io.TextIOBase):
+    """A stream that shows control characters as escapes; `beneath` is the one that it stands before."""
+
+    def __init__(self, beneath: TextIO) -> None:
+        self.beneath = beneath
+
+    def write(self, text: str) -> int:
+        """Write a text as it may be seen; returns how much of it was written: all."""
+        self.beneath.write(visible(text))
+        return len(text)
+
+    def writable(self) -> bool:
+        """It is for writing."""
+        return True
+
+    def flush(self) -> None:
+        """Hand over what waits."""
+        self.beneath.flush()
+
+    def isatty(self) -> bool:
+        """Whether somebody sits in front of it."""
+        return self.beneath.isatty()
+
+    def fileno(self) -> int:
+        """The system's number of it."""
+        return self.beneath.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """That of the stream beneath."""
+        return self.beneath.encoding
+
+    def close(self) -> None:
+        """The stream beneath is not ours to close."""
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Stand before stdout and stderr: nothing acts on the terminal, be it in a warning of a library."""
+    with redirect_stdout(Guard(sys.stdout)), redirect_stderr(Guard(sys.stderr)):
+        yield
+
+
+def show_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print what nobody has caught, in the manner of `sys.excepthook`."""
+    sys.stderr.write(visible("".join(traceback.format_exception(kind, error, trace))))
+
+
+def echo(line: str = "", *, err: bool = False, stream: TextIO | None = None) -> None:
+    """Print a line on stdout, on stderr with `err`, or on a stream."""
+    click.echo(visible(line), stream, err=err)
+
+
+def echo_json(content: Any) -> None:
+    """Print JSON on stdout; what is shown as an escape there reads as the same text again."""
+    echo(json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False))

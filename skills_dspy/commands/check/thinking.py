@@ -1,0 +1,117 @@
+"""Whether a model thinks before it answers, what that breaks, and the setting with which it works."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any, Literal
+
+from skills_dspy.base.config import ROLES, Role, RunConfig, Think
+from skills_dspy.base.errors import MachineError
+from skills_dspy.commands.check.measure import Preflight
+from skills_dspy.commands.check.speed import Trial
+from skills_dspy.model.server.server import Model
+from skills_dspy.model.steps import STEPS
+
+_OTHERS: tuple[Think, ...] = ("off", "unset", "on", "low")
+"""The settings that are tried in place of one that does not work, in this order."""
+_MORE = 4
+"""So many times the room is tried where thoughts take all of it."""
+_NEARLY = 0.75
+"""From this share of their room on thoughts may soon be cut."""
+
+ThinkSettings = Mapping[str, Any]
+"""`think`, and `think_room` where that is to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What was tried in place of a setting that fails, for these roles, and the one of it that works, if any does."""
+
+    roles: tuple[Role, ...]
+    tried: tuple[ThinkSettings, ...]
+    works: ThinkSettings | None
+
+    def in_words(self) -> str:
+        """What to do about it, or what does not help."""
+        if self.works is None:
+            tried = dict.fromkeys(str(settings["think"]) for settings in self.tried)
+            return f"nor with `think` {_listed([*tried], 'or')}"
+        return f"with {_written(self.works)} it can be read: set that for {_listed(self.roles, 'and')} in the configuration"
+
+
+def _listed(words: Sequence[str], last: str) -> str:
+    return f" {last} ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _written(settings: ThinkSettings) -> str:
+    return f"`{', '.join(f'{name}: {value}' for name, value in settings.items())}`"
+
+
+def may_help(trial: Trial) -> bool:
+    """Whether another setting may help a trial that failed: not where a text without thoughts is only too long."""
+    return trial.fault is not None and (not trial.cut or bool(trial.thoughts) or not trial.raw.strip())
+
+
+async def find_remedy(flight: Preflight, trial: Trial, windows: Callable[[RunConfig], Mapping[Role, int]]) -> Remedy:
+    """Try what a role whose trial failed asks for, and all others that ask the same model so, with other settings.
+
+    `windows` gives each role's num_ctx for other settings, or raises a MachineError where they do not fit.
+    """
+    config = flight.config
+    own = STEPS[trial.step].role
+    roles = tuple(role for role in ROLES if _asked(config, role) == _asked(config, own))
+    others: list[ThinkSettings] = [{"think": think} for think in _OTHERS if think != config.role(own).think]
+    if trial.cut and config.role(own).thoughts:
+        others.insert(0, {"think": config.role(own).think, "think_room": _MORE * config.role(own).thoughts})
+    steps = [step for step in flight.steps if STEPS[step].role in roles]
+    for place, settings in enumerate(others, start=1):
+        changed: dict[str, Any] = {role: config.role(role).model_copy(update=dict(settings)) for role in roles}
+        other = config.model_copy(update=changed)
+        try:
+            again = flight.changed(other, windows(other))
+        except MachineError:
+            continue
+        if all([(await again.attempt(step)).fault is None for step in steps]):
+            return Remedy(roles, tuple(others[:place]), settings)
+    return Remedy(roles, tuple(others), None)
+
+
+def _asked(config: RunConfig, role: Role) -> tuple[str, Think]:
+    return config.model_for(role), config.role(role).think
+
+
+def thoughts_by_role(config: RunConfig, trials: Sequence[Trial]) -> dict[Role, float]:
+    """The tokens of thoughts that a reply to each role has on average, as far as it was tried."""
+    found: dict[Role, float] = {}
+    for role in ROLES:
+        own = [trial.thoughts for trial in trials if _asked(config, STEPS[trial.step].role) == _asked(config, role)]
+        found[role] = fmean(own) if own else 0.0
+    return found
+
+
+def think_lines(
+    config: RunConfig, models: Mapping[str, Model], trials: Sequence[Trial]
+) -> list[tuple[Literal["ok", "warn"], str]]:
+    """What was found out of each model's thoughts where its replies could be read; nothing of one that does not think."""
+    groups: dict[tuple[str, Think], list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault(_asked(config, STEPS[trial.step].role), []).append(trial)
+    lines = [
+        _line(config.role(STEPS[own[0].step].role).thoughts, model, think, max(trial.thoughts for trial in own), models[model])
+        for (model, think), own in groups.items()
+        if all(trial.fault is None for trial in own)
+    ]
+    return [line for line in lines if line is not None]
+
+
+def _line(room: int, name: str, think: Think, most: int, model: Model) -> tuple[Literal["ok", "warn"], str] | None:
+    if think == "off":
+        if most:
+            why = f"{name} thinks although it is told not to (`think: off`), up to {most} tokens in the room of a reply"
+            return "warn", f"{why}: set `think: unset` for the roles that ask it, which leaves room for thoughts"
+        return ("ok", f"{name} can think, and is told not to (`think: off`)") if model.thinks else None
+    if not most:
+        said = f"{name} has no thoughts with `think: {think}`, or the server hides them; {room} tokens are kept free for them"
+        return "ok" if think == "unset" else "warn", said
+    said = f"{name} thinks with `think: {think}`, up to {most} tokens before a reply, of {room} that are planned for them"
+    return ("ok", said) if most < _NEARLY * room else ("warn", f"{said}: set `think_room` to {2 * most} or more")

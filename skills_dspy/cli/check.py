@@ -187,11 +187,13 @@ class Check:
 
     def _embedder(self) -> None:
         try:
-            found = asyncio.run(find_vectors(self._config, self._find, self._serve))
+            found = asyncio.run(find_vectors(self._config, self._find, self._serve, self._specs))
         except MachineError as error:
             self._say(Line("FAIL", "embedder", str(error)))
             return
         self._say(Line("ok" if found.ready else "warn", "embedder", found.text))
+        for said in found.warnings:
+            self._say(Line("warn", "embedder", said))
         if warning := foreign_thresholds(self._config, found.weights, decontaminates=True):
             self._say(Line("warn", "embedder", warning))
 

@@ -9,6 +9,7 @@ from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import SoftRating
 from skills_dspy.cli.arguments import ExplainOptions
 from skills_dspy.cli.terminal.consoles import make_console
+from skills_dspy.model.replies import NO_REPLY
 from skills_dspy.model.soft import in_words, soft_of
 from skills_dspy.store.journal import JournaledReply, JournalReader
 from skills_dspy.store.run_dir import FoundRow, find_row
@@ -120,7 +121,10 @@ def _call(stage: str, attempt: int, attempts: int, reply: JournaledReply, prompt
     said = said_in(body, reply.request)
     if said.thoughts:
         out.print(f"\n[bold]thoughts[/bold]\n{escape(said.thoughts)}")
-    out.print(f"\n[bold]reply{cut}[/bold]\n{escape(said.text)}")
+    if NO_REPLY in body:
+        out.print(f"\n[bold]no reply[/bold]\n{escape(body[NO_REPLY])}")
+    else:
+        out.print(f"\n[bold]reply{cut}[/bold]\n{escape(said.text)}")
     for name, soft in soft_of(body, reply.request).items():
         out.print(f"[bold]{name}[/bold] {in_words(soft)}")
 

@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from skills_dspy.base.errors import SpecError
+from skills_dspy.base.yaml_lines import shown
 from skills_dspy.cli.terminal.consoles import make_console, make_table, unmarked
 from skills_dspy.model.server.connections import without_secrets
 from skills_dspy.pipeline.funnel import HABITS, SCREENING, SELDOM, STAGES, Funnel, added_up
 from skills_dspy.run.headway import FEW, headway_of, short_name
 from skills_dspy.run.task import TaskView
 from skills_dspy.screens.benchmark import Benchmark
+
+_LONG = 150
+"""So many characters are shown of what went wrong, and of a reply."""
 
 
 def print_summary(tasks: Sequence[TaskView], *, replayed: bool, console: Console | None = None) -> None:
@@ -89,6 +93,8 @@ def _print_funnel(funnel: Funnel, evaluation: Benchmark | None, out: Console) ->
     most = max(funnel.rows(), key=lambda row: row[2], default=None)
     if most is not None:
         out.print(f"Most rejected by {most[0]} ({most[1]}): {most[2]} of {funnel.candidates} candidates.")
+    for line in _failures(funnel):
+        out.print(escape(line))
     lost = sum(funnel.rejections(stage) for stage in HABITS)
     if lost or funnel.rewritten:
         out.print(f"Like too many others: {funnel.rewritten} answers were written again, {lost} candidates rejected (habits).")
@@ -96,6 +102,19 @@ def _print_funnel(funnel: Funnel, evaluation: Benchmark | None, out: Console) ->
         files = ", ".join(f"{file.name} ({file.questions})" for file in evaluation.files)
         against = f"Decontaminated against {len(evaluation.questions)} evaluation questions: {files}."
         out.print(escape(against))
+
+
+def _failures(funnel: Funnel) -> Iterator[str]:
+    """What went wrong where that is what most failed for, and what was lost because of the server."""
+    for (stage, reason), (detail, raw) in funnel.first.items():
+        if reason != "server failed" and 2 * funnel.rejected[stage, reason] >= funnel.candidates and not funnel.accepted:
+            yield f"The first of them: {shown(detail, _LONG)}; the reply: {shown(raw, _LONG) or 'empty'}"
+    lost = {stage: count for stage, reason, count in funnel.rows() if reason == "server failed"}
+    if lost:
+        where = ", ".join(f"{stage} {count}" for stage, count in lost.items())
+        why = shown(funnel.first.get((next(iter(lost)), "server failed"), ("it is not known why", ""))[0], 2 * _LONG)
+        yield f"Lost to the server: {sum(lost.values())} of {funnel.candidates} candidates ({where}). The first: {why}"
+        yield "What it could not answer is noted in the journal and in rejected.jsonl, and is not asked again."
 
 
 def funnel_table(funnel: Funnel, *, screened: bool = False) -> Table:

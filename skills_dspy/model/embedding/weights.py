@@ -80,6 +80,14 @@ def find_model(
     return _from_hub(repo, download)
 
 
+def folder_here(name: str, packaged: Callable[[], Path | None] = packaged_minilm) -> Path | None:
+    """The folder of a model of this machine, unchecked; None where it is not here. Nobody is asked, and no weights are read."""
+    repo, path = name if "/" in name else f"sentence-transformers/{name}", Path(name).expanduser()
+    if served(name) is not None or path.exists():
+        return path if path.is_dir() else None
+    return (packaged() if repo == MINILM else None) or _cached(repo)
+
+
 def _cached(repo: str) -> Path | None:
     """Return the model's folder in the local Hugging Face cache (HF_HOME), without asking the network."""
     from huggingface_hub import try_to_load_from_cache

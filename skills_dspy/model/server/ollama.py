@@ -15,6 +15,7 @@ import ollama
 
 from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError, ThinkingRefused
+from skills_dspy.model.server.asking import Asking, control_of
 from skills_dspy.model.server.connections import (
     FOREIGN,
     PASSING,
@@ -27,7 +28,7 @@ from skills_dspy.model.server.connections import (
 )
 from skills_dspy.model.server.faults import Cause
 from skills_dspy.model.server.names import ListedNames, guess, listing, meant
-from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault, refusal_fault, refused_thinking
+from skills_dspy.model.server.server import Fault, Model, T, connection_fault, refusal_fault, refused_thinking
 from skills_dspy.model.server.tokens import Tokens
 from skills_dspy.store.run_json import OLLAMA
 
@@ -91,17 +92,22 @@ class OllamaServer:
 
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """One reply as the server's body; see `Server.chat`."""
-        return await self._asking.patiently(lambda: self._chat_once(payload), str(payload["model"]), _FOREIGN)
+        return await self._asking.patiently(
+            lambda: self._chat_once(payload),
+            str(payload["model"]),
+            _FOREIGN,
+            lambda number: self._chat_once(control_of(payload, number)),
+        )
 
     async def embed(self, model: str, text: str) -> Sequence[float]:
         """The vector that a model gives to a text; see `VectorServer.embed`."""
 
-        async def ask() -> Sequence[float]:
+        async def ask(text: str) -> Sequence[float]:
             with self._connections.lent() as client:
                 (vector,) = (await client.embed(model=self._names.sent(model), input=text, truncate=False)).embeddings
             return vector
 
-        return await self._asking.patiently(ask, model, _FOREIGN)
+        return await self._asking.patiently(lambda: ask(text), model, _FOREIGN, lambda number: ask(f"Number {number}."))
 
     async def version(self) -> str:
         """The server's version, asked once; ServerError when nobody answers, or one that is too old."""

@@ -115,3 +115,17 @@ def test_whatever_rows_hold_the_score_is_json_and_the_same_each_time(texts: list
     first, second = (json.dumps(as_json(score(a_material(rows, SEEDS))), allow_nan=False) for _ in range(2))
     assert first == second
     assert list(json.loads(first)) == PARTS
+
+
+def test_the_same_words_are_no_repetition_where_signs_or_case_differ() -> None:
+    """A full stop more is one."""
+    asked = ("Convert 10 Mb to kB", "Convert 10 MB to kB", "Compute 5 + 3.", "Compute 5 - 3.", "Compute 5 - 3 .")
+    assert score(a_material([Row(question, "x") for question in asked])).repeated_questions == pytest.approx(1 / 5)
+
+
+def test_near_copies_are_found_in_scripts_without_spaces() -> None:
+    """By characters, where a phrase is one word to readers of English; short answers may be alike."""
+    answer = "กาแฟเริ่มจากเอธิโอเปีย แล้วแพร่ไปยังเยเมนและทั่วโลก"
+    others = "สายน้ำไหลเย็น เห็นเงาจันทร์ลอยอยู่เหนือหลังคาบ้าน", "วางใกล้หน้าต่างและรดน้ำเมื่อดินแห้งทุกสองวัน"
+    rows = [Row(f"{n}?", text) for n, text in enumerate((answer, answer.replace("ทั่วโลก", "ทั่วทั้งโลก"), *others, "ใช่", "ใช่"))]
+    assert score(a_material(rows)).near_copies_of_answers == pytest.approx(1 / 2)

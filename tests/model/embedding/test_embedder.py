@@ -28,6 +28,7 @@ from skills_dspy.model.embedding import weights as model_files
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder, pieces
 from skills_dspy.model.embedding.weights import MINILM_SHA256, WeightsFolder, download, find_model, packaged_minilm
 from skills_dspy.similarity.nearest import Vectors, squared_distance
+from skills_dspy.similarity.sight import Sight
 
 pytestmark = pytest.mark.torch
 
@@ -429,6 +430,10 @@ class Slow:
         self.allowed = threading.Event()
         self.done: list[str] = []
         self._failure = failure
+
+    def sight(self) -> Sight:
+        """Of no account."""
+        return "some"
 
     def load(self) -> None:
         """Wait for permission."""

@@ -88,6 +88,12 @@ def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 
+def by_environment(name: str) -> bool:
+    """Whether an option of the command that runs has its value from the environment."""
+    typed = click.get_current_context(silent=True)
+    return typed is not None and typed.get_parameter_source(name) is ParameterSource.DEFAULT_MAP
+
+
 class Number(click.FloatRange):
     """A number within bounds; click's own range lets `nan` through, with which nothing compares."""
 

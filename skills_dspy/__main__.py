@@ -10,14 +10,12 @@ def main() -> None:
     if sys.platform == "darwin":
         # torch and other native libraries each bring an OpenMP runtime there, and crash together with more threads.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+    open_closed()
     from skills_dspy.cli.main import INTERRUPTED, start
     from skills_dspy.cli.terminal.streams import show_bug
 
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:  # closed by whoever started us
-            setattr(sys, name, io.StringIO())
-        elif isinstance(stream, io.TextIOWrapper):
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that knows few letters is no reason to stop
     sys.excepthook = show_bug
     code = start(sys.argv[1:])
@@ -25,6 +23,16 @@ def main() -> None:
         # A thread may be in the middle of importing torch, which cannot be interrupted; everything is on disk already.
         os._exit(code)
     sys.exit(code)
+
+
+def open_closed() -> None:
+    """Put nothing in the place of streams that whoever started us has closed, before a file of ours gets their numbers.
+
+    Native libraries print to numbers 1 and 2, whatever they lead to.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "w" if number else "r"))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from skills_dspy.similarity.sight import Sight
+
 DIMENSION = 384
 
 
@@ -18,6 +20,10 @@ class HashEmbedder:
 
     name = "hash"
     weights = "none: SHA-256 of the text, drawn by Philox"
+
+    def sight(self) -> Sight:
+        """It tells all texts apart."""
+        return "all"
 
     def load(self) -> None:
         """Do nothing: there is nothing to load."""

@@ -104,7 +104,7 @@ def _openings(material: Material) -> Iterator[Collapse]:
 
 
 def _copies(material: Material, share: float | None) -> Iterator[Collapse]:
-    long = sum(len(answer) >= COPY_WORDS for answer in material.answers)
+    long = sum(len(answer) >= COPY_WORDS for answer in material.compared)
     if share is None or share < _NEAR_COPIES or long < FEWEST_ROWS:  # the share is of the long ones alone
         return
     own = [words(seed.answer) for seed in material.dataset.seeds]

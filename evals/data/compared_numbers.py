@@ -110,8 +110,9 @@ def set_measures(side: Side, places: Sequence[int]) -> Mapping[str, SetMeasure]:
     for name, texts in (("questions", questions), ("answers", answers)):
         for n in (1, 2, 3):
             measures[f"distinct-{n} of the {name}"] = partial(_distinct, texts=[word_grams(text, n) for text in texts])
-    long = [number for number, answer in enumerate(answers) if len(answer) >= COPY_WORDS]
-    pairs = near_copy_pairs([answers[number] for number in long], NEAR_COPY)
+    compared = [material.compared[material.places[place]] for place in places]
+    long = [number for number, answer in enumerate(compared) if len(answer) >= COPY_WORDS]
+    pairs = near_copy_pairs([compared[number] for number in long], NEAR_COPY)
     measures["answers with a near-copy"] = partial(_copied, long=frozenset(long), pairs=[(long[a], long[b]) for a, b in pairs])
     return measures
 

@@ -8,10 +8,11 @@ from evals.data.datasets import Dataset
 from evals.data.vectors import Embedded, OnEmbedded, embed
 from skills_dspy.model.embedding.embedder import Embedder
 from skills_dspy.similarity.languages import Classifier, Languages, languages_of
-from skills_dspy.similarity.text import each_word
+from skills_dspy.similarity.text import each_word, tokens
 
 FILE_SAMPLE = 3_000  # rows of a file of which vectors are made: half a minute at 10 ms a text
 RUN_SAMPLE = 10_000  # rows of a run that are looked at: the vectors are there, but all are compared with all
+_UNSPACED = 32  # characters, as many as eight words have in a script without spaces between them
 
 RowWords = list[str]
 
@@ -22,6 +23,7 @@ class Material:
 
     Attributes:
         questions, answers, contexts: the words of every row; None for a row without context.
+        compared: the answers as near-copies are looked for: by characters where these make words without spaces between them.
         places: the rows of the sample, in their order: all of them, or some drawn by a seed.
         vectors: of the rows of the sample and of all seeds; None when none were wanted, or there is no row.
         question_languages, answer_languages: of the rows of the sample.
@@ -31,6 +33,7 @@ class Material:
     dataset: Dataset
     questions: tuple[RowWords, ...]
     answers: tuple[RowWords, ...]
+    compared: tuple[RowWords, ...]
     contexts: tuple[RowWords | None, ...]
     places: tuple[int, ...]
     vectors: Embedded | None
@@ -61,11 +64,13 @@ def gather(
     most = sample or (FILE_SAMPLE if dataset.run is None else RUN_SAMPLE)
     places = sample_places(len(rows), most, seed)
     chosen = [rows[place] for place in places]
+    answers = tuple(_words(row.answer) for row in rows)
     words_of = {row.context: _words(row.context) for row in rows if row.context is not None}  # many rows share one
     return Material(
         dataset=dataset,
         questions=tuple(_words(row.question) for row in rows),
-        answers=tuple(_words(row.answer) for row in rows),
+        answers=answers,
+        compared=tuple(_compared(row.answer, own) for row, own in zip(rows, answers, strict=True)),
         contexts=tuple(None if row.context is None else words_of[row.context] for row in rows),
         places=places,
         vectors=embed(chosen, dataset.seeds, dataset.run, embedder, progress) if chosen and embedder is not None else None,
@@ -81,6 +86,11 @@ def gather(
 def _words(text: str) -> RowWords:
     # Interned: the same word is one object, so that many lists of words cost little and compare quickly.
     return [sys.intern(word) for word in each_word(text)]
+
+
+def _compared(text: str, own: RowWords) -> RowWords:
+    found = [] if text.isascii() else tokens(text)
+    return list(map(sys.intern, found)) if len(found) > max(2 * len(own), _UNSPACED) else own
 
 
 def sample_places(count: int, most: int, seed: int) -> tuple[int, ...]:

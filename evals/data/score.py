@@ -10,6 +10,7 @@ from evals.data.habits import SetHabits, habits_of
 from evals.data.material import Material
 from evals.data.rows import Row
 from evals.data.text import distinct_n
+from skills_dspy.similarity.sight import ComparedText, compared_text, distance
 
 GRAMS = (1, 2, 3)  # lengths of n-grams
 
@@ -71,7 +72,7 @@ def score(material: Material) -> DatasetScore:
     dataset, run, embedded = material.dataset, material.dataset.run, material.vectors
     nearest = find_nearest(material)
     coverage = None if nearest is None else coverage_of(material, nearest)
-    copies, repeated = near_copy_share(material.answers), repeated_share(dataset.rows, material.questions)
+    copies, repeated = near_copy_share(material.compared), repeated_share(dataset.rows, material.questions)
     contexts = [words for words in material.contexts if words is not None]
     texts = {"question": material.questions, "answer": material.answers, "context": contexts}
     return DatasetScore(
@@ -107,9 +108,13 @@ def repeated_share(rows: Sequence[Row], questions: Sequence[Sequence[str]]) -> f
     """Return the share of rows whose question, about the same context, has the words of an earlier one; None without a row."""
     if not rows:
         return None
-    # A question without a word, such as a sum in signs, is told by its text.
-    different = {(tuple(words) or row.question, row.context) for row, words in zip(rows, questions, strict=True)}
-    return 1 - len(different) / len(rows)
+    # The same words are not the same question where case, signs, layout or emoji tell it from another.
+    same: dict[object, list[ComparedText | None]] = {}
+    for row, words in zip(rows, questions, strict=True):
+        kept, text = same.setdefault((tuple(words) or row.question, row.context), []), compared_text("some", row.question)
+        if all(distance(0.0, other, text) > 0 for other in kept):
+            kept.append(text)
+    return 1 - sum(map(len, same.values())) / len(rows)
 
 
 def _notes(material: Material) -> Iterator[str]:
@@ -120,6 +125,15 @@ def _notes(material: Material) -> Iterator[str]:
     if run is not None and run.funnel is not None and run.funnel.accepted != rows:
         counted = f"run.json counts {run.funnel.accepted} accepted rows, and {rows} are there now"
         yield f"The yield is older than the rows: {counted}."
+    if dataset.files:
+        yield f"The rows are of {dataset.files} file{'s' * (dataset.files > 1)} of the folder."
+    if dataset.left_out:
+        rows_are = (
+            "1 row whose question or answer is blank is"
+            if dataset.left_out == 1
+            else f"{dataset.left_out} rows whose question or answer is blank are"
+        )
+        yield f"{rows_are} left out."
     if not rows:
         yield "There is no accepted row, so there is nothing else to score."
     if sample < rows:

@@ -1,5 +1,11 @@
-"""Vectors of the questions and contexts of rows and seeds: those that a run remembers, else computed."""
+"""Vectors of the questions and contexts of rows and seeds: those that a run remembers, else computed.
 
+Where these do not tell texts apart (see similarity/sight.py), the letters of the texts count beside them, or alone.
+"""
+
+import math
+import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +17,7 @@ from skills_dspy.base.records import SeedExample
 from skills_dspy.model.embedding.embedder import Embedder
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.similarity.nearest import Vector, Vectors, joined
+from skills_dspy.similarity.sight import ComparedText, Sight, compared_text, distance
 from skills_dspy.store.files import storage_errors
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
@@ -51,15 +58,18 @@ def embed(
     """
     both = [*rows, *seeds]
     texts = list(dict.fromkeys(text for item in both for text in (item.question, item.context) if text is not None))
-    found, weights = _remembered(texts, run, embedder.name)
+    found, weights, sight = _remembered(texts, run, embedder.name)
     missing = [text for text in texts if text not in found]
     if missing:
         embedder.load()
         if weights != embedder.weights:  # vectors of different weights have no distance
-            found, missing, weights = {}, texts, embedder.weights
+            found, missing, weights, sight = {}, texts, embedder.weights, embedder.sight()
         found |= dict(zip(missing, _computed(missing, embedder, progress), strict=True))
     grounded = any(item.context is not None for item in both)
     vectors = np.stack([_vector(item, found, grounded) for item in both])
+    # Of a run that believed its vectors in everything, too, a score is made now.
+    sights = "some" if sight == "trusted" else sight
+    vectors = _told_apart(vectors, [_text(item, sights, grounded) for item in both])
     return Embedded(vectors[: len(rows)], vectors[len(rows) :], f"{embedder.name} {weights}")
 
 
@@ -68,17 +78,49 @@ def _vector(item: Row | SeedExample, known: dict[str, Vector], grounded: bool) -
     return joined(question, question if item.context is None else known[item.context]) if grounded else question
 
 
-def _remembered(texts: Sequence[str], run: RunOrigin | None, name: str) -> tuple[dict[str, Vector], str]:
-    """What the journal holds of these texts, and the digest of the weights that it was made with."""
+def _text(item: Row | SeedExample, sight: Sight, grounded: bool) -> ComparedText | None:
+    return compared_text(sight, item.question, (item.context or item.question) if grounded else None)
+
+
+def _told_apart(vectors: Vectors, texts: Sequence[ComparedText | None]) -> Vectors:
+    """The vectors with those of letters beside them: instead of one that says nothing, half where several texts have it.
+
+    They are twice as long then; distances of the others stay as they are.
+    """
+    shares, first = np.zeros(len(vectors)), dict[bytes, list[int]]()
+    for place, (vector, text) in enumerate(zip(np.round(vectors, 4), texts, strict=True)):
+        shares[place] = text is not None and text.unread
+        alike = first.setdefault(vector.tobytes(), [])
+        alike.append(place)
+        if shares[alike[0]] < 1 and distance(0.0, texts[alike[0]], text) > 0:
+            shares[alike] = 0.5
+    if not shares.any():
+        return vectors
+    letters = np.stack([letter_vector("\n".join(text.parts) if text else "") for text in texts])
+    return np.hstack([vectors * np.sqrt(1 - shares)[:, None], letters * np.sqrt(shares)[:, None]]).astype(np.float32)
+
+
+def letter_vector(text: str, dimension: int = 384) -> Vector:
+    """A unit vector of the runs of one to three characters of a text, as they stand: the nearer, the more two texts share."""
+    runs = Counter(text[start : start + n] for n in (1, 2, 3) for start in range(len(text) - n + 1))
+    vector = np.zeros(dimension)
+    for run, count in runs.items():
+        drawn = zlib.crc32(run.encode("utf-8", "surrogatepass"))
+        vector[drawn % dimension] += (1 if drawn >> 31 else -1) * len(run) * math.sqrt(count)
+    return np.asarray(vector / (math.sqrt(float(vector @ vector)) or 1.0), dtype=np.float32)
+
+
+def _remembered(texts: Sequence[str], run: RunOrigin | None, name: str) -> tuple[dict[str, Vector], str, Sight]:
+    """What the journal holds of these texts, the digest of the weights that it was made with, and how far they are believed."""
     if run is None or run.embedder != name:
-        return {}, ""
+        return {}, "", "some"
     with storage_errors("read", run.journal):
         there = run.journal.exists()
     if not there:
-        return {}, ""
+        return {}, "", "some"
     with JournalReader.open(run.journal) as journal:
         vectors = JournalVectors(journal, name, RunPaths(run.journal.parent))
-        return {text: vector for text in texts if (vector := vectors.find(text)) is not None}, vectors.weights
+        return {text: vector for text in texts if (vector := vectors.find(text)) is not None}, vectors.weights, vectors.sight()
 
 
 def _computed(texts: Sequence[str], embedder: Embedder, progress: OnEmbedded) -> Vectors:

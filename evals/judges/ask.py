@@ -4,12 +4,12 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from evals.judges.cases import Case
 from evals.statistics import Rate, cohen_kappa
 from skills_dspy.base.config import RunConfig
-from skills_dspy.base.records import SoftRating
+from skills_dspy.base.records import Reason, SoftRating
 from skills_dspy.base.scales import Label
 from skills_dspy.model.ask import Asker, judgement_of, together
 from skills_dspy.model.steps import STEPS
@@ -26,7 +26,7 @@ class Judged:
     Attributes:
         step: who was asked: the case's own step, or FUSED, or one of UNFILTERED_TAGS.
         sample: the number of the sampling seed, from 0.
-        label, values: None and empty when twice in a row no reply could be used, for the reason `failure`.
+        label, values: None and empty when no reply could be used, for the reason `failure`.
         soft: the probability of every label, where the server gave it.
         explanation: the judge's; what was wrong with the reply where there is no label.
         digests: of the requests that it took.
@@ -38,7 +38,7 @@ class Judged:
     label: Label | None
     soft: SoftRating | None
     explanation: str
-    failure: Literal["unreadable", "truncated"] | None
+    failure: Reason | None
     values: Mapping[str, Any] = field(default_factory=dict)
     digests: tuple[str, ...] = ()
 

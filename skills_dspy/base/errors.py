@@ -120,6 +120,10 @@ class Truncated(ReplyError):
     """The reply was cut at num_predict."""
 
 
+class Unanswered(ReplyError):
+    """The server answers others, and never this prompt, or has no vector of the text `raw`."""
+
+
 class Interrupted(Exception):
     """The user has ended it with Ctrl-C or SIGTERM, and the sentence about it has been said."""
 

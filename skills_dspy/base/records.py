@@ -15,6 +15,7 @@ Reason = Literal[
     "unreadable",  # twice in a row the reply did not parse, lacked a field, had an invented label or was empty
     "too long",  # a question far longer than any seed's
     "truncated",  # cut at num_predict, and again with twice the room
+    "server failed",  # the server could not answer its prompt, however often it was asked, while it answered others
     "duplicate",  # too near a seed or an earlier accepted pair
     "contaminated",  # it shares an n-gram with an evaluation question, or is too near one
     "residue",  # it holds what a machine leaves behind: think blocks, turn tokens, control characters
@@ -27,6 +28,9 @@ Reason = Literal[
     "not asked",  # decided anew from a journal that lacks the next reply
 ]
 """Why a candidate was rejected."""
+
+Failure = Literal["unreadable", "truncated", "server failed"]
+"""Those of them that are no verdict: there is no reply that can be used."""
 
 
 class Frozen(BaseModel):

@@ -9,6 +9,7 @@ from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import SoftRating
 from skills_dspy.cli.arguments import ExplainOptions
 from skills_dspy.cli.terminal.consoles import make_console
+from skills_dspy.model.replies import NO_REPLY
 from skills_dspy.model.soft import in_words, soft_of
 from skills_dspy.store.journal import JournaledReply, JournalReader
 from skills_dspy.store.run_dir import FoundRow, find_row
@@ -110,7 +111,8 @@ def _call(stage: str, attempt: int, attempts: int, reply: JournaledReply, prompt
     out.rule(f"{stage}{which}")
     body, options = reply.reply, reply.request["options"]
     tokens = f"{body.get('prompt_eval_count', '?')} + {body.get('eval_count', '?')} tokens"
-    options = options | ({} if (think := reply.request.get("think", "unset")) is False else {"think": think})
+    think = reply.request.get("think", "unset")
+    options = options | ({} if think is False else {"think": "on" if think is True else think})
     settings = ", ".join(f"{name} {value}" for name, value in options.items())
     names = f"prompt {prompt}, reply {reply.digest[:12]}"
     out.print(escape(f"{reply.request['model']}: {settings}; {tokens}, {reply.seconds:.2f} s; {names}"))
@@ -120,7 +122,10 @@ def _call(stage: str, attempt: int, attempts: int, reply: JournaledReply, prompt
     said = said_in(body, reply.request)
     if said.thoughts:
         out.print(f"\n[bold]thoughts[/bold]\n{escape(said.thoughts)}")
-    out.print(f"\n[bold]reply{cut}[/bold]\n{escape(said.text)}")
+    if NO_REPLY in body:
+        out.print(f"\n[bold]no reply[/bold]\n{escape(body[NO_REPLY])}")
+    else:
+        out.print(f"\n[bold]reply{cut}[/bold]\n{escape(said.text)}")
     for name, soft in soft_of(body, reply.request).items():
         out.print(f"[bold]{name}[/bold] {in_words(soft)}")
 

@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from skills_dspy.base.errors import SpecError
-from skills_dspy.cli.terminal.consoles import make_console, unmarked
+from skills_dspy.base.yaml_lines import shown
+from skills_dspy.cli.terminal.consoles import make_console, make_table, unmarked
 from skills_dspy.model.server.connections import without_secrets
 from skills_dspy.pipeline.funnel import HABITS, SCREENING, SELDOM, STAGES, Funnel, added_up
 from skills_dspy.run.headway import FEW, headway_of, short_name
 from skills_dspy.run.task import TaskView
 from skills_dspy.screens.benchmark import Benchmark
+
+_LONG = 150
+"""So many characters are shown of what went wrong, and of a reply."""
 
 
 def print_summary(tasks: Sequence[TaskView], *, replayed: bool, console: Console | None = None) -> None:
@@ -53,11 +57,8 @@ def _print_one(task: TaskView, replayed: bool, out: Console) -> None:
 
 def _print_many(tasks: Sequence[TaskView], replayed: bool, out: Console) -> None:
     """A line for each task, then the funnel of all together, what failed, and what it cost."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("task")
-    for heading in ("accepted", "candidates", "calls"):
-        table.add_column(heading, justify="right")
-    table.add_column("ended")
+    numbers = ("accepted", "candidates", "calls")
+    table = make_table("task", *numbers, "ended", numbers=numbers)
     for task in tasks:
         funnel, calls = task.run.funnel, task.usage.get("calls", "")
         # What failed is told below, in a sentence.
@@ -92,6 +93,8 @@ def _print_funnel(funnel: Funnel, evaluation: Benchmark | None, out: Console) ->
     most = max(funnel.rows(), key=lambda row: row[2], default=None)
     if most is not None:
         out.print(f"Most rejected by {most[0]} ({most[1]}): {most[2]} of {funnel.candidates} candidates.")
+    for line in _failures(funnel):
+        out.print(escape(line))
     lost = sum(funnel.rejections(stage) for stage in HABITS)
     if lost or funnel.rewritten:
         out.print(f"Like too many others: {funnel.rewritten} answers were written again, {lost} candidates rejected (habits).")
@@ -101,13 +104,23 @@ def _print_funnel(funnel: Funnel, evaluation: Benchmark | None, out: Console) ->
         out.print(escape(against))
 
 
+def _failures(funnel: Funnel) -> Iterator[str]:
+    """What went wrong where that is what most failed for, and what was lost because of the server."""
+    for (stage, reason), (detail, raw) in funnel.first.items():
+        if reason != "server failed" and 2 * funnel.rejected[stage, reason] >= funnel.candidates and not funnel.accepted:
+            yield f"The first of them: {shown(detail, _LONG)}; the reply: {shown(raw, _LONG) or 'empty'}"
+    lost = {stage: count for stage, reason, count in funnel.rows() if reason == "server failed"}
+    if lost:
+        where = ", ".join(f"{stage} {count}" for stage, count in lost.items())
+        why = shown(funnel.first.get((next(iter(lost)), "server failed"), ("it is not known why", ""))[0], 2 * _LONG)
+        yield f"Lost to the server: {sum(lost.values())} of {funnel.candidates} candidates ({where}). The first: {why}"
+        yield "What it could not answer is noted in the journal and in rejected.jsonl, and is not asked again."
+
+
 def funnel_table(funnel: Funnel, *, screened: bool = False) -> Table:
     """Stage by stage: how many came, went on, or were rejected for what; `screened` shows decontamination in any case."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("stage")
-    for heading in ("came", "rejected", "went on"):
-        table.add_column(heading, justify="right")
-    table.add_column("why")
+    numbers = ("came", "rejected", "went on")
+    table = make_table("stage", *numbers, "why", numbers=numbers)
     for stage in STAGES:
         came, lost = funnel.reached(stage), funnel.rejections(stage)
         if not lost and stage in SELDOM and not (screened and stage in SCREENING):

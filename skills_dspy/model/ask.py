@@ -5,15 +5,15 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import dspy
 from dspy.utils.exceptions import AdapterParseError
 from pydantic import BaseModel
 
 from skills_dspy.base.config import Role, RoleConfig
-from skills_dspy.base.errors import MissingReply, ReplyError, Residue, SkillsError, Truncated, Unreadable
-from skills_dspy.base.records import SoftRating
+from skills_dspy.base.errors import MissingReply, ReplyError, Residue, SkillsError, Truncated, Unanswered, Unreadable
+from skills_dspy.base.records import Reason, SoftRating
 from skills_dspy.base.scales import Label
 from skills_dspy.base.seeds import request_seed
 from skills_dspy.model.program import SkillsProgram
@@ -58,7 +58,7 @@ DSPy hands an engine the request alone, so the call rides beside it; asyncio kee
 """
 
 TRIES = 2
-"""An unreadable or truncated reply is asked for once more."""
+"""An unreadable or truncated reply is asked for once more; what the server could not answer it was asked often enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Judgement:
     """What a judge or tagger says.
 
     Attributes:
-        label: on the step's first scale; None when twice in a row no reply could be used, for the reason `failure`.
+        label: on the step's first scale; None when no reply could be used, for the reason `failure`.
         soft: the probability of every label, where the server gave it.
         explanation: the judge's; what was wrong with the reply where there is no label.
         values: all fields of the reply; empty where there is none.
@@ -89,7 +89,7 @@ class Judgement:
     label: Label | None
     soft: SoftRating | None
     explanation: str
-    failure: Literal["unreadable", "truncated"] | None
+    failure: Reason | None
     values: Mapping[str, Any]
     digests: tuple[str, ...]
 
@@ -108,9 +108,16 @@ class Failed(Exception):
         self.digests = digests
 
     @property
+    def reason(self) -> Reason:
+        """Why there is no usable reply, as rejections have it."""
+        named: dict[type[ReplyError], Reason] = {Truncated: "truncated", Residue: "residue", Unanswered: "server failed"}
+        return named.get(type(self.cause), "unreadable")
+
+    @property
     def in_words(self) -> str:
         """What was wrong, and whether it was so twice."""
-        return f"{self.cause}, twice" if len(self.digests) == TRIES else str(self.cause)
+        twice = len(self.digests) == TRIES and not isinstance(self.cause, Unanswered)
+        return f"{self.cause}, twice" if twice else str(self.cause)
 
 
 class Asker:
@@ -140,7 +147,7 @@ class Asker:
         self._residue = residue
 
     async def ask(self, step: str, inputs: Mapping[str, Any], place: tuple[int, ...], rank: Callable[[], Rank]) -> Answer:
-        """One step's answer to exactly its signature's input fields; Failed where twice no reply is usable.
+        """One step's answer to exactly its signature's input fields; Failed where twice no reply is usable, or none comes.
 
         Draw and index of the candidate are its `place`, with a third number when its answer is written again; it decides the
         sampling seed. `rank` is the place in the queue.
@@ -158,7 +165,7 @@ class Asker:
                 return Answer(values, call.raw, (*digests, call.digest), call.soft)
             except ReplyError as error:
                 digests.append(call.digest)
-                if len(digests) == TRIES:
+                if len(digests) == TRIES or isinstance(error, Unanswered):
                     raise Failed(step, error, tuple(digests)) from error
                 scale *= RETRY if isinstance(error, Truncated) else 1
                 left = error if isinstance(error, Residue) else None
@@ -219,8 +226,7 @@ async def judgement_of(
     try:
         answer = await asker.ask(step, inputs, place, rank)
     except Failed as failed:
-        failure: Literal["unreadable", "truncated"] = "truncated" if isinstance(failed.cause, Truncated) else "unreadable"
-        return Judgement(None, None, str(failed.cause), failure, {}, failed.digests)
+        return Judgement(None, None, str(failed.cause), failed.reason, {}, failed.digests)
     values = answer.values
     return Judgement(values[rated], answer.soft.get(rated), values.get("explanation", ""), None, values, answer.digests)
 

@@ -13,10 +13,10 @@ import dspy
 from dspy import lm15
 
 from skills_dspy.base.config import ROLES, THINK_FIELD, Role, RunConfig, Think
-from skills_dspy.base.errors import SkillsError, Truncated, Unreadable
+from skills_dspy.base.errors import SkillsError, Truncated, Unanswered, Unreadable
 from skills_dspy.model.ask import CURRENT_CALL, Asker, Call, Look
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.model.replies import Replies
+from skills_dspy.model.replies import NO_REPLY, Replies
 from skills_dspy.model.soft import ASKED, rated_fields, soft_of
 from skills_dspy.store.said import Said, said_in
 
@@ -49,6 +49,8 @@ class AsyncOllamaEngine:
         try:
             payload = payload_of(request, self._window)
             body = await self._replies.fetch(payload, call)
+            if NO_REPLY in body:
+                raise Unanswered(body[NO_REPLY], "")
             said = said_in(body, payload)
             call.raw = text = said.text
             prompt_tokens, output_tokens = int(body.get("prompt_eval_count") or 0), int(body.get("eval_count") or 0)

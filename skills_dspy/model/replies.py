@@ -5,11 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from skills_dspy.base.errors import ContextTooLong, MissingReply
+from skills_dspy.base.errors import ContextTooLong, MissingReply, Unanswered
 from skills_dspy.model.ask import Call
 from skills_dspy.model.slots import Share, Slots
 from skills_dspy.model.soft import trimmed
 from skills_dspy.store.journal import JournaledReply, JournalReader, request_digest
+
+NO_REPLY = "unanswered"
+"""The key of a journaled reply that is none: why the server cannot answer this request, however often it is asked."""
 
 
 @dataclass(slots=True)
@@ -77,7 +80,8 @@ class Replies:
     async def fetch(self, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:
         """The body of the reply; it is in the journal before this returns, and it is the one that stands there.
 
-        Of the probabilities that a server gives beside its reply only what ratings are read from is kept, see soft.py. Raises
+        Of the probabilities that a server gives beside its reply only what ratings are read from is kept, see soft.py. Where
+        the server answers others and never this, that is kept like a reply, under `NO_REPLY` in a body without a text. Raises
         MissingReply where a recording lacks it, ContextTooLong where the prompt may have been cut, or what the server raises.
         """
         call.digest = digest = request_digest(payload)
@@ -99,14 +103,23 @@ class Replies:
         else:
             async with self._slots.take(call.rank):
                 started = self._clock()
-                body = trimmed(await self._source.chat(payload), payload)
-            self._meter.count(call.step, body)
-            check_window(payload, body, call.step)  # before it is kept: the answer to half a prompt must not be found again
+                body = await self._live(self._source, payload, call.step)
         if self._journal is None:
             return body
         now = self._clock()
         # Of two equal requests in flight the first reply stays: a resumed run would find that one.
         return await self._journal.put(JournaledReply(digest, dict(payload), body, call.step, now, now - started))
+
+    async def _live(self, server: Host, payload: Mapping[str, Any], step: str) -> dict[str, Any]:
+        try:
+            body = trimmed(await server.chat(payload), payload)
+        except Unanswered as error:
+            # As a body that those who read replies take for an empty one, versions from before it among them.
+            empty = {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "error"}
+            return {"model": payload["model"], **empty, NO_REPLY: str(error)}
+        self._meter.count(step, body)
+        check_window(payload, body, step)  # before it is kept: the answer to half a prompt must not be found again
+        return body
 
 
 def check_window(payload: Mapping[str, Any], body: Mapping[str, Any], step: str) -> None:

@@ -7,11 +7,20 @@ from typing import Protocol
 
 import numpy as np
 
-from skills_dspy.base.errors import ContextTooLong, EmbedderMissing, MachineError, ModelMissing, NoVectors, ServerError
+from skills_dspy.base.errors import (
+    ContextTooLong,
+    EmbedderMissing,
+    MachineError,
+    ModelMissing,
+    NoVectors,
+    ServerError,
+    Unanswered,
+)
 from skills_dspy.model.embedding.weights import served
 from skills_dspy.model.server.names import guess, meant
 from skills_dspy.model.server.server import Model
 from skills_dspy.similarity.nearest import Vector, Vectors
+from skills_dspy.similarity.sight import Sight
 
 _SHOWN = 60
 """So many characters of a text are shown."""
@@ -32,6 +41,7 @@ class VectorServer(Protocol):
             ModelMissing: the server does not have the model.
             ContextTooLong: it says that the text is longer than the model reads.
             ServerError: it refuses, or answered nothing at all for longer than the patience allows.
+            Unanswered: it gives vectors of other texts, and of this one never.
         """
 
     async def close(self) -> None:
@@ -61,6 +71,7 @@ class ServedEmbedder:
         self._server = server
         self._turn = asyncio.Lock()
         self._weights: str | None = None
+        self._gives = False
 
     @property
     def weights(self) -> str:
@@ -68,6 +79,10 @@ class ServedEmbedder:
         if self._weights is None:
             raise RuntimeError("the server was not asked for the embedding model yet")
         return self._weights
+
+    def sight(self) -> Sight:
+        """A server does not give its tokenizer."""
+        return "some"
 
     def start(self) -> None:
         """Do nothing: the server loads a model when it is asked."""
@@ -112,19 +127,23 @@ class ServedEmbedder:
                 f"{self.name} at {self._server.host} gives no vectors, as a chat model does not ({error}): name an embedding "
                 "model there (Ollama: `ollama pull all-minilm`), or take the local default (without --embedder)"
             ) from error
+        except Unanswered as error:
+            raise Unanswered(f"{self.name} has no vector of {_shown(text)}: {error}", text) from error
         except ContextTooLong as error:
-            begin = " ".join(text.split())[:_SHOWN]
             raise ContextTooLong(
                 f"{self.name} at {self._server.host} cannot read a text of {len(text)} characters whole, which begins with "
-                f"{begin!r}: take an embedding model with a longer context, or the local default (without --embedder), which "
-                "reads long texts in pieces"
+                f"{_begin(text)!r}: take an embedding model with a longer context, or the local default (without --embedder), "
+                "which reads long texts in pieces"
             ) from error
         vector = np.asarray(numbers, dtype=np.float64)
         length = math.sqrt(math.fsum((vector * vector).tolist()))
         if vector.ndim != 1 or not 0.0 < length < math.inf:  # written so that NaN fails too
+            if self._gives:
+                raise Unanswered(f"{self.name} has no vector of {_shown(text)}.", text)
             raise ServerError(
                 f"The server at {self._server.host} gave no vector for a text; is {self._model} an embedding model?"
             )
+        self._gives = True
         return (vector / length).astype(np.float32)
 
     def _missing(self, there: Sequence[str] = ()) -> EmbedderMissing:
@@ -132,3 +151,11 @@ class ServedEmbedder:
         question = guess(self._model, there)
         hint = f"; {question} Give it as {self._kind}:NAME, or" if question else ":"
         return EmbedderMissing(f"the server at {self._server.host} has no model {self._model!r} for vectors{hint} {todo}")
+
+
+def _begin(text: str) -> str:
+    return " ".join(text.split())[:_SHOWN]
+
+
+def _shown(text: str) -> str:
+    return f"the text that begins with {_begin(text)!r}"

@@ -8,6 +8,7 @@ from skills_dspy.base.records import PairVerdict, QuestionVerdict, Reason, Tags
 from skills_dspy.model.steps import Step
 from skills_dspy.pipeline.draw import Draw, Example
 from skills_dspy.similarity.nearest import Key, Vector
+from skills_dspy.similarity.sight import ComparedText
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,10 @@ class Candidate:
     context: str | None
     vector: Vector | None
     calls: dict[str, tuple[str, ...]]  # stage to the digests of its requests
+    fitting: tuple[Example, ...] = ()  # the seeds that fit it best, which its answer and that one's judges are shown
+    text: ComparedText | None = None  # what the vector is of, where that is to be looked at
     stage: str = "dedup"  # where it is now, a name in STAGES
     answer: str | None = None
-    fitting: tuple[Example, ...] = ()  # the seeds that fit it best, which its answer and that one's judges are shown
     avoid: str | None = None  # what its answer, once it is written again, is to be without
     rewritten: str | None = None  # why it is written again
     turn: asyncio.Event = field(default_factory=asyncio.Event)  # everything before it is decided

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, get_args
 
 from skills_dspy.base.config import RunConfig
-from skills_dspy.base.errors import MissingReply, Residue, Truncated
-from skills_dspy.base.records import Kind, PairVerdict, QuestionVerdict, Reason, Tags
+from skills_dspy.base.errors import MissingReply, Unanswered
+from skills_dspy.base.records import Kind, PairVerdict, QuestionVerdict, Tags
 from skills_dspy.base.scales import CATEGORY, DIFFICULTY, PAIR, QUESTION, SAMPLE, SCALES, Scale
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed, Rank
@@ -242,7 +242,10 @@ class Flow:
         """Before novelty, so that nobody waits for what is dropped; a duplicate is called one when it settles all the same."""
         if self._screen is None:
             return
-        said = await self._screen.question(candidate.question or "", candidate.context)
+        try:
+            said = await self._screen.question(candidate.question or "", candidate.context)
+        except Unanswered as error:  # of the question alone, where its context has a vector
+            raise _Drop(Dropped("decontamination", "server failed", str(error))) from error
         if said is not None:
             raise _Drop(Dropped("decontamination", "contaminated", f"it {said}"))
 
@@ -264,11 +267,8 @@ class Flow:
             answer = await self._asker.ask(step.name, asked, place, rank)
         except Failed as failed:
             calls[name] = failed.digests
-            cause = failed.cause
-            reason: Reason = (
-                "truncated" if isinstance(cause, Truncated) else "residue" if isinstance(cause, Residue) else "unreadable"
-            )
-            raise _Drop(Dropped(stage, reason, failed.in_words, subject.answer, cause.raw)) from failed
+            raw = None if failed.reason == "server failed" else failed.cause.raw
+            raise _Drop(Dropped(stage, failed.reason, failed.in_words, subject.answer, raw)) from failed
         calls[name] = answer.digests
         if (why := step.rejects(answer.values, self._config)) is not None:
             raise _Drop(Dropped(stage, step.reason, why, subject.answer, answer.raw))

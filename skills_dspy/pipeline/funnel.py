@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
-from skills_dspy.base.records import Reason
+from skills_dspy.base.records import Failure, Reason
 
 LABELS = {
     "write_context": "context",
@@ -42,25 +42,29 @@ SELDOM = ("write_context", "judge_context", "write_questions", *SCREENING, *HABI
 class Funnel:
     """Counts of settled candidates; `candidates == accepted + rejections` always holds.
 
-    `rewritten` says of how many the answer was written again, whatever became of them.
+    `rewritten` says of how many the answer was written again, whatever became of them; `first` has, of those for which there
+    was no usable reply, the detail and the reply of the first, by stage and reason.
     """
 
     candidates: int = 0
     accepted: int = 0
     rejected: Counter[tuple[str, Reason]] = field(default_factory=Counter)
     rewritten: int = 0
+    first: dict[tuple[str, Reason], tuple[str, str]] = field(default_factory=dict, compare=False)
 
     def accept(self) -> None:
         """One more candidate, accepted."""
         self.candidates += 1
         self.accepted += 1
 
-    def reject(self, stage: str, reason: Reason) -> None:
-        """One more candidate, rejected at a stage of STAGES."""
+    def reject(self, stage: str, reason: Reason, detail: str = "", raw: str | None = None) -> None:
+        """One more candidate, rejected at a stage of STAGES; detail and raw reply as its row has them."""
         if stage not in STAGES:
             raise ValueError(f"{stage!r} is no stage")
         self.candidates += 1
         self.rejected[stage, reason] += 1
+        if reason in get_args(Failure):
+            self.first.setdefault((stage, reason), (detail, raw or ""))
 
     def rejections(self, stage: str) -> int:
         """How many were rejected at this stage."""
@@ -93,6 +97,7 @@ def added_up(funnels: Iterable[Funnel]) -> Funnel:
         total.accepted += funnel.accepted
         total.rejected.update(funnel.rejected)
         total.rewritten += funnel.rewritten
+        total.first = {**funnel.first, **total.first}
     return total
 
 

@@ -58,7 +58,9 @@ class SetLook:
             return outcome
         candidate.avoid, candidate.rewritten = to_avoid(overused), told(overused, "answers")
         assert candidate.vector is not None
-        candidate.fitting = self._seeds.of(candidate.draw.kind, candidate.vector, candidate.fitting) or candidate.fitting
+        candidate.fitting = (
+            self._seeds.of(candidate.draw.kind, candidate.vector, candidate.text, candidate.fitting) or candidate.fitting
+        )
         again = await self._flow.rewrite(candidate, outcome, rank)
         if isinstance(again, Dropped) and again.reason == "not asked":
             return again

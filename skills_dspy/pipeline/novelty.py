@@ -1,10 +1,29 @@
 """What a task's candidates are compared with: seeds and accepted pairs, and those that are still on their way."""
 
 import asyncio
+from collections.abc import Sequence
 
+from skills_dspy.base.errors import Unanswered
 from skills_dspy.base.records import Kind, Neighbour
+from skills_dspy.model.embedding.embedder import VectorSource
 from skills_dspy.pipeline.candidate import Candidate, Dropped
-from skills_dspy.similarity.nearest import Index, Key, Vector
+from skills_dspy.similarity.nearest import Index, Key, Vector, joined
+from skills_dspy.similarity.sight import ComparedText
+
+
+async def vectors_of(embedder: VectorSource, questions: Sequence[str], context: str | None) -> list[Vector | Unanswered]:
+    """The vectors of questions, each joined to that of their context, or why a question has none."""
+    if not questions:
+        return []
+    try:
+        if context is None:
+            return list(await embedder.embed(questions))
+        first, *rest = await embedder.embed((context, *questions))
+        return [joined(vector, first) for vector in rest]
+    except Unanswered as error:
+        if len(questions) == 1:
+            return [error]
+        return [vector for question in questions for vector in await vectors_of(embedder, (question,), context)]
 
 
 class Novelty:
@@ -17,15 +36,15 @@ class Novelty:
         self._moving: dict[Kind, dict[Key, Candidate]] = {"freeform": {}, "grounded": {}}
         self._moving_index: dict[Kind, Index] = {"freeform": Index(), "grounded": Index()}
 
-    def fix(self, key: Key, vector: Vector, name: str, kind: Kind) -> None:
+    def fix(self, key: Key, vector: Vector, name: str, kind: Kind, text: ComparedText | None) -> None:
         """A seed, or an accepted pair: it stays."""
-        self._fixed[kind].add(key, vector)
+        self._fixed[kind].add(key, vector, text)
         self._names[key] = name
 
     def begin(self, candidate: Candidate) -> None:
         """A candidate sets out."""
         assert candidate.vector is not None
-        self._moving_index[candidate.draw.kind].add(candidate.key, candidate.vector)
+        self._moving_index[candidate.draw.kind].add(candidate.key, candidate.vector, candidate.text)
         self._moving[candidate.draw.kind][candidate.key] = candidate
 
     def end(self, candidate: Candidate) -> None:
@@ -39,9 +58,9 @@ class Novelty:
         assert candidate.vector is not None
         kind, limit = candidate.draw.kind, self._limit
         while True:
-            if self._fixed[kind].within(candidate.vector, limit, candidate.key):
+            if self._fixed[kind].within(candidate.vector, limit, candidate.key, candidate.text):
                 return False
-            near = self._moving_index[kind].within(candidate.vector, limit, candidate.key)
+            near = self._moving_index[kind].within(candidate.vector, limit, candidate.key, candidate.text)
             rival = next((r for key, _ in near if (r := self._moving[kind][key]).may_pass), None)
             if rival is None:
                 return True
@@ -58,5 +77,5 @@ class Novelty:
         """The nearest seed or accepted pair before it."""
         if candidate.vector is None:
             return None
-        found = self._fixed[candidate.draw.kind].nearest(candidate.vector, candidate.key)
+        found = self._fixed[candidate.draw.kind].nearest(candidate.vector, candidate.key, candidate.text)
         return None if found is None else Neighbour(id=self._names[found[0]], distance=found[1])

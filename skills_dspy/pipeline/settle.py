@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar, get_args
 
 from skills_dspy.base.config import RunConfig
-from skills_dspy.base.errors import MissingReply
+from skills_dspy.base.errors import MissingReply, SpecError, Unanswered
 from skills_dspy.base.records import Kind
 from skills_dspy.model.ask import WHOLE_DRAW, Rank
 from skills_dspy.model.embedding.embedder import VectorSource
@@ -25,11 +25,12 @@ from skills_dspy.pipeline.fitting import FittingSeeds
 from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.funnel import Funnel
 from skills_dspy.pipeline.habits import SetLook
-from skills_dspy.pipeline.novelty import Novelty
+from skills_dspy.pipeline.novelty import Novelty, vectors_of
 from skills_dspy.pipeline.outlook import Outlook
 from skills_dspy.pipeline.variety import Tried, planned
 from skills_dspy.pipeline.writing import Ledger, RowsInOrder, SettledRow
-from skills_dspy.similarity.nearest import Vector, joined
+from skills_dspy.similarity.nearest import Vector
+from skills_dspy.similarity.sight import Sight, compared_text
 from skills_dspy.tasks.spec import TaskSpec
 
 _T = TypeVar("_T")
@@ -59,6 +60,7 @@ class Settler:
         place: its door to the places for open draws, where other tasks run beside it.
         plan: what a draw shows, by its number, where that was decided before; none to choose it.
         wake: called when calls that waited with the rank LATER may go on; needed where slots are given by rank.
+        sight: what the vectors may be asked, called when there is one.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Settler:
         place: Place | None = None,
         plan: Callable[[int], Draw] | None = None,
         wake: Callable[[], None] = lambda: None,
+        sight: Callable[[], Sight] = lambda: "trusted",
     ) -> None:
         self.spec = spec
         self.wanted = wanted
@@ -89,6 +92,7 @@ class Settler:
         self._on_change = on_change
         self._plan = plan or self._choose
         self._wake = wake
+        self._sight = sight
         self._seeds = seed_examples(spec.seed_examples)
         self._lengths: dict[Kind, Lengths] = {kind: longest(spec.seeds(kind)) for kind in get_args(Kind)}
         count = spec.num_questions_to_generate_per_prompt
@@ -194,7 +198,7 @@ class Settler:
         lost: Outcome | None
         try:
             written = await self._flow.write(draw, lambda: self._outlook.rank(number, WHOLE_DRAW))
-            lost, vectors = written.failed, await self._vectors(written.questions, written.context)
+            lost, vectors = written.failed, await vectors_of(self._embedder, written.questions, written.context)
         except MissingReply as missing:
             written, lost, vectors = Written(None, (), {}), missing, []
         if lost is not None:
@@ -203,17 +207,24 @@ class Settler:
             self._arrive(opened, [candidate])
             return
         await self._seeded.wait()
-        candidates = [
-            Candidate(
-                draw, index, question, written.context, vector, dict(written.calls), fitting=self._fitting.of(draw.kind, vector)
-            )
-            for index, (question, vector) in enumerate(zip(written.questions, vectors, strict=True))
-        ]
+        candidates = [self._candidate(draw, index, written, vector) for index, vector in enumerate(vectors)]
         self._arrive(opened, candidates)
         for candidate in candidates:
+            if candidate.vector is None:
+                continue
             self._novelty.begin(candidate)
             candidate.driver = self._group.create_task(self._pursue(candidate))
             opened.tasks.append(candidate.driver)
+
+    def _candidate(self, draw: Draw, index: int, written: Written, vector: Vector | Unanswered) -> Candidate:
+        """A question that a draw has written; one without a vector can be compared with nothing, and is lost."""
+        question, calls = written.questions[index], dict(written.calls)
+        if isinstance(vector, Unanswered):
+            candidate = Candidate(draw, index, question, written.context, None, calls)
+            candidate.end(Dropped("dedup", "server failed", str(vector)))
+            return candidate
+        text = compared_text(self._sight(), question, written.context)
+        return Candidate(draw, index, question, written.context, vector, calls, self._fitting.of(draw.kind, vector, text), text)
 
     def _arrive(self, opened: _Open, candidates: list[Candidate]) -> None:
         opened.arrived.set_result(candidates)
@@ -231,19 +242,15 @@ class Settler:
     async def _embed_seeds(self) -> None:
         """Seeds are compared like everything that is accepted."""
         for number, seed in enumerate(self._seeds):
-            (vector,) = await self._vectors((seed.question,), seed.context)
+            (vector,) = await vectors_of(self._embedder, (seed.question,), seed.context)
+            if isinstance(vector, Unanswered):
+                todo, line = "change this seed, or take another embedding model", self.spec.seed_examples[number].line
+                raise SpecError(f"{vector} Nothing can be compared with it: {todo}", self.spec.path, line)
             kind: Kind = "freeform" if seed.context is None else "grounded"
-            self._novelty.fix((-1, number, 0), vector, seed.id, kind)
-            self._fitting.add(seed, vector)
+            text = compared_text(self._sight(), seed.question, seed.context)
+            self._novelty.fix((-1, number, 0), vector, seed.id, kind, text)
+            self._fitting.add(seed, vector, text)
         self._seeded.set()
-
-    async def _vectors(self, questions: tuple[str, ...], context: str | None) -> list[Vector]:
-        if not questions:
-            return []
-        if context is None:
-            return list(await self._embedder.embed(questions))
-        first, *rest = await self._embedder.embed((context, *questions))
-        return [joined(vector, first) for vector in rest]
 
     async def _settle(self) -> None:
         """Decide every candidate in order, until enough are accepted or a limit is met."""
@@ -291,7 +298,7 @@ class Settler:
             raise outcome
         self._tried.note(candidate.draw, candidate.index, outcome, written=candidate.question is not None)
         if isinstance(outcome, Dropped):
-            self.funnel.reject(outcome.stage, outcome.reason)
+            self.funnel.reject(outcome.stage, outcome.reason, outcome.detail, outcome.raw)
             self._rows.add(candidate, neighbour, outcome)
             candidate.settled.set_result(False)
             self._on_change()
@@ -304,7 +311,7 @@ class Settler:
         tagging.add_done_callback(self._tagging.discard)
         assert candidate.question is not None
         assert candidate.vector is not None
-        self._novelty.fix(candidate.key, candidate.vector, name, candidate.draw.kind)
+        self._novelty.fix(candidate.key, candidate.vector, name, candidate.draw.kind, candidate.text)
         if may_be_shown(candidate.question, candidate.context, self._lengths[candidate.draw.kind]):
             self._accepted.append((candidate.draw.number, Example(name, candidate.question, outcome.answer, candidate.context)))
         candidate.settled.set_result(True)

@@ -6,9 +6,10 @@ each question gets one value of each.
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import get_args
 
 from signatures.examples import Axis
-from skills_dspy.base.records import Kind
+from skills_dspy.base.records import Failure, Kind
 from skills_dspy.base.seeds import rng_of
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import WHOLE_DRAW, Asker, Failed, Rank
@@ -36,10 +37,10 @@ class Tried:
     def note(self, draw: Draw, index: int, outcome: Passed | Dropped | None, *, written: bool) -> None:
         """What became of question `index` of a draw, or of the draw where nothing was `written`; None for an accepted one.
 
-        A reply that could not be used tells of no value.
+        A reply that could not be used, or did not come, tells of no value.
         """
         dropped = outcome if isinstance(outcome, Dropped) else None
-        if dropped is not None and dropped.reason in ("unreadable", "truncated"):
+        if dropped is not None and dropped.reason in get_args(Failure):
             return
         for line in (draw.text_plan, *draw.plan[index : index + written]):
             for pair in () if line is None else pairs_in(line):

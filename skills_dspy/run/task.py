@@ -166,7 +166,7 @@ class OpenTask:
             asker = asker_for(program, config, names, shared.windows, replies, limits, request.seed, spec.task_name, look)
             decided = _last_decided(paths)
             vectors = RememberedVectors(shared.embedder, journal, recording, paths.folder)
-            screen = None if shared.screen is None else TaskScreen(shared.screen, vectors)
+            screen = None if shared.screen is None else TaskScreen(shared.screen, vectors, vectors.sight)
             instructions = instructions_of(program, shared.adapter)
             place = shared.places.join()  # now, and not when it begins: the first to begin would take all that there is
             stack.callback(place.leave)
@@ -185,6 +185,7 @@ class OpenTask:
                     on_change=shared.changed,
                     place=place,
                     wake=shared.slots.look_again,
+                    sight=vectors.sight,
                 )
 
             manifest = _manifest(shared, spec, config, inputs)

@@ -6,8 +6,9 @@ words are compared.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from skills_dspy.model.embedding.embedder import LiveEmbedder, VectorSource
 from skills_dspy.screens.benchmark import Benchmark
 from skills_dspy.similarity.nearest import Vectors, nearest_row
 from skills_dspy.similarity.ngrams import TOKENS_VERSION, build
-from skills_dspy.similarity.text import joined_tokens
+from skills_dspy.similarity.sight import ComparedText, Sight, compared_text
+from skills_dspy.similarity.text import joined_tokens, pictures
 from skills_dspy.store.benchmark_index import BenchmarkIndex, BrokenIndex, find_index, index_path, keep_index
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -51,6 +53,7 @@ class Screen:
         self._bare = np.flatnonzero([not question.grounded for question in evaluation.questions])
         self._loaded: BenchmarkIndex | None = None
         self._bare_vectors: Vectors = np.zeros((0, 0), dtype=np.float32)
+        self._texts = cache(self._texts_of)
 
     @property
     def compares_vectors(self) -> bool:
@@ -95,7 +98,8 @@ class Screen:
     def words(self, text: str) -> str | None:
         """What a text shares with a question, in words; None for nothing."""
         found = self._index.grams.find(text)
-        if found is None:
+        # A word-gram has no pictures: of a riddle in emoji it is no more than what all of its kind ask.
+        if found is None or (found.whole and pictures(self.evaluation.questions[found.owner].text) not in pictures(text)):
             return None
         what = "holds the whole question of" if found.whole else f"shares a {self.config.ngram}-gram with"
         return f"{what} {self.evaluation.questions[found.owner].place}: {joined_tokens(found.words)}"
@@ -106,17 +110,22 @@ class Screen:
         question = None if owner is None else self.evaluation.questions[owner]
         return None if question is None or (bare and question.grounded) else f"is the question of {question.place}"
 
-    def near(self, vector: NDArray[np.float32], *, bare: bool) -> str | None:
-        """The question that lies nearest, in words, if it is too near; with `bare`, of those without a context."""
+    def near(self, vector: NDArray[np.float32], text: str, sight: Sight, *, bare: bool) -> str | None:
+        """The question that lies nearest to a text with its vector, in words, if it is too near; `bare`: without a context."""
         assert self.config.max_cosine is not None
         vectors = self._bare_vectors if bare else self._index.vectors
-        found = nearest_row(vectors, vector, 2.0 - 2.0 * self.config.max_cosine)
+        limit = 2.0 - 2.0 * self.config.max_cosine
+        found = nearest_row(vectors, vector, limit, compared_text(sight, text), self._texts(sight, bare))
         if found is None:
             return None
         question = self.evaluation.questions[self._bare[found[0]] if bare else found[0]]
-        text = " ".join(question.text.split())
-        brief = text if len(text) <= _BRIEF else text[: _BRIEF - 3] + "..."
+        asked = " ".join(question.text.split())
+        brief = asked if len(asked) <= _BRIEF else asked[: _BRIEF - 3] + "..."
         return f"has cosine {1.0 - found[1] / 2.0:.4f} to {question.place}: {brief}"
+
+    def _texts_of(self, sight: Sight, bare: bool) -> Sequence[ComparedText | None]:
+        questions = self.evaluation.questions
+        return [compared_text(sight, one.text) for one in ([questions[row] for row in self._bare] if bare else questions)]
 
     @property
     def _index(self) -> BenchmarkIndex:
@@ -165,11 +174,12 @@ class Screen:
 
 
 class TaskScreen:
-    """The screen for one task, whose texts' vectors are remembered with it."""
+    """The screen for one task, whose texts' vectors are remembered with it; `sight` says how far these are to be believed."""
 
-    def __init__(self, screen: Screen, vectors: VectorSource) -> None:
+    def __init__(self, screen: Screen, vectors: VectorSource, sight: Callable[[], Sight] = lambda: "trusted") -> None:
         self._screen = screen
         self._vectors = vectors
+        self._sight = sight
 
     async def question(self, question: str, context: str | None) -> str | None:
         """Why a question, with its context, is contaminated, in words; None when it is not.
@@ -189,8 +199,8 @@ class TaskScreen:
         except EmbedderMissing as error:
             # In a replay this text may belong to a candidate that never has to settle.
             raise MissingReply(str(error)) from error
-        for place, vector in enumerate(vectors):
-            said = said or screen.near(vector, bare=place > 0)
+        for place, (text, vector) in enumerate(zip(texts, vectors, strict=True)):
+            said = said or screen.near(vector, text, self._sight(), bare=place > 0)
         return said
 
     def answer(self, text: str) -> str | None:

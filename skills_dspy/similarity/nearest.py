@@ -2,13 +2,17 @@
 
 Two texts are compared by the squared L2 distance of their unit vectors, 0 (same) to 4 (opposite). Whether a pair is a
 duplicate must not depend on which row a vector sits in, and a matrix product differs in its last bits from row to row.
-So the product only picks who may be near enough; `squared_distance` decides.
+So the product only picks who may be near enough; `squared_distance` decides, and where texts stand beside the vectors,
+`sight.distance` corrects it.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from skills_dspy.similarity.sight import ComparedText, both_unread, distance
 
 Vector = NDArray[np.float32]
 """A unit vector: one dimension, length 1 up to float32."""
@@ -58,6 +62,15 @@ def joined(question: Vector, context: Vector) -> Vector:
     return (both / math.sqrt(2.0)).astype(np.float32)
 
 
+def distance_of(vector: Vector, text: ComparedText | None, other: Vector, other_text: ComparedText | None) -> float:
+    """The squared distance of two texts, 0.0 to 4.0: that of their vectors, corrected where these do not tell."""
+    return distance(0.0 if both_unread(text, other_text) else squared_distance(vector, other), text, other_text)
+
+
+def _nearer(found: tuple[Key, float]) -> tuple[float, Key]:
+    return found[1], found[0]
+
+
 class Index:
     """A growing set of unit vectors of one dimension under keys, searched exactly.
 
@@ -70,9 +83,11 @@ class Index:
         self._live: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
         self._row_of: dict[Key, int] = {}
         self._free: list[int] = []
+        self._texts: dict[int, ComparedText] = {}
+        self._unread: set[int] = set()
 
-    def add(self, key: Key, vector: Vector) -> None:
-        """Hold `vector` under `key`.
+    def add(self, key: Key, vector: Vector, text: ComparedText | None = None) -> None:
+        """Hold `vector` under `key`, with the text that it is of, if that is to be looked at.
 
         Raises:
             ValueError: the key is taken, or the vector is not a float32 unit vector of the index's dimension.
@@ -85,25 +100,48 @@ class Index:
         row = self._free.pop()
         self._rows[row], self._keys[row], self._live[row] = vector, key, True
         self._row_of[key] = row
+        if text is not None:
+            self._texts[row] = text
+            if text.unread:
+                self._unread.add(row)
 
     def remove(self, key: Key) -> None:
         """Forget the vector under `key`; KeyError when there is none."""
         row = self._row_of.pop(key)
         self._live[row] = False
         self._free.append(row)
+        self._texts.pop(row, None)
+        self._unread.discard(row)
 
-    def within(self, vector: Vector, threshold: float, before: Key | None = None) -> list[tuple[Key, float]]:
+    def within(
+        self, vector: Vector, threshold: float, before: Key | None = None, text: ComparedText | None = None
+    ) -> list[tuple[Key, float]]:
         """All held vectors nearer than a squared distance with a key smaller than `before`: (key, squared distance).
 
         The nearest comes first, then they are in the order of their keys.
         """
         rows, rough = self._rough(vector, before)
-        return [found for found in self._exact(vector, rows[rough < threshold + margin(len(vector))]) if found[1] < threshold]
+        near = (rough < threshold + margin(len(vector))) | self._both_unread(rows, text)
+        return [found for found in self._exact(vector, rows[near], text) if found[1] < threshold]
 
-    def nearest(self, vector: Vector, before: Key | None = None) -> tuple[Key, float] | None:
+    def nearest(self, vector: Vector, before: Key | None = None, text: ComparedText | None = None) -> tuple[Key, float] | None:
         """The nearest held vector with a key smaller than `before`, of equally near ones the smallest key; None for none."""
         rows, rough = self._rough(vector, before)
-        return self._exact(vector, rows[rough <= rough.min() + 2 * margin(len(vector))])[0] if len(rows) else None
+        off, both = margin(len(vector)), self._both_unread(rows, text)
+        found = self._exact(vector, rows[both], text)
+        rows, rough = rows[~both], rough[~both]
+        # Texts make a distance larger, never smaller: what is rougher than the best so far cannot be the nearest.
+        while len(rows) and not (found and rough.min() - off > found[0][1]):
+            near = rough <= rough.min() + 2 * off
+            found = sorted([*found[:1], *self._exact(vector, rows[near], text)], key=_nearer)
+            rows, rough = rows[~near], rough[~near]
+        return found[0] if found else None
+
+    def _both_unread(self, rows: NDArray[np.int64], text: ComparedText | None) -> NDArray[np.bool_]:
+        """Which rows are compared with a text by their characters alone, wherever the vectors are."""
+        if text is None or not text.unread or not self._unread:
+            return np.zeros(len(rows), np.bool_)
+        return np.isin(rows, np.fromiter(self._unread, np.int64, len(self._unread)))
 
     def _rough(self, vector: Vector, before: Key | None) -> tuple[NDArray[np.int64], Vector]:
         """The rows that may be compared with, and their distances to within the margin."""
@@ -120,10 +158,10 @@ class Index:
             earlier = (place < before[column]) | ((place == before[column]) & earlier)
         return earlier
 
-    def _exact(self, vector: Vector, rows: NDArray[np.int64]) -> list[tuple[Key, float]]:
+    def _exact(self, vector: Vector, rows: NDArray[np.int64], text: ComparedText | None) -> list[tuple[Key, float]]:
         keys: list[Key] = list(map(tuple, self._keys[rows].tolist()))
-        distances = [squared_distance(self._rows[row], vector) for row in rows.tolist()]
-        return sorted(zip(keys, distances, strict=True), key=lambda pair: (pair[1], pair[0]))
+        distances = [distance_of(vector, text, self._rows[row], self._texts.get(row)) for row in rows.tolist()]
+        return sorted(zip(keys, distances, strict=True), key=_nearer)
 
     def _grow(self, dimension: int) -> None:
         """Twice as many rows."""
@@ -144,13 +182,22 @@ class Index:
             raise ValueError(f"expected a unit vector, got one of squared length {length:.6f}")
 
 
-def nearest_row(rows: Vectors, vector: Vector, limit: float) -> tuple[int, float] | None:
-    """The row nearest to a vector and its squared distance, the first of equals; None if none is nearer than `limit`."""
+def nearest_row(
+    rows: Vectors, vector: Vector, limit: float, text: ComparedText | None = None, texts: Sequence[ComparedText | None] = ()
+) -> tuple[int, float] | None:
+    """The row nearest to a vector and its squared distance, the first of equals; None if none is nearer than `limit`.
+
+    Where the texts of all are to be looked at, they stand beside the vectors.
+    """
     if not len(rows):
         return None
     rough, off = 2.0 - 2.0 * (rows @ vector), margin(len(vector))
-    near = np.flatnonzero(rough <= min(rough.min() + 2 * off, limit + off))
-    found = [(squared_distance(rows[row], vector), row) for row in near.tolist()]
+    some = rough <= (limit + off if text else min(rough.min() + 2 * off, limit + off))
+    if text is not None and text.unread:
+        some |= np.array([both_unread(text, other) for other in texts])
+    found = [
+        (distance_of(vector, text, rows[row], texts[row] if texts else None), row) for row in np.flatnonzero(some).tolist()
+    ]
     distance, row = min(found, default=(limit, -1))
     return (row, distance) if distance < limit else None
 
@@ -173,9 +220,20 @@ class Groups:
             self.labels = connected_components(graph, directed=False)[1][self.labels].astype(np.int64)
 
 
-def join_near(groups: Groups, members: NDArray[np.int64], vectors: Vector, limit: float) -> None:
-    """Put those members into one group whose vectors (unit, one per row) are nearer than a squared distance, all with all."""
+def join_near(
+    groups: Groups,
+    members: NDArray[np.int64],
+    vectors: Vector,
+    limit: float,
+    texts: Sequence[ComparedText | None] | None = None,
+) -> None:
+    """Put those members into one group whose vectors (unit, one per row) are nearer than a squared distance, all with all.
+
+    Where there are texts beside them, those that are told apart are not near, nor are two that are not read: such are near by
+    their words or not at all.
+    """
     count, off = max(1, _PAIRS // max(1, len(vectors))), margin(vectors.shape[1])
+    unread = None if texts is None else np.array([text is not None and text.unread for text in texts])
     for first in range(0, len(vectors), count):
         block = vectors[first : first + count]
         products = block @ vectors[: first + len(block)].T
@@ -183,9 +241,12 @@ def join_near(groups: Groups, members: NDArray[np.int64], vectors: Vector, limit
         rough = 2.0 - 2.0 * products[one, other]
         one += first
         open_ones = (other < one) & (groups.labels[members[one]] != groups.labels[members[other]])
+        if unread is not None:
+            open_ones &= ~(unread[one] & unread[other])
         one, other, rough = one[open_ones], other[open_ones], rough[open_ones]
-        near = rough < limit - off
-        groups.join(members[one[near]], members[other[near]])
-        for a, b in zip(one[~near].tolist(), other[~near].tolist(), strict=True):
-            if squared_distance(vectors[a], vectors[b]) < limit:
-                groups.join(members[[a]], members[[b]])
+        joined_ones = rough < limit - off
+        for pair in np.flatnonzero(~joined_ones if texts is None else np.ones_like(joined_ones)).tolist():
+            a, b = int(one[pair]), int(other[pair])
+            of = (None, None) if texts is None else (texts[a], texts[b])
+            joined_ones[pair] = distance_of(vectors[a], of[0], vectors[b], of[1]) < limit
+        groups.join(members[one[joined_ones]], members[other[joined_ones]])

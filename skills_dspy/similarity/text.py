@@ -31,6 +31,8 @@ _PICTURE = (
     "[\ufe0f\u20e3\U0001f3fb-\U0001f3ff]*"
 )
 """An emoji with what colours it. A skill that answers in emoji has no other words."""
+_PICTURES = "\u2300"
+"""From here on what Unicode calls a symbol is one; before it stand signs such as those for degrees and numbers."""
 
 
 def tokens(text: str) -> list[str]:
@@ -49,6 +51,11 @@ def joined_tokens(found: Sequence[str]) -> str:
     for token in found:
         text += f" {token}" if text and WORD in (token_width(token), token_width(text[-1])) else token
     return text
+
+
+def pictures(text: str) -> str:
+    """The emoji, Braille cells and other pictures of a text, in their order: neither kind of words has them all."""
+    return "".join(char for char in text if not char.isascii() and char >= _PICTURES and unicodedata.category(char) == "So")
 
 
 def plain(text: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skills_dspy.similarity.nearest import Groups
-from skills_dspy.similarity.text import tokens
+from skills_dspy.similarity.text import pictures, tokens
 
 SIMILAR: Final = 0.7
 """The Jaccard similarity from which on two texts are near-same."""
@@ -31,7 +31,7 @@ class Texts:
 
     def add(self, member: int, text: str) -> None:
         """Take in the text of a member of the groups."""
-        words = tokens(text) or text.casefold().split()
+        words = [*tokens(text), *pictures(text)] or text.casefold().split()
         numbers = np.fromiter((self._numbers.setdefault(word, len(self._numbers)) for word in words), np.int32, len(words))
         first = self._first.setdefault(numbers.tobytes(), member)
         if first != member:

@@ -191,6 +191,7 @@ RULES: tuple[Rule, ...] = (
     Rule("control-character", "warning", "control characters, private or invisible ones", _control),
     Rule("trailing-space", "warning", "blanks or empty lines at the end of an answer or of its lines", _trailing),
     Rule("context-window", "warning", "the longest prompt with these seeds does not fit into the context window"),
+    Rule("unread-seeds", "warning", "the embedding model's tokenizer knows too little of the seeds"),
     Rule("attribution", "warning", f"no {ATTRIBUTION} beside a qna.yaml, or no licence in it", _attribution),
     Rule("no-description", "note", "no task_description", _no_description),
     Rule("unanswerable", "note", "question and answer have (nearly) no word of the context", _unanswerable),

@@ -266,6 +266,33 @@ def test_the_summary_of_a_few_shows_a_failure_without_an_empty_funnel() -> None:
     assert said.count("went on") == 1
 
 
+def test_the_summary_says_what_was_lost_to_the_server() -> None:
+    """How many and where, of all tasks together as well, why, and that nothing can be done about it."""
+    task = running("a", accepted=3)
+    for stage in ("judge_pair", "judge_pair", "write_questions"):
+        task.run.funnel.reject(
+            stage, "server failed", f"The server answered 500 at {stage}. It answers others, and this never."
+        )
+    said = summary([task])
+    assert f"Lost to the server: 3 of {task.run.funnel.candidates} candidates (write_questions 1, judge_pair 2)." in said
+    assert "The first: The server answered 500 at write_questions. It answers others, and this never." in said
+    assert "and is not asked again" in said
+    assert "Lost to the server: 3 of " in summary([task, *many()])
+    assert "Lost to the server" not in summary(many())
+
+
+@pytest.mark.parametrize(("unreadable", "told"), [(9, True), (4, False)])
+def test_the_summary_shows_a_reply_where_most_were_of_no_use(unreadable: int, told: bool) -> None:
+    """Half of all or more, and nothing was accepted: then the first says why, and what the model writes."""
+    task = running("a", accepted=0)
+    task.run.funnel.candidates = 9 - unreadable
+    for number in range(unreadable):
+        task.run.funnel.reject("write_questions", "unreadable", f"no JSON, twice {number}", "* questions:\n\x1b[2J")
+    said = summary([task])
+    assert ("The first of them: no JSON, twice 0; the reply: * questions: \\x1b[2J" in said) is told
+    assert f"Most rejected by write_questions (unreadable): {unreadable} of 9 candidates." in said
+
+
 # -- exit codes -----------------------------------------------------------------------------------------------------------
 
 

@@ -683,3 +683,24 @@ def test_a_replay_of_more_than_was_recorded_fails_and_keeps_what_there_is(finish
         run(replayed.request(recorded=recorded), None)
     assert replayed.run_json()["status"].startswith("failed")
     assert replayed.bytes()[0].startswith(finished.bytes()[0])
+
+
+class Seeing(HashEmbedder):
+    """Gives all texts one vector."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The same for each."""
+        return np.stack([super().embed(["?"])[0]] * len(texts))
+
+
+def test_a_model_that_gives_all_texts_one_vector_takes_none_for_another(tmp_path: Path) -> None:
+    """What differs as a text is no duplicate, and a repetition is one; a replay without the model comes to the same bytes."""
+    going = Going(tmp_path / "run")
+    assert going.go(embedder=Seeing()).task.status == "complete"
+    accepted, _ = going.rows()
+    assert len({row.instruction for row in accepted}) == WANTED
+    assert all(row.provenance.neighbour is not None and row.provenance.neighbour.distance >= 0.1 for row in accepted)
+    replayed = replace(going, folder=tmp_path / "replayed")
+    recorded = {r.spec.task_name: r for r in find_recorded(str(going.folder))}
+    run(replayed.request(recorded=recorded), None, Noting())
+    assert replayed.bytes() == going.bytes()

@@ -22,6 +22,7 @@ from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.run.past import find_recorded
 from skills_dspy.screens.benchmark import Benchmark, read_benchmark
 from skills_dspy.screens.decontamination import Notices, Screen, TaskScreen, contaminated_seeds, seed_warnings
+from skills_dspy.similarity.sight import Sight
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.making import a_config, a_spec
 from tests.helpers.terminal import Said, Terminal
@@ -40,6 +41,10 @@ class Near:
 
     def __init__(self) -> None:
         self.embedded: list[str] = []
+
+    def sight(self) -> Sight:
+        """Of no account."""
+        return "some"
 
     def load(self) -> None:
         """Nothing to load."""
@@ -323,6 +328,10 @@ class NoModel:
     name = "hash"
     weights = "unknown"
 
+    def sight(self) -> Sight:
+        """Of no account."""
+        return "some"
+
     def load(self) -> None:
         """Nowhere to be found."""
         raise EmbedderMissing("no model")
@@ -383,6 +392,29 @@ def test_a_replay_takes_the_recorded_questions(terminal: Terminal) -> None:
     said = replay("three")
     assert said.code == 2
     assert f"it was decontaminated against {exam_file}, which is not there" in said.err
+
+
+@pytest.mark.parametrize(("question", "contaminated"), [("อธิบายรถไฟให้เด็กฟัง", False), ("อธิบายตลาดน้ำ ให้เด็กฟัง.", True)])
+def test_a_question_that_is_not_read_is_compared_by_its_characters(tmp_path: Path, question: str, contaminated: bool) -> None:
+    """The model gives both the vector of the evaluation question."""
+    evaluation = "อธิบายตลาดน้ำให้เด็กฟัง"
+
+    class Blind(Local):
+        async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            return Near().embed([evaluation] * len(texts))
+
+    screen = Screen(exam(tmp_path, "Why is ice slippery?", evaluation), DecontaminationConfig(ngram=13, max_cosine=0.9))
+    ready = made_ready(screen, tmp_path)
+    assert (said_of(TaskScreen(ready, Blind(), lambda: "some"), question) is not None) == contaminated
+    assert said_of(TaskScreen(ready, Blind()), question) is not None
+
+
+def test_a_riddle_in_emoji_is_another_one(tmp_path: Path) -> None:
+    """The words that all of its kind ask are no whole question."""
+    ask = "Which famous film do these little pictures stand for: "
+    screen = a_screen(tmp_path, ask + "🦁👑", cosine=None)
+    assert said_of(screen, ask + "🚢🧊") is None
+    assert said_of(screen, f"Now guess! {ask}🦁👑") is not None
 
 
 def test_another_field_of_a_file_is_another_exam(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ class RatedSeeds:
             said = f"{self._where(question.places[0])}: {step.name}{many}"
             why = " ".join(verdict.explanation.split())
             if passes is None:
-                yield f"{said} is unjudged: {why}, twice"
+                yield f"{said} is unjudged: {why}{'' if verdict.failure == 'server failed' else ', twice'}"
             else:
                 yield f"{said} says {verdict.label} (passing: {', '.join(map(str, step.passing(self.config)))}): {why}"
 

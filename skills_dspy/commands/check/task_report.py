@@ -9,6 +9,7 @@ from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import SpecError
 from skills_dspy.base.records import Frozen, SeedExample
 from skills_dspy.base.tokens import estimate_tokens
+from skills_dspy.commands.check.vectors import unread_seeds
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.context_window import needs
 from skills_dspy.model.program import SkillsProgram
@@ -104,6 +105,8 @@ class _Desk:
             row, too_long = self._sized(task, path)
             rows.append(row)
             findings += too_long
+            if (said := unread_seeds(task.spec, self._config.embedder.model)) is not None:
+                findings.append(finding("unread-seeds", path, task.line, said))
         return rows, sorted(findings, key=lambda found: found.line)
 
     def _sized(self, task: ParsedTask, path: str) -> tuple[TaskRow, list[Finding]]:

@@ -36,7 +36,9 @@ class Remedy:
         if self.works is None:
             tried = dict.fromkeys(str(settings["think"]) for settings in self.tried)
             return f"nor with `think` {_listed([*tried], 'or')}"
-        return f"with {_written(self.works)} it can be read: set that for {_listed(self.roles, 'and')} in the configuration"
+        typed = f" (or give --think {self.works['think']})" if self.roles == ROLES and len(self.works) == 1 else ""
+        where = f"{_listed(self.roles, 'and')} in the configuration{typed}"
+        return f"with {_written(self.works)} it can be read: set that for {where}"
 
 
 def _listed(words: Sequence[str], last: str) -> str:

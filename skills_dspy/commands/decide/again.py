@@ -9,16 +9,17 @@ threshold had stopped the candidate: it is left out with a reason of its own, or
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import dspy
 
 from skills_dspy.base.config import ROLES, Role
 from skills_dspy.base.errors import MissingReply, RunDirError, only_ours
-from skills_dspy.base.records import Neighbour, Reason
+from skills_dspy.base.records import Failure, Neighbour, Reason
 from skills_dspy.commands.decide.decided import Prepared
 from skills_dspy.commands.decide.old_rows import OldDraw, OldRow, text_digest
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.embedding.embedder import VectorSource
+from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.model.engine import asker_for
 from skills_dspy.model.program import QUIET, SkillsProgram, instructions_of
 from skills_dspy.model.replies import Host, Meter, Replies
@@ -44,7 +45,7 @@ _AHEAD_ASKING = 512
 _UNLIMITED = 10**12
 
 _ANEW: frozenset[Reason] = frozenset(
-    ("unreadable", "too long", "truncated", "duplicate", "judged bad", "filtered", "not asked", "overused", *SCREENS)
+    (*get_args(Failure), "too long", "duplicate", "judged bad", "filtered", "not asked", "overused", *SCREENS)
 )
 """Reasons that are found again from the journal, or not; a rejection for any other stays as it was written down."""
 
@@ -112,7 +113,7 @@ OnChange = Callable[[int, FunnelDiff, Meter], None]
 
 
 async def decide_again(
-    again: OldRun, answering: Answering, vectors: VectorSource, rows: tuple[RowLog, RowLog], on_change: OnChange
+    again: OldRun, answering: Answering, vectors: JournalVectors, rows: tuple[RowLog, RowLog], on_change: OnChange
 ) -> DecideResult:
     """Decide every candidate of a run once more, in settled order; RunDirError where a row does not agree with the journal."""
     recorded, config, meter = again.prepared.recorded, again.prepared.config, Meter()
@@ -132,6 +133,7 @@ async def decide_again(
         wanted=_UNLIMITED,
         flow=Flow(spec, config, asker, again.screen, _Past(again), instructions_of(again.program, again.adapter)),
         embedder=vectors,
+        sight=vectors.sight,
         ledger=ledger,
         on_change=lambda: on_change(total, ledger.diff, meter),
         plan=lambda number: again.draws[number].draw,

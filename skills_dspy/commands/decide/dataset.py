@@ -192,7 +192,8 @@ async def _screen(recorded: PastRun, journal: Journal | JournalReader, embedder:
     screen = Screen(questions, recorded.config.decontamination)
     model = AsyncEmbedder(SentenceEmbedder(embedder, "cpu"))
     await screen.ready(model, recorded.weights, [recorded.root / KEPT_IN], Notices())
-    return TaskScreen(screen, JournalVectors(journal, embedder, recorded.paths, model))
+    vectors = JournalVectors(journal, embedder, recorded.paths, model)
+    return TaskScreen(screen, vectors, vectors.sight)
 
 
 def _check_target(target: Path) -> None:

@@ -30,6 +30,7 @@ from skills_dspy.commands.export.facts import RunFacts
 from skills_dspy.commands.export.source import SourceRun
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.similarity.nearest import Groups, Vector, join_near, joined
+from skills_dspy.similarity.sight import ComparedText, compared_text
 from skills_dspy.similarity.words import Texts
 from skills_dspy.store.files import storage_errors
 from skills_dspy.store.journal import JournalReader
@@ -57,7 +58,7 @@ class _Near:
         self._numbers: dict[tuple[object, ...], int] = {}
         self._links: list[tuple[int, int]] = []
         self._texts = {kind: Texts() for kind in ("context", "question", "pair")}
-        self._vectors: dict[_Space, dict[int, Vector]] = defaultdict(dict)
+        self._vectors: dict[_Space, dict[int, tuple[Vector, ComparedText | None]]] = defaultdict(dict)
         self.by_words = 0
         self.models: set[tuple[str, str]] = set()
 
@@ -87,7 +88,8 @@ class _Near:
         groups = Groups(len(self._numbers))
         groups.join(*np.array(self._links, np.int64).reshape(-1, 2).T)
         for found in self._vectors.values():
-            join_near(groups, np.array(list(found)), np.stack(list(found.values())), limit)
+            vectors, about = zip(*found.values(), strict=True)
+            join_near(groups, np.array(list(found)), np.stack(vectors), limit, about)
         for texts in self._texts.values():
             texts.join_similar(groups)
         return groups
@@ -120,15 +122,18 @@ def _kept_vectors(run: SourceRun) -> Iterator[JournalVectors | None]:
         yield kept if kept.weights else None
 
 
-def _vector(facts: RunFacts, kept: JournalVectors | None, question: str, context: str | None) -> tuple[_Space, Vector] | None:
-    """The vector of a question, or of a question with its context; None where the journal has none."""
+def _vector(
+    facts: RunFacts, kept: JournalVectors | None, question: str, context: str | None
+) -> tuple[_Space, tuple[Vector, ComparedText | None]] | None:
+    """A question, or a question with its context, as the run compared it; None where the journal has no vector of it."""
     if kept is None or (vector := kept.find(question)) is None:
         return None
     if context is not None:
         if (about := kept.find(context)) is None:
             return None
         vector = joined(vector, about)
-    return _Space(facts.embedder, kept.weights, context is not None, len(vector)), vector
+    space = _Space(facts.embedder, kept.weights, context is not None, len(vector))
+    return space, (vector, compared_text(kept.sight(), question, context))
 
 
 def _near_limit(runs: Iterable[SourceRun]) -> float:

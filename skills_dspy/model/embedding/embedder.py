@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from skills_dspy.base.errors import EmbedderMissing
+from skills_dspy.model.embedding.vocabulary import sight_of
 from skills_dspy.model.embedding.weights import HINT, MINILM, WeightsFolder, brief, find_model, quiet_loading
 from skills_dspy.similarity.nearest import Vectors
+from skills_dspy.similarity.sight import Sight
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -30,6 +32,9 @@ class Embedder(Protocol):
     @property
     def weights(self) -> str:
         """What tells one set of weights from another: a SHA-256, or words. Known once loaded."""
+
+    def sight(self) -> Sight:
+        """Whether it is known to read all scripts; may take a second."""
 
     def load(self) -> None:
         """Get ready; nothing the second time. Raises EmbedderMissing."""
@@ -49,6 +54,9 @@ class LiveEmbedder(Protocol):
     def weights(self) -> str:
         """What tells one set of weights from another; known once `ready` has returned."""
 
+    def sight(self) -> Sight:
+        """Whether it is known to read all scripts; known once `ready` has returned. May take a second."""
+
     def start(self) -> object:
         """Begin to get ready; nothing the second time. An error waits for `ready` or `embed`."""
 
@@ -62,6 +70,7 @@ class LiveEmbedder(Protocol):
             EmbedderMissing: the model is not there.
             ContextTooLong: the model cannot read a text whole, nor in pieces.
             ServerError: the server stayed broken longer than the patience allows.
+            Unanswered: the server can give no vector of a text, and gives others.
         """
 
     async def close(self) -> None:
@@ -72,7 +81,7 @@ class VectorSource(Protocol):
     """What turns texts into vectors while other work goes on."""
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return one unit vector per text, in their order."""
+        """Return one unit vector per text, in their order; Unanswered where a server can give none of one of them."""
 
 
 def pieces(text: str, room: int, count: Callable[[str], int]) -> list[tuple[str, int]]:
@@ -122,6 +131,10 @@ class SentenceEmbedder:
         if self._loaded is None:
             raise RuntimeError("the embedding model is not loaded yet")
         return self._loaded[0]
+
+    def sight(self) -> Sight:
+        """Whether it is known to read all scripts. Raises EmbedderMissing."""
+        return sight_of(self._find(self.name))
 
     def load(self) -> None:
         """Find the model and load it, quietly; nothing the second time. Raises EmbedderMissing."""
@@ -174,6 +187,10 @@ class AsyncEmbedder:
     def weights(self) -> str:
         """What tells one set of weights from another; known once `ready` has returned."""
         return self._embedder.weights
+
+    def sight(self) -> Sight:
+        """Whether it is known to read all scripts; may take a second."""
+        return self._embedder.sight()
 
     def start(self) -> "Future[None]":
         """Begin to load; nothing the second time. An error waits for `ready` or `embed`."""

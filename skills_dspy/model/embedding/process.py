@@ -18,8 +18,10 @@ import numpy as np
 
 from skills_dspy.base.errors import EmbedderMissing
 from skills_dspy.model.embedding.embedder import Embedder, SentenceEmbedder
+from skills_dspy.model.embedding.vocabulary import sight_of
 from skills_dspy.model.embedding.weights import MINILM, WeightsFolder, find_model
 from skills_dspy.similarity.nearest import Vectors
+from skills_dspy.similarity.sight import Sight
 
 _PROGRAM = f"""import json, sys
 sys.path[:] = json.loads(sys.argv.pop(1))
@@ -59,6 +61,10 @@ class ProcessEmbedder:
         """Find the model, without starting anything. Raises EmbedderMissing."""
         self._found = self._found or self._find(self.name)
         return self._found
+
+    def sight(self) -> Sight:
+        """Whether it is known to read all scripts. Raises EmbedderMissing."""
+        return sight_of(self.find())
 
     def load(self) -> None:
         """Find the model and wait until the process has loaded it; nothing the second time. Raises EmbedderMissing."""

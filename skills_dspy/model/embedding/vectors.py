@@ -5,19 +5,27 @@ A text is embedded once in the life of a run. A replay needs no embedding model,
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
-from skills_dspy.base.errors import ContextTooLong, EmbedderMissing, MissingReply, RunDirError
+from skills_dspy.base.errors import ContextTooLong, EmbedderMissing, MissingReply, RunDirError, Unanswered
 from skills_dspy.model.embedding.embedder import LiveEmbedder
 from skills_dspy.similarity.nearest import Vector, Vectors, margin
+from skills_dspy.similarity.sight import Sight
 from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunPaths
 
 WEIGHTS = "embedder_weights"
 """What a journal notes the weights under that its vectors were made with."""
+_NONE = "no vector "
+"""Begins the note of a journal why a text, by its key, has no vector: the server can give none, however often it is asked."""
+
+
+SIGHT = "embedder_sight"
+"""What a journal notes under how far its vectors are to be believed, from the first on; older ones say nothing."""
 
 
 def vector_key(model: str, text: str) -> str:
@@ -40,6 +48,11 @@ class JournalVectors:
         self._paths = paths
         self._embedder = embedder
         self.weights = journal.meta().get(WEIGHTS, "")
+        self._sight = _sight(journal)
+
+    def sight(self) -> Sight:
+        """What the run believed of its vectors."""
+        return self._sight
 
     def find(self, text: str) -> Vector | None:
         """The unit vector of a text; None where the journal has none. RunDirError where what it has is no unit vector."""
@@ -52,9 +65,15 @@ class JournalVectors:
         return vector
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """One unit vector per text, in their order; RunDirError where the journal lacks one that cannot be computed."""
+        """One unit vector per text, in their order.
+
+        Raises:
+            Unanswered: the run could not have one of them.
+            RunDirError: the journal lacks one that cannot be computed.
+        """
         found = {text: self.find(text) for text in texts}
         missing = [text for text, vector in found.items() if vector is None]
+        _raise_noted((self._journal,), {vector_key(self._model, text): text for text in missing})
         if missing:
             found.update(zip(missing, await self._computed(missing), strict=True))
         return np.stack([vector for text in texts if (vector := found[text]) is not None])
@@ -86,11 +105,19 @@ class RememberedVectors:
         self._journal = journal
         self._recording = recording
         self._folder = folder
+        self._sight: Sight | None = None
+
+    def sight(self) -> Sight:
+        """How far the vectors are to be believed, which the first of them decides: as in the recording, or the run before."""
+        if self._sight is None:
+            self._sight = _sight(self._journal)
+        return self._sight
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """One unit vector per text, in their order.
 
         Raises:
+            Unanswered: the server can give none of one of them, which is noted and not asked again.
             RunDirError: others were made with other weights of the model.
             MissingReply: of a replay, the recording lacks one and there is no model: the end of the run cut it off.
         """
@@ -99,15 +126,19 @@ class RememberedVectors:
         new = {key: vector for key in keys if found[key] is None and (vector := self._recorded(key)) is not None}
         missing = {key: text for key, text in zip(keys, texts, strict=True) if found[key] is None and key not in new}
         if missing:
+            _raise_noted(filter(None, (self._journal, self._recording)), missing)
             try:
                 computed = await self._embedder.embed(list(missing.values()))
+            except Unanswered as error:
+                self._journal.set_meta(_NONE + vector_key(self._embedder.name, error.raw), str(error))
+                raise
             except ContextTooLong as error:  # the embedder knows the text, and this the task
                 raise ContextTooLong(f"{self._folder}: {error}") from error
             except EmbedderMissing as error:
                 if self._recording is None:
                     raise
                 raise MissingReply(str(error)) from error
-            self._check_weights()
+            await self._check_weights()
             new |= {key: row.tobytes() for key, row in zip(missing, computed, strict=True)}
         if new:
             await asyncio.to_thread(self._journal.put_vectors, list(new.items()))
@@ -116,19 +147,37 @@ class RememberedVectors:
     def _recorded(self, key: str) -> bytes | None:
         vector = None if self._recording is None else self._recording.vector(key)
         if vector is not None and self._recording is not None and WEIGHTS not in self._journal.meta():
-            self._journal.set_meta(WEIGHTS, self._recording.meta().get(WEIGHTS, ""))
+            noted = self._recording.meta()
+            self._journal.set_meta(WEIGHTS, noted.get(WEIGHTS, ""))
+            if SIGHT in noted:
+                self._journal.set_meta(SIGHT, noted[SIGHT])
         return vector
 
-    def _check_weights(self) -> None:
+    async def _check_weights(self) -> None:
         """Distances between vectors of different weights mean nothing."""
         before, now = self._journal.meta().get(WEIGHTS), self._embedder.weights
         if before is None:
+            self._journal.set_meta(SIGHT, await asyncio.to_thread(self._embedder.sight))
             self._journal.set_meta(WEIGHTS, now)
         elif before != now:
             raise RunDirError(
                 f"{self._folder} holds a run that was begun with other weights of the embedding model ({before[:12]} then, "
                 f"{now[:12]} now): use --restart, or another --output-dir"
             )
+
+
+def _sight(journal: Journal | JournalReader) -> Sight:
+    noted = journal.meta().get(SIGHT)
+    return next((sight for sight in get_args(Sight) if sight == noted), "trusted")
+
+
+def _raise_noted(journals: Iterable[JournalReader], missing: Mapping[str, str]) -> None:
+    """Raise Unanswered where it is known of one of the texts, which are given by their keys, that it has no vector."""
+    if missing:
+        noted = {key: why for journal in journals for key, why in journal.meta().items()}
+        for key, text in missing.items():
+            if (why := noted.get(_NONE + key)) is not None:
+                raise Unanswered(why, text)
 
 
 def _brief(text: str) -> str:

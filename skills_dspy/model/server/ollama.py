@@ -15,6 +15,7 @@ import ollama
 
 from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError, ThinkingRefused
+from skills_dspy.model.server.asking import Asking, control_of
 from skills_dspy.model.server.connections import (
     FOREIGN,
     PASSING,
@@ -27,7 +28,8 @@ from skills_dspy.model.server.connections import (
 )
 from skills_dspy.model.server.faults import Cause
 from skills_dspy.model.server.names import ListedNames, guess, listing, meant
-from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault, refusal_fault, refused_thinking
+from skills_dspy.model.server.route import url_of
+from skills_dspy.model.server.server import Fault, Model, T, connection_fault, refusal_fault, refused_thinking
 from skills_dspy.model.server.tokens import Tokens
 from skills_dspy.store.run_json import OLLAMA
 
@@ -91,17 +93,22 @@ class OllamaServer:
 
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """One reply as the server's body; see `Server.chat`."""
-        return await self._asking.patiently(lambda: self._chat_once(payload), str(payload["model"]), _FOREIGN)
+        return await self._asking.patiently(
+            lambda: self._chat_once(payload),
+            str(payload["model"]),
+            _FOREIGN,
+            lambda number: self._chat_once(control_of(payload, number)),
+        )
 
     async def embed(self, model: str, text: str) -> Sequence[float]:
         """The vector that a model gives to a text; see `VectorServer.embed`."""
 
-        async def ask() -> Sequence[float]:
+        async def ask(text: str) -> Sequence[float]:
             with self._connections.lent() as client:
                 (vector,) = (await client.embed(model=self._names.sent(model), input=text, truncate=False)).embeddings
             return vector
 
-        return await self._asking.patiently(ask, model, _FOREIGN)
+        return await self._asking.patiently(lambda: ask(text), model, _FOREIGN, lambda number: ask(f"Number {number}."))
 
     async def version(self) -> str:
         """The server's version, asked once; ServerError when nobody answers, or one that is too old."""
@@ -264,13 +271,13 @@ async def _version(client: ollama.AsyncClient) -> str:
 
 def _name_and_password(address: str) -> tuple[str, str] | None:
     """Those in an address, which the ollama package leaves out."""
-    url = httpx.URL(address if "//" in address else f"http://{address}")
+    url = url_of(address)
     return (url.username, url.password) if url.username or url.password else None
 
 
 def _no_ollama(host: str, why: str) -> ServerError:
     """Something else answers: the sentence with the address that may be meant."""
-    url = httpx.URL(host if "//" in host else f"http://{host}")
+    url = url_of(host)
     todo = "give an Ollama's with --base-url; if it has OpenAI's API (vLLM, llama.cpp, LM Studio), ask it with --api openai"
     if path := url.path.strip("/"):
         todo = f"leave /{path} out of its address: --base-url {url.copy_with(path='', query=None)}".rstrip("/")

@@ -12,6 +12,7 @@ import httpx
 
 from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError, ThinkingRefused
+from skills_dspy.model.server.asking import Asking, Control, control_of
 from skills_dspy.model.server.connections import (
     BUSY,
     FOREIGN,
@@ -28,7 +29,8 @@ from skills_dspy.model.server.dialect import Dialect, answer_of, asked_of
 from skills_dspy.model.server.faults import Cause
 from skills_dspy.model.server.names import ListedNames, guess, listing, meant
 from skills_dspy.model.server.probe import REFUSALS, Thinking, find_dialect
-from skills_dspy.model.server.server import Asking, Fault, Model, T, connection_fault, refusal_fault, refused_thinking
+from skills_dspy.model.server.route import url_of
+from skills_dspy.model.server.server import Fault, Model, T, connection_fault, refusal_fault, refused_thinking
 
 _EXAMPLE = "http://127.0.0.1:8000/v1"
 API_KEYS = ("SKILLS_DSPY_API_KEY", "OPENAI_API_KEY")
@@ -123,12 +125,14 @@ class OpenAIServer:
         """One reply as a body of Ollama's shape; see `Server.chat`."""
         model = str(payload["model"])
         dialect = self._dialects.get(self._names.sent(model), Dialect())
-        return await self._patiently(lambda: self._ask(payload, dialect), model)
+        return await self._patiently(
+            lambda: self._ask(payload, dialect), model, lambda number: self._ask(control_of(payload, number), dialect)
+        )
 
     async def embed(self, model: str, text: str) -> Sequence[float]:
         """The vector that a model gives to a text; see `VectorServer.embed`. What is too long the server has to refuse."""
 
-        async def ask() -> Sequence[float]:
+        async def ask(text: str) -> Sequence[float]:
             with self._connections.lent() as client:
                 response = await client.post("/embeddings", json={"model": self._names.sent(model), "input": text})
             found = json.loads(_content(response)).get("data")
@@ -137,7 +141,7 @@ class OpenAIServer:
             (only,) = found
             return [float(number) for number in only.get("embedding")]
 
-        return await self._patiently(ask, model)
+        return await self._patiently(lambda: ask(text), model, lambda number: ask(f"Number {number}."))
 
     async def version(self) -> str:
         """What it tells of itself, such as `llama.cpp b1234`; empty where it tells nothing."""
@@ -207,8 +211,8 @@ class OpenAIServer:
 
         return await self._patiently(ask, str(payload["model"]))
 
-    async def _patiently(self, ask: Callable[[], Awaitable[T]], model: str) -> T:
-        return await self._asking.patiently(ask, model, FOREIGN)
+    async def _patiently(self, ask: Callable[[], Awaitable[T]], model: str, control: Control | None = None) -> T:
+        return await self._asking.patiently(ask, model, FOREIGN, control)
 
     async def _once(self, ask: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
         return await self._asking.once(lambda: ask(self._connections.all()[0]), FOREIGN)
@@ -284,7 +288,7 @@ def _too_long(said: str) -> bool:
 def _address(host: str) -> str:
     """The address of an API, without a slash at its end; ServerError where it is none, or asks a question, as with a key."""
     with address_errors(without_secrets(host.partition("?")[0]), _EXAMPLE):
-        url = httpx.URL(host if "//" in host else f"http://{host}")
+        url = url_of(host)
     if url.query or url.fragment or not url.host:
         raise no_address(without_secrets(str(url.copy_with(query=None, fragment=None))), _EXAMPLE)
     return str(url.copy_with(path=url.path.rstrip("/") or "/v1"))

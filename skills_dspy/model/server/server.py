@@ -1,31 +1,19 @@
-"""What a server is to everybody who asks one, whatever its kind: its face, its faults, and the patience with which it is asked.
+"""What a server is to everybody who asks one, whatever its kind: its face, its faults."""
 
-Faults that pass (refused, reset, timeout, 429, 500, 502, 503, 504, an empty or broken body) are asked again with backoff and
-jitter, or when the server says (Retry-After), for as long as the patience lasts; the others are errors at once.
-"""
-
-import asyncio
-import math
-import random
 import re
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import httpx
 
-from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import MachineError, ServerError
-from skills_dspy.model.server.connections import BUSY, Endpoint, Refused, no_address
-from skills_dspy.model.server.faults import UNANSWERED, Cause
+from skills_dspy.model.server.connections import Endpoint, Refused, no_address
+from skills_dspy.model.server.faults import Cause
 from skills_dspy.store.run_json import OLLAMA
 
 T = TypeVar("T")
 _THINKING = re.compile(r"think|reasoning")
-
-_LIST = 60.0
-"""Seconds in which a server has to say what it is and what it has, where a fifth of `server.timeout` is less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +57,7 @@ class Server(Protocol):
             ModelMissing: the server does not have the model.
             ContextTooLong: it says that the prompt exceeds the window.
             ServerError: it refuses, or answered nothing at all for longer than the patience allows.
+            Unanswered: it answers others, and this one never.
         """
 
     async def version(self) -> str:
@@ -88,108 +77,6 @@ async def introduced(server: Server) -> dict[str, Any]:
     """A server as run.json names it: address, version, and its kind where that is not Ollama's; raises what `version` does."""
     kind = {} if server.kind == OLLAMA else {"api": server.kind}
     return {"host": server.host, "version": await server.version(), **kind}
-
-
-class Asking:
-    """How a server is asked: once, or for as long as the patience lasts.
-
-    Args:
-        host: the server's address as it may be shown.
-        fault_of: our fault for a foreign error of a request to this model (no name where none was asked).
-        cause_of: why a request did not come to an answer.
-        unreachable: our error when nobody answers, for the reason.
-        jitter: random numbers for the backoff; they decide no reply.
-        on_fault: told each passing fault with the seconds until the next try.
-    """
-
-    def __init__(
-        self,
-        host: str,
-        config: ServerConfig,
-        fault_of: Callable[[Exception, str], Fault],
-        cause_of: Callable[[Exception], Cause],
-        unreachable: Callable[[Cause], ServerError],
-        *,
-        jitter: random.Random | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        on_fault: Callable[[Fault, float], None] | None = None,
-    ) -> None:
-        self._host = host
-        self._config = config
-        self._fault_of = fault_of
-        self._cause_of = cause_of
-        self._unreachable = unreachable
-        self._jitter = jitter or random.Random(0)
-        self._clock = clock
-        self._sleep = sleep
-        self._on_fault = on_fault
-        self._answered = -math.inf
-
-    async def patiently(self, ask: Callable[[], Awaitable[T]], model: str, foreign: tuple[type[Exception], ...]) -> T:
-        """What `ask` gives, asked again while its faults pass; of all that it raises `foreign` are the server's faults.
-
-        Raises the error of a fault that does not pass; ServerError where no request at all succeeded for the whole patience.
-        """
-        return await self._again(ask, model, foreign, lambda _, fault: fault.passing)
-
-    async def once(self, ask: Callable[[], Awaitable[T]], foreign: tuple[type[Exception], ...]) -> T:
-        """What `ask` gives, or its error at once; ServerError where nothing comes.
-
-        Connecting may take the connect timeout and the answer much longer: a list of models on a slow disk takes its time. Only
-        a server that says that it is busy, as one does that still loads its model, is asked again while the patience lasts.
-        """
-        limit = self._config.connect_timeout + min(self._config.timeout, max(_LIST, self._config.timeout / 5))
-
-        async def soon() -> T:
-            try:
-                async with asyncio.timeout(limit):
-                    return await ask()
-            except (TimeoutError, httpx.ReadTimeout) as error:
-                raise self._unreachable(self._silence(limit)) from error
-            except (ConnectionError, *UNANSWERED) as error:
-                raise self._unreachable(self._cause_of(error)) from error
-
-        return await self._again(soon, "", foreign, lambda error, _: isinstance(error, Refused) and error.status in BUSY)
-
-    def _silence(self, limit: float) -> Cause:
-        todo = f"see its log, or raise server.timeout in the configuration (now {self._config.timeout:g} s), if it is only slow"
-        return Cause(f"takes the connection and gives no answer within {limit:g} s", todo)
-
-    async def _again(
-        self,
-        ask: Callable[[], Awaitable[T]],
-        model: str,
-        foreign: tuple[type[Exception], ...],
-        passes: Callable[[Exception, Fault], bool],
-    ) -> T:
-        first_fault: float | None = None
-        delay = self._config.backoff_first
-        while True:
-            try:
-                answer = await ask()
-            except foreign as error:
-                fault, now = self._fault_of(error, model), self._clock()
-                if not passes(error, fault):
-                    raise fault.error from error
-                first_fault = now if first_fault is None else first_fault
-                # A server that answers others is well: its patience is spent only while nobody gets an answer.
-                waited = now - max(first_fault, self._answered)
-                if waited >= self._config.patience:
-                    raise ServerError(
-                        f"{fault.error} The server at {self._host} kept failing for {waited:.0f} s; "
-                        "look at its log, then run the same command again (without --restart): it goes on where it stopped."
-                    ) from error
-            else:
-                self._answered = self._clock()
-                return answer
-            # From half of the pause to all of it, so that requests that failed together do not come back together.
-            pause = min(delay, self._config.backoff_max) * self._jitter.uniform(0.5, 1.0)
-            pause = min(max(pause, fault.after), self._config.patience - waited)
-            if self._on_fault is not None:
-                self._on_fault(fault, pause)
-            await self._sleep(pause)
-            delay *= 2
 
 
 def refusal_fault(refused: Refused, host: str, endpoint: Endpoint) -> Fault | None:

@@ -228,3 +228,13 @@ def test_the_seed_decides() -> None:
     picked = [tuple(np.flatnonzero(choose_test(np.arange(100), IDS, 0.1, seed))) for seed in range(5)]
     assert {len(rows) for rows in picked} == {10}
     assert len(set(picked)) == 5
+
+
+def test_vectors_that_say_nothing_make_no_group(tmp_path: Path) -> None:
+    """Two questions that the model does not read have the vector of a seed, and may be parted all the same."""
+    market, mango = "อธิบายตลาดน้ำให้เด็กฟัง", "แนะนำมะม่วงสุก"
+    rows = {market: at(0), mango: at(0), **others(0), **others(2)}
+    folder = make(tmp_path / "runs", "test/a", rows, seeds={"ทำไมจึงมีฤดูฝน": at(0)})
+    with Journal.open(folder / "journal.sqlite") as journal:
+        journal.set_meta("embedder_sight", "some")
+    assert any(parted(tmp_path / "runs", tmp_path / "out", market, mango))

@@ -2,16 +2,15 @@
 
 import json
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.data.rows import Row, row_of
+from evals.data.rows import Row
 from evals.data.score import DatasetScore, score
 from evals.tables import as_json
-from tests.helpers.scored import a_line, a_material, a_run, a_seed, by_first_word
+from tests.helpers.scored import a_line, a_material, a_run, a_seed, by_first_word, rows_of
 
 SEEDS = [a_seed("What is a fox?", "An animal of the wood."), a_seed("Who runs?", "The fox runs.")]
 PARTS = [field.name.rstrip("_") for field in fields(DatasetScore)]
@@ -19,7 +18,7 @@ PARTS = [field.name.rstrip("_") for field in fields(DatasetScore)]
 
 def ours(count: int) -> list[Row]:
     """Rows of a run."""
-    return [row_of(a_line(f"What is fox {n}?", f"Fox number {n}."), Path("data.jsonl"), n) for n in range(count)]
+    return rows_of(*(a_line(f"What is fox {n}?", f"Fox number {n}.") for n in range(count)))
 
 
 # ---- the parts -------------------------------------------------------------------------------------------------------
@@ -115,3 +114,17 @@ def test_whatever_rows_hold_the_score_is_json_and_the_same_each_time(texts: list
     first, second = (json.dumps(as_json(score(a_material(rows, SEEDS))), allow_nan=False) for _ in range(2))
     assert first == second
     assert list(json.loads(first)) == PARTS
+
+
+def test_the_same_words_are_no_repetition_where_signs_or_case_differ() -> None:
+    """A full stop more is one."""
+    asked = ("Convert 10 Mb to kB", "Convert 10 MB to kB", "Compute 5 + 3.", "Compute 5 - 3.", "Compute 5 - 3 .")
+    assert score(a_material([Row(question, "x") for question in asked])).repeated_questions == pytest.approx(1 / 5)
+
+
+def test_near_copies_are_found_in_scripts_without_spaces() -> None:
+    """By characters, where a phrase is one word to readers of English; short answers may be alike."""
+    answer = "กาแฟเริ่มจากเอธิโอเปีย แล้วแพร่ไปยังเยเมนและทั่วโลก"
+    others = "สายน้ำไหลเย็น เห็นเงาจันทร์ลอยอยู่เหนือหลังคาบ้าน", "วางใกล้หน้าต่างและรดน้ำเมื่อดินแห้งทุกสองวัน"
+    rows = [Row(f"{n}?", text) for n, text in enumerate((answer, answer.replace("ทั่วโลก", "ทั่วทั้งโลก"), *others, "ใช่", "ใช่"))]
+    assert score(a_material(rows)).near_copies_of_answers == pytest.approx(1 / 2)

@@ -11,6 +11,7 @@ from evals.bench.hash_embedder import HashEmbedder
 from evals.data.rows import Row
 from evals.data.vectors import Embedded, embed
 from skills_dspy.base.errors import EmbedderMissing
+from skills_dspy.similarity.sight import Sight
 from tests.helpers.scored import HASH, a_run, a_seed, write_run
 
 ROWS = [Row("What is a jay?", "A bird."), Row("What is a pike?", "A fish.")]
@@ -105,3 +106,35 @@ def test_progress_is_told_from_nothing_to_all() -> None:
     told: list[tuple[int, int]] = []
     embed([Row(f"q{n}", "a") for n in range(70)], [], None, Counting(), lambda done, of: told.append((done, of)))
     assert told == [(0, 70), (32, 70), (64, 70), (70, 70)]
+
+
+class Blind(HashEmbedder):
+    """Sees nothing of scripts that it does not have, nor letter case."""
+
+    def sight(self) -> Sight:
+        """Some scripts alone."""
+        return "some"
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors of what it sees."""
+        return super().embed(["".join(char if char.isascii() else "?" for char in text).lower()[:12] for text in texts])
+
+
+def test_texts_that_the_model_does_not_tell_apart_have_vectors_of_their_letters() -> None:
+    """Thai questions differ as much as they do, copies by a full stop hardly; what is read stays as it was."""
+    asked = ("อธิบายตลาดน้ำให้เด็กฟัง", "แนะนำมะม่วงสุกดีๆสักหน่อย", "อธิบายตลาดน้ำให้เด็กฟัง.", "Why is ice?", "Why is 1 Mb?", "Why is 1 MB?")
+    found = embed([Row(question, "x") for question in asked], SEEDS, None, Blind(), lambda *_: None)
+    assert found.rows.shape == (6, 2 * HASH.embed(["a"]).shape[1])
+    assert np.allclose(np.linalg.norm(found.rows, axis=1), 1.0, atol=1e-5)
+    cosines = found.rows @ found.rows.T
+    assert cosines[0, 1] < 0.5
+    assert cosines[0, 2] > 0.9
+    assert 0.5 < cosines[4, 5] < 0.99
+    assert np.array_equal(found.rows[3, :384], Blind().embed([asked[3]])[0])
+    assert not found.rows[3, 384:].any()
+
+
+def test_where_all_are_told_apart_vectors_are_the_models() -> None:
+    """The same text twice is the same text."""
+    rows = [Row("Why is ice slippery?", "x"), Row("Why is ice slippery?", "y")]
+    assert np.array_equal(embed(rows, [], None, Blind(), lambda *_: None).rows, Blind().embed(["Why is ice s"] * 2))

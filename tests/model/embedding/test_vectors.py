@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.base.errors import EmbedderMissing, MissingReply, RunDirError
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
-from skills_dspy.model.embedding.vectors import RememberedVectors
+from skills_dspy.model.embedding.vectors import JournalVectors, RememberedVectors, vector_key
 from skills_dspy.store.journal import Journal, JournalReader, pack
+from skills_dspy.store.run_dir import RunPaths
 
 
 class Counting(HashEmbedder):
@@ -117,3 +118,23 @@ def test_models_of_other_names_have_other_vectors(tmp_path: Path) -> None:
         embed(journal, Counting(), ["a"])
         embed(journal, other, ["a"])
     assert other.asked == ["a"]
+
+
+def test_how_far_vectors_are_believed_is_decided_by_the_first(tmp_path: Path) -> None:
+    """A journal of before trusts them for ever, a new one notes what its model reads, a replay follows the recording."""
+
+    def sight(name: str, embedder: Counting, recording: JournalReader | None = None) -> str:
+        with Journal.open(tmp_path / name) as journal:
+            embed(journal, embedder, ["a"], recording)
+            return RememberedVectors(AsyncEmbedder(embedder), journal, recording, tmp_path).sight()
+
+    with Journal.open(tmp_path / "old.sqlite") as journal:
+        journal.set_meta("embedder_weights", "first")
+        journal.put_vectors([(vector_key(Counting.name, "a"), HashEmbedder().embed(["a"]).tobytes())])
+    assert sight("new.sqlite", Counting()) == HashEmbedder().sight() == "all"
+    assert sight("old.sqlite", Counting()) == "trusted"
+    for name, expected in (("new", "all"), ("old", "trusted")):
+        pack(tmp_path / f"{name}.sqlite", tmp_path / f"{name}.packed")
+        with JournalReader.open(tmp_path / f"{name}.packed") as recording:
+            assert sight(f"of_{name}.sqlite", Counting(), recording) == expected
+            assert JournalVectors(recording, "hash", RunPaths(tmp_path)).sight() == expected

@@ -1,0 +1,256 @@
+"""The patience with which a server is asked, and how a prompt that it cannot answer is told from a server that cannot answer.
+
+Faults that pass (refused, reset, timeout, 429, 500, 502, 503, 504, an empty or broken body) are asked again with backoff and
+jitter, or when the server says (Retry-After), for as long as the patience lasts; the others are errors at once.
+
+A prompt that fails again and again may be what the server cannot do. So it is asked other things between its tries: where it
+answers these, each time, and that prompt never, the prompt is given up, and nobody else is kept waiting. A server that is away,
+starts, or fails now at this and now at that answers them not, and nothing is given up.
+"""
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import httpx
+
+from skills_dspy.base.config import ServerConfig
+from skills_dspy.base.errors import ContextTooLong, ServerError, Unanswered
+from skills_dspy.model.server.connections import BUSY, Refused
+from skills_dspy.model.server.faults import UNANSWERED, Cause
+from skills_dspy.model.server.server import Fault, T
+
+Foreign = tuple[type[Exception], ...]
+"""The exceptions that are the server's faults."""
+Control = Callable[[int], Awaitable[object]]
+"""Asks for something short, of the same model and in the same form, that a number tells apart from other times."""
+
+_PLAIN = 3
+"""So many times a prompt is just asked again before it is doubted; one that is refused for good is doubted at once."""
+_WELL = 3
+"""A server is well that answers so many other things, one after the other."""
+_PROOF = 3
+"""A prompt is given up that fails so many times in a row right after the server was found well..."""
+_PROOF_OF_SLOW = 1
+"""...and one whose tries take as long as a request may take, after so many."""
+_OF_A_PROMPT = frozenset({400, 403, 413, 422, 451})
+"""The statuses, of those that do not pass, with which a server may refuse one prompt and take others."""
+_FEW = 16
+"""The most tokens of a reply that only shows that the server is well."""
+_LIST = 60.0
+"""Seconds in which a server has to say what it is and what it has, where a fifth of `server.timeout` is less."""
+
+
+class Asking:
+    """How a server is asked: once, or for as long as the patience lasts.
+
+    Args:
+        host: the server's address as it may be shown.
+        fault_of: our fault for a foreign error of a request to this model (no name where none was asked).
+        cause_of: why a request did not come to an answer.
+        unreachable: our error when nobody answers, for the reason.
+        jitter: random numbers for the backoff; they decide no reply.
+        on_fault: told each passing fault with the seconds until the next try.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        config: ServerConfig,
+        fault_of: Callable[[Exception, str], Fault],
+        cause_of: Callable[[Exception], Cause],
+        unreachable: Callable[[Cause], ServerError],
+        *,
+        jitter: random.Random | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        on_fault: Callable[[Fault, float], None] | None = None,
+    ) -> None:
+        self._host = host
+        self._config = config
+        self._fault_of = fault_of
+        self._cause_of = cause_of
+        self._unreachable = unreachable
+        self._jitter = jitter or random.Random(0)
+        self._clock = clock
+        self._sleep = sleep
+        self._on_fault = on_fault
+        self._answered = -math.inf  # when anything was, and by model, when something was that a run asks for
+        self._replied: dict[str, float] = {}
+        self._numbers = count(1)
+        self._lock: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+
+    async def patiently(
+        self, ask: Callable[[], Awaitable[T]], model: str, foreign: Foreign, control: Control | None = None
+    ) -> T:
+        """What `ask` gives, asked again while its faults pass; of all that it raises `foreign` are the server's faults.
+
+        Raises the error of a fault that does not pass; ServerError where no request at all succeeded for the whole patience;
+        with a `control`, Unanswered where that is answered, and this never.
+        """
+        return await self._again(
+            ask, lambda _, fault: fault.passing, _Doubt(model, foreign, control, self._config.backoff_first)
+        )
+
+    async def once(self, ask: Callable[[], Awaitable[T]], foreign: Foreign) -> T:
+        """What `ask` gives, or its error at once; ServerError where nothing comes.
+
+        Connecting may take the connect timeout and the answer much longer: a list of models on a slow disk takes its time. Only
+        a server that says that it is busy, as one does that still loads its model, is asked again while the patience lasts.
+        """
+        limit = self._config.connect_timeout + min(self._config.timeout, max(_LIST, self._config.timeout / 5))
+
+        async def soon() -> T:
+            try:
+                async with asyncio.timeout(limit):
+                    return await ask()
+            except (TimeoutError, httpx.ReadTimeout) as error:
+                raise self._unreachable(self._silence(limit)) from error
+            except (ConnectionError, *UNANSWERED) as error:
+                raise self._unreachable(self._cause_of(error)) from error
+
+        return await self._again(soon, lambda error, _: _busy(error), _Doubt("", foreign, None, self._config.backoff_first))
+
+    def _silence(self, limit: float) -> Cause:
+        todo = f"see its log, or raise server.timeout in the configuration (now {self._config.timeout:g} s), if it is only slow"
+        return Cause(f"takes the connection and gives no answer within {limit:g} s", todo)
+
+    async def _again(self, ask: Callable[[], Awaitable[T]], passes: Callable[[Exception, Fault], bool], doubt: "_Doubt") -> T:
+        while True:
+            try:
+                # Alone among those that are doubted: one of them may end what the server does for the others.
+                async with self._turn() if doubt.strikes else nullcontext():
+                    answer = await ask()
+            except doubt.foreign as error:
+                fault = self._fault_of(error, doubt.model)
+                doubt.note(self._clock())
+                if self._given_up(error, fault, doubt):
+                    raise Unanswered(self._in_words(fault), "") from error
+                await (self._pause if passes(error, fault) else self._refused)(error, fault, doubt)
+            else:
+                self._answered = self._replied[doubt.model] = self._clock()
+                return answer
+
+    def _given_up(self, error: Exception, fault: Fault, doubt: "_Doubt") -> bool:
+        """Whether it is the prompt that the server fails at, and not the server that fails."""
+        if doubt.control is None:
+            return False
+        if isinstance(fault.error, ContextTooLong):  # which says itself whose fault it is, if there are others
+            return doubt.model in self._replied
+        slow = isinstance(error, httpx.TimeoutException)
+        return doubt.strikes >= (_PROOF if fault.passing and not slow else _PROOF_OF_SLOW)
+
+    async def _refused(self, error: Exception, fault: Fault, doubt: "_Doubt") -> None:
+        """Return where a prompt that is refused for good is to be asked once more, because the server takes others."""
+        alone = isinstance(error, Refused) and error.status in _OF_A_PROMPT and type(fault.error) is ServerError
+        if not alone or not (await self._others_answered(doubt) or await self._others_answered(doubt)):
+            raise fault.error from error
+        doubt.others_answered = True
+        await self._wait(fault, doubt, self._config.backoff_first)
+
+    async def _pause(self, error: Exception, fault: Fault, doubt: "_Doubt") -> None:
+        """Return when it may be asked again; where it is doubted, when the server has answered others.
+
+        Raises ServerError where it answered nobody for the whole patience.
+        """
+        patience, silent, busy = self._config.patience, 0, _busy(error)
+        while True:
+            # A server that answers others is well: its patience is spent only while nobody gets an answer.
+            waited = self._clock() - max(doubt.first, self._answered)
+            over = waited >= patience
+            if over and (doubt.control is None or silent > 1):  # once it may be the other thing that it cannot do
+                raise ServerError(
+                    f"{fault.error} The server at {self._host} kept failing for {waited:.0f} s; "
+                    "look at its log, then run the same command again (without --restart): it goes on where it stopped."
+                ) from error
+            if not over:
+                await self._wait(fault, doubt, patience - waited)
+            long = over or self._clock() - doubt.first >= patience
+            if doubt.control is None or not (long or (doubt.failed >= _PLAIN and not busy)):
+                return
+            answered = await self._others_answered(doubt)
+            silent += not answered
+            if long and (answered or (not busy and self._replied.get(doubt.model, -math.inf) > doubt.last)):
+                doubt.others_answered = True
+            elif 0 < answered < _WELL:  # now so, now so: then it may be chance that the prompt failed
+                doubt.strikes = 0
+            if answered or doubt.others_answered:
+                return
+
+    async def _wait(self, fault: Fault, doubt: "_Doubt", most: float) -> None:
+        # From half of the pause to all of it, so that requests that failed together do not come back together.
+        pause = min(doubt.delay, self._config.backoff_max) * self._jitter.uniform(0.5, 1.0)
+        pause = min(max(pause, fault.after), most)
+        if self._on_fault is not None:
+            self._on_fault(fault, pause)
+        await self._sleep(pause)
+        doubt.delay *= 1 if doubt.strikes else 2
+
+    async def _others_answered(self, doubt: "_Doubt") -> int:
+        """How many other things in a row the server answers now, `_WELL` at most; notes whether it is well.
+
+        After the first one may fail: it may be what the server cannot do, too.
+        """
+        answered = failed = 0
+        while doubt.control is not None and answered < _WELL and failed <= (1 if answered else 0):
+            try:
+                await doubt.control(next(self._numbers))
+            except doubt.foreign:  # in what way is no matter here
+                failed += 1
+            else:
+                self._answered = self._clock()
+                answered += 1
+        doubt.others_answered = answered == _WELL
+        return answered
+
+    def _turn(self) -> asyncio.Lock:
+        loop = asyncio.get_running_loop()
+        if self._lock is None or self._lock[0] is not loop:
+            self._lock = loop, asyncio.Lock()
+        return self._lock[1]
+
+    def _in_words(self, fault: Fault) -> str:
+        """What is kept of a prompt that is given up; without the address, which is another for the same server tomorrow."""
+        said = str(fault.error).replace(f" at {self._host}", "").replace(f" to {self._host}", "")
+        return f"{said} It answers others, and this never."
+
+
+@dataclass(slots=True)
+class _Doubt:
+    """One request that may be what the server cannot do.
+
+    `strikes` counts how often in a row it failed right after others were answered.
+    """
+
+    model: str
+    foreign: Foreign
+    control: Control | None
+    delay: float
+    first: float = math.inf
+    last: float = -math.inf
+    failed: int = 0
+    strikes: int = 0
+    others_answered: bool = False
+
+    def note(self, now: float) -> None:
+        """It failed."""
+        self.first, self.last = min(self.first, now), now
+        self.failed += 1
+        self.strikes += self.others_answered
+        self.others_answered = False
+
+
+def control_of(payload: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """A request like this one, but for what is asked: short, and short to answer."""
+    messages = [{"role": "user", "content": f"Say the number {number}."}]
+    return {**payload, "messages": messages, "options": {**payload.get("options", {}), "num_predict": _FEW}}
+
+
+def _busy(error: Exception) -> bool:
+    return isinstance(error, Refused) and error.status in BUSY

@@ -1,0 +1,218 @@
+"""A prompt that a server cannot answer is given up; a server that cannot answer for a while is not mistaken for one."""
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import httpx
+import pytest
+
+from skills_dspy.base.errors import MachineError, SkillsError, Unanswered
+from skills_dspy.model.server.openai import OpenAIServer
+from tests.model.server.test_ollama import HOST, PASSING, PAYLOAD, Clock, a_server, error, good, settings
+from tests.model.server.test_openai import said
+
+BUSY = {429, 503}
+REFUSED = {str(status): error(status, "refused by policy") for status in (400, 403, 413, 422, 451)}
+NEVER = {kind: answer for kind, answer in PASSING.items() if kind not in ("429", "503")} | REFUSED
+
+Asked = Mapping[str, Any]
+
+
+def prompt(text: str, **more: Any) -> dict[str, Any]:
+    """A request with this prompt."""
+    return {**PAYLOAD, "messages": [{"role": "user", "content": text}], **more}
+
+
+class Host:
+    """A server that answers all prompts but those of which `fails` has something else to say."""
+
+    def __init__(self, fails: Callable[[str], httpx.Response | Exception | None], clock: Clock | None = None) -> None:
+        self.fails, self.clock = fails, clock or Clock()
+        self.asked: list[str] = []
+        self.server = a_server(self, clock=self.clock)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """The answer to one request."""
+        asked = json.loads(request.content)
+        self.asked.append(asked["messages"][-1]["content"])
+        answer = self.fails(self.asked[-1])
+        if isinstance(answer, Exception):
+            raise answer
+        return good() if answer is None else httpx.Response(answer.status_code, content=answer.content)
+
+    def outcome(self, *texts: str) -> list[Any]:
+        """What comes of prompts that are asked at once: replies and errors."""
+
+        async def ask() -> list[Any]:
+            asking = (self.server.chat(prompt(text)) for text in texts)
+            return list(await asyncio.gather(*asking, return_exceptions=True))
+
+        return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("kind", NEVER)
+def test_a_prompt_that_is_never_answered_is_given_up(kind: str) -> None:
+    """After a few tries, over some seconds where it might pass, and whether others are in flight or not.
+
+    What is kept of it says what went wrong, and not where: the address of a server is another one tomorrow.
+    """
+    host = Host(lambda text: NEVER[kind] if text == "poison" else None)
+    (given_up,) = host.outcome("poison")
+    assert isinstance(given_up, Unanswered)
+    assert str(given_up).endswith("It answers others, and this never.")
+    assert HOST not in str(given_up)
+    tries, seconds = host.asked.count("poison"), host.clock.now - 1000
+    assert (tries == 2 and seconds < 2) if kind in REFUSED else (4 <= tries <= 6 and 3 < seconds < 30)
+    assert [str(one) if isinstance(one, SkillsError) else "fine" for one in host.outcome("a", "poison", "b")] == [
+        "fine",
+        str(given_up),
+        "fine",
+    ]
+
+
+@pytest.mark.parametrize("status", [400, 500, 503])
+@pytest.mark.parametrize("other", ["Say the number 1.", "Say the number 2."])
+def test_one_of_the_other_things_may_be_another_that_is_never_answered(status: int, other: str) -> None:
+    """That what the server is asked in between is of its bad prompts itself does not save the prompt, nor end the run."""
+    host = Host(lambda text: error(status) if text in ("poison", other) else None)
+    assert isinstance(host.outcome("poison")[0], Unanswered)
+
+
+@pytest.mark.parametrize("status", BUSY)
+def test_a_busy_server_has_the_whole_patience(status: int) -> None:
+    """It says itself that it will answer: only a prompt to which it says so for ever is given up."""
+    host = Host(lambda text: error(status) if text == "poison" and host.clock.now < 1000 + until else None)
+    until = 95.0
+    assert host.outcome("poison") == host.outcome("other")
+    host, until = Host(host.fails), 1e9
+    (given_up,) = host.outcome("poison")
+    assert isinstance(given_up, Unanswered)
+    assert 1100 < host.clock.now < 1130
+
+
+@pytest.mark.parametrize("answer", [error(500), error(503), httpx.ConnectError("refused"), httpx.Response(200)])
+@pytest.mark.parametrize("seconds", [20, 99])
+def test_a_server_that_starts_anew_loses_nobody(answer: httpx.Response | Exception, seconds: float) -> None:
+    """Everything fails for a while, however many are in flight, and then each is answered."""
+    host = Host(lambda _: answer if host.clock.now < 1000 + seconds else None)
+    assert all(isinstance(reply, dict) for reply in host.outcome(*"abcdefgh"))
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_a_server_that_fails_by_chance_loses_nobody(share: float) -> None:
+    """Behind one address there may be several, one of them broken: what fails there fails by chance."""
+    rng = random.Random(7)
+    host = Host(lambda _: error(502) if rng.random() < share else None)
+    assert not [reply for reply in host.outcome(*map(str, range(200))) if not isinstance(reply, dict)]
+
+
+def test_a_prompt_that_ends_the_server_is_given_up_alone() -> None:
+    """What was in flight beside it fails with it, time and again, and is answered all the same."""
+    crashes = 0
+
+    async def wire(request: httpx.Request) -> httpx.Response:
+        nonlocal crashes
+        text = json.loads(request.content)["messages"][-1]["content"]
+        before, crashes = crashes, crashes + (text == "poison")
+        for _ in range(2 if text.startswith("Say") else 40):
+            await asyncio.sleep(0)
+        if crashes > before:
+            raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+        return good()
+
+    async def sleep(seconds: float) -> None:
+        for _ in range(round(20 * seconds)):
+            await asyncio.sleep(0)
+        clock.now += seconds / 8
+
+    clock = Clock()
+    server = a_server(wire, clock=clock, sleep=sleep, config=settings(patience=1e4))
+
+    async def ask() -> list[Any]:
+        texts = [*"abcdefg", "poison", *"hijklmn"]
+        return list(await asyncio.gather(*(server.chat(prompt(text)) for text in texts), return_exceptions=True))
+
+    lost = [place for place, reply in enumerate(asyncio.run(ask())) if isinstance(reply, Exception)]
+    assert lost == [7]
+
+
+def test_a_model_that_cannot_be_used_gives_nobody_up() -> None:
+    """Prompts for another model are answered, and none for this one: that is no prompt's fault, and said as before."""
+
+    def wire(request: httpx.Request) -> httpx.Response:
+        return error(500, "requires more memory") if json.loads(request.content)["model"] == "big" else good()
+
+    server = a_server(wire)
+
+    async def ask() -> None:
+        await server.chat(prompt("a"))
+        await server.chat(prompt("b", model="big"))
+
+    with pytest.raises(MachineError, match=r"requires more memory.* kept failing for 100 s"):
+        asyncio.run(ask())
+
+
+def test_a_prompt_that_is_too_long_is_given_up_where_others_are_not() -> None:
+    """The first one of all is an error that says what to set; after that the others go on."""
+    too_long = error(400, "the input exceeds the context length")
+    host = Host(lambda text: too_long if text == "long" else None)
+    before, _, after = host.outcome("long") + host.outcome("short") + host.outcome("long")
+    assert isinstance(before, MachineError)
+    assert isinstance(after, Unanswered)
+    assert "exceeds the context length" in str(after)
+
+
+def test_what_is_asked_meanwhile_has_the_same_form() -> None:
+    """Model, schema and options are those of the prompt, so that what cannot be had in that form is not laid on the text."""
+    requests: list[Asked] = []
+
+    def wire(request: httpx.Request) -> httpx.Response:
+        requests.append(json.loads(request.content))
+        return error(500) if "format" in requests[-1] else good()
+
+    asked = prompt("a", format={"type": "object"}, think=False)
+    with pytest.raises(MachineError, match="kept failing"):
+        asyncio.run(a_server(wire).chat(asked))
+    other = requests[-1]
+    assert other["messages"] != asked["messages"]
+    assert other["options"] == {**asked["options"], "num_predict": 16}
+    assert {**other, "messages": 0, "options": 0} == {**requests[0], "messages": 0, "options": 0}
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_prompt_is_given_up_by_a_server_of_openais_api(status: int) -> None:
+    """As by any other."""
+
+    def wire(request: httpx.Request) -> httpx.Response:
+        text = json.loads(request.content)["messages"][-1]["content"]
+        return error(status, "content filter") if text == "poison" else said("yes")
+
+    clock = Clock()
+    server = OpenAIServer(HOST, settings(), transport=httpx.MockTransport(wire), clock=clock, sleep=clock.sleep)
+    with pytest.raises(Unanswered, match=f"The server answered {status}: content filter"):
+        asyncio.run(server.chat(prompt("poison", options={"num_predict": 9})))
+
+
+@pytest.mark.parametrize("kind", ["500", "reset while reading"])
+def test_a_text_without_a_vector_is_given_up(kind: str) -> None:
+    """A text that an embedding model trips over, as it does where a vector comes out as not a number."""
+
+    def wire(request: httpx.Request) -> httpx.Response:
+        answer = PASSING[kind]
+        if json.loads(request.content)["input"] != "poison":
+            return httpx.Response(200, json={"model": "m", "embeddings": [[1.0, 2.0]]})
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(answer.status_code, content=answer.content)
+
+    ask: Callable[[str], Awaitable[Any]] = lambda text: a_server(wire).embed("m", text)  # noqa: E731
+    assert list(asyncio.run(_awaited(ask("fine")))) == [1.0, 2.0]
+    with pytest.raises(Unanswered):
+        asyncio.run(_awaited(ask("poison")))
+
+
+async def _awaited(work: Awaitable[Any]) -> Any:
+    return await work

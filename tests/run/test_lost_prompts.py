@@ -1,0 +1,112 @@
+"""A whole run on a server that can never answer some prompts: it goes on, says what was lost, and does not ask again."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from evals.teacher.config import TeacherConfig
+from skills_dspy.base.errors import Unanswered
+from skills_dspy.base.records import Record, Rejection
+from skills_dspy.cli.arguments import ExplainOptions
+from skills_dspy.cli.explain import explain_command
+from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
+from skills_dspy.store.files import read_rows
+from skills_dspy.store.journal import request_digest
+from skills_dspy.store.run_dir import RunPaths
+from tests.helpers.fake_server import FakeServer
+from tests.helpers.small_runs import make_run
+
+WHY = "The server answered 500: unexpected EOF. It answers others, and this never."
+ROWS = ("data.jsonl", "rejected.jsonl")
+SALT = b"k"
+TRUST = TeacherConfig(pass_rate=0.95)
+
+
+class Poisoned(FakeServer):
+    """A server that can never answer one prompt in four, whatever its sampling seed; which is as chance has it."""
+
+    def __init__(self, config: TeacherConfig, seed: int = 0) -> None:
+        super().__init__(config, seed=seed)
+        self.told: list[str] = []
+
+    def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        if hashlib.sha256(SALT + json.dumps(payload["messages"]).encode()).digest()[0] % 4 == 0:
+            self.told.append(request_digest(payload))
+            raise Unanswered(WHY, "")
+        return super()._body(payload)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunPaths, Poisoned]:
+    """The run, which nobody changes, and its server."""
+    server = Poisoned(TRUST)
+    return make_run(tmp_path_factory.mktemp("poisoned"), {}, 5, server), server
+
+
+def rejections(paths: RunPaths) -> list[Rejection]:
+    """What was rejected because the server failed."""
+    rows = [Rejection.model_validate(row) for _, row in read_rows(paths.rejected)]
+    return [row for row in rows if row.reason == "server failed"]
+
+
+def test_it_goes_on_and_says_what_was_lost(made: tuple[RunPaths, Poisoned]) -> None:
+    """All that was wanted is accepted; each loss is a rejection at the stage that asked, with what the server said."""
+    paths, server = made
+    accepted = [Record.model_validate(row) for _, row in read_rows(paths.data)]
+    lost = rejections(paths)
+    assert len(accepted) == 5
+    assert {(row.detail, row.raw_reply) for row in lost} == {(WHY, None)}
+    stages = {row.stage for row in lost}
+    assert stages >= {"write_questions", "judge_question", "write_answer", "judge_pair"}
+    result = json.loads(paths.run_json.read_text("utf-8"))["result"]
+    told = {one["stage"]: one["count"] for one in result["funnel"]["rejected"] if one["reason"] == "server failed"}
+    assert told == {stage: sum(row.stage == stage for row in lost) for stage in stages}
+    # Tags that filter nothing are left empty where they were lost, and say why.
+    tags = [row.tags for row in accepted]
+    empty = {tag.explanations[name] for tag in tags for name in ("difficulty", "category") if getattr(tag, name) is None}
+    assert empty == {f"server failed: {WHY}"}
+    assert len(server.asked) == len(set(server.asked))
+
+
+def test_it_does_not_depend_on_timing(made: tuple[RunPaths, Poisoned], tmp_path: Path) -> None:
+    """Another order of replies, the same bytes."""
+    other = make_run(tmp_path, {}, 5, Poisoned(TRUST, seed=5))
+    assert [(other.folder / name).read_bytes() for name in ROWS] == [(made[0].folder / name).read_bytes() for name in ROWS]
+
+
+def test_what_was_lost_is_not_asked_for_again(made: tuple[RunPaths, Poisoned], tmp_path: Path) -> None:
+    """A run that is resumed finds it in its journal, whatever the server can do by then, and loses nothing of what it had."""
+    first, second = Poisoned(TRUST), FakeServer(TRUST)
+    make_run(tmp_path, {}, 3, first)
+    paths = make_run(tmp_path, {}, 4, second)
+    assert first.told
+    assert not {*first.told} & {*second.asked}
+    early = [row for row in rejections(made[0]) if row.provenance.draw < 2]
+    assert early
+    assert rejections(paths)[: len(early)] == early
+
+
+def test_it_is_decided_anew_as_it_was(made: tuple[RunPaths, Poisoned], tmp_path: Path) -> None:
+    """The journal says that there is no reply, and why."""
+    paths, _ = made
+    request = DecideRequest(paths.folder, out=tmp_path / "again")
+    asyncio.run(decide_run(request, prepare(request), None))
+    assert [(tmp_path / "again" / name).read_bytes() for name in ROWS] == [(paths.folder / name).read_bytes() for name in ROWS]
+
+
+def test_it_is_explained(made: tuple[RunPaths, Poisoned]) -> None:
+    """With the prompt that was asked, and in the place of a reply why there is none."""
+    paths, _ = made
+    row = next(row for row in rejections(paths) if row.stage == "judge_pair")
+    console = Console(width=300, record=True)
+    explain_command(ExplainOptions(row.id, paths.folder), console)
+    story = console.export_text()
+    assert f"rejected by judge_pair: server failed: {WHY}" in story
+    assert f"no reply\n{WHY}" in story
+    assert "the reply that decided" not in story

@@ -1,0 +1,157 @@
+"""What vectors cannot tell of texts is told by their characters; a slip is no difference."""
+
+import numpy as np
+import pytest
+
+from skills_dspy.similarity.nearest import Groups, Index, join_near, nearest_row
+from skills_dspy.similarity.sight import TOLD_APART, ComparedText, compared_text, distance, is_unread
+
+SAME = np.eye(4, dtype=np.float32)[0]
+"""What a model that sees nothing of two texts makes of both."""
+DUPLICATE = 0.05
+MARKET, TRAIN, MARKET_AGAIN = "อธิบายตลาดน้ำให้เด็กฟัง", "อธิบายรถไฟให้เด็กฟัง", "อธิบายตลาดนำ ให้เด็กฟัง."
+NEST = "What does this print?\nfor i in x:\n    a()\n    b()"
+
+
+def text(question: str, context: str | None = None) -> ComparedText:
+    """A text of a model made for English."""
+    found = compared_text("some", question, context)
+    assert found is not None
+    return found
+
+
+def between(one: str, other: str, of_vectors: float = 0.0) -> float:
+    """The distance of two texts of this distance of vectors; the same from either side."""
+    there, back = distance(of_vectors, text(one), text(other)), distance(of_vectors, text(other), text(one))
+    assert there == back
+    return there
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (MARKET, TRAIN),
+        ("ဘန်ကောက်မြို့အကြောင်းပြောပါ", "ရန်ကုန်မြို့အကြောင်းပြောပါ"),
+        ("የኢትዮጵያ ዋና ከተማ ማን ናት?", "የኬንያ ዋና ከተማ ማን ናት?"),
+        ("తెలుగు భాష ఎక్కడ మాట్లాడతారు?", "వంట ఎలా చేయాలి అని చెప్పండి"),
+        ("ᎦᏙ ᎤᏍᏗ ᎠᎹ?", "ᎦᏙ ᎤᏍᏗ ᎩᏟ?"),
+        ("คำนวณ ๑๒ + ๑๕", "คำนวณ ๑๓ + ๑๕"),
+        ("احسب ١٢ + ١٥", "احسب ١٣ + ١٥"),
+        ("怎么做面包？", "怎么做蛋糕？"),
+        ("What movie is this: 🦁👑", "What movie is this: 🚢🧊"),
+        ("Read this Braille: ⠓⠑⠇⠇⠕", "Read this Braille: ⠺⠕⠗⠇⠙"),
+        ("Solve 𝑥 + 𝑦 = 3", "Solve 𝑎 + 𝑏 = 3"),
+        ("Convert 10 Mb to kB", "Convert 10 MB to kB"),
+        ("What does polish mean?", "What does Polish mean?"),
+        ("Best move in r1bqkb/pppp/2n5/8", "Best move in R1bqkb/pppp/2n5/8"),
+        ("Que veut dire pêche ?", "Que veut dire péché ?"),
+        ("Was heißt schon?", "Was heißt schön?"),
+        (NEST, NEST.replace("    b()", "b()")),
+        ("Which key is nested?\na:\n  b: 1\n  c: 2", "Which key is nested?\na:\n  b: 1\nc: 2"),
+        ("Scan:\nrough winds\ndo shake\nthe buds", "Scan:\nrough winds do\nshake the\nbuds"),
+        ("word " * 300 + "Why do whales sing under water?", "word " * 300 + "How old may a tortoise become?"),
+    ],
+)
+def test_what_the_model_did_not_see_is_a_difference(one: str, other: str) -> None:
+    """Other scripts, digits, pictures, case, accents, layout, what stands behind the model's window: the vectors are equal."""
+    assert between(one, other) >= TOLD_APART > DUPLICATE
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (MARKET, MARKET_AGAIN),
+        ("የኢትዮጵያ ዋና ከተማ ማን ናት?", "የኢትዮጵያ ዋና ከተማ ማን ናት"),
+        ("How do I bake bread?", "how do i bake bread?"),
+        ("How do I bake bread?", "How Do I Bake Bread?"),
+        ("How do I bake bread?", "How do  I bake bread? 😊"),
+        ("Tell me this. what is a jay?", "Tell me this. What is a jay?"),
+        ("Où est le café près d'ici ?", "Ou est le cafe pres d'ici ?"),
+        ("Où est le café ?", "Où est le cafe\u0301 ?"),
+        (NEST, NEST.replace("    ", "\t") + "  \n"),
+        ("Explain this:\nfoo is a bar", "Explain this: foo is  a bar"),
+        ("word " * 300 + "Why do whales sing?", "word " * 300 + "Why do whales sinq?"),
+    ],
+)
+def test_a_slip_is_none(one: str, other: str) -> None:
+    """A blank, a full stop, a letter of many, capitals where sentences begin or everywhere, accents left out altogether."""
+    assert between(one, other) == 0.0
+
+
+def test_what_the_model_saw_is_left_to_it() -> None:
+    """Words that differ move the vector, so its distance stands, whatever the characters say."""
+    assert between("How do I bake bread?", "In which way is a loaf made?", 0.03) == 0.03
+    assert between("Convert 10 Mb to kB", "Convert 10 MB to kB", 0.3) == 0.3
+    assert between("How do I bake bread?", "How do I bake bread", 0.0179) == 0.0179
+
+
+def test_unread_texts_are_compared_by_characters_however_far_their_vectors_are() -> None:
+    """A blank makes two unknown tokens of one and moves the vector far; the text is the same."""
+    assert between(MARKET, MARKET_AGAIN, 0.4) == 0.0
+    assert between(MARKET, TRAIN, 0.4) > 1.0
+
+
+def test_an_unread_part_counts_where_the_rest_is_read() -> None:
+    """The number of unknown tokens moves the vector a little: what they stand for is compared all the same."""
+    ask = "Please translate this sentence into good English for me: "
+    assert between(ask + "ฉันรักเธอ", ask + "สวัสดี ตอนเช้า", 0.04) >= TOLD_APART
+    assert between(ask + "ฉันรักเธอ", ask + "ฉันรักเธอ.", 0.04) == 0.04
+
+
+def test_a_context_counts_half() -> None:
+    """The same question on another passage is far, on the same passage with a full stop more it is near."""
+    one, other, again = text("ถามอะไร", MARKET), text("ถามอะไร", TRAIN), text("ถามอะไร", MARKET + ".")
+    assert distance(0.0, one, other) > 0.5
+    assert distance(0.0, one, again) == 0.0
+    assert distance(0.02, text("Why?", NEST), text("Why?", NEST.replace("    b()", "b()"))) >= TOLD_APART
+
+
+def test_a_model_for_all_scripts_is_believed_unless_vectors_agree() -> None:
+    """Its distance of two Thai questions means something; an old run's vectors are believed in everything."""
+    one, other = compared_text("all", MARKET), compared_text("all", TRAIN)
+    assert distance(0.03, one, other) == 0.03
+    assert distance(0.0, one, other) >= TOLD_APART
+    assert compared_text("trusted", MARKET) is None
+    assert distance(0.0, None, None) == 0.0
+
+
+def test_what_is_unread() -> None:
+    """Half of its letters or more; signs, punctuation and the scripts that such models have are read."""
+    assert [is_unread(text) for text in (MARKET, "ᎦᏙ ᎤᏍᏗ", "🦁👑", "ABC ฉันรักเธอ")] == [True] * 4
+    assert not any(
+        map(is_unread, ("", "?!", "Was heißt schön?", "法国的首都", "Что это?", "ما هي", "भारत", "∫ x² dx ≤ 3 °C €"))
+    )
+
+
+def test_an_index_looks_past_what_is_told_apart() -> None:
+    """Of vectors that agree the nearest text is found, not the first; what is removed is no longer compared."""
+    index = Index()
+    for number, question in enumerate((TRAIN, MARKET, "Why is ice slippery?")):
+        index.add((0, number, 0), SAME, text(question))
+    assert index.within(SAME, DUPLICATE, None, text(MARKET_AGAIN)) == [((0, 1, 0), 0.0)]
+    assert index.nearest(SAME, None, text(MARKET_AGAIN)) == ((0, 1, 0), 0.0)
+    index.remove((0, 1, 0))
+    assert index.within(SAME, DUPLICATE, None, text(MARKET_AGAIN)) == []
+    found = index.nearest(SAME, None, text(MARKET_AGAIN))
+    assert found is not None
+    assert found[1] >= TOLD_APART
+
+
+def test_an_unread_copy_is_found_where_its_vector_is_not() -> None:
+    """In an index and among rows: the vectors are as far apart as they can be."""
+    index, far = Index(), np.eye(4, dtype=np.float32)[1]
+    index.add((0, 0, 0), far, text(MARKET))
+    index.add((0, 1, 0), SAME, text("Why is ice slippery?"))
+    assert index.within(SAME, DUPLICATE, None, text(MARKET_AGAIN)) == [((0, 0, 0), 0.0)]
+    rows, texts = np.stack([SAME, far]), [text("Why is ice slippery?"), text(MARKET)]
+    assert nearest_row(rows, SAME, DUPLICATE, text(MARKET_AGAIN), texts) == (1, 0.0)
+    assert nearest_row(rows, SAME, DUPLICATE, text(TRAIN), texts) is None
+
+
+def test_groups_are_not_made_of_vectors_that_agree() -> None:
+    """Only what is near as a text is joined; two unread texts are never joined by vectors."""
+    questions = ("What does polish mean?", "What does Polish mean?", "What does polish mean ?", MARKET, TRAIN)
+    groups = Groups(len(questions))
+    join_near(groups, np.arange(len(questions)), np.stack([SAME] * len(questions)), DUPLICATE, [text(one) for one in questions])
+    assert len(set(groups.labels.tolist())) == 4
+    assert groups.labels[0] == groups.labels[2]

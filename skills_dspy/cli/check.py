@@ -19,7 +19,7 @@ from skills_dspy.cli.arguments import CheckOptions
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import complainer, make_server, vector_server
 from skills_dspy.cli.summary import command
-from skills_dspy.cli.terminal.consoles import make_console
+from skills_dspy.cli.terminal.consoles import make_console, make_table
 from skills_dspy.cli.terminal.streams import echo_json
 from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost, forecast
 from skills_dspy.commands.check.measure import Preflight, find_weights, fit, survey
@@ -320,10 +320,8 @@ def together_line(
 
 def costs_table(costs: Sequence[StepCost]) -> Table:
     """Step by step: calls for each accepted pair, tokens of a call."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("step")
-    for heading in ("calls per pair", "prompt tokens", "reply tokens"):
-        table.add_column(heading, justify="right")
+    numbers = ("calls per pair", "prompt tokens", "reply tokens")
+    table = make_table("step", *numbers, numbers=numbers)
     for cost in costs:
         table.add_row(cost.step, f"{cost.calls:.2f}", f"{cost.prompt:.0f}", f"{cost.output:.0f}")
     calls = sum(cost.calls for cost in costs)

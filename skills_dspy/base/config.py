@@ -229,6 +229,11 @@ class RunConfig(Settings):
         """The name of a role's model; who has none of its own follows the generator."""
         return self.role(role).model or self.generator.model
 
+    @property
+    def thinking(self) -> dict[Role, Think]:
+        """The roles that may think, and how; those that are told not to are left out."""
+        return {role: self.role(role).think for role in ROLES if self.role(role).think != "off"}
+
     def asker_of(self, model: str) -> RoleConfig:
         """How a model is asked: by a role that tells it not to think, if there is one; all are meant for one that none has."""
         roles = [self.role(role) for role in ROLES if self.model_for(role) == model] or [self.role(role) for role in ROLES]

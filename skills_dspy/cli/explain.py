@@ -111,7 +111,8 @@ def _call(stage: str, attempt: int, attempts: int, reply: JournaledReply, prompt
     out.rule(f"{stage}{which}")
     body, options = reply.reply, reply.request["options"]
     tokens = f"{body.get('prompt_eval_count', '?')} + {body.get('eval_count', '?')} tokens"
-    options = options | ({} if (think := reply.request.get("think", "unset")) is False else {"think": think})
+    think = reply.request.get("think", "unset")
+    options = options | ({} if think is False else {"think": "on" if think is True else think})
     settings = ", ".join(f"{name} {value}" for name, value in options.items())
     names = f"prompt {prompt}, reply {reply.digest[:12]}"
     out.print(escape(f"{reply.request['model']}: {settings}; {tokens}, {reply.seconds:.2f} s; {names}"))

@@ -274,7 +274,7 @@ class EvalDataOptions:
 
     path: Annotated[Path, argument()]
     other: Annotated[Path | None, option("Another run or file, to be put beside it.", "--compare", metavar="OTHER")]
-    seeds: Annotated[Path | None, option("The task whose seeds a file of JSON Lines was made from.", metavar="TASKFILE")]
+    seeds: Annotated[Path | None, option("The task whose seeds a file of pairs was made from.", metavar="TASKFILE")]
     sample: Annotated[
         int | None,
         option(

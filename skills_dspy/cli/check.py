@@ -19,7 +19,7 @@ from skills_dspy.cli.arguments import CheckOptions
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import complainer, make_server, vector_server
 from skills_dspy.cli.summary import command
-from skills_dspy.cli.terminal.consoles import make_console
+from skills_dspy.cli.terminal.consoles import make_console, make_table
 from skills_dspy.cli.terminal.streams import echo_json
 from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost, forecast
 from skills_dspy.commands.check.measure import Preflight, find_weights, fit, survey
@@ -37,8 +37,7 @@ from skills_dspy.run.headway import duration
 from skills_dspy.store.run_json import server_in_words
 from skills_dspy.tasks.spec import TaskSpec
 
-READY, NOT_READY = 0, 2
-SEEDS_FAIL = 1
+READY, SEEDS_FAIL, NOT_READY = 0, 1, 2
 _PATIENCE = 15.0
 """Seconds that a broken server is tried again: somebody sits in front of a check."""
 _MARKS = {"ok": "[green]ok[/green]  ", "warn": "[yellow]warn[/yellow]", "FAIL": "[red]FAIL[/red]"}
@@ -235,16 +234,16 @@ class Check:
 
 def trial_line(trial: Trial, remedy: Remedy | None = None) -> Line:
     """Whether a reply was parsed, and what to do where it was not."""
-    name, counts = "text reply" if trial.prose else "JSON reply", trial.counts
-    asked = f"{trial.step} of {trial.model}"
+    name, asked, counts = "text reply" if trial.prose else "JSON reply", f"{trial.step} of {trial.model}", trial.counts
     if trial.fault is not None:
-        began = " ".join(trial.raw.split())[:_SHOWN]
+        began = "" if trial.unanswered else f"; the reply begins: {' '.join(trial.raw.split())[:_SHOWN] or 'nothing'}"
         twice, todo = ", twice" if trial.tries > 1 else "", "" if remedy is None else f"; {remedy.in_words()}"
-        if remedy is None or remedy.works is None:
-            todo += f"; take another model, or see `{command()} prompts {trial.step}`"
-        return Line("FAIL", name, f"{asked}: {trial.fault.rstrip('.')}{twice}{todo}; the reply begins: {began or 'nothing'}")
+        todo += "" if remedy and remedy.works else f"; take another model, or see `{command()} prompts {trial.step}`"
+        return Line("FAIL", name, f"{asked}: {trial.fault.rstrip('.')}{twice}{todo}{began}")
     loading = f", {counts.load_seconds:.1f} s of it loading the model" if counts.load_seconds >= 1 else ""
     read = f"{asked}: parsed, {counts.output_tokens} tokens in {counts.seconds:.1f} s{loading}"
+    if trial.lost:
+        return Line("warn", name, f"{read}, but not an earlier prompt: {trial.lost} A run rejects such a one, and goes on")
     if trial.tries > 1:
         return Line("warn", name, f"{read}, but only at the second try; a run tries twice, too, and drops what fails then")
     return Line("ok", name, read)
@@ -321,10 +320,8 @@ def together_line(
 
 def costs_table(costs: Sequence[StepCost]) -> Table:
     """Step by step: calls for each accepted pair, tokens of a call."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("step")
-    for heading in ("calls per pair", "prompt tokens", "reply tokens"):
-        table.add_column(heading, justify="right")
+    numbers = ("calls per pair", "prompt tokens", "reply tokens")
+    table = make_table("step", *numbers, numbers=numbers)
     for cost in costs:
         table.add_row(cost.step, f"{cost.calls:.2f}", f"{cost.prompt:.0f}", f"{cost.output:.0f}")
     calls = sum(cost.calls for cost in costs)

@@ -11,13 +11,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from skills_dspy.base.config import RunConfig
-from skills_dspy.base.errors import Interrupted
-from skills_dspy.cli.options import ServerOptions, SessionOptions
+from skills_dspy.base.errors import Interrupted, RequestError
+from skills_dspy.cli.options import DEFAULT_HOST, ServerOptions, SessionOptions, by_environment
 from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.model.compiled import since_compiled
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.embedding.weights import ServerKind
 from skills_dspy.model.served_embedder import VectorServer
+from skills_dspy.model.server.connections import is_address
 from skills_dspy.model.server.gguf import read_model_file
 from skills_dspy.model.server.llamacpp import LlamaCppServer
 from skills_dspy.model.server.ollama import OllamaServer
@@ -57,6 +58,8 @@ def make_server(options: ServerOptions, config: RunConfig, complain: Complain | 
 
 def _host(options: ServerOptions, config: RunConfig, complain: Complain | None = None) -> OllamaServer | OpenAIServer:
     settings, asked = options.over(config).server, _asked(options, complain)
+    if not is_address(options.base_url) and by_environment("base_url"):
+        raise RequestError(f"OLLAMA_HOST in the environment is no address of a server; write it like {DEFAULT_HOST}.")
     if settings.api == "openai":
         return OpenAIServer(options.base_url, settings, key=api_key(), thinking=_thinking(config), **asked)
     return OllamaServer(options.base_url, settings, **asked)

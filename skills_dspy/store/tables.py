@@ -82,6 +82,12 @@ def read_file(path: Path, error: type[FileError], what: str) -> bytes:
         return path.read_bytes()
 
 
+def ending_of(path: Path) -> str:
+    """The ending of a file's name, in small letters, without that of its packing; empty where it has none."""
+    endings = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in PACKED]
+    return endings[-1] if endings else ""
+
+
 def table_rows(path: Path, data: bytes, error: type[FileError], wanted: Wanted = Wanted()) -> Iterator[Numbered]:
     """The rows of a file with these bytes, one after the other; blank lines are passed over.
 
@@ -108,7 +114,6 @@ def table_rows(path: Path, data: bytes, error: type[FileError], wanted: Wanted =
 
 def _unpacked(path: Path, data: bytes, error: type[FileError]) -> tuple[str, bytes]:
     """The ending that is left when it is unpacked, and what was in it."""
-    endings = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in PACKED]
     unpack = next((unpack for mark, unpack in _UNPACK.items() if data.startswith(mark)), None)
     if unpack is not None:
         try:
@@ -117,7 +122,7 @@ def _unpacked(path: Path, data: bytes, error: type[FileError]) -> tuple[str, byt
             raise error(f"this file cannot be unpacked ({problem}); fetch it again", path) from problem
         if data[257:262] == b"ustar":
             raise error("this is an archive of files; unpack it and name the files in it", path)
-    return endings[-1] if endings else "", data
+    return ending_of(path), data
 
 
 def _arrow_unpacked(data: bytes, codec: str) -> bytes:

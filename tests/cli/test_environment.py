@@ -89,6 +89,19 @@ def test_commands_that_need_no_network_know_no_variable(monkeypatch: pytest.Monk
     assert (said.code, "PROXY" in said.err + said.out) == (0, False)
 
 
+@pytest.mark.parametrize("told", [":::", "http://me:hush@[::", "tcp://me:hush@box:1", "me:hush@box:port"])
+def test_a_host_that_is_none_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch, terminal: Terminal, told: str) -> None:
+    """Where a server is asked, and not what stands in it; an address on the command line goes before it."""
+    monkeypatch.setenv("OLLAMA_HOST", told)
+    said = terminal.run("--task-paths", terminal.task(), "-n", 1)
+    assert said.code == 2
+    assert (
+        said.err == "error: OLLAMA_HOST in the environment is no address of a server; write it like http://127.0.0.1:11434.\n"
+    )
+    monkeypatch.setenv("OLLAMA_HOST", told)
+    assert terminal.run("--task-paths", terminal.task(), "-n", 1, "--base-url", "http://127.0.0.1:9").code == 0
+
+
 def test_no_file_of_ours_gets_the_number_of_a_stream_that_is_closed(tmp_path: Path) -> None:
     """What a native library prints on number 1 or 2 would stand in it."""
     lines = "import sys; from skills_dspy.__main__ import open_closed; open_closed(); print('lost', file=sys.stderr)"

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from skills_dspy.base.errors import HubError
+from skills_dspy.model.embedding.weights import hub_trouble
 
 
 def upload(folder: Path, repo: str, *, public: bool) -> str:
@@ -19,6 +20,8 @@ def upload(folder: Path, repo: str, *, public: bool) -> str:
     import httpx
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+    from skills_dspy.model.server.connections import without_secrets
 
     api = HfApi(token=require_token())
     try:
@@ -44,9 +47,11 @@ def upload(folder: Path, repo: str, *, public: bool) -> str:
         raise HubError(
             f"the Hub refused the upload to {repo}: {_brief(error)}; check the name and the token's rights"
         ) from error
-    except (httpx.HTTPError, OSError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
+        # The last three: what a proxy variable, HF_ENDPOINT or a token that is none make of the library's client.
         raise HubError(
-            f"{repo} cannot be uploaded to {constants.ENDPOINT}: {_brief(error)}; upload it later with --overwrite"
+            f"{repo} cannot be uploaded to {without_secrets(constants.ENDPOINT)}: {hub_trouble(error)}; upload it later with "
+            "--overwrite"
         ) from error
     return str(done.repo_url)
 

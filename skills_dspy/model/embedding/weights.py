@@ -117,7 +117,7 @@ def _from_hub(repo: str, download: Callable[[str], Path]) -> WeightsFolder:
         try:
             folder = download(repo)
         except Exception as error:
-            raise EmbedderMissing(f"{looked}, and the hub did not give it ({brief(error)}): {todo}") from error
+            raise EmbedderMissing(f"{looked}, and the hub did not give it ({hub_trouble(error)}): {todo}") from error
     return _checked(folder, "hub")
 
 
@@ -167,6 +167,29 @@ def quiet_loading(bars: bool, switch_off: Callable[[], object], switch_on: Calla
             switch_on()
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+_OF_THE_ENVIRONMENT = {
+    "InvalidURL": "a proxy variable of the environment, or NO_PROXY, holds what is no address",
+    "ValueError": "a proxy variable of the environment, such as ALL_PROXY or HTTPS_PROXY, is no proxy that can be asked",
+    "ImportError": "ALL_PROXY or HTTPS_PROXY in the environment is a SOCKS proxy: `pip install 'httpx[socks]'`, or unset it",
+    "UnsupportedProtocol": "HF_ENDPOINT in the environment is no address",
+    "UnicodeEncodeError": "HF_TOKEN in the environment, or the token of `hf auth login`, holds a letter that no token has",
+    "FileNotFoundError": "SSL_CERT_FILE in the environment names no file",
+    "SSLError": "SSL_CERT_FILE in the environment names no certificates",
+}
+"""By the kind of error, what the hub's library trips over before it asks anybody; the values may hold passwords."""
+
+
+def hub_trouble(error: Exception) -> str:
+    """Why the hub was not asked, or did not answer: by which variable of the environment, or what the library says first."""
+    kind, said = type(error).__name__, str(error)
+    if kind == "ValueError" and "proxy" not in said.lower():
+        return brief(error)
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return "its certificate is not trusted: set SSL_CERT_FILE in the environment to a file with the one of who signed it"
+    # A file that is named in the error is another's: of SSLKEYLOGFILE, or of the cache.
+    return brief(error) if getattr(error, "filename", None) else _OF_THE_ENVIRONMENT.get(kind, brief(error))
 
 
 def brief(error: Exception) -> str:

@@ -14,7 +14,7 @@ import httpx
 from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import ServerError
 from skills_dspy.model.server.faults import Cause, cause_of
-from skills_dspy.model.server.route import Route, route_to
+from skills_dspy.model.server.route import Route, route_to, url_of
 
 CONNECTIONS_PER_CLIENT = 2
 """httpcore 1.0 looks at every connection of a pool at every request: with 64 in one pool it collapses (encode/httpcore#1035),
@@ -118,7 +118,7 @@ class Endpoint:
 
     def cause(self, error: Exception) -> Cause:
         """Why a request did not come to an answer; see `cause_of`."""
-        return cause_of(error, httpx.URL(self.address), self.route, self._config)
+        return cause_of(error, url_of(self.address), self.route, self._config)
 
     def options(self, concurrency: int) -> dict[str, Any]:
         """What an httpx client for it is made with, whether that waits or not."""
@@ -192,6 +192,14 @@ def _said(text: str) -> str:
 def no_address(host: str, example: str) -> ServerError:
     """This is no address; `example` is one."""
     return ServerError(f"{host!r} is no address of a server; write it like {example}.")
+
+
+def is_address(host: str) -> bool:
+    """Whether it can be one of a server."""
+    try:
+        return url_of(host).scheme in ("http", "https")
+    except httpx.InvalidURL:
+        return False
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def _encryption(error: ssl.SSLError, route: Route) -> Cause:
         return Cause("has a certificate that is not valid yet", "see the clock of this machine", passing=False)
     todo = "set SSL_CERT_FILE to a file with that certificate, or with the one of who signed it"
     if route.trusted_by:
-        todo += f" (what is trusted now is what {route.trusted_by} has)"
+        todo += f" (trusted now is what is in {route.trusted_by})"
     return Cause(f"has a certificate that is not trusted ({said})", todo, passing=False)
 
 

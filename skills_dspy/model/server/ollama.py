@@ -28,6 +28,7 @@ from skills_dspy.model.server.connections import (
 )
 from skills_dspy.model.server.faults import Cause
 from skills_dspy.model.server.names import ListedNames, guess, listing, meant
+from skills_dspy.model.server.route import url_of
 from skills_dspy.model.server.server import Fault, Model, T, connection_fault, refusal_fault, refused_thinking
 from skills_dspy.model.server.tokens import Tokens
 from skills_dspy.store.run_json import OLLAMA
@@ -270,13 +271,13 @@ async def _version(client: ollama.AsyncClient) -> str:
 
 def _name_and_password(address: str) -> tuple[str, str] | None:
     """Those in an address, which the ollama package leaves out."""
-    url = httpx.URL(address if "//" in address else f"http://{address}")
+    url = url_of(address)
     return (url.username, url.password) if url.username or url.password else None
 
 
 def _no_ollama(host: str, why: str) -> ServerError:
     """Something else answers: the sentence with the address that may be meant."""
-    url = httpx.URL(host if "//" in host else f"http://{host}")
+    url = url_of(host)
     todo = "give an Ollama's with --base-url; if it has OpenAI's API (vLLM, llama.cpp, LM Studio), ask it with --api openai"
     if path := url.path.strip("/"):
         todo = f"leave /{path} out of its address: --base-url {url.copy_with(path='', query=None)}".rstrip("/")

@@ -29,6 +29,7 @@ from skills_dspy.model.server.dialect import Dialect, answer_of, asked_of
 from skills_dspy.model.server.faults import Cause
 from skills_dspy.model.server.names import ListedNames, guess, listing, meant
 from skills_dspy.model.server.probe import REFUSALS, Thinking, find_dialect
+from skills_dspy.model.server.route import url_of
 from skills_dspy.model.server.server import Fault, Model, T, connection_fault, refusal_fault, refused_thinking
 
 _EXAMPLE = "http://127.0.0.1:8000/v1"
@@ -287,7 +288,7 @@ def _too_long(said: str) -> bool:
 def _address(host: str) -> str:
     """The address of an API, without a slash at its end; ServerError where it is none, or asks a question, as with a key."""
     with address_errors(without_secrets(host.partition("?")[0]), _EXAMPLE):
-        url = httpx.URL(host if "//" in host else f"http://{host}")
+        url = url_of(host)
     if url.query or url.fragment or not url.host:
         raise no_address(without_secrets(str(url.copy_with(query=None, fragment=None))), _EXAMPLE)
     return str(url.copy_with(path=url.path.rstrip("/") or "/v1"))

@@ -45,7 +45,7 @@ def route_to(address: str, environment: Mapping[str, str]) -> Route:
             may hold a password.
         httpx.InvalidURL: the address is none.
     """
-    url = httpx.URL(address if "//" in address else f"http://{address}")
+    url = url_of(address)
     here = f"{url.scheme}://{url.netloc.decode()}"
     named_by, value = ("", "") if is_loopback(address) or _left_out(url, environment) else _proxy(url.scheme, environment)
     proxy = _usable(named_by, value, here) if value else None
@@ -57,9 +57,14 @@ def route_to(address: str, environment: Mapping[str, str]) -> Route:
     return Route(proxy, named_by, verify, trusted_by)
 
 
+def url_of(address: str) -> httpx.URL:
+    """An address, which may leave out `http://`; raises httpx.InvalidURL."""
+    return httpx.URL(address if "//" in address else f"http://{address}")
+
+
 def is_loopback(host: str) -> bool:
     """Whether an address is this machine's own."""
-    name = httpx.URL(host if "//" in host else f"http://{host}").host.rstrip(".")
+    name = url_of(host).host.rstrip(".")
     try:
         address = ipaddress.ip_address(name)
     except ValueError:

@@ -168,6 +168,29 @@ def test_a_hub_that_is_not_asked_or_not_there_is_a_sentence(hub: Hub, folder: Pa
     assert hub.asked == []
 
 
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (ValueError("Unknown scheme for proxy URL URL('socks://me:hush@a')"), "such as ALL_PROXY or HTTPS_PROXY"),
+        (ImportError("Using SOCKS proxy, but the 'socksio' package is not installed"), r"pip install 'httpx\[socks\]'"),
+        (UnicodeEncodeError("ascii", "hush", 0, 1, "no"), "HF_TOKEN"),
+    ],
+)
+def test_a_variable_that_is_in_the_way_is_named(
+    hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception, said: str
+) -> None:
+    """By name only: its value, and the address of the hub, may hold a password."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise failure
+
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", fail)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.address.replace("//", "//me:hush@"))
+    with pytest.raises(HubError, match=f"cannot be uploaded to {hub.address}: .*{said}") as caught:
+        upload(folder, "me/foxes", public=False)
+    assert "hush" not in str(caught.value)
+
+
 def test_the_command_says_that_it_uploads(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Before it does, with where to and who may read it; and the address afterwards."""
     write_run(tmp_path / "runs")

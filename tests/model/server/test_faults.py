@@ -112,7 +112,7 @@ def test_certificates_are_trusted_by_the_environment(certificate: str, words: st
         other = "trusted_by_hand" if certificate == "of_another_name" else "of_another_name"
         said = asked(address, {"SSL_CERT_FILE": str(CERTIFICATES / f"{other}.pem")})
         assert "set SSL_CERT_FILE to a file with that certificate" in said
-        assert "(what is trusted now is what SSL_CERT_FILE has)" in said
+        assert "(trusted now is what is in SSL_CERT_FILE)" in said
 
 
 @local

@@ -16,6 +16,7 @@ from typing import Any, Literal, NoReturn
 import yaml
 from yaml.reader import Reader
 
+from skills_dspy.base.encoding import as_utf8, no_utf8
 from skills_dspy.base.errors import FileError
 from skills_dspy.base.unseen import ODD, UNSEEN, odd_key, placed
 from skills_dspy.base.visible import visible_line
@@ -137,7 +138,7 @@ def shown(text: str, limit: int = 60) -> str:
 
 
 def read_yaml(path: Path, error: type[FileError]) -> Node:
-    """Read a file of at most MAX_BYTES in UTF-8, with or without a byte order mark, whose top level is a mapping.
+    """Read a file of at most MAX_BYTES in UTF-8, or in UTF-16 with its mark, whose top level is a mapping.
 
     Raises:
         error: the file cannot be read, or `parse_yaml` refuses it.
@@ -169,10 +170,10 @@ def parse_yaml(data: bytes, path: Path, error: type[FileError]) -> Node:
     if len(data) > MAX_BYTES:
         raise error(f"the file is larger than {MAX_BYTES // 2**20} MiB; split it into smaller files", path)
     try:
-        text = data.decode("utf-8").removeprefix("\ufeff")
+        text = as_utf8(data).decode()
     except UnicodeDecodeError as problem:
         line = len(_BREAK.findall(data[: problem.start].decode("utf-8"))) + 1
-        raise error(f"byte {problem.start} is not UTF-8; save the file as UTF-8", path, line) from problem
+        raise error(f"byte {problem.start} {no_utf8(data)}", path, line) from problem
     # libyaml reads seven times as fast; where it or we refuse, and where it takes what PyYAML refuses, PyYAML has the word.
     if _FAST is not None and not _LIBYAML_TAKES.search(text):
         with suppress(error):

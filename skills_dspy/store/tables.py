@@ -16,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skills_dspy.base.encoding import as_utf8, no_utf8
 from skills_dspy.base.errors import FileError
 from skills_dspy.store.files import storage_errors
 
@@ -42,7 +43,6 @@ _FOREIGN = {
     b"<!DOCTYPE html": "this is a web page and not the file; download the file itself",
     b"<html": "this is a web page and not the file; download the file itself",
 }
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _WRAPPERS = ("data", "examples", "rows", "instances", "questions", "train", "validation", "test")
 """Under which a file of one JSON object has its rows."""
 _LONGEST_CELL = 2**31 - 1
@@ -99,9 +99,7 @@ def table_rows(path: Path, data: bytes, error: type[FileError], wanted: Wanted =
         raise error(foreign, path)
     if data.startswith((b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")) or ending in (".parquet", ".arrow"):
         return _columns(path, data, error, wanted)
-    if data.startswith(_UTF16) and len(data) % 2 == 0:
-        data = data.decode("utf-16", "replace").encode("utf-8", "replace")
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    data = as_utf8(data)
     if ending in (".csv", ".tsv"):
         return _cells(path, data, error, wanted, "\t" if ending == ".tsv" else None)
     if wanted.lines and ending in (".txt", ".text"):
@@ -136,7 +134,7 @@ def _lines(path: Path, data: bytes, error: type[FileError]) -> Iterator[tuple[in
         try:
             text = line.decode().strip()
         except UnicodeDecodeError as problem:
-            raise error("this line is not UTF-8; save the file as UTF-8", path, number) from problem
+            raise error(f"this line {no_utf8(line)}", path, number) from problem
         if text:
             yield number, text
 
@@ -182,7 +180,7 @@ def _cells(path: Path, data: bytes, error: type[FileError], wanted: Wanted, deli
         text = data.decode()
     except UnicodeDecodeError as problem:
         number = data.count(b"\n", 0, problem.start) + 1
-        raise error("this line is not UTF-8; save the file as UTF-8", path, number) from problem
+        raise error(f"this line {no_utf8(data)}", path, number) from problem
     csv.field_size_limit(_LONGEST_CELL)
     head = text[: text.find("\n")]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or max(",;\t", key=head.count))

@@ -1,5 +1,6 @@
 """Tests of reading YAML with lines."""
 
+import codecs
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -108,16 +109,18 @@ def test_lines_are_those_of_an_editor(line_break: str) -> None:
     assert parsed(text).key_lines == {"a": 1, "b": 2, "c": 4}
 
 
-def test_a_byte_order_mark_is_skipped() -> None:
-    """Files from Windows editors may start with one."""
-    assert parse_yaml(b"\xef\xbb\xbfa: 1", FILE, SpecError).plain() == {"a": 1}
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_what_a_byte_order_mark_says_is_heeded(encoding: str) -> None:
+    """Windows editors write one before UTF-8, and PowerShell's `>` writes UTF-16 with one."""
+    mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
+    assert parse_yaml(mark + "a: hellgrün 🍵".encode(encoding), FILE, SpecError).plain() == {"a": "hellgrün 🍵"}
 
 
 @pytest.mark.parametrize(
     ("text", "line", "part"),
     [
-        (b"a: 1\r\nb: caf\xe9\n", 2, "byte 12 is not UTF-8"),
-        ("a: 1".encode("utf-16"), 1, "save the file as UTF-8"),  # though PyYAML could read it
+        (b"a: 1\r\nb: caf\xe9\n", 2, "byte 12 is not UTF-8 (it may be Windows-1252 or Latin-1); save the file as UTF-8"),
+        ("a: é".encode("utf-16-le"), 1, "is not UTF-8 (it looks like UTF-16); save the file as UTF-8"),
         ("a:\n  - {x: 1,\n     x: 2}", 3, "`x` is already in line 2"),
         ("'a': 1\n\"a\": 2", 2, "`a` is already in line 1"),
         ("a: !!null x", 1, "the tag `!!null`"),

@@ -165,7 +165,11 @@ FIELDS = (
         ("exam.jsonl", b'{"text": "\\ud800"}', ":1: the question holds half a surrogate pair, which is no text; correct it"),
         ("exam.jsonl", b'{"messages": ["a"]}', ":1: `messages` is not a list of turns with `role` and `content`"),
         ("exam.jsonl", b'{"messages": []}', ": there is no question in this file: in all 1 rows it is null or blank"),
-        ("exam.txt", b"good\nb\xe4d\n", ":2: this line is not UTF-8; save the file as UTF-8"),
+        (
+            "exam.txt",
+            b"good\nb\xe4d\n",
+            ":2: this line is not UTF-8 (it may be Windows-1252",
+        ),
         ("exam.parquet", b"PAR1 or not", ": this is not a Parquet file that can be read"),
     ],
 )

@@ -172,9 +172,9 @@ def _rows_in(value: Any, wanted: Wanted) -> list[Any]:
     if rows and all(isinstance(row, dict) for row in rows):
         return [row["row"] if row.keys() >= {"row", "row_idx"} else row for row in rows]  # the Hub's viewer has them so
     first = next(iter(value.values()), None)
-    numbered = isinstance(first, dict) and bool(first) and all(map(str.isdigit, first))
-    if numbered and all(isinstance(column, dict) and column.keys() == first.keys() for column in value.values()):
-        return [{name: column[place] for name, column in value.items()} for place in first]
+    if isinstance(first, dict) and first and all(map(str.isdigit, first)):
+        same = all(isinstance(column, dict) and column.keys() == first.keys() for column in value.values())
+        return [value] if not same else [{name: column[place] for name, column in value.items()} for place in first]
     return [value]
 
 

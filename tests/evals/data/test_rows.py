@@ -57,8 +57,8 @@ def test_every_layout_gives_the_same_row(question: str, answer: str, context: st
         assert row(**{name: said}, context=context) == expected
     parts = [{"role": "user", "parts": [{"text": question}]}, {"role": "model", "parts": [{"text": answer}]}]
     both = [{"input": question, "output": answer}]
-    for said in ([question, answer], both, parts, [{**turn, "role": turn["role"].title()} for turn in turns]):
-        assert row(conversation=said, context=context) == row(contents=said, Context=context) == expected
+    for chat in ([question, answer], both, parts, [{**turn, "role": turn["role"].title()} for turn in turns]):
+        assert row(conversation=chat, context=context) == row(contents=chat, Context=context) == expected
     assert row(chosen=turns, rejected=turns[:1], context=context) == row(Question=question, Answer=answer, context=context)
     assert row(inputs=question, targets=answer, context=context) == expected
     for answers in ([answer, "or so"], {"text": [answer], "answer_start": [3]}):

@@ -1,16 +1,18 @@
-"""Rows to be scored, from lines of JSON: those of a run of ours, and those of others in three layouts.
+"""Rows to be scored, from what stands in a file: those of a run or an export of ours, and those of others.
 
-A line of a file is one of three layouts, each line for itself:
-- `instruction` and `response` (or `output`), `context` (or `input`) if there is one: as a run writes them, and as many do;
-- `question` and `answer`, `context` likewise;
-- `messages`, a chat: the last user turn is the question, the last assistant turn with text after it the answer. System
-  messages and earlier turns are left out.
+A row is one of these, each row for itself:
+- a question and an answer: `instruction` with `response` (or `output`, `generation`), `question` with `answer`, `prompt` with
+  `completion`, `user` with `assistant`, `input` with `output`; either may be a list of turns; `context` (or `input`) beside it;
+- a chat in `messages` or `conversations`: the last user turn is the question, the last assistant turn with text after it the
+  answer. System messages and earlier turns are left out. InstructLab's `metadata` beside it tells more.
 """
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +23,30 @@ from skills_dspy.base.errors import FileError
 from skills_dspy.base.records import Record, SoftRating
 from skills_dspy.base.scales import SCALES, Label
 from skills_dspy.base.yaml_lines import shown
-from skills_dspy.store.files import storage_errors
+from skills_dspy.store.tables import read_file, table_rows
 
 RATINGS: Mapping[str, tuple[Label, ...]] = {scale.name: scale.labels for scale in SCALES}
 """What a row of ours is rated by, with all labels; worst first but for the category, which has no order."""
 
-_QUESTIONS = {"instruction": ("response", "output"), "question": ("answer",)}
+_PAIRS = {
+    "instruction": ("response", "output", "generation"),
+    "question": ("answer", "answers"),
+    "prompt": ("completion", "chosen"),
+    "query": ("response",),
+    "problem": ("solution",),
+    "user": ("assistant",),
+    "input": ("output", "target"),
+    "inputs": ("targets",),
+}
+"""What the question is called, and beside it the answer; any question may stand with any answer."""
+_ANSWERS = tuple(dict.fromkeys(answer for answers in _PAIRS.values() for answer in answers))
+_CHATS = ("messages", "conversations", "conversation", "contents", "data", "chosen")
 _CONTEXTS = ("context", "input")
-LAYOUTS = "`instruction` with `response`, `question` with `answer`, or `messages`"  # what a line may hold
+_ROLES = {"human": "user", "prompter": "user", **dict.fromkeys(("gpt", "model", "bot", "chatbot", "chatgpt"), "assistant")}
+"""What others call the two that talk."""
+_PRETRAINING = re.compile(r"<\|(?:start_of_role\|>)?(user|assistant)(?:<\|end_of_role)?\|>\n?")
+"""What parts the turns that InstructLab has put into one, with the role `pretraining`."""
+LAYOUTS = "`instruction` with `response`, `question` with `answer`, `prompt` with `completion`, or `messages`"  # of a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,84 +67,133 @@ class Row:
     shown: tuple[str, ...] | None = None
 
 
-def read_jsonl(path: Path) -> Iterator[Row]:
-    """The rows of a file of JSON Lines, one at a time; empty lines are passed over.
+def read_pairs(path: Path) -> Iterator[Row | None]:
+    """The rows of a file of any kind that `table_rows` reads, in their order; None for one whose question or answer is blank.
 
     Raises:
-        FileError: a line is not a JSON object, has none of the three layouts, or holds a blank question or answer.
+        FileError: a row is none of the layouts.
         StorageError: the file cannot be read.
     """
-    with storage_errors("read", path), path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-            if text.strip():
-                yield row_of(_object(text, path, number), path, number)
+    for number, content in table_rows(path, read_file(path, FileError, "rows"), FileError):
+        if isinstance(content, dict):
+            yield row_of(content, path, number)
+        elif content is None:
+            yield None
+        else:
+            example = '{"instruction": "...", "response": "..."}'
+            raise FileError(f"this line is JSON, but no object; write one object a line, such as {example}", path, number)
 
 
-def _object(line: bytes, path: Path, number: int) -> dict[str, Any]:
+def row_of(content: Mapping[str, Any], path: Path, number: int) -> Row | None:
+    """The row that an object holds; None where its question or answer is null or blank.
+
+    Raises:
+        FileError: it has none of the layouts; path and line number are named.
+    """
+    given = list(content)
     try:
-        content = json.loads(line.decode())
-    except (ValueError, RecursionError):
-        content = None
-    if isinstance(content, dict):
-        return content
-    what = "this line is not a JSON object" if content is None else "this line is JSON, but no object"
-    raise FileError(f'{what}; write one object a line, such as {{"instruction": "...", "response": "..."}}', path, number)
-
-
-def row_of(content: Mapping[str, Any], path: Path, number: int) -> Row:
-    """The row that the object of a line holds; FileError, with path and line number, if it has none of the three layouts."""
-    try:
-        content = from_columns(content)
+        content = _with_metadata({name.lower(): value for name, value in content.items()} | from_columns(content))
     except ValueError as error:
         raise FileError(f"this is no row of a run: {error}; restore the file", path, number) from error
-    if question := next((key for key in _QUESTIONS if key in content), None):
-        answer = next((key for key in _QUESTIONS[question] if key in content), None)
-        if answer is None:
-            raise FileError(f"there is `{question}` but no `{_QUESTIONS[question][0]}`; add it", path, number)
-        asked, told = _text(content, question, path, number), _text(content, answer, path, number)
-    elif "messages" in content:
-        asked, told = _chat(content["messages"], path, number)
+    question, answer = _keys(content)
+    chat = next((name for name in _CHATS if content.get(name) is not None), None)
+    if question and answer:
+        asked = _said(content[question], "user", question, path, number)
+        told = _said(content[answer], "assistant", answer, path, number)
+    elif chat is not None:
+        asked, told = _chat(content[chat], chat, path, number)
+    elif question and not question.startswith("input"):
+        raise FileError(f"there is `{question}` but no `{_PAIRS[question][0]}`; add it", path, number)
     else:
-        keys = ", ".join(f"`{shown(key, 30)}`" for key in list(content)[:5]) or "no key"
+        keys = ", ".join(f"`{shown(key, 30)}`" for key in given[:5]) or "no key"
         raise FileError(f"there is {keys} where {LAYOUTS} should be; name the keys like this", path, number)
+    if not asked.strip() or not told.strip():
+        return None
     ratings, soft = _ratings(content)
     examples = _mapping(content.get("provenance")).get("shown")
     shown_with = tuple(map(str, examples)) if isinstance(examples, list) else None
-    return Row(asked, told, _context(content, path, number), ratings, soft, shown_with)
+    return Row(whole(asked), whole(told), _context(content, question, path, number), ratings, soft, shown_with)
 
 
-def _context(content: Mapping[str, Any], path: Path, number: int) -> str | None:
+def _with_metadata(content: dict[str, Any]) -> dict[str, Any]:
+    """What InstructLab keeps of a row as JSON in a text, beside the rest."""
+    if not isinstance(content.get("messages"), list) or not isinstance(content.get("metadata"), str):
+        return content
+    try:
+        return {**_mapping(json.loads(content["metadata"])), **content}
+    except (ValueError, RecursionError):
+        return content  # others call something else so
+
+
+def _keys(content: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Where the question and the answer are; of several questions the first that has an answer."""
+    asked = [name for name in _PAIRS if name in content]
+    for question in asked:
+        for answer in (*_PAIRS[question], *_ANSWERS):
+            if answer in content:
+                return question, answer
+    return asked[0] if asked else None, None
+
+
+def _context(content: Mapping[str, Any], question: str | None, path: Path, number: int) -> str | None:
     """The context; an empty one, as many write it where there is none, is none."""
     for key in _CONTEXTS:
         value = content.get(key)
-        if value is not None and not (isinstance(value, str) and not value.strip()):
-            return _text(content, key, path, number)
+        if key == question or value is None or (isinstance(value, str) and not value.strip()):
+            continue
+        if not isinstance(value, str):
+            raise FileError(f"`{key}` is not text; write it in quotes", path, number)
+        return str(whole(value))
     return None
 
 
-def _text(content: Mapping[str, Any], key: str, path: Path, number: int) -> str:
-    value = content[key]
-    if not isinstance(value, str):
+def _said(value: object, role: str, key: str, path: Path, number: int) -> str:
+    """A text, or the last one of this role in a list of turns; empty where it is null. Of several right answers the first."""
+    if role == "assistant":
+        listed = value.get("text") if isinstance(value, dict) else value  # SQuAD has them so
+        value = listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], str) else value
+    if value is None or isinstance(value, str):
+        return value or ""
+    said = [text for name, text in _turns(value) if name == role and text.strip()] if _is_chat(value) else []
+    if not said:
         raise FileError(f"`{key}` is not text; write it in quotes", path, number)
-    if not value.strip():
-        raise FileError(f"`{key}` is blank; write text there or leave out the line", path, number)
-    return str(whole(value))
+    return said[-1]
 
 
-def _chat(messages: object, path: Path, number: int) -> tuple[str, str]:
-    if not isinstance(messages, list) or not all(isinstance(turn, dict) for turn in messages):
-        raise FileError("`messages` is not a list of turns; write objects with `role` and `content`", path, number)
-    turns = [(str(turn.get("role")), _content(turn.get("content"))) for turn in messages]
+def _is_chat(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(turn, dict) for turn in value)
+
+
+def _turns(messages: Any) -> Iterator[tuple[str, str]]:
+    """Role and text of each turn, as they are called here."""
+    for turn in messages:
+        role = str(turn.get("role", turn.get("from"))).lower()
+        text = _content(next((turn[name] for name in ("content", "value", "parts") if name in turn), None))
+        if {"input", "output"} <= turn.keys():  # a turn of both
+            yield from (("user", _content(turn["input"])), ("assistant", _content(turn["output"])))
+        elif role == "pretraining":
+            parts = _PRETRAINING.split(text)
+            yield from zip(parts[1::2], (part.removesuffix("\n") for part in parts[2::2]), strict=True)
+        else:
+            yield _ROLES.get(role, role), text
+
+
+def _chat(messages: object, key: str, path: Path, number: int) -> tuple[str, str]:
+    if isinstance(messages, str):  # a table of cells has it so
+        try:
+            messages = json.loads(messages)
+        except (ValueError, RecursionError):
+            messages = None
+    if isinstance(messages, list) and messages and all(isinstance(turn, str) for turn in messages):
+        messages = [{"role": role, "content": text} for role, text in zip(cycle(("user", "assistant")), messages, strict=False)]
+    if not _is_chat(messages):
+        raise FileError(f"`{key}` is not a list of turns; write objects with `role` and `content`", path, number)
+    turns = list(_turns(messages))
     last = max((place for place, (role, _) in enumerate(turns) if role == "user"), default=None)
     if last is None:
-        raise FileError("`messages` has no turn of the role `user`; a chat needs one, and an answer to it", path, number)
+        raise FileError(f"`{key}` has no turn of the role `user`; a chat needs one, and an answer to it", path, number)
     answers = [text for role, text in turns[last + 1 :] if role == "assistant" and text.strip()]
-    if not answers:
-        raise FileError("no `assistant` turn with text follows the last `user` turn; add the answer", path, number)
-    if not turns[last][1].strip():
-        raise FileError("the last `user` turn is blank; write text there or leave out the line", path, number)
-    return whole(turns[last][1]), whole(answers[-1])
+    return turns[last][1], answers[-1] if answers else ""
 
 
 def _content(content: object) -> str:
@@ -156,7 +223,12 @@ def _ratings(content: Mapping[str, Any]) -> tuple[dict[str, Label], dict[str, So
 
 
 def _soft(content: object, labels: Sequence[Label]) -> SoftRating | None:
-    """A soft rating as a run writes it; None for anything else."""
+    """A soft rating as a run or an export with typed columns writes it; None for anything else."""
+    if isinstance(content, dict) and isinstance(listed := content.get("probabilities"), list):
+        content = {
+            **content,
+            "probabilities": {_mapping(item).get("label"): _mapping(item).get("probability") for item in listed},
+        }
     try:
         soft = SoftRating.model_validate(content)
     except ValidationError:

@@ -125,6 +125,15 @@ def _notes(material: Material) -> Iterator[str]:
     if run is not None and run.funnel is not None and run.funnel.accepted != rows:
         counted = f"run.json counts {run.funnel.accepted} accepted rows, and {rows} are there now"
         yield f"The yield is older than the rows: {counted}."
+    if dataset.files:
+        yield f"The rows are of {dataset.files} file{'s' * (dataset.files > 1)} of the folder."
+    if dataset.left_out:
+        rows_are = (
+            "1 row whose question or answer is blank is"
+            if dataset.left_out == 1
+            else f"{dataset.left_out} rows whose question or answer is blank are"
+        )
+        yield f"{rows_are} left out."
     if not rows:
         yield "There is no accepted row, so there is nothing else to score."
     if sample < rows:

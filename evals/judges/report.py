@@ -206,6 +206,7 @@ def _facts(session: Session, wanted: Examination, cases: Sequence[Case], derived
         "answered_by": session.answered_by,
         "judge_model": config.model_for("validator"),
         "tagger_model": config.model_for("tagger"),
+        **({"think": dict(config.thinking)} if config.thinking else {}),
         "program": None if wanted.program is None else str(wanted.program.path),
         "cases_by_hand": by_hand,
         **({"cases_of_models": replies} if replies else {}),
@@ -221,9 +222,11 @@ def head(content: dict[str, Any]) -> list[tuple[str, str]]:
     """The facts of a report for people."""
     tasks = f" of {', '.join(content['tasks'])}" if content["tasks"] else ""
     replies = f"{count} replies of models, " if (count := content.get("cases_of_models")) else ""
+    told = {role: f" (think {how})" for role, how in content.get("think", {}).items()}
+    judge, tagger = content["judge_model"] + told.get("validator", ""), content["tagger_model"] + told.get("tagger", "")
     facts = [
         ("Answered by", content["answered_by"]),
-        ("Models", f"judge {content['judge_model']}, tagger {content['tagger_model']}"),
+        ("Models", f"judge {judge}, tagger {tagger}"),
         ("Cases", f"{content['cases_by_hand']} written by hand, {replies}{content['cases_from_seeds']} made from seeds{tasks}"),
         ("Samples of each", str(content["samples"])),
     ]

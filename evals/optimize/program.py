@@ -123,6 +123,7 @@ def provenance_of(
             **{role: model(config.model_for(role)) for role in ROLES},
             "proposer": model(request.proposer) if proposes else None,
         },
+        **({"think": dict(config.thinking)} if config.thinking else {}),
         "holdout_judge": None if request.holdout is None else model(request.holdout),
         "tasks": [spec.task_name for spec in request.specs],
         **({"derived_descriptions": dict(request.derived)} if request.derived else {}),

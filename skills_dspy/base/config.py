@@ -229,6 +229,11 @@ class RunConfig(Settings):
         """The name of a role's model; who has none of its own follows the generator."""
         return self.role(role).model or self.generator.model
 
+    @property
+    def thinking(self) -> dict[Role, Think]:
+        """The roles that may think, and how; those that are told not to are left out."""
+        return {role: self.role(role).think for role in ROLES if self.role(role).think != "off"}
+
     def asker_of(self, model: str) -> RoleConfig:
         """How a model is asked: by a role that tells it not to think, if there is one; all are meant for one that none has."""
         roles = [self.role(role) for role in ROLES if self.model_for(role) == model] or [self.role(role) for role in ROLES]
@@ -296,12 +301,15 @@ _FLAGS = {"generator": "model", "validator": "judge-model", "tagger": "tagger-mo
 """The option that sets a section's model."""
 
 
-def load_config(path: Path | None = None, models: Mapping[str, str | None] | None = None) -> RunConfig:
+def load_config(
+    path: Path | None = None, models: Mapping[str, str | None] | None = None, think: str | None = None
+) -> RunConfig:
     """The settings of a run: those of skills.yaml, over them the file's, over those the command line's.
 
     Args:
         path: a YAML file with the settings that differ from skills.yaml; None when there is none.
         models: section (generator, validator, tagger, embedder) to its model's name; None leaves it alone.
+        think: of all roles; None leaves them alone.
 
     Raises:
         ConfigError: with file, line and what to write instead.
@@ -309,10 +317,14 @@ def load_config(path: Path | None = None, models: Mapping[str, str | None] | Non
     given = None if path is None else read_yaml(path, ConfigError)
     settings = with_file(_defaults().plain(), given, path)
     named: Plain = {section: {"model": model} for section, model in (models or {}).items() if model is not None}
+    if think is not None:
+        settings = _merged(settings, {role: {"think": think} for role in ROLES})
     try:
         return RunConfig.model_validate(_merged(settings, named))
     except ValidationError as problem:
         fault = problem.errors()[0]
+        if fault["type"] == "contradiction":
+            raise ConfigError(f"with --think {think} {fault['ctx']['message']}") from problem
         section = str(fault["loc"][0])
         wanted = (EmbedderConfig if section == "embedder" else GeneratorConfig).model_fields["model"].description
         raise ConfigError(f'--{_FLAGS[section]} is "{shown(str(fault["input"]))}"; give {wanted}') from problem

@@ -110,6 +110,7 @@ class CheckOptions:
     models: ModelOptions
     server: ServerOptions
     embedder: EmbedderName
+    output_dir: Annotated[Path, option("Where the run will go; what was begun there is looked at.", default=Path("output"))]
     pull: Annotated[bool, option("Pull the models that are missing.")]
     seeds: Annotated[bool, option("Instead of speed and hours: let the judges rate the seeds, and name those that fail.")]
     as_json: Annotated[bool, option("With --seeds: all verdicts on stdout, and nothing else there.", "--json")]
@@ -274,7 +275,7 @@ class EvalDataOptions:
 
     path: Annotated[Path, argument()]
     other: Annotated[Path | None, option("Another run or file, to be put beside it.", "--compare", metavar="OTHER")]
-    seeds: Annotated[Path | None, option("The task whose seeds a file of JSON Lines was made from.", metavar="TASKFILE")]
+    seeds: Annotated[Path | None, option("The task whose seeds a file of pairs was made from.", metavar="TASKFILE")]
     sample: Annotated[
         int | None,
         option(

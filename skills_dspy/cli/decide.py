@@ -16,7 +16,7 @@ from skills_dspy.cli.arguments import DecideOptions
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.sessions import open_server, run_until_done
 from skills_dspy.cli.summary import command
-from skills_dspy.cli.terminal.consoles import make_console
+from skills_dspy.cli.terminal.consoles import make_console, make_table
 from skills_dspy.cli.terminal.streams import echo, echo_json
 from skills_dspy.commands.decide.again import DecideResult
 from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
@@ -110,11 +110,8 @@ def _print_unasked(done: DecideResult, out: Console) -> None:
 
 def diff_table(diff: FunnelDiff) -> Table:
     """The funnel before and after: who was rejected where and why, and who was accepted."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("stage")
-    table.add_column("why")
-    for heading in ("before", "after", "change"):
-        table.add_column(heading, justify="right")
+    numbers = ("before", "after", "change")
+    table = make_table("stage", "why", *numbers, numbers=numbers)
     for stage, reason, old, new in diff.changes():
         table.add_row(stage, reason, str(old), str(new), _signed(new - old))
     before, after = diff.before.accepted, diff.after.accepted

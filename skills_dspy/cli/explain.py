@@ -48,8 +48,9 @@ def _outcome(found: FoundRow, out: Console) -> None:
         if row.get(name) is not None:
             out.print(f"\n[bold]{name}[/bold]\n{escape(row[name])}")
     if found.kind == "rejected":
-        if row["raw_reply"] is not None:
-            out.print(f"\n[bold]the reply that decided[/bold]\n{escape(row['raw_reply'])}")
+        raw = row["raw_reply"] or ("(empty)" if row["reason"] == "unreadable" else None)
+        if raw is not None:
+            out.print(f"\n[bold]the reply that decided[/bold]\n{escape(raw)}")
         return
     question, pair, tags = row["question_verdict"], row["pair_verdict"], row["tags"]
     out.print(f"\n[bold]question judge[/bold] {question['rating']} of 1: {escape(question['explanation'])}")
@@ -111,7 +112,8 @@ def _call(stage: str, attempt: int, attempts: int, reply: JournaledReply, prompt
     out.rule(f"{stage}{which}")
     body, options = reply.reply, reply.request["options"]
     tokens = f"{body.get('prompt_eval_count', '?')} + {body.get('eval_count', '?')} tokens"
-    options = options | ({} if (think := reply.request.get("think", "unset")) is False else {"think": think})
+    think = reply.request.get("think", "unset")
+    options = options | ({} if think is False else {"think": "on" if think is True else think})
     settings = ", ".join(f"{name} {value}" for name, value in options.items())
     names = f"prompt {prompt}, reply {reply.digest[:12]}"
     out.print(escape(f"{reply.request['model']}: {settings}; {tokens}, {reply.seconds:.2f} s; {names}"))

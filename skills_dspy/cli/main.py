@@ -130,8 +130,9 @@ def program() -> None:
 def data() -> None:
     """Score a dataset: how varied, how new against its seeds, how long, what has collapsed.
 
-    PATH is a run's directory, a folder with several runs, or a file of JSON Lines with instruction and response, question
-    and answer, or messages. No teacher or judge is asked; what a run remembers is not embedded anew.
+    PATH is a run's directory, a folder with several runs, or a file or folder of pairs as others keep them: what export
+    writes, JSON, CSV or Parquet with instruction and response, question and answer, prompt and completion, messages or
+    conversations. No teacher or judge is asked; what a run remembers is not embedded anew.
 
     Exit codes: 0 scored; 2 the request or the machine is at fault, in one sentence.
     """

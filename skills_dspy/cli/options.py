@@ -171,13 +171,21 @@ class ModelOptions:
     model: Annotated[str | None, option("The server's name of the teacher.  [default: mistral-small3.2]")]
     judge_model: Annotated[str | None, option("The judge's.  [default: follows --model]")]
     tagger_model: Annotated[str | None, option("The tagger's.  [default: follows --model]")]
+    think: Annotated[
+        str | None,
+        option(
+            "Whether all models think first, or how much: off, on, low, medium, high, or unset (not said).  [default: off]",
+            type=click.Choice(["off", "on", "low", "medium", "high", "unset"]),
+            metavar="HOW",
+        ),
+    ] = None
 
     def load(self, embedder: str | None = None) -> "RunConfig":
         """The settings with everything that was given; ConfigError when the file or a setting is at fault."""
         from skills_dspy.base.config import load_config
 
         models = {"generator": self.model, "validator": self.judge_model, "tagger": self.tagger_model, "embedder": embedder}
-        return load_config(self.config, models)
+        return load_config(self.config, models, self.think)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,8 +62,9 @@ class Progress:
         self._done = self._total = 0
         self._spinner = Spinner("dots")
         self._live: Live | None = None
-        if not quiet and self._stream.isatty():
-            self._live = Live(self, console=make_console(stream=self._stream), refresh_per_second=4, transient=True)
+        console = make_console(stream=self._stream)
+        if not quiet and self._stream.isatty() and console.is_interactive:  # a dumb one cannot draw over what is there
+            self._live = Live(self, console=console, refresh_per_second=4, transient=True)
 
     def say(self, line: str, style: str = "") -> None:
         """Show a line that stays."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from skills_dspy.base.errors import Interrupted, RequestError, SkillsError, SpecError
 from skills_dspy.cli.arguments import RunOptions
 from skills_dspy.cli.export import export_run
+from skills_dspy.cli.options import ModelOptions
 from skills_dspy.cli.progress import RunProgress
 from skills_dspy.cli.sessions import open_server, run_until_done, vector_server
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
@@ -117,7 +118,7 @@ async def _run(request: RunRequest, options: RunOptions, embedder: LiveEmbedder,
 def _request(options: RunOptions, specs: tuple[TaskSpec, ...] | None) -> RunRequest:
     """The request; what is not given for a replay is as it was recorded, and so are the tasks when `specs` is None."""
     models, past = options.models, None if options.replay is None else Replay(options.replay, specs)
-    given = (models.config, models.model, models.judge_model, models.tagger_model, options.embedder) != (None,) * 5
+    given = (models, options.embedder) != (ModelOptions(None, None, None, None), None)
     config = models.load(options.embedder) if past is None or given else past.config()
     program = None if options.program is None else load_compiled(options.program)
     evaluation = read_benchmark(options.decontaminate) if options.decontaminate else None

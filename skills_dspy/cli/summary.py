@@ -13,7 +13,7 @@ from rich.table import Table
 
 from skills_dspy.base.errors import SpecError
 from skills_dspy.base.yaml_lines import shown
-from skills_dspy.cli.terminal.consoles import make_console, unmarked
+from skills_dspy.cli.terminal.consoles import make_console, make_table, unmarked
 from skills_dspy.model.server.connections import without_secrets
 from skills_dspy.pipeline.funnel import HABITS, SCREENING, SELDOM, STAGES, Funnel, added_up
 from skills_dspy.run.headway import FEW, headway_of, short_name
@@ -57,11 +57,8 @@ def _print_one(task: TaskView, replayed: bool, out: Console) -> None:
 
 def _print_many(tasks: Sequence[TaskView], replayed: bool, out: Console) -> None:
     """A line for each task, then the funnel of all together, what failed, and what it cost."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("task")
-    for heading in ("accepted", "candidates", "calls"):
-        table.add_column(heading, justify="right")
-    table.add_column("ended")
+    numbers = ("accepted", "candidates", "calls")
+    table = make_table("task", *numbers, "ended", numbers=numbers)
     for task in tasks:
         funnel, calls = task.run.funnel, task.usage.get("calls", "")
         # What failed is told below, in a sentence.
@@ -122,11 +119,8 @@ def _failures(funnel: Funnel) -> Iterator[str]:
 
 def funnel_table(funnel: Funnel, *, screened: bool = False) -> Table:
     """Stage by stage: how many came, went on, or were rejected for what; `screened` shows decontamination in any case."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("stage")
-    for heading in ("came", "rejected", "went on"):
-        table.add_column(heading, justify="right")
-    table.add_column("why")
+    numbers = ("came", "rejected", "went on")
+    table = make_table("stage", *numbers, "why", numbers=numbers)
     for stage in STAGES:
         came, lost = funnel.reached(stage), funnel.rejections(stage)
         if not lost and stage in SELDOM and not (screened and stage in SCREENING):

@@ -82,6 +82,12 @@ def read_file(path: Path, error: type[FileError], what: str) -> bytes:
         return path.read_bytes()
 
 
+def ending_of(path: Path) -> str:
+    """The ending of a file's name, in small letters, without that of its packing; empty where it has none."""
+    endings = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in PACKED]
+    return endings[-1] if endings else ""
+
+
 def table_rows(path: Path, data: bytes, error: type[FileError], wanted: Wanted = Wanted()) -> Iterator[Numbered]:
     """The rows of a file with these bytes, one after the other; blank lines are passed over.
 
@@ -108,7 +114,6 @@ def table_rows(path: Path, data: bytes, error: type[FileError], wanted: Wanted =
 
 def _unpacked(path: Path, data: bytes, error: type[FileError]) -> tuple[str, bytes]:
     """The ending that is left when it is unpacked, and what was in it."""
-    endings = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in PACKED]
     unpack = next((unpack for mark, unpack in _UNPACK.items() if data.startswith(mark)), None)
     if unpack is not None:
         try:
@@ -117,7 +122,7 @@ def _unpacked(path: Path, data: bytes, error: type[FileError]) -> tuple[str, byt
             raise error(f"this file cannot be unpacked ({problem}); fetch it again", path) from problem
         if data[257:262] == b"ustar":
             raise error("this is an archive of files; unpack it and name the files in it", path)
-    return endings[-1] if endings else "", data
+    return ending_of(path), data
 
 
 def _arrow_unpacked(data: bytes, codec: str) -> bytes:
@@ -166,9 +171,10 @@ def _rows_in(value: Any, wanted: Wanted) -> list[Any]:
     rows = [row for some in lists for row in some]
     if rows and all(isinstance(row, dict) for row in rows):
         return [row["row"] if row.keys() >= {"row", "row_idx"} else row for row in rows]  # the Hub's viewer has them so
-    columns = list(value.values())
-    if len(columns) > 1 and all(isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns):
-        return [{name: column[place] for name, column in value.items()} for place in columns[0]]
+    first = next(iter(value.values()), None)
+    if isinstance(first, dict) and first and all(map(str.isdigit, first)):
+        same = all(isinstance(column, dict) and column.keys() == first.keys() for column in value.values())
+        return [value] if not same else [{name: column[place] for name, column in value.items()} for place in first]
     return [value]
 
 

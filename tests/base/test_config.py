@@ -273,6 +273,15 @@ def test_who_does_not_think_is_noted_as_before() -> None:
     assert thoughtful.shaping()["generator"] == {**config.shaping()["generator"], "think": "unset", "think_room": 4096}
 
 
+def test_the_command_line_says_it_for_all_roles(tmp_path: Path) -> None:
+    """Over what a file says; where the room for thoughts does not fit beside the rest, that is said."""
+    (tmp_path / "my.yaml").write_text("validator: {think: low}\nmax_num_ctx: 8192")
+    thinks = [load_config(tmp_path / "my.yaml", None, think).role(role).think for think in ("unset", None) for role in ROLES]
+    assert thinks == ["unset", "unset", "unset", "off", "low", "off"]
+    with pytest.raises(ConfigError, match=r"with --think high `generator.num_predict` of 2048 and the 8192 for thoughts fill"):
+        load_config(tmp_path / "my.yaml", None, "high")
+
+
 def test_the_room_for_thoughts() -> None:
     """None without them, more for more of them, or as set."""
     rooms = [parsed(f"generator: {{think: {think}}}").generator.thoughts for think in ("off", "low", "unset", "on", "high")]

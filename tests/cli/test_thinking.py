@@ -91,6 +91,18 @@ def test_a_run_with_thoughts_has_the_same_bytes_resumed_replayed_and_decided(thi
     assert "begun with other inputs (config: generator, validator)" in refused.err
 
 
+def test_the_command_line_lets_all_roles_think(thinker: Terminal) -> None:
+    """A replay that is told otherwise than its recording finds no replies, and says so."""
+    words = ("--task-paths", thinker.folder / "foxes.yaml", "-n", 1, "--output-dir", thinker.folder / "more")
+    assert thinker.type("run", *words, "--think", "high").code == 0
+    run = read_run_json(RunPaths(thinker.folder / "more" / "test/foxes"))
+    assert run is not None
+    assert run.config is not None
+    assert [run.config[role]["think"] for role in ROLES] == ["high"] * 3
+    again = ("--replay", thinker.output, "--output-dir", thinker.folder / "again", "--think", "off")
+    assert thinker.type("run", *again).code == 2
+
+
 def test_a_prompt_is_shown_with_what_is_asked_of_thinking(thinker: Terminal) -> None:
     """And with the room for it."""
     words = ("prompts", "write_answer_freeform", "--task-paths", thinker.folder / "foxes.yaml")
@@ -185,6 +197,7 @@ def test_check_names_the_setting_that_works(quirk: Quirk, config: Mapping[str, A
     (line,) = {line.partition("can be read: ")[2][:60] for line in text.splitlines() if "can be read" in line}
     assert line.startswith("set that for generator, validator and tagger")
     assert fault in text
+    assert ("(or give --think" in text) is ("think_room" not in works)
     assert f"with {works} it can be read" in text
     assert "take another model" not in text
     assert not named(text, "think")

@@ -213,12 +213,12 @@ def test_folders_are_compared_task_by_task(terminal: Terminal) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["nowhere"], "nowhere: there is no such file or directory; give a run's directory or a file of JSON Lines"),
-        (["hollow"], "hollow holds no run; give a run's directory or a file of JSON Lines"),
+        (["nowhere"], "nowhere: there is no such file or directory; give a run's directory or a file of rows"),
+        (["hollow"], "hollow holds no run and no file of rows; give a run's directory or a file of rows"),
         (["empty.jsonl"], "empty.jsonl: the file is empty; each line should hold `instruction` with `response`"),
-        (["broken.jsonl"], "broken.jsonl:2: this line is not a JSON object; write one object a line"),
+        (["broken.jsonl"], "broken.jsonl:2: this line is not JSON; write one object on each line"),
         (["rows.jsonl", "--seeds", "hollow"], "hollow: this is a folder"),
-        (["output/foxes", "--seeds", "foxes.yaml"], "--seeds is for a file of JSON Lines"),
+        (["output/foxes", "--seeds", "foxes.yaml"], "--seeds is for a file of rows"),
         (["output", "--compare", "rows.jsonl"], "output/badgers holds test/badgers, which has no partner"),
         (
             ["rows.jsonl", "--embedder", "nowhere"],

@@ -128,6 +128,25 @@ def test_the_report_is_printed_and_written(terminal: Terminal) -> None:
     assert "- Answered by: Ollama" in page
 
 
+def test_a_judge_that_thinks_is_another_judge(terminal: Terminal) -> None:
+    """It is asked anew, with room for its thoughts in a window that holds them, and the report says so."""
+    asked: list[Mapping[str, Any]] = []
+
+    class Noting(JudgeServer):
+        def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+            asked.append(payload)
+            return super()._body(payload)
+
+    terminal.make_server = Noting
+    terminal.ask("--samples", 1)
+    said = terminal.ask("--samples", 1, "--think", "high")
+    assert "4 replies wanted: the journal has 0" in said.err
+    assert "mistral-small3.2 (think high), tagger mistral-small3.2 (think high)" in " ".join(said.out.split())
+    assert terminal.report()["think"] == {"generator": "high", "validator": "high", "tagger": "high"}
+    rooms = {request["think"]: (request["options"]["num_predict"], request["options"]["num_ctx"]) for request in asked}
+    assert rooms == {False: (512, 4096), "high": (512 + 8192, 32768)}
+
+
 def test_the_report_tells_replies_of_models_from_cases_by_hand(terminal: Terminal) -> None:
     """Both are counted, each on its own, in the line of facts, in the table and as JSON."""
     by_hand = terminal.write("hand.yaml", cases_of(QUESTION))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from evals.bench.hash_embedder import HashEmbedder
 from evals.data.datasets import Dataset, RunOrigin
 from evals.data.material import Material, gather
-from evals.data.rows import Row
+from evals.data.rows import Row, row_of
 from evals.data.vectors import Embedded
 from skills_dspy.base.records import Reason, SeedExample
 from skills_dspy.model.embedding.embedder import Embedder
@@ -74,6 +74,11 @@ def around(*groups: int, spread: float = 0.0, seed: int = 0, dimension: int = 32
     noise = np.random.Generator(np.random.PCG64(seed)).normal(size=(len(groups), dimension)) * spread
     vectors = np.eye(dimension)[list(groups)] + noise
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+
+
+def rows_of(*lines: Mapping[str, Any]) -> list[Row]:
+    """The rows that lines hold."""
+    return [row for line in lines if (row := row_of(line, Path("data.jsonl"), 1)) is not None]
 
 
 def a_line(question: str, answer: str = "An answer of some words.", context: str | None = None) -> dict[str, Any]:

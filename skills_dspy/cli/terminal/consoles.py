@@ -1,16 +1,20 @@
 """Consoles for what is laid out or coloured: rich's, but only their own styles act, and nothing in the texts."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TextIO
 
 from rich.console import Console, ConsoleOptions, HighlighterType, JustifyMethod, OverflowMethod, RenderableType
 from rich.segment import Segment
 from rich.style import Style
+from rich.table import Table
 from rich.text import Text
 
 from skills_dspy.base.visible import visible
 from skills_dspy.cli.terminal.streams import Guard
+
+_NARROWEST = 80
+"""Columns of what stays on the terminal, at least."""
 
 
 class _SafeConsole(Console):
@@ -49,10 +53,25 @@ class _SafeConsole(Console):
 def make_console(
     *, err: bool = False, stream: TextIO | None = None, width: int | None = None, soft_wrap: bool = False
 ) -> Console:
-    """A console on stdout, on stderr with `err`, or on a stream, `width` columns wide where that is given."""
+    """A console on stdout, on stderr with `err`, or on a stream, `width` columns wide where that is given.
+
+    One on a stream follows the terminal's size, as a picture has to. The others are never narrower than a table needs, which
+    would leave out what has no room: a narrow terminal breaks the lines by itself.
+    """
     out = stream or (sys.stderr if err else sys.stdout)
     beneath = out.beneath if isinstance(out, Guard) else out  # styles are meant, and would be shown as escapes
-    return _SafeConsole(file=beneath, width=width, soft_wrap=soft_wrap, highlight=False, emoji=False)
+    console = _SafeConsole(file=beneath, width=width, soft_wrap=soft_wrap, highlight=False, emoji=False)
+    if stream is None and width is None:
+        console.width = max(console.width, _NARROWEST)
+    return console
+
+
+def make_table(*columns: str, numbers: Collection[str] = ()) -> Table:
+    """A table without lines, of columns with numbers and others; what is too long goes on in the next line."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in columns:
+        table.add_column(heading, justify="right" if heading in numbers else "left", overflow="fold")
+    return table
 
 
 def unmarked(text: str, style: str = "") -> Text:

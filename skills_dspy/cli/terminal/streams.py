@@ -4,25 +4,25 @@ import io
 import json
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import click
 
 from skills_dspy.base.visible import visible
 
 
-class Guard(io.TextIOBase):
-    """A stream that shows control characters as escapes; `beneath` is the one that it stands before."""
+class _Passing(io.TextIOBase):
+    """A stream that stands before another one, `beneath`, and passes on what is written."""
 
     def __init__(self, beneath: TextIO) -> None:
         self.beneath = beneath
 
     def write(self, text: str) -> int:
-        """Write a text as it may be seen; returns how much of it was written: all."""
-        self.beneath.write(visible(text))
+        """Write a text; returns how much of it was written: all."""
+        self.beneath.write(text)
         return len(text)
 
     def writable(self) -> bool:
@@ -50,10 +50,44 @@ class Guard(io.TextIOBase):
         """The stream beneath is not ours to close."""
 
 
+class Guard(_Passing):
+    """A stream that shows control characters as escapes."""
+
+    def write(self, text: str) -> int:
+        """Write a text as it may be seen; returns how much of it was written: all."""
+        super().write(visible(text))
+        return len(text)
+
+
+class Told(_Passing):
+    """Where somebody is told how things go: when nobody can hear it any more, the work goes on without a word.
+
+    As where `2>&1 | head` has seen enough, a terminal is gone, or the disk of a log is full.
+    """
+
+    _heard = True
+
+    def write(self, text: str) -> int:
+        """Write a text as long as somebody hears it; returns how much of it was written: all."""
+        self._while_heard(lambda: self.beneath.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand over what waits."""
+        self._while_heard(self.beneath.flush)
+
+    def _while_heard(self, tell: Callable[[], object]) -> None:
+        try:
+            if self._heard:
+                tell()
+        except OSError:
+            self._heard = False
+
+
 @contextmanager
 def guarded() -> Iterator[None]:
     """Stand before stdout and stderr: nothing acts on the terminal, be it in a warning of a library."""
-    with redirect_stdout(Guard(sys.stdout)), redirect_stderr(Guard(sys.stderr)):
+    with redirect_stdout(Guard(sys.stdout)), redirect_stderr(Guard(cast("TextIO", Told(sys.stderr)))):
         yield
 
 

@@ -36,7 +36,9 @@ class Remedy:
         if self.works is None:
             tried = dict.fromkeys(str(settings["think"]) for settings in self.tried)
             return f"nor with `think` {_listed([*tried], 'or')}"
-        return f"with {_written(self.works)} it can be read: set that for {_listed(self.roles, 'and')} in the configuration"
+        typed = f" (or give --think {self.works['think']})" if self.roles == ROLES and len(self.works) == 1 else ""
+        where = f"{_listed(self.roles, 'and')} in the configuration{typed}"
+        return f"with {_written(self.works)} it can be read: set that for {where}"
 
 
 def _listed(words: Sequence[str], last: str) -> str:
@@ -49,7 +51,7 @@ def _written(settings: ThinkSettings) -> str:
 
 def may_help(trial: Trial) -> bool:
     """Whether another setting may help a trial that failed: not where a text without thoughts is only too long."""
-    return trial.fault is not None and (not trial.cut or bool(trial.thoughts) or not trial.raw.strip())
+    return trial.fault is not None and not trial.unanswered and (not trial.cut or bool(trial.thoughts) or not trial.raw.strip())
 
 
 async def find_remedy(flight: Preflight, trial: Trial, windows: Callable[[RunConfig], Mapping[Role, int]]) -> Remedy:

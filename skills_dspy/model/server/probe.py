@@ -9,6 +9,7 @@ from skills_dspy.base.config import THINK_FIELD, Think
 from skills_dspy.base.errors import ServerError
 from skills_dspy.model.server.connections import Refused
 from skills_dspy.model.server.dialect import Dialect
+from skills_dspy.store.said import said_in
 
 _WORD = "kestrel"
 _SCHEMA = {
@@ -51,6 +52,10 @@ _MORE: tuple[tuple[str, Any], ...] = (
 )
 """What is added to the least request, one after the other, where the whole one is refused."""
 
+_OTHERS: tuple[Think, ...] = ("unset", "off", "low", "on")
+_ROOM = 2048
+"""What is tried of thinking where no reply can be read, and the tokens that thoughts may take then."""
+
 Body = dict[str, Any]
 Try = Callable[[Mapping[str, Any], Dialect], Awaitable[Body | Refused]]
 """Sends a request as the dialect says; what it gives is a reply in Ollama's shape, or how it was refused."""
@@ -68,16 +73,33 @@ async def find_dialect(attempt: Try, insist: Try, model: str, host: str, thinkin
     """The dialect of a server for one model, which is asked about it as it will be asked later.
 
     `insist` raises a refusal as our error, as everything else is raised by both. ServerError where no schema is obeyed, or
-    where the model writes only thoughts.
+    where the model writes only thoughts; it names the setting of thinking with which that is otherwise.
     """
+    try:
+        return await _found(attempt, insist, _probe(model, thinking), host)
+    except _UselessError as useless:
+        for think in _OTHERS:
+            reply = await attempt({**_probe(model, Thinking(think, _ROOM)), "format": _SCHEMA}, Dialect())
+            if isinstance(reply, dict) and think != thinking.think and _obeys(reply):
+                raise ServerError(
+                    f"The model {model} at {host} gives no reply that can be read with `think: {thinking.think}`, and "
+                    f"does with `think: {think}`: set that in the configuration for the roles that ask it."
+                ) from useless
+        raise ServerError(str(useless)) from useless
+
+
+def _probe(model: str, thinking: Thinking) -> dict[str, Any]:
     options = {**PROBE["options"], "num_predict": PROBE["options"]["num_predict"] + thinking.room}
-    probe = {**PROBE, "options": options, "model": model, **THINK_FIELD[thinking.think]}
+    return {**PROBE, "options": options, "model": model, **THINK_FIELD[thinking.think]}
+
+
+async def _found(attempt: Try, insist: Try, probe: Mapping[str, Any], host: str) -> Dialect:
     asked = {**probe, "format": _SCHEMA}
     dialect = Dialect()
     body = await attempt(asked, dialect)
     if isinstance(body, dict) and _disturbs(body, asked):
         dialect, body = await _quieted(attempt, asked, dialect, body)
-    if isinstance(body, Refused) or not _obeys(body):
+    if isinstance(body, Refused) or not _obeys(body, exactly=True):
         dialect, body = await _built_up(attempt, insist, probe, host)
     if not _tells(body):
         dialect = replace(dialect, logprobs=False)
@@ -98,7 +120,7 @@ async def _built_up(attempt: Try, insist: Try, probe: Mapping[str, Any], host: s
         dialect, body = await _quieted(attempt, asked, dialect, body)
     if not _obeys(body):
         only = _thinks(body) and not body["message"]["content"].strip()
-        raise _only_thoughts(asked, host) if only else _ignored(model, host, body)
+        raise _only_thoughts(model, host) if only else _ignored(model, host, body)
     for name, value in _MORE:
         if getattr(dialect, name):
             continue
@@ -133,26 +155,30 @@ def _tells(body: Body) -> bool:
     return any(entry.get("top_logprobs") for entry in body.get("logprobs") or ())
 
 
-def _obeys(body: Body) -> bool:
+def _obeys(body: Body, *, exactly: bool = False) -> bool:
+    """Whether a reply is as the schema wants it; the bounds of its lengths, which not every server takes, count `exactly`."""
     try:
-        return bool(json.loads(body["message"]["content"]) == {"words": [_WORD]})
-    except ValueError:
+        words = json.loads(said_in(body, {}).text)["words"]
+    except (ValueError, KeyError, TypeError):
         return False
+    return bool(words == [_WORD] or (not exactly and isinstance(words, list) and {_WORD} == {*map(str, words)}))
 
 
-def _only_thoughts(asked: Mapping[str, Any], host: str) -> ServerError:
-    told, todo = "whatever it is told (chat_template_kwargs enable_thinking, reasoning_effort)", "think to unset"
-    if asked.get("think") is not False:
-        told, todo = f"within {asked['options']['num_predict']} tokens", "think_room to more, or think to off,"
-    return ServerError(
-        f"The model {asked['model']} at {host} writes only thoughts and no reply, {told}: set {todo} in the configuration "
-        "for the roles that ask it, start the server with thinking switched off, or take a model that does not think."
+class _UselessError(Exception):
+    """No reply can be read."""
+
+
+def _only_thoughts(model: str, host: str) -> _UselessError:
+    return _UselessError(
+        f"The model {model} at {host} writes only thoughts and no reply, whatever it is told (chat_template_kwargs "
+        "enable_thinking, reasoning_effort): start the server with thinking switched off, set `think: on` and a larger "
+        "`think_room` for the roles that ask it, or take a model that does not think."
     )
 
 
-def _ignored(model: str, host: str, body: Body) -> ServerError:
+def _ignored(model: str, host: str, body: Body) -> _UselessError:
     wrote = " ".join(body["message"]["content"].split())[:80] or "nothing"
-    return ServerError(
+    return _UselessError(
         f"The server at {host} ignores the JSON schema of a request to {model} (it wrote: {wrote}), and replies cannot be read "
         "without: switch structured outputs on there, or take a server that has them (vLLM, llama.cpp, SGLang, LM Studio, "
         "Ollama)."

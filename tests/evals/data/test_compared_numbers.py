@@ -1,7 +1,6 @@
 """The numbers that two datasets are compared by: which there are, of what they are taken, and what they make of it."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,10 +8,10 @@ import pytest
 from evals.data.against_seeds import find_nearest
 from evals.data.compared_numbers import Side, row_numbers, set_measures, share_numbers
 from evals.data.material import sample_places
-from evals.data.rows import Row, row_of
+from evals.data.rows import Row
 from evals.data.text import distinct_n
 from skills_dspy.similarity.text import words
-from tests.helpers.scored import a_line, a_material, a_run, a_seed, around, by_first_word
+from tests.helpers.scored import a_line, a_material, a_run, a_seed, around, by_first_word, rows_of
 
 ROWS = [Row("What is a jay?", "A bird of the wood."), Row("What is a pike in a pond?", "A fish."), Row("Who?", "I")]
 SEEDS = [a_seed("What is a fox?"), a_seed("Who runs?")]
@@ -92,7 +91,7 @@ def test_languages_are_those_that_either_speaks_mostly() -> None:
 
 def test_ratings_are_compared_by_their_means_and_soft_means() -> None:
     """Of rows of ours; the category has no mean."""
-    rows = [row_of(a_line("What is a jay?"), Path("a"), 1)]
+    rows = rows_of(a_line("What is a jay?"))
     found = numbers_of(a_side(rows), a_side(rows))
     assert found["pair verdict, mean"] == (3, 3)
     assert found["pair verdict, mean expected"] == (2.75, 2.75)

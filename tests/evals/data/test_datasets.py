@@ -1,5 +1,6 @@
 """What is scored as one: a run, all runs below a folder, or a file; what belongs side by side; what is refused."""
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,10 @@ import pytest
 
 from evals.data.datasets import Dataset, paired, read_datasets, with_seeds
 from skills_dspy.base.errors import FileError, RequestError, RunDirError, SkillsError
+from skills_dspy.commands.export.card import Split
+from skills_dspy.commands.export.export import FORMATS, SUFFIX, ExportRequest, Format, write_export
+from tests.helpers.exporting import some_records, sources
+from tests.helpers.exporting import write_run as write_whole_run
 from tests.helpers.scored import HASH, a_line, a_run, a_seed, write_run
 
 SEEDS = (a_seed("What is a fox?", "An animal."), a_seed("Who runs?", "The fox.", "The fox runs."))
@@ -108,6 +113,69 @@ def test_a_run_that_has_not_begun_is_refused(tmp_path: Path) -> None:
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", FORMATS)
+@pytest.mark.parametrize("split", [None, Split(0.4, 0)])
+def test_all_that_an_export_writes_is_read(tmp_path: Path, layout: Format, split: Split | None) -> None:
+    """Files and folders, with a test side or without; every row once, whatever lies beside."""
+    write_whole_run(tmp_path / "runs")
+    out = tmp_path / f"out{SUFFIX.get(layout, '.jsonl')}"
+    write_export(ExportRequest(sources(tmp_path / "runs"), layout, out, "2026-01-31T10_00_00", split=split))
+    (found,) = read_datasets(out)
+    assert (found.name, found.run, found.left_out) == (str(out), None, 0)
+    assert sorted(row.answer for row in found.rows) == sorted(record.response for record in some_records())
+
+
+ROW = json.dumps({"question": "a", "answer": "b"}) + "\n"
+OLD = json.dumps({"system": "s", "user": "a", "assistant": "b"}) + "\n"
+CHAT = json.dumps({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "rows"),
+    [
+        ({"train_m_1.jsonl": OLD, "test_m_1.jsonl": OLD, "messages_m_1.jsonl": CHAT, "generated_m_1.json": "[]"}, 1),
+        (
+            {
+                "1/skills_train_msgs_1.jsonl": CHAT * 2,
+                "1/knowledge_train_msgs_1.jsonl": CHAT,
+                "1/node_datasets_1/leaf.jsonl": CHAT,
+                "1/train_1.jsonl": OLD,
+                "1/skills_recipe_1.yaml": "datasets: []",
+            },
+            3,
+        ),
+        ({"README.md": "# A card", "data/train.jsonl": ROW, "data/test.jsonl": ROW, "dataset_info.json": "{}"}, 2),
+        ({"a.csv": "question,answer\na,b\nc,d\n", "notes.txt": "x"}, 2),
+        ({".cache/old.jsonl": ROW, "data.json": f"[{ROW.strip()}]"}, 1),
+    ],
+)
+def test_the_files_of_a_folder_are_one_dataset(tmp_path: Path, files: dict[str, str], rows: int) -> None:
+    """InstructLab's have the same rows in several files, and the seeds in `test_*`; others' are told by their kind."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (found,) = read_datasets(tmp_path)
+    assert len(found.rows) == rows
+
+
+def test_a_folder_with_the_same_rows_in_several_formats_is_refused(tmp_path: Path) -> None:
+    """`run --export` fills such folders; none is counted twice, and none is chosen silently."""
+    for name in ("messages", "alpaca"):
+        (tmp_path / f"{name}.jsonl").write_text(CHAT)
+    with pytest.raises(RequestError, match=r"holds alpaca.jsonl, messages.jsonl, each with the same rows in another format"):
+        read_datasets(tmp_path)
+
+
+def test_rows_that_are_left_out_are_counted(tmp_path: Path) -> None:
+    """And a file of nothing else is refused."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text(ROW + '{"question": "a", "answer": null}\nnull\n')
+    assert [(len(found.rows), found.left_out) for found in read_datasets(path)] == [(1, 2)]
+    path.write_text("null\n")
+    with pytest.raises(FileError, match="in no row are both question and answer more than null or blank"):
+        read_datasets(path)
 
 
 # ---- seeds and pairs -------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,11 +21,11 @@ from evals.data.measures import (
     word_counts,
     yield_by_stage,
 )
-from evals.data.rows import Row, row_of
+from evals.data.rows import Row
 from evals.tables import as_json
 from skills_dspy.base.records import Reason
 from skills_dspy.pipeline.funnel import Funnel
-from tests.helpers.scored import DIFFICULTIES, a_line
+from tests.helpers.scored import DIFFICULTIES, a_line, rows_of
 
 
 def a_funnel(accepted: int, **rejected: int) -> Funnel:
@@ -97,7 +96,7 @@ def test_soft_ratings_are_averaged_over_the_rows_that_have_one() -> None:
             "soft": {"probabilities": {"1": 0.0, "2": 0.75, "3": 0.25}, "expected": 2.25, "mass": 1.0},
         },
     }
-    found = rate([row_of(content, Path("rows.jsonl"), 1) for content in (line, other, third)])
+    found = rate(rows_of(line, other, third))
     pair = found["pair_verdict"]
     assert (pair.soft_rows, pair.mean_expected) == (2, 2.5)
     assert dict(pair.mean_probabilities) == {1: 0.0, 2: 0.5, 3: 0.5}

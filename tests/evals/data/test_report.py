@@ -9,11 +9,11 @@ from rich.console import Console
 
 from evals.data.compare import ComparedNumber, Comparison, compare
 from evals.data.report import comparison_sections, score_sections
-from evals.data.rows import Row, row_of
+from evals.data.rows import Row
 from evals.data.score import score
 from evals.statistics import Interval
 from evals.tables import Section, markdown, print_sections
-from tests.helpers.scored import a_line, a_material, a_run, a_seed
+from tests.helpers.scored import a_line, a_material, a_run, a_seed, rows_of
 
 SEEDS = [
     a_seed("What is a fox? It is asked by somebody who has never seen one, and wants to know all of it.", "An animal."),
@@ -31,7 +31,7 @@ def shown(sections: list[Section], width: int = 80) -> str:
 def sections_of(count: int = 3, **how: Any) -> list[Section]:
     """The score of a run with this many rows, every third about a context."""
     lines = [a_line(f"What is fox {n}?", f"Fox {n}.", "A wood." if n % 3 == 0 else None) for n in range(count)]
-    rows = [row_of(line, Path("data.jsonl"), n) for n, line in enumerate(lines)]
+    rows = rows_of(*lines)
     return score_sections(score(a_material(rows, SEEDS, run=a_run(count, {("dedup", "duplicate"): 1}), **how)))
 
 
@@ -117,7 +117,7 @@ def test_two_are_put_side_by_side() -> None:
 def test_a_comparison_fits_80_columns() -> None:
     """Each number in one line, for sets of up to thousands of rows."""
     lines = [a_line(f"What is fox {n}?", f"Fox {n} and some words.", "A wood.") for n in range(12)]
-    rows = [row_of(line, Path("data.jsonl"), n) for n, line in enumerate(lines)]
+    rows = rows_of(*lines)
     material = a_material(rows, SEEDS, run=a_run(12, {("instruction_quality", "filtered"): 2}))
     comparison = compare(material, material, 0, rounds=10)
     (section,) = [part for part in comparison_sections(comparison, score(material), score(material)) if part.columns]

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.data.rows import RATINGS, Row, read_jsonl, row_of
+from evals.data.rows import LAYOUTS, RATINGS, Row, read_pairs, row_of
 from skills_dspy.base.errors import FileError
+from skills_dspy.commands.export.parquet import parquet_file
+from tests.helpers.exporting import a_record
 from tests.helpers.scored import a_line
 
 FILE = Path("rows.jsonl")
@@ -17,8 +19,10 @@ WORDS = st.text(max_size=12).filter(lambda text: bool(text.strip()))
 
 
 def row(**content: Any) -> Row:
-    """The row of line 3."""
-    return row_of(content, FILE, 3)
+    """The row of line 3, which is none to be left out."""
+    found = row_of(content, FILE, 3)
+    assert found is not None
+    return found
 
 
 def refused(content: dict[str, Any]) -> str:
@@ -48,6 +52,27 @@ def test_every_layout_gives_the_same_row(question: str, answer: str, context: st
     assert row(question=question, answer=answer, context=context) == expected
     turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     assert row(messages=turns, context=context) == expected
+    others = [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]
+    for name, said in (("conversations", others), ("conversation", turns), ("messages", json.dumps(turns))):
+        assert row(**{name: said}, context=context) == expected
+    parts = [{"role": "user", "parts": [{"text": question}]}, {"role": "model", "parts": [{"text": answer}]}]
+    both = [{"input": question, "output": answer}]
+    for chat in ([question, answer], both, parts, [{**turn, "role": turn["role"].title()} for turn in turns]):
+        assert row(conversation=chat, context=context) == row(contents=chat, Context=context) == expected
+    assert row(chosen=turns, rejected=turns[:1], context=context) == row(Question=question, Answer=answer, context=context)
+    assert row(inputs=question, targets=answer, context=context) == expected
+    for answers in ([answer, "or so"], {"text": [answer], "answer_start": [3]}):
+        assert row(question=question, answers=answers, context=context) == expected
+    assert row(prompt=turns[:1], completion=turns[1:], context=context) == expected
+    for asked, told in (
+        ("prompt", "completion"),
+        ("instruction", "generation"),
+        ("user", "assistant"),
+        ("question", "response"),
+    ):
+        assert row(**{asked: question, told: answer, "system": "s", "input": context}) == expected
+    assert row(input=question, output=answer, context=context) == expected
+    assert row(prompt="a", prompt_id="b", messages=turns, context=context) == expected
 
 
 def test_a_chat_is_its_last_question_with_its_last_answer() -> None:
@@ -82,12 +107,36 @@ def test_half_a_character_is_replaced() -> None:
     assert (found.question, found.answer, found.context) == ("fox \ufffd", "\ufffd", "🦊")
 
 
+def test_what_instructlab_writes_is_read() -> None:
+    """The metadata tell context and question apart; knowledge that is trained on whole is a pair all the same."""
+    turns = [{"role": "system", "content": "s"}, {"role": "user", "content": "c\n\na"}, {"role": "assistant", "content": "b"}]
+    metadata = json.dumps({"question": "a", "response": "b", "context": "c", "tags": {"category": "math"}})
+    assert row(messages=turns, metadata=metadata, id="x", unmask=False) == Row("a", "b", "c", {"category": "math"})
+    assert row(messages=turns, metadata="no JSON", unmask=True) == Row("c\n\na", "b")
+    for user, assistant in (
+        ("<|user|>", "<|assistant|>"),
+        *[[f"<|start_of_role|>{n}<|end_of_role|>" for n in ("user", "assistant")]],
+    ):
+        whole = {"role": "pretraining", "content": f"{user}\nWhy?\n{assistant}\nSo.\nThen."}
+        assert row(messages=[whole], metadata='{"sdg_document": "d"}', unmask=True) == Row("Why?", "So.\nThen.")
+
+
+def test_our_typed_columns_keep_their_ratings(tmp_path: Path) -> None:
+    """A Parquet export scores as the run that it is of, whatever the file is called."""
+    with parquet_file(tmp_path / "rows") as write:
+        write(a_record(context="The fox runs.", soft=True))
+    (found,) = read_pairs(tmp_path / "rows")
+    assert found == row(**a_record(context="The fox runs.", soft=True).model_dump(mode="json"))
+    assert found is not None
+    assert list(found.soft) == ["pair_verdict"]
+
+
 # ---- ratings ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_row_of_ours_has_its_ratings_and_who_was_shown() -> None:
     """Labels of all six, soft ratings where they are, and the examples in its prompts."""
-    found = row_of(a_line("What is a fox?"), FILE, 1)
+    found = row(**a_line("What is a fox?"))
     assert list(found.ratings) == list(RATINGS)
     assert found.ratings["pair_verdict"] == 3
     assert found.ratings["category"] == "reasoning"
@@ -134,22 +183,18 @@ def test_a_broken_soft_rating_is_none(soft: object) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ({}, "there is no key where `instruction` with `response`, `question` with `answer`, or `messages` should be"),
-        ({"prompt": "a", "completion": "b"}, "there is `prompt`, `completion` where `instruction` with"),
+        ({}, f"there is no key where {LAYOUTS} should be"),
+        ({"text": "a", "label": "b"}, "there is `text`, `label` where `instruction` with"),
+        ({"input": "a"}, "there is `input` where `instruction` with"),
         ({"instruction": "a"}, "there is `instruction` but no `response`; add it"),
-        ({"question": "a", "response": "b"}, "there is `question` but no `answer`; add it"),
-        ({"question": "a", "answer": None}, "`answer` is not text; write it in quotes"),
+        ({"question": "a", "text": "b"}, "there is `question` but no `answer`; add it"),
+        ({"question": "a", "answer": [["b"]]}, "`answer` is not text; write it in quotes"),
+        ({"prompt": "a", "completion": [{"role": "user", "content": "b"}]}, "`completion` is not text; write it in quotes"),
         ({"question": 7, "answer": "b"}, "`question` is not text"),
-        ({"question": "\n ", "answer": "b"}, "`question` is blank; write text there or leave out the line"),
         ({"question": "a", "answer": "b", "context": ["c"]}, "`context` is not text"),
         ({"messages": "hello"}, "`messages` is not a list of turns"),
-        ({"messages": ["hello"]}, "`messages` is not a list of turns"),
+        ({"messages": ["hello", {"role": "user"}]}, "`messages` is not a list of turns"),
         ({"messages": [{"role": "assistant", "content": "b"}]}, "`messages` has no turn of the role `user`"),
-        ({"messages": [{"role": "user", "content": "a"}]}, "no `assistant` turn with text follows the last `user` turn"),
-        (
-            {"messages": [{"role": "user", "content": " "}, {"role": "assistant", "content": "b"}]},
-            "the last `user` turn is blank",
-        ),
     ],
 )
 def test_a_line_that_is_no_row_is_refused(content: dict[str, Any], why: str) -> None:
@@ -158,19 +203,33 @@ def test_a_line_that_is_no_row_is_refused(content: dict[str, Any], why: str) -> 
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        {"question": "a", "answer": None},
+        {"question": "\n ", "answer": "b"},
+        {"messages": [{"role": "user", "content": "a"}]},
+        {"messages": [{"role": "user", "content": " "}, {"role": "assistant", "content": "b"}]},
+    ],
+)
+def test_a_row_without_question_or_answer_is_left_out(content: dict[str, Any]) -> None:
+    """Null or blank; others' files have such rows."""
+    assert row_of(content, FILE, 3) is None
+
+
+@pytest.mark.parametrize(
     ("line", "why"),
     [
-        (b'{"question": "a", "answer":', "this line is not a JSON object; write one object a line, such as"),
+        (b'{"question": "a", "answer":', "this line is not JSON; write one object on each line"),
         (b"[1]", "this line is JSON, but no object"),
-        (b"[" * 100_000, "this line is not a JSON object"),
-        (b"\xff\xfe{}", "this line is not a JSON object"),
+        (b"[" * 100_000, "this line is not JSON"),
+        (b"\xff\xfe{}", "this line is not UTF-8"),
     ],
 )
 def test_a_broken_line_is_refused_with_its_number(line: bytes, why: str, tmp_path: Path) -> None:
     """Empty lines are counted, too."""
     path = written(tmp_path, b'{"question": "a", "answer": "b"}\n\n' + line + b"\n")
     with pytest.raises(FileError, match=r"rows\.jsonl:3: ") as caught:
-        list(read_jsonl(path))
+        list(read_pairs(path))
     assert why in str(caught.value)
 
 
@@ -181,4 +240,4 @@ def test_a_file_is_read_whatever_its_line_ends(tmp_path: Path) -> None:
     """A byte order mark, carriage returns, empty lines and a last line without an end."""
     line = json.dumps({"question": "Füchse?", "answer": "Ja."}, ensure_ascii=False).encode()
     path = written(tmp_path, b"\xef\xbb\xbf" + line + b"\r\n\n  \n" + line)
-    assert list(read_jsonl(path)) == [Row("Füchse?", "Ja.")] * 2
+    assert list(read_pairs(path)) == [Row("Füchse?", "Ja.")] * 2

@@ -2,16 +2,15 @@
 
 import json
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.data.rows import Row, row_of
+from evals.data.rows import Row
 from evals.data.score import DatasetScore, score
 from evals.tables import as_json
-from tests.helpers.scored import a_line, a_material, a_run, a_seed, by_first_word
+from tests.helpers.scored import a_line, a_material, a_run, a_seed, by_first_word, rows_of
 
 SEEDS = [a_seed("What is a fox?", "An animal of the wood."), a_seed("Who runs?", "The fox runs.")]
 PARTS = [field.name.rstrip("_") for field in fields(DatasetScore)]
@@ -19,7 +18,7 @@ PARTS = [field.name.rstrip("_") for field in fields(DatasetScore)]
 
 def ours(count: int) -> list[Row]:
     """Rows of a run."""
-    return [row_of(a_line(f"What is fox {n}?", f"Fox number {n}."), Path("data.jsonl"), n) for n in range(count)]
+    return rows_of(*(a_line(f"What is fox {n}?", f"Fox number {n}.") for n in range(count)))
 
 
 # ---- the parts -------------------------------------------------------------------------------------------------------

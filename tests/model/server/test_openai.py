@@ -12,6 +12,7 @@ import pytest
 from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.replies import Teacher
 from evals.teacher.wire import chat_reply, from_openai, parse, to_openai
+from skills_dspy.base.config import Think
 from skills_dspy.base.errors import ContextTooLong, MachineError, ModelMissing, ServerError
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.server.dialect import Dialect, asked_of, without_bounds
@@ -372,14 +373,35 @@ def test_a_model_that_may_think_is_found_out_about_as_it_will_be_asked() -> None
         server = a_server(wire, thinking=lambda _, think=think: Thinking(think, 2048))
         assert asyncio.run(server.model("m")).differs == {}
         assert all(("chat_template_kwargs" in asked) == (think != "unset") for asked in wire.asked)
-    with pytest.raises(ServerError, match=r"writes only thoughts and no reply.*set think to unset"):
-        asyncio.run(a_server(Wire(late)).model("m"))
     endless: Refuses = lambda _: said("", reasoning_content="hm")  # noqa: E731
-    with pytest.raises(ServerError, match=r"only thoughts and no reply, within 2304 tokens: set think_room to more"):
+    with pytest.raises(ServerError, match=r"only thoughts and no reply.*a larger `think_room`"):
         asyncio.run(a_server(Wire(endless), thinking=lambda _: Thinking("on", 2048)).model("m"))
     prose: Refuses = lambda _: said("Hello there!", reasoning_content="hm")  # noqa: E731
     with pytest.raises(ServerError, match="ignores the JSON schema"):
         asyncio.run(a_server(Wire(prose), thinking=lambda _: Thinking("on", 2048)).model("m"))
+
+
+@pytest.mark.parametrize(("works", "given"), [("off", "on"), ("low", "off"), ("on", "unset")])
+def test_the_setting_with_which_a_model_can_be_used_is_named(works: Think, given: Think) -> None:
+    """Where it ignores the schema with all others, or has no room for its thoughts."""
+
+    def picky(asked: Mapping[str, Any]) -> httpx.Response:
+        kwargs = asked.get("chat_template_kwargs", {})
+        effort = asked.get("reasoning_effort", {True: "on", False: "off", None: "unset"}[kwargs.get("enable_thinking")])
+        return said('{"words": ["kestrel"]}' if effort == works else "Hello!")
+
+    with pytest.raises(ServerError, match=f"no reply that can be read with `think: {given}`, and does with `think: {works}`"):
+        asyncio.run(a_server(Wire(picky), thinking=lambda _: Thinking(given, 99)).model("m"))
+
+
+def test_a_schema_without_bounds_is_obeyed_by_a_longer_list() -> None:
+    """Where a server takes no bounds, and so never saw them; what breaks the schema is left out of requests."""
+
+    def silenced(asked: Mapping[str, Any]) -> httpx.Response:
+        words = ["kestrel"] * (1 if "maxItems" in json.dumps(asked) else 3)
+        return said("Hello!" if {"chat_template_kwargs", "reasoning_effort"} & asked.keys() else json.dumps({"words": words}))
+
+    assert found(Wire(silenced)).differs == {"quiet": None}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,62 @@
+"""No output is lost in a narrow terminal, in one that cannot draw, or where nobody listens any more."""
+
+import io
+import re
+import sys
+
+import pytest
+
+from skills_dspy.cli.progress import Progress
+from skills_dspy.cli.terminal.consoles import make_console, make_table
+from skills_dspy.cli.terminal.streams import guarded
+from tests.cli.terminal.test_terminal import Screen
+
+
+class Gone(io.StringIO):
+    """Where somebody listened."""
+
+    def write(self, _: str) -> int:
+        """Nobody is there."""
+        raise BrokenPipeError
+
+    flush = write  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("columns", ["1", "7", "39", "80"])
+def test_a_table_loses_nothing_in_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: str
+) -> None:
+    """Neither a column nor the end of a word that is longer than its room."""
+    monkeypatch.setenv("COLUMNS", columns)
+    table = make_table("task", "accepted", "ended", numbers=("accepted",))
+    table.add_row("a/long/name/of/a/task" * 3, "3 of 20", "stopped: 30 draws in a row" * 2)
+    make_console(soft_wrap=True).print(table)
+    said = capsys.readouterr().out
+    (first, *_) = said.splitlines()
+    assert first.split() == ["task", "accepted", "ended"]
+    assert sorted(re.sub(r"\s", "", said)) == sorted(
+        "taskacceptedended" + "a/long/name/of/a/task" * 3 + "3of20" + "stopped:30drawsinarow" * 2
+    )
+
+
+@pytest.mark.parametrize(("variable", "value"), [("TERM", "dumb"), ("TTY_INTERACTIVE", "0"), ("TTY_COMPATIBLE", "0")])
+def test_a_terminal_that_cannot_draw_gets_lines(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    """A night would pass without a word there."""
+    monkeypatch.setenv(variable, value)
+    stream, hand = Screen(), [0.0]
+    with Progress(stream=stream, clock=lambda: hand[0]) as progress:
+        hand[0] = 100.0
+        progress.update("half of it")
+    assert stream.getvalue() == "half of it\n"
+
+
+def test_work_goes_on_when_nobody_hears_how_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run may not end because `2>&1 | head` has seen enough; what is asked for on stdout is another matter."""
+    monkeypatch.setattr(sys, "stderr", Gone())
+    monkeypatch.setattr(sys, "stdout", Gone())
+    with guarded():
+        print("to nobody", file=sys.stderr)
+        Progress().say("to nobody")
+        make_console(err=True).print("to nobody")
+        with pytest.raises(BrokenPipeError):
+            print("an answer")

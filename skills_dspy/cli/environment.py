@@ -17,7 +17,7 @@ _UNUSED = re.compile(
     r"\w*LOG_?LEVEL|TQDM_(?!DISABLE)\w+|USE_TORCH_XLA|(COMPILE_STROBELIGHT|TORCH_(LOGS|COMPILE|DISABLE|PYTHON)|TORCHDYNAMO"
     r"|(TORCH|AOT_?)?INDUCTOR|PYTORCH_JIT|ACCELERATE|SYMPY|SKLEARN|LOKY|JOBLIB|PANDAS)(_\w+)?"
 )
-"""What torch, scikit-learn, pandas and tqdm end with when they are imported, if it is not as they want it, and we use none of."""
+"""What torch, scikit-learn, pandas and tqdm trip over when they are imported, for parts of them that we do not use."""
 
 
 def put_right(environment: MutableMapping[str, str]) -> str:

@@ -167,6 +167,7 @@ def test_what_people_write_of_machines_is_no_residue() -> None:
         *(
             '{"name": "Anna", "age": 5}',
             "We think: users differ. The assistant: a person.",
+            "User::pwent is a module",
             "### Response time\n5 ms",
             "Analysis shows it.",
         ),

@@ -44,6 +44,10 @@ class ExportError(RequestError):
     """An export cannot be made as asked for; nothing was written."""
 
 
+class NothingToExport(ExportError):
+    """The runs hold no row that an export may have."""
+
+
 class MachineError(SkillsError):
     """The machine or one of its services does not do what the run needs."""
 

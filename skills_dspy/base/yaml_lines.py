@@ -17,7 +17,7 @@ import yaml
 from yaml.reader import Reader
 
 from skills_dspy.base.errors import FileError
-from skills_dspy.base.unseen import ODD, UNSEEN, first_odd, odd_key, placed
+from skills_dspy.base.unseen import ODD, UNSEEN, odd_key, placed
 from skills_dspy.base.visible import visible_line
 from skills_dspy.base.yaml_faults import no_yaml
 
@@ -213,9 +213,7 @@ class _Parser:
         if root.kind == "nothing":
             self._refuse("the file is empty; write keys and values into it", None)
         if root.kind != "mapping":
-            said = f"the file is {root.described()}; write keys and values, `key: value`"
-            odd = first_odd(self._text, event.start_mark.index, event.end_mark.index) if root.kind == "text" else ""
-            self._refuse(f"{said}{odd}", event.start_mark.index)
+            self._refuse(f"the file is {root.described()}; write keys and values, `key: value`", event.start_mark.index)
         self._next()  # the document's end
         event = self._next()
         if not isinstance(event, yaml.StreamEndEvent):

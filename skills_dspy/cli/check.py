@@ -21,6 +21,7 @@ from skills_dspy.cli.sessions import complainer, make_server, vector_server
 from skills_dspy.cli.summary import command
 from skills_dspy.cli.terminal.consoles import make_console, make_table
 from skills_dspy.cli.terminal.streams import echo_json
+from skills_dspy.commands.check.begun import begun_with_others
 from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost, forecast
 from skills_dspy.commands.check.measure import Preflight, find_weights, fit, survey
 from skills_dspy.commands.check.seeds import RatedSeeds, closing_line, rate_seeds
@@ -37,8 +38,7 @@ from skills_dspy.run.headway import duration
 from skills_dspy.store.run_json import server_in_words
 from skills_dspy.tasks.spec import TaskSpec
 
-READY, NOT_READY = 0, 2
-SEEDS_FAIL = 1
+READY, SEEDS_FAIL, NOT_READY = 0, 1, 2
 _PATIENCE = 15.0
 """Seconds that a broken server is tried again: somebody sits in front of a check."""
 _MARKS = {"ok": "[green]ok[/green]  ", "warn": "[yellow]warn[/yellow]", "FAIL": "[red]FAIL[/red]"}
@@ -95,14 +95,15 @@ class Check:
         serve: Serve,
     ) -> None:
         self._options, self._specs, self._config = options, specs, config
-        self._server, self._out, self._find, self._serve = server, out, find, serve
-        self._said: list[str] = []
+        self._server, self._out, self._find, self._serve, self._said = server, out, find, serve, list[str]()
 
     def run(self) -> int:
         """All checks that can be made; returns the exit code."""
         models = self._models()
         self._embedder()
         if models is not None:
+            for said in begun_with_others(self._specs, self._options.output_dir, models):
+                self._say(Line("warn", "begun", said))
             about = "window"
             try:
                 windows, longest = fit(self._specs, self._config, models)
@@ -235,16 +236,16 @@ class Check:
 
 def trial_line(trial: Trial, remedy: Remedy | None = None) -> Line:
     """Whether a reply was parsed, and what to do where it was not."""
-    name, counts = "text reply" if trial.prose else "JSON reply", trial.counts
-    asked = f"{trial.step} of {trial.model}"
+    name, asked, counts = "text reply" if trial.prose else "JSON reply", f"{trial.step} of {trial.model}", trial.counts
     if trial.fault is not None:
-        began = " ".join(trial.raw.split())[:_SHOWN]
+        began = "" if trial.unanswered else f"; the reply begins: {' '.join(trial.raw.split())[:_SHOWN] or 'nothing'}"
         twice, todo = ", twice" if trial.tries > 1 else "", "" if remedy is None else f"; {remedy.in_words()}"
-        if remedy is None or remedy.works is None:
-            todo += f"; take another model, or see `{command()} prompts {trial.step}`"
-        return Line("FAIL", name, f"{asked}: {trial.fault.rstrip('.')}{twice}{todo}; the reply begins: {began or 'nothing'}")
+        todo += "" if remedy and remedy.works else f"; take another model, or see `{command()} prompts {trial.step}`"
+        return Line("FAIL", name, f"{asked}: {trial.fault.rstrip('.')}{twice}{todo}{began}")
     loading = f", {counts.load_seconds:.1f} s of it loading the model" if counts.load_seconds >= 1 else ""
     read = f"{asked}: parsed, {counts.output_tokens} tokens in {counts.seconds:.1f} s{loading}"
+    if trial.lost:
+        return Line("warn", name, f"{read}, but not an earlier prompt: {trial.lost} A run rejects such a one, and goes on")
     if trial.tries > 1:
         return Line("warn", name, f"{read}, but only at the second try; a run tries twice, too, and drops what fails then")
     return Line("ok", name, read)

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
-from skills_dspy.base.errors import ExportError, SkillsError
+from skills_dspy.base.errors import ExportError, NothingToExport, SkillsError
 from skills_dspy.cli.arguments import ExportOptions
 from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.commands.export.card import Split
@@ -58,16 +58,15 @@ def export_run(folders: Sequence[Path], output_dir: Path, exports: Sequence[str]
 
     if not exports:
         return
-    with _ended_by_sigterm():
-        try:
+    try:
+        with _ended_by_sigterm():
             sources = find_sources(folders)
-        except ExportError as error:
-            echo(f"not exported: {error}", err=True)
-            return
-        for layout in dict.fromkeys(exports):
-            suffix = "" if layout in FOLDERS else SUFFIX.get(layout, ".jsonl")
-            out = output_dir / "exports" / f"{layout}{suffix}"
-            _export(ExportRequest(sources, cast("Format", layout), out, _stamp(), overwrite=True), say)
+            for layout in dict.fromkeys(exports):
+                suffix = "" if layout in FOLDERS else SUFFIX.get(layout, ".jsonl")
+                out = output_dir / "exports" / f"{layout}{suffix}"
+                _export(ExportRequest(sources, cast("Format", layout), out, _stamp(), overwrite=True), say)
+    except NothingToExport as error:
+        echo(f"not exported: {error}", err=True)
 
 
 def _stamp() -> str:

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
-from skills_dspy.base.records import Failure, Reason
+from skills_dspy.base.records import Reason, is_failure
 
 LABELS = {
     "write_context": "context",
@@ -63,7 +63,7 @@ class Funnel:
             raise ValueError(f"{stage!r} is no stage")
         self.candidates += 1
         self.rejected[stage, reason] += 1
-        if reason in get_args(Failure):
+        if is_failure(reason, raw):
             self.first.setdefault((stage, reason), (detail, raw or ""))
 
     def rejections(self, stage: str) -> int:

@@ -105,7 +105,7 @@ def as_begun(config: RunConfig, paths: RunPaths, recorded: RunConfig | None = No
     config = config.model_copy(update=changes)
     for role in ROLES:
         then, now = known.get(role, {}).get("model"), config.model_for(role)
-        if then not in (None, now) and same_model(then, now):
+        if then not in (None, now) and same_model(then, now, cased=config.server.api == "openai"):
             config = config.model_copy(update={role: config.role(role).model_copy(update={"model": then})})
     return config
 

@@ -95,6 +95,12 @@ def _folded(text: str) -> str:
 
 
 @cache
+def marks() -> str:
+    r"""The marks that many scripts write their vowels with; Python's \w leaves them out, and Hindi falls into pieces."""
+    return "".join(char for char in map(chr, range(0x300, 0x10000)) if unicodedata.category(char)[0] == "M")
+
+
+@cache
 def _piece(character: str) -> str:
     """What a character contributes: itself, itself alone, nothing, or an end of a word."""
     if character in _APOSTROPHES:
@@ -110,8 +116,6 @@ def _piece(character: str) -> str:
 @cache
 def _word() -> re.Pattern[str]:
     """What a word looks like: a Chinese or Japanese character, an emoji, or letters and digits with their marks."""
-    # Python's \w leaves out the marks that many scripts write their vowels with: without them Hindi falls into pieces.
-    marks = "".join(char for char in map(chr, range(0x300, 0x10000)) if unicodedata.category(char)[0] == "M")
     letter = rf"(?![{_CJK}])[^\W_]"
-    letters = rf"{letter}(?:{letter}|[{marks}])*"
+    letters = rf"{letter}(?:{letter}|[{marks()}])*"
     return re.compile(rf"[{_CJK}]|{_PICTURE}(?:\u200d{_PICTURE})*|{letters}(?:'{letters})*")

@@ -58,7 +58,7 @@ def test_an_innocent_character_is_not_blamed() -> None:
 
 def test_a_file_without_a_single_sign_is_told_what_stands_for_it() -> None:
     """As from a keyboard that writes Chinese: all of it is one text."""
-    assert "there is U+FF1A (fullwidth colon) in column 2: write `: ` instead" in refusal("a：1\nb：2\n")
+    assert "with U+FF1A (fullwidth colon) in column 2; write keys and values, `key: value`" in refusal("a：1\nb：2\n")
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,17 @@ def test_what_is_no_size_of_a_terminal(name: str, value: str, stays: bool) -> No
     assert (name in environment) is stays
 
 
+@pytest.mark.parametrize(
+    "name", ["LOGLEVEL", "TORCH_LOGS", "TORCHINDUCTOR_CACHE_DIR", "PYTORCH_JIT", "SYMPY_CACHE_SIZE", "TQDM_ASCII"]
+)
+def test_what_libraries_end_with_and_we_do_not_use(name: str) -> None:
+    """`LOGLEVEL=info` alone, set for another program, kept torch from being imported; what it is told of devices stays."""
+    kept = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "TORCH_HOME", "PYTORCH_MPS_DISABLE", "TQDM_DISABLE", "HF_HOME")
+    environment = dict.fromkeys((name, *kept), "info")
+    put_right(environment)
+    assert tuple(environment) == kept
+
+
 @pytest.mark.parametrize("told", ["http://box:1", " http://box:1\n", '"http://box:1"', "'http://box:1'"])
 def test_the_host_is_read_as_ollama_reads_it(told: str) -> None:
     """Blanks and quotes, as an .env file leaves them, are none of it; no library sees it."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from evals.record.answering import CHECKOUT
+from skills_dspy.cli.export import export_run
 from skills_dspy.store.journal import Journal
 from skills_dspy.store.run_dir import RunDir
 from tests.helpers.exporting import a_record, files_below, some_records, write_run
@@ -91,7 +92,18 @@ def test_rows_with_a_machines_residue_are_left_out_and_named(tmp_path: Path, typ
     write_run(tmp_path / "all", left)
     code, _, noted = typed("export", tmp_path / "all", *words[2:])
     assert (code, len((tmp_path / "m.jsonl").read_text().splitlines())) == (2, 9)
-    assert noted.startswith("error: all 7 rows hold what a machine leaves behind, so nothing is left to export; the first is ")
+    assert noted.startswith(
+        "error: every row (7 in all) holds what a machine leaves behind, so nothing is left to export; the first is "
+    )
+
+
+def test_a_run_of_nothing_but_residue_is_no_error_of_its_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It has ended well, as it was told to; what `export` would say is said."""
+    folder = write_run(tmp_path / "runs", [a_record(answer="So.</s>")])
+    export_run([folder], tmp_path, ["messages"], err=False)
+    said = capsys.readouterr()
+    assert (said.out, said.err.split(" hold")[0]) == ("", "not exported: every row (1 in all)")
+    assert not (tmp_path / "exports" / "messages.jsonl").exists()
 
 
 def test_both_sides_of_an_export_are_without_residue(tmp_path: Path, typed: Type) -> None:
@@ -188,7 +200,6 @@ def test_a_run_that_stopped_short_exports_what_it_has(tmp_path: Path, terminal: 
 
 def test_export_of_a_run_without_a_row_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It has nothing to write and says so."""
-    from skills_dspy.cli.export import export_run
 
     folder = write_run(tmp_path / "runs", [])
     export_run([folder], tmp_path / "runs", ["messages"], err=False)

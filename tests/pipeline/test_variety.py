@@ -107,7 +107,8 @@ def test_a_text_that_came_to_nothing_counts_and_a_broken_reply_does_not() -> Non
     tried = Tried()
     for number in range(3):
         tried.note(a_draw(number, "form: a list", text="subject: ponds"), 0, BAD, written=False)
-        tried.note(a_draw(number, "form: a table"), 0, Dropped("judge_pair", "unreadable", ""), written=True)
+        broken = Dropped("write_answer", "residue", "", raw="<think>") if number else Dropped("judge_pair", "unreadable", "")
+        tried.note(a_draw(number, "form: a table"), 0, broken, written=True)
     for index in range(3):
         tried.note(a_draw(3, *("form: prose", "form: rhymes", "form: prose"), text="subject: lakes"), index, BAD, written=True)
     assert tried.barren(3) == {"subject: ponds", "subject: lakes"}

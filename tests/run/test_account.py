@@ -143,6 +143,8 @@ def test_a_run_goes_on_with_the_names_of_its_models(tmp_path: Path) -> None:
     paths = begun(tmp_path, {"format": RUN_FORMAT, "inputs": {"config": before.shaping()}})
     now = as_begun(a_config({"generator": {"model": "library/M:7B"}, "validator": {"model": "J:latest"}}), paths)
     assert now.shaping() == before.shaping()
+    strict = a_config({"generator": {"model": "M:7b"}, "validator": {"model": "j"}, "server": {"api": "openai"}})
+    assert as_begun(strict, paths).model_for("generator") == "M:7b"  # which may be another one there
     other = as_begun(a_config({"generator": {"model": "m"}, "validator": {"model": "j"}}), paths)
     assert [other.model_for(role) for role in ROLES] == ["m", "j", "m"]
 

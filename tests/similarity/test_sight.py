@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from skills_dspy.similarity.nearest import Groups, Index, join_near, nearest_row
-from skills_dspy.similarity.sight import TOLD_APART, ComparedText, compared_text, distance, is_unread
+from skills_dspy.similarity.scripts import is_unread
+from skills_dspy.similarity.sight import TOLD_APART, ComparedText, compared_text, distance
 
 SAME = np.eye(4, dtype=np.float32)[0]
 """What a model that sees nothing of two texts makes of both."""
@@ -41,6 +42,9 @@ def between(one: str, other: str, of_vectors: float = 0.0) -> float:
         ("What movie is this: 🦁👑", "What movie is this: 🚢🧊"),
         ("Read this Braille: ⠓⠑⠇⠇⠕", "Read this Braille: ⠺⠕⠗⠇⠙"),
         ("Solve 𝑥 + 𝑦 = 3", "Solve 𝑎 + 𝑏 = 3"),
+        ("ስለ ባህር ለልጆች አስረዱ።", "ስለ ባቡር ለልጆች አስረዱ።"),
+        ("子どもに雪を説明して。", "子どもに象を説明して。"),
+        ("Which order: ♔♖♗", "Which order: ♖♗♔"),
         ("Convert 10 Mb to kB", "Convert 10 MB to kB"),
         ("What does polish mean?", "What does Polish mean?"),
         ("Best move in r1bqkb/pppp/2n5/8", "Best move in R1bqkb/pppp/2n5/8"),
@@ -70,7 +74,7 @@ def test_what_the_model_did_not_see_is_a_difference(one: str, other: str) -> Non
         ("Où est le café ?", "Où est le cafe\u0301 ?"),
         (NEST, NEST.replace("    ", "\t") + "  \n"),
         ("Explain this:\nfoo is a bar", "Explain this: foo is  a bar"),
-        ("word " * 300 + "Why do whales sing?", "word " * 300 + "Why do whales sinq?"),
+        ("word " * 300 + "Why do whales sing?", "word " * 300 + "Why do whalse sing?"),
     ],
 )
 def test_a_slip_is_none(one: str, other: str) -> None:
@@ -96,6 +100,17 @@ def test_an_unread_part_counts_where_the_rest_is_read() -> None:
     ask = "Please translate this sentence into good English for me: "
     assert between(ask + "ฉันรักเธอ", ask + "สวัสดี ตอนเช้า", 0.04) >= TOLD_APART
     assert between(ask + "ฉันรักเธอ", ask + "ฉันรักเธอ.", 0.04) == 0.04
+    assert between("翻译成英语：猫", "翻译成英语：狗子", 0.04) >= TOLD_APART
+    assert between("法国首都是哪里？", "法国的首都是哪里？", 0.04) == 0.04
+
+
+def test_an_operator_is_no_other() -> None:
+    """Though the vector of a long text hardly moves; dashes, quotation marks and bullets may stand for one another."""
+    code = "Read the function below and say what it gives for 7 and 5. "
+    assert between(code + "return a+b", code + "return a-b", 0.01) >= TOLD_APART
+    assert between("Decode: ... --- ...", "Decode: --- ... ---", 0.0346) >= TOLD_APART
+    for one, other in (("- 'a'\n- b", "* “a”\n* b"), ("Stop - now, please!", "Stop – now, please."), ("a & b", "a and b")):
+        assert between(one, other, 0.01) == 0.01
 
 
 def test_a_context_counts_half() -> None:

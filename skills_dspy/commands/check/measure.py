@@ -6,13 +6,14 @@ The prompts are a run's own. Nothing is written to the disk: replies are kept in
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import dspy
 
 from skills_dspy.base.config import ROLES, THINK_FIELD, Role, RunConfig, Think
-from skills_dspy.base.errors import EmbedderMissing, ModelMissing, ThinkingRefused
+from skills_dspy.base.errors import EmbedderMissing, ModelMissing, ThinkingRefused, Unanswered
 from skills_dspy.commands.check.sample_prompts import estimate_of, messages_of, sample_inputs
 from skills_dspy.commands.check.speed import Counts, Together, Trial, counts_of
 from skills_dspy.model.adapter import SkillsAdapter
@@ -36,6 +37,8 @@ MOST_AT_ONCE = 16
 """Requests that are sent at once at most: a server that only queues would take too long over more."""
 _TEST_TOKENS = 96
 """The most tokens of a reply that is only timed."""
+_PROMPTS = 3
+"""So many of a step's prompts are tried, where the server cannot answer the first ones."""
 
 
 async def survey(server: Server, config: RunConfig) -> tuple[str, dict[str, Model], dict[str, str]]:
@@ -92,6 +95,7 @@ class Preflight:
         self._spec, self._config, self._server, self._windows = spec, config, server, windows
         self._concurrency, self._clock = concurrency, clock
         self._kind = spec.seed_examples[0].kind
+        self._instead: dict[int, int] = {}
         self._program = SkillsProgram(spec.num_questions_to_generate_per_prompt)
         self._adapter = SkillsAdapter()
 
@@ -124,14 +128,24 @@ class Preflight:
         return tuple(dict.fromkeys(steps))
 
     async def attempt(self, step: str) -> Trial:
-        """Ask one step's prompt the way a run does, with its second try; raises what the server does."""
+        """Ask one step's prompt the way a run does, with its second try; raises what the server does.
+
+        Where the server cannot answer that prompt and answers others, which a run would go on without, those of other draws.
+        """
+        first = trial = await self._attempt(step, 0)
+        for number in range(1, _PROMPTS if step != DESCRIBE.name else 1):
+            if trial.unanswered:
+                trial = await self._attempt(step, number)
+        return trial if trial is first else replace(trial, lost=first.fault or "")
+
+    async def _attempt(self, step: str, number: int) -> Trial:
         heard = _Heard()
         replies = Replies(heard, self._server, Slots(1), Meter(), self._clock)
         names = {role: self._config.model_for(role) for role in ROLES}
         limits, task = reply_limits(self._spec, self._config), self._spec.task_name
         look = residue_look(self._config.screens, self._spec)
         asker = asker_for(self._program, self._config, names, self._windows, replies, limits, 0, task, look)
-        inputs = sample_inputs(self._spec, self._kind, STEPS[step])
+        inputs = sample_inputs(self._spec, self._kind, STEPS[step], number)
         fault: Failed | ThinkingRefused | None = None
         with dspy.context(
             adapter=self._adapter, disable_history=True, track_usage=False, trace=None, warn_on_type_mismatch=False
@@ -142,7 +156,7 @@ class Preflight:
                 fault = failed
         last = list(heard.entries.values())[-1] if heard.entries else JournaledReply("", {}, {"message": {}}, step, 0.0, 0.0)
         said, counts = said_in(last.reply, last.request), counts_of(last.reply, last.seconds)
-        estimate = estimate_of(messages_of(self._spec, self._kind, STEPS[step], 0, self._program, self._adapter))
+        estimate = estimate_of(messages_of(self._spec, self._kind, STEPS[step], number, self._program, self._adapter))
         if step == DESCRIBE.name:
             # A run would end here if it failed; the rest is tried all the same, but never with a blank.
             self._spec = described(self._spec, said.text.strip() if fault is None else PLACEHOLDER)
@@ -154,6 +168,7 @@ class Preflight:
             counts=counts,
             tries=len(heard.entries),
             fault=None if fault is None else str(fault),
+            unanswered=isinstance(fault, Failed) and fault.reason == "server failed",
             raw=said.text,
             cut=last.reply.get("done_reason") == "length",
             thoughts=round(counts.output_tokens * len(said.thoughts) / max(1, len(said.thoughts) + len(said.text))),
@@ -164,9 +179,11 @@ class Preflight:
         """Time answers of at most 96 tokens: one alone, then as many at once as a run would ask for, at most 16."""
         requests = min(self._concurrency, MOST_AT_ONCE)
         first = await self._timed(1)
-        began = self._clock()
-        counts = await asyncio.gather(*(self._timed(2 + number) for number in range(requests)))
-        seconds = max(self._clock() - began, 1e-9)
+        unanswered = -1
+        while unanswered < len(self._instead):  # what is never answered takes long to be found out, which is no speed
+            unanswered, began = len(self._instead), self._clock()
+            counts = await asyncio.gather(*(self._timed(2 + number) for number in range(requests)))
+            seconds = max(self._clock() - began, 1e-9)
         tokens = sum(c.output_tokens for c in counts)
         return Together(
             requests=requests,
@@ -178,7 +195,12 @@ class Preflight:
         )
 
     async def _timed(self, number: int) -> Counts:
-        """Every request has another draw's prompt: one that the server has in its cache would seem fast."""
+        """Every request has another draw's prompt: one that the server has in its cache would seem fast.
+
+        What the server cannot answer, and answers others, is asked of other draws instead.
+        """
+        while number in self._instead:
+            number = self._instead[number]
         settings, step = self._config.generator, f"write_answer_{self._kind}"
         options = {
             "num_ctx": self._windows["generator"],
@@ -194,7 +216,13 @@ class Preflight:
             **THINK_FIELD[settings.think],
         }
         began = self._clock()
-        body = await self._server.chat(payload)
+        try:
+            body = await self._server.chat(payload)
+        except Unanswered:
+            if number > _PROMPTS * MOST_AT_ONCE:
+                raise
+            self._instead[number] = number + MOST_AT_ONCE + 1
+            return await self._timed(number)
         return counts_of(body, self._clock() - began)
 
 

@@ -49,6 +49,8 @@ class Trial:
         raw: the text of the last reply as it came.
         cut: whether that one was cut.
         thoughts: the tokens that it has beside the text.
+        unanswered: the server could not answer the prompt, and answers others.
+        lost: why it could not answer the prompt of an earlier draw; empty where that was not so.
         soft: what it rates to the rating's probabilities; None where none were asked for with it.
     """
 
@@ -62,6 +64,8 @@ class Trial:
     raw: str
     cut: bool = False
     thoughts: int = 0
+    unanswered: bool = False
+    lost: str = ""
     soft: Mapping[str, SoftRating] | None = None
 
 

@@ -51,7 +51,7 @@ def _written(settings: ThinkSettings) -> str:
 
 def may_help(trial: Trial) -> bool:
     """Whether another setting may help a trial that failed: not where a text without thoughts is only too long."""
-    return trial.fault is not None and (not trial.cut or bool(trial.thoughts) or not trial.raw.strip())
+    return trial.fault is not None and not trial.unanswered and (not trial.cut or bool(trial.thoughts) or not trial.raw.strip())
 
 
 async def find_remedy(flight: Preflight, trial: Trial, windows: Callable[[RunConfig], Mapping[Role, int]]) -> Remedy:

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from skills_dspy.base.errors import ExportError
+from skills_dspy.base.errors import ExportError, NothingToExport
 from skills_dspy.base.records import Record
 from skills_dspy.commands.export.card import Split, Tally, card
 from skills_dspy.commands.export.instructlab import INSTRUCTLAB_NAMES, instructlab_files
@@ -105,9 +105,9 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
                 tally.add(record, side)
         tally.repeated, tally.mended, tally.left_over = rows.repeated, rows.mended, rows.left_over
         if rows.left_over and not tally.rows:
-            raise ExportError(
-                f"all {len(rows.left_over)} rows hold what a machine leaves behind, so nothing is left to export; the first is "
-                f"{rows.left_over[0]}; --keep-residue exports them all the same"
+            raise NothingToExport(
+                f"every row ({len(rows.left_over)} in all) holds what a machine leaves behind, so nothing is left to export; "
+                f"the first is {rows.left_over[0]}; `export --keep-residue` exports them all the same"
             )
         if request.format == "hf":
             (place / "README.md").write_text(card([run.facts for run in request.runs], tally), "utf-8")

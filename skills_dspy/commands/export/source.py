@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from skills_dspy.base.columns import whole
-from skills_dspy.base.errors import ExportError, RunDirError
+from skills_dspy.base.errors import NothingToExport, RunDirError
 from skills_dspy.base.records import Record, seed_texts
 from skills_dspy.base.residue import residue_of_pair
 from skills_dspy.commands.export.facts import RunFacts, facts_of
@@ -40,7 +40,7 @@ def find_sources(places: Sequence[Path]) -> tuple[SourceRun, ...]:
 
     Raises:
         RunDirError: a place holds no run, or a run.json is broken.
-        ExportError: none of the runs has an accepted row.
+        NothingToExport: none of the runs has an accepted row.
     """
     found: dict[Path, RunPaths] = {}
     for paths in (paths for place in places for paths in _runs_at(place)):
@@ -48,7 +48,7 @@ def find_sources(places: Sequence[Path]) -> tuple[SourceRun, ...]:
     sources = sorted(map(_open, found.values()), key=lambda run: (run.facts.task_name, run.facts.seed, run.paths))
     if not any(source.end for source in sources):
         where = sources[0].paths.data if len(sources) == 1 else f"the {len(sources)} runs given"
-        raise ExportError(f"there is no accepted row in {where}, so there is nothing to export")
+        raise NothingToExport(f"there is no accepted row in {where}, so there is nothing to export")
     return tuple(sources)
 
 

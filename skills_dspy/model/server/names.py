@@ -11,9 +11,12 @@ _GUESSES, _SHOWN = 3, 10
 """So many names are guessed, or shown where none is near."""
 
 
-def same_model(one: str, other: str) -> bool:
-    """Whether two names mean one model to Ollama: without case, with the host, namespace and tag that it fills in."""
-    return _parts(one.casefold()) == _parts(other.casefold())
+def same_model(one: str, other: str, *, cased: bool = False) -> bool:
+    """Whether two names mean one model to Ollama: without case, with the host, namespace and tag that it fills in.
+
+    `cased` says that the server tells case apart.
+    """
+    return _parts(one if cased else one.casefold()) == _parts(other if cased else other.casefold())
 
 
 def meant(name: str, there: Iterable[str]) -> str | None:

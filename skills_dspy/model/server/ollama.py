@@ -67,7 +67,7 @@ class OllamaServer:
         transport: httpx.AsyncBaseTransport | None = None,
         on_fault: Callable[[Fault, float], None] | None = None,
     ) -> None:
-        self.host = without_secrets(host)
+        self.host = without_secrets(host.partition("?")[0])
         self._endpoint = Endpoint(host, config, environment)
         self._concurrency = concurrency
         self._key = environment.get(_KEY, "")

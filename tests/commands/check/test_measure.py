@@ -11,14 +11,16 @@ from huggingface_hub import constants
 
 from evals.bench import virtual_time
 from skills_dspy.base.config import RunConfig
-from skills_dspy.base.errors import ContextTooLong, EmbedderMissing
+from skills_dspy.base.errors import ContextTooLong, EmbedderMissing, Unanswered
 from skills_dspy.base.records import SeedExample
+from skills_dspy.cli.check import trial_line
 from skills_dspy.commands.check.measure import MOST_AT_ONCE, Preflight, find_weights
 from skills_dspy.commands.check.speed import Together, Trial
+from skills_dspy.commands.check.thinking import may_help
 from skills_dspy.model.embedding.weights import MINILM
 from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_spec
-from tests.helpers.timed_server import READING, WRITING, TimedServer
+from tests.helpers.timed_server import READING, WRITING, TimedServer, willing
 
 T = TypeVar("T")
 
@@ -127,6 +129,32 @@ def test_a_grounded_task_is_tried_with_a_context() -> None:
     assert virtual_time.play(steps()) == ("write_questions_grounded", "write_answer_grounded")
     assert attempt(server, "write_questions_grounded", spec).fault is None
     assert "The fox runs." in server.payloads[0]["messages"][-1]["content"]
+
+
+def test_a_prompt_that_is_never_answered_is_one_of_several() -> None:
+    """As a run goes on without it, the check tries others: it warns of one, and fails where three cannot be answered.
+
+    What is only timed is timed with other prompts.
+    """
+
+    for never, said in ((1, "warn"), (2, "warn"), (3, "FAIL")):
+        prompts: set[str] = set()
+
+        def fails(payload: Mapping[str, Any], prompts: set[str] = prompts, never: int = never) -> str:
+            prompts.add(str(payload["messages"]))
+            if len(prompts) <= never:
+                raise Unanswered("The server answered 500: EOF.", "")
+            return willing(payload)
+
+        trial = attempt(TimedServer(timed=False, reply=fails), "write_answer_freeform")
+        line = trial_line(trial)
+        assert line.state == said
+        assert "The server answered 500: EOF" in line.text
+        assert "the reply begins" not in line.text
+        assert (trial.fault is None, trial.lost != "") == ((True, True) if said == "warn" else (False, True))
+        assert not may_help(trial)
+    prompts.clear()
+    assert together(TimedServer(reply=fails), 4).requests == 4
 
 
 def test_a_reply_that_does_not_parse_is_asked_for_twice_and_shown() -> None:

@@ -431,7 +431,12 @@ def test_an_address_that_is_none(host: str) -> None:
     [
         ("http://me:secret@a.example:11434", "http://a.example:11434"),
         ("http://me:se@cret@a.example", "http://a.example"),
+        ("http://me:se/cret@a.example", "http://a.example"),
+        ("me:secret@a.example:11434", "a.example:11434"),
         ("https://a.example/p@th", "https://a.example/p@th"),
+        ("https://a.example:8000/p@th", "https://a.example:8000/p@th"),
+        ("https://[::1]:8000/p@th", "https://[::1]:8000/p@th"),
+        ("skills-dspy run --base-url me:secret@a.example -n 5", "skills-dspy run --base-url a.example -n 5"),
         ("skills-dspy run --base-url http://me:secret@a.example -n 5", "skills-dspy run --base-url http://a.example -n 5"),
     ],
 )

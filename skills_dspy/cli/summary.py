@@ -116,7 +116,10 @@ def _failures(funnel: Funnel) -> Iterator[str]:
         where = ", ".join(f"{stage} {count}" for stage, count in lost.items())
         why = shown(funnel.first.get((next(iter(lost)), "server failed"), ("it is not known why", ""))[0], 2 * _LONG)
         yield f"Lost to the server: {sum(lost.values())} of {funnel.candidates} candidates ({where}). The first: {why}"
-        yield "What it could not answer is noted in the journal and in rejected.jsonl, and is not asked again."
+    if funnel.tags_lost:
+        yield f"Lost to the server: {funnel.tags_lost} tags of accepted pairs; they are empty, and their explanations say why."
+    if lost or funnel.tags_lost:
+        yield "What it could not answer is noted in the journal, and is not asked again."
 
 
 def funnel_table(funnel: Funnel, *, screened: bool = False) -> Table:

@@ -123,18 +123,18 @@ class SentenceEmbedder:
         self.name = name
         self.device = device
         self._find = find
-        self._loaded: tuple[str, SentenceTransformer] | None = None
+        self._loaded: tuple[WeightsFolder, SentenceTransformer] | None = None
 
     @property
     def weights(self) -> str:
         """The SHA-256 of the weights; RuntimeError before `load`."""
         if self._loaded is None:
             raise RuntimeError("the embedding model is not loaded yet")
-        return self._loaded[0]
+        return self._loaded[0].weights
 
     def sight(self) -> Sight:
         """Whether it is known to read all scripts. Raises EmbedderMissing."""
-        return sight_of(self._find(self.name))
+        return sight_of(self._loaded[0] if self._loaded else self._find(self.name))
 
     def load(self) -> None:
         """Find the model and load it, quietly; nothing the second time. Raises EmbedderMissing."""
@@ -157,7 +157,7 @@ class SentenceEmbedder:
         if self._loaded is None:
             found = self._find(self.name)
             try:
-                self._loaded = found.weights, _load(found.folder, self.device)
+                self._loaded = found, _load(found.folder, self.device)
             except Exception as error:
                 where = f"the embedding model in {found.folder} cannot be loaded on {self.device!r}"
                 hint = HINT if self.device == "cpu" else "set embedder.device to cpu in the configuration"

@@ -1,7 +1,7 @@
 """The frozen records that flow through a run: seeds, verdicts, tags, accepted records, rejections."""
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -31,6 +31,11 @@ Reason = Literal[
 
 Failure = Literal["unreadable", "truncated", "server failed"]
 """Those of them that are no verdict: there is no reply that can be used."""
+
+
+def is_failure(reason: Reason, raw: str | None) -> bool:
+    """Whether there was no reply that can be used; of residue where a whole reply was refused for it, which `raw` keeps."""
+    return reason in get_args(Failure) or (reason == "residue" and raw is not None)
 
 
 class Frozen(BaseModel):

@@ -48,8 +48,9 @@ def _outcome(found: FoundRow, out: Console) -> None:
         if row.get(name) is not None:
             out.print(f"\n[bold]{name}[/bold]\n{escape(row[name])}")
     if found.kind == "rejected":
-        if row["raw_reply"] is not None:
-            out.print(f"\n[bold]the reply that decided[/bold]\n{escape(row['raw_reply'])}")
+        raw = row["raw_reply"] or ("(empty)" if row["reason"] == "unreadable" else None)
+        if raw is not None:
+            out.print(f"\n[bold]the reply that decided[/bold]\n{escape(raw)}")
         return
     question, pair, tags = row["question_verdict"], row["pair_verdict"], row["tags"]
     out.print(f"\n[bold]question judge[/bold] {question['rating']} of 1: {escape(question['explanation'])}")

@@ -11,7 +11,7 @@ from typing import Any, Protocol, get_args
 
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import MissingReply, Unanswered
-from skills_dspy.base.records import Kind, PairVerdict, QuestionVerdict, Tags
+from skills_dspy.base.records import Kind, PairVerdict, QuestionVerdict, Tags, is_failure
 from skills_dspy.base.scales import CATEGORY, DIFFICULTY, PAIR, QUESTION, SAMPLE, SCALES, Scale
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed, Rank
@@ -113,11 +113,7 @@ class Flow:
     async def _again(self, written: Written, draw: Draw, rank: Callable[[], Rank]) -> Written:
         """What was written before, with a context that a screen or its judge rejected looked at once more."""
         failed = written.failed
-        if (
-            failed is None
-            or failed.reason not in (*SCREENS, "judged bad")
-            or (failed.reason, failed.raw is None) == ("residue", False)
-        ):
+        if failed is None or failed.reason not in (*SCREENS, "judged bad") or is_failure(failed.reason, failed.raw):
             return written
         try:
             self._check_text("context", draw, Subject(written.context))

@@ -6,10 +6,9 @@ each question gets one value of each.
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import get_args
 
 from signatures.examples import Axis
-from skills_dspy.base.records import Failure, Kind
+from skills_dspy.base.records import Kind, is_failure
 from skills_dspy.base.seeds import rng_of
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import WHOLE_DRAW, Asker, Failed, Rank
@@ -40,7 +39,7 @@ class Tried:
         A reply that could not be used, or did not come, tells of no value.
         """
         dropped = outcome if isinstance(outcome, Dropped) else None
-        if dropped is not None and dropped.reason in get_args(Failure):
+        if dropped is not None and is_failure(dropped.reason, dropped.raw):
             return
         for line in (draw.text_plan, *draw.plan[index : index + written]):
             for pair in () if line is None else pairs_in(line):

@@ -171,9 +171,10 @@ def _rows_in(value: Any, wanted: Wanted) -> list[Any]:
     rows = [row for some in lists for row in some]
     if rows and all(isinstance(row, dict) for row in rows):
         return [row["row"] if row.keys() >= {"row", "row_idx"} else row for row in rows]  # the Hub's viewer has them so
-    columns = list(value.values())
-    if len(columns) > 1 and all(isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns):
-        return [{name: column[place] for name, column in value.items()} for place in columns[0]]
+    first = next(iter(value.values()), None)
+    if isinstance(first, dict) and first and all(map(str.isdigit, first)):
+        same = all(isinstance(column, dict) and column.keys() == first.keys() for column in value.values())
+        return [value] if not same else [{name: column[place] for name, column in value.items()} for place in first]
     return [value]
 
 

@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from skills_dspy.base.errors import RequestError, RunDirError
+from skills_dspy.base.records import Reason
 from skills_dspy.cli.progress import Progress, RunProgress
 from skills_dspy.cli.summary import json_summary, print_summary
 from skills_dspy.model.replies import Meter
@@ -281,16 +282,19 @@ def test_the_summary_says_what_was_lost_to_the_server() -> None:
     assert "Lost to the server" not in summary(many())
 
 
-@pytest.mark.parametrize(("unreadable", "told"), [(9, True), (4, False)])
-def test_the_summary_shows_a_reply_where_most_were_of_no_use(unreadable: int, told: bool) -> None:
+@pytest.mark.parametrize(
+    ("unreadable", "reason", "told"), [(9, "unreadable", True), (4, "unreadable", False), (9, "residue", True)]
+)
+def test_the_summary_shows_a_reply_where_most_were_of_no_use(unreadable: int, reason: Reason, told: bool) -> None:
     """Half of all or more, and nothing was accepted: then the first says why, and what the model writes."""
     task = running("a", accepted=0)
     task.run.funnel.candidates = 9 - unreadable
     for number in range(unreadable):
-        task.run.funnel.reject("write_questions", "unreadable", f"no JSON, twice {number}", "* questions:\n\x1b[2J")
+        task.run.funnel.reject("write_questions", reason, f"no JSON, twice {number}", "* questions:\n\x1b[2J")
     said = summary([task])
     assert ("The first of them: no JSON, twice 0; the reply: * questions: \\x1b[2J" in said) is told
-    assert f"Most rejected by write_questions (unreadable): {unreadable} of 9 candidates." in said
+    assert ("check` tries whether the model can be used with another `think`, and names it" in said) is told
+    assert f"Most rejected by write_questions ({reason}): {unreadable} of 9 candidates." in said
 
 
 # -- exit codes -----------------------------------------------------------------------------------------------------------

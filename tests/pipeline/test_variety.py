@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from signatures.examples import Axis
-from skills_dspy.base.errors import Unreadable
+from skills_dspy.base.errors import ReplyError, Unanswered, Unreadable
 from skills_dspy.model.ask import Answer, Asker, Failed
 from skills_dspy.pipeline.candidate import Dropped
 from skills_dspy.pipeline.draw import Draw, pairs_in
@@ -107,7 +107,8 @@ def test_a_text_that_came_to_nothing_counts_and_a_broken_reply_does_not() -> Non
     tried = Tried()
     for number in range(3):
         tried.note(a_draw(number, "form: a list", text="subject: ponds"), 0, BAD, written=False)
-        tried.note(a_draw(number, "form: a table"), 0, Dropped("judge_pair", "unreadable", ""), written=True)
+        broken = Dropped("write_answer", "residue", "", raw="<think>") if number else Dropped("judge_pair", "unreadable", "")
+        tried.note(a_draw(number, "form: a table"), 0, broken, written=True)
     for index in range(3):
         tried.note(a_draw(3, *("form: prose", "form: rhymes", "form: prose"), text="subject: lakes"), index, BAD, written=True)
     assert tried.barren(3) == {"subject: ponds", "subject: lakes"}
@@ -144,15 +145,15 @@ def test_what_is_no_axis_is_left_out() -> None:
 class Planner(Asker):
     """Gives one reply, or fails."""
 
-    def __init__(self, reply: Mapping[str, Any] | None) -> None:
+    def __init__(self, reply: Mapping[str, Any] | ReplyError) -> None:
         self.reply = reply
         self.asked: list[tuple[str, Mapping[str, Any], tuple[int, ...]]] = []
 
     async def ask(self, step: str, inputs: Mapping[str, Any], place: tuple[int, ...], *_: Any) -> Answer:
         """The reply."""
         self.asked.append((step, inputs, place))
-        if self.reply is None:
-            raise Failed(step, Unreadable("the reply is empty", ""), ("1", "2"))
+        if isinstance(self.reply, ReplyError):
+            raise Failed(step, self.reply, ("1", "2"))
         return Answer(self.reply, "", ("1",))
 
 
@@ -163,6 +164,8 @@ def test_a_plan_is_asked_for_once_and_a_run_goes_on_without() -> None:
     ((step, given, place),) = planner.asked
     assert (step, place) == ("plan_variety", (-1, -1))
     assert set(given) == {"task_description", "examples"}
-    assert asyncio.run(derive_axes(Planner(None), a_spec([FREEFORM]), (0,))) == ((), "the reply is empty, twice")
+    failures = {"the reply is empty, twice": Unreadable("the reply is empty", ""), "EOF.": Unanswered("EOF.", "")}
+    for why, failure in failures.items():
+        assert asyncio.run(derive_axes(Planner(failure), a_spec([FREEFORM]), (0,))) == ((), why)
     none = asyncio.run(derive_axes(Planner({"axes": [Axis(name="form", values=("a", "a"))]}), a_spec([FREEFORM]), (0,)))
     assert none == ((), "no axis has two values of a few words that differ")

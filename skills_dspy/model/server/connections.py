@@ -31,6 +31,9 @@ _MOVED = frozenset({301, 302, 303})
 TOO_LARGE = "is too large to process"
 """What llama.cpp says, with status 500, of a text that it cannot embed in one go, however often it is asked."""
 
+_SECRETS = re.compile(r"(^|//|--base-url[ =]'?)(?:[^/\s@\[]+:(?!//|\d+(?:/|\s|$))\S*@|[^/\s]+@)")
+"""What stands before an address: a name and a password, in which there may be a slash or a second @."""
+
 C = TypeVar("C")
 
 
@@ -213,4 +216,4 @@ def address_errors(host: str, example: str) -> Iterator[None]:
 
 def without_secrets(text: str) -> str:
     """An address, or a command with one, without the name and password that it may hold: they are for the server only."""
-    return re.sub(r"(?<=//)[^/\s]+@", "", text)
+    return _SECRETS.sub(r"\1", text)

@@ -54,8 +54,8 @@ class LiveEmbedder(Protocol):
     def weights(self) -> str:
         """What tells one set of weights from another; known once `ready` has returned."""
 
-    def sight(self) -> Sight:
-        """Whether it is known to read all scripts; known once `ready` has returned. May take a second."""
+    async def sight(self) -> Sight:
+        """Whether it is known to read all scripts; `ready` comes first."""
 
     def start(self) -> object:
         """Begin to get ready; nothing the second time. An error waits for `ready` or `embed`."""
@@ -188,9 +188,9 @@ class AsyncEmbedder:
         """What tells one set of weights from another; known once `ready` has returned."""
         return self._embedder.weights
 
-    def sight(self) -> Sight:
-        """Whether it is known to read all scripts; may take a second."""
-        return self._embedder.sight()
+    async def sight(self) -> Sight:
+        """Whether it is known to read all scripts."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._embedder.sight)
 
     def start(self) -> "Future[None]":
         """Begin to load; nothing the second time. An error waits for `ready` or `embed`."""

@@ -136,7 +136,7 @@ class OllamaServer:
             raise model_missing(name, tuple(there))
         found = there[listed]
         shown = await self._once(lambda client: client.show(found.name))
-        lengths = [v for k, v in (shown.modelinfo or {}).items() if k.endswith(".context_length")]
+        lengths = [v for k, v in (shown.modelinfo or {}).items() if k.endswith(".context_length") and isinstance(v, int)]
         can = shown.capabilities
         return Model(
             found.name,
@@ -202,8 +202,12 @@ class OllamaServer:
         if status == 404 or (status == 405 and not model):
             return Fault(_no_ollama(self.host, f"it answered {refused.answered}: {said}"), False)
         if status in (401, 403):
-            todo = f"write a name and a password into its address, http://NAME:PASSWORD@HOST, or set {_KEY} in the environment"
-            return Fault(ServerError(f"{here} answered {status}: {said}; if it asks who you are, {todo}."), False)
+            todo = f"if it asks who you are, write http://NAME:PASSWORD@HOST for its address, or set {_KEY} in the environment"
+            if status == 403:  # of a request that a tunnel or another machine hands on, with a Host of its own
+                todo += (
+                    "; an Ollama that listens to its own machine wants the header `Host: localhost` of who hands requests on"
+                )
+            return Fault(ServerError(f"{here} answered {status}: {said}; {todo}."), False)
         if status == 400 and "format of type string" in said:
             return Fault(_too_old(f"The Ollama at {self.host} says of a schema: {said}"), False)
         if (status == 400 and "context" in said) or TOO_LARGE in said:

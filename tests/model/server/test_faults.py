@@ -60,7 +60,7 @@ MANNERS: dict[str, tuple[str, Manner, str]] = {
         "wants https (Client sent",
     ),
     "closed at once": ("http", closes, "it closes the connection without an answer); see its port"),
-    "reset at once": ("http", resets, "it closes the connection without an answer); see its port"),
+    "reset at once": ("http", resets, "it resets the connection without an answer); see its port"),
     "a web page": (
         "http",
         answers("<html><title>Sign in</title>", kind="text/html"),
@@ -218,7 +218,7 @@ def test_names_passwords_and_keys_reach_an_ollama(monkeypatch: pytest.MonkeyPatc
         return httpx.Response(401, text="who?")
 
     with pytest.raises(
-        ServerError, match=r"answered 401: who\?; if it asks who you are, write a name and a password"
+        ServerError, match=r"answered 401: who\?; if it asks who you are, write http://NAME:PASSWORD@HOST"
     ) as caught:
         asyncio.run(a_server(wire, "http://me:hush@a.example").version())
     assert seen == ["Basic bWU6aHVzaA=="]
@@ -227,6 +227,14 @@ def test_names_passwords_and_keys_reach_an_ollama(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv("OLLAMA_API_KEY", key)
         with pytest.raises(ServerError, match=r"^The key in OLLAMA_API_KEY cannot be one: a line break or a letter in it"):
             asyncio.run(a_server(wire, environment={"OLLAMA_API_KEY": key}).version())
+
+
+def test_an_ollama_that_takes_nobody_from_elsewhere() -> None:
+    """It refuses the Host header that a tunnel hands on, with an empty page."""
+    with pytest.raises(
+        ServerError, match=r"answered 403: nothing; if .*; an Ollama that .* wants the header `Host: localhost`"
+    ):
+        asyncio.run(a_server(lambda _: httpx.Response(403)).version())
 
 
 @pytest.mark.parametrize("text", ["404 page not found", "<html>Not Found"])

@@ -202,7 +202,7 @@ class Check:
         options, config, specs = self._options, self._config, self._specs
         flight = Preflight(specs[0], config, self._server, windows, concurrency=options.server.concurrency)
         trials: list[Trial] = []
-        remedies: dict[tuple[str, str], Remedy] = {}
+        remedies: dict[tuple[str, str], Remedy | None] = {}
         try:
             for step in flight.steps:
                 how = config.model_for(STEPS[step].role), config.role(STEPS[step].role).think

@@ -117,8 +117,8 @@ Quirk = Callable[[Mapping[str, Any], dict[str, Any]], None]
 class QuirkyServer(TimedServer):
     """What a quirk makes of the replies; the models say of themselves that they can think where that is known."""
 
-    def __init__(self, quirk: Quirk, thinks: bool | None = None) -> None:
-        super().__init__(timed=False, tokens=40)
+    def __init__(self, quirk: Quirk, thinks: bool | None = None, *, window: int = 131072) -> None:
+        super().__init__(timed=False, tokens=40, context_length=window)
         self._quirk, self._thinks = quirk, thinks
 
     async def model(self, name: str) -> Model:
@@ -208,6 +208,8 @@ def test_check_says_it_where_no_setting_helps() -> None:
     server = QuirkyServer(without_schema(False, True, "low", "unset"))
     text = checked(server)[1]
     assert "twice; nor with `think` unset, on or low; take another model" in text
+    text = checked(QuirkyServer(without_schema(False), window=6000))[1]  # in which there is no room for thoughts
+    assert "twice; take another model" in text
     text = checked(QuirkyServer(lambda _, body: body.update(done_reason="length")))[1]
     assert "cut after 40 tokens, twice; take another model" in text
 

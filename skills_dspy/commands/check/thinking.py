@@ -54,10 +54,10 @@ def may_help(trial: Trial) -> bool:
     return trial.fault is not None and not trial.unanswered and (not trial.cut or bool(trial.thoughts) or not trial.raw.strip())
 
 
-async def find_remedy(flight: Preflight, trial: Trial, windows: Callable[[RunConfig], Mapping[Role, int]]) -> Remedy:
+async def find_remedy(flight: Preflight, trial: Trial, windows: Callable[[RunConfig], Mapping[Role, int]]) -> Remedy | None:
     """Try what a role whose trial failed asks for, and all others that ask the same model so, with other settings.
 
-    `windows` gives each role's num_ctx for other settings, or raises a MachineError where they do not fit.
+    `windows` gives each role's num_ctx for other settings, or raises a MachineError where they do not fit; None if none does.
     """
     config = flight.config
     own = STEPS[trial.step].role
@@ -66,16 +66,18 @@ async def find_remedy(flight: Preflight, trial: Trial, windows: Callable[[RunCon
     if trial.cut and config.role(own).thoughts:
         others.insert(0, {"think": config.role(own).think, "think_room": _MORE * config.role(own).thoughts})
     steps = [step for step in flight.steps if STEPS[step].role in roles]
-    for place, settings in enumerate(others, start=1):
+    tried: list[ThinkSettings] = []
+    for settings in others:
         changed: dict[str, Any] = {role: config.role(role).model_copy(update=dict(settings)) for role in roles}
         other = config.model_copy(update=changed)
         try:
             again = flight.changed(other, windows(other))
         except MachineError:
             continue
+        tried.append(settings)
         if all([(await again.attempt(step)).fault is None for step in steps]):
-            return Remedy(roles, tuple(others[:place]), settings)
-    return Remedy(roles, tuple(others), None)
+            return Remedy(roles, tuple(tried), settings)
+    return Remedy(roles, tuple(tried), None) if tried else None
 
 
 def _asked(config: RunConfig, role: Role) -> tuple[str, Think]:

@@ -281,10 +281,10 @@ def _name_and_password(address: str) -> tuple[str, str] | None:
 
 def _no_ollama(host: str, why: str) -> ServerError:
     """Something else answers: the sentence with the address that may be meant."""
-    url = url_of(host)
     todo = "give an Ollama's with --base-url; if it has OpenAI's API (vLLM, llama.cpp, LM Studio), ask it with --api openai"
-    if path := url.path.strip("/"):
-        todo = f"leave /{path} out of its address: --base-url {url.copy_with(path='', query=None)}".rstrip("/")
+    _, _, path = host.rpartition("//")[2].partition("/")
+    if path.strip("/"):
+        todo = f"leave /{path.strip('/')} out of its address: --base-url {host.removesuffix(path).rstrip('/')}"
     return ServerError(f"What answers at {host} is no Ollama ({why}): {todo}.")
 
 

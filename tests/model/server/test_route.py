@@ -126,6 +126,9 @@ def test_certificates_are_looked_at() -> None:
 
 
 def test_an_address_that_is_none() -> None:
-    """As httpx has it; the servers make a sentence of it."""
-    with pytest.raises(httpx.InvalidURL):
-        route_to("http://a:port", {"http_proxy": PROXY})
+    """As httpx has it, whatever is wrong; the servers make a sentence of it. A proxy's is none of ours."""
+    for name in ("a:port", "xn--9-", "\udcff", "[::1"):
+        with pytest.raises(httpx.InvalidURL):
+            route_to(f"http://{name}", {"http_proxy": PROXY})
+        with pytest.raises(ServerError, match="http_proxy in the environment"):
+            route_to("http://a.example", {"http_proxy": f"http://{name}"})

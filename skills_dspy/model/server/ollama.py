@@ -37,6 +37,8 @@ _EXAMPLE = "http://127.0.0.1:11434"
 _FOREIGN = (ollama.ResponseError, *FOREIGN)
 _KEY = "OLLAMA_API_KEY"
 """The environment variable with the key that the ollama package sends."""
+_NO_PATH = re.compile(r"\bpage\b|^(404:? )?not found$", re.IGNORECASE)
+"""What servers say, with a 404, of a path that they do not have, and not of a model."""
 _SCHEMAS = (0, 5)
 """The version from which on Ollama takes JSON schemas."""
 
@@ -197,7 +199,7 @@ class OllamaServer:
     def _fault_of_status(self, refused: Refused, model: str) -> Fault:
         status, said = refused.status, refused.said
         here = f"The server at {self.host}{self._endpoint.through}"
-        if status == 404 and model and "model" in said.lower():
+        if status == 404 and model and not _NO_PATH.search(said):
             return Fault(model_missing(model), False)
         if status == 404 or (status == 405 and not model):
             return Fault(_no_ollama(self.host, f"it answered {refused.answered}: {said}"), False)

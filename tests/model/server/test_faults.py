@@ -237,7 +237,7 @@ def test_an_ollama_that_takes_nobody_from_elsewhere() -> None:
         asyncio.run(a_server(lambda _: httpx.Response(403)).version())
 
 
-@pytest.mark.parametrize("text", ["404 page not found", "<html>Not Found"])
+@pytest.mark.parametrize("text", ["404 page not found", "<html>Not Found", '{"detail": "Not Found"}', "404: Not Found"])
 def test_a_path_that_is_not_there_is_no_model_that_is_not_there(text: str) -> None:
     """Pulling the model would not help."""
     with pytest.raises(ServerError, match="is no Ollama"):

@@ -66,7 +66,7 @@ def _fold(token: str) -> str:
 
 
 def _rows(text: str) -> Iterator[tuple[int, int]]:
-    lines = [line.expandtabs(4) for line in text.splitlines() if line.strip()]
+    lines = [line.expandtabs(4) for line in text.split("\n") if line.strip()]
     depths = [len(line) - len(line.lstrip()) for line in lines]
     depths[:1] = [min(depths)] if depths else []  # a blank before all is none of the layout
     ranks = {depth: rank for rank, depth in enumerate(sorted(set(depths)))}
@@ -143,7 +143,7 @@ def _is_code(text: str) -> bool:
 
 def _signs(text: str) -> tuple[list[str], list[str]]:
     """The words of signs alone within the lines, such as Morse, if there are two or more, and signs that no keyboard has."""
-    lines = text.rstrip(" .!?").splitlines()
+    lines = text.rstrip(" .!?").split("\n")
     words = [word for line in lines for word in line.split()[1:] if word.isascii() and not any(map(str.isalnum, word))]
     return words if len(words) > 1 else [], [char for char in text if char > "\u02ff" and unicodedata.category(char) == "Sm"]
 

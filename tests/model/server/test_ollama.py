@@ -370,7 +370,7 @@ def test_a_model_that_does_not_tell_its_window(shown: dict[str, Any]) -> None:
     ("answer", "said"),
     [
         (httpx.ConnectError("refused"), r"No Ollama server answers at .* \(it refuses the connection\); start one with"),
-        (httpx.ReadTimeout("slow"), r"gives no answer within 65 s\); see its log, or raise server\.timeout in the config"),
+        (httpx.ReadTimeout("slow"), r"gives no answer within 60 s\); see its log, or raise server\.timeout in the config"),
         (error(500, "broken"), "answered 500: broken"),
         (error(404, "page not found"), r"is no Ollama \(it answered 404: page not found\)"),
         (
@@ -406,7 +406,7 @@ def test_nobody_answers() -> None:
     with pytest.raises(ServerError) as caught:
         asyncio.run(a_server(silence, config=settings(connect_timeout=0.005, timeout=0.005)).version())
     said = str(caught.value)
-    assert said.startswith(f"No Ollama server answers at {HOST} (it takes the connection and gives no answer within 0.01 s)")
+    assert said.startswith(f"No Ollama server answers at {HOST} (it takes the connection and gives no answer within 0.005 s)")
     assert "raise server.timeout in the configuration" in said
 
 

@@ -232,6 +232,20 @@ def test_check_says_whether_a_model_thinks(quirk: Quirk, thinks: bool | None, co
     assert line.startswith(said)
 
 
+def test_check_says_where_thoughts_may_take_longer_than_a_reply_may() -> None:
+    """All the room of a second try, at the speed that was seen, against `server.timeout`."""
+
+    def slow(payload: Mapping[str, Any], body: dict[str, Any]) -> None:
+        deep(100)(payload, body)
+        body["eval_duration"] = body["eval_count"] * 50_000_000  # 20 tokens a second
+
+    (line,) = named(checked(QuirkyServer(slow), config={role: {"think": "high"} for role in ROLES})[1], "think")
+    assert line.startswith("warn think mistral-small3.2 thinks with `think: high`, up to 1")
+    assert "thoughts that take all of it twice over write for 819 s, and server.timeout is 300" in line
+    (line,) = named(checked(QuirkyServer(slow), config=ON)[1], "think")
+    assert line.startswith("ok ")
+
+
 def test_check_tries_each_way_to_think_of_a_model() -> None:
     """A judge that thinks is tried beside the generator that does not; the remedy is for it alone."""
     text = checked(QuirkyServer(without_schema(True)), config={"validator": {"think": "on"}})[1]

@@ -1,5 +1,6 @@
 """Characters that nobody sees, or takes for a sign of YAML or JSON: which they are, and which one is to blame."""
 
+import json
 import math
 import re
 import unicodedata
@@ -54,10 +55,11 @@ def _instead(character: str) -> str:
     return _SIGNS.get(character) or (" " if _BLANK.match(character) else "")
 
 
-def first_odd(text: str, start: int, end: int) -> str:
-    """The first odd character of a part of a text in which a sign was expected, as the end of a sentence; empty without any."""
-    found = ODD.search(text, start, end)
-    return f"; there is {placed(text, found.start())}: {remedy(found.group())}" if found else ""
+def odd_json(problem: Exception) -> str:
+    """What is odd where a reader of JSON stopped, as the end of a sentence; empty where nothing is."""
+    if not isinstance(problem, json.JSONDecodeError) or not ODD.match(problem.doc, problem.pos):
+        return ""
+    return f"; there is {placed(problem.doc, problem.pos)}: {remedy(problem.doc[problem.pos])}"
 
 
 def odd_key(text: str, start: int, end: int) -> str:

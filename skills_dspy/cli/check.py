@@ -153,7 +153,8 @@ class Check:
     def _models(self) -> Mapping[str, Model] | None:
         """The models by name; None when the host or one of them is not there."""
         try:
-            version, models, missing = asyncio.run(survey(self._server, self._config))
+            with self._out.status("asking the server what it has"):
+                version, models, missing = asyncio.run(survey(self._server, self._config))
             self._say(Line("ok", "host", f"{server_in_words(self._server.kind, version)} answers at {self._server.host}"))
             pulls = isinstance(self._server, OllamaServer)
             if isinstance(self._server, OllamaServer) and missing and self._options.pull:
@@ -202,7 +203,7 @@ class Check:
         options, config, specs = self._options, self._config, self._specs
         flight = Preflight(specs[0], config, self._server, windows, concurrency=options.server.concurrency)
         trials: list[Trial] = []
-        remedies: dict[tuple[str, str], Remedy] = {}
+        remedies: dict[tuple[str, str], Remedy | None] = {}
         try:
             for step in flight.steps:
                 how = config.model_for(STEPS[step].role), config.role(STEPS[step].role).think

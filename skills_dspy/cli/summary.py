@@ -109,6 +109,8 @@ def _failures(funnel: Funnel) -> Iterator[str]:
     for (stage, reason), (detail, raw) in funnel.first.items():
         if reason != "server failed" and 2 * funnel.rejected[stage, reason] >= funnel.candidates and not funnel.accepted:
             yield f"The first of them: {shown(detail, _LONG)}; the reply: {shown(raw, _LONG) or 'empty'}"
+            if reason in ("unreadable", "truncated", "residue"):
+                yield f"`{command()} check` tries whether the model can be used with another `think`, and names it."
     lost = {stage: count for stage, reason, count in funnel.rows() if reason == "server failed"}
     if lost:
         where = ", ".join(f"{stage} {count}" for stage, count in lost.items())

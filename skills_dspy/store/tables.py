@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skills_dspy.base.errors import FileError
+from skills_dspy.base.unseen import odd_json
 from skills_dspy.store.files import storage_errors
 
 if TYPE_CHECKING:
@@ -157,8 +158,9 @@ def _objects(path: Path, data: bytes, error: type[FileError], wanted: Wanted, en
             row = json.loads(text)
         except (ValueError, RecursionError) as problem:
             if isinstance(fault, json.JSONDecodeError) and fault.lineno > number:
-                raise error(f"this is not JSON ({fault.msg}); correct it", path, fault.lineno) from problem
-            raise error("this line is not JSON; write one object on each line", path, number) from problem
+                raise error(f"this is not JSON ({fault.msg}); correct it{odd_json(fault)}", path, fault.lineno) from problem
+            said = f"this line is not JSON; write one object on each line{odd_json(problem)}"
+            raise error(said, path, number) from problem
         fault = None
         yield number, row
 

@@ -25,8 +25,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_the_ollama_package_is_imported_whatever_the_shell_has(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_the_ollama_package_is_imported_whatever_the_shell_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """It makes a client when it is imported, which trips over most of them; afterwards all stands there again."""
     for module in [module for module in sys.modules if module.partition(".")[0] == "ollama"]:
         monkeypatch.delitem(sys.modules, module)
@@ -34,7 +33,7 @@ def test_the_ollama_package_is_imported_whatever_the_shell_has(monkeypatch: pyte
         monkeypatch.setenv(variable, value)
     before = dict(os.environ)
     with hidden_at_import(os.environ):
-        assert name not in os.environ
+        assert not HOSTILE.keys() & os.environ.keys()
         importlib.import_module("ollama")
     assert dict(os.environ) == before
 

@@ -102,11 +102,11 @@ class Asking:
         Connecting may take the connect timeout and the answer much longer: a list of models on a slow disk takes its time. Only
         a server that says that it is busy, as one does that still loads its model, is asked again while the patience lasts.
         """
-        limit = self._config.connect_timeout + min(self._config.timeout, max(_LIST, self._config.timeout / 5))
+        limit = min(self._config.timeout, max(_LIST, self._config.timeout / 5))
 
         async def soon() -> T:
             try:
-                async with asyncio.timeout(limit):
+                async with asyncio.timeout(self._config.connect_timeout + limit):
                     return await ask()
             except (TimeoutError, httpx.ReadTimeout) as error:
                 raise self._unreachable(self._silence(limit)) from error

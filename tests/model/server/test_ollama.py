@@ -155,7 +155,7 @@ def test_faults_are_told_apart() -> None:
     assert "The connection to http://127.0.0.1:11434 broke (reset)" in said["reset while reading"]
     assert "takes no connection within 5 s; " in said["slow to connect"]
     assert "server.connect_timeout" in said["slow to connect"]
-    assert "did not answer in time" in said["slow to answer"]
+    assert "did not answer in time; raise server.timeout in the configuration" in said["slow to answer"]
     assert "answered 429: busy." in said["429"]
     assert "answered 502: a web page (Bad gateway)." in said["502"]
     assert "server busy, please try again. maximum pending" in said["503"]
@@ -358,7 +358,9 @@ def test_another_spelling_is_asked_for_as_the_server_lists_it() -> None:
     assert sent == ["a", "a:latest", "a:latest", "b:7b"]
 
 
-@pytest.mark.parametrize("shown", [{"model_info": None}, {"model_info": {"general.architecture": "llama"}}])
+@pytest.mark.parametrize(
+    "shown", [{"model_info": None}, {"model_info": {"a": "llama"}}, {"model_info": {"a.context_length": "much"}}]
+)
 def test_a_model_that_does_not_tell_its_window(shown: dict[str, Any]) -> None:
     """Then nothing is known of it."""
     assert asyncio.run(a_server(ollama(shown)).model("a")).context_length is None
@@ -368,7 +370,7 @@ def test_a_model_that_does_not_tell_its_window(shown: dict[str, Any]) -> None:
     ("answer", "said"),
     [
         (httpx.ConnectError("refused"), r"No Ollama server answers at .* \(it refuses the connection\); start one with"),
-        (httpx.ReadTimeout("slow"), r"gives no answer within 65 s\); see its log, or raise server\.timeout in the config"),
+        (httpx.ReadTimeout("slow"), r"gives no answer within 60 s\); see its log, or raise server\.timeout in the config"),
         (error(500, "broken"), "answered 500: broken"),
         (error(404, "page not found"), r"is no Ollama \(it answered 404: page not found\)"),
         (
@@ -404,7 +406,7 @@ def test_nobody_answers() -> None:
     with pytest.raises(ServerError) as caught:
         asyncio.run(a_server(silence, config=settings(connect_timeout=0.005, timeout=0.005)).version())
     said = str(caught.value)
-    assert said.startswith(f"No Ollama server answers at {HOST} (it takes the connection and gives no answer within 0.01 s)")
+    assert said.startswith(f"No Ollama server answers at {HOST} (it takes the connection and gives no answer within 0.005 s)")
     assert "raise server.timeout in the configuration" in said
 
 

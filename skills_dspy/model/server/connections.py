@@ -20,10 +20,10 @@ CONNECTIONS_PER_CLIENT = 2
 """httpcore 1.0 looks at every connection of a pool at every request: with 64 in one pool it collapses (encode/httpcore#1035),
 and with 8 a request costs half as much again as with 2."""
 
-PASSING = frozenset({429, 500, 502, 503, 504})
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 """The statuses after which asking again may help."""
 
-BUSY = frozenset({429, 503})
+BUSY = frozenset({429, 503, 529})
 """Those of a server that is well and will answer: it has too much to do, or still loads its model."""
 
 _MOVED = frozenset({301, 302, 303})

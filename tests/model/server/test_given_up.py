@@ -181,7 +181,7 @@ def test_what_is_asked_meanwhile_has_the_same_form() -> None:
     assert {**other, "messages": 0} == {**requests[0], "messages": 0}
 
 
-@pytest.mark.parametrize("status", [400, 500])
+@pytest.mark.parametrize("status", [200, 400, 500])
 def test_a_prompt_is_given_up_by_a_server_of_openais_api(status: int) -> None:
     """As by any other."""
 
@@ -193,6 +193,18 @@ def test_a_prompt_is_given_up_by_a_server_of_openais_api(status: int) -> None:
     server = OpenAIServer(HOST, settings(), transport=httpx.MockTransport(wire), clock=clock, sleep=clock.sleep)
     with pytest.raises(Unanswered, match=f"The server answered {status}: content filter"):
         asyncio.run(server.chat(prompt("poison", options={"num_predict": 9})))
+
+
+def test_a_prompt_that_is_moderated_is_not_laid_on_the_key() -> None:
+    """Some services say so with the status of a key that they do not take."""
+
+    def wire(request: httpx.Request) -> httpx.Response:
+        return error(403, "flagged") if "poison" in request.content.decode() else said("yes")
+
+    clock = Clock()
+    more = {"transport": httpx.MockTransport(wire), "clock": clock, "sleep": clock.sleep}
+    with pytest.raises(Unanswered, match=r"^The server answered 403\. It answers others"):
+        asyncio.run(OpenAIServer(HOST, settings(), key="sk-1", **more).chat(prompt("poison")))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", ["500", "reset while reading"])

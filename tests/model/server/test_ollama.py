@@ -104,6 +104,7 @@ PASSING: dict[str, Answer] = {
     "502": httpx.Response(502, text="<html>Bad gateway</html>"),
     "503": error(503, "server busy, please try again.  maximum pending requests exceeded"),
     "504": httpx.Response(504),
+    "524": httpx.Response(524, text="error code: 524"),
     "an error that is no object": httpx.Response(502, json=["bad"]),
     "an error in an object": httpx.Response(500, json={"error": {"message": "bad"}}),
     "empty body": httpx.Response(200),

@@ -41,8 +41,6 @@ _PROOF_OF_SLOW = 1
 """...and one whose tries take as long as a request may take, after so many."""
 _OF_A_PROMPT = frozenset({400, 403, 413, 422, 451})
 """The statuses, of those that do not pass, with which a server may refuse one prompt and take others."""
-_FEW = 16
-"""The most tokens of a reply that only shows that the server is well."""
 _LIST = 60.0
 """Seconds in which a server has to say what it is and what it has, where a fifth of `server.timeout` is less."""
 
@@ -247,9 +245,8 @@ class _Doubt:
 
 
 def control_of(payload: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """A request like this one, but for what is asked: short, and short to answer."""
-    messages = [{"role": "user", "content": f"Say the number {number}."}]
-    return {**payload, "messages": messages, "options": {**payload.get("options", {}), "num_predict": _FEW}}
+    """A request like this one but for what is asked, which is short, and short to answer."""
+    return {**payload, "messages": [{"role": "user", "content": f"Say the number {number}, and nothing more."}]}
 
 
 def _busy(error: Exception) -> bool:

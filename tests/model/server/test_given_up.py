@@ -74,7 +74,7 @@ def test_a_prompt_that_is_never_answered_is_given_up(kind: str) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 500, 503])
-@pytest.mark.parametrize("other", ["Say the number 1.", "Say the number 2."])
+@pytest.mark.parametrize("other", ["Say the number 1, and nothing more.", "Say the number 2, and nothing more."])
 def test_one_of_the_other_things_may_be_another_that_is_never_answered(status: int, other: str) -> None:
     """That what the server is asked in between is of its bad prompts itself does not save the prompt, nor end the run."""
     host = Host(lambda text: error(status) if text in ("poison", other) else None)
@@ -106,7 +106,7 @@ def test_a_server_that_fails_by_chance_loses_nobody(share: float) -> None:
     """Behind one address there may be several, one of them broken: what fails there fails by chance."""
     rng = random.Random(7)
     host = Host(lambda _: error(502) if rng.random() < share else None)
-    assert not [reply for reply in host.outcome(*map(str, range(200))) if not isinstance(reply, dict)]
+    assert not [reply for reply in host.outcome(*map(str, range(100))) if not isinstance(reply, dict)]
 
 
 def test_a_prompt_that_ends_the_server_is_given_up_alone() -> None:
@@ -178,8 +178,7 @@ def test_what_is_asked_meanwhile_has_the_same_form() -> None:
         asyncio.run(a_server(wire).chat(asked))
     other = requests[-1]
     assert other["messages"] != asked["messages"]
-    assert other["options"] == {**asked["options"], "num_predict": 16}
-    assert {**other, "messages": 0, "options": 0} == {**requests[0], "messages": 0, "options": 0}
+    assert {**other, "messages": 0} == {**requests[0], "messages": 0}
 
 
 @pytest.mark.parametrize("status", [400, 500])

@@ -212,10 +212,12 @@ def _in_one_style(words: Sequence[object]) -> bool:
 
 
 def _layout_differs(one: _Cut, other: _Cut) -> bool:
-    """Whether lines are indented otherwise or begin elsewhere, but for one after punctuation; of the same words."""
+    """Whether lines are indented otherwise or begin elsewhere, but for one in prose; of the same words."""
     starts, others = ({start for start, _ in cut.rows} for cut in (one, other))
     if starts == others:
         return [rank for _, rank in one.rows] != [rank for _, rank in other.rows]
     moved = starts ^ others
-    # The line after `Explain this:` may as well go on in the first.
-    return len(moved) > 1 or any(one.tokens[start - 1] not in _BREAKS for start in moved)
+    # The line after `Explain this:` may as well go on in the first, and prose may be wrapped; rows of figures may not.
+    return len(moved) > 1 or not all(
+        one.tokens[start - 1] in _BREAKS or (one.tokens[start - 1] + one.tokens[start]).isalpha() for start in moved
+    )

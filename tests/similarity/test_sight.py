@@ -75,6 +75,7 @@ def test_what_the_model_did_not_see_is_a_difference(one: str, other: str) -> Non
         ("Où est le café ?", "Où est le cafe\u0301 ?"),
         (NEST, NEST.replace("    ", "\t") + "  \n"),
         ("Explain this:\nfoo is a bar", "Explain this: foo is  a bar"),
+        ("How many foxes live in the wood?", "How many foxes live in\nthe wood?"),
         ("One line of a text", "One\u2028line of\u00a0a text"),
         ("word " * 300 + "Why do whales sing?", "word " * 300 + "Why do whalse sing?"),
     ],

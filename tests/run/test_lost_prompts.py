@@ -14,7 +14,7 @@ from rich.console import Console
 
 from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.config import TeacherConfig
-from skills_dspy.base.errors import SpecError, Unanswered
+from skills_dspy.base.errors import EmbedderMissing, SpecError, Unanswered
 from skills_dspy.base.records import Record, Rejection
 from skills_dspy.cli.arguments import ExplainOptions
 from skills_dspy.cli.explain import explain_command
@@ -140,6 +140,16 @@ def test_a_text_without_a_vector_is_lost_alone(tmp_path: Path) -> None:
     assert (tmp_path / "again" / "rejected.jsonl").read_bytes() == first.rejected.read_bytes()
     more = make_run(tmp_path, {}, 5, FakeServer(TRUST))
     assert rejections(more)[: len(lost)] == lost
+
+
+def test_an_evaluation_question_without_a_vector_is_said(tmp_path: Path) -> None:
+    """With what helps, before anything is asked."""
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text('{"question": "How many legs has it?"}\n', "utf-8")
+    server = FakeServer(TRUST)
+    with pytest.raises(EmbedderMissing, match=r"no vector of How many .*set decontamination\.max_cosine to null"):
+        make_run(tmp_path, {}, 3, server, questions=questions, embedder=Blind())
+    assert server.asked == []
 
 
 def test_a_seed_without_a_vector_is_named(tmp_path: Path) -> None:

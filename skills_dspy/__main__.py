@@ -1,6 +1,5 @@
 """`python -m skills_dspy`: starts the command line and turns what it raises into a sentence and an exit code."""
 
-import io
 import os
 import sys
 
@@ -12,11 +11,10 @@ def main() -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     open_closed()
     from skills_dspy.cli.main import INTERRUPTED, start
-    from skills_dspy.cli.terminal.streams import show_bug
+    from skills_dspy.cli.terminal.streams import know_all_letters, show_bug
 
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that knows few letters is no reason to stop
+        know_all_letters(stream)
     sys.excepthook = show_bug
     code = start(sys.argv[1:])
     if code == INTERRUPTED:

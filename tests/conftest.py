@@ -22,6 +22,7 @@ import hypothesis
 import pytest
 
 from evals.record.answering import RECORD_FROM, RECORD_NOTE, simulated_teacher
+from skills_dspy.cli.environment import put_right
 
 if TYPE_CHECKING:  # what takes long to import is imported where it is used: xdist's own process needs none of it
     import vcr as vcrpy
@@ -37,9 +38,14 @@ NOBODY = "http://127.0.0.1:9"
 CASSETTES = Path(__file__).parent / "cassettes"
 
 _OF_THIS_MACHINE = ("OLLAMA_", "OPENAI_", "SKILLS_DSPY_")
-_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _RECORD_FROM = os.environ.get(RECORD_FROM)
 _RECORD_NOTE = os.environ.get(RECORD_NOTE, "")
+
+# Nor does ollama or torch see what this machine sets for the network, or for others: some of it they trip over when imported.
+put_right(os.environ)
+_NETWORK = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir", "sslkeylogfile")
+for _name in [name for name in os.environ if name.lower() in _NETWORK]:
+    del os.environ[_name]
 
 # Runs and journals see to it that they reach the disk, and waiting for it takes longer than all else: temporary folders lie
 # in memory where there is some, unless somebody has said where. No test ends the machine, so all that was written is read.
@@ -157,9 +163,9 @@ def _place(item: pytest.Item) -> int:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing that this machine sets for Ollama, for us or for proxies reaches a test."""
+    """Nothing that this machine sets for Ollama or for us reaches a test; what it sets for the network is gone for good."""
     for name in list(os.environ):
-        if name.startswith(_OF_THIS_MACHINE) or name.lower() in _PROXIES:
+        if name.startswith(_OF_THIS_MACHINE):
             monkeypatch.delenv(name)
 
 

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -29,25 +30,19 @@ RATINGS: Mapping[str, tuple[Label, ...]] = {scale.name: scale.labels for scale i
 
 _PAIRS = {
     "instruction": ("response", "output", "generation"),
-    "question": ("answer",),
+    "question": ("answer", "answers"),
     "prompt": ("completion", "chosen"),
     "query": ("response",),
     "problem": ("solution",),
     "user": ("assistant",),
     "input": ("output", "target"),
+    "inputs": ("targets",),
 }
 """What the question is called, and beside it the answer; any question may stand with any answer."""
 _ANSWERS = tuple(dict.fromkeys(answer for answers in _PAIRS.values() for answer in answers))
-_CHATS = ("messages", "conversations", "conversation")
+_CHATS = ("messages", "conversations", "conversation", "contents", "data", "chosen")
 _CONTEXTS = ("context", "input")
-_ROLES = {
-    "human": "user",
-    "prompter": "user",
-    "gpt": "assistant",
-    "model": "assistant",
-    "bot": "assistant",
-    "chatgpt": "assistant",
-}
+_ROLES = {"human": "user", "prompter": "user", **dict.fromkeys(("gpt", "model", "bot", "chatbot", "chatgpt"), "assistant")}
 """What others call the two that talk."""
 _PRETRAINING = re.compile(r"<\|(?:start_of_role\|>)?(user|assistant)(?:<\|end_of_role)?\|>\n?")
 """What parts the turns that InstructLab has put into one, with the role `pretraining`."""
@@ -95,8 +90,9 @@ def row_of(content: Mapping[str, Any], path: Path, number: int) -> Row | None:
     Raises:
         FileError: it has none of the layouts; path and line number are named.
     """
+    given = list(content)
     try:
-        content = _with_metadata(from_columns(content))
+        content = _with_metadata({name.lower(): value for name, value in content.items()} | from_columns(content))
     except ValueError as error:
         raise FileError(f"this is no row of a run: {error}; restore the file", path, number) from error
     question, answer = _keys(content)
@@ -106,10 +102,10 @@ def row_of(content: Mapping[str, Any], path: Path, number: int) -> Row | None:
         told = _said(content[answer], "assistant", answer, path, number)
     elif chat is not None:
         asked, told = _chat(content[chat], chat, path, number)
-    elif question and question != "input":
+    elif question and not question.startswith("input"):
         raise FileError(f"there is `{question}` but no `{_PAIRS[question][0]}`; add it", path, number)
     else:
-        keys = ", ".join(f"`{shown(key, 30)}`" for key in list(content)[:5]) or "no key"
+        keys = ", ".join(f"`{shown(key, 30)}`" for key in given[:5]) or "no key"
         raise FileError(f"there is {keys} where {LAYOUTS} should be; name the keys like this", path, number)
     if not asked.strip() or not told.strip():
         return None
@@ -152,7 +148,10 @@ def _context(content: Mapping[str, Any], question: str | None, path: Path, numbe
 
 
 def _said(value: object, role: str, key: str, path: Path, number: int) -> str:
-    """A text, or the last one of this role in a list of turns; empty where it is null."""
+    """A text, or the last one of this role in a list of turns; empty where it is null. Of several right answers the first."""
+    if role == "assistant":
+        listed = value.get("text") if isinstance(value, dict) else value  # SQuAD has them so
+        value = listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], str) else value
     if value is None or isinstance(value, str):
         return value or ""
     said = [text for name, text in _turns(value) if name == role and text.strip()] if _is_chat(value) else []
@@ -169,8 +168,10 @@ def _turns(messages: Any) -> Iterator[tuple[str, str]]:
     """Role and text of each turn, as they are called here."""
     for turn in messages:
         role = str(turn.get("role", turn.get("from"))).lower()
-        text = _content(turn.get("content", turn.get("value")))
-        if role == "pretraining":
+        text = _content(next((turn[name] for name in ("content", "value", "parts") if name in turn), None))
+        if {"input", "output"} <= turn.keys():  # a turn of both
+            yield from (("user", _content(turn["input"])), ("assistant", _content(turn["output"])))
+        elif role == "pretraining":
             parts = _PRETRAINING.split(text)
             yield from zip(parts[1::2], (part.removesuffix("\n") for part in parts[2::2]), strict=True)
         else:
@@ -183,6 +184,8 @@ def _chat(messages: object, key: str, path: Path, number: int) -> tuple[str, str
             messages = json.loads(messages)
         except (ValueError, RecursionError):
             messages = None
+    if isinstance(messages, list) and messages and all(isinstance(turn, str) for turn in messages):
+        messages = [{"role": role, "content": text} for role, text in zip(cycle(("user", "assistant")), messages, strict=False)]
     if not _is_chat(messages):
         raise FileError(f"`{key}` is not a list of turns; write objects with `role` and `content`", path, number)
     turns = list(_turns(messages))

@@ -118,8 +118,12 @@ async def examine(
     judged = [(call, found if found is not None else next(new)) for call, found in zip(calls, known, strict=True)]
     own = [found for call, found in judged if call.step == call.case.step]
     fused = [found for call, found in judged if call.step != call.case.step]
+    lost = [(call.step, found.explanation) for call, found in judged if found.failure == "server failed"]
     card = report_card(own, fused, wanted.config, costs([*(j for j in own if j.sample == 0), *fused], session.journal.get))
-    return card, {**_facts(session, wanted, cases, derived), **as_json(card)}
+    facts = _facts(session, wanted, cases, derived)
+    if lost:
+        facts["lost"] = {"replies": len(lost), "of": len(calls), "first": dict(zip(("step", "why"), lost[0], strict=True))}
+    return card, {**facts, **as_json(card)}
 
 
 def calls_for(cases: Sequence[Case], samples: int, *, fused: bool) -> tuple[CaseCall, ...]:
@@ -230,6 +234,9 @@ def head(content: dict[str, Any]) -> list[tuple[str, str]]:
         ("Cases", f"{content['cases_by_hand']} written by hand, {replies}{content['cases_from_seeds']} made from seeds{tasks}"),
         ("Samples of each", str(content["samples"])),
     ]
+    if lost := content.get("lost"):
+        first = f"the first of {lost['first']['step']}: {lost['first']['why']}"
+        facts.append(("Lost to the server", f"{lost['replies']} of {lost['of']} replies, {first}"))
     if derived := content.get("derived_descriptions"):
         facts.append(("Descriptions", f"derived by {content['generator_model']} for {', '.join(derived)}; see judges.json"))
     return [*facts, ("Compiled program", content["program"])] if content["program"] else facts

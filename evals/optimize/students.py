@@ -14,7 +14,7 @@ from evals.optimize.targets import Unit
 from evals.session.bridge import Halt
 from evals.session.session import Session
 from skills_dspy.base.config import ROLES
-from skills_dspy.base.errors import ReplyError, SkillsError, Truncated, Unreadable
+from skills_dspy.base.errors import ReplyError, SkillsError, Truncated, Unanswered, Unreadable
 from skills_dspy.base.records import SoftRating
 from skills_dspy.base.seeds import request_seed
 from skills_dspy.model.ask import CURRENT_CALL, TRIES, Answer, Call, Failed, together
@@ -25,7 +25,7 @@ from skills_dspy.model.steps import inputs as prompt_inputs
 
 
 class Unusable(Exception):
-    """Twice in a row a reply could not be used."""
+    """Twice in a row a reply could not be used, or the server gives none."""
 
 
 class Desk:
@@ -83,6 +83,8 @@ class Desk:
                 return said, call.soft
             except ReplyError as error:
                 last = error
+                if isinstance(error, Unanswered):
+                    break
                 room *= RETRY if isinstance(error, Truncated) else 1
         raise Unusable(str(last)) from last
 

@@ -22,7 +22,7 @@ from skills_dspy.model.ask import Asker, Call
 from skills_dspy.model.context_window import RunPrompts, step_up
 from skills_dspy.model.engine import AsyncOllamaEngine, EngineLM, Window
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.model.replies import Host, Meter, Replies
+from skills_dspy.model.replies import NO_REPLY, Host, Meter, Replies
 from skills_dspy.model.server.names import other_weights, same_model
 from skills_dspy.model.server.server import Model, Server, introduced
 from skills_dspy.model.slots import Slots
@@ -76,6 +76,7 @@ class OnceReplies(Replies):
     Attributes:
         counts: of the first live replies, for their speed.
         made: digests of all requests so far, whether the host, the journal or a recording answered.
+        lost: those of them that the server could not answer, though it answered others, with why.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class OnceReplies(Replies):
         self._asked: dict[str, asyncio.Task[dict[str, Any]]] = {}
         self.counts: list[Counts] = []
         self.made: set[str] = set()
+        self.lost: dict[str, str] = {}
 
     async def fetch(self, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:
         """The body of the reply, as `Replies.fetch` gives it.
@@ -110,7 +112,10 @@ class OnceReplies(Replies):
                 self._begun += 1
             task = self._asked[digest] = asyncio.ensure_future(self._timed(payload, call))
             task.add_done_callback(lambda _: self._asked.pop(digest, None))
-        return await asyncio.shield(task)
+        body = await asyncio.shield(task)
+        if NO_REPLY in body:
+            self.lost[digest] = body[NO_REPLY]
+        return body
 
     async def _timed(self, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:
         live, began = self._meter.live, time.monotonic()

@@ -61,7 +61,7 @@ def from_columns(row: _Row) -> dict[str, Any]:
         return dict(row)
     try:
         return _from_columns(row, source)
-    except (LookupError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"a part is missing or of another type ({error})") from error
 
 

@@ -37,28 +37,49 @@ def _finds(pattern: str, *parts: str, meant: bool = True) -> Find:
 
 
 _THINK = (
-    r"(?i:</?(?:seed:)?think(?:ing)?(?: [^<>\n]*)?>)"
-    r"|(?i:</?(?:thoughts?|reason|reasoning|reflection|scratchpad|inner_monologue|analysis)>)"
+    r"(?i:</?(?:seed:|ant)?think(?:ing)?(?:[ /][^<>\n]*)?>|&lt;/?think(?:ing)?&gt;)|</?思考>"
+    r"|(?i:</?(?:thoughts?|reason|reasoning|reflection|scratchpad|analysis|cot|chain_of_thought|deliberation)>)"
+    r"|(?i:</?(?:(?:inner|internal)_(?:monologue|thoughts?)|reasoning_content|thought_process)>)"
     r"|\[/?THINK\]|◁/?think▷|^\.\.\.done thinking\.|<details type=|^```think(?:ing)?$"
     r"|assistant(?:final|commentary|analysis)|\A\s*analysis(?=[A-Z])"
 )
 _BAR = r"[<＜][|｜][^\W\d][^|｜<>\n]{1,40}[|｜]?[>＞]|[<＜]｜[^|｜<>\n]{1,40}｜[>＞]|<\|[a-z_]{2,30}\|?\s*\Z"
+_BROKEN = (
+    r"(?:im_start|im_end|eot_id|endoftext|end_of_text) ?\| ?>|< ?\| ?(?:assistant|user|system|end) ?\| ?>|&lt;\|[a-z_]+\|?&gt;"
+    r"|\{\{-? ?(?:if |range )?[.$](?:System|Prompt|Response|Messages|Content|Tools)\b"
+)
 _TURNS = r"</?(?:start|end)_of_(?:turn|image|audio)>|<turn\|>|</?end_of_utterance>|\[/?INST\]|<</?SYS>>|\[/?SYSTEM_PROMPT\]"
 _SPECIAL = (
-    r"<(?:bos|eos|pad|unk|sop|eop|eoh|eoa|BOS|EOS|PAD|UNK|BOS_TOKEN|EOS_TOKEN)>|\[(?:BOS|EOS|gMASK|UNK|PAD|CLS|SEP)\]"
+    r"<(?:bos|eos|pad|unk|sop|eop|eoh|eoa|eot|eom|eod|BOS|EOS|PAD|UNK|EOD|BOS_TOKEN|EOS_TOKEN)>"
+    r"|</?(?:(?:begin|end)_of_text|endoftext|fim_(?:prefix|middle|suffix|pad)|file_sep)>|\[(?:BOS|EOS|gMASK|UNK|PAD|CLS|SEP)\]"
     r"|\[/?(?:AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]|\[UNUSED_TOKEN_\d+\]|<extra_id_\d+>"
 )
 _BYTES = r"<0x[0-9A-F]{2}>|<(?:unused|reserved_)\d+>|\A\s*<s>|</s>\s*\Z|(?<=[a-z.,;:!?])[ĠĊ▁](?=[A-Za-zĠĊ▁\s]|\Z)"
 _TOOLS = (
     r"</?(?:tool|function)_(?:call|response|result|code)s?>|<invoke name=|<function=|</?antml:|<(?:start|end)_function_call>"
-    r"|</?tool_code>|<\|?python_tag"
+    r"|</?tool_code>|<\|?python_tag|^Action Input:"
 )
 _FIELD = r"\[\[ ?## ?\w+ ?## ?\]\]"
-_ROLES = (
-    r"^(?:\*\*|<)?(?:User|Human|Assistant|USER|HUMAN|ASSISTANT|用户|助手)(?:\*\*|>)?[ \t]*[:：]"
-    r"|^#{2,3} ?(?:Instruction|Response):|^### ?(?:User|Human|Assistant):|(?:^|(?<=[.!?)”]))assistant$"
+_ROLE_NAMES = (
+    *(
+        "User",
+        "USER",
+        "Human",
+        "HUMAN",
+        "Assistant",
+        "ASSISTANT",
+        "Usuario",
+        "Asistente",
+        "Utilisateur",
+        "Benutzer",
+        "Assistent",
+    ),
+    *("Пользователь", "Ассистент", "用户", "助手", "ユーザー", "アシスタント", "사용자"),
 )
-_ROLE_NAMES = ("User", "USER", "Human", "HUMAN", "Assistant", "ASSISTANT", "assistant", "用户", "助手", "##")
+_ROLES = (
+    rf"^(?:\*\*|<)?(?:{'|'.join(_ROLE_NAMES)})(?:\*\*|>)?[ \t]*[:：](?!:)"
+    r"|^#{2,3} ?(?:Instruction|Response|指令|回答|응답) ?[:：]|^### ?(?:User|Human|Assistant):|(?:^|(?<=[.!?)”]))assistant$"
+)
 _CONTROL = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|\r(?!\n)"
 _LOST = "[\ufffc-\uffff\ufdd0-\ufdef]"
 _UNSEEN = (
@@ -147,15 +168,17 @@ def _in_json(text: str) -> str | None:
 
 
 MARKS: Mapping[str, Find] = {
-    "a block of thinking": _finds(_THINK, "<", "THINK]", "◁", "done thinking", "```think", "assistant", "analysis"),
-    "a token of a chat template": _finds(f"{_BAR}|{_TURNS}|{_SPECIAL}|{_BYTES}", "<", "[", "＜", "Ġ", "Ċ", "▁"),
+    "a block of thinking": _finds(_THINK, "<", "&lt;", "THINK]", "◁", "done thinking", "```think", "assistant", "analysis"),
+    "a token of a chat template": _finds(
+        f"{_BAR}|{_BROKEN}|{_TURNS}|{_SPECIAL}|{_BYTES}", "<", "[", "＜", "|", "&lt;", "{{", "Ġ", "Ċ", "▁"
+    ),
     "a mark of where a text begins or ends": _crossed_out,
-    "a call of a tool": _finds(_TOOLS, "<"),
+    "a call of a tool": _finds(_TOOLS, "<", "Action Input"),
     "a field of DSPy's": _finds(_FIELD, "[["),
     "a tag of the prompt around it": _wrapped(PROMPT_TAGS),
     "a tag around it": _wrapped(_WRAPPERS),
     "JSON around it": _in_json,
-    "a turn that nobody took": _finds(_ROLES, *_ROLE_NAMES),
+    "a turn that nobody took": _finds(_ROLES, *_ROLE_NAMES, "assistant", "##"),
     "a control character": _finds(_CONTROL, meant=False),
     "a character that was lost": _finds(_LOST, meant=False),
     "a character that nobody sees": _finds(_UNSEEN, meant=False),

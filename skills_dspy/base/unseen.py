@@ -1,5 +1,6 @@
 """Characters that nobody sees, or takes for a sign of YAML or JSON: which they are, and which one is to blame."""
 
+import json
 import math
 import re
 import unicodedata
@@ -54,10 +55,11 @@ def _instead(character: str) -> str:
     return _SIGNS.get(character) or (" " if _BLANK.match(character) else "")
 
 
-def first_odd(text: str, start: int, end: int) -> str:
-    """The first odd character of a part of a text in which a sign was expected, as the end of a sentence; empty without any."""
-    found = ODD.search(text, start, end)
-    return f"; there is {placed(text, found.start())}: {remedy(found.group())}" if found else ""
+def odd_json(problem: Exception) -> str:
+    """What is odd where a reader of JSON stopped, as the end of a sentence; empty where nothing is."""
+    if not isinstance(problem, json.JSONDecodeError) or not ODD.match(problem.doc, problem.pos):
+        return ""
+    return f"; there is {placed(problem.doc, problem.pos)}: {remedy(problem.doc[problem.pos])}"
 
 
 def odd_key(text: str, start: int, end: int) -> str:
@@ -83,26 +85,29 @@ def to_blame(text: str, fault: Callable[[str], int | None], first: int, last: in
     refused = fault(text) if len(text) <= _LARGEST else None
     if refused is None:
         return None
-    for start, stop, repairs in islice(_repairs(text, first, last), _TRIALS):
-        places = {now: _reached(fault(text[:start] + now + text[stop:]), now, stop - start) for now in repairs}
-        now = max(places, key=lambda now: (places[now], -len(now)))
-        if places[now] > refused:
-            return start, _BY_BLANK if now.isspace() else remedy(text[start])
+    for start, stop in islice(_suspects(text, first, last), _TRIALS):
+        part = text[start:stop]
+        meant = ODD.sub(lambda odd: _instead(odd.group()), part)
+        repairs = {" " * len(part): _BY_BLANK, "": _OUT, meant: remedy(part[0])}
+        reached = {now: _reached(fault(text[:start] + now + text[stop:]), len(now) - len(part)) for now in repairs}
+        best = max((meant, "", *repairs), key=lambda now: reached[now])
+        if reached[best] > refused:
+            return start, repairs[best]
     return None
 
 
-def _reached(place: int | None, now: str, before: int) -> float:
+def _reached(place: int | None, grown: int) -> float:
     """How far a reader got, in places of the text as it was."""
-    return math.inf if place is None else place - max(0, len(now) - before)
+    return math.inf if place is None else place - max(0, grown)
 
 
-def _repairs(text: str, first: int, last: int) -> Iterator[tuple[int, int, set[str]]]:
-    """Parts of a text with what to try there: signs for what looks like them, and nothing or blanks for what is not seen."""
+def _suspects(text: str, first: int, last: int) -> Iterator[tuple[int, int]]:
+    """Runs of odd characters in a part of a text, one after the other, and from the first to the last of a line."""
     for begin, end in reversed([*_lines(text, first, last)]):
         runs = [run.span() for run in _RUNS.finditer(text, begin, end)]
-        for start, stop in [*reversed(runs), *([(runs[0][0], runs[-1][1])] if len(runs) > 1 else [])]:
-            part = text[start:stop]
-            yield start, stop, {ODD.sub(lambda odd: _instead(odd.group()), part), UNSEEN.sub(" ", part)} - {part}
+        yield from reversed(runs)
+        if len(runs) > 1:
+            yield runs[0][0], runs[-1][1]
 
 
 def _lines(text: str, first: int, last: int) -> Iterator[tuple[int, int]]:

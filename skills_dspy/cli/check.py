@@ -21,6 +21,7 @@ from skills_dspy.cli.sessions import complainer, make_server, vector_server
 from skills_dspy.cli.summary import command
 from skills_dspy.cli.terminal.consoles import make_console, make_table
 from skills_dspy.cli.terminal.streams import echo_json
+from skills_dspy.commands.check.begun import begun_with_others
 from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost, forecast
 from skills_dspy.commands.check.measure import Preflight, find_weights, fit, survey
 from skills_dspy.commands.check.seeds import RatedSeeds, closing_line, rate_seeds
@@ -94,14 +95,15 @@ class Check:
         serve: Serve,
     ) -> None:
         self._options, self._specs, self._config = options, specs, config
-        self._server, self._out, self._find, self._serve = server, out, find, serve
-        self._said: list[str] = []
+        self._server, self._out, self._find, self._serve, self._said = server, out, find, serve, list[str]()
 
     def run(self) -> int:
         """All checks that can be made; returns the exit code."""
         models = self._models()
         self._embedder()
         if models is not None:
+            for said in begun_with_others(self._specs, self._options.output_dir, models):
+                self._say(Line("warn", "begun", said))
             about = "window"
             try:
                 windows, longest = fit(self._specs, self._config, models)
@@ -151,7 +153,8 @@ class Check:
     def _models(self) -> Mapping[str, Model] | None:
         """The models by name; None when the host or one of them is not there."""
         try:
-            version, models, missing = asyncio.run(survey(self._server, self._config))
+            with self._out.status("asking the server what it has"):
+                version, models, missing = asyncio.run(survey(self._server, self._config))
             self._say(Line("ok", "host", f"{server_in_words(self._server.kind, version)} answers at {self._server.host}"))
             pulls = isinstance(self._server, OllamaServer)
             if isinstance(self._server, OllamaServer) and missing and self._options.pull:
@@ -200,7 +203,7 @@ class Check:
         options, config, specs = self._options, self._config, self._specs
         flight = Preflight(specs[0], config, self._server, windows, concurrency=options.server.concurrency)
         trials: list[Trial] = []
-        remedies: dict[tuple[str, str], Remedy] = {}
+        remedies: dict[tuple[str, str], Remedy | None] = {}
         try:
             for step in flight.steps:
                 how = config.model_for(STEPS[step].role), config.role(STEPS[step].role).think

@@ -84,7 +84,8 @@ def print_decided(done: DecideResult, filled: bool, console: Console | None = No
     out.print(side_line("Gained", diff.gained_from, diff.gained, "from"))
     _print_unasked(done, out)
     if filled:
-        out.print(f"Asked now: {done.live} calls; all else was in the journal.")
+        lost = f", and {done.lost} that the server could not answer, though it answered others" if done.lost else ""
+        out.print(f"Asked now: {done.live} calls{lost}; all else was in the journal.")
     if done.dataset is None:
         out.print("Nothing was written (--dry-run).")
         return

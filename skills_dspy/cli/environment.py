@@ -13,6 +13,12 @@ _NUMBERS = ("DSPY_CACHE_LIMIT", "NUMPY_MADVISE_HUGEPAGE", "HF_HUB_ETAG_TIMEOUT",
 _SIZES = ("COLUMNS", "LINES")
 """The size of a terminal, which rich takes at its word: of 0 columns nothing is printed, and of very many it crashes."""
 
+_UNUSED = re.compile(
+    r"\w*LOG_?LEVEL|TQDM_(?!DISABLE)\w+|USE_TORCH_XLA|(COMPILE_STROBELIGHT|TORCH_(LOGS|COMPILE|DISABLE|PYTHON)|TORCHDYNAMO"
+    r"|(TORCH|AOT_?)?INDUCTOR|PYTORCH_JIT|ACCELERATE|SYMPY|SKLEARN|LOKY|JOBLIB|PANDAS)(_\w+)?"
+)
+"""What torch, scikit-learn, pandas and tqdm trip over when they are imported, for parts of them that we do not use."""
+
 
 def put_right(environment: MutableMapping[str, str]) -> str:
     """Take out, for good, what a library would trip over whenever it looks; returns the host in OLLAMA_HOST, empty for none.
@@ -25,6 +31,8 @@ def put_right(environment: MutableMapping[str, str]) -> str:
     for name in _SIZES:
         if not re.fullmatch(r"[1-9][0-9]{0,3}", environment.get(name, "1")):
             del environment[name]
+    for name in filter(_UNUSED.fullmatch, list(environment)):
+        del environment[name]
     return environment.pop("OLLAMA_HOST", "").strip("\"' \t\r\n")
 
 

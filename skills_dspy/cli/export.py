@@ -81,8 +81,14 @@ def _export(request: ExportRequest, say: Callable[[str], None]) -> None:
     for said in dict.fromkeys(run.facts.answered_by for run in request.runs):
         say(f"Answered by: {said}")
     if request.thoughts:
-        none = "" if done.thoughtful else "; `think` in the configuration of a run says whether the generator has any"
+        none = (
+            ""
+            if done.thoughtful or done.spoilt
+            else "; `think` in the configuration of a run says whether the generator has any"
+        )
         say(f"{done.thoughtful} of {rows} rows have thoughts{none}")
+        if done.spoilt:
+            echo(f"{done.spoilt} rows without theirs: they hold tokens of a chat template, or control characters", err=True)
     if done.repeated:
         echo(f"{done.repeated} rows left out: another of the runs has a row with the same id", err=True)
     for line in _left_over(done.left_over):

@@ -218,9 +218,11 @@ class ServerOptions:
         """
         if self.llamacpp is not None:
             return self._with_model_file(config, self.llamacpp)
-        if self.api is None:
-            return config
-        return config.model_copy(update={"server": config.server.model_copy(update={"api": self.api})})
+        from skills_dspy.model.server.names import spelled_alike
+
+        if self.api is not None:
+            config = config.model_copy(update={"server": config.server.model_copy(update={"api": self.api})})
+        return spelled_alike(config)
 
     def _with_model_file(self, config: "RunConfig", path: Path) -> "RunConfig":
         from skills_dspy.base.config import ROLES

@@ -6,7 +6,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -121,6 +121,14 @@ def waiting_line(waiting: Waiting, seconds: float) -> str:
     )
 
 
+def lost_line(lost: Sequence[str], requests: int) -> str:
+    """What is said of requests that the server could not answer."""
+    return (
+        f"Lost to the server: {len(lost)} of {requests} requests, which count as replies of no use and are not asked again. "
+        f"The first: {lost[0]}"
+    )
+
+
 def run_until_done(work: Coroutine[Any, Any, T]) -> T:
     """Run it on an event loop, where SIGTERM interrupts it in good order; Interrupted by that or by Ctrl-C."""
 
@@ -172,7 +180,10 @@ def in_session(
             program = None if beside is None else beside.program
             for line in since_compiled(program, session.models.values()) if program is not None else ():
                 echo(f"warning: {line}", stream=stderr)
-            return await work(session)
+            done = await work(session)
+            if lost := session.replies.lost:
+                echo(lost_line(list(lost.values()), len(session.replies.made)), stream=stderr)
+            return done
 
     try:
         return run_until_done(run())

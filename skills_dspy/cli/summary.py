@@ -109,12 +109,17 @@ def _failures(funnel: Funnel) -> Iterator[str]:
     for (stage, reason), (detail, raw) in funnel.first.items():
         if reason != "server failed" and 2 * funnel.rejected[stage, reason] >= funnel.candidates and not funnel.accepted:
             yield f"The first of them: {shown(detail, _LONG)}; the reply: {shown(raw, _LONG) or 'empty'}"
+            if reason in ("unreadable", "truncated", "residue"):
+                yield f"`{command()} check` tries whether the model can be used with another `think`, and names it."
     lost = {stage: count for stage, reason, count in funnel.rows() if reason == "server failed"}
     if lost:
         where = ", ".join(f"{stage} {count}" for stage, count in lost.items())
         why = shown(funnel.first.get((next(iter(lost)), "server failed"), ("it is not known why", ""))[0], 2 * _LONG)
         yield f"Lost to the server: {sum(lost.values())} of {funnel.candidates} candidates ({where}). The first: {why}"
-        yield "What it could not answer is noted in the journal and in rejected.jsonl, and is not asked again."
+    if funnel.tags_lost:
+        yield f"Lost to the server: {funnel.tags_lost} tags of accepted pairs; they are empty, and their explanations say why."
+    if lost or funnel.tags_lost:
+        yield "What it could not answer is noted in the journal, and is not asked again."
 
 
 def funnel_table(funnel: Funnel, *, screened: bool = False) -> Table:

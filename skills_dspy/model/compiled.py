@@ -18,7 +18,7 @@ from pydantic_core import to_jsonable_python
 
 from skills_dspy.base.errors import FileError
 from skills_dspy.base.records import Frozen
-from skills_dspy.base.unseen import first_odd
+from skills_dspy.base.unseen import odd_json
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.program import SkillsProgram, fingerprint
 from skills_dspy.model.server.names import other_weights, same_model
@@ -28,8 +28,6 @@ from skills_dspy.store.files import storage_errors
 
 PROGRAM_FORMAT = "skills_dspy program 1"
 """What a program file says of itself."""
-
-_NO_JSON = "this is no JSON; give a file that `optimize` has written"
 
 
 class ProgramError(FileError):
@@ -116,11 +114,9 @@ def load_compiled(path: Path) -> CompiledProgram:
         data = path.read_bytes()
     try:
         content = json.loads(data)
-    except json.JSONDecodeError as error:
-        odd = first_odd(error.doc, error.pos, error.pos + 1)
-        raise ProgramError(f"{_NO_JSON}{odd}", path, error.lineno) from error
     except (ValueError, RecursionError) as error:
-        raise ProgramError(_NO_JSON, path) from error
+        said = f"this is no JSON; give a file that `optimize` has written{odd_json(error)}"
+        raise ProgramError(said, path, getattr(error, "lineno", None)) from error
     return checked(content, path)
 
 

@@ -149,7 +149,7 @@ def choose_windows(
         most = max(wanted, key=lambda need: need.total)
         bound = _bound(most, config, context_lengths)
         if most.total > bound:
-            raise _too_long(most, model, bound, _way_out(role, config, bound))
+            raise _too_long(most, model, bound, _way_out(role, config, bound), config.role(role).thoughts)
         chosen = config.role(role).num_ctx or step_up(most.total, bound)
         windows[model] = max(windows.get(model, 0), chosen)
     for role in ROLES:
@@ -176,10 +176,12 @@ def _way_out(role: Role, config: RunConfig, bound: int) -> str:
     return "take a model with a larger window"
 
 
-def _too_long(need: Need, model: str, bound: int, way_out: str) -> ContextTooLong:
-    task = need.task
+def _too_long(need: Need, model: str, bound: int, way_out: str, thoughts: int) -> ContextTooLong:
+    task, role = need.task, STEPS[need.step].role
     seed = max(task.seed_examples, key=lambda s: estimate_tokens(s.question + s.answer + (s.context or "")))
-    if need.reply > need.prompt and STEPS[need.step].counted:
+    if thoughts and need.total - RETRY * thoughts <= bound:
+        advice = f"lower {role}.think_room ({thoughts} now) or set {role}.think to off"
+    elif need.reply > need.prompt and STEPS[need.step].counted:
         advice = "lower num_questions_to_generate_per_prompt"
     elif need.step == DESCRIBE.name:
         advice = "write a task_description, which saves this prompt"

@@ -19,10 +19,12 @@ NO_REPLY = "unanswered"
 class Meter:
     """What was asked for since the run started, for the progress display.
 
-    `live` are replies that the server gave now, with their tokens and counts by step; `remembered` those of a journal.
+    `live` are replies that the server gave now, with their tokens and counts by step; `remembered` those of a journal; `lost`
+    how many it could not give, though it answered others.
     """
 
     live: int = 0
+    lost: int = 0
     remembered: int = 0
     prompt_tokens: int = 0
     output_tokens: int = 0
@@ -114,6 +116,7 @@ class Replies:
         try:
             body = trimmed(await server.chat(payload), payload)
         except Unanswered as error:
+            self._meter.lost += 1
             # As a body that those who read replies take for an empty one, versions from before it among them.
             empty = {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "error"}
             return {"model": payload["model"], **empty, NO_REPLY: str(error)}

@@ -16,11 +16,12 @@ from skills_dspy.base.errors import (
     ServerError,
     Unanswered,
 )
+from skills_dspy.model.embedding.vocabulary import RARE_PAIRS
 from skills_dspy.model.embedding.weights import served
 from skills_dspy.model.server.names import guess, meant
 from skills_dspy.model.server.server import Model
-from skills_dspy.similarity.nearest import Vector, Vectors
-from skills_dspy.similarity.sight import Sight
+from skills_dspy.similarity.nearest import Vector, Vectors, squared_distance
+from skills_dspy.similarity.sight import LOOKED_AT, Sight
 
 _SHOWN = 60
 """So many characters of a text are shown."""
@@ -72,6 +73,8 @@ class ServedEmbedder:
         self._turn = asyncio.Lock()
         self._weights: str | None = None
         self._gives = False
+        self._seeing = asyncio.Lock()
+        self._sight: Sight | None = None
 
     @property
     def weights(self) -> str:
@@ -80,9 +83,17 @@ class ServedEmbedder:
             raise RuntimeError("the server was not asked for the embedding model yet")
         return self._weights
 
-    def sight(self) -> Sight:
-        """A server does not give its tokenizer."""
-        return "some"
+    async def sight(self) -> Sight:
+        """What a few texts tell, for a server does not give its tokenizer: `some` where two have the same vector, or none."""
+        async with self._seeing:
+            if self._sight is None:
+                try:
+                    pairs = [await self.embed(pair) for pair in RARE_PAIRS]
+                except (ContextTooLong, Unanswered):
+                    pairs = []
+                apart = [squared_distance(one, other) >= LOOKED_AT for one, other in pairs]
+                self._sight = "all" if apart and all(apart) else "some"
+        return self._sight
 
     def start(self) -> None:
         """Do nothing: the server loads a model when it is asked."""

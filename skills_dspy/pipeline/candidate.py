@@ -20,6 +20,11 @@ class Passed:
     pair_verdict: PairVerdict
     tags: Tags
 
+    @property
+    def tags_lost(self) -> int:
+        """How many of its tags the server could not give."""
+        return sum(why.startswith("server failed: ") for why in self.tags.explanations.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Dropped:

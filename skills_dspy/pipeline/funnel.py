@@ -42,7 +42,8 @@ SELDOM = ("write_context", "judge_context", "write_questions", *SCREENING, *HABI
 class Funnel:
     """Counts of settled candidates; `candidates == accepted + rejections` always holds.
 
-    `rewritten` says of how many the answer was written again, whatever became of them; `first` has, of those for which there
+    `rewritten` says of how many the answer was written again, whatever became of them; `tags_lost` how many tags of accepted
+    ones the server could not give; `first` has, of those for which there
     was no usable reply, the detail and the reply of the first, by stage and reason.
     """
 
@@ -50,6 +51,7 @@ class Funnel:
     accepted: int = 0
     rejected: Counter[tuple[str, Reason]] = field(default_factory=Counter)
     rewritten: int = 0
+    tags_lost: int = 0
     first: dict[tuple[str, Reason], tuple[str, str]] = field(default_factory=dict, compare=False)
 
     def accept(self) -> None:
@@ -86,6 +88,7 @@ class Funnel:
             "accepted": self.accepted,
             "rejected": [{"stage": stage, "reason": reason, "count": count} for stage, reason, count in self.rows()],
             **({"rewritten": self.rewritten} if self.rewritten else {}),
+            **({"tags_lost": self.tags_lost} if self.tags_lost else {}),
         }
 
 
@@ -97,6 +100,7 @@ def added_up(funnels: Iterable[Funnel]) -> Funnel:
         total.accepted += funnel.accepted
         total.rejected.update(funnel.rejected)
         total.rewritten += funnel.rewritten
+        total.tags_lost += funnel.tags_lost
         total.first = {**funnel.first, **total.first}
     return total
 

@@ -319,7 +319,8 @@ class Settler:
     async def _tag(self, row: SettledRow, passed: Passed) -> None:
         """Give an accepted pair its last tags. Nobody waits for them but its row, and the rows after it."""
         try:
-            row.outcome = await self._flow.tag(row.candidate, passed, lambda: self._rank(row.candidate))
+            row.outcome = tagged = await self._flow.tag(row.candidate, passed, lambda: self._rank(row.candidate))
+            self.funnel.tags_lost += tagged.tags_lost
         except MissingReply as missing:  # the rows before it may still come
             row.outcome = missing
         self._rows.write()

@@ -94,7 +94,7 @@ def read_benchmark(paths: Sequence[Path]) -> Benchmark:
 def split_field(given: Path) -> tuple[Path, str | None]:
     """The file and the field of `FILE:FIELD`; a file that has such a name goes before, and where there is none it is a path."""
     file, _, field = str(given).rpartition(":")
-    named = bool(file and field) and not given.exists() and Path(file).is_file()
+    named = file and field and not set(field) & set("/\\") and not given.exists() and Path(file).is_file()
     return (Path(file), field) if named else (given, None)
 
 

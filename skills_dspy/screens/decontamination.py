@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skills_dspy.base.config import DecontaminationConfig
-from skills_dspy.base.errors import EmbedderMissing, MissingReply
+from skills_dspy.base.errors import EmbedderMissing, MissingReply, Unanswered
 from skills_dspy.model.embedding.embedder import LiveEmbedder, VectorSource
 from skills_dspy.screens.benchmark import Benchmark
 from skills_dspy.similarity.nearest import Vectors, nearest_row
@@ -167,7 +167,13 @@ class Screen:
             )
         parts = []
         for done in range(_CHUNK, len(texts) + _CHUNK, _CHUNK):
-            parts.append(await embedder.embed(texts[done - _CHUNK : done]))
+            try:
+                parts.append(await embedder.embed(texts[done - _CHUNK : done]))
+            except Unanswered as error:
+                todo = "set decontamination.max_cosine to null in the configuration, which compares words only"
+                raise EmbedderMissing(
+                    f"{error} No new question can be compared with it: {todo}, or take another embedding model"
+                ) from error
             if done % (_CHUNK * 20) == 0 and done < len(texts):
                 notices.say(f"Decontamination: {done} of {len(texts)} questions are embedded.")
         return BenchmarkIndex(grams, np.concatenate(parts))

@@ -20,6 +20,7 @@ _ORNAMENTS = 2
 _FEW_WORDS = 4
 """With fewer words than this, a capital at the beginning is content."""
 _SENTENCE_ENDS = frozenset(".!?")
+_BREAKS = frozenset(".!?:;,")
 _PUNCTUATION = frozenset(".,;:!?…-–—•·|\"'“”‘’„«»()[]*_`~")
 """Signs that may stand for one another."""
 
@@ -65,7 +66,7 @@ def _fold(token: str) -> str:
 
 
 def _rows(text: str) -> Iterator[tuple[int, int]]:
-    lines = [line.expandtabs(4) for line in text.splitlines() if line.strip()]
+    lines = [line.expandtabs(4) for line in text.split("\n") if line.strip()]
     depths = [len(line) - len(line.lstrip()) for line in lines]
     depths[:1] = [min(depths)] if depths else []  # a blank before all is none of the layout
     ranks = {depth: rank for rank, depth in enumerate(sorted(set(depths)))}
@@ -116,6 +117,7 @@ def told_apart(a: str, b: str, *, by_script: bool, agree: bool) -> bool:
     return (
         (_differ(unseen) and not _ornaments(_bare(unseen), seen))
         or any(map(_other_sign, changes))
+        or any(map(_other_code, changes))
         or any(one and other and one != other for one, other in zip(_signs(a), _signs(b), strict=True))
         or _accents_differ(one, other, same)
         or _case_differs(one, other, same)
@@ -129,9 +131,19 @@ def _other_sign(change: _Change) -> bool:
     return bool(one and other) and not any(map(str.isalnum, one + other)) and not _PUNCTUATION.issuperset(one + other)
 
 
+def _other_code(change: _Change) -> bool:
+    """Whether a word of letters and digits stands in the place of another, as in chess, formulas and versions."""
+    bare = [text for pair in _bare([change]) for text in pair]
+    return bool(bare) and all(map(_is_code, bare))
+
+
+def _is_code(text: str) -> bool:
+    return text.isalnum() and any(map(str.isdigit, text)) and any(map(str.isalpha, text))
+
+
 def _signs(text: str) -> tuple[list[str], list[str]]:
     """The words of signs alone within the lines, such as Morse, if there are two or more, and signs that no keyboard has."""
-    lines = text.rstrip(" .!?").splitlines()
+    lines = text.rstrip(" .!?").split("\n")
     words = [word for line in lines for word in line.split()[1:] if word.isascii() and not any(map(str.isalnum, word))]
     return words if len(words) > 1 else [], [char for char in text if char > "\u02ff" and unicodedata.category(char) == "Sm"]
 
@@ -200,8 +212,12 @@ def _in_one_style(words: Sequence[object]) -> bool:
 
 
 def _layout_differs(one: _Cut, other: _Cut) -> bool:
-    """Whether lines are indented otherwise, or two or more begin elsewhere; of the same words."""
+    """Whether lines are indented otherwise or begin elsewhere, but for one in prose; of the same words."""
     starts, others = ({start for start, _ in cut.rows} for cut in (one, other))
     if starts == others:
         return [rank for _, rank in one.rows] != [rank for _, rank in other.rows]
-    return len(starts ^ others) > 1
+    moved = starts ^ others
+    # The line after `Explain this:` may as well go on in the first, and prose may be wrapped; rows of figures may not.
+    return len(moved) > 1 or not all(
+        one.tokens[start - 1] in _BREAKS or (one.tokens[start - 1] + one.tokens[start]).isalpha() for start in moved
+    )

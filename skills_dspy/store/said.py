@@ -29,8 +29,10 @@ def said_in(body: Mapping[str, Any], request: Mapping[str, Any]) -> Said:
     """
     message = body.get("message") or {}
     text, thoughts = str(message.get("content") or ""), str(message.get("thinking") or "").strip()
-    if thoughts or request.get("think") is False:
-        return Said(text, thoughts)
+    if thoughts:
+        return Said(text, next(filter(None, (_parted(thoughts, *marks) for marks in _MARKS)), Said("", thoughts)).thoughts)
+    if request.get("think") is False:
+        return Said(text, "")
     return next(filter(None, (_parted(text, *marks) for marks in _MARKS)), Said(text, ""))
 
 

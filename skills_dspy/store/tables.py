@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from skills_dspy.base.encoding import as_utf8, no_utf8
 from skills_dspy.base.errors import FileError
+from skills_dspy.base.unseen import odd_json
 from skills_dspy.store.files import storage_errors
 
 if TYPE_CHECKING:
@@ -155,8 +156,9 @@ def _objects(path: Path, data: bytes, error: type[FileError], wanted: Wanted, en
             row = json.loads(text)
         except (ValueError, RecursionError) as problem:
             if isinstance(fault, json.JSONDecodeError) and fault.lineno > number:
-                raise error(f"this is not JSON ({fault.msg}); correct it", path, fault.lineno) from problem
-            raise error("this line is not JSON; write one object on each line", path, number) from problem
+                raise error(f"this is not JSON ({fault.msg}); correct it{odd_json(fault)}", path, fault.lineno) from problem
+            said = f"this line is not JSON; write one object on each line{odd_json(problem)}"
+            raise error(said, path, number) from problem
         fault = None
         yield number, row
 
@@ -169,9 +171,10 @@ def _rows_in(value: Any, wanted: Wanted) -> list[Any]:
     rows = [row for some in lists for row in some]
     if rows and all(isinstance(row, dict) for row in rows):
         return [row["row"] if row.keys() >= {"row", "row_idx"} else row for row in rows]  # the Hub's viewer has them so
-    columns = list(value.values())
-    if len(columns) > 1 and all(isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns):
-        return [{name: column[place] for name, column in value.items()} for place in columns[0]]
+    first = next(iter(value.values()), None)
+    if isinstance(first, dict) and first and all(map(str.isdigit, first)):
+        same = all(isinstance(column, dict) and column.keys() == first.keys() for column in value.values())
+        return [value] if not same else [{name: column[place] for name, column in value.items()} for place in first]
     return [value]
 
 

@@ -26,7 +26,12 @@ THINKING = (
         "<thought>\nI see.\n</thought>" + T,
     ),
     *('<details type="reasoning" done="true">I see.</details>' + T, "Thinking...\nI see.\n...done thinking.\n\n" + T),
-    *("analysisWe have to answer.assistantfinal" + T, "```thinking\nI see.\n```\n" + T),
+    *("<think/>" + T, "<antThinking>x</antThinking>" + T, "&lt;think&gt;x&lt;/think&gt;" + T, "<思考>x</思考>" + T),
+    *(
+        "<chain_of_thought>x</chain_of_thought>" + T,
+        "analysisWe have to answer.assistantfinal" + T,
+        "```thinking\nI see.\n```\n" + T,
+    ),
 )
 TOKENS = (
     *("<|im_start|>assistant\n" + T, T + "<|eot_id|>", "<|start_header_id|>assistant<|end_header_id|>\n" + T, T + "<|im_end"),
@@ -60,7 +65,24 @@ TOKENS = (
         "It is [UNK] late.",
     ),
 )
+BROKEN = (
+    *("im_end|>" + T, T + "< |user| >", T + "<|end |>", T + "&lt;|im_end|&gt;", T + "{{ .Response }}", "{{- if .System }}" + T),
+    *(
+        "<fim_prefix>" + T,
+        T + "<endoftext>",
+        T + "<eot>",
+        T + "<end_of_text>",
+        "Thought: I look.\nAction: search\nAction Input: x",
+    ),
+)
 TURNS = (
+    *(
+        T + "\n\nUsuario: ¿Y los zoos?",
+        T + "\nBenutzer: Und Zoos?",
+        T + "\nПользователь: А зоопарки?",
+        T + "\n사용자: 동물원은?",
+    ),
+    *(T + "\n\n### 指令：继续", "### 응답:\n" + T),
     *(T + "\n\nHuman: And zoos?", T + "\n\nUser: And zoos?", T + "\nUSER: And zoos?", "Assistant: " + T, "**Assistant:** " + T),
     *(
         T + "\n\n### Instruction:\nGo on.",
@@ -99,13 +121,13 @@ BREAKS = (
 )
 
 
-@pytest.mark.parametrize("texts", [THINKING, TOKENS, TURNS, WRAPPERS, CHARACTERS, BREAKS])
+@pytest.mark.parametrize("texts", [THINKING, TOKENS, BROKEN, TURNS, WRAPPERS, CHARACTERS, BREAKS])
 def test_what_machines_leave_behind_is_found(texts: tuple[str, ...]) -> None:
     """Whatever the family of the model and the way in which its template or its server failed."""
     assert [text for text in texts if residue_in(text) is None] == []
 
 
-@pytest.mark.parametrize("texts", [THINKING, TOKENS, TURNS, WRAPPERS, CHARACTERS, BREAKS])
+@pytest.mark.parametrize("texts", [THINKING, TOKENS, BROKEN, TURNS, WRAPPERS, CHARACTERS, BREAKS])
 def test_what_is_known_belongs_to_the_skill(texts: tuple[str, ...]) -> None:
     """A question about a chat template, be it in code marks, may have an answer with its tokens."""
     assert [text for text in texts if residue_in(text, [f"What is this: `{text}`?"]) is not None] == []
@@ -145,6 +167,7 @@ def test_what_people_write_of_machines_is_no_residue() -> None:
         *(
             '{"name": "Anna", "age": 5}',
             "We think: users differ. The assistant: a person.",
+            "User::pwent is a module",
             "### Response time\n5 ms",
             "Analysis shows it.",
         ),

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from skills_dspy.base.config import load_config
-from skills_dspy.base.errors import ConfigError, SpecError
+from skills_dspy.base.errors import ConfigError, EvaluationError, SpecError
 from skills_dspy.base.yaml_lines import parse_yaml
+from skills_dspy.screens.benchmark import read_benchmark
 
 FILE = Path("some.yaml")
 TASK = "version: 3\ntext: |\n  long\nseeds:\n  - question: Tea?\n    answer: Yes.\n  - question: Rain?\n"
@@ -54,6 +55,14 @@ def test_an_innocent_character_is_not_blamed() -> None:
     kept = "text: “tea”\u00a0– yes\nseeds: [a\n"
     assert refusal(kept) == f"{FILE}:2: this is not YAML: expected ',' or ']', but got '<stream end>'; close the bracket"
     assert parse_yaml(b'a: "\\ud83c\\udf75"', FILE, SpecError).plain() == {"a": "🍵"}
+
+
+def test_what_breaks_json_is_named_as_well(tmp_path: Path) -> None:
+    """As JSON that was pasted from a page has it; what a text holds there is no matter."""
+    path = tmp_path / "q.jsonl"
+    path.write_text('{"question": "What is\u00a0tea?"}\n{\u00a0"question": "What is rain?"}\n', "utf-8")
+    with pytest.raises(EvaluationError, match=r"q\.jsonl:2: .*; there is U\+00A0 .* in column 2: write a blank instead$"):
+        read_benchmark([path])
 
 
 def test_a_file_without_a_single_sign_is_told_what_stands_for_it() -> None:

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from evals.record.answering import CHECKOUT, simulated_teacher
+from skills_dspy.base.config import ROLES
 from skills_dspy.base.errors import EmbedderMissing, ServerError
 from skills_dspy.base.records import SoftRating
 from skills_dspy.cli.arguments import CheckOptions
@@ -33,6 +34,7 @@ from skills_dspy.commands.check.speed import Counts, Speed, Together, Trial
 from skills_dspy.model.embedding.weights import WeightsFolder
 from skills_dspy.model.server.openai import OpenAIServer
 from skills_dspy.model.soft import rated_fields
+from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.logprobs import spell
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_spec
 from tests.helpers.timed_server import TimedServer, rating
@@ -56,10 +58,20 @@ def checked(
     wanted: int = 20,
     seeds: bool = False,
     as_json: bool = False,
+    output: Path = Path("nowhere"),
 ) -> tuple[int, str]:
     """The exit code, and what was printed."""
     options = CheckOptions(
-        (), None, wanted, ModelOptions(None, None, None, None), ServerOptions(None, server.host, 4), None, pull, seeds, as_json
+        (),
+        None,
+        wanted,
+        ModelOptions(None, None, None, None),
+        ServerOptions(None, server.host, 4),
+        None,
+        output,
+        pull,
+        seeds,
+        as_json,
     )
     out = Console(file=io.StringIO(), width=80, highlight=False, soft_wrap=True)
     specs = (a_spec((FREEFORM, GROUNDED)), a_spec((FREEFORM,), name="test/other"))
@@ -90,6 +102,30 @@ def a_together(factor: float, *, requests: int = 8, busy: float = 1.0, mean_toke
 
 
 # ---- the whole of it ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("begun", "said"),
+    [
+        (
+            {"name": "Mistral-Small3.2", "digest": "e" * 64},
+            "has other weights now: mistral-small3.2 (eeeeeeeeeeee then",
+        ),
+        ({"name": MODEL, "digest": "d" * 64}, ""),
+        ({"name": "another", "digest": "e" * 64}, ""),
+        ("broken", "models"),
+    ],
+)
+def test_a_run_of_other_weights_is_told_before_the_night(tmp_path: Path, begun: object, said: str) -> None:
+    """It would be refused then; one warning a run, however many roles the model has."""
+    paths = RunPaths(tmp_path / "test" / "other")
+    paths.folder.mkdir(parents=True)
+    paths.run_json.write_text(json.dumps({"inputs": {"models": dict.fromkeys(ROLES, begun)}}))
+    code, text = checked(TimedServer(timed=False), output=tmp_path)
+    assert code == READY
+    lines = named(text, "begun")
+    assert len(lines) == bool(said)
+    assert all(said in line for line in lines)
 
 
 def test_all_is_well() -> None:

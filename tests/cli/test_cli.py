@@ -231,7 +231,7 @@ def test_a_server_that_does_not_answer_is_said_too(tmp_path: Path, capsys: pytes
         words = ["run", "--task-paths", str(DEBATE), "--output-dir", str(tmp_path / "output"), "--base-url", host]
         assert start([*words, "--config", str(config)]) == 2
     said = capsys.readouterr().err
-    assert "takes the connection and gives no answer within 0.2 s" in said
+    assert "takes the connection and gives no answer within 0.1 s" in said
     assert "server.timeout" in said
     assert not (tmp_path / "output").exists()
 

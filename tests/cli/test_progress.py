@@ -293,6 +293,7 @@ def test_the_summary_shows_a_reply_where_most_were_of_no_use(unreadable: int, re
         task.run.funnel.reject("write_questions", reason, f"no JSON, twice {number}", "* questions:\n\x1b[2J")
     said = summary([task])
     assert ("The first of them: no JSON, twice 0; the reply: * questions: \\x1b[2J" in said) is told
+    assert ("check` tries whether the model can be used with another `think`, and names it" in said) is told
     assert f"Most rejected by write_questions ({reason}): {unreadable} of 9 candidates." in said
 
 

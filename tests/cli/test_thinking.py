@@ -117,8 +117,8 @@ Quirk = Callable[[Mapping[str, Any], dict[str, Any]], None]
 class QuirkyServer(TimedServer):
     """What a quirk makes of the replies; the models say of themselves that they can think where that is known."""
 
-    def __init__(self, quirk: Quirk, thinks: bool | None = None) -> None:
-        super().__init__(timed=False, tokens=40)
+    def __init__(self, quirk: Quirk, thinks: bool | None = None, *, window: int = 131072) -> None:
+        super().__init__(timed=False, tokens=40, context_length=window)
         self._quirk, self._thinks = quirk, thinks
 
     async def model(self, name: str) -> Model:
@@ -208,6 +208,8 @@ def test_check_says_it_where_no_setting_helps() -> None:
     server = QuirkyServer(without_schema(False, True, "low", "unset"))
     text = checked(server)[1]
     assert "twice; nor with `think` unset, on or low; take another model" in text
+    text = checked(QuirkyServer(without_schema(False), window=6000))[1]  # in which there is no room for thoughts
+    assert "twice; take another model" in text
     text = checked(QuirkyServer(lambda _, body: body.update(done_reason="length")))[1]
     assert "cut after 40 tokens, twice; take another model" in text
 
@@ -228,6 +230,20 @@ def test_check_says_whether_a_model_thinks(quirk: Quirk, thinks: bool | None, co
     assert code == READY
     (line,) = named(text, "think")
     assert line.startswith(said)
+
+
+def test_check_says_where_thoughts_may_take_longer_than_a_reply_may() -> None:
+    """All the room of a second try, at the speed that was seen, against `server.timeout`."""
+
+    def slow(payload: Mapping[str, Any], body: dict[str, Any]) -> None:
+        deep(100)(payload, body)
+        body["eval_duration"] = body["eval_count"] * 50_000_000  # 20 tokens a second
+
+    (line,) = named(checked(QuirkyServer(slow), config={role: {"think": "high"} for role in ROLES})[1], "think")
+    assert line.startswith("warn think mistral-small3.2 thinks with `think: high`, up to 1")
+    assert "thoughts that take all of it twice over write for 819 s, and server.timeout is 300" in line
+    (line,) = named(checked(QuirkyServer(slow), config=ON)[1], "think")
+    assert line.startswith("ok ")
 
 
 def test_check_tries_each_way_to_think_of_a_model() -> None:

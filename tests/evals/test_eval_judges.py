@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from evals.judges.cases import SCALE_OF_STEP
+from skills_dspy.base.errors import Unanswered
 from skills_dspy.base.scales import Label
 from skills_dspy.cli.main import start
 from skills_dspy.model.compiled import compiled_content
@@ -126,6 +127,25 @@ def test_the_report_is_printed_and_written(terminal: Terminal) -> None:
     page = (terminal.output / "judges.md").read_text("utf-8")
     assert "| judge_question_freeform | 4 | 50.0 % (15.0–85.0) |" in page
     assert "- Answered by: Ollama" in page
+
+
+def test_what_the_server_could_not_answer_is_said_and_not_asked_again(terminal: Terminal) -> None:
+    """The report is made of the rest; how many were lost stands at its head, the second time as well."""
+
+    class Poisoned(JudgeServer):
+        def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+            if "What about 1" in payload["messages"][-1]["content"]:
+                raise Unanswered("The server answered 500: EOF.", "")
+            return super()._body(payload)
+
+    terminal.make_server = Poisoned
+    first, second = terminal.ask(), terminal.ask()
+    assert (first.code, second.code) == (0, 0)
+    assert "Lost to the server: 3 of 12 requests" in first.err
+    lost = "Lost to the server: 3 of 12 replies, the first of judge_question_freeform: The server answered 500: EOF."
+    assert all(lost in " ".join(said.out.split()) for said in (first, second))
+    assert [len(server.asked) for server in terminal.servers] == [12, 0]
+    assert terminal.report()["judges"][0]["all"]["unreadable"]["count"] == 1
 
 
 def test_a_judge_that_thinks_is_another_judge(terminal: Terminal) -> None:

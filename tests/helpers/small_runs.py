@@ -9,7 +9,7 @@ from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import ServerError
 from skills_dspy.base.records import SeedExample
-from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.model.embedding.embedder import AsyncEmbedder, Embedder
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.screens.benchmark import read_benchmark
@@ -43,17 +43,18 @@ def make_run(
     *,
     spec: TaskSpec = SPEC,
     questions: Path | None = None,
+    embedder: Embedder | None = None,
 ) -> RunPaths:
     """A run of both kinds of seeds against the simulated teacher; `questions` is a file of evaluation questions."""
     evaluation = None if questions is None else read_benchmark([questions])
 
     async def main() -> None:
-        embedder = AsyncEmbedder(HashEmbedder())
+        vectors = AsyncEmbedder(embedder or HashEmbedder())
         try:
             request = RunRequest((spec,), a_config(config), wanted, folder, concurrency=8, evaluation=evaluation)
-            await Runner(request, server or FakeServer(TEACHER), embedder, Watcher()).run()
+            await Runner(request, server or FakeServer(TEACHER), vectors, Watcher()).run()
         finally:
-            await embedder.close()
+            await vectors.close()
 
     asyncio.run(main())
     return RunPaths(folder / spec.task_name)

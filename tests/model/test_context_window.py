@@ -1,6 +1,7 @@
 """The window of each model: no prompt that a task can make is longer than was foreseen."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -378,3 +379,15 @@ def test_what_takes_the_room_is_to_be_changed(step: str, prompt: int, reply: int
     with pytest.raises(ContextTooLong) as caught:
         choose_windows([{**needing(100), **a_need(step, prompt, reply, spec)}], a_config({"max_num_ctx": 4096}), {})
     assert f"is 4096: {advice}" in str(caught.value)
+
+
+def test_thoughts_that_take_the_room_are_to_be_changed_first() -> None:
+    """Where all would fit with no room for them; else it is the prompt that is too long."""
+    config = a_config({"max_num_ctx": 16384, "generator": {"think": "high"}})
+    for prompt, advice in (
+        (1000, "lower generator.think_room (8192 now) or set generator.think to off, or raise"),
+        (17000, "shorten"),
+    ):
+        spec = a_spec([LONG])
+        with pytest.raises(ContextTooLong, match=rf"is 16384: {re.escape(advice)}"):
+            choose_windows([{**needing(100), **a_need("write_answer_freeform", prompt, 2 * 8192 + 400, spec)}], config, {})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from evals.optimize.targets import units_of
 from evals.teacher.config import CUT, TeacherConfig
-from skills_dspy.base.errors import ContextTooLong, MissingReply, NotDescribed, RequestError, RunDirError
+from skills_dspy.base.errors import ContextTooLong, MissingReply, NotDescribed, RequestError, RunDirError, Unanswered
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.commands.check.measure import Preflight
 from skills_dspy.commands.check.sample_prompts import messages_of, prompt_estimates
@@ -123,6 +123,18 @@ def test_unreadable_twice_is_said_and_nothing_takes_its_place(going: Going, bad:
     assert len(server.asked) == 2
     assert going.run_json()["status"].startswith("failed: tasks/foxes.yaml: the task has no description")
     assert going.rows() == ([], [])
+
+
+def test_a_server_that_cannot_describe_it_is_said(going: Going) -> None:
+    """Why, and that the file may say it; it was asked often enough by then."""
+
+    async def never(_: int) -> None:
+        raise Unanswered("The server answered 500: EOF.", "")
+
+    server = FakeServer(before=never)
+    with pytest.raises(NotDescribed, match=r"gave none that can be used \(The server answered 500: EOF\.\): write what"):
+        going.go(server)
+    assert len(server.asked) == 1
 
 
 def test_one_that_cannot_be_described_stops_nobody_else(going: Going) -> None:

@@ -14,6 +14,7 @@ import pytest
 from skills_dspy.base.errors import ContextTooLong, EmbedderMissing, RunDirError, ServerError
 from skills_dspy.model.embedding.embedder import LiveEmbedder
 from skills_dspy.model.embedding.vectors import RememberedVectors
+from skills_dspy.model.embedding.vocabulary import RARE_PAIRS
 from skills_dspy.model.embedding.weights import find_model, served
 from skills_dspy.model.served_embedder import ServedEmbedder
 from skills_dspy.model.server.ollama import OllamaServer
@@ -229,3 +230,23 @@ def test_what_servers_say_of_a_text_that_is_too_long_is_understood(status: int, 
     with pytest.raises(ContextTooLong, match="cannot read a text of 1 characters whole"):
         embed_by_openai(wire)
     assert len(wire.asked) == 1
+
+
+@pytest.mark.parametrize(("sees", "expected"), [(True, "all"), (False, "some")])
+def test_what_a_servers_model_reads_is_tried_once(sees: bool, expected: str) -> None:
+    """Two questions in each of three rare scripts: a model that gives both one vector does not read all."""
+    asked: list[str] = []
+
+    def wire(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/tags":
+            return httpx.Response(200, json={"models": [{"model": "all-minilm:latest", "digest": "d" * 64}]})
+        asked.append(json.loads(request.content)["input"])
+        return httpx.Response(200, json={"embeddings": [[1.0, float(sees and len(asked) % 2)]]})
+
+    embedder = an_embedder(wire)
+
+    async def twice() -> list[str]:
+        return [await embedder.sight(), await embedder.sight()]
+
+    assert asyncio.run(twice()) == [expected] * 2
+    assert asked == [text for pair in RARE_PAIRS for text in pair]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from signatures.examples import Axis
-from skills_dspy.base.errors import Unreadable
+from skills_dspy.base.errors import ReplyError, Unanswered, Unreadable
 from skills_dspy.model.ask import Answer, Asker, Failed
 from skills_dspy.pipeline.candidate import Dropped
 from skills_dspy.pipeline.draw import Draw, pairs_in
@@ -145,15 +145,15 @@ def test_what_is_no_axis_is_left_out() -> None:
 class Planner(Asker):
     """Gives one reply, or fails."""
 
-    def __init__(self, reply: Mapping[str, Any] | None) -> None:
+    def __init__(self, reply: Mapping[str, Any] | ReplyError) -> None:
         self.reply = reply
         self.asked: list[tuple[str, Mapping[str, Any], tuple[int, ...]]] = []
 
     async def ask(self, step: str, inputs: Mapping[str, Any], place: tuple[int, ...], *_: Any) -> Answer:
         """The reply."""
         self.asked.append((step, inputs, place))
-        if self.reply is None:
-            raise Failed(step, Unreadable("the reply is empty", ""), ("1", "2"))
+        if isinstance(self.reply, ReplyError):
+            raise Failed(step, self.reply, ("1", "2"))
         return Answer(self.reply, "", ("1",))
 
 
@@ -164,6 +164,8 @@ def test_a_plan_is_asked_for_once_and_a_run_goes_on_without() -> None:
     ((step, given, place),) = planner.asked
     assert (step, place) == ("plan_variety", (-1, -1))
     assert set(given) == {"task_description", "examples"}
-    assert asyncio.run(derive_axes(Planner(None), a_spec([FREEFORM]), (0,))) == ((), "the reply is empty, twice")
+    failures = {"the reply is empty, twice": Unreadable("the reply is empty", ""), "EOF.": Unanswered("EOF.", "")}
+    for why, failure in failures.items():
+        assert asyncio.run(derive_axes(Planner(failure), a_spec([FREEFORM]), (0,))) == ((), why)
     none = asyncio.run(derive_axes(Planner({"axes": [Axis(name="form", values=("a", "a"))]}), a_spec([FREEFORM]), (0,)))
     assert none == ((), "no axis has two values of a few words that differ")

@@ -3,15 +3,18 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from rich.console import Console
 
+from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.config import TeacherConfig
-from skills_dspy.base.errors import Unanswered
+from skills_dspy.base.errors import EmbedderMissing, SpecError, Unanswered
 from skills_dspy.base.records import Record, Rejection
 from skills_dspy.cli.arguments import ExplainOptions
 from skills_dspy.cli.explain import explain_command
@@ -71,6 +74,7 @@ def test_it_goes_on_and_says_what_was_lost(made: tuple[RunPaths, Poisoned]) -> N
     tags = [row.tags for row in accepted]
     empty = {tag.explanations[name] for tag in tags for name in ("difficulty", "category") if getattr(tag, name) is None}
     assert empty == {f"server failed: {WHY}"}
+    assert result["funnel"]["tags_lost"] == sum((tag.difficulty, tag.category).count(None) for tag in tags)
     assert len(server.asked) == len(set(server.asked))
 
 
@@ -110,3 +114,50 @@ def test_it_is_explained(made: tuple[RunPaths, Poisoned]) -> None:
     assert f"rejected by judge_pair: server failed: {WHY}" in story
     assert f"no reply\n{WHY}" in story
     assert "the reply that decided" not in story
+
+
+class Blind(HashEmbedder):
+    """An embedding model of a server that trips over one new text in three."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors, or why one of them cannot be had."""
+        for text in texts:
+            if text[:4] not in ("What", "A ha", "A st") and len(text) % 3 == 0:
+                raise Unanswered(f"it has no vector of {text[:9]}", text)
+        return super().embed(texts)
+
+
+def test_a_text_without_a_vector_is_lost_alone(tmp_path: Path) -> None:
+    """The others of its draw are compared and go on; a resumed run and a decision know of it without asking."""
+    first = make_run(tmp_path, {}, 3, FakeServer(TRUST), embedder=Blind())
+    lost = rejections(first)
+    assert {row.stage for row in lost} == {"dedup"}
+    assert all(row.instruction is not None and row.detail == f"it has no vector of {row.instruction[:9]}" for row in lost)
+    accepted = {row["provenance"]["draw"] for _, row in read_rows(first.data)}
+    assert accepted & {row.provenance.draw for row in lost}
+    request = DecideRequest(first.folder, out=tmp_path / "again")
+    asyncio.run(decide_run(request, prepare(request), None))
+    assert (tmp_path / "again" / "rejected.jsonl").read_bytes() == first.rejected.read_bytes()
+    more = make_run(tmp_path, {}, 5, FakeServer(TRUST))
+    assert rejections(more)[: len(lost)] == lost
+
+
+def test_an_evaluation_question_without_a_vector_is_said(tmp_path: Path) -> None:
+    """With what helps, before anything is asked."""
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text('{"question": "How many legs has it?"}\n', "utf-8")
+    server = FakeServer(TRUST)
+    with pytest.raises(EmbedderMissing, match=r"no vector of How many .*set decontamination\.max_cosine to null"):
+        make_run(tmp_path, {}, 3, server, questions=questions, embedder=Blind())
+    assert server.asked == []
+
+
+def test_a_seed_without_a_vector_is_named(tmp_path: Path) -> None:
+    """Nothing could be compared with it: the task ends with file and line, before anything is lost."""
+
+    class Never(HashEmbedder):
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            raise Unanswered("it has no vector.", texts[0])
+
+    with pytest.raises(SpecError, match=r"^tasks/foxes\.yaml:1: it has no vector\. .*change this seed, or take another"):
+        make_run(tmp_path, {}, 3, FakeServer(TRUST), embedder=Never())

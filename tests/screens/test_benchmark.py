@@ -285,6 +285,7 @@ def test_a_colon_in_a_name_names_no_field(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     jsonl(tmp_path, {"text": "a"})
     assert texts(read_benchmark([jsonl(tmp_path, {"text": "b"}, name="exam.jsonl:text")])) == ["b"]
+    jsonl(tmp_path, {"text": "c"}, name="C")
     for name, why in ((r"C:\x.jsonl", "there is no such file"), ("https://x.org/exam.jsonl", "this is an address")):
         with pytest.raises(EvaluationError) as caught:
             read_benchmark([Path(name)])

@@ -360,14 +360,15 @@ def test_a_replay_needs_neither_server_nor_model_where_the_index_is_kept(
 
 
 def test_the_command_line_takes_several_files(terminal: Terminal) -> None:
-    """What it says: the seeds that are contaminated, the stage in the funnel, the files; --quiet leaves only warnings."""
+    """It says which seeds are contaminated, rows left out, the stage in the funnel, files; --quiet leaves only warnings."""
     task = terminal.task()
     exam_file = terminal.write("exam.txt", "What is a badger?\n" + LONG)
-    more = terminal.write("more.jsonl", '{"question": "Other?"}')
+    more = terminal.write("more.jsonl", '{"question": "Other?"}\n{"question": null}')
     said = terminal.run("--task-paths", task, "-n", 2, "--decontaminate", exam_file, more)
     assert said.code == 0
     assert "building the index of 3 evaluation questions" in said.err
     assert f"warning: {task}:9: this seed is contaminated itself" in said.err
+    assert f"warning: {more}: 1 row without a question was left out\n" in said.err
     assert "Decontaminated against 3 evaluation questions: exam.txt (2), more.jsonl (1)." in said.out
     assert any(line.startswith("decontamination ") for line in said.out.splitlines())
     again = terminal.run("--task-paths", task, "-n", 2, "--decontaminate", more, exam_file, "--quiet")
@@ -376,22 +377,23 @@ def test_the_command_line_takes_several_files(terminal: Terminal) -> None:
 
 
 def test_a_replay_takes_the_recorded_questions(terminal: Terminal) -> None:
-    """Where they lie; changed or gone, it says so."""
-    exam_file = terminal.write("exam.txt", LONG)
-    assert terminal.run("--task-paths", terminal.task(), "-n", 2, "--decontaminate", exam_file).code == 0
+    """Where they lie, and where in their rows they stand; changed or gone, it says so."""
+    exam_file = terminal.write("exam.json", json.dumps([{"question": {"stem": LONG, "text": "Other?"}}]))
+    exam_field = f"{exam_file}:question.stem"
+    assert terminal.run("--task-paths", terminal.task(), "-n", 2, "--decontaminate", exam_field).code == 0
 
     def replay(name: str) -> Said:
         return terminal.type("run", "--replay", terminal.output, "--output-dir", terminal.folder / name)
 
-    assert "Decontaminated against 1 evaluation questions: exam.txt (1)." in replay("one").out
-    exam_file.write_text("Changed?")
+    assert "Decontaminated against 1 evaluation questions: exam.json:question.stem (1)." in replay("one").out
+    exam_file.write_text('[{"question": {"stem": "Changed?"}}]')
     said = replay("two")
     assert said.code == 2
-    assert f"{exam_file} changed since it was decontaminated against that" in said.err
+    assert f"{exam_field} changed since it was decontaminated against that" in said.err
     exam_file.unlink()
     said = replay("three")
     assert said.code == 2
-    assert f"it was decontaminated against {exam_file}, which is not there" in said.err
+    assert f"it was decontaminated against {exam_field}, which is not there" in said.err
 
 
 @pytest.mark.parametrize(("question", "contaminated"), [("อธิบายรถไฟให้เด็กฟัง", False), ("อธิบายตลาดน้ำ ให้เด็กฟัง.", True)])

@@ -45,6 +45,7 @@ def between(one: str, other: str, of_vectors: float = 0.0) -> float:
         ("ስለ ባህር ለልጆች አስረዱ።", "ስለ ባቡር ለልጆች አስረዱ።"),
         ("子どもに雪を説明して。", "子どもに象を説明して。"),
         ("Which order: ♔♖♗", "Which order: ♖♗♔"),
+        ("Add the rows:\n1 2\n3 4", "Add the rows:\n1 2 3 4"),
         ("Convert 10 Mb to kB", "Convert 10 MB to kB"),
         ("What does polish mean?", "What does Polish mean?"),
         ("Best move in r1bqkb/pppp/2n5/8", "Best move in R1bqkb/pppp/2n5/8"),
@@ -74,6 +75,8 @@ def test_what_the_model_did_not_see_is_a_difference(one: str, other: str) -> Non
         ("Où est le café ?", "Où est le cafe\u0301 ?"),
         (NEST, NEST.replace("    ", "\t") + "  \n"),
         ("Explain this:\nfoo is a bar", "Explain this: foo is  a bar"),
+        ("How many foxes live in the wood?", "How many foxes live in\nthe wood?"),
+        ("One line of a text", "One\u2028line of\u00a0a text"),
         ("word " * 300 + "Why do whales sing?", "word " * 300 + "Why do whalse sing?"),
     ],
 )
@@ -104,12 +107,18 @@ def test_an_unread_part_counts_where_the_rest_is_read() -> None:
     assert between("法国首都是哪里？", "法国的首都是哪里？", 0.04) == 0.04
 
 
-def test_an_operator_is_no_other() -> None:
+def test_an_operator_or_a_code_is_no_other() -> None:
     """Though the vector of a long text hardly moves; dashes, quotation marks and bullets may stand for one another."""
     code = "Read the function below and say what it gives for 7 and 5. "
     assert between(code + "return a+b", code + "return a-b", 0.01) >= TOLD_APART
     assert between("Decode: ... --- ...", "Decode: --- ... ---", 0.0346) >= TOLD_APART
-    for one, other in (("- 'a'\n- b", "* “a”\n* b"), ("Stop - now, please!", "Stop – now, please."), ("a & b", "a and b")):
+    assert between("1. e4 e5 2. Nf3 Nc6 3. Bb5 a6", "1. e4 e5 2. Nf3 Nc6 3. Bb5 Nf6", 0.0235) >= TOLD_APART
+    for one, other in (
+        ("- 'a'\n- b", "* “a”\n* b"),
+        ("Stop - now, please!", "Stop – now, please."),
+        ("a & b", "a and b"),
+        ("at 3pm", "at 3 pm"),
+    ):
         assert between(one, other, 0.01) == 0.01
 
 

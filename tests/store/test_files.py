@@ -208,3 +208,11 @@ def test_a_broken_line_is_named_by_its_number(tmp_path: Path, broken: bytes) -> 
     assert next(rows) == (1, {"n": 1})
     with pytest.raises(RunDirError, match=r"data\.jsonl:2: this line is not a JSON object"):
         next(rows)
+
+
+def test_a_row_that_was_changed_by_hand_is_named_by_its_number(tmp_path: Path) -> None:
+    """Its columns are not as they were written."""
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"provenance":{"fitting":"","calls":[{"stage":"x"}]}}\n')
+    with pytest.raises(RunDirError, match=r"data\.jsonl:1: this is no row of a run: a part is missing .*; restore the file"):
+        list(read_rows(path))

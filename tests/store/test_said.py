@@ -18,6 +18,7 @@ def test_thoughts_in_a_place_of_their_own() -> None:
     """They are told apart by the server, whatever the request said; a text that only speaks of thinking stays whole."""
     for request in (THINKS, {"think": False}, {"think": "low"}):
         assert said_in(a_body("So <think>.", thinking="\nHm. \n"), request) == Said("So <think>.", "Hm.")
+        assert said_in(a_body("So.", thinking="<think>\nHm.</think>"), request) == Said("So.", "Hm.")
     assert said_in(a_body(None), THINKS) == Said("", "")
 
 

@@ -45,9 +45,10 @@ class _SafeConsole(Console):
         )
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """And everything else through here."""
+        """And everything else through here; a link that markup in a text made is none."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+            style = segment.style.update_link(None) if segment.style and segment.style.link else segment.style
+            yield segment if segment.control else Segment(visible(segment.text), style)
 
 
 def make_console(

@@ -1,5 +1,6 @@
 """stdout and stderr: control characters of models, servers and files are shown there as escapes, whoever prints them."""
 
+import codecs
 import io
 import json
 import sys
@@ -82,6 +83,23 @@ class Told(_Passing):
                 tell()
         except OSError:
             self._heard = False
+
+
+def as_json_has_it(error: UnicodeError) -> tuple[str, int]:
+    """In the manner of a codec's error handlers: characters that a stream does not know as JSON writes them.
+
+    Python's own would write `\\xe9` or `\\U0001f375`, with which JSON that is printed could not be read again.
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+def know_all_letters(stream: TextIO) -> None:
+    """Let a terminal that knows few letters be no reason to stop."""
+    if isinstance(stream, io.TextIOWrapper):
+        codecs.register_error(as_json_has_it.__name__, as_json_has_it)
+        stream.reconfigure(errors=as_json_has_it.__name__)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from skills_dspy.base.config import ROLES, Role, RunConfig, Think
 from skills_dspy.base.errors import MachineError
 from skills_dspy.commands.check.measure import Preflight
 from skills_dspy.commands.check.speed import Trial
+from skills_dspy.model.room import RETRY
 from skills_dspy.model.server.server import Model
 from skills_dspy.model.steps import STEPS
 
@@ -54,10 +55,10 @@ def may_help(trial: Trial) -> bool:
     return trial.fault is not None and not trial.unanswered and (not trial.cut or bool(trial.thoughts) or not trial.raw.strip())
 
 
-async def find_remedy(flight: Preflight, trial: Trial, windows: Callable[[RunConfig], Mapping[Role, int]]) -> Remedy:
+async def find_remedy(flight: Preflight, trial: Trial, windows: Callable[[RunConfig], Mapping[Role, int]]) -> Remedy | None:
     """Try what a role whose trial failed asks for, and all others that ask the same model so, with other settings.
 
-    `windows` gives each role's num_ctx for other settings, or raises a MachineError where they do not fit.
+    `windows` gives each role's num_ctx for other settings, or raises a MachineError where they do not fit; None if none does.
     """
     config = flight.config
     own = STEPS[trial.step].role
@@ -66,16 +67,18 @@ async def find_remedy(flight: Preflight, trial: Trial, windows: Callable[[RunCon
     if trial.cut and config.role(own).thoughts:
         others.insert(0, {"think": config.role(own).think, "think_room": _MORE * config.role(own).thoughts})
     steps = [step for step in flight.steps if STEPS[step].role in roles]
-    for place, settings in enumerate(others, start=1):
+    tried: list[ThinkSettings] = []
+    for settings in others:
         changed: dict[str, Any] = {role: config.role(role).model_copy(update=dict(settings)) for role in roles}
         other = config.model_copy(update=changed)
         try:
             again = flight.changed(other, windows(other))
         except MachineError:
             continue
+        tried.append(settings)
         if all([(await again.attempt(step)).fault is None for step in steps]):
-            return Remedy(roles, tuple(others[:place]), settings)
-    return Remedy(roles, tuple(others), None)
+            return Remedy(roles, tuple(tried), settings)
+    return Remedy(roles, tuple(tried), None) if tried else None
 
 
 def _asked(config: RunConfig, role: Role) -> tuple[str, Think]:
@@ -99,21 +102,29 @@ def think_lines(
     for trial in trials:
         groups.setdefault(_asked(config, STEPS[trial.step].role), []).append(trial)
     lines = [
-        _line(config.role(STEPS[own[0].step].role).thoughts, model, think, max(trial.thoughts for trial in own), models[model])
+        _line(config, think, own, models[model])
         for (model, think), own in groups.items()
-        if all(trial.fault is None for trial in own)
+        if not any(trial.fault for trial in own)
     ]
     return [line for line in lines if line is not None]
 
 
-def _line(room: int, name: str, think: Think, most: int, model: Model) -> tuple[Literal["ok", "warn"], str] | None:
+def _line(config: RunConfig, think: Think, own: Sequence[Trial], model: Model) -> tuple[Literal["ok", "warn"], str] | None:
+    name, most = own[0].model, max(trial.thoughts for trial in own)
     if think == "off":
         if most:
             why = f"{name} thinks although it is told not to (`think: off`), up to {most} tokens in the room of a reply"
             return "warn", f"{why}: set `think: unset` for the roles that ask it, which leaves room for thoughts"
         return ("ok", f"{name} can think, and is told not to (`think: off`)") if model.thinks else None
+    room, limit = config.role(STEPS[own[0].step].role).thoughts, config.server.timeout
     if not most:
         said = f"{name} has no thoughts with `think: {think}`, or the server hides them; {room} tokens are kept free for them"
         return "ok" if think == "unset" else "warn", said
     said = f"{name} thinks with `think: {think}`, up to {most} tokens before a reply, of {room} that are planned for them"
-    return ("ok", said) if most < _NEARLY * room else ("warn", f"{said}: set `think_room` to {2 * most} or more")
+    if most >= _NEARLY * room:
+        return "warn", f"{said}: set `think_room` to {2 * most} or more"
+    speed = sum(trial.counts.output_tokens for trial in own) / sum(trial.counts.output_seconds for trial in own)
+    if (longest := RETRY * room / speed) > limit:
+        long = f"thoughts that take all of it twice over write for {longest:.0f} s, and server.timeout is {limit:g}"
+        return "warn", f"{said}; {long}: raise that, or lower `think_room`"
+    return "ok", said

@@ -94,7 +94,7 @@ class DecideResult:
         untagged: accepted pairs whose difficulty or category was never asked for.
         calls_left: the calls to the last step of all who were left out as not asked, and for tags that lack; fewer where one is
             rejected on its way, more where a reply is asked for twice or a candidate is decided otherwise because of it.
-        live: replies that a server gave now.
+        live, lost: replies that a server gave now, and that it could not give though it answered others.
         dataset: where the rows are; None in a dry run.
         set_aside: where an older dataset of that name is now, if there was one with other bytes.
     """
@@ -104,6 +104,7 @@ class DecideResult:
     untagged: int
     calls_left: int
     live: int
+    lost: int
     dataset: Path | None = None
     set_aside: Path | None = None
 
@@ -146,7 +147,7 @@ async def decide_again(
         if error is None:
             raise
         raise error from group
-    return DecideResult(again.prepared, ledger.diff, ledger.untagged, ledger.calls_left, meter.live)
+    return DecideResult(again.prepared, ledger.diff, ledger.untagged, ledger.calls_left, meter.live, meter.lost)
 
 
 class _Past:

@@ -82,6 +82,7 @@ class Tally:
         tasks: rows by task and side.
         texts: what the languages are told from.
         thoughtful: rows with the generator's thoughts.
+        spoilt: rows whose thoughts were left out because a trainer would take what is in them for its own.
         repeated: rows left out because another of the runs has them.
         left_over: place and fault of rows left out because they hold what a machine leaves behind.
         mended: rows in which half a character was replaced.
@@ -93,6 +94,7 @@ class Tally:
     tags: Counter[tuple[str, object]] = field(default_factory=Counter)
     texts: list[str] = field(default_factory=list)
     thoughtful: int = 0
+    spoilt: int = 0
     repeated: int = 0
     left_over: list[str] = field(default_factory=list)
     mended: int = 0

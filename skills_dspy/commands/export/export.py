@@ -97,12 +97,14 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
         if request.split is not None:
             testing, tally.compared = set_apart(_watched(rows, partial(passed, "comparing")), request.runs, request.split)
         with ExitStack() as stack:
-            think = stack.enter_context(thoughts_of(request.runs)) if request.thoughts else lambda _, record: record
+            thoughts = stack.enter_context(thoughts_of(request.runs)) if request.thoughts else None
             write = stack.enter_context(_writer(request, place))
             for number, (run, row) in enumerate(_watched(rows, partial(passed, "writing"))):
-                side, record = "test" if testing is not None and testing[number] else "train", think(run, row)
+                side = "test" if testing is not None and testing[number] else "train"
+                record = row if thoughts is None else thoughts.beside(run, row)
                 write(record, side)
                 tally.add(record, side)
+            tally.spoilt = 0 if thoughts is None else thoughts.spoilt
         tally.repeated, tally.mended, tally.left_over = rows.repeated, rows.mended, rows.left_over
         if rows.left_over and not tally.rows:
             raise NothingToExport(

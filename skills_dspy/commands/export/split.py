@@ -6,7 +6,8 @@ Two rows are near-duplicates when one of these holds:
   together (see `similarity.words`). The same question on another passage is no near-duplicate.
 - **near in meaning**: the run that made one of them noted the other, or a text that both are near to, within NOTED of it; or
   their vectors, or theirs and those of one seed, are nearer than what the runs' deduplication took for a duplicate, if the
-  same weights made the vectors and the runs' journals still hold them.
+  same weights made the vectors and the runs' journals still hold them. Texts that the vectors do not tell apart while their
+  characters do (see `similarity.sight`) are not near by these.
 
 Rows that are linked, directly or through others, form a group, and a group never parts.
 """

@@ -1,24 +1,50 @@
 """The generator's thoughts before an accepted answer, from the journal of its run."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 from skills_dspy.base.columns import whole
 from skills_dspy.base.errors import ExportError
 from skills_dspy.base.records import Record
+from skills_dspy.base.residue import MARKS
 from skills_dspy.commands.export.layouts import ThoughtfulRecord
 from skills_dspy.commands.export.source import SourceRun
 from skills_dspy.pipeline.funnel import AGAIN
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.said import said_in
 
+_SPOILING = ("a block of thinking", "a token of a chat template", "a control character")
+"""What a trainer would take for its own, of the sorts of residue; people and models think in all other forms."""
+
+
+@dataclass(slots=True)
+class Thoughts:
+    """Adds its thoughts to a record of the run with a number: none where its journal has none, or those would spoil a trainer.
+
+    Attributes:
+        spoilt: how many would have.
+    """
+
+    journals: Mapping[int, JournalReader]
+    spoilt: int = 0
+
+    def beside(self, number: int, record: Record) -> ThoughtfulRecord:
+        """The record with its thoughts."""
+        calls = record.provenance.calls
+        stage = "write_answer" if record.provenance.rewritten is None else f"write_answer{AGAIN}"
+        reply = self.journals[number].full(calls.get(stage, ("",))[-1])  # the last try is the one that was used
+        thoughts = "" if reply is None else whole(said_in(reply.reply, reply.request).thoughts)
+        if any(MARKS[name](thoughts) is not None for name in _SPOILING):
+            thoughts = ""
+            self.spoilt += 1
+        values = {name: getattr(record, name) for name in Record.model_fields}
+        return ThoughtfulRecord(**values, reasoning_content=thoughts)
+
 
 @contextmanager
-def thoughts_of(runs: Sequence[SourceRun]) -> Iterator[Callable[[int, Record], ThoughtfulRecord]]:
-    """What adds its thoughts to a record of the run with a number; none, where the journal has none or was made without.
-
-    ExportError where a run with rows has no journal.
-    """
+def thoughts_of(runs: Sequence[SourceRun]) -> Iterator[Thoughts]:
+    """The thoughts of some runs; ExportError where one with rows has no journal."""
     with ExitStack() as opened:
         journals: dict[int, JournalReader] = {}
         for number, run in enumerate(runs):
@@ -28,14 +54,4 @@ def thoughts_of(runs: Sequence[SourceRun]) -> Iterator[Callable[[int, Record], T
                     raise ExportError(f"--thoughts: {where}; restore it, or leave --thoughts out")
                 journals[number] = JournalReader.open(run.paths.journal)
                 opened.callback(journals[number].close)
-
-        def think(number: int, record: Record) -> ThoughtfulRecord:
-            calls = record.provenance.calls
-            stage = "write_answer" if record.provenance.rewritten is None else f"write_answer{AGAIN}"
-            digest = calls.get(stage, ("",))[-1]  # the last try is the one that was used
-            reply = journals[number].full(digest)
-            thoughts = "" if reply is None else said_in(reply.reply, reply.request).thoughts
-            values = {name: getattr(record, name) for name in Record.model_fields}
-            return ThoughtfulRecord(**values, reasoning_content=whole(thoughts))
-
-        yield think
+        yield Thoughts(journals)

@@ -54,8 +54,8 @@ class LiveEmbedder(Protocol):
     def weights(self) -> str:
         """What tells one set of weights from another; known once `ready` has returned."""
 
-    def sight(self) -> Sight:
-        """Whether it is known to read all scripts; known once `ready` has returned. May take a second."""
+    async def sight(self) -> Sight:
+        """Whether it is known to read all scripts; `ready` comes first."""
 
     def start(self) -> object:
         """Begin to get ready; nothing the second time. An error waits for `ready` or `embed`."""
@@ -123,18 +123,18 @@ class SentenceEmbedder:
         self.name = name
         self.device = device
         self._find = find
-        self._loaded: tuple[str, SentenceTransformer] | None = None
+        self._loaded: tuple[WeightsFolder, SentenceTransformer] | None = None
 
     @property
     def weights(self) -> str:
         """The SHA-256 of the weights; RuntimeError before `load`."""
         if self._loaded is None:
             raise RuntimeError("the embedding model is not loaded yet")
-        return self._loaded[0]
+        return self._loaded[0].weights
 
     def sight(self) -> Sight:
         """Whether it is known to read all scripts. Raises EmbedderMissing."""
-        return sight_of(self._find(self.name))
+        return sight_of(self._loaded[0] if self._loaded else self._find(self.name))
 
     def load(self) -> None:
         """Find the model and load it, quietly; nothing the second time. Raises EmbedderMissing."""
@@ -157,7 +157,7 @@ class SentenceEmbedder:
         if self._loaded is None:
             found = self._find(self.name)
             try:
-                self._loaded = found.weights, _load(found.folder, self.device)
+                self._loaded = found, _load(found.folder, self.device)
             except Exception as error:
                 where = f"the embedding model in {found.folder} cannot be loaded on {self.device!r}"
                 hint = HINT if self.device == "cpu" else "set embedder.device to cpu in the configuration"
@@ -188,9 +188,9 @@ class AsyncEmbedder:
         """What tells one set of weights from another; known once `ready` has returned."""
         return self._embedder.weights
 
-    def sight(self) -> Sight:
-        """Whether it is known to read all scripts; may take a second."""
-        return self._embedder.sight()
+    async def sight(self) -> Sight:
+        """Whether it is known to read all scripts."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._embedder.sight)
 
     def start(self) -> "Future[None]":
         """Begin to load; nothing the second time. An error waits for `ready` or `embed`."""

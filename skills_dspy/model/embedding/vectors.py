@@ -157,7 +157,7 @@ class RememberedVectors:
         """Distances between vectors of different weights mean nothing."""
         before, now = self._journal.meta().get(WEIGHTS), self._embedder.weights
         if before is None:
-            self._journal.set_meta(SIGHT, await asyncio.to_thread(self._embedder.sight))
+            self._journal.set_meta(SIGHT, await self._embedder.sight())
             self._journal.set_meta(WEIGHTS, now)
         elif before != now:
             raise RunDirError(

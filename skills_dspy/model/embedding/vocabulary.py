@@ -17,6 +17,10 @@ _RARE_SCRIPTS = (
     "වැසි සමය", "ਮੀਂਹ ਪੈਂਦਾ ਹੈ",
 )  # fmt: skip
 """The rain comes, in scripts that models for English lack and models for many languages have."""
+RARE_PAIRS = (
+    ("ทำไมจึงมีฤดูฝน", "แนะนำอาหารเช้า"), ("ባቡር እንዴት ይሄዳል", "ባንክ የት ነው"), ("రైలు ఎలా నడుస్తుంది", "బ్యాంకు ఎక్కడ ఉంది"),
+)  # fmt: skip
+"""Unrelated questions in such scripts, each two of as many words: a model that lacks the script gives both one vector."""
 _FEW = 0.2
 """The share of unknown tokens in these up to which a model is one for many languages."""
 

@@ -1,7 +1,7 @@
 """The patience with which a server is asked, and how a prompt that it cannot answer is told from a server that cannot answer.
 
-Faults that pass (refused, reset, timeout, 429, 500, 502, 503, 504, an empty or broken body) are asked again with backoff and
-jitter, or when the server says (Retry-After), for as long as the patience lasts; the others are errors at once.
+Faults that pass (refused, reset, timeout, `PASSING`, an empty or broken body) are asked again with backoff and jitter, or
+when the server says (Retry-After), for as long as the patience lasts; the others are errors at once.
 
 A prompt that fails again and again may be what the server cannot do. So it is asked other things between its tries: where it
 answers these, each time, and that prompt never, the prompt is given up, and nobody else is kept waiting. A server that is away,
@@ -39,10 +39,8 @@ _PROOF = 3
 """A prompt is given up that fails so many times in a row right after the server was found well..."""
 _PROOF_OF_SLOW = 1
 """...and one whose tries take as long as a request may take, after so many."""
-_OF_A_PROMPT = frozenset({400, 403, 413, 422, 451})
-"""The statuses, of those that do not pass, with which a server may refuse one prompt and take others."""
-_FEW = 16
-"""The most tokens of a reply that only shows that the server is well."""
+_OF_A_PROMPT = frozenset({200, 400, 403, 413, 422, 451})
+"""The statuses, of those that do not pass, with which one prompt may be refused and others taken; 200 has an error in it."""
 _LIST = 60.0
 """Seconds in which a server has to say what it is and what it has, where a fifth of `server.timeout` is less."""
 
@@ -104,11 +102,11 @@ class Asking:
         Connecting may take the connect timeout and the answer much longer: a list of models on a slow disk takes its time. Only
         a server that says that it is busy, as one does that still loads its model, is asked again while the patience lasts.
         """
-        limit = self._config.connect_timeout + min(self._config.timeout, max(_LIST, self._config.timeout / 5))
+        limit = min(self._config.timeout, max(_LIST, self._config.timeout / 5))
 
         async def soon() -> T:
             try:
-                async with asyncio.timeout(limit):
+                async with asyncio.timeout(self._config.connect_timeout + limit):
                     return await ask()
             except (TimeoutError, httpx.ReadTimeout) as error:
                 raise self._unreachable(self._silence(limit)) from error
@@ -131,7 +129,7 @@ class Asking:
                 fault = self._fault_of(error, doubt.model)
                 doubt.note(self._clock())
                 if self._given_up(error, fault, doubt):
-                    raise Unanswered(self._in_words(fault), "") from error
+                    raise Unanswered(self._in_words(error, fault), "") from error
                 await (self._pause if passes(error, fault) else self._refused)(error, fault, doubt)
             else:
                 self._answered = self._replied[doubt.model] = self._clock()
@@ -215,9 +213,12 @@ class Asking:
             self._lock = loop, asyncio.Lock()
         return self._lock[1]
 
-    def _in_words(self, fault: Fault) -> str:
+    def _in_words(self, error: Exception, fault: Fault) -> str:
         """What is kept of a prompt that is given up; without the address, which is another for the same server tomorrow."""
-        said = str(fault.error).replace(f" at {self._host}", "").replace(f" to {self._host}", "")
+        said = str(fault.error)
+        if isinstance(error, Refused) and error.status == 403:
+            said = "The server answered 403."  # as others are answered, it is not about the key
+        said = said.replace(f" at {self._host}", "").replace(f" to {self._host}", "")
         return f"{said} It answers others, and this never."
 
 
@@ -247,9 +248,8 @@ class _Doubt:
 
 
 def control_of(payload: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """A request like this one, but for what is asked: short, and short to answer."""
-    messages = [{"role": "user", "content": f"Say the number {number}."}]
-    return {**payload, "messages": messages, "options": {**payload.get("options", {}), "num_predict": _FEW}}
+    """A request like this one but for what is asked, which is short, and short to answer."""
+    return {**payload, "messages": [{"role": "user", "content": f"Say the number {number}, and nothing more."}]}
 
 
 def _busy(error: Exception) -> bool:

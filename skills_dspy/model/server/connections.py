@@ -20,16 +20,19 @@ CONNECTIONS_PER_CLIENT = 2
 """httpcore 1.0 looks at every connection of a pool at every request: with 64 in one pool it collapses (encode/httpcore#1035),
 and with 8 a request costs half as much again as with 2."""
 
-PASSING = frozenset({429, 500, 502, 503, 504})
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 """The statuses after which asking again may help."""
 
-BUSY = frozenset({429, 503})
+BUSY = frozenset({429, 503, 529})
 """Those of a server that is well and will answer: it has too much to do, or still loads its model."""
 
 _MOVED = frozenset({301, 302, 303})
 
 TOO_LARGE = "is too large to process"
 """What llama.cpp says, with status 500, of a text that it cannot embed in one go, however often it is asked."""
+
+_SECRETS = re.compile(r"(^|//|--base-url[ =]'?)(?:[^/\s@\[]+:(?!//|\d+(?:/|\s|$))\S*@|[^/\s]+@)")
+"""What stands before an address: a name and a password, in which there may be a slash or a second @."""
 
 C = TypeVar("C")
 
@@ -213,4 +216,4 @@ def address_errors(host: str, example: str) -> Iterator[None]:
 
 def without_secrets(text: str) -> str:
     """An address, or a command with one, without the name and password that it may hold: they are for the server only."""
-    return re.sub(r"(?<=//)[^/\s]+@", "", text)
+    return _SECRETS.sub(r"\1", text)

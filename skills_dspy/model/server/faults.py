@@ -74,7 +74,8 @@ def _cause(error: Exception, below: Sequence[BaseException], url: httpx.URL, rou
     if isinstance(error, ConnectionError | httpx.ConnectError) and errno.ECONNRESET not in numbers:
         return Cause("refuses the connection")
     said = str(error)[:_SHOWN]
-    why = f"does not speak http ({said})" if "illegal" in said else "closes the connection without an answer"
+    does = "resets" if errno.ECONNRESET in numbers else "closes"
+    why = f"does not speak http ({said})" if "illegal" in said else f"{does} the connection without an answer"
     return Cause(
         why, "see its port and its log" + ("; if it wants https, write https:// in its address" * (url.scheme == "http"))
     )

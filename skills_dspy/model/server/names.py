@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 
+from skills_dspy.base.config import ROLES, RunConfig
+
 _DEFAULTS = ("registry.ollama.ai", "library", "", "latest")
 """What Ollama fills in for a host, a namespace and a tag that are left out."""
 _NEAR = 0.6
@@ -45,6 +47,22 @@ def listing(there: Sequence[str]) -> str:
 def other_weights(name: str, then: str, now: str) -> str:
     """What is said of a model whose digest has changed."""
     return f"the same name has other weights now: {name} ({then[:12] or 'unknown'} then, {now[:12] or 'unknown'} now)"
+
+
+def spelled_alike(config: RunConfig) -> RunConfig:
+    """The settings with one spelling of a model that several roles name, or the server would load it anew for each window.
+
+    Names that differ by `:latest` alone stay: runs were begun with them.
+    """
+    known: list[str] = []
+    for role in ROLES:
+        own = config.model_for(role)
+        same = (name for name in known if same_model(name, own, cased=config.server.api == "openai"))
+        first = next(same, own)
+        if first not in (own, f"{own}:latest") and own != f"{first}:latest":
+            config = config.model_copy(update={role: config.role(role).model_copy(update={"model": first})})
+        known.append(own)
+    return config
 
 
 class ListedNames:

@@ -37,6 +37,8 @@ _EXAMPLE = "http://127.0.0.1:11434"
 _FOREIGN = (ollama.ResponseError, *FOREIGN)
 _KEY = "OLLAMA_API_KEY"
 """The environment variable with the key that the ollama package sends."""
+_NO_PATH = re.compile(r"\bpage\b|^(404:? )?not found$", re.IGNORECASE)
+"""What servers say, with a 404, of a path that they do not have, and not of a model."""
 _SCHEMAS = (0, 5)
 """The version from which on Ollama takes JSON schemas."""
 
@@ -67,7 +69,7 @@ class OllamaServer:
         transport: httpx.AsyncBaseTransport | None = None,
         on_fault: Callable[[Fault, float], None] | None = None,
     ) -> None:
-        self.host = without_secrets(host)
+        self.host = without_secrets(host.partition("?")[0])
         self._endpoint = Endpoint(host, config, environment)
         self._concurrency = concurrency
         self._key = environment.get(_KEY, "")
@@ -136,7 +138,7 @@ class OllamaServer:
             raise model_missing(name, tuple(there))
         found = there[listed]
         shown = await self._once(lambda client: client.show(found.name))
-        lengths = [v for k, v in (shown.modelinfo or {}).items() if k.endswith(".context_length")]
+        lengths = [v for k, v in (shown.modelinfo or {}).items() if k.endswith(".context_length") and isinstance(v, int)]
         can = shown.capabilities
         return Model(
             found.name,
@@ -197,13 +199,17 @@ class OllamaServer:
     def _fault_of_status(self, refused: Refused, model: str) -> Fault:
         status, said = refused.status, refused.said
         here = f"The server at {self.host}{self._endpoint.through}"
-        if status == 404 and model and "model" in said.lower():
+        if status == 404 and model and not _NO_PATH.search(said):
             return Fault(model_missing(model), False)
         if status == 404 or (status == 405 and not model):
             return Fault(_no_ollama(self.host, f"it answered {refused.answered}: {said}"), False)
         if status in (401, 403):
-            todo = f"write a name and a password into its address, http://NAME:PASSWORD@HOST, or set {_KEY} in the environment"
-            return Fault(ServerError(f"{here} answered {status}: {said}; if it asks who you are, {todo}."), False)
+            todo = f"if it asks who you are, write http://NAME:PASSWORD@HOST for its address, or set {_KEY} in the environment"
+            if status == 403:  # of a request that a tunnel or another machine hands on, with a Host of its own
+                todo += (
+                    "; an Ollama that listens to its own machine wants the header `Host: localhost` of who hands requests on"
+                )
+            return Fault(ServerError(f"{here} answered {status}: {said}; {todo}."), False)
         if status == 400 and "format of type string" in said:
             return Fault(_too_old(f"The Ollama at {self.host} says of a schema: {said}"), False)
         if (status == 400 and "context" in said) or TOO_LARGE in said:
@@ -277,10 +283,10 @@ def _name_and_password(address: str) -> tuple[str, str] | None:
 
 def _no_ollama(host: str, why: str) -> ServerError:
     """Something else answers: the sentence with the address that may be meant."""
-    url = url_of(host)
     todo = "give an Ollama's with --base-url; if it has OpenAI's API (vLLM, llama.cpp, LM Studio), ask it with --api openai"
-    if path := url.path.strip("/"):
-        todo = f"leave /{path} out of its address: --base-url {url.copy_with(path='', query=None)}".rstrip("/")
+    _, _, path = host.rpartition("//")[2].partition("/")
+    if path.strip("/"):
+        todo = f"leave /{path.strip('/')} out of its address: --base-url {host.removesuffix(path).rstrip('/')}"
     return ServerError(f"What answers at {host} is no Ollama ({why}): {todo}.")
 
 

@@ -328,6 +328,7 @@ def _called(cards: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def _window(card: Mapping[str, Any]) -> int | None:
     """The largest window of a model, in tokens, as its entry in the list tells it."""
-    meta = card.get("meta") or {}
+    meta = card.get("meta")
+    meta = meta if isinstance(meta, dict) else {}
     told = [*(card.get(name) for name in _LENGTHS), meta.get("n_ctx"), meta.get("n_ctx_train")]
     return next((length for length in told if isinstance(length, int) and length > 0), None)

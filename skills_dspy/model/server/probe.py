@@ -82,8 +82,8 @@ async def find_dialect(attempt: Try, insist: Try, model: str, host: str, thinkin
             reply = await attempt({**_probe(model, Thinking(think, _ROOM)), "format": _SCHEMA}, Dialect())
             if isinstance(reply, dict) and think != thinking.think and _obeys(reply):
                 raise ServerError(
-                    f"The model {model} at {host} gives no reply that can be read with `think: {thinking.think}`, and "
-                    f"does with `think: {think}`: set that in the configuration for the roles that ask it."
+                    f"The model {model} at {host} gives no reply that can be read with `think: {thinking.think}` "
+                    f"({useless.why}), and does with `think: {think}`: set that in the configuration for the roles that ask it."
                 ) from useless
         raise ServerError(str(useless)) from useless
 
@@ -165,21 +165,27 @@ def _obeys(body: Body, *, exactly: bool = False) -> bool:
 
 
 class _UselessError(Exception):
-    """No reply can be read."""
+    """No reply can be read; `why` says it in short."""
+
+    def __init__(self, why: str, said: str) -> None:
+        super().__init__(said)
+        self.why = why
 
 
 def _only_thoughts(model: str, host: str) -> _UselessError:
     return _UselessError(
+        "it writes only thoughts",
         f"The model {model} at {host} writes only thoughts and no reply, whatever it is told (chat_template_kwargs "
         "enable_thinking, reasoning_effort): start the server with thinking switched off, set `think: on` and a larger "
-        "`think_room` for the roles that ask it, or take a model that does not think."
+        "`think_room` for the roles that ask it, or take a model that does not think.",
     )
 
 
 def _ignored(model: str, host: str, body: Body) -> _UselessError:
     wrote = " ".join(body["message"]["content"].split())[:80] or "nothing"
     return _UselessError(
+        "it ignores the JSON schema",
         f"The server at {host} ignores the JSON schema of a request to {model} (it wrote: {wrote}), and replies cannot be read "
         "without: switch structured outputs on there, or take a server that has them (vLLM, llama.cpp, SGLang, LM Studio, "
-        "Ollama)."
+        "Ollama).",
     )

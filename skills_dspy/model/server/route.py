@@ -58,8 +58,12 @@ def route_to(address: str, environment: Mapping[str, str]) -> Route:
 
 
 def url_of(address: str) -> httpx.URL:
-    """An address, which may leave out `http://`; raises httpx.InvalidURL."""
-    return httpx.URL(address if "//" in address else f"http://{address}")
+    """An address, which may leave out `http://`; raises httpx.InvalidURL, for a name that is none, too."""
+    try:
+        url = httpx.URL(address if "//" in address else f"http://{address}")
+        return url.copy_with(host=url.host)
+    except ValueError as error:
+        raise httpx.InvalidURL(str(error)) from error
 
 
 def is_loopback(host: str) -> bool:
@@ -104,7 +108,7 @@ def _covers(entry: str, host: str, port: int | None) -> bool:
 
 def _usable(name: str, value: str, here: str) -> httpx.Proxy:
     try:
-        url = httpx.URL(value if "://" in value else f"http://{value}")
+        url = url_of(value)
     except httpx.InvalidURL as error:
         raise _in_the_way(name, here, "is no address of a proxy") from error
     if url.scheme not in (*_PORTS, *_SOCKS) or not url.host:
@@ -127,7 +131,10 @@ def _trusted(environment: Mapping[str, str], here: str) -> tuple[ssl.SSLContext,
     try:
         if not named:
             return httpx.create_ssl_context(trust_env=False), ""
-        return ssl.create_default_context(cafile=file, capath=folder), " and ".join(named)
+        context = ssl.create_default_context(cafile=file, capath=folder)
+        # Python 3.13 wants more of a certificate than those have that people make for their own servers.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        return context, " and ".join(named)
     except OSError as error:
         # Only what is opened for writing has a name in the error.
         name, purpose = (_KEY_LOG, "no file that can be written") if error.filename else (_CERTIFICATES[0], "no certificates")

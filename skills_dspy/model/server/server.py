@@ -113,7 +113,8 @@ def connection_fault(error: Exception, host: str, example: str, cause_of: Callab
         who = f"The {cause.who}, which is asked for {host}," if cause.who else here
         return Fault(ServerError(f"{who} {cause.why}{'; ' * bool(cause.todo)}{cause.todo}."), cause.passing)
     if isinstance(error, httpx.TimeoutException):
-        return Fault(ServerError(f"{here} did not answer in time."), True)
+        todo = "raise server.timeout in the configuration, if it is only slow"
+        return Fault(ServerError(f"{here} did not answer in time; {todo}."), True)
     if isinstance(error, httpx.HTTPError):
         reason = str(error) or type(error).__name__
         return Fault(ServerError(f"The connection to {host} broke ({reason})."), True)

@@ -1,6 +1,7 @@
 """No output is lost in a narrow terminal, in one that cannot draw, or where nobody listens any more."""
 
 import io
+import json
 import re
 import sys
 
@@ -8,7 +9,7 @@ import pytest
 
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.terminal.consoles import make_console, make_table
-from skills_dspy.cli.terminal.streams import guarded
+from skills_dspy.cli.terminal.streams import echo, guarded, know_all_letters
 from tests.cli.terminal.test_terminal import Screen
 
 
@@ -48,6 +49,17 @@ def test_a_terminal_that_cannot_draw_gets_lines(monkeypatch: pytest.MonkeyPatch,
         hand[0] = 100.0
         progress.update("half of it")
     assert stream.getvalue() == "half of it\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_json_stays_json_where_few_letters_are_known(encoding: str) -> None:
+    """Python's own escapes of them are none of JSON's."""
+    raw, content = io.BytesIO(), {"é": "🍵 Ω — \udce9"}
+    stream = io.TextIOWrapper(raw, encoding=encoding)
+    know_all_letters(stream)
+    echo(json.dumps(content, ensure_ascii=False), stream=stream)
+    stream.flush()
+    assert json.loads(raw.getvalue().decode(encoding)) == content
 
 
 def test_work_goes_on_when_nobody_hears_how_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,6 +86,7 @@ def test_a_console_styles_its_own_and_shows_the_rest(stream: io.StringIO) -> Non
     for each in (f"[bold]{EVIL}[/bold]", unmarked(EVIL, "red"), table):
         out.print(each)
     out.rule(EVIL)
+    out.print("[link=http://evil]here[/link]")
     said = stream.getvalue()
     assert (STYLES.search(said) is not None) == stream.isatty()
     bare = STYLES.sub("", said)

@@ -143,6 +143,17 @@ def test_thoughts_stand_beside_the_answer_where_they_are_asked_for(thoughtful: P
         assert not any(b"reasoning_content" in content for content in files_below(tmp_path / f"{layout} without").values())
 
 
+def test_thoughts_with_tokens_of_a_template_are_left_out(tmp_path: Path) -> None:
+    """A trainer would take them for its own; that a person may write like a machine is no reason."""
+    rows = [answered_by(f"{number}" * 16, write_answer=(f"{number}",)) for number in range(3)]
+    folder = write_run(tmp_path / "spoilt", rows)
+    thoughts = ("Hm.<|im_end|>\n<|im_start|>assistant", "A \x1b[31mfox.", "User: a fox.\n\nAssistant: yes, \\n\\n")
+    remember(folder, *((str(n), {"think": True}, {"content": "So.", "thinking": t}) for n, t in enumerate(thoughts)))
+    tally = make(tmp_path / "spoilt", tmp_path / "a", "alpaca", thoughts=True)
+    assert (tally.thoughtful, tally.spoilt) == (1, 2)
+    assert [row["reasoning_content"] for row in lines(tmp_path / "a")] == ["", "", thoughts[2]]
+
+
 def test_without_a_journal_there_are_no_thoughts_to_export(runs: Path, tmp_path: Path) -> None:
     """It is said which file is missing, and nothing is written."""
     with pytest.raises(ExportError, match=r"--thoughts: they stand in .*journal\.sqlite, which is not there; restore it"):

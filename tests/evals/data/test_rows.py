@@ -55,6 +55,14 @@ def test_every_layout_gives_the_same_row(question: str, answer: str, context: st
     others = [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]
     for name, said in (("conversations", others), ("conversation", turns), ("messages", json.dumps(turns))):
         assert row(**{name: said}, context=context) == expected
+    parts = [{"role": "user", "parts": [{"text": question}]}, {"role": "model", "parts": [{"text": answer}]}]
+    both = [{"input": question, "output": answer}]
+    for chat in ([question, answer], both, parts, [{**turn, "role": turn["role"].title()} for turn in turns]):
+        assert row(conversation=chat, context=context) == row(contents=chat, Context=context) == expected
+    assert row(chosen=turns, rejected=turns[:1], context=context) == row(Question=question, Answer=answer, context=context)
+    assert row(inputs=question, targets=answer, context=context) == expected
+    for answers in ([answer, "or so"], {"text": [answer], "answer_start": [3]}):
+        assert row(question=question, answers=answers, context=context) == expected
     assert row(prompt=turns[:1], completion=turns[1:], context=context) == expected
     for asked, told in (
         ("prompt", "completion"),
@@ -180,12 +188,12 @@ def test_a_broken_soft_rating_is_none(soft: object) -> None:
         ({"input": "a"}, "there is `input` where `instruction` with"),
         ({"instruction": "a"}, "there is `instruction` but no `response`; add it"),
         ({"question": "a", "text": "b"}, "there is `question` but no `answer`; add it"),
-        ({"question": "a", "answer": ["b"]}, "`answer` is not text; write it in quotes"),
+        ({"question": "a", "answer": [["b"]]}, "`answer` is not text; write it in quotes"),
         ({"prompt": "a", "completion": [{"role": "user", "content": "b"}]}, "`completion` is not text; write it in quotes"),
         ({"question": 7, "answer": "b"}, "`question` is not text"),
         ({"question": "a", "answer": "b", "context": ["c"]}, "`context` is not text"),
         ({"messages": "hello"}, "`messages` is not a list of turns"),
-        ({"messages": ["hello"]}, "`messages` is not a list of turns"),
+        ({"messages": ["hello", {"role": "user"}]}, "`messages` is not a list of turns"),
         ({"messages": [{"role": "assistant", "content": "b"}]}, "`messages` has no turn of the role `user`"),
     ],
 )

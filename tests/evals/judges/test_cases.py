@@ -1,6 +1,7 @@
 """Tests of labelled cases: the format of their files, its refusals, and the files that are shipped."""
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from evals.judges.cases import REASONS, SCALE_OF_STEP, SHIPPED, Case, load_cases
 from signatures.examples import Pair, Question
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import SpecError
+from skills_dspy.base.residue import residue_of_pair
 from skills_dspy.base.scales import Label
 from skills_dspy.model.steps import STEPS
 
@@ -244,6 +246,20 @@ def test_a_writer_without_a_name_is_refused(tmp_path: Path) -> None:
     assert str(refusal(tmp_path, text)) == f"{tmp_path / '0.yaml'}:2: `written_by` is empty; write text"
 
 
+@cache
+def shipped_cases() -> tuple[Case, ...]:
+    """All of them."""
+    return load_cases([SHIPPED], CONFIG)
+
+
+def test_no_residue_is_seen_in_the_shipped_cases() -> None:
+    """People and models wrote hundreds of texts there that somebody has read, good ones and bad ones."""
+    found = [
+        residue_of_pair(case.question, case.answer or "", case.context, [case.task_description]) for case in shipped_cases()
+    ]
+    assert (len(found) > 400, [said for said in found if said]) == (True, [])
+
+
 def test_every_shipped_reply_names_its_writer() -> None:
     """All cases below `real` do, and no other: at least 60, over all steps, most by a small model and many of them bad."""
     replies = load_cases([SHIPPED / "real"], CONFIG)
@@ -251,10 +267,10 @@ def test_every_shipped_reply_names_its_writer() -> None:
     assert {case.step for case in replies} == set(SCALE_OF_STEP)
     small = [case for case in replies if case.written_by and case.written_by.startswith("Qwen2.5-Coder-1.5B")]
     assert (len(replies) >= 60, len(small) >= 40, sum(not case.good for case in replies) >= 25) == (True, True, True)
-    assert {case.id for case in load_cases([SHIPPED], CONFIG) if case.written_by} == {case.id for case in replies}
+    assert {case.id for case in shipped_cases() if case.written_by} == {case.id for case in replies}
 
 
 def test_every_reason_is_used_by_the_shipped_cases() -> None:
     """No reason stands in the list for nothing, and none is a singleton."""
-    reasons = Counter(case.reason for case in load_cases([SHIPPED], CONFIG))
+    reasons = Counter(case.reason for case in shipped_cases())
     assert [reason for reason in REASONS if reasons[reason] < 2] == []

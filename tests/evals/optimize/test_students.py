@@ -16,7 +16,7 @@ from evals.optimize.targets import TARGETS, Unit
 from evals.session.bridge import Halt
 from evals.session.session import SessionRequest, open_session
 from skills_dspy.base.config import RunConfig
-from skills_dspy.base.errors import ServerError
+from skills_dspy.base.errors import ServerError, Unanswered
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.program import SkillsProgram
 from tests.helpers.judges import JudgeServer, Sayer
@@ -189,6 +189,18 @@ def test_a_truncated_reply_gets_twice_the_room(tmp_path: Path) -> None:
     first, second = (payload["options"]["num_predict"] for payload in server.payloads)
     assert second == 2 * first
     assert found.failure
+
+
+def test_what_the_server_cannot_answer_is_a_failure_of_one_example(tmp_path: Path) -> None:
+    """Asked once, for it was asked often enough by then; the others go on, and it is counted."""
+
+    async def never(_: int) -> None:
+        raise Unanswered("The server answered 500: EOF.", "")
+
+    server = Server(before=never)
+    found = predicted(tmp_path, TARGETS["judge_pair_freeform"][0], server)
+    assert found.failure == "The server answered 500: EOF."
+    assert len(server.asked) == 1
 
 
 # ---- what halts -------------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ MANNERS: dict[str, tuple[str, Manner, str]] = {
         "wants https (Client sent",
     ),
     "closed at once": ("http", closes, "it closes the connection without an answer); see its port"),
-    "reset at once": ("http", resets, "it closes the connection without an answer); see its port"),
+    "reset at once": ("http", resets, "it resets the connection without an answer); see its port"),
     "a web page": (
         "http",
         answers("<html><title>Sign in</title>", kind="text/html"),
@@ -218,7 +218,7 @@ def test_names_passwords_and_keys_reach_an_ollama(monkeypatch: pytest.MonkeyPatc
         return httpx.Response(401, text="who?")
 
     with pytest.raises(
-        ServerError, match=r"answered 401: who\?; if it asks who you are, write a name and a password"
+        ServerError, match=r"answered 401: who\?; if it asks who you are, write http://NAME:PASSWORD@HOST"
     ) as caught:
         asyncio.run(a_server(wire, "http://me:hush@a.example").version())
     assert seen == ["Basic bWU6aHVzaA=="]
@@ -229,7 +229,15 @@ def test_names_passwords_and_keys_reach_an_ollama(monkeypatch: pytest.MonkeyPatc
             asyncio.run(a_server(wire, environment={"OLLAMA_API_KEY": key}).version())
 
 
-@pytest.mark.parametrize("text", ["404 page not found", "<html>Not Found"])
+def test_an_ollama_that_takes_nobody_from_elsewhere() -> None:
+    """It refuses the Host header that a tunnel hands on, with an empty page."""
+    with pytest.raises(
+        ServerError, match=r"answered 403: nothing; if .*; an Ollama that .* wants the header `Host: localhost`"
+    ):
+        asyncio.run(a_server(lambda _: httpx.Response(403)).version())
+
+
+@pytest.mark.parametrize("text", ["404 page not found", "<html>Not Found", '{"detail": "Not Found"}', "404: Not Found"])
 def test_a_path_that_is_not_there_is_no_model_that_is_not_there(text: str) -> None:
     """Pulling the model would not help."""
     with pytest.raises(ServerError, match="is no Ollama"):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from skills_dspy.model.server.names import ListedNames, guess, meant, same_model
+from skills_dspy.model.server.names import ListedNames, guess, meant, same_model, spelled_alike
+from tests.helpers.making import a_config
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,15 @@ def test_what_may_be_meant(name: str, found: list[str]) -> None:
     there += ["hf.co/bartowski/phi-4-GGUF:Q4_K_M", "nomic-embed-text:latest"]
     asked = guess(name, there)
     assert asked == (f"did you mean {' or '.join(found)}, which {'are' if found[1:] else 'is'} there?" if found else "")
+
+
+def test_roles_that_name_one_model_name_it_alike() -> None:
+    """Else it would get a window for each spelling; what the others follow stays, and so do names of runs that were begun."""
+    for judge, found in (("M", "m"), ("library/m", "m"), ("m:latest", "m:latest"), ("n", "n"), (None, "m")):
+        config = spelled_alike(a_config({"generator": {"model": "m"}, "validator": {"model": judge}}))
+        assert (config.model_for("validator"), config.tagger.model) == (found, None)
+    strict = a_config({"generator": {"model": "m"}, "validator": {"model": "M"}, "server": {"api": "openai"}})
+    assert spelled_alike(strict) == strict
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,7 @@ PASSING: dict[str, Answer] = {
     "502": httpx.Response(502, text="<html>Bad gateway</html>"),
     "503": error(503, "server busy, please try again.  maximum pending requests exceeded"),
     "504": httpx.Response(504),
+    "524": httpx.Response(524, text="error code: 524"),
     "an error that is no object": httpx.Response(502, json=["bad"]),
     "an error in an object": httpx.Response(500, json={"error": {"message": "bad"}}),
     "empty body": httpx.Response(200),
@@ -155,7 +156,7 @@ def test_faults_are_told_apart() -> None:
     assert "The connection to http://127.0.0.1:11434 broke (reset)" in said["reset while reading"]
     assert "takes no connection within 5 s; " in said["slow to connect"]
     assert "server.connect_timeout" in said["slow to connect"]
-    assert "did not answer in time" in said["slow to answer"]
+    assert "did not answer in time; raise server.timeout in the configuration" in said["slow to answer"]
     assert "answered 429: busy." in said["429"]
     assert "answered 502: a web page (Bad gateway)." in said["502"]
     assert "server busy, please try again. maximum pending" in said["503"]
@@ -358,7 +359,9 @@ def test_another_spelling_is_asked_for_as_the_server_lists_it() -> None:
     assert sent == ["a", "a:latest", "a:latest", "b:7b"]
 
 
-@pytest.mark.parametrize("shown", [{"model_info": None}, {"model_info": {"general.architecture": "llama"}}])
+@pytest.mark.parametrize(
+    "shown", [{"model_info": None}, {"model_info": {"a": "llama"}}, {"model_info": {"a.context_length": "much"}}]
+)
 def test_a_model_that_does_not_tell_its_window(shown: dict[str, Any]) -> None:
     """Then nothing is known of it."""
     assert asyncio.run(a_server(ollama(shown)).model("a")).context_length is None
@@ -368,7 +371,7 @@ def test_a_model_that_does_not_tell_its_window(shown: dict[str, Any]) -> None:
     ("answer", "said"),
     [
         (httpx.ConnectError("refused"), r"No Ollama server answers at .* \(it refuses the connection\); start one with"),
-        (httpx.ReadTimeout("slow"), r"gives no answer within 65 s\); see its log, or raise server\.timeout in the config"),
+        (httpx.ReadTimeout("slow"), r"gives no answer within 60 s\); see its log, or raise server\.timeout in the config"),
         (error(500, "broken"), "answered 500: broken"),
         (error(404, "page not found"), r"is no Ollama \(it answered 404: page not found\)"),
         (
@@ -404,7 +407,7 @@ def test_nobody_answers() -> None:
     with pytest.raises(ServerError) as caught:
         asyncio.run(a_server(silence, config=settings(connect_timeout=0.005, timeout=0.005)).version())
     said = str(caught.value)
-    assert said.startswith(f"No Ollama server answers at {HOST} (it takes the connection and gives no answer within 0.01 s)")
+    assert said.startswith(f"No Ollama server answers at {HOST} (it takes the connection and gives no answer within 0.005 s)")
     assert "raise server.timeout in the configuration" in said
 
 
@@ -431,7 +434,12 @@ def test_an_address_that_is_none(host: str) -> None:
     [
         ("http://me:secret@a.example:11434", "http://a.example:11434"),
         ("http://me:se@cret@a.example", "http://a.example"),
+        ("http://me:se/cret@a.example", "http://a.example"),
+        ("me:secret@a.example:11434", "a.example:11434"),
         ("https://a.example/p@th", "https://a.example/p@th"),
+        ("https://a.example:8000/p@th", "https://a.example:8000/p@th"),
+        ("https://[::1]:8000/p@th", "https://[::1]:8000/p@th"),
+        ("skills-dspy run --base-url me:secret@a.example -n 5", "skills-dspy run --base-url a.example -n 5"),
         ("skills-dspy run --base-url http://me:secret@a.example -n 5", "skills-dspy run --base-url http://a.example -n 5"),
     ],
 )

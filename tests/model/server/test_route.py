@@ -8,6 +8,7 @@ import pytest
 
 from skills_dspy.base.errors import ServerError
 from skills_dspy.model.server.route import is_loopback, route_to
+from tests.helpers.rude_server import CERTIFICATES
 
 PROXY = "http://proxy.example:3128"
 SECRETS = [
@@ -125,7 +126,18 @@ def test_certificates_are_looked_at() -> None:
         assert verify.check_hostname
 
 
+def test_a_certificate_made_by_hand_is_enough() -> None:
+    """Python 3.13 is stricter by itself, and takes hardly one that `openssl req -x509` makes."""
+    verify = route_to("https://a.example", {"SSL_CERT_FILE": str(CERTIFICATES / "trusted_by_hand.pem")}).verify
+    assert isinstance(verify, ssl.SSLContext)
+    assert not verify.verify_flags & ssl.VERIFY_X509_STRICT
+    assert verify.cert_store_stats()["x509"] == 1
+
+
 def test_an_address_that_is_none() -> None:
-    """As httpx has it; the servers make a sentence of it."""
-    with pytest.raises(httpx.InvalidURL):
-        route_to("http://a:port", {"http_proxy": PROXY})
+    """As httpx has it, whatever is wrong; the servers make a sentence of it. A proxy's is none of ours."""
+    for name in ("a:port", "xn--9-", "\udcff", "[::1"):
+        with pytest.raises(httpx.InvalidURL):
+            route_to(f"http://{name}", {"http_proxy": PROXY})
+        with pytest.raises(ServerError, match="http_proxy in the environment"):
+            route_to("http://a.example", {"http_proxy": f"http://{name}"})

@@ -24,7 +24,7 @@ TASKS = (
 WANTED = 6
 """Accepted pairs of each task: a quarter of an hour on two processor cores."""
 MOST_DRAWS = 4
-"""After so many draws it stops: the model gives its prompt back where a new context is wanted, and would do so for ever."""
+"""After so many draws it stops: a model that gives its prompt back where a new context is wanted might do so for ever."""
 
 _README = """\
 Recorded runs of skills_dspy, replayed by `python -m skills_dspy run --replay demo` without a server and without a model.

@@ -2,11 +2,12 @@
 
 Questions are compared with questions, answers with answers, contexts with contexts. What two or more seeds have in common, such
 as one fixed request, belongs to the skill, and what a text takes from its own context and question is no copy: a corrected text
-repeats the faulty one.
+repeats the faulty one. An answer that is nothing but its question is one.
 """
 
 from skills_dspy.screens.task_texts import KnownText, NewText
 from skills_dspy.similarity.pieces import Pieces, quoted, words_in
+from skills_dspy.similarity.text import plain
 
 
 def copied(new: NewText) -> str | None:
@@ -15,6 +16,8 @@ def copied(new: NewText) -> str | None:
     # With one grounded seed nobody can tell its request, which another text may well get, from its own words.
     if bound is None or (_is_request(new) and new.task.requests == 1):
         return None
+    if new.part == "answer" and plain(new.text) == plain(new.exercise.question or ""):
+        return "it is its question over again"
     cut = Pieces.of(new.text)
     ignored = new.task.common[new.part].union(*(Pieces.of(text).pieces for text in new.given))
     shown = (KnownText.of(f"the {new.part} of {name}, which its prompt showed", text) for name, text in new.shown.items())

@@ -10,7 +10,8 @@ from skills_dspy.similarity.text import plain, squeezed
 
 _TALK = re.compile(
     r"\b(?:teach(?:es|ing)?|train(?:s|ing)?|guid(?:es?|ing)) an? (?:large )?lang[a-z]+ model\b"
-    r"|\blang[a-z]+ model to \w+|\bthe task description (?:is|was|says|asks)\b"
+    r"|\blang[a-z]+ model (?:to|that can|(?:is )?(?:able|capable)) \w+|\bthe task at hand\b"
+    r"|\bthe task description (?:is|was|says|asks)\b"
     r"|\bas an? (?:(?:AI|artificial intelligence) (?:language )?(?:model|assistant)|language model)\b",
     re.IGNORECASE,
 )

@@ -107,6 +107,13 @@ def test_what_the_prompt_showed_beside_the_seeds_is_not_copied_either() -> None:
     assert reason("question", own + " Be brief.") is None
 
 
+def test_an_answer_that_is_its_question_is_a_copy() -> None:
+    """A small model answered a question that was a query with that query; one that says more is another thing."""
+    asked = "SELECT AVG(height_m) FROM station LIMIT 1000"
+    assert reason("answer", f"{asked}.", question=asked) == "copy"
+    assert reason("answer", f"Asked for was {asked}.", question=asked) is None
+
+
 def test_questions_are_compared_with_questions_alone() -> None:
     """A question may be about what an answer said."""
     assert reason("question", "Someone wrote: " + ANSWER[:100] + " Do you agree with that person?") is None
@@ -196,6 +203,8 @@ def test_a_stretch_of_a_seed_is_a_copy_from_the_bound_on(start: int, length: int
         "A debate is what teaches a large language model to see two sides.",
         "In the realm of natural language processing, the task is to show the ability of a language model to construct texts.",
         "The task description is to find what two sides have to say.",
+        "In the realm of debates, the task at hand requires two sides.",
+        "It requires a language model capable of generating coherent debates.",
         "As a language model, I can help you with a variety of tasks.",
         DEBATE,
         f"{DEBATE}.",
@@ -210,6 +219,8 @@ def test_a_stretch_of_a_seed_is_a_copy_from_the_bound_on(start: int, length: int
         "talk too",
         "ability",
         "of the task",
+        "at hand",
+        "capable",
         "of itself",
         "description",
         "its words",

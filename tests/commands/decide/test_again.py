@@ -302,7 +302,7 @@ def test_a_copy_is_decided_by_what_is_accepted_now(once: RunPaths) -> None:
 def test_contexts_are_decided_anew_by_their_ratings(tmp_path: Path) -> None:
     """A draw that its context had cost has no questions to decide; those that it has go if their context fails now."""
     path = tmp_path / "contexts.yaml"
-    strict = make_run(tmp_path / "strict", {})
+    strict = make_run(tmp_path / "strict", {}, 12)
     cost = [one.id for one in rows(strict.folder).rejected if (one.stage, one.reason) == ("judge_context", "judged bad")]
     path.write_text("judges: {context_pass: [0, 1]}\n")
     looser = decide(strict, config=path)
@@ -525,7 +525,7 @@ BROKEN: dict[str, tuple[Callable[[RunPaths], object], str]] = {
         lambda p: break_line(p.rejected, 1, lambda r: r.update(stage="taste")),
         r"rejected\.jsonl:1: 'taste' is no stage",
     ),
-    "a row is gone": (lambda p: drop_line(p.rejected, 2), r"\.jsonl:\d+: question \d+ of draw \d+ stands where"),
+    "a row is gone": (lambda p: drop_line(p.rejected, 1), r"\.jsonl:\d+: question \d+ of draw \d+ stands where"),
     "a row of another task": (
         lambda p: break_line(p.data, 1, lambda r: r["provenance"].update(shown=["seed:9"])),
         r"\.jsonl:\d+: (there is no seed:9|`provenance.shown` is not that of draw)",

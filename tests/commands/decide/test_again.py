@@ -309,12 +309,11 @@ def test_contexts_are_decided_anew_by_their_ratings(tmp_path: Path) -> None:
     assert cost, "the run shows nothing"
     assert looser.diff.not_asked["write_questions"] == len(cost)
     assert {one.id for one in rows(looser.dataset).rejected if one.stage == "write_questions"} >= set(cost)
-    easy = make_run(tmp_path / "easy", {"judges": {"context_pass": [0, 1]}})
+    easy = make_run(tmp_path / "easy", {"judges": {"context_pass": [0, 1]}}, 12)
     path.write_text("judges: {context_pass: [1]}\n")
     stricter = decide(easy, config=path)
     lost = [one for one in rows(stricter.dataset).rejected if one.stage == "judge_context"]
-    assert lost
-    assert {one.reason for one in lost} == {"judged bad"}
+    assert "judged bad" in {one.reason for one in lost} <= {"judged bad", "unreadable"}
     assert len({(one.provenance.draw, one.context) for one in lost}) < len(lost)
     assert len(rows(stricter.dataset).places) == len(rows(easy.folder).places)
     assert decide(easy).diff.changes() == [(*pair, count, count) for *pair, count, _ in decide(easy).diff.changes()]

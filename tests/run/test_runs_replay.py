@@ -148,12 +148,10 @@ def test_shell_command(host: str, tmp_path: Path, embedder: SentenceEmbedder, vc
     assert all(record.context is None for record in ended.records)
     assert ended.funnel() == {
         "dedup: duplicate": 2,
-        "instruction_quality: filtered": 1,
-        "judge_pair: judged bad": 1,
-        "sample_quality: filtered": 1,
-        "accepted": 5,
+        "judge_question: judged bad": 1,
+        "accepted": 7,
     }
-    assert golden(ended) == "56cf69494b50d81fa6cd23888def9c0a8d624c264749af14e9be2ac34b74dda5"
+    assert golden(ended) == "a51bd05a42a7aa9d7e502837073b5c4eb94efe5c987162c26f59b37c860e45f8"
 
 
 @pytest.mark.vcr

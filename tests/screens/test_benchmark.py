@@ -5,6 +5,7 @@ import gzip
 import json
 import lzma
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from skills_dspy.base.errors import EvaluationError
 from skills_dspy.screens.benchmark import Benchmark, read_benchmark, skipped_warnings
 
 PACK: dict[str, Callable[[bytes], bytes]] = {
-    ".gz": gzip.compress,
+    ".gz": partial(gzip.compress, mtime=0),  # else each worker of a test run has names of its own
     ".bz2": bz2.compress,
     ".xz": lzma.compress,
     ".zst": lambda data: pa.compress(data, "zstd", asbytes=True),
@@ -236,8 +237,8 @@ JSON_ROWS = b'{"question": "a"}\n{"question": "b"}\n'
         ("exam.tsv", b"question\tanswer\na\tx, y\nb\tz\n"),
         ("exam.jsonl", JSON_ROWS.decode().encode("utf-16")),
         *((f"exam.jsonl{ending}", pack(JSON_ROWS)) for ending, pack in PACK.items()),
-        ("exam.jsonl", gzip.compress(JSON_ROWS)),
-        ("exam.csv.gz", gzip.compress(b"question\na\nb\n")),
+        ("exam.jsonl", gzip.compress(JSON_ROWS, mtime=0)),
+        ("exam.csv.gz", gzip.compress(b"question\na\nb\n", mtime=0)),
         ("exam.bin", parquet_bytes([{"question": "a"}, {"question": "b"}])),
         ("exam.arrow", arrow_bytes([{"question": "a"}, {"question": "b"}])),
     ],

@@ -114,6 +114,27 @@ def test_an_answer_that_is_its_question_is_a_copy() -> None:
     assert reason("answer", f"Asked for was {asked}.", question=asked) is None
 
 
+@pytest.mark.parametrize(
+    ("question", "answer", "found"),
+    [
+        ("Remove all empty folders below the folder build.", "find build -mindepth 1 -type d -empty -delete", "copy"),
+        ("Remove all empty folders below the folder build.", "find build -depth -type d -empty -delete", None),
+        ("Which command looks for folders to remove in a tree?", "find build -mindepth 1 -type d -empty -delete", None),
+        ("Give me a command that deletes all empty folders below the folder build.", "find build", None),
+    ],
+    ids=["in other words", "another answer", "another question", "too short to say"],
+)
+def test_a_seeds_answer_to_its_question_in_other_words_is_a_copy(question: str, answer: str, found: Reason | None) -> None:
+    """The demo's small model asked a seed's question anew and answered with the seed's command."""
+    seed = SeedExample(
+        question="Give me a command that deletes all empty folders below the folder build.",
+        answer="find build -mindepth 1 -type d -empty -delete\n\n`-delete` works from the deepest folder upwards.",
+    )
+    of = material((seed, *FREEFORM))
+    assert reason("answer", answer, of, question=question) == found
+    assert reason("answer", answer, of, question=question, context="A tree of folders.") is None
+
+
 def test_questions_are_compared_with_questions_alone() -> None:
     """A question may be about what an answer said."""
     assert reason("question", "Someone wrote: " + ANSWER[:100] + " Do you agree with that person?") is None

@@ -14,10 +14,10 @@ from skills_dspy.base.errors import SpecError
 from skills_dspy.base.records import Frozen, SeedExample
 from skills_dspy.base.scales import Label, Scale
 from skills_dspy.base.validation import FILLED, Text, Where, Wording, validated
-from skills_dspy.base.yaml_files import find_yaml
 from skills_dspy.base.yaml_lines import Node, read_yaml, shown
 from skills_dspy.model.exhibits import fitting_by_words
 from skills_dspy.model.steps import STEPS, inputs
+from skills_dspy.tasks.yaml_files import find_yaml
 
 SCALE_OF_STEP: Mapping[str, Scale] = {
     name: step.filter

@@ -14,7 +14,8 @@ from pydantic_core import PydanticCustomError
 from signatures.labels import ContextRating, PairRating, Quality, QuestionRating, Score
 from skills_dspy.base.errors import ConfigError
 from skills_dspy.base.records import Frozen
-from skills_dspy.base.validation import Where, Wording, validated
+from skills_dspy.base.thinking import ROOM, Think
+from skills_dspy.base.validation import Where, Wording, labels_of, some_of, validated
 from skills_dspy.base.yaml_lines import Node, Plain, read_yaml, shown
 
 DEFAULTS = Path(__file__).parent.with_name("skills.yaml")
@@ -27,47 +28,9 @@ ROLES: tuple[Role, ...] = get_args(Role)
 Api = Literal["ollama", "openai"]
 """What a server speaks: Ollama's own API, or OpenAI's."""
 
-Think = Literal["off", "on", "low", "medium", "high", "unset"]
-"""Whether a model is to think before it answers, or how much; `unset` leaves it to the model and says nothing."""
-
-THINK_FIELD: Mapping[Think, Mapping[str, bool | str]] = {
-    "off": {"think": False},
-    "on": {"think": True},
-    "low": {"think": "low"},
-    "medium": {"think": "medium"},
-    "high": {"think": "high"},
-    "unset": {},
-}
-"""What a request says of it, in Ollama's form."""
-
-_THOUGHTS: Mapping[Think, int] = {"off": 0, "on": 2048, "low": 1024, "medium": 2048, "high": 8192, "unset": 2048}
-"""The room in tokens for the thoughts before a first reply, where `think_room` says nothing."""
-
 _ONE_WORD = r"^[^\s\x00-\x1f\x7f]+$"
 _ONE_LINE = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
 _DURATION = r"^(0|-?([0-9]{1,6}(\.[0-9]{1,6})?(ms|s|m|h))+)$"
-
-
-def _labels(vocabulary: Any) -> BeforeValidator:
-    """Takes a list of labels, each at most once, into a tuple in the vocabulary's order: equal sets, equal settings."""
-    known = get_args(vocabulary)
-
-    def check(given: object) -> tuple[Any, ...]:
-        if not isinstance(given, (list, tuple)) or not given:
-            raise PydanticCustomError("labels", "no list of labels")
-        for place, label in enumerate(given):
-            # Python takes True and 1.0 for 1; a settings file does not.
-            if type(label) not in (int, str) or label not in known or label in given[:place]:
-                raise PydanticCustomError("labels", "not a label, or there twice", {"keys": [(place,)]})
-        return tuple(label for label in known if label in given)
-
-    return BeforeValidator(check)
-
-
-def _some_of(vocabulary: Any) -> str:
-    return f"a list of one or more of {', '.join(map(str, get_args(vocabulary)))}, each once"
-
-
 _Window = Annotated[int, Field(ge=512, le=1_048_576)]
 _Seconds = Annotated[float, Field(gt=0, le=604_800, description="seconds, a number above 0, up to 604800")]
 
@@ -105,7 +68,7 @@ class RoleConfig(Settings):
     @property
     def thoughts(self) -> int:
         """The tokens of a first reply that are for thoughts, beside those of its text; 0 where it is not to have any."""
-        return 0 if self.think == "off" else self.think_room or _THOUGHTS[self.think]
+        return 0 if self.think == "off" else self.think_room or ROOM[self.think]
 
 
 class GeneratorConfig(RoleConfig):
@@ -117,16 +80,16 @@ class GeneratorConfig(RoleConfig):
 class FilterConfig(Settings):
     """The tags that an accepted pair may have."""
 
-    instruction_quality: Annotated[tuple[Quality, ...], _labels(Quality)] = Field(description=_some_of(Quality))
-    sample_quality: Annotated[tuple[Score, ...], _labels(Score)] = Field(description=_some_of(Score))
+    instruction_quality: Annotated[tuple[Quality, ...], labels_of(Quality)] = Field(description=some_of(Quality))
+    sample_quality: Annotated[tuple[Score, ...], labels_of(Score)] = Field(description=some_of(Score))
 
 
 class JudgeConfig(Settings):
     """The ratings that pass."""
 
-    context_pass: Annotated[tuple[ContextRating, ...], _labels(ContextRating)] = Field(description=_some_of(ContextRating))
-    question_pass: Annotated[tuple[QuestionRating, ...], _labels(QuestionRating)] = Field(description=_some_of(QuestionRating))
-    pair_pass: Annotated[tuple[PairRating, ...], _labels(PairRating)] = Field(description=_some_of(PairRating))
+    context_pass: Annotated[tuple[ContextRating, ...], labels_of(ContextRating)] = Field(description=some_of(ContextRating))
+    question_pass: Annotated[tuple[QuestionRating, ...], labels_of(QuestionRating)] = Field(description=some_of(QuestionRating))
+    pair_pass: Annotated[tuple[PairRating, ...], labels_of(PairRating)] = Field(description=some_of(PairRating))
 
 
 class DedupConfig(Settings):

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from skills_dspy.base.errors import FileError
@@ -161,3 +161,24 @@ def _filled(items: tuple[Any, ...]) -> tuple[Any, ...]:
 
 FILLED = AfterValidator(_filled)
 """A list has an item or more. Unlike a `min_length`, which counts good items only, it is quiet where an item is at fault."""
+
+
+def labels_of(vocabulary: Any) -> BeforeValidator:
+    """Takes a list of labels, each at most once, into a tuple in the vocabulary's order: equal sets, equal settings."""
+    known = get_args(vocabulary)
+
+    def check(given: object) -> tuple[Any, ...]:
+        if not isinstance(given, (list, tuple)) or not given:
+            raise PydanticCustomError("labels", "no list of labels")
+        for place, label in enumerate(given):
+            # Python takes True and 1.0 for 1; a settings file does not.
+            if type(label) not in (int, str) or label not in known or label in given[:place]:
+                raise PydanticCustomError("labels", "not a label, or there twice", {"keys": [(place,)]})
+        return tuple(label for label in known if label in given)
+
+    return BeforeValidator(check)
+
+
+def some_of(vocabulary: Any) -> str:
+    """What may be written for such a list, in words."""
+    return f"a list of one or more of {', '.join(map(str, get_args(vocabulary)))}, each once"

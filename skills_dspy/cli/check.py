@@ -34,7 +34,7 @@ from skills_dspy.model.server.llamacpp import LlamaCppServer
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.server import Model, Server
 from skills_dspy.model.steps import STEPS
-from skills_dspy.run.headway import duration
+from skills_dspy.run.headway import duration, rate_of
 from skills_dspy.store.run_json import server_in_words
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -281,10 +281,10 @@ def soft_line(trials: Sequence[Trial]) -> Line:
 
 def speed_line(model: str, speed: Speed) -> Line:
     """A model's speed alone."""
-    writes = f"writes {_rate(speed.output)} tokens/s"
+    writes = f"writes {rate_of(speed.output)} tokens/s"
     if speed.prompt is None:
         return Line("warn", "speed", f"{model}, asked alone, {writes}; how fast it reads is unknown and left out below")
-    return Line("ok", "speed", f"{model}, asked alone, reads {_rate(speed.prompt)} tokens/s and {writes}")
+    return Line("ok", "speed", f"{model}, asked alone, reads {rate_of(speed.prompt)} tokens/s and {writes}")
 
 
 def together_line(
@@ -297,7 +297,7 @@ def together_line(
     if together.requests == 1:
         return Line("ok", "at once", "not tried: --concurrency is 1")
     tried = f"{together.requests} requests at once{'' if together.requests == concurrency else ' (more are not tried)'}"
-    said = f"{tried} bring {together.factor:.1f} times the tokens/s of one alone ({_rate(together.at_once)} tokens/s)"
+    said = f"{tried} bring {together.factor:.1f} times the tokens/s of one alone ({rate_of(together.at_once)} tokens/s)"
     if together.factor >= _GAIN:
         return Line("ok", "at once", said)
     if together.mean_tokens < _SHORT:
@@ -345,7 +345,3 @@ def hours_line(costs: Sequence[StepCost], seconds: float, wanted: int, tasks: in
         "checks (duplicates, two judges, two tags; for a new text one more) "
         f"lets {PASS_SHARE:.0%} through, and replies are as long as those of the longest seed.{swapping}",
     )
-
-
-def _rate(tokens: float) -> str:
-    return f"{tokens:.0f}" if tokens >= 10 else f"{tokens:.1f}"

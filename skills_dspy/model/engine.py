@@ -12,8 +12,9 @@ from typing import Any, Protocol
 import dspy
 from dspy import lm15
 
-from skills_dspy.base.config import ROLES, THINK_FIELD, Role, RunConfig, Think
+from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import SkillsError, Truncated, Unanswered, Unreadable
+from skills_dspy.base.thinking import THINK_FIELD, Think
 from skills_dspy.model.ask import CURRENT_CALL, Asker, Call, Look
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import NO_REPLY, Replies

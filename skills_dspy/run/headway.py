@@ -95,3 +95,8 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def rate_of(tokens: float) -> str:
+    """Tokens a second for a person: a slow model's with one decimal."""
+    return f"{tokens:.0f}" if tokens >= 10 else f"{tokens:.1f}"

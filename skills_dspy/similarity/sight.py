@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from skills_dspy.similarity.differences import MOST_EDITS, misspelt, told_apart
 from skills_dspy.similarity.scripts import is_unread
 from skills_dspy.similarity.text import plain
-from skills_dspy.similarity.unseen import MOST_EDITS, misspelt, told_apart
 
 Sight = Literal["all", "some", "trusted"]
 """What the vectors of a run may be asked: a model that reads all scripts, one that may not (`some`), and as it was before this

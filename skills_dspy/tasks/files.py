@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from skills_dspy.base.errors import SpecError
-from skills_dspy.base.yaml_files import find_yaml, is_yaml
 from skills_dspy.base.yaml_lines import UNREAD, Node, read_yaml
 from skills_dspy.tasks.lint import run_warnings
 from skills_dspy.tasks.spec import FileKind, ParsedTask, SpecWarning, TaskFile, TaskSpec, parse_task
@@ -21,6 +20,7 @@ from skills_dspy.tasks.taxonomy import (
     parse_qna,
     task_name,
 )
+from skills_dspy.tasks.yaml_files import find_yaml, is_yaml
 
 _MOST_ATTRIBUTION = 64 * 1024
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skills_dspy.base.errors import ConfigError, SpecError
-from skills_dspy.base.yaml_files import find_yaml
 from skills_dspy.base.yaml_lines import MAX_BYTES, MAX_DEPTH, MAX_VALUES, Node, parse_yaml, read_yaml, shown
+from skills_dspy.tasks.yaml_files import find_yaml
 
 FILE = Path("some.yaml")
 

@@ -14,9 +14,9 @@ import pytest
 from dspy import lm15
 from dspy.utils.exceptions import AdapterParseError, LMError
 
-from skills_dspy.base.config import Think
 from skills_dspy.base.errors import ContextTooLong, ModelMissing, SkillsError, Truncated, Unreadable
 from skills_dspy.base.records import SoftRating
+from skills_dspy.base.thinking import Think
 from skills_dspy.model.ask import CURRENT_CALL, Call
 from skills_dspy.model.engine import AsyncOllamaEngine, OllamaEngine, Window, make_lm, payload_of
 from skills_dspy.model.replies import Meter, Replies

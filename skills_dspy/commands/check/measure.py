@@ -12,8 +12,9 @@ from typing import Any
 
 import dspy
 
-from skills_dspy.base.config import ROLES, THINK_FIELD, Role, RunConfig, Think
+from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import EmbedderMissing, ModelMissing, ThinkingRefused, Unanswered
+from skills_dspy.base.thinking import THINK_FIELD, Think
 from skills_dspy.commands.check.sample_prompts import estimate_of, messages_of, sample_inputs
 from skills_dspy.commands.check.speed import Counts, Together, Trial, counts_of
 from skills_dspy.model.adapter import SkillsAdapter

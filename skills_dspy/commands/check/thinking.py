@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
 
-from skills_dspy.base.config import ROLES, Role, RunConfig, Think
+from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import MachineError
+from skills_dspy.base.thinking import Think
 from skills_dspy.commands.check.measure import Preflight
 from skills_dspy.commands.check.speed import Trial
 from skills_dspy.model.room import RETRY

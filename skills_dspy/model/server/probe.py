@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from skills_dspy.base.config import THINK_FIELD, Think
 from skills_dspy.base.errors import ServerError
+from skills_dspy.base.thinking import THINK_FIELD, Think
 from skills_dspy.model.server.connections import Refused
 from skills_dspy.model.server.dialect import Dialect
 from skills_dspy.store.said import said_in

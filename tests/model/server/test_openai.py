@@ -12,8 +12,8 @@ import pytest
 from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.replies import Teacher
 from evals.teacher.wire import chat_reply, from_openai, parse, to_openai
-from skills_dspy.base.config import Think
 from skills_dspy.base.errors import ContextTooLong, MachineError, ModelMissing, ServerError
+from skills_dspy.base.thinking import Think
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.server.dialect import Dialect, asked_of, without_bounds
 from skills_dspy.model.server.openai import OpenAIServer

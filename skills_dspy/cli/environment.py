@@ -14,8 +14,8 @@ _SIZES = ("COLUMNS", "LINES")
 """The size of a terminal, which rich takes at its word: of 0 columns nothing is printed, and of very many it crashes."""
 
 _UNUSED = re.compile(
-    r"\w*LOG_?LEVEL|TQDM_(?!DISABLE)\w+|USE_TORCH_XLA|(COMPILE_STROBELIGHT|TORCH_(LOGS|COMPILE|DISABLE|PYTHON)|TORCHDYNAMO"
-    r"|(TORCH|AOT_?)?INDUCTOR|PYTORCH_JIT|ACCELERATE|SYMPY|SKLEARN|LOKY|JOBLIB|PANDAS)(_\w+)?"
+    r"(LOGLEVEL|(TORCH|TRANSFORMERS|ACCELERATE|DSPY|HF)\w*LOG_?LEVEL)|TQDM_(?!DISABLE)\w+|USE_TORCH_XLA|(COMPILE_STROBELIGHT|TORCH_(LOGS|COMPILE|DISABLE|PYTHON)|TORCHDYNAMO"
+    r"|(TORCH|AOT_?)?INDUCTOR|PYTORCH_JIT|ACCELERATE|SYMPY|SKLEARN|PANDAS)(_\w+)?"
 )
 """What torch, scikit-learn, pandas and tqdm trip over when they are imported, for parts of them that we do not use."""
 

@@ -15,6 +15,7 @@ from dspy import lm15
 from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import SkillsError, Truncated, Unanswered, Unreadable
 from skills_dspy.base.thinking import THINK_FIELD, Think
+from skills_dspy.base.tokens import MOST_TIMES, estimate_tokens
 from skills_dspy.model.ask import CURRENT_CALL, Asker, Call, Look
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import NO_REPLY, Replies
@@ -97,8 +98,19 @@ def _check_whole(said: Said, body: Mapping[str, Any], tokens: int, room: int) ->
         raise Truncated(f"the reply was cut after {tokens} tokens{', all of them thoughts' if only else ''}", text)
     if only:
         raise Unreadable("all of the reply is thoughts, and there is no text", text)
-    if room and tokens * len(text) > room * (len(text) + len(thoughts)):
+    if room and _least_tokens(tokens, said) > room:
         raise Truncated(f"the reply has more than {room} tokens beside its thoughts", text)
+
+
+def _least_tokens(tokens: int, said: Said) -> float:
+    """How many of a reply's tokens the text beside its thoughts has, at least.
+
+    It is the text's share of what is seen. Where no thought is seen there may be many all the same, which the server counts and
+    hides: then only what the text's own estimate says for certain.
+    """
+    text, thoughts = said
+    own = estimate_tokens(text)
+    return tokens * own / (own + estimate_tokens(thoughts)) if thoughts else min(tokens, own / MOST_TIMES)
 
 
 def payload_of(request: lm15.Request, window: Window) -> dict[str, Any]:

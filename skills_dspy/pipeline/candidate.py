@@ -23,7 +23,8 @@ class Passed:
     @property
     def tags_lost(self) -> int:
         """How many of its tags the server could not give."""
-        return sum(why.startswith("server failed: ") for why in self.tags.explanations.values())
+        lost = {"difficulty": self.tags.difficulty, "category": self.tags.category}
+        return sum(tag is None and self.tags.explanations.get(name, "").startswith("server failed: ") for name, tag in lost.items())
 
 
 @dataclass(frozen=True, slots=True)

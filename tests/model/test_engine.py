@@ -174,6 +174,16 @@ def test_what_thoughts_break_is_said(journal: Journal, host: Host, kind: type[Sk
         complete(host, journal, replace(a_call(), room=39))
 
 
+@pytest.mark.parametrize(
+    "host",
+    [Host("A short reply.", eval_count=740), thoughtful("A short reply about a fox.", thoughts="狐狸在哪里" * 50, eval_count=200)],
+    ids=["thoughts that the server hides", "thoughts in a script of many tokens"],
+)
+def test_a_whole_reply_pays_for_no_thought(journal: Journal, host: Host) -> None:
+    """Servers count thoughts that they do not show, and a character of theirs may take more tokens than one of the text."""
+    assert complete(host, journal, replace(a_call(), room=39)).message.text
+
+
 def test_a_reply_as_dspy_wants_it(journal: Journal) -> None:
     """Text and token counts; the call keeps the text as it came and the key of the reply in the journal."""
     call = a_call()

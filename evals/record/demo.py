@@ -23,7 +23,7 @@ TASKS = (
 """What is run: a freeform task that a small model of code can do, and a grounded one."""
 WANTED = 6
 """Accepted pairs of each task: a quarter of an hour on two processor cores."""
-MOST_DRAWS = 4
+MOST_DRAWS = 12
 """After so many draws it stops: a model that gives its prompt back where a new context is wanted might do so for ever."""
 
 _README = """\

@@ -24,7 +24,9 @@ class Passed:
     def tags_lost(self) -> int:
         """How many of its tags the server could not give."""
         lost = {"difficulty": self.tags.difficulty, "category": self.tags.category}
-        return sum(tag is None and self.tags.explanations.get(name, "").startswith("server failed: ") for name, tag in lost.items())
+        return sum(
+            tag is None and self.tags.explanations.get(name, "").startswith("server failed: ") for name, tag in lost.items()
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,10 @@ def test_what_thoughts_break_is_said(journal: Journal, host: Host, kind: type[Sk
 
 @pytest.mark.parametrize(
     "host",
-    [Host("A short reply.", eval_count=740), thoughtful("A short reply about a fox.", thoughts="狐狸在哪里" * 50, eval_count=200)],
+    [
+        Host("A short reply.", eval_count=740),
+        thoughtful("A short reply about a fox.", thoughts="狐狸在哪里" * 50, eval_count=200),
+    ],
     ids=["thoughts that the server hides", "thoughts in a script of many tokens"],
 )
 def test_a_whole_reply_pays_for_no_thought(journal: Journal, host: Host) -> None:

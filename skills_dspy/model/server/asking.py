@@ -248,8 +248,10 @@ class _Doubt:
 
 
 def control_of(payload: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """A request like this one but for what is asked, which is short, and short to answer."""
-    return {**payload, "messages": [{"role": "user", "content": f"Say the number {number}, and nothing more."}]}
+    """A request like this one but for what is asked, which is short, and short to answer; the roles are the same."""
+    *before, last = payload["messages"]
+    asked = {**last, "content": f"Say the number {number}, and nothing more."}
+    return {**payload, "messages": [*({**message, "content": "Be brief."} for message in before), asked]}
 
 
 def _busy(error: Exception) -> bool:

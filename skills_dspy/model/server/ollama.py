@@ -39,6 +39,7 @@ _KEY = "OLLAMA_API_KEY"
 """The environment variable with the key that the ollama package sends."""
 _NO_PATH = re.compile(r"\bpage\b|^(404:? )?not found$", re.IGNORECASE)
 """What servers say, with a 404, of a path that they do not have, and not of a model."""
+_NO_MODEL = re.compile(r"\bmodel\b.*\bnot found\b", re.IGNORECASE)
 _SCHEMAS = (0, 5)
 """The version from which on Ollama takes JSON schemas."""
 
@@ -201,6 +202,8 @@ class OllamaServer:
         here = f"The server at {self.host}{self._endpoint.through}"
         if status == 404 and model and not _NO_PATH.search(said):
             return Fault(model_missing(model), False)
+        if status == 404 and not model and _NO_MODEL.search(said):
+            return Fault(ModelMissing(f"{here} lists a model that it cannot show ({said}); pull it again."), False)
         if status == 404 or (status == 405 and not model):
             return Fault(_no_ollama(self.host, f"it answered {refused.answered}: {said}"), False)
         if status in (401, 403):

@@ -14,6 +14,12 @@ from skills_dspy.store.run_json import OLLAMA
 
 T = TypeVar("T")
 _THINKING = re.compile(r"think|reasoning")
+_ROLES = re.compile(
+    r"system (?:role|message|prompt)s? (?:(?:is|are) )?not supported|not support (?:a |the )?system (?:role|message|prompt)"
+    r"|roles? must alternate|unsupported (?:chat )?role|only (?:user|supports? user) and assistant roles",
+    re.IGNORECASE,
+)
+"""What chat templates say that take no system message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,11 @@ def refusal_fault(refused: Refused, host: str, endpoint: Endpoint) -> Fault | No
         return Fault(ServerError(f"The proxy in {by}, which is asked for {host}, wants a name and a password: {todo}."), False)
     if refused.status == 400 and "https" in refused.said.lower() and "http " in refused.said.lower():
         return Fault(ServerError(f"{here} wants https ({refused.said}): write https:// in its address."), False)
+    if _ROLES.search(refused.said):
+        todo = "take another model, or give it a chat template that takes a system message before the user's"
+        return Fault(
+            ServerError(f"The chat template of a model at {host} refuses our prompts ({refused.said}): {todo}."), False
+        )
     return None
 
 
@@ -100,7 +111,8 @@ def refused_thinking(status: int, said: str, model: str) -> str | None:
     about = re.sub(rf"(?<!\w){re.escape(model.partition(':')[0])}(?!\w)", "", said, flags=re.IGNORECASE)
     if status not in (400, 422) or not _THINKING.search(about.lower()):
         return None
-    return f"give `think` another value in the configuration for the roles that ask {model}: off, or unset to say nothing of it"
+    others = "unset to say nothing of it, or another of off, on, low, medium and high"
+    return f"give `think` another value in the configuration for the roles that ask {model}: {others}"
 
 
 def connection_fault(error: Exception, host: str, example: str, cause_of: Callable[[Exception], Cause]) -> Fault:

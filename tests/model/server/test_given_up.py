@@ -174,11 +174,22 @@ def test_what_is_asked_meanwhile_has_the_same_form() -> None:
         return error(500) if "format" in requests[-1] else good()
 
     asked = prompt("a", format={"type": "object"}, think=False)
+    asked["messages"].insert(0, {"role": "system", "content": "Be a fox."})
     with pytest.raises(MachineError, match="kept failing"):
         asyncio.run(a_server(wire).chat(asked))
     other = requests[-1]
     assert other["messages"] != asked["messages"]
     assert {**other, "messages": 0} == {**requests[0], "messages": 0}
+    assert [message["role"] for message in other["messages"]] == [message["role"] for message in asked["messages"]]
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_template_that_takes_no_system_message_is_said_at_once(status: int) -> None:
+    """It would refuse every prompt of a run, and none is noted as one that the server cannot answer."""
+    host = Host(lambda _: error(status, "template: System role not supported"))
+    (said,) = host.outcome("a")
+    assert isinstance(said, MachineError)
+    assert "refuses our prompts (template: System role not supported): take another model" in str(said)
 
 
 @pytest.mark.parametrize("status", [200, 400, 500])

@@ -248,7 +248,10 @@ def test_a_prompt_that_is_too_long() -> None:
 def test_a_model_that_refuses_to_think(said: str) -> None:
     """At once, with the setting to change; a model whose name speaks of thinking may refuse other things."""
     wire = Wire(error(400, said))
-    with pytest.raises(ThinkingRefused, match=f"{said}; give `think` another value .* roles that ask m: off, or unset"):
+    with pytest.raises(
+        ThinkingRefused,
+        match=f"{said}; give `think` another value .* roles that ask m: unset to say nothing of it, or another of off, on",
+    ):
         asyncio.run(a_server(wire).chat(PAYLOAD))
     assert len(wire.requests) == 1
     thinker = {**PAYLOAD, "model": "big-thinking:8b"}
@@ -321,6 +324,18 @@ def test_a_model_that_is_not_pulled(name: str) -> None:
     """Another tag of the same name is another model; a port in a name is no tag."""
     with pytest.raises(ModelMissing, match=f"ollama pull {name}$"):
         asyncio.run(a_server(ollama()).model(name))
+
+
+def test_a_model_that_is_listed_and_cannot_be_shown() -> None:
+    """It was removed just now, or its files are broken: that is no other program at the address."""
+
+    def wire(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/show":
+            return httpx.Response(404, json={"error": "model 'a:latest' not found"})
+        return ollama()(request)
+
+    with pytest.raises(ModelMissing, match=r"lists a model that it cannot show \(model 'a:latest' not found\); pull it again"):
+        asyncio.run(a_server(wire).model("a"))
 
 
 @pytest.mark.parametrize(("can", "thinks"), [(["completion", "thinking"], True), (["completion"], False), (None, None)])

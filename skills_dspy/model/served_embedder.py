@@ -25,6 +25,8 @@ from skills_dspy.similarity.sight import LOOKED_AT, Sight
 
 _SHOWN = 60
 """So many characters of a text are shown."""
+_PLAIN = "A plain text, to see that it works."
+"""Has a vector wherever any text has one."""
 
 
 class VectorServer(Protocol):
@@ -40,7 +42,7 @@ class VectorServer(Protocol):
 
         Raises:
             ModelMissing: the server does not have the model.
-            ContextTooLong: it says that the text is longer than the model reads.
+            ContextTooLong: it says that the text is longer than the model reads, and says so of short ones.
             ServerError: it refuses, or answered nothing at all for longer than the patience allows.
             Unanswered: it gives vectors of other texts, and of this one never.
         """
@@ -72,7 +74,6 @@ class ServedEmbedder:
         self._server = server
         self._turn = asyncio.Lock()
         self._weights: str | None = None
-        self._gives = False
         self._seeing = asyncio.Lock()
         self._sight: Sight | None = None
 
@@ -138,24 +139,24 @@ class ServedEmbedder:
                 f"{self.name} at {self._server.host} gives no vectors, as a chat model does not ({error}): name an embedding "
                 "model there (Ollama: `ollama pull all-minilm`), or take the local default (without --embedder)"
             ) from error
-        except Unanswered as error:
-            raise Unanswered(f"{self.name} has no vector of {_shown(text)}: {error}", text) from error
         except ContextTooLong as error:
-            raise ContextTooLong(
-                f"{self.name} at {self._server.host} cannot read a text of {len(text)} characters whole, which begins with "
-                f"{_begin(text)!r}: take an embedding model with a longer context, or the local default (without --embedder), "
-                "which reads long texts in pieces"
-            ) from error
-        vector = np.asarray(numbers, dtype=np.float64)
-        length = math.sqrt(math.fsum((vector * vector).tolist()))
-        if vector.ndim != 1 or not 0.0 < length < math.inf:  # written so that NaN fails too
-            if self._gives:
-                raise Unanswered(f"{self.name} has no vector of {_shown(text)}.", text)
-            raise ServerError(
-                f"The server at {self._server.host} gave no vector for a text; is {self._model} an embedding model?"
-            )
-        self._gives = True
-        return (vector / length).astype(np.float32)
+            raise ContextTooLong(f"{self.name} at {self._server.host} {_too_long(text)}") from error
+        except Unanswered as error:
+            if isinstance(error.__cause__, ContextTooLong):
+                raise Unanswered(f"{self.name} {_too_long(text)}.", text) from error
+            raise Unanswered(f"{self.name} has no vector of {_shown(text)}: {error}", text) from error
+        if (vector := _unit(numbers)) is not None:
+            return vector
+        if text != _PLAIN and await self._gives_vectors():
+            raise Unanswered(f"{self.name} has no vector of {_shown(text)}.", text)
+        raise ServerError(f"The server at {self._server.host} gave no vector for a text; is {self._model} an embedding model?")
+
+    async def _gives_vectors(self) -> bool:
+        """Whether others have vectors, asked now: that some had before is not known to a run that goes on."""
+        try:
+            return _unit(await self._server.embed(self._model, _PLAIN)) is not None
+        except (ContextTooLong, Unanswered):
+            return False
 
     def _missing(self, there: Sequence[str] = ()) -> EmbedderMissing:
         todo = f"get it with `ollama pull {self._model}`" if self._kind == "ollama" else "give one that it has, as openai:NAME"
@@ -164,8 +165,24 @@ class ServedEmbedder:
         return EmbedderMissing(f"the server at {self._server.host} has no model {self._model!r} for vectors{hint} {todo}")
 
 
+def _unit(numbers: Sequence[float]) -> Vector | None:
+    """The unit vector of what a server gave; None where that is no vector."""
+    vector = np.asarray(numbers, dtype=np.float64)
+    length = math.sqrt(math.fsum((vector * vector).tolist()))
+    if vector.ndim != 1 or not 0.0 < length < math.inf:  # written so that NaN fails too
+        return None
+    return (vector / length).astype(np.float32)
+
+
 def _begin(text: str) -> str:
     return " ".join(text.split())[:_SHOWN]
+
+
+def _too_long(text: str) -> str:
+    return (
+        f"cannot read a text of {len(text)} characters whole, which begins with {_begin(text)!r}: take an embedding model "
+        "with a longer context, or the local default (without --embedder), which reads long texts in pieces"
+    )
 
 
 def _shown(text: str) -> str:

@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from skills_dspy.base.errors import ContextTooLong, EmbedderMissing, RunDirError, ServerError
+from skills_dspy.base.errors import ContextTooLong, EmbedderMissing, RunDirError, ServerError, Unanswered
 from skills_dspy.model.embedding.embedder import LiveEmbedder
 from skills_dspy.model.embedding.vectors import RememberedVectors
 from skills_dspy.model.embedding.vocabulary import RARE_PAIRS
@@ -46,6 +46,30 @@ class Wire:
         if asked["input"] == LONG and asked.get("truncate") is False:
             return httpx.Response(400, json={"error": "the input length exceeds the context length"})
         return httpx.Response(200, json={"embeddings": [[3.0 * len(asked["input"]), 4.0 * len(asked["input"])]]})
+
+
+class OllamaThatRefuses(Wire):
+    """Finds every text too long."""
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        """One answer."""
+        if request.url.path == "/api/tags":
+            return await super().__call__(request)
+        return httpx.Response(400, json={"error": "the input length exceeds the context length"})
+
+
+class Vectorless(Wire):
+    """Answers some texts with this in place of a vector."""
+
+    def __init__(self, which: Callable[[str], bool], vector: list[float]) -> None:
+        super().__init__()
+        self._which, self._vector = which, vector
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        """One answer."""
+        if request.url.path == "/api/tags" or not self._which(json.loads(request.content)["input"]):
+            return await super().__call__(request)
+        return httpx.Response(200, content=json.dumps({"embeddings": [self._vector]}))
 
 
 def nobody(request: httpx.Request) -> httpx.Response:
@@ -94,24 +118,33 @@ def test_vectors_are_unit_vectors_of_the_digest_and_nothing_is_cut() -> None:
     assert wire.most == 1
 
 
-def test_a_text_that_is_too_long_is_named_with_what_to_do() -> None:
-    """Its beginning, its length, and the two ways on."""
-    with pytest.raises(ContextTooLong, match=r"2000 characters .* begins with 'x x .* longer context, or the local default"):
-        asyncio.run(an_embedder(Wire()).embed([LONG]))
+@pytest.mark.parametrize("before", [(), ("a",)])
+def test_a_text_that_is_too_long_is_named_with_what_to_do(before: tuple[str, ...]) -> None:
+    """Its beginning, its length, and the two ways on; it is that text's fault, whether others had vectors before or not."""
+    with pytest.raises(
+        Unanswered, match=r"2000 characters .* begins with 'x x .* longer context, or the local default"
+    ) as said:
+        asyncio.run(an_embedder(Wire()).embed([*before, LONG]))
+    assert said.value.raw == LONG
 
 
 @pytest.mark.parametrize("vector", [[], [0.0, 0.0], [math.nan, 1.0]])
 def test_what_is_no_vector_is_refused(vector: list[float]) -> None:
     """As a chat model gives it, or a broken server."""
 
-    class Broken(Wire):
-        async def __call__(self, request: httpx.Request) -> httpx.Response:
-            if request.url.path == "/api/tags":
-                return await super().__call__(request)
-            return httpx.Response(200, content=json.dumps({"embeddings": [vector]}))
-
+    wire = Vectorless(lambda _: True, vector)
     with pytest.raises(ServerError, match="gave no vector for a text; is all-minilm an embedding model"):
-        asyncio.run(an_embedder(Broken()).embed(["a"]))
+        asyncio.run(an_embedder(wire).embed(["a"]))
+
+
+@pytest.mark.parametrize("vector", [[], [0.0, 0.0], [math.nan, 1.0]])
+@pytest.mark.parametrize("before", [(), ("a",)])
+def test_a_text_whose_vector_is_none_is_given_up_whatever_was_asked_before(
+    vector: list[float], before: tuple[str, ...]
+) -> None:
+    """A plain text has one now, so it is that text's fault."""
+    with pytest.raises(Unanswered, match="ollama:all-minilm has no vector of the text that begins with 'odd'"):
+        asyncio.run(an_embedder(Vectorless(lambda text: text == "odd", vector)).embed([*before, "odd"]))
 
 
 CHATS = r"gives no vectors, as a chat model does not \(.* answered {}: .*\): name an embedding model there .* or take the local"
@@ -170,10 +203,11 @@ def test_what_was_journaled_needs_no_server_and_other_weights_are_refused(tmp_pa
         asyncio.run(embed(an_embedder(Wire(digest="e" * 64)), "c"))
 
 
-def test_a_text_that_is_too_long_is_said_with_the_run(tmp_path: Path) -> None:
+def test_a_server_that_finds_every_text_too_long_is_said_with_the_run(tmp_path: Path) -> None:
     """Whose folder has the task's name."""
+    wire, folder = OllamaThatRefuses(), Path("output/foxes")
     with Journal.open(tmp_path / "j.sqlite") as journal, pytest.raises(ContextTooLong, match=r"^output/foxes: ollama:all-mini"):
-        asyncio.run(RememberedVectors(an_embedder(Wire()), journal, None, Path("output/foxes")).embed([LONG]))
+        asyncio.run(RememberedVectors(an_embedder(wire), journal, None, folder).embed([LONG]))
 
 
 def test_who_asks_no_server_says_so() -> None:
@@ -229,7 +263,7 @@ def test_what_servers_say_of_a_text_that_is_too_long_is_understood(status: int, 
     wire = OpenAIWire(status, {"error": {"message": said, "code": status}})
     with pytest.raises(ContextTooLong, match="cannot read a text of 1 characters whole"):
         embed_by_openai(wire)
-    assert len(wire.asked) == 1
+    assert [asked["input"] for _, _, asked in wire.asked].count("a") == 1
 
 
 @pytest.mark.parametrize(("sees", "expected"), [(True, "all"), (False, "some")])

@@ -129,7 +129,7 @@ class Asking:
                 fault = self._fault_of(error, doubt.model)
                 doubt.note(self._clock())
                 if self._given_up(error, fault, doubt):
-                    raise Unanswered(self._in_words(error, fault), "") from error
+                    raise Unanswered(self._in_words(error, fault), "") from fault.error
                 await (self._pause if passes(error, fault) else self._refused)(error, fault, doubt)
             else:
                 self._answered = self._replied[doubt.model] = self._clock()
@@ -139,14 +139,13 @@ class Asking:
         """Whether it is the prompt that the server fails at, and not the server that fails."""
         if doubt.control is None:
             return False
-        if isinstance(fault.error, ContextTooLong):  # which says itself whose fault it is, if there are others
-            return doubt.model in self._replied
         slow = isinstance(error, httpx.TimeoutException)
         return doubt.strikes >= (_PROOF if fault.passing and not slow else _PROOF_OF_SLOW)
 
     async def _refused(self, error: Exception, fault: Fault, doubt: "_Doubt") -> None:
         """Return where a prompt that is refused for good is to be asked once more, because the server takes others."""
-        alone = isinstance(error, Refused) and error.status in _OF_A_PROMPT and type(fault.error) is ServerError
+        refused = isinstance(error, Refused) and error.status in _OF_A_PROMPT and type(fault.error) is ServerError
+        alone = refused or isinstance(fault.error, ContextTooLong)
         if not alone or not (await self._others_answered(doubt) or await self._others_answered(doubt)):
             raise fault.error from error
         doubt.others_answered = True

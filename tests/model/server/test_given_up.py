@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from skills_dspy.base.errors import MachineError, SkillsError, Unanswered
+from skills_dspy.base.errors import ContextTooLong, MachineError, SkillsError, Unanswered
 from skills_dspy.model.server.openai import OpenAIServer
 from tests.model.server.test_ollama import HOST, PASSING, PAYLOAD, Clock, a_server, error, good, settings
 from tests.model.server.test_openai import said
@@ -155,14 +155,22 @@ def test_a_model_that_cannot_be_used_gives_nobody_up() -> None:
         asyncio.run(ask())
 
 
-def test_a_prompt_that_is_too_long_is_given_up_where_others_are_not() -> None:
-    """The first one of all is an error that says what to set; after that the others go on."""
-    too_long = error(400, "the input exceeds the context length")
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_prompt_that_is_too_long_is_given_up_whatever_was_answered_before(status: int) -> None:
+    """What the server answers now tells, so that a resumed run loses what the first one lost, and nothing else."""
+    too_long = error(status, "input is too large to process: it exceeds the context")
     host = Host(lambda text: too_long if text == "long" else None)
-    before, _, after = host.outcome("long") + host.outcome("short") + host.outcome("long")
-    assert isinstance(before, MachineError)
-    assert isinstance(after, Unanswered)
-    assert "exceeds the context length" in str(after)
+    outcomes = [outcome for texts in (("long",), ("short",), ("long",), ("a", "long")) for outcome in host.outcome(*texts)]
+    first, *others = (one for one in outcomes if isinstance(one, Exception))
+    assert isinstance(first, Unanswered)
+    assert "exceeds the context" in str(first)
+    assert [str(one) for one in others] == [str(first)] * 2
+
+
+def test_a_server_that_finds_everything_too_long_gives_nobody_up() -> None:
+    """Its window is too small, which ends the run with what to set."""
+    outcomes = Host(lambda _: error(400, "the input exceeds the context length")).outcome("long", "short")
+    assert [type(one) for one in outcomes] == [ContextTooLong] * 2
 
 
 def test_what_is_asked_meanwhile_has_the_same_form() -> None:

@@ -235,11 +235,12 @@ def test_a_model_that_is_missing() -> None:
 
 
 def test_a_prompt_that_is_too_long() -> None:
-    """At once, with what the server says and what to change."""
+    """At once, where short ones are too long as well, with what the server says and what to change."""
     wire = Wire(error(400, "the input length exceeds the context length"))
     with pytest.raises(ContextTooLong, match=r"the input length exceeds the context length\. Raise max_num_ctx"):
         asyncio.run(a_server(wire).chat(PAYLOAD))
-    assert len(wire.requests) == 1
+    asked = [json.loads(request.content)["messages"] == PAYLOAD["messages"] for request in wire.requests]
+    assert asked == [True, False, False]
 
 
 @pytest.mark.parametrize(

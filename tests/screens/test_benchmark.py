@@ -140,6 +140,26 @@ FIELDS = (
             b"Q",
             ": it holds no rows that can be told; .jsonl, .json, .csv, .tsv, .parquet, .arrow, .txt are read, also packed",
         ),
+        (
+            "exam.csv",
+            b"question,answer\n\nWhat, then?,a\n",
+            ":3: this row has 3 cells and the first one has 2; put a text with commas or line ends in quotes",
+        ),
+        (
+            "exam.csv",
+            b"question\nWhy, then?\n",
+            ":2: this row has 2 cells and the first one has 1; put a text with commas or line ends in quotes",
+        ),
+        (
+            "exam.csv",
+            b"question;a;b\nfirst\nhalf;c;d\n",
+            ":2: this row has 1 cell and the first one has 3; put a text with semicolons",
+        ),
+        (
+            "exam.tsv",
+            b"question\ta\nb\tc\td\n",
+            ":2: this row has 3 cells and the first one has 2; put a text with tabs or line ends in quotes",
+        ),
         ("exam.json", b'{"question":\n"a"', ":2: this is not JSON (Expecting ',' delimiter); correct it"),
         ("exam.json.gz", b"\x1f\x8b\x08\x00", ": this file cannot be unpacked ("),
         ("exam.xlsx", b"PK\x03\x04", ": this is a ZIP archive or a spreadsheet; unpack it, or save it as CSV"),
@@ -238,6 +258,8 @@ JSON_ROWS = b'{"question": "a"}\n{"question": "b"}\n'
         ("rows", b'{"rows": [{"row_idx": 0, "row": {"question": "a"}}, {"row_idx": 1, "row": {"question": "b"}}]}'),
         ("exam.csv", b'\xef\xbb\xbfid,Question\r\n1,a\r\n2,"b"\r\n'),
         ("exam.csv", b"id;question\n1;a\n2;b\n"),
+        ("exam.csv", b"\r\n \nquestion;b\na;1\n  \nb;2;;\n"),
+        ("exam.csv", b"question,\na\nb,\n"),
         ("exam.tsv", b"question\tanswer\na\tx, y\nb\tz\n"),
         ("exam.jsonl", JSON_ROWS.decode().encode("utf-16")),
         *((f"exam.jsonl{ending}", pack(JSON_ROWS)) for ending, pack in PACK.items()),
@@ -279,6 +301,13 @@ def test_a_column_without_a_name_has_a_number(tmp_path: Path) -> None:
     (tmp_path / "exam.csv").write_text('"a, and\nmore",1,2\nb,3,4\n')
     found = read_benchmark([tmp_path / "exam.csv:1"])
     assert [(q.place, q.text) for q in found.questions] == [("exam.csv:1:1", "a, and\nmore"), ("exam.csv:1:3", "b")]
+
+
+def test_a_row_without_names_that_is_cut_is_refused(tmp_path: Path) -> None:
+    """A comma outside quotes would end the question there."""
+    (tmp_path / "exam.csv").write_text("a,1,2\nWhat, then?,3,4\n")
+    with pytest.raises(EvaluationError, match=r"exam\.csv:2: this row has 4 cells and the first one has 3; put a text with"):
+        read_benchmark([tmp_path / "exam.csv:1"])
 
 
 def test_a_colon_in_a_name_names_no_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

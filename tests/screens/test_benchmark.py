@@ -85,6 +85,11 @@ def texts(found: Benchmark) -> list[str]:
         ({"Problem": "P", "Answer": "3"}, "P", False),
         ({"question": "Q?", "context": {"contexts": ["a", "b"], "n": 2}}, "a\nb\nQ?", True),
         ({"turns": [{"content": "T"}], "cluster": "c"}, "T", False),
+        ({"question": "Q?", "messages": [{"role": "user", "content": "u"}], "context": "C."}, "C.\nQ?", True),
+        ({"query": "Q?", "conversations": [{"from": "gpt", "value": "a"}]}, "Q?", False),
+        ({"question": " ", "messages": [{"role": "user", "content": "u"}]}, "u", False),
+        ({"turns": 1, "messages": [{"role": "user", "content": "u"}], "context": "C."}, "u", False),
+        ({"text": None, "input": "I", "conversation": [{"role": "user", "content": "u"}]}, "I", False),
     ],
 )
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
@@ -97,6 +102,12 @@ def test_what_is_read_of_a_row(tmp_path: Path, row: dict[str, Any], text: str, g
         pq.write_table(pa.Table.from_pylist([row]), path)
     (question,) = read_benchmark([path]).questions
     assert (question.text, question.grounded, question.place) == (text, grounded, f"exam.{ending}:1")
+
+
+@pytest.mark.parametrize("chat", ["messages", "conversations", "conversation", "prompt"])
+def test_an_empty_chat_hides_no_question(tmp_path: Path, chat: str) -> None:
+    """Columns of other sets stand beside one another in a file that was put together."""
+    assert texts(read_benchmark([jsonl(tmp_path, {"question": "Q?", chat: []})])) == ["Q?"]
 
 
 def test_lines_are_counted_and_blank_ones_passed_over(tmp_path: Path) -> None:

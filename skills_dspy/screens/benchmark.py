@@ -62,11 +62,11 @@ class Benchmark:
 def read_benchmark(paths: Sequence[Path]) -> Benchmark:
     """Read files of evaluation questions; a file given twice counts once, and their order does not matter.
 
-    A row has its question in one of QUESTION_FIELDS or OTHER_FIELDS, whatever their case, or in the user's turns of `messages`
-    (or of a `prompt` that is a list of turns); every one of `turns` is a question. `FILE:FIELD` says where it is, with dots for
-    what lies within (`question.stem`), and in a CSV file without names the number of the column. An `input` beside an
-    `instruction` belongs to it, and a context of CONTEXT_FIELDS stands before it. Choices and answers are not read: "yes" and
-    "no" stand everywhere. A text file has one question a line. Rows whose question is null or blank are counted.
+    A row has its question in one of QUESTION_FIELDS or OTHER_FIELDS, whatever their case, or, where these have none, in the
+    user's turns of `messages`; every one of `turns` is a question. `FILE:FIELD` says where it is, with dots for what lies
+    within (`question.stem`), and in a CSV file without names the number of the column. An `input` beside an `instruction`
+    belongs to it, and a context of CONTEXT_FIELDS stands before it. Choices and answers are not read: "yes" and "no" stand
+    everywhere. A text file has one question a line. Rows whose question is null or blank are counted.
 
     Raises:
         EvaluationError: with file and line: no such file, no question in it, a line that is none.
@@ -152,16 +152,18 @@ class _Row:
         if field is not None and field not in OTHER_FIELDS + QUESTION_FIELDS:
             return [(text, False) for text in self._texts(field, self._at(field))]
         folded = {name.lower(): value for name, value in self.content.items()} | dict(self.content)
-        fields = (field,) if field else (*QUESTION_FIELDS, *OTHER_FIELDS)
-        chat = None if field else next((name for name in _CHATS if isinstance(folded.get(name), list)), None)
-        if chat is not None:
-            return [(text, False) for text in self._texts(chat, folded[chat])]
+        spoken = field is None and any(isinstance(folded.get(name), list) for name in _CHATS)
+        fields = [field] if field else [*QUESTION_FIELDS, *OTHER_FIELDS, "messages"]
+        if spoken:  # a number beside a chat counts something, such as its `turns`
+            fields = [name for name in fields if not isinstance(folded.get(name), int | float)]
         found = ((name, self._texts(name, folded.get(name))) for name in fields)
         main, texts = next(((name, texts) for name, texts in found if texts), ("", []))
         if not texts:
-            if field is None and not folded.keys() & {"messages", *fields}:
+            if field is None and not folded.keys() & {*fields}:
                 raise EvaluationError(_unknown(self.content), self.path, self.line)
             return []
+        if spoken and main in _CHATS and isinstance(folded[main], list):
+            return [(text, False) for text in texts]
         context = next(filter(None, (_joined(folded.get(name)) for name in CONTEXT_FIELDS)), "")
         more = self._texts("input", folded.get("input")) if main == "instruction" else []
         return [("\n".join(filter(None, [context, text, *more])), bool(context)) for text in texts]

@@ -6,6 +6,8 @@ words are compared.
 """
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -134,8 +136,10 @@ class Screen:
         return self._loaded
 
     def _made_from(self, weights: str | None) -> dict[str, Any]:
+        # A file's bytes would not do: what is read of them depends on the field, and on this program's version.
+        read = json.dumps([(question.text, question.grounded) for question in self.evaluation.questions])
         return {
-            "files": [f"{f.sha256}:{f.field}" if f.field else f.sha256 for f in self.evaluation.files],
+            "questions": hashlib.sha256(read.encode()).hexdigest(),
             "normalisation": TOKENS_VERSION,
             "ngram": self.config.ngram,
             "weights": weights,

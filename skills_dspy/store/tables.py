@@ -47,6 +47,7 @@ _FOREIGN = {
 _WRAPPERS = ("data", "examples", "rows", "instances", "questions", "train", "validation", "test")
 """Under which a file of one JSON object has its rows."""
 _LONGEST_CELL = 2**31 - 1
+_SIGNS = {",": "commas", ";": "semicolons", "\t": "tabs"}  # between cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,17 +186,26 @@ def _cells(path: Path, data: bytes, error: type[FileError], wanted: Wanted, deli
         number = data.count(b"\n", 0, problem.start) + 1
         raise error(f"this line {no_utf8(data)}", path, number) from problem
     csv.field_size_limit(_LONGEST_CELL)
-    head = text[: text.find("\n")]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or max(",;\t", key=head.count))
-    names: list[str] | None = None if wanted.named else []
-    before = 0
+    head = text.lstrip(" \r\n").partition("\n")[0]
+    parting = delimiter or max(_SIGNS, key=head.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=parting)
+    first: list[str] = []
+    fewest = before = 0
     try:
         for cells in reader:
             number, before = before + 1, reader.line_num
-            if names is None:
-                names = cells
-            elif any(cells):
-                yield number, dict(zip(names or map(str, range(1, len(cells) + 1)), cells, strict=False))
+            if not any(map(str.strip, cells)):
+                continue
+            if not first:
+                first = cells
+                fewest = max(place for place, cell in enumerate(first, start=1) if cell or not wanted.named)
+                if wanted.named:
+                    continue
+            if len(cells) < fewest or any(map(str.strip, cells[len(first) :])):  # what is left of a cut text looks whole
+                has = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+                quoted = f"put a text with {_SIGNS[parting]} or line ends in quotes"
+                raise error(f"this row has {has} and the first one has {len(first)}; {quoted}", path, number)
+            yield number, dict(zip(first if wanted.named else map(str, range(1, len(cells) + 1)), cells, strict=False))
     except csv.Error as problem:
         raise error(f"this is not CSV ({problem}); save the file anew", path, before + 1) from problem
 

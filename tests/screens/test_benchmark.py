@@ -85,6 +85,11 @@ def texts(found: Benchmark) -> list[str]:
         ({"Problem": "P", "Answer": "3"}, "P", False),
         ({"question": "Q?", "context": {"contexts": ["a", "b"], "n": 2}}, "a\nb\nQ?", True),
         ({"turns": [{"content": "T"}], "cluster": "c"}, "T", False),
+        ({"question": "Q?", "messages": [{"role": "user", "content": "u"}], "context": "C."}, "C.\nQ?", True),
+        ({"query": "Q?", "conversations": [{"from": "gpt", "value": "a"}]}, "Q?", False),
+        ({"question": " ", "messages": [{"role": "user", "content": "u"}]}, "u", False),
+        ({"turns": 1, "messages": [{"role": "user", "content": "u"}], "context": "C."}, "u", False),
+        ({"text": None, "input": "I", "conversation": [{"role": "user", "content": "u"}]}, "I", False),
     ],
 )
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
@@ -97,6 +102,12 @@ def test_what_is_read_of_a_row(tmp_path: Path, row: dict[str, Any], text: str, g
         pq.write_table(pa.Table.from_pylist([row]), path)
     (question,) = read_benchmark([path]).questions
     assert (question.text, question.grounded, question.place) == (text, grounded, f"exam.{ending}:1")
+
+
+@pytest.mark.parametrize("chat", ["messages", "conversations", "conversation", "prompt"])
+def test_an_empty_chat_hides_no_question(tmp_path: Path, chat: str) -> None:
+    """Columns of other sets stand beside one another in a file that was put together."""
+    assert texts(read_benchmark([jsonl(tmp_path, {"question": "Q?", chat: []})])) == ["Q?"]
 
 
 def test_lines_are_counted_and_blank_ones_passed_over(tmp_path: Path) -> None:
@@ -139,6 +150,26 @@ FIELDS = (
             "exam.doc",
             b"Q",
             ": it holds no rows that can be told; .jsonl, .json, .csv, .tsv, .parquet, .arrow, .txt are read, also packed",
+        ),
+        (
+            "exam.csv",
+            b"question,answer\n\nWhat, then?,a\n",
+            ":3: this row has 3 cells and the first one has 2; put a text with commas or line ends in quotes",
+        ),
+        (
+            "exam.csv",
+            b"question\nWhy, then?\n",
+            ":2: this row has 2 cells and the first one has 1; put a text with commas or line ends in quotes",
+        ),
+        (
+            "exam.csv",
+            b"question;a;b\nfirst\nhalf;c;d\n",
+            ":2: this row has 1 cell and the first one has 3; put a text with semicolons",
+        ),
+        (
+            "exam.tsv",
+            b"question\ta\nb\tc\td\n",
+            ":2: this row has 3 cells and the first one has 2; put a text with tabs or line ends in quotes",
         ),
         ("exam.json", b'{"question":\n"a"', ":2: this is not JSON (Expecting ',' delimiter); correct it"),
         ("exam.json.gz", b"\x1f\x8b\x08\x00", ": this file cannot be unpacked ("),
@@ -238,6 +269,8 @@ JSON_ROWS = b'{"question": "a"}\n{"question": "b"}\n'
         ("rows", b'{"rows": [{"row_idx": 0, "row": {"question": "a"}}, {"row_idx": 1, "row": {"question": "b"}}]}'),
         ("exam.csv", b'\xef\xbb\xbfid,Question\r\n1,a\r\n2,"b"\r\n'),
         ("exam.csv", b"id;question\n1;a\n2;b\n"),
+        ("exam.csv", b"\r\n \nquestion;b\na;1\n  \nb;2;;\n"),
+        ("exam.csv", b"question,\na\nb,\n"),
         ("exam.tsv", b"question\tanswer\na\tx, y\nb\tz\n"),
         ("exam.jsonl", JSON_ROWS.decode().encode("utf-16")),
         *((f"exam.jsonl{ending}", pack(JSON_ROWS)) for ending, pack in PACK.items()),
@@ -279,6 +312,13 @@ def test_a_column_without_a_name_has_a_number(tmp_path: Path) -> None:
     (tmp_path / "exam.csv").write_text('"a, and\nmore",1,2\nb,3,4\n')
     found = read_benchmark([tmp_path / "exam.csv:1"])
     assert [(q.place, q.text) for q in found.questions] == [("exam.csv:1:1", "a, and\nmore"), ("exam.csv:1:3", "b")]
+
+
+def test_a_row_without_names_that_is_cut_is_refused(tmp_path: Path) -> None:
+    """A comma outside quotes would end the question there."""
+    (tmp_path / "exam.csv").write_text("a,1,2\nWhat, then?,3,4\n")
+    with pytest.raises(EvaluationError, match=r"exam\.csv:2: this row has 4 cells and the first one has 3; put a text with"):
+        read_benchmark([tmp_path / "exam.csv:1"])
 
 
 def test_a_colon_in_a_name_names_no_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

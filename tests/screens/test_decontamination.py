@@ -4,7 +4,7 @@ import asyncio
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +197,17 @@ def test_the_index_is_built_once_and_kept(tmp_path: Path) -> None:
     assert embedder.embedded[2:] == ["Why not?"]
     made_ready(Screen(exam(tmp_path, "How?"), DecontaminationConfig(ngram=13, max_cosine=None)), tmp_path, told, embedder)
     assert len(embedder.embedded) == 3  # where words alone are compared, no model is needed
+
+
+def test_a_kept_index_is_that_of_the_texts(tmp_path: Path) -> None:
+    """The same file read in another way has another index; the same questions from another file have the same one."""
+    (tmp_path / "exam.csv").write_text("question,answer\nWhy?,b\n")
+    embedder, config = Near(), DecontaminationConfig(ngram=13, max_cosine=0.9)
+    read = read_benchmark([tmp_path / "exam.csv"])
+    otherwise = Benchmark(read.files, (replace(read.questions[0], text="Why not?"),))
+    for questions in (read, otherwise, exam(tmp_path, "Why?")):
+        made_ready(Screen(questions, config), tmp_path, embedder=embedder)
+    assert embedder.embedded == ["Why?", "Why not?"]
 
 
 def test_a_broken_index_is_built_anew_with_a_line_that_says_so(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 
 from skills_dspy.base.visible import visible_line
@@ -36,9 +37,11 @@ def _finds(pattern: str, *parts: str, meant: bool = True) -> Find:
     return find
 
 
+_COMMON = "thoughts?|reason|reasoning|reflection|analysis|deliberation"
+"""Names of thoughts that other people's XML has, too."""
 _THINK = (
     r"(?i:</?(?:seed:|ant)?think(?:ing)?(?:[ /][^<>\n]*)?>|&lt;/?think(?:ing)?&gt;)|</?思考>"
-    r"|(?i:</?(?:thoughts?|reason|reasoning|reflection|scratchpad|analysis|cot|chain_of_thought|deliberation)>)"
+    rf"|(?i:</?(?:{_COMMON}|scratchpad|cot|chain_of_thought)>)"
     r"|(?i:</?(?:(?:inner|internal)_(?:monologue|thoughts?)|reasoning_content|thought_process)>)"
     r"|\[/?THINK\]|◁/?think▷|^\.\.\.done thinking\.|<details type=|^```think(?:ing)?$"
     r"|assistant(?:final|commentary|analysis)|\A\s*analysis(?=[A-Z])"
@@ -60,27 +63,23 @@ _TOOLS = (
     r"|</?tool_code>|<\|?python_tag|^Action Input:"
 )
 _FIELD = r"\[\[ ?## ?\w+ ?## ?\]\]"
-_ROLE_NAMES = (
-    *(
-        "User",
-        "USER",
-        "Human",
-        "HUMAN",
-        "Assistant",
-        "ASSISTANT",
-        "Usuario",
-        "Asistente",
-        "Utilisateur",
-        "Benutzer",
-        "Assistent",
-    ),
-    *("Пользователь", "Ассистент", "用户", "助手", "ユーザー", "アシスタント", "사용자"),
+_ASKING = (
+    *("User", "USER", "Human", "HUMAN", "Usuario", "Utilisateur", "Benutzer", "Пользователь"),
+    *("用户", "ユーザー", "사용자"),
 )
-_ROLES = (
-    rf"^(?:\*\*|<)?(?:{'|'.join(_ROLE_NAMES)})(?:\*\*|>)?[ \t]*[:：](?!:)"
-    r"|^#{2,3} ?(?:Instruction|Response|指令|回答|응답) ?[:：]|^### ?(?:User|Human|Assistant):|(?:^|(?<=[.!?)”]))assistant$"
+_ANSWERING = ("Assistant", "ASSISTANT", "Asistente", "Assistent", "Ассистент", "助手", "アシスタント")
+_ROLES = re.compile(
+    rf"^(?:\*\*|<)?(?:(?P<asks>{'|'.join(_ASKING)})|(?P<answers>{'|'.join(_ANSWERING)}))(?:\*\*|>)?[ \t]*[:：](?!:)"
+    r"|^#{2,3} ?(?:Instruction|Response|指令|回答|응답) ?[:：]|^### ?(?:User|Human|Assistant):"
+    r"|(?<=[.!?)”])assistant$|^assistant(?=\n\n+\S|\n[^\n]{20})",
+    re.MULTILINE,
 )
+_ENTRY = re.compile(r"(?:\*\*)?[^\W\d][^:：\n]{0,30}[:：][^\n]{0,60}[^\n.!?…。！？]")
+"""A line of a list such as `Port: 22`, which ends no sentence."""
 _CONTROL = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|\r(?!\n)"
+_EMBEDDED = re.compile(
+    "[\u202a\u202b]([^\u202a-\u202e\u2066-\u2069]*)\u202c|[\u2066-\u2068]([^\u202a-\u202e\u2066-\u2069]*)\u2069"
+)
 _LOST = "[\ufffc-\uffff\ufdd0-\ufdef]"
 _UNSEEN = (
     "(?=[\u200b\u2060\ufeff\U000e0020-\U000e007f])"  # which is quicker
@@ -112,6 +111,47 @@ def _unbroken(text: str) -> str | None:
     if sure is None or len(_BREAK.findall(bare)) <= bare.count("\n"):
         return None
     return bare[max(0, sure.start() - 8) : sure.end() + 8].replace("\n", " ")
+
+
+_thought = _finds(_THINK, "<", "&lt;", "THINK]", "◁", "done thinking", "```think", "assistant", "analysis")
+_COMMON_TAG = re.compile(rf"<(/?)(?:{_COMMON})>", re.IGNORECASE)
+_ELEMENT = re.compile(rf"<(?!(?:{_COMMON})>)([a-z][\w.-]*)(?:\s[^<>]*)?>.*?</\1>", re.IGNORECASE | re.DOTALL)
+
+
+def _thinking(text: str) -> str | None:
+    """A tag of thoughts, but for pairs of common names inside of another element."""
+
+    def bare(element: re.Match[str]) -> str:
+        ends = [bool(tag[1]) for tag in _COMMON_TAG.finditer(element[0])]
+        return element[0] if ends.count(True) != ends.count(False) else _COMMON_TAG.sub("", element[0])
+
+    return _thought(text) and _thought(_ELEMENT.sub(bare, text))
+
+
+def _turn(text: str) -> str | None:
+    """The mark of a turn, but for one who asks at the beginning, and a line among those of a list."""
+    return next((found[0].strip("\n") for found in _ROLES.finditer(_meant(text)) if not _is_entry(found)), None)
+
+
+def _is_entry(mark: re.Match[str]) -> bool:
+    before, after = mark.string[: mark.start()], mark.string[mark.start() :].split("\n", 2)
+    if mark["asks"] and not before.strip():
+        return True
+    beside = [line for line in (*before.split("\n")[-2:-1], *after[1:2]) if _ENTRY.fullmatch(line) and not _ROLES.match(line)]
+    return bool((mark["asks"] or mark["answers"]) and beside and _ENTRY.fullmatch(after[0]))
+
+
+_control = _finds(_CONTROL, meant=False)
+
+
+def _controls(text: str) -> str | None:
+    """A control character, but for pairs that embed text of one direction in text that has the other."""
+    if (found := _control(text)) is None or not any(unicodedata.bidirectional(char) in ("R", "AL") for char in text):
+        return found
+    embedded = 1
+    while embedded:
+        text, embedded = _EMBEDDED.subn(r"\1\2", text)
+    return _control(text)
 
 
 def _crossed_out(text: str) -> str | None:
@@ -150,25 +190,27 @@ _KEYS = frozenset((*_WRAPPERS, "content", "message", "instruction", "prompt"))
 
 
 def _in_json(text: str) -> str | None:
-    """JSON, fenced or not, that is nothing but the text as a string, or under the name of its part, or the call of a tool."""
+    """JSON, fenced or not, that is nothing but the text as a string of words or under the name of its part, or a tool's call."""
     if not text.lstrip().startswith(("{", '"', "```")):
         return None
     bare = re.sub(r"\A\s*```(?:json)?\s*\n|\n\s*```\s*\Z", "", text).strip()
-    if not ((bare.startswith("{") and bare.endswith("}")) or (bare.startswith('"') and bare.endswith('"') and "\\" in bare)):
+    string = bare.startswith('"') and bare.endswith('"') and re.search(r'\\[n"u]', bare)
+    if not string and not (bare.startswith("{") and bare.endswith("}")):
         return None
     try:
         content = json.loads(bare, strict=False)
     except (ValueError, RecursionError):
         return None
     names = frozenset(content) if isinstance(content, dict) else frozenset()
+    named = names and names <= _KEYS | set(PROMPT_TAGS)
     calls = names in ({"name", "arguments"}, {"name", "parameters"})
-    if not names <= _KEYS | set(PROMPT_TAGS) and not calls:
+    if not named and not calls and not (isinstance(content, str) and len(content.split()) > 1):
         return None
     return bare[:30].replace("\n", " ")
 
 
 MARKS: Mapping[str, Find] = {
-    "a block of thinking": _finds(_THINK, "<", "&lt;", "THINK]", "◁", "done thinking", "```think", "assistant", "analysis"),
+    "a block of thinking": _thinking,
     "a token of a chat template": _finds(
         f"{_BAR}|{_BROKEN}|{_TURNS}|{_SPECIAL}|{_BYTES}", "<", "[", "＜", "|", "&lt;", "{{", "Ġ", "Ċ", "▁"
     ),
@@ -178,8 +220,8 @@ MARKS: Mapping[str, Find] = {
     "a tag of the prompt around it": _wrapped(PROMPT_TAGS),
     "a tag around it": _wrapped(_WRAPPERS),
     "JSON around it": _in_json,
-    "a turn that nobody took": _finds(_ROLES, *_ROLE_NAMES, "assistant", "##"),
-    "a control character": _finds(_CONTROL, meant=False),
+    "a turn that nobody took": _turn,
+    "a control character": _controls,
     "a character that was lost": _finds(_LOST, meant=False),
     "a character that nobody sees": _finds(_UNSEEN, meant=False),
     "line breaks that are written out": _unbroken,

@@ -181,6 +181,54 @@ def test_what_people_write_of_machines_is_no_residue() -> None:
     assert [(text, found) for text in texts if (found := residue_in(text)) is not None] == []
 
 
+FIELDS = (
+    *(
+        "Human: 46 chromosomes\nMouse: 40 chromosomes",
+        "Mouse: 40 chromosomes\nHuman: 46 chromosomes",
+        "User: root",
+        "用户：root",
+    ),
+    *("User: root\nPort: 22", "Host: db\nUser: root\nPort: 22", "**Host:** db\n**User:** root", "Usuario: root\nPuerto: 22"),
+    *("Director: Bo Li\nAssistant: Anna Mai", "Assistant: Anna Mai\nDirector: Bo Li", "assistant", "cook\nassistant\nwaiter"),
+)
+MARKUP = (
+    *("{}", "```json\n{}\n```", '"\\n"', '"\\""', '"C:\\\\temp"', "<order><reason>late</reason></order>"),
+    *(
+        "<case id='1'>\n<id>5</id>\n<analysis>clean</analysis>\n</case>",
+        "<reasons><reason>a</reason><reason>b</reason></reasons>",
+    ),
+    *("אמר \u202aNew York\u202c לי", "قال \u2066A \u202aB\u202c\u2069 ثم", "\u202bשלום\u202c, he said."),
+)
+NEAR_THEM = (
+    *("User: root\n\nAssistant: It is late.", "Paris\n\nHuman: And zoos?", "Late\nUser: And zoos", "assistant\n" + T + " " + T),
+    *(
+        '{"text": {}}',
+        '"It is late.\\nGo."',
+        '"Say \\"no\\" now"',
+        "<order><reason>late</order>",
+        "<p>x</p><reason>y</reason>" + T,
+    ),
+    *(
+        "<p><think>x</think></p>",
+        "אמר \u202aNew York לי",
+        "אמר New York\u202c לי",
+        "It \u202ais\u202c late.",
+        "אמר \u202eכן\u202c לי",
+    ),
+)
+
+
+@pytest.mark.parametrize("texts", [FIELDS, MARKUP])
+def test_what_only_looks_like_it_is_none(texts: tuple[str, ...]) -> None:
+    """Lists of fields and of words, nothing in JSON, one string of code, elements of XML, balanced marks in Hebrew."""
+    assert [(text, found) for text in texts if (found := residue_in(text)) is not None] == []
+
+
+def test_what_stands_next_to_them_is_found() -> None:
+    """Turns after a text, strings of several words, unpaired tags, marks that nothing closes or needs, overrides."""
+    assert [text for text in NEAR_THEM if residue_in(text) is None] == []
+
+
 def test_a_known_text_allows_for_its_own_sort_alone() -> None:
     """Seeds that show JSON allow for JSON around a new text, but for no tokens."""
     assert residue_in('{"answer": "late"}', ["Give it as JSON."]) is None

@@ -22,14 +22,16 @@ class PlanVariety(dspy.Signature):
     data, how much is asked for, the form of the request, what makes it difficult. Choose the axes that matter for this skill.
     The first axis is the subject: the things, places, people, events or field that an exercise is about, also where the
     examples hardly name any.
-    An axis changes what an answer has to do or to be about. What would only decorate a request is no axis.
+    An axis changes what an answer has to do or to be about. What would only decorate a request is no axis, nor is the look of
+    its figures.
     If the examples have a context, say of each axis whether its values are of that text (what it is about and what it is
     like) or of the request (what is asked about it); the subject is of the text. If they have none, all axes are of the
     request, also those of a text or a table that stands in the question. If all exercises make one and the same request about
     their context, name no axis of the request.
     Give each axis its values: short phrases of a few words, each different from the others, each natural with most values of
-    the other axes, and spread widely over all that the skill can be about. Give the subject at least twelve values and every
-    other axis three to six. Do not make values out of the examples alone: they are only a sample."""
+    the other axes, each such as people who need the skill often meet, and spread widely over all that it can be about. Give
+    the subject at least twelve values and every other axis three to six. Do not make values out of the examples alone: they
+    are only a sample."""
 
     task_description: str = dspy.InputField(desc=_TASK)
     examples: list[Pair] = dspy.InputField(desc="exercises of this skill with good answers")
@@ -69,12 +71,14 @@ class WriteQuestionsFreeform(dspy.Signature):
     - practises the skill that the description names, is as hard as the examples, and wants an answer of the same kind;
     - is complete: it gives everything that a definite answer needs, and a language model can answer it in text;
     - is put plainly, in its own words, as somebody would who needs the answer: of real things where the skill is used on
-      such, but with a story or a reason for asking only where the examples have one;
+      such, with figures and details as one meets them, but with a story or a reason for asking only where the examples have
+      one;
     - is harmless;
     - asks for something else than every example and every other new question;
     - is no well-known puzzle, riddle or textbook example told again.
     Where a plan is given, it has one line for each question. Follow what in it makes a good question of this skill, drop
-    what does not fit, and do not quote it. Write the questions only, without numbers and without answers."""
+    what does not fit or sounds contrived, and do not quote it. Write the questions only, without numbers and without
+    answers."""
 
     task_description: str = dspy.InputField(desc=_TASK)
     length: str = dspy.InputField(desc="how long such questions are")
@@ -120,11 +124,12 @@ class WriteAnswerFreeform(dspy.Signature):
     shows its steps, whether it is prose, a list, a table or one word, and a heading or labels that they all have. Take
     nothing else from them: not their sentences, not how their prose opens and closes, not how many points they make. What
     this question asks for decides, also where it asks for another form.
-    The answer is correct and complete and does everything that the question asks. Its length is what this question needs,
-    as a rule within the range that is given. It goes straight to what was asked, in a beginning and an ending of its own, and
-    sums up or repeats nothing unless the question wants that. It has no talk about you, about the task or about further help.
-    It says that something is uncertain only where that is so and matters. It invents no facts. Where the examples show \\n in
-    place of a line break, it has a real one. Where something to avoid is given, it is as good without that."""
+    The answer is correct and complete and does everything that the question asks. Where it works something out, each figure
+    follows from what stands before it. Its length is what this question needs, as a rule within the range that is given. It
+    goes straight to what was asked, in a beginning and an ending of its own, and sums up or repeats nothing unless the
+    question wants that. It has no talk about you, about the task or about further help. It says that something is uncertain
+    only where that is so and matters. It invents no facts. Where the examples show \\n in place of a line break, it has a
+    real one. Where something to avoid is given, it is as good without that."""
 
     task_description: str = dspy.InputField(desc=_TASK)
     length: str = dspy.InputField(desc="how long such answers are")

@@ -107,7 +107,7 @@ DESCRIBE = Step("write_description", "write_description", "generator", describe.
 PLAN = Step("plan_variety", "plan_variety", "generator", generate.PlanVariety, shows="pairs", brief=1536)
 """Asked once for a task whose exercises are to differ by plan, and whose file does not say how."""
 
-TOLD_AXES = 3
+TOLD_AXES = 2
 LONGEST_NAME, LONGEST_VALUE = 12, 24
 """How many axes of a plan one text is told of at most: more would not go together. How many tokens, estimated, the name of
 one has at most, and each of its values."""

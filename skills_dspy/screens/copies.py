@@ -3,7 +3,7 @@
 Questions are compared with questions, answers with answers, contexts with contexts. What two or more seeds have in common, such
 as one fixed request, belongs to the skill, and what a text takes from its own context and question is no copy: a corrected text
 repeats the faulty one. An answer that is nothing but its question is one, and so is a seed's answer, or a part of it, to that
-seed's question in other words.
+seed's question in other words, and that question itself.
 """
 
 from skills_dspy.screens.task_texts import KnownText, NewText
@@ -11,9 +11,14 @@ from skills_dspy.similarity.pieces import Pieces, quoted, words_in
 from skills_dspy.similarity.text import plain, tokens
 
 _LEAST_WORDS = 5
-"""So many words of an answer say that it is a seed's: fewer, as a label or a number, answer many questions."""
-_SAME_QUESTION = 0.5
-"""Which share of a question's words is a seed's where it asks for the same."""
+"""So many words of an answer say that it is a seed's, and so many of a question that it asks for the same: fewer, as a label or
+a number, are those of many."""
+_SAME_QUESTION = 0.3
+"""Which share of the words of a question, but for those of the skill, is a seed's where it may ask for the same."""
+_FEW_SEEDS = 2
+"""So few questions do not tell what belongs to the skill."""
+_SAME_WORDS, _SAME_SEED = 0.6, 0.4
+"""Which share of them is a seed's where it is that seed's question in other words, and which share of the seed's it has."""
 
 
 def copied(new: NewText) -> str | None:
@@ -35,18 +40,30 @@ def copied(new: NewText) -> str | None:
             return f"{words_in(run):.0f} words in a row are those of {source.name}: {quoted(run)}"
         if not _is_request(new) and cut.holds(source.cut):
             return f"it holds {source.name} word for word: {quoted(source.cut.tokens)}"
-    return _answered_before(new, cut) if new.part == "answer" and new.kind == "freeform" else None
+    return _said_before(new, cut) if new.kind == "freeform" else None
 
 
-def _answered_before(new: NewText, cut: Pieces) -> str | None:
-    """Whether a seed whose question shares so many words has this answer in its own; about a text it may well be so."""
-    if cut.words < _LEAST_WORDS:
-        return None
-    asked, own = set(tokens(new.exercise.question or "")), f" {' '.join(cut.tokens)} "
-    for question, answer in zip(new.task.seeds["question"], new.task.seeds["answer"], strict=True):
-        alike = len(asked & set(question.cut.tokens)) >= _SAME_QUESTION * len(asked)
-        if alike and own in f" {' '.join(answer.cut.tokens)} ":
-            return f"it is of {answer.name}, whose question shares half of its words: {quoted(cut.tokens)}"
+def _said_before(new: NewText, cut: Pieces) -> str | None:
+    """Whether it is a seed's question in other words, or the answer of a seed to such a question.
+
+    Of the words of a question those count that not two seeds have. What is asked about a text may be asked about another one.
+    """
+    asked = frozenset(tokens(new.exercise.question or "")) - new.task.asked_by_two
+    own = f" {' '.join(cut.tokens)} "
+    for words, question, answer in zip(new.task.asked, new.task.seeds["question"], new.task.seeds["answer"], strict=True):
+        shared = asked & words
+        share = len(shared) / max(1, len(asked))
+        if new.part == "answer":
+            if cut.words >= _LEAST_WORDS and share >= _SAME_QUESTION and own in f" {' '.join(answer.cut.tokens)} ":
+                return f"it is of {answer.name}, whose question shares words with this one: {quoted(cut.tokens)}"
+        elif (
+            len(new.task.asked) > _FEW_SEEDS
+            and len(shared) >= _LEAST_WORDS
+            and share >= _SAME_WORDS
+            and len(shared) >= _SAME_SEED * len(words)
+        ):
+            own_words = tuple(word for word in dict.fromkeys(cut.tokens) if word in shared)
+            return f"it asks what {question.name} asks, in other words: {quoted(own_words)}"
     return None
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import get_args
+from typing import TypeVar, get_args
 
 from skills_dspy.base.config import ScreensConfig
 from skills_dspy.base.records import Kind, SeedExample
@@ -14,6 +14,7 @@ from skills_dspy.similarity.pieces import Piece, Pieces
 from skills_dspy.similarity.text import squeezed
 from skills_dspy.tasks.spec import TaskSpec
 
+_Part = TypeVar("_Part", Piece, str)
 PARTS: tuple[Part, ...] = get_args(Part)
 """In the order in which they are written: each may rest on those before it."""
 
@@ -47,6 +48,8 @@ class TaskTexts:
         prompts: the description and the instructions of the prompts.
         lengths: kind and part to the words of the seeds' shortest and longest; nothing where no seed has the part.
         requests: how many seeds have a context and a question of their own.
+        asked: the words that one seed's question alone has, in the order of `seeds`.
+        asked_by_two: the words that the questions of two or more seeds have.
     """
 
     bounds: ScreensConfig
@@ -58,6 +61,8 @@ class TaskTexts:
     prompts: tuple[KnownText, ...]
     lengths: Mapping[tuple[Kind, Part], tuple[float, float]]
     requests: int
+    asked: tuple[frozenset[str], ...]
+    asked_by_two: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +104,23 @@ def task_texts_of(spec: TaskSpec, bounds: ScreensConfig, instructions: Iterable[
             words = [Pieces.of(text).words for seed in spec.seeds(kind) if (text := part_of(seed, part))]
             if words:
                 lengths[kind, part] = min(words), max(words)
+    questions = [frozenset(source.cut.tokens) for source in sources["question"]]
+    asked_by_two = _in_two(questions)
     return TaskTexts(
         bounds=bounds,
         texts=tuple(text for _, seed in seeds for part in PARTS if (text := part_of(seed, part))),
         seeds=sources,
-        common={part: _in_two(sources[part]) - (quotes if part == "answer" else frozenset()) for part in PARTS},
+        common={
+            part: _in_two(source.pieces for source in sources[part]) - (quotes if part == "answer" else frozenset())
+            for part in PARTS
+        },
         known=frozenset[Piece]().union(*map(_pieces, sources.values())),
         description=spec.task_description,
         prompts=(KnownText.of("the task description", spec.task_description), *_instructions(tuple(instructions))),
         lengths=lengths,
         requests=sum(seed.context is not None for _, seed in seeds),
+        asked=tuple(words - asked_by_two for words in questions),
+        asked_by_two=asked_by_two,
     )
 
 
@@ -137,9 +149,9 @@ def _pieces(sources: Iterable[KnownText]) -> frozenset[Piece]:
     return frozenset[Piece]().union(*(source.pieces for source in sources))
 
 
-def _in_two(sources: Iterable[KnownText]) -> frozenset[Piece]:
-    counts = Counter(piece for source in sources for piece in source.pieces)
-    return frozenset(piece for piece, count in counts.items() if count > 1)
+def _in_two(sources: Iterable[frozenset[_Part]]) -> frozenset[_Part]:
+    counts = Counter(one for source in sources for one in source)
+    return frozenset(one for one, count in counts.items() if count > 1)
 
 
 @cache

@@ -118,11 +118,12 @@ def test_an_answer_that_is_its_question_is_a_copy() -> None:
     ("question", "answer", "found"),
     [
         ("Remove all empty folders below the folder build.", "find build -mindepth 1 -type d -empty -delete", "copy"),
+        ("Which folders below build have nothing in them? Drop them.", "find build -mindepth 1 -type d -empty -delete", "copy"),
         ("Remove all empty folders below the folder build.", "find build -depth -type d -empty -delete", None),
         ("Which command looks for folders to remove in a tree?", "find build -mindepth 1 -type d -empty -delete", None),
         ("Give me a command that deletes all empty folders below the folder build.", "find build", None),
     ],
-    ids=["in other words", "another answer", "another question", "too short to say"],
+    ids=["in other words", "in quite other words", "another answer", "another question", "too short to say"],
 )
 def test_a_seeds_answer_to_its_question_in_other_words_is_a_copy(question: str, answer: str, found: Reason | None) -> None:
     """The demo's small model asked a seed's question anew and answered with the seed's command."""
@@ -133,6 +134,25 @@ def test_a_seeds_answer_to_its_question_in_other_words_is_a_copy(question: str, 
     of = material((seed, *FREEFORM))
     assert reason("answer", answer, of, question=question) == found
     assert reason("answer", answer, of, question=question, context="A tree of folders.") is None
+
+
+LAMP = "A lamp of 60 watts burns five hours a day. How many kilowatt-hours does it use in 30 days?"
+
+
+@pytest.mark.parametrize(
+    ("question", "found"),
+    [
+        ("How many kilowatt-hours does a lamp that burns five hours a day use in 30 days?", "copy"),
+        ("A heater of 2 kilowatts runs for 90 minutes. How many kilowatt-hours is that?", None),
+        ("Should a school close in summer for good?", None),
+    ],
+    ids=["in other words", "the same skill", "words that two seeds have"],
+)
+def test_a_seeds_question_in_other_words_is_a_copy(question: str, found: Reason | None) -> None:
+    """A small model told a seed anew, and left out a figure; two seeds do not say which words are the skill's."""
+    seed = SeedExample(question=LAMP, answer="9 kilowatt-hours")
+    assert reason("question", question, material((seed, *FREEFORM))) == found
+    assert reason("question", question, material((seed, FREEFORM[0]))) is None
 
 
 def test_questions_are_compared_with_questions_alone() -> None:

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 
 from skills_dspy.base.config import Role, RunConfig
-from skills_dspy.base.errors import MachineError
+from skills_dspy.base.errors import MachineError, Unanswered
 from skills_dspy.cli.arguments import CheckOptions
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.sessions import complainer, make_server, vector_server
@@ -113,7 +113,7 @@ class Check:
                     self._say(Line("ok", "window", f"{asked}: {prompt} and the reply {need.reply}"))
                 about = "reply"
                 asyncio.run(self._measure(windows, models))
-            except MachineError as error:
+            except (MachineError, Unanswered) as error:
                 self._say(Line("FAIL", about, str(error)))
         failed, warned = self._said.count("FAIL"), self._said.count("warn")
         if failed:
@@ -216,13 +216,13 @@ class Check:
                 self._say(Line(state, "think", text))
             if not all(trial.tries for trial in trials):
                 return  # who refuses what is asked cannot be measured
+            self._say(estimate_line(trials, windows))
+            if any(trial.soft is not None for trial in trials):
+                self._say(soft_line(trials))
             with self._out.status("asking for several answers at once"):
                 together = await flight.together()
         finally:
             await self._server.close()
-        self._say(estimate_line(trials, windows))
-        if any(trial.soft is not None for trial in trials):
-            self._say(soft_line(trials))
         speeds = model_speeds(trials, together)
         for model, speed in speeds.items():
             self._say(speed_line(model, speed))

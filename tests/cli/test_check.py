@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from rich.console import Console
 
 from evals.record.answering import CHECKOUT, simulated_teacher
 from skills_dspy.base.config import ROLES
-from skills_dspy.base.errors import EmbedderMissing, ServerError
-from skills_dspy.base.records import SoftRating
+from skills_dspy.base.errors import EmbedderMissing, ServerError, Unanswered
+from skills_dspy.base.records import SeedExample, SoftRating
 from skills_dspy.cli.arguments import CheckOptions
 from skills_dspy.cli.check import (
     NOT_READY,
@@ -35,9 +35,10 @@ from skills_dspy.model.embedding.weights import WeightsFolder
 from skills_dspy.model.server.openai import OpenAIServer
 from skills_dspy.model.soft import rated_fields
 from skills_dspy.store.run_dir import RunPaths
+from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.logprobs import spell
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_spec
-from tests.helpers.timed_server import TimedServer, rating
+from tests.helpers.timed_server import TimedServer, rating, willing
 
 COUNTS = Counts(100, 0.5, 40, 2.0, 0.0, 2.5)
 WINDOWS: Mapping[Any, int] = {"generator": 4096, "validator": 4096, "tagger": 4096}
@@ -59,6 +60,7 @@ def checked(
     seeds: bool = False,
     as_json: bool = False,
     output: Path = Path("nowhere"),
+    first: TaskSpec | None = None,
 ) -> tuple[int, str]:
     """The exit code, and what was printed."""
     options = CheckOptions(
@@ -74,7 +76,7 @@ def checked(
         as_json,
     )
     out = Console(file=io.StringIO(), width=80, highlight=False, soft_wrap=True)
-    specs = (a_spec((FREEFORM, GROUNDED)), a_spec((FREEFORM,), name="test/other"))
+    specs = (first or a_spec((FREEFORM, GROUNDED)), a_spec((FREEFORM,), name="test/other"))
     vectors = server if isinstance(server, TimedServer) else TimedServer()
     check = Check(options, specs, a_config(config), server, out, find, lambda _: vectors)
     code = check.rate_seeds() if seeds else check.run()
@@ -264,6 +266,39 @@ def test_vectors_of_the_server_are_tried() -> None:
     code, text = checked(TimedServer(timed=False), config={"embedder": {"model": "ollama:bge-m3"}})
     assert code == NOT_READY
     assert named(text, "embedder")[0].endswith("get it with `ollama pull bge-m3`")
+
+
+def test_a_seed_without_a_vector_is_named_and_the_check_goes_on() -> None:
+    """The run of its task would end with it; all else is tried."""
+
+    class Fussy(TimedServer):
+        async def embed(self, model: str, text: str) -> Sequence[float]:
+            if "лис" in text:
+                raise Unanswered("The server answered 500: EOF. It answers others, and this never.", "")
+            return await super().embed(model, text)
+
+    foreign = tuple(SeedExample(question=f"Почему {animal} рыжая?", answer="x") for animal in ("лиса", "белка"))
+    code, text = checked(Fussy(timed=False), config={"embedder": {"model": "ollama:all-minilm"}}, first=a_spec(foreign))
+    assert code == NOT_READY
+    (line,) = named(text, "embedder")
+    assert line.startswith("FAIL embedder ollama:all-minilm has no vector of the text that begins with 'Почему лиса рыжая?'")
+    assert line.endswith("change this seed, or take another embedding model")
+    assert named(text, "JSON reply")
+    assert named(text, "time")
+
+
+def test_prompts_that_are_never_answered_when_they_are_timed_are_a_failure() -> None:
+    """What was found out before is said all the same."""
+
+    def fails(payload: Mapping[str, Any]) -> str:
+        if payload["options"]["num_predict"] == 96:
+            raise Unanswered("The server answered 500: EOF. It answers others, and this never.", "")
+        return willing(payload)
+
+    code, text = checked(TimedServer(timed=False, reply=fails))
+    assert code == NOT_READY
+    assert named(text, "reply") == ["FAIL reply The server answered 500: EOF. It answers others, and this never."]
+    assert named(text, "estimate")
 
 
 @pytest.mark.parametrize("hub", [True, False])

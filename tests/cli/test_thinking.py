@@ -16,6 +16,7 @@ from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import read_run_json
 from tests.cli.test_check import checked, named
 from tests.helpers.fake_server import FakeServer
+from tests.helpers.making import a_spec
 from tests.helpers.terminal import Terminal
 from tests.helpers.timed_server import TimedServer
 
@@ -252,6 +253,18 @@ def test_check_tries_each_way_to_think_of_a_model() -> None:
     (line,) = (line for line in text.splitlines() if "can be read" in line)
     assert "judge_question_freeform" in line
     assert "with `think: off` it can be read: set that for validator in the configuration" in line
+
+
+def test_the_setting_that_is_named_gives_a_description_where_the_file_has_none() -> None:
+    """A run asks for that first: it is tried with each setting, though a stand-in has taken its place by then."""
+
+    def fussy(payload: Mapping[str, Any], body: dict[str, Any]) -> None:
+        describes = "Say what skill a set of examples practises" in str(payload["messages"])
+        if payload.get("think", "unset") not in ({"low"} if describes else {"low", "unset"}):
+            body["message"]["content"] = ""
+
+    text = checked(QuirkyServer(fussy), first=a_spec(description=""))[1]
+    assert "with `think: low` it can be read" in text
 
 
 def test_the_forecast_counts_thoughts() -> None:

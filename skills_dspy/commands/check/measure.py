@@ -93,7 +93,8 @@ class Preflight:
         concurrency: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._spec, self._config, self._server, self._windows = spec, config, server, windows
+        self._given = self._spec = spec  # as it was given, and with the description that was derived
+        self._config, self._server, self._windows = config, server, windows
         self._concurrency, self._clock = concurrency, clock
         self._kind = spec.seed_examples[0].kind
         self._instead: dict[int, int] = {}
@@ -107,7 +108,9 @@ class Preflight:
 
     def changed(self, config: RunConfig, windows: Mapping[Role, int]) -> "Preflight":
         """The same with other settings."""
-        return Preflight(self._spec, config, self._server, windows, concurrency=self._concurrency, clock=self._clock)
+        other = Preflight(self._given, config, self._server, windows, concurrency=self._concurrency, clock=self._clock)
+        other._spec = self._spec
+        return other
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -116,7 +119,7 @@ class Preflight:
         Where soft ratings are asked for, every step that rates. Before them the description, where the file has none: the
         other prompts are tried with what was derived.
         """
-        steps = [DESCRIBE.name] if undescribed(self._spec) else []
+        steps = [DESCRIBE.name] if undescribed(self._given) else []
         steps += [f"write_questions_{self._kind}", f"write_answer_{self._kind}"]
         asked: set[tuple[str, Think]] = set()
         for role in ROLES:

@@ -5,7 +5,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from skills_dspy.base.config import RunConfig
-from skills_dspy.base.errors import EmbedderMissing
+from skills_dspy.base.errors import EmbedderMissing, Unanswered
 from skills_dspy.model.embedders import Serve, pointed
 from skills_dspy.model.embedding.vocabulary import unknown_share
 from skills_dspy.model.embedding.weights import HINT, WeightsFolder, folder_here, served
@@ -77,7 +77,7 @@ async def find_vectors(
     `find` gives the files of a model of this machine, none when a run would have to fetch them.
 
     Raises:
-        MachineError: it is not there, or gives no vectors; says so where the server has a model of that name.
+        MachineError: it is not there, or gives no vectors, or none of a seed; says where the server has a model of that name.
     """
     name = config.embedder.model
     if (there := served(name)) is not None:
@@ -85,6 +85,9 @@ async def find_vectors(
         try:
             (vector,) = await embedder.embed(["A first text, to see that it works."])
             alike = [said for spec in specs if (said := await _seeds_alike(spec, embedder)) is not None]
+        except Unanswered as error:
+            todo = "change this seed, or take another embedding model"
+            raise EmbedderMissing(f"{error} Nothing can be compared with it: {todo}") from error
         finally:
             await embedder.close()
         return Found(True, f"{name} answers with vectors of {len(vector)} numbers", embedder.weights, tuple(alike))

@@ -76,7 +76,7 @@ _ROLES = re.compile(
 )
 _ENTRY = re.compile(r"(?:\*\*)?[^\W\d][^:：\n]{0,30}[:：][^\n]{0,60}[^\n.!?…。！？]")
 """A line of a list such as `Port: 22`, which ends no sentence."""
-_CONTROL = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|\r(?!\n)"
+_CONTROL = _finds("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|\r(?!\n)", meant=False)
 _EMBEDDED = re.compile(
     "[\u202a\u202b]([^\u202a-\u202e\u2066-\u2069]*)\u202c|[\u2066-\u2068]([^\u202a-\u202e\u2066-\u2069]*)\u2069"
 )
@@ -113,7 +113,7 @@ def _unbroken(text: str) -> str | None:
     return bare[max(0, sure.start() - 8) : sure.end() + 8].replace("\n", " ")
 
 
-_thought = _finds(_THINK, "<", "&lt;", "THINK]", "◁", "done thinking", "```think", "assistant", "analysis")
+_THOUGHT = _finds(_THINK, "<", "&lt;", "THINK]", "◁", "done thinking", "```think", "assistant", "analysis")
 _COMMON_TAG = re.compile(rf"<(/?)(?:{_COMMON})>", re.IGNORECASE)
 _ELEMENT = re.compile(rf"<(?!(?:{_COMMON})>)([a-z][\w.-]*)(?:\s[^<>]*)?>.*?</\1>", re.IGNORECASE | re.DOTALL)
 
@@ -125,33 +125,31 @@ def _thinking(text: str) -> str | None:
         ends = [bool(tag[1]) for tag in _COMMON_TAG.finditer(element[0])]
         return element[0] if ends.count(True) != ends.count(False) else _COMMON_TAG.sub("", element[0])
 
-    return _thought(text) and _thought(_ELEMENT.sub(bare, text))
+    return _THOUGHT(text) and _THOUGHT(_ELEMENT.sub(bare, text))
 
 
 def _turn(text: str) -> str | None:
-    """The mark of a turn, but for one who asks at the beginning, and a line among those of a list."""
+    """The mark of a turn, but for the line of a list that begins with one who asks, or stands beside another."""
     return next((found[0].strip("\n") for found in _ROLES.finditer(_meant(text)) if not _is_entry(found)), None)
 
 
 def _is_entry(mark: re.Match[str]) -> bool:
     before, after = mark.string[: mark.start()], mark.string[mark.start() :].split("\n", 2)
-    if mark["asks"] and not before.strip():
-        return True
-    beside = [line for line in (*before.split("\n")[-2:-1], *after[1:2]) if _ENTRY.fullmatch(line) and not _ROLES.match(line)]
-    return bool((mark["asks"] or mark["answers"]) and beside and _ENTRY.fullmatch(after[0]))
-
-
-_control = _finds(_CONTROL, meant=False)
+    if not (mark["asks"] or mark["answers"]) or not _ENTRY.fullmatch(after[0]):
+        return False
+    beside = (*before.split("\n")[-2:-1], *after[1:2])
+    first = bool(mark["asks"]) and not before.strip()
+    return first or any(_ENTRY.fullmatch(line) and not _ROLES.match(line) for line in beside)
 
 
 def _controls(text: str) -> str | None:
     """A control character, but for pairs that embed text of one direction in text that has the other."""
-    if (found := _control(text)) is None or not any(unicodedata.bidirectional(char) in ("R", "AL") for char in text):
+    if (found := _CONTROL(text)) is None or not any(unicodedata.bidirectional(char) in ("R", "AL") for char in text):
         return found
     embedded = 1
     while embedded:
         text, embedded = _EMBEDDED.subn(r"\1\2", text)
-    return _control(text)
+    return _CONTROL(text)
 
 
 def _crossed_out(text: str) -> str | None:
@@ -190,7 +188,7 @@ _KEYS = frozenset((*_WRAPPERS, "content", "message", "instruction", "prompt"))
 
 
 def _in_json(text: str) -> str | None:
-    """JSON, fenced or not, that is nothing but the text as a string of words or under the name of its part, or a tool's call."""
+    """JSON, fenced or not, that is nothing but the text as a string of words or under its part's name, or a tool's call."""
     if not text.lstrip().startswith(("{", '"', "```")):
         return None
     bare = re.sub(r"\A\s*```(?:json)?\s*\n|\n\s*```\s*\Z", "", text).strip()

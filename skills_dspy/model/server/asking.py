@@ -4,14 +4,16 @@ Faults that pass (refused, reset, timeout, `PASSING`, an empty or broken body) a
 when the server says (Retry-After), for as long as the patience lasts; the others are errors at once.
 
 A prompt that fails again and again may be what the server cannot do. So it is asked other things between its tries: where it
-answers these, each time, and that prompt never, the prompt is given up, and nobody else is kept waiting. A server that is away,
-starts, or fails now at this and now at that answers them not, and nothing is given up.
+answers these, each time, and that prompt never, the prompt is given up, and nobody else is kept waiting. A server that is away
+or starts answers them not, and nothing is given up. One that fails now at this and now at that is told by the share of these
+that failed lately: the prompt is given up when that share makes its failures in a row less probable than `_CHANCE`.
 """
 
 import asyncio
 import math
 import random
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -39,6 +41,10 @@ _PROOF = 3
 """A prompt is given up that fails so many times in a row right after the server was found well..."""
 _PROOF_OF_SLOW = 1
 """...and one whose tries take as long as a request may take, after so many."""
+_CHANCE = 1e-6
+"""...or, where others fail as well, so many times that chance does it as rarely: 20 where half of them fail, 62 at 80 %."""
+_LATELY = 128
+"""So many of the other things tell how many fail."""
 _OF_A_PROMPT = frozenset({200, 400, 403, 413, 422, 451})
 """The statuses, of those that do not pass, with which one prompt may be refused and others taken; 200 has an error in it."""
 _LIST = 60.0
@@ -82,6 +88,7 @@ class Asking:
         self._answered = -math.inf  # when anything was, and by model, when something was that a run asks for
         self._replied: dict[str, float] = {}
         self._numbers = count(1)
+        self._others = deque[bool](maxlen=_LATELY)  # whether each was answered, of those asked just after one that was
         self._lock: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
     async def patiently(
@@ -139,8 +146,11 @@ class Asking:
         """Whether it is the prompt that the server fails at, and not the server that fails."""
         if doubt.control is None:
             return False
-        slow = isinstance(error, httpx.TimeoutException)
-        return doubt.strikes >= (_PROOF if fault.passing and not slow else _PROOF_OF_SLOW)
+        if not fault.passing:
+            return doubt.strikes > 0
+        if failed := self._others.count(False):  # at a share with which they fail a little more often than was seen
+            return ((failed + 1) / (len(self._others) + 2)) ** doubt.strikes < _CHANCE
+        return doubt.strikes >= (_PROOF_OF_SLOW if isinstance(error, httpx.TimeoutException) else _PROOF)
 
     async def _refused(self, error: Exception, fault: Fault, doubt: "_Doubt") -> None:
         """Return where a prompt that is refused for good is to be asked once more, because the server takes others."""
@@ -173,11 +183,9 @@ class Asking:
                 return
             answered = await self._others_answered(doubt)
             silent += not answered
-            if long and (answered or (not busy and self._replied.get(doubt.model, -math.inf) > doubt.last)):
+            if long and not busy and self._replied.get(doubt.model, -math.inf) > doubt.last:
                 doubt.others_answered = True
-            elif 0 < answered < _WELL:  # now so, now so: then it may be chance that the prompt failed
-                doubt.strikes = 0
-            if answered or doubt.others_answered:
+            if doubt.others_answered:
                 return
 
     async def _wait(self, fault: Fault, doubt: "_Doubt", most: float) -> None:
@@ -190,7 +198,7 @@ class Asking:
         doubt.delay *= 1 if doubt.strikes else 2
 
     async def _others_answered(self, doubt: "_Doubt") -> int:
-        """How many other things in a row the server answers now, `_WELL` at most; notes whether it is well.
+        """How many other things in a row the server answers now, `_WELL` at most; notes whether it answers any.
 
         After the first one may fail: it may be what the server cannot do, too.
         """
@@ -198,12 +206,15 @@ class Asking:
         while doubt.control is not None and answered < _WELL and failed <= (1 if answered else 0):
             try:
                 await doubt.control(next(self._numbers))
+                well = True
             except doubt.foreign:  # in what way is no matter here
-                failed += 1
-            else:
+                well = False
+            if answered:  # before, it may be away
+                self._others.append(well)
+            if well:
                 self._answered = self._clock()
-                answered += 1
-        doubt.others_answered = answered == _WELL
+            answered, failed = answered + well, failed + (not well)
+        doubt.others_answered = answered > 0
         return answered
 
     def _turn(self) -> asyncio.Lock:

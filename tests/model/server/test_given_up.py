@@ -9,8 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from skills_dspy.base.errors import ContextTooLong, MachineError, SkillsError, Unanswered
+from skills_dspy.base.errors import ContextTooLong, MachineError, ServerError, SkillsError, Unanswered
+from skills_dspy.model.server.asking import Asking
+from skills_dspy.model.server.faults import Cause
 from skills_dspy.model.server.openai import OpenAIServer
+from skills_dspy.model.server.server import Fault
 from tests.model.server.test_ollama import HOST, PASSING, PAYLOAD, Clock, a_server, error, good, settings
 from tests.model.server.test_openai import said
 
@@ -101,12 +104,44 @@ def test_a_server_that_starts_anew_loses_nobody(answer: httpx.Response | Excepti
     assert all(isinstance(reply, dict) for reply in host.outcome(*"abcdefgh"))
 
 
-@pytest.mark.parametrize("share", [0.2, 0.5])
+def by_chance(share: float, seed: int, *texts: str) -> tuple[list[object], int]:
+    """What comes of prompts, and how often `poison` was asked, which always fails; this share of all others fails by chance."""
+    rng, clock, asked = random.Random(seed), Clock(), list[str]()
+    fault, cause = Fault(ServerError("It failed."), True), Cause("fails")
+    asking = Asking(
+        HOST, settings(patience=1e4), lambda *_: fault, lambda _: cause, lambda _: fault.error, clock=clock, sleep=clock.sleep
+    )
+
+    async def ask(text: str) -> str:
+        asked.append(text)
+        if text == "poison" or rng.random() < share:
+            raise ConnectionError
+        return text
+
+    async def one(text: str) -> str:
+        return await asking.patiently(lambda: ask(text), "m", (ConnectionError,), lambda number: ask(f"Say {number}."))
+
+    async def all_of_them() -> list[object]:
+        return list(await asyncio.gather(*map(one, texts), return_exceptions=True))
+
+    return asyncio.run(all_of_them()), asked.count("poison")
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
 def test_a_server_that_fails_by_chance_loses_nobody(share: float) -> None:
-    """Behind one address there may be several, one of them broken: what fails there fails by chance."""
-    rng = random.Random(7)
-    host = Host(lambda _: error(502) if rng.random() < share else None)
-    assert not [reply for reply in host.outcome(*map(str, range(100))) if not isinstance(reply, dict)]
+    """Behind one address there may be several, most of them broken: what fails there fails by chance."""
+    texts = [str(number) for number in range(100)]
+    assert [seed for seed in range(40) if by_chance(share, seed, *texts)[0] != texts] == []
+
+
+@pytest.mark.parametrize(("share", "most"), [(0.0, 6), (0.2, 20), (0.5, 40), (0.8, 100)])
+def test_a_prompt_that_always_fails_is_told_from_chance(share: float, most: int) -> None:
+    """It takes the more tries the more of the others fail, and has an end; the others are answered."""
+    for seed in range(20):
+        (given_up, *others), tries = by_chance(share, seed, "poison", *"abcde")
+        assert isinstance(given_up, Unanswered)
+        assert others == [*"abcde"]
+        assert tries <= most
 
 
 def test_a_prompt_that_ends_the_server_is_given_up_alone() -> None:

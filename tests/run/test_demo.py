@@ -106,7 +106,14 @@ def test_each_rejection_keeps_what_decided(whole: Bytes) -> None:
     rows = [json.loads(line) for name in TASKS for line in whole[f"{name}/rejected.jsonl"].splitlines()]
     assert rows
     assert all(row["detail"] for row in rows)
-    assert {row["reason"] for row in rows if not row["raw_reply"]} <= {"duplicate", "too long", "copy", "echo", "overused", "length"}
+    assert {row["reason"] for row in rows if not row["raw_reply"]} <= {
+        "duplicate",
+        "too long",
+        "copy",
+        "echo",
+        "overused",
+        "length",
+    }
     assert all(row["raw_reply"] for row in rows if row["reason"] in ("judged bad", "filtered"))
 
 

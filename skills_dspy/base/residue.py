@@ -42,7 +42,7 @@ _COMMON = "thoughts?|reason|reasoning|rationale|reflection|analysis|deliberation
 _HEADS = r"THINK(?:ING)?|THOUGHTS?|REASONING|SCRATCHPAD"
 _THINK = (
     r"(?i:</?(?:\w+:|[a-z]+_(?=think\b)|ant)?think(?:ing)?(?:_(?:on|off|mode|process|instructions|never_\w+)|:\w+)?"
-    r"(?: +[\w-]+=[^<>\n]*| */|\s*\n\s*)?>|^<think(?:ing)? +>|<\s*/\s*think(?:ing)?\s*>)"
+    r"(?: +[\w-]+=[^<>\n]*| */|[ \t]*\n\s*)?>|^<think(?:ing)? +>|<\s*/\s*think(?:ing)?\s*>)"
     r"|&lt;/?think(?:ing)?&gt;|</?思考>"
     rf"|(?i:</?(?:{_COMMON}|scratch[_-]?pad|cot|chain[_-]of[_-]thoughts?)>)"
     r"|(?i:</?(?:(?:inner|internal)_(?:monologue|thoughts?)|reasoning_(?:content|process|steps)|thought_process)>)"
@@ -149,7 +149,8 @@ _ELEMENT = re.compile(rf"<(?!(?:{_COMMON}|role)>)([a-z][\w.-]*)(?:\s[^<>]*)?>.*?
 
 
 _NAMED = re.compile(
-    rf"(?:[>\]]|(?<!\S)/\w+) <(?:{_COMMON})>|(?:\b[A-Z]\w*|::\w+|\b(?:list|set|vector))<([\w:]+)>(?!.*</\1>)", re.DOTALL
+    rf"(?:[>\]]|(?<!\S)/\w+) <(?:{_COMMON})>|(?:\b[A-Z]\w*|::\w+|\b(?:list|set|vector))<([\w:]+)>(?=[^\w\n]|\Z)(?!.*</\1>)",
+    re.DOTALL,
 )
 """The place of a reason after that of something else, as in `/ban <user> <reason>`; and a type's parameter."""
 _HEAD = re.compile(rf"^\[(?!(?:{_HEADS}|ANSWER|RESPONSE|FINAL ANSWER)\])[A-Z][A-Z ]+\]", re.MULTILINE)

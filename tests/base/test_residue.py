@@ -34,7 +34,13 @@ THINKING = (
     ),
     *("<rationale>I see.</rationale>" + T, T + "<rationale>I see.", "<scratch_pad>I see.</scratch_pad>" + T, T + " /no_think"),
     *("[REASONING]\nI see.\n[/REASONING]\n" + T, "[REASONING]\nI see.\n[ANSWER]\n" + T, "<think\n>\nI see.</think\n>" + T),
-    *("<longcat_think>I see.</longcat_think>" + T, "<think >\nI see.\n" + T, "I see.\n< / think >" + T, "<mm:think>I se"),
+    *(
+        "<longcat_think>I see.</longcat_think>" + T,
+        "<think >\nI see.\n" + T,
+        "I see.\n< / think >" + T,
+        "<mm:think>I se",
+        "It is Paris<think>I see",
+    ),
 )
 TOKENS = (
     *("<|im_start|>assistant\n" + T, T + "<|eot_id|>", "<|start_header_id|>assistant<|end_header_id|>\n" + T, T + "<|im_end"),
@@ -336,7 +342,8 @@ extra_id_0 ¦ Q: Why?⏎A: So. ¦ Question: Why?⏎Answer: So. ¦ 1. a⏎2. b ¦
 PRE and SUF and MID ¦ <key>a</key><value>b</value> ¦ <arg>a</arg> ¦ int a[3] = {1, 2}; ¦ a[b[c]] ¦ [a, b) and (a, b]
 ]a, b[ is open ¦ ]0, 1[ and [0, 1[ ¦ [[1, 2], [3, 4]] ¦ [e, f] ¦ ||x|| and |x| ¦ P(A|B) ¦ A|B|C ¦ <A|B> ¦ |x><y| ¦ <a|b|c>
 <| ¦ |> ¦ a <| b |> c ¦ <- think -> ¦ **Human:** is a word ¦ Human ¦ User ¦ system
-HAMLET: To be.⏎GHOST: Mark me.⏎Human: Who calls⏎GHOST: I do ¦ Alien: Who are you?⏎Human: A human being⏎Alien: What is that?
+Hello,⏎⏎User: Ann Lee⏎Issue: It fails. ¦ HAMLET: To be.⏎GHOST: Mark me.⏎Human: Who calls⏎GHOST: I do
+Alien: Who are you?⏎Human: A human being⏎Alien: What is that?
 Robot: Beep.⏎⏎Human: Hello, robot⏎⏎Robot: Beep, beep.
 Alien: Who are you?⏎Human: I am a human.⏎Alien: What is that?⏎Human: I do not know.
 WAITER: Yes?⏎⏎USER: Help me.⏎⏎WAITER: How?⏎⏎USER: Now.

@@ -19,6 +19,10 @@ from skills_dspy.pipeline.funnel import SELDOM, STAGES, Funnel
 from skills_dspy.similarity.nearest import Vectors
 
 _PRODUCTS = 1 << 23  # held at a time: 32 MB of float32
+LETTERS = 384
+"""Numbers of a vector of letters, behind those of the model's vector."""
+_SAME = 1 - 1e-5
+"""The product of two vectors from which on the model saw the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +134,9 @@ def mean_nearest_distance(vectors: Vectors) -> float | None:
     if len(vectors) < 2:
         return None
     best = np.zeros(len(vectors), dtype=np.float32)
-    for rows, products in _products(vectors, vectors):
-        products[np.arange(len(products)), np.arange(rows.start, rows.stop)] = -np.inf  # a row is no neighbour of its own
-        best[rows] = products.max(axis=1)
+    for rows, found in products(vectors, vectors):
+        found[np.arange(len(found)), np.arange(rows.start, rows.stop)] = -np.inf  # a row is no neighbour of its own
+        best[rows] = found.max(axis=1)
     return float(np.clip(2.0 - 2.0 * best.astype(np.float64), 0.0, 4.0).mean())
 
 
@@ -140,8 +144,8 @@ def nearest_of(vectors: Vectors, others: Vectors) -> tuple[NDArray[np.int64], ND
     """Return for each row the nearest of the others, at least one, and its cosine; the first of equally near ones."""
     place = np.zeros(len(vectors), dtype=np.int64)
     best = np.zeros(len(vectors), dtype=np.float64)
-    for rows, products in _products(vectors, others):
-        place[rows], best[rows] = products.argmax(axis=1), products.max(axis=1)
+    for rows, found in products(vectors, others):
+        place[rows], best[rows] = found.argmax(axis=1), found.max(axis=1)
     return place, np.asarray(np.clip(best, -1.0, 1.0))
 
 
@@ -155,6 +159,7 @@ def vendi_score(vectors: Vectors) -> float | None:
     if not len(vectors):
         return None
     exact = vectors.astype(np.float64)
+    exact[_with_letters(vectors)] /= math.sqrt(2.0)
     matrix = exact @ exact.T if len(exact) <= exact.shape[1] else exact.T @ exact
     return math.exp(_entropy(np.linalg.eigvalsh(matrix).astype(np.float64)))
 
@@ -166,8 +171,23 @@ def _entropy(weights: NDArray[np.float64]) -> float:
     return max(0.0, -float((shares * np.log(shares)).sum()))
 
 
-def _products(left: Vectors, right: Vectors) -> Iterator[tuple[slice, Vectors]]:
-    """The products of rows of `left`, some at a time, with all of `right`."""
+def products(left: Vectors, right: Vectors) -> Iterator[tuple[slice, Vectors]]:
+    """The products of rows of `left`, some at a time, with all of `right`: the cosines.
+
+    Rows of length sqrt(2) have a model's vector and LETTERS more for what it did not see. Two of them whose model's vectors are
+    the same have the mean of both products; else the letters do not count.
+    """
     step = max(1, _PRODUCTS // len(right))
+    of_both = _with_letters(right)
     for start in range(0, len(left), step):
-        yield slice(start, min(start + step, len(left))), left[start : start + step] @ right.T
+        rows = left[start : start + step]
+        found = rows @ right.T
+        some = _with_letters(rows)
+        letters = rows[some, -LETTERS:] @ right[of_both, -LETTERS:].T
+        model = found[np.ix_(some, of_both)] - letters
+        found[np.ix_(some, of_both)] = np.where(model > _SAME, (model + letters) / 2, model)
+        yield slice(start, start + len(rows)), found
+
+
+def _with_letters(rows: Vectors) -> NDArray[np.int64]:
+    return np.flatnonzero(np.einsum("ij,ij->i", rows, rows) > 1.5)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evals.data.datasets import RunOrigin
+from evals.data.measures import LETTERS
 from evals.data.rows import Row
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.embedding.embedder import Embedder
@@ -30,7 +31,7 @@ OnEmbedded = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """The vectors of rows and seeds, one unit vector each, and the model with its weights that they are of.
+    """The vectors of rows and seeds, one each for `measures.products`, and the model with its weights that they are of.
 
     Where any of them has a context, question and context count half each, as in dedup: the same question on another passage is
     far away. What has no context counts its question twice. Distances of two sets compare only when the model is the same.
@@ -83,24 +84,26 @@ def _text(item: Row | SeedExample, sight: Sight, grounded: bool) -> ComparedText
 
 
 def _told_apart(vectors: Vectors, texts: Sequence[ComparedText | None]) -> Vectors:
-    """The vectors with those of letters beside them: instead of one that says nothing, half where several texts have it.
+    """The vectors with those of letters beside them: instead of one that says nothing, and as well where several texts have it.
 
-    They are twice as long then; distances of the others stay as they are.
+    They are longer by LETTERS then. Those that have both are of length sqrt(2), so that the product with a row without letters
+    is that of the model's vectors; `measures.products` knows.
     """
-    shares, first = np.zeros(len(vectors)), dict[bytes, list[int]]()
+    blind, both = np.zeros(len(vectors), np.bool_), np.zeros(len(vectors), np.bool_)
+    first = dict[bytes, list[int]]()
     for place, (vector, text) in enumerate(zip(np.round(vectors, 4), texts, strict=True)):
-        shares[place] = text is not None and text.unread
+        blind[place] = text is not None and text.unread
         alike = first.setdefault(vector.tobytes(), [])
         alike.append(place)
-        if shares[alike[0]] < 1 and distance(0.0, texts[alike[0]], text) > 0:
-            shares[alike] = 0.5
-    if not shares.any():
+        both[alike] = both[alike[0]] or distance(0.0, texts[alike[0]], text) > 0
+    both &= ~blind
+    if not (blind | both).any():
         return vectors
     letters = np.stack([letter_vector("\n".join(text.parts) if text else "") for text in texts])
-    return np.hstack([vectors * np.sqrt(1 - shares)[:, None], letters * np.sqrt(shares)[:, None]]).astype(np.float32)
+    return np.hstack([vectors * ~blind[:, None], letters * (blind | both)[:, None]]).astype(np.float32)
 
 
-def letter_vector(text: str, dimension: int = 384) -> Vector:
+def letter_vector(text: str, dimension: int = LETTERS) -> Vector:
     """A unit vector of the runs of one to three characters of a text, as they stand: the nearer, the more two texts share."""
     runs = Counter(text[start : start + n] for n in (1, 2, 3) for start in range(len(text) - n + 1))
     vector = np.zeros(dimension)

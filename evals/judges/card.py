@@ -121,6 +121,11 @@ class ReportCard:
     judges: tuple[JudgeCard, ...]
     fused_against_separate: FusedCard | None
 
+    @property
+    def empty(self) -> bool:
+        """Whether no judge gave a verdict that can be read."""
+        return all(card.all.unreadable.count == card.all.cases for card in self.judges)
+
     def below(self, least: float) -> tuple[JudgeCard, ...]:
         """The judges whose kappa on all cases is below a number, or is not defined."""
         return tuple(card for card in self.judges if card.all.kappa is None or card.all.kappa < least)

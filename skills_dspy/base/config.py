@@ -45,6 +45,8 @@ class Settings(Frozen):
 
 
 def _word(value: object) -> object:
+    if isinstance(value, str):
+        return value.strip().lower()
     return {False: "off", True: "on"}[value] if isinstance(value, bool) else value  # which is what YAML makes of the words
 
 

@@ -19,7 +19,7 @@ from evals.optimize.program import compare_programs, compared_json
 from evals.session.session import Session
 from evals.tables import markdown, print_sections
 from skills_dspy.base.config import load_config
-from skills_dspy.base.errors import RequestError
+from skills_dspy.base.errors import MachineError, RequestError
 from skills_dspy.cli.arguments import EvalDataOptions, EvalJudgesOptions, EvalProgramOptions
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.run import load_specs
@@ -68,6 +68,9 @@ def eval_judges_command(options: EvalJudgesOptions) -> int:
 
 def _verdict(card: ReportCard, least: float | None) -> int:
     bad = () if least is None else card.below(least)
+    if not bad and card.empty:
+        todo = "the report says what was lost, and `check` what this server and model can do"
+        raise MachineError(f"no judge gave a verdict that can be read on any case: {todo}")
     if not bad:
         return 0
     kappas = [f"{judge.step} ({'not defined' if judge.all.kappa is None else f'{judge.all.kappa:.2f}'})" for judge in bad]

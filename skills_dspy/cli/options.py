@@ -175,7 +175,7 @@ class ModelOptions:
         str | None,
         option(
             "Whether all models think first, or how much: off, on, low, medium, high, or unset (not said).  [default: off]",
-            type=click.Choice(["off", "on", "low", "medium", "high", "unset"]),
+            type=click.Choice(["off", "on", "low", "medium", "high", "unset"], case_sensitive=False),
             metavar="HOW",
         ),
     ] = None

@@ -2,13 +2,13 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from itertools import accumulate, groupby, pairwise
+from itertools import accumulate, groupby, pairwise, zip_longest
 
 from skills_dspy.similarity.scripts import has_unread, is_ideograph
-from skills_dspy.similarity.text import marks, pictures
+from skills_dspy.similarity.text import marks, operators, pictures, typed
 
 _LEAST_WORD, _LEAST_REST = 5, 3
 """Characters that a word has at least that holds a slip, and what is left of one that lost a letter."""
@@ -18,7 +18,9 @@ MOST_EDITS = _SLIPS * _SLIPS
 _ORNAMENTS = 2
 """So many emoji are no content where the other text has none."""
 _FEW_WORDS = 4
-"""With fewer words than this, a capital at the beginning is content."""
+"""With fewer words than this a text may ask about one of them: an accent is content there, and so are most capitals."""
+_FULL = 40
+"""Characters of a line, letters for the most part, from which on it ends because it is full."""
 _SENTENCE_ENDS = frozenset(".!?")
 _BREAKS = frozenset(".!?:;,")
 _PUNCTUATION = frozenset(".,;:!?…-–—•·|\"'“”‘’„«»()[]*_`~")
@@ -36,13 +38,15 @@ class _Cut:
         tokens: words, Chinese characters and signs, as they stand.
         folded: without case and accents.
         begins: whether a sentence begins there.
-        rows: for each line that is not blank its first token's place, and how deep it is indented, by rank.
+        rows: for each line that is not blank its first token's place, and how deep it is indented.
+        full: the places of tokens before which a line of prose was full.
     """
 
     tokens: tuple[str, ...]
     folded: tuple[str, ...]
     begins: tuple[bool, ...]
-    rows: tuple[tuple[int, int], ...]
+    rows: dict[int, int]
+    full: frozenset[int]
 
 
 @cache
@@ -50,14 +54,14 @@ def _token() -> re.Pattern[str]:
     return re.compile(rf"[\u3400-\u9fff]|(?:(?![\u3400-\u9fff])[\w{marks()}])+|[^\w\s]")
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def _cut(text: str) -> _Cut:
-    text = unicodedata.normalize("NFC", text)
+    text = typed(unicodedata.normalize("NFC", text))
     found = list(_token().finditer(text))
     between = ((before.group(), text[before.end() : token.start()]) for before, token in pairwise(found))
     begins = (True, *(before in _SENTENCE_ENDS or "\n" in blank for before, blank in between))
     tokens = tuple(token.group() for token in found)
-    return _Cut(tokens, tuple(map(_fold, tokens)), begins, tuple(_rows(text)))
+    return _Cut(tokens, tuple(map(_fold, tokens)), begins, *_rows(text))
 
 
 def _fold(token: str) -> str:
@@ -65,13 +69,14 @@ def _fold(token: str) -> str:
     return "".join(char for char in apart if unicodedata.category(char) != "Mn")
 
 
-def _rows(text: str) -> Iterator[tuple[int, int]]:
+def _rows(text: str) -> tuple[dict[int, int], frozenset[int]]:
     lines = [line.expandtabs(4) for line in text.split("\n") if line.strip()]
     depths = [len(line) - len(line.lstrip()) for line in lines]
     depths[:1] = [min(depths)] if depths else []  # a blank before all is none of the layout
-    ranks = {depth: rank for rank, depth in enumerate(sorted(set(depths)))}
-    starts = accumulate((len(_token().findall(line)) for line in lines), initial=0)
-    return zip(starts, (ranks[depth] for depth in depths), strict=False)
+    starts = list(accumulate((len(_token().findall(line)) for line in lines), initial=0))
+    prose = (sum(map(str.isalpha, line)) > len(line) / 2 and len(line.strip()) >= _FULL for line in lines)
+    full = frozenset(start for start, is_full in zip(starts[1:], prose, strict=True) if is_full)
+    return dict(zip(starts, depths, strict=False)), full
 
 
 def _changes(one: Sequence[str], other: Sequence[str]) -> tuple[list[_Change], list[tuple[int, int]]]:
@@ -141,11 +146,14 @@ def _is_code(text: str) -> bool:
     return text.isalnum() and any(map(str.isdigit, text)) and any(map(str.isalpha, text))
 
 
-def _signs(text: str) -> tuple[list[str], list[str]]:
-    """The words of signs alone within the lines, such as Morse, if there are two or more, and signs that no keyboard has."""
+@lru_cache(maxsize=4096)
+def _signs(text: str) -> tuple[list[str], ...]:
+    """The words of signs alone within the lines, such as Morse, if two or more; signs that no keyboard has; and operators."""
+    text = typed(text)
     lines = text.rstrip(" .!?").split("\n")
     words = [word for line in lines for word in line.split()[1:] if word.isascii() and not any(map(str.isalnum, word))]
-    return words if len(words) > 1 else [], [char for char in text if char > "\u02ff" and unicodedata.category(char) == "Sm"]
+    rare = [char for char in text if char > "\u02ff" and unicodedata.category(char) == "Sm"]
+    return words if len(words) > 1 else [], rare, operators(text)
 
 
 def _differ(changes: Sequence[_Change]) -> bool:
@@ -180,24 +188,29 @@ def _ornaments(changes: Sequence[_Change], seen: tuple[str, str]) -> bool:
 
 
 def _accents_differ(one: _Cut, other: _Cut, pairs: Sequence[tuple[int, int]]) -> bool:
-    """Whether a word has other accents, unless all of a text were left out, which somebody without that keyboard does."""
-    words = [(one.tokens[a].lower(), other.tokens[b].lower()) for a, b in pairs]
+    """Whether a word has other accents, and not only some left out: all of a text, or any in one of several words."""
+    words = [(one.tokens[a].lower(), other.tokens[b].lower()) for a, b in pairs if one.tokens[a][0].isalnum()]
     differing = [(x, y) for x, y in words if x != y]
     bare = [all(_fold(x) == x for x in side) for side in zip(*words, strict=True)]
-    return bool(differing) and not (any(bare) and len(differing) > 1)
+    left_out = any(bare) and len(differing) > 1
+    return bool(differing) and not (left_out or (len(words) >= _FEW_WORDS and all(_lacks_accents(x, y) for x, y in differing)))
+
+
+def _lacks_accents(one: str, other: str) -> bool:
+    """Whether the letters differ only where one of the two has an accent and the other none; vowel signs are no accents."""
+    letters = (re.findall("[^\u0300-\u036f][\u0300-\u036f]*", unicodedata.normalize("NFD", word)) for word in (one, other))
+    return all(a == b or a == b[:1] or b == a[:1] for a, b in zip_longest(*letters, fillvalue=""))
 
 
 def _case_differs(one: _Cut, other: _Cut, pairs: Sequence[tuple[int, int]]) -> bool:
     """Whether a word is written in another case, other than where sentences begin; or a whole text is, in one or in titles."""
-    words = [(one.tokens[a], other.tokens[b], one.begins[a] or other.begins[b]) for a, b in pairs]
+    words = [(one.tokens[a], other.tokens[b], one.begins[a] or other.begins[b]) for a, b in pairs if one.tokens[a][0].isalnum()]
     differing = [(x, y, begins) for x, y, begins in words if x != y and x.lower() == y.lower()]
-    if not differing:
+    initials = all(x[1:] == y[1:] != "" for x, y, _ in differing)
+    if not differing or (initials and len(words) > 1 and all(begins for *_, begins in differing)):
         return False
-    if len(words) < _FEW_WORDS:
-        return True
-    if any(_in_one_style([side[place] for side in words]) for place in (0, 1)):
-        return False
-    return not all(begins and x[1:] == y[1:] != "" for x, y, begins in differing)
+    in_style = any(_in_one_style([side[place] for side in words]) for place in (0, 1))
+    return not in_style or len(words) < _FEW_WORDS - initials
 
 
 def _in_one_style(words: Sequence[object]) -> bool:
@@ -212,12 +225,17 @@ def _in_one_style(words: Sequence[object]) -> bool:
 
 
 def _layout_differs(one: _Cut, other: _Cut) -> bool:
-    """Whether lines are indented otherwise or begin elsewhere, but for one in prose; of the same words."""
-    starts, others = ({start for start, _ in cut.rows} for cut in (one, other))
-    if starts == others:
-        return [rank for _, rank in one.rows] != [rank for _, rank in other.rows]
-    moved = starts ^ others
-    # The line after `Explain this:` may as well go on in the first, and prose may be wrapped; rows of figures may not.
+    """Whether lines are indented otherwise or begin elsewhere, but for prose that is wrapped; of the same words."""
+    starts = [start for start in one.rows if start in other.rows]
+    if _ranks([one.rows[start] for start in starts]) != _ranks([other.rows[start] for start in starts]):
+        return True
+    moved = (one.rows.keys() ^ other.rows.keys()) - one.full - other.full
+    # The line after `Explain this:` may as well go on in the first, and so may one of prose; rows of figures may not.
     return len(moved) > 1 or not all(
         one.tokens[start - 1] in _BREAKS or (one.tokens[start - 1] + one.tokens[start]).isalpha() for start in moved
     )
+
+
+def _ranks(depths: Sequence[int]) -> list[int]:
+    order = sorted(set(depths))
+    return [order.index(depth) for depth in depths]

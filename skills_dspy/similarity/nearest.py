@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from skills_dspy.similarity.sight import ComparedText, both_unread, distance
+from skills_dspy.similarity.sight import AGREE, LOOKED_AT, ComparedText, both_unread, distance
 
 Vector = NDArray[np.float32]
 """A unit vector: one dimension, length 1 up to float32."""
@@ -245,8 +245,46 @@ def join_near(
             open_ones &= ~(unread[one] & unread[other])
         one, other, rough = one[open_ones], other[open_ones], rough[open_ones]
         joined_ones = rough < limit - off
-        for pair in np.flatnonzero(~joined_ones if texts is None else np.ones_like(joined_ones)).tolist():
-            a, b = int(one[pair]), int(other[pair])
-            of = (None, None) if texts is None else (texts[a], texts[b])
-            joined_ones[pair] = distance_of(vectors[a], of[0], vectors[b], of[1]) < limit
+        if texts is None:
+            for pair in np.flatnonzero(~joined_ones).tolist():
+                joined_ones[pair] = squared_distance(vectors[one[pair]], vectors[other[pair]]) < limit
+        else:
+            joined_ones = _near_as_texts(groups.labels[members], vectors, limit, texts, one, other)
         groups.join(members[one[joined_ones]], members[other[joined_ones]])
+
+
+def _near_as_texts(
+    labels: NDArray[np.int64],
+    vectors: Vectors,
+    limit: float,
+    texts: Sequence[ComparedText | None],
+    one: NDArray[np.int64],
+    other: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Enough of these pairs that are near to join all that are; the pairs of each row stand together."""
+    links: dict[int, int] = {}
+    enough = np.zeros(len(one), np.bool_)
+    starts = np.flatnonzero(np.diff(one, prepend=-1)).tolist()
+    for start, end in zip(starts, [*starts[1:], len(one)], strict=False):
+        a, places = int(one[start]), other[start:end]
+        row = vectors[a].astype(np.float64)
+        roughly = np.maximum(0.0, 2.0 - 2.0 * (vectors[places].astype(np.float64) @ row))
+        for pair, (b, rough) in enumerate(zip(places.tolist(), roughly.tolist(), strict=True), start):
+            first, second = _head(links, int(labels[a])), _head(links, int(labels[b]))
+            if first != second:
+                # Rounded to 6 decimals, and off in the 13th: only beside what decides that may matter.
+                close = min(abs(rough - bound) for bound in (limit, AGREE, LOOKED_AT)) < 2e-6
+                between = squared_distance(vectors[a], vectors[b]) if close else rough
+                if between < limit and distance(between, texts[a], texts[b]) < limit:
+                    enough[pair] = True
+                    links[second] = first
+    return enough
+
+
+def _head(links: dict[int, int], label: int) -> int:
+    """The label that stands for a group; links on the way become shorter."""
+    while (above := links.get(label)) is not None:
+        if (over := links.get(above)) is not None:
+            links[label] = over
+        label = above
+    return label

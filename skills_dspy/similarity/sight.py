@@ -29,8 +29,9 @@ AGREE = 1e-5
 """The squared distance up to which two vectors are of texts that look the same to the model; rounding leaves less."""
 LOOKED_AT = 0.2
 """The squared distance from which on a vector is believed, in a script that is read."""
-TOLD_APART = 0.1
-"""The least squared distance of two texts that are told apart by what is not seen."""
+TOLD_APART = 0.25
+"""The least squared distance of two texts that are told apart by what is not seen: beyond the limits of dedup (0.05),
+decontamination and a split (0.2)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ one. Thai, Lao and Khmer are not taken apart: a phrase is one long word there. F
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 WORD = 4
 """The width of a token that is a word; a character of a script without spaces counts as the part of a word that it makes up."""
@@ -31,6 +31,9 @@ _PICTURE = (
     "[\ufe0f\u20e3\U0001f3fb-\U0001f3ff]*"
 )
 """An emoji with what colours it. A skill that answers in emoji has no other words."""
+_TYPED = str.maketrans({"−": "-", "×": "*", "÷": "/", "→": "->", "⇒": "=>", "←": "<-", "≤": "<=", "≥": ">=", "≠": "!="})
+_SIGNS = r"""[^\w\s.,;:!?…"'“”‘’„«»()\[\]{}•·`]"""
+_OPERATORS = re.compile(rf"(?:\d|\b[^\W\d_]|[)\]])\s*({_SIGNS}(?:\s*{_SIGNS})*)\s*(?=\d|[^\W\d_]\b|[(\[])")
 _PICTURES = "\u2300"
 """From here on what Unicode calls a symbol is one; before it stand signs such as those for degrees and numbers."""
 
@@ -53,11 +56,23 @@ def joined_tokens(found: Sequence[str]) -> str:
     return text
 
 
+@lru_cache(maxsize=4096)
 def pictures(text: str) -> str:
     """The emoji, Braille cells and other pictures of a text, in their order: neither kind of words has them all."""
     return "".join(char for char in text if not char.isascii() and char >= _PICTURES and unicodedata.category(char) == "So")
 
 
+def typed(text: str) -> str:
+    """A text with the signs of keyboards instead of those that typesetters have for them: `a - b -> c`."""
+    return text.translate(_TYPED)
+
+
+def operators(text: str) -> list[str]:
+    """The signs between numbers, single letters and brackets, in their order; a dash of any length is a minus."""
+    return ["".join(found.split()) for found in _OPERATORS.findall(typed(text).replace("–", "-").replace("—", "-"))]
+
+
+@lru_cache(maxsize=4096)
 def plain(text: str) -> str:
     """What two short texts must have in common to be the same: all but case, width, white space and punctuation at the end.
 

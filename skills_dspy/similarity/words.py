@@ -1,8 +1,9 @@
 """Which of many texts have the same or near-same words, exactly: the Jaccard similarity of their words and pairs of neighbours.
 
-Texts with the same words in the same order always count, whatever their case, punctuation, spaces and encoding. Two sets that
-are near-same must share one of their first few elements when all elements are ordered from the rarest to the most frequent (the
-prefix filter of set similarity joins, Chaudhuri et al. 2006, Bayardo et al. 2007). Only texts that do are compared.
+Texts with the same words in the same order always count, whatever their case, punctuation, spaces and encoding; an operator
+between numbers or letters is a word. Two sets that are near-same must share one of their first few elements when all elements
+are ordered from the rarest to the most frequent (the prefix filter of set similarity joins, Chaudhuri et al. 2006, Bayardo et
+al. 2007). Only texts that do are compared.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skills_dspy.similarity.nearest import Groups
-from skills_dspy.similarity.text import pictures, tokens
+from skills_dspy.similarity.text import operators, pictures, tokens
 
 SIMILAR: Final = 0.7
 """The Jaccard similarity from which on two texts are near-same."""
@@ -31,7 +32,7 @@ class Texts:
 
     def add(self, member: int, text: str) -> None:
         """Take in the text of a member of the groups."""
-        words = [*tokens(text), *pictures(text)] or text.casefold().split()
+        words = [*tokens(text), *pictures(text), *operators(text)] or text.casefold().split()
         numbers = np.fromiter((self._numbers.setdefault(word, len(self._numbers)) for word in words), np.int32, len(words))
         first = self._first.setdefault(numbers.tobytes(), member)
         if first != member:

@@ -247,16 +247,26 @@ def test_a_model_named_twice_shapes_as_one_that_is_followed() -> None:
 
 @pytest.mark.parametrize(
     ("text", "think"),
-    [("off", "off"), ("on", "on"), ("false", "off"), ("'on'", "on"), ("low", "low"), ("unset", "unset"), ("no", "off")],
+    [
+        ("off", "off"),
+        ("on", "on"),
+        ("false", "off"),
+        ("'on'", "on"),
+        ("low", "low"),
+        ("unset", "unset"),
+        ("no", "off"),
+        ("'off '", "off"),
+        ("LOW", "low"),
+    ],
 )
 def test_whether_a_role_thinks(text: str, think: str) -> None:
-    """In words, of which YAML takes some for truths."""
+    """In words, of which YAML takes some for truths; blanks around them and capitals are no matter."""
     config = parsed(f"validator: {{think: {text}}}")
     assert config.validator.think == think
     assert config.generator.think == "off"
 
 
-@pytest.mark.parametrize("text", ["0", "1", "null", "none", "[low]"])
+@pytest.mark.parametrize("text", ["0", "1", "null", "none", "[low]", "' '", "lowest"])
 def test_what_is_no_word_for_thinking(text: str) -> None:
     """It is refused with the words that are."""
     with pytest.raises(ConfigError, match=r"my\.yaml:1: `tagger.think` is .*; write off, on, low, medium, high or unset$"):

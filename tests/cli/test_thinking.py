@@ -95,7 +95,7 @@ def test_a_run_with_thoughts_has_the_same_bytes_resumed_replayed_and_decided(thi
 def test_the_command_line_lets_all_roles_think(thinker: Terminal) -> None:
     """A replay that is told otherwise than its recording finds no replies, and says so."""
     words = ("--task-paths", thinker.folder / "foxes.yaml", "-n", 1, "--output-dir", thinker.folder / "more")
-    assert thinker.type("run", *words, "--think", "high").code == 0
+    assert thinker.type("run", *words, "--think", "High").code == 0
     run = read_run_json(RunPaths(thinker.folder / "more" / "test/foxes"))
     assert run is not None
     assert run.config is not None

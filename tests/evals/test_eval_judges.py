@@ -289,6 +289,16 @@ def test_a_kappa_that_is_not_defined_is_below_everything(terminal: Terminal) -> 
     assert "100 % (51.0–100)" in said.out
 
 
+def test_a_report_of_nothing_is_no_success(terminal: Terminal) -> None:
+    """Where no reply could be read the report is written all the same, and one sentence says that it says nothing."""
+    terminal.make_server = lambda: JudgeServer(lambda *_: "no JSON")
+    said = terminal.ask("--quiet", "--samples", 1)
+    assert said.code == 2
+    assert said.err.startswith("error: no judge gave a verdict that can be read on any case: ")
+    assert said.err.count("\n") == 1
+    assert terminal.report()["judges"][0]["all"]["unreadable"]["count"] == 4
+
+
 # -- nothing is paid twice ----------------------------------------------------------------------------------------------
 
 

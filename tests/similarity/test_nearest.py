@@ -20,6 +20,7 @@ from skills_dspy.similarity.nearest import (
     nearest_row,
     squared_distance,
 )
+from skills_dspy.similarity.sight import compared_text
 
 DIMENSION = 8
 
@@ -212,15 +213,16 @@ def test_the_nearest_row_is_found_exactly(rows: list[Vector], vector: Vector, li
 
 @given(st.lists(vectors, max_size=12), st.sampled_from([0.0, 0.05, 0.5, 1.0]), st.integers(1, 40))
 def test_groups_are_those_that_are_near_directly_or_through_others(rows: list[Vector], limit: float, pairs: int) -> None:
-    """In however small blocks they are compared; the limit itself is too far."""
+    """In however small blocks, with texts and without; the limit itself is too far."""
     wanted: list[set[int]] = [{place} for place in range(len(rows))]
     for (a, one), (b, other) in itertools.combinations(enumerate(rows), 2):
         if squared_distance(one, other) < limit:
             both = wanted[a] | wanted[b]
             for place in both:
                 wanted[place] = both
-    groups = Groups(len(rows))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skills_dspy.similarity.nearest._PAIRS", pairs)
-        join_near(groups, np.arange(len(rows)), np.array(rows, dtype=np.float32).reshape(-1, DIMENSION), limit)
-    assert [set(np.flatnonzero(groups.labels == label)) for label in groups.labels] == wanted
+    for texts in (None, [compared_text("some", "the same")] * len(rows)):
+        groups = Groups(len(rows))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("skills_dspy.similarity.nearest._PAIRS", pairs)
+            join_near(groups, np.arange(len(rows)), np.array(rows, dtype=np.float32).reshape(-1, DIMENSION), limit, texts)
+        assert [set(np.flatnonzero(groups.labels == label)) for label in groups.labels] == wanted

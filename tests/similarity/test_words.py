@@ -35,10 +35,11 @@ def near(a: str, b: str) -> bool:
         (LONG, LONG.replace("word30", "another")),
         ("What is a Fox?", "  what is A fox"),
         (":-) :-(", ":-)   :-("),
+        ("Is 15 - 3 well-known?", "is 15 − 3 well known"),
         ("Giải thích vì sao bầu trời có màu xanh?", unicodedata.normalize("NFD", "Giải thích vì sao bầu trời có màu xanh?")),
         ("อธิบายว่าทำไมท้องฟ้าจึงเป็นสีฟ้า", "อธิบายว่าทำไมท้องฟ้าจึงเป็นสีฟ้าครับ"),
     ],
-    ids=["a word changed", "case and spaces", "signs alone", "accents apart", "another end in Thai"],
+    ids=["a word changed", "case and spaces", "signs alone", "minus as typeset", "accents apart", "another end in Thai"],
 )
 def test_near_same(one: str, other: str) -> None:
     """A long text with another word; the same words in another spelling."""
@@ -52,8 +53,11 @@ def test_near_same(one: str, other: str) -> None:
         (LONG, " ".join(reversed(LONG.split()))),
         (":-)", ":-("),
         ("की", "का"),
+        ("12 + 7", "12 - 7"),
+        ("12 - 7", "12 * 7"),
+        ("What is x + y?", "What is x - y?"),
     ],
-    ids=["one form", "the other way round", "signs alone", "another vowel"],
+    ids=["one form", "the other way round", "signs alone", "another vowel", "plus", "times", "letters"],
 )
 def test_not_near_same(one: str, other: str) -> None:
     """Pairs of neighbours count, and so do the marks of a script."""

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from evals.bench.hash_embedder import HashEmbedder
+from evals.data.measures import products, vendi_score
 from evals.data.rows import Row
 from evals.data.vectors import Embedded, embed
 from skills_dspy.base.errors import EmbedderMissing
@@ -121,17 +122,22 @@ class Blind(HashEmbedder):
 
 
 def test_texts_that_the_model_does_not_tell_apart_have_vectors_of_their_letters() -> None:
-    """Thai questions differ as much as they do, copies by a full stop hardly; what is read stays as it was."""
+    """Thai questions differ as much as they do, copies by a full stop hardly; to the rest all stays as it was."""
     asked = ("อธิบายตลาดน้ำให้เด็กฟัง", "แนะนำมะม่วงสุกดีๆสักหน่อย", "อธิบายตลาดน้ำให้เด็กฟัง.", "Why is ice?", "Why is 1 Mb?", "Why is 1 MB?")
     found = embed([Row(question, "x") for question in asked], SEEDS, None, Blind(), lambda *_: None)
     assert found.rows.shape == (6, 2 * HASH.embed(["a"]).shape[1])
-    assert np.allclose(np.linalg.norm(found.rows, axis=1), 1.0, atol=1e-5)
-    cosines = found.rows @ found.rows.T
+    ((_, cosines),) = products(found.rows, found.rows)
     assert cosines[0, 1] < 0.5
     assert cosines[0, 2] > 0.9
     assert 0.5 < cosines[4, 5] < 0.99
     assert np.array_equal(found.rows[3, :384], Blind().embed([asked[3]])[0])
     assert not found.rows[3, 384:].any()
+    model = Blind().embed([*asked, *TEXTS[2:]])
+    assert np.allclose(cosines[3:5, 3:5], model[3:5] @ model[3:5].T, atol=1e-6)
+    ((_, of_seed),) = products(found.rows, found.seeds)
+    assert np.allclose(of_seed[3:], model[3:6] @ model[6:].T, atol=1e-6)
+    unit = found.rows / np.linalg.norm(found.rows, axis=1)[:, None]
+    assert vendi_score(found.rows) == pytest.approx(vendi_score(unit), abs=1e-6)
 
 
 def test_where_all_are_told_apart_vectors_are_the_models() -> None:

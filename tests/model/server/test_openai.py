@@ -164,7 +164,9 @@ def test_a_reply_has_ollamas_shape() -> None:
 def test_log_probabilities_that_are_none(told: object) -> None:
     """The reply is as good without, in whatever form there are none."""
     reply = {"choices": [{"message": {"content": "He"}, "logprobs": told}]}
-    assert "logprobs" not in asyncio.run(a_server(lambda _: httpx.Response(200, json=reply)).chat(PAYLOAD))
+    body = asyncio.run(a_server(lambda _: httpx.Response(200, json=reply)).chat(PAYLOAD))
+    assert body["message"]["content"] == "He"
+    assert "logprobs" not in body
 
 
 def test_a_schema_without_its_bounds() -> None:

@@ -90,7 +90,7 @@ def test_the_host_is_read_as_ollama_reads_it(told: str) -> None:
 
 
 def test_commands_that_need_no_network_know_no_variable(monkeypatch: pytest.MonkeyPatch, terminal: Terminal) -> None:
-    """None of them ends one, nor a run whose server is named on the command line, and none of what stands in them is printed."""
+    """None ends one, nor a run whose server is named on the command line; none of what stands in them is printed."""
     for name, value in HOSTILE.items():
         monkeypatch.setenv(name, value)
     typed = [

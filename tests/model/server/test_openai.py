@@ -572,7 +572,7 @@ def test_a_run_has_the_same_bytes_whatever_api_answers(tmp_path: Path) -> None:
     usual = run(tmp_path / "ollama", FakeServer(TEACHER)).data.read_bytes()
     broken, wire = teacher(), teacher()
     good = broken.refuses
-    broken.refuses = lambda asked: refusal(400, "enough") if len(broken.asked) > 40 else good(asked)
+    broken.refuses = lambda asked: refusal(400, "enough") if len(broken.asked) > 30 else good(asked)
     with pytest.raises(ServerError, match="answered 400: enough"):
         run(tmp_path / "openai", a_server(broken, key=KEY))
     paths = run(tmp_path / "openai", a_server(wire, key=KEY))

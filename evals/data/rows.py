@@ -23,7 +23,7 @@ from skills_dspy.base.errors import FileError
 from skills_dspy.base.records import Record, SoftRating
 from skills_dspy.base.scales import SCALES, Label
 from skills_dspy.base.yaml_lines import shown
-from skills_dspy.store.tables import read_file, table_rows
+from skills_dspy.store.tables import as_text, read_file, table_rows, turns_in
 
 RATINGS: Mapping[str, tuple[Label, ...]] = {scale.name: scale.labels for scale in SCALES}
 """What a row of ours is rated by, with all labels; worst first but for the category, which has no order."""
@@ -92,11 +92,15 @@ def row_of(content: Mapping[str, Any], path: Path, number: int) -> Row | None:
     """
     given = list(content)
     try:
-        content = _with_metadata({name.lower(): value for name, value in content.items()} | from_columns(content))
+        content = {name.lower(): value for name, value in content.items()} | from_columns(content)
     except ValueError as error:
         raise FileError(f"this is no row of a run: {error}; restore the file", path, number) from error
-    question, answer = _keys(content)
-    chat = next((name for name in _CHATS if content.get(name) is not None), None)
+    content = _with_metadata({name: as_text(value) for name, value in content.items()})
+    question, answer = _keys({name: value for name, value in content.items() if not _is_blank(value)})
+    chat = next((name for name in _CHATS if _is_asked(turns_in(content.get(name)))), None)
+    if not answer and not chat:
+        question, answer = _keys(content)
+        chat = next((name for name in _CHATS if content.get(name) is not None), None)
     if question and answer:
         asked = _said(content[question], "user", question, path, number)
         told = _said(content[answer], "assistant", answer, path, number)
@@ -116,13 +120,16 @@ def row_of(content: Mapping[str, Any], path: Path, number: int) -> Row | None:
 
 
 def _with_metadata(content: dict[str, Any]) -> dict[str, Any]:
-    """What InstructLab keeps of a row as JSON in a text, beside the rest."""
+    """What InstructLab keeps of a row as JSON in a text, beside the rest; of questions and answers what the last turns hold."""
     if not isinstance(content.get("messages"), list) or not isinstance(content.get("metadata"), str):
         return content
     try:
-        return {**_mapping(json.loads(content["metadata"])), **content}
+        more = _mapping(json.loads(content["metadata"]))
     except (ValueError, RecursionError):
         return content  # others call something else so
+    last = [text for _, text in _turns(content["messages"])][-2:] if _is_chat(content["messages"]) else []
+    foreign = [name for name in (*_PAIRS, *_ANSWERS) if not any(str(more.get(name)) in text for text in last)]
+    return {**{name: as_text(value) for name, value in more.items() if name not in foreign}, **content}
 
 
 def _keys(content: Mapping[str, Any]) -> tuple[str | None, str | None]:
@@ -133,6 +140,17 @@ def _keys(content: Mapping[str, Any]) -> tuple[str | None, str | None]:
             if answer in content:
                 return question, answer
     return asked[0] if asked else None, None
+
+
+def _is_blank(value: object) -> bool:
+    """Whether nothing stands there, as with the answers that SQuAD has to a question without one."""
+    listed = value.get("text", value) if isinstance(value, dict) else value
+    return listed in (None, []) or (isinstance(listed, str) and not listed.strip())
+
+
+def _is_asked(value: object) -> bool:
+    """Whether it is a chat with a turn of the user."""
+    return _is_chat(value) and any(role == "user" for role, _ in _turns(value))
 
 
 def _context(content: Mapping[str, Any], question: str | None, path: Path, number: int) -> str | None:
@@ -151,9 +169,10 @@ def _said(value: object, role: str, key: str, path: Path, number: int) -> str:
     """A text, or the last one of this role in a list of turns; empty where it is null. Of several right answers the first."""
     if role == "assistant":
         listed = value.get("text") if isinstance(value, dict) else value  # SQuAD has them so
-        value = listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], str) else value
-    if value is None or isinstance(value, str):
-        return value or ""
+        first = as_text(listed[0]) if isinstance(listed, list) and listed else None
+        value = first if isinstance(first, str) else value
+    if isinstance(value, str) or _is_blank(value):
+        return value if isinstance(value, str) else ""
     said = [text for name, text in _turns(value) if name == role and text.strip()] if _is_chat(value) else []
     if not said:
         raise FileError(f"`{key}` is not text; write it in quotes", path, number)
@@ -179,11 +198,7 @@ def _turns(messages: Any) -> Iterator[tuple[str, str]]:
 
 
 def _chat(messages: object, key: str, path: Path, number: int) -> tuple[str, str]:
-    if isinstance(messages, str):  # a table of cells has it so
-        try:
-            messages = json.loads(messages)
-        except (ValueError, RecursionError):
-            messages = None
+    messages = turns_in(messages)
     if isinstance(messages, list) and messages and all(isinstance(turn, str) for turn in messages):
         messages = [{"role": role, "content": text} for role, text in zip(cycle(("user", "assistant")), messages, strict=False)]
     if not _is_chat(messages):
@@ -198,6 +213,7 @@ def _chat(messages: object, key: str, path: Path, number: int) -> tuple[str, str
 
 def _content(content: object) -> str:
     """The text of a turn, which some write as a list of parts."""
+    content = as_text(content)
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []

@@ -93,11 +93,15 @@ class DiskFull(StorageError):
 
 
 class MissingReply(SkillsError):
-    """A replay was asked for a reply that its recording does not hold; `step` is whose, empty where no step asked."""
+    """A replay was asked for a reply that its recording does not hold; `step` is whose, empty where no step asked.
 
-    def __init__(self, message: str, step: str = "") -> None:
+    `insists` says that the recording is of a run that asked again where a reply had residue, as older ones did not.
+    """
+
+    def __init__(self, message: str, step: str = "", *, insists: bool = False) -> None:
         super().__init__(message)
         self.step = step
+        self.insists = insists
 
 
 class ReplyError(SkillsError):

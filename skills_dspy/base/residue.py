@@ -37,30 +37,51 @@ def _finds(pattern: str, *parts: str, meant: bool = True) -> Find:
     return find
 
 
-_COMMON = "thoughts?|reason|reasoning|reflection|analysis|deliberation"
+_COMMON = "thoughts?|reason|reasoning|rationale|reflection|analysis|deliberation"
 """Names of thoughts that other people's XML has, too."""
+_HEADS = r"THINK(?:ING)?|THOUGHTS?|REASONING|SCRATCHPAD"
 _THINK = (
-    r"(?i:</?(?:seed:|ant)?think(?:ing)?(?:[ /][^<>\n]*)?>|&lt;/?think(?:ing)?&gt;)|</?思考>"
-    rf"|(?i:</?(?:{_COMMON}|scratchpad|cot|chain_of_thought)>)"
-    r"|(?i:</?(?:(?:inner|internal)_(?:monologue|thoughts?)|reasoning_content|thought_process)>)"
-    r"|\[/?THINK\]|◁/?think▷|^\.\.\.done thinking\.|<details type=|^```think(?:ing)?$"
+    r"(?i:</?(?:\w+:|[a-z]+_(?=think\b)|ant)?think(?:ing)?(?:_(?:on|off|mode|process|instructions|never_\w+)|:\w+)?"
+    r"(?: +[\w-]+=[^<>\n]*| */|[ \t]*\n\s*)?>|^<think(?:ing)? +>|<\s*/\s*think(?:ing)?\s*>)"
+    r"|&lt;/?think(?:ing)?&gt;|</?思考>"
+    rf"|(?i:</?(?:{_COMMON}|scratch[_-]?pad|cot|chain[_-]of[_-]thoughts?)>)"
+    r"|(?i:</?(?:(?:inner|internal)_(?:monologue|thoughts?)|reasoning_(?:content|process|steps)|thought_process)>)"
+    rf"|\[/?(?:{_HEADS})\]|◁/?think▷|^\.\.\.done thinking\.|<details type=|^```think(?:ing)?$|(?<!\S)/no_?think\b"
     r"|assistant(?:final|commentary|analysis)|\A\s*analysis(?=[A-Z])"
 )
-_BAR = r"[<＜][|｜][^\W\d][^|｜<>\n]{1,40}[|｜]?[>＞]|[<＜]｜[^|｜<>\n]{1,40}｜[>＞]|<\|[a-z_]{2,30}\|?\s*\Z"
+_MESSAGE = r"turn|text|sentence|document|message|sequence|role|plugin|utterance|image|audio|thought"
+_MEDIA = r"im|img|image|audio|video|vision|frame|speech|tts"
+_TALKS = r"assistant|user|human|system|tool|observation|bot|AI"
+_BAR = (
+    r"[<＜][|｜]/?[^\W\d][^|｜<>\n]{1,40}[|｜]?[>＞]|[<＜]/?｜[^|｜<>\n]{1,40}｜|<\|[a-z_]{2,30}\|?\s*\Z|<[a-z_]{2,30}\|>"
+    rf"|\[\|(?i:{_TALKS}|\w*(?:turn|text|end|begin|start)\w*)\|\]|\|\|\|[A-Z]+_(?:ADDRESS|NUMBER)\|\|\|"
+    r"|>>(?:TITLE|ABSTRACT|INTRODUCTION|QUESTION|ANSWER|DOMAIN|[A-Z]+FIX)<<|\]~!?b[][]|\[e~\[|\]![a-z]~\[|\]<\]\w+\[>\["
+)
+"""Names between bars or arrows, and the brackets of MiniMax's, which are no pairs."""
 _BROKEN = (
     r"(?:im_start|im_end|eot_id|endoftext|end_of_text) ?\| ?>|< ?\| ?(?:assistant|user|system|end) ?\| ?>|&lt;\|[a-z_]+\|?&gt;"
     r"|\{\{-? ?(?:if |range )?[.$](?:System|Prompt|Response|Messages|Content|Tools)\b"
 )
-_TURNS = r"</?(?:start|end)_of_(?:turn|image|audio)>|<turn\|>|</?end_of_utterance>|\[/?INST\]|<</?SYS>>|\[/?SYSTEM_PROMPT\]"
-_SPECIAL = (
-    r"<(?:bos|eos|pad|unk|sop|eop|eoh|eoa|eot|eom|eod|BOS|EOS|PAD|UNK|EOD|BOS_TOKEN|EOS_TOKEN)>"
-    r"|</?(?:(?:begin|end)_of_text|endoftext|fim_(?:prefix|middle|suffix|pad)|file_sep)>|\[(?:BOS|EOS|gMASK|UNK|PAD|CLS|SEP)\]"
-    r"|\[/?(?:AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]|\[UNUSED_TOKEN_\d+\]|<extra_id_\d+>"
+_TURNS = (
+    rf"</?(?:start|begin|beginning|end)_of_(?:{_MESSAGE})>|<(?:start|end)_(?:message|header_id|{_TALKS})>|\[(?:start|end)_header_id\]"
+    rf"|<_(?:{_TALKS}|end)>|\[/?INST\]|<{{1,2}}/?SYS>|\[/?(?:SYSTEM_PROMPT|MODEL_SETTINGS)\]|</?用户>|^<AI>"
 )
-_BYTES = r"<0x[0-9A-F]{2}>|<(?:unused|reserved_)\d+>|\A\s*<s>|</s>\s*\Z|(?<=[a-z.,;:!?])[ĠĊ▁](?=[A-Za-zĠĊ▁\s]|\Z)"
+_SPECIAL = (
+    r"<(?:\w+[:_])?(?:[bes]os|pad|unk|sop|eop|eoh|eoa|eo[tmdi]|boi|sep|cls)(?:_token)?>"
+    r"|<(?:\w+_)?(?:[BES]OS|PAD|UNK|EO[TMDI]|SEP|MASK|CLS)(?:_TOKEN)?>|</?endoftext>|</?fim[_-]\w+>|<file_sep>|<mask:\d+>"
+    r"|\[(?:[BE]OS|gMASK|UNK|PAD|CLS|SEP|MASK|EOT)\]|</?(?:seed|minimax|atem|antml):\w+|</?longcat_\w+>|</?co: ?[\d,]+>"
+    rf"|<(?i:{_MEDIA})_(?i:\w+_)?(?i:start|end|patch|pad|bos|eo[sd]|token|placeholder|context|newline)>"
+    r"|\[/?(?:AVAILABLE_TOOLS|TOOL_(?:CALLS|RESULTS|CONTENT)|CALL_ID|IMG_(?:BREAK|END)|BEGIN_AUDIO)\]|\[ARGS\](?=\s*\{)"
+    r"|<(?i:(?:tokens_)?unused|reserved|special|extra|placeholder|dummy)(?i:_(?:special|token|id))*_?\d+>|\[(?i:unused|control)(?i:_token)?_?\d+\]"
+)
+"""What a vocabulary has besides words: ends and gaps, marks of other media, spare places by their number."""
+_BYTES = r"<0x[0-9A-F]{2}>|\A\s*<s>|</s>\s*\Z|(?<=[a-z.,;:!?])[ĠĊ▁](?=[A-Za-zĠĊ▁\s]|\Z)"
 _TOOLS = (
-    r"</?(?:tool|function)_(?:call|response|result|code)s?>|<invoke name=|<function=|</?antml:|<(?:start|end)_function_call>"
-    r"|</?tool_code>|<\|?python_tag|^Action Input:"
+    r"</?(?:\w+[:_])?(?:tool|function)_(?:call|response|result|output|code|sep|def_sep)s?>|</?TOOL_?(?:CALL|RESPONSE|RESULT)S?>"
+    r"|</?(?:AVAILABLE_TOOLS|available_tools)>|</?(?:\w+_)?arg_(?:key|value)>|<args-(?:json-object|dict)\b"
+    r"|<invoke name=|</invoke>|<function=|<(?:start|end)_function_call>|<\|?python_tag|^Action Input:"
+    r"|(?:assistant|commentary|analysis) ?to=(?:functions|python|browser|container)\b"
+    r"|^to=functions\.\w|to=functions\.\w+ ?(?:json|code)\b"
 )
 _FIELD = r"\[\[ ?## ?\w+ ?## ?\]\]"
 _ASKING = (
@@ -71,11 +92,20 @@ _ANSWERING = ("Assistant", "ASSISTANT", "Asistente", "Assistent", "Ассист�
 _ROLES = re.compile(
     rf"^(?:\*\*|<)?(?:(?P<asks>{'|'.join(_ASKING)})|(?P<answers>{'|'.join(_ANSWERING)}))(?:\*\*|>)?[ \t]*[:：](?!:)"
     r"|^#{2,3} ?(?:Instruction|Response|指令|回答|응답) ?[:：]|^### ?(?:User|Human|Assistant):"
+    r"|^(?P<head>### ?(?:User|Human|Assistant|Instruction|Response)[ \t]*$)|<role>[A-Z]{4,}</role>|^<(?:human|bot)>:"
+    r"|^GPT4 (?:Correct )?(?:User|Assistant):|^ ?(?:<step> )?Source: (?:assistant|user|system)$|^\[Round \d+\]\s+问[:：]"
     r"|(?<=[.!?)”])assistant$|^assistant(?=\n\n+\S|\n[^\n]{20})",
     re.MULTILINE,
 )
-_ENTRY = re.compile(r"(?:\*\*)?[^\W\d][^:：\n]{0,30}[:：][^\n]{0,60}[^\n.!?…。！？]")
+_LABEL = re.compile(r"(?:\*\*)?[^\W\d][^:：\n]{0,30}[:：]")
+_ENTRY = re.compile(rf"{_LABEL.pattern}[^\n]{{0,60}}[^\n.!?…。！？]")
 """A line of a list such as `Port: 22`, which ends no sentence."""
+_PLAY = re.compile(
+    rf"^(?!{'|'.join(_ASKING)})((?:\*\*)?[^\W\d][^:：\n]{{0,30}}[:：]).*\n+(?:\*\*)?(?:{'|'.join(_ASKING)})[:：].*\n+\1",
+    re.MULTILINE,
+)
+"""One who asks between two lines of one other who speaks."""
+_HEADING = re.compile(r"^#{1,6} .*", re.MULTILINE)
 _CONTROL = _finds("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|\r(?!\n)", meant=False)
 _EMBEDDED = re.compile(
     "[\u202a\u202b]([^\u202a-\u202e\u2066-\u2069]*)\u202c|[\u2066-\u2068]([^\u202a-\u202e\u2066-\u2069]*)\u2069"
@@ -113,33 +143,60 @@ def _unbroken(text: str) -> str | None:
     return bare[max(0, sure.start() - 8) : sure.end() + 8].replace("\n", " ")
 
 
-_THOUGHT = _finds(_THINK, "<", "&lt;", "THINK]", "◁", "done thinking", "```think", "assistant", "analysis")
-_COMMON_TAG = re.compile(rf"<(/?)(?:{_COMMON})>", re.IGNORECASE)
-_ELEMENT = re.compile(rf"<(?!(?:{_COMMON})>)([a-z][\w.-]*)(?:\s[^<>]*)?>.*?</\1>", re.IGNORECASE | re.DOTALL)
+_THOUGHT = _finds(_THINK, "<", "&lt;", "[", "◁", "done thinking", "```think", "assistant", "analysis", "/no")
+_COMMON_TAG = re.compile(rf"<(/?)(?:{_COMMON}|role)>", re.IGNORECASE)
+_ELEMENT = re.compile(rf"<(?!(?:{_COMMON}|role)>)([a-z][\w.-]*)(?:\s[^<>]*)?>.*?</\1>", re.IGNORECASE | re.DOTALL)
 
 
-def _thinking(text: str) -> str | None:
-    """A tag of thoughts, but for pairs of common names inside of another element."""
+_NAMED = re.compile(
+    rf"(?:[>\]]|(?<!\S)/\w+) <(?:{_COMMON})>|(?:\b[A-Z]\w*|::\w+|\b(?:list|set|vector))<([\w:]+)>(?=[^\w\n]|\Z)(?!.*</\1>)",
+    re.DOTALL,
+)
+"""The place of a reason after that of something else, as in `/ban <user> <reason>`; and a type's parameter."""
+_HEAD = re.compile(rf"^\[(?!(?:{_HEADS}|ANSWER|RESPONSE|FINAL ANSWER)\])[A-Z][A-Z ]+\]", re.MULTILINE)
+
+
+def _by_people(text: str) -> str:
+    """A text without the names that people give: pairs in another element, parameters of types, one head among others."""
 
     def bare(element: re.Match[str]) -> str:
         ends = [bool(tag[1]) for tag in _COMMON_TAG.finditer(element[0])]
         return element[0] if ends.count(True) != ends.count(False) else _COMMON_TAG.sub("", element[0])
 
-    return _THOUGHT(text) and _THOUGHT(_ELEMENT.sub(bare, text))
+    text = _NAMED.sub(" ", _ELEMENT.sub(bare, text))
+    return text if _HEAD.search(text) is None else re.sub(rf"\[(?:{_HEADS})\]", "", text)
+
+
+def _thinking(text: str) -> str | None:
+    """A mark of thoughts, but for those of people."""
+    return _THOUGHT(text) and _THOUGHT(_by_people(text))
+
+
+_CALLED = _finds(_TOOLS, "<", "Action Input", "to=")
+
+
+def _calls(text: str) -> str | None:
+    """A call of a tool, but for a type's parameter."""
+    return _CALLED(text) and _CALLED(_by_people(text))
 
 
 def _turn(text: str) -> str | None:
     """The mark of a turn, but for the line of a list that begins with one who asks, or stands beside another."""
-    return next((found[0].strip("\n") for found in _ROLES.finditer(_meant(text)) if not _is_entry(found)), None)
+    text = _meant(_by_people(text) if "<role>" in text else text)
+    return next((found[0].strip("\n") for found in _ROLES.finditer(text) if not _is_entry(found)), None)
 
 
 def _is_entry(mark: re.Match[str]) -> bool:
     before, after = mark.string[: mark.start()], mark.string[mark.start() :].split("\n", 2)
+    if mark["head"]:
+        return any(not _ROLES.match(line[0]) for line in _HEADING.finditer(mark.string))
+    if mark["asks"] and _PLAY.search(mark.string) and not any(role["answers"] for role in _ROLES.finditer(mark.string)):
+        return True
     if not (mark["asks"] or mark["answers"]) or not _ENTRY.fullmatch(after[0]):
         return False
-    beside = (*before.split("\n")[-2:-1], *after[1:2])
+    beside = (*filter(_ENTRY.fullmatch, before.split("\n")[-2:-1]), *filter(_LABEL.match, after[1:2]))
     first = bool(mark["asks"]) and not before.strip()
-    return first or any(_ENTRY.fullmatch(line) and not _ROLES.match(line) for line in beside)
+    return first or any(not _ROLES.match(line) for line in beside)
 
 
 def _controls(text: str) -> str | None:
@@ -152,17 +209,22 @@ def _controls(text: str) -> str | None:
     return _CONTROL(text)
 
 
-def _crossed_out(text: str) -> str | None:
-    """`<s>` without its end, or `</s>` without its beginning; HTML has them in pairs."""
-    if "<s>" not in text and "</s>" not in text:
+_END = re.compile(r"</((?:assistant|user|human|system|tool|function|param|parameter|document)s?|s|results)>")
+
+
+def _unpaired(text: str) -> str | None:
+    """`<s>` without its end, or the end of it, of a turn or of what tools get without its beginning; HTML has them in pairs."""
+    if "<s>" not in text and "</" not in text:
         return None
     bare = _meant(text)
-    return None if bare.count("<s>") == bare.count("</s>") else "</s>" if "</s>" in bare else "<s>"
+    if bare.count("<s>") != bare.count("</s>"):
+        return "</s>" if "</s>" in bare else "<s>"
+    return next((end[0] for end in _END.finditer(bare) if f"<{end[1]}" not in bare), None)
 
 
 def _wrapped(names: Iterable[str]) -> Find:
     """Looks for a tag of these names around the text, or half of a pair at one of its ends, with none of our prompts within."""
-    any_name = "|".join(names)
+    any_name = "(?i:" + "|".join(names) + ")"
 
     def find(text: str) -> str | None:
         if "<" not in text:
@@ -171,9 +233,9 @@ def _wrapped(names: Iterable[str]) -> Find:
         bare = text[begins.end() if begins else 0 : ends.start() if ends else None]
         if _PROMPT_TAGS.search(bare) is not None:
             return None
-        if begins and (ends or f"</{begins[1]}>" not in bare):
+        if begins and f"</{begins[1]}" not in bare:
             return begins[0].strip()
-        return ends[0].strip() if ends and f"<{ends[1]}>" not in bare else None
+        return ends[0].strip() if ends and f"<{ends[1]}" not in bare else None
 
     return find
 
@@ -210,10 +272,10 @@ def _in_json(text: str) -> str | None:
 MARKS: Mapping[str, Find] = {
     "a block of thinking": _thinking,
     "a token of a chat template": _finds(
-        f"{_BAR}|{_BROKEN}|{_TURNS}|{_SPECIAL}|{_BYTES}", "<", "[", "＜", "|", "&lt;", "{{", "Ġ", "Ċ", "▁"
+        f"{_BAR}|{_BROKEN}|{_TURNS}|{_SPECIAL}|{_BYTES}", "<", "[", "]", "＜", "|", ">>", "&lt;", "{{", "Ġ", "Ċ", "▁"
     ),
-    "a mark of where a text begins or ends": _crossed_out,
-    "a call of a tool": _finds(_TOOLS, "<", "Action Input"),
+    "a mark of where a text begins or ends": _unpaired,
+    "a call of a tool": _calls,
     "a field of DSPy's": _finds(_FIELD, "[["),
     "a tag of the prompt around it": _wrapped(PROMPT_TAGS),
     "a tag around it": _wrapped(_WRAPPERS),

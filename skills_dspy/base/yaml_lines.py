@@ -312,7 +312,9 @@ class _Parser:
             self._refuse_tag(event.tag, index)
         kind, value = self._value(tag.removeprefix(_STANDARD), text, index)
         odd = None if text.isascii() else ODD.search(text)
-        at = -1 if odd is None else self._text.find(odd.group(), index)  # it may be there as an escape only
+        at = (
+            -1 if odd is None else self._text.find(odd.group(), index, event.end_mark.index)
+        )  # it may be there as an escape only
         return Node(kind, self._line(index), value, text, odd="" if at < 0 else placed(self._text, at))
 
     def _value(self, tag: str, text: str, index: int) -> tuple[NodeKind, str | int | float | bool | None]:

@@ -169,8 +169,8 @@ class Asker:
                     raise Failed(step, error, tuple(digests)) from error
                 scale *= RETRY if isinstance(error, Truncated) else 1
                 left = error if isinstance(error, Residue) else None
-            except MissingReply:
-                if left is None:
+            except MissingReply as missing:
+                if left is None or missing.insists:
                     raise
                 raise Failed(step, left, tuple(digests)) from left  # runs of before did not ask again for it
 

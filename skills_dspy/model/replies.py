@@ -14,6 +14,9 @@ from skills_dspy.store.journal import JournaledReply, JournalReader, request_dig
 NO_REPLY = "unanswered"
 """The key of a journaled reply that is none: why the server cannot answer this request, however often it is asked."""
 
+RESIDUE = "residue"
+"""What the journal of a run that asks again where a reply has residue notes that under; older ones say nothing."""
+
 
 @dataclass(slots=True)
 class Meter:
@@ -100,6 +103,7 @@ class Replies:
                     "cases, samples), or the task, the configuration, the seed or a prompt is not the one it was recorded "
                     "with.",
                     call.step,
+                    insists=RESIDUE in self._source.meta(),
                 )
             self._meter.remembered += 1
         else:

@@ -17,7 +17,7 @@ from skills_dspy.model.embedding.embedder import LiveEmbedder
 from skills_dspy.model.embedding.vectors import RememberedVectors
 from skills_dspy.model.engine import asker_for
 from skills_dspy.model.program import SkillsProgram, instructions_of
-from skills_dspy.model.replies import Meter, Replies
+from skills_dspy.model.replies import RESIDUE, Meter, Replies
 from skills_dspy.model.server.server import Model, Server
 from skills_dspy.model.slots import Share, Slots
 from skills_dspy.model.steps import plans, reply_limits
@@ -159,6 +159,8 @@ class OpenTask:
             logs = (stack.enter_context(AppendLog.open(paths.data)), stack.enter_context(AppendLog.open(paths.rejected)))
             source = shared.server or stack.enter_context(_recording(request, view))
             recording = source if isinstance(source, JournalReader) else None
+            if not paths.run_json.exists() and (recording is None or RESIDUE in recording.meta()):
+                journal.set_meta(RESIDUE, "asked again")
             replies = Replies(journal, source, Share(shared.slots), view.meter)
             names = {role: model.name for role, model in models.items()}
             limits = reply_limits(spec, config)

@@ -3,12 +3,12 @@
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from skills_dspy.base.errors import EvaluationError
-from skills_dspy.store.tables import Wanted, read_file, table_rows
+from skills_dspy.store.tables import Wanted, as_text, ending_of, read_file, table_rows, turns_in
 
 QUESTION_FIELDS = ("question", "problem", "instruction", "prompt", "text", "input")
 """Where the question of a row is looked for; the first one that is there and not blank is it."""
@@ -23,6 +23,7 @@ _CHATS = ("messages", "prompt", "conversations", "conversation")
 _INNER = ("stem", "text", "question", "content", "value")
 """Where the text of a question stands that is an object itself."""
 _USERS = ("user", "human")
+_NO_TURNS = "`{}` is not a list of turns with `role` and `content`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,9 @@ def read_benchmark(paths: Sequence[Path]) -> Benchmark:
     A row has its question in one of QUESTION_FIELDS or OTHER_FIELDS, whatever their case, or, where these have none, in the
     user's turns of `messages`; every one of `turns` is a question. `FILE:FIELD` says where it is, with dots for what lies
     within (`question.stem`), and in a CSV file without names the number of the column. An `input` beside an `instruction`
-    belongs to it, and a context of CONTEXT_FIELDS stands before it. Choices and answers are not read: "yes" and "no" stand
-    everywhere. A text file has one question a line. Rows whose question is null or blank are counted.
+    belongs to it, and a context of CONTEXT_FIELDS stands before it; SQuAD's own files have both in `paragraphs`. A number is
+    read as its text. Choices and answers are not read: "yes" and "no" stand everywhere. A text file has one question a line.
+    Rows whose question is null or blank are counted.
 
     Raises:
         EvaluationError: with file and line: no such file, no question in it, a line that is none.
@@ -151,22 +153,34 @@ class _Row:
         """Its questions, each with whether it begins with a context; none where it is null or blank."""
         if field is not None and field not in OTHER_FIELDS + QUESTION_FIELDS:
             return [(text, False) for text in self._texts(field, self._at(field))]
-        folded = {name.lower(): value for name, value in self.content.items()} | dict(self.content)
-        spoken = field is None and any(isinstance(folded.get(name), list) for name in _CHATS)
-        fields = [field] if field else [*QUESTION_FIELDS, *OTHER_FIELDS, "messages"]
-        if spoken:  # a number beside a chat counts something, such as its `turns`
-            fields = [name for name in fields if not isinstance(folded.get(name), int | float)]
+        if field is None and (asked := self._asked_of_passages()):
+            return [text for row in asked for text in row.questions(None)]
+        given = {name.lower(): value for name, value in self.content.items()} | dict(self.content)
+        folded = {name: as_text(value) for name, value in given.items()}
+        numbers = {name for name, text in folded.items() if text is not None and text is not given[name]}
+        folded |= {name: turns_in(folded[name]) for name in (*_CHATS, "turns") if name in folded}
+        # A number beside a text or a chat counts something: its `turns`, or the questions.
+        others = [name for name in (*OTHER_FIELDS, "messages") if name not in numbers]
+        fields = [field] if field else sorted([*QUESTION_FIELDS, *others], key=numbers.__contains__)
         found = ((name, self._texts(name, folded.get(name))) for name in fields)
         main, texts = next(((name, texts) for name, texts in found if texts), ("", []))
         if not texts:
             if field is None and not folded.keys() & {*fields}:
-                raise EvaluationError(_unknown(self.content), self.path, self.line)
+                raise EvaluationError(_unknown(self.content, self.path), self.path, self.line)
             return []
-        if spoken and main in _CHATS and isinstance(folded[main], list):
+        if field is None and main in _CHATS and isinstance(folded[main], list):
             return [(text, False) for text in texts]
         context = next(filter(None, (_joined(folded.get(name)) for name in CONTEXT_FIELDS)), "")
         more = self._texts("input", folded.get("input")) if main == "instruction" else []
         return [("\n".join(filter(None, [context, text, *more])), bool(context)) for text in texts]
+
+    def _asked_of_passages(self) -> list["_Row"]:
+        """The questions of an article, or of one passage, as SQuAD has them: each a row with its passage."""
+        passages = self.content.get("paragraphs", [self.content])
+        passages = passages if isinstance(passages, list) else []
+        with_context = [one for one in passages if isinstance(one, dict) and isinstance(one.get("qas"), list)]
+        asked = [(one.get("context"), row) for one in with_context for row in one["qas"] if isinstance(row, dict)]
+        return [replace(self, content={"context": context, **row}) for context, row in asked]
 
     def _at(self, field: str) -> Any:
         """What lies at a dotted path; of lists on the way, every element is looked into."""
@@ -174,13 +188,15 @@ class _Row:
         for part in [field] if field in self.content else field.split("."):
             flat = [item for value in found for item in (value if isinstance(value, list) else [value])]
             found = [item[part] for item in flat if isinstance(item, dict) and item.get(part) is not None]
-        return found
+        return [turns_in(as_text(value)) for value in found]
 
     def _texts(self, field: str, value: Any) -> list[str]:
         """The questions in a value: one in a text, an object or a list of turns, and those of all elements of another list."""
         if value is None:
             return []
         if isinstance(value, str):
+            if field == "messages" and value.strip():
+                raise EvaluationError(_NO_TURNS.format(field), self.path, self.line)
             return [value.strip()] if value.strip() else []
         if isinstance(value, dict):
             inner = next((name for name in _INNER if value.get(name) is not None), None)
@@ -189,13 +205,13 @@ class _Row:
             if inner is None:
                 advice = f"name the one with the question: {self.path}:{field}.NAME"
                 raise EvaluationError(f"`{field}` is not text, but holds {_list(value)}; {advice}", self.path, self.line)
-            return self._texts(f"{field}.{inner}", value[inner])
+            return self._texts(f"{field}.{inner}", as_text(value[inner]))
         if not isinstance(value, list):
             raise EvaluationError(f"`{field}` is not text; write it as a string", self.path, self.line)
         if any(isinstance(turn, dict) and ("role" in turn or "from" in turn) for turn in value):
             return self._said_by_user(field, value)
         if field == "messages" and value and not isinstance(value[0], list):
-            raise EvaluationError("`messages` is not a list of turns with `role` and `content`", self.path, self.line)
+            raise EvaluationError(_NO_TURNS.format(field), self.path, self.line)
         return [text for item in value for text in self._texts(field, item)]
 
     def _said_by_user(self, field: str, turns: Sequence[Any]) -> list[str]:
@@ -203,9 +219,9 @@ class _Row:
         for turn in turns:
             role = turn.get("role", turn.get("from")) if isinstance(turn, dict) else None
             if not isinstance(role, str):
-                raise EvaluationError(f"`{field}` is not a list of turns with `role` and `content`", self.path, self.line)
+                raise EvaluationError(_NO_TURNS.format(field), self.path, self.line)
             if role.lower() in _USERS:
-                said.append("\n".join(self._texts(f"{field}.content", turn.get("content", turn.get("value")))))
+                said.append("\n".join(self._texts(f"{field}.content", as_text(turn.get("content", turn.get("value"))))))
         return ["\n".join(filter(None, said))] if any(said) else []
 
 
@@ -216,8 +232,11 @@ def _joined(value: Any) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def _unknown(names: Iterable[str]) -> str:
+def _unknown(names: Iterable[str], path: Path) -> str:
     fields = ", ".join((*QUESTION_FIELDS, *OTHER_FIELDS[:1]))
+    if ending_of(path) in (".csv", ".tsv"):
+        taken = f"no column is called {fields} or messages: the first line, taken for the columns' names, has {_list(names)}"
+        return f"{taken}; name the one with the question, or, if that line has no names, its number: {path}:1"
     return (
         f"no question: this row has {_list(names)}; a question is text in {fields} or messages, or name its place: FILE:FIELD"
     )

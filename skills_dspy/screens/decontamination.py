@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from skills_dspy.base.config import DecontaminationConfig
 from skills_dspy.base.errors import EmbedderMissing, MissingReply, Unanswered
 from skills_dspy.model.embedding.embedder import LiveEmbedder, VectorSource
-from skills_dspy.screens.benchmark import Benchmark
+from skills_dspy.screens.benchmark import Benchmark, BenchmarkQuestion
 from skills_dspy.similarity.nearest import Vectors, nearest_row
 from skills_dspy.similarity.ngrams import TOKENS_VERSION, build
 from skills_dspy.similarity.sight import ComparedText, Sight, compared_text
-from skills_dspy.similarity.text import joined_tokens, pictures
+from skills_dspy.similarity.text import joined_tokens, pictures, tokens
 from skills_dspy.store.benchmark_index import BenchmarkIndex, BrokenIndex, find_index, index_path, keep_index
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -56,6 +56,7 @@ class Screen:
         self._loaded: BenchmarkIndex | None = None
         self._bare_vectors: Vectors = np.zeros((0, 0), dtype=np.float32)
         self._texts = cache(self._texts_of)
+        self._alike = cache(self._with_words)
 
     @property
     def compares_vectors(self) -> bool:
@@ -99,12 +100,15 @@ class Screen:
 
     def words(self, text: str) -> str | None:
         """What a text shares with a question, in words; None for nothing."""
-        found = self._index.grams.find(text)
-        # A word-gram has no pictures: of a riddle in emoji it is no more than what all of its kind ask.
-        if found is None or (found.whole and pictures(self.evaluation.questions[found.owner].text) not in pictures(text)):
-            return None
-        what = "holds the whole question of" if found.whole else f"shares a {self.config.ngram}-gram with"
-        return f"{what} {self.evaluation.questions[found.owner].place}: {joined_tokens(found.words)}"
+        for found in self._index.grams.find(text):
+            question, shown = self.evaluation.questions[found.owner], joined_tokens(found.words)
+            if not found.whole:
+                return f"shares a {self.config.ngram}-gram with {question.place}: {shown}"
+            # A word-gram has no pictures: of a riddle in emoji it is no more than what all of its kind ask.
+            alike = self._alike(found.words) if pictures(question.text) else (question,)
+            if owner := next((one for one in alike if pictures(one.text) in pictures(text)), None):
+                return f"holds the whole question of {owner.place}: {shown}"
+        return None
 
     def same(self, text: str, *, bare: bool) -> str | None:
         """Whether a text is one of the questions that are too short to be looked for inside others; in words, or None."""
@@ -128,6 +132,9 @@ class Screen:
     def _texts_of(self, sight: Sight, bare: bool) -> Sequence[ComparedText | None]:
         questions = self.evaluation.questions
         return [compared_text(sight, one.text) for one in ([questions[row] for row in self._bare] if bare else questions)]
+
+    def _with_words(self, words: Sequence[str]) -> Sequence[BenchmarkQuestion]:
+        return [question for question in self.evaluation.questions if tokens(question.text) == [*words]]
 
     @property
     def _index(self) -> BenchmarkIndex:

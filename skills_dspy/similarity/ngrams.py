@@ -11,7 +11,7 @@ Thirteen of those would be no more than "which of the following is right".
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -59,31 +59,27 @@ class GramIndex:
     shorts: _Hashes
     short_owners: NDArray[np.int32]
 
-    def find(self, text: str) -> SharedGram | None:
-        """The first n-gram of a text that a question has, or the first question that the text holds whole; None for none."""
+    def find(self, text: str) -> Iterator[SharedGram]:
+        """The n-grams of a text that questions have, and then the questions that it holds whole."""
         words = tokens(text)
         hashed = _Hashed.of([words])
         starts, ends = hashed.windows(self.n * WORD)
-        found = self._first(hashed, words, starts, ends, whole=False)
+        yield from self._hits(hashed, words, starts, ends, whole=False)
         for length in self.lengths.tolist():
             starts = np.arange(max(0, len(words) - length + 1))
-            found = found or self._first(hashed, words, starts, starts + length, whole=True)
-        return found
+            yield from self._hits(hashed, words, starts, starts + length, whole=True)
 
     def same(self, text: str) -> int | None:
         """The first question of fewer than SHORTEST words that this text is; None for none."""
         place = _places(self.shorts, np.array([_digest(plain(text))], dtype=np.uint64))[0]
         return None if place < 0 else int(self.short_owners[place])
 
-    def _first(
+    def _hits(
         self, hashed: "_Hashed", words: list[str], starts: NDArray[np.int64], ends: NDArray[np.int64], *, whole: bool
-    ) -> SharedGram | None:
+    ) -> Iterator[SharedGram]:
         places = _places(self.grams, hashed.hashes(starts, ends, whole=whole))
-        hits = np.flatnonzero(places >= 0)
-        if not len(hits):
-            return None
-        first = int(hits[0])
-        return SharedGram(int(self.owners[places[first]]), tuple(words[int(starts[first]) : int(ends[first])]), whole)
+        for hit in np.flatnonzero(places >= 0).tolist():
+            yield SharedGram(int(self.owners[places[hit]]), tuple(words[int(starts[hit]) : int(ends[hit])]), whole)
 
 
 def build(texts: Sequence[str], n: int) -> GramIndex:

@@ -112,6 +112,24 @@ def table_rows(path: Path, data: bytes, error: type[FileError], wanted: Wanted =
     return _objects(path, data, error, wanted, ending)
 
 
+def as_text(value: Any) -> Any:
+    """A number as its text; NaN is nothing, as pandas writes it; all else as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return None if value != value else str(value)
+
+
+def turns_in(value: Any) -> Any:
+    """The turns of a chat that stand as JSON in a text, as tables of cells have them; all else as it is."""
+    if not isinstance(value, str) or not value.lstrip().startswith("["):
+        return value
+    try:
+        turns = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return turns if turns and all(isinstance(turn, dict | str) for turn in turns) else value
+
+
 def _unpacked(path: Path, data: bytes, error: type[FileError]) -> tuple[str, bytes]:
     """The ending that is left when it is unpacked, and what was in it."""
     unpack = next((unpack for mark, unpack in _UNPACK.items() if data.startswith(mark)), None)

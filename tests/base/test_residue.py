@@ -32,6 +32,15 @@ THINKING = (
         "analysisWe have to answer.assistantfinal" + T,
         "```thinking\nI see.\n```\n" + T,
     ),
+    *("<rationale>I see.</rationale>" + T, T + "<rationale>I see.", "<scratch_pad>I see.</scratch_pad>" + T, T + " /no_think"),
+    *("[REASONING]\nI see.\n[/REASONING]\n" + T, "[REASONING]\nI see.\n[ANSWER]\n" + T, "<think\n>\nI see.</think\n>" + T),
+    *(
+        "<longcat_think>I see.</longcat_think>" + T,
+        "<think >\nI see.\n" + T,
+        "I see.\n< / think >" + T,
+        "<mm:think>I se",
+        "It is Paris<think>I see",
+    ),
 )
 TOKENS = (
     *("<|im_start|>assistant\n" + T, T + "<|eot_id|>", "<|start_header_id|>assistant<|end_header_id|>\n" + T, T + "<|im_end"),
@@ -87,6 +96,11 @@ TURNS = (
     *(
         T + "\n\n### Instruction:\nGo on.",
         "### Response:\n" + T,
+        "### Assistant\n" + T,
+        T + "\n\n### Human\nAnd zoos?\n\n### Assistant\n" + T,
+        "<role>HUMAN</role>Why?<role>ASSISTANT</role>" + T,
+        "GPT4 Correct Assistant: " + T,
+        "Source: assistant\nDestination: user\n\n" + T,
         "assistant\n\n" + T,
         T + "assistant\n\n" + T,
         T + "\n用户：再来",
@@ -99,6 +113,8 @@ WRAPPERS = (
         "<answer>" + T + "</answer>",
         "<question>\nWhy?\n</question>",
     ),
+    *("<Answer>" + T + "</Answer>", "<ANSWER>\n" + T + "\n</ANSWER>", "<Answer>" + T, T + "</Final_Answer>"),
+    *(T + "</parameter>", T + "</user>\n", 'commentary to=functions.x json{"q": 1}', "to=functions.search\n" + T),
     *("<response>\n" + T + "\n</response>", "<final_answer>" + T + "</final_answer>", "<output>\n" + T, T + "\n</context>"),
     *('{"answer": "For: it is late."}', '```json\n{"answer": "For: it is late."}\n```', '"For: it is late.\\nAgainst: no."'),
     *('<tool_call>\n{"name": "x"}\n</tool_call>', '{"name": "search", "arguments": {"q": "late"}}', '<invoke name="x">'),
@@ -181,6 +197,51 @@ def test_what_people_write_of_machines_is_no_residue() -> None:
     assert [(text, found) for text in texts if (found := residue_in(text)) is not None] == []
 
 
+VOCABULARIES = {
+    "Qwen": "<|im_start|> <|im_end|> <|endoftext|> <|fim_pad|> <|vision_start|> <tool_call> </tool_response> <tts_text_bos>",
+    "Llama": "<|begin_of_text|> <|start_header_id|> <|python_tag|> <|header_start|> <|eot|> <<SYS>> </SYS> [/INST]",
+    "Mistral": "[TOOL_CALLS] [/AVAILABLE_TOOLS] [TOOL_CONTENT] [CALL_ID] [/MODEL_SETTINGS] [THINK] [IMG_END] [control_8]",
+    "Gemma": "<start_of_turn> <end_of_turn> <|turn> <turn|> <channel|> <tool_call|> <unused12> <image_soft_token>",
+    "Phi": "<|user|> <|end|> <|im_sep|> <|tool|> <|/tool_call|> <|dummy_3|> <|endofprompt|>",
+    "DeepSeek": "<｜User｜> <｜end▁of▁sentence｜> <｜tool▁sep｜> <｜DSML｜invoke> <image_placeholder> <｜▁pad▁｜> </think>",
+    "GLM": "[gMASK] <sop> <eop> <|observation|> <arg_key> </arg_value> <|begin_of_box|> <|reminder|> <EOI>",
+    "Kimi": "<|im_middle|> <|tool_calls_section_begin|> <|end_of_msg|> <|close|> [start_header_id] [end_header_id] ◁think▷",
+    "Seed": "<seed:bos> <seed:pad> <seed:think> </seed:cot_budget_reflect> <seed:tool_call> </think_never_used_51bce0c7>",
+    "EXAONE": "[|endofturn|] [|assistant|] [|user|] [|system|] [|tool|] [BOS] [PAD]",
+    "MiniMax": "]~b]ai ]~!b[ [e~[ ]!p~[ ]<]minimax[>[ <mm:think> </mm:think> <minimax:tool_call> </invoke> <end_of_sentence>",
+    "Granite": "<|start_of_role|> <|end_of_role|> <|tool_call|> <|end_of_plugin|> <think_on> <think_off> <fim_prefix>",
+    "Nemotron": "<SPECIAL_10> <SPECIAL_12> <TOOLCALL> </TOOLCALL> <TOOL_RESPONSE> <AVAILABLE_TOOLS> </AVAILABLE_TOOLS>",
+    "Falcon": ">>TITLE<< >>ABSTRACT<< >>QUESTION<< >>ANSWER<< <|endoftext|>",
+    "Command-R": "<|START_OF_TURN_TOKEN|> <|CHATBOT_TOKEN|> <|START_THINKING|> <|END_RESPONSE|> <EOS_TOKEN> </co:0>",
+    "gpt-oss": "<|start|> <|channel|> <|message|> <|return|> <|call|> <|constrain|> assistantfinal",
+    "LongCat": "<longcat_think> </longcat_think> <longcat_tool_call> <longcat_arg_key> <longcat_observation> <longcat_s>",
+    "Hunyuan": "<｜hy_Assistant｜> <｜hy_place▁holder▁no▁2｜> <｜hy_▁pad▁｜> <|extra_0|> <|startoftext|>",
+    "InternLM": "<eoa> <eoh> <|plugin|> <|interpreter|> <|action_start|> <IMG_CONTEXT> [UNUSED_TOKEN_145] <TOKENS_UNUSED_1>",
+    "Yi": "<|startoftext|> <|im_sep|> <fim_suffix> <unk>",
+    "OLMo": "|||PHONE_NUMBER||| |||EMAIL_ADDRESS||| |||IP_ADDRESS||| <|endofprompt|> <function_calls>",
+    "SmolLM": "<|im_start|> <file_sep> <end_of_utterance> <tool_response> <fim_middle>",
+    "ERNIE": "<|IMAGE_PLACEHOLDER|> <|LOC_0|> <mask:1> <|end_of_sentence|> <cls> <sep> </tool_output>",
+    "Jamba": "<|startoftext|> <|bom|> <|eom|> <tool_calls> </tool_calls>",
+    "Step": "<|EOT|> <|BOT|> <｜fim▁begin｜> <im_patch> <audio_start> <audio_patch> <audio_end>",
+    "Apertus": "<|inner_prefix|> <|inner_suffix|> <|assistant_end|> <|tools_suffix|> <SPECIAL_64>",
+    "Ling": "<role>ASSISTANT</role> <role>HUMAN</role> <|role_end|> <|mask|>",
+    "Molmo": "<frame_end> <im_start> <im_patch> <frame_start>",
+    "Baichuan, TeleChat": "<reserved_106> <reserved_107> <_user> <_bot> <_end>",
+    "MiniCPM": "<用户> </用户> <tool_def_sep> <tool_sep>",
+    "Muse, Alfred": "<atem:function_calls> <atem:invoke> </atem:parameter> <start_assistant> <end_message>",
+    "T5, BERT, SantaCoder": "<fim-prefix> <bos> <pad> <extra_id_0> [unused1] [CLS] [SEP] [MASK] [UNK] <MASK> <eos_token>",
+}
+"""Special tokens of the families, as their chat templates and tokenizers have them."""
+
+
+def test_a_token_of_any_family_is_found_wherever_it_stands() -> None:
+    """At the end of a good answer, in its middle and at its beginning."""
+    tokens = {token for family in VOCABULARIES.values() for token in family.split()}
+    texts = [text for token in tokens for text in (f"{T}{token}", f"{T} {token} Go on.", f"{token} {T}")]
+    assert len(tokens) > 150
+    assert [text for text in texts if residue_in(text) is None] == []
+
+
 FIELDS = (
     *(
         "Human: 46 chromosomes\nMouse: 40 chromosomes",
@@ -216,6 +277,85 @@ NEAR_THEM = (
         "אמר \u202eכן\u202c לי",
     ),
 )
+
+
+OF_PEOPLE = r"""
+<order><rationale>late</rationale></order> ¦ <?xml version="1.0"?> ¦ <a><role>USER</role></a>
+<users><user><role>ADMIN</role></user></users> ¦ <tools><tool>hammer</tool></tools> ¦ <user><name>Ann</name></user>
+<system id="a"><part/></system> ¦ <function name="f"><parameter>x</parameter></function>
+<video src="a.mp4"></video> and <audio controls></audio> ¦ <image><url>http://x</url></image>
+<p>A <b>bold</b> <i>move</i>.</p> ¦ <div class="think">I think</div> ¦ <input type="text"> and <output>5</output> here
+<mask id="m"><rect/></mask> ¦ <html><body><s>old</s></body></html> ¦ <critical_thinking>5</critical_thinking>
+<thinker>Kant</thinker> ¦ <think-tank>RAND</think-tank> ¦ <start_date>2024</start_date><end_date>2025</end_date>
+<end_time>5</end_time> ¦ <control>x</control> ¦ List<think> items = new ArrayList<>(); ¦ Vec<Reason> and Option<Thought>
+fn f<'a>(x: &'a str) -> Result<Analysis, Box<dyn Error>> ¦ std::vector<tool_call> calls;
+std::map<std::string, std::vector<int>> m; ¦ template <typename T> class Foo<T> {};
+Promise<ToolCall[]> and Array<FunctionCall> ¦ dict[str, list[Reasoning]] ¦ def f(x: List[Think]) -> Optional[Thought]: ...
+class Stack<T> where T : IComparable<T> ¦ HashMap<String, Vec<Thoughts>>
+Map<String, List<Reason>> reasons = new HashMap<>(); ¦ sort <input >output 2>&1 ¦ cat <think >out ¦ cat <<EOF > file
+grep x < in > out 2>/dev/null ¦ diff <(sort a) <(sort b) ¦ tee >(gzip > a.gz) <in ¦ /ban <user> <reason> ¦ /afk <reason>
+git commit -m <message> <path> ¦ /warn [user] <reason> ends here ¦ usage: prog [OPTIONS] [ARGS]...
+Usage: cmd [-h] [--x X] <file> [<args>] ¦ [Event "x"] ¦ [White "Kasparov"] ¦ [Result "1-0"] 1. e4 e5 2. Nf3 Nc6
+[b]bold[/b] and [i]it[/i] ¦ [img]http://a/b.png[/img] ¦ [IMG]http://a/b.png[/IMG] ¦ [quote=User]Hi[/quote]
+[url=http://x]y[/url] [list][*]a[*]b[/list] ¦ [code]x[/code] ¦ [[Paris]] and [[Paris|the city]]
+{{Infobox|name=x}} and [[Category:Towns]] ¦ [[File:x.png|thumb|A view]] ¦ [1] 0.5 0.7 ¦ [1] "a" "b" ¦ [1] TRUE
+x[1] and x[[1]] and x[-1] ¦ ^[a-z]+$ and [^\]]* ¦ (?<name>\w+)(?P<year>\d{4}) ¦ [0-9]{3}-[A-Z]{2} ¦ \[([^\]]+)\]\(([^)]+)\)
+{"a": [1, 2, {"b": null}]} ¦ {"role": "assistant", "x": [1]} ¦ [{"role": "user"}, {"role": "system"}]
+{"reason": "late", "tools": []} ¦ [x] done, [ ] open ¦ - [ ] buy milk ¦ - [x] call Ann ¦ | a | b |⏎|---|---|⏎| 1 | 2 |
+|||⏎|-|-| ¦ |a|||b| ¦ a || b && !c ¦ x |> f |> g ¦ f <| x <| y ¦ p <|> q ¦ [|1; 2; 3|] ¦ [|x|] denotes the meaning of x
+let a = [| 1 |] ¦ ⟦e⟧ and [|e|] ¦ [CLAIM] Dogs are loyal.⏎[REASONING] They stay. ¦ [HOOK] Hi⏎[THOUGHTS] mine
+[PREMISE]⏎All men die.⏎[REASONING]⏎He is one. ¦ [NAME], [ADDRESS] and [DATE] ¦ Dear [NAME], thank you for [REASON].
+[USER] logs in; [ADMIN] approves. ¦ [YOUR_NAME] [API_KEY] ¦ [INSTALL] [TOOLS] ¦ [MUSIC] [APPLAUSE]
+[Verse 1]⏎La la⏎[Chorus]⏎La ¦ [Round 1] Ann wins. ¦ [Step 1] Do it. ¦ [unused] ¦ [special 1] and [extra1] ¦ [control] key
+a[unused] = 1 ¦ # Roles⏎⏎### User⏎Can read.⏎⏎### Assistant⏎Can edit.⏎⏎### Admin⏎All. ¦ ## Request⏎⏎x⏎⏎### Response⏎y
+### User guide⏎Read it. ¦ ### Assistant manager⏎He helps. ¦ ### Response time⏎5 ms ¦ ### Human rights⏎All have them.
+### Humans⏎We. ¦ ## Assistant⏎She helps.⏎⏎## Cook⏎He cooks. ¦ Subject: Hi⏎User: ann⏎Ticket: 5
+From: a@b.c⏎User: Ann Lee⏎Date: Monday ¦ User: ann⏎Password: secret ¦ Host: db1⏎User: root⏎Port: 22
+ROBOT: Who are you?⏎ALIEN: I am. ¦ Anna: Hello.⏎Ben: Hi. ¦ Source: BBC News ¦ Source: assistant professor Lee
+Destination: user manual ¦ Thought for the day: be kind. ¦ Analysis: it is late. ¦ analysis shows it
+The analysis to be done ¦ commentary to the game ¦ Send it to=me ¦ send(to=functions.admin) ¦ mail(to=user.address)
+assistant to the manager ¦ An assistant to=the boss ¦ /think twice ¦ I /think/ so ¦ the path /thinking/a ¦ /usr/bin/no_think
+Click >>HERE<< now ¦ >>> print(1)⏎1 ¦ >> IMPORTANT << ¦ cout << "a" << endl; cin >> x; ¦ 1 << 3 and 8 >> 1
+std::cout << x << std::endl; ¦ #include <vector>⏎#include <string> ¦ #include <stdio.h> ¦ x < y > z ¦ a<b and c>d
+if (a < b || c > d) x(); ¦ $x->y <=> $z ¦ x <- c(1, 2); y -> z ¦ \frac{a}{b} \left[ x \right]
+\begin{align} a &= b \\ c &= d \end{align} ¦ $\langle x | y \rangle$ and <x|y> ¦ ⟨ψ|φ⟩ and <ψ|H|φ> ¦ <0|a|0> = 1
+\[ x = y \] ¦ \ce{H2O} ¦ @media (max-width: 5px) { a { b: c } } ¦ SELECT * FROM a WHERE b <> c
+INSERT INTO t VALUES ('a', 'b'); ¦ awk '{print $1}' f ¦ y ~ x + z ¦ lm(y ~ b[1]) ¦ a[i] ~ b ¦ df[df$x > 1, ]
+<user> is your name; ssh <user>@<host> ¦ Replace <name> with yours, <path> with the path. ¦ <filename> is the file.
+mv <source> <target> ¦ <https://example.com> ¦ <ann@example.com> ¦ Write to Ann <ann@x.org>. ¦ <T> and <K, V>
+<br> and <br/> ¦ <!-- think --> ¦ <!DOCTYPE html> ¦ <Text style={a}>Hi</Text> in React ¦ <Button>Go</Button>
+<Context.Provider value={x}>y</Context.Provider> ¦ <Response ID="5"><Status>ok</Status></Response>
+<result>5</result>⏎<result>6</result> ¦ <documents><document>a</document></documents>
+<functions><function>f</function></functions> ¦ <human>Ann</human> and <human>Bo</human> ¦ <sep/> and <pad-left>
+<company>x</company><co>US</co> ¦ :smile: <3 >:( <_< ¦ >_> and <_< ¦ (^_^) <o/ ¦ Tom<3Anna ¦ 5 > 3 < 4 ¦ → ← ↑ [↵]
+[...] and [sic] ¦ [sic!] (…) ¦ He said: [laughs] no. ¦ [Anna leaves.] ¦ HUMANS: we are. ¦ Human rights: all.
+Users: Ann, Bo ¦ Assistants: Cy ¦ The user: a person. The assistant: a thing. ¦ Human resources: call 5 ¦ User-Agent: curl
+User::new() ¦ assistant.run() ¦ unused1 and reserved2 ¦ SPECIAL_12 is a part number. ¦ <12> and <5> ¦ <special offer>
+extra_id_0 ¦ Q: Why?⏎A: So. ¦ Question: Why?⏎Answer: So. ¦ 1. a⏎2. b ¦ a: b⏎c: d ¦ key: <value>
+--user=<user> --pass=<pass> ¦ export A=<your key> ¦ <your name here> ¦ [your name] ¦ <insert reason> ¦ <a href="x">y</a>
+&lt;b&gt;bold&lt;/b&gt; ¦ &lt;div&gt; is a block ¦ x &lt; y ¦ \u03b1-helix ¦ é ü ñ ¦ “think” and ‘thought’ ¦ ``think``
+`<think>` starts it ¦ ```⏎<think>⏎``` ¦ "<eos>" ends it ¦ the '<pad>' token ¦ C:\Users\think ¦ http://x/think?a=<b>
+<svg><text>a</text></svg> ¦ <math><mi>x</mi></math> ¦ <note><to>A</to><from>B</from></note> ¦ <book><title>T</title></book>
+<config><tool>a</tool></config> ¦ <soap:Body><m:Get>1</m:Get></soap:Body> ¦ <xs:element name="reason"/>
+<ns:tool>a</ns:tool> ¦ <seed>5</seed> and <seed>6</seed> ¦ <mm>5</mm> ¦ <role>Cook</role>
+<role>lead</role> in <actor>Bo</actor> ¦ <plan>a</plan> b ¦ <step>1</step><step>2</step> ¦ <box>1</box>
+PRE and SUF and MID ¦ <key>a</key><value>b</value> ¦ <arg>a</arg> ¦ int a[3] = {1, 2}; ¦ a[b[c]] ¦ [a, b) and (a, b]
+]a, b[ is open ¦ ]0, 1[ and [0, 1[ ¦ [[1, 2], [3, 4]] ¦ [e, f] ¦ ||x|| and |x| ¦ P(A|B) ¦ A|B|C ¦ <A|B> ¦ |x><y| ¦ <a|b|c>
+<| ¦ |> ¦ a <| b |> c ¦ <- think -> ¦ **Human:** is a word ¦ Human ¦ User ¦ system
+Hello,⏎⏎User: Ann Lee⏎Issue: It fails. ¦ HAMLET: To be.⏎GHOST: Mark me.⏎Human: Who calls⏎GHOST: I do
+Alien: Who are you?⏎Human: A human being⏎Alien: What is that?
+Robot: Beep.⏎⏎Human: Hello, robot⏎⏎Robot: Beep, beep.
+Alien: Who are you?⏎Human: I am a human.⏎Alien: What is that?⏎Human: I do not know.
+WAITER: Yes?⏎⏎USER: Help me.⏎⏎WAITER: How?⏎⏎USER: Now.
+"""
+"""XML, HTML, BBCode, wikis, types, shells, chess, formulas, forms and plays, parted by bars; an arrow is a line break."""
+
+
+def test_what_people_write_in_brackets_and_with_roles_is_none() -> None:
+    """Whatever the notation, next to which a machine's tokens look alike."""
+    texts = [text.strip("\n").replace("⏎", "\n") for line in OF_PEOPLE.strip("\n").split("\n") for text in line.split(" ¦ ")]
+    assert len(texts) > 250
+    assert [(text, found) for text in texts if (found := residue_in(text)) is not None] == []
 
 
 @pytest.mark.parametrize("texts", [FIELDS, MARKUP])

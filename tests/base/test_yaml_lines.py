@@ -103,6 +103,13 @@ def test_a_path_to_nowhere_gives_the_last_line_on_its_way() -> None:
     assert found.value == 2
 
 
+def test_an_escape_is_not_the_character_of_a_later_value() -> None:
+    """The one is meant so; the other nobody sees."""
+    found = parsed('a: "x\\u00a0y"\nb: x\u00a0y')
+    assert found.fields["a"].described() == r'the text "x\xa0y"'
+    assert found.fields["b"].described() == r'the text "x\xa0y", with U+00A0 (no-break space) in column 5'
+
+
 @pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r"])
 def test_lines_are_those_of_an_editor(line_break: str) -> None:
     """All three line breaks count one; the separators that only YAML takes for breaks count none."""

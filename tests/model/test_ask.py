@@ -244,13 +244,15 @@ def test_what_a_prompt_holds_is_no_residue_in_its_reply() -> None:
 
 
 def test_a_recording_from_before_residue_was_asked_for_again_answers_all_the_same() -> None:
-    """It lacks the second reply: the first one decides. Of what else it lacks nothing is known."""
+    """The first one decides. Of what else it lacks nothing is known, nor where the run did ask again."""
     inputs = {**INPUTS, "length": "1 word", "avoid": None}
     with pytest.raises(Failed) as caught:
         ask(writer("So.</s>", MissingReply("none")), "write_answer_freeform", inputs=inputs)
     assert (caught.value.digests, caught.value.in_words) == (("digest 0",), "the reply has a token of a chat template: </s>")
     with pytest.raises(MissingReply):
         ask(writer("", MissingReply("none")), "write_answer_freeform", inputs=inputs)
+    with pytest.raises(MissingReply):
+        ask(writer("So.</s>", MissingReply("none", insists=True)), "write_answer_freeform", inputs=inputs)
 
 
 def test_no_json_says_what_stands_around_it() -> None:

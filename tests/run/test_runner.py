@@ -685,6 +685,34 @@ def test_a_replay_of_more_than_was_recorded_fails_and_keeps_what_there_is(finish
     assert replayed.bytes()[0].startswith(finished.bytes()[0])
 
 
+class Leaving(FakeServer):
+    """Leaves residue in an answer, and none when it is asked again."""
+
+    def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        body = super()._body(payload)
+        if "format" not in payload and self.prompts.count(payload["messages"][-1]["content"]) == 1:
+            body["message"]["content"] += "</s>"
+        return body
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_recording_that_ends_between_two_tries_decides_nothing_but_where_there_were_none(going: Going, before: bool) -> None:
+    """Where a run asks again for residue it would have come to another reply when it went on; older ones never asked."""
+    going.go(Leaving(TeacherConfig(pass_rate=1.0)))
+    (first, *_), _ = going.rows()
+    _, second = first.provenance.calls["write_answer"]
+    with sqlite3.connect(going.paths().journal) as journal:
+        journal.execute("DELETE FROM replies WHERE digest = ?", (second,))
+        journal.execute("DELETE FROM meta WHERE key = 'residue' AND ?", (before,))
+    for turn in range(2):  # a replay is a recording, too
+        recorded = {r.spec.task_name: r for r in find_recorded(str(going.folder))}
+        going = replace(going, folder=going.folder.parent / f"replayed-{turn}")
+        with pytest.raises(MissingReply):
+            run(going.request(recorded=recorded), None)
+        _, rejected = going.rows()
+        assert [row.reason for row in rejected if row.stage == "write_answer"] == ["residue"] * before
+
+
 class Seeing(HashEmbedder):
     """Gives all texts one vector."""
 

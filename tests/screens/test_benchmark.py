@@ -90,6 +90,14 @@ def texts(found: Benchmark) -> list[str]:
         ({"question": " ", "messages": [{"role": "user", "content": "u"}]}, "u", False),
         ({"turns": 1, "messages": [{"role": "user", "content": "u"}], "context": "C."}, "u", False),
         ({"text": None, "input": "I", "conversation": [{"role": "user", "content": "u"}]}, "I", False),
+        ({"question": 4}, "4", False),
+        ({"question": 0.5, "turns": 3, "id": 7}, "0.5", False),
+        ({"question": 17, "goal": 2, "question_content": "Q?"}, "Q?", False),
+        ({"question": float("nan"), "query": "Q?", "context": 2}, "2\nQ?", True),
+        ({"question": {"value": 3}}, "3", False),
+        ({"prompt": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "4"}], "turns": 2}, "u", False),
+        ({"messages": json.dumps([{"role": "user", "content": 5}]), "question": " "}, "5", False),
+        ({"paragraphs": "P", "question": "Q?"}, "Q?", False),
     ],
 )
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
@@ -140,12 +148,21 @@ FIELDS = (
     "a question is text in question, problem, instruction, prompt, text, input, turns or messages, "
     "or name its place: FILE:FIELD"
 )
+NO_COLUMN = (
+    "no column is called question, problem, instruction, prompt, text, input, turns or messages: "
+    "the first line, taken for the columns' names, has"
+)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("exam.csv", b"Q\nq\n", f":2: no question: this row has `Q`; {FIELDS}"),
+        (
+            "exam.csv",
+            b"Q\nq\n",
+            f":2: {NO_COLUMN} `Q`; name the one with the question, or, if that line has no names, its number: ",
+        ),
+        ("mmlu.csv", b"What is it?,a,b,c,d,A\nAnd this?,e,f,g,h,B\n", f":2: {NO_COLUMN} `What is it?`, `a`, `b`, "),
         (
             "exam.doc",
             b"Q",
@@ -188,7 +205,10 @@ FIELDS = (
             ": there is no question in this file: in all 1 rows it is null or blank; leave it out",
         ),
         ("exam.jsonl", b"{}", f":1: no question: this row has nothing; {FIELDS}"),
-        ("exam.jsonl", b'{"question": 3}', ":1: `question` is not text; write it as a string"),
+        ("exam.jsonl", b'{"question": true}', ":1: `question` is not text; write it as a string"),
+        ("exam.jsonl", b'{"input": [101, 2023]}', ":1: `input` is not text; write it as a string"),
+        ("exam.jsonl", b'{"turns": 3, "dialog": ["a"]}', f":1: no question: this row has `turns`, `dialog`; {FIELDS}"),
+        ("exam.csv", b"id,messages\n1,[{'role': 'user'}]\n", ":2: `messages` is not a list of turns with `role` and `content`"),
         (
             "exam.jsonl",
             b'{"question": {"id": 3}}',
@@ -232,7 +252,7 @@ def test_a_parquet_file_names_rows_and_columns(tmp_path: Path) -> None:
     pq.write_table(pa.table({"stimulus": ["a"], "endings": ["b"]}), path)
     with pytest.raises(EvaluationError, match=r"exam.parquet:1: no question: this row has `stimulus`, `endings`"):
         read_benchmark([path])
-    pq.write_table(pa.table({"question": [1]}), path)
+    pq.write_table(pa.table({"question": [True]}), path)
     with pytest.raises(EvaluationError, match=r"exam.parquet:1: `question` is not text"):
         read_benchmark([path])
 
@@ -271,6 +291,11 @@ JSON_ROWS = b'{"question": "a"}\n{"question": "b"}\n'
         ("exam.csv", b"id;question\n1;a\n2;b\n"),
         ("exam.csv", b"\r\n \nquestion;b\na;1\n  \nb;2;;\n"),
         ("exam.csv", b"question,\na\nb,\n"),
+        (
+            "exam.csv",
+            b'id,messages\n1,"[{""role"": ""user"", ""content"": ""a""}]"\n2,"[{""role"": ""user"", ""content"": ""b""}]"\n',
+        ),
+        ("exam.csv", b'id,turns\n1,"[""a"", ""b""]"\n'),
         ("exam.tsv", b"question\tanswer\na\tx, y\nb\tz\n"),
         ("exam.jsonl", JSON_ROWS.decode().encode("utf-16")),
         *((f"exam.jsonl{ending}", pack(JSON_ROWS)) for ending, pack in PACK.items()),
@@ -287,6 +312,17 @@ def test_a_file_is_read_as_what_it_is(tmp_path: Path, name: str, data: bytes) ->
     assert texts(read_benchmark([path])) == ["a", "b"]
 
 
+@pytest.mark.parametrize("article", [True, False])
+def test_the_questions_of_squad_have_their_passages(tmp_path: Path, article: bool) -> None:
+    """Its own files have them in articles of passages, and others have a passage on each line."""
+    passages = [{"context": f"{n}.", "qas": [{"question": f"{n}{k}?", "answers": []} for k in (1, 2)]} for n in "AB"]
+    path = tmp_path / "squad.json"
+    path.write_text(json.dumps({"data": [{"title": "T", "paragraphs": passages}] if article else passages}))
+    found = read_benchmark([path])
+    assert texts(found) == ["A.\nA1?", "A.\nA2?", "B.\nB1?", "B.\nB2?"]
+    assert all(question.grounded for question in found.questions)
+
+
 @pytest.mark.parametrize(
     ("row", "field", "found"),
     [
@@ -296,6 +332,7 @@ def test_a_file_is_read_as_what_it_is(tmp_path: Path, name: str, data: bytes) ->
         ({"paragraphs": [{"qas": [{"q": "a"}, {"q": "b"}]}, {"qas": [{"q": "c"}]}]}, "paragraphs.qas.q", ["a", "b", "c"]),
         ({"chat": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "no"}]}, "chat", ["a"]),
         ({"question": "no", "turns": ["a", "b"]}, "turns", ["a", "b"]),
+        ({"question": "no", "a": {"sum": 4}}, "a.sum", ["4"]),
     ],
 )
 def test_a_field_can_be_named(tmp_path: Path, row: dict[str, Any], field: str, found: list[str]) -> None:

@@ -428,6 +428,12 @@ def test_a_riddle_in_emoji_is_another_one(tmp_path: Path) -> None:
     screen = a_screen(tmp_path, ask + "🦁👑", cosine=None)
     assert said_of(screen, ask + "🚢🧊") is None
     assert said_of(screen, f"Now guess! {ask}🦁👑") is not None
+    held = "Say in which town did it take place at last"
+    screen = a_screen(tmp_path, ask + "🦁👑", ask + "🚢🧊", held, cosine=None)
+    for text, line in ((f"{ask}🚢🧊", 2), (f"{ask}🦖 {held}", 3)):
+        assert str(said_of(screen, f"Now guess! {text}")).startswith(f"holds the whole question of exam.jsonl:{line}: ")
+    assert said_of(screen, ask + "🦖") is None
+    assert said_of(a_screen(tmp_path, ask + "🦁👑", ask, cosine=None), f"Guess: {ask}🦖") is not None
 
 
 def test_another_field_of_a_file_is_another_exam(tmp_path: Path) -> None:

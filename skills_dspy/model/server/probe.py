@@ -79,13 +79,24 @@ async def find_dialect(attempt: Try, insist: Try, model: str, host: str, thinkin
         return await _found(attempt, insist, _probe(model, thinking), host)
     except _UselessError as useless:
         for think in _OTHERS:
-            reply = await attempt({**_probe(model, Thinking(think, _ROOM)), "format": _SCHEMA}, Dialect())
-            if isinstance(reply, dict) and think != thinking.think and _obeys(reply):
+            if think != thinking.think and await _readable(attempt, insist, _probe(model, Thinking(think, _ROOM)), host):
                 raise ServerError(
                     f"The model {model} at {host} gives no reply that can be read with `think: {thinking.think}` "
                     f"({useless.why}), and does with `think: {think}`: set that in the configuration for the roles that ask it."
                 ) from useless
         raise ServerError(str(useless)) from useless
+
+
+async def _readable(attempt: Try, insist: Try, probe: Mapping[str, Any], host: str) -> bool:
+    """Whether a reply can be read, at least with the least that is taken."""
+    reply = await attempt({**probe, "format": _SCHEMA}, Dialect())
+    if isinstance(reply, dict) and _obeys(reply, exactly=True):
+        return True
+    try:
+        await _least(attempt, insist, probe, host)
+    except _UselessError:
+        return False
+    return True
 
 
 def _probe(model: str, thinking: Thinking) -> dict[str, Any]:
@@ -106,8 +117,8 @@ async def _found(attempt: Try, insist: Try, probe: Mapping[str, Any], host: str)
     return replace(dialect, thinks=_disturbs(body, asked))
 
 
-async def _built_up(attempt: Try, insist: Try, probe: Mapping[str, Any], host: str) -> tuple[Dialect, Body]:
-    """From the least that has to be taken, with all that can be added to it."""
+async def _least(attempt: Try, insist: Try, probe: Mapping[str, Any], host: str) -> tuple[Dialect, Body]:
+    """The least that has to be taken, and its reply, which can be read."""
     asked, dialect, model = {**probe, "format": _SCHEMA}, _LEAST, probe["model"]
     body = await attempt(asked, dialect)
     if isinstance(body, Refused):
@@ -116,11 +127,18 @@ async def _built_up(attempt: Try, insist: Try, probe: Mapping[str, Any], host: s
             f"The server at {host} refuses JSON schemas for {model} ({body.said}), and replies cannot be read without: take a "
             "server that has them (vLLM, llama.cpp, SGLang, LM Studio, Ollama), or another model."
         )
-    if _disturbs(body, asked):
+    if _disturbs(body, asked) or ("think" in asked and not _obeys(body)):
         dialect, body = await _quieted(attempt, asked, dialect, body)
     if not _obeys(body):
         only = _thinks(body) and not body["message"]["content"].strip()
         raise _only_thoughts(model, host) if only else _ignored(model, host, body)
+    return dialect, body
+
+
+async def _built_up(attempt: Try, insist: Try, probe: Mapping[str, Any], host: str) -> tuple[Dialect, Body]:
+    """From the least that has to be taken, with all that can be added to it."""
+    dialect, body = await _least(attempt, insist, probe, host)
+    asked = {**probe, "format": _SCHEMA}
     for name, value in _MORE:
         if getattr(dialect, name):
             continue
@@ -132,12 +150,13 @@ async def _built_up(attempt: Try, insist: Try, probe: Mapping[str, Any], host: s
 
 
 async def _quieted(attempt: Try, asked: Mapping[str, Any], dialect: Dialect, body: Body) -> tuple[Dialect, Body]:
-    """Another way to tell the model not to think, if one helps."""
+    """Another way to tell the model not to think, or how much, if one helps against what is wrong with the reply."""
+    disturbed = _disturbs(body, asked)
     for way in ("reasoning_effort", "chat_template_kwargs"):
         if way != dialect.quiet:
             other = replace(dialect, quiet=way)
             reply = await attempt(asked, other)
-            if isinstance(reply, dict) and not _thinks(reply):
+            if isinstance(reply, dict) and (not _thinks(reply) if disturbed else _obeys(reply)):
                 return other, reply
     return dialect, body
 

@@ -101,6 +101,29 @@ def test_a_blank_context_is_none() -> None:
     assert row(question="a", answer="b", context="c", input="d").context == "c"
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"instruction": None, "question": "a", "answer": "b"},
+        {"instruction": " ", "input": "a", "output": "b"},
+        {"question": "a", "answer": "", "output": "b"},
+        {"question": None, "answer": None, "messages": [{"role": "user", "content": "a"}, {"role": "model", "content": "b"}]},
+        {"question": "a", "answer": "", "messages": [], "conversation": [{"input": "a", "output": "b"}]},
+        {"question": "a", "answers": {"text": []}, "response": "b"},
+    ],
+)
+def test_an_empty_column_hides_no_other(content: dict[str, Any]) -> None:
+    """Columns of several sets stand beside one another in a file that was put together."""
+    assert row(**content) == Row("a", "b")
+
+
+def test_a_number_is_read_as_its_text() -> None:
+    """As question, answer, context, among several answers and in a turn."""
+    assert row(question=2, answer=4.5, context=0) == Row("2", "4.5", "0")
+    assert row(question="a", answers=[4, 5]) == row(question="a", answers={"text": [4]}) == Row("a", "4")
+    assert row(messages=[{"role": "user", "content": 2}, {"role": "assistant", "content": 4}]) == Row("2", "4")
+
+
 def test_half_a_character_is_replaced() -> None:
     """JSON can hold a lone surrogate; no file or terminal can."""
     found = row(question="fox \ud83e", answer="\udd8a", context="\ud83e\udd8a")
@@ -113,6 +136,8 @@ def test_what_instructlab_writes_is_read() -> None:
     metadata = json.dumps({"question": "a", "response": "b", "context": "c", "tags": {"category": "math"}})
     assert row(messages=turns, metadata=metadata, id="x", unmask=False) == Row("a", "b", "c", {"category": "math"})
     assert row(messages=turns, metadata="no JSON", unmask=True) == Row("c\n\na", "b")
+    for other in ({"question": "Q?", "response": "A"}, {"question": "a", "answer": ""}, {"answer": "b", "prompt": None}):
+        assert row(messages=turns, metadata=json.dumps(other)) == Row("c\n\na", "b")
     for user, assistant in (
         ("<|user|>", "<|assistant|>"),
         *[[f"<|start_of_role|>{n}<|end_of_role|>" for n in ("user", "assistant")]],
@@ -190,7 +215,8 @@ def test_a_broken_soft_rating_is_none(soft: object) -> None:
         ({"question": "a", "text": "b"}, "there is `question` but no `answer`; add it"),
         ({"question": "a", "answer": [["b"]]}, "`answer` is not text; write it in quotes"),
         ({"prompt": "a", "completion": [{"role": "user", "content": "b"}]}, "`completion` is not text; write it in quotes"),
-        ({"question": 7, "answer": "b"}, "`question` is not text"),
+        ({"question": True, "answer": "b"}, "`question` is not text"),
+        ({"question": "a", "answer": {"id": 3}}, "`answer` is not text"),
         ({"question": "a", "answer": "b", "context": ["c"]}, "`context` is not text"),
         ({"messages": "hello"}, "`messages` is not a list of turns"),
         ({"messages": ["hello", {"role": "user"}]}, "`messages` is not a list of turns"),
@@ -207,6 +233,9 @@ def test_a_line_that_is_no_row_is_refused(content: dict[str, Any], why: str) -> 
     [
         {"question": "a", "answer": None},
         {"question": "\n ", "answer": "b"},
+        {"question": "a", "answer": float("nan")},
+        {"question": "a", "answer": "", "data": [{"id": 1}], "messages": []},
+        {"question": "a", "answers": {"text": [], "answer_start": []}},
         {"messages": [{"role": "user", "content": "a"}]},
         {"messages": [{"role": "user", "content": " "}, {"role": "assistant", "content": "b"}]},
     ],

@@ -385,19 +385,25 @@ def test_a_model_that_may_think_is_found_out_about_as_it_will_be_asked() -> None
         asyncio.run(a_server(Wire(prose), thinking=lambda _: Thinking("on", 2048)).model("m"))
 
 
+@pytest.mark.parametrize("refused", [(), ("seed",)])
 @pytest.mark.parametrize(("works", "given"), [("off", "on"), ("low", "off"), ("on", "unset")])
-def test_the_setting_with_which_a_model_can_be_used_is_named(works: Think, given: Think) -> None:
-    """Where it ignores the schema with all others, or has no room for its thoughts."""
+def test_the_setting_with_which_a_model_can_be_used_is_named(works: Think, given: Think, refused: tuple[str, ...]) -> None:
+    """Where it ignores the schema with all others, whatever else the server does not take; with that it is used."""
+    told: list[tuple[Think, int | None]] = []
 
     def picky(asked: Mapping[str, Any]) -> httpx.Response:
         kwargs = asked.get("chat_template_kwargs", {})
         effort = asked.get("reasoning_effort", {True: "on", False: "off", None: "unset"}[kwargs.get("enable_thinking")])
-        return said('{"words": ["kestrel"]}' if effort == works else "Hello!")
+        told.append(({"none": "off", "medium": "on"}.get(effort, effort), asked.get("max_tokens")))
+        return without(*refused)(asked) or said('{"words": ["kestrel"]}' if told[-1][0] == works else "Hello!")
 
     with pytest.raises(
         ServerError, match=rf"with `think: {given}` \(it ignores the JSON schema\), and does with `think: {works}`"
     ):
         asyncio.run(a_server(Wire(picky), thinking=lambda _: Thinking(given, 99)).model("m"))
+    assert (given, 256 + 2048) not in told
+    model = asyncio.run(a_server(Wire(picky), thinking=lambda _: Thinking(works, 99)).model("m"))
+    assert model.differs.keys() - {"quiet"} == set(refused)
 
 
 def test_a_schema_without_bounds_is_obeyed_by_a_longer_list() -> None:

@@ -1,6 +1,7 @@
 """Tests of reading YAML with lines."""
 
 import codecs
+import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -164,8 +165,9 @@ def test_what_is_wrong_is_said_with_its_line(text: str | bytes, line: int | None
 def test_the_deepest_nesting_is_read() -> None:
     """The limit itself is allowed, one level more is not."""
     inner = MAX_DEPTH - 1
-    parsed("a: " + "[" * inner + "]" * inner)
-    refusal("a: " + "[" * (inner + 1) + "]" * (inner + 1))
+    text = "[" * inner + "]" * inner
+    assert json.dumps(parsed(f"a: {text}").plain()) == f'{{"a": {text}}}'
+    assert "nested" in str(refusal(f"a: [{text}]"))
 
 
 def test_tags_that_change_nothing_are_read() -> None:

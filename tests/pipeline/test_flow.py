@@ -446,6 +446,7 @@ def test_only_writers_of_contexts_and_questions_see_accepted_pairs(kind: Kind, t
     """A model's own words must not become the standard that it is judged by."""
     asker = FakeAsker()
     pursue(asker, kind, tagging=tagging)
+    assert len(asker.asked) > 3
     assert "guest" not in repr(asker.asked)
 
 

@@ -28,6 +28,7 @@ from tests.helpers.small_runs import make_run
 WHY = "The server answered 500: unexpected EOF. It answers others, and this never."
 ROWS = ("data.jsonl", "rejected.jsonl")
 SALT = b"k"
+"""One of those with which what cannot be answered is met at every stage of the run and in its tags, as the tests want it."""
 TRUST = TeacherConfig(pass_rate=0.95)
 
 

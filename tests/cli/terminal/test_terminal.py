@@ -182,6 +182,8 @@ def test_no_command_lets_a_text_act(typed: Terminal) -> None:
         ("prompts", "--task-paths", task),
         ("export", run, "--format", "messages", "--out", typed.folder / "m\x1b[1m.jsonl", "--keep-residue"),
         ("eval", "data", pairs, "--no-vectors"),
+        ("eval", "data", run, "--no-vectors"),
+        ("check", "--task-paths", task),
         ("run", "--task-paths", typed.folder / "no\x1b[2J.yaml"),
         ("run", "--no-such-option\x1b[2J"),
         ("export", run, "--format", "odd\x1b[2J"),
@@ -190,15 +192,15 @@ def test_no_command_lets_a_text_act(typed: Terminal) -> None:
         said = typed.type(*words)
         harmless(said)
         assert re.search(r"\\x1b|\\u009b", said.out + said.err), (words, said)
-    quiet: list[tuple[object, ...]] = [
-        ("decide", run, "--min-sample-quality", 5, "--dry-run"),
-        ("eval", "data", run, "--no-vectors"),
-        ("tasks", task),
-        ("tasks", task, "--format", "github"),
-        ("check", "--task-paths", task),
+    quiet: list[tuple[tuple[object, ...], str]] = [  # they say nothing of such texts
+        (("decide", run, "--min-sample-quality", 5, "--dry-run"), "test/foxes: 2 accepted before, 1 now"),
+        (("tasks", task), "test/foxes  freeform      5"),
+        (("tasks", task, "--format", "github"), "::notice file="),
     ]
-    for words in quiet:
-        harmless(typed.type(*words))
+    for words, told in quiet:
+        said = typed.type(*words)
+        harmless(said)
+        assert (said.code, told in said.out) == (0, True), (words, said)
     programs: list[tuple[object, ...]] = [
         ("decide", run, "--dry-run", "--json"),
         ("eval", "data", run, "--no-vectors", "--json"),

@@ -120,20 +120,25 @@ def test_a_question_on_a_context_is_compared_as_dedup_does_it(tmp_path: Path) ->
 
 
 def test_rows_that_are_near_one_seed_stay_together(tmp_path: Path) -> None:
-    """One by its vector, the other by what its own run noted, as two rows of one run that are near to a seed."""
+    """One by its vector, the other by what its own run noted; without the seed the two may be parted."""
     seeds = {"How do foxes live?": at(0)}
     make(tmp_path / "runs", "test/a", {FIRST: at(0.049), **others(0)})
     rows = {SECOND: at(0.0, 5)}
     make(tmp_path / "runs", "test/b", rows, seeds=seeds, neighbour=("seed:0", 0.15))
     make(tmp_path / "runs", "test/c", others(2), neighbour=None)
     assert not any(parted(tmp_path / "runs", tmp_path / "out"))
+    make(tmp_path / "far", "test/a", {FIRST: at(0.049), **others(0)})
+    make(tmp_path / "far", "test/b", rows)
+    make(tmp_path / "far", "test/c", others(2))
+    assert any(parted(tmp_path / "far", tmp_path / "out"))
 
 
 def test_many_that_are_near_in_a_row_are_one_group(tmp_path: Path) -> None:
-    """Directly or through others."""
+    """Directly or through others; without those between them the ends may be parted."""
     chain = {f"chain{n} link{n} ring{n}": at(0.01 * n * n) for n in range(9)}
-    make(tmp_path / "runs", "test/a", {**chain, **others(0), **others(2)})
-    assert not any(parted(tmp_path / "runs", tmp_path / "out", "chain0", "chain8"))
+    for name, some in (("whole", [*chain]), ("broken", [*chain][::8])):
+        make(tmp_path / name, "test/a", {**{text: chain[text] for text in some}, **others(0), **others(2)})
+        assert any(parted(tmp_path / name, tmp_path / "out", "chain0", "chain8")) is (name == "broken")
 
 
 def test_the_distance_is_that_of_the_runs_own_deduplication(tmp_path: Path) -> None:

@@ -130,6 +130,7 @@ def test_sets_of_hardly_any_rows_can_be_compared(first: int, second: int) -> Non
     one, other = (a_material(varied(count), run=a_run(count)) for count in (first, second))
     found = comparison(one, other)
     json.dumps(as_json(found), allow_nan=False)
+    assert bool(found.numbers) is (first > 0 and second > 0)
     assert all(number.interval is None for number in found.numbers)
 
 

@@ -152,17 +152,17 @@ def test_actions_and_images_are_asked_for() -> None:
     ("question", "halves"),
     [
         ("How many litres of water does a tank of 2.5 cubic metres hold?", {"How many litres of water does a"}),
-        ("Proofread this review. Give the text first.", {"Proo", "Proofread th", "Proofread this rev"}),
+        ("Proofread this review. Give the text first.", {"Proofread th"}),
         ("A lamp of 60 watts burns. How many hours does it burn?", {"A lamp of 60 watts burns. How many ho"}),
         ("Explain the term. Can you give an example of it?", {"Explain the"}),
-        ("What does Mr. Okafor have to do?", {"What does Mr. Oka", "What does Mr. Okafor ha"}),
+        ("What does Mr. Okafor have to do?", {"What does Mr. Oka"}),
         ("列出五个同义词，并加以说明。", {"列出五"}),
         *((whole, {None}) for whole in ("Why?", "Go on!", "...", "Explain!")),
     ],
 )
 def test_a_question_ends_in_the_middle_of_what_it_asks(question: str, halves: set[str | None]) -> None:
     """Behind a word that ends no sentence or inside one, and nothing before it is whole; one word has no half to know it by."""
-    assert {cut_question(question, rng(chance)) for chance in range(9)} <= halves
+    assert {cut_question(question, rng(chance)) for chance in range(9)} == halves
 
 
 BEES = about(

@@ -1,5 +1,7 @@
 """The lines of `optimize`: columns that stay apart, losses called losses, the time of what is left."""
 
+import re
+
 import dspy
 import pytest
 
@@ -23,6 +25,7 @@ def scored(*scores: float) -> Measured:
 def test_columns_stay_apart_though_all_is_negative() -> None:
     """A judge without one readable reply."""
     row = comparison_lines([(UNIT, BeforeAfter(scored(-1.0, -1.0), scored(-1.0, -1.0)), ())], "nobody")[1]
+    assert len(re.findall(r" -1\.000 \(", row)) == 2
     assert ")-" not in row
     assert ")+" not in row
 

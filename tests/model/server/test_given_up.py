@@ -107,9 +107,10 @@ def test_a_server_that_starts_anew_loses_nobody(answer: httpx.Response | Excepti
 def by_chance(share: float, seed: int, *texts: str) -> tuple[list[object], int]:
     """What comes of prompts, and how often `poison` was asked, which always fails; this share of all others fails by chance."""
     rng, clock, asked = random.Random(seed), Clock(), list[str]()
-    fault, cause = Fault(ServerError("It failed."), True), Cause("fails")
+    failed, cause = ServerError("It failed."), Cause("fails")
+    fault = Fault(failed, True)
     asking = Asking(
-        HOST, settings(patience=1e4), lambda *_: fault, lambda _: cause, lambda _: fault.error, clock=clock, sleep=clock.sleep
+        HOST, settings(patience=1e4), lambda *_: fault, lambda _: cause, lambda _: failed, clock=clock, sleep=clock.sleep
     )
 
     async def ask(text: str) -> str:

@@ -19,19 +19,19 @@ class PlanVariety(dspy.Signature):
     The task description says what the skill is. The examples are a few exercises of it. Later, many new exercises will be
     written, and each will be told values of a few axes. Name two to six axes along which such exercises can differ while all
     of them practise this one skill at the level of the examples: for instance the subject, the setting, the kind of text or
-    data, how much is asked for, the form of the request, what makes it difficult. Choose the axes that matter for this skill.
+    data, what is asked for, what makes it difficult. Choose the axes that matter for this skill.
     The first axis is the subject: the things, places, people, events or field that an exercise is about, also where the
     examples hardly name any.
-    An axis changes what an answer has to do or to be about. What would only decorate a request is no axis, nor is the look of
-    its figures.
+    An axis changes what an answer has to do or to be about. What would only decorate a request is no axis, nor is its wording,
+    the look of its figures, or how many things it names.
     If the examples have a context, say of each axis whether its values are of that text (what it is about and what it is
     like) or of the request (what is asked about it); the subject is of the text. If they have none, all axes are of the
     request, also those of a text or a table that stands in the question. If all exercises make one and the same request about
     their context, name no axis of the request.
     Give each axis its values: short phrases of a few words, each different from the others, each natural with most values of
-    the other axes, each such as people who need the skill often meet, and spread widely over all that it can be about. Give
-    the subject at least twelve values and every other axis three to six. Do not make values out of the examples alone: they
-    are only a sample."""
+    the other axes, each such as people who need the skill often meet, none that makes an exercise slighter or odder than the
+    examples, and spread widely over all that it can be about. Give the subject at least twelve values and every other axis
+    three to six. Do not make values out of the examples alone: they are only a sample."""
 
     task_description: str = dspy.InputField(desc=_TASK)
     examples: list[Pair] = dspy.InputField(desc="exercises of this skill with good answers")
@@ -74,6 +74,7 @@ class WriteQuestionsFreeform(dspy.Signature):
       such, with figures and details as one meets them, but with a story or a reason for asking only where the examples have
       one;
     - is harmless;
+    - has parts that belong together, and something in it that is worth working out or telling;
     - asks for something else than every example and every other new question;
     - is no well-known puzzle, riddle or textbook example told again.
     Where a plan is given, it has one line for each question. Follow what in it makes a good question of this skill, drop
@@ -124,12 +125,14 @@ class WriteAnswerFreeform(dspy.Signature):
     shows its steps, whether it is prose, a list, a table or one word, and a heading or labels that they all have. Take
     nothing else from them: not their sentences, not how their prose opens and closes, not how many points they make. What
     this question asks for decides, also where it asks for another form.
-    The answer is correct and complete and does everything that the question asks. Where it works something out, each figure
-    follows from what stands before it. Its length is what this question needs, as a rule within the range that is given. It
-    goes straight to what was asked, in a beginning and an ending of its own, and sums up or repeats nothing unless the
-    question wants that. It has no talk about you, about the task or about further help. It says that something is uncertain
-    only where that is so and matters. It invents no facts. Where the examples show \\n in place of a line break, it has a
-    real one. Where something to avoid is given, it is as good without that."""
+    The answer is correct and complete and does everything that the question asks. It says what somebody says who knows the
+    matter well: particulars instead of generalities, and something new in every sentence. Where it works something out, each
+    figure follows from what stands before it. Its length is what this question needs, as a rule within the range that is
+    given, and near the upper end where there is much worth saying. It goes straight to what was asked, in a beginning and an
+    ending of its own, and sums up or repeats nothing unless the question wants that. It has no talk about you, about the task
+    or about further help. It says that something is uncertain only where that is so and matters. It invents no facts. Where
+    the examples show \\n in place of a line break, it has a real one. Where something to avoid is given, it is as good
+    without that."""
 
     task_description: str = dspy.InputField(desc=_TASK)
     length: str = dspy.InputField(desc="how long such answers are")

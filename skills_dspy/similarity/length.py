@@ -7,12 +7,14 @@ from skills_dspy.similarity.text import WORD, each_word, token_width, tokens
 
 _SHORTER, _LONGER = 3 / 4, 5 / 4
 """How much shorter than the shortest and longer than the longest text another one of the kind may be."""
+_RICHER, _MORE_WORDS = 7 / 4, 300
+"""How much longer an answer may be that has more to say, and how many words more at most: a reply has room for so many."""
 _LEAST_RANGE = 2
 """What lies between both ends at least: whoever answers in one word may need three."""
 
 
-def usual_length(texts: Iterable[str]) -> str:
-    """The range of lengths of one or more texts, a little widened and in round numbers.
+def usual_length(texts: Iterable[str], *, richer: bool = False) -> str:
+    """The range of lengths of one or more texts, a little widened and in round numbers; upwards by more for `richer` ones.
 
     It counts words, and characters where most of the texts stand in a script that puts no spaces between words.
     """
@@ -21,7 +23,9 @@ def usual_length(texts: Iterable[str]) -> str:
     unspaced = 2 * sum(token_width(token) < WORD for token in found) > len(found)
     counts = [len("".join(text.split())) if unspaced else sum(1 for _ in each_word(text)) for text in own]
     least = max(1, _rounded(min(counts) * _SHORTER, math.floor))
-    most = max(least + _LEAST_RANGE, _rounded(max(counts) * _LONGER, math.ceil))
+    longest = max(counts)
+    longer = max(longest * _LONGER, min(longest * _RICHER, longest + _MORE_WORDS) if richer else 0)
+    most = max(least + _LEAST_RANGE, _rounded(longer, math.ceil))
     return f"{least} to {most} {'characters' if unspaced else 'words'}"
 
 

@@ -21,3 +21,9 @@ from skills_dspy.similarity.length import usual_length
 def test_a_range_as_people_would_write_it(texts: list[str], said: str) -> None:
     """From three quarters of the shortest to five quarters of the longest, in round numbers, and never a single one."""
     assert usual_length(texts) == said
+
+
+@pytest.mark.parametrize(("words", "said"), [(4, "3 to 7 words"), (100, "75 to 180 words"), (900, "670 to 1200 words")])
+def test_an_answer_may_say_more_than_the_seeds_do(words: int, said: str) -> None:
+    """Three quarters as much again, and no more than a reply has room for."""
+    assert usual_length(["word " * words], richer=True) == said

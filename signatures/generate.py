@@ -126,12 +126,12 @@ class WriteAnswerFreeform(dspy.Signature):
     nothing else from them: not their sentences, not how their prose opens and closes, not how many points they make. What
     this question asks for decides, also where it asks for another form.
     The answer is correct and complete and does everything that the question asks. It says what somebody says who knows the
-    matter well: particulars instead of generalities, and something new in every sentence. Where it works something out, each
-    figure follows from what stands before it. Its length is what this question needs, as a rule within the range that is
-    given, and near the upper end where there is much worth saying. It goes straight to what was asked, in a beginning and an
-    ending of its own, and sums up or repeats nothing unless the question wants that. It has no talk about you, about the task
-    or about further help. It says that something is uncertain only where that is so and matters. It invents no facts. Where
-    the examples show \\n in place of a line break, it has a real one. Where something to avoid is given, it is as good
+    matter well: particulars instead of generalities, in sentences that read easily. Where it works something out, each figure
+    follows from what stands before it. Its length is what this question needs, as a rule within the range that is given, and
+    near the upper end where there is much worth saying. It goes straight to what was asked, in a beginning and an ending of
+    its own, and sums up or repeats nothing unless the question or the examples want that. It has no talk about you, about the
+    task or about further help. It says that something is uncertain only where that is so and matters. It invents no facts.
+    Where the examples show \\n in place of a line break, it has a real one. Where something to avoid is given, it is as good
     without that."""
 
     task_description: str = dspy.InputField(desc=_TASK)

@@ -7,8 +7,9 @@ from skills_dspy.similarity.text import WORD, each_word, token_width, tokens
 
 _SHORTER, _LONGER = 3 / 4, 5 / 4
 """How much shorter than the shortest and longer than the longest text another one of the kind may be."""
-_RICHER, _MORE_WORDS = 7 / 4, 300
-"""How much longer an answer may be that has more to say, and how many words more at most: a reply has room for so many."""
+_RICHER, _OF_FEW, _MORE_WORDS = 7 / 4, 5 / 2, 300
+"""How much longer an answer may be that has more to say, where one or two show what is usual, and how many words more at most,
+for which a reply has room."""
 _LEAST_RANGE = 2
 """What lies between both ends at least: whoever answers in one word may need three."""
 
@@ -24,7 +25,8 @@ def usual_length(texts: Iterable[str], *, richer: bool = False) -> str:
     counts = [len("".join(text.split())) if unspaced else sum(1 for _ in each_word(text)) for text in own]
     least = max(1, _rounded(min(counts) * _SHORTER, math.floor))
     longest = max(counts)
-    longer = max(longest * _LONGER, min(longest * _RICHER, longest + _MORE_WORDS) if richer else 0)
+    factor = _OF_FEW if len(own) < 3 else _RICHER
+    longer = max(longest * _LONGER, min(longest * factor, longest + _MORE_WORDS) if richer else 0)
     most = max(least + _LEAST_RANGE, _rounded(longer, math.ceil))
     return f"{least} to {most} {'characters' if unspaced else 'words'}"
 

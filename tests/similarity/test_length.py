@@ -23,7 +23,10 @@ def test_a_range_as_people_would_write_it(texts: list[str], said: str) -> None:
     assert usual_length(texts) == said
 
 
-@pytest.mark.parametrize(("words", "said"), [(4, "3 to 7 words"), (100, "75 to 180 words"), (900, "670 to 1200 words")])
-def test_an_answer_may_say_more_than_the_seeds_do(words: int, said: str) -> None:
-    """Three quarters as much again, and no more than a reply has room for."""
-    assert usual_length(["word " * words], richer=True) == said
+@pytest.mark.parametrize(
+    ("words", "seeds", "said"),
+    [(4, 3, "3 to 7 words"), (100, 3, "75 to 180 words"), (100, 2, "75 to 250 words"), (900, 3, "670 to 1200 words")],
+)
+def test_an_answer_may_say_more_than_the_seeds_do(words: int, seeds: int, said: str) -> None:
+    """Three quarters as much again, more where few show what is usual, and no more than a reply has room for."""
+    assert usual_length(["word " * words] * seeds, richer=True) == said

@@ -104,7 +104,7 @@ def _questions(seeds: Lengths, count: int) -> int:
 
 DESCRIBE = Step("write_description", "write_description", "generator", describe.WriteDescription, shows="pairs", brief=256)
 """Asked once for a task whose file leaves the description blank."""
-PLAN = Step("plan_variety", "plan_variety", "generator", generate.PlanVariety, shows="pairs", brief=1536)
+PLAN = Step("plan_variety", "plan_variety", "generator", generate.PlanVariety, shows="pairs", brief=1280)
 """Asked once for a task whose exercises are to differ by plan, and whose file does not say how."""
 
 TOLD_AXES = 2

@@ -40,7 +40,7 @@ def copied(new: NewText) -> str | None:
             return f"{words_in(run):.0f} words in a row are those of {source.name}: {quoted(run)}"
         if not _is_request(new) and cut.holds(source.cut):
             return f"it holds {source.name} word for word: {quoted(source.cut.tokens)}"
-    return _said_before(new, cut) if new.kind == "freeform" else None
+    return _said_before(new, cut) if new.kind == "freeform" and new.part != "context" else None
 
 
 def _said_before(new: NewText, cut: Pieces) -> str | None:

@@ -414,7 +414,7 @@ def test_prompts_about_a_freeform_candidate() -> None:
     assert dict(asker.asked) == {
         "judge_question_freeform": {**about, "examples": QUESTIONS_ONLY},
         "tag_instruction_quality": {**about, "examples": QUESTIONS_ONLY, "context": None},
-        "write_answer_freeform": {**about, **models, "length": "1 to 3 words", "avoid": None},
+        "write_answer_freeform": {**about, **models, "length": "1 to 5 words", "avoid": None},
         "judge_pair_freeform": answered,
         "tag_sample_quality": {**answered, "context": None},
         "tag_difficulty": {**about, "context": None},

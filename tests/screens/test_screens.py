@@ -68,7 +68,7 @@ def reason(
 ) -> Reason | None:
     """Why a text is rejected."""
     parts = {"context": context, "question": question, part: text}
-    kind: Kind = "freeform" if parts["context"] is None else "grounded"
+    kind: Kind = "grounded" if parts["context"] else "freeform"
     found = screened(NewText(part, kind, Subject(**parts), {} if shown is None else {"ab12": shown}, of))
     return None if found is None else found[0]
 
@@ -153,6 +153,7 @@ def test_a_seeds_question_in_other_words_is_a_copy(question: str, found: Reason 
     seed = SeedExample(question=LAMP, answer="9 kilowatt-hours")
     assert reason("question", question, material((seed, *FREEFORM))) == found
     assert reason("question", question, material((seed, FREEFORM[0]))) is None
+    assert reason("context", "", material((seed, *FREEFORM)), question=question) is None
 
 
 def test_questions_are_compared_with_questions_alone() -> None:

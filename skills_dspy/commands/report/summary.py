@@ -128,7 +128,7 @@ def remarks_of(run: ShownRun, funnel: Funnel, missing: int, unrated: int) -> Ite
             "and no place on the map of diversity."
         )
     elif missing:
-        yield f"the journal lacks {missing} replies of these rows' stories; {unrated} rejected rows may have no ratings for that."
+        yield f"the journal lacks {missing} replies of these rows' stories; {unrated} rejected rows may lack ratings for that."
     counted = None if run.about.result is None else run.about.result.funnel
     if counted is not None and (counted.candidates, counted.accepted) != (funnel.candidates, funnel.accepted):
         yield (

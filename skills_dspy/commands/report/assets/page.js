@@ -24,22 +24,39 @@ function drawFacts(views) {
   box.append(both);
 }
 
-function drawCharts(views) {
+const SECTIONS = {
+  funnel: (box, views) => drawFunnel(box, views),
+  ratings: (box, views) => drawRatings(box, views),
+  soft: (box, views) => drawSoft(box, views),
+  map: (box, views) => drawMap(box, views, openRow),
+  lengths: (box, views) => drawLengths(box, views),
+  copies: (box, views) => drawCopies(box, views, linkTo),
+};
+// What is far from being seen is drawn when one comes near it, or prints.
+const nearing = new IntersectionObserver((seen) => seen.filter((one) => one.isIntersecting).forEach((one) => drawSection(one.target)), { rootMargin: "300px" });
+
+function drawSection(box) {
+  nearing.unobserve(box);
+  if (box.dataset.drawn) return;
+  box.dataset.drawn = "yes";
+  box.replaceChildren();
+  SECTIONS[box.id](box, listed.views);
+}
+
+function drawCharts() {
   drawn.splice(0).forEach((chart) => chart.destroy());
-  for (const id of ["funnel", "ratings", "soft", "lengths", "map", "copies"]) byId(id).replaceChildren();
-  drawFunnel(byId("funnel"), views);
-  drawRatings(byId("ratings"), views);
-  drawSoft(byId("soft"), views);
-  drawMap(byId("map"), views, openRow);
-  drawLengths(byId("lengths"), views);
-  drawCopies(byId("copies"), views, linkTo);
+  for (const box of Object.keys(SECTIONS).map(byId)) {
+    delete box.dataset.drawn;
+    nearing.unobserve(box);
+    nearing.observe(box);
+  }
 }
 
 async function showViews() {
   const views = chosenViews();
   listed.views = views;
   drawFacts(views);
-  drawCharts(views);
+  drawCharts();
   offerFilters([...new Set(views.flatMap((view) => view.places))]);
   await applyFilters();
 }
@@ -49,7 +66,7 @@ function turnTheme() {
   const [name, said] = THEMES[(now + 1) % THEMES.length];
   if (name) root.dataset.theme = name; else delete root.dataset.theme;
   byId("theme").textContent = `Colours: ${said}`;
-  drawCharts(listed.views);
+  drawCharts();
 }
 
 function pressed(event) {
@@ -76,7 +93,8 @@ function listen() {
   byId("after").addEventListener("click", () => turnTo(listed.page + 1));
   byId("page").addEventListener("change", () => turnTo(byId("page").valueAsNumber - 1 || 0));
   byId("theme").addEventListener("click", turnTheme);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawCharts(listed.views));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawCharts());
+  addEventListener("beforeprint", () => Object.keys(SECTIONS).map(byId).forEach(drawSection));
   document.addEventListener("keydown", pressed);
 }
 

@@ -41,39 +41,30 @@ class _Rows:
     reasons: dict[str, int] = field(default_factory=dict)
 
 
-_COLUMNS = ("run", "id", "draw", "question", "stage", "reason", "words", "distance", "point", "ratings", "soft")
+_COLUMNS = ("run", "id", "question", "stage", "reason", "words", "distance", "point", "ratings", "soft")
 
 
-def gather_content(runs: Sequence[ShownRun], others: int, find_copies: FindCopies, progress: Progress) -> Content:
-    """Gather what a page shows of runs, the last `others` of which are compared with those before them.
+def gather_content(
+    runs: Sequence[ShownRun], sides: Sequence[str], find_copies: FindCopies, progress: Progress = lambda *_: None
+) -> Content:
+    """Gather what a page shows of runs; beside each stands the name of its side, where two sides are to be compared.
 
     Raises:
         StorageError: a journal cannot be read.
         RunDirError: a file is no journal, or a vector in it is broken.
     """
-    chart, total, done = draw_map(runs), sum(len(run.rows) for run in runs), 0
-    rows, funnels, remarks = _Rows({name: [] for name in _COLUMNS}), [], []
+    chart = draw_map(runs)
+    rows, remarks = _Rows({name: [] for name in _COLUMNS}), []
+    total = sum(len(run.rows) for run in runs)
     for number, run in enumerate(runs):
-        funnel, missing, unrated = funnel_of(run), 0, 0
-        questions = _questions(run)
-        with stories_of(run) as stories:
-            for row, point in zip(run.rows, chart.rows[number], strict=True):
-                story = stories.of(row)
-                missing += story.missing
-                unrated += bool(story.missing and isinstance(row, Rejection))
-                _add(rows, number, row, point, story, questions)
-                done += 1
-                progress(done, total)
-        funnels.append(funnel)
-        remarks.append([*remarks_of(run, funnel, missing, unrated)])
+        remarks.append([*_tell(rows, number, run, chart.rows[number], lambda: progress(len(rows.details), total))])
     for number in chart.left_out:
         remarks[number].append("its vectors are of another embedding model, so it has no place on the map of diversity.")
-    views = views_of(runs, others)
+    views = views_of(runs, sides)
+    funnels = [funnel_of(run) for run in runs]
     summary = {
         "views": [view_json(view, runs, funnels, remarks) for view in views],
-        "beside": next((place for place, view in enumerate(views) if view.runs[0] >= len(runs) - others), None)
-        if others
-        else None,
+        "beside": next((place for place, view in enumerate(views) if sides[view.runs[0]] != sides[0]), None),
         "stages": STAGES,
         "reasons": list(rows.reasons),
         "scales": [_scale_json(scale) for scale in RATED],
@@ -86,13 +77,25 @@ def gather_content(runs: Sequence[ShownRun], others: int, find_copies: FindCopie
     return Content(summary, rows.columns, pack(rows.details, rows.lines))
 
 
+def _tell(rows: _Rows, number: int, run: ShownRun, points: Sequence[Point | None], told: Callable[[], None]) -> Iterator[str]:
+    """Gather the rows of a run; gives the remarks on it."""
+    questions, missing, unrated = _questions(run), 0, 0
+    with stories_of(run) as stories:
+        for row, point in zip(run.rows, points, strict=True):
+            story = stories.of(row)
+            missing += story.missing
+            unrated += bool(story.missing and isinstance(row, Rejection))
+            _add(rows, number, row, point, story, questions)
+            told()
+    yield from remarks_of(run, funnel_of(run), missing, unrated)
+
+
 def _add(rows: _Rows, number: int, row: Row, point: Point | None, story: Story, questions: Mapping[str, str]) -> None:
     rejected = row if isinstance(row, Rejection) else None
     neighbour = row.provenance.neighbour
     values: dict[str, Any] = {
         "run": number,
         "id": row.id,
-        "draw": row.provenance.draw,
         "question": visible(row.instruction or ""),
         "stage": -1 if rejected is None else STAGES.index(rejected.stage),
         "reason": -1 if rejected is None else rows.reasons.setdefault(rejected.reason, len(rows.reasons)),

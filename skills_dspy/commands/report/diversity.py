@@ -33,13 +33,12 @@ class DiversityMap:
 
 def draw_map(runs: Sequence[ShownRun]) -> DiversityMap:
     """The map of some runs; those whose vectors are of another model than the first one's, or other weights, are left out."""
-    found = [_vectors(run) for run in runs]
+    # Where any has a context, question and context count half each, as in dedup; what has none counts its question twice.
+    grounded = any(row.context is not None for run in runs for row in (*run.seeds, *run.rows))
+    found = [_vectors(run, grounded) for run in runs]
     first = next((model for model, vectors in found if any(vector is not None for vector in vectors)), None)
-    left_out = tuple(
-        number
-        for number, (model, vectors) in enumerate(found)
-        if vectors and model != first and any(vector is not None for vector in vectors)
-    )
+    others = [model != first and any(vector is not None for vector in vectors) for model, vectors in found]
+    left_out = tuple(number for number, other in enumerate(others) if other)
     kept = [[] if number in left_out else vectors for number, (_, vectors) in enumerate(found)]
     known = [vector for vectors in kept for vector in vectors if vector is not None]
     if len(known) < 3:
@@ -73,20 +72,19 @@ def _principal(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float64], float
     return centred @ chosen, float(values[-2:].sum()) / total if total > 0 else 0.0
 
 
-def _vectors(run: ShownRun) -> tuple[str, list[Vector | None]]:
+def _vectors(run: ShownRun, grounded: bool) -> tuple[str, list[Vector | None]]:
     """The model with its weights, and the vectors of seeds and then of rows; none at all without a journal."""
     name = run.about.embedder.name
     if name is None or not run.paths.journal.is_file():
         return "", []
     with JournalReader.open(run.paths.journal) as journal:
         vectors = JournalVectors(journal, name, run.paths)
-        return f"{name} {vectors.weights}", list(_of_run(run, vectors))
+        return f"{name} {vectors.weights}", list(_of_run(run, vectors, grounded))
 
 
-def _of_run(run: ShownRun, vectors: JournalVectors) -> Iterator[Vector | None]:
+def _of_run(run: ShownRun, vectors: JournalVectors, grounded: bool) -> Iterator[Vector | None]:
     texts = [(seed.question, seed.context) for seed in run.seeds]
     both = [*texts, *((row.instruction, row.context) for row in run.rows)]
-    grounded = any(context is not None for _, context in both)
     for question, context in both:
         own = None if not question else vectors.find(question)
         beside = own if context is None else vectors.find(context)

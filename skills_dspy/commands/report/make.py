@@ -54,7 +54,8 @@ def make_report(request: ReportRequest, find_copies: FindCopies, progress: Progr
     others = () if request.other is None else read_runs([request.other])
     if both := {run.paths.folder.resolve() for run in runs} & {run.paths.folder.resolve() for run in others}:
         raise RequestError(f"--compare: {min(both)} is on both sides; give another run")
-    content = gather_content((*runs, *others), len(others), find_copies, progress)
+    sides = [""] * len(runs) + [str(request.other)] * len(others)
+    content = gather_content((*runs, *others), sides, find_copies, progress)
     page = make_page(content, request.version).encode()
     aside = replacing(request.out, folder=False, overwrite=request.overwrite, ours=lambda _: False)
     with aside as place, storage_errors("write", request.out):

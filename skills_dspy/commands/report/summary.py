@@ -19,19 +19,17 @@ class View:
     runs: tuple[int, ...]
 
 
-def views_of(runs: Sequence[ShownRun], others: int) -> tuple[View, ...]:
-    """What can be chosen: of the runs, the last `others` of which are to be compared with those before, all and each."""
-    sides = [side for side in (range(len(runs) - others), range(len(runs) - others, len(runs))) if side]
+def views_of(runs: Sequence[ShownRun], sides: Sequence[str]) -> tuple[View, ...]:
+    """What can be chosen of runs, each of which stands on the side that is named beside it: a side, and each run."""
+    names = [run.name for run in runs]
     found = []
-    for side in sides:
-        if len(side) > 1:
-            compared = " to compare with" * (side is not sides[0])
-            found.append(View(f"all {len(side)} runs{compared}", tuple(side)))
-        names = [runs[number].name for number in side]
-        for number in side:
-            name = runs[number].name
-            twice = names.count(name) > 1 or any(runs[other].name == name for other in range(len(runs)) if other != number)
-            found.append(View(f"{name} ({runs[number].paths.folder})" if twice else name, (number,)))
+    for side in dict.fromkeys(sides):
+        own = tuple(number for number, other in enumerate(sides) if other == side)
+        if len(own) > 1:
+            found.append(View(f"{side}: all {len(own)} runs" if side else f"all {len(own)} runs", own))
+        for number in own:
+            same = names.count(names[number]) > 1
+            found.append(View(f"{names[number]} ({runs[number].paths.folder})" if same else names[number], (number,)))
     return tuple(found)
 
 

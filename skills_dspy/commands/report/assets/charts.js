@@ -20,7 +20,8 @@ function figure(box, title, config, numbers, options = {}) {
 }
 
 const fill = (side, kept) => colour(kept ? SIDES[side] : `${SIDES[side]}-pale`);
-const label = (views, side, what) => (views.length > 1 ? `${side ? "beside" : "shown"}: ${what}` : what);
+const letter = (views, side) => (views.length > 1 ? `${"AB"[side]}: ` : "");
+const label = (views, side, what) => letter(views, side) + what;
 
 // How often each of `bins` holds one of the values, as shares of all of them.
 function bars(views, bins, values, beside, unit) {
@@ -45,7 +46,7 @@ function bars(views, bins, values, beside, unit) {
     type: "bar",
     data: { labels: bins.labels, datasets },
     options: {
-      scales: { x: { stacked: true, title: { display: Boolean(unit), text: unit } }, y: { stacked: true, beginAtZero: true, title: { display: true, text: "% of those that have one" } } },
+      scales: { x: { stacked: true, title: { display: Boolean(unit), text: unit } }, y: { stacked: true, beginAtZero: true, title: { display: true, text: "share in %" } } },
       plugins: { legend: { display: datasets.length > 1, position: "bottom" }, tooltip: { callbacks: { label: (item) => `${item.dataset.label}: ${item.dataset.counts[item.dataIndex]} (${item.formattedValue} %)` } } },
     },
   };
@@ -70,32 +71,34 @@ function ranges(values, wanted, whole) {
 const isKept = (row) => report.rows.stage[row] < 0;
 const picked = (view, kept, value) => view.places.filter((row) => isKept(row) === kept).map(value).filter((found) => found !== null && found !== undefined);
 
+const SHADES = ["#cc79a7", "#e0ca3c", "#999999", "#1f9e89", "#6a3d9a", "#e31a1c", "#8c564b", "#9edae5", "#bcbd22", "#fb9a99", "#b15928", "#555555"];
+
 function drawFunnel(box, views) {
+  const most = Math.max(...views.map((view) => view.candidates));
   views.forEach((view, side) => {
     const stages = [...view.funnel], reasons = [...new Set(stages.flatMap((one) => Object.keys(one.rejected)))];
-    const shades = ["#d55e00", "#e69f00", "#cc79a7", "#999999", "#f0e442", "#8c564b", "#9edae5", "#b15928", "#bcbd22", "#6a3d9a", "#e31a1c", "#fb9a99", "#1f9e89", "#555555"];
     const datasets = [{ label: "went on", data: stages.map((one) => one.on), backgroundColor: fill(side, true) }];
-    reasons.forEach((reason, place) => datasets.push({ label: reason, data: stages.map((one) => one.rejected[reason] || 0), backgroundColor: shades[place % shades.length] }));
+    reasons.forEach((reason) => datasets.push({ label: reason, data: stages.map((one) => one.rejected[reason] || 0), backgroundColor: SHADES[report.summary.reasons.indexOf(reason) % SHADES.length] }));
     const config = {
       type: "bar",
       data: { labels: stages.map((one) => named(one.stage)), datasets },
-      options: { indexAxis: "y", scales: { x: { stacked: true, title: { display: true, text: "candidates" } }, y: { stacked: true, ticks: { autoSkip: false } } }, plugins: { legend: { position: "bottom" } } },
+      options: { indexAxis: "y", scales: { x: { stacked: true, max: most, title: { display: true, text: "candidates" } }, y: { stacked: true, ticks: { autoSkip: false } } }, plugins: { legend: { position: "bottom" } } },
     };
     const why = (one) => Object.entries(one.rejected).sort((a, b) => b[1] - a[1]).map(([reason, count]) => `${reason} ${count}`).join(", ");
     const rows = stages.map((one) => [named(one.stage), String(one.came), String(one.came - one.on), String(one.on), why(one)]);
     rows.push(["accepted", "", "", String(view.accepted), ""]);
-    figure(box, `Funnel of ${view.name}`, config, table(["stage", "came", "rejected", "went on", "why"], rows, [1, 2, 3]), { tall: true, open: true });
+    figure(box, `${letter(views, side)}funnel of ${view.name}`, config, table(["stage", "came", "rejected", "went on", "why"], rows, [1, 2, 3]), { tall: true, open: true });
   });
   const lines = views.map((view, side) => {
     const points = [{ x: 0, y: 0 }];
     let kept = 0;
     const every = Math.max(1, Math.floor(view.places.length / 200));
     view.places.forEach((row, place) => { kept += isKept(row); if ((place + 1) % every === 0 || place + 1 === view.places.length) points.push({ x: place + 1, y: kept }); });
-    return { label: view.name, data: points, borderColor: fill(side, true), backgroundColor: fill(side, true), pointRadius: 0, borderWidth: 2 };
+    return { label: label(views, side, view.name), data: points, borderColor: fill(side, true), backgroundColor: fill(side, true), pointRadius: 0, borderWidth: 2 };
   });
   const config = { type: "line", data: { datasets: lines }, options: { scales: { x: { type: "linear", title: { display: true, text: "candidates, in the order of their draws" } }, y: { beginAtZero: true, title: { display: true, text: "accepted so far" } } }, plugins: { legend: { display: views.length > 1, position: "bottom" } } } };
-  const numbers = table(["", "candidates", "accepted", "yield"], views.map((view) => [view.name, String(view.candidates), String(view.accepted), `${rounded(percent(view.accepted, view.candidates))} %`]), [1, 2, 3]);
-  figure(box, "Yield", config, numbers, { tall: true, open: true });
+  const numbers = table(["", "candidates", "accepted", "yield"], views.map((view, side) => [label(views, side, view.name), String(view.candidates), String(view.accepted), `${rounded(percent(view.accepted, view.candidates))} %`]), [1, 2, 3]);
+  figure(box, "Yield", config, numbers, { tall: true, open: true, full: views.length > 1 });
 }
 
 function drawRatings(box, views) {

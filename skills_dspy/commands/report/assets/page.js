@@ -16,11 +16,11 @@ function drawFacts(views) {
   const box = byId("facts");
   box.replaceChildren();
   const both = make("div", { className: "facts" });
-  for (const view of views) {
-    const own = make("div", {}, make("h3", {}, view.name), table(["", ""], view.facts));
+  views.forEach((view, side) => {
+    const own = make("div", {}, make("h3", {}, label(views, side, view.name)), table(["", ""], view.facts));
     for (const remark of view.remarks) own.append(make("p", { className: "remark" }, remark));
     both.append(own);
-  }
+  });
   box.append(both);
 }
 

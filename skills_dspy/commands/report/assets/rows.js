@@ -119,7 +119,8 @@ function storyOf(row, found, text) {
   const rated = report.summary.scales.map((scale, number) => [scale, report.rows.ratings[row][number]]).filter(([scale, has]) => has !== null || (found.said || {})[scale.name]);
   if (rated.length) {
     parts.push(make("h4", {}, "Verdicts and tags"));
-    parts.push(table(["", "label", "probabilities", "why"], rated.map(([scale, has]) => [named(scale.name), has === null ? "none" : scale.labels[has], (found.soft || {})[scale.name] || "", (found.said || {})[scale.name] ? text(found.said[scale.name]) : ""])));
+    const of = (scale, has) => [named(scale.name), (has === null ? "none" : scale.labels[has]) + (found.soft?.[scale.name] ? ` (${found.soft[scale.name]})` : ""), found.said?.[scale.name] ? text(found.said[scale.name]) : ""];
+    parts.push(table(["", "label", "why"], rated.map(([scale, has]) => of(scale, has))));
     if (found.others) parts.push(make("p", {}, `Other categories: ${found.others}`));
   }
   parts.push(make("h4", {}, "Where it comes from"), table(["", ""], sources(row, found, text)));

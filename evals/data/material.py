@@ -70,7 +70,7 @@ def gather(
         dataset=dataset,
         questions=tuple(_words(row.question) for row in rows),
         answers=answers,
-        compared=tuple(_compared(row.answer, own) for row, own in zip(rows, answers, strict=True)),
+        compared=tuple(compared_words(row.answer, own) for row, own in zip(rows, answers, strict=True)),
         contexts=tuple(None if row.context is None else words_of[row.context] for row in rows),
         places=places,
         vectors=embed(chosen, dataset.seeds, dataset.run, embedder, progress) if chosen and embedder is not None else None,
@@ -88,7 +88,8 @@ def _words(text: str) -> RowWords:
     return [sys.intern(word) for word in each_word(text)]
 
 
-def _compared(text: str, own: RowWords) -> RowWords:
+def compared_words(text: str, own: RowWords) -> RowWords:
+    """The words of a text by which near-copies are looked for; `own` are those that it is otherwise taken apart into."""
     found = [] if text.isascii() else tokens(text)
     return list(map(sys.intern, found)) if len(found) > max(2 * len(own), _UNSPACED) else own
 

@@ -20,6 +20,7 @@ from skills_dspy.cli.shared.arguments import (
     ExportOptions,
     OptimizeOptions,
     PromptsOptions,
+    ReportOptions,
     RunOptions,
     TasksOptions,
 )
@@ -152,6 +153,18 @@ def export() -> None:
     hf           a folder that datasets.load_dataset reads, with a dataset card; --push-to-hub uploads it
 
     Nothing leaves this machine without --push-to-hub.
+    """
+
+
+@cli.command()
+@takes(ReportOptions, "report.report_command")
+def report() -> None:
+    """Write one page to look at runs with, for any browser, without a server or a network; it may be sent by mail.
+
+    RUN is a run's directory or a folder of runs. The page has the funnel and the yield, ratings and soft ratings, a map of
+    diversity, lengths and near-copies, and every row, accepted and rejected, to page, search and filter: with its verdicts,
+    its nearest neighbour and the prompts and replies of its story. It holds all that the runs hold, but for the server's
+    address. No model is asked.
     """
 
 

@@ -326,3 +326,17 @@ class ExportOptions:
         ),
     ]
     public: Annotated[bool, option("With --push-to-hub: let everybody read it.")]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """The options of `report`; None where one was left out."""
+
+    runs: Annotated[tuple[Path, ...], argument(nargs=-1, required=True, metavar="RUN...")]
+    out: Annotated[Path, option("The file to write.", required=True, metavar="FILE.html")]
+    other: Annotated[
+        Path | None, option("Another run, or a folder of runs, to be put beside these.", "--compare", metavar="OTHER")
+    ]
+    overwrite: Annotated[bool, option("Replace the file at --out.")]
+    quiet: Quiet
+    as_json: Annotated[bool, option(SUMMARY, "--json")]

@@ -1,0 +1,50 @@
+"""`report`: runs as one page to look at."""
+
+from collections.abc import Sequence
+
+from evals.data.collapse import COPY_WORDS, NEAR_COPY
+from evals.data.material import compared_words
+from evals.data.near_copies import has_near_copy, near_copy_pairs
+from skills_dspy import __version__
+from skills_dspy.cli.progress import Progress
+from skills_dspy.cli.shared.arguments import ReportOptions
+from skills_dspy.cli.terminal.streams import echo, echo_json
+from skills_dspy.commands.report.make import ReportRequest, make_report
+from skills_dspy.similarity.text import words
+
+_COMPARED = 500  # near-copies that are put together in pairs
+
+
+def report_command(options: ReportOptions) -> int:
+    """Write the page and say what is on it; returns the exit code."""
+    request = ReportRequest(options.runs, options.other, options.out, options.overwrite, __version__)
+    progress = Progress(quiet=options.quiet)
+    with progress:
+        done = make_report(request, near_copies, lambda row, rows: progress.update(f"{row} of {rows} rows read"))
+    if options.as_json:
+        echo_json(
+            {
+                "out": str(request.out),
+                "runs": done.runs,
+                "accepted": done.accepted,
+                "rejected": done.rejected,
+                "bytes": done.size,
+                "remarks": list(done.remarks),
+            }
+        )
+        return 0
+    echo(
+        f"{done.runs} run{'s' * (done.runs != 1)}, {done.accepted} accepted and {done.rejected} rejected candidates, "
+        f"{done.size / 1e6:.1f} MB: {request.out}"
+    )
+    for remark in done.remarks:
+        echo(f"note: {remark}", err=True)
+    return 0
+
+
+def near_copies(texts: Sequence[str]) -> list[tuple[int, int]]:
+    """Pairs of places of texts that are near-copies of one another; of very many only the first are looked at."""
+    found = [(place, own) for place, text in enumerate(texts) if len(own := compared_words(text, words(text))) >= COPY_WORDS]
+    flags = has_near_copy([own for _, own in found], NEAR_COPY)
+    copies = [one for one, copied in zip(found, flags, strict=True) if copied][:_COMPARED]
+    return [(copies[one][0], copies[other][0]) for one, other in near_copy_pairs([own for _, own in copies], NEAR_COPY)]

@@ -1,0 +1,194 @@
+"""All that a report shows, as the page reads it: a summary, a column for each property of the rows, parcels of details."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from skills_dspy.base.records import Record, Rejection
+from skills_dspy.base.visible import visible, visible_line
+from skills_dspy.commands.report.diversity import DiversityMap, Point, draw_map
+from skills_dspy.commands.report.packing import Lines, Packed, pack
+from skills_dspy.commands.report.reading import Row, ShownRun
+from skills_dspy.commands.report.stories import RATED, Call, Story, stories_of
+from skills_dspy.commands.report.summary import funnel_of, remarks_of, view_json, views_of
+from skills_dspy.model.soft import in_words
+from skills_dspy.pipeline.funnel import STAGES
+from skills_dspy.similarity.text import each_word
+
+FindCopies = Callable[[Sequence[str]], Sequence[tuple[int, int]]]
+"""From texts to the pairs of places of near-copies among them."""
+
+Progress = Callable[[int, int], None]
+"""What hears how many rows of how many are through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A report before it is a page. `columns` has one list for each property, as long as there are rows."""
+
+    summary: dict[str, Any]
+    columns: dict[str, list[Any]]
+    details: Packed
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What is gathered row by row."""
+
+    columns: dict[str, list[Any]]
+    lines: Lines = field(default_factory=Lines)
+    details: list[Any] = field(default_factory=list)
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+_COLUMNS = ("run", "id", "question", "stage", "reason", "words", "distance", "point", "ratings", "soft")
+
+
+def gather_content(
+    runs: Sequence[ShownRun], sides: Sequence[str], find_copies: FindCopies, progress: Progress = lambda *_: None
+) -> Content:
+    """Gather what a page shows of runs; beside each stands the name of its side, where two sides are to be compared.
+
+    Raises:
+        StorageError: a journal cannot be read.
+        RunDirError: a file is no journal, or a vector in it is broken.
+    """
+    chart = draw_map(runs)
+    rows, remarks = _Rows({name: [] for name in _COLUMNS}), []
+    total = sum(len(run.rows) for run in runs)
+    for number, run in enumerate(runs):
+        remarks.append([*_tell(rows, number, run, chart.rows[number], lambda: progress(len(rows.details), total))])
+    for number in chart.left_out:
+        remarks[number].append("its vectors are of another embedding model, so it has no place on the map of diversity.")
+    views = views_of(runs, sides)
+    funnels = [funnel_of(run) for run in runs]
+    summary = {
+        "views": [view_json(view, runs, funnels, remarks) for view in views],
+        "beside": next((place for place, view in enumerate(views) if sides[view.runs[0]] != sides[0]), None),
+        "stages": STAGES,
+        "reasons": list(rows.reasons),
+        "scales": [_scale_json(scale) for scale in RATED],
+        "map": None if chart.shown is None else round(chart.shown, 3),
+        "seeds": [_seeds_json(run, chart, number) for number, run in enumerate(runs)],
+        "bounds": [_bound(run) for run in runs],
+        "copies": _copies(runs, find_copies),
+        "rows": total,
+    }
+    return Content(summary, rows.columns, pack(rows.details, rows.lines))
+
+
+def _tell(rows: _Rows, number: int, run: ShownRun, points: Sequence[Point | None], told: Callable[[], None]) -> Iterator[str]:
+    """Gather the rows of a run; gives the remarks on it."""
+    questions, missing, unrated = _questions(run), 0, 0
+    with stories_of(run) as stories:
+        for row, point in zip(run.rows, points, strict=True):
+            story = stories.of(row)
+            missing += story.missing
+            unrated += bool(story.missing and isinstance(row, Rejection))
+            _add(rows, number, row, point, story, questions)
+            told()
+    yield from remarks_of(run, funnel_of(run), missing, unrated)
+
+
+def _add(rows: _Rows, number: int, row: Row, point: Point | None, story: Story, questions: Mapping[str, str]) -> None:
+    rejected = row if isinstance(row, Rejection) else None
+    neighbour = row.provenance.neighbour
+    values: dict[str, Any] = {
+        "run": number,
+        "id": row.id,
+        "question": visible(row.instruction or ""),
+        "stage": -1 if rejected is None else STAGES.index(rejected.stage),
+        "reason": -1 if rejected is None else rows.reasons.setdefault(rejected.reason, len(rows.reasons)),
+        "words": [_words(text) for text in (row.instruction, row.response, row.context)],
+        "distance": None if neighbour is None else neighbour.distance,
+        "point": point,
+        "ratings": [scale.labels.index(story.ratings[scale.name]) if scale.name in story.ratings else None for scale in RATED],
+        "soft": [round(story.soft[scale.name].expected, 3) if scale.name in story.soft else None for scale in RATED],
+    }
+    for name, value in values.items():
+        rows.columns[name].append(value)
+    rows.details.append(_detail(row, story, questions, rows.lines))
+
+
+def _detail(row: Row, story: Story, questions: Mapping[str, str], lines: Lines) -> dict[str, Any]:
+    """What is shown of a row once it is opened, in the order in which it is shown; what it does not have is left out."""
+    source, text = row.provenance, lines.text
+
+    def named(names: Sequence[str]) -> list[list[Any]]:
+        return [[name, text(questions.get(name, ""))] for name in names]
+
+    found: dict[str, Any] = {
+        "context": None if row.context is None else text(row.context),
+        "answer": None if row.response is None else text(row.response),
+        "soft": {name: in_words(soft) for name, soft in story.soft.items()},
+        "place": [source.draw, source.index],
+        "shown": named(source.shown),
+        "fitting": named(source.fitting),
+        "rewritten": None if source.rewritten is None else text(source.rewritten),
+        "neighbour": None if source.neighbour is None else named([source.neighbour.id])[0],
+        "calls": [_call_json(call, lines) for call in story.calls],
+        "missing": story.missing,
+    }
+    if isinstance(row, Record):
+        found["said"] = {name: text(said) for name, said in _explanations(row)}
+        found["others"] = ", ".join(row.tags.other_categories)
+    else:
+        found["why"] = text(row.detail)
+        found["raw"] = None if row.raw_reply is None else text(row.raw_reply)
+    return {key: value for key, value in found.items() if value not in (None, [], {}, "", 0)}
+
+
+def _explanations(row: Record) -> Iterator[tuple[str, str]]:
+    yield "question_verdict", row.question_verdict.explanation
+    yield "pair_verdict", row.pair_verdict.explanation
+    yield from row.tags.explanations.items()
+
+
+def _call_json(call: Call, lines: Lines) -> list[Any]:
+    which = f"{call.stage}, try {call.attempt} of {call.attempts}" if call.attempts > 1 else call.stage
+    messages = [[role, lines.text(said, whole=role == "system")] for role, said in call.messages]
+    thoughts = lines.text(call.thoughts) if call.thoughts else None
+    return [which, visible_line(call.about), messages, thoughts, call.heading, lines.text(call.reply)]
+
+
+def _questions(run: ShownRun) -> dict[str, str]:
+    """The questions of seeds and accepted rows, by the names that provenance gives them."""
+    seeds = {f"seed:{number}": seed.question for number, seed in enumerate(run.seeds)}
+    return seeds | {row.id: row.instruction for row in run.rows if isinstance(row, Record)}
+
+
+def _seeds_json(run: ShownRun, chart: DiversityMap, number: int) -> list[list[Any]]:
+    """Of each seed: question, words of question, answer and context, and its place on the map."""
+    return [
+        [visible(seed.question), [_words(text) for text in (seed.question, seed.answer, seed.context)], point]
+        for seed, point in zip(run.seeds, chart.seeds[number], strict=True)
+    ]
+
+
+def _scale_json(scale: Any) -> dict[str, Any]:
+    return {
+        "name": scale.name,
+        "labels": [str(label) for label in scale.labels],
+        "ordered": scale.ordered,
+        "numbers": [scale.position(label) if isinstance(label, str) else label for label in scale.labels],
+    }
+
+
+def _words(text: str | None) -> int | None:
+    return None if text is None else sum(1 for _ in each_word(text))
+
+
+def _bound(run: ShownRun) -> float | None:
+    bound = (run.about.config or {}).get("dedup", {}).get("max_squared_distance")
+    return float(bound) if isinstance(bound, int | float) else None
+
+
+def _copies(runs: Sequence[ShownRun], find_copies: FindCopies) -> list[tuple[int, int]]:
+    """Pairs of rows of one run, by their places among all rows, whose answers are near-copies."""
+    found: list[tuple[int, int]] = []
+    start = 0
+    for run in runs:
+        accepted = [(start + place, row.response) for place, row in enumerate(run.rows) if isinstance(row, Record)]
+        found += [(accepted[one][0], accepted[other][0]) for one, other in find_copies([text for _, text in accepted])]
+        start += len(run.rows)
+    return found

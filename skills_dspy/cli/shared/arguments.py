@@ -292,6 +292,24 @@ class EvalDataOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewOptions:
+    """The options of `review`."""
+
+    run: Annotated[Path, argument()]
+    order: Annotated[
+        str,
+        option(
+            "What comes first: uncertain (soft ratings near the border, judges that disagree), random, rejected, newest.",
+            type=click.Choice(["uncertain", "random", "rejected", "newest"]),
+            default="uncertain",
+        ),
+    ]
+    port: Annotated[
+        int, option("The port on 127.0.0.1.", type=click.IntRange(0, 65535), default=0, show_default="one that is free")
+    ]
+
+
+@dataclass(frozen=True, slots=True)
 class ExportOptions:
     """The options of `export`; None where one was left out."""
 

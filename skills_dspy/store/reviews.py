@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -104,7 +104,7 @@ def standing(reviews: Iterable[Review]) -> dict[str, Review]:
     return found
 
 
-def verdict_on(reviews: dict[str, Review], row: Record | Rejection) -> Review | None:
+def verdict_on(reviews: Mapping[str, Review], row: Record | Rejection) -> Review | None:
     """What was decided of a row; None where it was only skipped, or where another text of that id was read."""
     review = reviews.get(row.id)
     return None if review is None or review.verdict == "skip" or review.text != text_mark(row) else review

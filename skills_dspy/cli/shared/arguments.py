@@ -337,6 +337,7 @@ class ExportOptions:
     keep_residue: Annotated[
         bool, option("Keep rows that hold think blocks, turn tokens, control characters and the like; else they are left out.")
     ]
+    reviewed_only: Annotated[bool, option("Only rows that a person accepted or edited in `review`.")]
     repo: Annotated[
         str | None,
         option(

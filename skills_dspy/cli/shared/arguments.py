@@ -20,6 +20,7 @@ from skills_dspy.cli.shared.options import (
     Number,
     Program,
     Quiet,
+    Reviews,
     Seed,
     ServerOptions,
     SessionOptions,
@@ -232,6 +233,11 @@ class EvalJudgesOptions:
         ),
     ]
     cases: Cases
+    reviews: Reviews
+    ask: Annotated[
+        bool,
+        option("With --reviews: ask the judges about the rows anew, instead of taking what they said when the rows were made."),
+    ]
     judges: Annotated[
         tuple[str, ...], option("Only this judge or tagger, once for each.  [default: all six]", "--judge", metavar="NAME")
     ]

@@ -24,6 +24,7 @@ from skills_dspy.store.files import storage_errors
 from skills_dspy.store.reviews import Review, read_reviews, review_place, standing, verdict_on
 from skills_dspy.store.run_dir import RunPaths, find_runs
 from skills_dspy.store.run_json import NotedServer, RunJson, needed, read_run_json, run_json_errors
+from skills_dspy.tasks.spec import TaskSpec
 
 IN_WORDS, EDITED, ACCEPTED, ANSWER_ALONE = "in your own words", "edited", "accepted", "the answer alone was wrong"
 """Reasons of cases beside those that a reader chooses from."""
@@ -82,6 +83,16 @@ def read_reviewed(places: Sequence[Path]) -> tuple[ReviewedRun, ...]:
 def reviewed_cases(runs: Sequence[ReviewedRun]) -> tuple[Case, ...]:
     """All cases of some runs, to ask judges about or to train them on."""
     return tuple(case for run in runs for row in run.rows for case, _ in row.cases)
+
+
+def reviewed_tasks(runs: Sequence[ReviewedRun]) -> tuple[TaskSpec, ...]:
+    """The tasks of some runs, as their run.json has them, each once; RunDirError where one is broken."""
+    found: dict[str, TaskSpec] = {}
+    for run in runs:
+        with run_json_errors(run.paths):
+            spec = TaskSpec.model_validate({**run.run.content["task"], "path": run.paths.run_json})
+        found.setdefault(spec.task_name, spec)
+    return tuple(found.values())
 
 
 def card_of_reviews(runs: Sequence[ReviewedRun], judges: Sequence[str]) -> tuple[ReportCard, dict[str, Any]]:

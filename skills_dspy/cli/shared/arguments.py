@@ -215,6 +215,7 @@ class OptimizeOptions:
     force: Annotated[bool, option("Optimize although a judge is below --min-judge-kappa.")]
     program: Program
     cases: Cases
+    reviews: Reviews
     session: SessionOptions
     note: Note
     dry_run: Annotated[bool, option("Only say what it would cost.")]

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.small_runs import SEEDS, make_run
 from tests.helpers.terminal import Terminal
 
+PARTS = ("train", "validation", "test")
 Saying = dict[str, Any] | None
 
 
@@ -214,3 +216,32 @@ def test_judges_are_asked_anew_about_reviewed_rows(paths: RunPaths, terminal: Te
     (judge,) = written["judges"]
     assert judge["all"]["cases"] == judge["of_reviews"]["cases"] == written["cases_of_reviews"] == server.answered > 2
     assert "rows that a person looked at, 0 made from seeds" in said.out
+
+
+def test_judges_are_optimized_on_reviewed_rows(paths: RunPaths, terminal: Terminal) -> None:
+    """Of the run's own task, each row in one part alone for all judges; the plan costs nothing to see."""
+    look(paths, honest)
+    words = (
+        "optimize",
+        "judge_pair_freeform",
+        "--optimizer",
+        "bootstrap",
+        "--out",
+        "p.json",
+        "--max-calls",
+        120,
+        "--reviews",
+        paths.folder,
+    )
+    said = terminal.type(*words, "--dry-run")
+    assert said.code == 0, said.err
+    assert terminal.servers == []
+    said = terminal.type(*words, "--json")
+    assert said.code in (0, 1), said.err
+    told = json.loads(said.out)
+    assert told["tasks"] == ["test/foxes"]
+    parts = [{key.rpartition("/review-")[2] for unit in told["units"] for key in unit["splits"][part]} for part in PARTS]
+    looked = {row.rated.row.id for run in read_reviewed([paths.folder]) for row in run.rows}
+    assert all(part & looked for part in parts)
+    assert told["reviews"] == len(looked)
+    assert not any(one & other & looked for one, other in combinations(parts, 2))

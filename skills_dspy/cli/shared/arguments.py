@@ -312,7 +312,14 @@ class ReviewOptions:
         ),
     ]
     port: Annotated[
-        int, option("The port on 127.0.0.1.", type=click.IntRange(0, 65535), default=0, show_default="one that is free")
+        int,
+        option(
+            "The port on 127.0.0.1.  [default: one that is free]",
+            type=click.IntRange(0, 65535),
+            metavar="PORT",
+            default=0,
+            show_default=False,
+        ),
     ]
 
 

@@ -10,7 +10,7 @@ from typing import cast
 from skills_dspy.base.errors import ExportError, NothingToExport, SkillsError
 from skills_dspy.cli.shared.arguments import ExportOptions
 from skills_dspy.cli.terminal.streams import echo
-from skills_dspy.commands.export.card import Split
+from skills_dspy.commands.export.card import Split, Tally
 from skills_dspy.commands.export.export import FOLDERS, SUFFIX, ExportRequest, Format, refuse_wrong, write_export
 from skills_dspy.commands.export.source import find_sources
 from skills_dspy.store.aside import left_behind
@@ -35,7 +35,7 @@ def export_command(options: ExportOptions) -> int:
         split = None if options.test_share is None else Split(options.test_share, options.seed or 0)
         sources = find_sources(options.runs)
         layout, text = cast("Format", options.layout), options.system_prompt
-        how = (text, split, options.overwrite, options.thoughts, options.keep_residue)
+        how = (text, split, options.overwrite, options.thoughts, options.keep_residue, options.reviewed_only)
         request = ExportRequest(sources, layout, options.out, _stamp(), *how)
         refuse_wrong(request)
         for run in request.runs:
@@ -80,6 +80,7 @@ def _export(request: ExportRequest, say: Callable[[str], None]) -> None:
     say(f"{rows} row{'s' * (rows != 1)} of {runs} run{'s' * (runs != 1)} as {request.format}{sides}: {request.out}")
     for said in dict.fromkeys(run.facts.answered_by for run in request.runs):
         say(f"Answered by: {said}")
+    _say_reviews(done, say)
     if request.thoughts:
         none = (
             ""
@@ -99,6 +100,18 @@ def _export(request: ExportRequest, say: Callable[[str], None]) -> None:
         echo(sentence, err=True)
     for path in left_behind(request.out):
         echo(f"left by an export that was killed, delete it: {path}", err=True)
+
+
+def _say_reviews(done: Tally, say: Callable[[str], None]) -> None:
+    """What people did with the rows."""
+    if (looked := done.reviews()) is not None:
+        say(looked)
+    if done.elsewhere:
+        echo(
+            f"{done.elsewhere} of the rows that a person accepted or edited are not among the accepted ones of these runs, or "
+            "have another text now; `decide` with other thresholds can let in what the judges rejected",
+            err=True,
+        )
 
 
 def _left_over(rows: Sequence[str]) -> Iterator[str]:

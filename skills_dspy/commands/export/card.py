@@ -87,6 +87,7 @@ class Tally:
         left_over: place and fault of rows left out because they hold what a machine leaves behind.
         mended: rows in which half a character was replaced.
         compared: by what rows were compared; none without a test side.
+        looked_at, elsewhere: what people did, see `ExportRows`; empty where nobody has looked.
     """
 
     tasks: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -99,6 +100,17 @@ class Tally:
     left_over: list[str] = field(default_factory=list)
     mended: int = 0
     compared: SplitBasis | None = None
+    looked_at: Counter[str] = field(default_factory=Counter)
+    elsewhere: int = 0
+
+    def reviews(self) -> str | None:
+        """How many rows a person has looked at, in a sentence; None where nobody has looked at any."""
+        if not self.looked_at.total() - self.looked_at["none"]:
+            return None
+        ways = (("accept", "accepted"), ("edit", "edited"), ("reject", "rejected and left out"))
+        said = ", ".join(f"{self.looked_at[verdict]:,} {did}" for verdict, did in ways if self.looked_at[verdict])
+        count = self.looked_at.total() - self.looked_at["none"]
+        return f"A person looked at {count:,} of {self.looked_at.total():,} rows: {said}"
 
     def add(self, record: Record, side: str) -> None:
         """One more row, on this side."""
@@ -152,7 +164,7 @@ def card(runs: Sequence[RunFacts], tally: Tally) -> str:
             funnel=_funnel(runs),
             tags=_tag_table(tally, rows),
             licences=_table(("task", "licence of the seeds"), licences),
-            limits=_limits(runs),
+            limits=_limits(runs, tally),
         )
     )
 
@@ -214,6 +226,9 @@ def _contents(tally: Tally) -> str:
         parts.append(" ".join([sentence, *compared.sentences(sum(tally.rows.values()))]))
     if tally.thoughtful:
         parts.append(f"{tally.thoughtful:,} rows have what the generator thought before it answered, as `reasoning_content`.")
+    if (said := tally.reviews()) is not None:
+        both = " `provenance.reviewed` has both texts of an edited row." if tally.looked_at["edit"] else ""
+        parts.append(f"{said}.{both}")
     if tally.repeated:
         parts.append(f"{tally.repeated:,} rows were left out because another of the runs has a row with the same id.")
     if tally.left_over:
@@ -261,9 +276,15 @@ def _tag_table(tally: Tally, rows: int) -> str:
     return _table(("tag", "label", "rows", "share"), cells)
 
 
-def _limits(runs: Sequence[RunFacts]) -> str:
+def _limits(runs: Sequence[RunFacts], tally: Tally) -> str:
+    kept, rows = tally.looked_at["accept"] + tally.looked_at["edit"], sum(tally.rows.values())
+    read = (
+        f"A person has read {kept:,} of these {rows:,} rows, and nobody the others"
+        if kept < rows
+        else "A person has read each of these rows"
+    )
     lines = [
-        "- Nobody has read these rows one by one. The judges are models too, and let bad pairs pass.",
+        f"- {read if kept else 'Nobody has read these rows one by one'}. The judges are models too, and let bad pairs pass.",
         "- Facts were not checked against any source. Rows with a context were judged against that context alone.",
         "- The rows resemble the seeds in subject, form and language, and share the biases of the models.",
         "- Tags are a model's opinion. Near-duplicates by the embedding model's measure were removed; others may remain.",

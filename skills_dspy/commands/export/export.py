@@ -53,6 +53,7 @@ class ExportRequest:
         overwrite: whether an earlier export there is replaced.
         thoughts: whether the generator's thoughts stand beside its answers.
         keep_residue: whether rows are kept that hold what a machine leaves behind.
+        reviewed_only: whether rows are left out that no person looked at.
     """
 
     runs: tuple[SourceRun, ...]
@@ -64,6 +65,12 @@ class ExportRequest:
     overwrite: bool = False
     thoughts: bool = False
     keep_residue: bool = False
+    reviewed_only: bool = False
+
+    @property
+    def reviewed(self) -> bool:
+        """Whether anybody has looked at rows of these runs."""
+        return any(run.reviews for run in self.runs)
 
     @property
     def folder(self) -> bool:
@@ -90,7 +97,7 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
         RunDirError: a row is broken, or the rows change meanwhile.
     """
     refuse_wrong(request)
-    rows, tally = ExportRows(request.runs, request.keep_residue), Tally()
+    rows, tally = ExportRows(request.runs, request.keep_residue, request.reviewed_only), Tally()
     aside = replacing(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
     with aside as place:
         testing: NDArray[np.bool_] | None = None
@@ -106,6 +113,15 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
                 tally.add(record, side)
             tally.spoilt = 0 if thoughts is None else thoughts.spoilt
         tally.repeated, tally.mended, tally.left_over = rows.repeated, rows.mended, rows.left_over
+        if request.reviewed:
+            tally.looked_at, tally.elsewhere = rows.looked_at, rows.elsewhere
+        if not tally.rows and (rows.looked_at["reject"] or request.reviewed_only):
+            why = (
+                "--reviewed-only leaves out what no person looked at; see `review`"
+                if request.reviewed_only
+                else "a person has rejected them"
+            )
+            raise NothingToExport(f"none of the rows is left to export: {why}")
         if rows.left_over and not tally.rows:
             raise NothingToExport(
                 f"every row ({len(rows.left_over)} in all) holds what a machine leaves behind, so nothing is left to export; "
@@ -167,10 +183,11 @@ def _writer(request: ExportRequest, place: Path) -> Writer:
         case "sharegpt":
             return files(partial(json_lines, layout=partial(sharegpt_row, system=system)))
         case "parquet":
-            return files(partial(parquet_file, thoughts=request.thoughts))
+            return files(partial(parquet_file, thoughts=request.thoughts, reviewed=request.reviewed))
         case "hf":
             (place / "data").mkdir()
-            return _side_files(partial(shards, place / "data", thoughts=request.thoughts), sides)
+            typed = partial(shards, place / "data", thoughts=request.thoughts, reviewed=request.reviewed)
+            return _side_files(typed, sides)
         case "instructlab":
             prompt = INSTRUCTLAB_PROMPT if system is None else system
             return instructlab_files(place, sides, [run.facts for run in request.runs], prompt, request.stamp)

@@ -109,6 +109,7 @@ def typed_row(record: Record) -> dict[str, Any]:
         if soft is not None:
             soft["probabilities"] = [{"label": label, "probability": p} for label, p in soft["probabilities"].items()]
     source.setdefault("rewritten", None)
+    source.setdefault("reviewed", None)
     source["prompts"] = [{"step": step, "fingerprint": fingerprint} for step, fingerprint in source["prompts"].items()]
     source["calls"] = [{"step": step, "digests": digests} for step, digests in source["calls"].items()]
     return row

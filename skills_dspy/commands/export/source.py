@@ -1,7 +1,8 @@
 """The accepted rows of runs, in one fixed order, read twice if need be and the same both times."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,16 @@ from pydantic import ValidationError
 
 from skills_dspy.base.columns import whole
 from skills_dspy.base.errors import NothingToExport, RunDirError
-from skills_dspy.base.records import Record, seed_texts
+from skills_dspy.base.records import HumanReview, Record, seed_texts
 from skills_dspy.base.residue import residue_of_pair
 from skills_dspy.commands.export.facts import RunFacts, facts_of
 from skills_dspy.store.files import storage_errors
+from skills_dspy.store.reviews import Review, read_reviews, review_place, standing, verdict_on
 from skills_dspy.store.run_dir import RunPaths, find_runs
 from skills_dspy.store.run_json import read_run_json, run_json_errors
 
 _BLOCK = 1 << 20
+_KEPT = ("accept", "edit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +30,14 @@ class SourceRun:
     Attributes:
         end: bytes of whole rows in its data.jsonl when the export began; rows that a running run adds later do not count.
         running: whether a run was writing there then.
+        reviews: what people said of its rows, by their ids.
     """
 
     paths: RunPaths
     facts: RunFacts
     end: int
     running: bool
+    reviews: Mapping[str, Review] = field(default_factory=dict)
 
 
 def find_sources(places: Sequence[Path]) -> tuple[SourceRun, ...]:
@@ -71,7 +76,8 @@ def _open(paths: RunPaths) -> SourceRun:
         raise RunDirError(f"{paths.run_json} is missing, so nothing is known of this run; restore the file")
     with run_json_errors(paths):
         facts = facts_of(run)
-    return SourceRun(paths, facts, _whole_rows(paths.data), running)
+    reviews = standing(read_reviews(review_place(paths, run)))
+    return SourceRun(paths, facts, _whole_rows(paths.data), running, reviews)
 
 
 def _whole_rows(path: Path) -> int:
@@ -89,6 +95,23 @@ def _whole_rows(path: Path) -> int:
     return 0
 
 
+def reviewed_record(row: Record, review: Review) -> Record:
+    """A row with what a person did in its provenance: of an edited one, which has the texts of the edit, both texts."""
+    if review.verdict not in _KEPT:
+        return row
+    noted = HumanReview(verdict="accept")
+    if review.verdict == "edit":
+        noted = HumanReview(
+            verdict="edit",
+            question_before=row.instruction,
+            question_after=review.instruction,
+            answer_before=row.response,
+            answer_after=review.response,
+        )
+        row = row.model_copy(update={"instruction": review.instruction, "response": review.response})
+    return row.model_copy(update={"provenance": row.provenance.model_copy(update={"reviewed": noted})})
+
+
 @dataclass(slots=True)
 class ExportRows:
     """The rows of some runs. Iterate over it as often as needed; the last round counts what was left out or changed.
@@ -99,18 +122,32 @@ class ExportRows:
         left_over: file, line and what is wrong of each row left out because it holds what a machine leaves behind, whatever
             let it in, and neither the seeds nor the text it was written for have it as well; `keep_residue` keeps them.
         mended: rows where half of a surrogate pair, which a model may emit and UTF-8 cannot write, became U+FFFD.
+        looked_at: rows that a person accepted, edited, which are given as edited, or rejected, which are left out; as `none`
+            those that nobody looked at, which `reviewed_only` leaves out too.
+        elsewhere: how many rows a person accepted or edited that are not among the accepted ones, or have another text now.
     """
 
     runs: tuple[SourceRun, ...]
     keep_residue: bool = False
+    reviewed_only: bool = False
     left_over: list[str] = field(default_factory=list)
     repeated: int = 0
     mended: int = 0
+    looked_at: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def elsewhere(self) -> int:
+        """See above; known after a round."""
+        wanted = {(review.id, review.text) for run in self.runs for review in run.reviews.values() if review.verdict in _KEPT}
+        return max(0, len(wanted) - sum(self.looked_at[verdict] for verdict in _KEPT))
 
     def __iter__(self) -> Iterator[tuple[int, Record]]:
         """Each row with the number of its run in `runs`; RunDirError, with file and line, when one is no row of a dataset."""
         self.repeated = self.mended = 0
         self.left_over = []
+        self.looked_at = Counter()
+        # A copy of a run is of the same rows, which were looked at once.
+        others = {name: review for run in self.runs for name, review in run.reviews.items() if review.verdict != "skip"}
         inputs = [(run.facts.task_name, run.facts.seed) for run in self.runs]
         seen: set[str] = set()
         for number, run in enumerate(self.runs):
@@ -118,17 +155,23 @@ class ExportRows:
                 seen = set()
             own = set()
             known = (run.facts.description, *seed_texts(run.facts.seeds))
-            for place, texts, record in self._records(run):
-                found = None if self.keep_residue else residue_of_pair(*texts, known)
+            for place, texts, row in self._records(run):
+                review = verdict_on(run.reviews, row) or verdict_on(others, row)
+                verdict = "none" if review is None else review.verdict
+                record = row if review is None else reviewed_record(row, review)
+                read = (record.instruction, record.response, texts[2]) if verdict == "edit" else texts
+                found = None if self.keep_residue or verdict == "reject" else residue_of_pair(*read, known)
                 if found is not None:
                     self.left_over.append(f"{place}: {found}")
                     continue
                 if record.id in seen:
-                    self.repeated += 1
+                    self.repeated += verdict != "reject"
                     continue
                 if inputs.count(inputs[number]) > 1:
                     own.add(record.id)
-                yield number, record
+                self.looked_at[verdict] += 1
+                if verdict in _KEPT or (verdict == "none" and not self.reviewed_only):
+                    yield number, record
             seen |= own
 
     def _records(self, run: SourceRun) -> Iterator[tuple[str, tuple[str, str, str | None], Record]]:

@@ -168,6 +168,8 @@ def set_apart(
             members.append(member)
             ids.append(_hash(row_id))
     limit = _near_limit(runs)
+    if not members:
+        return np.zeros(0, np.bool_), SplitBasis(split, limit, 0, 0)
     labels = near.groups(limit).labels[np.array(members, np.int64)]
     testing = choose_test(labels, np.array(ids, np.uint64), split.share, split.seed)
     return testing, SplitBasis(split, limit, near.by_words, len(near.models))

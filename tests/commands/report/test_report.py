@@ -79,6 +79,9 @@ def test_every_row_is_there_with_its_texts_and_its_fate(run: RunPaths, page: Rea
         fate = (None, None) if stage < 0 else (STAGES[stage], page.summary["reasons"][reason])
         assert fate == (row.get("stage"), row.get("reason"))
         assert detail.get("why") == row.get("detail")
+        nearest, near = row["provenance"]["neighbour"], columns["near"][place]
+        told = None if near is None else f"seed:{-1 - near}" if near < 0 else columns["id"][near]
+        assert told == (nearest and nearest["id"])
     draws = [rows[name]["provenance"]["draw"] for name in columns["id"]]
     assert draws == sorted(draws)
 

@@ -87,7 +87,7 @@ def test_a_page_opens_by_itself_and_draws_everything(usual: Path, opened: Any) -
     assert (asked, said) == ([usual.as_uri()], [])
     assert (
         page.locator("#funnel figure").first.inner_text().splitlines()[0]
-        == f"A: funnel of {page.locator('#view option').first.inner_text()}"
+        == f"A: Funnel of {page.locator('#view option').first.inner_text()}"
     )
     assert page.locator("#count").inner_text().startswith("Rows 1 to 25 of ")
 

@@ -87,7 +87,7 @@ function drawFunnel(box, views) {
     const why = (one) => Object.entries(one.rejected).sort((a, b) => b[1] - a[1]).map(([reason, count]) => `${reason} ${count}`).join(", ");
     const rows = stages.map((one) => [named(one.stage), String(one.came), String(one.came - one.on), String(one.on), why(one)]);
     rows.push(["accepted", "", "", String(view.accepted), ""]);
-    figure(box, `${letter(views, side)}funnel of ${view.name}`, config, table(["stage", "came", "rejected", "went on", "why"], rows, [1, 2, 3]), { tall: true, open: true });
+    figure(box, `${letter(views, side)}Funnel of ${view.name}`, config, table(["stage", "came", "rejected", "went on", "why"], rows, [1, 2, 3]), { tall: true, open: true });
   });
   const lines = views.map((view, side) => {
     const points = [{ x: 0, y: 0 }];

@@ -12,6 +12,7 @@ from skills_dspy.cli.terminal.streams import echo, echo_json
 from skills_dspy.commands.report.make import ReportRequest, make_report
 from skills_dspy.similarity.text import words
 
+_LARGE = 25_000_000  # bytes: some 10,000 rows of long texts, in about two seconds
 _COMPARED = 500  # near-copies that are put together in pairs
 
 
@@ -37,6 +38,8 @@ def report_command(options: ReportOptions) -> int:
         f"{done.runs} run{'s' * (done.runs != 1)}, {done.accepted} accepted and {done.rejected} rejected candidates, "
         f"{done.size / 1e6:.1f} MB: {request.out}"
     )
+    if done.size > _LARGE:
+        echo("note: so large a page takes a browser many seconds to open; give fewer runs for a quicker one", err=True)
     for remark in done.remarks:
         echo(f"note: {remark}", err=True)
     return 0

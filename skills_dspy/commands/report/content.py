@@ -39,9 +39,10 @@ class _Rows:
     lines: Lines = field(default_factory=Lines)
     details: list[Any] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)  # of the accepted rows of one run, by their ids
 
 
-_COLUMNS = ("run", "id", "question", "stage", "reason", "words", "distance", "point", "ratings", "soft")
+_COLUMNS = ("run", "id", "question", "stage", "reason", "words", "distance", "near", "point", "ratings", "soft")
 
 
 def gather_content(
@@ -80,6 +81,7 @@ def gather_content(
 def _tell(rows: _Rows, number: int, run: ShownRun, points: Sequence[Point | None], told: Callable[[], None]) -> Iterator[str]:
     """Gather the rows of a run; gives the remarks on it."""
     questions, missing, unrated = _questions(run), 0, 0
+    rows.places.clear()
     with stories_of(run) as stories:
         for row, point in zip(run.rows, points, strict=True):
             story = stories.of(row)
@@ -91,6 +93,7 @@ def _tell(rows: _Rows, number: int, run: ShownRun, points: Sequence[Point | None
 
 
 def _add(rows: _Rows, number: int, row: Row, point: Point | None, story: Story, questions: Mapping[str, str]) -> None:
+    """Gather a row; of its nearest neighbour the place among all rows is given, or below 0 that of a seed: -1 is the first."""
     rejected = row if isinstance(row, Rejection) else None
     neighbour = row.provenance.neighbour
     values: dict[str, Any] = {
@@ -101,13 +104,21 @@ def _add(rows: _Rows, number: int, row: Row, point: Point | None, story: Story, 
         "reason": -1 if rejected is None else rows.reasons.setdefault(rejected.reason, len(rows.reasons)),
         "words": [_words(text) for text in (row.instruction, row.response, row.context)],
         "distance": None if neighbour is None else neighbour.distance,
+        "near": None if neighbour is None else _near(neighbour.id, rows.places),
         "point": point,
         "ratings": [scale.labels.index(story.ratings[scale.name]) if scale.name in story.ratings else None for scale in RATED],
         "soft": [round(story.soft[scale.name].expected, 3) if scale.name in story.soft else None for scale in RATED],
     }
+    if rejected is None:
+        rows.places[row.id] = len(rows.details)
     for name, value in values.items():
         rows.columns[name].append(value)
     rows.details.append(_detail(row, story, questions, rows.lines))
+
+
+def _near(name: str, places: Mapping[str, int]) -> int | None:
+    kind, _, seed = name.partition(":")
+    return -1 - int(seed) if kind == "seed" else places.get(name)
 
 
 def _detail(row: Row, story: Story, questions: Mapping[str, str], lines: Lines) -> dict[str, Any]:

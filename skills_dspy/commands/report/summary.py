@@ -1,5 +1,6 @@
 """What a report says of runs as a whole: their funnels, and facts and remarks in words."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -73,6 +74,8 @@ def _stage(funnel: Funnel, stage: str) -> dict[str, Any]:
 
 
 def _facts(runs: Sequence[ShownRun], funnel: Funnel) -> Iterator[tuple[str, str]]:
+    if len(runs) == 1:
+        yield from _described(runs[0])
     yield "candidates", str(funnel.candidates)
     share = f" ({100 * funnel.accepted / funnel.candidates:.1f} %)" if funnel.candidates else ""
     wanted = [run.about.wanted for run in runs]
@@ -89,7 +92,8 @@ def _facts(runs: Sequence[ShownRun], funnel: Funnel) -> Iterator[tuple[str, str]
             f", {calls / funnel.accepted:.1f} and {tokens / funnel.accepted:.0f} for each accepted" if funnel.accepted else ""
         )
         yield "calls and tokens", f"{calls} and {tokens}{each}"
-    yield "status", _each(run.about.status or "unknown" for run in runs)
+    ends = Counter(run.about.status or "unknown" for run in runs)
+    yield "status", "; ".join(f"{count} {end}" if len(runs) > 1 else end for end, count in ends.items())
     yield "answered by", _each(_answered_by(run) for run in runs)
     yield "models", _each(_models(run) for run in runs)
     yield "run seed", _each("unknown" if run.about.inputs is None else str(run.about.inputs.seed) for run in runs)
@@ -98,6 +102,14 @@ def _facts(runs: Sequence[ShownRun], funnel: Funnel) -> Iterator[tuple[str, str]
 
 def _each(values: Iterator[str] | Sequence[str]) -> str:
     return "; ".join(dict.fromkeys(values))
+
+
+def _described(run: ShownRun) -> Iterator[tuple[str, str]]:
+    """What the prompts said that the skill is, and the axes along which questions were to differ."""
+    stated, derived = (run.about.task.task_description if run.about.task else None) or "", run.about.derived_description
+    yield "skill", stated if stated.strip() or derived is None else f"{derived} (derived by the generator)"
+    if run.about.variety is not None and run.about.variety.axes:
+        yield "varied by", ", ".join(axis.name for axis in run.about.variety.axes)
 
 
 def _answered_by(run: ShownRun) -> str:

@@ -87,7 +87,7 @@ function drawFunnel(box, views) {
     const why = (one) => Object.entries(one.rejected).sort((a, b) => b[1] - a[1]).map(([reason, count]) => `${reason} ${count}`).join(", ");
     const rows = stages.map((one) => [named(one.stage), String(one.came), String(one.came - one.on), String(one.on), why(one)]);
     rows.push(["accepted", "", "", String(view.accepted), ""]);
-    figure(box, `${letter(views, side)}funnel of ${view.name}`, config, table(["stage", "came", "rejected", "went on", "why"], rows, [1, 2, 3]), { tall: true, open: true });
+    figure(box, `${letter(views, side)}Funnel of ${view.name}`, config, table(["stage", "came", "rejected", "went on", "why"], rows, [1, 2, 3]), { tall: true, open: true });
   });
   const lines = views.map((view, side) => {
     const points = [{ x: 0, y: 0 }];
@@ -178,7 +178,9 @@ function drawCopies(box, views, link) {
   const kept = views.flatMap((view) => view.places.filter((row) => isKept(row) && report.rows.distance[row] !== null));
   const nearest = [...new Set(kept)].sort((a, b) => report.rows.distance[a] - report.rows.distance[b]).slice(0, 10);
   const own = make("figure", {}, make("h3", {}, "Accepted questions that are nearest to an earlier one"));
-  own.append(nearest.length ? table(["distance", "question"], nearest.map((row) => [report.rows.distance[row].toFixed(3), link(row)]), [0]) : make("p", {}, "None has a neighbour."));
+  const other = (row, near) => (near === null ? "" : near < 0 ? `seed: ${report.summary.seeds[report.rows.run[row]][-1 - near][0]}` : link(near));
+  const line = (row) => [report.rows.distance[row].toFixed(3), link(row), other(row, report.rows.near[row])];
+  own.append(nearest.length ? table(["distance", "question", "nearest"], nearest.map(line), [0]) : make("p", {}, "None has a neighbour."));
   box.append(own);
   const pairs = report.summary.copies.filter(([one]) => runs.includes(report.rows.run[one]));
   const twins = make("figure", { className: "full" }, make("h3", {}, `Accepted answers that are near-copies: ${pairs.length} pairs`));

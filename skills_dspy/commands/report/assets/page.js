@@ -108,6 +108,7 @@ async function start() {
   listen();
   await showViews();
   byId("state").hidden = true;
+  byId("foot").append(` Opened in ${(performance.now() / 1000).toFixed(1)} s.`);
   document.documentElement.dataset.ready = "yes";
 }
 

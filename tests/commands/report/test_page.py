@@ -1,0 +1,213 @@
+"""A report as a person meets it: in a browser, with the keyboard, on a telephone, in the dark; nothing of a text acts there.
+
+Chromium is Debian's (`apt-get install chromium`), driven by playwright from PyPI; without either these tests are skipped.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from skills_dspy.base.visible import visible
+from tests.commands.report.test_report import ESCAPES
+from tests.helpers.exporting import a_record, a_run_json, write_run
+from tests.helpers.reporting import reported
+from tests.helpers.small_runs import make_run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+DRAWN = """() => [...document.querySelectorAll("canvas")].map((canvas) => {
+  const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  return pixels.some((part) => part > 0);
+})"""
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a run of 40 candidates or more, and beside it another; the test is skipped where there is no browser."""
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine (apt-get install chromium)")
+    folder = tmp_path_factory.mktemp("usual")
+    run = make_run(folder / "one", {}, wanted=4)
+    reported(folder / "r.html", run.folder, other=write_run(folder / "two"))
+    return folder / "r.html"
+
+
+@pytest.fixture(scope="module")
+def browser(usual: Path) -> Iterator["Browser"]:  # noqa: ARG001 - a run cannot be made while playwright's loop runs
+    """Headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def opened(browser: "Browser") -> Iterator[Any]:
+    """Opens a page, and gives it with what it asked for and what it complained of."""
+    contexts = []
+
+    def open_page(path: Path, **how: Any) -> tuple["Page", list[str], list[str]]:
+        contexts.append(context := browser.new_context(**how))
+        page, asked, said = context.new_page(), list[str](), list[str]()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: said.append(dialog.message))
+        page.goto(path.as_uri())
+        page.wait_for_selector("html[data-ready=yes]")
+        return page, asked, said
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def show_all(page: "Page") -> None:
+    """Scroll to every section, so that its plots are drawn."""
+    for name in ("funnel", "ratings", "soft", "map", "lengths", "copies"):
+        page.locator(f"#{name}").scroll_into_view_if_needed()
+        page.wait_for_selector(f"#{name}[data-drawn=yes]")
+
+
+def test_a_page_opens_by_itself_and_draws_everything(usual: Path, opened: Any) -> None:
+    """It asks for nothing but itself, complains of nothing, and every plot has something on it."""
+    page, asked, said = opened(usual, viewport={"width": 1200, "height": 900})
+    show_all(page)
+    drawn = page.evaluate(DRAWN)
+    assert len(drawn) >= 12
+    assert all(drawn)
+    assert (asked, said) == ([usual.as_uri()], [])
+    assert (
+        page.locator("#funnel figure").first.inner_text().splitlines()[0]
+        == f"A: Funnel of {page.locator('#view option').first.inner_text()}"
+    )
+    assert page.locator("#count").inner_text().startswith("Rows 1 to 25 of ")
+
+
+def test_texts_do_not_act_in_a_browser(tmp_path: Path, opened: Any) -> None:
+    """None of them runs, loads or hides anything, in a list, in a story, in a table or as a name; each is shown as it is."""
+    records = [a_record(f"{n:016x}", text, f"answer {text}", f"context {text}") for n, text in enumerate(ESCAPES)]
+    about = a_run_json(ESCAPES[0], note=ESCAPES[2], accepted=len(records))
+    reported(tmp_path / "r.html", write_run(tmp_path / "runs", records, about))
+    page, asked, said = opened(tmp_path / "r.html")
+    show_all(page)
+    for place, text in enumerate(ESCAPES):
+        page.locator("#list .row").nth(place).click()
+        story = page.locator(f"#row-{place} .story")
+        story.locator("h4").first.wait_for()
+        shown = story.locator("pre").all_inner_texts()
+        assert shown[:3] == [visible(f"context {text}"), visible(text), visible(f"answer {text}")]
+    assert page.evaluate("window.acted") is None
+    assert page.locator("#list img, #list svg, #list iframe, #facts img, #list script, #list a").count() == 0
+    assert (asked, said) == ([(tmp_path / "r.html").as_uri()], [])
+    assert page.title() == "skills_dspy report"
+
+
+def test_the_policy_holds_even_where_the_page_is_tampered_with(usual: Path, opened: Any) -> None:
+    """An inline handler, a script, an evaluated text, a picture from elsewhere, a request: the browser refuses each."""
+    page, _, _ = opened(usual)
+    failed: list[tuple[str, str | None]] = []
+    page.on("requestfailed", lambda request: failed.append((request.url, request.failure)))
+    refused = page.evaluate("""async () => {
+      const told = [];
+      document.addEventListener("securitypolicyviolation", (event) => told.push(event.effectiveDirective));
+      const box = document.createElement("div");
+      document.body.append(box);
+      box.innerHTML = '<b onclick="window.acted = 1">x</b><img src="https://example.org/x.png"><b style="color: red">y</b>';
+      box.firstChild.click();
+      const script = document.createElement("script");
+      script.textContent = "window.acted = 1";
+      box.append(script);
+      setTimeout(() => { try { eval("window.acted = 1"); } catch (error) { told.push(error.name); } });
+      try { await fetch("https://example.org/"); } catch (error) { told.push(error.name); }
+      await new Promise((done) => setTimeout(done, 50));
+      return told;
+    }""")
+    wanted = {"script-src-attr", "script-src-elem", "style-src-attr", "img-src", "connect-src", "EvalError", "TypeError"}
+    assert wanted <= set(refused)
+    assert page.evaluate("window.acted") is None
+    assert failed == [("https://example.org/x.png", "csp")]
+
+
+def test_it_is_readable_on_a_narrow_screen(usual: Path, opened: Any) -> None:
+    """At 400 pixels nothing has to be pushed aside, and letters stand out against the paper, by day and by night."""
+    page, _, _ = opened(usual, viewport={"width": 400, "height": 800})
+    page.locator("#list .row").first.click()
+    page.locator(".story h4").first.wait_for()
+    papers = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        show_all(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        for selector in ("body", ".chips span", ".chips .rejected", ".small"):
+            assert contrast(page, selector) >= 4.5, selector
+        papers.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    page.locator("#theme").click()  # light, whatever the system says
+    assert [*papers, page.evaluate("getComputedStyle(document.body).backgroundColor")] == [papers[0], papers[1], papers[0]]
+    assert papers[0] != papers[1]
+
+
+def contrast(page: "Page", selector: str) -> float:
+    """The contrast of letters and paper after WCAG 2, 1 to 21."""
+    found: float = page.evaluate(
+        """(selector) => {
+      const own = document.querySelector(selector);
+      const bright = (text) => {
+        const parts = text.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255);
+        const [red, green, blue] = parts.map((part) => (part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+      };
+      let paper = own;
+      while (getComputedStyle(paper).backgroundColor === "rgba(0, 0, 0, 0)") paper = paper.parentElement;
+      const both = [bright(getComputedStyle(own).color), bright(getComputedStyle(paper).backgroundColor)].sort((a, b) => a - b);
+      return (both[1] + 0.05) / (both[0] + 0.05);
+    }""",
+        selector,
+    )
+    return found
+
+
+def test_rows_are_found_turned_and_opened_by_keys(usual: Path, opened: Any) -> None:
+    """Search, next row, open, next page: no mouse is needed, and letters that are typed into a field are letters."""
+    page, _, _ = opened(usual)
+    total = page.locator("#count").inner_text().rpartition(" ")[2]
+    page.keyboard.press("/")
+    page.keyboard.type("hare")
+    page.locator(f"#count:not(:has-text('of {total}'))").wait_for()
+    assert page.locator("#query").input_value() == "hare"
+    page.locator("#filters button[type=reset]").click()
+    page.locator(f"#count:has-text('of {total}')").wait_for()
+    for key in ("j", "j", "k", "j", "Enter"):
+        page.keyboard.press(key)
+    page.locator("#list > li:nth-child(2) .story h4").first.wait_for()
+    first = page.locator("#list > li").first.get_attribute("id")
+    page.keyboard.press("n")
+    assert page.locator("#page").input_value() == "2"
+    assert page.locator("#list > li").first.get_attribute("id") != first
+
+
+def test_rows_are_filtered_and_their_stories_told(usual: Path, opened: Any) -> None:
+    """Accepted ones alone, then by a label; a story has its prompts and replies, which search finds only if it is told to."""
+    page, _, _ = opened(usual)
+    page.locator("#outcome").select_option("accepted")
+    page.locator("#count:has-text('of 7')").wait_for()
+    assert set(page.locator("#list .chips span:first-child").all_inner_texts()) == {"accepted"}
+    page.locator("#list .row").first.click()
+    calls = page.locator(".story > details")
+    calls.first.wait_for()
+    assert "judge question" in calls.all_inner_texts()
+    calls.first.locator("summary").click()
+    calls.first.locator("h4").first.wait_for()
+    assert {"system", "user", "reply"} <= set(calls.first.locator("h4").all_inner_texts())
+    page.locator("#query").fill("Your whole reply is one JSON object")
+    page.locator("#count:has-text('No row fits.')").wait_for()
+    page.locator("#deep").check()
+    page.locator("#count:has-text('of 4')").wait_for()

@@ -155,7 +155,7 @@ class Provenance(Frozen):
     prompts: dict[str, str]
     calls: dict[str, tuple[str, ...]]
     neighbour: Neighbour | None = None
-    reviewed: HumanReview | None = Field(None, exclude_if=lambda review: review is None)
+    reviewed: HumanReview | None = Field(default=None, exclude_if=lambda review: review is None)
 
 
 class _Row(Frozen):

@@ -5,13 +5,15 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from skills_dspy.base.columns import whole
 from skills_dspy.base.errors import RunDirError
-from skills_dspy.base.records import SoftRating
+from skills_dspy.base.records import Record, Rejection, SoftRating
 from skills_dspy.cli.shared.arguments import ExplainOptions
 from skills_dspy.cli.terminal.consoles import make_console
 from skills_dspy.model.replies import NO_REPLY
 from skills_dspy.model.soft import in_words, soft_of
 from skills_dspy.store.journal import JournaledReply, JournalReader
+from skills_dspy.store.reviews import read_reviews, review_place, standing, verdict_on
 from skills_dspy.store.run_dir import FoundRow, find_row
 from skills_dspy.store.run_json import OLLAMA, NotedServer, RunJson, needed, read_run_json, run_json_errors, server_in_words
 from skills_dspy.store.said import said_in
@@ -44,6 +46,7 @@ def _outcome(found: FoundRow, out: Console) -> None:
     out.print(f"[bold]{row['id']}[/bold]  {found.kind}  ({escape(str(found.paths.folder))})")
     if found.kind == "rejected":
         out.print(f"[bold]rejected[/bold] by {row['stage']}: {row['reason']}: {escape(str(row['detail']))}")
+    _reviewed(found, out)
     for name in ("context", "instruction", "response"):
         if row.get(name) is not None:
             out.print(f"\n[bold]{name}[/bold]\n{escape(row[name])}")
@@ -69,6 +72,23 @@ def _soft(soft: dict[str, Any] | None, out: Console) -> None:
     """How probable each label was, where the server said so."""
     if soft is not None:
         out.print(f"  {in_words(SoftRating.model_validate(soft))}")
+
+
+def _reviewed(found: FoundRow, out: Console) -> None:
+    """What a person said of it, if one did."""
+    run = read_run_json(found.paths)
+    reviews = standing(read_reviews(found.paths if run is None else review_place(found.paths, run)))
+    if found.row["id"] not in reviews:
+        return
+    row = (Record if found.kind == "accepted" else Rejection).model_validate(whole(found.row))
+    review = verdict_on(reviews, row)
+    if review is None:
+        return
+    why = "; ".join(filter(None, (review.reason, review.note)))
+    out.print(f"[bold]a person[/bold] chose {review.verdict}" + (f", for the {review.about}: {escape(why)}" if why else ""))
+    if review.verdict == "edit":
+        for name, text in (("instruction", review.instruction), ("response", review.response)):
+            out.print(f"\n[bold]{name}, edited[/bold]\n{escape(text or '')}")
 
 
 def _source(found: FoundRow, out: Console) -> None:

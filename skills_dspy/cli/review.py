@@ -16,6 +16,8 @@ _DID = {"accept": "accepted", "reject": "rejected", "edit": "edited"}
 def review_command(options: ReviewOptions) -> int:
     """Serve the page until it is interrupted; returns the exit code."""
     review = open_review(options.run, cast("Order", options.order), lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    if review.running:
+        echo(f"warning: a run is still writing in {options.run}; what it adds now is shown when you start again", err=True)
     with opened(review.desk, options.port) as server:
         echo(f"{_progress(review)}. Look at them here, on this machine alone:")
         echo(f"  {server.door.address}")

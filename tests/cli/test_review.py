@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from skills_dspy.commands.review.opening import open_review
 from skills_dspy.commands.review.server import ReviewServer
+from skills_dspy.store.run_dir import RunDir
 from tests.helpers.exporting import write_run
 from tests.helpers.terminal import Terminal
 
@@ -39,6 +41,41 @@ def test_the_page_is_served_until_it_is_ended(
     )
     assert err.startswith(f"Every choice goes to {folder}/reviews.jsonl at once.")
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_explain_tells_what_a_person_said(terminal: Terminal) -> None:
+    """Beside all else; of an edit both texts, and nothing where it was taken back."""
+    terminal.run("--task-paths", terminal.task(), "-n", 3)
+    folder = terminal.output / "test" / "foxes"
+    desk = open_review(folder, "newest", lambda: "now").desk
+    row = desk.next("w")["row"]
+    kept = {"id": row["id"], "known": 0, "verdict": "reject", "about": "question", "note": "No [bold]fox[/bold]."}
+    desk.choose("w", kept)
+    words = ("explain", row["id"], "--output-dir", folder)
+    assert "a person chose reject, for the question: No [bold]fox[/bold].\n" in terminal.type(*words).out
+    desk.undo("w")
+    assert "a person chose" not in terminal.type(*words).out
+    answer = None if row["raw"]["answer"] is None else "Edited."
+    desk.choose("w", {"id": row["id"], "known": 2, "verdict": "edit", "instruction": "Edited?", "response": answer})
+    said = terminal.type(*words).out
+    assert "a person chose edit\n\ninstruction, edited\nEdited?\n" in said
+    assert f"\ninstruction\n{row['raw']['question']}\n" in said
+
+
+def test_a_run_that_goes_on_is_looked_at_with_a_warning(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has now."""
+    write_run(tmp_path / "runs")
+
+    def ended(_: ReviewServer) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ReviewServer, "serve_forever", ended)
+    with RunDir.open(tmp_path / "runs", "test/foxes"):
+        said = terminal.type("review", tmp_path / "runs" / "test" / "foxes")
+    assert said.code == 0
+    assert said.err.startswith("warning: a run is still writing in ")
 
 
 def test_what_cannot_be_looked_at_is_one_sentence(terminal: Terminal, tmp_path: Path) -> None:

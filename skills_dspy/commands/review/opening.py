@@ -16,11 +16,18 @@ from skills_dspy.store.run_json import needed, read_run_json, run_json_errors
 
 @dataclass(frozen=True, slots=True)
 class OpenedReview:
-    """A run that is looked at: where its reviews are written, how many rows there are to look at, and the desk."""
+    """A run that is looked at.
+
+    Attributes:
+        reviews: where they are written.
+        rows: how many there are to look at.
+        running: whether a run is writing there; rows that it adds from now on are not shown.
+    """
 
     reviews: Path
     rows: int
     desk: ReviewDesk
+    running: bool
 
 
 def open_review(place: Path, order: Order, now: Callable[[], str]) -> OpenedReview:
@@ -46,8 +53,8 @@ def open_review(place: Path, order: Order, now: Callable[[], str]) -> OpenedRevi
     if not rows:
         why = "nothing was rejected that has a question" if order == "rejected" else "it has no row yet that was judged"
         raise RequestError(f"{paths.folder}: there is nothing to look at: {why}")
-    log = ReviewLog(review_place(paths, run))
-    return OpenedReview(review_place(paths, run).reviews, len(rows), ReviewDesk(subject, rows, log, now))
+    kept = review_place(paths, run)
+    return OpenedReview(kept.reviews, len(rows), ReviewDesk(subject, rows, ReviewLog(kept), now), paths.in_use())
 
 
 def one_run(place: Path) -> RunPaths:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from skills_dspy.base.columns import whole
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import Record, Rejection, SoftRating, is_failure
@@ -90,7 +91,7 @@ def rated_rows(paths: RunPaths) -> Iterator[RatedRow]:
         for path, kind in kinds:
             for number, content in read_rows(path):
                 try:
-                    row = kind.model_validate(content)
+                    row = kind.model_validate(whole(content))
                 except ValidationError as problem:
                     first = problem.errors(include_url=False)[0]
                     where = f"{path}:{number}: this is no row of a run"

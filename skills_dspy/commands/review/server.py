@@ -2,6 +2,7 @@
 
 import secrets
 import socketserver
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +29,11 @@ class ReviewServer(ThreadingHTTPServer):
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A browser that went away is no error; what else there is, is a mistake of ours and shown."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type] # it only prints them
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -53,10 +59,14 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self._send(self.server.door.answer(Asked(self.command, self.path, headers, body), self.server.desk))
 
-    def _send(self, answered: Answered) -> None:
-        self.send_response(answered.status)
+    def end_headers(self) -> None:
+        """The headers that every answer has, the library's own about what it cannot read included."""
         for name, value in HEADERS.items():
             self.send_header(name, value)
+        super().end_headers()
+
+    def _send(self, answered: Answered) -> None:
+        self.send_response(answered.status)
         self.send_header("Content-Type", answered.kind)
         self.send_header("Content-Length", str(len(answered.body)))
         if self.close_connection:

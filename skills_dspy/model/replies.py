@@ -1,5 +1,6 @@
 """Where a reply comes from: this run's journal, else a recording, else the server, and then into the journal."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from skills_dspy.model.ask import Call
 from skills_dspy.model.slots import Share, Slots
 from skills_dspy.model.soft import trimmed
 from skills_dspy.store.journal import JournaledReply, JournalReader, request_digest
+
+_log = logging.getLogger(__name__)
 
 NO_REPLY = "unanswered"
 """The key of a journaled reply that is none: why the server cannot answer this request, however often it is asked."""
@@ -110,6 +113,7 @@ class Replies:
             async with self._slots.take(call.rank):
                 started = self._clock()
                 body = await self._live(self._source, payload, call.step)
+            _log.debug("%s: %s of %s in %.1f s", call.step, _tokens(body), payload["model"], self._clock() - started)
         if self._journal is None:
             return body
         now = self._clock()
@@ -127,6 +131,13 @@ class Replies:
         self._meter.count(step, body)
         check_window(payload, body, step)  # before it is kept: the answer to half a prompt must not be found again
         return body
+
+
+def _tokens(body: Mapping[str, Any]) -> str:
+    """How long a reply is, in words."""
+    if NO_REPLY in body:
+        return "no answer"
+    return f"{body.get('eval_count') or '?'} tokens for {body.get('prompt_eval_count') or '?'}"
 
 
 def check_window(payload: Mapping[str, Any], body: Mapping[str, Any], step: str) -> None:

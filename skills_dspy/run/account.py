@@ -2,9 +2,10 @@
 
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from skills_dspy.base.config import NO_SCREENS, ROLES, Role, RunConfig
@@ -157,8 +158,12 @@ def _files(decontamination: Any) -> str:
 
 @cache
 def versions() -> Mapping[str, str]:
-    """Versions of everything that has a part in a run; each is read from a file."""
-    return {"python": platform.python_version(), **{package: version(package) for package in _PACKAGES}}
+    """Versions of everything that has a part in a run, as far as it is installed; each is read from a file."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):  # torch and what needs it, where no vector is computed
+            found[package] = version(package)
+    return found
 
 
 def stamp(moment: datetime) -> str:

@@ -1,13 +1,17 @@
 """What other programs have put into the environment ends no command that needs no network."""
 
 import importlib
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from skills_dspy.cli.main import start
 from skills_dspy.cli.shared.environment import hidden_at_import, put_right
 from tests.helpers.terminal import Terminal
 
@@ -123,3 +127,55 @@ def test_no_file_of_ours_gets_the_number_of_a_stream_that_is_closed(tmp_path: Pa
         ["/bin/sh", "-c", 'exec "$0" -c "$1" <&- 2>&-', sys.executable, lines], stdout=subprocess.PIPE, check=True
     )
     assert done.stdout == b"True\n"
+
+
+# ---- what sets options -------------------------------------------------------------------------------------------------
+
+
+def test_every_option_has_a_variable(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name, a number, a flag and several paths; what is typed goes first."""
+    first, second = terminal.task("test/foxes"), terminal.task("test/jays")
+    monkeypatch.setenv("SKILLS_DSPY_RUN_WANTED", "2")
+    monkeypatch.setenv("SKILLS_DSPY_RUN_AS_JSON", "yes")
+    monkeypatch.setenv("SKILLS_DSPY_RUN_TASK_PATHS", os.pathsep.join(map(str, (first, second))))
+    said = terminal.run()
+    assert [(task["task_name"], task["wanted"]) for task in json.loads(said.out)["tasks"]] == [
+        ("test/foxes", 2),
+        ("test/jays", 2),
+    ]
+    said = terminal.run("-n", 3, "--task-paths", first)
+    assert [(task["task_name"], task["wanted"]) for task in json.loads(said.out)["tasks"]] == [("test/foxes", 3)]
+    monkeypatch.setenv("SKILLS_DSPY_RUN_WANTED", "many")
+    assert "Invalid value" in terminal.run().err
+
+
+@pytest.mark.parametrize("words", [("-v", "run"), ("run", "-v")])
+def test_verbose_logs_what_is_done(terminal: Terminal, words: tuple[str, ...]) -> None:
+    """Before the command or after it, on stderr, so that `--json` stays JSON; without it there is nothing of the kind."""
+    rest = ("--output-dir", terminal.output, "--task-paths", terminal.task(), "-n", 1, "--quiet", "--json")
+    said = terminal.type(*words, *rest)
+    assert json.loads(said.out)["tasks"]
+    assert "skills_dspy.run.runner: test/foxes: begins in " in said.err
+    assert "skills_dspy.run.runner: test/foxes: complete" in said.err
+    assert "skills_dspy.model.replies" not in said.err
+    assert terminal.type("run", *rest).err == ""
+
+
+def test_verbose_twice_logs_each_request(terminal: Terminal) -> None:
+    """With the model and how long the reply was and took."""
+    said = terminal.type("-vv", "run", "--output-dir", terminal.output, "--task-paths", terminal.task(), "-n", 1, "--quiet")
+    assert re.search(r"skills_dspy\.model\.replies: write_answer_freeform: \d+ tokens for \d+ of \S+ in \d+\.\d s", said.err)
+
+
+def test_the_shell_is_told_what_a_word_may_go_on_with(monkeypatch: pytest.MonkeyPatch, capsysbinary: Any) -> None:
+    """For the installed command: the script for the shell, and then its questions."""
+    monkeypatch.setenv("_SKILLS_DSPY_COMPLETE", "zsh_source")
+    with pytest.raises(SystemExit, match="0"):
+        start([])
+    assert b"#compdef skills-dspy" in capsysbinary.readouterr().out
+    monkeypatch.setenv("_SKILLS_DSPY_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "skills-dspy run --base")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    with pytest.raises(SystemExit, match="0"):
+        start([])
+    assert capsysbinary.readouterr().out == b"plain,--base-url\n"

@@ -189,6 +189,13 @@ def test_the_score_that_counts_is_the_held_out_judges(lab: Lab) -> None:
     assert all("explanation" in fields(done.asked[place]) for place in asked)
 
 
+def test_mipro_without_optuna_is_refused_with_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before a task is read: one sentence with the command, and that the other optimizers do without it."""
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    asked = typed("optimize", JUDGE, "--optimizer", "mipro", "--out", tmp_path / "x.json")
+    refused(asked, r"pip install 'skills-dspy\[mipro\]'.* take another optimizer")
+
+
 def test_a_held_out_judge_that_can_tell_nothing_is_refused(lab: Lab) -> None:
     """Judges are measured on labelled cases; and the same model is no other one."""
     asks = lab.optimize(JUDGE, "--optimizer", "gepa", "--holdout-judge-model", STRICT)

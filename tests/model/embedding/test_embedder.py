@@ -102,6 +102,17 @@ def complaint(name: str, packaged: Path | None = None) -> str:
     return said
 
 
+def test_without_torch_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One sentence names what is missing, both ways to install it, and the one for the CPU alone; no file is read before."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(EmbedderMissing) as caught:
+        find_model(str(made_up(tmp_path)))
+    said = str(caught.value)
+    assert "because torch is not installed" in said
+    assert all(way in said for way in ("`make venv`", "`pip install sentence-transformers`", "whl/cpu`", "`--embedder ollama:"))
+    assert "\n" not in said
+
+
 # -- where the model is found --------------------------------------------------------------------------------------
 
 

@@ -22,7 +22,7 @@ import hypothesis
 import pytest
 
 from evals.record.answering import RECORD_FROM, RECORD_NOTE, simulated_teacher
-from skills_dspy.cli.environment import put_right
+from skills_dspy.cli.shared.environment import put_right
 
 if TYPE_CHECKING:  # what takes long to import is imported where it is used: xdist's own process needs none of it
     import vcr as vcrpy
@@ -203,7 +203,7 @@ def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["python -m skills_dspy", "run"])
-    monkeypatch.setattr("skills_dspy.cli.sessions.OllamaServer", server)
+    monkeypatch.setattr("skills_dspy.cli.shared.sessions.OllamaServer", server)
     monkeypatch.setattr("skills_dspy.cli.run._embedder", lambda *_: AsyncEmbedder(HashEmbedder()))
     return made
 

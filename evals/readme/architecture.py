@@ -27,6 +27,7 @@ ORDER = (
     ("evals/judges",),
     ("evals/optimize",),
     ("skills_dspy/cli/terminal",),
+    ("skills_dspy/cli/shared",),
     ("skills_dspy/cli",),
     ("skills_dspy",),
     ("evals/teacher",),

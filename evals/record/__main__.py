@@ -17,8 +17,8 @@ from evals.record.answering import CHECKOUT, MODEL, RECORD_FROM, RECORD_NOTE
 from evals.record.demo import DEMO_FOLDER, record_demo
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import MachineError, RequestError, SkillsError
-from skills_dspy.cli.options import APIS, ServerOptions
-from skills_dspy.cli.sessions import make_server
+from skills_dspy.cli.shared.options import APIS, ServerOptions
+from skills_dspy.cli.shared.sessions import make_server
 from skills_dspy.store.run_json import server_in_words
 
 

@@ -15,9 +15,9 @@ from rich.table import Table
 
 from skills_dspy.base.config import Role, RunConfig
 from skills_dspy.base.errors import MachineError, Unanswered
-from skills_dspy.cli.arguments import CheckOptions
 from skills_dspy.cli.run import load_specs
-from skills_dspy.cli.sessions import complainer, make_server, vector_server
+from skills_dspy.cli.shared.arguments import CheckOptions
+from skills_dspy.cli.shared.sessions import complainer, make_server, vector_server
 from skills_dspy.cli.summary import command
 from skills_dspy.cli.terminal.consoles import make_console, make_table
 from skills_dspy.cli.terminal.streams import echo_json

@@ -12,9 +12,9 @@ from rich.table import Table
 
 from skills_dspy.base.errors import Interrupted, RequestError
 from skills_dspy.base.records import Reason
-from skills_dspy.cli.arguments import DecideOptions
 from skills_dspy.cli.progress import Progress
-from skills_dspy.cli.sessions import open_server, run_until_done
+from skills_dspy.cli.shared.arguments import DecideOptions
+from skills_dspy.cli.shared.sessions import open_server, run_until_done
 from skills_dspy.cli.summary import command
 from skills_dspy.cli.terminal.consoles import make_console, make_table
 from skills_dspy.cli.terminal.streams import echo, echo_json

@@ -7,7 +7,7 @@ from rich.markup import escape
 
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import SoftRating
-from skills_dspy.cli.arguments import ExplainOptions
+from skills_dspy.cli.shared.arguments import ExplainOptions
 from skills_dspy.cli.terminal.consoles import make_console
 from skills_dspy.model.replies import NO_REPLY
 from skills_dspy.model.soft import in_words, soft_of

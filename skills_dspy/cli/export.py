@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from skills_dspy.base.errors import ExportError, NothingToExport, SkillsError
-from skills_dspy.cli.arguments import ExportOptions
+from skills_dspy.cli.shared.arguments import ExportOptions
 from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.commands.export.card import Split
 from skills_dspy.commands.export.export import FOLDERS, SUFFIX, ExportRequest, Format, refuse_wrong, write_export

@@ -10,7 +10,7 @@ import click
 
 from skills_dspy import __version__
 from skills_dspy.base.errors import Interrupted, SkillsError
-from skills_dspy.cli.arguments import (
+from skills_dspy.cli.shared.arguments import (
     CheckOptions,
     DecideOptions,
     EvalDataOptions,
@@ -23,8 +23,8 @@ from skills_dspy.cli.arguments import (
     RunOptions,
     TasksOptions,
 )
-from skills_dspy.cli.environment import put_right
-from skills_dspy.cli.options import DEFAULT_HOST, ManyPaths, takes
+from skills_dspy.cli.shared.environment import put_right
+from skills_dspy.cli.shared.options import DEFAULT_HOST, ManyPaths, takes
 from skills_dspy.cli.terminal.streams import echo, guarded
 
 INTERRUPTED = 130

@@ -14,10 +14,10 @@ from evals.optimize.run import Optimized, run_optimization
 from evals.session.session import Session
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import RequestError
-from skills_dspy.cli.arguments import OptimizeOptions
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.run import load_specs
-from skills_dspy.cli.sessions import in_session
+from skills_dspy.cli.shared.arguments import OptimizeOptions
+from skills_dspy.cli.shared.sessions import in_session
 from skills_dspy.cli.terminal.streams import echo, echo_json
 from skills_dspy.model.compiled import checked, compiled_content, load_compiled
 from skills_dspy.run.account import versions

@@ -13,8 +13,8 @@ from signatures.examples import Axis
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Kind, SeedExample
-from skills_dspy.cli.arguments import PromptsOptions
 from skills_dspy.cli.run import load_specs
+from skills_dspy.cli.shared.arguments import PromptsOptions
 from skills_dspy.cli.terminal.consoles import make_console
 from skills_dspy.commands.check.sample_prompts import sample_inputs
 from skills_dspy.model.adapter import SkillsAdapter

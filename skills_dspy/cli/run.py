@@ -8,11 +8,11 @@ from importlib.resources import files
 from pathlib import Path
 
 from skills_dspy.base.errors import Interrupted, RequestError, SkillsError, SpecError
-from skills_dspy.cli.arguments import RunOptions
 from skills_dspy.cli.export import export_run
-from skills_dspy.cli.options import ModelOptions
 from skills_dspy.cli.progress import RunProgress
-from skills_dspy.cli.sessions import open_server, run_until_done, vector_server
+from skills_dspy.cli.shared.arguments import RunOptions
+from skills_dspy.cli.shared.options import ModelOptions
+from skills_dspy.cli.shared.sessions import open_server, run_until_done, vector_server
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.model.compiled import load_compiled

@@ -8,8 +8,8 @@ from rich.table import Table
 
 from skills_dspy.base.config import load_config
 from skills_dspy.base.visible import visible
-from skills_dspy.cli.arguments import TasksOptions
 from skills_dspy.cli.run import changes_since, default_paths
+from skills_dspy.cli.shared.arguments import TasksOptions
 from skills_dspy.cli.terminal.consoles import make_console, unmarked
 from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.commands.check.task_report import (

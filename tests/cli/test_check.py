@@ -14,7 +14,6 @@ from evals.record.answering import CHECKOUT, simulated_teacher
 from skills_dspy.base.config import ROLES
 from skills_dspy.base.errors import EmbedderMissing, ServerError, Unanswered
 from skills_dspy.base.records import SeedExample, SoftRating
-from skills_dspy.cli.arguments import CheckOptions
 from skills_dspy.cli.check import (
     NOT_READY,
     READY,
@@ -28,7 +27,8 @@ from skills_dspy.cli.check import (
     trial_line,
 )
 from skills_dspy.cli.main import start
-from skills_dspy.cli.options import ModelOptions, ServerOptions
+from skills_dspy.cli.shared.arguments import CheckOptions
+from skills_dspy.cli.shared.options import ModelOptions, ServerOptions
 from skills_dspy.commands.check.forecast import StepCost
 from skills_dspy.commands.check.speed import Counts, Speed, Together, Trial
 from skills_dspy.model.embedding.weights import WeightsFolder

@@ -21,9 +21,9 @@ from evals.record.answering import CHECKOUT, simulated_teacher
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import ServerError, StorageError
 from skills_dspy.cli import run as cli_run
-from skills_dspy.cli.arguments import ExplainOptions, RunOptions
 from skills_dspy.cli.explain import explain_command
 from skills_dspy.cli.main import start
+from skills_dspy.cli.shared.arguments import ExplainOptions, RunOptions
 from skills_dspy.model.soft import RATING_STEPS, rated_fields
 from skills_dspy.model.steps import STEPS
 from skills_dspy.store.journal import JournalReader

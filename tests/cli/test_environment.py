@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from skills_dspy.cli.environment import hidden_at_import, put_right
+from skills_dspy.cli.shared.environment import hidden_at_import, put_right
 from tests.helpers.terminal import Terminal
 
 HOSTILE = {

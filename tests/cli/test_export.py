@@ -191,7 +191,7 @@ def test_a_run_exports_what_it_made(tmp_path: Path, terminal: Terminal, typed: T
 def test_a_run_that_stopped_short_exports_what_it_has(tmp_path: Path, terminal: Terminal, typed: Type) -> None:
     """And where there is not one pair, it says that there is nothing; the exit code stays the run's."""
     config = tmp_path / "c.yaml"
-    config.write_text("draws: {max_draws: 1}\n")
+    config.write_text("draws: {max_draws: 4}\n")
     words = ["run", "--output-dir", tmp_path / "o", "--quiet", "--export", "sharegpt", "--task-paths", *map(terminal.task, TWO)]
     code, out, _ = typed(*words, "-n", 50, "--config", config)
     assert code == 1

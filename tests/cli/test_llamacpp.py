@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 import pytest
 
-from skills_dspy.cli.options import ServerOptions
-from skills_dspy.cli.sessions import make_server
+from skills_dspy.cli.shared.options import ServerOptions
+from skills_dspy.cli.shared.sessions import make_server
 from skills_dspy.model.server.llamacpp import LlamaCppServer
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.fake_server import FakeServer
@@ -28,7 +28,7 @@ def model(tmp_path: Path) -> Path:
 @pytest.fixture
 def answering(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in answers in the place of llama.cpp."""
-    monkeypatch.setattr("skills_dspy.cli.sessions.LlamaCppServer", lambda *_, **__: FakeServer())
+    monkeypatch.setattr("skills_dspy.cli.shared.sessions.LlamaCppServer", lambda *_, **__: FakeServer())
 
 
 def said(terminal: Terminal, *words: object) -> str:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from skills_dspy.cli.options import ServerOptions
-from skills_dspy.cli.sessions import make_server
+from skills_dspy.cli.shared.options import ServerOptions
+from skills_dspy.cli.shared.sessions import make_server
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.openai import OpenAIServer
 from tests.cli.test_check import checked, named

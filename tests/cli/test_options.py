@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from skills_dspy.cli.options import argument, option, takes
+from skills_dspy.cli.shared.options import argument, option, takes
 
 
 @dataclass(frozen=True, slots=True)

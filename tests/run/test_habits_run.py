@@ -14,8 +14,8 @@ from rich.console import Console
 from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.records import Record, Rejection
-from skills_dspy.cli.arguments import ExplainOptions
 from skills_dspy.cli.explain import explain_command
+from skills_dspy.cli.shared.arguments import ExplainOptions
 from skills_dspy.cli.summary import print_summary
 from skills_dspy.commands.decide.again import DecideResult
 from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare

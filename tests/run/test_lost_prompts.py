@@ -16,8 +16,8 @@ from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import EmbedderMissing, SpecError, Unanswered
 from skills_dspy.base.records import Record, Rejection
-from skills_dspy.cli.arguments import ExplainOptions
 from skills_dspy.cli.explain import explain_command
+from skills_dspy.cli.shared.arguments import ExplainOptions
 from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
 from skills_dspy.store.files import read_rows
 from skills_dspy.store.journal import request_digest

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.records import Record, Rejection
-from skills_dspy.cli.arguments import ExplainOptions
 from skills_dspy.cli.decide import print_decided
 from skills_dspy.cli.explain import explain_command
+from skills_dspy.cli.shared.arguments import ExplainOptions
 from skills_dspy.commands.decide.again import DecideResult
 from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
 from skills_dspy.model.steps import STEPS

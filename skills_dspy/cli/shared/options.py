@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin,
 import click
 from click.core import ParameterSource
 
-from skills_dspy.cli.environment import hidden_at_import
+from skills_dspy.cli.shared.environment import hidden_at_import
 
 if TYPE_CHECKING:
     from skills_dspy.base.config import RunConfig

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import Interrupted, RequestError
-from skills_dspy.cli.options import DEFAULT_HOST, ServerOptions, SessionOptions, by_environment
+from skills_dspy.cli.shared.options import DEFAULT_HOST, ServerOptions, SessionOptions, by_environment
 from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.model.compiled import since_compiled
 from skills_dspy.model.context_window import RunPrompts

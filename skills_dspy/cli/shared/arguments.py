@@ -8,7 +8,7 @@ from typing import Annotated, get_args
 import click
 
 from signatures.labels import Quality
-from skills_dspy.cli.options import (
+from skills_dspy.cli.shared.options import (
     SEED,
     Cases,
     Config,

@@ -1,0 +1,1 @@
+"""What commands share: options, arguments, the environment of the process, and who is asked."""

@@ -13,8 +13,10 @@ from skills_dspy.similarity.text import plain, tokens
 _LEAST_WORDS = 5
 """So many words of an answer say that it is a seed's, and so many of a question that it asks for the same: fewer, as a label or
 a number, are those of many."""
-_SAME_QUESTION = 0.3
-"""Which share of the words of a question, but for those of the skill, is a seed's where it may ask for the same."""
+_MANY_WORDS = 8
+_SAME_QUESTION, _LIKE_QUESTION = 0.3, 0.15
+"""Which share of the words of a question, but for those of the skill, is a seed's where it may ask for the same; the second where
+the answer has `_MANY_WORDS`, which hardly answer something else."""
 _FEW_SEEDS = 2
 """So few questions do not tell what belongs to the skill."""
 _SAME_WORDS, _SAME_SEED = 0.6, 0.4
@@ -54,7 +56,8 @@ def _said_before(new: NewText, cut: Pieces) -> str | None:
         shared = asked & words
         share = len(shared) / max(1, len(asked))
         if new.part == "answer":
-            if cut.words >= _LEAST_WORDS and share >= _SAME_QUESTION and own in f" {' '.join(answer.cut.tokens)} ":
+            least = _SAME_QUESTION if cut.words < _MANY_WORDS else _LIKE_QUESTION
+            if cut.words >= _LEAST_WORDS and share >= least and own in f" {' '.join(answer.cut.tokens)} ":
                 return f"it is of {answer.name}, whose question shares words with this one: {quoted(cut.tokens)}"
         elif (
             len(new.task.asked) > _FEW_SEEDS

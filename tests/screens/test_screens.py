@@ -120,10 +120,12 @@ def test_an_answer_that_is_its_question_is_a_copy() -> None:
         ("Remove all empty folders below the folder build.", "find build -mindepth 1 -type d -empty -delete", "copy"),
         ("Which folders below build have nothing in them? Drop them.", "find build -mindepth 1 -type d -empty -delete", "copy"),
         ("Remove all empty folders below the folder build.", "find build -depth -type d -empty -delete", None),
-        ("Which command looks for folders to remove in a tree?", "find build -mindepth 1 -type d -empty -delete", None),
+        ("Which command looks for folders to remove in a tree?", "find build -mindepth 1 -type d -empty", None),
+        ("Which command looks for folders to remove in a tree?", "find build -mindepth 1 -type d -empty -delete", "copy"),
+        ("How do I look for fat files?", "find build -mindepth 1 -type d -empty -delete", None),
         ("Give me a command that deletes all empty folders below the folder build.", "find build", None),
     ],
-    ids=["in other words", "in quite other words", "another answer", "another question", "too short to say"],
+    ids=["in other words", "in quite other words", "another answer", "a few words", "many words", "another question", "too short to say"],
 )
 def test_a_seeds_answer_to_its_question_in_other_words_is_a_copy(question: str, answer: str, found: Reason | None) -> None:
     """The demo's small model asked a seed's question anew and answered with the seed's command."""

@@ -38,12 +38,6 @@ ESCAPES = (
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
-    """A run of both kinds of seeds, with rejections at many stages."""
-    return make_run(tmp_path_factory.mktemp("runs"), {}, wanted=4)
-
-
-@pytest.fixture(scope="module")
 def page(run: RunPaths, tmp_path_factory: pytest.TempPathFactory) -> ReadPage:
     """Its report."""
     return reported(tmp_path_factory.mktemp("report") / "report.html", run.folder)

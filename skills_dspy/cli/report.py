@@ -9,7 +9,7 @@ from skills_dspy import __version__
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.shared.arguments import ReportOptions
 from skills_dspy.cli.terminal.streams import echo, echo_json
-from skills_dspy.commands.report.make import ReportRequest, make_report
+from skills_dspy.commands.report.make import ReportRequest, write_report
 from skills_dspy.similarity.text import words
 
 _LARGE = 25_000_000  # bytes: some 10,000 rows of long texts, in about two seconds
@@ -21,7 +21,7 @@ def report_command(options: ReportOptions) -> int:
     request = ReportRequest(options.runs, options.other, options.out, options.overwrite, __version__)
     progress = Progress(quiet=options.quiet)
     with progress:
-        done = make_report(request, near_copies, lambda row, rows: progress.update(f"{row} of {rows} rows read"))
+        done = write_report(request, near_copies, lambda row, rows: progress.update(f"{row} of {rows} rows read"))
     if options.as_json:
         echo_json(
             {

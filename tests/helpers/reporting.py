@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from skills_dspy.cli.report import near_copies
-from skills_dspy.commands.report.make import ReportRequest, make_report
+from skills_dspy.commands.report.make import ReportRequest, write_report
 
 _BLOCK = re.compile(r'<script type="([a-z/]+)" id="([a-z0-9-]+)">(.*?)</script>', re.DOTALL)
 
@@ -26,7 +26,7 @@ class ReadPage:
 
 def reported(out: Path, *places: Path, other: Path | None = None, overwrite: bool = False) -> ReadPage:
     """Make a report of some places, and read it."""
-    make_report(ReportRequest(places, other, out, overwrite, "0.0.0"), near_copies)
+    write_report(ReportRequest(places, other, out, overwrite, "0.0.0"), near_copies)
     return read_page(out)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from skills_dspy.base.records import Record, Rejection
 from skills_dspy.base.visible import visible, visible_line
 from skills_dspy.commands.report.diversity import DiversityMap, Point, draw_map
-from skills_dspy.commands.report.packing import Lines, Packed, pack
-from skills_dspy.commands.report.reading import Row, ShownRun
-from skills_dspy.commands.report.stories import RATED, Call, Story, stories_of
+from skills_dspy.commands.report.packing import Lines, Packed, pack_rows
+from skills_dspy.commands.report.reading import ShownRow, ShownRun
+from skills_dspy.commands.report.stories import RATED, Story, StoryCall, stories_of
 from skills_dspy.commands.report.summary import funnel_of, remarks_of, view_json, views_of
 from skills_dspy.model.soft import in_words
 from skills_dspy.pipeline.funnel import STAGES
@@ -18,7 +18,7 @@ from skills_dspy.similarity.text import each_word
 FindCopies = Callable[[Sequence[str]], Sequence[tuple[int, int]]]
 """From texts to the pairs of places of near-copies among them."""
 
-Progress = Callable[[int, int], None]
+OnRow = Callable[[int, int], None]
 """What hears how many rows of how many are through."""
 
 
@@ -46,7 +46,7 @@ _COLUMNS = ("run", "id", "question", "stage", "reason", "words", "distance", "ne
 
 
 def gather_content(
-    runs: Sequence[ShownRun], sides: Sequence[str], find_copies: FindCopies, progress: Progress = lambda *_: None
+    runs: Sequence[ShownRun], sides: Sequence[str], find_copies: FindCopies, progress: OnRow = lambda *_: None
 ) -> Content:
     """Gather what a page shows of runs; beside each stands the name of its side, where two sides are to be compared.
 
@@ -75,7 +75,7 @@ def gather_content(
         "copies": _copies(runs, find_copies),
         "rows": total,
     }
-    return Content(summary, rows.columns, pack(rows.details, rows.lines))
+    return Content(summary, rows.columns, pack_rows(rows.details, rows.lines))
 
 
 def _tell(rows: _Rows, number: int, run: ShownRun, points: Sequence[Point | None], told: Callable[[], None]) -> Iterator[str]:
@@ -92,7 +92,7 @@ def _tell(rows: _Rows, number: int, run: ShownRun, points: Sequence[Point | None
     yield from remarks_of(run, funnel_of(run), missing, unrated)
 
 
-def _add(rows: _Rows, number: int, row: Row, point: Point | None, story: Story, questions: Mapping[str, str]) -> None:
+def _add(rows: _Rows, number: int, row: ShownRow, point: Point | None, story: Story, questions: Mapping[str, str]) -> None:
     """Gather a row; of its nearest neighbour the place among all rows is given, or below 0 that of a seed: -1 is the first."""
     rejected = row if isinstance(row, Rejection) else None
     neighbour = row.provenance.neighbour
@@ -121,7 +121,7 @@ def _near(name: str, places: Mapping[str, int]) -> int | None:
     return -1 - int(seed) if kind == "seed" else places.get(name)
 
 
-def _detail(row: Row, story: Story, questions: Mapping[str, str], lines: Lines) -> dict[str, Any]:
+def _detail(row: ShownRow, story: Story, questions: Mapping[str, str], lines: Lines) -> dict[str, Any]:
     """What is shown of a row once it is opened, in the order in which it is shown; what it does not have is left out."""
     source, text = row.provenance, lines.text
 
@@ -155,7 +155,7 @@ def _explanations(row: Record) -> Iterator[tuple[str, str]]:
     yield from row.tags.explanations.items()
 
 
-def _call_json(call: Call, lines: Lines) -> list[Any]:
+def _call_json(call: StoryCall, lines: Lines) -> list[Any]:
     which = f"{call.stage}, try {call.attempt} of {call.attempts}" if call.attempts > 1 else call.stage
     messages = [[role, lines.text(said, whole=role == "system")] for role, said in call.messages]
     thoughts = lines.text(call.thoughts) if call.thoughts else None

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skills_dspy.base.errors import RequestError
-from skills_dspy.commands.report.content import FindCopies, Progress, gather_content
+from skills_dspy.commands.report.content import FindCopies, OnRow, gather_content
 from skills_dspy.commands.report.page import make_page
 from skills_dspy.commands.report.reading import read_runs
-from skills_dspy.store.aside import check_free, replacing
-from skills_dspy.store.files import storage_errors
+from skills_dspy.store.aside import check_free, write_text
+from skills_dspy.store.files import make_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Reported:
     remarks: tuple[str, ...]
 
 
-def make_report(request: ReportRequest, find_copies: FindCopies, progress: Progress = lambda *_: None) -> Reported:
+def write_report(request: ReportRequest, find_copies: FindCopies, progress: OnRow = lambda *_: None) -> Reported:
     """Write a report: aside, and then to its place.
 
     Raises:
@@ -56,10 +56,9 @@ def make_report(request: ReportRequest, find_copies: FindCopies, progress: Progr
         raise RequestError(f"--compare: {min(both)} is on both sides; give another run")
     sides = [""] * len(runs) + [str(request.other)] * len(others)
     content = gather_content((*runs, *others), sides, find_copies, progress)
-    page = make_page(content, request.version).encode()
-    aside = replacing(request.out, folder=False, overwrite=request.overwrite, ours=lambda _: False)
-    with aside as place, storage_errors("write", request.out):
-        place.write_bytes(page)
+    page = make_page(content, request.version)
+    make_folder(request.out.parent)
+    write_text(request.out, page)
     accepted = sum(stage < 0 for stage in content.columns["stage"])
     remarks = dict.fromkeys(remark for view in content.summary["views"] if len(view["runs"]) == 1 for remark in view["remarks"])
-    return Reported(len(runs) + len(others), accepted, content.summary["rows"] - accepted, len(page), tuple(remarks))
+    return Reported(len(runs) + len(others), accepted, content.summary["rows"] - accepted, len(page.encode()), tuple(remarks))

@@ -18,7 +18,7 @@ _ROWS = 64  # of a parcel: few enough to be unpacked at once, and many enough to
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class KeptText:
     """A text by the numbers of its lines, to be put into a parcel."""
 
     lines: tuple[int, ...]
@@ -30,10 +30,10 @@ class Lines:
 
     numbers: dict[str, int] = field(default_factory=dict)
 
-    def text(self, text: str, *, whole: bool = False) -> Text:
+    def text(self, text: str, *, whole: bool = False) -> KeptText:
         """A text as it may be seen, by lines; as a single one where it is known to come again as a `whole`."""
         parts = (text,) if whole else text.split("\n")
-        return Text(tuple(self.numbers.setdefault(part, len(self.numbers)) for part in parts))
+        return KeptText(tuple(self.numbers.setdefault(part, len(self.numbers)) for part in parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Packed:
     rows_of_each: int = _ROWS
 
 
-def pack(rows: Sequence[Any], lines: Lines) -> Packed:
-    """Pack rows: each is JSON, with a `Text` where a text stands that others may share."""
+def pack_rows(rows: Sequence[Any], lines: Lines) -> Packed:
+    """Pack rows: each is JSON, with a `KeptText` where a text stands that others may share."""
     parcels = [rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS)]
     used = [dict.fromkeys(number for row in parcel for number in _numbers(row)) for parcel in parcels]
     first: dict[int, int] = {}
@@ -67,7 +67,7 @@ def _parcel(rows: Sequence[Any], numbers: Iterable[int], common: dict[int, int],
     places = common | {number: -1 - place for place, number in enumerate(own)}
 
     def plain(value: Any) -> Any:
-        if isinstance(value, Text):
+        if isinstance(value, KeptText):
             return [places[number] for number in value.lines]
         if isinstance(value, dict):
             return {key: plain(item) for key, item in value.items()}
@@ -83,7 +83,7 @@ def packed(content: object) -> str:
 
 
 def _numbers(value: Any) -> Iterable[int]:
-    if isinstance(value, Text):
+    if isinstance(value, KeptText):
         yield from value.lines
     elif isinstance(value, dict):
         for item in value.values():

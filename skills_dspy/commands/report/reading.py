@@ -12,7 +12,7 @@ from skills_dspy.store.files import read_rows, storage_errors
 from skills_dspy.store.run_dir import RunPaths, find_runs
 from skills_dspy.store.run_json import RunJson, needed, read_run_json, run_json_errors
 
-Row = Record | Rejection
+ShownRow = Record | Rejection
 """One candidate, as its run wrote it down."""
 
 
@@ -30,7 +30,7 @@ class ShownRun:
     about: RunJson
     name: str
     seeds: tuple[SeedExample, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ShownRow, ...]
     running: bool
 
 
@@ -65,11 +65,11 @@ def _read(paths: RunPaths) -> ShownRun:
     return ShownRun(paths, about, name, seeds, tuple(rows), running)
 
 
-def _rows(path: Path, kind: type[Record] | type[Rejection]) -> list[Row]:
+def _rows(path: Path, kind: type[Record] | type[Rejection]) -> list[ShownRow]:
     with storage_errors("read", path):
         if not path.exists():
             return []
-    found: list[Row] = []
+    found: list[ShownRow] = []
     for number, content in read_rows(path):
         try:
             found.append(kind.model_validate(content))

@@ -8,7 +8,7 @@ from skills_dspy.base.columns import TAG_NAMES
 from skills_dspy.base.errors import Unreadable
 from skills_dspy.base.records import Record, SoftRating
 from skills_dspy.base.scales import CONTEXT, SCALES, Label
-from skills_dspy.commands.report.reading import Row, ShownRun
+from skills_dspy.commands.report.reading import ShownRow, ShownRun
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.replies import NO_REPLY
 from skills_dspy.model.soft import soft_of
@@ -21,7 +21,7 @@ RATED = (CONTEXT, *SCALES)
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class StoryCall:
     """One request with its reply.
 
     Attributes:
@@ -47,7 +47,7 @@ class Call:
 class Story:
     """What is known of how a row came about; `missing` says how many of its replies the journal lacks."""
 
-    calls: tuple[Call, ...] = ()
+    calls: tuple[StoryCall, ...] = ()
     ratings: Mapping[str, Label] = field(default_factory=dict)
     soft: Mapping[str, SoftRating] = field(default_factory=dict)
     missing: int = 0
@@ -62,7 +62,7 @@ class Stories:
         self._shared: dict[str, JournaledReply | None] = {}
         self._draw = -1
 
-    def of(self, row: Row) -> Story:
+    def of(self, row: ShownRow) -> Story:
         """The story of a row; rows of one draw, which share calls, are best asked for one after the other."""
         if row.provenance.draw != self._draw:
             self._draw = row.provenance.draw
@@ -85,7 +85,7 @@ class Stories:
             self._shared[digest] = None if self._journal is None else self._journal.full(digest)
         return self._shared[digest]
 
-    def _call(self, stage: str, attempt: int, attempts: int, found: JournaledReply) -> Call:
+    def _call(self, stage: str, attempt: int, attempts: int, found: JournaledReply) -> StoryCall:
         body, request = found.reply, found.request
         said, step = said_in(body, request), STEPS.get(found.step)
         heading = "no reply" if NO_REPLY in body else "reply (cut)" if body.get("done_reason") == "length" else "reply"
@@ -98,7 +98,7 @@ class Stories:
         soft = {scale.name: fields[scale.field] for scale in (step.rates if step else ()) if scale.field in fields}
         messages = tuple((str(message["role"]), str(message["content"])) for message in request["messages"])
         reply = str(body[NO_REPLY]) if NO_REPLY in body else said.text
-        return Call(stage, attempt, attempts, _about(found), messages, said.thoughts, heading, reply, ratings, soft)
+        return StoryCall(stage, attempt, attempts, _about(found), messages, said.thoughts, heading, reply, ratings, soft)
 
 
 @contextmanager

@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from skills_dspy.base.visible import visible
+from skills_dspy.cli.report import near_copies
+from skills_dspy.commands.report.content import Content, gather_content
+from skills_dspy.commands.report.packing import Packed
+from skills_dspy.commands.report.page import make_page
+from skills_dspy.commands.report.reading import read_runs
+from skills_dspy.store.run_dir import RunPaths
 from tests.commands.report.test_report import ESCAPES
 from tests.helpers.exporting import a_record, a_run_json, write_run
 from tests.helpers.reporting import reported
-from tests.helpers.small_runs import make_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -27,13 +32,12 @@ DRAWN = """() => [...document.querySelectorAll("canvas")].map((canvas) => {
 
 
 @pytest.fixture(scope="module")
-def usual(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def usual(run: RunPaths, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a run of 40 candidates or more, and beside it another; the test is skipped where there is no browser."""
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine (apt-get install chromium)")
     folder = tmp_path_factory.mktemp("usual")
-    run = make_run(folder / "one", {}, wanted=4)
     reported(folder / "r.html", run.folder, other=write_run(folder / "two"))
     return folder / "r.html"
 
@@ -211,3 +215,37 @@ def test_rows_are_filtered_and_their_stories_told(usual: Path, opened: Any) -> N
     page.locator("#count:has-text('No row fits.')").wait_for()
     page.locator("#deep").check()
     page.locator("#count:has-text('of 4')").wait_for()
+
+
+def test_ten_thousand_rows_are_small_and_open_quickly(run: RunPaths, tmp_path: Path, opened: Any) -> None:
+    """Under 20 MB, and within two seconds where nothing else runs; here other tests do. A story is unpacked when it is told."""
+    one = gather_content(read_runs([run.folder]), [""], near_copies)
+    rows = one.summary["rows"]
+    times = -(-10_000 // rows)
+    many = Content(
+        one.summary | {"rows": rows * times},
+        {name: values * times for name, values in one.columns.items()},
+        Packed(one.details.shared, one.details.parcels * times, rows),
+    )
+    assert len(one.details.parcels) == 1
+    (tmp_path / "r.html").write_text(make_page(many, "0.0.0"))
+    assert (tmp_path / "r.html").stat().st_size < 20_000_000
+    page, _, said = opened(tmp_path / "r.html")
+    assert float(page.locator("#foot").inner_text().rpartition("Opened in ")[2].removesuffix(" s.")) < 5
+    assert page.evaluate("report.parcels.size") == 0
+    page.locator("#page").fill("400")
+    page.locator("#page").press("Enter")
+    page.locator("#count:has-text('Rows 9976 to 10000')").wait_for()
+    page.locator("#list .row").first.click()
+    page.locator(".story h4").first.wait_for()
+    assert (page.evaluate("report.parcels.size"), said) == (1, [])
+
+
+def test_a_run_that_has_no_row_yet_has_a_page(tmp_path: Path, opened: Any) -> None:
+    """It says that there is nothing."""
+    folder = write_run(tmp_path / "runs", [])
+    (folder / "data.jsonl").unlink()
+    reported(tmp_path / "r.html", folder)
+    page, _, said = opened(tmp_path / "r.html")
+    show_all(page)
+    assert (page.locator("#count").inner_text(), said) == ("No row fits.", [])

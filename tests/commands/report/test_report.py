@@ -13,7 +13,7 @@ import pytest
 from skills_dspy.base.errors import ExportError, RequestError, RunDirError
 from skills_dspy.base.scales import SCALES
 from skills_dspy.base.visible import visible
-from skills_dspy.commands.report.packing import Lines, pack
+from skills_dspy.commands.report.packing import Lines, pack_rows
 from skills_dspy.model.embedding.vectors import WEIGHTS
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.store.files import read_rows
@@ -35,12 +35,6 @@ ESCAPES = (
     "مرحبا 你好 👩\u200d👧 e\u0301",
 )
 """What would act in a page, a terminal or a parser if it were taken for anything but text."""
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
-    """A run of both kinds of seeds, with rejections at many stages."""
-    return make_run(tmp_path_factory.mktemp("runs"), {}, wanted=4)
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +273,7 @@ def test_what_prompts_share_is_kept_once() -> None:
     """A thousand rows whose prompts differ in a line are not a thousand prompts; 10,000 real rows would be 30 MB and more."""
     lines, prompt = Lines(), [f"line {n} of what every prompt says" for n in range(100)]
     rows = [{"calls": [["user", lines.text("\n".join([*prompt, f"question {n}"]))]] * 5} for n in range(1000)]
-    packed = pack(rows, lines)
+    packed = pack_rows(rows, lines)
     assert len(packed.shared) + sum(map(len, packed.parcels)) < 60_000  # 17 MB as they stand
 
 

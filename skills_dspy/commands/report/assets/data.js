@@ -1,7 +1,7 @@
 "use strict";
 // What the page holds, unpacked: the summary and the columns at once, a parcel of details when a row of it is opened.
 
-const report = { summary: null, rows: null, count: 0, shared: null, parcels: new Map(), order: null };
+const report = { summary: null, rows: null, count: 0, shared: null, parcels: new Map(), searched: new Map() };
 
 function packedBytes(id) {
   const text = atob(document.getElementById(id).textContent);
@@ -34,6 +34,7 @@ async function detailsOf(row) {
 
 // Everything that can be searched in a row; `deep` takes prompts and replies in.
 async function searchable(row, deep) {
+  if (!deep && report.searched.has(row)) return report.searched.get(row);
   const { found, text } = await detailsOf(row);
   const parts = [];
   for (const name of ["answer", "context", "why", "raw", "rewritten"]) if (found[name]) parts.push(text(found[name]));
@@ -45,7 +46,9 @@ async function searchable(row, deep) {
       parts.push(text(reply));
     }
   }
-  return parts.join("\n").toLowerCase();
+  const all = parts.join("\n").toLowerCase();
+  if (!deep) report.searched.set(row, all);
+  return all;
 }
 
 // An element with properties, and children that are elements or texts; nobody's text ever becomes markup.

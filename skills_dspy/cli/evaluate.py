@@ -24,7 +24,7 @@ from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import MachineError, RequestError
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.run import load_specs
-from skills_dspy.cli.shared.arguments import EvalDataOptions, EvalJudgesOptions, EvalProgramOptions
+from skills_dspy.cli.shared.eval_arguments import EvalDataOptions, EvalJudgesOptions, EvalProgramOptions
 from skills_dspy.cli.shared.sessions import in_session
 from skills_dspy.cli.terminal.consoles import make_console
 from skills_dspy.cli.terminal.streams import echo, echo_json

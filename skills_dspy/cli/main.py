@@ -13,9 +13,6 @@ from skills_dspy.base.errors import Interrupted, SkillsError
 from skills_dspy.cli.shared.arguments import (
     CheckOptions,
     DecideOptions,
-    EvalDataOptions,
-    EvalJudgesOptions,
-    EvalProgramOptions,
     ExplainOptions,
     ExportOptions,
     OptimizeOptions,
@@ -26,6 +23,7 @@ from skills_dspy.cli.shared.arguments import (
     TasksOptions,
 )
 from skills_dspy.cli.shared.environment import put_right
+from skills_dspy.cli.shared.eval_arguments import EvalDataOptions, EvalJudgesOptions, EvalProgramOptions
 from skills_dspy.cli.shared.options import DEFAULT_HOST, ManyPaths, takes
 from skills_dspy.cli.terminal.streams import echo, guarded
 

@@ -1,0 +1,173 @@
+"""The page as a person meets it: in a browser, by its keys, in two windows; nothing of a text acts there.
+
+Chromium is Debian's (`apt-get install chromium`), driven by playwright from PyPI; without either these tests are skipped.
+"""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from skills_dspy.base.visible import visible
+from skills_dspy.commands.review.opening import open_review
+from skills_dspy.commands.review.server import opened
+from skills_dspy.store.reviews import Review, read_reviews
+from skills_dspy.store.run_dir import RunPaths
+from tests.helpers.exporting import a_record, some_records, write_run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+SOON = 5_000  # milliseconds
+HOSTILE = (
+    "<script>window.acted=1</script>",
+    "<img src=http://evil.example/x onerror='window.acted=1'>",
+    "</textarea></div><svg onload='window.acted=1'>",
+    "<iframe srcdoc='<script>parent.acted=1</script>'></iframe>",
+    "<style>*{display:none}</style><link rel=stylesheet href=http://evil.example/a.css>",
+    "<meta http-equiv=refresh content='0;url=http://evil.example'><base href=http://evil.example/>",
+    "\u202eevil\u2066 \x1b[2J & &lt;b&gt; ${window.acted=1}",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """Headless Chromium."""
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine (apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+class Window:
+    """A window on a run, with what it asked for and what it complained of."""
+
+    def __init__(self, page: "Page", address: str) -> None:
+        self.page, self.address = page, address
+        self.asked, self.said = list[str](), list[str]()
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("console", lambda message: self.said.append(message.text))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("dialog", lambda dialog: self.said.append(dialog.message))
+        page.goto(address)
+        page.wait_for_selector("#row:not([hidden])", timeout=SOON)
+
+    def press(self, *keys: str, then: str) -> None:
+        """Press keys one after the other, and wait until the line of counts holds a text."""
+        for key in keys:
+            self.page.keyboard.press(key)
+        self.page.locator("#counts", has_text=then).wait_for(timeout=SOON)
+
+    @property
+    def question(self) -> str:
+        """What it shows."""
+        return self.page.locator("#question").text_content() or ""
+
+
+@pytest.fixture
+def windows(browser: "Browser") -> Iterator[Callable[..., Any]]:
+    """Opens so many windows on a run."""
+    ends: list[Callable[[], object]] = []
+
+    def open_windows(folder: Path, count: int = 1, **how: Any) -> list[Window]:
+        context = browser.new_context(**how)
+        made = opened(open_review(folder, "newest", lambda: "now").desk, 0)
+        server = made.__enter__()
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        ends.extend([context.close, server.shutdown, thread.join, server.server_close])
+        return [Window(context.new_page(), server.door.address) for _ in range(count)]
+
+    yield open_windows
+    for end in ends:
+        end()
+
+
+def said_in(folder: Path) -> list[Review]:
+    """What is on the disk."""
+    return list(read_reviews(RunPaths(folder)))
+
+
+def test_all_keys_do_what_they_say(windows: Callable[..., Any], tmp_path: Path) -> None:
+    """Accept, reject by a key and in words, edit, skip, undo; what the judges said shows after the choice alone."""
+    folder = write_run(tmp_path, some_records(5))
+    (window,) = windows(folder, viewport={"width": 400, "height": 800}, color_scheme="dark")
+    page = window.page
+    assert page.is_hidden("#last")
+    window.press("a", then="1 of 5 looked at: 1 accepted")
+    assert "judge_pair: 3 passed. Right." in page.inner_text("#last")
+    window.press("r", "a", then="2 of 5 looked at: 1 accepted, 1 rejected")
+    window.press("r", "Escape", "r", "/", "a", "s", "Enter", then="3 of 5 looked at: 1 accepted, 2 rejected")
+    page.keyboard.press("e")
+    page.fill("#new-answer", "Edited\nby hand.")
+    window.press("Control+Enter", then="4 of 5 looked at: 1 accepted, 2 rejected, 1 edited")
+    window.press("s", then="1 skipped")
+    window.press("u", then="4 of 5 looked at: 1 accepted, 2 rejected, 1 edited")
+    assert page.is_hidden("#last")
+    window.press("u", then="3 of 5 looked at: 1 accepted, 2 rejected")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert [(review.verdict, review.reason or review.note or review.response) for review in said_in(folder)] == [
+        ("accept", None),
+        ("reject", "wrong fact"),
+        ("reject", "as"),
+        ("edit", "Edited\nby hand."),
+        ("skip", None),
+        ("undo", None),
+        ("undo", None),
+    ]
+    assert window.said == []
+    assert {url.startswith(window.address) for url in window.asked} == {True}
+
+
+def test_two_windows_lose_nothing_typed(windows: Callable[..., Any], tmp_path: Path) -> None:
+    """Where both have the last row open, the slower is told, keeps its text and may save it once more."""
+    folder = write_run(tmp_path, some_records(2))
+    one, two = windows(folder, 2)
+    assert one.question != two.question
+    two.page.keyboard.press("e")
+    two.page.fill("#new-answer", "Typed for long.")
+    one.press("a", then="1 of 2")
+    assert one.question == two.question
+    one.press("a", then="2 of 2")
+    two.page.keyboard.press("Control+Enter")
+    two.page.locator("#said", has_text="another window accepted this row").wait_for(timeout=SOON)
+    assert two.page.input_value("#new-answer") == "Typed for long."
+    two.press("Control+Enter", then="2 of 2 looked at: 1 accepted, 1 edited")
+    assert [review.verdict for review in said_in(folder)] == ["accept", "accept", "edit"]
+    assert two.page.is_visible("#end")
+
+
+def test_no_text_acts_in_the_page(windows: Callable[..., Any], tmp_path: Path) -> None:
+    """Nothing runs, loads or hides, whatever stands in question, answer, context, verdicts and reasons."""
+    rows = [a_record(f"{n:016x}", f"{text} {n}", text, text if n % 2 else None) for n, text in enumerate(HOSTILE)]
+    spoilt = [
+        row.model_copy(update={"pair_verdict": row.pair_verdict.model_copy(update={"explanation": row.response})})
+        for row in rows
+    ]
+    folder = write_run(tmp_path, spoilt)
+    (window,) = windows(folder)
+    page = window.page
+    for number, row in enumerate(spoilt, start=1):
+        assert window.question == visible(row.instruction)
+        assert (
+            page.locator("#row").evaluate("e => e.querySelectorAll('script, img, iframe, svg, a, style, link, meta').length")
+            == 0
+        )
+        page.keyboard.press("e")
+        assert page.input_value("#new-question") == row.instruction
+        window.press("Escape", "a", then=f"{number} of {len(rows)}")
+        assert visible(row.response) in page.inner_text("#judges")
+    assert page.evaluate("window.acted") is None
+    assert window.said == []
+    assert {url.startswith(window.address) for url in window.asked} == {True}

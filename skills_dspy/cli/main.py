@@ -90,6 +90,7 @@ def decide() -> None:
 
     Shows what changes as a diff of the funnel, and writes a new dataset beside the run. The run itself stays as it is.
     Candidates that would need replies which nobody ever asked for are left out and counted; --fill asks for just those.
+    --pairs K asks for second answers, for preference data.
     """
 
 

@@ -53,6 +53,22 @@ def test_fill_asks_the_server(shell: Terminal) -> None:
     assert not shell.servers[-1].asked
 
 
+def test_pairs_ask_the_server_and_are_told(shell: Terminal) -> None:
+    """How many there are and why not more, how long their answers are, where they lie; a dry run of it makes no sense."""
+    code, out, _ = shell.type("decide", "runs/foxes", "--pairs", 2)
+    assert code == 0
+    assert "Pairs: 2 of the 2 wanted, from " in out
+    assert "words in the median" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("Pairs: runs/foxes-decided-")]
+    assert len(Path(line.removeprefix("Pairs: ").split(",")[0]).read_bytes().splitlines()) == 2
+    code, out, _ = shell.type("decide", "runs/foxes", "--pairs", 500, "--json")
+    assert (code, json.loads(out)["pairs"]["wanted"]) == (0, 500)
+    assert "There are no more: the answers of" in shell.type("decide", "runs/foxes", "--pairs", 500)[1]
+    code, _, err = shell.type("decide", "runs/foxes", "--pairs", 2, "--dry-run")
+    assert (code, err[:7]) == (2, "error: ")
+    assert "--pairs asks for replies to keep" in err
+
+
 def test_a_server_that_fails_leaves_no_dataset(shell: Terminal) -> None:
     """One sentence, exit code 2; what it answered is kept."""
     shell.make_server = lambda: FakeServer(TEACHER, before=failing(3))

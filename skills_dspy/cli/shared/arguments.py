@@ -176,6 +176,15 @@ class DecideOptions:
     ]
     dry_run: Annotated[bool, option("Show what would change and write nothing.")]
     fill: Annotated[bool, option("Ask the server for the replies that are needed now and were never asked for.")]
+    pairs: Annotated[
+        int | None,
+        option(
+            "Ask the server for second answers where the first was rejected or middling, two calls each, until K pairs of "
+            "answers differ by their ratings; `export --format dpo` writes them.",
+            type=COUNT,
+            metavar="K",
+        ),
+    ]
     server: ServerOptions
     note: Note
     quiet: Quiet

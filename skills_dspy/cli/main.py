@@ -151,6 +151,8 @@ def export() -> None:
     instructlab  skills_train_msgs, node_datasets, recipe and test files of InstructLab
     parquet      all of a row in typed columns: tags, verdicts, provenance
     hf           a folder that datasets.load_dataset reads, with a dataset card; --push-to-hub uploads it
+    kto          the same for TRL's KTOTrainer: prompt, completion, label; false where the answer was rejected
+    dpo          the same for TRL's DPOTrainer: prompt, chosen, rejected, margin; of a dataset of decide --pairs
 
     Nothing leaves this machine without --push-to-hub.
     """

@@ -54,16 +54,28 @@ def test_fill_asks_the_server(shell: Terminal) -> None:
 
 
 def test_pairs_ask_the_server_and_are_told(shell: Terminal) -> None:
-    """How many there are and why not more, how long their answers are, where they lie; a dry run of it makes no sense."""
-    code, out, _ = shell.type("decide", "runs/foxes", "--pairs", 2)
-    assert code == 0
-    assert "Pairs: 2 of the 2 wanted, from " in out
-    assert "words in the median" in out
+    """How many there are and why not more, how long their answers are, where they lie; export reads them there."""
+    code, out, _ = shell.type("decide", "runs/foxes", "--pairs", 2, "--json")
+    told = json.loads(out)
+    assert (code, told["pairs"]["found"]) == (0, 2)
+    assert shell.type("export", told["dataset"], "--format", "dpo", "--out", "dpo") == (
+        0,
+        "\n".join(
+            (
+                "2 pairs of 1 run as dpo: dpo",
+                "Chosen answers have {chosen_words:g} words in the median, rejected ones {rejected_words:g}; the chosen one is "
+                "longer in {chosen_longer} of 2 pairs, the rejected one in {rejected_longer}.".format(
+                    **told["pairs"]["lengths"]
+                ),
+                "Answered by: a simulated teacher (version 0.0.0-fake), which is no language model\n",
+            )
+        ),
+        "",
+    )
+    code, out, _ = shell.type("decide", "runs/foxes", "--pairs", 500)
+    assert "There are no more: the answers of" in out
     (line,) = [line for line in out.splitlines() if line.startswith("Pairs: runs/foxes-decided-")]
-    assert len(Path(line.removeprefix("Pairs: ").split(",")[0]).read_bytes().splitlines()) == 2
-    code, out, _ = shell.type("decide", "runs/foxes", "--pairs", 500, "--json")
-    assert (code, json.loads(out)["pairs"]["wanted"]) == (0, 500)
-    assert "There are no more: the answers of" in shell.type("decide", "runs/foxes", "--pairs", 500)[1]
+    assert Path(line.removeprefix("Pairs: ").split(",")[0]).is_file()
     code, _, err = shell.type("decide", "runs/foxes", "--pairs", 2, "--dry-run")
     assert (code, err[:7]) == (2, "error: ")
     assert "--pairs asks for replies to keep" in err

@@ -72,6 +72,11 @@ def test_pairs_ask_the_server_and_are_told(shell: Terminal) -> None:
         ),
         "",
     )
+    pair = json.loads(Path(told["dataset"], "pairs.jsonl").read_text("utf-8").splitlines()[0])
+    code, out, _ = shell.type("explain", pair["id"], "--output-dir", told["dataset"])
+    assert code == 0
+    assert f"second answer, chosen: {pair['scale']} {pair['chosen']['rating']} against {pair['rejected']['rating']}" in out
+    assert pair["chosen"]["calls"][0][:12] in out
     code, out, _ = shell.type("decide", "runs/foxes", "--pairs", 500)
     assert "There are no more: the answers of" in out
     (line,) = [line for line in out.splitlines() if line.startswith("Pairs: runs/foxes-decided-")]

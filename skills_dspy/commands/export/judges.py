@@ -1,6 +1,7 @@
 """How often the judges of a run err, for the card of a dataset: what a report of `eval judges` says of them.
 
-Another source gives the same `JudgeRates`: a person's reviews, say, of rows whose verdicts are known.
+It is about labelled cases, which the judges were asked about, or (`--reviews`) about rows that a person looked at, with what
+the judges had said of them. Such a report names all models and servers, and no program: the rows say what judged them.
 """
 
 import json
@@ -94,14 +95,24 @@ class _Judge(_Part):
 
 
 class _Report(_Part):
-    answered_by: str
-    judge_model: str
-    tagger_model: str
+    answered_by: str | tuple[str, ...]
+    judge_model: str | None = None
+    tagger_model: str | None = None
+    judge_models: tuple[str, ...] = ()
+    tagger_models: tuple[str, ...] = ()
+    reviews: dict[str, int] | None = None
     program: str | None = None
     judges: tuple[_Judge, ...]
 
-    def model_of(self, role: str) -> str:
-        return self.judge_model if role == "validator" else self.tagger_model
+    def models_of(self, role: str) -> tuple[str, ...]:
+        one, all_ = (self.judge_model, self.judge_models) if role == "validator" else (self.tagger_model, self.tagger_models)
+        return all_ if one is None else (one,)
+
+    def source(self, cases: int) -> str:
+        by = self.answered_by if isinstance(self.answered_by, str) else "; ".join(self.answered_by)
+        if self.reviews is not None:
+            return f"a person, who looked at {sum(self.reviews.values())} rows, {cases} of them about this; answered by {by}"
+        return f"`eval judges`, {cases} labelled cases, answered by {by}"
 
 
 def judge_rates(runs: Sequence[SourceRun], given: Path | None) -> tuple[tuple[JudgeRates, ...], list[str]]:
@@ -155,9 +166,12 @@ def _read(path: Path) -> _Report | str:
 def _mismatch(report: _Report, facts: RunFacts) -> str | None:
     """Why a report says nothing of the judges of a run, in words; None where it does."""
     for role, name, _ in facts.models:
-        if role in ("validator", "tagger") and not same_model(name, report.model_of(role)):
-            return f"it is about {report.model_of(role)}, and the {role} of {facts.task_name} is {name}"
-    if (report.program is None) != (facts.compiled is None):
+        theirs = report.models_of(role)
+        if role in ("validator", "tagger") and not (theirs and all(same_model(name, one) for one in theirs)):
+            return (
+                f"it is about {' and '.join(theirs) or 'no model that it names'}, and the {role} of {facts.task_name} is {name}"
+            )
+    if report.reviews is None and (report.program is None) != (facts.compiled is None):
         return f"it is about other prompts than those of {facts.task_name}: one of the two has a compiled program"
     return None
 
@@ -179,6 +193,6 @@ def _rates(report: _Report, facts: RunFacts) -> tuple[list[JudgeRates], list[str
         if figures is None:
             unknown.append(f"The report has nothing of {judge.step} where {passes} pass")
             continue
-        source = f"`eval judges`, {judge.all.cases} labelled cases, answered by {report.answered_by}"
+        source = report.source(judge.all.cases)
         found.append(JudgeRates(judge.step, passes, figures.false_accept, figures.false_reject, source))
     return found, unknown

@@ -272,6 +272,23 @@ def test_the_card_tells_how_often_the_judges_err(place: str | None, tmp_path: Pa
     assert "| `judge_question_freeform` | 1 | 1 of 2 (50 %; 9 to 91 %) |" in (tmp_path / "hf" / "README.md").read_text("utf-8")
 
 
+def test_the_card_tells_it_from_reviews(tmp_path: Path) -> None:
+    """`eval judges --reviews` reports in the same form, names all models and servers, and no program."""
+    of_simulated(tmp_path / "runs")
+    told = json.loads(REPORT.read_bytes())
+    kept = {"judges": told["judges"], "answered_by": ["Ollama 1", "Ollama 2"], "reviews": {"accept": 5, "reject": 2}}
+    report = tmp_path / "judges.json"
+    report.write_text(
+        json.dumps({**kept, "judge_models": ["mistral-small3.2"], "tagger_models": ["mistral-small3.2"]}), "utf-8"
+    )
+    rates, _ = judge_rates(find_sources([tmp_path / "runs"]), report)
+    assert {rate.step for rate in rates} == {judge["step"] for judge in told["judges"]}
+    assert rates[0].source == "a person, who looked at 7 rows, 4 of them about this; answered by Ollama 1; Ollama 2"
+    report.write_text(json.dumps({**kept, "judge_models": ["mistral-small3.2", "other"], "tagger_models": []}), "utf-8")
+    with pytest.raises(ExportError, match=r"it is about mistral-small3\.2 and other, and the validator"):
+        judge_rates(find_sources([tmp_path / "runs"]), report)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

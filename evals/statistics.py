@@ -12,6 +12,7 @@ T = TypeVar("T")
 
 _TAIL = 0.025  # what a 95 % percentile interval leaves out on each side
 _ROUNDS = 1000
+_MANY, _FARTHEST = 4000, 64  # rounds, and times as many items, to find out how many would be needed
 _DIGITS = 12  # of a kappa: two thresholds that agree equally well stay equal, whatever floats add
 
 
@@ -93,6 +94,41 @@ def kappa_interval(accepts: Sequence[bool], good: Sequence[bool], seed: int) -> 
     defined = chance < 1
     kappas = (agreed[defined] - chance[defined]) / (1 - chance[defined])
     return percentiles(kappas, _ROUNDS)
+
+
+def items_to_halve(accepts: Sequence[bool], good: Sequence[bool], seed: int) -> int | None:
+    """Return about how many more items like these would halve the percentile interval of Cohen's kappa of two decisions.
+
+    So many are drawn from these, with replacement, that the interval of their kappas is half as wide. None where it is not
+    defined, or has no width: whoever always agrees has none.
+    """
+    count = len(accepts)
+    if not count:
+        return None
+    both = np.asarray(accepts, dtype=np.int64) * 2 + np.asarray(good, dtype=np.int64)
+    shares = np.bincount(both, minlength=4) / count
+
+    def width(items: int) -> float | None:
+        cells = np.random.default_rng(seed).multinomial(items, shares, size=_MANY) / items
+        agreed, ones, others = cells[:, 0] + cells[:, 3], cells[:, 2] + cells[:, 3], cells[:, 1] + cells[:, 3]
+        chance = ones * others + (1 - ones) * (1 - others)
+        defined = chance < 1
+        found = percentiles((agreed[defined] - chance[defined]) / (1 - chance[defined]), _MANY)
+        return None if found is None else found.high - found.low
+
+    now = width(count)
+    if not now:
+        return None
+    few, enough = count, count
+    while (wide := width(enough)) is None or wide > now / 2:
+        few, enough = enough, 2 * enough
+        if enough > _FARTHEST * count:
+            return None
+    while enough - few > max(1, enough // 50):
+        middle = (few + enough) // 2
+        wide = width(middle)
+        few, enough = (middle, enough) if wide is None or wide > now / 2 else (few, middle)
+    return enough - count
 
 
 def auc(scores: ArrayLike, good: ArrayLike) -> float | None:

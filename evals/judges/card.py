@@ -6,7 +6,7 @@ verdict: it has a rate of its own and is left out of every other.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import combinations
 from typing import Any, Literal
@@ -15,11 +15,12 @@ from evals.judges.ask import Figures, Judged, figures_of
 from evals.judges.cases import SCALE_OF_STEP, CaseOrigin, passing
 from evals.judges.fused import FusedCard, StepTokens, fused_card
 from evals.judges.sweep import Sweep, sweep_of
-from evals.statistics import Rate, auc, auc_gap_interval, cohen_kappa, kappa_interval
+from evals.statistics import Rate, auc, auc_gap_interval, cohen_kappa, items_to_halve, kappa_interval
 from evals.tables import as_json
 from skills_dspy.base.config import RunConfig
 
 _SEED = 0
+_NAMED = 5  # rows that a judge and a person see otherwise
 _FEWEST_LABELS = 3  # for a threshold to choose, and a distance between labels to weigh
 SAME = 0.02  # differences of AUC within this are too small to matter: the two separate alike
 
@@ -92,6 +93,8 @@ class JudgeCard:
         self_agreement, soft: None when nothing was readable twice, or the server gave no soft ratings.
         missed: all reasons and corruptions, those first of which it is surest that they are missed often; `said` says the most.
         threshold_sweep: what other thresholds would do; None on the 0/1 scale.
+        of_reviews, more_reviews: the figures on rows that a person looked at, and about how many more of these would halve the
+            interval of kappa on them; as JSON they stand there only where there are such rows.
     """
 
     step: str
@@ -107,11 +110,14 @@ class JudgeCard:
     soft: SoftCard | None
     threshold_sweep: Sweep | None
     of_models: Figures | None = None
+    of_reviews: Figures | None = None
+    more_reviews: int | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """All fields, and `of_models` only where there are such cases."""
-        left_out = "of_models" if self.of_models is None else ""
-        return {each.name: as_json(getattr(self, each.name)) for each in fields(self) if each.name != left_out}
+        """All fields, and what is of models or reviews only where there are such cases."""
+        left_out = {"of_models"} if self.of_models is None else set()
+        left_out |= {"of_reviews", "more_reviews"} if self.of_reviews is None else set()
+        return {each.name: as_json(getattr(self, each.name)) for each in fields(self) if each.name not in left_out}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +159,8 @@ def _judge_card(step: str, judged: Sequence[Judged], config: RunConfig) -> Judge
     accepted = passing(step, config)
     by_hand = [one for one in first if one.case.origin == "hand"]
     of_models = [one for one in first if one.case.origin == "reply"]
+    reviewed = [one for one in first if one.case.origin == "review"]
+    looked_at = [(one.label in accepted, one.case.good) for one in reviewed if one.label is not None]
     from_seeds = [one for one in first if not one.case.labelled]
     place, scaled = SCALE_OF_STEP[step].position, len(SCALE_OF_STEP[step].labels) >= _FEWEST_LABELS
     readable = [one for one in first if one.label is not None]
@@ -174,10 +182,12 @@ def _judge_card(step: str, judged: Sequence[Judged], config: RunConfig) -> Judge
         weighted_kappa_by_hand=cohen_kappa(given, wanted, "quadratic") if scaled else None,
         self_agreement=_with_itself(judged, accepted),
         missed=missed,
-        said=_sentences(missed, len(readable)),
+        said=(*_sentences(missed, len(readable)), *_wrong_rows(reviewed, accepted)),
         soft=_soft_card(step, readable),
         threshold_sweep=sweep_of(step, first, config) if scaled else None,
         of_models=figures(of_models) if of_models else None,
+        of_reviews=figures(reviewed) if reviewed else None,
+        more_reviews=items_to_halve([passed for passed, _ in looked_at], [good for _, good in looked_at], _SEED),
     )
 
 
@@ -212,6 +222,7 @@ def _sentences(missed: Sequence[ReasonFigures], readable: int) -> tuple[str, ...
         ("Of the corruptions it misses", "let through", lambda row: not row.good and row.origin == "corruption"),
         ("Of the flaws in cases by hand it misses", "let through", lambda row: not row.good and row.origin == "hand"),
         ("Of the flaws in replies of models it misses", "let through", lambda row: not row.good and row.origin == "reply"),
+        ("Of the flaws that you found it misses", "let through", lambda row: not row.good and row.origin == "review"),
         ("Of the good cases it wrongs", "rejected", lambda row: row.good),
     )
     worst = ((begin, [row for row in missed if wanted(row) and row.missed.count][:1], end) for begin, end, wanted in kinds)
@@ -219,6 +230,15 @@ def _sentences(missed: Sequence[ReasonFigures], readable: int) -> tuple[str, ...
         f"{begin} `{row.name}` most: {row.missed.count} of {row.missed.of} {end}." for begin, rows, end in worst for row in rows
     ]
     return tuple(found) if found or not readable else (f"It decided all {readable} cases right.",)
+
+
+def _wrong_rows(reviewed: Sequence[Judged], accepted: Sequence[object]) -> Iterator[str]:
+    """Which rows a judge and a person see otherwise, the first few by their ids."""
+    wrong = [one for one in reviewed if one.label is not None and (one.label in accepted) != one.case.good]
+    for begin, good in (("It let through what you would not", False), ("It rejected what you would let through", True)):
+        ids = [one.case.id.rpartition("/review-")[2] for one in wrong if one.case.good is good]
+        if ids:
+            yield f"{begin}: {', '.join(ids[:_NAMED])}{f' and {len(ids) - _NAMED} more' * (len(ids) > _NAMED)} (see `explain`)."
 
 
 def _soft_card(step: str, readable: Sequence[Judged]) -> SoftCard | None:

@@ -26,7 +26,7 @@ SCALE_OF_STEP: Mapping[str, Scale] = {
 }
 """The steps that cases exist for, the four judges before the two tags that filter, with the scale of each."""
 
-CaseOrigin = Literal["hand", "reply", "seed", "corruption"]
+CaseOrigin = Literal["hand", "reply", "review", "seed", "corruption"]
 
 SHIPPED = Path(__file__).parent.parent / "cases"
 """The cases written for this project, one file a step, and in its folder `real` replies of models."""
@@ -48,7 +48,7 @@ class Case:
         context, question, answer: what is to be rated; the answer is None where the question alone is.
         label: the expected label; for a case from seeds the best or the worst of the scale.
         good: whether it should pass.
-        reason: why, a word of REASONS; for a case from seeds `seed` or the corruption's name.
+        reason: why, a word of REASONS; for a case from seeds `seed` or the corruption's name; of reviews see there.
         where: file and line, for messages.
         written_by: the model whose reply it is, and the server; None for all other cases.
     """
@@ -71,7 +71,7 @@ class Case:
     @property
     def labelled(self) -> bool:
         """Whether a reader gave the label; it follows from how the case was made where it was made from a seed."""
-        return self.origin in ("hand", "reply")
+        return self.origin in ("hand", "reply", "review")
 
     def inputs(self, step: str | None = None) -> dict[str, Any]:
         """What its step's prompt is given, or another's that is asked about the same."""

@@ -73,13 +73,24 @@ class Examination:
 
 
 def choose_cases(
-    paths: Sequence[Path], specs: Sequence[TaskSpec], judges: Sequence[str], seed: int, config: RunConfig
+    paths: Sequence[Path],
+    specs: Sequence[TaskSpec],
+    judges: Sequence[str],
+    seed: int,
+    config: RunConfig,
+    reviewed: Sequence[Case] = (),
 ) -> tuple[Case, ...]:
-    """The cases of files and those made from seeds, of the judges that are named, or of all; RequestError for one without."""
+    """The cases of files, of reviews, and those made from seeds, of the judges that are named, or of all.
+
+    Without files they are the shipped ones, unless there are reviews.
+
+    Raises:
+        RequestError: a judge is named that there is no case for.
+    """
     for name in judges:
         if name not in SCALE_OF_STEP:
             raise RequestError(f"there is no judge {name!r}; the judges are: {', '.join(SCALE_OF_STEP)}")
-    labelled = load_cases(paths or (SHIPPED,), config)
+    labelled = [*(load_cases(paths or (SHIPPED,), config) if paths or not reviewed else ()), *reviewed]
     made = [case for spec in specs for case in seed_cases(spec, seed)]
     cases = tuple(case for case in (*labelled, *made) if case.step in (judges or SCALE_OF_STEP))
     for name in judges:
@@ -205,7 +216,7 @@ def _plan_line(cases: int, wanted: int, missing: int, *, replayed: bool) -> str:
 def _facts(session: Session, wanted: Examination, cases: Sequence[Case], derived: dict[str, str]) -> dict[str, Any]:
     """What stands at the head of the report."""
     config, by_hand = wanted.config, sum(case.origin == "hand" for case in cases)
-    replies = sum(case.origin == "reply" for case in cases)
+    replies, reviewed = (sum(case.origin == origin for case in cases) for origin in ("reply", "review"))
     return {
         "answered_by": session.answered_by,
         "judge_model": config.model_for("validator"),
@@ -214,7 +225,8 @@ def _facts(session: Session, wanted: Examination, cases: Sequence[Case], derived
         "program": None if wanted.program is None else str(wanted.program.path),
         "cases_by_hand": by_hand,
         **({"cases_of_models": replies} if replies else {}),
-        "cases_from_seeds": len(cases) - by_hand - replies,
+        **({"cases_of_reviews": reviewed} if reviewed else {}),
+        "cases_from_seeds": len(cases) - by_hand - replies - reviewed,
         "tasks": [spec.task_name for spec in wanted.specs],
         **({"derived_descriptions": derived, "generator_model": config.model_for("generator")} if derived else {}),
         "samples": wanted.samples,
@@ -226,6 +238,7 @@ def head(content: dict[str, Any]) -> list[tuple[str, str]]:
     """The facts of a report for people."""
     tasks = f" of {', '.join(content['tasks'])}" if content["tasks"] else ""
     replies = f"{count} replies of models, " if (count := content.get("cases_of_models")) else ""
+    replies += f"{count} from rows that a person looked at, " if (count := content.get("cases_of_reviews")) else ""
     told = {role: f" (think {how})" for role, how in content.get("think", {}).items()}
     judge, tagger = content["judge_model"] + told.get("validator", ""), content["tagger_model"] + told.get("tagger", "")
     facts = [

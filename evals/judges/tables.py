@@ -10,7 +10,7 @@ from evals.judges.sweep import KEYS, Cut, Sweep
 from evals.statistics import Rate
 from evals.tables import UNDEFINED, Section
 
-_MADE = {"hand": "by hand", "reply": "by a model", "seed": "seed", "corruption": "corrupted seed"}
+_MADE = {"hand": "by hand", "reply": "by a model", "review": "reviewed", "seed": "seed", "corruption": "corrupted seed"}
 
 
 def sections(card: ReportCard, facts: Sequence[tuple[str, str]], *, sweep: bool) -> tuple[Section, ...]:
@@ -18,6 +18,7 @@ def sections(card: ReportCard, facts: Sequence[tuple[str, str]], *, sweep: bool)
     found = [
         Section("Report card of the judges", notes=tuple(f"{name}: {value}" for name, value in facts)),
         _rates(card.judges),
+        *_reviews(card.judges),
         _replies(card.judges),
         *(_missed(judge) for judge in card.judges),
         _soft(card.judges),
@@ -62,7 +63,12 @@ def _rates(judges: Sequence[JudgeCard]) -> Section:
     rows = []
     for judge in judges:
         rows.append(_figures(judge.step, judge.all))
-        parts = (("  by hand", judge.by_hand), ("  by models", judge.of_models), ("  from seeds", judge.from_seeds))
+        parts = (
+            ("  by hand", judge.by_hand),
+            ("  by models", judge.of_models),
+            ("  reviewed", judge.of_reviews),
+            ("  from seeds", judge.from_seeds),
+        )
         there = [_figures(name, figures) for name, figures in parts if figures is not None]
         rows += there if len(there) > 1 else []
     alike = " Cases made from the same seed are alike, so intervals that count them are somewhat too narrow."
@@ -78,6 +84,26 @@ def _rates(judges: Sequence[JudgeCard]) -> Section:
 def _figures(name: str, figures: Figures) -> tuple[str, ...]:
     rates = (figures.accuracy, figures.false_accept, figures.false_reject)
     return (name, str(figures.cases), *map(with_interval, rates), number(figures.kappa))
+
+
+def _reviews(judges: Sequence[JudgeCard]) -> list[Section]:
+    """What a person said, where one said something."""
+    rows = []
+    for judge in judges:
+        if (own := judge.of_reviews) is not None:
+            alone = own.cases == judge.all.cases
+            kappa = _spread(own.kappa, judge.kappa_low, judge.kappa_high) if alone else number(own.kappa)
+            agreed = f"{own.accuracy.count} of {own.accuracy.of}"
+            rows.append((judge.step, agreed, kappa, UNDEFINED if judge.more_reviews is None else f"about {judge.more_reviews}"))
+    if not rows:
+        return []
+    note = (
+        "Kappa of each judge's decision and yours, with its 95 % interval; in the end, how many more reviews like these would "
+        "halve that interval (no figure where all agree, or you or the judge always say the same). An accepted row has a good "
+        "question and a good pair; one whose answer alone you rejected has a good question; what you edited was not good as it "
+        "was. Rows that you saw because the judges were unsure are harder than others: `review --order random` is fair to them."
+    )
+    return [Section("The judges and you", ("judge", "agrees", "kappa", "more reviews"), tuple(rows), (note,))]
 
 
 def _replies(judges: Sequence[JudgeCard]) -> Section:

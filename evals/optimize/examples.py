@@ -20,6 +20,7 @@ from evals.optimize.splits import (
     seed_digest,
     shared_traits,
     split_groups,
+    split_reviews,
     split_task,
     traits,
     unseen,
@@ -172,10 +173,12 @@ def _labelled_examples(
     """The three sets of a judge or tagger; the arguments and errors are those of `examples_of`."""
     step = _CASES_STEP.get(unit.name, unit.name)
     by_hand = [case for case in cases if case.step == step]
-    parts = _by_skill(by_hand, step, seed)
+    parts = _by_skill([case for case in by_hand if case.origin != "review"], step, seed)
+    shared = shared_traits(specs)
+    reviewed = split_reviews([case for case in cases if case.origin == "review"], seed)
+    _add_reviewed(parts, [[case for case in part if case.step == step] for part in reviewed], _held(specs, seed, shared))
     theirs = [frozenset(trait for case, _ in part for trait in _traits_of(case)) for part in parts]
     taken = [frozenset[Trait]().union(*theirs[:place], *theirs[place + 1 :]) for place in range(len(parts))]
-    shared = shared_traits(specs)
     for spec in specs:
         for part, made in zip(parts, _from_seeds(spec, step, unit.kind, seed, shared, taken), strict=True):
             part.extend(made)
@@ -187,9 +190,34 @@ def _labelled_examples(
     if not all(found):
         raise RequestError(
             f"{step} has {len(by_hand)} labelled cases, too few to train, validate and test on: each part needs a good and "
-            f"a bad one, so give 6 or more over 3 or more skills with --cases, or tasks with {FEWEST_TO_SPLIT} or more seeds"
+            f"a bad one, so give 6 or more over 3 or more skills with --cases, tasks with {FEWEST_TO_SPLIT} or more seeds, or "
+            "more reviews, of good and of bad rows"
         )
     return found
+
+
+def _add_reviewed(parts: Sequence[list[_Rated]], reviewed: Sequence[Sequence[Case]], held: frozenset[Trait]) -> None:
+    """Put the reviewed rows of each part to its cases: without examples that are held out, or are of cases of another part."""
+    theirs = [frozenset(trait for case, _ in part for trait in _traits_of(case)) for part in parts]
+    for place, (part, cases) in enumerate(zip(parts, reviewed, strict=True)):
+        others = frozenset[Trait]().union(*theirs[:place], *theirs[place + 1 :])
+        for case in cases:
+            shown = tuple(example for example in case.examples if not traits(example) & (held | others))
+            if shown and not traits(case) & others:
+                part.append((replace(case, examples=shown), case_digest(case)))
+
+
+def _held(specs: Sequence[TaskSpec], seed: int, shared: frozenset[Trait]) -> frozenset[Trait]:
+    """What the seeds that are validated and tested on ask, and are about; of tasks with too few seeds none are."""
+    found: set[Trait] = set()
+    for spec in specs:
+        for kind in get_args(Kind):
+            try:
+                split = split_task(spec, kind, seed, shared)
+            except RequestError:
+                continue
+            found.update(trait for part in split[1:] for one in part for trait in traits(one))
+    return frozenset(found)
 
 
 def _fresh_labelled(
@@ -223,8 +251,8 @@ def _by_skill(cases: Sequence[Case], step: str, seed: int) -> tuple[list[_Rated]
 
 
 def _traits_of(case: Case) -> frozenset[Trait]:
-    """The traits of a case by hand and of the examples of its skill."""
-    return traits(case).union(*map(traits, case.examples))
+    """The traits of a case by hand and of the examples of its skill; those of a reviewed row are seeds, split on their own."""
+    return traits(case) if case.origin == "review" else traits(case).union(*map(traits, case.examples))
 
 
 def _from_seeds(
@@ -273,8 +301,11 @@ def _all_made(spec: TaskSpec, seed: int) -> tuple[Case, ...]:
 
 
 def _chosen(unit: Unit, rated: Sequence[_Rated], config: RunConfig, most: int) -> tuple[dspy.Example, ...]:
-    """Up to `most` examples, bad and good in turn, chosen by their digests; none where they are of one class only."""
-    by_digest = sorted(rated, key=lambda one: case_digest(one[0]))
+    """Up to `most` examples, bad and good in turn, chosen by their digests, what a person reviewed first.
+
+    None where they are of one class only.
+    """
+    by_digest = sorted(rated, key=lambda one: (one[0].origin != "review", case_digest(one[0])))
     bad, good = ([one for one in by_digest if one[0].good is wanted] for wanted in (False, True))
     chosen = [one for pair in zip_longest(bad, good) for one in pair if one is not None][:most]
     if len({case.good for case, _ in chosen}) < 2:

@@ -109,6 +109,7 @@ def provenance_of(
         return {"name": models[name].name, "digest": models[name].digest}
 
     proposes, base = request.optimizer != "bootstrap", request.base
+    reviews = len({case.id.removeprefix(case.step) for case in request.cases if case.origin == "review"})
     base_program = None
     if base is not None:
         origin = {name: base.provenance.get(name) for name in ("target", "optimizer", "answered_by")}
@@ -127,6 +128,7 @@ def provenance_of(
         "holdout_judge": None if request.holdout is None else model(request.holdout),
         "tasks": [spec.task_name for spec in request.specs],
         **({"derived_descriptions": dict(request.derived)} if request.derived else {}),
+        **({"reviews": reviews} if reviews else {}),
         "units": [_unit_json(result) for result in results],
         "seen": sorted(earlier_seen(base).union(*(result.planned.seen for result in results))),
         "thresholds": {"judges": config.judges.model_dump(mode="json"), "filter": config.filter.model_dump(mode="json")},

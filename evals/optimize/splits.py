@@ -119,6 +119,33 @@ def split_task(spec: TaskSpec, kind: Kind, seed: int, shared: frozenset[Trait]) 
     return Splits(*(tuple(own for group in part for own in group) for part in parts))
 
 
+def split_reviews(cases: Sequence[Case], seed: int) -> Splits[Case]:
+    """Split cases of rows that a person looked at, by rows: what is said of one row, by whichever judge, is in one part.
+
+    Rows that ask the same or are about the same text stay together. Good and bad cases of each judge are spread by the shares,
+    the rarest first, each to the part that lacks most of them (iterative stratification, Sechidis et al. 2011).
+    """
+    rows: dict[str, list[Case]] = {}
+    for case in cases:
+        rows.setdefault(case.id.removeprefix(case.step), []).append(case)
+    groups = [[case for name in names for case in rows[name]] for names in linked(rows, lambda name: traits(rows[name][0]))]
+    rng_of("split reviews", seed).shuffle(groups)
+    left = [Counter((case.step, case.good) for case in group) for group in groups]
+    total = sum(left, Counter[tuple[str, bool]]())
+    lacking = [{label: share * count for label, count in total.items()} for share in SHARES]
+    parts: tuple[list[Case], ...] = ([], [], [])
+    while groups:
+        carriers = Counter(label for labels in left for label in labels)
+        rarest = min(carriers, key=lambda label: (carriers[label], label))
+        at = next(place for place, labels in enumerate(left) if rarest in labels)
+        group, labels = groups.pop(at), left.pop(at)
+        to = max(range(len(parts)), key=lambda place: (lacking[place][rarest], sum(lacking[place].values())))
+        parts[to].extend(group)
+        for label, count in labels.items():
+            lacking[to][label] -= count
+    return Splits(*(tuple(part) for part in parts))
+
+
 def split_groups(sizes: Mapping[T, int], rng: random.Random) -> Splits[T]:
     """Split groups by their sizes (three groups or more): each goes where most is missing of its share of all."""
     names = list(sizes)

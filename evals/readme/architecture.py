@@ -20,7 +20,7 @@ ORDER = (
     ("skills_dspy/screens",),
     ("skills_dspy/pipeline",),
     ("skills_dspy/run",),
-    ("skills_dspy/commands/decide", "skills_dspy/commands/export", "skills_dspy/commands/check"),
+    ("skills_dspy/commands/decide", "skills_dspy/commands/export", "skills_dspy/commands/check", "skills_dspy/commands/review"),
     ("evals",),
     ("evals/data", "evals/session"),
     ("evals/judges/corrupt",),

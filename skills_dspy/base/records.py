@@ -120,6 +120,16 @@ class Neighbour(Frozen):
     distance: float
 
 
+class HumanReview(Frozen):
+    """That a person looked at an accepted row, and both texts of what was edited: as the model wrote it and as it is now."""
+
+    verdict: Literal["accept", "edit"]
+    question_before: str | None = None
+    question_after: str | None = None
+    answer_before: str | None = None
+    answer_after: str | None = None
+
+
 class Provenance(Frozen):
     """Where a candidate came from.
 
@@ -133,6 +143,7 @@ class Provenance(Frozen):
         prompts: step to the fingerprint of its prompt.
         calls: step to the digests of its requests in the journal, in the order asked.
         neighbour: the nearest earlier text; none when there was nothing to compare with.
+        reviewed: only in exports, and only of rows that a person looked at.
     """
 
     draw: int
@@ -144,6 +155,7 @@ class Provenance(Frozen):
     prompts: dict[str, str]
     calls: dict[str, tuple[str, ...]]
     neighbour: Neighbour | None = None
+    reviewed: HumanReview | None = Field(None, exclude_if=lambda review: review is None)
 
 
 class _Row(Frozen):

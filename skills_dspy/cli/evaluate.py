@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -12,6 +13,7 @@ from evals.data.report import Scorer
 from evals.judges.card import ReportCard
 from evals.judges.cases import SHIPPED, load_cases
 from evals.judges.report import Examination, choose_cases, examine, head
+from evals.judges.reviewed import ReviewedRun, card_of_reviews, head_of_reviews, read_reviewed, reviewed_cases
 from evals.judges.tables import sections
 from evals.optimize.lines import comparison_lines
 from evals.optimize.measure import Compared
@@ -30,6 +32,7 @@ from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.embedding.embedder import SentenceEmbedder
 from skills_dspy.store.aside import write_json, write_text
+from skills_dspy.store.files import make_folder
 from skills_dspy.tasks.files import load_task
 
 BELOW = 1
@@ -40,11 +43,16 @@ _WIDTH = 100
 
 def eval_judges_command(options: EvalJudgesOptions) -> int:
     """Ask the judges about the cases and report; returns the exit code."""
-    config, seed = options.session.server.over(options.session.models.load()), options.session.seed
     _check_folder(options.markdown)
+    reviewed = read_reviewed(options.reviews) if options.reviews else ()
+    if reviewed and not options.ask:
+        return _judges_of_reviews(options, reviewed)
+    if options.ask and not reviewed:
+        raise RequestError("--ask is about --reviews; give runs that a person has looked at, or leave it out")
+    config, seed = options.session.server.over(options.session.models.load()), options.session.seed
     program = None if options.program is None else load_compiled(options.program)
     specs = load_specs(options.task_paths).specs if options.task_paths else ()
-    cases = choose_cases(options.cases, specs, options.judges, seed, config)
+    cases = choose_cases(options.cases, specs, options.judges, seed, config, reviewed_cases(reviewed))
     wanted = Examination(config, cases, specs, program, options.samples, options.fused, seed)
     progress, replayed = Progress(quiet=options.quiet), options.session.replay is not None
     card, content = in_session(
@@ -54,7 +62,33 @@ def eval_judges_command(options: EvalJudgesOptions) -> int:
         note=options.note,
         beside=wanted.run(),
     )
-    report, folder = sections(card, head(content), sweep=options.threshold_sweep), options.session.output_dir
+    return _reported(options, card, content, head(content))
+
+
+def _judges_of_reviews(options: EvalJudgesOptions, reviewed: Sequence[ReviewedRun]) -> int:
+    """Report what the judges of some runs said of rows that a person looked at; nobody is asked."""
+    models, session = options.session.models, options.session
+    asking = {
+        "--cases": options.cases,
+        "--task-paths": options.task_paths,
+        "--program": options.program,
+        "--replay": session.replay,
+        "--llamacpp": session.server.llamacpp,
+        **{f"--{name.replace('_', '-')}": getattr(models, name) for name in ("config", "model", "judge_model", "tagger_model")},
+    }
+    if given := next((name for name, value in asking.items() if value), None):
+        raise RequestError(
+            f"--reviews takes what the judges of the runs said and asks nobody, and {given} is about judges that are asked: "
+            "give --ask too, or leave it out"
+        )
+    card, content = card_of_reviews(reviewed, options.judges)
+    make_folder(session.output_dir)
+    return _reported(options, card, content, head_of_reviews(content))
+
+
+def _reported(options: EvalJudgesOptions, card: ReportCard, content: dict[str, Any], facts: list[tuple[str, str]]) -> int:
+    """Print and write a report; returns the exit code."""
+    report, folder = sections(card, facts, sweep=options.threshold_sweep), options.session.output_dir
     write_json(folder / "judges.json", content)
     for path in filter(None, (folder / "judges.md", options.markdown)):
         write_text(path, markdown(report, page=True))

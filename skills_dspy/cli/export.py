@@ -49,8 +49,8 @@ def export_command(options: ExportOptions) -> int:
         split = None if options.test_share is None else Split(options.test_share, options.seed or 0)
         sources = find_sources(options.runs, PREFERENCES.get(layout, "accepted"))
         rates, said = judge_rates(sources, options.judge_report) if layout in WITH_CARD else ((), [])
-        how = (options.system_prompt, split, options.overwrite, options.thoughts, options.keep_residue, rates)
-        request = ExportRequest(sources, layout, options.out, _stamp(), *how)
+        how = (options.system_prompt, split, options.overwrite, options.thoughts, options.keep_residue, options.reviewed_only)
+        request = ExportRequest(sources, layout, options.out, _stamp(), *how, rates=rates)
         refuse_wrong(request)
         for run in request.runs:
             if run.running:
@@ -100,6 +100,7 @@ def _export(request: ExportRequest, say: Callable[[str], None]) -> None:
         say(line)
     for said in dict.fromkeys(run.facts.answered_by for run in request.runs):
         say(f"Answered by: {said}")
+    _say_reviews(done, say)
     if request.thoughts:
         none = (
             ""
@@ -133,6 +134,18 @@ def _preferred(request: ExportRequest, done: Tally) -> Iterator[str]:
     elif good and not 1 <= good / bad <= _BALANCED:
         which, weight = ("undesirable", good / bad) if good > bad else ("desirable", bad / good)
         yield f"For as much weight on both sides give KTOConfig {which}_weight={weight:.2f}"
+
+
+def _say_reviews(done: Tally, say: Callable[[str], None]) -> None:
+    """What people did with the rows."""
+    if (looked := done.reviews()) is not None:
+        say(looked)
+    if done.elsewhere:
+        echo(
+            f"{done.elsewhere} of the rows that a person accepted or edited are not among the accepted ones of these runs, or "
+            "have another text now; `decide` with other thresholds can let in what the judges rejected",
+            err=True,
+        )
 
 
 def _left_over(rows: Sequence[str]) -> Iterator[str]:

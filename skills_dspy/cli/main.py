@@ -20,6 +20,7 @@ from skills_dspy.cli.shared.arguments import (
     ExportOptions,
     OptimizeOptions,
     PromptsOptions,
+    ReviewOptions,
     RunOptions,
     TasksOptions,
 )
@@ -136,6 +137,18 @@ def data() -> None:
     conversations. No teacher or judge is asked; what a run remembers is not embedded anew.
 
     Exit codes: 0 scored; 2 the request or the machine is at fault, in one sentence.
+    """
+
+
+@cli.command()
+@takes(ReviewOptions, "review.review_command")
+def review() -> None:
+    """Look at the rows of a run one by one, in a browser, and say which are any good.
+
+    Serves a page on 127.0.0.1 under an address with a token. Keys: a accept, r reject with a reason, e edit, s skip, u undo.
+    What the judges said is shown after you chose. Each choice is on the disk, in RUN/reviews.jsonl, before the next row shows;
+    stop and go on as you like, in several windows too. `export` honours the reviews, `eval judges --reviews` measures the
+    judges by them, `optimize judges --reviews` trains on them.
     """
 
 

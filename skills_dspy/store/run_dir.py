@@ -41,7 +41,8 @@ class RunPaths:
 
     `data` and `rejected` are its rows, `pairs`, in a dataset that `decide` made, first and second answers. `run_json` says what
     it was made with and how it went, `journal` has every reply. `lock` is locked by the run that writes here, and `running`
-    says who that is; only to be believed while it is locked.
+    says who that is; only to be believed while it is locked. `reviews` has what people said of the rows, and `reviews_lock` is
+    locked by who adds to it.
     """
 
     folder: Path
@@ -53,6 +54,8 @@ class RunPaths:
     journal = _File("journal.sqlite")
     lock = _File(".lock")
     running = _File("running.json")
+    reviews = _File("reviews.jsonl")
+    reviews_lock = _File(".reviews.lock")
 
     def in_use(self) -> bool:
         """Whether a run is writing here now; no file is made to find out, and False where that cannot be told."""

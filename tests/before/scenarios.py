@@ -71,7 +71,7 @@ OLD = {
 
 EVALS = ("eval", "eval judges", "eval data", "eval program")
 KINDS = ("freeform", "grounded")
-COMMANDS = ("", "run", "tasks", "check", "explain", "prompts", "decide", "export", "optimize", *EVALS)
+COMMANDS = ("", "run", "tasks", "check", "explain", "prompts", "decide", "review", "export", "optimize", *EVALS)
 STEPS = (
     *("write_description", "write_context", "tag_instruction_quality", "tag_sample_quality", "tag_difficulty", "tag_category"),
     *(f"{step}_{kind}" for step in ("write_questions", "write_answer", "judge_question", "judge_pair") for kind in KINDS),

@@ -20,6 +20,7 @@ from skills_dspy.cli.shared.options import (
     Number,
     Program,
     Quiet,
+    Reviews,
     Seed,
     ServerOptions,
     SessionOptions,
@@ -224,6 +225,7 @@ class OptimizeOptions:
     force: Annotated[bool, option("Optimize although a judge is below --min-judge-kappa.")]
     program: Program
     cases: Cases
+    reviews: Reviews
     session: SessionOptions
     note: Note
     dry_run: Annotated[bool, option("Only say what it would cost.")]
@@ -242,6 +244,11 @@ class EvalJudgesOptions:
         ),
     ]
     cases: Cases
+    reviews: Reviews
+    ask: Annotated[
+        bool,
+        option("With --reviews: ask the judges about the rows anew, instead of taking what they said when the rows were made."),
+    ]
     judges: Annotated[
         tuple[str, ...], option("Only this judge or tagger, once for each.  [default: all six]", "--judge", metavar="NAME")
     ]
@@ -302,6 +309,31 @@ class EvalDataOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewOptions:
+    """The options of `review`."""
+
+    run: Annotated[Path, argument()]
+    order: Annotated[
+        str,
+        option(
+            "What comes first: uncertain (soft ratings near the border, judges that disagree), random, rejected, newest.",
+            type=click.Choice(["uncertain", "random", "rejected", "newest"]),
+            default="uncertain",
+        ),
+    ]
+    port: Annotated[
+        int,
+        option(
+            "The port on 127.0.0.1.  [default: one that is free]",
+            type=click.IntRange(0, 65535),
+            metavar="PORT",
+            default=0,
+            show_default=False,
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
 class ExportOptions:
     """The options of `export`; None where one was left out."""
 
@@ -334,6 +366,7 @@ class ExportOptions:
     keep_residue: Annotated[
         bool, option("Keep rows that hold think blocks, turn tokens, control characters and the like; else they are left out.")
     ]
+    reviewed_only: Annotated[bool, option("Only rows that a person accepted or edited in `review`.")]
     judge_report: Annotated[
         Path | None,
         option(

@@ -105,7 +105,7 @@ class Number(click.FloatRange):
         return found
 
 
-_TAKING_MANY = {"--task-paths": "task_paths", "--decontaminate": "decontaminate"}
+_TAKING_MANY = {"--task-paths": "task_paths", "--decontaminate": "decontaminate", "--reviews": "reviews"}
 
 
 class ManyPaths(click.Command):
@@ -156,6 +156,10 @@ Program = Annotated[Path | None, option("Prompts that `optimize` has compiled.",
 Cases = Annotated[
     tuple[Path, ...],
     option("Labelled cases: files or folders, once for each.  [default: those of evals/cases]", metavar="PATH"),
+]
+Reviews = Annotated[
+    tuple[Path, ...],
+    option("Runs that a person has looked at with `review`, or folders of runs.  [default: none]", metavar="RUN ..."),
 ]
 Seed = Annotated[int, option("Decides splits, samples and choices.", type=SEED, default=0)]
 Markdown = Annotated[Path | None, option("Write the tables here as well.", metavar="FILE")]

@@ -18,7 +18,7 @@ from skills_dspy.commands.export.judges import JudgeRates
 from skills_dspy.commands.export.layouts import ThoughtfulRecord
 from skills_dspy.commands.export.markdown import cell, markdown_table
 from skills_dspy.commands.export.preferences import CARD_COLUMNS, HUB_TAG, judges_section, preferences_in_words
-from skills_dspy.commands.export.source import ExportRow, Rows
+from skills_dspy.commands.export.reviewed import ExportRow, JudgedAnswer, Rows
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.similarity.languages import languages_of, load_classifier
 from skills_dspy.similarity.length import PairLengths
@@ -95,6 +95,7 @@ class Tally:
         labels: of rows for KTO, how many are true and false.
         lengths: of pairs of answers.
         soft: how many margins of these are of soft ratings.
+        looked_at, elsewhere: what people did, see `ExportRows`; empty where nobody has looked.
     """
 
     tasks: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -110,6 +111,17 @@ class Tally:
     labels: Counter[bool] = field(default_factory=Counter)
     lengths: PairLengths = field(default_factory=PairLengths)
     soft: int = 0
+    looked_at: Counter[str] = field(default_factory=Counter)
+    elsewhere: int = 0
+
+    def reviews(self) -> str | None:
+        """How many rows a person has looked at, in a sentence; None where nobody has looked at any."""
+        if not self.looked_at.total() - self.looked_at["none"]:
+            return None
+        ways = (("accept", "accepted"), ("edit", "edited"), ("reject", "rejected" if self.labels else "rejected and left out"))
+        said = ", ".join(f"{self.looked_at[verdict]:,} {did}" for verdict, did in ways if self.looked_at[verdict])
+        count = self.looked_at.total() - self.looked_at["none"]
+        return f"A person looked at {count:,} of {self.looked_at.total():,} rows: {said}"
 
     def add(self, row: ExportRow, side: str) -> None:
         """One more row, on this side."""
@@ -118,8 +130,8 @@ class Tally:
         if isinstance(row, AnswerPair):
             self.lengths.add(row.chosen.answer, row.rejected.answer)
             self.soft += row.chosen.soft and row.rejected.soft
-        else:
-            self.labels[isinstance(row, Record)] += 1
+        elif isinstance(row, JudgedAnswer):
+            self.labels[row.label] += 1
         if len(self.texts) < _TEXTS:
             answer = row.chosen.answer if isinstance(row, AnswerPair) else row.response
             self.texts.append(f"{row.instruction}\n{answer}")
@@ -180,7 +192,7 @@ def card(runs: Sequence[RunFacts], tally: Tally, kind: Rows = "accepted", rates:
             funnel=_funnel(runs),
             tags=f"## Tags\n\n{_tag_table(tally, rows)}\n\n" if kind == "accepted" else "",
             licences=markdown_table(("task", "licence of the seeds"), licences),
-            limits=_limits(runs, kind),
+            limits=_limits(runs, tally, kind),
         )
     )
 
@@ -245,6 +257,9 @@ def _contents(tally: Tally) -> str:
         parts.append(" ".join([sentence, *compared.sentences(sum(tally.rows.values()))]))
     if tally.thoughtful:
         parts.append(f"{tally.thoughtful:,} rows have what the generator thought before it answered, as `reasoning_content`.")
+    if (said := tally.reviews()) is not None:
+        both = " `provenance.reviewed` has both texts of an edited row." if tally.looked_at["edit"] else ""
+        parts.append(f"{said}.{both}")
     if tally.repeated:
         parts.append(f"{tally.repeated:,} rows were left out because another of the runs has a row with the same id.")
     if tally.left_over:
@@ -292,9 +307,16 @@ def _tag_table(tally: Tally, rows: int) -> str:
     return markdown_table(("tag", "label", "rows", "share"), cells)
 
 
-def _limits(runs: Sequence[RunFacts], kind: Rows) -> str:
+def _limits(runs: Sequence[RunFacts], tally: Tally, kind: Rows) -> str:
+    kept, rows = tally.looked_at.total() - tally.looked_at["none"], sum(tally.rows.values())
+    kept -= 0 if kind == "judged" else tally.looked_at["reject"]
+    read = (
+        f"A person has read {kept:,} of these {rows:,} rows, and nobody the others"
+        if kept < rows
+        else "A person has read each of these rows"
+    )
     lines = [
-        "- Nobody has read these rows one by one. The judges are models too, and let bad pairs pass.",
+        f"- {read if kept else 'Nobody has read these rows one by one'}. The judges are models too, and let bad pairs pass.",
         "- Facts were not checked against any source. Rows with a context were judged against that context alone.",
         "- The rows resemble the seeds in subject, form and language, and share the biases of the models.",
         "- Tags are a model's opinion. Near-duplicates by the embedding model's measure were removed; others may remain.",

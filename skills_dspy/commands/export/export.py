@@ -18,7 +18,8 @@ from skills_dspy.commands.export.jsonl import json_lines
 from skills_dspy.commands.export.judges import JudgeRates
 from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT, alpaca_row, dpo_row, kto_row, messages_row, sharegpt_row
 from skills_dspy.commands.export.parquet import HF_NAMES, parquet_file, shards
-from skills_dspy.commands.export.source import ExportRow, ExportRows, Rows, SourceRun
+from skills_dspy.commands.export.reviewed import ExportRow, Rows
+from skills_dspy.commands.export.source import ExportRows, SourceRun
 from skills_dspy.commands.export.split import set_apart
 from skills_dspy.commands.export.thoughts import thoughts_of
 from skills_dspy.store.aside import check_free, replacing
@@ -62,6 +63,7 @@ class ExportRequest:
         overwrite: whether an earlier export there is replaced.
         thoughts: whether the generator's thoughts stand beside its answers.
         keep_residue: whether rows are kept that hold what a machine leaves behind.
+        reviewed_only: whether rows are left out that no person looked at.
         rates: how often the judges of these runs err, as far as it was measured; the card tells it.
     """
 
@@ -74,12 +76,18 @@ class ExportRequest:
     overwrite: bool = False
     thoughts: bool = False
     keep_residue: bool = False
+    reviewed_only: bool = False
     rates: tuple[JudgeRates, ...] = ()
 
     @property
     def rows(self) -> Rows:
         """Which rows it is about."""
         return PREFERENCES.get(self.format, "accepted")
+
+    @property
+    def reviewed(self) -> bool:
+        """Whether anybody has looked at rows of these runs."""
+        return any(run.reviews for run in self.runs)
 
     @property
     def folder(self) -> bool:
@@ -108,7 +116,7 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
         RunDirError: a row is broken, or the rows change meanwhile.
     """
     refuse_wrong(request)
-    rows, tally = ExportRows(request.runs, request.keep_residue, request.rows), Tally()
+    rows, tally = ExportRows(request.runs, request.keep_residue, request.rows, request.reviewed_only), Tally()
     aside = replacing(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
     with aside as place:
         testing: NDArray[np.bool_] | None = None
@@ -124,6 +132,16 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
                 tally.add(record, side)
             tally.spoilt = 0 if thoughts is None else thoughts.spoilt
         tally.repeated, tally.mended, tally.left_over = rows.repeated, rows.mended, rows.left_over
+        if request.reviewed:
+            tally.looked_at = rows.looked_at
+            tally.elsewhere = rows.elsewhere if request.rows == "accepted" else 0
+        if not tally.rows and (rows.looked_at["reject"] or request.reviewed_only):
+            why = (
+                "--reviewed-only leaves out what no person looked at; see `review`"
+                if request.reviewed_only
+                else "a person has rejected them"
+            )
+            raise NothingToExport(f"none of the rows is left to export: {why}")
         if rows.left_over and not tally.rows:
             raise NothingToExport(
                 f"every row ({len(rows.left_over)} in all) holds what a machine leaves behind, so nothing is left to export; "
@@ -188,10 +206,11 @@ def _writer(request: ExportRequest, place: Path) -> Writer:
         case "sharegpt":
             return files(partial(json_lines, layout=partial(sharegpt_row, system=system)))
         case "parquet":
-            return files(partial(parquet_file, thoughts=request.thoughts))
+            return files(partial(parquet_file, thoughts=request.thoughts, reviewed=request.reviewed))
         case "hf":
             (place / "data").mkdir()
-            return _side_files(partial(shards, place / "data", thoughts=request.thoughts), sides)
+            typed = partial(shards, place / "data", thoughts=request.thoughts, reviewed=request.reviewed)
+            return _side_files(typed, sides)
         case "kto" | "dpo" as layout:
             (place / "data").mkdir()
             row: Callable[..., dict[str, Any]] = kto_row if layout == "kto" else dpo_row

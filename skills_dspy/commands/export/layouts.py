@@ -5,7 +5,8 @@ from typing import Any
 
 from skills_dspy.base.columns import TAG_NAMES
 from skills_dspy.base.errors import RequestError
-from skills_dspy.base.records import AnswerPair, Record, Rejection, SeedExample
+from skills_dspy.base.records import AnswerPair, Record, SeedExample
+from skills_dspy.commands.export.reviewed import JudgedAnswer
 
 INSTRUCTLAB_PROMPT = (
     "I am a Red Hat® Instruct Model, an AI language model developed by Red Hat and IBM Research based on the "
@@ -61,12 +62,12 @@ def _answered(text: str | None) -> list[dict[str, str]]:
     return [{"role": "assistant", "content": text or ""}]
 
 
-def kto_row(row: Record | Rejection, system: str | None = None) -> dict[str, Any]:
-    """Unpaired preference, as TRL's KTOTrainer reads it: an accepted answer is true, one that was rejected for itself false."""
+def kto_row(row: JudgedAnswer, system: str | None = None) -> dict[str, Any]:
+    """Unpaired preference, as TRL's KTOTrainer reads it: a good answer is true, one that was rejected for itself false."""
     return {
-        "prompt": _asked(row.instruction or "", row.context, system),
+        "prompt": _asked(row.instruction, row.context, system),
         "completion": _answered(row.response),
-        "label": isinstance(row, Record),
+        "label": row.label,
         "id": row.id,
     }
 
@@ -140,6 +141,7 @@ def typed_row(record: Record) -> dict[str, Any]:
         if soft is not None:
             soft["probabilities"] = [{"label": label, "probability": p} for label, p in soft["probabilities"].items()]
     source.setdefault("rewritten", None)
+    source.setdefault("reviewed", None)
     source["prompts"] = [{"step": step, "fingerprint": fingerprint} for step, fingerprint in source["prompts"].items()]
     source["calls"] = [{"step": step, "digests": digests} for step, digests in source["calls"].items()]
     return row

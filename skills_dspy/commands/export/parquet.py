@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skills_dspy.base.columns import TAG_NAMES
-from skills_dspy.base.records import Record
+from skills_dspy.base.records import HumanReview, Record
 from skills_dspy.commands.export.layouts import RATED_TAGS, ROLE_NAMES, typed_row
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ HF_NAMES = re.compile(r"README\.md|data/(train|test)-\d{5}-of-\d{5}\.parquet")
 """The paths of all that is written into a folder for `datasets.load_dataset`: the card, and shards."""
 
 
-def schema(*, thoughts: bool = False) -> "pa.Schema":
+def schema(*, thoughts: bool = False, reviewed: bool = False) -> "pa.Schema":
     """The columns: those of `records.Record`, nested as it is; lists of small records where it maps steps or labels.
 
-    With `thoughts` one more, for those of the generator.
+    With `thoughts` one more, for those of the generator; with `reviewed` one of the provenance, for what a person did.
     """
     import pyarrow as pa
 
@@ -54,7 +54,8 @@ def schema(*, thoughts: bool = False) -> "pa.Schema":
         calls=pa.list_(_struct(step=text, digests=texts)),
         neighbour=_struct(id=text, distance=number),
     )
-    provenance = pa.struct([*source, pa.field("rewritten", text)])
+    looked = pa.struct([(name, text) for name in HumanReview.model_fields])
+    provenance = pa.struct([*source, pa.field("rewritten", text), *([pa.field("reviewed", looked)] if reviewed else ())])
     first = _struct(id=text, task_name=text, task_description=text, instruction=text, response=text)
     rest = _struct(tags=tags, question_verdict=verdict, pair_verdict=verdict, provenance=provenance)
     more = _struct(reasoning_content=text) if thoughts else ()
@@ -69,12 +70,12 @@ def _struct(**kinds: Any) -> Any:
 
 
 @contextmanager
-def parquet_file(path: Path, *, thoughts: bool = False) -> Iterator[Callable[[Record], None]]:
+def parquet_file(path: Path, *, thoughts: bool = False, reviewed: bool = False) -> Iterator[Callable[[Record], None]]:
     """A file that records are written to one by one; it is whole when the block ends without an exception."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = schema(thoughts=thoughts)
+    columns = schema(thoughts=thoughts, reviewed=reviewed)
     rows: list[dict[str, Any]] = []
     batches: list[pa.RecordBatch] = []
 
@@ -109,7 +110,7 @@ def parquet_file(path: Path, *, thoughts: bool = False) -> Iterator[Callable[[Re
 
 
 @contextmanager
-def shards(folder: Path, side: str, *, thoughts: bool = False) -> Iterator[Callable[[Record], None]]:
+def shards(folder: Path, side: str, *, thoughts: bool = False, reviewed: bool = False) -> Iterator[Callable[[Record], None]]:
     """One side of a dataset as files of SHARD rows, named `<side>-00000-of-00003.parquet` when their number is known."""
     paths: list[Path] = []
     count = 0
@@ -121,7 +122,7 @@ def shards(folder: Path, side: str, *, thoughts: bool = False) -> Iterator[Calla
             if write_row is None or count % SHARD == 0:
                 opened.close()
                 paths.append(folder / f"{side}-{len(paths):05d}.parquet")
-                write_row = opened.enter_context(parquet_file(paths[-1], thoughts=thoughts))
+                write_row = opened.enter_context(parquet_file(paths[-1], thoughts=thoughts, reviewed=reviewed))
             count += 1
             write_row(record)
 

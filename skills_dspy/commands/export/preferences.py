@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from skills_dspy.commands.export.judges import OF_ANSWERS, JudgeRates
 from skills_dspy.commands.export.markdown import markdown_table
-from skills_dspy.commands.export.source import Rows
+from skills_dspy.commands.export.reviewed import Rows
 from skills_dspy.similarity.length import PairLengths
 
 CARD_COLUMNS: Mapping[Rows, str] = {

@@ -5,10 +5,11 @@ They are the accepted ones; beside them those that were rejected for their answe
 
 import heapq
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -17,19 +18,15 @@ from skills_dspy.base.errors import NothingToExport, RunDirError
 from skills_dspy.base.records import AnswerPair, Record, Rejection, seed_texts
 from skills_dspy.base.residue import residue_of_pair
 from skills_dspy.commands.export.facts import RunFacts, facts_of
+from skills_dspy.commands.export.reviewed import LET_BE, ExportRow, FileRow, JudgedAnswer, Rows, honoured, review_of
 from skills_dspy.store.files import storage_errors
+from skills_dspy.store.reviews import Review, read_reviews, review_place, standing
 from skills_dspy.store.run_dir import RunPaths, find_runs
 from skills_dspy.store.run_json import read_run_json, run_json_errors
 
 _BLOCK = 1 << 20
 
-Rows = Literal["accepted", "judged", "pairs"]
-"""Which rows of a run are exported."""
-
-ExportRow = Record | Rejection | AnswerPair
-"""One of them; a rejection is there for its answer, which a judge saw."""
-
-_Read = tuple[str, tuple[tuple[str, str, str | None], ...], ExportRow]
+_Read = tuple[str, tuple[tuple[str, str, str | None], ...], FileRow]
 """A row with its place, and with question, answer and context as they stand there; twice for a pair of answers."""
 
 _JUDGED = (("judge_pair", "judged bad"), ("sample_quality", "filtered"))
@@ -44,6 +41,7 @@ class SourceRun:
         end: bytes of whole rows in its data.jsonl when the export began; rows that a running run adds later do not count.
         running: whether a run was writing there then.
         rejected_end, pairs_end: the same as `end` for its rejected.jsonl and its pairs.jsonl.
+        reviews: what people said of its rows, by their ids.
     """
 
     paths: RunPaths
@@ -52,6 +50,7 @@ class SourceRun:
     running: bool
     rejected_end: int = 0
     pairs_end: int = 0
+    reviews: Mapping[str, Review] = field(default_factory=dict)
 
 
 def find_sources(places: Sequence[Path], rows: Rows = "accepted") -> tuple[SourceRun, ...]:
@@ -96,7 +95,9 @@ def _open(paths: RunPaths) -> SourceRun:
         raise RunDirError(f"{paths.run_json} is missing, so nothing is known of this run; restore the file")
     with run_json_errors(paths):
         facts = facts_of(run)
-    return SourceRun(paths, facts, _whole_rows(paths.data), running, _whole_rows(paths.rejected), _whole_rows(paths.pairs))
+    reviews = standing(read_reviews(review_place(paths, run)))
+    ends = (_whole_rows(paths.rejected), _whole_rows(paths.pairs))
+    return SourceRun(paths, facts, _whole_rows(paths.data), running, *ends, reviews)
 
 
 def _whole_rows(path: Path) -> int:
@@ -125,19 +126,33 @@ class ExportRows:
         left_over: file, line and what is wrong of each row left out because it holds what a machine leaves behind, whatever
             let it in, and neither the seeds nor the text it was written for have it as well; `keep_residue` keeps them.
         mended: rows where half of a surrogate pair, which a model may emit and UTF-8 cannot write, became U+FFFD.
+        looked_at: rows that a person accepted, edited, which are given as edited, or rejected, which are left out; as `none`
+            those that nobody looked at, which `reviewed_only` leaves out too. See `honoured` for judged answers and pairs.
+        elsewhere: how many rows a person accepted or edited that are not among the accepted ones, or have another text now.
     """
 
     runs: tuple[SourceRun, ...]
     keep_residue: bool = False
     kind: Rows = "accepted"
+    reviewed_only: bool = False
     left_over: list[str] = field(default_factory=list)
     repeated: int = 0
     mended: int = 0
+    looked_at: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def elsewhere(self) -> int:
+        """See above; known after a round."""
+        wanted = {(review.id, review.text) for run in self.runs for review in run.reviews.values() if review.verdict in LET_BE}
+        return max(0, len(wanted) - sum(self.looked_at[verdict] for verdict in LET_BE))
 
     def __iter__(self) -> Iterator[tuple[int, ExportRow]]:
         """Each row with the number of its run in `runs`; RunDirError, with file and line, when one is no row of a dataset."""
         self.repeated = self.mended = 0
         self.left_over = []
+        self.looked_at = Counter()
+        # A copy of a run is of the same rows, which were looked at once.
+        others = {name: review for run in self.runs for name, review in run.reviews.items() if review.verdict != "skip"}
         inputs = [(run.facts.task_name, run.facts.seed) for run in self.runs]
         seen: set[str] = set()
         for number, run in enumerate(self.runs):
@@ -146,18 +161,26 @@ class ExportRows:
             own = set()
             known = (run.facts.description, *seed_texts(run.facts.seeds))
             for place, texts, row in self._rows(run):
-                found = (
-                    None if self.keep_residue else next(filter(None, (residue_of_pair(*each, known) for each in texts)), None)
-                )
+                review = review_of(row, run.reviews, others)
+                verdict = "none" if review is None else review.verdict
+                kept = honoured(row, review, self.kind)
+                checked = texts
+                if verdict == "edit" and isinstance(kept, Record | JudgedAnswer):
+                    checked = ((kept.instruction, kept.response, texts[0][2]),)
+                found = None
+                if not self.keep_residue and kept is not None:
+                    found = next(filter(None, (residue_of_pair(*each, known) for each in checked)), None)
                 if found is not None:
                     self.left_over.append(f"{place}: {found}")
                     continue
                 if row.id in seen:
-                    self.repeated += 1
+                    self.repeated += kept is not None
                     continue
                 if inputs.count(inputs[number]) > 1:
                     own.add(row.id)
-                yield number, row
+                self.looked_at[verdict] += 1
+                if kept is not None and (verdict != "none" or not self.reviewed_only):
+                    yield number, kept
             seen |= own
 
     def _rows(self, run: SourceRun) -> Iterator[_Read]:
@@ -169,7 +192,7 @@ class ExportRows:
         rejected = self._read(run.paths.rejected, run.rejected_end, Rejection)
         return heapq.merge(accepted, filter(_judged, rejected), key=_draw)  # both are in the order in which they were decided
 
-    def _read(self, path: Path, left: int, kind: type[ExportRow]) -> Iterator[_Read]:
+    def _read(self, path: Path, left: int, kind: type[FileRow]) -> Iterator[_Read]:
         if not left:
             return
         with storage_errors("read", path), path.open("rb") as file:
@@ -183,8 +206,8 @@ class ExportRows:
         raise RunDirError(f"{path} has changed while it was read; wait for the run that writes there, then export again")
 
     def _row(
-        self, path: Path, number: int, line: bytes, kind: type[ExportRow]
-    ) -> tuple[tuple[tuple[str, str, str | None], ...], ExportRow]:
+        self, path: Path, number: int, line: bytes, kind: type[FileRow]
+    ) -> tuple[tuple[tuple[str, str, str | None], ...], FileRow]:
         try:
             row = json.loads(line)
             if not isinstance(row, dict):

@@ -28,7 +28,8 @@ from skills_dspy.base.errors import ExportError, RequestError
 from skills_dspy.base.records import AnswerPair, Neighbour
 from skills_dspy.commands.export.card import Split, SplitBasis
 from skills_dspy.commands.export.facts import RunFacts
-from skills_dspy.commands.export.source import ExportRow, SourceRun
+from skills_dspy.commands.export.reviewed import ExportRow
+from skills_dspy.commands.export.source import SourceRun
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.similarity.nearest import Groups, Vector, join_near, joined
 from skills_dspy.similarity.sight import ComparedText, compared_text
@@ -173,6 +174,8 @@ def set_apart(
             members.append(member)
             ids.append(_hash(row_id))
     limit = _near_limit(runs)
+    if not members:
+        return np.zeros(0, np.bool_), SplitBasis(split, limit, 0, 0)
     labels = near.groups(limit).labels[np.array(members, np.int64)]
     testing = choose_test(labels, np.array(ids, np.uint64), split.share, split.seed)
     return testing, SplitBasis(split, limit, near.by_words, len(near.models))

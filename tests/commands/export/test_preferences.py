@@ -14,6 +14,7 @@ from skills_dspy.commands.export.card import Split, Tally
 from skills_dspy.commands.export.export import ExportRequest, Format, write_export
 from skills_dspy.commands.export.judges import judge_rates
 from skills_dspy.commands.export.source import find_sources
+from skills_dspy.store.reviews import Review, ReviewVerdict, text_mark
 from tests.helpers.exporting import a_record, a_run_json, files_below, some_records, write_run
 
 REPORT = Path(__file__).parents[2] / "before" / "inputs" / "runs" / "evals" / "judges.json"
@@ -158,6 +159,62 @@ def test_both_answers_to_one_question_stay_on_one_side(layout: Format, tmp_path:
     together = {"kto": ("1", some_records(1)[0].id), "dpo": ("1", "2")}[layout]
     assert sorted(sides) == ["test", "train"]
     assert {tuple(name in sides[side]["id"] for name in together) for side in sides} == {(True, True), (False, False)}
+
+
+# ---- what a person said ----------------------------------------------------------------------------------------------
+
+
+def look(root: Path, **verdicts: Review) -> None:
+    """Put reviews beside the rows of a run, by their ids without the `r`."""
+    folder = root / "test" / "foxes"
+    lines = (folder / "data.jsonl").read_bytes().splitlines() + (folder / "rejected.jsonl").read_bytes().splitlines()
+    rows = {row["id"]: row for row in map(json.loads, lines)}
+    with (folder / "reviews.jsonl").open("w", encoding="utf-8") as file:
+        for name, review in verdicts.items():
+            row = rows[name.removeprefix("r")]
+            mark = text_mark(
+                Rejection.model_construct(None, **{part: row[part] for part in ("instruction", "response", "context")})
+            )
+            file.write(review.model_copy(update={"id": row["id"], "text": mark}).model_dump_json() + "\n")
+
+
+def said(verdict: ReviewVerdict, **more: Any) -> Review:
+    """A choice."""
+    return Review(id="", text="", verdict=verdict, **more)
+
+
+def test_a_persons_verdict_is_the_label(judged: Path, tmp_path: Path) -> None:
+    """Whatever the judge said; what was edited is true as it was edited, and of a bad question nothing is learned."""
+    look(
+        judged,
+        ra=said("reject", about="answer", reason="wrong fact"),
+        rb=said("reject", about="question", reason="too vague"),
+        r1=said("accept"),
+        r2=said("edit", instruction="Which?", response="This one."),
+    )
+    tally = make(judged, tmp_path / "kto", "kto")
+    rows = lines(tmp_path / "kto" / "data" / "train.jsonl")
+    assert [(row["id"], row["label"]) for row in rows] == [("1", True), ("2", True), ("a", False)]
+    assert [turns["content"] for turns in rows[1]["prompt"] + rows[1]["completion"]] == ["Which?", "This one."]
+    assert tally.reviews() == "A person looked at 4 of 4 rows: 1 accepted, 1 edited, 2 rejected"
+
+
+@pytest.mark.parametrize(
+    ("review", "kept"),
+    [
+        (said("accept"), ["2"]),
+        (said("reject", about="answer", reason="wrong fact"), ["1", "2"]),
+        (said("reject", about="question", reason="too vague"), ["2"]),
+        (said("edit", instruction="q1 w1?", response="Better."), ["2"]),
+    ],
+)
+def test_a_pair_that_a_person_contradicts_is_left_out(review: Review, kept: list[str], tmp_path: Path) -> None:
+    """The first answer was rejected beside a second: who accepts the first, or mends it, prefers another than the judge."""
+    first = rejected("1", "judge_pair", "judged bad", question="q1 w1?")
+    write(tmp_path / "runs", [a_record()], a_pair("1"), a_pair("2"), first)
+    look(tmp_path / "runs", r1=review)
+    make(tmp_path / "runs", tmp_path / "dpo", "dpo")
+    assert [row["id"] for row in lines(tmp_path / "dpo" / "data" / "train.jsonl")] == kept
 
 
 # ---- in the trainer --------------------------------------------------------------------------------------------------

@@ -361,3 +361,88 @@ def test_a_digest_tells_seeds_by_what_they_ask_about(question: str, answer: str,
     assert seed_digest(seed) != seed_digest(seed.model_copy(update={"question": f"{question}x"}))
     assert seed_digest(seed) != seed_digest(seed.model_copy(update={"context": f"{context or ''}x"}))
     assert traits(seed) == traits(seed.model_copy(update={"answer": answer + "x"}))
+
+
+# ---- what a person reviewed -------------------------------------------------------------------------------------------
+
+
+def reviewed(count: int, spec: TaskSpec) -> tuple[Case, ...]:
+    """Cases of rows of a task: each third one accepted, rejected for its question, rejected for its answer."""
+    steps = ("judge_question_freeform", "tag_instruction_quality", "judge_pair_freeform", "tag_sample_quality")
+    return tuple(
+        Case(
+            id=f"{step}/{spec.task_name}/review-{row:016x}",
+            step=step,
+            task=spec.task_name,
+            task_description="Knowing.",
+            examples=spec.seed_examples,
+            context=None,
+            question=f"What of {row // 2 if row % 8 < 2 else row}?",
+            answer=f"This of {row}." if place > 1 else None,
+            label=1,
+            good=row % 3 == 0 or (row % 3 == 2 and place < 2),
+            reason="accepted",
+            origin="review",
+            where="",
+        )
+        for row in range(count)
+        for place, step in enumerate(steps)
+    )
+
+
+def row_of(key: str) -> str:
+    """The row that an example is of."""
+    return key.rpartition("/review-")[2]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_reviewed_rows_are_split_by_row(seed: int) -> None:
+    """No row is in two parts, of whichever judge; rows that ask the same stay together; all parts have good and bad ones."""
+    spec = a_task(8, name="reviewed")
+    cases = reviewed(48, spec)
+    question = {row_of(case.id): case.question for case in cases}
+    parts: list[set[str]] = [set(), set(), set()]
+    for unit in LABELLERS:
+        if unit.kind == "grounded":
+            continue
+        split = examples_of(unit, [spec], cases, CONFIG, seed, (100, 100, 100))
+        for number, part in enumerate(split):
+            of_reviews = [example for example in part if example.origin == "review"]
+            parts[number] |= {question[row_of(example.key)] for example in of_reviews}
+            assert {example.good for example in of_reviews} == {True, False}
+        assert apart(split)
+    assert not any(one & other for one, other in combinations(parts, 2))
+    assert len(set.union(*parts)) == len(set(question.values()))
+
+
+def test_no_held_out_seed_is_shown_beside_a_reviewed_row() -> None:
+    """The seeds of its task are split too, where that is optimized on; where it is not they are all shown."""
+    spec = a_task(8, name="reviewed")
+    unit = the_unit("judge_pair_freeform")
+    cases = reviewed(24, spec)
+    split = examples_of(unit, [spec], cases, CONFIG, 0, SIZES)
+    of_seeds = [{digest for e in part if e.origin == "seed" for digest in e.digests} for part in split]
+    beside = {digest for part in split for e in part if e.origin == "review" for digest in e.beside}
+    assert beside
+    assert not beside & (of_seeds[1] | of_seeds[2])
+    other = examples_of(unit, [a_task(8, name="other", about="-other")], cases, CONFIG, 0, SIZES)
+    assert {digest for part in other for e in part if e.origin == "review" for digest in e.beside} > beside
+
+
+def test_reviews_come_first_and_go_together_with_cases_by_hand() -> None:
+    """A small set is filled with what a person said of the rows at hand; cases by hand stay split by skill."""
+    specs, by_hand = shipped()
+    unit = the_unit("judge_pair_freeform")
+    cases = (*by_hand, *reviewed(60, a_task(8, name="reviewed")))
+    small = examples_of(unit, specs, cases, CONFIG, 0, (8, 8, 8))
+    assert {example.origin for part in small for example in part} == {"review"}
+    whole = examples_of(unit, specs, cases, CONFIG, 0, (200, 200, 200))
+    assert apart(whole)
+    assert {"hand", "review"} <= {example.origin for example in whole.test}
+
+
+def test_too_few_reviews_are_said() -> None:
+    """With what would help."""
+    spec = a_task(2, name="reviewed")
+    with pytest.raises(RequestError, match="or more reviews, of good and of bad rows"):
+        examples_of(the_unit("judge_pair_freeform"), [spec], reviewed(4, spec), CONFIG, 0, SIZES)

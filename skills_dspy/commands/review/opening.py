@@ -1,0 +1,64 @@
+"""Opening a run for review: its rows in the order asked for, and the file of its reviews."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from skills_dspy.base.errors import RequestError, RunDirError
+from skills_dspy.commands.review.desk import ReviewDesk, ReviewTask
+from skills_dspy.commands.review.order import Order, in_order
+from skills_dspy.commands.review.rated import rated_rows, settings_of
+from skills_dspy.store.files import storage_errors
+from skills_dspy.store.reviews import ReviewLog, review_place
+from skills_dspy.store.run_dir import RunPaths, find_runs
+from skills_dspy.store.run_json import needed, read_run_json, run_json_errors
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedReview:
+    """A run that is looked at: where its reviews are written, how many rows there are to look at, and the desk."""
+
+    reviews: Path
+    rows: int
+    desk: ReviewDesk
+
+
+def open_review(place: Path, order: Order, now: Callable[[], str]) -> OpenedReview:
+    """Open the run there.
+
+    Raises:
+        RunDirError: there is no run, or more than one, or a file of it is broken.
+        RequestError: it has no row that can be looked at in this order.
+    """
+    paths = one_run(place)
+    run = read_run_json(paths)
+    if run is None:
+        raise RunDirError(f"{paths.run_json} is missing, so nothing is known of this run; restore the file")
+    with run_json_errors(paths):
+        task = needed(run.task, "task")
+        told = run.derived_description if run.derived_description and not (task.task_description or "").strip() else None
+        subject = ReviewTask(
+            needed(task.task_name, "task_name"),
+            told or task.task_description or "",
+            needed(task.seed_examples, "seed_examples"),
+        )
+    rows = in_order(rated_rows(paths), order, settings_of(paths, run))
+    if not rows:
+        why = "nothing was rejected that has a question" if order == "rejected" else "it has no row yet that was judged"
+        raise RequestError(f"{paths.folder}: there is nothing to look at: {why}")
+    log = ReviewLog(review_place(paths, run))
+    return OpenedReview(review_place(paths, run).reviews, len(rows), ReviewDesk(subject, rows, log, now))
+
+
+def one_run(place: Path) -> RunPaths:
+    """The one run at or below a place; RunDirError where there is none, or another one too."""
+    with storage_errors("read", place):
+        runs = find_runs(place) if place.is_dir() else []
+    if not runs:
+        raise RunDirError(f"there is no run at or below {place}; give a run's directory")
+    if len(runs) > 1:
+        listed = ", ".join(str(run.folder) for run in runs[:5])
+        raise RunDirError(
+            f"there are {len(runs)} runs below {place}; give the directory of one: {listed}{', ...' * (len(runs) > 5)}"
+        )
+    return runs[0]

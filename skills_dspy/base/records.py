@@ -199,3 +199,44 @@ class Rejection(_Row):
     context: str | None
     raw_reply: str | None
     provenance: Provenance
+
+
+FARTHEST = Neighbour(id="", distance=4.0)
+"""Stands for a neighbour where there is none."""
+
+
+class RatedAnswer(Frozen):
+    """One of two answers to a question, with what a judge or tagger gave it.
+
+    `expected` is the soft rating's expected value where `soft`, else the rating. `calls` are the digests of the requests for
+    the answer, then for the rating; `second` says whether it was asked for after the run.
+    """
+
+    answer: str
+    rating: int
+    expected: float
+    soft: bool
+    second: bool
+    calls: tuple[str, ...]
+
+
+class AnswerPair(Frozen):
+    """Two answers to one question, of which one is preferred: a row of pairs.jsonl, where nothing is ever null.
+
+    Attributes:
+        id: of the candidate that the first of them was written for.
+        context: empty where there is none.
+        scale: what both were rated on.
+        margin: how much better the chosen one is: of soft ratings where both have one, else of labels; above 0.
+        neighbour: the candidate's nearest earlier text; FARTHEST where there was none.
+    """
+
+    id: str
+    task_name: str
+    instruction: str
+    context: str
+    scale: Literal["pair_verdict", "sample_quality"]
+    chosen: RatedAnswer
+    rejected: RatedAnswer
+    margin: float = Field(gt=0)
+    neighbour: Neighbour

@@ -20,6 +20,7 @@ from skills_dspy.cli.terminal.consoles import make_console, make_table
 from skills_dspy.cli.terminal.streams import echo, echo_json
 from skills_dspy.commands.decide.again import DecideResult
 from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
+from skills_dspy.commands.decide.pairs import PairCounts
 from skills_dspy.commands.decide.thresholds import Bounds
 from skills_dspy.model.replies import Meter
 from skills_dspy.model.server.connections import without_secrets
@@ -32,10 +33,19 @@ def decide_command(options: DecideOptions) -> int:
         options.min_sample_quality, options.min_instruction_quality, options.min_pair_rating, options.max_squared_distance
     )
     request = DecideRequest(
-        options.run, options.config, bounds, options.out, options.dry_run, options.server.concurrency, options.note
+        options.run,
+        options.config,
+        bounds,
+        options.out,
+        options.dry_run,
+        options.server.concurrency,
+        options.note,
+        pairs=options.pairs,
+        fill=options.fill,
     )
-    if options.fill and options.dry_run:
-        raise RequestError("--dry-run writes nothing, and --fill asks for replies to keep; leave one of the two out")
+    asking = "--fill" if options.fill else "--pairs" if options.pairs is not None else None
+    if asking and options.dry_run:
+        raise RequestError(f"--dry-run writes nothing, and {asking} asks for replies to keep; leave one of the two out")
     prepared = prepare(request)
     progress = Progress(quiet=options.quiet)
     progress.update("reading the run ...")
@@ -44,22 +54,25 @@ def decide_command(options: DecideOptions) -> int:
         asked = f", {meter.live} calls" if meter.live else ""
         progress.update(f"{diff.after.candidates} of {total} candidates decided, {diff.after.accepted} accepted{asked}")
 
+    def count_pairs(found: int, asked: int, meter: Meter) -> None:
+        progress.update(f"{found} of {options.pairs} pairs, {asked} second answers, {meter.live} calls")
+
     async def work() -> DecideResult:
-        server = open_server(options.server, prepared.config, progress.fault, progress.say) if options.fill else None
-        return await decide_run(request, prepared, server, count)
+        server = open_server(options.server, prepared.config, progress.fault, progress.say) if asking else None
+        return await decide_run(request, prepared, server, count, on_pair=count_pairs)
 
     try:
         with progress:
             done = run_until_done(work())
     except Interrupted:
-        kept = "the replies that came are kept in the run's journal" if options.fill else "nothing was written"
+        kept = "the replies that came are kept in the run's journal" if asking else "nothing was written"
         again = without_secrets(shlex.join(sys.argv[1:]))
         echo(f"Interrupted; {kept}. Go on with: {command()} {again}", err=True)
         raise
     if options.as_json:
         echo_json(result_json(done))
     else:
-        print_decided(done, options.fill)
+        print_decided(done, bool(asking))
     return 0
 
 
@@ -86,12 +99,29 @@ def print_decided(done: DecideResult, filled: bool, console: Console | None = No
     if filled:
         lost = f", and {done.lost} that the server could not answer, though it answered others" if done.lost else ""
         out.print(f"Asked now: {done.live} calls{lost}; all else was in the journal.")
+    if done.paired is not None:
+        _print_pairs(done.paired, out)
     if done.dataset is None:
         out.print("Nothing was written (--dry-run).")
         return
     if done.set_aside is not None:
         out.print(f"The older dataset of that name is now {escape(str(done.set_aside))}")
     out.print(f"Data: {escape(str(done.dataset / 'data.jsonl'))}")
+    if done.paired is not None and done.paired.found:
+        out.print(f"Pairs: {escape(str(done.dataset / 'pairs.jsonl'))}, which `export --format dpo` makes training data of")
+
+
+def _print_pairs(paired: PairCounts, out: Console) -> None:
+    """How many pairs there are, why not more, and how long their answers are."""
+    why = "; ".join(f"{count} {reason}" for reason, count in sorted(paired.lost.items(), key=lambda item: (-item[1], item[0])))
+    without = f", {paired.lost.total()} without a pair ({why})" if why else ""
+    out.print(f"Pairs: {paired.found} of the {paired.wanted} wanted, from {paired.asked} second answers{without}.")
+    if paired.found < paired.wanted:
+        out.print(
+            f"There are no more: the answers of {paired.short} candidates were rejected or middling, and each was asked again."
+        )
+    for sentence in paired.lengths.sentences():
+        out.print(sentence)
 
 
 def _print_unasked(done: DecideResult, out: Console) -> None:
@@ -139,6 +169,7 @@ def result_json(done: DecideResult) -> dict[str, Any]:
         **done.diff.as_json(),
         "calls_left": done.calls_left,
         "calls_made": done.live,
+        **({} if done.paired is None else {"pairs": done.paired.as_json()}),
         "dataset": None if done.dataset is None else str(done.dataset),
         "set_aside": None if done.set_aside is None else str(done.set_aside),
     }

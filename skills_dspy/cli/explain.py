@@ -7,11 +7,12 @@ from rich.markup import escape
 
 from skills_dspy.base.columns import whole
 from skills_dspy.base.errors import RunDirError
-from skills_dspy.base.records import Record, Rejection, SoftRating
+from skills_dspy.base.records import AnswerPair, Record, Rejection, SoftRating
 from skills_dspy.cli.shared.arguments import ExplainOptions
 from skills_dspy.cli.terminal.consoles import make_console
 from skills_dspy.model.replies import NO_REPLY
 from skills_dspy.model.soft import in_words, soft_of
+from skills_dspy.store.files import read_rows
 from skills_dspy.store.journal import JournaledReply, JournalReader
 from skills_dspy.store.reviews import read_reviews, review_place, standing, verdict_on
 from skills_dspy.store.run_dir import FoundRow, find_row
@@ -36,9 +37,27 @@ def explain_command(options: ExplainOptions, console: Console | None = None) -> 
                 if reply is None:
                     raise RunDirError(f"{found.paths.journal}: the reply {digest[:12]} of this row is not in the journal")
                 _call(stage, attempt, len(digests), reply, found.row["provenance"]["prompts"].get(stage, ""), out)
+        _second_answer(found, journal, out)
     finally:
         journal.close()
     return 0
+
+
+def _second_answer(found: FoundRow, journal: JournalReader, out: Console) -> None:
+    """What was asked once more of a row in a dataset with pairs, and which of the two answers is preferred."""
+    if not found.paths.pairs.is_file():
+        return
+    for row in (row for _, row in read_rows(found.paths.pairs) if row.get("id") == found.row["id"]):
+        pair = AnswerPair.model_validate(row)
+        chosen = pair.chosen.second
+        second, first = (pair.chosen, pair.rejected) if chosen else (pair.rejected, pair.chosen)
+        ratings = f"{pair.scale} {second.rating} against {first.rating}, margin {pair.margin:g}"
+        out.print(f"\n[bold]second answer[/bold], {'chosen' if chosen else 'rejected'}: {ratings}\n{escape(second.answer)}")
+        rates = "judge_pair" if pair.scale == "pair_verdict" else pair.scale
+        for digest in second.calls:
+            if (reply := journal.full(digest)) is not None:
+                stage = "write_answer" if reply.step.startswith("write_answer") else rates
+                _call(f"{stage}, second answer", 1, 1, reply, found.row["provenance"]["prompts"].get(stage, ""), out)
 
 
 def _outcome(found: FoundRow, out: Console) -> None:

@@ -11,20 +11,34 @@ from skills_dspy.base.errors import ExportError, NothingToExport, SkillsError
 from skills_dspy.cli.shared.arguments import ExportOptions
 from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.commands.export.card import Split, Tally
-from skills_dspy.commands.export.export import FOLDERS, SUFFIX, ExportRequest, Format, refuse_wrong, write_export
+from skills_dspy.commands.export.export import (
+    FOLDERS,
+    PREFERENCES,
+    SUFFIX,
+    WITH_CARD,
+    ExportRequest,
+    Format,
+    refuse_wrong,
+    write_export,
+)
+from skills_dspy.commands.export.judges import judge_rates
 from skills_dspy.commands.export.source import find_sources
 from skills_dspy.store.aside import left_behind
 
 _SHOWN = 5  # rows that are named
 _EVERY = 100_000  # rows between two lines of progress
+_BALANCED = 4 / 3  # so many times as many true as false ones need no weights, says TRL
 
 
 def export_command(options: ExportOptions) -> int:
     """Export what was asked for, and upload it where that was asked for; returns the exit code."""
     if options.seed is not None and options.test_share is None:
         raise ExportError("--seed decides which rows are for testing; give --test-share too, or leave it out")
-    if options.repo is not None and options.layout != "hf":
-        raise ExportError(f"--push-to-hub uploads a dataset with its card; use --format hf instead of {options.layout}")
+    layout = cast("Format", options.layout)
+    if options.repo is not None and layout not in WITH_CARD:
+        raise ExportError(f"--push-to-hub uploads a dataset with its card; use --format hf instead of {layout}")
+    if options.judge_report is not None and layout not in WITH_CARD:
+        raise ExportError(f"--judge-report is told by the card of a dataset; use --format hf instead of {layout}")
     if options.public and options.repo is None:
         raise ExportError("--public is about --push-to-hub; give a repository, or leave it out")
     if options.repo is not None:
@@ -33,15 +47,17 @@ def export_command(options: ExportOptions) -> int:
         require_token()
     with _ended_by_sigterm():
         split = None if options.test_share is None else Split(options.test_share, options.seed or 0)
-        sources = find_sources(options.runs)
-        layout, text = cast("Format", options.layout), options.system_prompt
-        how = (text, split, options.overwrite, options.thoughts, options.keep_residue, options.reviewed_only)
-        request = ExportRequest(sources, layout, options.out, _stamp(), *how)
+        sources = find_sources(options.runs, PREFERENCES.get(layout, "accepted"))
+        rates, said = judge_rates(sources, options.judge_report) if layout in WITH_CARD else ((), [])
+        how = (options.system_prompt, split, options.overwrite, options.thoughts, options.keep_residue, options.reviewed_only)
+        request = ExportRequest(sources, layout, options.out, _stamp(), *how, rates=rates)
         refuse_wrong(request)
         for run in request.runs:
             if run.running:
                 echo(f"warning: a run is still writing in {run.paths.folder}; exported is what it has now", err=True)
         _export(request, echo)
+        for line in said:
+            echo(line)
         if options.repo is not None:
             _push(options.out, options.repo, options.public)
     return 0
@@ -75,9 +91,13 @@ def _stamp() -> str:
 
 def _export(request: ExportRequest, say: Callable[[str], None]) -> None:
     done = write_export(request, _progress)
-    rows, runs = sum(done.rows.values()), sum(run.end > 0 for run in request.runs)
+    rows = sum(done.rows.values())
+    runs = sum((run.pairs_end if request.rows == "pairs" else run.end) > 0 for run in request.runs)
     sides = f" ({', '.join(f'{side} {count}' for side, count in done.rows.items())})" if request.split else ""
-    say(f"{rows} row{'s' * (rows != 1)} of {runs} run{'s' * (runs != 1)} as {request.format}{sides}: {request.out}")
+    what = "pair" if request.rows == "pairs" else "row"
+    say(f"{rows} {what}{'s' * (rows != 1)} of {runs} run{'s' * (runs != 1)} as {request.format}{sides}: {request.out}")
+    for line in _preferred(request, done):
+        say(line)
     for said in dict.fromkeys(run.facts.answered_by for run in request.runs):
         say(f"Answered by: {said}")
     _say_reviews(done, say)
@@ -100,6 +120,20 @@ def _export(request: ExportRequest, say: Callable[[str], None]) -> None:
         echo(sentence, err=True)
     for path in left_behind(request.out):
         echo(f"left by an export that was killed, delete it: {path}", err=True)
+
+
+def _preferred(request: ExportRequest, done: Tally) -> Iterator[str]:
+    """What a trainer has to know of preferences: how many are on each side, and how long their answers are."""
+    yield from done.lengths.sentences()
+    if request.rows != "judged":
+        return
+    good, bad = done.labels[True], done.labels[False]
+    yield f"Labels: {good} true, {bad} false"
+    if not bad:
+        yield "Nothing was rejected for its answer, so no row is false; `decide` with stricter thresholds moves the border"
+    elif good and not 1 <= good / bad <= _BALANCED:
+        which, weight = ("undesirable", good / bad) if good > bad else ("desirable", bad / good)
+        yield f"For as much weight on both sides give KTOConfig {which}_weight={weight:.2f}"
 
 
 def _say_reviews(done: Tally, say: Callable[[str], None]) -> None:

@@ -99,6 +99,7 @@ def decide() -> None:
 
     Shows what changes as a diff of the funnel, and writes a new dataset beside the run. The run itself stays as it is.
     Candidates that would need replies which nobody ever asked for are left out and counted; --fill asks for just those.
+    --pairs K asks for second answers, for preference data.
     """
 
 
@@ -171,6 +172,8 @@ def export() -> None:
     instructlab  skills_train_msgs, node_datasets, recipe and test files of InstructLab
     parquet      all of a row in typed columns: tags, verdicts, provenance
     hf           a folder that datasets.load_dataset reads, with a dataset card; --push-to-hub uploads it
+    kto          the same for TRL's KTOTrainer: prompt, completion, label; false where the answer was rejected
+    dpo          the same for TRL's DPOTrainer: prompt, chosen, rejected, margin; of a dataset of decide --pairs
 
     Nothing leaves this machine without --push-to-hub.
     """

@@ -17,7 +17,7 @@ from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed, Rank
 from skills_dspy.model.exhibits import Exercise
 from skills_dspy.model.room import longest, question_limit
-from skills_dspy.model.steps import Part, Subject, inputs, way
+from skills_dspy.model.steps import Part, Step, Subject, inputs, way
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw
 from skills_dspy.pipeline.funnel import AGAIN
@@ -249,18 +249,37 @@ class Flow:
         if self._screen is not None and (found := self._screen.answer(candidate.answer or "")) is not None:
             raise _Drop(Dropped("answer_decontamination", "contaminated", f"the answer {found}", candidate.answer))
 
+    @property
+    def task_name(self) -> str:
+        """Whose candidates go this way."""
+        return self._spec.task_name
+
+    def unfit(self, candidate: Candidate) -> Dropped | None:
+        """Why a candidate's answer is no row's, whatever a judge says of it; None where a judge may see it."""
+        try:
+            self._check_text("answer", candidate.draw, candidate)
+            self._check_answer(candidate)
+        except _Drop as drop:
+            return drop.outcome
+        return None
+
+    async def ask(self, stage: str, draw: Draw, subject: Exercise, place: tuple[int, ...], rank: Callable[[], Rank]) -> Answer:
+        """A step's answer, whatever it says of its subject; Failed where none can be used. The place decides the seed."""
+        step = self._steps[draw.kind][stage]
+        shown = (subject if isinstance(subject, Candidate) else draw).examples(step)
+        asked = inputs(step, self._spec, shown, subject, draw.plan_of(step), avoided(step, subject))
+        return await self._asker.ask(step.name, asked, place, rank)
+
     async def _ask(
         self, stage: str, draw: Draw, index: int, subject: Exercise, calls: dict[str, tuple[str, ...]], rank: Callable[[], Rank]
     ) -> Answer:
         """A step's answer, with the digests of its requests noted; _Drop where it cannot be used or rejects its subject."""
         step = self._steps[draw.kind][stage]
-        avoid = subject.avoid if isinstance(subject, Candidate) and "answer" in (*step.about, step.makes) else None
+        again = avoided(step, subject) is not None
         # What is asked again has a place of its own, so that it is sampled anew, and its calls have a name of their own.
-        place, name = ((draw.number, index), stage) if avoid is None else ((draw.number, index, 1), stage + AGAIN)
+        place, name = ((draw.number, index, 1), stage + AGAIN) if again else ((draw.number, index), stage)
         try:
-            shown = (subject if isinstance(subject, Candidate) else draw).examples(step)
-            asked = inputs(step, self._spec, shown, subject, draw.plan_of(step), avoid)
-            answer = await self._asker.ask(step.name, asked, place, rank)
+            answer = await self.ask(stage, draw, subject, place, rank)
         except Failed as failed:
             calls[name] = failed.digests
             raw = None if failed.reason == "server failed" else failed.cause.raw
@@ -269,6 +288,11 @@ class Flow:
         if (why := step.rejects(answer.values, self._config)) is not None:
             raise _Drop(Dropped(stage, step.reason, why, subject.answer, answer.raw))
         return answer
+
+
+def avoided(step: Step, subject: Exercise) -> str | None:
+    """What an answer is to be without, as the prompt of a step about it says; None where it is written for the first time."""
+    return subject.avoid if isinstance(subject, Candidate) and "answer" in (*step.about, step.makes) else None
 
 
 async def _check_novelty(candidate: Candidate, novel: Callable[[Candidate], Awaitable[bool]]) -> None:

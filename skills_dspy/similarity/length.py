@@ -1,7 +1,9 @@
-"""How long some texts are, in words that a writer is told: `20 to 45 words`."""
+"""How long some texts are: in words that a writer is told, `20 to 45 words`; of pairs of answers, which is longer."""
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from statistics import median
 
 from skills_dspy.similarity.text import WORD, each_word, token_width, tokens
 
@@ -35,3 +37,45 @@ def _rounded(number: float, way: Callable[[float], int]) -> int:
     """The next number, up or down as `way` goes, that people would write: 7, 35, 120, 1300."""
     step = next(step for below, step in ((10, 1), (100, 5), (1000, 10), (math.inf, 100)) if number < below)
     return step * way(number / step)
+
+
+@dataclass(slots=True)
+class PairLengths:
+    """The lengths of pairs of answers, in words: first that of the preferred one."""
+
+    counts: list[tuple[int, int]] = field(default_factory=list)
+
+    def add(self, chosen: str, rejected: str) -> None:
+        """One more pair."""
+        self.counts.append((sum(1 for _ in each_word(chosen)), sum(1 for _ in each_word(rejected))))
+
+    @property
+    def longer(self) -> tuple[int, int]:
+        """In how many pairs the chosen answer is the longer one, and in how many the rejected one."""
+        return sum(one > other for one, other in self.counts), sum(one < other for one, other in self.counts)
+
+    @property
+    def uneven(self) -> bool:
+        """Whether one side is longer more often than a fair coin would have it in 19 of 20 cases."""
+        chosen, rejected = self.longer
+        return abs(chosen - rejected) > 1.96 * math.sqrt(chosen + rejected)
+
+    def as_json(self) -> dict[str, float | int]:
+        """The medians of both sides, and which is longer how often; zeros without a pair."""
+        chosen, rejected = (median(side) for side in zip(*(self.counts or [(0, 0)]), strict=True))
+        longer = dict(zip(("chosen_longer", "rejected_longer"), self.longer, strict=True))
+        return {"chosen_words": chosen, "rejected_words": rejected, **longer}
+
+    def sentences(self) -> list[str]:
+        """What is to be said of them; nothing without a pair."""
+        if not self.counts:
+            return []
+        told, (chosen, rejected), count = self.as_json(), self.longer, len(self.counts)
+        said = [
+            f"Chosen answers have {told['chosen_words']:g} words in the median, rejected ones {told['rejected_words']:g}; the "
+            f"chosen one is longer in {chosen} of {count} pairs, the rejected one in {rejected}."
+        ]
+        if self.uneven:
+            longer = "longer" if chosen > rejected else "shorter"
+            said.append(f"That is uneven: what is trained on these pairs may learn to write {longer} answers, good or not.")
+        return said

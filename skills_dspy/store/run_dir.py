@@ -39,15 +39,17 @@ class _File:
 class RunPaths:
     """Where the files of a run lie; reading them needs no lock.
 
-    `data` and `rejected` are its rows, `run_json` says what it was made with and how it went, `journal` has every reply. `lock`
-    is locked by the run that writes here, and `running` says who that is; only to be believed while it is locked. `reviews`
-    has what people said of the rows, and `reviews_lock` is locked by who adds to it.
+    `data` and `rejected` are its rows, `pairs`, in a dataset that `decide` made, first and second answers. `run_json` says what
+    it was made with and how it went, `journal` has every reply. `lock` is locked by the run that writes here, and `running`
+    says who that is; only to be believed while it is locked. `reviews` has what people said of the rows, and `reviews_lock` is
+    locked by who adds to it.
     """
 
     folder: Path
 
     data = _File("data.jsonl")
     rejected = _File("rejected.jsonl")
+    pairs = _File("pairs.jsonl")
     run_json = _File("run.json")
     journal = _File("journal.sqlite")
     lock = _File(".lock")

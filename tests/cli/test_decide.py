@@ -53,6 +53,39 @@ def test_fill_asks_the_server(shell: Terminal) -> None:
     assert not shell.servers[-1].asked
 
 
+def test_pairs_ask_the_server_and_are_told(shell: Terminal) -> None:
+    """How many there are and why not more, how long their answers are, where they lie; export reads them there."""
+    code, out, _ = shell.type("decide", "runs/foxes", "--pairs", 2, "--json")
+    told = json.loads(out)
+    assert (code, told["pairs"]["found"]) == (0, 2)
+    assert shell.type("export", told["dataset"], "--format", "dpo", "--out", "dpo") == (
+        0,
+        "\n".join(
+            (
+                "2 pairs of 1 run as dpo: dpo",
+                "Chosen answers have {chosen_words:g} words in the median, rejected ones {rejected_words:g}; the chosen one is "
+                "longer in {chosen_longer} of 2 pairs, the rejected one in {rejected_longer}.".format(
+                    **told["pairs"]["lengths"]
+                ),
+                "Answered by: a simulated teacher (version 0.0.0-fake), which is no language model\n",
+            )
+        ),
+        "",
+    )
+    pair = json.loads(Path(told["dataset"], "pairs.jsonl").read_text("utf-8").splitlines()[0])
+    code, out, _ = shell.type("explain", pair["id"], "--output-dir", told["dataset"])
+    assert code == 0
+    assert f"second answer, chosen: {pair['scale']} {pair['chosen']['rating']} against {pair['rejected']['rating']}" in out
+    assert pair["chosen"]["calls"][0][:12] in out
+    code, out, _ = shell.type("decide", "runs/foxes", "--pairs", 500)
+    assert "There are no more: the answers of" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("Pairs: runs/foxes-decided-")]
+    assert Path(line.removeprefix("Pairs: ").split(",")[0]).is_file()
+    code, _, err = shell.type("decide", "runs/foxes", "--pairs", 2, "--dry-run")
+    assert (code, err[:7]) == (2, "error: ")
+    assert "--pairs asks for replies to keep" in err
+
+
 def test_a_server_that_fails_leaves_no_dataset(shell: Terminal) -> None:
     """One sentence, exit code 2; what it answered is kept."""
     shell.make_server = lambda: FakeServer(TEACHER, before=failing(3))

@@ -47,6 +47,22 @@ def test_an_export_says_what_it_wrote(runs: Path, tmp_path: Path, typed: Type) -
     assert (code, said.splitlines()[0]) == (0, f"6 rows of 2 runs as alpaca (train 4, test 2): {tmp_path / 'a'}")
 
 
+def test_preferences_are_exported_as_they_are_typed(runs: Path, tmp_path: Path, typed: Type) -> None:
+    """How many are true and false, what to do where none is, which report tells of the judges; others have no card for it."""
+    (runs / "judges.json").write_text("{}", "utf-8")
+    code, out, err = typed("export", runs, "--format", "kto", "--out", tmp_path / "kto")
+    assert (code, err) == (0, "")
+    assert out.startswith(
+        f"6 rows of 2 runs as kto: {tmp_path / 'kto'}\nLabels: 6 true, 0 false\nNothing was rejected for its "
+    )
+    assert f"{runs / 'judges.json'} was not used: it is no report of `eval judges`" in out
+    code, _, err = typed("export", runs, "--format", "alpaca", "--out", "a", "--judge-report", runs / "judges.json")
+    assert (code, err[:46]) == (2, "error: --judge-report is told by the card of a")
+    code, _, err = typed("export", runs, "--format", "dpo", "--out", "d")
+    assert code == 2
+    assert "decide RUN --pairs K" in err
+
+
 def test_an_export_says_how_many_rows_have_thoughts(runs: Path, tmp_path: Path, typed: Type) -> None:
     """And where to look when none has."""
     for task in TWO:

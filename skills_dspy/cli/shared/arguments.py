@@ -28,6 +28,7 @@ from skills_dspy.cli.shared.options import (
 )
 
 EXPORT_FORMATS = ("messages", "alpaca", "sharegpt", "instructlab", "parquet", "hf")
+ALL_FORMATS = (*EXPORT_FORMATS, "kto", "dpo")
 COUNT = click.IntRange(1, 10_000_000)
 SUMMARY = "A machine-readable summary on stdout, and nothing else there."
 
@@ -174,6 +175,15 @@ class DecideOptions:
     ]
     dry_run: Annotated[bool, option("Show what would change and write nothing.")]
     fill: Annotated[bool, option("Ask the server for the replies that are needed now and were never asked for.")]
+    pairs: Annotated[
+        int | None,
+        option(
+            "Ask the server for second answers where the first was rejected or middling, two calls each, until K pairs of "
+            "answers differ by their ratings; `export --format dpo` writes them.",
+            type=COUNT,
+            metavar="K",
+        ),
+    ]
     server: ServerOptions
     note: Note
     quiet: Quiet
@@ -250,8 +260,13 @@ class ExportOptions:
     """The options of `export`; None where one was left out."""
 
     runs: Annotated[tuple[Path, ...], argument(nargs=-1, required=True, metavar="RUN...")]
-    layout: Annotated[str, option("What for: see above.", "--format", required=True, type=click.Choice(EXPORT_FORMATS))]
-    out: Annotated[Path, option("The file to write; a folder for instructlab and hf, and with --test-share.", required=True)]
+    layout: Annotated[
+        str,
+        option("What for: see above.", "--format", required=True, type=click.Choice(ALL_FORMATS)),
+    ]
+    out: Annotated[
+        Path, option("The file to write; a folder for instructlab, hf, kto and dpo, and with --test-share.", required=True)
+    ]
     system_prompt: Annotated[
         str | None, option("The system turn.  [default: none; for instructlab, InstructLab's own]", metavar="TEXT")
     ]
@@ -274,10 +289,20 @@ class ExportOptions:
         bool, option("Keep rows that hold think blocks, turn tokens, control characters and the like; else they are left out.")
     ]
     reviewed_only: Annotated[bool, option("Only rows that a person accepted or edited in `review`.")]
+    judge_report: Annotated[
+        Path | None,
+        option(
+            "A report of `eval judges`: with --format hf, kto and dpo the card tells how often the judges err.  [default: the "
+            "judges.json in the run's folder, in that of all runs, or in output-evals beside it]",
+            metavar="FILE",
+        ),
+    ]
     repo: Annotated[
         str | None,
         option(
-            "With --format hf: upload it to this dataset on the Hugging Face Hub, private.", "--push-to-hub", metavar="REPO"
+            "With --format hf, kto or dpo: upload it to this dataset on the Hugging Face Hub, private.",
+            "--push-to-hub",
+            metavar="REPO",
         ),
     ]
     public: Annotated[bool, option("With --push-to-hub: let everybody read it.")]

@@ -13,11 +13,13 @@ from typing import get_args
 
 import dspy
 
+from skills_dspy.base.columns import whole
 from skills_dspy.base.config import ROLES, Role
 from skills_dspy.base.errors import MissingReply, RunDirError, only_ours
 from skills_dspy.base.records import Failure, Neighbour, Reason
 from skills_dspy.commands.decide.decided import Prepared
 from skills_dspy.commands.decide.old_rows import OldDraw, OldRow, text_digest
+from skills_dspy.commands.decide.pairs import PairCounts, Short, pair_up, short_of
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.model.engine import asker_for
@@ -95,6 +97,7 @@ class DecideResult:
         calls_left: the calls to the last step of all who were left out as not asked, and for tags that lack; fewer where one is
             rejected on its way, more where a reply is asked for twice or a candidate is decided otherwise because of it.
         live, lost: replies that a server gave now, and that it could not give though it answered others.
+        paired: what came of second answers, where they were asked for.
         dataset: where the rows are; None in a dry run.
         set_aside: where an older dataset of that name is now, if there was one with other bytes.
     """
@@ -107,6 +110,20 @@ class DecideResult:
     lost: int
     dataset: Path | None = None
     set_aside: Path | None = None
+    paired: PairCounts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Second answers that are wanted: how many pairs, who answers, where the pairs go.
+
+    `on_change` hears how many pairs there are, of how many second answers, and what was asked.
+    """
+
+    wanted: int
+    answering: Answering
+    log: RowLog
+    on_change: Callable[[int, int, Meter], None] = lambda *_: None
 
 
 OnChange = Callable[[int, FunnelDiff, Meter], None]
@@ -114,17 +131,21 @@ OnChange = Callable[[int, FunnelDiff, Meter], None]
 
 
 async def decide_again(
-    again: OldRun, answering: Answering, vectors: JournalVectors, rows: tuple[RowLog, RowLog], on_change: OnChange
+    again: OldRun,
+    answering: Answering,
+    vectors: JournalVectors,
+    rows: tuple[RowLog, RowLog],
+    on_change: OnChange,
+    pairing: Pairing | None = None,
 ) -> DecideResult:
-    """Decide every candidate of a run once more, in settled order; RunDirError where a row does not agree with the journal."""
+    """Decide every candidate of a run once more, in settled order, and then ask for the second answers that are wanted.
+
+    RunDirError where a row does not agree with the journal.
+    """
     recorded, config, meter = again.prepared.recorded, again.prepared.config, Meter()
     spec, total = recorded.prompted, sum(len(draw.candidates) for draw in again.draws)
-    names = {role: model.name for role, model in recorded.models.items()}
-    limits, replies = reply_limits(spec, config), answering.replies(meter)
-    look, windows = residue_look(config.screens, spec), answering.windows
-    asker = asker_for(again.program, config, names, windows, replies, limits, recorded.seed, spec.task_name, look)
-    written = RunLedger(spec, recorded.seed, {str(role): name for role, name in names.items()}, again.prompts, *rows)
-    ledger = _ComparingLedger(again, written)
+    models = {str(role): model.name for role, model in recorded.models.items()}
+    ledger = _ComparingLedger(again, RunLedger(spec, recorded.seed, models, again.prompts, *rows), keeps=pairing is not None)
     window = _AHEAD if answering.server is None else _AHEAD_ASKING
     draws = config.draws.model_copy(update={"window": window, "max_draws": len(again.draws), "max_stalled": _UNLIMITED})
     run = Settler(
@@ -132,22 +153,46 @@ async def decide_again(
         config.model_copy(update={"draws": draws}),
         seed=recorded.seed,
         wanted=_UNLIMITED,
-        flow=Flow(spec, config, asker, again.screen, _Past(again), instructions_of(again.program, again.adapter)),
+        flow=_flow(again, answering, meter, _Past(again)),
         embedder=vectors,
         sight=vectors.sight,
         ledger=ledger,
         on_change=lambda: on_change(total, ledger.diff, meter),
         plan=lambda number: again.draws[number].draw,
     )
+    paired = None
     try:
         with dspy.context(adapter=again.adapter, **QUIET):
             await run.run()
+            if pairing is not None:
+                paired = await _pair_up(again, ledger.shorts, pairing, meter)
     except BaseExceptionGroup as group:
         error = only_ours(group)
         if error is None:
             raise
         raise error from group
-    return DecideResult(again.prepared, ledger.diff, ledger.untagged, ledger.calls_left, meter.live, meter.lost)
+    counts = (ledger.diff, ledger.untagged, ledger.calls_left, meter.live, meter.lost)
+    return DecideResult(again.prepared, *counts, paired=paired)
+
+
+def _flow(again: OldRun, answering: Answering, meter: Meter, past: "_Past | None" = None) -> Flow:
+    """The steps of the run's candidates; what they ask is counted."""
+    recorded, config = again.prepared.recorded, again.prepared.config
+    spec, names = recorded.prompted, {role: model.name for role, model in recorded.models.items()}
+    asking = (answering.windows, answering.replies(meter), reply_limits(spec, config), recorded.seed, spec.task_name)
+    asker = asker_for(again.program, config, names, *asking, residue_look(config.screens, spec))
+    return Flow(spec, config, asker, again.screen, past, instructions_of(again.program, again.adapter))
+
+
+async def _pair_up(again: OldRun, shorts: Sequence[Short], pairing: Pairing, meter: Meter) -> PairCounts:
+    """Ask for second answers, and write down the pairs that they give."""
+    flow, config = _flow(again, pairing.answering, meter), again.prepared.config
+    pairs, counts = await pair_up(
+        shorts, pairing.wanted, flow, config, lambda found, asked: pairing.on_change(found, asked, meter)
+    )
+    for pair in pairs:
+        pairing.log.append(whole(pair.model_dump(mode="json")))
+    return counts
 
 
 class _Past:
@@ -181,11 +226,13 @@ class _Past:
 
 
 class _ComparingLedger:
-    """Writes down what is decided, and beside it what was decided before."""
+    """Writes down what is decided, and beside it what was decided before; it `keeps` those whose answers fell short."""
 
-    def __init__(self, again: OldRun, ledger: RunLedger) -> None:
+    def __init__(self, again: OldRun, ledger: RunLedger, *, keeps: bool) -> None:
         self.diff = FunnelDiff()
         self.untagged = self.calls_left = 0
+        self.shorts: list[Short] = []
+        self._keeps = keeps
         self._again = again
         self._ledger = ledger
 
@@ -204,6 +251,7 @@ class _ComparingLedger:
                 "another run's; deciding anew would lose the change: restore the row, or change the new dataset's"
             )
         self.diff.add(name, before.fate, None)
+        self._keep(candidate, name, passed, neighbour)
         never = [scale for scale in LATE_TAGS if getattr(passed.tags, scale.name) is None and scale.name not in candidate.calls]
         self.untagged += bool(never)
         self.calls_left += len(never)
@@ -214,8 +262,13 @@ class _ComparingLedger:
         before = self._again.at(candidate.key[:2])
         self._ledger.reject(candidate, dropped, neighbour)
         self.diff.add(before.id, before.fate, (dropped.stage, dropped.reason))
+        self._keep(candidate, before.id, dropped, neighbour)
         if dropped.reason == "not asked":
             config = self._again.prepared.recorded.config
             stages = [step.stage for step in way(candidate.draw.kind, config.tagging)]
             # Questions that were never asked for need a run: which examples their prompt would show depends on the bounds.
             self.calls_left += 0 if candidate.question is None else len(stages) - stages.index(dropped.stage)
+
+    def _keep(self, candidate: Candidate, name: str, outcome: Passed | Dropped, neighbour: Neighbour | None) -> None:
+        if self._keeps and (short := short_of(candidate, name, outcome, neighbour)) is not None:
+            self.shorts.append(short)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 from skills_dspy.base.config import ROLES
 from skills_dspy.base.errors import RunDirError
-from skills_dspy.commands.decide.again import Answering, DecideResult, OldRun, OnChange, decide_again
+from skills_dspy.commands.decide.again import Answering, DecideResult, OldRun, OnChange, Pairing, decide_again
 from skills_dspy.commands.decide.decided import FILLED_BY, Prepared, decided_json, fillers
 from skills_dspy.commands.decide.old_rows import read_old_rows, replanned
 from skills_dspy.commands.decide.thresholds import Bounds, decided_config, short_digest
@@ -19,6 +19,7 @@ from skills_dspy.model.context_window import choose_windows, needs
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.replies import Meter
 from skills_dspy.model.server.names import other_weights
 from skills_dspy.model.server.server import Server, introduced
 from skills_dspy.pipeline.rows import RowLog
@@ -50,6 +51,8 @@ class DecideRequest:
         config: a file with other thresholds; `bounds` go before it.
         out: where the dataset goes; None for `<run>-decided-<8 hex digits of the thresholds>` beside the run.
         note: what answers, in words, when it is not a language model.
+        pairs: how many pairs of a first and a second answer are wanted; None for no second answers.
+        fill: whether a server is also asked for the replies that other thresholds need.
     """
 
     run: Path
@@ -59,6 +62,8 @@ class DecideRequest:
     dry_run: bool = False
     concurrency: int = 8
     note: str | None = None
+    pairs: int | None = None
+    fill: bool = True
 
 
 def prepare(request: DecideRequest) -> Prepared:
@@ -88,7 +93,7 @@ def prepare(request: DecideRequest) -> Prepared:
         )
     config = decided_config(recorded.config, request.config, request.bounds)
     folder = paths.folder if paths.folder.name not in ("", "..") else paths.folder.resolve()
-    target = request.out or folder.with_name(f"{folder.name}-decided-{short_digest(config)}")
+    target = request.out or folder.with_name(f"{folder.name}-decided-{short_digest(config, request.pairs)}")
     if not request.dry_run:
         _check_target(target)
     return Prepared(recorded, noted, config, target)
@@ -100,10 +105,11 @@ async def decide_run(
     server: Server | None,
     on_change: OnChange = lambda *_: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    on_pair: Callable[[int, int, Meter], None] = lambda *_: None,
 ) -> DecideResult:
     """Decide a run anew and write the dataset; where that fails none is written, and what was answered is in the journal.
 
-    The server is asked for what the journal lacks, and closed in the end; None to leave out who needs it.
+    The server is asked for what the journal lacks, and closed in the end; None to leave out who needs it, and for no pairs.
 
     Raises:
         RunDirError: the run is in use, was made by another version, or its rows are broken.
@@ -123,27 +129,31 @@ async def decide_run(
             paths = RunPaths(stack.enter_context(place_beside(prepared.target, folder=True)))
         async with _answering(request, again, server) as answering:
             vectors = JournalVectors(answering.journal, prepared.embedder, recorded.paths)
-            with _rows(paths) as rows:
+            with _rows(paths, request.pairs is not None) as (rows, log):
                 screened = replace(again, screen=await _screen(recorded, answering.journal, prepared.embedder))
-                decided = await decide_again(screened, answering, vectors, rows, on_change)
+                pairing = None if request.pairs is None else Pairing(request.pairs, answering, log, on_pair)
+                own = answering if request.fill else Answering(answering.journal)
+                decided = await decide_again(screened, own, vectors, rows, on_change, pairing)
         if paths is None:
             return decided
         with JournalReader.open(recorded.paths.journal) as closed:
-            write_json(paths.run_json, decided_json(prepared, decided.diff, len(again.draws), closed))
+            write_json(paths.run_json, decided_json(prepared, decided.diff, len(again.draws), closed, decided.paired))
         link(paths.journal, recorded.paths.journal)
         return replace(decided, dataset=prepared.target, set_aside=put_dataset(paths.folder, prepared.target, now()))
 
 
 @contextmanager
-def _rows(paths: RunPaths | None) -> Iterator[tuple[RowLog, RowLog]]:
-    """Where accepted and rejected rows go, finished if nothing fails; nowhere in a dry run."""
+def _rows(paths: RunPaths | None, paired: bool) -> Iterator[tuple[tuple[RowLog, RowLog], RowLog]]:
+    """Where accepted and rejected rows, and pairs, go, finished if nothing fails; nowhere in a dry run."""
     if paths is None:
-        yield _Unwritten(), _Unwritten()
+        yield (_Unwritten(), _Unwritten()), _Unwritten()
         return
-    with AppendLog.open(paths.data) as data, AppendLog.open(paths.rejected) as rejected:
-        yield data, rejected
-        data.finish()
-        rejected.finish()
+    with ExitStack() as stack:
+        files = (paths.data, paths.rejected, *([paths.pairs] if paired else []))
+        data, rejected, *pairs = logs = [stack.enter_context(AppendLog.open(path)) for path in files]
+        yield (data, rejected), pairs[0] if pairs else _Unwritten()
+        for log in logs:
+            log.finish()
 
 
 class _Unwritten:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from skills_dspy.base.config import RunConfig
+from skills_dspy.commands.decide.pairs import PairCounts
 from skills_dspy.commands.decide.thresholds import differences, thresholds
 from skills_dspy.pipeline.funnel import FunnelDiff
 from skills_dspy.run.account import versions
@@ -49,10 +50,12 @@ class Prepared:
         return self.noted.embedder.name or self.recorded.config.embedder.model
 
 
-def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: JournalReader) -> dict[str, Any]:
+def decided_json(
+    prepared: Prepared, diff: FunnelDiff, draws: int, journal: JournalReader, paired: PairCounts | None = None
+) -> dict[str, Any]:
     """The content of a decided dataset's run.json; without times, so that the same inputs give the same bytes.
 
-    `draws` is how many the run settled something of; the journal is the run's.
+    `draws` is how many the run settled something of; the journal is the run's; `paired` is what came of second answers.
     """
     content, filled = prepared.noted.content, fillers(journal)
     noted = (content.get("result") or {}).get("draws")
@@ -77,6 +80,7 @@ def decided_json(prepared: Prepared, diff: FunnelDiff, draws: int, journal: Jour
             "accepted_before": diff.before.accepted,
             "not_asked": diff.not_asked,
             "filled_by": filled,
+            **({} if paired is None else {"pairs": paired.as_json()}),
         },
         "result": {
             "draws": draws if noted is None else noted,

@@ -63,9 +63,10 @@ def thresholds(config: RunConfig) -> dict[str, Any]:
     return {section: shaping[section] for section in SECTIONS if section in shaping}
 
 
-def short_digest(config: RunConfig) -> str:
-    """Eight hex digits: the same thresholds have the same, whatever words they were given in."""
-    return hashlib.sha256(json.dumps(thresholds(config), sort_keys=True).encode()).hexdigest()[:8]
+def short_digest(config: RunConfig, pairs: int | None = None) -> str:
+    """Eight hex digits: the same thresholds, and as many pairs, have the same, whatever words they were given in."""
+    wanted = thresholds(config) if pairs is None else {**thresholds(config), "pairs": pairs}
+    return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _bounded(config: RunConfig, bounds: Bounds) -> RunConfig:

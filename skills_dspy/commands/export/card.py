@@ -6,17 +6,22 @@ it tells no time and no path of the machine where it was made.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, get_args
 
 from signatures.labels import Category, Difficulty, PairRating, Quality, Score
-from skills_dspy.base.records import Record
+from skills_dspy.base.records import AnswerPair, Record
 from skills_dspy.commands.export.facts import NOT_STATED, RunFacts
+from skills_dspy.commands.export.judges import JudgeRates
 from skills_dspy.commands.export.layouts import ThoughtfulRecord
+from skills_dspy.commands.export.markdown import cell, markdown_table
+from skills_dspy.commands.export.preferences import CARD_COLUMNS, HUB_TAG, judges_section, preferences_in_words
+from skills_dspy.commands.export.reviewed import ExportRow, JudgedAnswer, Rows
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.similarity.languages import languages_of, load_classifier
+from skills_dspy.similarity.length import PairLengths
 
 _TEXTS, _LEAST_SHARE = 1_000, 0.1
 """How many rows the languages are told from, and from which share on a language is named."""
@@ -87,6 +92,9 @@ class Tally:
         left_over: place and fault of rows left out because they hold what a machine leaves behind.
         mended: rows in which half a character was replaced.
         compared: by what rows were compared; none without a test side.
+        labels: of rows for KTO, how many are true and false.
+        lengths: of pairs of answers.
+        soft: how many margins of these are of soft ratings.
         looked_at, elsewhere: what people did, see `ExportRows`; empty where nobody has looked.
     """
 
@@ -100,6 +108,9 @@ class Tally:
     left_over: list[str] = field(default_factory=list)
     mended: int = 0
     compared: SplitBasis | None = None
+    labels: Counter[bool] = field(default_factory=Counter)
+    lengths: PairLengths = field(default_factory=PairLengths)
+    soft: int = 0
     looked_at: Counter[str] = field(default_factory=Counter)
     elsewhere: int = 0
 
@@ -107,18 +118,29 @@ class Tally:
         """How many rows a person has looked at, in a sentence; None where nobody has looked at any."""
         if not self.looked_at.total() - self.looked_at["none"]:
             return None
-        ways = (("accept", "accepted"), ("edit", "edited"), ("reject", "rejected and left out"))
+        ways = (("accept", "accepted"), ("edit", "edited"), ("reject", "rejected" if self.labels else "rejected and left out"))
         said = ", ".join(f"{self.looked_at[verdict]:,} {did}" for verdict, did in ways if self.looked_at[verdict])
         count = self.looked_at.total() - self.looked_at["none"]
         return f"A person looked at {count:,} of {self.looked_at.total():,} rows: {said}"
 
-    def add(self, record: Record, side: str) -> None:
+    def add(self, row: ExportRow, side: str) -> None:
         """One more row, on this side."""
-        self.tasks[record.task_name, side] += 1
-        self.grounded += record.context is not None
-        self.thoughtful += isinstance(record, ThoughtfulRecord) and bool(record.reasoning_content)
+        self.tasks[row.task_name, side] += 1
+        self.grounded += bool(row.context)
+        if isinstance(row, AnswerPair):
+            self.lengths.add(row.chosen.answer, row.rejected.answer)
+            self.soft += row.chosen.soft and row.rejected.soft
+        elif isinstance(row, JudgedAnswer):
+            self.labels[row.label] += 1
         if len(self.texts) < _TEXTS:
-            self.texts.append(f"{record.instruction}\n{record.response}")
+            answer = row.chosen.answer if isinstance(row, AnswerPair) else row.response
+            self.texts.append(f"{row.instruction}\n{answer}")
+        if isinstance(row, Record):
+            self._note(row)
+
+    def _note(self, record: Record) -> None:
+        """The tags of an accepted row, and whether it has thoughts."""
+        self.thoughtful += isinstance(record, ThoughtfulRecord) and bool(record.reasoning_content)
         for name, _ in _TAGS[:-1]:
             self.tags[name, getattr(record.tags, name)] += 1
         self.tags["pair_rating", record.pair_verdict.rating] += 1
@@ -130,11 +152,13 @@ class Tally:
         return {side: count for side, count in counts.items() if count}
 
 
-def card(runs: Sequence[RunFacts], tally: Tally) -> str:
-    """The text of README.md."""
+def card(runs: Sequence[RunFacts], tally: Tally, kind: Rows = "accepted", rates: Sequence[JudgeRates] = ()) -> str:
+    """The text of README.md of such rows; `rates` says how often the judges err, where that was measured."""
     rows, skills = sum(tally.rows.values()), len({run.task_name for run in runs})
     names = list(dict.fromkeys(run.task_name.rsplit("/", 1)[-1].replace("_", " ") for run in runs))
-    title = "Synthetic instructions: " + (", ".join(names) if len(names) <= 3 else f"{len(names)} skills")
+    title = f"Synthetic {'instructions' if kind == 'accepted' else 'preferences'}: " + (
+        ", ".join(names) if len(names) <= 3 else f"{len(names)} skills"
+    )
     seeds = [
         (run.task_name, run.description or NOT_STATED, len(run.seeds), run.created_by, run.seed, run.status) for run in runs
     ]
@@ -143,28 +167,32 @@ def card(runs: Sequence[RunFacts], tally: Tally) -> str:
         (kind, step, f"`{mark}`", run.compiled or "as shipped") for run in runs for kind, step, mark in run.prompts
     )
     licences = dict.fromkeys((run.task_name, run.licence or NOT_STATED) for run in runs)
+    what, parts = preferences_in_words(kind, tally.labels, tally.lengths, tally.soft)
     return (
         (files(__package__) / "card.md")
         .read_text("utf-8")
         .format(
-            front=_front(runs, tally, title),
+            front=_front(runs, tally, title, kind),
+            what=what,
             title=title,
             rows=rows,
             skills=f"{skills} skill{'s' * (skills != 1)}",
             grounded=tally.grounded,
             answered=_answered(runs),
-            contents=_contents(tally),
+            contents="\n\n".join([_contents(tally), *parts]),
+            columns=CARD_COLUMNS[kind],
+            judges=judges_section(kind, rates),
             embedders=", ".join(f"`{name}`" for name in dict.fromkeys(run.embedder for run in runs)),
             versions=", ".join(dict.fromkeys(run.version for run in runs)),
-            seeds=_table(("task", "description", "seeds", "by", "random seed", "run"), seeds),
-            models=_table(("role", "model", "digest"), models),
-            thresholds=_table(("setting", "value"), dict.fromkeys(item for run in runs for item in run.thresholds)),
-            prompts=_table(("kind", "step", "fingerprint", "prompt"), prompts),
+            seeds=markdown_table(("task", "description", "seeds", "by", "random seed", "run"), seeds),
+            models=markdown_table(("role", "model", "digest"), models),
+            thresholds=markdown_table(("setting", "value"), dict.fromkeys(item for run in runs for item in run.thresholds)),
+            prompts=markdown_table(("kind", "step", "fingerprint", "prompt"), prompts),
             screening=_screening(runs),
             funnel=_funnel(runs),
-            tags=_tag_table(tally, rows),
-            licences=_table(("task", "licence of the seeds"), licences),
-            limits=_limits(runs, tally),
+            tags=f"## Tags\n\n{_tag_table(tally, rows)}\n\n" if kind == "accepted" else "",
+            licences=markdown_table(("task", "licence of the seeds"), licences),
+            limits=_limits(runs, tally, kind),
         )
     )
 
@@ -174,7 +202,7 @@ def size_category(rows: int) -> str:
     return next((name for bound, name in _SIZES if rows < bound), "10M<n<100M")
 
 
-def _front(runs: Sequence[RunFacts], tally: Tally, title: str) -> str:
+def _front(runs: Sequence[RunFacts], tally: Tally, title: str, kind: Rows) -> str:
     from huggingface_hub import DatasetCardData
 
     stated = list(dict.fromkeys(run.licence for run in runs))
@@ -194,11 +222,14 @@ def _front(runs: Sequence[RunFacts], tally: Tally, title: str) -> str:
         pretty_name=title,
         size_categories=[size_category(sum(tally.rows.values()))],
         task_categories=["text-generation"],
-        tags=["synthetic", "instruction-tuning", "skills_dspy"],
+        tags=["synthetic", HUB_TAG[kind], "skills_dspy"],
         configs=[
             {
                 "config_name": "default",
-                "data_files": [{"split": side, "path": f"data/{side}-*.parquet"} for side in tally.rows],
+                "data_files": [
+                    {"split": side, "path": f"data/{side}-*.parquet" if kind == "accepted" else f"data/{side}.jsonl"}
+                    for side in tally.rows
+                ],
             }
         ],
         **details,
@@ -209,13 +240,13 @@ def _front(runs: Sequence[RunFacts], tally: Tally, title: str) -> str:
 def _answered(runs: Sequence[RunFacts]) -> str:
     warning = " **No language model wrote these rows**; the models named below are only what was asked for."
     answers = dict.fromkeys((run.answered_by, run.no_model) for run in runs)
-    return "\n".join(f"- {_cell(said)}.{warning if no_model else ''}" for said, no_model in answers)
+    return "\n".join(f"- {cell(said)}.{warning if no_model else ''}" for said, no_model in answers)
 
 
 def _contents(tally: Tally) -> str:
     sides, compared = list(tally.rows), tally.compared
     names = dict.fromkeys(name for name, _ in tally.tasks)
-    parts = [_table(("task", *sides), [(name, *(tally.tasks[name, side] for side in sides)) for name in names])]
+    parts = [markdown_table(("task", *sides), [(name, *(tally.tasks[name, side] for side in sides)) for name in names])]
     if compared is not None:
         sentence = (
             f"Test rows were set apart with a share of {compared.split.share:g} and the seed {compared.split.seed}. "
@@ -248,10 +279,10 @@ def _screening(runs: Sequence[RunFacts]) -> str:
         for name, questions, digest, ngram, cosine in run.screened or [("none", 0, "", "", "")]
     )
     heads = ("task", "evaluation questions", "questions", "sha256", "words in a row", "largest cosine")
-    text = "\n## Decontamination\n\nCandidates too near to these were rejected:\n\n" + _table(heads, rows) + "\n"
+    text = "\n## Decontamination\n\nCandidates too near to these were rejected:\n\n" + markdown_table(heads, rows) + "\n"
     for name, count in dict.fromkeys((run.task_name, run.contaminated_seeds) for run in runs if run.contaminated_seeds):
         seeds, themselves = ("seed", "is contaminated itself") if count == 1 else ("seeds", "are contaminated themselves")
-        text += f"\n{count} {seeds} of {_cell(name)} {themselves}.\n"
+        text += f"\n{count} {seeds} of {cell(name)} {themselves}.\n"
     return text
 
 
@@ -267,17 +298,18 @@ def _funnel(runs: Sequence[RunFacts]) -> str:
     text = f"{candidates:,} candidates, {accepted:,} accepted, {lost.total():,} rejected:"
     if any(run.status == "running" for run in runs):
         text += " (a run was still going on when this was exported; its counts are of its last stop)"
-    return text + "\n\n" + _table(("stage", "reason", "rejected"), rows)
+    return text + "\n\n" + markdown_table(("stage", "reason", "rejected"), rows)
 
 
 def _tag_table(tally: Tally, rows: int) -> str:
     counts = [(name.replace("_", " "), label, tally.tags[name, label]) for name, labels in _TAGS for label in labels]
     cells = [(name, label, count, f"{100 * count / rows:.1f} %") for name, label, count in counts if count]
-    return _table(("tag", "label", "rows", "share"), cells)
+    return markdown_table(("tag", "label", "rows", "share"), cells)
 
 
-def _limits(runs: Sequence[RunFacts], tally: Tally) -> str:
-    kept, rows = tally.looked_at["accept"] + tally.looked_at["edit"], sum(tally.rows.values())
+def _limits(runs: Sequence[RunFacts], tally: Tally, kind: Rows) -> str:
+    kept, rows = tally.looked_at.total() - tally.looked_at["none"], sum(tally.rows.values())
+    kept -= 0 if kind == "judged" else tally.looked_at["reject"]
     read = (
         f"A person has read {kept:,} of these {rows:,} rows, and nobody the others"
         if kept < rows
@@ -292,19 +324,8 @@ def _limits(runs: Sequence[RunFacts], tally: Tally) -> str:
     if not all(run.screened for run in runs):
         which = "Rows of some tasks" if any(run.screened for run in runs) else "Rows"
         lines.append(f"- {which} were not compared with any benchmark.")
+    if kind != "accepted":
+        lines.insert(0, "- **What is preferred is a model's opinion**, not a person's: see how often it errs, above.")
     if any(run.no_model for run in runs):
         lines.insert(0, '- **These rows say nothing about any language model**: see "What answered".')
     return "\n".join(lines)
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    filled = [f"| {' | '.join(_cell(cell) for cell in row)} |" for row in rows]
-    if not filled:
-        return f"({NOT_STATED})"
-    return "\n".join([f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads), *filled])
-
-
-def _cell(value: object) -> str:
-    """Text that stays in its cell, or its line, whatever is in it."""
-    text = f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

@@ -1,11 +1,11 @@
 """One export from its runs to its place on the disk."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,29 +15,39 @@ from skills_dspy.base.records import Record
 from skills_dspy.commands.export.card import Split, Tally, card
 from skills_dspy.commands.export.instructlab import INSTRUCTLAB_NAMES, instructlab_files
 from skills_dspy.commands.export.jsonl import json_lines
-from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT, alpaca_row, messages_row, sharegpt_row
+from skills_dspy.commands.export.judges import JudgeRates
+from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT, alpaca_row, dpo_row, kto_row, messages_row, sharegpt_row
 from skills_dspy.commands.export.parquet import HF_NAMES, parquet_file, shards
+from skills_dspy.commands.export.reviewed import ExportRow, Rows
 from skills_dspy.commands.export.source import ExportRows, SourceRun
 from skills_dspy.commands.export.split import set_apart
 from skills_dspy.commands.export.thoughts import thoughts_of
 from skills_dspy.store.aside import check_free, replacing
 from skills_dspy.store.files import storage_errors
 
-Format = Literal["messages", "alpaca", "sharegpt", "instructlab", "parquet", "hf"]
-FORMATS: tuple[Format, ...] = get_args(Format)
-WITH_SYSTEM: tuple[Format, ...] = ("messages", "sharegpt", "instructlab")
+Format = Literal["messages", "alpaca", "sharegpt", "instructlab", "parquet", "hf", "kto", "dpo"]
+PREFERENCES: Mapping[Format, Rows] = {"kto": "judged", "dpo": "pairs"}
+"""Those that hold preferences, and of which rows."""
+
+FORMATS: tuple[Format, ...] = tuple(layout for layout in get_args(Format) if layout not in PREFERENCES)
+"""Those of accepted rows."""
+
+WITH_SYSTEM: tuple[Format, ...] = ("messages", "sharegpt", "instructlab", *PREFERENCES)
 """Those that have a place for a system prompt."""
 
-FOLDERS: tuple[Format, ...] = ("instructlab", "hf")
+WITH_CARD: tuple[Format, ...] = ("hf", *PREFERENCES)
+"""Those that come with a card, so that they can be uploaded."""
+
+FOLDERS: tuple[Format, ...] = ("instructlab", *WITH_CARD)
 """Those that are a folder even without a test side."""
 
 SUFFIX = {"parquet": ".parquet"}
 """How a single file's name ends, if not in .jsonl."""
 
-File = AbstractContextManager[Callable[[Record], None]]
+File = AbstractContextManager[Callable[[Any], None]]
 """Opens a file, or a folder of shards, and gives what writes one record to it; whole when the block ends well."""
 
-Writer = AbstractContextManager[Callable[[Record, str], None]]
+Writer = AbstractContextManager[Callable[[Any, str], None]]
 """The same for the files of all sides; the second argument is `train` or `test`."""
 
 
@@ -54,6 +64,7 @@ class ExportRequest:
         thoughts: whether the generator's thoughts stand beside its answers.
         keep_residue: whether rows are kept that hold what a machine leaves behind.
         reviewed_only: whether rows are left out that no person looked at.
+        rates: how often the judges of these runs err, as far as it was measured; the card tells it.
     """
 
     runs: tuple[SourceRun, ...]
@@ -66,6 +77,12 @@ class ExportRequest:
     thoughts: bool = False
     keep_residue: bool = False
     reviewed_only: bool = False
+    rates: tuple[JudgeRates, ...] = ()
+
+    @property
+    def rows(self) -> Rows:
+        """Which rows it is about."""
+        return PREFERENCES.get(self.format, "accepted")
 
     @property
     def reviewed(self) -> bool:
@@ -83,6 +100,8 @@ class ExportRequest:
             return HF_NAMES.fullmatch(name) is not None
         if self.format == "instructlab":
             return INSTRUCTLAB_NAMES.fullmatch(name) is not None
+        if self.format in PREFERENCES:
+            return name in ("README.md", "data/train.jsonl", "data/test.jsonl")
         suffix = SUFFIX.get(self.format, ".jsonl")
         return name in (f"train{suffix}", f"test{suffix}")
 
@@ -97,7 +116,7 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
         RunDirError: a row is broken, or the rows change meanwhile.
     """
     refuse_wrong(request)
-    rows, tally = ExportRows(request.runs, request.keep_residue, request.reviewed_only), Tally()
+    rows, tally = ExportRows(request.runs, request.keep_residue, request.rows, request.reviewed_only), Tally()
     aside = replacing(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
     with aside as place:
         testing: NDArray[np.bool_] | None = None
@@ -108,13 +127,14 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
             write = stack.enter_context(_writer(request, place))
             for number, (run, row) in enumerate(_watched(rows, partial(passed, "writing"))):
                 side = "test" if testing is not None and testing[number] else "train"
-                record = row if thoughts is None else thoughts.beside(run, row)
+                record = thoughts.beside(run, row) if thoughts is not None and isinstance(row, Record) else row
                 write(record, side)
                 tally.add(record, side)
             tally.spoilt = 0 if thoughts is None else thoughts.spoilt
         tally.repeated, tally.mended, tally.left_over = rows.repeated, rows.mended, rows.left_over
         if request.reviewed:
-            tally.looked_at, tally.elsewhere = rows.looked_at, rows.elsewhere
+            tally.looked_at = rows.looked_at
+            tally.elsewhere = rows.elsewhere if request.rows == "accepted" else 0
         if not tally.rows and (rows.looked_at["reject"] or request.reviewed_only):
             why = (
                 "--reviewed-only leaves out what no person looked at; see `review`"
@@ -127,8 +147,9 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
                 f"every row ({len(rows.left_over)} in all) holds what a machine leaves behind, so nothing is left to export; "
                 f"the first is {rows.left_over[0]}; `export --keep-residue` exports them all the same"
             )
-        if request.format == "hf":
-            (place / "README.md").write_text(card([run.facts for run in request.runs], tally), "utf-8")
+        if request.format in WITH_CARD:
+            facts = [run.facts for run in request.runs]
+            (place / "README.md").write_text(card(facts, tally, request.rows, request.rates), "utf-8")
     return tally
 
 
@@ -151,21 +172,23 @@ def refuse_wrong(request: ExportRequest) -> None:
                 raise ExportError(f"--out {request.out} would take the place of the run in {run.paths.folder}; choose another")
             if place.parent == folder:
                 raise ExportError(f"--out {request.out} lies among the files of the run in {run.paths.folder}; choose another")
+    if request.thoughts and request.format in PREFERENCES:
+        raise ExportError(f"--thoughts: {request.format} holds answers that are compared, without thoughts; leave it out")
     check_free(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
 
 
-def _watched(rows: ExportRows, passed: Callable[[int], None]) -> Iterator[tuple[int, Record]]:
+def _watched(rows: ExportRows, passed: Callable[[int], None]) -> Iterator[tuple[int, ExportRow]]:
     for number, row in enumerate(rows, start=1):
         yield row
         passed(number)
 
 
 @contextmanager
-def _side_files(open_side: Callable[[str], File], sides: Iterable[str]) -> Iterator[Callable[[Record, str], None]]:
+def _side_files(open_side: Callable[[str], File], sides: Iterable[str]) -> Iterator[Callable[[Any, str], None]]:
     """A file for each side, or a folder of them."""
     with ExitStack() as stack:
         write = {side: stack.enter_context(open_side(side)) for side in sides}
-        yield lambda record, side: write[side](record)
+        yield lambda row, side: write[side](row)
 
 
 def _writer(request: ExportRequest, place: Path) -> Writer:
@@ -188,6 +211,11 @@ def _writer(request: ExportRequest, place: Path) -> Writer:
             (place / "data").mkdir()
             typed = partial(shards, place / "data", thoughts=request.thoughts, reviewed=request.reviewed)
             return _side_files(typed, sides)
+        case "kto" | "dpo" as layout:
+            (place / "data").mkdir()
+            row: Callable[..., dict[str, Any]] = kto_row if layout == "kto" else dpo_row
+            lines = partial(json_lines, layout=partial(row, system=system))
+            return _side_files(lambda side: lines(place / "data" / f"{side}.jsonl"), sides)
         case "instructlab":
             prompt = INSTRUCTLAB_PROMPT if system is None else system
             return instructlab_files(place, sides, [run.facts for run in request.runs], prompt, request.stamp)

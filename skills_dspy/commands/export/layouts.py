@@ -5,7 +5,8 @@ from typing import Any
 
 from skills_dspy.base.columns import TAG_NAMES
 from skills_dspy.base.errors import RequestError
-from skills_dspy.base.records import Record, SeedExample
+from skills_dspy.base.records import AnswerPair, Record, SeedExample
+from skills_dspy.commands.export.reviewed import JudgedAnswer
 
 INSTRUCTLAB_PROMPT = (
     "I am a Red Hat® Instruct Model, an AI language model developed by Red Hat and IBM Research based on the "
@@ -50,6 +51,37 @@ def alpaca_row(record: Record) -> dict[str, Any]:
     """Stanford Alpaca's layout: `input` is the context, empty when there is none."""
     row = {"instruction": record.instruction, "input": record.context or "", "output": record.response}
     return row | _thoughts(record)
+
+
+def _asked(question: str, context: str | None, system: str | None) -> list[dict[str, str]]:
+    said = [{"role": "user", "content": user_turn(question, context)}]
+    return said if system is None else [{"role": "system", "content": system}, *said]
+
+
+def _answered(text: str | None) -> list[dict[str, str]]:
+    return [{"role": "assistant", "content": text or ""}]
+
+
+def kto_row(row: JudgedAnswer, system: str | None = None) -> dict[str, Any]:
+    """Unpaired preference, as TRL's KTOTrainer reads it: a good answer is true, one that was rejected for itself false."""
+    return {
+        "prompt": _asked(row.instruction, row.context, system),
+        "completion": _answered(row.response),
+        "label": row.label,
+        "id": row.id,
+    }
+
+
+def dpo_row(pair: AnswerPair, system: str | None = None) -> dict[str, Any]:
+    """Paired preference, as TRL's DPOTrainer reads it; it does without margin, scale and id, which others may use."""
+    return {
+        "prompt": _asked(pair.instruction, pair.context or None, system),
+        "chosen": _answered(pair.chosen.answer),
+        "rejected": _answered(pair.rejected.answer),
+        "margin": pair.margin,
+        "scale": pair.scale,
+        "id": pair.id,
+    }
 
 
 _SHAREGPT = {"system": "system", "user": "human", "assistant": "gpt"}

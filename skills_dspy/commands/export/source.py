@@ -1,5 +1,9 @@
-"""The accepted rows of runs, in one fixed order, read twice if need be and the same both times."""
+"""The rows of runs, in one fixed order, read twice if need be and the same both times.
 
+They are the accepted ones; beside them those that were rejected for their answers (`judged`); or pairs of answers (`pairs`).
+"""
+
+import heapq
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,16 +15,22 @@ from pydantic import ValidationError
 
 from skills_dspy.base.columns import whole
 from skills_dspy.base.errors import NothingToExport, RunDirError
-from skills_dspy.base.records import HumanReview, Record, seed_texts
+from skills_dspy.base.records import AnswerPair, Record, Rejection, seed_texts
 from skills_dspy.base.residue import residue_of_pair
 from skills_dspy.commands.export.facts import RunFacts, facts_of
+from skills_dspy.commands.export.reviewed import LET_BE, ExportRow, FileRow, JudgedAnswer, Rows, honoured, review_of
 from skills_dspy.store.files import storage_errors
-from skills_dspy.store.reviews import Review, read_reviews, review_place, standing, verdict_on
+from skills_dspy.store.reviews import Review, read_reviews, review_place, standing
 from skills_dspy.store.run_dir import RunPaths, find_runs
 from skills_dspy.store.run_json import read_run_json, run_json_errors
 
 _BLOCK = 1 << 20
-_KEPT = ("accept", "edit")
+
+_Read = tuple[str, tuple[tuple[str, str, str | None], ...], FileRow]
+"""A row with its place, and with question, answer and context as they stand there; twice for a pair of answers."""
+
+_JUDGED = (("judge_pair", "judged bad"), ("sample_quality", "filtered"))
+"""Stage and reason of those rejections that are a verdict on an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +40,7 @@ class SourceRun:
     Attributes:
         end: bytes of whole rows in its data.jsonl when the export began; rows that a running run adds later do not count.
         running: whether a run was writing there then.
+        rejected_end, pairs_end: the same as `end` for its rejected.jsonl and its pairs.jsonl.
         reviews: what people said of its rows, by their ids.
     """
 
@@ -37,21 +48,29 @@ class SourceRun:
     facts: RunFacts
     end: int
     running: bool
+    rejected_end: int = 0
+    pairs_end: int = 0
     reviews: Mapping[str, Review] = field(default_factory=dict)
 
 
-def find_sources(places: Sequence[Path]) -> tuple[SourceRun, ...]:
+def find_sources(places: Sequence[Path], rows: Rows = "accepted") -> tuple[SourceRun, ...]:
     """The runs at and below these places, each once, by task name, then by seed, then by path.
 
     Raises:
         RunDirError: a place holds no run, or a run.json is broken.
-        NothingToExport: none of the runs has an accepted row.
+        NothingToExport: none of the runs has an accepted row, or a pair where `rows` are those.
     """
     found: dict[Path, RunPaths] = {}
     for paths in (paths for place in places for paths in _runs_at(place)):
         found.setdefault(paths.folder.resolve(), paths)
     sources = sorted(map(_open, found.values()), key=lambda run: (run.facts.task_name, run.facts.seed, run.paths))
-    if not any(source.end for source in sources):
+    if rows == "pairs":
+        if not any(source.pairs_end for source in sources):
+            raise NothingToExport(
+                f"there are no pairs of answers in {sources[0].paths.folder}: `decide RUN --pairs K` asks for second answers "
+                "and puts a dataset with pairs beside the run; give that one"
+            )
+    elif not any(source.end for source in sources):
         where = sources[0].paths.data if len(sources) == 1 else f"the {len(sources)} runs given"
         raise NothingToExport(f"there is no accepted row in {where}, so there is nothing to export")
     return tuple(sources)
@@ -77,7 +96,8 @@ def _open(paths: RunPaths) -> SourceRun:
     with run_json_errors(paths):
         facts = facts_of(run)
     reviews = standing(read_reviews(review_place(paths, run)))
-    return SourceRun(paths, facts, _whole_rows(paths.data), running, reviews)
+    ends = (_whole_rows(paths.rejected), _whole_rows(paths.pairs))
+    return SourceRun(paths, facts, _whole_rows(paths.data), running, *ends, reviews)
 
 
 def _whole_rows(path: Path) -> int:
@@ -95,40 +115,25 @@ def _whole_rows(path: Path) -> int:
     return 0
 
 
-def reviewed_record(row: Record, review: Review) -> Record:
-    """A row with what a person did in its provenance: of an edited one, which has the texts of the edit, both texts."""
-    if review.verdict not in _KEPT:
-        return row
-    noted = HumanReview(verdict="accept")
-    if review.verdict == "edit":
-        noted = HumanReview(
-            verdict="edit",
-            question_before=row.instruction,
-            question_after=review.instruction,
-            answer_before=row.response,
-            answer_after=review.response,
-        )
-        row = row.model_copy(update={"instruction": review.instruction, "response": review.response})
-    return row.model_copy(update={"provenance": row.provenance.model_copy(update={"reviewed": noted})})
-
-
 @dataclass(slots=True)
 class ExportRows:
     """The rows of some runs. Iterate over it as often as needed; the last round counts what was left out or changed.
 
     Attributes:
+        kind: which rows.
         repeated: rows left out because an earlier run of the same task and seed has their id: a copy of that run, or the same
             questions put to another model.
         left_over: file, line and what is wrong of each row left out because it holds what a machine leaves behind, whatever
             let it in, and neither the seeds nor the text it was written for have it as well; `keep_residue` keeps them.
         mended: rows where half of a surrogate pair, which a model may emit and UTF-8 cannot write, became U+FFFD.
         looked_at: rows that a person accepted, edited, which are given as edited, or rejected, which are left out; as `none`
-            those that nobody looked at, which `reviewed_only` leaves out too.
+            those that nobody looked at, which `reviewed_only` leaves out too. See `honoured` for judged answers and pairs.
         elsewhere: how many rows a person accepted or edited that are not among the accepted ones, or have another text now.
     """
 
     runs: tuple[SourceRun, ...]
     keep_residue: bool = False
+    kind: Rows = "accepted"
     reviewed_only: bool = False
     left_over: list[str] = field(default_factory=list)
     repeated: int = 0
@@ -138,10 +143,10 @@ class ExportRows:
     @property
     def elsewhere(self) -> int:
         """See above; known after a round."""
-        wanted = {(review.id, review.text) for run in self.runs for review in run.reviews.values() if review.verdict in _KEPT}
-        return max(0, len(wanted) - sum(self.looked_at[verdict] for verdict in _KEPT))
+        wanted = {(review.id, review.text) for run in self.runs for review in run.reviews.values() if review.verdict in LET_BE}
+        return max(0, len(wanted) - sum(self.looked_at[verdict] for verdict in LET_BE))
 
-    def __iter__(self) -> Iterator[tuple[int, Record]]:
+    def __iter__(self) -> Iterator[tuple[int, ExportRow]]:
         """Each row with the number of its run in `runs`; RunDirError, with file and line, when one is no row of a dataset."""
         self.repeated = self.mended = 0
         self.left_over = []
@@ -155,28 +160,39 @@ class ExportRows:
                 seen = set()
             own = set()
             known = (run.facts.description, *seed_texts(run.facts.seeds))
-            for place, texts, row in self._records(run):
-                review = verdict_on(run.reviews, row) or verdict_on(others, row)
+            for place, texts, row in self._rows(run):
+                review = review_of(row, run.reviews, others)
                 verdict = "none" if review is None else review.verdict
-                record = row if review is None else reviewed_record(row, review)
-                read = (record.instruction, record.response, texts[2]) if verdict == "edit" else texts
-                found = None if self.keep_residue or verdict == "reject" else residue_of_pair(*read, known)
+                kept = honoured(row, review, self.kind)
+                checked = texts
+                if verdict == "edit" and isinstance(kept, Record | JudgedAnswer):
+                    checked = ((kept.instruction, kept.response, texts[0][2]),)
+                found = None
+                if not self.keep_residue and kept is not None:
+                    found = next(filter(None, (residue_of_pair(*each, known) for each in checked)), None)
                 if found is not None:
                     self.left_over.append(f"{place}: {found}")
                     continue
-                if record.id in seen:
-                    self.repeated += verdict != "reject"
+                if row.id in seen:
+                    self.repeated += kept is not None
                     continue
                 if inputs.count(inputs[number]) > 1:
-                    own.add(record.id)
+                    own.add(row.id)
                 self.looked_at[verdict] += 1
-                if verdict in _KEPT or (verdict == "none" and not self.reviewed_only):
-                    yield number, record
+                if kept is not None and (verdict != "none" or not self.reviewed_only):
+                    yield number, kept
             seen |= own
 
-    def _records(self, run: SourceRun) -> Iterator[tuple[str, tuple[str, str, str | None], Record]]:
-        """Each row with its place, and with question, answer and context as they stand there."""
-        path, left = run.paths.data, run.end
+    def _rows(self, run: SourceRun) -> Iterator[_Read]:
+        if self.kind == "pairs":
+            return self._read(run.paths.pairs, run.pairs_end, AnswerPair)
+        accepted = self._read(run.paths.data, run.end, Record)
+        if self.kind == "accepted":
+            return accepted
+        rejected = self._read(run.paths.rejected, run.rejected_end, Rejection)
+        return heapq.merge(accepted, filter(_judged, rejected), key=_draw)  # both are in the order in which they were decided
+
+    def _read(self, path: Path, left: int, kind: type[FileRow]) -> Iterator[_Read]:
         if not left:
             return
         with storage_errors("read", path), path.open("rb") as file:
@@ -184,12 +200,14 @@ class ExportRows:
                 left -= len(line)
                 if left < 0 or not line.endswith(b"\n"):
                     break
-                yield (f"{path}:{number}", *self._record(path, number, line))
+                yield (f"{path}:{number}", *self._row(path, number, line, kind))
                 if not left:
                     return
         raise RunDirError(f"{path} has changed while it was read; wait for the run that writes there, then export again")
 
-    def _record(self, path: Path, number: int, line: bytes) -> tuple[tuple[str, str, str | None], Record]:
+    def _row(
+        self, path: Path, number: int, line: bytes, kind: type[FileRow]
+    ) -> tuple[tuple[tuple[str, str, str | None], ...], FileRow]:
         try:
             row = json.loads(line)
             if not isinstance(row, dict):
@@ -199,11 +217,27 @@ class ExportRows:
                 mended = whole(row)
                 self.mended += mended != row
                 row = mended
-            record = Record.model_validate(row)
-            return (before["instruction"], before["response"], before["context"]), record
+            made = kind.model_validate(row)
+            question, context = before["instruction"] or "", before["context"] or None
+            if isinstance(made, AnswerPair):
+                return tuple((question, before[side]["answer"], context) for side in ("chosen", "rejected")), made
+            return ((question, before["response"] or "", context),), made
         except (ValueError, RecursionError) as error:
             why = "this line is not a JSON object"
             if isinstance(error, ValidationError):
                 first = error.errors(include_url=False)[0]
                 why = f"this row is not one of a dataset: {'.'.join(map(str, first['loc']))}: {first['msg']}"
             raise RunDirError(f"{path}:{number}: {why}; restore the file, or make the run again") from error
+
+
+def _judged(read: _Read) -> bool:
+    """Whether it was rejected for what a judge or tagger said of its answer."""
+    row = read[2]
+    return isinstance(row, Rejection) and (row.stage, row.reason) in _JUDGED and bool(row.instruction and row.response)
+
+
+def _draw(read: _Read) -> tuple[int, int]:
+    """The place of a row that was decided."""
+    row = read[2]
+    assert not isinstance(row, AnswerPair)
+    return row.provenance.draw, row.provenance.index

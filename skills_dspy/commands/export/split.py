@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import ExportError, RequestError
-from skills_dspy.base.records import Neighbour, Record
+from skills_dspy.base.records import AnswerPair, Neighbour
 from skills_dspy.commands.export.card import Split, SplitBasis
 from skills_dspy.commands.export.facts import RunFacts
+from skills_dspy.commands.export.reviewed import ExportRow
 from skills_dspy.commands.export.source import SourceRun
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.similarity.nearest import Groups, Vector, join_near, joined
@@ -63,7 +64,7 @@ class _Near:
         self.by_words = 0
         self.models: set[tuple[str, str]] = set()
 
-    def add(self, run: int, records: Iterable[Record]) -> Iterator[tuple[int, str]]:
+    def add(self, run: int, rows: Iterable[ExportRow]) -> Iterator[tuple[int, str]]:
         """Take in all rows of a run; gives the number and the id of each as it comes."""
         facts = self._runs[run].facts
         with _kept_vectors(self._runs[run]) as kept:
@@ -71,18 +72,23 @@ class _Near:
                 member = self._number("seed", seed.question, seed.context)
                 if found := _vector(facts, kept, seed.question, seed.context):
                     self._vectors[found[0]].setdefault(member, found[1])
-            for record in records:
-                member = self._number("row", run, record.id)
-                kind, text = ("question", record.instruction) if record.context is None else ("context", record.context)
-                self._texts[kind].add(member, text)
-                self._texts["pair"].add(member, record.instruction + "\n" + record.response)
-                self._link(member, run, record.provenance.neighbour)
-                if found := _vector(facts, kept, record.instruction, record.context):
+            for row in rows:
+                member = self._number("row", run, row.id)
+                answer, near = (
+                    (row.chosen.answer, row.neighbour)
+                    if isinstance(row, AnswerPair)
+                    else (row.response or "", row.provenance.neighbour)
+                )
+                question, context = row.instruction or "", row.context or None
+                self._texts["question" if context is None else "context"].add(member, context or question)
+                self._texts["pair"].add(member, question + "\n" + answer)
+                self._link(member, run, near)
+                if found := _vector(facts, kept, question, context):
                     self._vectors[found[0]][member] = found[1]
                     self.models.add((found[0].model, found[0].weights))
                 else:
                     self.by_words += 1
-                yield member, record.id
+                yield member, row.id
 
     def groups(self, limit: float) -> Groups:
         """Which members belong together."""
@@ -144,7 +150,7 @@ def _near_limit(runs: Iterable[SourceRun]) -> float:
 
 
 def set_apart(
-    rows: Iterable[tuple[int, Record]], runs: Sequence[SourceRun], split: Split
+    rows: Iterable[tuple[int, ExportRow]], runs: Sequence[SourceRun], split: Split
 ) -> tuple[NDArray[np.bool_], SplitBasis]:
     """For each row, in their order, whether it is for testing, and by what they were compared; near-duplicates are on one side.
 
@@ -159,7 +165,7 @@ def set_apart(
     members: list[int] = []
     ids: list[int] = []
     for run, some in groupby(rows, itemgetter(0)):
-        for member, row_id in near.add(run, (record for _, record in some)):
+        for member, row_id in near.add(run, (row for _, row in some)):
             if len(members) == MOST_ROWS:
                 raise ExportError(
                     f"--test-share {split.share} compares every row with every other, at most {MOST_ROWS:,} rows, and here are "

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skills_dspy.base.records import Record, Rejection
-from skills_dspy.base.visible import visible, visible_line
+from skills_dspy.base.visible import visible
 from skills_dspy.commands.report.diversity import DiversityMap, Point, draw_map
 from skills_dspy.commands.report.packing import Lines, Packed, pack_rows
 from skills_dspy.commands.report.reading import ShownRow, ShownRun
@@ -159,7 +159,7 @@ def _call_json(call: StoryCall, lines: Lines) -> list[Any]:
     which = f"{call.stage}, try {call.attempt} of {call.attempts}" if call.attempts > 1 else call.stage
     messages = [[role, lines.text(said, whole=role == "system")] for role, said in call.messages]
     thoughts = lines.text(call.thoughts) if call.thoughts else None
-    return [which, visible_line(call.about), messages, thoughts, call.heading, lines.text(call.reply)]
+    return [which, visible(call.about), messages, thoughts, call.heading, lines.text(call.reply)]
 
 
 def _questions(run: ShownRun) -> dict[str, str]:

@@ -64,12 +64,15 @@ def _principal(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float64], float
     """Each vector's two first principal components, and the share of the variance that they have."""
     centred = vectors.astype(np.float64)
     centred -= centred.mean(axis=0)
-    values, axes = np.linalg.eigh(centred.T @ centred)
-    chosen = axes[:, [-1, -2]]
-    # An axis may point either way; here the number farthest from zero is above it, on every machine.
-    chosen = chosen * np.sign(chosen[np.abs(chosen).argmax(axis=0), [0, 1]])
+    # X X^T and X^T X have the same eigenvalues but for zeros: the smaller of the two is taken.
+    few = len(centred) <= centred.shape[1]
+    values, sides = np.linalg.eigh(centred @ centred.T if few else centred.T @ centred)
+    chosen = sides[:, [-1, -2]]
+    places = chosen * np.sqrt(np.maximum(values[[-1, -2]], 0.0)) if few else centred @ chosen
+    # An axis may point either way; here what is farthest from zero is above it, on every machine.
+    places = places * np.sign(places[np.abs(places).argmax(axis=0), [0, 1]])
     total = float(values.sum())
-    return centred @ chosen, float(values[-2:].sum()) / total if total > 0 else 0.0
+    return places, float(values[-2:].sum()) / total if total > 0 else 0.0
 
 
 def _vectors(run: ShownRun, grounded: bool) -> tuple[str, list[Vector | None]]:

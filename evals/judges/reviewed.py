@@ -15,15 +15,15 @@ from evals.judges.card import ReportCard, report_card
 from evals.judges.cases import SCALE_OF_STEP, Case
 from evals.tables import as_json
 from skills_dspy.base.config import RunConfig
-from skills_dspy.base.errors import RequestError, RunDirError
+from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Reason, SeedExample
+from skills_dspy.commands.review.opening import known_run, runs_at
 from skills_dspy.commands.review.rated import RatedRow, StageVerdict, rated_rows, settings_of
 from skills_dspy.model.steps import STEPS
 from skills_dspy.pipeline.draw import seed_examples, standard_of
-from skills_dspy.store.files import storage_errors
 from skills_dspy.store.reviews import Review, read_reviews, review_place, standing, verdict_on
-from skills_dspy.store.run_dir import RunPaths, find_runs
-from skills_dspy.store.run_json import NotedServer, RunJson, needed, read_run_json, run_json_errors
+from skills_dspy.store.run_dir import RunPaths
+from skills_dspy.store.run_json import NotedServer, RunJson, needed, run_json_errors
 from skills_dspy.tasks.spec import TaskSpec
 
 IN_WORDS, EDITED, ACCEPTED, ANSWER_ALONE = "in your own words", "edited", "accepted", "the answer alone was wrong"
@@ -62,10 +62,8 @@ def read_reviewed(places: Sequence[Path]) -> tuple[ReviewedRun, ...]:
         RequestError: nobody has looked at any.
     """
     found, seen = [], set[tuple[str, str]]()
-    for paths in dict.fromkeys(paths for place in places for paths in _runs_at(place)):
-        run = read_run_json(paths)
-        if run is None:
-            raise RunDirError(f"{paths.run_json} is missing, so nothing is known of this run; restore the file")
+    for paths in dict.fromkeys(paths for place in places for paths in runs_at(place)):
+        run = known_run(paths)
         reviews = standing(read_reviews(review_place(paths, run)))
         rows = []
         for rated in rated_rows(paths) if reviews else ():
@@ -159,14 +157,6 @@ def _facts(runs: Sequence[ReviewedRun], unknown: int) -> dict[str, Any]:
         "reviews": {name: counts[name] for name in _DID if counts[name]},
         **({"unknown_verdicts": unknown} if unknown else {}),
     }
-
-
-def _runs_at(place: Path) -> list[RunPaths]:
-    with storage_errors("read", place):
-        runs = find_runs(place) if place.is_dir() else []
-    if not runs:
-        raise RunDirError(f"there is no run at or below {place}; give a run's directory, or a folder of runs")
-    return runs
 
 
 def _cases(paths: RunPaths, run: RunJson, rated: RatedRow, review: Review) -> Iterator[tuple[Case, StageVerdict | None]]:

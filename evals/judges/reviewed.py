@@ -32,10 +32,17 @@ IN_WORDS, EDITED, ACCEPTED, ANSWER_ALONE = "in your own words", "edited", "accep
 
 @dataclass(frozen=True, slots=True)
 class ReviewedRow:
-    """A row, what a person said of it, and the cases that follow, each with what the run's judge said, if it was asked."""
+    """A row that a person has looked at.
+
+    Attributes:
+        review: what counts of what was said.
+        again: whether something else had been said before, so that what the judges said was known.
+        cases: what follows from it, each case with what the run's own judge said, if it was asked.
+    """
 
     rated: RatedRow
     review: Review
+    again: bool
     cases: tuple[tuple[Case, StageVerdict | None], ...]
 
 
@@ -64,13 +71,14 @@ def read_reviewed(places: Sequence[Path]) -> tuple[ReviewedRun, ...]:
     found, seen = [], set[tuple[str, str]]()
     for paths in dict.fromkeys(paths for place in places for paths in runs_at(place)):
         run = known_run(paths)
-        reviews = standing(read_reviews(review_place(paths, run)))
+        said = read_reviews(review_place(paths, run))
+        reviews, decided = standing(said), Counter(review.id for review in said if review.verdict not in ("skip", "undo"))
         rows = []
         for rated in rated_rows(paths) if reviews else ():
             review = verdict_on(reviews, rated.row)
             if review is not None and (review.id, review.text) not in seen:
                 seen.add((review.id, review.text))
-                rows.append(ReviewedRow(rated, review, tuple(_cases(paths, run, rated, review))))
+                rows.append(ReviewedRow(rated, review, decided[review.id] > 1, tuple(_cases(paths, run, rated, review))))
         if rows:
             found.append(ReviewedRun(paths, run, settings_of(paths, run), tuple(rows)))
     if not found:
@@ -133,6 +141,8 @@ def head_of_reviews(content: dict[str, Any]) -> list[tuple[str, str]]:
         ("Reviews", f"{sum(counts.values())} rows of {', '.join(content['tasks'])} that a person looked at: {ways}"),
         ("Asked", "nobody: this is what the judges said when the rows were made"),
     ]
+    if again := content.get("decided_again"):
+        facts.append(("Decided again", f"{again} of these rows, after what the judges said of them was shown"))
     if unknown := content.get("unknown_verdicts"):
         facts.append(("Left out", f"{unknown} verdicts whose labels stand in a journal that is not there"))
     return facts
@@ -143,6 +153,7 @@ _DID = {"accept": "accepted", "reject": "rejected", "edit": "edited"}
 
 def _facts(runs: Sequence[ReviewedRun], unknown: int) -> dict[str, Any]:
     counts = Counter[str](row.review.verdict for run in runs for row in run.rows)
+    again = sum(row.again for run in runs for row in run.rows)
     models = [row.rated.row.provenance.models for run in runs for row in run.rows]
 
     def answered(run: ReviewedRun) -> str:
@@ -155,6 +166,7 @@ def _facts(runs: Sequence[ReviewedRun], unknown: int) -> dict[str, Any]:
         "tagger_models": list(dict.fromkeys(names.get("tagger", "unknown") for names in models)),
         "tasks": list(dict.fromkeys(row.rated.row.task_name for run in runs for row in run.rows)),
         "reviews": {name: counts[name] for name in _DID if counts[name]},
+        **({"decided_again": again} if again else {}),
         **({"unknown_verdicts": unknown} if unknown else {}),
     }
 

@@ -137,6 +137,12 @@ def test_what_a_judge_and_a_person_see_otherwise_is_named(paths: RunPaths) -> No
     rows = look(paths, hard)
     card, _ = card_of_reviews(read_reviewed([paths.folder]), ["tag_sample_quality"])
     (judge,) = card.judges
+    log = ReviewLog(paths)
+    first = log.read()[0]
+    for known, each in enumerate((first.model_copy(update={"verdict": "undo"}), first), start=1):
+        log.add(each, known)
+    facts = head_of_reviews(card_of_reviews(read_reviewed([paths.folder]), [])[1])
+    assert ("Decided again", "1 of these rows, after what the judges said of them was shown") in facts
     assert judge.said[0].startswith("Of the flaws that you found it misses `wrong figure` most: 6 of 6 let through")
     named = judge.said[-1].removeprefix("It let through what you would not: ").partition(" and 1 more")[0].split(", ")
     assert len(named) == 5

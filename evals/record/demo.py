@@ -21,9 +21,9 @@ TASKS = (
     CHECKOUT / "task_specs" / "coding" / "grounded" / "sql_query.yaml",
 )
 """What is run: a freeform task that a small model of code can do, and a grounded one."""
-WANTED = 6
+WANTED = 5
 """Accepted pairs of each task: a quarter of an hour on two processor cores."""
-MOST_DRAWS = 12
+MOST_DRAWS = 16
 """After so many draws it stops: a model that gives its prompt back where a new context is wanted might do so for ever."""
 
 _README = """\

@@ -6,6 +6,8 @@ repeats the faulty one. An answer that is nothing but its question is one, and s
 seed's question in other words, and that question itself.
 """
 
+from collections.abc import Sequence
+
 from skills_dspy.screens.task_texts import KnownText, NewText
 from skills_dspy.similarity.pieces import Pieces, quoted, words_in
 from skills_dspy.similarity.text import plain, tokens
@@ -13,8 +15,10 @@ from skills_dspy.similarity.text import plain, tokens
 _LEAST_WORDS = 5
 """So many words of an answer say that it is a seed's, and so many of a question that it asks for the same: fewer, as a label or
 a number, are those of many."""
-_SAME_QUESTION = 0.3
-"""Which share of the words of a question, but for those of the skill, is a seed's where it may ask for the same."""
+_MANY_WORDS = 8
+_SAME_QUESTION, _LIKE_QUESTION = 0.3, 0.15
+"""Which share of the words of a question, but for those of the skill, is a seed's where it may ask for the same; the second is
+that of an answer of `_MANY_WORDS`, which hardly answer something else."""
 _FEW_SEEDS = 2
 """So few questions do not tell what belongs to the skill."""
 _SAME_WORDS, _SAME_SEED = 0.6, 0.4
@@ -40,31 +44,42 @@ def copied(new: NewText) -> str | None:
             return f"{words_in(run):.0f} words in a row are those of {source.name}: {quoted(run)}"
         if not _is_request(new) and cut.holds(source.cut):
             return f"it holds {source.name} word for word: {quoted(source.cut.tokens)}"
-    return _said_before(new, cut) if new.kind == "freeform" and new.part != "context" else None
+    if new.part == "answer":
+        return _answered_before(new, cut)
+    return _asked_before(new, cut) if new.part == "question" and new.kind == "freeform" else None
 
 
-def _said_before(new: NewText, cut: Pieces) -> str | None:
-    """Whether it is a seed's question in other words, or the answer of a seed to such a question.
-
-    Of the words of a question those count that not two seeds have. What is asked about a text may be asked about another one.
-    """
-    asked = frozenset(tokens(new.exercise.question or "")) - new.task.asked_by_two
-    own = f" {' '.join(cut.tokens)} "
-    for words, question, answer in zip(new.task.asked, new.task.seeds["question"], new.task.seeds["answer"], strict=True):
+def _asked_before(new: NewText, cut: Pieces) -> str | None:
+    """Whether it is a seed's question in other words. What is asked about a text may be asked about another one."""
+    asked = frozenset(cut.tokens) - new.task.asked_by_two
+    if len(new.task.asked) <= _FEW_SEEDS:
+        return None
+    for words, question in zip(new.task.asked, new.task.seeds["question"], strict=True):
         shared = asked & words
-        share = len(shared) / max(1, len(asked))
-        if new.part == "answer":
-            if cut.words >= _LEAST_WORDS and share >= _SAME_QUESTION and own in f" {' '.join(answer.cut.tokens)} ":
-                return f"it is of {answer.name}, whose question shares words with this one: {quoted(cut.tokens)}"
-        elif (
-            len(new.task.asked) > _FEW_SEEDS
-            and len(shared) >= _LEAST_WORDS
-            and share >= _SAME_WORDS
-            and len(shared) >= _SAME_SEED * len(words)
-        ):
-            own_words = tuple(word for word in dict.fromkeys(cut.tokens) if word in shared)
-            return f"it asks what {question.name} asks, in other words: {quoted(own_words)}"
+        if len(shared) >= max(_LEAST_WORDS, _SAME_WORDS * len(asked), _SAME_SEED * len(words)):
+            own = tuple(word for word in dict.fromkeys(cut.tokens) if word in shared)
+            return f"it asks what {question.name} asks, in other words: {quoted(own)}"
     return None
+
+
+def _answered_before(new: NewText, cut: Pieces) -> str | None:
+    """Whether it is a seed's answer to its question in other words; about a text, one that this text does not have."""
+    asked = frozenset(tokens(new.exercise.question or "")) - new.task.asked_by_two
+    for words, answer in zip(new.task.asked, new.task.seeds["answer"], strict=True):
+        share = len(asked & words) / max(1, len(asked))
+        if new.kind == "freeform":
+            least = _SAME_QUESTION if cut.words < _MANY_WORDS else _LIKE_QUESTION
+            copy = cut.words >= _LEAST_WORDS and share >= least and _holds(answer.cut.tokens, cut.tokens)
+        else:
+            copy = share >= _SAME_WORDS and cut.tokens == answer.cut.tokens and len(cut.tokens) > 1
+            copy = copy and not _holds(tokens(new.exercise.context or ""), cut.tokens)
+        if copy:
+            return f"it is of {answer.name}, whose question shares words with this one: {quoted(cut.tokens)}"
+    return None
+
+
+def _holds(text: Sequence[str], part: Sequence[str]) -> bool:
+    return f" {' '.join(part)} " in f" {' '.join(text)} "
 
 
 def _is_request(new: NewText) -> bool:

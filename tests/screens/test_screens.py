@@ -120,10 +120,20 @@ def test_an_answer_that_is_its_question_is_a_copy() -> None:
         ("Remove all empty folders below the folder build.", "find build -mindepth 1 -type d -empty -delete", "copy"),
         ("Which folders below build have nothing in them? Drop them.", "find build -mindepth 1 -type d -empty -delete", "copy"),
         ("Remove all empty folders below the folder build.", "find build -depth -type d -empty -delete", None),
-        ("Which command looks for folders to remove in a tree?", "find build -mindepth 1 -type d -empty -delete", None),
+        ("Which command looks for folders to remove in a tree?", "find build -mindepth 1 -type d -empty", None),
+        ("Which command looks for folders to remove in a tree?", "find build -mindepth 1 -type d -empty -delete", "copy"),
+        ("How do I look for fat files?", "find build -mindepth 1 -type d -empty -delete", None),
         ("Give me a command that deletes all empty folders below the folder build.", "find build", None),
     ],
-    ids=["in other words", "in quite other words", "another answer", "another question", "too short to say"],
+    ids=[
+        "in other words",
+        "in quite other words",
+        "another answer",
+        "a few words",
+        "many words",
+        "another question",
+        "too short to say",
+    ],
 )
 def test_a_seeds_answer_to_its_question_in_other_words_is_a_copy(question: str, answer: str, found: Reason | None) -> None:
     """The demo's small model asked a seed's question anew and answered with the seed's command."""
@@ -134,6 +144,16 @@ def test_a_seeds_answer_to_its_question_in_other_words_is_a_copy(question: str, 
     of = material((seed, *FREEFORM))
     assert reason("answer", answer, of, question=question) == found
     assert reason("answer", answer, of, question=question, context="A tree of folders.") is None
+
+
+def test_a_seeds_answer_to_its_question_about_another_text_is_a_copy() -> None:
+    """A small model asked about a lighthouse that its own text had not, and knew the answer; what the text says is no copy."""
+    seed = SeedExample(question="What did the lamp on Gull Point burn at first?", answer="Rapeseed oil", context=TEXTS[0])
+    of = material((seed, *GROUNDED))
+    asked = {"question": "What did the lighthouse lamp on Gull Point burn at first?"}
+    assert reason("answer", "Rapeseed oil", of, context="Galaxies dance.", **asked) == "copy"
+    assert reason("answer", "Rapeseed oil", of, context="They bought rapeseed oil for it.", **asked) is None
+    assert reason("answer", "Rapeseed oil", of, context="Galaxies dance.", question="What do they press in May?") is None
 
 
 LAMP = "A lamp of 60 watts burns five hours a day. How many kilowatt-hours does it use in 30 days?"

@@ -17,6 +17,7 @@ from skills_dspy.base.validation import FILLED, Text, Where, Wording, validated
 from skills_dspy.base.yaml_lines import Node, read_yaml, shown
 from skills_dspy.model.exhibits import fitting_by_words
 from skills_dspy.model.steps import STEPS, inputs
+from skills_dspy.store.reviews import BLAME
 from skills_dspy.tasks.yaml_files import find_yaml
 
 SCALE_OF_STEP: Mapping[str, Scale] = {
@@ -85,25 +86,8 @@ REASONS = (
     "brief but right",  # good: very short, as the skill is
     "odd but of the skill",  # good: strange elsewhere, usual here
     "small flaw",  # good with a blemish
-    "too vague",
-    "incomplete",  # something that is needed is missing, in a question
-    "contradicts itself",
-    "false premise",
-    "not answerable from the context",
-    "needs what is not there",  # an image, a sound, the web, a file, knowledge of the person who asks
-    "needs an action",
-    "unsafe",
-    "off the task",
-    "other form",  # not the form that the examples have
-    "wrong fact",
-    "wrong figure",
-    "unsupported by the context",
-    "ignores the requested format",
-    "truncated",
-    "copy of the context",
-    "padded",  # talk about itself, repetition, filler
-    "evasive",
-    "not all answered",
+    *BLAME["question"],
+    *BLAME["answer"],
 )
 """Why a case that a reader labelled has its label."""
 

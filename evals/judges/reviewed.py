@@ -15,15 +15,15 @@ from evals.judges.card import ReportCard, report_card
 from evals.judges.cases import SCALE_OF_STEP, Case
 from evals.tables import as_json
 from skills_dspy.base.config import RunConfig
-from skills_dspy.base.errors import RequestError, RunDirError
+from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Reason, SeedExample
+from skills_dspy.commands.review.opening import known_run, runs_at
 from skills_dspy.commands.review.rated import RatedRow, StageVerdict, rated_rows, settings_of
 from skills_dspy.model.steps import STEPS
 from skills_dspy.pipeline.draw import seed_examples, standard_of
-from skills_dspy.store.files import storage_errors
 from skills_dspy.store.reviews import Review, read_reviews, review_place, standing, verdict_on
-from skills_dspy.store.run_dir import RunPaths, find_runs
-from skills_dspy.store.run_json import NotedServer, RunJson, needed, read_run_json, run_json_errors
+from skills_dspy.store.run_dir import RunPaths
+from skills_dspy.store.run_json import NotedServer, RunJson, needed, run_json_errors
 from skills_dspy.tasks.spec import TaskSpec
 
 IN_WORDS, EDITED, ACCEPTED, ANSWER_ALONE = "in your own words", "edited", "accepted", "the answer alone was wrong"
@@ -32,10 +32,17 @@ IN_WORDS, EDITED, ACCEPTED, ANSWER_ALONE = "in your own words", "edited", "accep
 
 @dataclass(frozen=True, slots=True)
 class ReviewedRow:
-    """A row, what a person said of it, and the cases that follow, each with what the run's judge said, if it was asked."""
+    """A row that a person has looked at.
+
+    Attributes:
+        review: what counts of what was said.
+        again: whether something else had been said before, so that what the judges said was known.
+        cases: what follows from it, each case with what the run's own judge said, if it was asked.
+    """
 
     rated: RatedRow
     review: Review
+    again: bool
     cases: tuple[tuple[Case, StageVerdict | None], ...]
 
 
@@ -62,17 +69,16 @@ def read_reviewed(places: Sequence[Path]) -> tuple[ReviewedRun, ...]:
         RequestError: nobody has looked at any.
     """
     found, seen = [], set[tuple[str, str]]()
-    for paths in dict.fromkeys(paths for place in places for paths in _runs_at(place)):
-        run = read_run_json(paths)
-        if run is None:
-            raise RunDirError(f"{paths.run_json} is missing, so nothing is known of this run; restore the file")
-        reviews = standing(read_reviews(review_place(paths, run)))
+    for paths in dict.fromkeys(paths for place in places for paths in runs_at(place)):
+        run = known_run(paths)
+        said = read_reviews(review_place(paths, run))
+        reviews, decided = standing(said), Counter(review.id for review in said if review.verdict not in ("skip", "undo"))
         rows = []
         for rated in rated_rows(paths) if reviews else ():
             review = verdict_on(reviews, rated.row)
             if review is not None and (review.id, review.text) not in seen:
                 seen.add((review.id, review.text))
-                rows.append(ReviewedRow(rated, review, tuple(_cases(paths, run, rated, review))))
+                rows.append(ReviewedRow(rated, review, decided[review.id] > 1, tuple(_cases(paths, run, rated, review))))
         if rows:
             found.append(ReviewedRun(paths, run, settings_of(paths, run), tuple(rows)))
     if not found:
@@ -135,6 +141,8 @@ def head_of_reviews(content: dict[str, Any]) -> list[tuple[str, str]]:
         ("Reviews", f"{sum(counts.values())} rows of {', '.join(content['tasks'])} that a person looked at: {ways}"),
         ("Asked", "nobody: this is what the judges said when the rows were made"),
     ]
+    if again := content.get("decided_again"):
+        facts.append(("Decided again", f"{again} of these rows, after what the judges said of them was shown"))
     if unknown := content.get("unknown_verdicts"):
         facts.append(("Left out", f"{unknown} verdicts whose labels stand in a journal that is not there"))
     return facts
@@ -145,6 +153,7 @@ _DID = {"accept": "accepted", "reject": "rejected", "edit": "edited"}
 
 def _facts(runs: Sequence[ReviewedRun], unknown: int) -> dict[str, Any]:
     counts = Counter[str](row.review.verdict for run in runs for row in run.rows)
+    again = sum(row.again for run in runs for row in run.rows)
     models = [row.rated.row.provenance.models for run in runs for row in run.rows]
 
     def answered(run: ReviewedRun) -> str:
@@ -157,16 +166,9 @@ def _facts(runs: Sequence[ReviewedRun], unknown: int) -> dict[str, Any]:
         "tagger_models": list(dict.fromkeys(names.get("tagger", "unknown") for names in models)),
         "tasks": list(dict.fromkeys(row.rated.row.task_name for run in runs for row in run.rows)),
         "reviews": {name: counts[name] for name in _DID if counts[name]},
+        **({"decided_again": again} if again else {}),
         **({"unknown_verdicts": unknown} if unknown else {}),
     }
-
-
-def _runs_at(place: Path) -> list[RunPaths]:
-    with storage_errors("read", place):
-        runs = find_runs(place) if place.is_dir() else []
-    if not runs:
-        raise RunDirError(f"there is no run at or below {place}; give a run's directory, or a folder of runs")
-    return runs
 
 
 def _cases(paths: RunPaths, run: RunJson, rated: RatedRow, review: Review) -> Iterator[tuple[Case, StageVerdict | None]]:

@@ -28,15 +28,15 @@ Blamed = Literal["question", "answer"]
 BLAME: dict[Blamed, tuple[str, ...]] = {
     "question": (
         "too vague",
-        "incomplete",
+        "incomplete",  # something that is needed is missing
         "contradicts itself",
         "false premise",
         "not answerable from the context",
-        "needs what is not there",
+        "needs what is not there",  # an image, a sound, the web, a file, knowledge of the person who asks
         "needs an action",
         "unsafe",
         "off the task",
-        "other form",
+        "other form",  # not the form that the examples have
     ),
     "answer": (
         "wrong fact",
@@ -45,12 +45,12 @@ BLAME: dict[Blamed, tuple[str, ...]] = {
         "ignores the requested format",
         "truncated",
         "copy of the context",
-        "padded",
+        "padded",  # talk about itself, repetition, filler
         "evasive",
         "not all answered",
     ),
 }
-"""Reasons for a rejection to choose from; they are words of the labelled cases."""
+"""Reasons for a rejection to choose from; cases that a reader labels by hand have the same."""
 
 _PATIENCE = 10.0  # seconds for another window to write its line
 

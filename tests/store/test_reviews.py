@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from evals.judges.cases import REASONS
 from skills_dspy.base.errors import RunDirError, StorageError
-from skills_dspy.store.reviews import BLAME, Review, ReviewLog, read_reviews, review_place, standing, text_mark, verdict_on
+from skills_dspy.store.reviews import Review, ReviewLog, read_reviews, review_place, standing, text_mark, verdict_on
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import RunJson
 from tests.helpers.exporting import a_record, a_run_json, write_run
@@ -58,11 +58,6 @@ def test_half_a_choice_is_none(wrong: dict[str, object]) -> None:
     """A rejection says what is wrong and why, an edit has a text."""
     with pytest.raises(ValueError, match="Review"):
         a_review(**wrong)  # type: ignore[arg-type] # this is what is tried
-
-
-def test_reasons_are_those_of_labelled_cases() -> None:
-    """So that judges are measured on both by the same words."""
-    assert {word for words in BLAME.values() for word in words} <= set(REASONS)
 
 
 def test_what_is_added_is_on_the_disk_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,3 +150,12 @@ def test_a_dataset_that_was_decided_anew_has_the_reviews_of_its_run(tmp_path: Pa
         run = RunJson.of({**a_run_json(), "decided": {"run": origin}})
         assert review_place(here, run).folder == wanted
     assert review_place(here, RunJson.of(a_run_json())) == here
+
+
+def test_a_file_that_stays_locked_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while, and nothing is written."""
+    monkeypatch.setattr("skills_dspy.store.reviews._PATIENCE", 0.0)
+    paths = RunPaths(tmp_path)
+    with FileLock(paths.reviews_lock), pytest.raises(RunDirError, match=r"another process keeps .*\.reviews\.lock locked"):
+        ReviewLog(paths).add(a_review(), 0)
+    assert not paths.reviews.exists()

@@ -71,7 +71,7 @@ class ReviewDesk:
             return self._shown(window)
 
     def choose(self, window: str, said: Mapping[str, Any]) -> dict[str, Any]:
-        """Put a choice on the disk; returns what the window shows next, and as `last` what the judges had said of this one.
+        """Put a choice on the disk; returns what the window shows next, and as `last` what the judges said of a decided row.
 
         `said` has the row's `id` and `known`, as it was shown, the `verdict`, and what a Review has beside.
 
@@ -88,7 +88,9 @@ class ReviewDesk:
                 raise Conflict(other, self._log.changes(review.id))
             self._chosen[window].append(review.id)
             self._open.pop(window, None)
-            return {**self._shown(window), "last": self._revealed(rated, review)}
+            # Who skips a row is to see it again, and not to know then what the judges said.
+            told = {} if review.verdict == "skip" else {"last": self._revealed(rated, review)}
+            return {**self._shown(window), **told}
 
     def undo(self, window: str) -> dict[str, Any]:
         """Take back a window's last choice, or one from before all windows, and show that row again.
@@ -143,7 +145,7 @@ class ReviewDesk:
             "task": self._subject.task,
             "description": self._subject.description,
             "seeds": [
-                {"question": visible(seed.question), "answer": visible(seed.answer)}
+                [visible(text) for text in (seed.context, seed.question, seed.answer) if text is not None]
                 for seed in self._subject.seeds
                 if (seed.context is None) == (row.context is None)
             ][:_SHOWN_SEEDS],

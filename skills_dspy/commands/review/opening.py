@@ -11,7 +11,7 @@ from skills_dspy.commands.review.rated import rated_rows, settings_of
 from skills_dspy.store.files import storage_errors
 from skills_dspy.store.reviews import ReviewLog, review_place
 from skills_dspy.store.run_dir import RunPaths, find_runs
-from skills_dspy.store.run_json import needed, read_run_json, run_json_errors
+from skills_dspy.store.run_json import RunJson, needed, read_run_json, run_json_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,7 @@ def open_review(place: Path, order: Order, now: Callable[[], str]) -> OpenedRevi
         RequestError: it has no row that can be looked at in this order.
     """
     paths = one_run(place)
-    run = read_run_json(paths)
-    if run is None:
-        raise RunDirError(f"{paths.run_json} is missing, so nothing is known of this run; restore the file")
+    run = known_run(paths)
     with run_json_errors(paths):
         task = needed(run.task, "task")
         told = run.derived_description if run.derived_description and not (task.task_description or "").strip() else None
@@ -57,12 +55,26 @@ def open_review(place: Path, order: Order, now: Callable[[], str]) -> OpenedRevi
     return OpenedReview(kept.reviews, len(rows), ReviewDesk(subject, rows, ReviewLog(kept), now), paths.in_use())
 
 
-def one_run(place: Path) -> RunPaths:
-    """The one run at or below a place; RunDirError where there is none, or another one too."""
+def known_run(paths: RunPaths) -> RunJson:
+    """What a run's run.json says; RunDirError where there is none."""
+    run = read_run_json(paths)
+    if run is None:
+        raise RunDirError(f"{paths.run_json} is missing, so nothing is known of this run; restore the file")
+    return run
+
+
+def runs_at(place: Path) -> list[RunPaths]:
+    """The runs at and below a place; RunDirError where there is none."""
     with storage_errors("read", place):
         runs = find_runs(place) if place.is_dir() else []
     if not runs:
         raise RunDirError(f"there is no run at or below {place}; give a run's directory")
+    return runs
+
+
+def one_run(place: Path) -> RunPaths:
+    """The one run at or below a place; RunDirError where there is none, or another one too."""
+    runs = runs_at(place)
     if len(runs) > 1:
         listed = ", ".join(str(run.folder) for run in runs[:5])
         raise RunDirError(

@@ -52,7 +52,7 @@ function put(found) {
   if (row) {
     at("task").textContent = row.task;
     at("description").textContent = row.description;
-    at("seeds").replaceChildren(...row.seeds.flatMap((seed) => [element("h2", "A seed"), element("div", `${seed.question}\n\n${seed.answer}`, "text")]));
+    at("seeds").replaceChildren(...row.seeds.flatMap((seed) => [element("h2", "A seed"), element("div", seed.join("\n\n"), "text")]));
     for (const name of ["context", "question", "answer"]) at(name).textContent = row.shown[name] || "";
     show("context-part", row.shown.context !== null);
     show("answer-part", row.shown.answer !== null);

@@ -39,6 +39,9 @@ def test_what_the_judges_said_is_hidden_until_one_chose(folder: Path) -> None:
     told = json.dumps(shown)
     assert not [word for word in ("Right.", "Clear.", "accepted", "rating", "explanation", "last") if word in told]
     assert shown["row"]["description"] == "Knowing foxes."
+    skipped = say(desk, shown, "skip")
+    assert "last" not in skipped  # it comes again
+    shown = skipped
     last = say(desk, shown, "accept")["last"]
     assert (last["id"], last["fate"]) == (shown["row"]["id"], "accepted it")
     assert [(one["judge"], one["label"], one["passed"]) for one in last["judges"]] == [

@@ -13,6 +13,7 @@ from skills_dspy.base.scales import PAIR, Label
 from skills_dspy.commands.review.opening import open_review
 from skills_dspy.commands.review.order import doubt_about, in_order
 from skills_dspy.commands.review.rated import RATED, RatedRow, StageVerdict, rated_rows, settings_of
+from skills_dspy.store.journal import Journal
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import read_run_json
 from tests.helpers.exporting import a_record, write_run
@@ -140,6 +141,10 @@ def test_one_run_is_looked_at(tmp_path: Path) -> None:
     ):
         with pytest.raises((RunDirError, RequestError), match=said):
             open_review(place, order, lambda: "now")  # type: ignore[arg-type] # one of them
+    (tmp_path / "bare").mkdir()
+    Journal.open(tmp_path / "bare" / "journal.sqlite").close()
+    with pytest.raises(RunDirError, match=r"run.json is missing, so nothing is known of this run"):
+        open_review(tmp_path / "bare", "newest", lambda: "now")
     assert open_review(tmp_path / "runs" / "test" / "foxes", "newest", lambda: "now").rows == 3
     broken = tmp_path / "runs" / "test" / "foxes" / "data.jsonl"
     broken.write_text("{}\n")

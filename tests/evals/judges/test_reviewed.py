@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from evals.judges.cases import SCALE_OF_STEP
-from evals.judges.reviewed import ACCEPTED, ANSWER_ALONE, EDITED, IN_WORDS, card_of_reviews, read_reviewed, reviewed_cases
+from evals.judges.reviewed import (
+    ACCEPTED,
+    ANSWER_ALONE,
+    EDITED,
+    IN_WORDS,
+    card_of_reviews,
+    head_of_reviews,
+    read_reviewed,
+    reviewed_cases,
+)
 from evals.statistics import items_to_halve, kappa_interval
 from skills_dspy.base.errors import RequestError, RunDirError
 from skills_dspy.commands.review.rated import RatedRow, rated_rows
@@ -128,6 +137,12 @@ def test_what_a_judge_and_a_person_see_otherwise_is_named(paths: RunPaths) -> No
     rows = look(paths, hard)
     card, _ = card_of_reviews(read_reviewed([paths.folder]), ["tag_sample_quality"])
     (judge,) = card.judges
+    log = ReviewLog(paths)
+    first = log.read()[0]
+    for known, each in enumerate((first.model_copy(update={"verdict": "undo"}), first), start=1):
+        log.add(each, known)
+    facts = head_of_reviews(card_of_reviews(read_reviewed([paths.folder]), [])[1])
+    assert ("Decided again", "1 of these rows, after what the judges said of them was shown") in facts
     assert judge.said[0].startswith("Of the flaws that you found it misses `wrong figure` most: 6 of 6 let through")
     named = judge.said[-1].removeprefix("It let through what you would not: ").partition(" and 1 more")[0].split(", ")
     assert len(named) == 5
@@ -169,6 +184,13 @@ def test_what_cannot_be_measured_is_said(paths: RunPaths, tmp_path: Path) -> Non
     assert len(read_reviewed([paths.folder, other.folder])) == 1  # the same rows
     _, found = card_of_reviews(read_reviewed([other.folder]), [])
     assert found["unknown_verdicts"] > 0
+    left_out = f"{found['unknown_verdicts']} verdicts whose labels stand in a journal that is not there"
+    assert ("Left out", left_out) in head_of_reviews(found)
+    accepted = paths.data.read_bytes()
+    other.data.write_bytes(b"")
+    with pytest.raises(RequestError, match="stand in the journal, which is not there"):
+        card_of_reviews(read_reviewed([other.folder]), [])
+    other.data.write_bytes(accepted)
     content["config"]["judges"]["pair_pass"] = [3]
     other.run_json.write_text(json.dumps(content))
     text = other.data.read_text().replace('"id":"', '"id":"0')

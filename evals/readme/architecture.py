@@ -21,6 +21,7 @@ ORDER = (
     ("skills_dspy/pipeline",),
     ("skills_dspy/run",),
     ("skills_dspy/commands/decide", "skills_dspy/commands/export", "skills_dspy/commands/check"),
+    ("skills_dspy/commands/api",),
     ("evals",),
     ("evals/data", "evals/session"),
     ("evals/judges/corrupt",),

@@ -203,8 +203,8 @@ def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["python -m skills_dspy", "run"])
-    monkeypatch.setattr("skills_dspy.cli.shared.sessions.OllamaServer", server)
-    monkeypatch.setattr("skills_dspy.cli.run._embedder", lambda *_: AsyncEmbedder(HashEmbedder()))
+    monkeypatch.setattr("skills_dspy.commands.api.server.OllamaServer", server)
+    monkeypatch.setattr("skills_dspy.cli.run.embedder_of", lambda *_: AsyncEmbedder(HashEmbedder()))
     return made
 
 

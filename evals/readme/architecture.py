@@ -27,6 +27,7 @@ ORDER = (
         "skills_dspy/commands/report",
         "skills_dspy/commands/review",
     ),
+    ("skills_dspy/commands/api",),
     ("evals",),
     ("evals/data", "evals/session"),
     ("evals/judges/corrupt",),

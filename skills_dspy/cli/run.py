@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,37 +10,29 @@ from skills_dspy.base.errors import Interrupted, RequestError, SkillsError, Spec
 from skills_dspy.cli.export import export_run
 from skills_dspy.cli.progress import RunProgress
 from skills_dspy.cli.shared.arguments import RunOptions
-from skills_dspy.cli.shared.options import ModelOptions
-from skills_dspy.cli.shared.sessions import open_server, run_until_done, vector_server
+from skills_dspy.cli.shared.sessions import open_server, run_until_done
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.cli.terminal.streams import echo
-from skills_dspy.model.compiled import load_compiled
-from skills_dspy.model.embedders import choose_embedder, foreign_thresholds
+from skills_dspy.commands.api.request import RunSettings, embedder_of, run_request, run_tasks
 from skills_dspy.model.embedding.embedder import LiveEmbedder
-from skills_dspy.model.embedding.weights import served
 from skills_dspy.run.open_files import make_room
-from skills_dspy.run.past import Replay
 from skills_dspy.run.request import RunRequest
-from skills_dspy.run.runner import Runner
 from skills_dspy.run.task import TaskView
-from skills_dspy.screens.benchmark import read_benchmark, skipped_warnings
 from skills_dspy.screens.decontamination import Notices
 from skills_dspy.tasks.changed import changed_files
 from skills_dspy.tasks.files import Changes, Loaded, load_tasks
-from skills_dspy.tasks.spec import TaskSpec
 
 COMPLETE, SHORT = 0, 1
-DEFAULT_WANTED = 20
 
 
 def run_command(options: RunOptions) -> int:
     """Run what was asked for; returns the exit code."""
-    loaded = _wanted(options)
-    request = _request(options, None if loaded is None else loaded.specs)
+    loaded, settings = _wanted(options), _settings(options)
+    request = run_request(settings, None if loaded is None else loaded.specs, _Stderr(options.quiet).warn)
     broken = () if loaded is None else loaded.broken
     make_room(len(request.specs), request.concurrency)
     display = RunProgress(quiet=options.quiet)
-    embedder = _embedder(request, options)
+    embedder = embedder_of(request, settings)
     tasks: tuple[TaskView, ...] = ()
     with display:
         try:
@@ -94,51 +85,25 @@ def _summarize(tasks: Sequence[TaskView], options: RunOptions, broken: Sequence[
         echo(f"not run: {error}", err=True)
 
 
-def _embedder(request: RunRequest, options: RunOptions) -> LiveEmbedder:
-    """The embedding model; for a live run it is looked for here, before anything is written."""
-    config = options.server.over(request.config)
-    return choose_embedder(config, partial(vector_server, options.server, config), needed=request.recorded is None)
-
-
 async def _run(request: RunRequest, options: RunOptions, embedder: LiveEmbedder, display: RunProgress) -> tuple[TaskView, ...]:
     server = None if request.recorded is not None else open_server(options.server, request.config, display.fault, display.say)
-    notices = _Stderr(options.quiet)
-    try:
-        if server is not None:
-            if served(embedder.name):
-                await embedder.ready()
-            decontaminates = request.evaluation is not None
-            if warning := foreign_thresholds(request.config, embedder.weights, decontaminates=decontaminates):
-                notices.warn(warning)
-        return await Runner(request, server, embedder, display, notices=notices).run()
-    finally:
-        await embedder.close()
+    return await run_tasks(request, server, embedder, display, _Stderr(options.quiet))
 
 
-def _request(options: RunOptions, specs: tuple[TaskSpec, ...] | None) -> RunRequest:
-    """The request; what is not given for a replay is as it was recorded, and so are the tasks when `specs` is None."""
-    models, past = options.models, None if options.replay is None else Replay(options.replay, specs)
-    given = (models, options.embedder) != (ModelOptions(None, None, None, None), None)
-    config = models.load(options.embedder) if past is None or given else past.config()
-    program = None if options.program is None else load_compiled(options.program)
-    evaluation = read_benchmark(options.decontaminate) if options.decontaminate else None
-    for warning in () if evaluation is None else skipped_warnings(evaluation):
-        echo(f"warning: {warning}", err=True)
-    if past is not None:
-        program = program or past.first.program
-        evaluation = evaluation or past.evaluation()
-    return RunRequest(
-        specs=specs or () if past is None else past.specs,
-        config=options.server.over(config) if past is None else config,
-        wanted=options.wanted or (DEFAULT_WANTED if past is None else past.first.wanted),
+def _settings(options: RunOptions) -> RunSettings:
+    return RunSettings(
+        wanted=options.wanted,
         output_dir=options.output_dir,
-        seed=options.seed if options.seed is not None else 0 if past is None else past.first.seed,
-        concurrency=options.server.concurrency,
+        config=options.models.config,
+        models=options.models.named(options.embedder),
+        think=options.models.think,
+        connection=options.server.connection,
+        seed=options.seed,
         restart=options.restart,
-        note=options.note if past is None else None,
-        recorded=None if past is None else past.runs,
-        program=program,
-        evaluation=evaluation,
+        replay=options.replay,
+        program=options.program,
+        decontaminate=options.decontaminate,
+        note=options.note,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import dspy
 from dspy import lm15
+from dspy.utils.callback import with_callbacks
 
 from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import SkillsError, Truncated, Unanswered, Unreadable
@@ -159,6 +160,7 @@ class EngineLM(dspy.LM):
         super().__init__(model, engine=waiting, async_engine=engine, cache=False, num_retries=0, **settings)
         self._answers = engine
 
+    @with_callbacks  # type: ignore[untyped-decorator] # dspy ships no types
     async def acall(
         self, prompt: str | None = None, *, messages: Sequence[Mapping[str, str]] = (), **options: Any
     ) -> list[str]:

@@ -12,7 +12,7 @@ from skills_dspy.model.slots import Share, Slots
 from skills_dspy.model.soft import trimmed
 from skills_dspy.store.journal import JournaledReply, JournalReader, request_digest
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 NO_REPLY = "unanswered"
 """The key of a journaled reply that is none: why the server cannot answer this request, however often it is asked."""
@@ -113,10 +113,10 @@ class Replies:
             async with self._slots.take(call.rank):
                 started = self._clock()
                 body = await self._live(self._source, payload, call.step)
-            _log.debug("%s: %s of %s in %.1f s", call.step, _tokens(body), payload["model"], self._clock() - started)
         if self._journal is None:
             return body
         now = self._clock()
+        _LOG.debug("%s: %s of %s in %.1f s", call.step, _tokens(body), payload["model"], now - started)
         # Of two equal requests in flight the first reply stays: a resumed run would find that one.
         return await self._journal.put(JournaledReply(digest, dict(payload), body, call.step, now, now - started))
 

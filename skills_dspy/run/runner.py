@@ -32,7 +32,7 @@ from skills_dspy.screens.decontamination import KEPT_IN, Notices, Screen
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import OLLAMA, server_in_words
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 class Watcher:
@@ -165,7 +165,7 @@ class Runner:
             self._watcher.changed,
             self._now,
         )
-        _log.info("answers: %s; models %s; windows %s", answered_by, sorted({m.name for m in models.values()}), shared.windows)
+        _LOG.info("answers: %s; models %s; windows %s", answered_by, sorted({m.name for m in models.values()}), shared.windows)
         for line in since_compiled(request.program, models.values()) if request.program is not None else ():
             self._notices.warn(line)
         tasks = []
@@ -217,13 +217,13 @@ class Runner:
 
     async def _run_task(self, task: OpenTask) -> None:
         view = task.view
-        _log.info("%s: begins in %s", view.spec.task_name, view.paths.folder)
+        _LOG.info("%s: begins in %s", view.spec.task_name, view.paths.folder)
         with self._failing(view):
             task.announce()
             await task.run()
         # At once, not when the last task has ended: what it holds of files and memory is free for the others.
         failures = task.end("ended" if view.error is None else view.status, stamp(self._now()))
-        _log.info("%s: %s", view.spec.task_name, view.status)
+        _LOG.info("%s: %s", view.spec.task_name, view.status)
         with self._failing(view):
             task.close()
             if failures and view.error is None:

@@ -14,22 +14,12 @@ from evals.record.answering import CHECKOUT, simulated_teacher
 from skills_dspy.base.config import ROLES
 from skills_dspy.base.errors import EmbedderMissing, ServerError, Unanswered
 from skills_dspy.base.records import SeedExample, SoftRating
-from skills_dspy.cli.check import (
-    NOT_READY,
-    READY,
-    SEEDS_FAIL,
-    Check,
-    estimate_line,
-    hours_line,
-    soft_line,
-    speed_line,
-    together_line,
-    trial_line,
-)
+from skills_dspy.cli.check import NOT_READY, READY, SEEDS_FAIL, ShownChecks, closed, closed_seeds
 from skills_dspy.cli.main import start
-from skills_dspy.cli.shared.arguments import CheckOptions
-from skills_dspy.cli.shared.options import ModelOptions, ServerOptions
+from skills_dspy.cli.terminal.streams import echo_json
+from skills_dspy.commands.check.checks import CheckRequest, Checks
 from skills_dspy.commands.check.forecast import StepCost
+from skills_dspy.commands.check.lines import estimate_line, hours_line, soft_line, speed_line, together_line, trial_line
 from skills_dspy.commands.check.speed import Counts, Speed, Together, Trial
 from skills_dspy.model.embedding.weights import WeightsFolder
 from skills_dspy.model.server.openai import OpenAIServer
@@ -63,23 +53,13 @@ def checked(
     first: TaskSpec | None = None,
 ) -> tuple[int, str]:
     """The exit code, and what was printed."""
-    options = CheckOptions(
-        (),
-        None,
-        wanted,
-        ModelOptions(None, None, None, None),
-        ServerOptions(None, server.host, 4),
-        None,
-        output,
-        pull,
-        seeds,
-        as_json,
-    )
     out = Console(file=io.StringIO(), width=80, highlight=False, soft_wrap=True)
     specs = (first or a_spec((FREEFORM, GROUNDED)), a_spec((FREEFORM,), name="test/other"))
     vectors = server if isinstance(server, TimedServer) else TimedServer()
-    check = Check(options, specs, a_config(config), server, out, find, lambda _: vectors)
-    code = check.rate_seeds() if seeds else check.run()
+    request = CheckRequest(specs, a_config(config), wanted, 4, output, pull)
+    checks = Checks(request, server, ShownChecks(out), find, lambda _: vectors)
+    told = echo_json if as_json else None
+    code = closed_seeds(checks.rate_seeds(), out, told) if seeds else closed(checks.run(), out, told)
     assert isinstance(out.file, io.StringIO)
     return code, out.file.getvalue()
 
@@ -433,10 +413,19 @@ def test_seeds_that_fail_are_named_and_exit_with_1(capsys: pytest.CaptureFixture
     assert bad.closed == good.closed == 2
 
 
-def test_json_needs_seeds(capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing else of a check is for programs."""
-    assert start(["check", "--json"]) == NOT_READY
-    assert "--json goes with --seeds" in capsys.readouterr().err
+def test_what_was_found_can_be_read_by_a_program(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every line with its state, the forecast step by step and in seconds; a person still sees the lines, elsewhere."""
+    code, text = checked(TimedServer(timed=False), as_json=True)
+    content = json.loads(capsys.readouterr().out)
+    assert (code, content["ready"]) == (READY, True)
+    assert [line["name"] for line in content["lines"]][:2] == ["host", "model"]
+    assert {line["state"] for line in content["lines"]} <= {"ok", "warn"}
+    assert {cost["step"] for cost in content["costs"]} > {"write_answer_freeform"}
+    assert content["seconds"] > 0
+    assert named(text, "host")
+    code, _ = checked(TimedServer(missing=(MODEL,)), as_json=True)
+    content = json.loads(capsys.readouterr().out)
+    assert (code, content["ready"], content["costs"], content["seconds"]) == (NOT_READY, False, [], None)
 
 
 def test_an_address_that_is_none_is_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,7 @@ from skills_dspy.cli import run as cli_run
 from skills_dspy.cli.explain import explain_command
 from skills_dspy.cli.main import start
 from skills_dspy.cli.shared.arguments import ExplainOptions, RunOptions
+from skills_dspy.commands.api.request import embedder_of
 from skills_dspy.model.soft import RATING_STEPS, rated_fields
 from skills_dspy.model.steps import STEPS
 from skills_dspy.store.journal import JournalReader
@@ -185,7 +186,7 @@ def test_what_cannot_be_done_is_refused_in_one_line_before_anything_is_written(
     terminal: Terminal, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit code 2, a sentence on stderr that names what is wrong, no traceback, no output folder."""
-    monkeypatch.setattr(cli_run, "_embedder", REAL_EMBEDDER)
+    monkeypatch.setattr(cli_run, "embedder_of", REAL_EMBEDDER)
     (terminal.folder / "empty").mkdir()
     terminal.task().rename("good.yaml")
     terminal.write("broken.yaml", "task_name: x\nseed_examples: [\n")
@@ -202,7 +203,7 @@ def test_what_cannot_be_done_is_refused_in_one_line_before_anything_is_written(
     assert [server.asked for server in terminal.servers] in ([], [[]])
 
 
-REAL_EMBEDDER = cli_run._embedder
+REAL_EMBEDDER = embedder_of
 
 
 @pytest.mark.block_network(allowed_hosts=["127.0.0.1"])

@@ -28,7 +28,7 @@ def model(tmp_path: Path) -> Path:
 @pytest.fixture
 def answering(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in answers in the place of llama.cpp."""
-    monkeypatch.setattr("skills_dspy.cli.shared.sessions.LlamaCppServer", lambda *_, **__: FakeServer())
+    monkeypatch.setattr("skills_dspy.commands.api.server.LlamaCppServer", lambda *_, **__: FakeServer())
 
 
 def said(terminal: Terminal, *words: object) -> str:

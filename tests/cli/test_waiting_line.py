@@ -27,7 +27,7 @@ def test_a_request_that_is_left_waiting_is_said_with_what_to_do(monkeypatch: pyt
             now += 30
             return {}
 
-    monkeypatch.setattr("skills_dspy.cli.shared.sessions.OllamaServer", lambda *_, **__: Choosy())
+    monkeypatch.setattr("skills_dspy.commands.api.server.OllamaServer", lambda *_, **__: Choosy())
 
     async def main() -> None:
         options = ServerOptions(None, "http://127.0.0.1:11434", 4)
@@ -64,7 +64,7 @@ def test_a_request_that_failed_meanwhile_was_not_left_waiting(monkeypatch: pytes
             now += 30
             return {}
 
-    monkeypatch.setattr("skills_dspy.cli.shared.sessions.OllamaServer", Failing)
+    monkeypatch.setattr("skills_dspy.commands.api.server.OllamaServer", Failing)
 
     async def main() -> None:
         options = ServerOptions(None, "http://127.0.0.1:11434", 4)

@@ -107,7 +107,7 @@ def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
         return made.servers[-1]
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("skills_dspy.cli.shared.sessions.OllamaServer", server)
+    monkeypatch.setattr("skills_dspy.commands.api.server.OllamaServer", server)
     return made
 
 

@@ -370,7 +370,7 @@ def test_a_run_uses_the_program(lab: Lab, tmp_path: Path, monkeypatch: pytest.Mo
     instructions = json.loads(program.read_bytes())["predictors"][JUDGE]["signature"]["instructions"]
     teacher = lab.teacher()
     begin = len(teacher.asked)
-    monkeypatch.setattr(cli_run, "_embedder", lambda *_: AsyncEmbedder(HashEmbedder()))
+    monkeypatch.setattr(cli_run, "embedder_of", lambda *_: AsyncEmbedder(HashEmbedder()))
     words = ["--task-paths", lab.tasks / "freeform.yaml", "-n", 2, "--output-dir", tmp_path, "--base-url", teacher.url]
     code, _, err = typed("run", "--program", program, *words, "--quiet")
     assert code == 0, err
@@ -385,7 +385,7 @@ def test_a_run_uses_the_program(lab: Lab, tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_commands_on_the_same_tasks_ask_in_the_same_window(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`run`, `check`, `eval judges` and `optimize`: for each other num_ctx the server would load the model anew."""
-    monkeypatch.setattr(cli_run, "_embedder", lambda *_: AsyncEmbedder(HashEmbedder()))
+    monkeypatch.setattr(cli_run, "embedder_of", lambda *_: AsyncEmbedder(HashEmbedder()))
     monkeypatch.setattr(evaluate, "choose_cases", lambda *given: choose_cases(*given)[:2])  # two show as much as all
     monkeypatch.chdir(tmp_path)
     teacher = lab.teacher()

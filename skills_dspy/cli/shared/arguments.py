@@ -112,7 +112,7 @@ class CheckOptions:
     output_dir: Annotated[Path, option("Where the run will go; what was begun there is looked at.", default=Path("output"))]
     pull: Annotated[bool, option("Pull the models that are missing.")]
     seeds: Annotated[bool, option("Instead of speed and hours: let the judges rate the seeds, and name those that fail.")]
-    as_json: Annotated[bool, option("With --seeds: all verdicts on stdout, and nothing else there.", "--json")]
+    as_json: Annotated[bool, option("What was found, or all verdicts, as JSON on stdout, and nothing else there.", "--json")]
 
 
 @dataclass(frozen=True, slots=True)

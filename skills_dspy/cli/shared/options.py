@@ -16,6 +16,7 @@ from skills_dspy.cli.shared.environment import hidden_at_import
 
 if TYPE_CHECKING:
     from skills_dspy.base.config import RunConfig
+    from skills_dspy.commands.api.server import Connection
 
 T = TypeVar("T")
 Declaration = Callable[[str, Any], Callable[[Any], Any]]
@@ -88,10 +89,20 @@ def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 
-def by_environment(name: str) -> bool:
-    """Whether an option of the command that runs has its value from a variable that is not ours, as OLLAMA_HOST."""
+def _source(name: str) -> ParameterSource | None:
+    """Where an option of the command that runs has its value from."""
     typed = click.get_current_context(silent=True)
-    return typed is not None and typed.get_parameter_source(name) is ParameterSource.DEFAULT_MAP
+    return None if typed is None else typed.get_parameter_source(name)
+
+
+def _said(name: str) -> bool:
+    """Whether somebody gave this option a value, by typing it or by its own variable."""
+    return _source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+
+
+def _by_other_variable(name: str) -> bool:
+    """Whether it has its value from a variable that is not ours, as OLLAMA_HOST."""
+    return _source(name) is ParameterSource.DEFAULT_MAP
 
 
 class Number(click.FloatRange):
@@ -188,8 +199,11 @@ class ModelOptions:
         """The settings with everything that was given; ConfigError when the file or a setting is at fault."""
         from skills_dspy.base.config import load_config
 
-        models = {"generator": self.model, "validator": self.judge_model, "tagger": self.tagger_model, "embedder": embedder}
-        return load_config(self.config, models, self.think)
+        return load_config(self.config, self.named(embedder), self.think)
+
+    def named(self, embedder: str | None = None) -> dict[str, str | None]:
+        """Section of the settings to the model that was given for it, None where none was."""
+        return {"generator": self.model, "validator": self.judge_model, "tagger": self.tagger_model, "embedder": embedder}
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,42 +228,23 @@ class ServerOptions:
         ),
     ] = None
 
+    @property
+    def connection(self) -> "Connection":
+        """Where models answer; without an address where only OLLAMA_HOST or nothing says one, and so for a model file."""
+        from skills_dspy.commands.api.server import Connection
+
+        usual = self.llamacpp is not None and not _said("base_url")
+        return Connection(self.api, None if usual else self.base_url, self.concurrency, self.llamacpp)
+
     def over(self, config: "RunConfig") -> "RunConfig":
-        """The settings with what the command line says of the server, and of the model where that is a file.
-
-        Raises:
-            RequestError: a model file is given, and is none, or a server is given too, or another model.
-        """
-        if self.llamacpp is not None:
-            return self._with_model_file(config, self.llamacpp)
-        from skills_dspy.model.server.names import spelled_alike
-
-        if self.api is not None:
-            config = config.model_copy(update={"server": config.server.model_copy(update={"api": self.api})})
-        return spelled_alike(config)
-
-    def _with_model_file(self, config: "RunConfig", path: Path) -> "RunConfig":
-        from skills_dspy.base.config import ROLES
+        """The settings with what the command line says of the server; RequestError as `Connection.over` has it."""
         from skills_dspy.base.errors import RequestError
-        from skills_dspy.model.server.gguf import read_model_file
+        from skills_dspy.model.server.connections import is_address
 
-        typed = click.get_current_context()
-        by_hand = typed.get_parameter_source("base_url") in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
-        for flag, given in (("--base-url", by_hand), ("--api", self.api is not None)):
-            if given:
-                raise RequestError(
-                    f"--llamacpp starts a server of its own, and {flag} is about another; leave out one of the two"
-                )
-        file = read_model_file(path)
-        name = file.name
-        wanted = [typed.params.get("model"), *(config.role(role).model for role in ROLES if role != "generator")]
-        if other := next((model for model in wanted if model is not None and not file.is_called(model)), None):
-            raise RequestError(
-                f"--llamacpp {path} is one file, and so one model, {name}, but {other} is wanted too; leave that model out of "
-                "the command and of the configuration, or start a server that has both"
-            )
-        named = [role for role in ROLES if role == "generator" or config.role(role).model is not None]
-        return config.model_copy(update={role: config.role(role).model_copy(update={"model": name}) for role in named})
+        typed = click.get_current_context(silent=True)
+        if _by_other_variable("base_url") and self.llamacpp is None and not is_address(self.base_url):
+            raise RequestError(f"OLLAMA_HOST in the environment is no address of a server; write it like {DEFAULT_HOST}.")
+        return self.connection.over(config, None if typed is None else typed.params.get("model"))
 
 
 @dataclass(frozen=True, slots=True)

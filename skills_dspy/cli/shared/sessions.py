@@ -1,29 +1,20 @@
 """How a command asks a model: the host, a session of the evaluations, and how an interruption ends it."""
 
 import asyncio
-import os
-import random
 import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from skills_dspy.base.config import RunConfig
-from skills_dspy.base.errors import Interrupted, RequestError
-from skills_dspy.cli.shared.options import DEFAULT_HOST, ServerOptions, SessionOptions, by_environment
+from skills_dspy.base.errors import Interrupted
+from skills_dspy.cli.shared.options import ServerOptions, SessionOptions
 from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.model.compiled import since_compiled
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.embedding.weights import ServerKind
 from skills_dspy.model.served_embedder import VectorServer
-from skills_dspy.model.server.connections import is_address
-from skills_dspy.model.server.gguf import read_model_file
-from skills_dspy.model.server.llamacpp import LlamaCppServer
-from skills_dspy.model.server.ollama import OllamaServer
-from skills_dspy.model.server.openai import API_KEYS, OpenAIServer
-from skills_dspy.model.server.probe import Thinking
 from skills_dspy.model.server.server import Server
 from skills_dspy.model.waiting import Waiting, WatchedServer
 from skills_dspy.run.headway import duration
@@ -45,48 +36,8 @@ def complainer(stream: TextIO) -> Complain:
 
 def make_server(options: ServerOptions, config: RunConfig, complain: Complain | None = None) -> Server:
     """The host of a command, or llama.cpp with its model file."""
-    if options.llamacpp is None:
-        return _host(options, config, complain)
-    settings, asked = options.over(config).server, _asked(options, complain)
-    return LlamaCppServer(
-        read_model_file(options.llamacpp),
-        lambda address, key: OpenAIServer(address, settings, key=key, thinking=_thinking(config), **asked),
-        slots=options.concurrency,
-        on_fault=asked["on_fault"],
-    )
-
-
-def _host(options: ServerOptions, config: RunConfig, complain: Complain | None = None) -> OllamaServer | OpenAIServer:
-    settings, asked = options.over(config).server, _asked(options, complain)
-    if not is_address(options.base_url) and by_environment("base_url"):
-        raise RequestError(f"OLLAMA_HOST in the environment is no address of a server; write it like {DEFAULT_HOST}.")
-    if settings.api == "openai":
-        return OpenAIServer(options.base_url, settings, key=api_key(), thinking=_thinking(config), **asked)
-    return OllamaServer(options.base_url, settings, **asked)
-
-
-def _thinking(config: RunConfig) -> Callable[[str], Thinking]:
-    """How models are asked about thinking."""
-
-    def ask(model: str) -> Thinking:
-        role = config.asker_of(model)
-        return Thinking(role.think, role.thoughts)
-
-    return ask
-
-
-def _asked(options: ServerOptions, complain: Complain | None) -> dict[str, Any]:
-    return {
-        "concurrency": options.concurrency,
-        "environment": os.environ,
-        "jitter": random.Random(os.getpid()),
-        "on_fault": None if complain is None else lambda fault, pause: complain(str(fault.error), pause),
-    }
-
-
-def api_key() -> str | None:
-    """The key of a server of OpenAI's API, which stands in the environment and nowhere else."""
-    return next((value for value in map(os.environ.get, API_KEYS) if value), None)
+    on_fault = None if complain is None else lambda fault, pause: complain(str(fault.error), pause)
+    return options.connection.open(options.over(config), on_fault)
 
 
 def open_server(
@@ -109,8 +60,7 @@ def open_server(
 
 def vector_server(options: ServerOptions, config: RunConfig, kind: ServerKind) -> VectorServer:
     """The host of a command for its embedding model, which is asked for one text at a time."""
-    url = options.base_url.rstrip("/").removesuffix("/v1") if kind == "ollama" else options.base_url
-    return _host(replace(options, api=kind, base_url=url, llamacpp=None, concurrency=1), config)
+    return options.connection.vectors(config, kind)
 
 
 def waiting_line(waiting: Waiting, seconds: float) -> str:

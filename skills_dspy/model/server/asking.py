@@ -29,7 +29,7 @@ from skills_dspy.model.server.connections import BUSY, Refused
 from skills_dspy.model.server.faults import UNANSWERED, Cause
 from skills_dspy.model.server.server import Fault, T
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 Foreign = tuple[type[Exception], ...]
 """The exceptions that are the server's faults."""
@@ -195,7 +195,7 @@ class Asking:
         # From half of the pause to all of it, so that requests that failed together do not come back together.
         pause = min(doubt.delay, self._config.backoff_max) * self._jitter.uniform(0.5, 1.0)
         pause = min(max(pause, fault.after), most)
-        _log.info("%s Again in %.1f s.", fault.error, pause)
+        _LOG.info("%s Again in %.1f s.", fault.error, pause)
         if self._on_fault is not None:
             self._on_fault(fault, pause)
         await self._sleep(pause)

@@ -13,7 +13,7 @@ from evals.bench import virtual_time
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import ContextTooLong, EmbedderMissing, Unanswered
 from skills_dspy.base.records import SeedExample
-from skills_dspy.cli.check import trial_line
+from skills_dspy.commands.check.lines import trial_line
 from skills_dspy.commands.check.measure import MOST_AT_ONCE, Preflight, find_weights
 from skills_dspy.commands.check.speed import Together, Trial
 from skills_dspy.commands.check.thinking import may_help

@@ -218,7 +218,7 @@ class Desk:
         """Type a command."""
         asked = server or a_server({name: self.words(name) for name in self.names})
         where = ["--output-dir", self.folder / output, *(word for path in tasks for word in ("--task-paths", path))]
-        self.monkeypatch.setattr("skills_dspy.cli.shared.sessions.OllamaServer", lambda *_, **__: asked)
+        self.monkeypatch.setattr("skills_dspy.commands.api.server.OllamaServer", lambda *_, **__: asked)
         return Typed(*typed(*words, *where), asked)
 
     def _written(self, name: str, path: Path, description: str) -> Path:

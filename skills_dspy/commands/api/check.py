@@ -1,0 +1,83 @@
+"""`check` from Python."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from skills_dspy.base.config import RunConfig, load_config
+from skills_dspy.commands.api.blocking import synchronous
+from skills_dspy.commands.api.loaded import AnyPath, paths_of
+from skills_dspy.commands.api.server import Connection
+from skills_dspy.commands.check.checks import CheckReport, CheckRequest, Checks, Hearer
+from skills_dspy.commands.check.lines import Line
+from skills_dspy.commands.check.measure import find_weights
+from skills_dspy.tasks.files import load_tasks
+
+__all__ = ["CheckReport", "acheck", "check", "hasty"]
+
+_PATIENCE = 15.0
+"""Seconds that a broken server is tried again: somebody sits in front of a check."""
+
+
+def hasty(config: RunConfig) -> RunConfig:
+    """The settings with no more patience than somebody has who waits."""
+    return config.model_copy(
+        update={"server": config.server.model_copy(update={"patience": min(config.server.patience, _PATIENCE)})}
+    )
+
+
+async def acheck(
+    task_paths: AnyPath | Sequence[AnyPath],
+    *,
+    n: int = 20,
+    output_dir: AnyPath = "output",
+    model: str | None = None,
+    judge_model: str | None = None,
+    tagger_model: str | None = None,
+    embedder: str | None = None,
+    config: AnyPath | None = None,
+    think: Literal["off", "on", "low", "medium", "high", "unset"] | None = None,
+    api: Literal["ollama", "openai"] | None = None,
+    base_url: str | None = None,
+    llamacpp: AnyPath | None = None,
+    concurrency: int = 8,
+    pull: bool = False,
+    on_progress: Callable[[Line], None] | None = None,
+) -> CheckReport:
+    """Find out before a long run what would go wrong in it: host, models, windows, replies, speed, hours.
+
+    The arguments are those of `run`. Nothing is printed or written, but that `pull` has an Ollama fetch what it lacks.
+
+    Args:
+        on_progress: told each thing as it is found, in a thread of its own.
+
+    Raises:
+        SkillsError: a task or a setting is at fault. What the server or this machine lacks is in the report.
+    """
+    models = {"generator": model, "validator": judge_model, "tagger": tagger_model, "embedder": embedder}
+    connection = Connection(api, base_url, concurrency, None if llamacpp is None else Path(llamacpp))
+
+    def work() -> CheckReport:
+        settings = connection.over(load_config(None if config is None else Path(config), models, think), model)
+        asked = hasty(settings)
+        request = CheckRequest(load_tasks(paths_of(task_paths)).specs, settings, n, concurrency, Path(output_dir), pull)
+        server = connection.open(asked)
+        return Checks(request, server, _Told(on_progress), find_weights, lambda kind: connection.vectors(asked, kind)).run()
+
+    return await asyncio.to_thread(work)
+
+
+check = synchronous(acheck)
+
+
+class _Told(Hearer):
+    """Tells who called what is found."""
+
+    def __init__(self, tell: Callable[[Line], None] | None) -> None:
+        self._tell = tell
+
+    def said(self, line: Line) -> None:
+        """Something was found."""
+        if self._tell is not None:
+            self._tell(line)

@@ -1,0 +1,74 @@
+"""`export` from Python."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from skills_dspy.commands.api.blocking import synchronous
+from skills_dspy.commands.api.loaded import AnyPath, paths_of
+from skills_dspy.commands.export.card import Split
+from skills_dspy.commands.export.export import ExportRequest, Format, write_export
+from skills_dspy.commands.export.source import find_sources
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export came to.
+
+    Attributes:
+        out: the file or folder that was written.
+        rows: `train` and, with a share for testing, `test`, to how many rows each has.
+        left_out: file, line and fault of each row that was left out because it holds what a machine leaves behind.
+        repeated: how many rows were left out because another of the runs has them.
+    """
+
+    out: Path
+    rows: Mapping[str, int]
+    left_out: tuple[str, ...]
+    repeated: int
+
+
+async def aexport(
+    runs: AnyPath | Sequence[AnyPath],
+    out: AnyPath,
+    *,
+    format: Format = "messages",  # noqa: A002 - as the option is called
+    system_prompt: str | None = None,
+    test_share: float | None = None,
+    seed: int = 0,
+    thoughts: bool = False,
+    keep_residue: bool = False,
+    overwrite: bool = False,
+    on_progress: Callable[[str, int], None] | None = None,
+) -> Exported:
+    """Write the accepted rows of runs as files that trainers read; nothing leaves this machine, and nothing is printed.
+
+    Args:
+        runs: a run's directory or a folder of runs; of several the rows are merged.
+        out: the file to write; a folder for `instructlab` and `hf`, and with `test_share`.
+        test_share: the share of the rows that is set apart for testing, above 0 and below 1; near-duplicates stay on one side.
+        seed: decides which rows those are.
+        thoughts: put what the generator thought beside its answers.
+        keep_residue: keep rows that hold think blocks, turn tokens and the like.
+        overwrite: replace an earlier export.
+        on_progress: told `comparing` or `writing` and how many rows are through, in a thread of its own.
+
+    Raises:
+        ExportError: it cannot be made as asked for; nothing was written.
+        RunDirError, StorageError: a run, or the disk, is at fault.
+    """
+    split = None if test_share is None else Split(test_share, seed)
+    stamp = datetime.now().astimezone().strftime("%Y-%m-%dT%H_%M_%S")
+
+    def work() -> Exported:
+        sources = find_sources(paths_of(runs))
+        how = (system_prompt, split, overwrite, thoughts, keep_residue)
+        done = write_export(ExportRequest(sources, format, Path(out), stamp, *how), on_progress or (lambda *_: None))
+        return Exported(Path(out), dict(done.rows), tuple(done.left_over), done.repeated)
+
+    return await asyncio.to_thread(work)
+
+
+export = synchronous(aexport)

@@ -1,0 +1,134 @@
+"""`run` from Python."""
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from skills_dspy.base.errors import RequestError
+from skills_dspy.commands.api.blocking import synchronous
+from skills_dspy.commands.api.loaded import AnyPath, Run, paths_of, run_at
+from skills_dspy.commands.api.request import RunSettings, embedder_of, run_request, run_tasks
+from skills_dspy.commands.api.server import Connection
+from skills_dspy.run.headway import Headway, headway_of
+from skills_dspy.run.open_files import make_room
+from skills_dspy.run.runner import Watcher
+from skills_dspy.run.task import TaskView
+from skills_dspy.screens.decontamination import Notices
+from skills_dspy.tasks.files import load_tasks
+
+_LOG = logging.getLogger(__name__)
+
+OnProgress = Callable[[Headway], None]
+"""Hears, as often as a candidate is decided, how far all tasks are together."""
+
+
+async def arun(
+    task_paths: AnyPath | Sequence[AnyPath] = (),
+    *,
+    n: int | None = None,
+    output_dir: AnyPath = "output",
+    model: str | None = None,
+    judge_model: str | None = None,
+    tagger_model: str | None = None,
+    embedder: str | None = None,
+    config: AnyPath | None = None,
+    think: Literal["off", "on", "low", "medium", "high", "unset"] | None = None,
+    api: Literal["ollama", "openai"] | None = None,
+    base_url: str | None = None,
+    llamacpp: AnyPath | None = None,
+    concurrency: int = 8,
+    seed: int | None = None,
+    restart: bool = False,
+    replay: AnyPath | None = None,
+    program: AnyPath | None = None,
+    decontaminate: Sequence[AnyPath] = (),
+    on_progress: OnProgress | None = None,
+) -> tuple[Run, ...]:
+    """Make N accepted pairs for each task, and write them below `output_dir`; the same call goes on where it was stopped.
+
+    What a run writes is the same, byte for byte, as that of `python -m skills_dspy run` with the same options, which have the
+    same meaning and defaults. Nothing is printed: what is odd is logged by the logger `skills_dspy`.
+
+    Args:
+        task_paths: task files, `qna.yaml` files, or folders of them; none for those of `replay`.
+        n: accepted pairs wanted for each task, 1 or more; 20, or with `replay` the recorded run's.
+        base_url: the server's address; OLLAMA_HOST, else Ollama's own. The key of one of OpenAI's API stands in the environment
+            (SKILLS_DSPY_API_KEY, OPENAI_API_KEY).
+        llamacpp: a model file (.gguf) instead of a server.
+        concurrency: requests in flight, 1 to 1024.
+        seed: decides every choice, 0 to 2**63 - 1; 0, or with `replay` the recorded run's.
+        restart: set existing runs aside first, which are renamed and never deleted.
+        replay: a recorded run's directory, which answers every model call; `demo` is the shipped one.
+        on_progress: called as candidates are decided, in the event loop's thread.
+
+    Returns:
+        The runs, in the order of the tasks. One that stopped short, or failed while others went on, says so in `status`.
+
+    Raises:
+        SkillsError: one sentence on what is wrong and what to do; where a run had begun, all of it is kept.
+    """
+    settings = RunSettings(
+        wanted=n,
+        output_dir=Path(output_dir),
+        config=_path(config),
+        models={"generator": model, "validator": judge_model, "tagger": tagger_model, "embedder": embedder},
+        think=think,
+        connection=Connection(api, base_url, concurrency, _path(llamacpp)),
+        seed=seed,
+        restart=restart,
+        replay=None if replay is None else str(replay),
+        program=_path(program),
+        decontaminate=tuple(map(Path, decontaminate)),
+    )
+    return await _run(settings, paths_of(task_paths), _Heard(on_progress))
+
+
+run = synchronous(arun)
+
+
+async def _run(settings: RunSettings, paths: Sequence[Path], watcher: "_Heard") -> tuple[Run, ...]:
+    notices = _Logged()
+    if not paths and settings.replay is None:
+        raise RequestError("no task is given; give task files or folders of them, or a recording to replay")
+    loaded = load_tasks(paths) if paths else None
+    for line in () if loaded is None else (*loaded.skipped, *loaded.warnings, *loaded.broken):
+        notices.warn(str(line))
+    request = run_request(settings, None if loaded is None else loaded.specs, notices.warn)
+    make_room(len(request.specs), request.concurrency)
+    embedder = embedder_of(request, settings)
+    server = settings.connection.open(request.config) if request.recorded is None else None
+    views = await run_tasks(request, server, embedder, watcher, notices)
+    return tuple(run_at(view.paths, view.status, view.spec.task_name) for view in views)
+
+
+def _path(given: AnyPath | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+class _Logged(Notices):
+    """Tells the log."""
+
+    def say(self, line: str) -> None:
+        """Something takes its time."""
+        _LOG.info("%s", line)
+
+    def warn(self, line: str) -> None:
+        """Something is odd."""
+        _LOG.warning("%s", line)
+
+
+class _Heard(Watcher):
+    """Tells who called how it goes."""
+
+    def __init__(self, tell: OnProgress | None) -> None:
+        self._tell = tell
+
+    def changed(self) -> None:
+        """A candidate has settled."""
+        if self._tell is not None and self.tasks:
+            self._tell(headway_of(self.tasks))
+
+    def failed(self, task: TaskView) -> None:
+        """A task has failed for itself."""
+        _LOG.warning("%s: %s", task.spec.task_name, task.status)

@@ -1,0 +1,172 @@
+"""`run`, `check`, `export`, `load_run` from Python: the same bytes as the command line, without a word on the terminal."""
+
+import asyncio
+import inspect
+import io
+import json
+import re
+import runpy
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import dspy
+import pytest
+from dspy.utils.callback import BaseCallback
+
+import skills_dspy
+from evals.bench.hash_embedder import HashEmbedder
+from skills_dspy import Run, SkillsError, acheck, arun, check, export, load_run, run
+from skills_dspy.base.errors import RequestError, RunDirError
+from skills_dspy.commands.check.lines import Line
+from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.run.headway import Headway
+from skills_dspy.store.run_dir import RunPaths
+from tests.helpers.terminal import Terminal
+
+GUIDE = Path(__file__).parents[3] / "docs" / "python.md"
+
+
+@pytest.fixture
+def python(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """The stand-ins of the terminal, for calls from Python."""
+    monkeypatch.setattr("skills_dspy.commands.api.run.embedder_of", lambda *_: AsyncEmbedder(HashEmbedder()))
+    return terminal
+
+
+def test_a_run_from_python_is_the_command_s_byte_for_byte(python: Terminal) -> None:
+    """Rows and rejections are the same; it prints nothing, tells how far it is, and gives what lies on the disk."""
+    task, heard = python.task(), list[Headway]()
+    assert python.run("--task-paths", task, "-n", 3, "--quiet").code == 0
+    (made,) = run(task, n=3, output_dir=python.folder / "here", on_progress=heard.append)
+    said = python.capsys.readouterr()
+    assert (said.out, said.err) == ("", "")
+    there = RunPaths(python.output / "test/foxes")
+    for path in (there.data, there.rejected):
+        assert path.read_bytes() == (made.folder / path.name).read_bytes()
+    assert made.complete
+    assert (made.task_name, made.wanted, len(list(made.rows))) == ("test/foxes", 3, 3)
+    assert made.funnel is not None
+    assert made.funnel.candidates == 3 + len(list(made.rejections)) == heard[-1].candidates
+    assert (heard[-1].accepted, heard[-1].wanted) == (3, 3)
+
+
+def test_a_run_is_loaded_from_its_folder_or_the_one_above(python: Terminal) -> None:
+    """With its rows as records; of several, or none, it is said which."""
+    folder = python.folder / "here"
+    (made,) = run(python.task(), n=2, output_dir=folder)
+    loaded = load_run(folder)
+    assert loaded == load_run(made.folder) == made
+    row = next(loaded.rows)
+    assert row.pair_verdict.rating in (2, 3)
+    assert row.id == json.loads((made.folder / "data.jsonl").read_text("utf-8").splitlines()[0])["id"]
+    run(python.task("test/jays"), n=1, output_dir=folder)
+    with pytest.raises(RunDirError, match=r"holds 2 runs, such as .*; give the directory of one"):
+        load_run(folder)
+    (python.folder / "empty").mkdir()
+    with pytest.raises(SkillsError, match="holds no run"):
+        load_run(python.folder / "empty")
+
+
+def test_it_can_be_awaited_and_called_in_a_notebook(python: Terminal) -> None:
+    """An event loop may run already: one awaits, or waits for a thread that has a loop of its own."""
+    task = python.task()
+
+    async def notebook() -> tuple[tuple[Run, ...], tuple[Run, ...]]:
+        awaited = await arun(task, n=1, output_dir=python.folder / "one")
+        return awaited, run(task, n=1, output_dir=str(python.folder / "two"))
+
+    for (made,) in asyncio.run(notebook()):
+        assert made.complete
+
+
+def test_what_cannot_be_done_is_one_of_our_errors(python: Terminal) -> None:
+    """No exit code, no traceback of somebody else's; where a limit stops a run, its status says so."""
+    with pytest.raises(RequestError, match="no task is given"):
+        run()
+    with pytest.raises(SkillsError, match=r"nowhere\.yaml"):
+        run(python.folder / "nowhere.yaml")
+    limits = python.write("short.yaml", "draws:\n  max_draws: 1\n")
+    (made,) = run(python.task(), n=50, config=limits, output_dir=python.folder / "short")
+    assert made.status == "stopped: 1 draws were made (draws.max_draws)"
+    assert not made.complete
+
+
+def test_rows_are_exported(python: Terminal) -> None:
+    """Of one run or several, to where it was asked; what is told on the way is a function's affair."""
+    heard: list[tuple[str, int]] = []
+    (made,) = run(python.task(), n=4, output_dir=python.folder / "here")
+    done = export(
+        made.folder, python.folder / "out", format="alpaca", test_share=0.5, on_progress=lambda *told: heard.append(told)
+    )
+    assert sum(done.rows.values()) == 4
+    assert {path.name for path in done.out.iterdir()} == {"train.jsonl", "test.jsonl"}
+    assert heard[-1] == ("writing", 4)
+    with pytest.raises(SkillsError):
+        export(made.folder, python.folder / "out", format="alpaca", test_share=0.5)
+
+
+def test_what_a_night_would_need_is_checked(python: Terminal) -> None:
+    """As the command says it: each line as it is found, and all of it at the end."""
+    lines: list[Line] = []
+    report = check(python.task(), n=5, on_progress=lines.append)
+    assert tuple(lines) == report.lines
+    assert report.ready == (report.count("FAIL") == 0)
+    assert lines[0].name == "host"
+    assert asyncio.run(acheck(python.task())).lines[0] == lines[0]
+    assert python.capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", ["arun", "run", "acheck", "check", "aexport", "export", "load_run"])
+def test_each_function_says_what_it_takes(name: str) -> None:
+    """Names, types and a text, for `help`, editors and mypy; and the name means the function, whatever was imported."""
+    function: Callable[..., Any] = getattr(skills_dspy, name)
+    assert callable(function)
+    assert function.__name__ == name
+    assert "Raises:" in (function.__doc__ or "")
+    assert all(
+        parameter.annotation is not inspect.Parameter.empty for parameter in inspect.signature(function).parameters.values()
+    )
+    assert name in dir(skills_dspy)
+
+
+def test_callbacks_of_dspy_hear_of_each_call(python: Terminal) -> None:
+    """Of the program, its predictors, the model with its reply, and the adapter: what MLflow and OpenInference listen to."""
+    heard: list[str] = []
+
+    class Listener(BaseCallback):  # type: ignore[misc] # dspy ships no types
+        """Notes what it hears."""
+
+        def on_module_start(self, instance: Any, **_: Any) -> None:
+            """A program or a predictor begins."""
+            heard.append(type(instance).__name__)
+
+        def on_lm_start(self, instance: Any, inputs: dict[str, Any], **_: Any) -> None:
+            """A model is asked."""
+            heard.append(f"{instance.model} {inputs['messages'][0]['role']}")
+
+        def on_lm_end(self, outputs: Any, exception: Exception | None, **_: Any) -> None:
+            """It has answered."""
+            heard.append("a text" if exception is None and outputs[0] else "none")
+
+        def on_adapter_parse_end(self, **_: Any) -> None:
+            """A reply was read."""
+            heard.append("parsed")
+
+    with dspy.context(callbacks=[Listener()]):
+        run(python.task(), n=1, output_dir=python.folder / "here")
+    assert {"SkillsProgram", "Predict", "mistral-small3.2 system", "a text", "parsed"} <= set(heard)
+    assert heard.count("SkillsProgram") == heard.count("mistral-small3.2 system")
+
+
+def test_the_example_of_the_guide_runs(python: Terminal) -> None:
+    """All blocks of docs/python.md, one after the other, as in a notebook, with a stand-in for the server."""
+    python.task()
+    python.write("skill.yaml", (python.folder / "foxes.yaml").read_text("utf-8"))
+    blocks = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    script = python.write("example.py", "\n".join(blocks))
+    out = io.StringIO()
+    with redirect_stdout(out):
+        runpy.run_path(str(script))
+    assert "5 of 5" in out.getvalue()

@@ -288,7 +288,9 @@ class ExportOptions:
     keep_residue: Annotated[
         bool, option("Keep rows that hold think blocks, turn tokens, control characters and the like; else they are left out.")
     ]
-    reviewed_only: Annotated[bool, option("Only rows that a person accepted or edited in `review`.")]
+    reviewed_only: Annotated[
+        bool, option("Only rows that a person accepted or edited in `review`; with kto those they rejected, too.")
+    ]
     judge_report: Annotated[
         Path | None,
         option(

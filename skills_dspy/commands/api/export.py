@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from skills_dspy.base.errors import ExportError
 from skills_dspy.commands.api.blocking import synchronous
 from skills_dspy.commands.api.loaded import AnyPath, paths_of
 from skills_dspy.commands.export.card import Split
-from skills_dspy.commands.export.export import ExportRequest, Format, write_export
+from skills_dspy.commands.export.export import PREFERENCES, WITH_CARD, ExportRequest, Format, write_export
+from skills_dspy.commands.export.judges import judge_rates
 from skills_dspy.commands.export.source import find_sources
 
 
@@ -40,6 +42,8 @@ async def aexport(
     seed: int = 0,
     thoughts: bool = False,
     keep_residue: bool = False,
+    reviewed_only: bool = False,
+    judge_report: AnyPath | None = None,
     overwrite: bool = False,
     on_progress: Callable[[str, int], None] | None = None,
 ) -> Exported:
@@ -47,11 +51,13 @@ async def aexport(
 
     Args:
         runs: a run's directory or a folder of runs; of several the rows are merged.
-        out: the file to write; a folder for `instructlab` and `hf`, and with `test_share`.
+        out: the file to write; a folder for `instructlab`, `hf`, `kto` and `dpo`, and with `test_share`.
         test_share: the share of the rows that is set apart for testing, above 0 and below 1; near-duplicates stay on one side.
         seed: decides which rows those are.
         thoughts: put what the generator thought beside its answers.
         keep_residue: keep rows that hold think blocks, turn tokens and the like.
+        reviewed_only: take only rows that a person looked at in `review`.
+        judge_report: a report of `eval judges` for the card of `hf`, `kto` and `dpo`; else the one that lies with the runs.
         overwrite: replace an earlier export.
         on_progress: told `comparing` or `writing` and how many rows are through, in a thread of its own.
 
@@ -63,8 +69,12 @@ async def aexport(
     stamp = datetime.now().astimezone().strftime("%Y-%m-%dT%H_%M_%S")
 
     def work() -> Exported:
-        sources = find_sources(paths_of(runs))
-        how = (system_prompt, split, overwrite, thoughts, keep_residue)
+        if judge_report is not None and format not in WITH_CARD:
+            raise ExportError(f"judge_report is told by the card of a dataset; use the format hf instead of {format}")
+        sources = find_sources(paths_of(runs), PREFERENCES.get(format, "accepted"))
+        report = None if judge_report is None else Path(judge_report)
+        rates = judge_rates(sources, report)[0] if format in WITH_CARD else ()
+        how = (system_prompt, split, overwrite, thoughts, keep_residue, reviewed_only, rates)
         done = write_export(ExportRequest(sources, format, Path(out), stamp, *how), on_progress or (lambda *_: None))
         return Exported(Path(out), dict(done.rows), tuple(done.left_over), done.repeated)
 

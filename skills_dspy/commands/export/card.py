@@ -95,7 +95,7 @@ class Tally:
         labels: of rows for KTO, how many are true and false.
         lengths: of pairs of answers.
         soft: how many margins of these are of soft ratings.
-        looked_at, elsewhere: what people did, see `ExportRows`; empty where nobody has looked.
+        looked_at, read, elsewhere: what people did, see `ExportRows`; empty where nobody has looked.
     """
 
     tasks: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -112,13 +112,15 @@ class Tally:
     lengths: PairLengths = field(default_factory=PairLengths)
     soft: int = 0
     looked_at: Counter[str] = field(default_factory=Counter)
+    read: int = 0
     elsewhere: int = 0
 
     def reviews(self) -> str | None:
         """How many rows a person has looked at, in a sentence; None where nobody has looked at any."""
         if not self.looked_at.total() - self.looked_at["none"]:
             return None
-        ways = (("accept", "accepted"), ("edit", "edited"), ("reject", "rejected" if self.labels else "rejected and left out"))
+        rejected = "rejected" if self.labels or self.lengths.counts else "rejected and left out"
+        ways = (("accept", "accepted"), ("edit", "edited"), ("reject", rejected))
         said = ", ".join(f"{self.looked_at[verdict]:,} {did}" for verdict, did in ways if self.looked_at[verdict])
         count = self.looked_at.total() - self.looked_at["none"]
         return f"A person looked at {count:,} of {self.looked_at.total():,} rows: {said}"
@@ -308,15 +310,16 @@ def _tag_table(tally: Tally, rows: int) -> str:
 
 
 def _limits(runs: Sequence[RunFacts], tally: Tally, kind: Rows) -> str:
-    kept, rows = tally.looked_at.total() - tally.looked_at["none"], sum(tally.rows.values())
-    kept -= 0 if kind == "judged" else tally.looked_at["reject"]
+    rows = sum(tally.rows.values())
     read = (
-        f"A person has read {kept:,} of these {rows:,} rows, and nobody the others"
-        if kept < rows
+        f"A person has read {tally.read:,} of these {rows:,} rows, and nobody the others"
+        if tally.read < rows
         else "A person has read each of these rows"
     )
+    if not tally.read:
+        read = "Nobody has read these rows one by one"
     lines = [
-        f"- {read if kept else 'Nobody has read these rows one by one'}. The judges are models too, and let bad pairs pass.",
+        f"- {read}. The judges are models too, and let bad pairs pass.",
         "- Facts were not checked against any source. Rows with a context were judged against that context alone.",
         "- The rows resemble the seeds in subject, form and language, and share the biases of the models.",
         "- Tags are a model's opinion. Near-duplicates by the embedding model's measure were removed; others may remain.",
@@ -324,7 +327,7 @@ def _limits(runs: Sequence[RunFacts], tally: Tally, kind: Rows) -> str:
     if not all(run.screened for run in runs):
         which = "Rows of some tasks" if any(run.screened for run in runs) else "Rows"
         lines.append(f"- {which} were not compared with any benchmark.")
-    if kind != "accepted":
+    if kind != "accepted" and tally.read < rows:
         lines.insert(0, "- **What is preferred is a model's opinion**, not a person's: see how often it errs, above.")
     if any(run.no_model for run in runs):
         lines.insert(0, '- **These rows say nothing about any language model**: see "What answered".')

@@ -133,14 +133,12 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
             tally.spoilt = 0 if thoughts is None else thoughts.spoilt
         tally.repeated, tally.mended, tally.left_over = rows.repeated, rows.mended, rows.left_over
         if request.reviewed:
-            tally.looked_at = rows.looked_at
+            tally.looked_at, tally.read = rows.looked_at, rows.read
             tally.elsewhere = rows.elsewhere if request.rows == "accepted" else 0
-        if not tally.rows and (rows.looked_at["reject"] or request.reviewed_only):
-            why = (
-                "--reviewed-only leaves out what no person looked at; see `review`"
-                if request.reviewed_only
-                else "a person has rejected them"
-            )
+        if not tally.rows and (rows.looked_at.keys() - {"none"} or request.reviewed_only):
+            why = "a person has rejected them" if request.rows == "accepted" else "a person contradicts them"
+            if request.reviewed_only:
+                why = "--reviewed-only leaves out what no person looked at; see `review`"
             raise NothingToExport(f"none of the rows is left to export: {why}")
         if rows.left_over and not tally.rows:
             raise NothingToExport(

@@ -51,14 +51,13 @@ def honoured(row: FileRow, review: Review | None, kind: Rows) -> ExportRow | Non
 
     Of accepted rows it leaves out the rejected ones. A judged answer that a person rejected for itself is a bad one, whatever
     the judge said, and one that was accepted a good one; of a question that is at fault nothing is learned. A pair goes where
-    the person prefers the other answer, or has edited the first, which then is neither.
+    the person prefers the other answer. Where they edited the chosen one, and not the question, the edit is chosen in its
+    place; of another edit it is not known whether it is the better one, so its pair goes.
     """
     verdict = None if review is None else review.verdict
     at_fault = review is not None and verdict == "reject" and review.about == "question"
     if isinstance(row, AnswerPair):
-        first_chosen = not row.chosen.second
-        agrees = verdict is None or (verdict == "accept" and first_chosen) or (verdict == "reject" and not first_chosen)
-        return row if agrees and not at_fault else None
+        return None if at_fault else _preferred(row, review)
     if kind == "judged":
         if at_fault:
             return None
@@ -76,6 +75,16 @@ def honoured(row: FileRow, review: Review | None, kind: Rows) -> ExportRow | Non
     if review is None:
         return row
     return _noted(row, review) if verdict in LET_BE else None
+
+
+def _preferred(pair: AnswerPair, review: Review | None) -> AnswerPair | None:
+    """A pair as the person has it who looked at its first answer; None where they contradict it."""
+    first_chosen = not pair.chosen.second
+    if review is None or review.verdict == ("accept" if first_chosen else "reject"):
+        return pair
+    if review.verdict != "edit" or not first_chosen or review.instruction != pair.instruction or not review.response:
+        return None
+    return pair.model_copy(update={"chosen": pair.chosen.model_copy(update={"answer": review.response})})
 
 
 def _noted(row: Record, review: Review) -> Record:

@@ -18,7 +18,7 @@ from skills_dspy.base.errors import NothingToExport, RunDirError
 from skills_dspy.base.records import AnswerPair, Record, Rejection, seed_texts
 from skills_dspy.base.residue import residue_of_pair
 from skills_dspy.commands.export.facts import RunFacts, facts_of
-from skills_dspy.commands.export.reviewed import LET_BE, ExportRow, FileRow, JudgedAnswer, Rows, honoured, review_of
+from skills_dspy.commands.export.reviewed import LET_BE, ExportRow, FileRow, Rows, honoured, review_of
 from skills_dspy.store.files import storage_errors
 from skills_dspy.store.reviews import Review, read_reviews, review_place, standing
 from skills_dspy.store.run_dir import RunPaths, find_runs
@@ -128,6 +128,7 @@ class ExportRows:
         mended: rows where half of a surrogate pair, which a model may emit and UTF-8 cannot write, became U+FFFD.
         looked_at: rows that a person accepted, edited, which are given as edited, or rejected, which are left out; as `none`
             those that nobody looked at, which `reviewed_only` leaves out too. See `honoured` for judged answers and pairs.
+        read: how many of the rows that were given a person looked at.
         elsewhere: how many rows a person accepted or edited that are not among the accepted ones, or have another text now.
     """
 
@@ -139,6 +140,7 @@ class ExportRows:
     repeated: int = 0
     mended: int = 0
     looked_at: Counter[str] = field(default_factory=Counter)
+    read: int = 0
 
     @property
     def elsewhere(self) -> int:
@@ -148,7 +150,7 @@ class ExportRows:
 
     def __iter__(self) -> Iterator[tuple[int, ExportRow]]:
         """Each row with the number of its run in `runs`; RunDirError, with file and line, when one is no row of a dataset."""
-        self.repeated = self.mended = 0
+        self.repeated = self.mended = self.read = 0
         self.left_over = []
         self.looked_at = Counter()
         # A copy of a run is of the same rows, which were looked at once.
@@ -165,8 +167,9 @@ class ExportRows:
                 verdict = "none" if review is None else review.verdict
                 kept = honoured(row, review, self.kind)
                 checked = texts
-                if verdict == "edit" and isinstance(kept, Record | JudgedAnswer):
-                    checked = ((kept.instruction, kept.response, texts[0][2]),)
+                if verdict == "edit" and kept is not None:
+                    answer = kept.chosen.answer if isinstance(kept, AnswerPair) else kept.response
+                    checked = ((kept.instruction, answer, texts[0][2]), *texts[1:])
                 found = None
                 if not self.keep_residue and kept is not None:
                     found = next(filter(None, (residue_of_pair(*each, known) for each in checked)), None)
@@ -180,6 +183,7 @@ class ExportRows:
                     own.add(row.id)
                 self.looked_at[verdict] += 1
                 if kept is not None and (verdict != "none" or not self.reviewed_only):
+                    self.read += verdict != "none"
                     yield number, kept
             seen |= own
 

@@ -105,6 +105,14 @@ def test_rows_are_exported(python: Terminal) -> None:
     assert heard[-1] == ("writing", 4)
     with pytest.raises(SkillsError):
         export(made.folder, python.folder / "out", format="alpaca", test_share=0.5)
+    with pytest.raises(SkillsError, match="decide RUN --pairs K"):
+        export(made.folder, python.folder / "pairs", format="dpo")
+    with pytest.raises(SkillsError, match="--reviewed-only leaves out"):
+        export(made.folder, python.folder / "kto", format="kto", reviewed_only=True)
+    with pytest.raises(SkillsError, match="use the format hf instead of alpaca"):
+        export(made.folder, python.folder / "rates", format="alpaca", judge_report=python.folder / "judges.json")
+    labelled = export(made.folder, python.folder / "kto", format="kto")
+    assert sum(labelled.rows.values()) >= 4
 
 
 def test_what_a_night_would_need_is_checked(python: Terminal) -> None:

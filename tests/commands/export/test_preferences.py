@@ -197,6 +197,23 @@ def test_a_persons_verdict_is_the_label(judged: Path, tmp_path: Path) -> None:
     assert [(row["id"], row["label"]) for row in rows] == [("1", True), ("2", True), ("a", False)]
     assert [turns["content"] for turns in rows[1]["prompt"] + rows[1]["completion"]] == ["Which?", "This one."]
     assert tally.reviews() == "A person looked at 4 of 4 rows: 1 accepted, 1 edited, 2 rejected"
+    assert "- A person has read each of these rows." in (tmp_path / "kto" / "README.md").read_text("utf-8")
+
+
+def test_reviewed_only_keeps_what_was_looked_at_true_or_false(judged: Path, tmp_path: Path) -> None:
+    """What the judges alone said is out, and where nobody has looked at any nothing is left."""
+    with pytest.raises(NothingToExport, match="--reviewed-only leaves out what no person looked at"):
+        make(judged, tmp_path / "none", "kto", reviewed_only=True)
+    look(judged, ra=said("reject", about="answer", reason="wrong fact"), r1=said("accept"))
+    tally = make(judged, tmp_path / "kto", "kto", reviewed_only=True)
+    assert [(row["id"], row["label"]) for row in lines(tmp_path / "kto" / "data" / "train.jsonl")] == [
+        ("1", True),
+        ("a", False),
+    ]
+    assert tally.reviews() == "A person looked at 2 of 4 rows: 1 accepted, 1 rejected"
+    text = (tmp_path / "kto" / "README.md").read_text("utf-8")
+    assert "- A person has read each of these rows." in text
+    assert "a model's opinion**, not a person's" not in text
 
 
 @pytest.mark.parametrize(
@@ -215,6 +232,29 @@ def test_a_pair_that_a_person_contradicts_is_left_out(review: Review, kept: list
     look(tmp_path / "runs", r1=review)
     make(tmp_path / "runs", tmp_path / "dpo", "dpo")
     assert [row["id"] for row in lines(tmp_path / "dpo" / "data" / "train.jsonl")] == kept
+
+
+@pytest.mark.parametrize(
+    ("review", "chosen"),
+    [
+        (said("accept"), ["An animal.", "An animal."]),
+        (said("reject", about="answer", reason="wrong fact"), ["An animal."]),
+        (said("edit", instruction="q1 w1?", response="A red animal."), ["A red animal.", "An animal."]),
+        (said("edit", instruction="What is q1?", response="A red animal."), ["An animal."]),
+    ],
+)
+def test_what_a_person_mends_is_chosen_as_they_mended_it(review: Review, chosen: list[str], tmp_path: Path) -> None:
+    """The first answer was chosen: who edits it makes it better; of an answer to another question than asked nobody knows."""
+    pair = a_pair("1")
+    sides = {"chosen": pair.chosen.model_copy(update={"second": False}), "rejected": pair.rejected}
+    first = a_record("1", "q1 w1?", "An animal.")
+    write(tmp_path / "runs", [first], pair.model_copy(update=sides), a_pair("2"))
+    look(tmp_path / "runs", r1=review)
+    tally = make(tmp_path / "runs", tmp_path / "dpo", "dpo")
+    assert [row["chosen"][0]["content"] for row in lines(tmp_path / "dpo" / "data" / "train.jsonl")] == chosen
+    read = "A person has read 1 of these 2 rows, and nobody the others" if len(chosen) == 2 else "Nobody has read these rows"
+    assert read in (tmp_path / "dpo" / "README.md").read_text("utf-8")
+    assert "left out" not in (tally.reviews() or "left out")
 
 
 # ---- in the trainer --------------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ class _Rows:
     places: dict[str, int] = field(default_factory=dict)  # of the accepted rows of one run, by their ids
 
 
+_LISTED = 50  # pairs of near-copies that are listed of a run
 _COLUMNS = ("run", "id", "question", "stage", "reason", "words", "distance", "near", "point", "ratings", "soft")
 
 
@@ -61,7 +62,7 @@ def gather_content(
         remarks.append([*_tell(rows, number, run, chart.rows[number], lambda: progress(len(rows.details), total))])
     for number in chart.left_out:
         remarks[number].append("its vectors are of another embedding model, so it has no place on the map of diversity.")
-    views = views_of(runs, sides)
+    views, copies = views_of(runs, sides), _copies(runs, find_copies)
     funnels = [funnel_of(run) for run in runs]
     summary = {
         "views": [view_json(view, runs, funnels, remarks) for view in views],
@@ -72,7 +73,8 @@ def gather_content(
         "map": None if chart.shown is None else round(chart.shown, 3),
         "seeds": [_seeds_json(run, chart, number) for number, run in enumerate(runs)],
         "bounds": [_bound(run) for run in runs],
-        "copies": _copies(runs, find_copies),
+        "copies": [pairs[:_LISTED] for pairs in copies],
+        "copied": [len(pairs) for pairs in copies],
         "rows": total,
     }
     return Content(summary, rows.columns, pack_rows(rows.details, rows.lines))
@@ -194,12 +196,12 @@ def _bound(run: ShownRun) -> float | None:
     return float(bound) if isinstance(bound, int | float) else None
 
 
-def _copies(runs: Sequence[ShownRun], find_copies: FindCopies) -> list[tuple[int, int]]:
-    """Pairs of rows of one run, by their places among all rows, whose answers are near-copies."""
-    found: list[tuple[int, int]] = []
-    start = 0
+def _copies(runs: Sequence[ShownRun], find_copies: FindCopies) -> list[list[tuple[int, int]]]:
+    """For each run, pairs of its rows whose answers are near-copies, by their places among all rows."""
+    found, start = [], 0
     for run in runs:
         accepted = [(start + place, row.response) for place, row in enumerate(run.rows) if isinstance(row, Record)]
-        found += [(accepted[one][0], accepted[other][0]) for one, other in find_copies([text for _, text in accepted])]
+        pairs = find_copies([text for _, text in accepted])
+        found.append([(accepted[one][0], accepted[other][0]) for one, other in pairs])
         start += len(run.rows)
     return found

@@ -174,7 +174,7 @@ def test_answers_that_are_near_copies_are_paired(tmp_path: Path) -> None:
     """By the places of their rows; a short answer is rightly that of many questions."""
     long = "The fox runs over the hill and hides behind the old oak until the hounds have gone by"
     records = [a_record(f"{n:016x}", f"Question {n}?", text) for n, text in enumerate(["Yes.", long, "Yes.", f"{long} again"])]
-    assert reported(tmp_path / "r.html", write_run(tmp_path / "runs", records)).summary["copies"] == [[1, 3]]
+    assert reported(tmp_path / "r.html", write_run(tmp_path / "runs", records)).summary["copies"] == [[[1, 3]]]
 
 
 def test_two_places_stand_side_by_side(tmp_path: Path) -> None:

@@ -13,11 +13,13 @@ from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from skills_dspy import __version__
+from skills_dspy.cli.main import cli
 from skills_dspy.model.embedding.weights import COMPUTING
 from skills_dspy.tasks.files import load_tasks
 
@@ -232,3 +234,38 @@ def test_the_changelog_begins_with_this_version() -> None:
     """The newest section is about what is here."""
     sections = re.findall(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert sections[0] == __version__
+
+
+# ---- where others use it ---------------------------------------------------------------------------------------------
+
+
+def test_the_action_and_the_hook_call_what_is_there() -> None:
+    """Options of `tasks`, files of the checkout, inputs that are declared."""
+    action = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
+    steps = "\n".join(f"{step.get('run', '')} {step.get('env', '')}" for step in action["runs"]["steps"])
+    options = {flag for param in cli.commands["tasks"].params for flag in param.opts}
+    assert set(re.findall(r"--(?:format|taxonomy-base|strict)\b", steps)) <= options
+    assert (ROOT / "requirements-demo.lock").name in steps
+    assert set(re.findall(r"inputs\.([\w-]+)", str(action))) == set(action["inputs"])
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
+    assert hook["entry"].split() == ["skills-dspy", "tasks"]
+    shipped = [path.relative_to(ROOT).as_posix() for path in (ROOT / "task_specs").rglob("*.yaml")]
+    assert all(re.search(hook["files"], path) for path in (*shipped, "compositional_skills/a/b/qna.yaml"))
+    assert not re.search(hook["files"], "compose.yaml")
+
+
+def test_the_image_is_made_of_what_is_there() -> None:
+    """It copies files of the checkout, is nobody's root, and the compose file gives it the Ollama beside it."""
+    lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
+    copied = [word for line in lines if re.match(r"COPY (?!--from)", line) for word in line.split()[1:-1]]
+    assert copied
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+    assert any(line.startswith("USER ") and line != "USER root" for line in lines)
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]
+    assert services["skills"]["environment"]["OLLAMA_HOST"] == "http://ollama:11434"
+
+
+def test_the_citation_is_of_this_version() -> None:
+    """And of this licence."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert (cited["version"], cited["license"]) == (__version__, PROJECT["license"])

@@ -9,7 +9,7 @@ from skills_dspy.base.visible import visible
 from skills_dspy.commands.report.diversity import DiversityMap, Point, draw_map
 from skills_dspy.commands.report.packing import Lines, Packed, pack_rows
 from skills_dspy.commands.report.reading import ShownRow, ShownRun
-from skills_dspy.commands.report.stories import RATED, Story, StoryCall, stories_of
+from skills_dspy.commands.report.stories import RATED_ON, Story, StoryCall, stories_of
 from skills_dspy.commands.report.summary import funnel_of, remarks_of, view_json, views_of
 from skills_dspy.model.soft import in_words
 from skills_dspy.pipeline.funnel import STAGES
@@ -69,7 +69,7 @@ def gather_content(
         "beside": next((place for place, view in enumerate(views) if sides[view.runs[0]] != sides[0]), None),
         "stages": STAGES,
         "reasons": list(rows.reasons),
-        "scales": [_scale_json(scale) for scale in RATED],
+        "scales": [_scale_json(scale) for scale in RATED_ON],
         "map": None if chart.shown is None else round(chart.shown, 3),
         "seeds": [_seeds_json(run, chart, number) for number, run in enumerate(runs)],
         "bounds": [_bound(run) for run in runs],
@@ -108,8 +108,10 @@ def _add(rows: _Rows, number: int, row: ShownRow, point: Point | None, story: St
         "distance": None if neighbour is None else neighbour.distance,
         "near": None if neighbour is None else _near(neighbour.id, rows.places),
         "point": point,
-        "ratings": [scale.labels.index(story.ratings[scale.name]) if scale.name in story.ratings else None for scale in RATED],
-        "soft": [round(story.soft[scale.name].expected, 3) if scale.name in story.soft else None for scale in RATED],
+        "ratings": [
+            scale.labels.index(story.ratings[scale.name]) if scale.name in story.ratings else None for scale in RATED_ON
+        ],
+        "soft": [round(story.soft[scale.name].expected, 3) if scale.name in story.soft else None for scale in RATED_ON],
     }
     if rejected is None:
         rows.places[row.id] = len(rows.details)

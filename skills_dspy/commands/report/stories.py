@@ -16,7 +16,7 @@ from skills_dspy.model.steps import STEPS
 from skills_dspy.store.journal import JournaledReply, JournalReader
 from skills_dspy.store.said import said_in
 
-RATED = (CONTEXT, *SCALES)
+RATED_ON = (CONTEXT, *SCALES)
 """What a candidate may be rated on, in the order in which that is asked."""
 
 

@@ -160,5 +160,5 @@ def test_sql_query(host: str, tmp_path: Path, embedder: SentenceEmbedder, vcr: A
     ended = run(1, host, tmp_path, embedder, vcr)
     check_any(ended)
     assert all(record.context for record in ended.records)
-    assert ended.funnel() == {"judge_pair: judged bad": 2, "accepted": 8}
-    assert golden(ended) == "bb8cec1215c5b326c70463f4acd9b6bb7b2a4677573ded24c5ceb2f7705104eb"
+    assert ended.funnel() == {"judge_question: judged bad": 4, "accepted": 6}
+    assert golden(ended) == "089a27c2ec10c96bf1d43d0f1e8efae815f688ba724f95aa2cea3cfcda9196d5"

@@ -27,7 +27,8 @@ def in_order(rows: Iterable[RatedRow], order: Order, config: RunConfig) -> list[
         return sorted(judged, key=lambda row: hashlib.sha256(row.row.id.encode()).digest())
     if order == "newest":
         return sorted(judged, key=lambda row: row.place, reverse=True)
-    return sorted(judged, key=lambda row: (-doubt_about(row, config), row.place))
+    doubts = {row.row.id: _doubts(row, config) for row in judged}
+    return sorted(judged, key=lambda row: (-max(doubts[row.row.id]), -sum(doubts[row.row.id]), row.place))
 
 
 def doubt_about(row: RatedRow, config: RunConfig) -> float:
@@ -36,8 +37,13 @@ def doubt_about(row: RatedRow, config: RunConfig) -> float:
     How near a soft rating is to even odds, or a label to the border, where there are no soft ratings; and how far two who
     rate the same thing, the question or the pair, are apart: 1 where one lets it pass and the other does not.
     """
+    return max(_doubts(row, config))
+
+
+def _doubts(row: RatedRow, config: RunConfig) -> list[float]:
+    """All of them; of rows whose largest is the same the one with more comes first."""
     alone = [_alone(verdict, config) for verdict in row.verdicts if verdict.passed is not None]
-    return max([0.0, *alone, *(_apart(*pair) for pair in combinations(row.verdicts, 2))])
+    return [0.0, *alone, *(_apart(*pair) for pair in combinations(row.verdicts, 2))]
 
 
 def _alone(verdict: StageVerdict, config: RunConfig) -> float:

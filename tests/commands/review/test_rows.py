@@ -97,7 +97,10 @@ def test_what_is_in_doubt_comes_first() -> None:
     lost = rated(("judge_question", 1, True), ("instruction_quality", "good", True))
     found = [doubt_about(row, CONFIG) for row in (disputed, odd, border, apart, clear)]
     assert found == [1.0, pytest.approx(0.9), 0.5, 0.5, pytest.approx(0.02)]
-    assert in_order([clear, border, disputed, odd], "uncertain", CONFIG) == [disputed, odd, border, clear]
+    named = [RatedRow(a_record(str(n) * 16), row.verdicts) for n, row in enumerate((clear, border, disputed, odd))]
+    assert in_order(named, "uncertain", CONFIG) == [named[2], named[3], named[1], named[0]]
+    twice = rated(("judge_pair", 2, True), ("sample_quality", 4, True), row_id="b" * 16)
+    assert in_order([border, twice], "uncertain", CONFIG) == [twice, border]  # both come to 0.5, and twice more often
     assert doubt_about(lost, CONFIG) == 0.5  # good is the lowest that passes
     assert doubt_about(RatedRow(a_record(), (StageVerdict("judge_pair", None),)), CONFIG) == 0
 

@@ -117,9 +117,8 @@ def _print_pairs(paired: PairCounts, out: Console) -> None:
     without = f", {paired.lost.total()} without a pair ({why})" if why else ""
     out.print(f"Pairs: {paired.found} of the {paired.wanted} wanted, from {paired.asked} second answers{without}.")
     if paired.found < paired.wanted:
-        out.print(
-            f"There are no more: the answers of {paired.short} candidates were rejected or middling, and each was asked again."
-        )
+        again = "each was asked again" if paired.short else "so there is nobody to ask again"
+        out.print(f"There are no more: the answers of {paired.short or 'no'} candidates were rejected or middling, {again}.")
     for sentence in paired.lengths.sentences():
         out.print(sentence)
 

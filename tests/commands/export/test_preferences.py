@@ -124,7 +124,11 @@ def test_pairs_are_chosen_and_rejected(tmp_path: Path) -> None:
 
 
 def test_without_pairs_it_is_said_how_to_get_some(judged: Path) -> None:
-    """One sentence with the command."""
+    """One sentence with the command; another where second answers were asked for and made none."""
+    pairs = judged / "test" / "foxes" / "pairs.jsonl"
+    with pytest.raises(NothingToExport, match=r"pairs\.jsonl is empty: no second answer made a pair"):
+        find_sources([judged], "pairs")
+    pairs.unlink()
     with pytest.raises(
         NothingToExport, match=r"no pairs of answers in .*foxes: `decide RUN --pairs K` asks for second answers"
     ):

@@ -66,12 +66,12 @@ def find_sources(places: Sequence[Path], rows: Rows = "accepted") -> tuple[Sourc
     sources = sorted(map(_open, found.values()), key=lambda run: (run.facts.task_name, run.facts.seed, run.paths))
     if rows == "pairs":
         if not any(source.pairs_end for source in sources):
-            found = next((source.paths.pairs for source in sources if source.paths.pairs.exists()), None)
+            empty = next((source.paths.pairs for source in sources if source.paths.pairs.exists()), None)
             raise NothingToExport(
                 f"there are no pairs of answers in {sources[0].paths.folder}: `decide RUN --pairs K` asks for second answers "
                 "and puts a dataset with pairs beside the run; give that one"
-                if found is None
-                else f"{found} is empty: no second answer made a pair, and `decide` says why; ask for more from a larger run"
+                if empty is None
+                else f"{empty} is empty: no second answer made a pair, and `decide` says why; ask for more from a larger run"
             )
     elif not any(source.end for source in sources):
         where = sources[0].paths.data if len(sources) == 1 else f"the {len(sources)} runs given"

@@ -4,13 +4,14 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 from skills_dspy.base.errors import ExportError, NothingToExport, SkillsError
 from skills_dspy.cli.shared.arguments import ExportOptions
-from skills_dspy.cli.terminal.streams import echo
-from skills_dspy.commands.export.card import Split
+from skills_dspy.cli.terminal.streams import echo, echo_json
+from skills_dspy.commands.export.card import Split, Tally
 from skills_dspy.commands.export.export import FOLDERS, SUFFIX, ExportRequest, Format, refuse_wrong, write_export
 from skills_dspy.commands.export.source import find_sources
 from skills_dspy.store.aside import left_behind
@@ -41,9 +42,10 @@ def export_command(options: ExportOptions) -> int:
         for run in request.runs:
             if run.running:
                 echo(f"warning: a run is still writing in {run.paths.folder}; exported is what it has now", err=True)
-        _export(request, echo)
-        if options.repo is not None:
-            _push(options.out, options.repo, options.public)
+        done = _export(request, partial(echo, err=options.as_json))
+        address = None if options.repo is None else _push(options.out, options.repo, options.public, err=options.as_json)
+    if options.as_json:
+        echo_json({**_as_json(request, done), "uploaded": address})
     return 0
 
 
@@ -73,7 +75,22 @@ def _stamp() -> str:
     return datetime.now().astimezone().strftime("%Y-%m-%dT%H_%M_%S")
 
 
-def _export(request: ExportRequest, say: Callable[[str], None]) -> None:
+def _as_json(request: ExportRequest, done: Tally) -> dict[str, object]:
+    """What came of it, for a program."""
+    return {
+        "out": str(request.out),
+        "format": request.format,
+        "rows": dict(done.rows),
+        "runs": [str(run.paths.folder) for run in request.runs],
+        "answered_by": list(dict.fromkeys(run.facts.answered_by for run in request.runs)),
+        "with_thoughts": done.thoughtful,
+        "repeated": done.repeated,
+        "left_out": list(done.left_over),
+        "mended": done.mended,
+    }
+
+
+def _export(request: ExportRequest, say: Callable[[str], None]) -> Tally:
     done = write_export(request, _progress)
     rows, runs = sum(done.rows.values()), sum(run.end > 0 for run in request.runs)
     sides = f" ({', '.join(f'{side} {count}' for side, count in done.rows.items())})" if request.split else ""
@@ -99,6 +116,7 @@ def _export(request: ExportRequest, say: Callable[[str], None]) -> None:
         echo(sentence, err=True)
     for path in left_behind(request.out):
         echo(f"left by an export that was killed, delete it: {path}", err=True)
+    return done
 
 
 def _left_over(rows: Sequence[str]) -> Iterator[str]:
@@ -115,7 +133,7 @@ def _progress(doing: str, rows: int) -> None:
         echo(f"{doing}: {rows} rows", err=True)
 
 
-def _push(folder: Path, repo: str, public: bool) -> None:
+def _push(folder: Path, repo: str, public: bool, *, err: bool) -> str:
     from skills_dspy.commands.export.hub import upload
 
     seen = "where everybody can read it" if public else "privately"
@@ -125,7 +143,8 @@ def _push(folder: Path, repo: str, public: bool) -> None:
     except SkillsError as error:
         echo(f"The export itself is whole: {folder}", err=True)
         raise error from None
-    echo(f"Uploaded: {address}")
+    echo(f"Uploaded: {address}", err=err)
+    return address
 
 
 @contextmanager

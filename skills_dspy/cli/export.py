@@ -4,12 +4,13 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 from skills_dspy.base.errors import ExportError, NothingToExport, SkillsError
 from skills_dspy.cli.shared.arguments import ExportOptions
-from skills_dspy.cli.terminal.streams import echo
+from skills_dspy.cli.terminal.streams import echo, echo_json
 from skills_dspy.commands.export.card import Split, Tally
 from skills_dspy.commands.export.export import (
     FOLDERS,
@@ -55,11 +56,13 @@ def export_command(options: ExportOptions) -> int:
         for run in request.runs:
             if run.running:
                 echo(f"warning: a run is still writing in {run.paths.folder}; exported is what it has now", err=True)
-        _export(request, echo)
+        tell = partial(echo, err=options.as_json)
+        done = _export(request, tell)
         for line in said:
-            echo(line)
-        if options.repo is not None:
-            _push(options.out, options.repo, options.public)
+            tell(line)
+        address = None if options.repo is None else _push(options.out, options.repo, options.public, err=options.as_json)
+    if options.as_json:
+        echo_json({**_as_json(request, done), "uploaded": address})
     return 0
 
 
@@ -89,7 +92,24 @@ def _stamp() -> str:
     return datetime.now().astimezone().strftime("%Y-%m-%dT%H_%M_%S")
 
 
-def _export(request: ExportRequest, say: Callable[[str], None]) -> None:
+def _as_json(request: ExportRequest, done: Tally) -> dict[str, object]:
+    """What came of it, for a program."""
+    return {
+        "out": str(request.out),
+        "format": request.format,
+        "rows": dict(done.rows),
+        "runs": [str(run.paths.folder) for run in request.runs],
+        "answered_by": list(dict.fromkeys(run.facts.answered_by for run in request.runs)),
+        "with_thoughts": done.thoughtful,
+        "repeated": done.repeated,
+        "left_out": list(done.left_over),
+        "mended": done.mended,
+        "labels": {str(label).lower(): done.labels[label] for label in (True, False)} if request.rows == "judged" else None,
+        "reviews": {verdict: count for verdict, count in done.looked_at.items() if verdict != "none"},
+    }
+
+
+def _export(request: ExportRequest, say: Callable[[str], None]) -> Tally:
     done = write_export(request, _progress)
     rows = sum(done.rows.values())
     runs = sum((run.pairs_end if request.rows == "pairs" else run.end) > 0 for run in request.runs)
@@ -120,6 +140,7 @@ def _export(request: ExportRequest, say: Callable[[str], None]) -> None:
         echo(sentence, err=True)
     for path in left_behind(request.out):
         echo(f"left by an export that was killed, delete it: {path}", err=True)
+    return done
 
 
 def _preferred(request: ExportRequest, done: Tally) -> Iterator[str]:
@@ -162,7 +183,7 @@ def _progress(doing: str, rows: int) -> None:
         echo(f"{doing}: {rows} rows", err=True)
 
 
-def _push(folder: Path, repo: str, public: bool) -> None:
+def _push(folder: Path, repo: str, public: bool, *, err: bool) -> str:
     from skills_dspy.commands.export.hub import upload
 
     seen = "where everybody can read it" if public else "privately"
@@ -172,7 +193,8 @@ def _push(folder: Path, repo: str, public: bool) -> None:
     except SkillsError as error:
         echo(f"The export itself is whole: {folder}", err=True)
         raise error from None
-    echo(f"Uploaded: {address}")
+    echo(f"Uploaded: {address}", err=err)
+    return address
 
 
 @contextmanager

@@ -61,6 +61,22 @@ def test_preferences_are_exported_as_they_are_typed(runs: Path, tmp_path: Path, 
     code, _, err = typed("export", runs, "--format", "dpo", "--out", "d")
     assert code == 2
     assert "decide RUN --pairs K" in err
+    code, out, err = typed("export", runs, "--format", "kto", "--out", tmp_path / "read", "--json")
+    assert (code, json.loads(out)["labels"], json.loads(out)["reviews"]) == (0, {"true": 6, "false": 0}, {})
+    assert "was not used" in err
+
+
+def test_what_was_written_can_be_read_by_a_program(runs: Path, tmp_path: Path, typed: Type) -> None:
+    """Alone on stdout: rows by side, runs, who answered, what was left out; a person reads the rest on stderr."""
+    out = tmp_path / "a"
+    code, said, beside = typed(
+        "export", runs, "--format", "alpaca", "--out", out, "--test-share", "0.34", "--seed", 3, "--json"
+    )
+    content = json.loads(said)
+    assert (code, content["out"], content["rows"]) == (0, str(out), {"train": 4, "test": 2})
+    assert (content["answered_by"], content["left_out"], content["uploaded"]) == (["Ollama 0.9.9"], [], None)
+    assert len(content["runs"]) == 2
+    assert beside.startswith("6 rows of 2 runs as alpaca")
 
 
 def test_an_export_says_how_many_rows_have_thoughts(runs: Path, tmp_path: Path, typed: Type) -> None:

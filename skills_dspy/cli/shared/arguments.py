@@ -308,6 +308,7 @@ class ExportOptions:
         ),
     ]
     public: Annotated[bool, option("With --push-to-hub: let everybody read it.")]
+    as_json: Annotated[bool, option("What was written on stdout as JSON, and nothing else there.", "--json")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def run_request(settings: RunSettings, specs: tuple[TaskSpec, ...] | None, warn:
         SkillsError: a file or a setting is at fault, or the recording.
     """
     past = None if settings.replay is None else Replay(settings.replay, specs)
-    given = settings.config is not None or settings.think is not None or any(settings.models.values())
+    given = any(value is not None for value in (settings.config, settings.think, *settings.models.values()))
     config = past.config() if past is not None and not given else load_config(settings.config, settings.models, settings.think)
     program = None if settings.program is None else load_compiled(settings.program)
     evaluation = read_benchmark(settings.decontaminate) if settings.decontaminate else None

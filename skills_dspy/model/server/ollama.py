@@ -232,18 +232,21 @@ class _Message(msgspec.Struct):
 
 
 class _Reply(msgspec.Struct, kw_only=True):
-    """The parts of a reply that are kept, in the order in which they are; a token is read when it is asked for."""
+    """The parts of a reply that are kept, in the order in which they are; a token is read when it is asked for.
 
-    model: str | None = None
-    created_at: str | None = None
+    What no text needs may be anything, see `counted`.
+    """
+
+    model: Any = None
+    created_at: Any = None
     done: bool | None = None
-    done_reason: str | None = None
-    total_duration: int | None = None
-    load_duration: int | None = None
-    prompt_eval_count: int | None = None
-    prompt_eval_duration: int | None = None
-    eval_count: int | None = None
-    eval_duration: int | None = None
+    done_reason: Any = None
+    total_duration: Any = None
+    load_duration: Any = None
+    prompt_eval_count: Any = None
+    prompt_eval_duration: Any = None
+    eval_count: Any = None
+    eval_duration: Any = None
     message: _Message
     logprobs: list[msgspec.Raw] | None = None
 

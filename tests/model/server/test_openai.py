@@ -160,6 +160,16 @@ def test_a_reply_has_ollamas_shape() -> None:
     }
 
 
+@pytest.mark.parametrize("odd", ["5", -1, 10.0**300, [1], {}])
+def test_counts_and_times_that_are_none(odd: object) -> None:
+    """The reply is as good without, wherever they stand."""
+    timings, choices = {"prompt_ms": odd, "predicted_ms": odd}, [{"finish_reason": odd, "message": {"content": "He"}}]
+    for told in ({"usage": odd, "timings": odd}, {"usage": {"prompt_tokens": odd}, "timings": timings, "model": odd}):
+        wire = Wire(lambda _, told=told: httpx.Response(200, json={"choices": choices, **told}))  # type: ignore[misc]
+        assert asyncio.run(a_server(wire).chat(PAYLOAD))["message"]["content"] == "He"
+        assert len(wire.asked) == 1
+
+
 @pytest.mark.parametrize("told", [None, [], {}, {"content": None}, {"content": 3}, {"tokens": ["a"]}])
 def test_log_probabilities_that_are_none(told: object) -> None:
     """The reply is as good without, in whatever form there are none."""

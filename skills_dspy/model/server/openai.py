@@ -242,11 +242,11 @@ class OpenAIServer:
     def _fault(self, error: Exception, model: str) -> Fault:
         if not isinstance(error, Refused):
             return connection_fault(error, self.host, _EXAMPLE, self._endpoint.cause)
+        if self._key:
+            error.said = error.said.replace(self._key, "(the key)")
         if (fault := refusal_fault(error, self.host, self._endpoint)) is not None:
             return fault
         status, said = error.status, error.said
-        if self._key:
-            said = said.replace(self._key, "(the key)")
         here = f"The server at {self.host}{self._endpoint.through}"
         if status in (401, 403):
             # What it says of a key often holds a part of it.

@@ -14,7 +14,7 @@ from skills_dspy.model.soft import in_words, soft_of
 from skills_dspy.store.journal import JournaledReply, JournalReader
 from skills_dspy.store.run_dir import FoundRow, find_row
 from skills_dspy.store.run_json import OLLAMA, NotedServer, RunJson, needed, read_run_json, run_json_errors, server_in_words
-from skills_dspy.store.said import counted, said_in
+from skills_dspy.store.said import said_in
 
 
 def explain_command(options: ExplainOptions, console: Console | None = None) -> int:
@@ -111,7 +111,7 @@ def _call(stage: str, attempt: int, attempts: int, reply: JournaledReply, prompt
     out.print()
     out.rule(f"{stage}{which}")
     body, options = reply.reply, reply.request["options"]
-    tokens = " + ".join(str(counted(body, name) or "?") for name in ("prompt_eval_count", "eval_count")) + " tokens"
+    tokens = f"{body.get('prompt_eval_count', '?')} + {body.get('eval_count', '?')} tokens"
     think = reply.request.get("think", "unset")
     options = options | ({} if think is False else {"think": "on" if think is True else think})
     settings = ", ".join(f"{name} {value}" for name, value in options.items())

@@ -292,7 +292,7 @@ def test_a_prompt_that_is_moderated_is_not_laid_on_the_key() -> None:
         asyncio.run(OpenAIServer(HOST, settings(), key="sk-1", **more).chat(prompt("poison")))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", ["500", "reset while reading"])
+@pytest.mark.parametrize("kind", ["500", "reset while reading", "an error with 200", "half a body"])
 def test_a_text_without_a_vector_is_given_up(kind: str) -> None:
     """A text that an embedding model trips over, as it does where a vector comes out as not a number."""
 

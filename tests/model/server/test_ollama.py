@@ -119,6 +119,9 @@ PASSING: dict[str, Answer] = {
     "null": httpx.Response(200, json=None),
     "no message": httpx.Response(200, json={"done": True}),
     "not done": httpx.Response(200, json={**GOOD, "done": False}),
+    "an error with 200": httpx.Response(200, json={"error": {"message": "guard"}}),
+    "a web page with 200": httpx.Response(200, text="<html>Request rejected"),
+    "lists without an end": httpx.Response(200, content=b'{"message": ' + b"[" * 20_000),
     "nothing of being done": httpx.Response(200, json={k: v for k, v in GOOD.items() if k != "done"}),
 }
 
@@ -167,7 +170,9 @@ def test_faults_are_told_apart() -> None:
     assert "server busy, please try again. maximum pending" in said["503"]
     assert "answered 504: nothing." in said["504"]
     assert "answered 500: bad." in said["an error in an object"]
-    for kind in ("empty body", "half a body", "no object", "no message", "not done"):
+    assert "answered 200: guard." in said["an error with 200"]
+    assert "answered 200: a web page (Request rejected)." in said["a web page with 200"]
+    for kind in ("empty body", "half a body", "no object", "no message", "not done", "lists without an end"):
         assert "a body that is empty or broken" in said[kind]
 
 
@@ -316,6 +321,25 @@ def test_the_models() -> None:
     assert models == (Model("a:latest", "aa", None), Model("b:7b", "bb", None))
 
 
+def test_a_list_of_no_models() -> None:
+    """Null is how some write an empty one: it is an Ollama all the same, which has none."""
+    with pytest.raises(ModelMissing, match="which has none; get it with: ollama pull a"):
+        asyncio.run(a_server(Wire(httpx.Response(200, json={"models": None}))).model("a"))
+
+
+@pytest.mark.parametrize("answer", [b"[" * 20_000, b'{"models": 3}', b'{"models": [3]}', b"{}", b"null", b""])
+def test_a_list_of_models_that_is_none(answer: bytes) -> None:
+    """Whatever is there instead."""
+    with pytest.raises(ServerError, match=r"is no Ollama .*it sends a body that is empty or broken"):
+        asyncio.run(a_server(Wire(httpx.Response(200, content=answer))).models())
+
+
+def test_what_nobody_needs_of_a_list_may_be_anything() -> None:
+    """A date that is none makes no other server of it."""
+    entry = {"model": "a:latest", "digest": None, "size": -1, "modified_at": "yesterday", "details": 3}
+    assert asyncio.run(a_server(Wire(httpx.Response(200, json={"models": [entry]}))).models()) == (Model("a:latest", "", None),)
+
+
 @pytest.mark.parametrize(("name", "found"), [("a", "a:latest"), ("a:latest", "a:latest"), ("b:7b", "b:7b")])
 def test_a_model_by_name(name: str, found: str) -> None:
     """A name without a tag means `latest`, as for `ollama run`; the window is the model's own."""
@@ -379,7 +403,13 @@ def test_another_spelling_is_asked_for_as_the_server_lists_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "shown", [{"model_info": None}, {"model_info": {"a": "llama"}}, {"model_info": {"a.context_length": "much"}}]
+    "shown",
+    [
+        {"model_info": None},
+        {"model_info": {"a": "llama"}},
+        {"model_info": {"a.context_length": "much"}},
+        {"model_info": {"a.context_length": -1}},
+    ],
 )
 def test_a_model_that_does_not_tell_its_window(shown: dict[str, Any]) -> None:
     """Then nothing is known of it."""

@@ -237,6 +237,9 @@ def test_a_server_says_what_it_is(owner: str, told: dict[str, Any], version: str
         ({"max_model_len": 4096}, {}, 4096),
         ({"meta": {"n_ctx_train": 8192}}, {}, 8192),
         ({"owned_by": "llamacpp", "meta": {"n_ctx_train": 8}}, {"/props": {"default_generation_settings": {"n_ctx": 2}}}, 2),
+        ({"owned_by": "llamacpp", "meta": {"n_ctx": 8}}, {"/props": {"default_generation_settings": {"n_ctx": "many"}}}, 8),
+        ({"owned_by": "llamacpp", "meta": {"n_ctx": 8}}, {"/props": {"default_generation_settings": ["n_ctx"]}}, 8),
+        ({"aliases": 3, "max_model_len": 5}, {}, 5),
         ({}, {}, None),
     ],
 )

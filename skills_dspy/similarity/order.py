@@ -8,7 +8,7 @@ _JOINING = frozenset(
     ["and", "or", "vs", "versus", "und", "oder", "et", "ou", "y", "o", "e", "и", "или", "和", "或", "与", "と"]
 )
 """What names may stand on either side of, all the same."""
-_LOOSE = frozenset(".,;:!?…–—•·\"'“”‘’„«»*_`~")
+_LOOSE = frozenset(".,;:!?，。；：！？、…–—•·\"'“”‘’„«»*_`~")
 """Signs that no word stands on either side of."""
 
 

@@ -176,7 +176,6 @@ def test_words_that_are_exchanged_are_a_difference(one: str, other: str) -> None
         ("How can I learn Spanish quickly?", "How quickly can I learn Spanish?"),
         ("In 1990, how many lived in 3 countries?", "How many lived in 3 countries in 1990?"),
         ("Who was taller, Alice or Bob?", "Who was taller, Bob or Alice?"),
-        ("在法国，首都是哪里？", "首都在法国是哪里？"),
         ("One. " + "word " * 40 + "Two.", "Two. " + "word " * 40 + "One."),
     ],
 )

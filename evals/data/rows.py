@@ -3,8 +3,8 @@
 A row is one of these, each row for itself:
 - a question and an answer: `instruction` with `response` (or `output`, `generation`), `question` with `answer`, `prompt` with
   `completion`, `user` with `assistant`, `input` with `output`; either may be a list of turns; `context` (or `input`) beside it;
-- a chat in `messages` or `conversations`: the last user turn is the question, the last assistant turn with text after it the
-  answer. System messages and earlier turns are left out. InstructLab's `metadata` beside it tells more.
+- a chat in `messages` or `conversations`: the last user turn that is answered is the question, the last assistant turn with
+  text after it the answer. System messages and other turns are left out. InstructLab's `metadata` beside it tells more.
 """
 
 import json
@@ -29,7 +29,7 @@ RATINGS: Mapping[str, tuple[Label, ...]] = {scale.name: scale.labels for scale i
 """What a row of ours is rated by, with all labels; worst first but for the category, which has no order."""
 
 _PAIRS = {
-    "instruction": ("response", "output", "generation"),
+    "instruction": ("response", "output", "generation", "generations", "responses"),
     "question": ("answer", "answers"),
     "prompt": ("completion", "chosen"),
     "query": ("response",),
@@ -166,10 +166,14 @@ def _context(content: Mapping[str, Any], question: str | None, path: Path, numbe
 
 
 def _said(value: object, role: str, key: str, path: Path, number: int) -> str:
-    """A text, or the last one of this role in a list of turns; empty where it is null. Of several right answers the first."""
+    """A text, or the last one of this role in a list of turns; empty where it is null. Of several right answers the first.
+
+    An answer may be yes or no, as in BoolQ: `true`, `false`.
+    """
     if role == "assistant":
         listed = value.get("text") if isinstance(value, dict) else value  # SQuAD has them so
-        first = as_text(listed[0]) if isinstance(listed, list) and listed else None
+        first = next((one for one in listed if not _is_blank(one)), None) if isinstance(listed, list) else listed
+        first = str(first).lower() if isinstance(first, bool) else as_text(first)
         value = first if isinstance(first, str) else value
     if isinstance(value, str) or _is_blank(value):
         return value if isinstance(value, str) else ""
@@ -203,12 +207,15 @@ def _chat(messages: object, key: str, path: Path, number: int) -> tuple[str, str
         messages = [{"role": role, "content": text} for role, text in zip(cycle(("user", "assistant")), messages, strict=False)]
     if not _is_chat(messages):
         raise FileError(f"`{key}` is not a list of turns; write objects with `role` and `content`", path, number)
-    turns = list(_turns(messages))
-    last = max((place for place, (role, _) in enumerate(turns) if role == "user"), default=None)
-    if last is None:
+    asked, pair = None, None
+    for role, text in _turns(messages):
+        if role == "user":
+            asked = text
+        elif role == "assistant" and text.strip() and asked is not None:
+            pair = asked, text
+    if asked is None:
         raise FileError(f"`{key}` has no turn of the role `user`; a chat needs one, and an answer to it", path, number)
-    answers = [text for role, text in turns[last + 1 :] if role == "assistant" and text.strip()]
-    return turns[last][1], answers[-1] if answers else ""
+    return pair or (asked, "")
 
 
 def _content(content: object) -> str:

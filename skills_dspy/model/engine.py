@@ -21,7 +21,7 @@ from skills_dspy.model.ask import CURRENT_CALL, Asker, Call, Look
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import NO_REPLY, Replies
 from skills_dspy.model.soft import ASKED, rated_fields, soft_of
-from skills_dspy.store.said import Said, said_in
+from skills_dspy.store.said import Said, counted, said_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class AsyncOllamaEngine:
                 raise Unanswered(body[NO_REPLY], "")
             said = said_in(body, payload)
             call.raw = text = said.text
-            prompt_tokens, output_tokens = int(body.get("prompt_eval_count") or 0), int(body.get("eval_count") or 0)
+            prompt_tokens, output_tokens = counted(body, "prompt_eval_count"), counted(body, "eval_count")
             _check_whole(said, body, output_tokens, call.room)
             call.soft = soft_of(body, payload)
         except SkillsError as error:

@@ -11,6 +11,7 @@ from skills_dspy.model.ask import Call
 from skills_dspy.model.slots import Share, Slots
 from skills_dspy.model.soft import trimmed
 from skills_dspy.store.journal import JournaledReply, JournalReader, request_digest
+from skills_dspy.store.said import counted
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,8 +40,8 @@ class Meter:
     def count(self, step: str, body: Mapping[str, Any]) -> None:
         """Add one live reply."""
         self.live += 1
-        self.prompt_tokens += int(body.get("prompt_eval_count") or 0)
-        self.output_tokens += int(body.get("eval_count") or 0)
+        self.prompt_tokens += counted(body, "prompt_eval_count")
+        self.output_tokens += counted(body, "eval_count")
         self.by_step[step] = self.by_step.get(step, 0) + 1
 
 
@@ -147,7 +148,7 @@ def check_window(payload: Mapping[str, Any], body: Mapping[str, Any], step: str)
     """
     options = payload["options"]
     window, room = options.get("num_ctx"), int(options.get("num_predict") or 0)
-    prompt = int(body.get("prompt_eval_count") or 0)
+    prompt = counted(body, "prompt_eval_count")
     if window is not None and prompt + room > window:
         raise ContextTooLong(
             f"A prompt of {step} took {prompt} tokens, which leaves no room for its reply of {room} in a window of {window}: "

@@ -16,9 +16,9 @@ _LEAST_WORDS = 5
 """So many words of an answer say that it is a seed's, and so many of a question that it asks for the same: fewer, as a label or
 a number, are those of many."""
 _MANY_WORDS = 8
-_SAME_QUESTION, _LIKE_QUESTION = 0.3, 0.15
-"""Which share of the words of a question, but for those of the skill, is a seed's where it may ask for the same; the second is
-that of an answer of `_MANY_WORDS`, which hardly answer something else."""
+_SAME_QUESTION, _LIKE_QUESTION = 0.25, 0.15
+"""More than this share of the words of a question, but for those of the skill, is a seed's where it may ask for the same; the
+second is that of an answer of `_MANY_WORDS`, which hardly answer something else."""
 _FEW_SEEDS = 2
 """So few questions do not tell what belongs to the skill."""
 _SAME_WORDS, _SAME_SEED = 0.6, 0.4
@@ -69,7 +69,7 @@ def _answered_before(new: NewText, cut: Pieces) -> str | None:
         share = len(asked & words) / max(1, len(asked))
         if new.kind == "freeform":
             least = _SAME_QUESTION if cut.words < _MANY_WORDS else _LIKE_QUESTION
-            copy = cut.words >= _LEAST_WORDS and share >= least and _holds(answer.cut.tokens, cut.tokens)
+            copy = cut.words >= _LEAST_WORDS and share > least and _holds(answer.cut.tokens, cut.tokens)
         else:
             copy = share >= _SAME_WORDS and cut.tokens == answer.cut.tokens and len(cut.tokens) > 1
             copy = copy and not _holds(tokens(new.exercise.context or ""), cut.tokens)

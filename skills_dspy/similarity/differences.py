@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import accumulate, groupby, pairwise, zip_longest
 
+from skills_dspy.similarity.order import exchanged
 from skills_dspy.similarity.scripts import has_unread, is_ideograph
 from skills_dspy.similarity.text import marks, operators, pictures, typed
 
@@ -123,6 +124,7 @@ def told_apart(a: str, b: str, *, by_script: bool, agree: bool) -> bool:
         (_differ(unseen) and not _ornaments(_bare(unseen), seen))
         or any(map(_other_sign, changes))
         or any(map(_other_code, changes))
+        or exchanged(one.folded, other.folded)
         or any(one and other and one != other for one, other in zip(_signs(a), _signs(b), strict=True))
         or _accents_differ(one, other, same)
         or _case_differs(one, other, same)

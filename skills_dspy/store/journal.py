@@ -24,13 +24,13 @@ from skills_dspy.store.journal_reader import (
     journal_errors,
     pack,
 )
+from skills_dspy.store.said import counted
 
 __all__ = ["Journal", "JournalReader", "JournaledReply", "pack", "request_digest"]
 
 # Not "OR IGNORE", which would drop a broken row without a word.
 _INSERT = "INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING"
 _NEVER_DECIDES = ("keep_alive", "stream")
-_LARGEST = 2**63 - 1  # what SQLite can count to
 
 
 def request_digest(payload: Mapping[str, Any]) -> str:
@@ -104,7 +104,7 @@ class Journal(JournalReader):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[dict[str, Any]] = loop.create_future()
         reply = _utf8(_dumps(entry.reply)).decode()
-        tokens = _tokens(entry.reply, "prompt_eval_count"), _tokens(entry.reply, "eval_count")
+        tokens = counted(entry.reply, "prompt_eval_count"), counted(entry.reply, "eval_count")
         columns = (entry.digest, entry.step, entry.arrived, entry.seconds, *tokens, reply)
         self._queue.put(_Waiting(entry.digest, columns, _utf8(_dumps(entry.request)), entry.reply, loop, future))
         return await future
@@ -208,12 +208,6 @@ def _settle(pairs: Sequence[tuple["asyncio.Future[dict[str, Any]]", dict[str, An
             future.set_exception(type(outcome)(str(outcome)))
         else:
             future.set_result(outcome)
-
-
-def _tokens(reply: Mapping[str, Any], key: str) -> int:
-    """A count that the server gives, 0 when it gives none: it leaves out what is 0."""
-    value = reply.get(key)
-    return value if isinstance(value, int) and 0 <= value <= _LARGEST else 0
 
 
 def _dumps(data: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What a reply says: its text, and the thoughts before it, which servers put in a place of their own or leave in the text."""
+"""What a reply says: its text, the thoughts before it, which servers put beside it or leave in it, and counts."""
 
 import re
 from collections.abc import Mapping
@@ -13,6 +13,9 @@ _MARKS = tuple(
     )
 )
 """How models without a template of their own begin and end their thoughts."""
+
+
+_LARGEST = 2**63 - 1  # what SQLite can count to
 
 
 class Said(NamedTuple):
@@ -34,6 +37,12 @@ def said_in(body: Mapping[str, Any], request: Mapping[str, Any]) -> Said:
     if request.get("think") is False:
         return Said(text, "")
     return next(filter(None, (_parted(text, *marks) for marks in _MARKS)), Said(text, ""))
+
+
+def counted(body: Mapping[str, Any], name: str) -> int:
+    """A count of a journaled reply, such as `eval_count`; 0 where the server gives none, or what is none."""
+    value = body.get(name)
+    return int(value) if isinstance(value, int | float) and 0 <= value <= _LARGEST else 0
 
 
 def _parted(text: str, begin: re.Pattern[str], end: re.Pattern[str]) -> Said | None:

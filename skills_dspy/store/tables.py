@@ -11,6 +11,7 @@ import json
 import lzma
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -104,7 +105,7 @@ def table_rows(path: Path, data: bytes, error: type[FileError], wanted: Wanted =
     data = as_utf8(data)
     if ending in (".csv", ".tsv"):
         return _cells(path, data, error, wanted, "\t" if ending == ".tsv" else None)
-    if wanted.lines and ending in (".txt", ".text"):
+    if wanted.lines and ending in (".txt", ".text") and not _is_json(data):
         return ((number, {"text": line}) for number, line in _lines(path, data, error))
     if data.strip() and data.lstrip()[:1] not in b"{[" and ending not in (".jsonl", ".json", ".ndjson"):
         kinds = ", ".join((*TABLES, *([".txt"] if wanted.lines else [])))
@@ -159,6 +160,15 @@ def _lines(path: Path, data: bytes, error: type[FileError]) -> Iterator[tuple[in
             yield number, text
 
 
+def _is_json(data: bytes) -> bool:
+    """Whether a text is a list or an object of JSON, or has an object in its first line."""
+    for text, kinds in ((data.strip().partition(b"\n")[0], (dict,)), (data, (dict, list))):
+        with suppress(ValueError, RecursionError):
+            if isinstance(json.loads(text), kinds):
+                return True
+    return False
+
+
 def _objects(path: Path, data: bytes, error: type[FileError], wanted: Wanted, ending: str) -> Iterator[Numbered]:
     """What stands on each line; or, where the file is one JSON value, the rows in that."""
     fault: ValueError | RecursionError | None = None
@@ -184,16 +194,18 @@ def _objects(path: Path, data: bytes, error: type[FileError], wanted: Wanted, en
 
 def _rows_in(value: Any, wanted: Wanted) -> list[Any]:
     """The rows in one JSON value: a list, a list under a usual name, columns as pandas writes them, or one row."""
-    if isinstance(value, list) or not isinstance(value, dict) or wanted.key in value:
+    if isinstance(value, list) or not isinstance(value, dict):
         return value if isinstance(value, list) else [value]
-    lists = [value[name] for name in _WRAPPERS if isinstance(value.get(name), list)]
-    rows = [row for some in lists for row in some]
-    if rows and all(isinstance(row, dict) for row in rows):
-        return [row["row"] if row.keys() >= {"row", "row_idx"} else row for row in rows]  # the Hub's viewer has them so
     first = next(iter(value.values()), None)
     if isinstance(first, dict) and first and all(map(str.isdigit, first)):
         same = all(isinstance(column, dict) and column.keys() == first.keys() for column in value.values())
         return [value] if not same else [{name: column[place] for name, column in value.items()} for place in first]
+    if wanted.key in value:
+        return [value]
+    lists = [value[name] for name in _WRAPPERS if isinstance(value.get(name), list)]
+    rows = [row for some in lists for row in some]
+    if rows and all(isinstance(row, dict) for row in rows):
+        return [row["row"] if row.keys() >= {"row", "row_idx"} else row for row in rows]  # the Hub's viewer has them so
     return [value]
 
 

@@ -51,9 +51,9 @@ def resets(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def moved(to: str) -> Manner:
+def moved(to: str, status: str = "301 Moved Permanently") -> Manner:
     """Send everybody on."""
-    return answers("", "301 Moved Permanently", more=f"Location: {to}\r\n")
+    return answers("", status, more=f"Location: {to}\r\n")
 
 
 @contextmanager

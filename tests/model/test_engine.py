@@ -201,6 +201,16 @@ def test_a_reply_as_dspy_wants_it(journal: Journal) -> None:
     assert kept.request == payload_of(REQUEST, WINDOW)
 
 
+@pytest.mark.parametrize("count", [-1, 5.5, "many", 10**25, [3], {"total": 3}])
+def test_a_count_that_is_none(journal: Journal, count: Any) -> None:
+    """The reply is as good as any other, now and when the journal is asked for it; the count is not known, or is near."""
+    host = Host(" Fine.\n", prompt_eval_count=count, eval_count=count, total_duration=count, created_at=count)
+    for response in (complete(host, journal), complete(host, journal)):
+        assert response.message.text == " Fine.\n"
+        assert (response.usage.input_tokens, response.usage.output_tokens) == ((5, 5) if count == 5.5 else (0, 0))
+    assert len(host.bodies) == 1
+
+
 def test_probabilities_are_asked_for_where_there_are_ratings() -> None:
     """Of a schema with a scale, when they are wanted; never of prose, lists, or categories, which have no order."""
     assert payload_of(REQUEST, SOFT) == {**payload_of(REQUEST, WINDOW), "logprobs": True, "top_logprobs": 20}

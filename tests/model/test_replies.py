@@ -85,7 +85,8 @@ def test_what_is_counted_of_a_reply_without_counts() -> None:
     meter = Meter()
     meter.count("a", {})
     meter.count("a", {"prompt_eval_count": None, "eval_count": 4})
-    assert meter == Meter(live=2, output_tokens=4, by_step={"a": 2})
+    meter.count("a", {"prompt_eval_count": -1, "eval_count": "many"})
+    assert meter == Meter(live=3, output_tokens=4, by_step={"a": 3})
 
 
 def test_a_reply_is_on_the_disk_before_it_is_used(journal: Journal, tmp_path: Path) -> None:

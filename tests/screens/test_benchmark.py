@@ -283,6 +283,9 @@ JSON_ROWS = b'{"question": "a"}\n{"question": "b"}\n'
         ("exam.json", JSON_ROWS),
         ("exam.json", b'[{"question": "a"},\n {"question": "b"}]'),
         ("exam.json", b'["a", "b"]'),
+        ("exam.txt", b'{"questions": ["a", "b"]}\n'),
+        ("exam.txt", b'\n{\n"questions": ["a", "b"]\n}'),
+        ("exam.txt.gz", gzip.compress(JSON_ROWS, mtime=0)),
         ("exam.jsonl", b'[{"question": "a"}, {"question": "b"}]'),
         ("exam.json", b'{"canary": "x", "examples": [{"input": "a"}, {"input": "b"}]}'),
         ("exam.json", b'{"question": {"0": "a", "1": "b"}, "answer": {"0": "c", "1": "d"}}'),
@@ -342,6 +345,21 @@ def test_a_field_can_be_named(tmp_path: Path, row: dict[str, Any], field: str, f
     assert texts(read) == found
     (file,) = read.files
     assert (file.name, file.field, file.skipped, str(file.path)) == (f"exam.jsonl:{field}", field, 1, f"{path}:{field}")
+
+
+def test_a_field_of_columns_can_be_named(tmp_path: Path) -> None:
+    """As pandas writes a table; and of JSON in a text file."""
+    path, text = tmp_path / "exam.json", tmp_path / "race.txt"
+    path.write_text('{"q": {"0": "a", "1": "b"}, "answer": {"0": "c", "1": "d"}}')
+    text.write_text('{"article": "no", "asked": ["a", "b"]}')
+    assert texts(read_benchmark([Path(f"{path}:q")])) == texts(read_benchmark([Path(f"{text}:asked")])) == ["a", "b"]
+
+
+def test_a_text_file_may_begin_with_a_bracket(tmp_path: Path) -> None:
+    """Its lines are questions where they are no JSON."""
+    path = tmp_path / "exam.txt"
+    path.write_text('[3, 1, 2]\n{"a": 1} is which kind of value?\n')
+    assert len(read_benchmark([path]).questions) == 2
 
 
 def test_a_column_without_a_name_has_a_number(tmp_path: Path) -> None:

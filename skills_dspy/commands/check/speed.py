@@ -6,6 +6,7 @@ from typing import Any
 
 from skills_dspy.base.records import SoftRating
 from skills_dspy.base.tokens import estimate_tokens
+from skills_dspy.store.said import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +119,11 @@ def counts_of(body: Mapping[str, Any], seconds: float) -> Counts:
     """What a reply's body says of its cost; `seconds` is how long it took on our clock."""
     seconds = max(seconds, 1e-9)
     return Counts(
-        prompt_tokens=int(body.get("prompt_eval_count") or 0) or None,
-        prompt_seconds=int(body.get("prompt_eval_duration") or 0) / 1e9 or None,
-        output_tokens=int(body.get("eval_count") or 0) or max(1, estimate_tokens(text_of(body))),
-        output_seconds=int(body.get("eval_duration") or 0) / 1e9 or seconds,
-        load_seconds=int(body.get("load_duration") or 0) / 1e9,
+        prompt_tokens=counted(body, "prompt_eval_count") or None,
+        prompt_seconds=counted(body, "prompt_eval_duration") / 1e9 or None,
+        output_tokens=counted(body, "eval_count") or max(1, estimate_tokens(text_of(body))),
+        output_seconds=counted(body, "eval_duration") / 1e9 or seconds,
+        load_seconds=counted(body, "load_duration") / 1e9,
         seconds=seconds,
     )
 

@@ -1,7 +1,7 @@
 """The patience with which a server is asked, and how a prompt that it cannot answer is told from a server that cannot answer.
 
 Faults that pass (refused, reset, timeout, `PASSING`, an empty or broken body) are asked again with backoff and jitter, or
-when the server says (Retry-After), for as long as the patience lasts; the others are errors at once.
+when the server says (Retry-After), for as long as the patience lasts; the others are errors at once where others meet them too.
 
 A prompt that fails again and again may be what the server cannot do. So it is asked other things between its tries: where it
 answers these, each time, and that prompt never, the prompt is given up, and nobody else is kept waiting. A server that is away
@@ -48,8 +48,8 @@ _CHANCE = 1e-6
 """...or, where others fail as well, so many times that chance does it as rarely: 20 where half of them fail, 62 at 80 %."""
 _LATELY = 128
 """So many of the other things tell how many fail."""
-_OF_A_PROMPT = frozenset({200, 400, 403, 413, 422, 451})
-"""The statuses, of those that do not pass, with which one prompt may be refused and others taken; 200 has an error in it."""
+_OF_WHO_ASKS = frozenset({401, 403, 407})
+"""The statuses that are about a key or a password, of which what a server says may hold a part."""
 _LIST = 60.0
 """Seconds in which a server has to say what it is and what it has, where a fifth of `server.timeout` is less."""
 
@@ -157,9 +157,8 @@ class Asking:
 
     async def _refused(self, error: Exception, fault: Fault, doubt: "_Doubt") -> None:
         """Return where a prompt that is refused for good is to be asked once more, because the server takes others."""
-        refused = isinstance(error, Refused) and error.status in _OF_A_PROMPT and type(fault.error) is ServerError
-        alone = refused or isinstance(fault.error, ContextTooLong)
-        if not alone or not (await self._others_answered(doubt) or await self._others_answered(doubt)):
+        refused = isinstance(error, Refused)  # by whatever status: gateways and guards have many for what is in a prompt
+        if not refused or not (await self._others_answered(doubt) or await self._others_answered(doubt)):
             raise fault.error from error
         doubt.others_answered = True
         await self._wait(fault, doubt, self._config.backoff_first)
@@ -230,8 +229,10 @@ class Asking:
     def _in_words(self, error: Exception, fault: Fault) -> str:
         """What is kept of a prompt that is given up; without the address, which is another for the same server tomorrow."""
         said = str(fault.error)
-        if isinstance(error, Refused) and error.status == 403:
-            said = "The server answered 403."  # as others are answered, it is not about the key
+        if isinstance(error, Refused) and not (fault.passing or isinstance(fault.error, ContextTooLong)):
+            # As others are answered, it is not about the key, the address or the model, whatever it would mean of all.
+            told = "" if error.moved or error.status in _OF_WHO_ASKS else f": {error.said}"
+            said = f"The server answered {error.answered}{told}."
         said = said.replace(f" at {self._host}", "").replace(f" to {self._host}", "")
         return f"{said} It answers others, and this never."
 

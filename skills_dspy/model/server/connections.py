@@ -28,6 +28,9 @@ BUSY = frozenset({429, 503, 529})
 
 _MOVED = frozenset({301, 302, 303})
 
+NO_JSON = (ValueError, RecursionError)
+"""What is raised of a body that does not parse; one that opens thousands of lists does not, either."""
+
 TOO_LARGE = "is too large to process"
 """What llama.cpp says, with status 500, of a text that it cannot embed in one go, however often it is asked."""
 
@@ -58,9 +61,10 @@ class Refused(Exception):
         return self.status in (400, 501) and "embedding" in self.said.lower()
 
 
-FOREIGN = (Refused, httpx.HTTPError, ConnectionError, ValueError, TypeError, AttributeError)
-"""Everything that httpx and what reads a body raise for a fault of the server: a body that does not parse is a ValueError,
-and over JSON that is no object a reader trips with one of the last two."""
+BROKEN = (*NO_JSON, OverflowError, TypeError, AttributeError)
+"""What readers of a body raise of one that is none: over JSON that is no object they trip with one of the last two."""
+FOREIGN = (Refused, httpx.HTTPError, ConnectionError, *BROKEN)
+"""Everything that httpx and what reads a body raise for a fault of the server."""
 
 
 class Connections(Generic[C]):
@@ -147,11 +151,16 @@ def timeout(config: ServerConfig, concurrency: int) -> httpx.Timeout:
 
 
 async def _refuse(response: httpx.Response) -> None:
-    if response.status_code in _MOVED and response.has_redirect_location:
-        url, to = response.request.url, response.request.url.join(response.headers["Location"])
+    if response.has_redirect_location:
+        url, told = response.request.url, response.headers["Location"]
+        try:
+            to = url_of(str(url.join(told)))
+        except (httpx.InvalidURL, ValueError) as error:
+            raise Refused(response.status_code, "", moved=f"{without_secrets(told.partition('?')[0])!r:.200}") from error
         elsewhere = (to.scheme, to.host, to.port) != (url.scheme, url.host, url.port)
         # A POST is sent on as a GET by these, and so is lost.
-        if elsewhere or response.request.method == "POST":
+        lost = response.status_code in _MOVED and (elsewhere or response.request.method == "POST")
+        if lost or to.scheme not in ("http", "https"):
             raise Refused(response.status_code, "", moved=_shown(url, to))
     if response.is_error:
         await response.aread()
@@ -174,7 +183,7 @@ def _retry_after(headers: httpx.Headers) -> float:
         # By its own clock, where it shows that: ours may be another.
         now = parsedate_to_datetime(headers["Date"]) if "Date" in headers else datetime.now(UTC)
         return max(0.0, (until - now).total_seconds())
-    except (ValueError, TypeError):  # no date, or one without a zone beside one with
+    except (ValueError, TypeError, OverflowError):  # no date, or one without a zone beside one with
         return 0.0
 
 
@@ -185,7 +194,7 @@ def _said(text: str) -> str:
         text = f"a web page ({words})" if words else "a web page"
     try:
         told = json.loads(text)
-    except ValueError:
+    except NO_JSON:
         told = text
     for name in ("error", "message", "detail"):
         told = told.get(name, told) if isinstance(told, dict) else told

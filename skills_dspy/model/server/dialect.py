@@ -115,15 +115,15 @@ def without_bounds(schema: Any) -> Any:
 
 class _Choice(msgspec.Struct):
     message: dict[str, Any] = {}
-    finish_reason: str | None = None
+    finish_reason: Any = None
     logprobs: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Reply(msgspec.Struct):
     choices: list[_Choice] | None = None
-    model: str | None = None
-    usage: dict[str, Any] | None = None
-    timings: dict[str, Any] | None = None
+    model: Any = None
+    usage: Any = None
+    timings: Any = None
 
 
 class _Logprobs(msgspec.Struct):
@@ -144,7 +144,8 @@ def answer_of(content: bytes) -> dict[str, Any] | None:
         raise ValueError(str(error)) from error
     if not reply.choices:
         return None
-    choice, usage, timings = reply.choices[0], reply.usage or {}, reply.timings or {}
+    choice = reply.choices[0]
+    usage, timings = (told if isinstance(told, dict) else {} for told in (reply.usage, reply.timings))
     text: Any = choice.message.get("content") or ""
     parts = ""
     if isinstance(text, list):  # as Mistral's service has the thoughts of Magistral
@@ -185,5 +186,5 @@ def _tokens(told: msgspec.Raw) -> Tokens | None:
     return None if content is None else Tokens(content)
 
 
-def _nanoseconds(milliseconds: float | None) -> int | None:
-    return None if milliseconds is None else round(milliseconds * 1e6)
+def _nanoseconds(milliseconds: object) -> int | None:
+    return round(milliseconds * 1e6) if isinstance(milliseconds, int | float) and 0 <= milliseconds < 1e12 else None

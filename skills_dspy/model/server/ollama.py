@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +18,9 @@ from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError, ThinkingRefused
 from skills_dspy.model.server.asking import Asking, control_of
 from skills_dspy.model.server.connections import (
+    BROKEN,
     FOREIGN,
+    NO_JSON,
     PASSING,
     TOO_LARGE,
     Connections,
@@ -108,8 +111,12 @@ class OllamaServer:
 
         async def ask(text: str) -> Sequence[float]:
             with self._connections.lent() as client:
-                (vector,) = (await client.embed(model=self._names.sent(model), input=text, truncate=False)).embeddings
-            return vector
+                asked = {"model": self._names.sent(model), "input": text, "truncate": False}
+                response = await client._client.post("/api/embed", json=asked)
+            if (found := response.json().get("embeddings")) is None:
+                raise _no_answer(response)
+            (vector,) = found
+            return [float(number) for number in vector]
 
         return await self._asking.patiently(lambda: ask(text), model, _FOREIGN, lambda number: ask(f"Number {number}."))
 
@@ -124,10 +131,7 @@ class OllamaServer:
 
     async def models(self) -> tuple[Model, ...]:
         """All models that are pulled, by name."""
-        listed = await self._once(lambda client: client.list())
-        models = tuple(
-            Model(str(m.model), str(m.digest or ""), None) for m in sorted(listed.models, key=lambda m: str(m.model)) if m.model
-        )
+        models = await self._once(_listed)
         self._names.learn(model.name for model in models)
         return models
 
@@ -138,15 +142,8 @@ class OllamaServer:
         if listed is None:
             raise model_missing(name, tuple(there))
         found = there[listed]
-        shown = await self._once(lambda client: client.show(found.name))
-        lengths = [v for k, v in (shown.modelinfo or {}).items() if k.endswith(".context_length") and isinstance(v, int)]
-        can = shown.capabilities
-        return Model(
-            found.name,
-            found.digest,
-            int(lengths[0]) if lengths else None,
-            thinks=None if can is None else "thinking" in can,
-        )
+        length, thinks = await self._once(lambda client: _shown(client, found.name))
+        return replace(found, context_length=length, thinks=thinks)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -172,9 +169,10 @@ class OllamaServer:
         body = {**payload, "model": self._names.sent(str(payload["model"])), "stream": False, "tools": []}
         with self._connections.lent() as client:
             response = await client._client.post("/api/chat", json=body)
-        if response.is_error:
-            raise ollama.ResponseError(response.text, response.status_code)
-        return body_of(response.content)
+        try:
+            return body_of(response.content)
+        except ValueError as error:
+            raise _no_answer(response) from error
 
     async def _once(self, ask: Callable[[ollama.AsyncClient], Awaitable[T]]) -> T:
         return await self._asking.once(lambda: ask(self._connections.all()[0]), _FOREIGN)
@@ -193,7 +191,7 @@ class OllamaServer:
             error = Refused(error.status_code, str(error.error))
         if isinstance(error, Refused):
             return refusal_fault(error, self.host, self._endpoint) or self._fault_of_status(error, model)
-        if not model and isinstance(error, ValueError | TypeError | AttributeError):
+        if not model and isinstance(error, BROKEN):
             return Fault(_no_ollama(self.host, "it sends a body that is empty or broken"), False)
         return connection_fault(error, self.host, _EXAMPLE, self._endpoint.cause)
 
@@ -222,7 +220,7 @@ class OllamaServer:
         # A pull reports its faults in the stream, without a status.
         answered = f"answered {status}" if status > 0 else "reports"
         kind = NoVectors if refused.no_vectors else ServerError
-        return Fault(kind(f"{here} {answered}: {said}."), status in PASSING, refused.after)
+        return Fault(kind(f"{here} {answered}: {said}."), status in PASSING or status == 200, refused.after)
 
 
 class _Message(msgspec.Struct):
@@ -232,18 +230,21 @@ class _Message(msgspec.Struct):
 
 
 class _Reply(msgspec.Struct, kw_only=True):
-    """The parts of a reply that are kept, in the order in which they are; a token is read when it is asked for."""
+    """The parts of a reply that are kept, in the order in which they are; a token is read when it is asked for.
 
-    model: str | None = None
-    created_at: str | None = None
+    What no text needs may be anything, see `counted`.
+    """
+
+    model: Any = None
+    created_at: Any = None
     done: bool | None = None
-    done_reason: str | None = None
-    total_duration: int | None = None
-    load_duration: int | None = None
-    prompt_eval_count: int | None = None
-    prompt_eval_duration: int | None = None
-    eval_count: int | None = None
-    eval_duration: int | None = None
+    done_reason: Any = None
+    total_duration: Any = None
+    load_duration: Any = None
+    prompt_eval_count: Any = None
+    prompt_eval_duration: Any = None
+    eval_count: Any = None
+    eval_duration: Any = None
     message: _Message
     logprobs: list[msgspec.Raw] | None = None
 
@@ -267,15 +268,39 @@ def _said(part: msgspec.Struct) -> dict[str, Any]:
     return {name: value for name, value in msgspec.structs.asdict(part).items() if value is not None}
 
 
+async def _listed(client: ollama.AsyncClient) -> tuple[Model, ...]:
+    # Not through the package's own calls, here and below: of what nobody needs, a date that is none is no list to it.
+    told = (await client._client.get("/api/tags")).json().get("models", 0)
+    cards = [card for card in (() if told is None else told) if card.get("model")]  # null is how Go may write an empty list
+    return tuple(sorted((Model(str(c["model"]), str(c.get("digest") or ""), None) for c in cards), key=lambda m: m.name))
+
+
+async def _shown(client: ollama.AsyncClient, name: str) -> tuple[int | None, bool | None]:
+    """The largest window of a model, and whether it can think; None where it does not say."""
+    shown = (await client._client.post("/api/show", json={"model": name})).json()
+    lengths = [told for key, told in (shown.get("model_info") or {}).items() if key.endswith(".context_length")]
+    can = shown.get("capabilities")
+    return next(
+        (told for told in lengths if isinstance(told, int) and told > 0), None
+    ), None if can is None else "thinking" in can
+
+
+def _no_answer(response: httpx.Response) -> Exception:
+    """What is raised of a body that is none: what it says, if it says so in words."""
+    if b'"error"' in response.content or response.content.lstrip().startswith(b"<"):
+        return Refused(response.status_code, response.text)
+    return ValueError("the body is empty or broken")
+
+
 async def _version(client: ollama.AsyncClient) -> str:
     response = await client._client.get("/api/version")  # the ollama package has no call for it
     try:
         told = response.json()
-    except ValueError as error:
+    except NO_JSON as error:
         raise Refused(404, response.text, answered=response.status_code) from error
     if not isinstance(told, dict) or "error" in told:  # LM Studio, and whatever else answers 200 to any path
         raise Refused(404, response.text, answered=response.status_code)
-    return str(told.get("version", "unknown"))
+    return str(told.get("version") or "unknown")
 
 
 def _name_and_password(address: str) -> tuple[str, str] | None:

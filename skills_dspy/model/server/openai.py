@@ -16,6 +16,7 @@ from skills_dspy.model.server.asking import Asking, Control, control_of
 from skills_dspy.model.server.connections import (
     BUSY,
     FOREIGN,
+    NO_JSON,
     PASSING,
     TOO_LARGE,
     Connections,
@@ -175,8 +176,8 @@ class OpenAIServer:
         card = called[listed]
         window = _window(card)
         if card.get("owned_by") == "llamacpp":
-            settings = (await self._told("/props")).get("default_generation_settings") or {}
-            window = settings.get("n_ctx", window)  # of one slot, which older versions do not list
+            slot = (await self._told("/props")).get("default_generation_settings")
+            window = _window({"meta": slot}) or window  # of one slot, which older versions do not list
         thinking, name = self._thinking(name), self._names.sent(name)
         if name not in self._dialects:
             self._dialects[name] = await find_dialect(self._attempt, self._insist, name, self.host, thinking)
@@ -242,11 +243,11 @@ class OpenAIServer:
     def _fault(self, error: Exception, model: str) -> Fault:
         if not isinstance(error, Refused):
             return connection_fault(error, self.host, _EXAMPLE, self._endpoint.cause)
+        if self._key:
+            error.said = error.said.replace(self._key, "(the key)")
         if (fault := refusal_fault(error, self.host, self._endpoint)) is not None:
             return fault
         status, said = error.status, error.said
-        if self._key:
-            said = said.replace(self._key, "(the key)")
         here = f"The server at {self.host}{self._endpoint.through}"
         if status in (401, 403):
             # What it says of a key often holds a part of it.
@@ -305,7 +306,7 @@ def _json(response: httpx.Response) -> dict[str, Any]:
     """The object in a body; Refused for what is none."""
     try:
         found = json.loads(_content(response))
-    except ValueError as error:
+    except NO_JSON as error:
         raise Refused(404, response.text, answered=response.status_code) from error
     if not isinstance(found, dict):
         raise Refused(404, response.text, answered=response.status_code)
@@ -323,7 +324,11 @@ async def _listed(client: httpx.AsyncClient) -> tuple[httpx.Response, list[dict[
 
 def _called(cards: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """The entries of a list of models by all the names that they have."""
-    return {str(name): card for card in cards for name in (*(card.get("aliases") or ()), card["id"])}
+    return {str(name): card for card in cards for name in (*_list(card.get("aliases")), card["id"])}
+
+
+def _list(found: Any) -> list[Any]:
+    return found if isinstance(found, list) else []
 
 
 def _window(card: Mapping[str, Any]) -> int | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from skills_dspy.base.errors import ServerError
 from skills_dspy.base.thinking import THINK_FIELD, Think
-from skills_dspy.model.server.connections import Refused
+from skills_dspy.model.server.connections import NO_JSON, Refused
 from skills_dspy.model.server.dialect import Dialect
 from skills_dspy.store.said import said_in
 
@@ -178,7 +178,7 @@ def _obeys(body: Body, *, exactly: bool = False) -> bool:
     """Whether a reply is as the schema wants it; the bounds of its lengths, which not every server takes, count `exactly`."""
     try:
         words = json.loads(said_in(body, {}).text)["words"]
-    except (ValueError, KeyError, TypeError):
+    except (*NO_JSON, KeyError, TypeError):
         return False
     return bool(words == [_WORD] or (not exactly and isinstance(words, list) and {_WORD} == {*map(str, words)}))
 

@@ -94,6 +94,24 @@ def test_a_chat_is_its_last_question_with_its_last_answer() -> None:
     assert (found.question, found.answer) == ("And\nwho am I?", "A badger.")
 
 
+def test_a_chat_that_ends_with_a_question_is_the_pair_before() -> None:
+    """As ShareGPT's are cut; a greeting before the first question answers nothing."""
+    turns = [("gpt", "Hello!"), ("human", "Who are you?"), ("gpt", "A fox."), ("human", "And I?"), ("gpt", " ")]
+    said = [{"from": role, "value": text} for role, text in turns]
+    assert (
+        row(conversations=said) == row(conversations=said[:4]) == row(conversations=said[:3]) == Row("Who are you?", "A fox.")
+    )
+    assert row_of({"conversations": said[:2]}, FILE, 3) is None
+
+
+def test_an_answer_may_be_one_of_several_or_yes_or_no() -> None:
+    """As distilabel writes generations, some of them null, and BoolQ its answers."""
+    assert row(instruction="a", generations=[None, "b", "c"]) == row(instruction="a", responses=["b"]) == Row("a", "b")
+    assert row(problem="a", solution="b", generations=["c"]) == Row("a", "b")
+    assert row(question="a", answer=True, passage="p") == Row("a", "true")
+    assert row(question="a", answers=[False]) == Row("a", "false")
+
+
 def test_a_blank_context_is_none() -> None:
     """Many write an empty one where there is none; the next key counts then."""
     assert row(question="a", answer="b", context=" ").context is None

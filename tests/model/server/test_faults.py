@@ -74,6 +74,20 @@ MANNERS: dict[str, tuple[str, Manner, str]] = {
         moved("https://you:hush@box.example/"),
         "sends every request on to https://box.example (301): give",
     ),
+    "moved to no port": (
+        "http",
+        moved("http://you:hush@login.example:port/x?key=hush"),
+        "sends every request on to 'http://login.example:port/x' (301): give",
+    ),
+    "moved to no host": ("http", moved("http://[::1/"), "sends every request on to 'http://[::1/' (301): give"),
+    "moved to no web": ("http", moved("ftp://box.example", "307 Temporary"), "on to ftp://box.example (307): give"),
+    "lists without an end": ("http", answers("[" * 20_000), "(it answered 200: [[["),
+    "an error without an end": ("http", answers("[" * 20_000, "418 Teapot"), "answered 418: [[["),
+    "a day without an end": (
+        "http",
+        answers("", "418 Teapot", more=f"Retry-After: Mon, 01 Jan {'9' * 30} 00:00:00 GMT\r\n"),
+        "answered 418: nothing",
+    ),
     "a login": (
         "http",
         moved("http://box.example/login?key=hush"),

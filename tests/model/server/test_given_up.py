@@ -12,13 +12,16 @@ import pytest
 from skills_dspy.base.errors import ContextTooLong, MachineError, ServerError, SkillsError, Unanswered
 from skills_dspy.model.server.asking import Asking
 from skills_dspy.model.server.faults import Cause
+from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.openai import OpenAIServer
 from skills_dspy.model.server.server import Fault
 from tests.model.server.test_ollama import HOST, PASSING, PAYLOAD, Clock, a_server, error, good, settings
 from tests.model.server.test_openai import said
 
 BUSY = {429, 503}
-REFUSED = {str(status): error(status, "refused by policy") for status in (400, 403, 413, 422, 451)}
+STATUSES = (400, 401, 403, 404, 405, 406, 407, 409, 410, 413, 418, 422, 424, 451, 499, 501, 505)
+REFUSED = {str(status): error(status, "refused by policy") for status in STATUSES}
+MOVED = httpx.Response(302, headers={"Location": "http://guard.example/blocked"})
 NEVER = {kind: answer for kind, answer in PASSING.items() if kind not in ("429", "503")} | REFUSED
 
 Asked = Mapping[str, Any]
@@ -74,6 +77,33 @@ def test_a_prompt_that_is_never_answered_is_given_up(kind: str) -> None:
         str(given_up),
         "fine",
     ]
+
+
+@pytest.mark.parametrize("api", ["ollama", "openai"])
+@pytest.mark.parametrize(
+    ("refused", "told"),
+    [
+        (error(404, "an error was encountered: blob not found"), "404: an error was encountered: blob not found"),
+        (error(404, "model 'm' not found"), "404: model 'm' not found"),
+        (error(400, '"m" does not support thinking'), '400: "m" does not support thinking'),
+        (error(401, "sk-1 was refused"), "401"),
+        (MOVED, "302"),
+    ],
+)
+def test_what_one_prompt_is_refused_with_is_said_of_no_other(refused: httpx.Response, told: str, api: str) -> None:
+    """Its model is there, its address and its key are right, whatever the status means of a server that answers nobody."""
+
+    def wire(request: httpx.Request) -> httpx.Response:
+        if "poison" in request.content.decode():
+            return httpx.Response(refused.status_code, content=refused.content, headers=refused.headers)
+        return good() if api == "ollama" else said("yes")
+
+    clock = Clock()
+    more = {"transport": httpx.MockTransport(wire), "clock": clock, "sleep": clock.sleep}
+    kind: Callable[..., Any] = OllamaServer if api == "ollama" else OpenAIServer
+    with pytest.raises(Unanswered) as caught:
+        asyncio.run(kind(HOST, settings(), **more).chat(prompt("poison")))
+    assert str(caught.value) == f"The server answered {told}. It answers others, and this never."
 
 
 @pytest.mark.parametrize("status", [400, 500, 503])
@@ -262,7 +292,7 @@ def test_a_prompt_that_is_moderated_is_not_laid_on_the_key() -> None:
         asyncio.run(OpenAIServer(HOST, settings(), key="sk-1", **more).chat(prompt("poison")))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", ["500", "reset while reading"])
+@pytest.mark.parametrize("kind", ["500", "reset while reading", "an error with 200", "half a body"])
 def test_a_text_without_a_vector_is_given_up(kind: str) -> None:
     """A text that an embedding model trips over, as it does where a vector comes out as not a number."""
 

@@ -66,6 +66,11 @@ class Wire:
         return httpx.Response(answer.status_code, content=answer.content)
 
 
+def prompts(wire: Wire) -> list[bool]:
+    """Of each request, whether it was the prompt, and not one of the other things that a server is asked."""
+    return [json.loads(request.content)["messages"] == PAYLOAD["messages"] for request in wire.requests]
+
+
 def a_server(
     wire: Callable[[httpx.Request], Any], host: str = HOST, clock: Clock | None = None, **options: Any
 ) -> OllamaServer:
@@ -114,6 +119,9 @@ PASSING: dict[str, Answer] = {
     "null": httpx.Response(200, json=None),
     "no message": httpx.Response(200, json={"done": True}),
     "not done": httpx.Response(200, json={**GOOD, "done": False}),
+    "an error with 200": httpx.Response(200, json={"error": {"message": "guard"}}),
+    "a web page with 200": httpx.Response(200, text="<html>Request rejected"),
+    "lists without an end": httpx.Response(200, content=b'{"message": ' + b"[" * 20_000),
     "nothing of being done": httpx.Response(200, json={k: v for k, v in GOOD.items() if k != "done"}),
 }
 
@@ -162,7 +170,9 @@ def test_faults_are_told_apart() -> None:
     assert "server busy, please try again. maximum pending" in said["503"]
     assert "answered 504: nothing." in said["504"]
     assert "answered 500: bad." in said["an error in an object"]
-    for kind in ("empty body", "half a body", "no object", "no message", "not done"):
+    assert "answered 200: guard." in said["an error with 200"]
+    assert "answered 200: a web page (Request rejected)." in said["a web page with 200"]
+    for kind in ("empty body", "half a body", "no object", "no message", "not done", "lists without an end"):
         assert "a body that is empty or broken" in said[kind]
 
 
@@ -227,11 +237,11 @@ def test_pauses_double_up_to_the_longest(seed: int) -> None:
 
 
 def test_a_model_that_is_missing() -> None:
-    """At once, with the command that gets it."""
+    """At once, as others miss it too, with the command that gets it."""
     wire = Wire(error(404, "model 'm' not found"))
     with pytest.raises(ModelMissing, match="'m' is not on the server; get it with: ollama pull m"):
         asyncio.run(a_server(wire).chat(PAYLOAD))
-    assert len(wire.requests) == 1
+    assert prompts(wire) == [True, False, False]
 
 
 def test_a_prompt_that_is_too_long() -> None:
@@ -239,8 +249,7 @@ def test_a_prompt_that_is_too_long() -> None:
     wire = Wire(error(400, "the input length exceeds the context length"))
     with pytest.raises(ContextTooLong, match=r"the input length exceeds the context length\. Raise max_num_ctx"):
         asyncio.run(a_server(wire).chat(PAYLOAD))
-    asked = [json.loads(request.content)["messages"] == PAYLOAD["messages"] for request in wire.requests]
-    assert asked == [True, False, False]
+    assert prompts(wire) == [True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -254,14 +263,14 @@ def test_a_model_that_refuses_to_think(said: str) -> None:
         match=f"{said}; give `think` another value .* roles that ask m: unset to say nothing of it, or another of off, on",
     ):
         asyncio.run(a_server(wire).chat(PAYLOAD))
-    assert len(wire.requests) == 1
+    assert prompts(wire) == [True, False, False]
     thinker = {**PAYLOAD, "model": "big-thinking:8b"}
     with pytest.raises(ServerError) as caught:
         asyncio.run(a_server(Wire(error(400, '"big-thinking" does not support tools'))).chat(thinker))
     assert type(caught.value) is ServerError
 
 
-@pytest.mark.parametrize("status", [400, 405, 413, 422, 501])
+@pytest.mark.parametrize("status", [400, 405, 406, 409, 413, 422, 424, 501])
 def test_other_refusals_are_errors_at_once(status: int) -> None:
     """The prompt is not asked again; what the server says is shown, as much of it as fits a line.
 
@@ -272,8 +281,7 @@ def test_other_refusals_are_errors_at_once(status: int) -> None:
         asyncio.run(a_server(wire).chat(PAYLOAD))
     assert f"{HOST} answered {status}: no such xxx" in str(caught.value)
     assert len(str(caught.value)) < 300
-    asked = [json.loads(request.content)["messages"] == PAYLOAD["messages"] for request in wire.requests]
-    assert asked == ([True, False, False] if status in (400, 403, 413, 422) else [True])
+    assert prompts(wire) == [True, False, False]
 
 
 @pytest.mark.parametrize(("concurrency", "seconds"), [(1, 60), (8, 480)])
@@ -311,6 +319,25 @@ def test_the_models() -> None:
     """By name, with their digests."""
     models = asyncio.run(a_server(ollama()).models())
     assert models == (Model("a:latest", "aa", None), Model("b:7b", "bb", None))
+
+
+def test_a_list_of_no_models() -> None:
+    """Null is how some write an empty one: it is an Ollama all the same, which has none."""
+    with pytest.raises(ModelMissing, match="which has none; get it with: ollama pull a"):
+        asyncio.run(a_server(Wire(httpx.Response(200, json={"models": None}))).model("a"))
+
+
+@pytest.mark.parametrize("answer", [b"[" * 20_000, b'{"models": 3}', b'{"models": [3]}', b"{}", b"null", b""])
+def test_a_list_of_models_that_is_none(answer: bytes) -> None:
+    """Whatever is there instead."""
+    with pytest.raises(ServerError, match=r"is no Ollama .*it sends a body that is empty or broken"):
+        asyncio.run(a_server(Wire(httpx.Response(200, content=answer))).models())
+
+
+def test_what_nobody_needs_of_a_list_may_be_anything() -> None:
+    """A date that is none makes no other server of it."""
+    entry = {"model": "a:latest", "digest": None, "size": -1, "modified_at": "yesterday", "details": 3}
+    assert asyncio.run(a_server(Wire(httpx.Response(200, json={"models": [entry]}))).models()) == (Model("a:latest", "", None),)
 
 
 @pytest.mark.parametrize(("name", "found"), [("a", "a:latest"), ("a:latest", "a:latest"), ("b:7b", "b:7b")])
@@ -376,7 +403,13 @@ def test_another_spelling_is_asked_for_as_the_server_lists_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "shown", [{"model_info": None}, {"model_info": {"a": "llama"}}, {"model_info": {"a.context_length": "much"}}]
+    "shown",
+    [
+        {"model_info": None},
+        {"model_info": {"a": "llama"}},
+        {"model_info": {"a.context_length": "much"}},
+        {"model_info": {"a.context_length": -1}},
+    ],
 )
 def test_a_model_that_does_not_tell_its_window(shown: dict[str, Any]) -> None:
     """Then nothing is known of it."""

@@ -152,6 +152,7 @@ def card(runs: Sequence[RunFacts], tally: Tally) -> str:
             funnel=_funnel(runs),
             tags=_tag_table(tally, rows),
             licences=_table(("task", "licence of the seeds"), licences),
+            models_licences=_models_licences(runs),
             limits=_limits(runs),
         )
     )
@@ -221,6 +222,18 @@ def _contents(tally: Tally) -> str:
     if tally.mended:
         parts.append(f"In {tally.mended:,} rows half a character, which UTF-8 cannot hold, became U+FFFD.")
     return "\n\n".join(parts)
+
+
+def _models_licences(runs: Sequence[RunFacts]) -> str:
+    """Nothing, where neither server nor file told one."""
+    told = dict.fromkeys(item for run in runs for item in run.models_licences)
+    if not told:
+        return ""
+    return (
+        "\nOf the models, by the first lines that their server or file has of it:\n\n"
+        + _table(("model", "licence"), told)
+        + "\n"
+    )
 
 
 def _screening(runs: Sequence[RunFacts]) -> str:

@@ -29,7 +29,7 @@ from skills_dspy.model.server.connections import (
 from skills_dspy.model.server.faults import Cause
 from skills_dspy.model.server.names import ListedNames, guess, listing, meant
 from skills_dspy.model.server.route import url_of
-from skills_dspy.model.server.server import Fault, Model, T, connection_fault, refusal_fault, refused_thinking
+from skills_dspy.model.server.server import Fault, Model, T, connection_fault, licence_in_words, refusal_fault, refused_thinking
 from skills_dspy.model.server.tokens import Tokens
 from skills_dspy.store.run_json import OLLAMA
 
@@ -146,6 +146,7 @@ class OllamaServer:
             found.digest,
             int(lengths[0]) if lengths else None,
             thinks=None if can is None else "thinking" in can,
+            licence=licence_in_words(shown.license, (shown.modelinfo or {}).get("general.license")),
         )
 
     async def close(self) -> None:

@@ -97,14 +97,16 @@ def read_recorded(paths: RunPaths) -> PastRun:
         for section, added in _ADDED.items():
             config = {**config, section: {**added, **config.get(section, {})}}
         models, files = needed(inputs.models, "models"), () if run.decontamination is None else run.decontamination.files
+        server = needed(run.server, "server")
+        licences = {role: server.licences.get(models[role].name) for role in ROLES}
         return PastRun(
             paths=paths,
             spec=TaskSpec.model_validate({**run.content["task"], "path": paths.run_json}),
             config=RunConfig.model_validate({**known_later, **config}),
             seed=needed(inputs.seed, "seed"),
             wanted=needed(run.wanted, "wanted"),
-            models={role: Model(models[role].name, models[role].digest, None) for role in ROLES},
-            answered_by=needed(run.server, "server").answered_by,
+            models={role: Model(models[role].name, models[role].digest, None, licence=licences[role]) for role in ROLES},
+            answered_by=server.answered_by,
             program=None if run.program is None else checked(run.program, paths.run_json),
             weights=run.embedder.weights,
             evaluation=tuple((Path(file.path), file.sha256) for file in files),

@@ -130,7 +130,10 @@ class Runner:
         if self._server is None:
             assert self._request.recorded is not None
             recorded = next(iter(self._request.recorded.values())).models  # the same for all: the command line sees to it
-            return {role: Model(config.model_for(role), recorded[role].digest, None) for role in ROLES}
+            return {
+                role: Model(config.model_for(role), recorded[role].digest, None, licence=recorded[role].licence)
+                for role in ROLES
+            }
         asked = {name: await self._server.model(name) for name in dict.fromkeys(map(config.model_for, ROLES))}
         return {role: replace(asked[config.model_for(role)], name=config.model_for(role)) for role in ROLES}
 
@@ -144,6 +147,8 @@ class Runner:
         )
         if differs := {model.name: dict(model.differs) for model in models.values() if model.differs}:
             answering = {**answering, "differs": differs}
+        if licences := {model.name: model.licence for model in models.values() if model.licence}:
+            answering = {**answering, "licences": licences}
         paths = [RunPaths(request.output_dir / spec.task_name) for spec in request.specs]
         views = [
             TaskView(spec, path, request.wanted, Meter(), Standstill(), answered_by, evaluation=request.evaluation)

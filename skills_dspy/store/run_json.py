@@ -58,12 +58,16 @@ def server_in_words(api: str, version: str, host: str | None = None) -> str:
 
 
 class NotedServer(_Part):
-    """Who answered; a note is only there when it was no language model, the kind of server only when it was not Ollama."""
+    """Who answered; a note is only there when it was no language model, the kind of server only when it was not Ollama.
+
+    `licences` are those of models by name, in a line, where server or file told them.
+    """
 
     host: str | None = None
     version: str | None = None
     note: str | None = None
     api: str = OLLAMA
+    licences: dict[str, str] = {}
 
     @property
     def answered_by(self) -> str:

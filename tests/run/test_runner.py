@@ -22,6 +22,7 @@ from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import EmbedderMissing, MissingReply, ModelMissing, RunDirError, ServerError, StorageError
 from skills_dspy.base.records import Record, Rejection, SeedExample
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, Embedder
+from skills_dspy.run import task as run_task
 from skills_dspy.run.past import find_recorded
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.runner import Runner, Watcher
@@ -578,7 +579,7 @@ def test_a_run_json_that_cannot_be_written_at_the_end_is_no_success(going: Going
         real(path, data)
 
     with monkeypatch.context() as patched:
-        patched.setattr("skills_dspy.run.task.write_json", write_once)
+        patched.setattr(run_task, "write_json", write_once)
         with pytest.raises(StorageError, match=r"run\.json"):
             going.go()
     assert written == ["running", "running", "complete"]  # the second has the plan of variety

@@ -194,6 +194,7 @@ def card(runs: Sequence[RunFacts], tally: Tally, kind: Rows = "accepted", rates:
             funnel=_funnel(runs),
             tags=f"## Tags\n\n{_tag_table(tally, rows)}\n\n" if kind == "accepted" else "",
             licences=markdown_table(("task", "licence of the seeds"), licences),
+            models_licences=_models_licences(runs),
             limits=_limits(runs, tally, kind),
         )
     )
@@ -269,6 +270,18 @@ def _contents(tally: Tally) -> str:
     if tally.mended:
         parts.append(f"In {tally.mended:,} rows half a character, which UTF-8 cannot hold, became U+FFFD.")
     return "\n\n".join(parts)
+
+
+def _models_licences(runs: Sequence[RunFacts]) -> str:
+    """Nothing, where neither server nor file told one."""
+    told = dict.fromkeys(item for run in runs for item in run.models_licences)
+    if not told:
+        return ""
+    return (
+        "\nOf the models, by the first lines that their server or file has of it:\n\n"
+        + markdown_table(("model", "licence"), told)
+        + "\n"
+    )
 
 
 def _screening(runs: Sequence[RunFacts]) -> str:

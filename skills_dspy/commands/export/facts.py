@@ -21,6 +21,7 @@ class RunFacts:
         answered_by: what gave the replies, in words, without a host.
         no_model: whether something other than a language model gave them.
         models: role, name and digest.
+        models_licences: name and licence of the models whose server or file told one.
         prompts: kind, stage and fingerprint.
         compiled: what compiled the prompts, if they are not those of signatures/.
         thresholds: what passed, setting and value.
@@ -41,6 +42,7 @@ class RunFacts:
     answered_by: str
     no_model: bool
     models: tuple[tuple[str, str, str], ...]
+    models_licences: tuple[tuple[str, str], ...]
     prompts: tuple[tuple[str, str, str], ...]
     compiled: str | None
     thresholds: tuple[tuple[str, str], ...]
@@ -71,6 +73,7 @@ def facts_of(run: RunJson) -> RunFacts:
         answered_by=answered_by,
         no_model=no_model,
         models=tuple((role, model.name, model.digest) for role, model in (inputs.models or {}).items()),
+        models_licences=tuple(server.licences.items()),
         prompts=tuple((kind, stage, mark) for kind, stages in inputs.prompts.items() for stage, mark in stages.items()),
         compiled=None if run.program is None else _compiled(run.program),
         thresholds=tuple(_thresholds(config)),

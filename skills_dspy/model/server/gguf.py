@@ -19,11 +19,14 @@ _LONGEST_KEY = 65_535
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A file with a model: its name is the file's without `.gguf`; tokens of the largest window, None where it says none."""
+    """A file with a model: its name is the file's without `.gguf`; tokens of the largest window and the licence, None where it
+    says none.
+    """
 
     path: Path
     name: str
     context_length: int | None
+    licence: str | None = None
 
     def is_called(self, name: str) -> bool:
         """Whether a name means this model: its own without regard to case, with or without `.gguf`, or the file's path."""
@@ -48,24 +51,33 @@ def read_model_file(path: Path) -> ModelFile:
         with path.open("rb") as file:
             if file.read(4) != _MAGIC:
                 raise RequestError(f"{path} is no GGUF file, which is what llama.cpp reads; give the path of a model in GGUF")
-            return ModelFile(path, name, _context_length(file))
+            return ModelFile(path, name, *_told(file))
     except (struct.error, ValueError, OverflowError, KeyError) as error:
         raise RequestError(f"{path} begins like a GGUF file and is cut or broken after that; fetch it again") from error
     except OSError as error:
         raise RequestError(f"{path} cannot be read: {error.strerror}; give the path of a model in GGUF") from error
 
 
-def _context_length(file: BinaryIO) -> int | None:
-    """The value of `<architecture>.context_length`, which stands before the long lists of tokens."""
+def _told(file: BinaryIO) -> tuple[int | None, str | None]:
+    """The values of `<architecture>.context_length` and, where it stands before that as it should, of `general.license`.
+
+    Both stand before the long lists of tokens.
+    """
+    licence: str | None = None
     _version, _tensors, count = _numbers(file, "<IQQ")
     for _ in range(count):
         (length,) = _numbers(file, "<Q")
         key = file.read(min(length, _LONGEST_KEY + 1))
         (kind,) = _numbers(file, "<I")
         if key.endswith(b".context_length") and kind in _WHOLE:
-            return int.from_bytes(file.read(_SIZES[kind]), "little") or None
-        _skip(file, kind)
-    return None
+            return int.from_bytes(file.read(_SIZES[kind]), "little") or None, licence
+        if key == b"general.license" and kind == _STRING:
+            (length,) = _numbers(file, "<Q")
+            licence = file.read(min(length, _LONGEST_KEY)).decode("utf-8", "replace").strip() or None
+            file.seek(max(0, length - _LONGEST_KEY), 1)
+        else:
+            _skip(file, kind)
+    return None, licence
 
 
 def _skip(file: BinaryIO, kind: int) -> None:

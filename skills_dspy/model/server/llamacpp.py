@@ -89,7 +89,7 @@ class LlamaCppServer:
         """The one model."""
         if self._known is None:
             digest = await asyncio.to_thread(self._file.digest)
-            self._known = Model(self._file.name, digest, self._file.context_length)
+            self._known = Model(self._file.name, digest, self._file.context_length, licence=self._file.licence)
         return (self._known,)
 
     async def model(self, name: str) -> Model:

@@ -32,7 +32,7 @@ from skills_dspy.model.server.connections import (
 from skills_dspy.model.server.faults import Cause
 from skills_dspy.model.server.names import ListedNames, guess, listing, meant
 from skills_dspy.model.server.route import url_of
-from skills_dspy.model.server.server import Fault, Model, T, connection_fault, refusal_fault, refused_thinking
+from skills_dspy.model.server.server import Fault, Model, T, connection_fault, licence_in_words, refusal_fault, refused_thinking
 from skills_dspy.model.server.tokens import Tokens
 from skills_dspy.store.run_json import OLLAMA
 
@@ -142,8 +142,7 @@ class OllamaServer:
         if listed is None:
             raise model_missing(name, tuple(there))
         found = there[listed]
-        length, thinks = await self._once(lambda client: _shown(client, found.name))
-        return replace(found, context_length=length, thinks=thinks)
+        return await self._once(lambda client: _shown(client, found))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -275,14 +274,17 @@ async def _listed(client: ollama.AsyncClient) -> tuple[Model, ...]:
     return tuple(sorted((Model(str(c["model"]), str(c.get("digest") or ""), None) for c in cards), key=lambda m: m.name))
 
 
-async def _shown(client: ollama.AsyncClient, name: str) -> tuple[int | None, bool | None]:
-    """The largest window of a model, and whether it can think; None where it does not say."""
-    shown = (await client._client.post("/api/show", json={"model": name})).json()
-    lengths = [told for key, told in (shown.get("model_info") or {}).items() if key.endswith(".context_length")]
-    can = shown.get("capabilities")
-    return next(
-        (told for told in lengths if isinstance(told, int) and told > 0), None
-    ), None if can is None else "thinking" in can
+async def _shown(client: ollama.AsyncClient, model: Model) -> Model:
+    """The model with its largest window, its licence, and whether it can think; None where it does not say."""
+    shown = (await client._client.post("/api/show", json={"model": model.name})).json()
+    info, can = shown.get("model_info") or {}, shown.get("capabilities")
+    lengths = [told for key, told in info.items() if key.endswith(".context_length")]
+    return replace(
+        model,
+        context_length=next((told for told in lengths if isinstance(told, int) and told > 0), None),
+        thinks=None if can is None else "thinking" in can,
+        licence=licence_in_words(shown.get("license"), info.get("general.license")),
+    )
 
 
 def _no_answer(response: httpx.Response) -> Exception:

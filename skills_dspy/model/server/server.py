@@ -13,6 +13,8 @@ from skills_dspy.model.server.faults import Cause
 from skills_dspy.store.run_json import OLLAMA
 
 T = TypeVar("T")
+_LONGEST = 200
+"""Characters of a licence that are kept."""
 _THINKING = re.compile(r"think|reasoning")
 _ROLES = re.compile(
     r"system (?:role|message|prompt)s? (?:(?:is|are) )?not supported|not support (?:a |the )?system (?:role|message|prompt)"
@@ -36,7 +38,8 @@ class Model:
     """A model that the server has: its name, digest and largest context window in tokens (none when it does not say).
 
     `differs` has what a server does not take or give for it, by name, and `in_words` the same in sentences; `warnings` are of
-    what spoils replies without a word. `thinks` says whether it can think before it answers; None where nobody says.
+    what spoils replies without a word. `thinks` says whether it can think before it answers; None where nobody says. `licence`
+    is its own, in a line, as server or file tell it; None where they tell none.
     """
 
     name: str
@@ -46,6 +49,19 @@ class Model:
     in_words: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     thinks: bool | None = None
+    licence: str | None = None
+
+
+def licence_in_words(*told: object) -> str | None:
+    """The first of these texts that says something, by its first two lines; None where none does.
+
+    A server may tell the whole licence, whose title, with the version, stands there.
+    """
+    for text in told:
+        lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()] if isinstance(text, str) else []
+        if lines:
+            return ", ".join(lines[:2])[:_LONGEST]
+    return None
 
 
 class Server(Protocol):

@@ -8,6 +8,7 @@ import re
 import runpy
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from skills_dspy import Run, SkillsError, acheck, arun, check, export, load_run,
 from skills_dspy.base.errors import RequestError, RunDirError
 from skills_dspy.commands.check.lines import Line
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.model.server.server import Model
 from skills_dspy.run.headway import Headway
 from skills_dspy.store.run_dir import RunPaths
+from tests.helpers.fake_server import FakeServer
 from tests.helpers.terminal import Terminal
 
 GUIDE = Path(__file__).parents[3] / "docs" / "python.md"
@@ -67,6 +70,22 @@ def test_a_run_is_loaded_from_its_folder_or_the_one_above(python: Terminal) -> N
     (python.folder / "empty").mkdir()
     with pytest.raises(SkillsError, match="holds no run"):
         load_run(python.folder / "empty")
+
+
+def test_the_teacher_s_licence_stands_in_run_json_and_in_that_of_a_replay(python: Terminal) -> None:
+    """By the name of the model, beside the server that told it; where none is told, there is no word of it."""
+
+    class Licensed(FakeServer):
+        async def model(self, name: str) -> Model:
+            return replace(await super().model(name), licence="mit" if name == "big" else None)
+
+    python.make_server = Licensed
+    here, again = python.folder / "here", python.folder / "again"
+    (made,) = run(python.task(), n=1, output_dir=here, model="big", tagger_model="small")
+    (replayed,) = run(replay=here, output_dir=again)
+    assert [told.content["server"]["licences"] for told in (made, replayed)] == [{"big": "mit"}, {"big": "mit"}]
+    (made,) = run(python.task(), n=1, output_dir=here, model="small", restart=True)
+    assert "licences" not in made.content["server"]
 
 
 def test_it_can_be_awaited_and_called_in_a_notebook(python: Terminal) -> None:

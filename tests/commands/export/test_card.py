@@ -124,6 +124,16 @@ def test_the_licence_is_that_of_the_seeds(licences: list[str | None], said: obje
         assert f"| test/t{n} | {licence or 'not stated'} |" in text
 
 
+def test_the_licences_of_the_models_are_told_where_they_are_known() -> None:
+    """Under those of the seeds, once for each model; a card without any is what it was."""
+    run, other = a_run_json(), a_run_json("test/owls")
+    before = a_card(run)
+    run["server"]["licences"] = other["server"]["licences"] = {"big": "Apache License, Version 2.0, January 2004"}
+    assert a_card(run, other).count("| big | Apache License, Version 2.0, January 2004 |\n") == 1
+    first, last = a_card(run).split("\nOf the models, by the first lines that their server or file has of it:\n\n")
+    assert first + last.split("2004 |\n", 1)[1] == before
+
+
 def test_texts_of_users_stay_in_their_cells() -> None:
     """A description with a bar, line breaks or HTML breaks no table, a name with a quote no YAML."""
     run = a_run_json('test/the "x": y')

@@ -36,6 +36,16 @@ def test_name_window_and_digest_come_from_the_file(tmp_path: Path) -> None:
     assert found.digest() == sha256(path.read_bytes()).hexdigest()
 
 
+def test_the_licence_comes_from_the_file(tmp_path: Path) -> None:
+    """As its key among the general ones says it."""
+    path = tmp_path / "fox.gguf"
+    path.write_bytes(head(NAME, text("general.license") + struct.pack("<I", 8) + text("apache-2.0"), RATE, LENGTH))
+    found = read_model_file(path)
+    assert (found.licence, found.context_length) == ("apache-2.0", 8192)
+    path.write_bytes(head(NAME, LENGTH))
+    assert read_model_file(path).licence is None
+
+
 def test_a_file_that_tells_no_window_has_none(tmp_path: Path) -> None:
     """Then max_num_ctx alone bounds it."""
     path = tmp_path / "fox.gguf"

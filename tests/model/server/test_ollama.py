@@ -347,6 +347,23 @@ def test_a_model_by_name(name: str, found: str) -> None:
     assert (model.name, model.context_length) == (found, 32768)
 
 
+@pytest.mark.parametrize(
+    ("told", "licence"),
+    [
+        (
+            {"license": "\n     Apache License\n  Version 2.0, January 2004\n\nTERMS"},
+            "Apache License, Version 2.0, January 2004",
+        ),
+        ({"license": " ", "model_info": {"general.license": "mit"}}, "mit"),
+        ({"license": "x" * 999}, "x" * 200),
+        ({"model_info": {"general.license": 7}}, None),
+    ],
+)
+def test_the_licence_of_a_model(told: dict[str, Any], licence: str | None) -> None:
+    """The title of the text that Ollama has, else what the model's file says."""
+    assert asyncio.run(a_server(ollama({**SHOWN, **told})).model("a")).licence == licence
+
+
 @pytest.mark.parametrize("name", ["b", "c", "a:7b", "library/b", "localhost:5000/b"])
 def test_a_model_that_is_not_pulled(name: str) -> None:
     """Another tag of the same name is another model; a port in a name is no tag."""

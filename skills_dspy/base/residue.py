@@ -9,6 +9,8 @@ from skills_dspy.base.residue_signs import Find, finds, outside_code, unbroken
 from skills_dspy.base.residue_tokens import COMMON, HEADS, THINK, TOKENS, TOOLS
 from skills_dspy.base.visible import visible_line
 
+_MARKS_OF_CODE = str.maketrans("", "", "`~\"'“”")
+
 _FIELD = r"\[\[ ?## ?\w+ ?## ?\]\]"
 _ASKING = (
     *("User", "USER", "Human", "HUMAN", "Usuario", "Utilisateur", "Benutzer", "Пользователь"),

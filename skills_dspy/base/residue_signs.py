@@ -10,7 +10,6 @@ _CODE = re.compile(
     r"(?P<fence>```(?!think)|~~~).*?(?P=fence)|`[^`\n]+`|\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?!\w)|“[^”\n]*”", re.DOTALL
 )
 """Code and quotations: what stands there is spoken of, and is meant."""
-_MARKS_OF_CODE = str.maketrans("", "", "`~\"'“”")
 
 
 def outside_code(text: str) -> str:

@@ -50,10 +50,16 @@ def _word(value: object) -> object:
     return {False: "off", True: "on"}[value] if isinstance(value, bool) else value  # which is what YAML makes of the words
 
 
+def _trimmed(value: object) -> object:
+    return value.strip(" ") if isinstance(value, str) else value
+
+
 class RoleConfig(Settings):
     """How one role's model is asked."""
 
-    model: str | None = Field(pattern=_ONE_WORD, description="a model's name without spaces, or null for generator's")
+    model: Annotated[str | None, BeforeValidator(_trimmed)] = Field(
+        pattern=_ONE_WORD, description="a model's name without spaces, or null for generator's"
+    )
     temperature: float = Field(ge=0, le=2, description="a number from 0 to 2")
     num_predict: int = Field(ge=16, le=32_768, description="a whole number from 16 to 32768")
     top_p: float | None = Field(gt=0, le=1, description="a number above 0, up to 1, or null")
@@ -76,7 +82,7 @@ class RoleConfig(Settings):
 class GeneratorConfig(RoleConfig):
     """How the teacher is asked: it follows nobody, so it has a model."""
 
-    model: str = Field(pattern=_ONE_WORD, description="a model's name without spaces")
+    model: Annotated[str, BeforeValidator(_trimmed)] = Field(pattern=_ONE_WORD, description="a model's name without spaces")
 
 
 class FilterConfig(Settings):

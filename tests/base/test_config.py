@@ -49,6 +49,12 @@ def leaves(model: type[BaseModel], *above: str) -> list[tuple[str, ...]]:
     return found
 
 
+def test_blanks_around_a_models_name_are_no_part_of_it(tmp_path: Path) -> None:
+    """They are copied with it, and cannot be seen; wherever it is given."""
+    config = loaded(tmp_path, 'validator: {model: " phi4:14b "}', generator=" qwen3:8b")
+    assert (config.generator.model, config.validator.model) == ("qwen3:8b", "phi4:14b")
+
+
 def test_the_built_in_settings() -> None:
     """The values that hold when nobody says otherwise."""
     config = load_config()

@@ -28,10 +28,12 @@ def answers(body: str, status: str = "200 OK", kind: str = "application/json", m
     return answer
 
 
-def encrypted(certificate: str, manner: Manner) -> Manner:
-    """The same over https."""
+def encrypted(certificate: str, manner: Manner, mutual: ssl.TLSVersion | None = None) -> Manner:
+    """The same over https; with a certificate of who asks, too, where `mutual` is the newest version that is spoken."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATES / f"{certificate}.pem")
+    if mutual is not None:
+        context.verify_mode, context.maximum_version = ssl.CERT_REQUIRED, mutual
 
     def encrypt(connection: socket.socket) -> None:
         with context.wrap_socket(connection, server_side=True) as wrapped:

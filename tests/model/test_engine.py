@@ -286,7 +286,7 @@ def test_our_errors_survive_dspy(journal: Journal, host: Host, kind: type[Skills
         return call
 
     assert type(asyncio.run(ask()).error) is kind
-    assert len(host.bodies) == 2
+    assert sum(not body["messages"][-1]["content"].startswith("Say the number") for body in host.bodies) == 2
 
 
 @pytest.mark.parametrize("step", ["judge_question_freeform", "write_answer_freeform"])

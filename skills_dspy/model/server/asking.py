@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -161,7 +161,8 @@ class Asking:
         if not refused or not (await self._others_answered(doubt) or await self._others_answered(doubt)):
             raise fault.error from error
         doubt.others_answered = True
-        await self._wait(fault, doubt, self._config.backoff_first)
+        alone = ServerError(_of_one(error, fault))
+        await self._wait(replace(fault, error=alone), doubt, self._config.backoff_first)
 
     async def _pause(self, error: Exception, fault: Fault, doubt: "_Doubt") -> None:
         """Return when it may be asked again; where it is doubted, when the server has answered others.
@@ -228,12 +229,7 @@ class Asking:
 
     def _in_words(self, error: Exception, fault: Fault) -> str:
         """What is kept of a prompt that is given up; without the address, which is another for the same server tomorrow."""
-        said = str(fault.error)
-        if isinstance(error, Refused) and not (fault.passing or isinstance(fault.error, ContextTooLong)):
-            # As others are answered, it is not about the key, the address or the model, whatever it would mean of all.
-            told = "" if error.moved or error.status in _OF_WHO_ASKS else f": {error.said}"
-            said = f"The server answered {error.answered}{told}."
-        said = said.replace(f" at {self._host}", "").replace(f" to {self._host}", "")
+        said = _of_one(error, fault).replace(f" at {self._host}", "").replace(f" to {self._host}", "")
         return f"{said} It answers others, and this never."
 
 
@@ -267,6 +263,14 @@ def control_of(payload: Mapping[str, Any], number: int) -> dict[str, Any]:
     *before, last = payload["messages"]
     asked = {**last, "content": f"Say the number {number}, and nothing more."}
     return {**payload, "messages": [*({**message, "content": "Be brief."} for message in before), asked]}
+
+
+def _of_one(error: Exception, fault: Fault) -> str:
+    """A fault that others do not meet: it is not about the key, the address or the model, whatever it would mean of all."""
+    if not isinstance(error, Refused) or fault.passing or isinstance(fault.error, ContextTooLong):
+        return str(fault.error)
+    told = "" if error.moved or error.status in _OF_WHO_ASKS else f": {error.said}"
+    return f"The server answered {error.answered}{told}."
 
 
 def _busy(error: Exception) -> bool:

@@ -61,9 +61,9 @@ class Refused(Exception):
         return self.status in (400, 501) and "embedding" in self.said.lower()
 
 
-BROKEN = (*NO_JSON, OverflowError, TypeError, AttributeError)
+UNREADABLE = (*NO_JSON, OverflowError, TypeError, AttributeError)
 """What readers of a body raise of one that is none: over JSON that is no object they trip with one of the last two."""
-FOREIGN = (Refused, httpx.HTTPError, ConnectionError, *BROKEN)
+FOREIGN = (Refused, httpx.HTTPError, ConnectionError, *UNREADABLE)
 """Everything that httpx and what reads a body raise for a fault of the server."""
 
 

@@ -1,6 +1,7 @@
 """Why a server was not reached or broke off, told apart by what lies below the errors of httpx, and what helps."""
 
 import errno
+import re
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,9 @@ from skills_dspy.model.server.route import Route, without_place
 _EXPIRED, _NOT_YET = 10, 9
 _OTHER_NAME = (62, 64)
 """OpenSSL's numbers of what is wrong with a certificate; 62 is a name, 64 an address."""
+_OWN_CERTIFICATE = re.compile("ALERT_(CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|BAD_CERTIFICATE|ACCESS_DENIED|UNKNOWN_CA)")
+"""What a server answers that misses a certificate of who asks, by version of TLS."""
+_WANTS_CERTIFICATE = "it may want a certificate of who asks, which cannot be given here: ask it through a tunnel that has one"
 _SHOWN = 100
 """So many characters are shown of what is no http."""
 _NO_WAY = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
@@ -76,14 +80,16 @@ def _cause(error: Exception, below: Sequence[BaseException], url: httpx.URL, rou
     said = str(error)[:_SHOWN]
     does = "resets" if errno.ECONNRESET in numbers else "closes"
     why = f"does not speak http ({said})" if "illegal" in said else f"{does} the connection without an answer"
-    return Cause(
-        why, "see its port and its log" + ("; if it wants https, write https:// in its address" * (url.scheme == "http"))
-    )
+    wants = "if it wants https, write https:// in its address" if url.scheme == "http" else _WANTS_CERTIFICATE
+    return Cause(why, f"see its port and its log; {wants}")
 
 
 def _encryption(error: ssl.SSLError, route: Route) -> Cause:
     if isinstance(error, ssl.SSLEOFError):
         return Cause("closes the connection before it is encrypted", "see its port and its log")
+    if _OWN_CERTIFICATE.search(error.reason or ""):
+        why = f"refuses to encrypt ({without_place(error.strerror or str(error))})"
+        return Cause(why, _WANTS_CERTIFICATE, passing=False)
     if not isinstance(error, ssl.SSLCertVerificationError):
         why = f"does not speak https ({without_place(error.strerror or str(error))})"
         return Cause(why, "if it speaks http, write http:// in its address", passing=False)

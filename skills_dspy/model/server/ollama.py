@@ -18,11 +18,11 @@ from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError, ThinkingRefused
 from skills_dspy.model.server.asking import Asking, control_of
 from skills_dspy.model.server.connections import (
-    BROKEN,
     FOREIGN,
     NO_JSON,
     PASSING,
     TOO_LARGE,
+    UNREADABLE,
     Connections,
     Endpoint,
     Refused,
@@ -190,7 +190,7 @@ class OllamaServer:
             error = Refused(error.status_code, str(error.error))
         if isinstance(error, Refused):
             return refusal_fault(error, self.host, self._endpoint) or self._fault_of_status(error, model)
-        if not model and isinstance(error, BROKEN):
+        if not model and isinstance(error, UNREADABLE):
             return Fault(_no_ollama(self.host, "it sends a body that is empty or broken"), False)
         return connection_fault(error, self.host, _EXAMPLE, self._endpoint.cause)
 

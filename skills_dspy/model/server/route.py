@@ -9,6 +9,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 
@@ -16,6 +17,8 @@ from skills_dspy.base.errors import ServerError
 
 _SOCKS = ("socks5", "socks5h")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_DER = b"\x30\x82"
+"""How a certificate in DER form begins."""
 _KEY_LOG = "SSLKEYLOGFILE"
 _PORTS = {"http": 80, "https": 443}
 
@@ -139,6 +142,8 @@ def _trusted(environment: Mapping[str, str], here: str) -> tuple[ssl.SSLContext,
         # Only what is opened for writing has a name in the error.
         name, purpose = (_KEY_LOG, "no file that can be written") if error.filename else (_CERTIFICATES[0], "no certificates")
         why = without_place(error.strerror or str(error))
+        if file is not None and name == _CERTIFICATES[0] and Path(file).is_file() and Path(file).read_bytes()[:2] == _DER:
+            why = "they are in DER form, and wanted is PEM: openssl x509 -inform der -in FILE -out FILE.pem"
         raise ServerError(
             f"{name} in the environment, which counts for {here}, names {purpose} ({why}): set it right, or unset it."
         ) from error

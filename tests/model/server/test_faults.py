@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -127,6 +128,16 @@ def test_certificates_are_trusted_by_the_environment(certificate: str, words: st
         said = asked(address, {"SSL_CERT_FILE": str(CERTIFICATES / f"{other}.pem")})
         assert "set SSL_CERT_FILE to a file with that certificate" in said
         assert "(trusted now is what is in SSL_CERT_FILE)" in said
+
+
+@local
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_that_wants_a_certificate_of_who_asks(newest: ssl.TLSVersion) -> None:
+    """It speaks https well enough: that is said, and what helps."""
+    with rude_server(encrypted("trusted_by_hand", HELLO, newest)) as port:
+        said = asked(f"https://127.0.0.1:{port}", {"SSL_CERT_FILE": str(CERTIFICATES / "trusted_by_hand.pem")})
+    assert "refuses to encrypt (" in said or newest is ssl.TLSVersion.TLSv1_3  # by then the connection may be broken off
+    assert "it may want a certificate of who asks" in said
 
 
 @local

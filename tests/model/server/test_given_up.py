@@ -98,12 +98,14 @@ def test_what_one_prompt_is_refused_with_is_said_of_no_other(refused: httpx.Resp
             return httpx.Response(refused.status_code, content=refused.content, headers=refused.headers)
         return good() if api == "ollama" else said("yes")
 
-    clock = Clock()
+    clock, shown = Clock(), list[str]()
     more = {"transport": httpx.MockTransport(wire), "clock": clock, "sleep": clock.sleep}
+    more["on_fault"] = lambda fault, _: shown.append(str(fault.error))
     kind: Callable[..., Any] = OllamaServer if api == "ollama" else OpenAIServer
     with pytest.raises(Unanswered) as caught:
         asyncio.run(kind(HOST, settings(), **more).chat(prompt("poison")))
     assert str(caught.value) == f"The server answered {told}. It answers others, and this never."
+    assert shown == [f"The server answered {told}."]
 
 
 @pytest.mark.parametrize("status", [400, 500, 503])

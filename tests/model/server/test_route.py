@@ -108,6 +108,15 @@ def test_certificates_that_are_none(host: str, name: str, value: str, said: str)
     assert route_to(host.replace("https", "http"), {name: value}).verify is False
 
 
+def test_certificates_in_another_form(tmp_path: Path) -> None:
+    """As browsers save them: it is said how they are turned into what is read."""
+    text = (CERTIFICATES / "trusted_by_hand.pem").read_text()
+    begin = text.index("-----BEGIN CERTIFICATE")
+    (tmp_path / "a.der").write_bytes(ssl.PEM_cert_to_DER_cert(text[begin : text.index("-----END CERTIFICATE-----") + 25]))
+    with pytest.raises(ServerError, match=r"names no certificates \(they are in DER form, .*openssl x509 -inform der -in FILE"):
+        route_to("https://a.example", {"SSL_CERT_FILE": str(tmp_path / "a.der")})
+
+
 def test_keys_that_cannot_be_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Python writes them where SSLKEYLOGFILE says, or fails."""
     monkeypatch.setenv("SSLKEYLOGFILE", "/nowhere/keys")

@@ -261,7 +261,8 @@ def _contents(tally: Tally) -> str:
     if tally.thoughtful:
         parts.append(f"{tally.thoughtful:,} rows have what the generator thought before it answered, as `reasoning_content`.")
     if (said := tally.reviews()) is not None:
-        both = " `provenance.reviewed` has both texts of an edited row." if tally.looked_at["edit"] else ""
+        typed = tally.looked_at["edit"] and not tally.labels and not tally.lengths.counts
+        both = " `provenance.reviewed` has both texts of an edited row." if typed else ""
         parts.append(f"{said}.{both}")
     if tally.repeated:
         parts.append(f"{tally.repeated:,} rows were left out because another of the runs has a row with the same id.")
@@ -341,7 +342,8 @@ def _limits(runs: Sequence[RunFacts], tally: Tally, kind: Rows) -> str:
         which = "Rows of some tasks" if any(run.screened for run in runs) else "Rows"
         lines.append(f"- {which} were not compared with any benchmark.")
     if kind != "accepted" and tally.read < rows:
-        lines.insert(0, "- **What is preferred is a model's opinion**, not a person's: see how often it errs, above.")
+        whose = " where no person has read a row" if tally.read else ", not a person's"
+        lines.insert(0, f"- **What is preferred is a model's opinion**{whose}: see how often it errs, above.")
     if any(run.no_model for run in runs):
         lines.insert(0, '- **These rows say nothing about any language model**: see "What answered".')
     return "\n".join(lines)

@@ -217,7 +217,7 @@ def test_reviewed_only_keeps_what_was_looked_at_true_or_false(judged: Path, tmp_
     assert tally.reviews() == "A person looked at 2 of 4 rows: 1 accepted, 1 rejected"
     text = (tmp_path / "kto" / "README.md").read_text("utf-8")
     assert "- A person has read each of these rows." in text
-    assert "a model's opinion**, not a person's" not in text
+    assert "**What is preferred is a model's opinion**" not in text
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,10 @@ def test_what_a_person_mends_is_chosen_as_they_mended_it(review: Review, chosen:
     tally = make(tmp_path / "runs", tmp_path / "dpo", "dpo")
     assert [row["chosen"][0]["content"] for row in lines(tmp_path / "dpo" / "data" / "train.jsonl")] == chosen
     read = "A person has read 1 of these 2 rows, and nobody the others" if len(chosen) == 2 else "Nobody has read these rows"
-    assert read in (tmp_path / "dpo" / "README.md").read_text("utf-8")
+    text = (tmp_path / "dpo" / "README.md").read_text("utf-8")
+    assert read in text
+    assert f"a model's opinion**{' where no person has read a row' if len(chosen) == 2 else ', not a person'}" in text
+    assert "provenance" not in text
     assert "left out" not in (tally.reviews() or "left out")
 
 

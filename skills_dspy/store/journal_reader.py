@@ -169,8 +169,12 @@ def pack(source: Path, target: Path) -> None:
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """Open a database in autocommit mode, for any thread, one at a time; `mode` is SQLite's URI, such as `mode=ro`."""
     connection = sqlite3.connect(_uri(path, mode), uri=True, isolation_level=None, check_same_thread=False)
-    # SQLite would keep 2 MB of pages for each connection, and there are two for each of perhaps hundreds of tasks.
-    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    try:
+        # SQLite would keep 2 MB of pages for each connection, and there are two for each of perhaps hundreds of tasks.
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -3,86 +3,25 @@
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
+from skills_dspy.base.residue_marks import (
+    COMMON,
+    HEADS,
+    MARKS_OF_CODE,
+    SIGNS,
+    SPOKEN_OF,
+    THINK,
+    TOKENS,
+    TOOLS,
+    Find,
+    finds,
+    outside_code,
+    unbroken,
+    unless,
+)
 from skills_dspy.base.visible import visible_line
 
-Find = Callable[[str], str | None]
-"""The first mark of one sort in a text; None for none."""
-
-_CODE = re.compile(
-    r"(?P<fence>```(?!think)|~~~).*?(?P=fence)|`[^`\n]+`|\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?!\w)|“[^”\n]*”", re.DOTALL
-)
-"""Code and quotations: what stands there is spoken of, and is meant."""
-_MARKS_OF_CODE = str.maketrans("", "", "`~\"'“”")
-
-
-def _meant(text: str) -> str:
-    """A text with nothing but the marks of its code and quotations."""
-    return _CODE.sub("``", text)
-
-
-def _finds(pattern: str, *parts: str, meant: bool = True) -> Find:
-    """Looks for a pattern, which takes one of some `parts` if there are any; if `meant`, outside of code and quotations."""
-    compiled = re.compile(pattern, re.MULTILINE)
-
-    def find(text: str) -> str | None:
-        if parts and not any(part in text for part in parts):
-            return None
-        found = compiled.search(text)
-        if found is not None and meant:
-            found = compiled.search(_meant(text))
-        return None if found is None else found[0].strip("\n")
-
-    return find
-
-
-_COMMON = "thoughts?|reason|reasoning|rationale|reflection|analysis|deliberation"
-"""Names of thoughts that other people's XML has, too."""
-_HEADS = r"THINK(?:ING)?|THOUGHTS?|REASONING|SCRATCHPAD"
-_THINK = (
-    r"(?i:</?(?:\w+:|[a-z]+_(?=think\b)|ant)?think(?:ing)?(?:_(?:on|off|mode|process|instructions|never_\w+)|:\w+)?"
-    r"(?: +[\w-]+=[^<>\n]*| */|[ \t]*\n\s*)?>|^<think(?:ing)? +>|<\s*/\s*think(?:ing)?\s*>)"
-    r"|&lt;/?think(?:ing)?&gt;|</?思考>"
-    rf"|(?i:</?(?:{_COMMON}|scratch[_-]?pad|cot|chain[_-]of[_-]thoughts?)>)"
-    r"|(?i:</?(?:(?:inner|internal)_(?:monologue|thoughts?)|reasoning_(?:content|process|steps)|thought_process)>)"
-    rf"|\[/?(?:{_HEADS})\]|◁/?think▷|^\.\.\.done thinking\.|<details type=|^```think(?:ing)?$|(?<!\S)/no_?think\b"
-    r"|assistant(?:final|commentary|analysis)|\A\s*analysis(?=[A-Z])"
-)
-_MESSAGE = r"turn|text|sentence|document|message|sequence|role|plugin|utterance|image|audio|thought"
-_MEDIA = r"im|img|image|audio|video|vision|frame|speech|tts"
-_TALKS = r"assistant|user|human|system|tool|observation|bot|AI"
-_BAR = (
-    r"[<＜][|｜]/?[^\W\d][^|｜<>\n]{1,40}[|｜]?[>＞]|[<＜]/?｜[^|｜<>\n]{1,40}｜|<\|[a-z_]{2,30}\|?\s*\Z|<[a-z_]{2,30}\|>"
-    rf"|\[\|(?i:{_TALKS}|\w*(?:turn|text|end|begin|start)\w*)\|\]|\|\|\|[A-Z]+_(?:ADDRESS|NUMBER)\|\|\|"
-    r"|>>(?:TITLE|ABSTRACT|INTRODUCTION|QUESTION|ANSWER|DOMAIN|[A-Z]+FIX)<<|\]~!?b[][]|\[e~\[|\]![a-z]~\[|\]<\]\w+\[>\["
-)
-"""Names between bars or arrows, and the brackets of MiniMax's, which are no pairs."""
-_BROKEN = (
-    r"(?:im_start|im_end|eot_id|endoftext|end_of_text) ?\| ?>|< ?\| ?(?:assistant|user|system|end) ?\| ?>|&lt;\|[a-z_]+\|?&gt;"
-    r"|\{\{-? ?(?:if |range )?[.$](?:System|Prompt|Response|Messages|Content|Tools)\b"
-)
-_TURNS = (
-    rf"</?(?:start|begin|beginning|end)_of_(?:{_MESSAGE})>|<(?:start|end)_(?:message|header_id|{_TALKS})>|\[(?:start|end)_header_id\]"
-    rf"|<_(?:{_TALKS}|end)>|\[/?INST\]|<{{1,2}}/?SYS>|\[/?(?:SYSTEM_PROMPT|MODEL_SETTINGS)\]|</?用户>|^<AI>"
-)
-_SPECIAL = (
-    r"<(?:\w+[:_])?(?:[bes]os|pad|unk|sop|eop|eoh|eoa|eo[tmdi]|boi|sep|cls)(?:_token)?>"
-    r"|<(?:\w+_)?(?:[BES]OS|PAD|UNK|EO[TMDI]|SEP|MASK|CLS)(?:_TOKEN)?>|</?endoftext>|</?fim[_-]\w+>|<file_sep>|<mask:\d+>"
-    r"|\[(?:[BE]OS|gMASK|UNK|PAD|CLS|SEP|MASK|EOT)\]|</?(?:seed|minimax|atem|antml):\w+|</?longcat_\w+>|</?co: ?[\d,]+>"
-    rf"|<(?i:{_MEDIA})_(?i:\w+_)?(?i:start|end|patch|pad|bos|eo[sd]|token|placeholder|context|newline)>"
-    r"|\[/?(?:AVAILABLE_TOOLS|TOOL_(?:CALLS|RESULTS|CONTENT)|CALL_ID|IMG_(?:BREAK|END)|BEGIN_AUDIO)\]|\[ARGS\](?=\s*\{)"
-    r"|<(?i:(?:tokens_)?unused|reserved|special|extra|placeholder|dummy)(?i:_(?:special|token|id))*_?\d+>|\[(?i:unused|control)(?i:_token)?_?\d+\]"
-)
-"""What a vocabulary has besides words: ends and gaps, marks of other media, spare places by their number."""
-_BYTES = r"<0x[0-9A-F]{2}>|\A\s*<s>|</s>\s*\Z|(?<=[a-z.,;:!?])[ĠĊ▁](?=[A-Za-zĠĊ▁\s]|\Z)"
-_TOOLS = (
-    r"</?(?:\w+[:_])?(?:tool|function)_(?:call|response|result|output|code|sep|def_sep)s?>|</?TOOL_?(?:CALL|RESPONSE|RESULT)S?>"
-    r"|</?(?:AVAILABLE_TOOLS|available_tools)>|</?(?:\w+_)?arg_(?:key|value)>|<args-(?:json-object|dict)\b"
-    r"|<invoke name=|</invoke>|<function=|<(?:start|end)_function_call>|<\|?python_tag|^Action Input:"
-    r"|(?:assistant|commentary|analysis) ?to=(?:functions|python|browser|container)\b"
-    r"|^to=functions\.\w|to=functions\.\w+ ?(?:json|code)\b"
-)
 _FIELD = r"\[\[ ?## ?\w+ ?## ?\]\]"
 _ASKING = (
     *("User", "USER", "Human", "HUMAN", "Usuario", "Utilisateur", "Benutzer", "Пользователь"),
@@ -106,54 +45,28 @@ _PLAY = re.compile(
 )
 """One who asks between two lines of one other who speaks."""
 _HEADING = re.compile(r"^#{1,6} .*", re.MULTILINE)
-_CONTROL = _finds("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|\r(?!\n)", meant=False)
+_CONTROL = finds("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|\r(?!\n)", meant=False)
 _EMBEDDED = re.compile(
     "[\u202a\u202b]([^\u202a-\u202e\u2066-\u2069]*)\u202c|[\u2066-\u2068]([^\u202a-\u202e\u2066-\u2069]*)\u2069"
 )
 _LOST = "[\ufffc-\uffff\ufdd0-\ufdef]"
 _UNSEEN = (
-    "(?=[\u200b\u2060\ufeff\U000e0020-\U000e007f])"  # which is quicker
-    "(?:\\A[\u200b\u2060]|[\u200b\u2060]\\s*\\Z|\ufeff|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f])"
+    "(?=[\xad\u200b\u2060\ufeff\U000e0020-\U000e007f])"  # which is quicker
+    "(?:(?<=[A-Za-zÀ-ʯͰ-ӿ])[\xad\u200b\u2060](?=[A-Za-zÀ-ʯͰ-ӿ])|\\A[\u200b\u2060]|[\u200b\u2060]\\s*\\Z|\ufeff|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f])"
 )
 _ESCAPE = r"(?<=\w)\\(?:u[0-9a-fA-F]{4}|x[89a-fA-F][0-9a-fA-F])|\\u(?:20[12][0-9a-fA-F]|00[aA]0)|\\U000[0-9a-fA-F]{5}"
 
-_BREAK = re.compile(r"\\{1,2}n")
-_SURE = re.compile(
-    r"\\{1,2}n(?=\\{1,2}[nrt]|[-*#•]|\d+[.)])|(?<=\S)\\{1,2}n\s*\Z"
-    r"|(?:(?<=[.!?:;,)”…。！？；：，」])|(?<=\*\*))(?:\\{1,2}r)?\\{1,2}n(?![a-z \\])"
-)
-"""Followed by another, by an item of a list or by nothing; or after the end of a sentence and right before the next."""
-_ATTACHED = re.compile(r"(?<=[\w.,;!?])\\n(?=\w)")
-_NO_BREAK = re.compile(
-    r"\\n(?:abla|u|e|eq|eg|ot|otin|i|ew\w+|o\w+|ormal\w*|icefrac|cong|exists|mid|[lg]e\w*|less|parallel|sim)\b"
-    r"|\b[A-Za-z]:\\\S*|(?<!\S)\\\\\w+\\\S+"
-)
-"""Formulas of LaTeX, and paths of Windows."""
-
-
-def _unbroken(text: str) -> str | None:
-    """Line breaks written out where there are hardly any real ones; in code, formulas and paths they are none."""
-    if "\\n" not in text:
-        return None
-    bare = _NO_BREAK.sub("", _meant(text))
-    attached = list(_ATTACHED.finditer(bare))
-    sure = _SURE.search(bare) or (attached[0] if len(attached) > 1 else None)
-    if sure is None or len(_BREAK.findall(bare)) <= bare.count("\n"):
-        return None
-    return bare[max(0, sure.start() - 8) : sure.end() + 8].replace("\n", " ")
-
-
-_THOUGHT = _finds(_THINK, "<", "&lt;", "[", "◁", "done thinking", "```think", "assistant", "analysis", "/no")
-_COMMON_TAG = re.compile(rf"<(/?)(?:{_COMMON}|role)>", re.IGNORECASE)
-_ELEMENT = re.compile(rf"<(?!(?:{_COMMON}|role)>)([a-z][\w.-]*)(?:\s[^<>]*)?>.*?</\1>", re.IGNORECASE | re.DOTALL)
+_THOUGHT = finds(THINK, "<", "＜", "&lt;", "[", "◁", "done thinking", "```think", "assistant", "analysis", "/no")
+_COMMON_TAG = re.compile(rf"<(/?)(?:{COMMON}|role)>", re.IGNORECASE)
+_ELEMENT = re.compile(rf"<(?!(?:{COMMON}|role)>)([a-z][\w.-]*)(?:\s[^<>]*)?>.*?</\1>", re.IGNORECASE | re.DOTALL)
 
 
 _NAMED = re.compile(
-    rf"(?:[>\]]|(?<!\S)/\w+) <(?:{_COMMON})>|(?:\b[A-Z]\w*|::\w+|\b(?:list|set|vector))<([\w:]+)>(?=[^\w\n]|\Z)(?!.*</\1>)",
+    rf"(?:[>\]]|(?<!\S)/\w+) <(?:{COMMON})>|(?:\b[A-Z]\w*|::\w+|\b(?:list|set|vector))<([\w:]+)>(?=[^\w\n]|\Z)(?!.*</\1>)",
     re.DOTALL,
 )
 """The place of a reason after that of something else, as in `/ban <user> <reason>`; and a type's parameter."""
-_HEAD = re.compile(rf"^\[(?!(?:{_HEADS}|ANSWER|RESPONSE|FINAL ANSWER)\])[A-Z][A-Z ]+\]", re.MULTILINE)
+_HEAD = re.compile(rf"^\[(?!(?:{HEADS}|ANSWER|RESPONSE|FINAL ANSWER)\])[A-Z][A-Z ]+\]", re.MULTILINE)
 
 
 def _by_people(text: str) -> str:
@@ -164,7 +77,7 @@ def _by_people(text: str) -> str:
         return element[0] if ends.count(True) != ends.count(False) else _COMMON_TAG.sub("", element[0])
 
     text = _NAMED.sub(" ", _ELEMENT.sub(bare, text))
-    return text if _HEAD.search(text) is None else re.sub(rf"\[(?:{_HEADS})\]", "", text)
+    return text if _HEAD.search(text) is None else re.sub(rf"\[(?:{HEADS})\]", "", text)
 
 
 def _thinking(text: str) -> str | None:
@@ -172,7 +85,12 @@ def _thinking(text: str) -> str | None:
     return _THOUGHT(text) and _THOUGHT(_by_people(text))
 
 
-_CALLED = _finds(_TOOLS, "<", "Action Input", "to=")
+_PROCESS = (
+    r"\A\s*(?:\*\*|#+ )?(?:Here['’]s (?:a|my) )?[Tt]hinking [Pp]rocess\b[^\n:]{0,60}:(?:\*\*)?\s*\n+\s*(?:1\.|[*-])\s+"
+    r"(?:\*\*)?\w+ (?:the |user['’]?s? )*(?:[Rr]equest|[Pp]rompt|[Ii]nstructions?|[Uu]ser|[Ii]nput|[Tt]ask)\b"
+)
+"""How Qwen and Gemma begin thoughts to which no block belongs."""
+_CALLED = finds(TOOLS, "<", "Action Input", "to=")
 
 
 def _calls(text: str) -> str | None:
@@ -182,7 +100,7 @@ def _calls(text: str) -> str | None:
 
 def _turn(text: str) -> str | None:
     """The mark of a turn, but for the line of a list that begins with one who asks, or stands beside another."""
-    text = _meant(_by_people(text) if "<role>" in text else text)
+    text = outside_code(_by_people(text) if "<role>" in text else text)
     return next((found[0].strip("\n") for found in _ROLES.finditer(text) if not _is_entry(found)), None)
 
 
@@ -197,6 +115,69 @@ def _is_entry(mark: re.Match[str]) -> bool:
     beside = (*filter(_ENTRY.fullmatch, before.split("\n")[-2:-1]), *filter(_LABEL.match, after[1:2]))
     first = bool(mark["asks"]) and not before.strip()
     return first or any(not _ROLES.match(line) for line in beside)
+
+
+_ASKS = (
+    *("user", "human", "Utente", "Usuário", "Gebruiker", "Użytkownik", "Kullanıcı", "Bruker", "Användare", "Bruger"),
+    *("Uživatel", "Käyttäjä", "Користувач", "Người dùng", "Pengguna", "المستخدم", "उपयोगकर्ता", "ผู้ใช้"),
+)
+_ANSWERS = (
+    "assistant",
+    "Assistente",
+    "Assistent",
+    "Asystent",
+    "Asistan",
+    "Avustaja",
+    "Асистент",
+    "Trợ lý",
+    "Asisten",
+    "المساعد",
+    "सहायक",
+)
+_FURTHER = re.compile(
+    rf"^(?:(?:{'|'.join(_ASKS)})[ \t]*[:：](?!:)|\[(?:USER|User)\](?:[ \t]*:|[ \t]*$)|(?:user|human|model)$)\s*(?P<said>.*)"
+    r"|^#{2,3} ?(?P<head>Question|Exercise|Frage|Pregunta|Domanda|Pergunta|Vraag|Вопрос|问题|質問|질문) ?[:：]",
+    re.MULTILINE,
+)
+_REPLIES = re.compile(
+    rf"^(?:(?:{'|'.join(_ANSWERS)})[ \t]*[:：]|\[(?:ASSISTANT|Assistant)\]|(?:assistant|model)$)"
+    r"|^#{2,3} ?(?P<head>Answer|Solution|Antwort|Respuesta|Risposta|Resposta|Antwoord|Ответ|答案|回答|답변) ?[:：]",
+    re.MULTILINE,
+)
+_BARE = re.compile(
+    r"^(?:user|human)\n+[^\n]*(?: |[^\x00-ɏ]{3})[^\n]*\n(?:[^\n]*\n)*?(?:assistant|model)\n+[^\n]*(?: |[^\x00-ɏ]{3})",
+    re.MULTILINE,
+)
+_ENDED = re.compile(r"(?:[.!?…。！？؟।]|``)[”\"')*_]*\Z")
+_OF_TALKS = finds(
+    r"(?i:chat|\blogs?\b|dialog|diálogo|convers|transcri|trascri|gespr|gesprek|rozmow|messages|exchange|script|\bfaq|quiz|exercises)",
+    meant=False,
+)
+
+
+def _further(text: str) -> str | None:
+    """The first turn after a text that is none, in the forms in which people begin a dialogue, a form or a list of roles."""
+    if _FURTHER.search(text) is None:
+        return None
+    text = outside_code(text)
+    if (bare := _BARE.search(text)) is not None:
+        return bare[0].split("\n")[0]
+    mark = _FURTHER.search(text)
+    if mark is None:
+        return None
+    before, after = text[: mark.start()].rstrip(), text[mark.end() :].lstrip()
+    last = before.rsplit("\n", 1)[-1]
+    label = _LABEL.match(last) if ":" in mark[0] or "：" in mark[0] else None
+    played = label is not None and (label[0] in after or "\n\n" not in text[len(before) : mark.start()])
+    if not _ENDED.search(last) or _HEADING.match(last) or (played and not mark["head"]):
+        return None
+    replies = _REPLIES.search(after)
+    if mark["head"]:
+        heads = [*_FURTHER.finditer(text), *_REPLIES.finditer(text)]
+        own = len(_HEADING.findall(text)) == len([head for head in heads if head["head"]])
+        return mark[0] if own and replies is not None and replies["head"] else None
+    listed = _LABEL.match(after) and not replies
+    return mark[0].split("\n")[0] if not listed and (replies or _ENDED.search(mark["said"])) else None
 
 
 def _controls(text: str) -> str | None:
@@ -216,7 +197,7 @@ def _unpaired(text: str) -> str | None:
     """`<s>` without its end, or the end of it, of a turn or of what tools get without its beginning; HTML has them in pairs."""
     if "<s>" not in text and "</" not in text:
         return None
-    bare = _meant(text)
+    bare = outside_code(text)
     if bare.count("<s>") != bare.count("</s>"):
         return "</s>" if "</s>" in bare else "<s>"
     return next((end[0] for end in _END.finditer(bare) if f"<{end[1]}" not in bare), None)
@@ -271,27 +252,30 @@ def _in_json(text: str) -> str | None:
 
 MARKS: Mapping[str, Find] = {
     "a block of thinking": _thinking,
-    "a token of a chat template": _finds(
-        f"{_BAR}|{_BROKEN}|{_TURNS}|{_SPECIAL}|{_BYTES}", "<", "[", "]", "＜", "|", ">>", "&lt;", "{{", "Ġ", "Ċ", "▁"
-    ),
+    "a token of a chat template": finds(TOKENS, "<", "[", "]", "＜", "|", ">>", "&lt;", "{{", "Ġ", "Ċ", "▁"),
     "a mark of where a text begins or ends": _unpaired,
     "a call of a tool": _calls,
-    "a field of DSPy's": _finds(_FIELD, "[["),
+    "a field of DSPy's": finds(_FIELD, "[["),
     "a tag of the prompt around it": _wrapped(PROMPT_TAGS),
     "a tag around it": _wrapped(_WRAPPERS),
     "JSON around it": _in_json,
     "a turn that nobody took": _turn,
+    "a further turn": unless(_OF_TALKS, _further),
+    "thoughts about the request": finds(_PROCESS),
     "a control character": _controls,
-    "a character that was lost": _finds(_LOST, meant=False),
-    "a character that nobody sees": _finds(_UNSEEN, meant=False),
-    "line breaks that are written out": _unbroken,
-    "a character that is written out": _finds(_ESCAPE, "\\u", "\\x", "\\U"),
+    **SIGNS,
+    "a character that was lost": finds(_LOST, meant=False),
+    "a character that nobody sees": finds(_UNSEEN, meant=False),
+    "line breaks that are written out": unbroken,
+    "a character that is written out": finds(_ESCAPE, "\\u", "\\x", "\\U"),
 }
 """The sorts of residue, by what people call them."""
 
 _ALLOWED_BY: Mapping[str, Find] = {
-    "a tag around it": _finds(r"</\w+>", meant=False),
-    "JSON around it": _finds(r"(?i:json)|\A\s*\{", meant=False),
+    "a tag around it": finds(r"</\w+>", meant=False),
+    "JSON around it": finds(r"(?i:json)|\A\s*\{", meant=False),
+    "a further turn": _OF_TALKS,
+    **SPOKEN_OF,
 }
 """What in a known text allows for a sort, where that is not the sort itself."""
 
@@ -302,8 +286,9 @@ def residue_in(text: str, known: Iterable[str] = ()) -> str | None:
     for name, find in MARKS.items():
         if (mark := find(text)) is None:
             continue
-        allows = _ALLOWED_BY.get(name, find)
-        if not any(mark in other or allows(other.translate(_MARKS_OF_CODE)) is not None for other in known):
+        bare = [other.translate(MARKS_OF_CODE) for other in known]
+        allowing = {find, _ALLOWED_BY.get(name, find)}
+        if not any(mark in other for other in known) and not any(allows(other) for allows in allowing for other in bare):
             return f"{name}: {visible_line(mark)}"
     return None
 

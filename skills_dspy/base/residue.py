@@ -5,11 +5,22 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
-from skills_dspy.base.residue_signs import Find, finds, outside_code, unbroken
-from skills_dspy.base.residue_tokens import COMMON, HEADS, THINK, TOKENS, TOOLS
+from skills_dspy.base.residue_marks import (
+    COMMON,
+    HEADS,
+    MARKS_OF_CODE,
+    SIGNS,
+    SPOKEN_OF,
+    THINK,
+    TOKENS,
+    TOOLS,
+    Find,
+    finds,
+    outside_code,
+    unbroken,
+    unless,
+)
 from skills_dspy.base.visible import visible_line
-
-_MARKS_OF_CODE = str.maketrans("", "", "`~\"'“”")
 
 _FIELD = r"\[\[ ?## ?\w+ ?## ?\]\]"
 _ASKING = (
@@ -40,12 +51,12 @@ _EMBEDDED = re.compile(
 )
 _LOST = "[\ufffc-\uffff\ufdd0-\ufdef]"
 _UNSEEN = (
-    "(?=[\u200b\u2060\ufeff\U000e0020-\U000e007f])"  # which is quicker
-    "(?:\\A[\u200b\u2060]|[\u200b\u2060]\\s*\\Z|\ufeff|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f])"
+    "(?=[\xad\u200b\u2060\ufeff\U000e0020-\U000e007f])"  # which is quicker
+    "(?:(?<=[A-Za-zÀ-ʯͰ-ӿ])[\xad\u200b\u2060](?=[A-Za-zÀ-ʯͰ-ӿ])|\\A[\u200b\u2060]|[\u200b\u2060]\\s*\\Z|\ufeff|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f])"
 )
 _ESCAPE = r"(?<=\w)\\(?:u[0-9a-fA-F]{4}|x[89a-fA-F][0-9a-fA-F])|\\u(?:20[12][0-9a-fA-F]|00[aA]0)|\\U000[0-9a-fA-F]{5}"
 
-_THOUGHT = finds(THINK, "<", "&lt;", "[", "◁", "done thinking", "```think", "assistant", "analysis", "/no")
+_THOUGHT = finds(THINK, "<", "＜", "&lt;", "[", "◁", "done thinking", "```think", "assistant", "analysis", "/no")
 _COMMON_TAG = re.compile(rf"<(/?)(?:{COMMON}|role)>", re.IGNORECASE)
 _ELEMENT = re.compile(rf"<(?!(?:{COMMON}|role)>)([a-z][\w.-]*)(?:\s[^<>]*)?>.*?</\1>", re.IGNORECASE | re.DOTALL)
 
@@ -74,6 +85,11 @@ def _thinking(text: str) -> str | None:
     return _THOUGHT(text) and _THOUGHT(_by_people(text))
 
 
+_PROCESS = (
+    r"\A\s*(?:\*\*|#+ )?(?:Here['’]s (?:a|my) )?[Tt]hinking [Pp]rocess\b[^\n:]{0,60}:(?:\*\*)?\s*\n+\s*(?:1\.|[*-])\s+"
+    r"(?:\*\*)?\w+ (?:the |user['’]?s? )*(?:[Rr]equest|[Pp]rompt|[Ii]nstructions?|[Uu]ser|[Ii]nput|[Tt]ask)\b"
+)
+"""How Qwen and Gemma begin thoughts to which no block belongs."""
 _CALLED = finds(TOOLS, "<", "Action Input", "to=")
 
 
@@ -99,6 +115,69 @@ def _is_entry(mark: re.Match[str]) -> bool:
     beside = (*filter(_ENTRY.fullmatch, before.split("\n")[-2:-1]), *filter(_LABEL.match, after[1:2]))
     first = bool(mark["asks"]) and not before.strip()
     return first or any(not _ROLES.match(line) for line in beside)
+
+
+_ASKS = (
+    *("user", "human", "Utente", "Usuário", "Gebruiker", "Użytkownik", "Kullanıcı", "Bruker", "Användare", "Bruger"),
+    *("Uživatel", "Käyttäjä", "Користувач", "Người dùng", "Pengguna", "المستخدم", "उपयोगकर्ता", "ผู้ใช้"),
+)
+_ANSWERS = (
+    "assistant",
+    "Assistente",
+    "Assistent",
+    "Asystent",
+    "Asistan",
+    "Avustaja",
+    "Асистент",
+    "Trợ lý",
+    "Asisten",
+    "المساعد",
+    "सहायक",
+)
+_FURTHER = re.compile(
+    rf"^(?:(?:{'|'.join(_ASKS)})[ \t]*[:：](?!:)|\[(?:USER|User)\](?:[ \t]*:|[ \t]*$)|(?:user|human|model)$)\s*(?P<said>.*)"
+    r"|^#{2,3} ?(?P<head>Question|Exercise|Frage|Pregunta|Domanda|Pergunta|Vraag|Вопрос|问题|質問|질문) ?[:：]",
+    re.MULTILINE,
+)
+_REPLIES = re.compile(
+    rf"^(?:(?:{'|'.join(_ANSWERS)})[ \t]*[:：]|\[(?:ASSISTANT|Assistant)\]|(?:assistant|model)$)"
+    r"|^#{2,3} ?(?P<head>Answer|Solution|Antwort|Respuesta|Risposta|Resposta|Antwoord|Ответ|答案|回答|답변) ?[:：]",
+    re.MULTILINE,
+)
+_BARE = re.compile(
+    r"^(?:user|human)\n+[^\n]*(?: |[^\x00-ɏ]{3})[^\n]*\n(?:[^\n]*\n)*?(?:assistant|model)\n+[^\n]*(?: |[^\x00-ɏ]{3})",
+    re.MULTILINE,
+)
+_ENDED = re.compile(r"(?:[.!?…。！？؟।]|``)[”\"')*_]*\Z")
+_OF_TALKS = finds(
+    r"(?i:chat|\blogs?\b|dialog|diálogo|convers|transcri|trascri|gespr|gesprek|rozmow|messages|exchange|script|\bfaq|quiz|exercises)",
+    meant=False,
+)
+
+
+def _further(text: str) -> str | None:
+    """The first turn after a text that is none, in the forms in which people begin a dialogue, a form or a list of roles."""
+    if _FURTHER.search(text) is None:
+        return None
+    text = outside_code(text)
+    if (bare := _BARE.search(text)) is not None:
+        return bare[0].split("\n")[0]
+    mark = _FURTHER.search(text)
+    if mark is None:
+        return None
+    before, after = text[: mark.start()].rstrip(), text[mark.end() :].lstrip()
+    last = before.rsplit("\n", 1)[-1]
+    label = _LABEL.match(last) if ":" in mark[0] or "：" in mark[0] else None
+    played = label is not None and (label[0] in after or "\n\n" not in text[len(before) : mark.start()])
+    if not _ENDED.search(last) or _HEADING.match(last) or (played and not mark["head"]):
+        return None
+    replies = _REPLIES.search(after)
+    if mark["head"]:
+        heads = [*_FURTHER.finditer(text), *_REPLIES.finditer(text)]
+        own = len(_HEADING.findall(text)) == len([head for head in heads if head["head"]])
+        return mark[0] if own and replies is not None and replies["head"] else None
+    listed = _LABEL.match(after) and not replies
+    return mark[0].split("\n")[0] if not listed and (replies or _ENDED.search(mark["said"])) else None
 
 
 def _controls(text: str) -> str | None:
@@ -181,7 +260,10 @@ MARKS: Mapping[str, Find] = {
     "a tag around it": _wrapped(_WRAPPERS),
     "JSON around it": _in_json,
     "a turn that nobody took": _turn,
+    "a further turn": unless(_OF_TALKS, _further),
+    "thoughts about the request": finds(_PROCESS),
     "a control character": _controls,
+    **SIGNS,
     "a character that was lost": finds(_LOST, meant=False),
     "a character that nobody sees": finds(_UNSEEN, meant=False),
     "line breaks that are written out": unbroken,
@@ -192,6 +274,8 @@ MARKS: Mapping[str, Find] = {
 _ALLOWED_BY: Mapping[str, Find] = {
     "a tag around it": finds(r"</\w+>", meant=False),
     "JSON around it": finds(r"(?i:json)|\A\s*\{", meant=False),
+    "a further turn": _OF_TALKS,
+    **SPOKEN_OF,
 }
 """What in a known text allows for a sort, where that is not the sort itself."""
 
@@ -202,8 +286,9 @@ def residue_in(text: str, known: Iterable[str] = ()) -> str | None:
     for name, find in MARKS.items():
         if (mark := find(text)) is None:
             continue
-        allows = _ALLOWED_BY.get(name, find)
-        if not any(mark in other or allows(other.translate(_MARKS_OF_CODE)) is not None for other in known):
+        bare = [other.translate(MARKS_OF_CODE) for other in known]
+        allowing = {find, _ALLOWED_BY.get(name, find)}
+        if not any(mark in other for other in known) and not any(allows(other) for allows in allowing for other in bare):
             return f"{name}: {visible_line(mark)}"
     return None
 

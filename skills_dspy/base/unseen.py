@@ -26,6 +26,8 @@ ODD = re.compile(f"[{_BLANKS}{_NOTHINGS}{''.join(_SIGNS)}]")
 _BLANK = re.compile(f"[\t{_BLANKS}]")
 _INDENTED = re.compile(f"(?:[\\s-]|{UNSEEN.pattern})*")
 _RUNS = re.compile(f"(?:{ODD.pattern})+")
+_BLOCKS = re.compile(r"[｜│∣￨＞﹥][-+0-9]*\s")
+_QUOTES = {quote: meant for meant in "\"'" for quote in _MEANT[meant]}
 _BY_BLANK, _OUT = "write a blank instead", "take it out"
 _TRIALS = 12
 """So many repairs are tried at most: each reads the file anew."""
@@ -55,6 +57,19 @@ def _instead(character: str) -> str:
     return _SIGNS.get(character) or (" " if _BLANK.match(character) else "")
 
 
+def mistaken(text: str) -> str:
+    """What is odd of a text that would be in a block or in quotes, were its signs those of YAML; empty where nothing is."""
+    if _BLOCKS.match(text):
+        sign = ">" if text[0] in "＞﹥" else "|"
+        return f"begins with {named(text[0])}, which begins no block: its lines are one; write `{sign}` instead"
+    meant = _QUOTES.get(text[:1])
+    if meant and len(text) > 2 and [place for place, char in enumerate(text) if char in _MEANT[meant]] == [0, len(text) - 1]:
+        return (
+            f"stands between {named(text[0])} and {named(text[-1])}, which belong to the text; write `{meant}` if not meant so"
+        )
+    return ""
+
+
 def odd_json(problem: Exception) -> str:
     """What is odd where a reader of JSON stopped, as the end of a sentence; empty where nothing is."""
     if not isinstance(problem, json.JSONDecodeError) or not ODD.match(problem.doc, problem.pos):
@@ -73,6 +88,11 @@ def odd_key(text: str, start: int, end: int) -> str:
     return f"{placed(text, found.start())}, {remedy(found.group())}{', and indent with blanks' if indents else ''}"
 
 
+def foreign_letter(key: str) -> str:
+    """The first letter of a key that is not of ASCII, as the middle of a sentence; empty where all are."""
+    return next((f", with {named(char)} in it" for char in key if not char.isascii()), "")
+
+
 def to_blame(text: str, fault: Callable[[str], int | None], first: int, last: int) -> tuple[int, str] | None:
     """Where the odd character stands without which a reader gets further in a text that it refuses, and what to do about it.
 
@@ -89,6 +109,8 @@ def to_blame(text: str, fault: Callable[[str], int | None], first: int, last: in
         part = text[start:stop]
         meant = ODD.sub(lambda odd: _instead(odd.group()), part)
         repairs = {" " * len(part): _BY_BLANK, "": _OUT, meant: remedy(part[0])}
+        if "\u3000" in part:  # as wide as two
+            repairs[meant.replace(" ", "  ")] = "write two blanks for each instead"
         reached = {now: _reached(fault(text[:start] + now + text[stop:]), len(now) - len(part)) for now in repairs}
         best = max((meant, "", *repairs), key=lambda now: reached[now])
         if reached[best] > refused:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from skills_dspy.base.errors import FileError
+from skills_dspy.base.unseen import foreign_letter
 from skills_dspy.base.yaml_lines import Node, Plain, shown
 
 M = TypeVar("M", bound=BaseModel)
@@ -140,7 +141,8 @@ def unknown_key(key: str, known: Sequence[str], odd: str = "") -> str:
         return f"the key `{shown(key)}` is written with {odd}; known here: {', '.join(known)}"
     near = get_close_matches(key.casefold().replace("-", "_"), known, n=1, cutoff=0.5)
     guess = f"did you mean `{near[0]}`? " if near else ""
-    return f"unknown key `{shown(key)}`; {guess}known here: {', '.join(known)}"
+    foreign = foreign_letter(key) if near else ""
+    return f"unknown key `{shown(key)}`{foreign}; {guess}known here: {', '.join(known)}"
 
 
 def _written(text: str) -> str:

@@ -26,6 +26,11 @@ _SENTENCE_ENDS = frozenset(".!?")
 _BREAKS = frozenset(".!?:;,")
 _PUNCTUATION = frozenset(".,;:!?…-–—•·|\"'“”‘’„«»()[]*_`~")
 """Signs that may stand for one another."""
+_SIGNS_END = re.compile(r"\s[.-]+\s+[.-]+\Z")
+"""Words of dots and dashes alone at the end of a text, as in Morse."""
+_DOTS = re.compile(r"(?<![\w.])\.{1,2}(?=/)")
+_REPEATS = re.compile(r"(?<=[\])}.])[*+](?:\?(?!\Z))?")
+"""How a path begins, and how a regular expression repeats a group; at the end of a text `?` is the sentence's."""
 
 _Change = tuple[str, str]
 """What stands in one text, and in its place in the other."""
@@ -150,12 +155,18 @@ def _is_code(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _signs(text: str) -> tuple[list[str], ...]:
-    """The words of signs alone within the lines, such as Morse, if two or more; signs that no keyboard has; and operators."""
-    text = typed(text)
-    lines = text.rstrip(" .!?").split("\n")
-    words = [word for line in lines for word in line.split()[1:] if word.isascii() and not any(map(str.isalnum, word))]
+    """Words of signs within the lines, such as Morse, if two or more; signs that no keyboard has; operators; dots of paths;
+    and how regular expressions repeat.
+
+    A mark at the end of all is of the sentence, unless it is a word among others of signs.
+    """
+    text = typed(text).rstrip()
+    bare = text if _SIGNS_END.search(text) else text.rstrip(" .!?")
+    words = [
+        word for line in bare.split("\n") for word in line.split()[1:] if word.isascii() and not any(map(str.isalnum, word))
+    ]
     rare = [char for char in text if char > "\u02ff" and unicodedata.category(char) == "Sm"]
-    return words if len(words) > 1 else [], rare, operators(text)
+    return words if len(words) > 1 else [], rare, operators(text), _DOTS.findall(text), _REPEATS.findall(text)
 
 
 def _differ(changes: Sequence[_Change]) -> bool:

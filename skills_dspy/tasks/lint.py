@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from skills_dspy.base.records import Frozen, SeedExample
+from skills_dspy.base.unseen import mistaken
 from skills_dspy.similarity.text import likeness, squeezed
 from skills_dspy.tasks.spec import FEWEST_SEEDS, SEED_KEYS, ParsedTask, SpecWarning, TaskFile
 from skills_dspy.tasks.taxonomy import ATTRIBUTION, has_oldest_layout, named_licence, oddities, version_of, violations
@@ -149,6 +150,17 @@ def _backslash_n(file: TaskFile) -> Iterator[Slip]:
             yield Slip(line, said, f"{holds}{stay}; {block} with the lines below it", place)
 
 
+def _look_alike(file: TaskFile) -> Iterator[Slip]:
+    for task in file.tasks:
+        if said := mistaken(task.spec.task_description):
+            said = f"`task_description` {said}"
+            yield Slip(task.root.line_of((*task.whole, "task_description")), said, said)
+    for line, place, key, text in _texts(file):
+        if said := mistaken(text):
+            said = f"`{key}` of seed {place + 1} {said}"
+            yield Slip(line, said, said, place)
+
+
 def _control(file: TaskFile) -> Iterator[Slip]:
     for line, place, key, text in _texts(file):
         if stray := stray_characters(text):
@@ -188,6 +200,7 @@ RULES: tuple[Rule, ...] = (
     Rule("repeated-seed", "warning", "a seed asks what another one asks", _repeated),
     Rule("near-copy", "warning", "a seed is another one with a word or a number changed", _near_copies),
     Rule("backslash-n", "warning", "a backslash and an n where a line break was meant", _backslash_n),
+    Rule("look-alike", "warning", "a text in signs that only look like the quotes or the block mark of YAML", _look_alike),
     Rule("control-character", "warning", "control characters, private or invisible ones", _control),
     Rule("trailing-space", "warning", "blanks or empty lines at the end of an answer or of its lines", _trailing),
     Rule("context-window", "warning", "the longest prompt with these seeds does not fit into the context window"),

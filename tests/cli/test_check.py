@@ -196,7 +196,7 @@ def test_a_prompt_that_cannot_fit_stops_the_check() -> None:
 
 def test_replies_that_do_not_parse_are_shown_and_the_check_goes_on() -> None:
     """What else can be measured is measured; the exit code is 2."""
-    code, text = checked(TimedServer(timed=False, reply=lambda _: "[bold]Sure![/bold] " + "blah " * 100))
+    code, text = checked(TimedServer(timed=False, reply=lambda _: "[bold]Sure![/bold] " + "blah bleh " * 50))
     assert code == NOT_READY
     (line,) = named(text, "JSON reply")
     assert line.startswith(f"FAIL JSON reply write_questions_freeform of {MODEL}: ")

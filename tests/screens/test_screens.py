@@ -471,8 +471,8 @@ def test_an_answer_may_be_longer_by_what_it_repeats() -> None:
 def test_seeds_of_a_word_still_allow_for_a_paragraph() -> None:
     """An explanation where the seeds give the bare result is for the judges."""
     of = material((SeedExample(question="2 + 2?", answer="4"),))
-    assert reason("answer", "four " * 200, of) is None
-    assert reason("answer", "four " * 210, of) == "length"
+    assert reason("answer", "four five " * 100, of) is None
+    assert reason("answer", "four five " * 105, of) == "length"
 
 
 # -- all of them --------------------------------------------------------------------------------------------------------

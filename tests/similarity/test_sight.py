@@ -138,11 +138,17 @@ def test_an_operator_or_a_code_is_no_other() -> None:
     assert between("Decode: ... --- ...", "Decode: --- ... ---", 0.0346) >= TOLD_APART
     assert between("1. e4 e5 2. Nf3 Nc6 3. Bb5 a6", "1. e4 e5 2. Nf3 Nc6 3. Bb5 Nf6", 0.0235) >= TOLD_APART
     assert between(code + "return a-b", code + "return a*b", 0.01) >= TOLD_APART
+    assert between("Decode: .- ...", "Decode: .- ....", 0.0018) >= TOLD_APART
+    assert between("Decode this: -. ---", "Decode this: -.. ---", 0.0018) >= TOLD_APART
+    assert between("What does cd ./a/b do?", "What does cd ../a/b do?", 0.0173) >= TOLD_APART
+    assert between("What does [a-z]+? match?", "What does [a-z]+ match?", 0.0197) >= TOLD_APART
     for one, other in (
         ("- 'a'\n- b", "* “a”\n* b"),
         ("Stop - now, please!", "Stop – now, please."),
         ("a & b", "a and b"),
         ("at 3pm", "at 3 pm"),
+        ("He came - saw - won ...", "He came - saw - won."),
+        ("When is it used: [a-z]+?", "When is it used: [a-z]+"),
     ):
         assert between(one, other, 0.01) == 0.01
 

@@ -16,6 +16,7 @@ from skills_dspy.tasks.lint import (
     lint,
     near_copy,
     repeats,
+    run_warnings,
     seems_unanswerable,
     stray_characters,
     trailing_space,
@@ -69,6 +70,8 @@ def test_a_good_file_is_told_nothing() -> None:
         ("question: Where do the trout live, answer: in brooks", "near-copy"),
         ('question: Q, answer: "one\\\\ntwo"', "backslash-n"),
         ('question: "Q\\a", answer: one', "control-character"),
+        ("question: Q, answer: ｜- one two", "look-alike"),
+        ("question: “It’s Q.”, answer: one", "look-alike"),
         ('question: Q, answer: "one\\n\\n"', "trailing-space"),
         (
             "context: A fox runs in the wood, question: Who invented television, answer: Some clever Scottish engineer",
@@ -97,6 +100,19 @@ def test_each_slip_of_a_seed_is_found_at_its_line(seed: str, rule: str) -> None:
 def test_a_thing_is_said_once(text: str, found: list[tuple[int, str]]) -> None:
     """What the schema says of versions 2 and 3 is an error, and no warning beside it."""
     assert told(text) == found
+
+
+def test_signs_that_look_like_those_of_yaml_are_named() -> None:
+    """In the description, too, and by a run as well; a text that quotes is none."""
+    text = HEAD.replace(": x", ": “To say it.”") + FIVE.replace("answer: Very", "answer: “No.” or “Yes.”")
+    said = (
+        "`task_description` stands between U+201C (left double quotation mark) and U+201D (right double quotation mark), "
+        'which belong to the text; write `"` if not meant so'
+    )
+    assert [(one.line, one.message) for one in findings(text)] == [(3, said)]
+    root = parse_yaml(text.encode(), FILE, SpecError)
+    file = TaskFile(FILE, True, "skill", root, tasks=parse_qna(root, FILE, "a"))
+    assert said in [one.message for one in run_warnings(file)]
 
 
 @pytest.mark.parametrize("attribution", [None, "Creator names: me", "License of the work: -"])

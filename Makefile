@@ -73,7 +73,7 @@ $(REPLAYS): requirements-demo.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "error: $(PYTHON) is no Python 3.11 or newer; name one, for example: make PYTHON=python3.11 demo" >&2; exit 1; }
 	@$(IN_VENV) -m pip --version 2>/dev/null | grep -q "(python $$($(PYTHON) -c '$(SERIES)'))" || { \
-	  echo "Making $(VENV): 155 MB are loaded, 0.5 GB on the disk"; \
+	  echo "Making $(VENV): 148 MB are loaded, 0.5 GB lie on the disk then"; \
 	  $(PYTHON) -m venv --clear $(VENV); }
 	$(IN_VENV) -m pip install --quiet --no-deps --no-compile --require-hashes --requirement requirements-demo.lock
 	$(IN_VENV) -m pip install --quiet --no-deps --no-build-isolation --editable .

@@ -127,6 +127,15 @@ def test_every_requirement_has_an_upper_bound() -> None:
     assert unbounded == []
 
 
+@pytest.mark.parametrize("release", ["1.82.7", "1.82.8"])
+def test_releases_that_were_not_their_makers_are_never_taken(release: str) -> None:
+    """Two of litellm stole keys; those before and after them are fine."""
+    litellm = _requirements()[canonicalize_name("litellm")].specifier
+    assert not litellm.contains(release)
+    assert litellm.contains("1.82.6")
+    assert litellm.contains(_locked(LOCK)[canonicalize_name("litellm")])
+
+
 def _locked(name: str) -> dict[NormalizedName, str]:
     """Package to release, as a lock pins them."""
     pins = re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / name).read_text("utf-8"), re.MULTILINE)

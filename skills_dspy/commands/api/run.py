@@ -1,5 +1,6 @@
 """`run` from Python."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -96,7 +97,8 @@ async def _run(settings: RunSettings, paths: Sequence[Path], watcher: "_Heard") 
         notices.warn(str(line))
     request = run_request(settings, None if loaded is None else loaded.specs, notices.warn)
     make_room(len(request.specs), request.concurrency)
-    embedder = embedder_of(request, settings)
+    # In a thread: where the model is not here it asks the server, on an event loop of its own.
+    embedder = await asyncio.to_thread(embedder_of, request, settings)
     server = settings.connection.open(request.config) if request.recorded is None else None
     views = await run_tasks(request, server, embedder, watcher, notices)
     return tuple(run_at(view.paths, view.status, view.spec.task_name) for view in views)

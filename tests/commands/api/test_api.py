@@ -6,6 +6,7 @@ import io
 import json
 import re
 import runpy
+import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import replace
@@ -19,9 +20,11 @@ from dspy.utils.callback import BaseCallback
 import skills_dspy
 from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy import Run, SkillsError, acheck, arun, check, export, load_run, run
-from skills_dspy.base.errors import RequestError, RunDirError
+from skills_dspy.base.errors import EmbedderMissing, RequestError, RunDirError
+from skills_dspy.commands.api.request import embedder_of
 from skills_dspy.commands.check.lines import Line
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.model.embedding.weights import COMPUTING, require_packages
 from skills_dspy.model.server.server import Model
 from skills_dspy.run.headway import Headway
 from skills_dspy.store.run_dir import RunPaths
@@ -70,6 +73,29 @@ def test_a_run_is_loaded_from_its_folder_or_the_one_above(python: Terminal) -> N
     (python.folder / "empty").mkdir()
     with pytest.raises(SkillsError, match="holds no run"):
         load_run(python.folder / "empty")
+
+
+def test_a_replay_needs_no_torch_and_a_run_says_so(python: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the recording's journal has is not computed; what has to be, is not begun: one sentence, and nothing is written."""
+    here, again = python.folder / "here", python.folder / "again"
+    (made,) = run(python.task(), n=2, output_dir=here)
+
+    class Absent(HashEmbedder):
+        def load(self) -> None:
+            require_packages()
+
+    for module in COMPUTING:
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr("skills_dspy.commands.api.run.embedder_of", lambda *_: AsyncEmbedder(Absent()))
+    (replayed,) = run(replay=here, output_dir=again)
+    monkeypatch.setattr("skills_dspy.commands.api.run.embedder_of", embedder_of)
+    for name in ("data.jsonl", "rejected.jsonl"):
+        assert (made.folder / name).read_bytes() == (replayed.folder / name).read_bytes()
+    with pytest.raises(
+        EmbedderMissing, match="computes no vectors, because torch, transformers, sentence-transformers are not"
+    ):
+        run(python.task(), n=2, output_dir=python.folder / "live")
+    assert not (python.folder / "live").exists()
 
 
 def test_the_teacher_s_licence_stands_in_run_json_and_in_that_of_a_replay(python: Terminal) -> None:

@@ -37,7 +37,7 @@ from tests.helpers.making import a_config, a_spec
 from tests.helpers.small_runs import freeform
 
 NAME = "test/foxes"
-WANTED = 4
+WANTED = 5
 MAIN = "the run's main task"
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -192,7 +192,7 @@ def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def finished(finished_once: Path, tmp_path: Path) -> Going:
-    """A run of four pairs about foxes that is complete, in a directory of its own."""
+    """A run of five pairs about foxes that is complete, in a directory of its own."""
     shutil.copytree(finished_once, tmp_path / "output")
     return Going(tmp_path / "output")
 
@@ -347,7 +347,7 @@ def test_more_wanted_goes_on_and_equals_one_go(finished: Going) -> None:
 def test_fewer_wanted_than_there_are_is_refused(finished: Going) -> None:
     """Accepted pairs are not thrown away."""
     before = finished.bytes()
-    with pytest.raises(RunDirError, match="already holds 4 accepted pairs, more than the 3 asked for"):
+    with pytest.raises(RunDirError, match="already holds 5 accepted pairs, more than the 3 asked for"):
         replace(finished, wanted=3).go()
     assert finished.bytes() == before
 

@@ -147,11 +147,11 @@ def test_shell_command(host: str, tmp_path: Path, embedder: SentenceEmbedder, vc
     check_any(ended)
     assert all(record.context is None for record in ended.records)
     assert ended.funnel() == {
-        "dedup: duplicate": 2,
-        "judge_question: judged bad": 1,
-        "accepted": 7,
+        "dedup: duplicate": 7,
+        "judge_pair: judged bad": 1,
+        "accepted": 2,
     }
-    assert golden(ended) == "a51bd05a42a7aa9d7e502837073b5c4eb94efe5c987162c26f59b37c860e45f8"
+    assert golden(ended) == "6d35dc1232f98587b4aa3eb2abc7b3252bf6de6c4220acf98612978733d6c607"
 
 
 @pytest.mark.vcr

@@ -67,6 +67,7 @@ class Window:
         """Press keys one after the other, and wait until the line of counts holds a text."""
         for key in keys:
             self.page.keyboard.press(key)
+            self.page.wait_for_timeout(40)  # as people type: a field that has just come is focused in the next frame
         self.page.locator("#counts", has_text=then).wait_for(timeout=SOON)
 
     @property

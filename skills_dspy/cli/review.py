@@ -24,13 +24,15 @@ def review_command(options: ReviewOptions) -> int:
         echo(
             f"Every choice goes to {review.reviews} at once. Ctrl-C ends it; the same command goes on where you were.", err=True
         )
-        before = signal.signal(signal.SIGTERM, _interrupt)
+        # Of Ctrl-C, too: who is started in the background by a shell is told to ignore it, and `kill -INT` would do nothing.
+        before = {ending: signal.signal(ending, _interrupt) for ending in (signal.SIGINT, signal.SIGTERM)}
         try:
             server.serve_forever()
         except KeyboardInterrupt:
             echo(f"\n{_progress(review)}: {review.reviews}")
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for ending, handler in before.items():
+                signal.signal(ending, handler)
     return 0
 
 

@@ -32,7 +32,12 @@ def test_the_page_is_served_until_it_is_ended(
         serve(server, 0.01)
 
     monkeypatch.setattr(ReviewServer, "serve_forever", a_while)
-    code, out, err = terminal.type("review", folder, "--order", "random")
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell has it for what it starts in the background
+    try:
+        code, out, err = terminal.type("review", folder, "--order", "random")
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert code == 0
     assert re.match(
         r"0 of 3 rows looked at\. Look at them here, on this machine alone:\n  http://127\.0\.0\.1:\d+/[\w-]{32,}/\n\n"

@@ -2,8 +2,8 @@
 
 Questions are compared with questions, answers with answers, contexts with contexts. What two or more seeds have in common, such
 as one fixed request, belongs to the skill, and what a text takes from its own context and question is no copy: a corrected text
-repeats the faulty one. An answer that is nothing but its question is one where no seed has that; so is a seed's question in other
-words, and a seed's answer, or a part of it, to such a question.
+repeats the faulty one. An answer that is nothing but its question is one where no seed has that; so is a seed's question in
+other words, and a seed's answer, or a part of it, to such a question.
 """
 
 from collections.abc import Sequence

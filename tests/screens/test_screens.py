@@ -108,7 +108,7 @@ def test_what_the_prompt_showed_beside_the_seeds_is_not_copied_either() -> None:
 
 
 def test_an_answer_that_is_its_question_is_a_copy() -> None:
-    """A small model answered a question that was a query with that query; one that says more, or a skill that does so, is not."""
+    """A small model answered a query with that query; one that says more is none, nor is any where a seed does so."""
     asked = "SELECT AVG(height_m) FROM station LIMIT 1000"
     assert reason("answer", f"{asked}.", question=asked) == "copy"
     assert reason("answer", f"Asked for was {asked}.", question=asked) is None

@@ -26,14 +26,25 @@ _SAME_WORDS, _SAME_SEED = 0.6, 0.4
 
 
 def copied(new: NewText) -> str | None:
-    """What the text takes over, in words: a run of `copied_words`, or the whole of a seed of eight words or more."""
-    bound = new.task.bounds.copied_words
-    # With one grounded seed nobody can tell its request, which another text may well get, from its own words.
-    if bound is None or (_is_request(new) and new.task.requests == 1):
+    """What the text takes over, in words, or whose question or answer it is, in other words; None for nothing."""
+    if new.task.bounds.copied_words is None:
         return None
     if new.part == "answer" and plain(new.text) == plain(new.exercise.question or "") and not new.task.repeated:
         return "it is its question over again"
     cut = Pieces.of(new.text)
+    if (found := taken_over(new, cut)) is not None:
+        return found
+    if new.part == "answer":
+        return _answered_before(new, cut)
+    return _asked_before(new, cut) if new.part == "question" and new.kind == "freeform" else None
+
+
+def taken_over(new: NewText, cut: Pieces) -> str | None:
+    """The words that a cut text takes over: a run of `copied_words`, or the whole of a seed of eight words or more."""
+    bound = new.task.bounds.copied_words
+    # With one grounded seed nobody can tell its request, which another text may well get, from its own words.
+    if bound is None or (_is_request(new) and new.task.requests == 1):
+        return None
     ignored = new.task.common[new.part].union(*(Pieces.of(text).pieces for text in new.given))
     shown = (KnownText.of(f"the {new.part} of {name}, which its prompt showed", text) for name, text in new.shown.items())
     for source in (*new.task.seeds[new.part], *shown):
@@ -44,9 +55,7 @@ def copied(new: NewText) -> str | None:
             return f"{words_in(run):.0f} words in a row are those of {source.name}: {quoted(run)}"
         if not _is_request(new) and cut.holds(source.cut):
             return f"it holds {source.name} word for word: {quoted(source.cut.tokens)}"
-    if new.part == "answer":
-        return _answered_before(new, cut)
-    return _asked_before(new, cut) if new.part == "question" and new.kind == "freeform" else None
+    return None
 
 
 def _asked_before(new: NewText, cut: Pieces) -> str | None:

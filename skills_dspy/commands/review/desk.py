@@ -122,7 +122,7 @@ class ReviewDesk:
             places.pop()
             if other is not None:
                 raise RequestError(
-                    f"Not taken back: another window {_DID[other.verdict]} that row since. Press u once more for the one before."
+                    f"Not taken back: another window {_DID[other.verdict]} that row since. Press u again for the one before."
                 )
             self._open[window] = name
             return self._shown(window)

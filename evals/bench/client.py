@@ -17,8 +17,8 @@ from evals.record.answering import CHECKOUT
 from skills_dspy.base.config import load_config
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.embedding.process import ProcessEmbedder
+from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.server.ollama import OllamaServer
-from skills_dspy.model.slots import Slots
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.run.task import TaskView

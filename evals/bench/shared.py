@@ -22,9 +22,9 @@ from evals.teacher.wire import chat_reply, parse
 from skills_dspy.base.config import ROLES, load_config
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.engine import asker_for
+from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.program import QUIET, SkillsProgram, fingerprint
 from skills_dspy.model.replies import Meter, Replies
-from skills_dspy.model.slots import Slots
 from skills_dspy.model.steps import reply_limits, way
 from skills_dspy.pipeline.draw_places import DrawPlaces, most_open
 from skills_dspy.pipeline.flow import Flow

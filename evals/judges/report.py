@@ -20,9 +20,9 @@ from skills_dspy.base.errors import RequestError, SkillsError
 from skills_dspy.model.compiled import CompiledProgram
 from skills_dspy.model.context_window import RunPrompts, window_words
 from skills_dspy.model.engine import asker_for
+from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
-from skills_dspy.model.slots import Slots
 from skills_dspy.model.steps import STEPS, longest_reply
 from skills_dspy.tasks.spec import TaskSpec
 

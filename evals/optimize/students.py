@@ -17,7 +17,8 @@ from skills_dspy.base.config import ROLES
 from skills_dspy.base.errors import ReplyError, SkillsError, Truncated, Unanswered, Unreadable
 from skills_dspy.base.records import SoftRating
 from skills_dspy.base.seeds import request_seed
-from skills_dspy.model.ask import CURRENT_CALL, TRIES, Answer, Call, Failed, together
+from skills_dspy.model.ask import TRIES, Answer, Failed, together
+from skills_dspy.model.hosts.call import CURRENT_CALL, Call
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.room import RETRY
 from skills_dspy.model.steps import STEPS, Subject

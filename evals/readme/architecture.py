@@ -16,6 +16,7 @@ ORDER = (
     ("skills_dspy/tasks",),
     ("skills_dspy/store",),
     ("skills_dspy/model/embedding", "skills_dspy/model/server"),
+    ("skills_dspy/model/hosts",),
     ("skills_dspy/model",),
     ("skills_dspy/screens",),
     ("skills_dspy/pipeline",),
@@ -163,7 +164,7 @@ Eight files, to be read in this order: `skills_dspy/tasks/spec.py` (what a task 
 accepted; before anything is known, four of five. Two things follow, and nothing that is written depends on them. A draw is
 opened where the open ones are expected to yield fewer pairs than are missing, so `-n 8` opens two. And a candidate before
 which enough others are expected to be accepted waits, even if a slot of the server is free: a server shares its speed among
-its requests, so what need not be decided would make the rest slower. Of what waits for a slot (`model/slots.py`) the task
+its requests, so what need not be decided would make the rest slower. Of what waits for a slot (`model/hosts/slots.py`) the task
 goes first that holds the fewest, then the earliest draw, then the later stage. Difficulty and category are asked when a pair
 is accepted; its row, and the rows after it, wait for them (`pipeline/writing.py`), and nobody else does.
 [docs/benchmarks.md](benchmarks.md) says what that comes to.

@@ -18,14 +18,15 @@ from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import ContextTooLong, RequestError, RunDirError, SkillsError
 from skills_dspy.commands.check.speed import Counts, Speed, counts_of, speed_of
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.ask import Asker, Call
+from skills_dspy.model.ask import Asker
 from skills_dspy.model.context_window import RunPrompts, step_up
 from skills_dspy.model.engine import AsyncOllamaEngine, EngineLM, Window
+from skills_dspy.model.hosts.call import Call
+from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import NO_REPLY, Host, Meter, Replies
 from skills_dspy.model.server.names import other_weights, same_model
 from skills_dspy.model.server.server import Model, Server, introduced
-from skills_dspy.model.slots import Slots
 from skills_dspy.screens.residue import residue_look
 from skills_dspy.store.journal import Journal, JournalReader, request_digest
 from skills_dspy.store.run_dir import RunDir, RunPaths

@@ -17,7 +17,7 @@ from rich.text import Text
 from skills_dspy.base.visible import visible
 from skills_dspy.cli.terminal.consoles import make_console, unmarked
 from skills_dspy.cli.terminal.streams import echo
-from skills_dspy.model.slots import Slots
+from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.run.headway import (
     FEW,
     Headway,

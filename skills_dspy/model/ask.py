@@ -1,9 +1,7 @@
 """Asking one step's question: sampling seed, room for the reply, and the one second try."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -16,6 +14,7 @@ from skills_dspy.base.errors import MissingReply, ReplyError, Residue, SkillsErr
 from skills_dspy.base.records import Reason, SoftRating
 from skills_dspy.base.scales import Label
 from skills_dspy.base.seeds import request_seed
+from skills_dspy.model.hosts.call import CURRENT_CALL, Call, Rank
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.room import RETRY
 from skills_dspy.model.steps import step_of
@@ -24,38 +23,6 @@ T = TypeVar("T")
 
 WHOLE_DRAW = -1
 """The index of what belongs to a draw as a whole: its context and the writing of its questions."""
-
-Rank = tuple[int, ...]
-"""Place in the queue for a slot: the smallest goes first."""
-
-LATER: Rank = (sys.maxsize,)
-"""The place of a call that need not be made for now: it takes no slot, not even a free one."""
-
-
-@dataclass(slots=True)
-class Call:
-    """One request of a step on its way; `rank` is asked anew whenever a slot becomes free.
-
-    `room` is how many tokens the text of its reply may have, where it has room for thoughts beside it; else 0.
-
-    The engine sets the key of request and reply in the journal, the text of the reply, output field to the probabilities of
-    its labels where the server gave them, and our own error, which DSPy wraps for those who wait in a thread.
-    """
-
-    step: str
-    rank: Callable[[], Rank]
-    room: int = 0
-    digest: str = ""
-    raw: str = ""
-    soft: Mapping[str, SoftRating] = field(default_factory=dict)
-    error: SkillsError | None = None
-
-
-CURRENT_CALL: ContextVar[Call] = ContextVar("skills_dspy_call")
-"""The call that the running task makes.
-
-DSPy hands an engine the request alone, so the call rides beside it; asyncio keeps the variable apart for each task.
-"""
 
 TRIES = 2
 """An unreadable or truncated reply is asked for once more; what the server could not answer it was asked often enough."""

@@ -8,7 +8,8 @@ from itertools import chain, zip_longest
 
 from skills_dspy.base.errors import NotDescribed
 from skills_dspy.base.records import SeedExample
-from skills_dspy.model.ask import WHOLE_DRAW, Asker, Failed, Rank
+from skills_dspy.model.ask import WHOLE_DRAW, Asker, Failed
+from skills_dspy.model.hosts.call import Rank
 from skills_dspy.model.steps import DESCRIBE, inputs
 from skills_dspy.tasks.spec import TaskSpec
 

@@ -17,7 +17,8 @@ from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import SkillsError, Truncated, Unanswered, Unreadable
 from skills_dspy.base.thinking import THINK_FIELD, Think
 from skills_dspy.base.tokens import MOST_TIMES, estimate_tokens
-from skills_dspy.model.ask import CURRENT_CALL, Asker, Call, Look
+from skills_dspy.model.ask import Asker, Look
+from skills_dspy.model.hosts.call import CURRENT_CALL, Call
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import NO_REPLY, Replies
 from skills_dspy.model.soft import ASKED, rated_fields, soft_of

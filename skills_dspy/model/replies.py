@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from skills_dspy.base.errors import ContextTooLong, MissingReply, Unanswered
-from skills_dspy.model.ask import Call
-from skills_dspy.model.slots import Share, Slots
+from skills_dspy.model.hosts.call import Call
+from skills_dspy.model.hosts.slots import Share, Slots
 from skills_dspy.model.soft import trimmed
 from skills_dspy.store.journal import JournaledReply, JournalReader, request_digest
 from skills_dspy.store.said import counted

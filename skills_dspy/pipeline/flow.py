@@ -14,8 +14,9 @@ from skills_dspy.base.errors import MissingReply, Unanswered
 from skills_dspy.base.records import Kind, PairVerdict, QuestionVerdict, Tags, is_failure
 from skills_dspy.base.scales import CATEGORY, DIFFICULTY, PAIR, QUESTION, SAMPLE, SCALES, Scale
 from skills_dspy.base.tokens import estimate_tokens
-from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed, Rank
+from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed
 from skills_dspy.model.exhibits import Exercise
+from skills_dspy.model.hosts.call import Rank
 from skills_dspy.model.room import longest, question_limit
 from skills_dspy.model.steps import Part, Step, Subject, inputs, way
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from skills_dspy.base.config import HabitsConfig
-from skills_dspy.model.ask import Rank
+from skills_dspy.model.hosts.call import Rank
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.fitting import FittingSeeds
 from skills_dspy.pipeline.flow import Flow

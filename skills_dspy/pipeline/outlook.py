@@ -7,7 +7,8 @@ its requests, what is asked for nothing makes the rest slower.
 from collections.abc import Iterable, Sequence
 
 from skills_dspy.base.errors import MissingReply
-from skills_dspy.model.ask import LATER, WHOLE_DRAW, Rank
+from skills_dspy.model.ask import WHOLE_DRAW
+from skills_dspy.model.hosts.call import LATER, Rank
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Passed
 from skills_dspy.pipeline.funnel import STAGES, Funnel
 

@@ -15,8 +15,9 @@ from typing import TypeVar, get_args
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import MissingReply, SpecError, Unanswered
 from skills_dspy.base.records import Kind
-from skills_dspy.model.ask import WHOLE_DRAW, Rank
+from skills_dspy.model.ask import WHOLE_DRAW
 from skills_dspy.model.embedding.embedder import VectorSource
+from skills_dspy.model.hosts.call import Rank
 from skills_dspy.model.room import Lengths, longest, may_be_shown
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw, Example, plan_draw, seed_examples

@@ -11,8 +11,9 @@ from signatures.examples import Axis
 from skills_dspy.base.records import Kind, is_failure
 from skills_dspy.base.seeds import rng_of
 from skills_dspy.base.tokens import estimate_tokens
-from skills_dspy.model.ask import WHOLE_DRAW, Asker, Failed, Rank
+from skills_dspy.model.ask import WHOLE_DRAW, Asker, Failed
 from skills_dspy.model.description import examples_in_turn
+from skills_dspy.model.hosts.call import Rank
 from skills_dspy.model.steps import LONGEST_NAME, LONGEST_VALUE, PLAN, TOLD_AXES, inputs
 from skills_dspy.pipeline.candidate import Dropped, Passed
 from skills_dspy.pipeline.draw import Draw, pairs_in

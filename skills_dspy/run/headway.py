@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from skills_dspy.model.slots import Slots
+from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.pipeline.funnel import LABELS, STAGES, Funnel
 from skills_dspy.run.task import TaskView
 

@@ -20,10 +20,10 @@ from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import CompiledProgram, since_compiled
 from skills_dspy.model.context_window import Need, choose_windows, needs
 from skills_dspy.model.embedding.embedder import LiveEmbedder
+from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.program import QUIET, SkillsProgram
 from skills_dspy.model.replies import Meter
 from skills_dspy.model.server.server import Model, Server, introduced
-from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.draw_places import DrawPlaces, most_open
 from skills_dspy.run.account import stamp
 from skills_dspy.run.request import RunRequest

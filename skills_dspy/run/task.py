@@ -16,10 +16,10 @@ from skills_dspy.model.description import derive, described, undescribed
 from skills_dspy.model.embedding.embedder import LiveEmbedder
 from skills_dspy.model.embedding.vectors import RememberedVectors
 from skills_dspy.model.engine import asker_for
+from skills_dspy.model.hosts.slots import Share, Slots
 from skills_dspy.model.program import SkillsProgram, instructions_of
 from skills_dspy.model.replies import RESIDUE, Meter, Replies
 from skills_dspy.model.server.server import Model, Server
-from skills_dspy.model.slots import Share, Slots
 from skills_dspy.model.steps import plans, reply_limits
 from skills_dspy.pipeline.draw_places import DrawPlaces
 from skills_dspy.pipeline.flow import Flow

@@ -19,8 +19,8 @@ from unittest.mock import patch
 
 from skills_dspy.base.columns import from_columns
 from skills_dspy.base.errors import MissingReply
-from skills_dspy.model.ask import Call
 from skills_dspy.model.compiled import base_fingerprint
+from skills_dspy.model.hosts.call import Call
 from skills_dspy.model.replies import Replies
 from skills_dspy.model.steps import STEPS
 from skills_dspy.store.journal import JournaledReply, JournalReader, request_digest

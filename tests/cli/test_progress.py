@@ -16,8 +16,8 @@ from skills_dspy.base.errors import RequestError, RunDirError
 from skills_dspy.base.records import Reason
 from skills_dspy.cli.progress import Progress, RunProgress
 from skills_dspy.cli.summary import json_summary, print_summary
+from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.replies import Meter
-from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.funnel import Funnel, added_up
 from skills_dspy.pipeline.settle import Settler
 from skills_dspy.run import open_files

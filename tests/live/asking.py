@@ -17,10 +17,10 @@ from skills_dspy.commands.check.sample_prompts import sample_inputs
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import Failed
 from skills_dspy.model.engine import asker_for
+from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.program import QUIET, SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.server.server import Server
-from skills_dspy.model.slots import Slots
 from skills_dspy.model.steps import PLAN, STEPS, Step
 from skills_dspy.store.journal import JournaledReply
 from skills_dspy.tasks.files import load_task

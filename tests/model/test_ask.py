@@ -13,7 +13,8 @@ from skills_dspy.base.config import ROLES, Role
 from skills_dspy.base.errors import MissingReply, Residue, ServerError, SkillsError, Truncated, Unreadable
 from skills_dspy.base.records import SoftRating
 from skills_dspy.base.residue import residue_in
-from skills_dspy.model.ask import CURRENT_CALL, TRIES, Answer, Asker, Failed
+from skills_dspy.model.ask import TRIES, Answer, Asker, Failed
+from skills_dspy.model.hosts.call import CURRENT_CALL
 from skills_dspy.model.steps import STEPS
 from tests.helpers.making import Teacher, a_config, a_program, the_adapter
 

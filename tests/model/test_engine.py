@@ -17,11 +17,11 @@ from dspy.utils.exceptions import AdapterParseError, LMError
 from skills_dspy.base.errors import ContextTooLong, ModelMissing, SkillsError, Truncated, Unreadable
 from skills_dspy.base.records import SoftRating
 from skills_dspy.base.thinking import Think
-from skills_dspy.model.ask import CURRENT_CALL, Call
 from skills_dspy.model.engine import AsyncOllamaEngine, OllamaEngine, Window, make_lm, payload_of
+from skills_dspy.model.hosts.call import CURRENT_CALL, Call
+from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.server.ollama import OllamaServer
-from skills_dspy.model.slots import Slots
 from skills_dspy.store.journal import Journal
 from skills_dspy.store.said import said_in
 from tests.helpers.logprobs import spell

@@ -19,10 +19,10 @@ from skills_dspy.base.errors import ModelMissing, ReplyError, ServerError, Trunc
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import Answer, Asker, Failed
 from skills_dspy.model.engine import Window, make_lm
+from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.server import Fault
-from skills_dspy.model.slots import Slots
 from skills_dspy.model.steps import reply_limits
 from skills_dspy.store.journal import Journal
 from tests.helpers.making import a_config, a_program, a_spec

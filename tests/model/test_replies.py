@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from skills_dspy.base.errors import ContextTooLong, MissingReply, ModelMissing
-from skills_dspy.model.ask import Call
+from skills_dspy.model.hosts.call import Call
+from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.server.ollama import OllamaServer
-from skills_dspy.model.slots import Slots
 from skills_dspy.store.journal import Journal, JournaledReply, JournalReader, request_digest
 from tests.helpers.making import a_config, idle
 

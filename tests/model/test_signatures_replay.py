@@ -20,10 +20,10 @@ from evals.record.demo import TASKS
 from skills_dspy.base.config import load_config
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.engine import Window, make_lm
+from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.server.ollama import OllamaServer
-from skills_dspy.model.slots import Slots
 from skills_dspy.model.soft import rated_fields, soft_of, trimmed
 from skills_dspy.model.steps import STEPS, inputs
 from skills_dspy.store.journal import Journal

@@ -11,7 +11,8 @@ from evals.bench import virtual_time
 from signatures.examples import Pair, Question, TextWithQuestions
 from skills_dspy.base.errors import MissingReply, ReplyError, Residue, StorageError, Truncated, Unreadable
 from skills_dspy.base.records import Kind, PairVerdict, QuestionVerdict, Reason, SoftRating
-from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed, Rank
+from skills_dspy.model.ask import WHOLE_DRAW, Answer, Asker, Failed
+from skills_dspy.model.hosts.call import Rank
 from skills_dspy.model.steps import STEPS
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw, Example

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skills_dspy.base.errors import MissingReply
-from skills_dspy.model.ask import LATER, WHOLE_DRAW
+from skills_dspy.model.ask import WHOLE_DRAW
+from skills_dspy.model.hosts.call import LATER
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome
 from skills_dspy.pipeline.draw import Draw
 from skills_dspy.pipeline.funnel import STAGES, Funnel

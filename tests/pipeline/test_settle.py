@@ -22,10 +22,10 @@ from signatures.examples import Axis
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.base.errors import MissingReply, StorageError
 from skills_dspy.base.records import Neighbour, PairVerdict, QuestionVerdict, Reason, SeedExample, Tags
-from skills_dspy.model.ask import Rank
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
+from skills_dspy.model.hosts.call import Rank
+from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.room import longest, may_be_shown
-from skills_dspy.model.slots import Slots
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw, Example, plan_draw, seed_examples
 from skills_dspy.pipeline.flow import Flow, Written

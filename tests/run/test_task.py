@@ -26,8 +26,8 @@ from skills_dspy.base.errors import (
     only_ours,
 )
 from skills_dspy.base.records import SeedExample
-from skills_dspy.model.ask import Rank
-from skills_dspy.model.slots import Share, Slots
+from skills_dspy.model.hosts.call import Rank
+from skills_dspy.model.hosts.slots import Share, Slots
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw
 from skills_dspy.pipeline.draw_places import DrawPlaces, most_open

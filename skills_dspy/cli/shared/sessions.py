@@ -14,9 +14,9 @@ from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.model.compiled import since_compiled
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.embedding.weights import ServerKind
+from skills_dspy.model.hosts.waiting import Waiting, WatchedServer
 from skills_dspy.model.served_embedder import VectorServer
 from skills_dspy.model.server.server import Server
-from skills_dspy.model.waiting import Waiting, WatchedServer
 from skills_dspy.run.headway import duration
 
 if TYPE_CHECKING:

@@ -23,10 +23,10 @@ from skills_dspy.model.context_window import Need, choose_windows, needs
 from skills_dspy.model.description import PLACEHOLDER, described, undescribed
 from skills_dspy.model.embedding.weights import WeightsFolder, find_model
 from skills_dspy.model.engine import asker_for
+from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.server.server import Model, Server
-from skills_dspy.model.slots import Slots
 from skills_dspy.model.soft import RATING_STEPS, rated, soft_of
 from skills_dspy.model.steps import DESCRIBE, STEPS, reply_limits, way
 from skills_dspy.screens.residue import residue_look

@@ -14,9 +14,9 @@ from skills_dspy.model.ask import Judgement, judgement_of, together
 from skills_dspy.model.description import derive, described, undescribed
 from skills_dspy.model.engine import asker_for
 from skills_dspy.model.exhibits import fitting_by_words
+from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.program import QUIET, SkillsProgram
 from skills_dspy.model.replies import Host, Meter, Replies
-from skills_dspy.model.slots import Slots
 from skills_dspy.model.steps import Step, inputs, reply_limits, way
 from skills_dspy.screens.residue import residue_look
 from skills_dspy.tasks.spec import TaskSpec

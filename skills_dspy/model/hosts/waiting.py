@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from skills_dspy.model.ask import CURRENT_CALL
+from skills_dspy.model.hosts.call import CURRENT_CALL
 from skills_dspy.model.server.server import Model, Server
 
 LONG = 60.0

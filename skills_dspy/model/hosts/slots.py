@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from skills_dspy.model.ask import LATER, Rank
+from skills_dspy.model.hosts.call import LATER, Rank
 
 
 class Slots:

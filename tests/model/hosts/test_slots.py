@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skills_dspy.model.ask import LATER
-from skills_dspy.model.slots import Share, Slots
+from skills_dspy.model.hosts.call import LATER
+from skills_dspy.model.hosts.slots import Share, Slots
 from tests.helpers.making import idle
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from skills_dspy.model.ask import CURRENT_CALL, Call
-from skills_dspy.model.waiting import Waiting, WatchedServer, left_waiting
+from skills_dspy.model.hosts.call import CURRENT_CALL, Call
+from skills_dspy.model.hosts.waiting import Waiting, WatchedServer, left_waiting
 from tests.helpers.fake_server import FakeServer
 
 

@@ -52,7 +52,7 @@ async def note_of(base_url: str, api: str = "ollama") -> str:
         MachineError: nobody answers there, or the model is not pulled.
     """
     config = load_config(models={"generator": MODEL})
-    server = make_server(ServerOptions(api, base_url, 1), config)
+    server = make_server(ServerOptions(api, (base_url,), 1), config)
     try:
         version = await server.version()
         model = None if "simulated" in version else await server.model(config.generator.model)

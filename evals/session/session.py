@@ -22,11 +22,13 @@ from skills_dspy.model.ask import Asker
 from skills_dspy.model.context_window import RunPrompts, step_up
 from skills_dspy.model.engine import AsyncOllamaEngine, EngineLM, Window
 from skills_dspy.model.hosts.call import Call
+from skills_dspy.model.hosts.hosts import introduced, slots_of
+from skills_dspy.model.hosts.lane import Host
 from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.program import SkillsProgram
-from skills_dspy.model.replies import NO_REPLY, Host, Meter, Replies
+from skills_dspy.model.replies import NO_REPLY, Meter, Replies
 from skills_dspy.model.server.names import other_weights, same_model
-from skills_dspy.model.server.server import Model, Server, introduced
+from skills_dspy.model.server.server import Model, Server
 from skills_dspy.screens.residue import residue_look
 from skills_dspy.store.journal import Journal, JournalReader, request_digest
 from skills_dspy.store.run_dir import RunDir, RunPaths
@@ -253,7 +255,7 @@ async def open_session(request: SessionRequest, serve: Callable[[], Server] | No
             answered_by = request.note or server_in_words(server.kind, said["version"], server.host)
         answered_by = _noted(directory.paths.folder, journal, answered_by, models)
         meter = Meter()
-        replies = OnceReplies(journal, source, Slots(request.concurrency), meter, request.most_calls)
+        replies = OnceReplies(journal, source, slots_of(source, request.concurrency), meter, request.most_calls)
         stack.push_async_callback(replies.drop)
         bridge = Bridge(asyncio.get_running_loop())
         stack.callback(bridge.close)

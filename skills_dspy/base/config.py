@@ -54,6 +54,12 @@ def _trimmed(value: object) -> object:
     return value.strip(" ") if isinstance(value, str) else value
 
 
+def _addresses(value: object) -> object:
+    if isinstance(value, Mapping):
+        return tuple(f"{role}={address}" for role, address in value.items())
+    return () if value is None else (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
 class RoleConfig(Settings):
     """How one role's model is asked."""
 
@@ -151,6 +157,10 @@ class ServerConfig(Settings):
 
     # Runs of older versions do not say it, and those that Ollama answers are written like theirs.
     api: Api = Field("ollama", exclude_if=lambda api: api == "ollama", description="ollama or openai")
+    # Never written down: an address may hold a password.
+    base_url: Annotated[tuple[str, ...], BeforeValidator(_addresses)] = Field(
+        (), exclude=True, description="an address, a list of addresses, or roles with their addresses; null for OLLAMA_HOST"
+    )
     connect_timeout: _Seconds
     timeout: _Seconds
     patience: float = Field(ge=0, le=604_800, description="seconds, a number from 0 to 604800")

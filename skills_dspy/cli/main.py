@@ -217,7 +217,7 @@ def start(argv: Sequence[str]) -> int:
     """
     if COMPLETING in os.environ:
         cli.main(args=[], prog_name=INSTALLED_AS)
-    with_host = {"base_url": put_right(os.environ) or DEFAULT_HOST}
+    with_host = {"base_url": [put_right(os.environ) or DEFAULT_HOST]}
     defaults = {
         **dict.fromkeys(("run", "check", "decide", "optimize"), with_host),
         "eval": dict.fromkeys(("judges", "program"), with_host),

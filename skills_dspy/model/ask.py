@@ -128,10 +128,13 @@ class Asker:
             call = Call(step, rank, scale * room if thoughts else 0)
             try:
                 prediction = await self._once(call, inputs, (*place, attempt), scale * (room + thoughts))
+                _tell_lane(call, readable=True)
                 self.refuse_residue(call, inputs, values := prediction.toDict())
                 return Answer(values, call.raw, (*digests, call.digest), call.soft)
             except ReplyError as error:
                 digests.append(call.digest)
+                if isinstance(error, Unreadable):
+                    _tell_lane(call, readable=False)
                 if len(digests) == TRIES or isinstance(error, Unanswered):
                     raise Failed(step, error, tuple(digests)) from error
                 scale *= RETRY if isinstance(error, Truncated) else 1
@@ -170,6 +173,12 @@ class Asker:
             raise Unreadable(f"{error.__cause__ or 'the reply is empty'}{beside}", call.raw) from error
         finally:
             CURRENT_CALL.reset(token)
+
+
+def _tell_lane(call: Call, *, readable: bool) -> None:
+    """Say to the host that gave the reply now, if one did, whether it could be read."""
+    if call.lane is not None:
+        call.lane.heard(call.step, readable=readable)
 
 
 def _texts_in(value: Any) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from skills_dspy.base.errors import ContextTooLong, MissingReply, Unanswered
 from skills_dspy.model.hosts.call import Call
+from skills_dspy.model.hosts.lane import HandedOver, Host
 from skills_dspy.model.hosts.slots import Share, Slots
 from skills_dspy.model.soft import trimmed
 from skills_dspy.store.journal import JournaledReply, JournalReader, request_digest
@@ -27,7 +28,7 @@ class Meter:
     """What was asked for since the run started, for the progress display.
 
     `live` are replies that the server gave now, with their tokens and counts by step; `remembered` those of a journal; `lost`
-    how many it could not give, though it answered others.
+    how many it could not give, though it answered others. `faults` counts, of several hosts, by address how often each failed.
     """
 
     live: int = 0
@@ -36,6 +37,7 @@ class Meter:
     prompt_tokens: int = 0
     output_tokens: int = 0
     by_step: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
 
     def count(self, step: str, body: Mapping[str, Any]) -> None:
         """Add one live reply."""
@@ -53,13 +55,6 @@ class Memory(Protocol):
 
     async def put(self, entry: JournaledReply) -> dict[str, Any]:
         """Keep a reply; returns the body that stands for its digest."""
-
-
-class Host(Protocol):
-    """What answers: a `Server`."""
-
-    async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """One reply's body."""
 
 
 class Replies:
@@ -111,9 +106,8 @@ class Replies:
                 )
             self._meter.remembered += 1
         else:
-            async with self._slots.take(call.rank):
-                started = self._clock()
-                body = await self._live(self._source, payload, call.step)
+            call.model = str(payload["model"])
+            started, body = await self._live(self._source, payload, call)
         if self._journal is None:
             return body
         now = self._clock()
@@ -121,17 +115,30 @@ class Replies:
         # Of two equal requests in flight the first reply stays: a resumed run would find that one.
         return await self._journal.put(JournaledReply(digest, dict(payload), body, call.step, now, now - started))
 
-    async def _live(self, server: Host, payload: Mapping[str, Any], step: str) -> dict[str, Any]:
-        try:
-            body = trimmed(await server.chat(payload), payload)
-        except Unanswered as error:
-            self._meter.lost += 1
-            # As a body that those who read replies take for an empty one, versions from before it among them.
-            empty = {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "error"}
-            return {"model": payload["model"], **empty, NO_REPLY: str(error)}
-        self._meter.count(step, body)
-        check_window(payload, body, step)  # before it is kept: the answer to half a prompt must not be found again
-        return body
+    async def _live(self, server: Host, payload: Mapping[str, Any], call: Call) -> tuple[float, dict[str, Any]]:
+        """When it was sent, and the body; a host that fails hands it over to another."""
+        while True:
+            async with self._slots.take(call.rank, call) as lane:
+                started = self._clock()
+                call.lane = lane
+                try:
+                    body = trimmed(await (lane.host or server).chat(payload), payload)
+                except HandedOver:
+                    call.failed_at.append(lane)
+                    continue
+                except Unanswered as error:
+                    self._meter.lost += 1
+                    # As a body that those who read replies take for an empty one, versions from before it among them.
+                    empty = {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "error"}
+                    return started, {"model": payload["model"], **empty, NO_REPLY: str(error)}
+                finally:
+                    for name, times in call.faults.items():
+                        self._meter.faults[name] = self._meter.faults.get(name, 0) + times
+                    call.faults.clear()
+            self._meter.count(call.step, body)
+            lane.count_reply(body)
+            check_window(payload, body, call.step)  # before it is kept: the answer to half a prompt must not be found again
+            return started, body
 
 
 def _tokens(body: Mapping[str, Any]) -> str:

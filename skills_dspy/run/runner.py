@@ -20,10 +20,11 @@ from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import CompiledProgram, since_compiled
 from skills_dspy.model.context_window import Need, choose_windows, needs
 from skills_dspy.model.embedding.embedder import LiveEmbedder
+from skills_dspy.model.hosts.hosts import introduced, slots_of
 from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.program import QUIET, SkillsProgram
 from skills_dspy.model.replies import Meter
-from skills_dspy.model.server.server import Model, Server, introduced
+from skills_dspy.model.server.server import Model, Server
 from skills_dspy.pipeline.draw_places import DrawPlaces, most_open
 from skills_dspy.run.account import stamp
 from skills_dspy.run.request import RunRequest
@@ -75,7 +76,7 @@ class Runner:
         self._notices = notices or Notices()
         self._screen = None if request.evaluation is None else Screen(request.evaluation, request.config.decontamination)
         self._adapter = SkillsAdapter()
-        self._slots = Slots(request.concurrency)
+        self._slots = slots_of(server, request.concurrency)
         self._alone = len(request.specs) == 1
 
     async def run(self) -> tuple[TaskView, ...]:

@@ -87,7 +87,11 @@ def test_options_have_their_defaults(options: list[RunOptions]) -> None:
     start(["run"])
     (given,) = options
     assert (given.wanted, given.seed, given.models.config, given.replay) == (None, None, None, None)
-    assert (given.server.base_url, given.server.concurrency, given.output_dir) == ("http://127.0.0.1:11434", 8, Path("output"))
+    assert (given.server.base_url, given.server.concurrency, given.output_dir) == (
+        ("http://127.0.0.1:11434",),
+        8,
+        Path("output"),
+    )
     assert (given.restart, given.quiet, given.as_json) == (False, False, False)
 
 
@@ -98,7 +102,7 @@ def test_the_environment_names_the_host_and_the_option_goes_before_it(
     monkeypatch.setenv("OLLAMA_HOST", "http://elsewhere:1")
     start(["run"])
     start(["run", "--base-url", "http://here:2"])
-    assert [given.server.base_url for given in options] == ["http://elsewhere:1", "http://here:2"]
+    assert [given.server.base_url for given in options] == [("http://elsewhere:1",), ("http://here:2",)]
 
 
 def test_help_imports_nothing_heavy() -> None:

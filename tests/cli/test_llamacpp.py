@@ -92,6 +92,6 @@ def test_what_is_no_model_file_is_refused(terminal: Terminal, content: bytes | N
 def test_llama_cpp_gets_a_slot_for_each_request_in_flight(model: Path) -> None:
     """And is another server than the one of an address."""
     with click.Context(click.Command("run")):
-        server = make_server(ServerOptions(None, "", 3, model), a_config())
+        server = make_server(ServerOptions(None, ("",), 3, model), a_config())
     assert isinstance(server, LlamaCppServer)
     assert server._slots == 3

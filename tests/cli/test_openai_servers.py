@@ -10,7 +10,7 @@ from tests.cli.test_check import checked, named
 from tests.helpers.making import a_config
 from tests.model.server.test_openai import HOST, MODEL, a_server, teacher
 
-ASKED = ServerOptions("openai", HOST, 4)
+ASKED = ServerOptions("openai", (HOST,), 4)
 
 
 def test_check_says_what_the_server_is_and_what_it_lacks() -> None:
@@ -70,8 +70,8 @@ def test_the_key_comes_from_the_environment(
 def test_what_the_server_speaks_is_a_setting_too() -> None:
     """The command line goes before it."""
     config = a_config({"server": {"api": "openai"}})
-    assert isinstance(make_server(ServerOptions(None, HOST, 4), config), OpenAIServer)
-    assert isinstance(make_server(ServerOptions("ollama", HOST, 4), config), OllamaServer)
-    assert isinstance(make_server(ServerOptions(None, HOST, 4), a_config()), OllamaServer)
+    assert isinstance(make_server(ServerOptions(None, (HOST,), 4), config), OpenAIServer)
+    assert isinstance(make_server(ServerOptions("ollama", (HOST,), 4), config), OllamaServer)
+    assert isinstance(make_server(ServerOptions(None, (HOST,), 4), a_config()), OllamaServer)
     assert ASKED.over(a_config()).model_dump(mode="json")["server"]["api"] == "openai"
     assert "api" not in a_config().model_dump(mode="json")["server"]  # runs of Ollama are written as they always were

@@ -81,6 +81,10 @@ class FakeServer(OllamaServer):
         finally:
             self.in_flight -= 1
 
+    async def loaded(self) -> tuple[str, ...] | None:
+        """It does not say."""
+        return None
+
     async def close(self) -> None:
         """Nothing to close."""
         self.closed = True

@@ -26,7 +26,8 @@ from skills_dspy.base.errors import (
     only_ours,
 )
 from skills_dspy.base.records import SeedExample
-from skills_dspy.model.hosts.call import Rank
+from skills_dspy.model.hosts.call import Call, Rank
+from skills_dspy.model.hosts.lane import Lane
 from skills_dspy.model.hosts.slots import Share, Slots
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome, Passed
 from skills_dspy.pipeline.draw import Draw
@@ -55,12 +56,12 @@ class BusySlots(Slots):
         self.busy: list[tuple[float, float]] = []
 
     @asynccontextmanager
-    async def take(self, rank: Callable[[], Rank]) -> AsyncIterator[None]:
+    async def take(self, rank: Callable[[], Rank], call: Call | None = None) -> AsyncIterator[Lane]:
         """Hold a slot."""
-        async with super().take(rank):
+        async with super().take(rank, call) as lane:
             began = asyncio.get_running_loop().time()
             try:
-                yield
+                yield lane
             finally:
                 self.busy.append((began, asyncio.get_running_loop().time()))
 

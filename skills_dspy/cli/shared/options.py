@@ -217,9 +217,15 @@ class ServerOptions:
         ),
     ]
     base_url: Annotated[
-        str, option("The server's address.", default=DEFAULT_HOST, show_default=f"OLLAMA_HOST, else {DEFAULT_HOST}")
+        tuple[str, ...],
+        option(
+            "The server's address; several as URL,URL, with *N for the slots of one, of a role as judge=URL.",
+            default=(DEFAULT_HOST,),
+            show_default=f"OLLAMA_HOST, else {DEFAULT_HOST}",
+            metavar="[ROLE=]URL[*N],...",
+        ),
     ]
-    concurrency: Annotated[int, option("Requests in flight.", type=click.IntRange(1, 1024), default=8)]
+    concurrency: Annotated[int, option("Requests in flight at each host.", type=click.IntRange(1, 1024), default=8)]
     llamacpp: Annotated[
         Path | None,
         option(
@@ -233,17 +239,12 @@ class ServerOptions:
         """Where models answer; without an address where only OLLAMA_HOST or nothing says one, and so for a model file."""
         from skills_dspy.commands.api.server import Connection
 
-        usual = self.llamacpp is not None and not _said("base_url")
-        return Connection(self.api, None if usual else self.base_url, self.concurrency, self.llamacpp)
+        usual = _by_other_variable("base_url") or (self.llamacpp is not None and not _said("base_url"))
+        return Connection(self.api, () if usual else self.base_url, self.concurrency, self.llamacpp)
 
     def over(self, config: "RunConfig") -> "RunConfig":
         """The settings with what the command line says of the server; RequestError as `Connection.over` has it."""
-        from skills_dspy.base.errors import RequestError
-        from skills_dspy.model.server.connections import is_address
-
         typed = click.get_current_context(silent=True)
-        if _by_other_variable("base_url") and self.llamacpp is None and not is_address(self.base_url):
-            raise RequestError(f"OLLAMA_HOST in the environment is no address of a server; write it like {DEFAULT_HOST}.")
         return self.connection.over(config, None if typed is None else typed.params.get("model"))
 
 

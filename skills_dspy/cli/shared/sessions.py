@@ -14,7 +14,9 @@ from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.model.compiled import since_compiled
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.embedding.weights import ServerKind
-from skills_dspy.model.hosts.waiting import Waiting, WatchedServer
+from skills_dspy.model.hosts.hosts import Hosts
+from skills_dspy.model.hosts.member import OnFault
+from skills_dspy.model.hosts.waiting import Waiting
 from skills_dspy.model.served_embedder import VectorServer
 from skills_dspy.model.server.server import Server
 from skills_dspy.run.headway import duration
@@ -35,9 +37,8 @@ def complainer(stream: TextIO) -> Complain:
 
 
 def make_server(options: ServerOptions, config: RunConfig, complain: Complain | None = None) -> Server:
-    """The host of a command, or llama.cpp with its model file."""
-    on_fault = None if complain is None else lambda fault, pause: complain(str(fault.error), pause)
-    return options.connection.open(options.over(config), on_fault)
+    """The first host of a command, or llama.cpp with its model file."""
+    return options.connection.single(options.over(config), _told(complain))
 
 
 def open_server(
@@ -46,16 +47,17 @@ def open_server(
     complain: Complain,
     say: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
-) -> Server:
-    """The same, watched: `say` gets a line about a request that is left waiting."""
+) -> Hosts:
+    """All hosts, watched: `say` gets a line about a request that is left waiting, and about hosts that go and come."""
 
-    def again(message: str, pause: float) -> None:
-        watched.again(pause)
-        complain(message, pause)
+    def waiting(request: Waiting, seconds: float) -> None:
+        say(waiting_line(request, seconds))
 
-    server = make_server(options, config, again)
-    watched = WatchedServer(server, options.concurrency, lambda waiting, seconds: say(waiting_line(waiting, seconds)), clock)
-    return watched
+    return options.connection.open(options.over(config), _told(complain), say, waiting, clock)
+
+
+def _told(complain: Complain | None) -> OnFault | None:
+    return None if complain is None else lambda fault, pause: complain(str(fault.error), pause)
 
 
 def vector_server(options: ServerOptions, config: RunConfig, kind: ServerKind) -> VectorServer:

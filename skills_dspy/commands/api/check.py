@@ -8,7 +8,7 @@ from typing import Literal
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.commands.api.blocking import synchronous
 from skills_dspy.commands.api.loaded import AnyPath, paths_of
-from skills_dspy.commands.api.server import Connection
+from skills_dspy.commands.api.server import Connection, addresses_in
 from skills_dspy.commands.check.checks import CheckReport, CheckRequest, Checks, Hearer
 from skills_dspy.commands.check.lines import Line
 from skills_dspy.commands.check.measure import find_weights
@@ -39,7 +39,7 @@ async def acheck(
     config: AnyPath | None = None,
     think: Literal["off", "on", "low", "medium", "high", "unset"] | None = None,
     api: Literal["ollama", "openai"] | None = None,
-    base_url: str | None = None,
+    base_url: str | Sequence[str] = (),
     llamacpp: AnyPath | None = None,
     concurrency: int = 8,
     pull: bool = False,
@@ -56,7 +56,12 @@ async def acheck(
         SkillsError: a task or a setting is at fault. What the server or this machine lacks is in the report.
     """
     models = {"generator": model, "validator": judge_model, "tagger": tagger_model, "embedder": embedder}
-    connection = Connection(api, base_url, concurrency, None if llamacpp is None else Path(llamacpp))
+    connection = Connection(
+        api,
+        addresses_in(base_url),
+        concurrency,
+        None if llamacpp is None else Path(llamacpp),
+    )
 
     def work() -> CheckReport:
         settings = connection.over(load_config(None if config is None else Path(config), models, think), model)

@@ -80,7 +80,7 @@ def run_request(settings: RunSettings, specs: tuple[TaskSpec, ...] | None, warn:
         wanted=settings.wanted or (DEFAULT_WANTED if past is None else past.first.wanted),
         output_dir=settings.output_dir,
         seed=settings.seed if settings.seed is not None else 0 if past is None else past.first.seed,
-        concurrency=settings.connection.concurrency,
+        concurrency=settings.connection.in_flight(config),
         restart=settings.restart,
         note=settings.note if past is None else None,
         recorded=None if past is None else past.runs,

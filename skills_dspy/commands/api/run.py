@@ -10,7 +10,7 @@ from skills_dspy.base.errors import RequestError
 from skills_dspy.commands.api.blocking import synchronous
 from skills_dspy.commands.api.loaded import AnyPath, Run, paths_of, run_at
 from skills_dspy.commands.api.request import RunSettings, embedder_of, run_request, run_tasks
-from skills_dspy.commands.api.server import Connection
+from skills_dspy.commands.api.server import Connection, addresses_in
 from skills_dspy.run.headway import Headway, headway_of
 from skills_dspy.run.open_files import make_room
 from skills_dspy.run.runner import Watcher
@@ -36,7 +36,7 @@ async def arun(
     config: AnyPath | None = None,
     think: Literal["off", "on", "low", "medium", "high", "unset"] | None = None,
     api: Literal["ollama", "openai"] | None = None,
-    base_url: str | None = None,
+    base_url: str | Sequence[str] = (),
     llamacpp: AnyPath | None = None,
     concurrency: int = 8,
     seed: int | None = None,
@@ -75,7 +75,7 @@ async def arun(
         config=_path(config),
         models={"generator": model, "validator": judge_model, "tagger": tagger_model, "embedder": embedder},
         think=think,
-        connection=Connection(api, base_url, concurrency, _path(llamacpp)),
+        connection=Connection(api, addresses_in(base_url), concurrency, _path(llamacpp)),
         seed=seed,
         restart=restart,
         replay=None if replay is None else str(replay),

@@ -1,15 +1,23 @@
-"""The server that a run, a check or an evaluation asks: from an address, or a model file, to what answers."""
+"""The hosts that a run, a check or an evaluation asks: from addresses, or a model file, to what answers."""
 
+import logging
 import os
 import random
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from skills_dspy.base.config import ROLES, RunConfig
 from skills_dspy.base.errors import RequestError
 from skills_dspy.model.embedding.weights import ServerKind
+from skills_dspy.model.hosts.addresses import Address, read_addresses
+from skills_dspy.model.hosts.hosts import Hosts
+from skills_dspy.model.hosts.lane import Lane
+from skills_dspy.model.hosts.member import Member, OnFault
+from skills_dspy.model.hosts.waiting import Waiting, WatchedServer
 from skills_dspy.model.served_embedder import VectorServer
 from skills_dspy.model.server.connections import is_address
 from skills_dspy.model.server.gguf import read_model_file
@@ -19,11 +27,13 @@ from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.openai import API_KEYS, OpenAIServer
 from skills_dspy.model.server.probe import Thinking
 from skills_dspy.model.server.server import Fault, Server
+from skills_dspy.model.steps import STEPS
 
+_LOG = logging.getLogger(__name__)
 _LOCAL = "http://127.0.0.1:11434"
 
-OnFault = Callable[[Fault, float], None]
-"""Gets what went wrong, and the seconds until the next try."""
+OnWaiting = Callable[[Waiting, float], None]
+"""Gets a request that a host leaves waiting, and for how many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +42,31 @@ class Connection:
 
     Attributes:
         api: what the server speaks, `ollama` or `openai`; None for what the settings say.
-        base_url: its address; None for OLLAMA_HOST, else Ollama's own.
-        concurrency: requests in flight, 1 to 1024.
+        base_url: addresses, see `read_addresses`; none for those of the settings, else OLLAMA_HOST, else Ollama's own.
+        concurrency: requests in flight at a host that is not said to have another number of slots, 1 to 1024.
         llamacpp: instead of a server a model file, with which llama.cpp is started.
     """
 
     api: str | None = None
-    base_url: str | None = None
+    base_url: tuple[str, ...] = ()
     concurrency: int = 8
     llamacpp: Path | None = None
 
-    @property
-    def address(self) -> str:
-        """The address of the server. RequestError where OLLAMA_HOST has to say it, and is none."""
-        if self.base_url is not None:
-            return self.base_url
-        host = os.environ.get("OLLAMA_HOST", "").strip("\"' \t\r\n") or _LOCAL
-        if not is_address(host):
-            raise RequestError(f"OLLAMA_HOST in the environment is no address of a server; write it like {_LOCAL}.")
-        return host
+    def addresses(self, config: RunConfig) -> tuple[Address, ...]:
+        """The hosts, each with its slots. RequestError where one is written wrongly, or OLLAMA_HOST is no address."""
+        if self.base_url or config.server.base_url:
+            where = "--base-url" if self.base_url else "server.base_url in the configuration"
+            told = read_addresses(self.base_url or config.server.base_url, where)
+        else:
+            host = os.environ.get("OLLAMA_HOST", "").strip("\"' \t\r\n") or _LOCAL
+            if not is_address(host):
+                raise RequestError(f"OLLAMA_HOST in the environment is no address of a server; write it like {_LOCAL}.")
+            told = (Address(host),)
+        return tuple(replace(address, slots=address.slots or self.concurrency) for address in told)
+
+    def in_flight(self, config: RunConfig) -> int:
+        """How many requests all hosts together may have at once."""
+        return self.concurrency if self.llamacpp is not None else sum(a.slots or 0 for a in self.addresses(config))
 
     def over(self, config: RunConfig, model: str | None = None) -> RunConfig:
         """The settings with what this says of the server, and of the model where that is a file.
@@ -68,7 +84,7 @@ class Connection:
 
     def _with_model_file(self, config: RunConfig, path: Path, model: str | None) -> RunConfig:
         for flag, given in (("--base-url", self.base_url), ("--api", self.api)):
-            if given is not None:
+            if given:
                 raise RequestError(
                     f"--llamacpp starts a server of its own, and {flag} is about another; leave out one of the two"
                 )
@@ -82,34 +98,89 @@ class Connection:
         named = [role for role in ROLES if role == "generator" or config.role(role).model is not None]
         return config.model_copy(update={role: config.role(role).model_copy(update={"model": file.name}) for role in named})
 
-    def open(self, config: RunConfig, on_fault: OnFault | None = None) -> Server:
-        """The server, or llama.cpp with its model file; nobody is asked yet."""
+    def open(
+        self,
+        config: RunConfig,
+        on_fault: OnFault | None = None,
+        tell: Callable[[str], None] = _LOG.warning,
+        on_waiting: OnWaiting | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Hosts:
+        """The hosts, or llama.cpp with its model file; nobody is asked yet.
+
+        `on_fault` hears of faults that no other host helps with, `tell` of hosts that go and come, `on_waiting` of requests
+        that one leaves waiting.
+        """
+
+        def watched(make: Callable[[OnFault], Server], heard: OnFault, slots: int) -> Server:
+            def again(fault: Fault, pause: float) -> None:
+                heard(fault, pause)
+                server.again(pause)
+
+            server = WatchedServer(make(again), slots, on_waiting or (lambda *_: None), clock)
+            return server
+
+        members = []
+        for address, make in self._makers(config):
+            slots = address.slots or self.concurrency
+            lane = Lane(slots, serves=_serves(address))
+            models = frozenset(map(config.model_for, address.roles))
+
+            def made(heard: OnFault, make: Callable[[OnFault], Server] = make, slots: int = slots) -> Server:
+                return watched(make, heard, slots)
+
+            members.append(Member(made, lane, address.roles, models, config.server, on_fault))
+        return Hosts(members, tell)
+
+    def single(self, config: RunConfig, on_fault: OnFault | None = None) -> Server:
+        """The first of the hosts alone, or llama.cpp with its model file; nobody is asked yet."""
+        _, make = self._makers(config)[0]
+        return make(on_fault)
+
+    def _makers(self, config: RunConfig) -> list[tuple[Address, Callable[[OnFault | None], Server]]]:
         if self.llamacpp is None:
-            return self._host(config, on_fault)
-        return LlamaCppServer(
-            read_model_file(self.llamacpp),
-            lambda address, key: OpenAIServer(
-                address, config.server, key=key, thinking=_thinking(config), **self._asked(on_fault)
-            ),
-            slots=self.concurrency,
-            on_fault=on_fault,
-        )
+            return [(address, partial(self._host, address, config)) for address in self.addresses(config)]
+        file = read_model_file(self.llamacpp)
+
+        def start(on_fault: OnFault | None) -> Server:
+            return LlamaCppServer(
+                file,
+                lambda url, key: OpenAIServer(
+                    url, config.server, key=key, thinking=_thinking(config), **self._asked(self.concurrency, on_fault)
+                ),
+                slots=self.concurrency,
+                on_fault=on_fault,
+            )
+
+        return [(Address("llama.cpp", self.concurrency), start)]
 
     def vectors(self, config: RunConfig, kind: ServerKind) -> VectorServer:
-        """The server for its embedding model, which is asked for one text at a time."""
-        url = self.address.rstrip("/").removesuffix("/v1") if kind == "ollama" else self.address
-        asked = replace(self, api=kind, base_url=url, llamacpp=None, concurrency=1)
-        return asked._host(asked.over(config), None)
+        """The server for its embedding model, the first host, which is asked for one text at a time."""
+        first = self.addresses(config)[0]
+        url = first.url.rstrip("/").removesuffix("/v1") if kind == "ollama" else first.url
+        asked = replace(self, api=kind, base_url=(url,), llamacpp=None, concurrency=1)
+        return asked._host(Address(url, 1), asked.over(config), None)
 
-    def _host(self, config: RunConfig, on_fault: OnFault | None) -> OllamaServer | OpenAIServer:
+    def _host(self, address: Address, config: RunConfig, on_fault: OnFault | None) -> OllamaServer | OpenAIServer:
+        asked = self._asked(address.slots or self.concurrency, on_fault)
         if config.server.api == "openai":
-            asked = self._asked(on_fault)
-            return OpenAIServer(self.address, config.server, key=api_key(), thinking=_thinking(config), **asked)
-        return OllamaServer(self.address, config.server, **self._asked(on_fault))
+            return OpenAIServer(address.url, config.server, key=api_key(), thinking=_thinking(config), **asked)
+        return OllamaServer(address.url, config.server, **asked)
 
-    def _asked(self, on_fault: OnFault | None) -> dict[str, Any]:
+    def _asked(self, concurrency: int, on_fault: OnFault | None) -> dict[str, Any]:
         jitter = random.Random(os.getpid())
-        return {"concurrency": self.concurrency, "environment": os.environ, "jitter": jitter, "on_fault": on_fault}
+        return {"concurrency": concurrency, "environment": os.environ, "jitter": jitter, "on_fault": on_fault}
+
+
+def addresses_in(given: str | Sequence[str]) -> tuple[str, ...]:
+    """What is given of addresses, one by one."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _serves(address: Address) -> Callable[[str], bool]:
+    """Whether a host answers a step: those of its roles, and whatever is no step of the flow."""
+    others = {name for name, step in STEPS.items() if step.role not in address.roles}
+    return lambda step: step not in others
 
 
 def _thinking(config: RunConfig) -> Callable[[str], Thinking]:

@@ -14,9 +14,10 @@ from skills_dspy.model.ask import Judgement, judgement_of, together
 from skills_dspy.model.description import derive, described, undescribed
 from skills_dspy.model.engine import asker_for
 from skills_dspy.model.exhibits import fitting_by_words
-from skills_dspy.model.hosts.slots import Slots
+from skills_dspy.model.hosts.hosts import slots_of
+from skills_dspy.model.hosts.lane import Host
 from skills_dspy.model.program import QUIET, SkillsProgram
-from skills_dspy.model.replies import Host, Meter, Replies
+from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.steps import Step, inputs, reply_limits, way
 from skills_dspy.screens.residue import residue_look
 from skills_dspy.tasks.spec import TaskSpec
@@ -131,7 +132,7 @@ async def rate_seeds(
 
     A blank description is derived first, as in a run. Raises what the server does, and NotDescribed.
     """
-    slots, names = Slots(concurrency), {role: config.model_for(role) for role in ROLES}
+    slots, names = slots_of(server, concurrency), {role: config.model_for(role) for role in ROLES}
 
     async def rate(number: int, spec: TaskSpec) -> RatedSeeds:
         program = SkillsProgram(spec.num_questions_to_generate_per_prompt)

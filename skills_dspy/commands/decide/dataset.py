@@ -18,10 +18,11 @@ from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.context_window import choose_windows, needs
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.embedding.vectors import JournalVectors
+from skills_dspy.model.hosts.hosts import introduced
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter
 from skills_dspy.model.server.names import other_weights
-from skills_dspy.model.server.server import Server, introduced
+from skills_dspy.model.server.server import Server
 from skills_dspy.pipeline.rows import RowLog
 from skills_dspy.run.account import prompt_fingerprints
 from skills_dspy.run.past import CANNOT_REPLAY, DECIDED, PastRun, read_recorded, recorded_questions

@@ -107,6 +107,10 @@ class WatchedServer:
         """See `Server.model`."""
         return await self._server.model(name)
 
+    async def loaded(self) -> tuple[str, ...] | None:
+        """See `Server.loaded`."""
+        return await self._server.loaded()
+
     async def close(self) -> None:
         """See `Server.close`."""
         await self._server.close()

@@ -99,6 +99,10 @@ class LlamaCppServer:
             raise ModelMissing(f"{self._file.path} is the model {model.name}, and {name} is asked for; one file is one model")
         return model
 
+    async def loaded(self) -> tuple[str, ...] | None:
+        """None: it does not say."""
+        return None
+
     async def close(self) -> None:
         """End the process; a further request starts another."""
         await self._stop()

@@ -144,6 +144,13 @@ class OllamaServer:
         found = there[listed]
         return await self._once(lambda client: _shown(client, found))
 
+    async def loaded(self) -> tuple[str, ...] | None:
+        """The models that are in memory; None where an old or a half Ollama does not say."""
+        try:
+            return await self._once(_in_memory)
+        except ServerError:
+            return None
+
     async def close(self) -> None:
         """Close all connections."""
         for client in self._connections.drop():
@@ -272,6 +279,11 @@ async def _listed(client: ollama.AsyncClient) -> tuple[Model, ...]:
     told = (await client._client.get("/api/tags")).json().get("models", 0)
     cards = [card for card in (() if told is None else told) if card.get("model")]  # null is how Go may write an empty list
     return tuple(sorted((Model(str(c["model"]), str(c.get("digest") or ""), None) for c in cards), key=lambda m: m.name))
+
+
+async def _in_memory(client: ollama.AsyncClient) -> tuple[str, ...]:
+    told = (await client._client.get("/api/ps")).json().get("models") or ()
+    return tuple(str(card.get("model") or card.get("name")) for card in told)
 
 
 async def _shown(client: ollama.AsyncClient, model: Model) -> Model:

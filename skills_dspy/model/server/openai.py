@@ -184,6 +184,10 @@ class OpenAIServer:
         dialect = self._dialects[name]
         return Model(name, "", window, dialect.noted(), dialect.in_words(), await self._warnings(card))
 
+    async def loaded(self) -> tuple[str, ...] | None:
+        """None: it does not say."""
+        return None
+
     async def close(self) -> None:
         """Close all connections; what was found out stays known."""
         for client in self._connections.drop():

@@ -10,7 +10,6 @@ import httpx
 from skills_dspy.base.errors import MachineError, ServerError
 from skills_dspy.model.server.connections import Endpoint, Refused, no_address
 from skills_dspy.model.server.faults import Cause
-from skills_dspy.store.run_json import OLLAMA
 
 T = TypeVar("T")
 _LONGEST = 200
@@ -26,11 +25,15 @@ _ROLES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What went wrong with one request: our error, whether asking again may help, and after how many seconds at least."""
+    """What went wrong with one request: our error, whether asking again may help, and after how many seconds at least.
+
+    `silent` says that nobody answered.
+    """
 
     error: MachineError
     passing: bool
     after: float = 0.0
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +94,11 @@ class Server(Protocol):
     async def model(self, name: str) -> Model:
         """One model with its window; ModelMissing, with what to do, when it is not there."""
 
+    async def loaded(self) -> tuple[str, ...] | None:
+        """The models that it has in memory, by name; None where it does not say."""
+
     async def close(self) -> None:
         """Close all connections; it can be asked again, also on another event loop."""
-
-
-async def introduced(server: Server) -> dict[str, Any]:
-    """A server as run.json names it: address, version, and its kind where that is not Ollama's; raises what `version` does."""
-    kind = {} if server.kind == OLLAMA else {"api": server.kind}
-    return {"host": server.host, "version": await server.version(), **kind}
 
 
 def refusal_fault(refused: Refused, host: str, endpoint: Endpoint) -> Fault | None:
@@ -139,11 +139,11 @@ def connection_fault(error: Exception, host: str, example: str, cause_of: Callab
     if isinstance(error, ConnectionError | httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
         cause = cause_of(error)
         who = f"The {cause.who}, which is asked for {host}," if cause.who else here
-        return Fault(ServerError(f"{who} {cause.why}{'; ' * bool(cause.todo)}{cause.todo}."), cause.passing)
+        return Fault(ServerError(f"{who} {cause.why}{'; ' * bool(cause.todo)}{cause.todo}."), cause.passing, silent=True)
     if isinstance(error, httpx.TimeoutException):
         todo = "raise server.timeout in the configuration, if it is only slow"
-        return Fault(ServerError(f"{here} did not answer in time; {todo}."), True)
+        return Fault(ServerError(f"{here} did not answer in time; {todo}."), True, silent=True)
     if isinstance(error, httpx.HTTPError):
         reason = str(error) or type(error).__name__
-        return Fault(ServerError(f"The connection to {host} broke ({reason})."), True)
+        return Fault(ServerError(f"The connection to {host} broke ({reason})."), True, silent=True)
     return Fault(ServerError(f"{here} sent a body that is empty or broken."), True)

@@ -1,0 +1,146 @@
+"""One of the hosts: it is asked, its work is counted, and while it is away it is tried again until it is back."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from skills_dspy.base.config import Role, ServerConfig
+from skills_dspy.base.errors import ContextTooLong, MachineError
+from skills_dspy.model.hosts.call import CURRENT_CALL
+from skills_dspy.model.hosts.lane import HandedOver, Lane
+from skills_dspy.model.hosts.slots import Slots
+from skills_dspy.model.server.names import same_model
+from skills_dspy.model.server.server import Fault, Server
+
+_LOG = logging.getLogger(__name__)
+
+OnFault = Callable[[Fault, float], None]
+"""Gets what went wrong, and the seconds until the next try."""
+_FAILED = 2
+"""So many requests in a row that a host answers with an error of its own, and it is left alone for a while."""
+
+
+class Member:
+    """One host: its server, its lane, the roles that ask it.
+
+    Args:
+        make: its server, which tells its faults to what it is given.
+        lane: its slots; this becomes its host.
+        roles, models: those that ask it, and theirs.
+        on_fault: hears of faults that no other host can help with.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[OnFault], Server],
+        lane: Lane,
+        roles: tuple[Role, ...],
+        models: frozenset[str],
+        config: ServerConfig,
+        on_fault: OnFault | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.lane, self.roles, self.models = lane, roles, models
+        self.server = make(self._failed)
+        self.name = self.server.host
+        self.slots: Slots | None = None
+        self.back: Callable[[Member], Awaitable[bool]] | None = None
+        self.tell: Callable[[str], None] = _LOG.warning
+        self._config, self._on_fault, self._sleep = config, on_fault, sleep
+        self._delay, self._in_a_row, self._told = config.backoff_first, 0, False
+        self._seen: set[str] = set()
+        self._trying: asyncio.Task[None] | None = None
+        lane.host, lane.name = self, self.name
+
+    async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """One reply; see `Server.chat`. HandedOver where it fails and another host may be asked."""
+        try:
+            body = await self.server.chat(payload)
+        except ContextTooLong:
+            raise
+        except MachineError as error:  # it does not pass
+            if not self._others():
+                raise
+            self.leave_out(str(error))
+            raise HandedOver from error
+        self._delay, self._in_a_row, self.lane.why = self._config.backoff_first, 0, ""
+        if self.lane.limit != self.lane.count:
+            self.lane.limit = self.lane.count
+            self._look_again()
+        if (model := str(payload["model"])) not in self._seen and len(self.models) > 1:
+            self._seen.add(model)
+            await self._see_what_is_loaded()
+        return body if self.slots is None or len(self.slots.lanes) == 1 else {**body, "host": self.name}
+
+    def leave_out(self, why: str) -> None:
+        """Ask it nothing from now on, for a reason that is told."""
+        self.lane.limit, self.lane.why, self.back = 0, why, None
+        self.tell(f"{self.name} is left out from now on: {why}.")
+
+    def away(self, why: str, *, told: bool = True) -> None:
+        """Ask it nothing until it answers again; that is told, unless it is only busy."""
+        self.lane.limit, self.lane.why, self._told = 0, why, told
+        if told:
+            self.tell(f"{why} Its work goes to the others, and it is tried again.")
+        if self._trying is None or self._trying.done():
+            self._trying = asyncio.get_running_loop().create_task(self._try())
+
+    async def close(self) -> None:
+        """Close its server, and try no more."""
+        if self._trying is not None:
+            self._trying.cancel()
+            await asyncio.gather(self._trying, return_exceptions=True)
+        await self.server.close()
+
+    def _failed(self, fault: Fault, pause: float) -> None:
+        """Hand the request over if another host can take it, and see whether this one is away."""
+        self.lane.faults += 1
+        if (call := CURRENT_CALL.get(None)) is not None:
+            call.faults[self.name] = call.faults.get(self.name, 0) + 1
+        if not self._others():
+            if self._on_fault is not None:
+                self._on_fault(fault, pause)
+            return
+        self._in_a_row += 1
+        if self.lane.limit and (self._in_a_row >= _FAILED or fault.silent):
+            self.away(str(fault.error), told=fault.silent)
+        raise HandedOver
+
+    def _others(self) -> bool:
+        """Whether another host may be asked what is asked now."""
+        call = CURRENT_CALL.get(None)
+        return self.slots is not None and call is not None and bool(self.slots.others(self.lane, call))
+
+    async def _try(self) -> None:
+        """Wait until it answers, longer each time."""
+        while True:
+            await self._sleep(self._delay)
+            self._delay = min(2 * self._delay, self._config.backoff_max)
+            try:
+                await self.server.version()
+                back = self.back is not None and await self.back(self)
+            except MachineError as error:
+                _LOG.info("%s is still away: %s", self.name, error)
+                continue
+            if back:
+                self.lane.limit, self.lane.why = 1, ""
+                if self._told:
+                    self.tell(f"{self.name} answers again.")
+                self._look_again()
+            return
+
+    async def _see_what_is_loaded(self) -> None:
+        """Learn from the server, if it says so, whether it dropped a model to load another."""
+        loaded = await self.server.loaded()
+        if loaded is None:
+            return
+        there = [model for model in self.lane.loaded if any(same_model(model, other) for other in loaded)]
+        if len(there) < len(self.lane.loaded):
+            self.lane.room = max(1, len(there))
+            self.lane.loaded = there
+            _LOG.info("%s holds %d of its models at once", self.name, self.lane.room)
+
+    def _look_again(self) -> None:
+        if self.slots is not None:
+            self.slots.look_again()

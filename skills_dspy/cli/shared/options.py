@@ -240,7 +240,8 @@ class ServerOptions:
         from skills_dspy.commands.api.server import Connection
 
         usual = _by_other_variable("base_url") or (self.llamacpp is not None and not _said("base_url"))
-        return Connection(self.api, () if usual else self.base_url, self.concurrency, self.llamacpp)
+        told, at_hand = ((), self.base_url[0]) if usual else (self.base_url, "")
+        return Connection(self.api, told, self.concurrency, self.llamacpp, at_hand)
 
     def over(self, config: "RunConfig") -> "RunConfig":
         """The settings with what the command line says of the server; RequestError as `Connection.over` has it."""

@@ -45,12 +45,14 @@ class Connection:
         base_url: addresses, see `read_addresses`; none for those of the settings, else OLLAMA_HOST, else Ollama's own.
         concurrency: requests in flight at a host that is not said to have another number of slots, 1 to 1024.
         llamacpp: instead of a server a model file, with which llama.cpp is started.
+        usual: what OLLAMA_HOST said, where a command has taken it out of the environment; empty to look there.
     """
 
     api: str | None = None
     base_url: tuple[str, ...] = ()
     concurrency: int = 8
     llamacpp: Path | None = None
+    usual: str = ""
 
     def addresses(self, config: RunConfig) -> tuple[Address, ...]:
         """The hosts, each with its slots. RequestError where one is written wrongly, or OLLAMA_HOST is no address."""
@@ -58,7 +60,7 @@ class Connection:
             where = "--base-url" if self.base_url else "server.base_url in the configuration"
             told = read_addresses(self.base_url or config.server.base_url, where)
         else:
-            host = os.environ.get("OLLAMA_HOST", "").strip("\"' \t\r\n") or _LOCAL
+            host = (self.usual or os.environ.get("OLLAMA_HOST", "")).strip("\"' \t\r\n") or _LOCAL
             if not is_address(host):
                 raise RequestError(f"OLLAMA_HOST in the environment is no address of a server; write it like {_LOCAL}.")
             told = (Address(host),)

@@ -40,8 +40,8 @@ class Hosts:
 
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """One reply; see `Server.chat`. For who does not wait in the queue of a run."""
-        call = CURRENT_CALL.get(None) or Call("", lambda: (0,))
-        call.model = str(payload["model"])
+        call = CURRENT_CALL.get(None) or Call("predict", lambda: (0,))
+        call.model = str(payload.get("model", ""))
         token = CURRENT_CALL.set(call)
         try:
             while True:

@@ -68,7 +68,7 @@ class Member:
         if self.lane.limit != self.lane.count:
             self.lane.limit = self.lane.count
             self._look_again()
-        if (model := str(payload["model"])) not in self._seen and len(self.models) > 1:
+        if (model := str(payload.get("model", ""))) not in self._seen and len(self.models) > 1:
             self._seen.add(model)
             await self._see_what_is_loaded()
         return body if self.slots is None or len(self.slots.lanes) == 1 else {**body, "host": self.name}

@@ -14,11 +14,15 @@ from rich.console import Console
 from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.records import Record, Rejection
+from skills_dspy.base.scales import PAIR, SAMPLE
 from skills_dspy.cli.explain import explain_command
 from skills_dspy.cli.shared.arguments import ExplainOptions
 from skills_dspy.cli.summary import print_summary
 from skills_dspy.commands.decide.again import DecideResult
 from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
+from skills_dspy.commands.report.reading import read_runs
+from skills_dspy.commands.report.stories import stories_of
+from skills_dspy.commands.review.rated import RATED, rated_rows
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.steps import STEPS
 from skills_dspy.run.past import find_recorded
@@ -214,6 +218,32 @@ def test_the_story_of_a_row(made: tuple[TaskView, RunPaths]) -> None:
     story = console.export_text()
     assert f"written again {row.provenance.rewritten}" in story
     assert story.index(" sample_quality ─") < story.index(" write_answer_again ─")
+
+
+def test_what_is_said_of_a_second_answer_that_is_rejected(made: tuple[TaskView, RunPaths], tmp_path: Path) -> None:
+    """In review and in a report stands what judges said of that answer: who rejected it, and nothing that the first one got."""
+    strict, config = go(tmp_path, Talker(TeacherConfig(pass_rate=0.7), seed=0), n=4)[1], a_config({})
+    reasons = set()
+    for paths in (made[1], strict):
+        rated = {each.row.id: each for each in rated_rows(paths)}
+        (run,) = read_runs([paths.folder])
+        with stories_of(run) as stories:
+            for row in (row for row in run.rows if isinstance(row, Rejection) and row.stage == "answer_habits"):
+                reasons.add(row.reason)
+                said = {RATED[verdict.stage].name: verdict for verdict in rated[row.id].verdicts}
+                last = {"judged bad": PAIR, "filtered": SAMPLE}.get(row.reason)
+                assert [name for name, verdict in said.items() if not verdict.passed] == ([last.name] if last else [])
+                assert (SAMPLE.name in said) == (last is not PAIR)
+                for verdict in said.values():
+                    passing = RATED[verdict.stage].passing
+                    assert passing is not None
+                    assert (verdict.label in passing(config)) == verdict.passed
+                told = {
+                    name: label for name, label in stories.of(row).ratings.items() if name in {s.name for s in RATED.values()}
+                }
+                assert told == {name: verdict.label for name, verdict in said.items()}
+                assert rated[row.id].judged_out == (row.reason != "overused")
+    assert reasons == {"overused", "judged bad", "filtered"}
 
 
 def decided(made: RunPaths, folder: Path, text: str, server: FakeServer | None = None) -> tuple[DecideResult, RunPaths]:

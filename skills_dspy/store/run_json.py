@@ -211,6 +211,14 @@ def read_run_json(paths: RunPaths, broken: str = BROKEN, other_format: str | Non
         return RunJson.of(content)
 
 
+def known_run(paths: RunPaths) -> RunJson:
+    """What a run's run.json says; RunDirError where there is none."""
+    run = read_run_json(paths)
+    if run is None:
+        raise RunDirError(f"{paths.run_json} is missing, so nothing is known of this run; restore the file")
+    return run
+
+
 def origin_of(paths: RunPaths, run: RunJson) -> str:
     """Where the run is whose candidates were decided anew here, in words."""
     origin = run.decided.get("run") if isinstance(run.decided, dict) else None

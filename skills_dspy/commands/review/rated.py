@@ -4,16 +4,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
-from skills_dspy.base.columns import whole
 from skills_dspy.base.config import RunConfig, load_config
-from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import Record, Rejection, SoftRating, is_failure
 from skills_dspy.base.scales import PAIR, QUALITY, QUESTION, SAMPLE, Label, Scale
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.pipeline.ratings import Rating, latest, own_ratings, replied_ratings
-from skills_dspy.store.files import read_rows, storage_errors
+from skills_dspy.store.files import storage_errors, typed_rows
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import RunJson, run_json_errors
@@ -85,17 +81,11 @@ def rated_rows(paths: RunPaths) -> Iterator[RatedRow]:
     with ExitStack() as stack:
         with storage_errors("read", paths.folder):
             journal = stack.enter_context(JournalReader.open(paths.journal)) if paths.journal.is_file() else None
-            kinds = [(path, kind) for path, kind in ((paths.data, Record), (paths.rejected, Rejection)) if path.exists()]
-        for path, kind in kinds:
-            for number, content in read_rows(path):
-                try:
-                    row = kind.model_validate(whole(content))
-                except ValidationError as problem:
-                    first = problem.errors(include_url=False)[0]
-                    where = f"{path}:{number}: this is no row of a run"
-                    raise RunDirError(f"{where} ({'.'.join(map(str, first['loc']))}: {first['msg']})") from problem
-                if row.instruction:
-                    yield RatedRow(row, _of_record(row) if isinstance(row, Record) else _of_rejection(row, journal, adapter))
+        for _, record in typed_rows(paths.data, Record, mended=True):
+            yield RatedRow(record, _of_record(record))
+        for _, row in typed_rows(paths.rejected, Rejection, mended=True):
+            if row.instruction:
+                yield RatedRow(row, _of_rejection(row, journal, adapter))
 
 
 def _of_record(row: Record) -> tuple[StageVerdict, ...]:

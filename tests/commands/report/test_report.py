@@ -197,7 +197,7 @@ def test_a_run_is_not_compared_with_itself(tmp_path: Path) -> None:
 
 def test_what_is_no_run_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     """A place without a run, a broken row, a file that is in the way."""
-    with pytest.raises(RunDirError, match="there is no run at or below"):
+    with pytest.raises(RunDirError, match=r"there is no run at .*nowhere; give a run's directory, or a folder of runs$"):
         reported(tmp_path / "r.html", tmp_path / "nowhere")
     folder = write_run(tmp_path / "runs")
     (folder / "rejected.jsonl").write_text('{"id": "0"}\n')

@@ -10,10 +10,11 @@ from evals.data.rows import Row
 from skills_dspy.base.config import NO_SCREENS
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.steps import Part
-from skills_dspy.screens.copies import copied
+from skills_dspy.screens.copies import taken_over
 from skills_dspy.screens.task_texts import PARTS, NewText, TaskTexts, part_of, task_texts_of
 from skills_dspy.similarity.habits import Habit, HabitKind, Layout, answer_habits, layout_of, question_habits
 from skills_dspy.similarity.ngrams import SHORTEST
+from skills_dspy.similarity.pieces import Pieces
 from skills_dspy.similarity.text import words
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -93,9 +94,9 @@ def _share(count: int, seeds: Sequence[_Pair]) -> float | None:
 
 
 def _copied(rows: Sequence[Row], part: Part, texts: TaskTexts) -> float | None:
-    found = [
-        copied(NewText(part, "freeform" if row.context is None else "grounded", row, {}, texts)) is not None
-        for row in rows
-        if part_of(row, part)
-    ]
+    found = []
+    for row in rows:
+        if text := part_of(row, part):
+            new = NewText(part, "freeform" if row.context is None else "grounded", row, {}, texts)
+            found.append(taken_over(new, Pieces.of(text)) is not None)
     return sum(found) / len(found) if found else None

@@ -120,7 +120,7 @@ def row_of(content: Mapping[str, Any], path: Path, number: int) -> Row | None:
 
 
 def _with_metadata(content: dict[str, Any]) -> dict[str, Any]:
-    """What InstructLab keeps of a row as JSON in a text, beside the rest; of questions and answers what the last turns hold."""
+    """What InstructLab keeps of a row as JSON in a text, beside the rest; an answer only if it is the whole last turn."""
     if not isinstance(content.get("messages"), list) or not isinstance(content.get("metadata"), str):
         return content
     try:
@@ -128,7 +128,8 @@ def _with_metadata(content: dict[str, Any]) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return content  # others call something else so
     last = [text for _, text in _turns(content["messages"])][-2:] if _is_chat(content["messages"]) else []
-    foreign = [name for name in (*_PAIRS, *_ANSWERS) if not any(str(more.get(name)) in text for text in last)]
+    foreign = {name for name in _PAIRS if not any(str(more.get(name)) in text for text in last)}
+    foreign |= {name for name in _ANSWERS if not last or str(more.get(name)).strip() != last[-1].strip()}
     return {**{name: as_text(value) for name, value in more.items() if name not in foreign}, **content}
 
 

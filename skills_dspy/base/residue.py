@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from skills_dspy.base.residue_marks import (
     COMMON,
@@ -39,11 +39,14 @@ _ROLES = re.compile(
 _LABEL = re.compile(r"(?:\*\*)?[^\W\d][^:：\n]{0,30}[:：]")
 _ENTRY = re.compile(rf"{_LABEL.pattern}[^\n]{{0,60}}[^\n.!?…。！？]")
 """A line of a list such as `Port: 22`, which ends no sentence."""
+_ROLE = "|".join((*_ASKING, *_ANSWERING))
+_FORM = r"(?:Q|A|Question|Answer|Prompt|Input|Output|Response|System|Frage|Antwort|Pregunta|Respuesta|问题|回答) ?\d*\**[:：]"
 _PLAY = re.compile(
-    rf"^(?!{'|'.join(_ASKING)})((?:\*\*)?[^\W\d][^:：\n]{{0,30}}[:：]).*\n+(?:\*\*)?(?:{'|'.join(_ASKING)})[:：].*\n+\1",
+    rf"^(?!(?:\*\*)?(?:{_ROLE}|{_FORM}))((?:\*\*)?[^\W\d][^:：\n]{{0,30}}[:：]).*\n+"
+    rf"(?:\*\*)?(?:{'|'.join(_ASKING)}|(?:{'|'.join(_ANSWERING)})(?!\**[:：][ *]*{_LABEL.pattern}(?!\d)))(?:\*\*)?[:：].*\n+\1",
     re.MULTILINE,
 )
-"""One who asks between two lines of one other who speaks."""
+"""One of the two roles between two lines of one other who speaks; `Assistant: Answer: ...` is no line of a play."""
 _HEADING = re.compile(r"^#{1,6} .*", re.MULTILINE)
 _CONTROL = finds("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|\r(?!\n)", meant=False)
 _EMBEDDED = re.compile(
@@ -99,22 +102,32 @@ def _calls(text: str) -> str | None:
 
 
 def _turn(text: str) -> str | None:
-    """The mark of a turn, but for the line of a list that begins with one who asks, or stands beside another."""
+    """The mark of a turn, but for a line of a list or of a play that begins with such a role."""
     text = outside_code(_by_people(text) if "<role>" in text else text)
-    return next((found[0].strip("\n") for found in _ROLES.finditer(text) if not _is_entry(found)), None)
+    marks = list(_ROLES.finditer(text))
+    if not marks:
+        return None
+    headed = any(not _ROLES.match(line[0]) for line in _HEADING.finditer(text))
+    one_role = any(mark["asks"] for mark in marks) != any(mark["answers"] for mark in marks)
+    played = one_role and _PLAY.search(text) is not None
+    leads = marks[0]["asks"] is not None and not text[: marks[0].start()].strip()
+    lines, number, counted = text.split("\n"), 0, 0
+    for mark in marks:
+        number, counted = number + text.count("\n", counted, mark.start()), mark.start()
+        role = mark["asks"] or mark["answers"]
+        meant = headed if mark["head"] else role and (played or _is_entry(lines, number, leads and mark is marks[0]))
+        if not meant:
+            return mark[0].strip("\n")
+    return None
 
 
-def _is_entry(mark: re.Match[str]) -> bool:
-    before, after = mark.string[: mark.start()], mark.string[mark.start() :].split("\n", 2)
-    if mark["head"]:
-        return any(not _ROLES.match(line[0]) for line in _HEADING.finditer(mark.string))
-    if mark["asks"] and _PLAY.search(mark.string) and not any(role["answers"] for role in _ROLES.finditer(mark.string)):
-        return True
-    if not (mark["asks"] or mark["answers"]) or not _ENTRY.fullmatch(after[0]):
+def _is_entry(lines: Sequence[str], number: int, leads: bool) -> bool:
+    """Whether this line is one of a list: because it `leads` it, or stands beside another."""
+    if not _ENTRY.fullmatch(lines[number]):
         return False
-    beside = (*filter(_ENTRY.fullmatch, before.split("\n")[-2:-1]), *filter(_LABEL.match, after[1:2]))
-    first = bool(mark["asks"]) and not before.strip()
-    return first or any(not _ROLES.match(line) for line in beside)
+    before, after = lines[max(0, number - 1) : number], lines[number + 1 : number + 2]
+    beside = (*filter(_ENTRY.fullmatch, before), *filter(_LABEL.match, after))
+    return leads or any(not _ROLES.match(line) for line in beside)
 
 
 _ASKS = (

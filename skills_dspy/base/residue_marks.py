@@ -58,9 +58,9 @@ Find = Callable[[str], str | None]
 """The first mark of one sort in a text; None for none."""
 
 _CODE = re.compile(
-    r"(?P<fence>```(?!think)|~~~).*?(?P=fence)|`[^`\n]+`|\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?!\w)|“[^”\n]*”", re.DOTALL
+    r"(?P<fence>```(?!think)|~~~).*?(?P=fence)|`[^`\n]+`|\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?!\w)|(?<!“)“[^”\n]*+”", re.DOTALL
 )
-"""Code and quotations: what stands there is spoken of, and is meant."""
+"""Code and quotations: what stands there is spoken of, and is meant. Of many quotation marks in a row the first is tried."""
 MARKS_OF_CODE = str.maketrans("", "", "`~\"'“”")
 
 
@@ -98,7 +98,7 @@ def _loop(text: str) -> str | None:
     bare = outside_code(text).rstrip()
     last, words = bare[-1:], bare.rsplit("\n", 1)[-1].split()
     run = len(bare) - len(bare.rstrip(last))
-    if (last.isalpha() or last in "!@?") and (run >= 64 or 32 <= run >= len(bare) / 2) and not _DNA.fullmatch(words[-1]):
+    if (last.isalpha() or last in "!@?") and (run >= 64 or 32 <= run >= len(bare) / 2) and not _is_dna(words[-1]):
         return last * 8
     same = next((count for count, word in enumerate(reversed(words)) if word != words[-1]), len(words))
     if same < (12 if same >= len(bare.split()) / 2 else 24) or not words[-1].isalpha():
@@ -106,12 +106,15 @@ def _loop(text: str) -> str | None:
     return None if same < 40 and len(set(words[-1].lower())) < 3 else " ".join(words[-3:])
 
 
-_DNA = re.compile(r"(?=.*(.).*(?!\1).)[ACGTUN]+", re.IGNORECASE)
-"""DNA that ends in one letter; `la la la` and `ha ha ha` are songs and laughter."""
+def _is_dna(word: str) -> bool:
+    """Whether it is DNA, which may end in one letter; `la la la` and `ha ha ha` are songs and laughter."""
+    letters = set(word.lower())
+    return len(letters) > 1 and letters <= set("acgtun")
+
 
 _FOUND: Mapping[str, tuple[Find, str]] = {
     "a citation of a search": (
-        finds(r"\ue200\w+\ue202|【\d+(?::\d+)?†[^】\n]*】|:contentReference\[oaicite:\d+\]", "\ue200", "†", "oaicite"),
+        finds(r"\ue200\w+\ue202|【\d+(?::\d+)?†[^【】\n]*】|:contentReference\[oaicite:\d+\]", "\ue200", "†", "oaicite"),
         "citation",
     ),
     "a frame around it": (

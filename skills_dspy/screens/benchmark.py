@@ -158,7 +158,7 @@ class _Row:
         given = {name.lower(): value for name, value in self.content.items()} | dict(self.content)
         folded = {name: as_text(value) for name, value in given.items()}
         numbers = {name for name, text in folded.items() if text is not None and text is not given[name]}
-        folded |= {name: turns_in(folded[name]) for name in (*_CHATS, "turns") if name in folded}
+        folded |= {name: turns_in(folded[name], bare=name == "turns") for name in (*_CHATS, "turns") if name in folded}
         # A number beside a text or a chat counts something: its `turns`, or the questions.
         others = [name for name in (*OTHER_FIELDS, "messages") if name not in numbers]
         fields = [field] if field else sorted([*QUESTION_FIELDS, *others], key=numbers.__contains__)
@@ -188,7 +188,7 @@ class _Row:
         for part in [field] if field in self.content else field.split("."):
             flat = [item for value in found for item in (value if isinstance(value, list) else [value])]
             found = [item[part] for item in flat if isinstance(item, dict) and item.get(part) is not None]
-        return [turns_in(as_text(value)) for value in found]
+        return [turns_in(as_text(value), bare=field.rpartition(".")[2] == "turns") for value in found]
 
     def _texts(self, field: str, value: Any) -> list[str]:
         """The questions in a value: one in a text, an object or a list of turns, and those of all elements of another list."""

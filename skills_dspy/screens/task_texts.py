@@ -11,7 +11,7 @@ from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.model.exhibits import Exercise
 from skills_dspy.model.steps import Part
 from skills_dspy.similarity.pieces import Piece, Pieces
-from skills_dspy.similarity.text import squeezed
+from skills_dspy.similarity.text import plain, squeezed
 from skills_dspy.tasks.spec import TaskSpec
 
 _Part = TypeVar("_Part", Piece, str)
@@ -48,6 +48,7 @@ class TaskTexts:
         prompts: the description and the instructions of the prompts.
         lengths: kind and part to the words of the seeds' shortest and longest; nothing where no seed has the part.
         requests: how many seeds have a context and a question of their own.
+        repeated: whether a seed's answer is its question but for capitals and the last signs, as where these are restored.
         asked: the words that one seed's question alone has, in the order of `seeds`.
         asked_by_two: the words that the questions of two or more seeds have.
     """
@@ -61,6 +62,7 @@ class TaskTexts:
     prompts: tuple[KnownText, ...]
     lengths: Mapping[tuple[Kind, Part], tuple[float, float]]
     requests: int
+    repeated: bool
     asked: tuple[frozenset[str], ...]
     asked_by_two: frozenset[str]
 
@@ -119,6 +121,7 @@ def task_texts_of(spec: TaskSpec, bounds: ScreensConfig, instructions: Iterable[
         prompts=(KnownText.of("the task description", spec.task_description), *_instructions(tuple(instructions))),
         lengths=lengths,
         requests=sum(seed.context is not None for _, seed in seeds),
+        repeated=any(plain(seed.answer) == plain(seed.question) for _, seed in seeds),
         asked=tuple(words - asked_by_two for words in questions),
         asked_by_two=asked_by_two,
     )

@@ -120,15 +120,18 @@ def as_text(value: Any) -> Any:
     return None if value != value else str(value)
 
 
-def turns_in(value: Any) -> Any:
-    """The turns of a chat that stand as JSON in a text, as tables of cells have them; all else as it is."""
+def turns_in(value: Any, *, bare: bool = True) -> Any:
+    """The turns of a chat that stand as JSON in a text, as tables of cells have them; all else as it is.
+
+    Unless `bare` turns, which are no more than a text, are meant, all are objects.
+    """
     if not isinstance(value, str) or not value.lstrip().startswith("["):
         return value
     try:
         turns = json.loads(value)
     except (ValueError, RecursionError):
         return value
-    return turns if turns and all(isinstance(turn, dict | str) for turn in turns) else value
+    return turns if turns and all(isinstance(turn, dict) or (bare and isinstance(turn, str)) for turn in turns) else value
 
 
 def _unpacked(path: Path, data: bytes, error: type[FileError]) -> tuple[str, bytes]:

@@ -365,6 +365,12 @@ MARKUP = (
     *("אמר \u202aNew York\u202c לי", "قال \u2066A \u202aB\u202c\u2069 ثم", "\u202bשלום\u202c, he said."),
 )
 NEAR_THEM = (
+    *(
+        "Note: It is late.\nAssistant: It is.",
+        "Question: Why?\nAssistant: So.\nQuestion: And now?",
+        "A: So.\nAssistant: So.\nA: So.",
+    ),
+    *("Cook: Go.\nAssistant: I go.\nCook: Go!\nUser: And I?", "For: a.\nAgainst: b.\n\nAssistant: For: c.\nAgainst: d."),
     *("User: root\n\nAssistant: It is late.", "Paris\n\nHuman: And zoos?", "Late\nUser: And zoos", "assistant\n" + T + " " + T),
     *(
         '{"text": {}}',
@@ -451,6 +457,13 @@ Alien: Who are you?⏎Human: A human being⏎Alien: What is that?
 Robot: Beep.⏎⏎Human: Hello, robot⏎⏎Robot: Beep, beep.
 Alien: Who are you?⏎Human: I am a human.⏎Alien: What is that?⏎Human: I do not know.
 WAITER: Yes?⏎⏎USER: Help me.⏎⏎WAITER: How?⏎⏎USER: Now.
+Professor: Where is the skull?⏎Assistant: Here it is.⏎Professor: Thank you.
+Chef: Wo ist mein Kaffee?⏎Assistent: Gern, sofort.⏎Chef: Danke.
+**Doctor:** Scalpel!⏎⏎**Assistant:** Here.⏎⏎**Doctor:** Too small.⏎⏎**Assistant:** Oh.
+**Magician**: Watch!⏎**Assistant**: I do.⏎**Magician**: Gone!
+A voice: Who is there?⏎Assistant: It is me.⏎A voice: Come in.
+Profesora: ¿Y el libro?⏎Asistente: Aquí está.⏎Alumno: ¡Gracias!⏎Asistente: De nada.⏎Alumno: Adiós.
+Профессор: Где книга?⏎Ассистент: Вот она.⏎Профессор: Спасибо. ¦ 教授：书呢？⏎助手：在这里。⏎教授：谢谢。
 """
 """XML, HTML, BBCode, wikis, types, shells, chess, formulas, forms and plays, parted by bars; an arrow is a line break."""
 
@@ -670,6 +683,27 @@ def test_what_the_request_speaks_of_is_none(text: str, words: str) -> None:
     """Be it by its name, or by another one of its sort."""
     assert residue_in(text) is not None
     assert residue_in(text, [words]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("N" + "o" * 200_000, "one thing over and over: oooooooo"),
+        ("a" * 200_000, "one thing over and over: aaaaaaaa"),
+        ("“" * 200_000, None),
+        ("【1†" * 60_000, None),
+        ("User: a b\nBob: c d\n" * 10_000, None),
+        ("User: a.\nBob: c.\n" * 12_000, None),
+        ("### User\n" * 20_000 + "## Cook", None),
+        (
+            "Bo: a b\nUser: c d\n" * 5_000 + "Assistant: e f\nHuman: g h\n" * 3_000 + "Human: Why?",
+            "a turn that nobody took: Assistant:",
+        ),
+    ],
+)
+def test_the_longest_text_is_looked_at_at_once(text: str, found: str | None) -> None:
+    """However often a mark stands in it: a model that repeats itself holds up no run. What is quadratic takes minutes here."""
+    assert residue_in(text) == found
 
 
 def test_what_cannot_be_seen_is_named() -> None:

@@ -192,3 +192,11 @@ def test_ids_are_stable_and_different(tmp_path: Path) -> None:
     ]
     ids = {id_of(tmp_path / f"other {n}", **changes) for n, changes in enumerate(others)}
     assert len(ids | {first}) == len(others) + 1
+
+
+def test_a_tag_is_lost_only_where_it_is_empty() -> None:
+    """A model that tags a question about servers may begin its explanation as the program begins its own."""
+    said = {"difficulty": "server failed: 500", "category": "server failed: is what it asks about"}
+    for difficulty, count in ((None, 1), ("easy", 0)):
+        tags = TAGS.model_copy(update={"difficulty": difficulty, "explanations": said})
+        assert replace(PASSED, tags=tags).tags_lost == count

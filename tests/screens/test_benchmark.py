@@ -98,6 +98,8 @@ def texts(found: Benchmark) -> list[str]:
         ({"prompt": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "4"}], "turns": 2}, "u", False),
         ({"messages": json.dumps([{"role": "user", "content": 5}]), "question": " "}, "5", False),
         ({"paragraphs": "P", "question": "Q?"}, "Q?", False),
+        ({"prompt": '["pear", "apple"]'}, '["pear", "apple"]', False),
+        ({"conversation": '["pear", {"role": "user"}]'}, '["pear", {"role": "user"}]', False),
     ],
 )
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
@@ -335,6 +337,8 @@ def test_the_questions_of_squad_have_their_passages(tmp_path: Path, article: boo
         ({"paragraphs": [{"qas": [{"q": "a"}, {"q": "b"}]}, {"qas": [{"q": "c"}]}]}, "paragraphs.qas.q", ["a", "b", "c"]),
         ({"chat": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "no"}]}, "chat", ["a"]),
         ({"question": "no", "turns": ["a", "b"]}, "turns", ["a", "b"]),
+        ({"a": {"turns": '["a", "b"]'}}, "a.turns", ["a", "b"]),
+        ({"asked": '["pear", "apple"]'}, "asked", ['["pear", "apple"]']),
         ({"question": "no", "a": {"sum": 4}}, "a.sum", ["4"]),
     ],
 )

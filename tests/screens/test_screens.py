@@ -108,10 +108,12 @@ def test_what_the_prompt_showed_beside_the_seeds_is_not_copied_either() -> None:
 
 
 def test_an_answer_that_is_its_question_is_a_copy() -> None:
-    """A small model answered a question that was a query with that query; one that says more is another thing."""
+    """A small model answered a query with that query; one that says more is none, nor is any where a seed does so."""
     asked = "SELECT AVG(height_m) FROM station LIMIT 1000"
     assert reason("answer", f"{asked}.", question=asked) == "copy"
     assert reason("answer", f"Asked for was {asked}.", question=asked) is None
+    restored = material((SeedExample(question="where do you live", answer="Where do you live?"), *FREEFORM))
+    assert reason("answer", "When does it open?", restored, question="when does it open") is None
 
 
 @pytest.mark.parametrize(
@@ -123,16 +125,14 @@ def test_an_answer_that_is_its_question_is_a_copy() -> None:
         ("Which command looks for folders to remove in a tree?", "find build -mindepth 1 -type d -empty", None),
         ("Which command looks for folders to remove in a tree?", "find build -mindepth 1 -type d -empty -delete", "copy"),
         ("How do I look for fat files?", "find build -mindepth 1 -type d -empty -delete", None),
-        ("Give me a command that deletes all empty folders below the folder build.", "find build", None),
+        ("Which folders below build have nothing in them? Drop them.", "find build -mindepth 1 -type d -empty", "copy"),
+        ("Argue to a: which folders must leave now with build?", "find build -mindepth 1 -type d -empty", "copy"),
+        ("Remove all empty folders below the folder build.", "find build -mindepth 1 -type", "copy"),
+        ("Remove all empty folders below the folder build.", "find build -mindepth 1", None),
     ],
     ids=[
-        "in other words",
-        "in quite other words",
-        "another answer",
-        "a few words",
-        "many words",
-        "another question",
-        "too short to say",
+        *("in other words", "in quite other words", "another answer", "a few words", "many words", "another question"),
+        *("a third of the words", "but for those of the skill", "five words", "too short to say"),
     ],
 )
 def test_a_seeds_answer_to_its_question_in_other_words_is_a_copy(question: str, answer: str, found: Reason | None) -> None:
@@ -146,34 +146,78 @@ def test_a_seeds_answer_to_its_question_in_other_words_is_a_copy(question: str, 
     assert reason("answer", answer, of, question=question, context="A tree of folders.") is None
 
 
-def test_a_seeds_answer_to_its_question_about_another_text_is_a_copy() -> None:
-    """A small model asked about a lighthouse that its own text had not, and knew the answer; what the text says is no copy."""
-    seed = SeedExample(question="What did the lamp on Gull Point burn at first?", answer="Rapeseed oil", context=TEXTS[0])
-    of = material((seed, *GROUNDED))
-    asked = {"question": "What did the lighthouse lamp on Gull Point burn at first?"}
-    assert reason("answer", "Rapeseed oil", of, context="Galaxies dance.", **asked) == "copy"
-    assert reason("answer", "Rapeseed oil", of, context="They bought rapeseed oil for it.", **asked) is None
-    assert reason("answer", "Rapeseed oil", of, context="Galaxies dance.", question="What do they press in May?") is None
+def test_what_two_seeds_answer_is_the_skills() -> None:
+    """A label of five words and more is no copy where two seeds have it; with one it can only be told by its question."""
+    said = ("This sentence is in the passive voice.", "This sentence is in the active voice.")
+    seeds = [
+        SeedExample(question=f"Which voice has this sentence: {text}", answer=said[n == 2]) for n, text in enumerate(TEXTS)
+    ]
+    new = {"question": f"Which voice has this sentence: {TEXTS[0][:40]} by a dog?"}
+    assert reason("answer", said[0], material(tuple(seeds)), **new) is None
+    assert reason("answer", said[0], material((seeds[0], seeds[2])), **new) == "copy"
 
 
-LAMP = "A lamp of 60 watts burns five hours a day. How many kilowatt-hours does it use in 30 days?"
+OF_GULL_POINT = SeedExample(question="What did the lamp on Gull Point burn at first?", answer="Rapeseed oil", context=TEXTS[0])
 
 
 @pytest.mark.parametrize(
-    ("question", "found"),
+    ("question", "context", "found"),
     [
-        ("How many kilowatt-hours does a lamp that burns five hours a day use in 30 days?", "copy"),
-        ("A heater of 2 kilowatts runs for 90 minutes. How many kilowatt-hours is that?", None),
-        ("Should a school close in summer for good?", None),
+        ("What did the lighthouse lamp on Gull Point burn at first?", "Galaxies dance.", "copy"),
+        ("What did the lighthouse lamp on Gull Point burn at first?", "They bought rapeseed oil for it.", None),
+        ("Did the lamp on Gull Point burn whale oil or rapeseed oil?", "Galaxies dance.", None),
+        ("What did people in our village burn in their lamp every winter?", "Galaxies dance.", None),
     ],
-    ids=["in other words", "the same skill", "words that two seeds have"],
+    ids=["of nowhere", "of its text", "of its request", "of another question"],
 )
-def test_a_seeds_question_in_other_words_is_a_copy(question: str, found: Reason | None) -> None:
-    """A small model told a seed anew, and left out a figure; two seeds do not say which words are the skill's."""
-    seed = SeedExample(question=LAMP, answer="9 kilowatt-hours")
-    assert reason("question", question, material((seed, *FREEFORM))) == found
-    assert reason("question", question, material((seed, FREEFORM[0]))) is None
-    assert reason("context", "", material((seed, *FREEFORM)), question=question) is None
+def test_a_seeds_answer_to_its_question_about_another_text_is_a_copy(question: str, context: str, found: Reason | None) -> None:
+    """A small model asked about a lighthouse that its own text had not, and knew the answer; what the text says is no copy."""
+    of = material((OF_GULL_POINT, *GROUNDED))
+    assert reason("answer", "Rapeseed oil", of, question=question, context=context) == found
+
+
+def test_a_word_or_the_answer_of_a_single_seed_about_a_text_is_no_copy() -> None:
+    """As a label is, which many questions have; and of one seed nobody can tell what belongs to the skill."""
+    asked = {"question": OF_GULL_POINT.question, "context": "Galaxies dance."}
+    one_word = OF_GULL_POINT.model_copy(update={"answer": "Oil"})
+    assert reason("answer", "Oil", material((one_word, *GROUNDED)), **asked) is None
+    assert reason("answer", "Rapeseed oil", material((OF_GULL_POINT,)), **asked) is None
+
+
+LAMP = "A lamp of 60 watts burns five hours a day. How many kilowatt-hours does it use in 30 days?"
+VERBS = 'Name three verbs that mean the same as "begin", separated by commas.'
+CAPITAL = "法国的首都是哪座城市？"
+
+
+@pytest.mark.parametrize(
+    ("seed", "question", "found"),
+    [
+        (LAMP, "How many kilowatt-hours does a lamp of 60 watts use in 30 days, five hours a day?", "copy"),
+        (LAMP, "How many kilowatt-hours does a lamp of 60 watts use in 31 days, five hours a day?", None),
+        (LAMP, "Whether an old lamp burns five hours a day in 30 days?", "copy"),
+        (LAMP, "Should an old city close its private place, whether zoos still have a lamp, watts, hours, days, five?", None),
+        (LAMP, LAMP.replace("60", "40"), None),
+        (LAMP, "A heater of 2 kilowatts runs for 90 minutes. How many kilowatt-hours is that?", None),
+        (LAMP, "How many watts does it use?", None),
+        (VERBS, VERBS.replace("begin", "finish"), None),
+        (VERBS, "Separated by commas, name three verbs that mean the same as 'begin'!", "copy"),
+        (CAPITAL, "德国的首都是哪座城市？", None),
+        (f"{LAMP} {VERBS}", "Name verbs that mean the same.", None),
+        (LAMP, "Should a school close in summer for good?", None),
+    ],
+    ids=[
+        *("in other words", "a number of no seed", "more than half of it", "less than half of it"),
+        *("another number", "the same skill", "a few words", "its frame", "in another order"),
+        *("characters are no words", "a part of it", "words that two seeds have"),
+    ],
+)
+def test_a_seeds_question_in_other_words_is_a_copy(seed: str, question: str, found: Reason | None) -> None:
+    """A small model told a seed anew, and left out what it asked for; two seeds do not say which words are the skill's."""
+    own = SeedExample(question=seed, answer="9 kilowatt-hours")
+    assert reason("question", question, material((own, *FREEFORM))) == found
+    assert reason("question", question, material((own, FREEFORM[0]))) is None
+    assert reason("question", question, material((own, *FREEFORM)), context="Another text.") is None
+    assert reason("context", "", material((own, *FREEFORM)), question=question) is None
 
 
 def test_questions_are_compared_with_questions_alone() -> None:

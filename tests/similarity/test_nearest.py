@@ -20,7 +20,7 @@ from skills_dspy.similarity.nearest import (
     nearest_row,
     squared_distance,
 )
-from skills_dspy.similarity.sight import compared_text
+from skills_dspy.similarity.sight import ComparedText, compared_text
 
 DIMENSION = 8
 
@@ -226,3 +226,14 @@ def test_groups_are_those_that_are_near_directly_or_through_others(rows: list[Ve
             patch.setattr("skills_dspy.similarity.nearest._PAIRS", pairs)
             join_near(groups, np.arange(len(rows)), np.array(rows, dtype=np.float32).reshape(-1, DIMENSION), limit, texts)
         assert [set(np.flatnonzero(groups.labels == label)) for label in groups.labels] == wanted
+
+
+@pytest.mark.parametrize("texts", [None, [compared_text("some", "the same")] * 2])
+@pytest.mark.parametrize(("short", "joined"), [(4e-7, False), (8e-7, True)])
+def test_what_rounds_to_the_limit_is_too_far(texts: list[ComparedText | None] | None, short: float, joined: bool) -> None:
+    """With texts as without: distances are compared as they are written, with 6 decimals."""
+    cosine = 1.0 - (0.05 - short) / 2.0
+    pair = np.stack([unit([1.0, 0.0]), unit([cosine, math.sqrt(1.0 - cosine * cosine)])])
+    groups = Groups(2)
+    join_near(groups, np.arange(2), pair, 0.05, texts)
+    assert (groups.labels[0] == groups.labels[1]) == joined == (squared_distance(*pair) < 0.05)

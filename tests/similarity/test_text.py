@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skills_dspy.similarity.text import joined_tokens, likeness, tokens, words
+from skills_dspy.similarity.text import joined_tokens, likeness, operators, tokens, words
 
 TEXTS = st.text(alphabet=st.sampled_from("ab cd' éß中ー👍-.\n"), max_size=30)
 
@@ -36,6 +36,12 @@ def test_how_texts_are_normalised(text: str, expected: list[str]) -> None:
 def test_tokens_as_a_person_reads_them() -> None:
     """Spaces only where there are words."""
     assert joined_tokens(tokens("the GPT は何 a b")) == "the gpt は何 a b"
+
+
+@pytest.mark.parametrize("dash", ["–", "—", "−", "-"])
+def test_a_dash_of_any_length_is_a_minus(dash: str) -> None:
+    """Between numbers, letters and brackets; between words it is none."""
+    assert operators(f"Is 3 {dash} 1 = (x){dash}y {dash} or not?") == ["-", "=", "-"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from skills_dspy.base.errors import SkillsError
+from skills_dspy.base.errors import RequestError, SkillsError
 from skills_dspy.commands.review.desk import Conflict, ReviewDesk
 
 LONGEST_BODY = 2_000_000
@@ -100,7 +100,7 @@ def _called(asked: Asked, desk: ReviewDesk, name: str) -> Answered:
     except Conflict as error:
         return _json(409, {"error": str(error), "known": error.known})
     except SkillsError as error:
-        return _json(400 if "Not saved" in str(error) or name == "undo" else 500, {"error": str(error)})
+        return _json(400 if isinstance(error, RequestError) else 500, {"error": str(error)})
     return _json(200, found)
 
 

@@ -19,20 +19,21 @@ _SHOWN_SEEDS = 3
 _TAKES = {"reject": ("about", "reason", "note"), "edit": ("instruction", "response")}
 """What a choice may have beside the row and the verdict."""
 
+_DID = {
+    "accept": "accepted",
+    "reject": "rejected",
+    "edit": "edited",
+    "skip": "skipped",
+    "undo": "took back its choice of",
+}
+
 
 class Conflict(RequestError):
     """Another window said something of the row while it was open in this one; nothing was written."""
 
     def __init__(self, said: Review, known: int) -> None:
-        did = {
-            "accept": "accepted",
-            "reject": "rejected",
-            "edit": "edited",
-            "skip": "skipped",
-            "undo": "took back its choice of",
-        }
         super().__init__(
-            f"Not saved: another window {did[said.verdict]} this row while it was open here. Choose once more to put yours in "
+            f"Not saved: another window {_DID[said.verdict]} this row while it was open here. Choose once more to put yours in "
             "its place, or skip it."
         )
         self.known = known
@@ -62,8 +63,14 @@ class ReviewDesk:
         self._now = now
         self._lock = threading.Lock()
         self._open: dict[str, str] = {}  # window to row
-        self._chosen: dict[str, list[str]] = defaultdict(list)  # window to the rows that it chose about, the last one last
-        self._before = [review.id for review in log.read() if review.id in self._rows and review.verdict != "undo"]
+        # Choices that can be taken back, the last one last: the row, and how many lines were about it then.
+        self._chosen: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        self._before: list[tuple[str, int]] = []
+        lines = Counter[str]()
+        for review in log.read():
+            lines[review.id] += 1
+            if review.id in self._rows and review.verdict != "undo":
+                self._before.append((review.id, lines[review.id]))
 
     def next(self, window: str) -> dict[str, Any]:
         """What a window shows now: `row`, which is None when all were looked at, and `progress`."""
@@ -73,7 +80,8 @@ class ReviewDesk:
     def choose(self, window: str, said: Mapping[str, Any]) -> dict[str, Any]:
         """Put a choice on the disk; returns what the window shows next, and as `last` what the judges said of a decided row.
 
-        `said` has the row's `id` and `known`, as it was shown, the `verdict`, and what a Review has beside.
+        `said` has the row's `id` and `known`, as it was shown, the `verdict`, and what a Review has beside. Who skips a row
+        that another window has decided leaves that as it is: nothing is written.
 
         Raises:
             Conflict: another window was quicker.
@@ -82,11 +90,14 @@ class ReviewDesk:
         """
         with self._lock:
             rated, review = self._review(said)
+            if review.verdict == "skip" and verdict_on(standing(self._log.read()), rated.row):
+                self._open.pop(window, None)
+                return self._shown(window)
             known = said.get("known")
             other = self._log.add(review, known if isinstance(known, int) else -1)
             if other is not None:
                 raise Conflict(other, self._log.changes(review.id))
-            self._chosen[window].append(review.id)
+            self._chosen[window].append((review.id, self._log.changes(review.id)))
             self._open.pop(window, None)
             # Who skips a row is to see it again, and not to know then what the judges said.
             told = {} if review.verdict == "skip" else {"last": self._revealed(rated, review)}
@@ -96,23 +107,24 @@ class ReviewDesk:
         """Take back a window's last choice, or one from before all windows, and show that row again.
 
         Raises:
-            RequestError: there is none.
+            RequestError: there is none, or another window has said something of that row since; the next undo passes over it.
             StorageError: it is not on the disk.
         """
         with self._lock:
             now = standing(self._log.read())
-            places = self._chosen[window] or self._before
-            while places and places[-1] not in now:  # taken back by somebody else
-                places.pop()
+            while (places := self._chosen[window] or self._before) and places[-1][0] not in now:
+                places.pop()  # taken back by somebody else
             if not places:
                 raise RequestError("There is nothing to take back.")
-            row = self._rows[places[-1]]
-            review = Review(id=row.row.id, text=text_mark(row.row), verdict="undo", at=self._now())
-            other = self._log.add(review, self._log.changes(review.id))
-            if other is not None:
-                raise Conflict(other, self._log.changes(review.id))
+            name, known = places[-1]
+            review = Review(id=name, text=text_mark(self._rows[name].row), verdict="undo", at=self._now())
+            other = self._log.add(review, known)
             places.pop()
-            self._open[window] = review.id
+            if other is not None:
+                raise RequestError(
+                    f"Not taken back: another window {_DID[other.verdict]} that row since. Press u again for the one before."
+                )
+            self._open[window] = name
             return self._shown(window)
 
     def counts(self) -> Counter[str]:

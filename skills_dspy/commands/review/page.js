@@ -4,15 +4,25 @@ const at = (id) => document.getElementById(id);
 const show = (id, on) => { at(id).hidden = !on; };
 const QUESTION_KEYS = "1234567890", ANSWER_KEYS = "abcdefghi";
 const DID = { accept: "accepted", reject: "rejected", edit: "edited", skip: "skipped" };
-const window_name = crypto.randomUUID();
-let row = null, mode = "look", busy = false, reasons = {};
+const PAUSE = 700;  // milliseconds without a key after which keys are choices again
+// The name outlives a reload; a copy of the window gets its own.
+if (!window.name.startsWith("review-")) window.name = `review-${crypto.randomUUID()}`;
+let row = null, mode = "look", reasons = {};
+let before = Promise.resolve(), waiting = 0, failures = 0, words_until = 0;
 
-async function call(name, said) {
-  if (busy) return null;
-  busy = true;
+// Calls wait for one another. What waits behind one that fails is not sent: who pressed it took that for done.
+function call(name, said) {
+  const known = failures;
+  waiting += 1;
+  before = before.then(() => (failures === known ? send(name, said) : null)).finally(() => { waiting -= 1; });
+  return before;
+}
+
+async function send(name, said) {
+  tell("");
   try {
     const reply = await fetch(name, {
-      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ window: window_name, ...said }),
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ window: window.name, ...said }),
     });
     const found = (reply.headers.get("Content-Type") || "").startsWith("application/json") ? await reply.json() : { error: await reply.text() };
     if (reply.ok) return found;
@@ -20,9 +30,8 @@ async function call(name, said) {
     tell(found.error);
   } catch (error) {
     tell("Not saved: the program does not answer. Is it still running in its terminal?");
-  } finally {
-    busy = false;
   }
+  failures += 1;
   return null;
 }
 
@@ -37,7 +46,6 @@ function element(kind, text, className) {
 
 function put(found) {
   if (!found) return;
-  tell("");
   row = found.row;
   look();
   const done = found.progress;
@@ -116,30 +124,44 @@ function edit() {
 }
 
 async function choose(verdict, more) {
-  if (row) put(await call("choose", { id: row.id, known: row.known, verdict, ...more }));
+  if (row && !waiting) put(await call("choose", { id: row.id, known: row.known, verdict, ...more }));
 }
 
 function keep() {
   choose("edit", { instruction: at("new-question").value, response: row.raw.answer === null ? null : at("new-answer").value });
 }
 
+// The row on the page is about to go while a call is on its way: no box opens on it, and what is typed for one is no choice.
+function open_box(box) {
+  if (waiting) take_words();
+  else if (row) box();
+}
+
+function take_words() {
+  words_until = performance.now() + PAUSE;
+  if (waiting) tell("What you typed while a choice was being saved was not taken. Go on after a short pause.");
+}
+
 const ACTS = {
-  a: () => row && choose("accept"),
-  r: () => row && ask_why(),
-  e: () => row && edit(),
-  s: () => row && choose("skip"),
+  a: () => choose("accept"),
+  r: () => open_box(ask_why),
+  e: () => open_box(edit),
+  s: () => choose("skip"),
   u: async () => put(await call("undo")),
 };
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && mode !== "look") { look(); event.preventDefault(); return; }
+  const typing = ["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName);
+  if (typing && waiting && event.key.length === 1) take_words();
   if (mode === "edit") {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); keep(); }
     return;
   }
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || ["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName)) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || typing) return;
+  if (performance.now() < words_until) { take_words(); return; }
   if (mode === "why" && event.key === "/") { event.preventDefault(); at("note").focus(); return; }
-  const act = (mode === "why" ? reasons : ACTS)[event.key];
+  const act = (mode === "why" && !waiting ? reasons : ACTS)[event.key];
   if (act) { event.preventDefault(); act(); }
 });
 for (const button of document.querySelectorAll("[data-key]")) {

@@ -156,6 +156,49 @@ def test_two_windows_show_two_rows(folder: Path) -> None:
     assert desk.counts() == {"accept": 3, "reject": 1}
 
 
+def test_who_was_slower_may_skip_and_changes_nothing(folder: Path) -> None:
+    """As the sentence about it says: what the other window chose stands, and an undo does not reach it."""
+    desk = desk_of(folder)
+    mine = desk.next("one")
+    say(desk, mine, "accept", "two")
+    with pytest.raises(Conflict, match="or skip it") as slower:
+        say(desk, mine, "reject", "one", about="question", reason="unsafe")
+    mine["row"]["known"] = slower.value.known
+    shown = say(desk, mine, "skip", "one")
+    assert shown["row"]["id"] != mine["row"]["id"]
+    assert shown["progress"] == {"rows": 4, "done": 1, "skipped": 0, "accept": 1}
+    with pytest.raises(RequestError, match="nothing to take back"):
+        desk.undo("one")
+    assert [review.verdict for review in read_reviews(RunPaths(folder))] == ["accept"]
+
+
+@pytest.mark.parametrize("from_before", [False, True])
+def test_undo_leaves_what_another_window_said_since(folder: Path, from_before: bool) -> None:
+    """It says so, and the next undo goes on with the choices before, those of earlier processes included."""
+    first = say(desk_of(folder), desk_of(folder).next("w"), "accept")["last"]["id"]
+    old = desk_of(folder)
+    mine = old.next("one")
+    say(old, mine, "accept", "one")
+    desk = desk_of(folder) if from_before else old
+    mine["row"]["known"] = 1
+    say(desk_of(folder), mine, "reject", "two", about="question", reason="unsafe")
+    with pytest.raises(RequestError, match="Not taken back: another window rejected that row since") as told:
+        desk.undo("one")
+    assert not isinstance(told.value, Conflict)  # it is not about the row that is open
+    assert desk.counts() == {"accept": 1, "reject": 1}
+    assert desk.undo("one")["row"]["id"] == first
+    assert desk.counts() == {"reject": 1}
+
+
+def test_what_somebody_else_took_back_is_passed_over(folder: Path) -> None:
+    """Undo goes on with the choices from before, in one step."""
+    first = say(desk_of(folder), desk_of(folder).next("w"), "accept")["last"]["id"]
+    desk = desk_of(folder)
+    say(desk, desk.next("w"), "accept")
+    desk_of(folder).undo("v")
+    assert desk.undo("w")["row"]["id"] == first
+
+
 def test_two_processes_on_one_run_know_of_one_another(folder: Path) -> None:
     """What one has decided the other does not show."""
     one, two = desk_of(folder), desk_of(folder)

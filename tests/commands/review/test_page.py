@@ -3,6 +3,8 @@
 Chromium is Debian's (`apt-get install chromium`), driven by playwright from PyPI; without either these tests are skipped.
 """
 
+import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from skills_dspy.base.visible import visible
+from skills_dspy.commands.review.desk import ReviewDesk
 from skills_dspy.commands.review.opening import open_review
 from skills_dspy.commands.review.server import opened
 from skills_dspy.store.reviews import Review, read_reviews
@@ -64,11 +67,10 @@ class Window:
         page.wait_for_selector("#row:not([hidden])", timeout=SOON)
 
     def press(self, *keys: str, then: str) -> None:
-        """Press keys one after the other, and wait until the line of counts holds a text."""
+        """Press keys one after the other, and wait until the line of counts ends with a text."""
         for key in keys:
             self.page.keyboard.press(key)
-            self.page.wait_for_timeout(40)  # as people type: a field that has just come is focused in the next frame
-        self.page.locator("#counts", has_text=then).wait_for(timeout=SOON)
+        self.page.locator("#counts", has_text=re.compile(f"{re.escape(then)}$")).wait_for(timeout=SOON)
 
     @property
     def question(self) -> str:
@@ -95,9 +97,32 @@ def windows(browser: "Browser") -> Iterator[Callable[..., Any]]:
         end()
 
 
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Choices and undos come no further than here while it is cleared, as on a slow disk."""
+    gate = threading.Event()
+    gate.set()
+
+    def behind(act: Callable[..., Any]) -> Callable[..., Any]:
+        def wait_and_act(*said: Any) -> Any:
+            assert gate.wait(SOON / 1000)
+            return act(*said)
+
+        return wait_and_act
+
+    for name in ("choose", "undo"):
+        monkeypatch.setattr(ReviewDesk, name, behind(getattr(ReviewDesk, name)))
+    return gate
+
+
 def said_in(folder: Path) -> list[Review]:
     """What is on the disk."""
     return list(read_reviews(RunPaths(folder)))
+
+
+def verdicts_in(folder: Path) -> list[str]:
+    """What was chosen, in its order."""
+    return [review.verdict for review in said_in(folder)]
 
 
 def test_all_keys_do_what_they_say(windows: Callable[..., Any], tmp_path: Path) -> None:
@@ -138,15 +163,98 @@ def test_two_windows_lose_nothing_typed(windows: Callable[..., Any], tmp_path: P
     assert one.question != two.question
     two.page.keyboard.press("e")
     two.page.fill("#new-answer", "Typed for long.")
-    one.press("a", then="1 of 2")
+    one.press("a", then="1 of 2 looked at: 1 accepted")
     assert one.question == two.question
-    one.press("a", then="2 of 2")
+    one.press("a", then="2 of 2 looked at: 2 accepted")
     two.page.keyboard.press("Control+Enter")
     two.page.locator("#said", has_text="another window accepted this row").wait_for(timeout=SOON)
     assert two.page.input_value("#new-answer") == "Typed for long."
     two.press("Control+Enter", then="2 of 2 looked at: 1 accepted, 1 edited")
-    assert [review.verdict for review in said_in(folder)] == ["accept", "accept", "edit"]
+    assert verdicts_in(folder) == ["accept", "accept", "edit"]
     assert two.page.is_visible("#end")
+
+
+def test_undo_waits_for_what_is_on_its_way(windows: Callable[..., Any], tmp_path: Path, gate: threading.Event) -> None:
+    """None is dropped; a second press of the same choice is none, also of a reason."""
+    folder = write_run(tmp_path, some_records(4))
+    (window,) = windows(folder)
+    window.press("a", then="1 of 4 looked at: 1 accepted")
+    gate.clear()
+    for key in ("r", "a", "a", "s", "u", "u"):
+        window.page.keyboard.press(key)
+    gate.set()
+    window.press(then="0 of 4 looked at")
+    assert verdicts_in(folder) == ["accept", "reject", "undo", "undo"]
+
+
+def test_nothing_is_sent_behind_what_was_not_saved(
+    windows: Callable[..., Any], tmp_path: Path, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An undo meant for a choice that failed does not take back the one before."""
+    folder = write_run(tmp_path, some_records(2))
+    (window,) = windows(folder)
+    window.page.clock.pause_at(1000)
+    window.press("a", then="1 of 2 looked at: 1 accepted")
+    fsync = os.fsync
+
+    def full_once(_: int) -> None:
+        monkeypatch.setattr("os.fsync", fsync)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full_once)
+    gate.clear()
+    for key in ("a", "u", "e"):
+        window.page.keyboard.press(key)
+    gate.set()
+    window.page.locator("#said", has_text="No space left on device").wait_for(timeout=SOON)
+    window.page.keyboard.type("as typed")
+    assert "No space left on device" in window.page.inner_text("#said")
+    window.page.clock.fast_forward(1000)
+    window.press("u", then="0 of 2 looked at")
+    assert verdicts_in(folder) == ["accept", "undo"]
+
+
+def test_typed_words_are_no_choices(windows: Callable[..., Any], tmp_path: Path, gate: threading.Event) -> None:
+    """Who types while a choice is being saved decides nothing about the row that comes, and is told; a pause ends that."""
+    folder = write_run(tmp_path, some_records(7))
+    (window,) = windows(folder)
+    page = window.page
+    page.clock.pause_at(1000)
+    for keys, counts in (
+        ("a e", "1 of 7 looked at: 1 accepted"),
+        ("u e", "0 of 7 looked at"),
+        ("a r /", "1 of 7 looked at: 1 accepted"),
+        ("r a /", "2 of 7 looked at: 1 accepted, 1 rejected"),
+        ("r / b Enter", "3 of 7 looked at: 1 accepted, 2 rejected"),
+        ("e b Control+Enter", "4 of 7 looked at: 1 accepted, 2 rejected, 1 edited"),
+    ):
+        gate.clear()
+        for key in keys.split():
+            page.keyboard.press(key)
+        page.keyboard.type("It was ")
+        gate.set()
+        window.press(then=counts)
+        for words in ("a sure fact", "as sure", "as air."):
+            page.keyboard.type(words)
+            page.clock.fast_forward(500)
+        assert page.is_visible("#keys")
+        assert "not taken" in page.inner_text("#said")
+        page.clock.fast_forward(500)
+    window.press("s", then=f"{counts}, 1 skipped")
+    assert verdicts_in(folder) == ["accept", "undo", "accept", "reject", "reject", "edit", "skip"]
+    assert page.is_hidden("#said")
+
+
+def test_a_page_that_is_loaded_again_is_the_same_window(windows: Callable[..., Any], tmp_path: Path) -> None:
+    """It shows the row that was open, and its last choice can be taken back."""
+    folder = write_run(tmp_path, some_records(3))
+    (window,) = windows(folder)
+    window.press("a", then="1 of 3 looked at: 1 accepted")
+    question = window.question
+    window.page.reload()
+    window.page.wait_for_selector("#row:not([hidden])", timeout=SOON)
+    assert window.question == question
+    window.press("u", then="0 of 3 looked at")
 
 
 def test_no_text_acts_in_the_page(windows: Callable[..., Any], tmp_path: Path) -> None:
@@ -167,7 +275,7 @@ def test_no_text_acts_in_the_page(windows: Callable[..., Any], tmp_path: Path) -
         )
         page.keyboard.press("e")
         assert page.input_value("#new-question") == row.instruction
-        window.press("Escape", "a", then=f"{number} of {len(rows)}")
+        window.press("Escape", "a", then=f"{number} of {len(rows)} looked at: {number} accepted")
         assert visible(row.response) in page.inner_text("#judges")
     assert page.evaluate("window.acted") is None
     assert window.said == []

@@ -100,6 +100,7 @@ def test_a_choice_and_what_goes_wrong_with_it(desk: ReviewDesk, monkeypatch: pyt
     assert (status, found["last"]["id"], found["progress"]["reject"]) == (200, row["id"], 1)
     status, found = post(desk, "choose", {**said, "verdict": "accept"})
     assert (status, found["known"]) == (409, 1)
+    assert post(desk, "choose", {**said, "id": "0" * 16}) == (400, {"error": "There is no such row in this run."})
     row = post(desk, "next", {"window": "w"})[1]["row"]
 
     def full(_: int) -> None:
@@ -109,6 +110,7 @@ def test_a_choice_and_what_goes_wrong_with_it(desk: ReviewDesk, monkeypatch: pyt
     status, found = post(desk, "choose", {"window": "w", "id": row["id"], "known": 0, "verdict": "accept"})
     assert status == 500
     assert "No space left on device" in found["error"]
+    assert post(desk, "undo", {"window": "w"})[0] == 500
     assert post(desk, "next", {"window": "w"})[1]["row"]["id"] == row["id"]
 
 

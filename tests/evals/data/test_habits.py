@@ -46,6 +46,9 @@ def test_copied_runs() -> None:
     again = habits_of(a_material(rows, seeds))
     assert again is not None
     assert again.copied["answer"] == 1 / 3
+    reworded = habits_of(a_material([Row("Cool is a house: why?", "Of June it is.")], [*SEEDS, a_seed("A cool pair?", "Yes.")]))
+    assert reworded is not None
+    assert reworded.copied == {"question": 0, "answer": 0}  # a run was asked for
     lone = habits_of(a_material([Row("New?", story)], [a_seed("Old?", story)]))
     assert lone is not None
     assert lone.copied == {"question": 0, "answer": 1}

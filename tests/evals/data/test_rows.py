@@ -156,6 +156,10 @@ def test_what_instructlab_writes_is_read() -> None:
     assert row(messages=turns, metadata="no JSON", unmask=True) == Row("c\n\na", "b")
     for other in ({"question": "Q?", "response": "A"}, {"question": "a", "answer": ""}, {"answer": "b", "prompt": None}):
         assert row(messages=turns, metadata=json.dumps(other)) == Row("c\n\na", "b")
+    plums = [turns[1], {"role": "assistant", "content": "By a plum. \n"}]
+    for name, part in (("answer", "B"), ("response", "plum"), ("output", "By a"), ("completion", "")):
+        assert row(messages=plums, metadata=json.dumps({"question": "a", name: part})) == Row("c\n\na", "By a plum. \n")
+    assert row(messages=plums, metadata=json.dumps({"question": "a", "answer": "By a plum."})) == Row("a", "By a plum.")
     for user, assistant in (
         ("<|user|>", "<|assistant|>"),
         *[[f"<|start_of_role|>{n}<|end_of_role|>" for n in ("user", "assistant")]],

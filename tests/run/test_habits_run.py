@@ -13,7 +13,7 @@ from rich.console import Console
 
 from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.config import TeacherConfig
-from skills_dspy.base.records import Record, Rejection
+from skills_dspy.base.records import AnswerPair, Record, Rejection
 from skills_dspy.base.scales import PAIR, SAMPLE
 from skills_dspy.cli.explain import explain_command
 from skills_dspy.cli.shared.arguments import ExplainOptions
@@ -262,6 +262,26 @@ def test_decided_anew(made: tuple[TaskView, RunPaths], tmp_path: Path) -> None:
     assert not {row.stage for row in rejections(again)} & {"question_habits", "answer_habits"}
     assert [row for row in accepted(again) if row.response.startswith("Of course")][WANTED // 4 :]
     assert not [row for row in accepted(again) if row.provenance.rewritten]
+
+
+def test_a_pair_of_an_answer_that_was_written_again(made: tuple[TaskView, RunPaths], tmp_path: Path) -> None:
+    """Its second answer is held against the one that stands in the row, with the calls that wrote and rated that one."""
+    shutil.copytree(made[1].folder, tmp_path / "foxes")
+    request = DecideRequest(tmp_path / "foxes", pairs=100, fill=False)
+    server = talker()
+    done = asyncio.run(decide_run(request, prepare(request), server))
+    assert done.dataset is not None
+    assert done.paired is not None
+    assert len(server.asked) <= 2 * done.paired.asked
+    rewritten = {row.id: row for row in accepted(made[1]) if row.provenance.rewritten is not None}
+    pairs = [AnswerPair.model_validate_json(line) for line in RunPaths(done.dataset).pairs.read_bytes().splitlines()]
+    checked = [(pair, rewritten[pair.id]) for pair in pairs if pair.id in rewritten]
+    assert checked
+    for pair, row in checked:
+        first, second = sorted((pair.chosen, pair.rejected), key=lambda one: one.second)
+        rated, calls = "judge_pair" if pair.scale == "pair_verdict" else pair.scale, row.provenance.calls
+        assert (first.answer, first.calls) == (row.response, (*calls["write_answer_again"], *calls[f"{rated}_again"]))
+        assert not {*second.calls} & {digest for digests in calls.values() for digest in digests}
 
 
 def test_a_look_at_a_run_that_had_none(plain: RunPaths, tmp_path: Path) -> None:

@@ -393,6 +393,15 @@ def test_the_card_tells_it_from_reviews(tmp_path: Path) -> None:
         judge_rates(find_sources([tmp_path / "runs"]), report)
 
 
+def test_a_report_on_other_prompts_says_nothing_of_these(tmp_path: Path) -> None:
+    """The judges were asked with a compiled program, and the run without, or the other way round."""
+    of_simulated(tmp_path / "runs")
+    report = tmp_path / "judges.json"
+    report.write_text(json.dumps({**json.loads(REPORT.read_bytes()), "program": "program.json"}), "utf-8")
+    with pytest.raises(ExportError, match="other prompts than those of test/foxes: one of the two has a compiled program"):
+        judge_rates(find_sources([tmp_path / "runs"]), report)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

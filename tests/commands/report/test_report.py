@@ -81,8 +81,8 @@ def test_every_row_is_there_with_its_texts_and_its_fate(run: RunPaths, page: Rea
 
 
 def test_every_story_is_whole(run: RunPaths, page: ReadPage) -> None:
-    """Each prompt and reply of each row comes out of the page as it stands in the journal, letter for letter."""
-    rows = rows_of(run)
+    """Each prompt and reply of each row comes out of the page as it stands in the journal; a cut one is called that."""
+    rows, cut = rows_of(run), list[bool]()
     with JournalReader.open(run.journal) as journal:
         for name, detail in zip(page.columns["id"], page.details, strict=True):
             digests = [digest for tries in rows[name]["provenance"]["calls"].values() for digest in tries]
@@ -90,8 +90,11 @@ def test_every_story_is_whole(run: RunPaths, page: ReadPage) -> None:
             told = [call["messages"] for call in detail["calls"]]
             sent = [[(m["role"], visible(m["content"])) for m in each.request["messages"]] for each in found if each]
             assert told == sent
+            cut += (own := [each.reply["done_reason"] == "length" for each in found if each])
+            assert [call["heading"] for call in detail["calls"]] == ["reply (cut)" if one else "reply" for one in own]
             replies = [visible(each.reply["message"]["content"]) for each in found if each]
             assert [call["reply"] for call in detail["calls"]] == replies
+    assert 0 < cut.count(True) < len(cut) / 2
 
 
 def test_rejected_rows_have_the_ratings_that_they_got(page: ReadPage) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from evals.data.collapse import NEAR_COPY
 from skills_dspy.base.errors import ExportError, RequestError, RunDirError
 from skills_dspy.base.scales import SCALES
 from skills_dspy.base.visible import visible
+from skills_dspy.cli.report import near_copies
 from skills_dspy.commands.report.packing import Lines, pack_rows
 from skills_dspy.model.embedding.vectors import WEIGHTS
 from skills_dspy.pipeline.funnel import STAGES
@@ -177,7 +179,16 @@ def test_answers_that_are_near_copies_are_paired(tmp_path: Path) -> None:
     """By the places of their rows; a short answer is rightly that of many questions."""
     long = "The fox runs over the hill and hides behind the old oak until the hounds have gone by"
     records = [a_record(f"{n:016x}", f"Question {n}?", text) for n, text in enumerate(["Yes.", long, "Yes.", f"{long} again"])]
-    assert reported(tmp_path / "r.html", write_run(tmp_path / "runs", records)).summary["copies"] == [[[1, 3]]]
+    assert reported(tmp_path / "r.html", write_run(tmp_path / "runs", records)).summary["copies"] == [
+        {"pairs": [[1, 3]], "count": 1, "complete": True, "bound": NEAR_COPY}
+    ]
+
+
+def test_of_very_many_near_copies_it_is_known_that_these_are_not_all() -> None:
+    """More than can be put together in pairs."""
+    some, many = near_copies(["the same eight words are in each answer"] * 3), near_copies(["a b c d e f g h"] * 501)
+    assert (len(some.pairs), some.complete) == (3, True)
+    assert (len(many.pairs), many.complete) == (500 * 499 // 2, False)
 
 
 def test_two_places_stand_side_by_side(tmp_path: Path) -> None:

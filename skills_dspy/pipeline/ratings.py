@@ -1,6 +1,5 @@
 """How rows were rated: an accepted one says it itself; of a rejected one the replies in the journal tell."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from skills_dspy.base.columns import TAG_NAMES
@@ -11,15 +10,8 @@ from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.replies import NO_REPLY
 from skills_dspy.model.soft import soft_of
 from skills_dspy.model.steps import STEPS
-from skills_dspy.pipeline.funnel import AGAIN
 from skills_dspy.store.journal import JournaledReply
 from skills_dspy.store.said import said_in
-
-_OF_ANSWERS = frozenset(step.stage for step in STEPS.values() if "answer" in (*step.about, step.makes))
-"""The stages that an answer goes through again where it is written again."""
-
-Calls = Mapping[str, tuple[str, ...]]
-"""Stages to the digests of their requests, as a row has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +21,6 @@ class Rating:
     label: Label
     soft: SoftRating | None = None
     explanation: str = ""
-
-
-def latest(calls: Calls) -> dict[str, tuple[str, ...]]:
-    """The calls that are about a row as it stands: where its answer was written again, nothing that was about the first one."""
-    again = "write_answer" + AGAIN in calls
-    kept = (stage for stage in calls if not (again and stage in _OF_ANSWERS))
-    return {stage.removesuffix(AGAIN): calls[stage] for stage in kept}
 
 
 def own_ratings(row: Record) -> dict[str, Rating]:

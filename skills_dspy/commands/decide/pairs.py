@@ -16,7 +16,7 @@ from skills_dspy.base.scales import PAIR, SAMPLE, Scale
 from skills_dspy.model.ask import Answer, Failed
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Passed
 from skills_dspy.pipeline.flow import Flow
-from skills_dspy.pipeline.ratings import latest
+from skills_dspy.pipeline.funnel import latest
 from skills_dspy.similarity.length import PairLengths
 from skills_dspy.similarity.text import words
 

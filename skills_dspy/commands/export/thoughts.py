@@ -10,7 +10,7 @@ from skills_dspy.base.records import Record
 from skills_dspy.base.residue import MARKS
 from skills_dspy.commands.export.layouts import ThoughtfulRecord
 from skills_dspy.commands.export.source import SourceRun
-from skills_dspy.pipeline.ratings import latest
+from skills_dspy.pipeline.funnel import latest
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.said import said_in
 

@@ -9,7 +9,8 @@ from skills_dspy.base.scales import CONTEXT, SCALES, Label
 from skills_dspy.commands.report.reading import ShownRow, ShownRun
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.replies import NO_REPLY
-from skills_dspy.pipeline.ratings import Rating, latest, own_ratings, replied_ratings
+from skills_dspy.pipeline.funnel import latest
+from skills_dspy.pipeline.ratings import Rating, own_ratings, replied_ratings
 from skills_dspy.store.journal import JournaledReply, JournalReader
 from skills_dspy.store.said import said_in
 

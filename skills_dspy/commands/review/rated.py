@@ -8,7 +8,8 @@ from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.base.records import Record, Rejection, SoftRating, is_failure
 from skills_dspy.base.scales import PAIR, QUALITY, QUESTION, SAMPLE, Label, Scale
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.pipeline.ratings import Rating, latest, own_ratings, replied_ratings
+from skills_dspy.pipeline.funnel import latest
+from skills_dspy.pipeline.ratings import Rating, own_ratings, replied_ratings
 from skills_dspy.store.files import storage_errors, typed_rows
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths

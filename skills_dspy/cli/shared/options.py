@@ -174,7 +174,7 @@ Reviews = Annotated[
 ]
 Seed = Annotated[int, option("Decides splits, samples and choices.", type=SEED, default=0)]
 Markdown = Annotated[Path | None, option("Write the tables here as well.", metavar="FILE")]
-Note = Annotated[str | None, option("What answers, in words, when it is not a language model (for recordings).", hidden=True)]
+Note = Annotated[str | None, option("What answers, in words, in place of the server's name (for recordings).", hidden=True)]
 Quiet = Annotated[bool, option("No progress.")]
 
 

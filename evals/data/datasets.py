@@ -42,6 +42,8 @@ class Dataset:
     Attributes:
         seeds: empty when nobody knows.
         left_out: rows whose question or answer is null or blank.
+        labelled_false: further rows, whose answer was rejected.
+        chosen: rows that are the better one of two answers.
         files: how many files of a folder the rows are of; 0 for one file or a run.
     """
 
@@ -52,6 +54,8 @@ class Dataset:
     run: RunOrigin | None = None
     left_out: int = 0
     files: int = 0
+    labelled_false: int = 0
+    chosen: int = 0
 
 
 def read_datasets(path: Path) -> tuple[Dataset, ...]:
@@ -77,12 +81,17 @@ def read_datasets(path: Path) -> tuple[Dataset, ...]:
     if not files:
         raise RequestError(f"{path} holds no run and no file of rows; give a run's directory or a file of rows")
     found = [row for file in files for row in read_pairs(file)]
-    rows = tuple(row for row in found if row is not None)
+    read = [row for row in found if row is not None]
+    rows = tuple(row for row in read if row.preference != "rejected")
+    if read and not rows:
+        raise FileError("every row has the label false, and rejected answers are not scored; give a file with others", path)
     if found and not rows:
         raise FileError("in no row are both question and answer more than null or blank", path)
     if not rows:
         raise FileError(f"the file is empty; each line should hold {LAYOUTS}", path)
-    return (Dataset(str(path), path, rows, left_out=len(found) - len(rows), files=len(files) if is_folder else 0),)
+    dataset = Dataset(str(path), path, rows, left_out=len(found) - len(read), files=len(files) if is_folder else 0)
+    chosen = sum(row.preference == "chosen" for row in rows)
+    return (replace(dataset, labelled_false=len(read) - len(rows), chosen=chosen),)
 
 
 def _files_of_rows(folder: Path) -> list[Path]:

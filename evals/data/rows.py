@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -57,6 +57,8 @@ class Row:
         ratings: a name of RATINGS to the label; none where the row has none of ours.
         soft: the same names to the soft rating, where the server gave one; none for the category.
         shown: the examples in the prompts that it was written with, `seed:K` or row ids; None where that is not known.
+        preference: of rows for trainers of preferences: `chosen`, the better of two answers, or `rejected`, an answer whose
+            label is false.
     """
 
     question: str
@@ -65,6 +67,7 @@ class Row:
     ratings: Mapping[str, Label] = field(default_factory=dict)
     soft: Mapping[str, SoftRating] = field(default_factory=dict)
     shown: tuple[str, ...] | None = None
+    preference: Literal["chosen", "rejected"] | None = None
 
 
 def read_pairs(path: Path) -> Iterator[Row | None]:
@@ -116,7 +119,16 @@ def row_of(content: Mapping[str, Any], path: Path, number: int) -> Row | None:
     ratings, soft = _ratings(content)
     examples = _mapping(content.get("provenance")).get("shown")
     shown_with = tuple(map(str, examples)) if isinstance(examples, list) else None
-    return Row(whole(asked), whole(told), _context(content, question, path, number), ratings, soft, shown_with)
+    context, preference = _context(content, question, path, number), _preference(content, answer or chat)
+    return Row(whole(asked), whole(told), context, ratings, soft, shown_with, preference)
+
+
+def _preference(content: Mapping[str, Any], read: str | None) -> Literal["chosen", "rejected"] | None:
+    """As TRL's trainers have it; `read` is where the answer stands, and a label beside other keys is of something else."""
+    if read == "chosen" and "rejected" in content:
+        return "chosen"
+    is_false = {"prompt", "completion"} <= content.keys() and str(content.get("label")).lower() == "false"
+    return "rejected" if is_false else None
 
 
 def _with_metadata(content: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from evals.data import measures
 from evals.data.against_seeds import Coverage, SeedLikeness, coverage_of, find_nearest, likeness_of
 from evals.data.collapse import Collapse, find_collapse, near_copy_share
+from evals.data.datasets import Dataset
 from evals.data.habits import SetHabits, habits_of
 from evals.data.material import Material
 from evals.data.rows import Row
@@ -125,15 +126,7 @@ def _notes(material: Material) -> Iterator[str]:
     if run is not None and run.funnel is not None and run.funnel.accepted != rows:
         counted = f"run.json counts {run.funnel.accepted} accepted rows, and {rows} are there now"
         yield f"The yield is older than the rows: {counted}."
-    if dataset.files:
-        yield f"The rows are of {dataset.files} file{'s' * (dataset.files > 1)} of the folder."
-    if dataset.left_out:
-        rows_are = (
-            "1 row whose question or answer is blank is"
-            if dataset.left_out == 1
-            else f"{dataset.left_out} rows whose question or answer is blank are"
-        )
-        yield f"{rows_are} left out."
+    yield from _notes_of_files(dataset)
     if not rows:
         yield "There is no accepted row, so there is nothing else to score."
     if sample < rows:
@@ -144,3 +137,22 @@ def _notes(material: Material) -> Iterator[str]:
     if rows and not dataset.seeds:
         left_out = "Novelty, coverage, copied runs and what the seeds have are left out"
         yield f"{left_out}: nobody said what the seeds were; give their task file with --seeds."
+
+
+def _notes_of_files(dataset: Dataset) -> Iterator[str]:
+    if dataset.files:
+        yield f"The rows are of {dataset.files} file{'s' * (dataset.files > 1)} of the folder."
+    if dataset.left_out:
+        yield f"{_rows(dataset.left_out)} whose question or answer is blank {_are(dataset.left_out)} left out."
+    if count := dataset.labelled_false:
+        yield f"{_rows(count)} labelled false, whose answer was rejected, {_are(count)} left out."
+    if dataset.chosen:
+        yield f"{_rows(dataset.chosen)} {_are(dataset.chosen)} of pairs of answers, of which `chosen` is read."
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

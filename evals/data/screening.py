@@ -9,7 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import click
+
 from skills_dspy.base.config import ScreensConfig, load_config
+from skills_dspy.base.errors import SkillsError
 from skills_dspy.base.visible import visible
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.steps import STEPS
@@ -84,9 +87,15 @@ def _look(found: Extremes, spec: TaskSpec, place: int, task: TaskTexts) -> None:
             found.rejected.append(f"{where}: {why[0]}: {why[1]}")
 
 
-def main(paths: Sequence[str]) -> None:
-    """Print what the seeds of the tasks at these paths come to."""
-    specs = [spec for path in paths for spec in load_tasks([Path(path)]).specs]
+@click.command(help=__doc__)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+def main(paths: Sequence[Path]) -> None:
+    """Print what the seeds of the tasks at these paths come to, or leave with exit code 2 and one sentence."""
+    try:
+        specs = [spec for path in paths for spec in load_tasks([path]).specs]
+    except SkillsError as error:
+        click.echo(visible(f"error: {error}"), err=True)
+        sys.exit(error.exit_code)
     found = extremes_of(specs, load_config().screens)
     lines = [f"{found.seeds} seeds of {found.tasks} tasks, each as if it were new beside the others"]
     for name in ("copied", "echoed", "longest", "shortest"):
@@ -97,4 +106,4 @@ def main(paths: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

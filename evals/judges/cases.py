@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from skills_dspy.base.config import RunConfig
-from skills_dspy.base.errors import SpecError
+from skills_dspy.base.errors import RequestError, SpecError
 from skills_dspy.base.records import Frozen, SeedExample
 from skills_dspy.base.scales import Label, Scale
 from skills_dspy.base.validation import FILLED, Text, Where, Wording, validated
@@ -26,6 +26,14 @@ SCALE_OF_STEP: Mapping[str, Scale] = {
     if step.filter is not None and step.tagging != "fused" and not step.of_draw
 }
 """The steps that cases exist for, the four judges before the two tags that filter, with the scale of each."""
+
+
+def refuse_unknown(judges: Iterable[str]) -> None:
+    """RequestError where a name is that of no step that cases exist for."""
+    for name in judges:
+        if name not in SCALE_OF_STEP:
+            raise RequestError(f"there is no judge {name!r}; the judges are: {', '.join(SCALE_OF_STEP)}")
+
 
 CaseOrigin = Literal["hand", "reply", "review", "seed", "corruption"]
 

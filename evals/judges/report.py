@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from evals.judges.ask import FUSED, UNFILTERED_TAGS, CaseCall, Judged, judge, judge_all, judging_limits
 from evals.judges.card import ReportCard, report_card
-from evals.judges.cases import SCALE_OF_STEP, SHIPPED, Case, load_cases
+from evals.judges.cases import SCALE_OF_STEP, SHIPPED, Case, load_cases, refuse_unknown
 from evals.judges.corruptions import seed_cases
 from evals.judges.descriptions import blanks, cases_with_descriptions, derive_descriptions, description_line, prompt_estimate
 from evals.judges.fused import StepTokens
@@ -87,9 +87,7 @@ def choose_cases(
     Raises:
         RequestError: a judge is named that there is no case for.
     """
-    for name in judges:
-        if name not in SCALE_OF_STEP:
-            raise RequestError(f"there is no judge {name!r}; the judges are: {', '.join(SCALE_OF_STEP)}")
+    refuse_unknown(judges)
     labelled = [*(load_cases(paths or (SHIPPED,), config) if paths or not reviewed else ()), *reviewed]
     made = [case for spec in specs for case in seed_cases(spec, seed)]
     cases = tuple(case for case in (*labelled, *made) if case.step in (judges or SCALE_OF_STEP))

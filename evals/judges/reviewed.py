@@ -12,18 +12,17 @@ from typing import Any
 
 from evals.judges.ask import Judged
 from evals.judges.card import ReportCard, report_card
-from evals.judges.cases import SCALE_OF_STEP, Case
+from evals.judges.cases import SCALE_OF_STEP, Case, refuse_unknown
 from evals.tables import as_json
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Reason, SeedExample
-from skills_dspy.commands.review.opening import known_run, runs_at
 from skills_dspy.commands.review.rated import RatedRow, StageVerdict, rated_rows, settings_of
 from skills_dspy.model.steps import STEPS
 from skills_dspy.pipeline.draw import seed_examples, standard_of
 from skills_dspy.store.reviews import Review, read_reviews, review_place, standing, verdict_on
-from skills_dspy.store.run_dir import RunPaths
-from skills_dspy.store.run_json import NotedServer, RunJson, needed, run_json_errors
+from skills_dspy.store.run_dir import RunPaths, runs_at
+from skills_dspy.store.run_json import NotedServer, RunJson, known_run, needed, run_json_errors
 from skills_dspy.tasks.spec import TaskSpec
 
 IN_WORDS, EDITED, ACCEPTED, ANSWER_ALONE = "in your own words", "edited", "accepted", "the answer alone was wrong"
@@ -69,7 +68,7 @@ def read_reviewed(places: Sequence[Path]) -> tuple[ReviewedRun, ...]:
         RequestError: nobody has looked at any.
     """
     found, seen = [], set[tuple[str, str]]()
-    for paths in dict.fromkeys(paths for place in places for paths in runs_at(place)):
+    for paths in runs_at(places):
         run = known_run(paths)
         said = read_reviews(review_place(paths, run))
         reviews, decided = standing(said), Counter(review.id for review in said if review.verdict not in ("skip", "undo"))
@@ -107,9 +106,7 @@ def card_of_reviews(runs: Sequence[ReviewedRun], judges: Sequence[str]) -> tuple
     Raises:
         RequestError: a judge is none, or there is no verdict of one, or the runs had different thresholds.
     """
-    for name in judges:
-        if name not in SCALE_OF_STEP:
-            raise RequestError(f"there is no judge {name!r}; the judges are: {', '.join(SCALE_OF_STEP)}")
+    refuse_unknown(judges)
     config = runs[0].config
     for other in runs[1:]:
         if (other.config.judges, other.config.filter) != (config.judges, config.filter):

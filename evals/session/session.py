@@ -52,7 +52,7 @@ class SessionRequest:
         concurrency: requests in flight, 1 or more.
         extra_models: models that are asked besides those of the roles.
         recorded: a folder of an earlier session, which then answers instead of a server.
-        note: what answers, in words, when it is not a language model.
+        note: what answers, in words, in place of the server's own.
         most_calls: no more live calls than this; None for no limit.
         beside: a run of the same tasks; models are asked with its windows, unless more is needed.
     """

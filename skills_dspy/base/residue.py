@@ -263,8 +263,10 @@ def _in_json(text: str) -> str | None:
     return bare[:30].replace("\n", " ")
 
 
+THOUGHTS = "a block of thinking"
+
 MARKS: Mapping[str, Find] = {
-    "a block of thinking": _thinking,
+    THOUGHTS: _thinking,
     "a token of a chat template": finds(TOKENS, "<", "[", "]", "＜", "|", ">>", "&lt;", "{{", "Ġ", "Ċ", "▁"),
     "a mark of where a text begins or ends": _unpaired,
     "a call of a tool": _calls,

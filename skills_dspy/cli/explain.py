@@ -16,7 +16,16 @@ from skills_dspy.store.files import read_rows
 from skills_dspy.store.journal import JournaledReply, JournalReader
 from skills_dspy.store.reviews import read_reviews, review_place, standing, verdict_on
 from skills_dspy.store.run_dir import FoundRow, find_row
-from skills_dspy.store.run_json import OLLAMA, NotedServer, RunJson, needed, read_run_json, run_json_errors, server_in_words
+from skills_dspy.store.run_json import (
+    OLLAMA,
+    NotedServer,
+    RunJson,
+    known_run,
+    needed,
+    read_run_json,
+    run_json_errors,
+    server_in_words,
+)
 from skills_dspy.store.said import said_in
 
 
@@ -115,9 +124,7 @@ def _source(found: FoundRow, out: Console) -> None:
     out.print(f"\n[bold]draw[/bold] {source['draw']}, question {source['index']} of it")
     models = ", ".join(f"{role} {name}" for role, name in source["models"].items())
     out.print(f"[bold]models[/bold] {escape(models)}")
-    run = read_run_json(found.paths)
-    if run is None:
-        raise RunDirError(f"{found.paths.run_json} is missing, so nothing is known of this run; restore the file")
+    run = known_run(found.paths)
     server = run.server or NotedServer()
     named = server.version or "unknown" if server.api == OLLAMA else server_in_words(server.api, server.version or "")
     out.print(f"[bold]server[/bold] {escape('; '.join(filter(None, (named, server.note))))}")

@@ -9,6 +9,7 @@ from skills_dspy import __version__
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.shared.arguments import ReportOptions
 from skills_dspy.cli.terminal.streams import echo, echo_json
+from skills_dspy.commands.report.content import Copies
 from skills_dspy.commands.report.make import ReportRequest, write_report
 from skills_dspy.similarity.text import words
 
@@ -45,9 +46,10 @@ def report_command(options: ReportOptions) -> int:
     return 0
 
 
-def near_copies(texts: Sequence[str]) -> list[tuple[int, int]]:
-    """Pairs of places of texts that are near-copies of one another; of very many only the first are looked at."""
+def near_copies(texts: Sequence[str]) -> Copies:
+    """Pairs of texts that are near-copies of one another; of very many only the first are put together."""
     found = [(place, own) for place, text in enumerate(texts) if len(own := compared_words(text, words(text))) >= COPY_WORDS]
     flags = has_near_copy([own for _, own in found], NEAR_COPY)
-    copies = [one for one, copied in zip(found, flags, strict=True) if copied][:_COMPARED]
-    return [(copies[one][0], copies[other][0]) for one, other in near_copy_pairs([own for _, own in copies], NEAR_COPY)]
+    copies = [one for one, copied in zip(found, flags, strict=True) if copied]
+    pairs = near_copy_pairs([own for _, own in copies[:_COMPARED]], NEAR_COPY)
+    return Copies([(copies[one][0], copies[other][0]) for one, other in pairs], NEAR_COPY, len(copies) <= _COMPARED)

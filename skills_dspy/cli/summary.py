@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from skills_dspy.base.errors import SpecError
+from skills_dspy.base.residue import THOUGHTS
 from skills_dspy.base.yaml_lines import shown
 from skills_dspy.cli.terminal.consoles import make_console, make_table, unmarked
 from skills_dspy.model.server.connections import without_secrets
@@ -109,7 +110,7 @@ def _failures(funnel: Funnel) -> Iterator[str]:
     for (stage, reason), (detail, raw) in funnel.first.items():
         if reason != "server failed" and 2 * funnel.rejected[stage, reason] >= funnel.candidates and not funnel.accepted:
             yield f"The first of them: {shown(detail, _LONG)}; the reply: {shown(raw, _LONG) or 'empty'}"
-            if reason in ("unreadable", "truncated", "residue"):
+            if reason in ("unreadable", "truncated") or (reason == "residue" and THOUGHTS in detail):
                 yield f"`{command()} check` tries whether the model can be used with another `think`, and names it."
     lost = {stage: count for stage, reason, count in funnel.rows() if reason == "server failed"}
     if lost:

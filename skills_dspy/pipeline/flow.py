@@ -264,23 +264,34 @@ class Flow:
             return drop.outcome
         return None
 
-    async def ask(self, stage: str, draw: Draw, subject: Exercise, place: tuple[int, ...], rank: Callable[[], Rank]) -> Answer:
-        """A step's answer, whatever it says of its subject; Failed where none can be used. The place decides the seed."""
+    async def ask(
+        self,
+        stage: str,
+        draw: Draw,
+        index: int,
+        subject: Exercise,
+        rank: Callable[[], Rank],
+        place: tuple[int, ...] | None = None,
+    ) -> Answer:
+        """A step's answer, whatever it says of its subject; Failed where none can be used.
+
+        The place decides the seed: without one it is that at which a run asks, where what is asked again has one of its own.
+        """
         step = self._steps[draw.kind][stage]
         shown = (subject if isinstance(subject, Candidate) else draw).examples(step)
-        asked = inputs(step, self._spec, shown, subject, draw.plan_of(step), avoided(step, subject))
-        return await self._asker.ask(step.name, asked, place, rank)
+        avoid = avoided(step, subject)
+        asked = inputs(step, self._spec, shown, subject, draw.plan_of(step), avoid)
+        own = (draw.number, index) if avoid is None else (draw.number, index, 1)
+        return await self._asker.ask(step.name, asked, place or own, rank)
 
     async def _ask(
         self, stage: str, draw: Draw, index: int, subject: Exercise, calls: dict[str, tuple[str, ...]], rank: Callable[[], Rank]
     ) -> Answer:
         """A step's answer, with the digests of its requests noted; _Drop where it cannot be used or rejects its subject."""
         step = self._steps[draw.kind][stage]
-        again = avoided(step, subject) is not None
-        # What is asked again has a place of its own, so that it is sampled anew, and its calls have a name of their own.
-        place, name = ((draw.number, index, 1), stage + AGAIN) if again else ((draw.number, index), stage)
+        name = stage if avoided(step, subject) is None else stage + AGAIN
         try:
-            answer = await self.ask(stage, draw, subject, place, rank)
+            answer = await self.ask(stage, draw, index, subject, rank)
         except Failed as failed:
             calls[name] = failed.digests
             raw = None if failed.reason == "server failed" else failed.cause.raw

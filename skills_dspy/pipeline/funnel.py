@@ -30,12 +30,24 @@ STAGES = tuple(LABELS)
 """Where a candidate can be rejected, in the order in which it is decided."""
 AGAIN = "_again"
 """Ends the names under which a row has the calls of an answer's second writing."""
+_ANSWERED = STAGES[STAGES.index("write_answer") : STAGES.index("answer_habits")]
+"""What an answer goes through, once more where it is written again."""
 SCREENING = ("decontamination", "answer_decontamination")
 """Stages of a run that has evaluation questions."""
 HABITS = ("question_habits", "answer_habits")
 """Stages of a run that looks at the set, and not only at the row."""
 SELDOM = ("write_context", "judge_context", "write_questions", *SCREENING, *HABITS, "difficulty", "category")
 """Stages that most runs lose nobody at, or do not have: a table needs them only where they rejected something."""
+
+
+def latest(calls: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """The calls of a row, by their stages, that are about it as it stands.
+
+    Where its answer was written again, nothing is among them that was about the first one.
+    """
+    again = "write_answer" + AGAIN in calls
+    kept = (stage for stage in calls if not (again and stage in _ANSWERED))
+    return {stage.removesuffix(AGAIN): calls[stage] for stage in kept}
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """Variety by plan: the axes along which a task's exercises differ, and what each new question is to be like.
 
 After AttrPrompt (Yu et al. 2023, arXiv:2306.15895): what is not told to vary does not. A model names the axes of a task once;
-each question gets one value of each.
+each question gets a value of the first and of one other, in turn.
 """
 
 from collections.abc import Collection, Sequence

@@ -35,6 +35,7 @@ class PastRun:
 
     Attributes:
         answered_by: what gave the replies, in words.
+        no_model: whether that was no language model.
         weights: of the embedding model that gave its vectors, as far as it is known.
         evaluation: path and SHA-256 of the files of evaluation questions that it was decontaminated against.
         description: what the model derived, where the task's file leaves its description blank.
@@ -48,6 +49,7 @@ class PastRun:
     wanted: int
     models: dict[Role, Model]
     answered_by: str
+    no_model: bool = False
     program: CompiledProgram | None = None
     weights: str | None = None
     evaluation: tuple[tuple[Path, str], ...] = ()
@@ -107,6 +109,7 @@ def read_recorded(paths: RunPaths) -> PastRun:
             wanted=needed(run.wanted, "wanted"),
             models={role: Model(models[role].name, models[role].digest, None, licence=licences[role]) for role in ROLES},
             answered_by=server.answered_by,
+            no_model=server.without_model,
             program=None if run.program is None else checked(run.program, paths.run_json),
             weights=run.embedder.weights,
             evaluation=tuple((Path(file.path), file.sha256) for file in files),

@@ -22,7 +22,7 @@ class RunRequest:
         concurrency: requests in flight, 1 or more.
         restart: set existing runs aside first.
         recorded: the recordings to replay by task name; none for a live run.
-        note: what answers, in words, when it is not a language model.
+        note: what answers, in words, in place of the server's own.
         program: compiled prompts; none for those that stand in signatures/.
     """
 

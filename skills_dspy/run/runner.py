@@ -122,8 +122,10 @@ class Runner:
     async def _ask_server(self) -> dict[str, Any]:
         if self._server is None:
             assert self._request.recorded is not None
-            notes = {recorded.answered_by for recorded in self._request.recorded.values()}
-            return {"host": None, "version": "replay", "note": "; ".join(sorted(notes))}
+            recorded = self._request.recorded.values()
+            told = {"no_model": True} if any(run.no_model for run in recorded) else {}
+            note = "; ".join(sorted({run.answered_by for run in recorded}))
+            return {"host": None, "version": "replay", "note": note, **told}
         return {**await introduced(self._server), "note": self._request.note}
 
     async def _models(self) -> dict[Role, Model]:

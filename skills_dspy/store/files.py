@@ -10,10 +10,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from skills_dspy.base.columns import from_columns
+from pydantic import BaseModel, ValidationError
+
+from skills_dspy.base.columns import from_columns, whole
 from skills_dspy.base.errors import DiskFull, RunDirError, StorageError
+
+_Row = TypeVar("_Row", bound=BaseModel)
 
 _FULL = "free some space and run the same command again: what was written before is kept"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -156,6 +160,26 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 yield number, from_columns(row)
             except ValueError as error:
                 raise RunDirError(f"{path}:{number}: this is no row of a run: {error}; restore the file") from error
+
+
+def typed_rows(path: Path, kind: type[_Row], *, mended: bool = False) -> Iterator[tuple[int, _Row]]:
+    """The rows of a run's log as records, with their line numbers, one at a time; none where there is no such file.
+
+    Where they are to be `mended`, halves of characters, which older versions wrote, are replaced.
+
+    Raises:
+        RunDirError: a row is none of that kind; file and line are named.
+    """
+    with storage_errors("read", path):
+        if not path.exists():
+            return
+    for number, content in read_rows(path):
+        try:
+            yield number, kind.model_validate(whole(content) if mended else content)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            what = f"`{'.'.join(map(str, first['loc']))}`: {first['msg']}"
+            raise RunDirError(f"{path}:{number}: this is no row of a run: {what}; restore the file") from error
 
 
 def count_rows(path: Path) -> int:

@@ -6,7 +6,7 @@ Everything here raises StorageError when a file is in the way, or the disk is fu
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -160,6 +160,26 @@ def find_runs(root: Path) -> list[RunPaths]:
             below[:] = [name for name in below if not _LEFT_OUT.search(name)]
             found.append(RunPaths(Path(folder)))
         return sorted(paths for paths in found if paths.holds_run())
+
+
+def runs_at(places: Iterable[Path], wanted: str = "a run's directory, or a folder of runs") -> list[RunPaths]:
+    """The runs at and below these places, each once, in the order given and then by path.
+
+    Raises:
+        RunDirError: a place holds no run; it says that `wanted` is to be given.
+    """
+    found: dict[Path, RunPaths] = {}
+    for place in places:
+        with storage_errors("read", place):
+            if not place.exists():
+                raise RunDirError(f"there is no run at {place}; give {wanted}")
+            if not place.is_dir():
+                raise RunDirError(f"{place} is a file; give the run's directory, {place.parent}")
+        if not (runs := find_runs(place)):
+            raise RunDirError(f"there is no run at or below {place}; give {wanted}")
+        for paths in runs:
+            found.setdefault(paths.folder.resolve(), paths)
+    return list(found.values())
 
 
 class FoundRow(NamedTuple):

@@ -1,6 +1,7 @@
 """run.json: what a run was made with and how it went, as one type that every reader gets, and the one that writes it."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os.path import normpath
@@ -57,15 +58,23 @@ def server_in_words(api: str, version: str, host: str | None = None) -> str:
     return f"{api}{at}{f' ({version})' if version else ''}"
 
 
-class NotedServer(_Part):
-    """Who answered; a note is only there when it was no language model, the kind of server only when it was not Ollama.
+_MODELLESS = re.compile(r"\bsimulated\b|\d-fake\b|\bby hand\b|\bno language model\b", re.IGNORECASE)
+"""What versions and notes say where no language model answered; older replays say it nowhere else."""
 
-    `licences` are those of models by name, in a line, where server or file told them.
+
+class NotedServer(_Part):
+    """Who answered; the kind of server is only there when it was not Ollama.
+
+    Attributes:
+        note: who answered, in words, in place of the server's own: that of a recording, which every replay has.
+        no_model: that it was no language model, where the version does not say it any more; see `without_model`.
+        licences: those of models by name, in a line, where server or file told them.
     """
 
     host: str | None = None
     version: str | None = None
     note: str | None = None
+    no_model: bool = False
     api: str = OLLAMA
     licences: dict[str, str] = {}
 
@@ -73,6 +82,11 @@ class NotedServer(_Part):
     def answered_by(self) -> str:
         """Who, in words; KeyError where it does not say."""
         return self.note or server_in_words(self.api, needed(self.version, "version"))
+
+    @property
+    def without_model(self) -> bool:
+        """Whether something other than a language model answered, by what version and note say; a note alone says nothing."""
+        return self.no_model or any(_MODELLESS.search(told) for told in (self.version or "", self.note or ""))
 
 
 class NotedEmbedder(_Part):
@@ -209,6 +223,14 @@ def read_run_json(paths: RunPaths, broken: str = BROKEN, other_format: str | Non
         raise RunDirError(f"{path}: {other_format.format(repr(content.get('format')))}")
     with run_json_errors(paths, broken):
         return RunJson.of(content)
+
+
+def known_run(paths: RunPaths) -> RunJson:
+    """What a run's run.json says; RunDirError where there is none."""
+    run = read_run_json(paths)
+    if run is None:
+        raise RunDirError(f"{paths.run_json} is missing, so nothing is known of this run; restore the file")
+    return run
 
 
 def origin_of(paths: RunPaths, run: RunJson) -> str:

@@ -128,3 +128,9 @@ def test_eval_data_reads_a_decided_dataset(shell: Terminal) -> None:
     code, out, _ = shell.type("eval", "data", json.loads(out)["dataset"], "--json")
     assert code == 0
     assert "decided anew" in out
+
+
+def test_the_help_names_all_that_may_differ(terminal: Terminal) -> None:
+    """Every section of which the command lets a setting differ: screens and habits, too."""
+    told = " ".join(terminal.type("decide", "--help").out.split())
+    assert "only filter, judges, dedup, screens and habits may differ" in told

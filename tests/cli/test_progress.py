@@ -283,18 +283,31 @@ def test_the_summary_says_what_was_lost_to_the_server() -> None:
 
 
 @pytest.mark.parametrize(
-    ("unreadable", "reason", "told"), [(9, "unreadable", True), (4, "unreadable", False), (9, "residue", True)]
+    ("unreadable", "reason", "told"),
+    [(9, "unreadable", True), (4, "unreadable", False), (9, "truncated", True), (9, "residue", True)],
 )
 def test_the_summary_shows_a_reply_where_most_were_of_no_use(unreadable: int, reason: Reason, told: bool) -> None:
     """Half of all or more, and nothing was accepted: then the first says why, and what the model writes."""
     task = running("a", accepted=0)
     task.run.funnel.candidates = 9 - unreadable
     for number in range(unreadable):
-        task.run.funnel.reject("write_questions", reason, f"no JSON, twice {number}", "* questions:\n\x1b[2J")
+        had = "the reply has a block of thinking: <think>" if reason == "residue" else "no JSON"
+        task.run.funnel.reject("write_questions", reason, f"{had}, twice {number}", "* questions:\n\x1b[2J")
     said = summary([task])
-    assert ("The first of them: no JSON, twice 0; the reply: * questions: \\x1b[2J" in said) is told
+    assert (", twice 0; the reply: * questions: \\x1b[2J" in said) is told
     assert ("check` tries whether the model can be used with another `think`, and names it" in said) is told
     assert f"Most rejected by write_questions ({reason}): {unreadable} of 9 candidates." in said
+
+
+def test_no_other_way_to_think_is_advised_against_what_no_thought_left() -> None:
+    """As a control character: the reply is shown, and that is all."""
+    task = running("a", accepted=0)
+    task.run.funnel.candidates = 0
+    for _ in range(9):
+        task.run.funnel.reject("write_questions", "residue", "the reply has a control character: \\x08", "\x08")
+    said = summary([task])
+    assert "The first of them: the reply has a control character" in said
+    assert "`think`" not in said
 
 
 # -- exit codes -----------------------------------------------------------------------------------------------------------

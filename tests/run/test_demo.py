@@ -15,6 +15,7 @@ from evals.teacher.config import TeacherConfig
 from evals.teacher.server import make_app
 from skills_dspy.base.errors import RequestError
 from skills_dspy.cli.main import start
+from skills_dspy.commands.export.facts import facts_of
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.program import SkillsProgram
@@ -25,6 +26,7 @@ from skills_dspy.run.request import RunRequest
 from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
+from skills_dspy.store.run_json import RunJson
 
 TASKS = ("instructlab/skills/coding/freeform/shell_command", "instructlab/skills/coding/grounded/sql_query")
 
@@ -56,6 +58,7 @@ def replay(folder: Path, model: SentenceEmbedder, *, wanted: int = WANTED) -> By
     for name in TASKS:
         paths = RunPaths(folder / name)
         found |= {f"{name}/{path.name}": path.read_bytes() for path in (paths.data, paths.rejected)}
+        assert not facts_of(RunJson.of(json.loads(paths.run_json.read_bytes()))).no_model, "a real model's rows"
     return found
 
 
@@ -97,6 +100,7 @@ def test_the_demo_says_what_answered() -> None:
         assert server["note"] == note
         assert "simulated" not in server["version"]
         assert MODEL in note
+        assert not recorded.no_model
         with JournalReader.open(recorded.paths.journal) as journal:
             assert journal.meta()["answered_by"] == note
 

@@ -13,12 +13,16 @@ from rich.console import Console
 
 from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.config import TeacherConfig
-from skills_dspy.base.records import Record, Rejection
+from skills_dspy.base.records import AnswerPair, Record, Rejection
+from skills_dspy.base.scales import PAIR, SAMPLE
 from skills_dspy.cli.explain import explain_command
 from skills_dspy.cli.shared.arguments import ExplainOptions
 from skills_dspy.cli.summary import print_summary
 from skills_dspy.commands.decide.again import DecideResult
 from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
+from skills_dspy.commands.report.reading import read_runs
+from skills_dspy.commands.report.stories import stories_of
+from skills_dspy.commands.review.rated import RATED, rated_rows
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.steps import STEPS
 from skills_dspy.run.past import find_recorded
@@ -216,6 +220,32 @@ def test_the_story_of_a_row(made: tuple[TaskView, RunPaths]) -> None:
     assert story.index(" sample_quality ─") < story.index(" write_answer_again ─")
 
 
+def test_what_is_said_of_a_second_answer_that_is_rejected(made: tuple[TaskView, RunPaths], tmp_path: Path) -> None:
+    """In review and in a report stands what judges said of that answer: who rejected it, and nothing that the first one got."""
+    strict, config = go(tmp_path, Talker(TeacherConfig(pass_rate=0.7), seed=0), n=4)[1], a_config({})
+    reasons = set()
+    for paths in (made[1], strict):
+        rated = {each.row.id: each for each in rated_rows(paths)}
+        (run,) = read_runs([paths.folder])
+        with stories_of(run) as stories:
+            for row in (row for row in run.rows if isinstance(row, Rejection) and row.stage == "answer_habits"):
+                reasons.add(row.reason)
+                said = {RATED[verdict.stage].name: verdict for verdict in rated[row.id].verdicts}
+                last = {"judged bad": PAIR, "filtered": SAMPLE}.get(row.reason)
+                assert [name for name, verdict in said.items() if not verdict.passed] == ([last.name] if last else [])
+                assert (SAMPLE.name in said) == (last is not PAIR)
+                for verdict in said.values():
+                    passing = RATED[verdict.stage].passing
+                    assert passing is not None
+                    assert (verdict.label in passing(config)) == verdict.passed
+                told = {
+                    name: label for name, label in stories.of(row).ratings.items() if name in {s.name for s in RATED.values()}
+                }
+                assert told == {name: verdict.label for name, verdict in said.items()}
+                assert rated[row.id].judged_out == (row.reason != "overused")
+    assert reasons == {"overused", "judged bad", "filtered"}
+
+
 def decided(made: RunPaths, folder: Path, text: str, server: FakeServer | None = None) -> tuple[DecideResult, RunPaths]:
     """The run decided anew."""
     (folder / "config.yaml").write_text(text, "utf-8")
@@ -232,6 +262,26 @@ def test_decided_anew(made: tuple[TaskView, RunPaths], tmp_path: Path) -> None:
     assert not {row.stage for row in rejections(again)} & {"question_habits", "answer_habits"}
     assert [row for row in accepted(again) if row.response.startswith("Of course")][WANTED // 4 :]
     assert not [row for row in accepted(again) if row.provenance.rewritten]
+
+
+def test_a_pair_of_an_answer_that_was_written_again(made: tuple[TaskView, RunPaths], tmp_path: Path) -> None:
+    """Its second answer is held against the one that stands in the row, with the calls that wrote and rated that one."""
+    shutil.copytree(made[1].folder, tmp_path / "foxes")
+    request = DecideRequest(tmp_path / "foxes", pairs=100, fill=False)
+    server = talker()
+    done = asyncio.run(decide_run(request, prepare(request), server))
+    assert done.dataset is not None
+    assert done.paired is not None
+    assert len(server.asked) <= 2 * done.paired.asked
+    rewritten = {row.id: row for row in accepted(made[1]) if row.provenance.rewritten is not None}
+    pairs = [AnswerPair.model_validate_json(line) for line in RunPaths(done.dataset).pairs.read_bytes().splitlines()]
+    checked = [(pair, rewritten[pair.id]) for pair in pairs if pair.id in rewritten]
+    assert checked
+    for pair, row in checked:
+        first, second = sorted((pair.chosen, pair.rejected), key=lambda one: one.second)
+        rated, calls = "judge_pair" if pair.scale == "pair_verdict" else pair.scale, row.provenance.calls
+        assert (first.answer, first.calls) == (row.response, (*calls["write_answer_again"], *calls[f"{rated}_again"]))
+        assert not {*second.calls} & {digest for digests in calls.values() for digest in digests}
 
 
 def test_a_look_at_a_run_that_had_none(plain: RunPaths, tmp_path: Path) -> None:

@@ -672,7 +672,9 @@ def test_a_replay_gives_the_same_bytes_without_a_server(going: Going) -> None:
         assert task.status == "complete"
         assert replayed.bytes() == going.bytes()
         assert task.meter.live == 0
-        assert replayed.run_json()["server"] == {"host": None, "version": "replay", "note": "a stand-in"}
+        assert all(r.no_model for r in recorded)
+        said = {"host": None, "version": "replay", "note": "a stand-in", "no_model": True}
+        assert replayed.run_json()["server"] == said
         going = replayed
 
 

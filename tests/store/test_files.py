@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skills_dspy.base.errors import RunDirError, StorageError
+from skills_dspy.base.records import Neighbour
 from skills_dspy.store.aside import write_json, write_text
-from skills_dspy.store.files import AppendLog, count_rows, read_rows, storage_errors
+from skills_dspy.store.files import AppendLog, count_rows, read_rows, storage_errors, typed_rows
 from tests.helpers.disk import files_end_at, no_space
 
 ROWS = st.lists(st.dictionaries(st.text(max_size=5), st.none() | st.integers() | st.text(max_size=20), max_size=3), max_size=6)
@@ -216,3 +217,17 @@ def test_a_row_that_was_changed_by_hand_is_named_by_its_number(tmp_path: Path) -
     path.write_text('{"provenance":{"fitting":"","calls":[{"stage":"x"}]}}\n')
     with pytest.raises(RunDirError, match=r"data\.jsonl:1: this is no row of a run: a part is missing .*; restore the file"):
         list(read_rows(path))
+
+
+def test_rows_are_read_as_what_they_are(tmp_path: Path) -> None:
+    """None where there is no file; halves of characters are replaced where that is wanted; a row of another kind is named."""
+    path = tmp_path / "data.jsonl"
+    assert list(typed_rows(path, Neighbour)) == []
+    path.write_text('{"id":"a\\ud83d","distance":0.5}\n{"id":"b"}\n')
+    rows = typed_rows(path, Neighbour)
+    assert next(rows) == (1, Neighbour(id="a\ud83d", distance=0.5))
+    assert next(typed_rows(path, Neighbour, mended=True)) == (1, Neighbour(id="a\ufffd", distance=0.5))
+    with pytest.raises(
+        RunDirError, match=r"data\.jsonl:2: this is no row of a run: `distance`: Field required; restore the file$"
+    ):
+        next(rows)

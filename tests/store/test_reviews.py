@@ -4,6 +4,7 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from stat import S_ISREG
 
 import pytest
 from filelock import FileLock
@@ -62,11 +63,11 @@ def test_half_a_choice_is_none(wrong: dict[str, object]) -> None:
 
 def test_what_is_added_is_on_the_disk_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is seen to the disk before it is said to be kept, and only grows."""
-    synced: list[int] = []
+    synced: list[os.stat_result] = []
     real = os.fsync
 
     def noted(number: int) -> None:
-        synced.append(os.fstat(number).st_size)
+        synced.append(os.fstat(number))
         real(number)
 
     monkeypatch.setattr(os, "fsync", noted)
@@ -76,8 +77,10 @@ def test_what_is_added_is_on_the_disk_and_read_again(tmp_path: Path, monkeypatch
         assert log.add(a_review(verdict=verdict, note="ü\ud83e"), number) is None
         now = paths.reviews.read_bytes()
         assert now.startswith(before)
-        assert synced[-1 if number else 0] == len(now)  # the first time the folder is seen to the disk after it
+        assert [one.st_size for one in synced if S_ISREG(one.st_mode)][-1] == len(now)
         before = now
+    # The folder, too, once its new name is in it.
+    assert [one.st_ino == tmp_path.stat().st_ino for one in synced] == [False, True, False, False]
     assert [review.verdict for review in read_reviews(paths)] == ["accept", "undo", "skip"]
     assert read_reviews(RunPaths(tmp_path / "nowhere")) == ()
 

@@ -61,7 +61,7 @@ def test_another_format_is_refused_where_it_matters(tmp_path: Path) -> None:
 
 
 def test_who_answered() -> None:
-    """In the words of a note, which says that no language model did, else the server's version."""
+    """In the words of a note, else the server's version."""
     assert NotedServer(version="0.9", note="a stand-in").answered_by == "a stand-in"
     assert NotedServer(version="0.9").answered_by == "Ollama 0.9"
     with pytest.raises(KeyError, match="version"):

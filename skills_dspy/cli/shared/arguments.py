@@ -26,6 +26,7 @@ from skills_dspy.cli.shared.options import (
     argument,
     option,
 )
+from skills_dspy.commands.decide.sections import IN_WORDS
 
 EXPORT_FORMATS = ("messages", "alpaca", "sharegpt", "instructlab", "parquet", "hf")
 ALL_FORMATS = (*EXPORT_FORMATS, "kto", "dpo")
@@ -152,7 +153,7 @@ class DecideOptions:
     run: Annotated[Path, argument()]
     config: Annotated[
         Path | None,
-        option("YAML over the run's own settings; of what shapes a dataset, only filter, judges and dedup may differ."),
+        option(f"YAML over the run's own settings; of what shapes a dataset, only {IN_WORDS} may differ."),
     ]
     min_sample_quality: Annotated[
         int | None, option("The lowest sample quality that passes the filter.", type=click.IntRange(1, 5))

@@ -27,6 +27,16 @@ DEFAULT_HOST = "http://127.0.0.1:11434"
 SEED = click.IntRange(0, 2**63 - 1)
 
 
+class _Option(click.Option):
+    """An option whose variable is called by its long name; the field's name, of which click makes one, works as well."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """What its variable holds; None for nothing."""
+        long = next(flag for flag in self.opts if flag.startswith("--"))
+        variable = f"{ctx.auto_envvar_prefix}_{long[2:].replace('-', '_').upper()}"
+        return os.environ.get(variable) or super().resolve_envvar_value(ctx)
+
+
 def option(text: str, *flags: str, **settings: Any) -> Declaration:
     """A field of an options dataclass that is an option with a help text, written as `flags` or else as the field is called.
 
@@ -35,7 +45,7 @@ def option(text: str, *flags: str, **settings: Any) -> Declaration:
 
     def declare(name: str, kind: Any) -> Callable[[Any], Any]:
         given = {"help": text, "show_default": "default" in settings, "multiple": get_origin(kind) is tuple, **_type_of(kind)}
-        return click.option(*(flags or [f"--{name.replace('_', '-')}"]), name, **{**given, **settings})
+        return click.option(*(flags or [f"--{name.replace('_', '-')}"]), name, cls=_Option, **{**given, **settings})
 
     return declare
 
@@ -174,7 +184,7 @@ Reviews = Annotated[
 ]
 Seed = Annotated[int, option("Decides splits, samples and choices.", type=SEED, default=0)]
 Markdown = Annotated[Path | None, option("Write the tables here as well.", metavar="FILE")]
-Note = Annotated[str | None, option("What answers, in words, when it is not a language model (for recordings).", hidden=True)]
+Note = Annotated[str | None, option("What answers, in words, in place of the server's name (for recordings).", hidden=True)]
 Quiet = Annotated[bool, option("No progress.")]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import Record, Rejection
-from skills_dspy.store.files import read_rows
+from skills_dspy.store.files import typed_rows
 from skills_dspy.store.run_dir import RunPaths, find_runs
 from skills_dspy.store.run_json import FunnelCounts, read_run_json
 
@@ -48,20 +48,12 @@ class Run:
     @property
     def rows(self) -> Iterator[Record]:
         """The accepted pairs in their order, read from the disk as they are taken. RunDirError where one is broken."""
-        return self._read(Record, RunPaths(self.folder).data)
+        return (row for _, row in typed_rows(RunPaths(self.folder).data, Record))
 
     @property
     def rejections(self) -> Iterator[Rejection]:
         """The rejected candidates in their order, each with its stage, its reason and the reply that decided."""
-        return self._read(Rejection, RunPaths(self.folder).rejected)
-
-    def _read(self, kind: Any, path: Path) -> Iterator[Any]:
-        if path.exists():
-            for number, row in read_rows(path):
-                try:
-                    yield kind.model_validate(row)
-                except ValueError as error:
-                    raise RunDirError(f"{path}:{number}: this is no row of a run; restore the file") from error
+        return (row for _, row in typed_rows(RunPaths(self.folder).rejected, Rejection))
 
 
 def load_run(path: AnyPath) -> Run:

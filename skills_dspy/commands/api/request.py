@@ -37,7 +37,7 @@ class RunSettings:
         replay: the directory of recorded runs that answer, or `demo`.
         program: a file of compiled prompts.
         decontaminate: files of evaluation questions.
-        note: what answers, in words, when it is not a language model.
+        note: what answers, in words, in place of the server's own.
     """
 
     wanted: int | None = None

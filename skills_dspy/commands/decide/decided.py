@@ -97,13 +97,14 @@ def fillers(journal: JournalReader) -> list[dict[str, Any]]:
 
 
 def _server(own: Mapping[str, Any], filled: list[dict[str, Any]]) -> dict[str, Any]:
-    """Everybody who answered as one server; with a note only where one has it: it says that no language model answered."""
+    """Everybody who answered as one server; with a note only where one has it, and then the versions are not all there."""
     if not filled:
         return dict(own)
     everybody = [own, *filled]
     if any(server.get("note") for server in everybody):
-        said = [NotedServer.model_validate(server).answered_by for server in everybody]
-        return {**own, "note": "; ".join(dict.fromkeys(said))}
+        noted = [NotedServer.model_validate(server) for server in everybody]
+        told = {"no_model": True} if any(server.without_model for server in noted) else {}
+        return {**own, "note": "; ".join(dict.fromkeys(server.answered_by for server in noted)), **told}
     return {**own, "version": ", ".join(dict.fromkeys(str(server.get("version")) for server in everybody))}
 
 

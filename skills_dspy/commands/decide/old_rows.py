@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import Record, Rejection
 from skills_dspy.pipeline.candidate import Dropped
@@ -16,7 +14,7 @@ from skills_dspy.pipeline.draw import Draw, Example, seed_examples, standard_of
 from skills_dspy.pipeline.funnel import STAGES, Fate
 from skills_dspy.pipeline.rows import WRITING
 from skills_dspy.pipeline.variety import Tried, planned
-from skills_dspy.store.files import read_rows, storage_errors
+from skills_dspy.store.files import typed_rows
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -129,17 +127,8 @@ def _draw(row: OldRow, spec: TaskSpec, accepted: Mapping[str, Example]) -> Draw:
 
 
 def _old_rows(path: Path, kind: type[Record | Rejection]) -> Iterator[OldRow]:
-    with storage_errors("read", path):
-        if not path.exists():
-            return
-    for number, content in read_rows(path):
+    for number, row in typed_rows(path, kind):
         where = f"{path}:{number}"
-        try:
-            row = kind.model_validate(content)
-        except ValidationError as problem:
-            fault = problem.errors(include_url=False)[0]
-            name = ".".join(map(str, fault["loc"]))
-            raise RunDirError(f"{where}: this is no row of a run (`{name}`: {fault['msg']}); restore the file") from problem
         dropped = None
         if isinstance(row, Rejection):
             if row.stage not in STAGES:

@@ -16,7 +16,7 @@ from skills_dspy.base.scales import PAIR, SAMPLE, Scale
 from skills_dspy.model.ask import Answer, Failed
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Passed
 from skills_dspy.pipeline.flow import Flow
-from skills_dspy.pipeline.funnel import AGAIN
+from skills_dspy.pipeline.funnel import latest
 from skills_dspy.similarity.length import PairLengths
 from skills_dspy.similarity.text import words
 
@@ -115,23 +115,22 @@ async def pair_up(
 async def _second(short: Short, number: int, flow: Flow, config: RunConfig) -> AnswerPair | str:
     """A second answer beside the first, or why they are no pair."""
     candidate, draw = short.candidate, short.candidate.draw
-    own = (draw.number, candidate.index)
+    place = (draw.number, candidate.index, _SECOND)
     scale, name = _STAGES[short.stage]
-    writing = "write_answer" if candidate.avoid is None else "write_answer" + AGAIN
     try:
-        written = await flow.ask("write_answer", draw, candidate, (*own, _SECOND), lambda: (number,))
+        written = await flow.ask("write_answer", draw, candidate.index, candidate, lambda: (number,), place)
         second = replace(candidate, answer=str(written.values["answer"]))
         if (dropped := flow.unfit(second)) is not None:
             return dropped.reason
         if words(second.answer or "") == words(candidate.answer or ""):
             return "the same answer"
-        new = await flow.ask(short.stage, draw, second, (*own, _SECOND), lambda: (number,))
+        new = await flow.ask(short.stage, draw, candidate.index, second, lambda: (number,), place)
         # The run has asked for this one, so it is in the journal.
-        old = await flow.ask(short.stage, draw, candidate, own if candidate.avoid is None else (*own, 1), lambda: (number,))
+        old = await flow.ask(short.stage, draw, candidate.index, candidate, lambda: (number,))
     except Failed as failed:
         return failed.reason
     both = (
-        _rated(scale, candidate, old, candidate.calls.get(writing, ()), second=False),
+        _rated(scale, candidate, old, latest(candidate.calls).get("write_answer", ()), second=False),
         _rated(scale, second, new, written.digests, second=True),
     )
     rejected, chosen = sorted(both, key=lambda one: one.rating)

@@ -13,9 +13,7 @@ from signatures.labels import PairRating, Quality, Score
 from skills_dspy.base.config import RunConfig, with_file
 from skills_dspy.base.errors import ConfigError
 from skills_dspy.base.yaml_lines import Node, read_yaml
-
-SECTIONS = ("filter", "judges", "dedup", "screens", "habits")
-"""What only decides which of the replies lets a candidate through."""
+from skills_dspy.commands.decide.sections import IN_WORDS, SECTIONS
 
 _Path = tuple[str, ...]
 
@@ -104,7 +102,7 @@ def _refused(fixed: list[tuple[_Path, Any, Any]], given: Node | None, path: Path
     others = f" (and so do {', '.join('`' + '.'.join(k) + '`' for k, _, _ in fixed[1:])})" if fixed[1:] else ""
     said = (
         f"`{'.'.join(keys)}` is {_shown(new)} here and {_shown(old)} in the run{others}; replies depend on it, and only "
-        f"{', '.join(SECTIONS[:-1])} and {SECTIONS[-1]} can be decided anew: leave it out, or make a new run"
+        f"{IN_WORDS} can be decided anew: leave it out, or make a new run"
     )
     line = given.line_of(keys) if given is not None and given.at(keys) is not None else None
     return ConfigError(said, path, line)

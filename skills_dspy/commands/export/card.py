@@ -17,7 +17,7 @@ from skills_dspy.commands.export.facts import NOT_STATED, RunFacts
 from skills_dspy.commands.export.judges import JudgeRates
 from skills_dspy.commands.export.layouts import ThoughtfulRecord
 from skills_dspy.commands.export.markdown import cell, markdown_table
-from skills_dspy.commands.export.preferences import CARD_COLUMNS, HUB_TAG, judges_section, preferences_in_words
+from skills_dspy.commands.export.preferences import HUB_TAG, columns_in_words, judges_section, preferences_in_words
 from skills_dspy.commands.export.reviewed import ExportRow, JudgedAnswer, Rows
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.similarity.languages import languages_of, load_classifier
@@ -182,7 +182,7 @@ def card(runs: Sequence[RunFacts], tally: Tally, kind: Rows = "accepted", rates:
             grounded=tally.grounded,
             answered=_answered(runs),
             contents="\n\n".join([_contents(tally), *parts]),
-            columns=CARD_COLUMNS[kind],
+            columns=columns_in_words(kind, looked_at=tally.reviews() is not None),
             judges=judges_section(kind, rates),
             embedders=", ".join(f"`{name}`" for name in dict.fromkeys(run.embedder for run in runs)),
             versions=", ".join(dict.fromkeys(run.version for run in runs)),

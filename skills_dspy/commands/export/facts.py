@@ -59,7 +59,6 @@ def facts_of(run: RunJson) -> RunFacts:
     task, server = needed(run.task, "task"), run.server or NotedServer()
     inputs, config, screen = run.inputs or Inputs(), run.config or {}, run.decontamination or Decontamination()
     funnel = run.result.funnel if run.result and run.result.funnel else FunnelCounts(candidates=0, accepted=0, rejected=())
-    answered_by, no_model = _answered_by(server)
     stated, derived = task.task_description or "", run.derived_description
     cosine = "not compared" if screen.max_cosine is None else str(screen.max_cosine)
     return RunFacts(
@@ -70,8 +69,8 @@ def facts_of(run: RunJson) -> RunFacts:
         seeds=needed(task.seed_examples, "seed_examples"),
         seed=inputs.seed or 0,
         status=run.status or "unknown",
-        answered_by=answered_by,
-        no_model=no_model,
+        answered_by=_answered_by(server),
+        no_model=server.without_model,
         models=tuple((role, model.name, model.digest) for role, model in (inputs.models or {}).items()),
         models_licences=tuple(server.licences.items()),
         prompts=tuple((kind, stage, mark) for kind, stages in inputs.prompts.items() for stage, mark in stages.items()),
@@ -86,14 +85,11 @@ def facts_of(run: RunJson) -> RunFacts:
     )
 
 
-def _answered_by(server: NotedServer) -> tuple[str, bool]:
-    """A note is only there when something else than a language model answers; a host's name is nobody's business."""
-    version = server.version or ""
-    if server.note:
-        return server.note, True
-    if "simulated" in version or "fake" in version:
-        return f"a simulated teacher (version {version}), which is no language model", True
-    return (server.answered_by, False) if version or server.api != OLLAMA else (NOT_STATED, False)
+def _answered_by(server: NotedServer) -> str:
+    """A host's name is nobody's business."""
+    if server.without_model and not server.note:
+        return f"a simulated teacher (version {server.version}), which is no language model"
+    return server.answered_by if server.note or server.version or server.api != OLLAMA else NOT_STATED
 
 
 def _compiled(program: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from skills_dspy.commands.export.markdown import markdown_table
 from skills_dspy.commands.export.reviewed import Rows
 from skills_dspy.similarity.length import PairLengths
 
-CARD_COLUMNS: Mapping[Rows, str] = {
+_COLUMNS: Mapping[Rows, str] = {
     "accepted": "`id`, `task_name`, `task_description`, `instruction`, `response`, `context` (null when there is none), `tags` "
     "(instruction quality, sample quality, difficulty, category, each with an explanation and, where the server gave "
     "probabilities, a soft rating), `question_verdict`, `pair_verdict` (rating and explanation of the judges), `provenance` "
@@ -20,9 +20,20 @@ CARD_COLUMNS: Mapping[Rows, str] = {
     "passes), `margin` (by how much), `scale` (`pair_verdict`, 1 to 3, or `sample_quality`, 1 to 5), `id` (of the row in the "
     "run).",
 }
-"""What the columns are."""
+_BY_PEOPLE: Mapping[Rows, str] = {
+    "accepted": "",
+    "judged": " A person's word goes before the judge's: `label` is true where they accepted or edited the row, which then has "
+    "their text, and false where they rejected the answer; of a question that they rejected nothing is here.",
+    "pairs": " Where a person mended the chosen answer, `chosen` has their words, and `margin` is that of the answer before; "
+    "pairs that they contradict are left out.",
+}
 HUB_TAG: Mapping[Rows, str] = {"accepted": "instruction-tuning", "judged": "kto", "pairs": "dpo"}
 """What such a dataset is called on the Hub."""
+
+
+def columns_in_words(kind: Rows, *, looked_at: bool) -> str:
+    """What the columns are; also what a person's verdict does to them, where anybody looked at the rows."""
+    return _COLUMNS[kind] + (_BY_PEOPLE[kind] if looked_at else "")
 
 
 def preferences_in_words(kind: Rows, labels: Mapping[bool, int], lengths: PairLengths, soft: int) -> tuple[str, list[str]]:

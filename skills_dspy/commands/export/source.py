@@ -21,8 +21,8 @@ from skills_dspy.commands.export.facts import RunFacts, facts_of
 from skills_dspy.commands.export.reviewed import LET_BE, ExportRow, FileRow, Rows, honoured, review_of
 from skills_dspy.store.files import storage_errors
 from skills_dspy.store.reviews import Review, read_reviews, review_place, standing
-from skills_dspy.store.run_dir import RunPaths, find_runs
-from skills_dspy.store.run_json import read_run_json, run_json_errors
+from skills_dspy.store.run_dir import RunPaths, runs_at
+from skills_dspy.store.run_json import known_run, run_json_errors
 
 _BLOCK = 1 << 20
 
@@ -60,10 +60,7 @@ def find_sources(places: Sequence[Path], rows: Rows = "accepted") -> tuple[Sourc
         RunDirError: a place holds no run, or a run.json is broken.
         NothingToExport: none of the runs has an accepted row, or a pair where `rows` are those.
     """
-    found: dict[Path, RunPaths] = {}
-    for paths in (paths for place in places for paths in _runs_at(place)):
-        found.setdefault(paths.folder.resolve(), paths)
-    sources = sorted(map(_open, found.values()), key=lambda run: (run.facts.task_name, run.facts.seed, run.paths))
+    sources = sorted(map(_open, runs_at(places)), key=lambda run: (run.facts.task_name, run.facts.seed, run.paths))
     if rows == "pairs":
         if not any(source.pairs_end for source in sources):
             empty = next((source.paths.pairs for source in sources if source.paths.pairs.exists()), None)
@@ -79,23 +76,9 @@ def find_sources(places: Sequence[Path], rows: Rows = "accepted") -> tuple[Sourc
     return tuple(sources)
 
 
-def _runs_at(place: Path) -> list[RunPaths]:
-    with storage_errors("read", place):
-        if not place.exists():
-            raise RunDirError(f"there is no run at {place}; give a run's directory, or a folder of runs")
-        if not place.is_dir():
-            raise RunDirError(f"{place} is a file; give the run's directory, {place.parent}")
-    runs = find_runs(place)
-    if not runs:
-        raise RunDirError(f"there is no run at or below {place}; give a run's directory, or a folder of runs")
-    return runs
-
-
 def _open(paths: RunPaths) -> SourceRun:
     running = paths.in_use()
-    run = read_run_json(paths)
-    if run is None:
-        raise RunDirError(f"{paths.run_json} is missing, so nothing is known of this run; restore the file")
+    run = known_run(paths)
     with run_json_errors(paths):
         facts = facts_of(run)
     reviews = standing(read_reviews(review_place(paths, run)))

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from skills_dspy.base.columns import whole
 from skills_dspy.base.errors import ExportError
 from skills_dspy.base.records import Record
-from skills_dspy.base.residue import MARKS
+from skills_dspy.base.residue import MARKS, THOUGHTS
 from skills_dspy.commands.export.layouts import ThoughtfulRecord
 from skills_dspy.commands.export.source import SourceRun
-from skills_dspy.pipeline.funnel import AGAIN
+from skills_dspy.pipeline.funnel import latest
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.said import said_in
 
-_SPOILING = ("a block of thinking", "a token of a chat template", "a control character")
+_SPOILING = (THOUGHTS, "a token of a chat template", "a control character")
 """What a trainer would take for its own, of the sorts of residue; people and models think in all other forms."""
 
 
@@ -31,9 +31,8 @@ class Thoughts:
 
     def beside(self, number: int, record: Record) -> ThoughtfulRecord:
         """The record with its thoughts."""
-        calls = record.provenance.calls
-        stage = "write_answer" if record.provenance.rewritten is None else f"write_answer{AGAIN}"
-        reply = self.journals[number].full(calls.get(stage, ("",))[-1])  # the last try is the one that was used
+        written = latest(record.provenance.calls).get("write_answer", ("",))
+        reply = self.journals[number].full(written[-1])  # the last try is the one that was used
         thoughts = "" if reply is None else whole(said_in(reply.reply, reply.request).thoughts)
         if any(MARKS[name](thoughts) is not None for name in _SPOILING):
             thoughts = ""

@@ -15,11 +15,27 @@ from skills_dspy.model.soft import in_words
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.similarity.text import each_word
 
-FindCopies = Callable[[Sequence[str]], Sequence[tuple[int, int]]]
-"""From texts to the pairs of places of near-copies among them."""
-
 OnRow = Callable[[int, int], None]
 """What hears how many rows of how many are through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Near-copies among texts.
+
+    Attributes:
+        pairs: by the places of the texts.
+        bound: from which ROUGE-L on two texts are such.
+        complete: whether these are all of them.
+    """
+
+    pairs: Sequence[tuple[int, int]]
+    bound: float
+    complete: bool
+
+
+FindCopies = Callable[[Sequence[str]], Copies]
+"""From texts to the near-copies among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +78,7 @@ def gather_content(
         remarks.append([*_tell(rows, number, run, chart.rows[number], lambda: progress(len(rows.details), total))])
     for number in chart.left_out:
         remarks[number].append("its vectors are of another embedding model, so it has no place on the map of diversity.")
-    views, copies = views_of(runs, sides), _copies(runs, find_copies)
+    views = views_of(runs, sides)
     funnels = [funnel_of(run) for run in runs]
     summary = {
         "views": [view_json(view, runs, funnels, remarks) for view in views],
@@ -73,8 +89,8 @@ def gather_content(
         "map": None if chart.shown is None else round(chart.shown, 3),
         "seeds": [_seeds_json(run, chart, number) for number, run in enumerate(runs)],
         "bounds": [_bound(run) for run in runs],
-        "copies": [pairs[:_LISTED] for pairs in copies],
-        "copied": [len(pairs) for pairs in copies],
+        "copies": [*_copies_json(runs, find_copies)],
+        "listed": _LISTED,
         "rows": total,
     }
     return Content(summary, rows.columns, pack_rows(rows.details, rows.lines))
@@ -198,12 +214,12 @@ def _bound(run: ShownRun) -> float | None:
     return float(bound) if isinstance(bound, int | float) else None
 
 
-def _copies(runs: Sequence[ShownRun], find_copies: FindCopies) -> list[list[tuple[int, int]]]:
-    """For each run, pairs of its rows whose answers are near-copies, by their places among all rows."""
-    found, start = [], 0
+def _copies_json(runs: Sequence[ShownRun], find_copies: FindCopies) -> Iterator[dict[str, Any]]:
+    """For each run, how many pairs of its answers are near-copies, and the first ones by their places among all rows."""
+    start = 0
     for run in runs:
         accepted = [(start + place, row.response) for place, row in enumerate(run.rows) if isinstance(row, Record)]
-        pairs = find_copies([text for _, text in accepted])
-        found.append([(accepted[one][0], accepted[other][0]) for one, other in pairs])
+        found = find_copies([text for _, text in accepted])
+        pairs = [(accepted[one][0], accepted[other][0]) for one, other in found.pairs[:_LISTED]]
+        yield {"pairs": pairs, "count": len(found.pairs), "complete": found.complete, "bound": found.bound}
         start += len(run.rows)
-    return found

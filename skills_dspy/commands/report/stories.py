@@ -1,18 +1,16 @@
 """The story of a row: the calls that led to it, from the journal of its run, and how each of them rated it."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from skills_dspy.base.columns import TAG_NAMES
-from skills_dspy.base.errors import Unreadable
 from skills_dspy.base.records import Record, SoftRating
 from skills_dspy.base.scales import CONTEXT, SCALES, Label
 from skills_dspy.commands.report.reading import ShownRow, ShownRun
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.replies import NO_REPLY
-from skills_dspy.model.soft import soft_of
-from skills_dspy.model.steps import STEPS
+from skills_dspy.pipeline.funnel import latest
+from skills_dspy.pipeline.ratings import Rating, own_ratings, replied_ratings
 from skills_dspy.store.journal import JournaledReply, JournalReader
 from skills_dspy.store.said import said_in
 
@@ -28,7 +26,6 @@ class StoryCall:
         about: model, sampling options, tokens and time, in words.
         messages: role and text of each, in order.
         reply: what came, or why nothing did; `heading` says which of the two it is.
-        soft: how probable the labels were, by the name of a scale.
     """
 
     stage: str
@@ -39,13 +36,14 @@ class StoryCall:
     thoughts: str
     heading: str
     reply: str
-    ratings: Mapping[str, Label] = field(default_factory=dict)
-    soft: Mapping[str, SoftRating] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What is known of how a row came about; `missing` says how many of its replies the journal lacks."""
+    """What is known of how a row came about; `missing` says how many of its replies the journal lacks.
+
+    `ratings` are labels by the names of scales, `soft` how probable they were.
+    """
 
     calls: tuple[StoryCall, ...] = ()
     ratings: Mapping[str, Label] = field(default_factory=dict)
@@ -74,10 +72,15 @@ class Stories:
                 if found is None:
                     missing += 1
                 else:
-                    calls.append(self._call(stage, attempt, len(digests), found))
-        own = _own_ratings(row) if isinstance(row, Record) else ({}, {})
-        ratings = {name: label for call in calls for name, label in call.ratings.items()} | own[0]
-        soft = {name: rating for call in calls for name, rating in call.soft.items()} | own[1]
+                    calls.append(_call(stage, attempt, len(digests), found))
+        rated: dict[str, Rating] = {}
+        for digest in (digest for digests in latest(row.provenance.calls).values() for digest in digests):
+            if (found := self._full(digest)) is not None:
+                rated |= replied_ratings(found, self._adapter)
+        if isinstance(row, Record):
+            rated |= own_ratings(row)
+        ratings = {name: rating.label for name, rating in rated.items()}
+        soft = {name: rating.soft for name, rating in rated.items() if rating.soft is not None}
         return Story(tuple(calls), ratings, soft, missing)
 
     def _full(self, digest: str) -> JournaledReply | None:
@@ -85,20 +88,14 @@ class Stories:
             self._shared[digest] = None if self._journal is None else self._journal.full(digest)
         return self._shared[digest]
 
-    def _call(self, stage: str, attempt: int, attempts: int, found: JournaledReply) -> StoryCall:
-        body, request = found.reply, found.request
-        said, step = said_in(body, request), STEPS.get(found.step)
-        heading = "no reply" if NO_REPLY in body else "reply (cut)" if body.get("done_reason") == "length" else "reply"
-        ratings: dict[str, Label] = {}
-        if step is not None and step.rates and NO_REPLY not in body:
-            with suppress(Unreadable):  # which has no rating, and is no error here
-                values = self._adapter.plan(step.source).read(said.text)
-                ratings = {scale.name: values[scale.field] for scale in step.rates}
-        fields = soft_of(body, request) if step is not None else {}
-        soft = {scale.name: fields[scale.field] for scale in (step.rates if step else ()) if scale.field in fields}
-        messages = tuple((str(message["role"]), str(message["content"])) for message in request["messages"])
-        reply = str(body[NO_REPLY]) if NO_REPLY in body else said.text
-        return StoryCall(stage, attempt, attempts, _about(found), messages, said.thoughts, heading, reply, ratings, soft)
+
+def _call(stage: str, attempt: int, attempts: int, found: JournaledReply) -> StoryCall:
+    body, request = found.reply, found.request
+    said = said_in(body, request)
+    heading = "no reply" if NO_REPLY in body else "reply (cut)" if body.get("done_reason") == "length" else "reply"
+    messages = tuple((str(message["role"]), str(message["content"])) for message in request["messages"])
+    reply = str(body[NO_REPLY]) if NO_REPLY in body else said.text
+    return StoryCall(stage, attempt, attempts, _about(found), messages, said.thoughts, heading, reply)
 
 
 @contextmanager
@@ -115,15 +112,3 @@ def _about(found: JournaledReply) -> str:
     tokens = f"{found.reply.get('prompt_eval_count', '?')} + {found.reply.get('eval_count', '?')} tokens"
     settings = ", ".join(f"{name} {value}" for name, value in found.request.get("options", {}).items())
     return f"{found.request.get('model', '?')}: {settings}; {tokens}, {found.seconds:.2f} s; reply {found.digest[:12]}"
-
-
-def _own_ratings(row: Record) -> tuple[dict[str, Label], dict[str, SoftRating]]:
-    """How an accepted row says it was rated."""
-    tags, question, pair = row.tags, row.question_verdict, row.pair_verdict
-    labels: dict[str, Label | None] = {"question_verdict": question.rating, "pair_verdict": pair.rating}
-    labels |= {name: getattr(tags, name) for name in TAG_NAMES}
-    soft = {"question_verdict": question.soft, "pair_verdict": pair.soft, **tags.soft}
-    return (
-        {name: label for name, label in labels.items() if label is not None},
-        {name: rating for name, rating in soft.items() if rating is not None},
-    )

@@ -8,10 +8,9 @@ from skills_dspy.base.errors import RequestError, RunDirError
 from skills_dspy.commands.review.desk import ReviewDesk, ReviewTask
 from skills_dspy.commands.review.order import Order, in_order
 from skills_dspy.commands.review.rated import rated_rows, settings_of
-from skills_dspy.store.files import storage_errors
 from skills_dspy.store.reviews import ReviewLog, review_place
-from skills_dspy.store.run_dir import RunPaths, find_runs
-from skills_dspy.store.run_json import RunJson, needed, read_run_json, run_json_errors
+from skills_dspy.store.run_dir import RunPaths, runs_at
+from skills_dspy.store.run_json import known_run, needed, run_json_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +54,9 @@ def open_review(place: Path, order: Order, now: Callable[[], str]) -> OpenedRevi
     return OpenedReview(kept.reviews, len(rows), ReviewDesk(subject, rows, ReviewLog(kept), now), paths.in_use())
 
 
-def known_run(paths: RunPaths) -> RunJson:
-    """What a run's run.json says; RunDirError where there is none."""
-    run = read_run_json(paths)
-    if run is None:
-        raise RunDirError(f"{paths.run_json} is missing, so nothing is known of this run; restore the file")
-    return run
-
-
-def runs_at(place: Path) -> list[RunPaths]:
-    """The runs at and below a place; RunDirError where there is none."""
-    with storage_errors("read", place):
-        runs = find_runs(place) if place.is_dir() else []
-    if not runs:
-        raise RunDirError(f"there is no run at or below {place}; give a run's directory")
-    return runs
-
-
 def one_run(place: Path) -> RunPaths:
     """The one run at or below a place; RunDirError where there is none, or another one too."""
-    runs = runs_at(place)
+    runs = runs_at([place], "a run's directory")
     if len(runs) > 1:
         listed = ", ".join(str(run.folder) for run in runs[:5])
         raise RunDirError(

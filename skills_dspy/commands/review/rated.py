@@ -1,25 +1,19 @@
 """The rows of a run as a person looks at them, each with what the judges and taggers said of it."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
-from pydantic import ValidationError
-
-from skills_dspy.base.columns import whole
 from skills_dspy.base.config import RunConfig, load_config
-from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import Record, Rejection, SoftRating, is_failure
 from skills_dspy.base.scales import PAIR, QUALITY, QUESTION, SAMPLE, Label, Scale
-from skills_dspy.model.soft import soft_of
-from skills_dspy.pipeline.funnel import AGAIN
-from skills_dspy.store.files import read_rows, storage_errors
-from skills_dspy.store.journal import JournaledReply, JournalReader
+from skills_dspy.model.adapter import SkillsAdapter
+from skills_dspy.pipeline.funnel import latest
+from skills_dspy.pipeline.ratings import Rating, own_ratings, replied_ratings
+from skills_dspy.store.files import storage_errors, typed_rows
+from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import RunJson, run_json_errors
-from skills_dspy.store.said import said_in
 
 RATED: Mapping[str, Scale] = {
     "judge_question": QUESTION,
@@ -84,59 +78,38 @@ def rated_rows(paths: RunPaths) -> Iterator[RatedRow]:
     Raises:
         RunDirError: a row is broken.
     """
+    adapter = SkillsAdapter()
     with ExitStack() as stack:
         with storage_errors("read", paths.folder):
             journal = stack.enter_context(JournalReader.open(paths.journal)) if paths.journal.is_file() else None
-            kinds = [(path, kind) for path, kind in ((paths.data, Record), (paths.rejected, Rejection)) if path.exists()]
-        for path, kind in kinds:
-            for number, content in read_rows(path):
-                try:
-                    row = kind.model_validate(whole(content))
-                except ValidationError as problem:
-                    first = problem.errors(include_url=False)[0]
-                    where = f"{path}:{number}: this is no row of a run"
-                    raise RunDirError(f"{where} ({'.'.join(map(str, first['loc']))}: {first['msg']})") from problem
-                if row.instruction:
-                    yield RatedRow(row, _of_record(row) if isinstance(row, Record) else _of_rejection(row, journal))
+        for _, record in typed_rows(paths.data, Record, mended=True):
+            yield RatedRow(record, _of_record(record))
+        for _, row in typed_rows(paths.rejected, Rejection, mended=True):
+            if row.instruction:
+                yield RatedRow(row, _of_rejection(row, journal, adapter))
 
 
 def _of_record(row: Record) -> tuple[StageVerdict, ...]:
-    question, pair, tags = row.question_verdict, row.pair_verdict, row.tags
-    quality, sample = tags.instruction_quality, tags.sample_quality
-    told = tags.explanations
-    return (
-        StageVerdict("judge_question", True, question.rating, question.soft, question.explanation),
-        StageVerdict("instruction_quality", True, quality, tags.soft.get(QUALITY.name), told.get(QUALITY.name, "")),
-        StageVerdict("judge_pair", True, pair.rating, pair.soft, pair.explanation),
-        StageVerdict("sample_quality", True, sample, tags.soft.get(SAMPLE.name), told.get(SAMPLE.name, "")),
-    )
+    own = own_ratings(row)
+    return tuple(_verdict(stage, own.get(scale.name), passed=True) for stage, scale in RATED.items())
 
 
-def _of_rejection(row: Rejection, journal: JournalReader | None) -> tuple[StageVerdict, ...]:
+def _of_rejection(row: Rejection, journal: JournalReader | None, adapter: SkillsAdapter) -> tuple[StageVerdict, ...]:
     """What came before a rejection passed; the labels themselves stand in the journal alone."""
-    found = []
-    calls = row.provenance.calls
-    for stage, scale in RATED.items():
-        digests = calls.get(stage + AGAIN) or calls.get(stage)
-        if not digests:
-            continue
-        passed: bool | None = True
-        if stage == row.stage:
-            passed = None if is_failure(row.reason, row.raw_reply) or row.reason == "not asked" else False
-        reply = None if journal is None else journal.full(digests[-1])
-        fields = {} if reply is None or passed is None else _fields(reply)
-        label = fields.get(scale.field)
-        soft = {} if reply is None or passed is None else soft_of(reply.reply, reply.request)
-        said = str(fields.get("explanation", ""))
-        known = label if label in scale.labels else None
-        found.append(StageVerdict(stage, passed, known, soft.get(scale.field), said))
+    calls, found = latest(row.provenance.calls), []
+    asked = [stage for stage in RATED if calls.get(stage)]
+    decided = row.stage
+    # An answer that was written again may have been rejected by the last that was asked about it, under the name of habits.
+    about_answer = [stage for stage in asked if RATED[stage].about == "pair"]
+    if row.stage == "answer_habits" and row.reason != "overused" and about_answer:
+        decided = about_answer[-1]
+    for stage in asked:
+        failed = stage == decided and is_failure(row.reason, row.raw_reply)
+        reply = None if journal is None or failed else journal.full(calls[stage][-1])
+        said = {} if reply is None else replied_ratings(reply, adapter)
+        found.append(_verdict(stage, said.get(RATED[stage].name), passed=None if failed else stage != decided))
     return tuple(found)
 
 
-def _fields(reply: JournaledReply) -> dict[str, Any]:
-    """What a judge's reply holds; nothing where it is no JSON, which no verdict is."""
-    try:
-        found = json.loads(said_in(reply.reply, reply.request).text)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+def _verdict(stage: str, said: Rating | None, *, passed: bool | None) -> StageVerdict:
+    return StageVerdict(stage, passed, *(() if said is None else (said.label, said.soft, said.explanation)))

@@ -389,6 +389,7 @@ def test_another_model_is_refused(once: RunPaths) -> None:
 def test_who_filled_is_said(once: RunPaths) -> None:
     """A dataset says who answered, the run's own server and the one that was asked later, also when it is decided once more."""
     filled = decide(once, ALL, FakeServer(TEACHER), note="somebody else")
+    assert run_json(filled.dataset)["server"]["no_model"]
     assert run_json(filled.dataset)["server"]["note"] == "Ollama 0.0.0-fake; somebody else"
     assert run_json(filled.dataset)["decided"]["filled_by"] == [{"version": "0.0.0-fake", "note": "somebody else"}]
     assert "note" not in run_json(once.folder)["server"] or run_json(once.folder)["server"]["note"] is None

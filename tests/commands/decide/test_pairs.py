@@ -19,6 +19,7 @@ from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepa
 from skills_dspy.commands.decide.thresholds import Bounds
 from skills_dspy.model.soft import rated_fields
 from skills_dspy.similarity.length import PairLengths
+from skills_dspy.store.files import typed_rows
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.fake_server import FakeServer
@@ -31,15 +32,33 @@ TEACHER = TeacherConfig(pass_rate=0.6)
 class SoftServer(FakeServer):
     """One that is four fifths sure of every label, and else would have given the worst."""
 
+    sure = 0.8
+
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """One reply's body, with log-probabilities where they are asked for."""
         body, fields = await super().chat(payload), rated_fields(payload) if payload.get("logprobs") else {}
         if fields:
             said = json.loads(body["message"]["content"])
             worst = {name: next(label for label in labels if label != said[name]) for name, labels in fields.items()}
-            shares = {name: {said[name]: 0.8, worst[name]: 0.2} for name in fields}
+            shares = {name: {said[name]: self.sure, worst[name]: 1 - self.sure} for name in fields}
             body["logprobs"] = spell(body["message"]["content"], shares)
         return body
+
+
+class TornServer(SoftServer):
+    """One whose soft ratings contradict its labels."""
+
+    sure = 0.1
+
+
+class SameServer(SoftServer):
+    """One that answers a prompt as it did in these replies, whatever the seed."""
+
+    said: Mapping[str, Any]
+
+    def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        body = super()._body(payload)
+        return {**body, "message": self.said.get(str(payload["messages"]), body["message"])}
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +182,28 @@ def test_without_soft_ratings_labels_give_the_margin(run: RunPaths) -> None:
     assert done.paired is not None
     assert done.paired.lost["unreadable"]
     assert all(one.margin == one.chosen.rating - one.rejected.rating for one in pairs_in(done))
+
+
+def test_soft_ratings_that_contradict_the_labels_make_no_pair(run: RunPaths) -> None:
+    """Neither answer is better then."""
+    done = pair(run, 1000, TornServer(TEACHER))
+    assert done.paired is not None
+    assert done.paired.lost["rated alike"] > 2
+    assert all(one.margin > 0 for one in pairs_in(done))
+
+
+def test_the_same_answer_again_is_not_judged(run: RunPaths) -> None:
+    """A model that is sure of its words writes no second answer, and a pair of one text says nothing."""
+    server = SameServer(TEACHER)
+    rows: list[Record | Rejection] = [row for _, row in typed_rows(run.data, Record)]
+    rows += [row for _, row in typed_rows(run.rejected, Rejection)]
+    with JournalReader.open(run.journal) as journal:
+        written = [journal.full(digest) for row in rows for digest in row.provenance.calls.get("write_answer", ())]
+    server.said = {str(reply.request["messages"]): reply.reply["message"] for reply in written if reply is not None}
+    done = pair(run, 1000, server)
+    assert done.paired is not None
+    assert done.paired.lost == {"the same answer": done.paired.asked}
+    assert done.live == done.paired.asked > 2
 
 
 def test_other_numbers_of_pairs_lie_beside_one_another(run: RunPaths) -> None:

@@ -94,7 +94,15 @@ def test_a_card_tells_nothing_of_the_machine() -> None:
     assert text == a_card(a_run_json())
 
 
-@pytest.mark.parametrize(("note", "version"), [("replies written by hand", "replay"), (None, "0.0.0-simulated")])
+@pytest.mark.parametrize(
+    ("note", "version"),
+    [
+        ("replies written by hand", "replay"),
+        (None, "0.0.0-simulated"),
+        ("mine", "0.0.0-simulated"),
+        ("Ollama 0.0.0-fake", "replay"),
+    ],
+)
 def test_replies_that_no_model_gave_are_called_that(note: str | None, version: str) -> None:
     """In two places, so that nobody takes them for a model's."""
     run = a_run_json(note=note)
@@ -104,6 +112,27 @@ def test_replies_that_no_model_gave_are_called_that(note: str | None, version: s
     assert "**These rows say nothing about any language model**" in text
     assert (note or "simulated teacher") in text
     assert "No language model wrote" not in a_card(a_run_json())
+
+
+def test_a_replay_whose_note_tells_nothing_says_it_itself() -> None:
+    """The version that told it is the recording's, which is not there any more."""
+    run = a_run_json(note="mine")
+    run["server"] = {**run["server"], "version": "replay", "no_model": True}
+    assert "**No language model wrote these rows**" in a_card(run)
+
+
+@pytest.mark.parametrize(
+    ("note", "version"),
+    [("Ollama 0.33.0 with the model fakir:1b", "0.33.0"), ("Ollama 0.33.0", "replay"), ("OpenAI API (vLLM 0.11.0)", "replay")],
+)
+def test_a_note_alone_does_not_say_that_no_model_answered(note: str, version: str) -> None:
+    """Every replay has one: it names who answered the recording, which most often is a model."""
+    run = a_run_json(note=note)
+    run["server"]["version"] = version
+    text = a_card(run)
+    assert f"- {note}." in text
+    assert "No language model" not in text
+    assert "say nothing about any language model" not in text
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,9 @@ def test_an_answer_is_true_or_false_as_it_was_judged(judged: Path, tmp_path: Pat
     answered = {"role": "assistant", "content": "It does."}
     assert rows[3] == {"prompt": [system, asked], "completion": [answered], "label": True, "id": "b"}
     assert (dict(tally.labels), len(tally.left_over)) == ({True: 2, False: 2}, 1)
-    assert "Labels: 2 true, 2 false." in (tmp_path / "kto" / "README.md").read_text("utf-8")
+    card = (tmp_path / "kto" / "README.md").read_text("utf-8")
+    assert "Labels: 2 true, 2 false." in card
+    assert "`id` (of the row in the run).\n" in card
 
 
 def test_pairs_are_chosen_and_rejected(tmp_path: Path) -> None:
@@ -201,7 +203,9 @@ def test_a_persons_verdict_is_the_label(judged: Path, tmp_path: Path) -> None:
     assert [(row["id"], row["label"]) for row in rows] == [("1", True), ("2", True), ("a", False)]
     assert [turns["content"] for turns in rows[1]["prompt"] + rows[1]["completion"]] == ["Which?", "This one."]
     assert tally.reviews() == "A person looked at 4 of 4 rows: 1 accepted, 1 edited, 2 rejected"
-    assert "- A person has read each of these rows." in (tmp_path / "kto" / "README.md").read_text("utf-8")
+    card = (tmp_path / "kto" / "README.md").read_text("utf-8")
+    assert "- A person has read each of these rows." in card
+    assert "(of the row in the run). A person's word goes before the judge's: `label` is true where they accepted" in card
 
 
 def test_reviewed_only_keeps_what_was_looked_at_true_or_false(judged: Path, tmp_path: Path) -> None:
@@ -259,6 +263,7 @@ def test_what_a_person_mends_is_chosen_as_they_mended_it(review: Review, chosen:
     read = "A person has read 1 of these 2 rows, and nobody the others" if len(chosen) == 2 else "Nobody has read these rows"
     text = (tmp_path / "dpo" / "README.md").read_text("utf-8")
     assert read in text
+    assert "(of the row in the run). Where a person mended the chosen answer, `chosen` has their words" in text
     assert f"a model's opinion**{' where no person has read a row' if len(chosen) == 2 else ', not a person'}" in text
     assert "provenance" not in text
     assert "left out" not in (tally.reviews() or "left out")
@@ -390,6 +395,15 @@ def test_the_card_tells_it_from_reviews(tmp_path: Path) -> None:
     assert rates[0].source == "a person, who looked at 7 rows, 4 of them about this; answered by Ollama 1; Ollama 2"
     report.write_text(json.dumps({**kept, "judge_models": ["mistral-small3.2", "other"], "tagger_models": []}), "utf-8")
     with pytest.raises(ExportError, match=r"it is about mistral-small3\.2 and other, and the validator"):
+        judge_rates(find_sources([tmp_path / "runs"]), report)
+
+
+def test_a_report_on_other_prompts_says_nothing_of_these(tmp_path: Path) -> None:
+    """The judges were asked with a compiled program, and the run without, or the other way round."""
+    of_simulated(tmp_path / "runs")
+    report = tmp_path / "judges.json"
+    report.write_text(json.dumps({**json.loads(REPORT.read_bytes()), "program": "program.json"}), "utf-8")
+    with pytest.raises(ExportError, match="other prompts than those of test/foxes: one of the two has a compiled program"):
         judge_rates(find_sources([tmp_path / "runs"]), report)
 
 

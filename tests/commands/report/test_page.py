@@ -12,7 +12,8 @@ import pytest
 
 from skills_dspy.base.visible import visible
 from skills_dspy.cli.report import near_copies
-from skills_dspy.commands.report.content import Content, gather_content
+from skills_dspy.commands.report.content import Content, Copies, gather_content
+from skills_dspy.commands.report.make import ReportRequest, write_report
 from skills_dspy.commands.report.packing import Packed
 from skills_dspy.commands.report.page import make_page
 from skills_dspy.commands.report.reading import read_runs
@@ -215,6 +216,25 @@ def test_rows_are_filtered_and_their_stories_told(usual: Path, opened: Any) -> N
     page.locator("#count:has-text('No row fits.')").wait_for()
     page.locator("#deep").check()
     page.locator("#count:has-text('of 4')").wait_for()
+
+
+def test_near_copies_are_counted_as_far_as_they_are_known(tmp_path: Path, opened: Any) -> None:
+    """With the bound by which they were found, and how many of them are listed."""
+    places, out = (write_run(tmp_path / "runs"), write_run(tmp_path / "runs", task="test/jays")), tmp_path / "r.html"
+    found = iter((Copies([(0, 1)] * 70, 0.87, complete=False), Copies([], 0.87, complete=True)))
+    write_report(ReportRequest(places, None, out, overwrite=False, version="0.0.0"), lambda _: next(found))
+    page, _, said = opened(out)
+    told = []
+    for name in ("foxes", "jays"):
+        page.locator("#view").select_option(label=f"test/{name}")
+        page.locator("#copies").scroll_into_view_if_needed()
+        page.wait_for_selector("#copies[data-drawn=yes]")
+        told.append(page.locator("#copies").inner_text())
+    assert said == []
+    assert "at least 70 pairs" in told[0]
+    assert "Of each run the first 50 are shown." in told[0]
+    assert "near-copies: 0 pairs" in told[1]
+    assert "(ROUGE-L of 0.87 or more)" in told[1]
 
 
 def test_ten_thousand_rows_are_small_and_open_quickly(run: RunPaths, tmp_path: Path, opened: Any) -> None:

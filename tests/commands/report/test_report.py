@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from evals.data.collapse import NEAR_COPY
 from skills_dspy.base.errors import ExportError, RequestError, RunDirError
 from skills_dspy.base.scales import SCALES
 from skills_dspy.base.visible import visible
+from skills_dspy.cli.report import near_copies
 from skills_dspy.commands.report.packing import Lines, pack_rows
 from skills_dspy.model.embedding.vectors import WEIGHTS
 from skills_dspy.pipeline.funnel import STAGES
@@ -81,8 +83,8 @@ def test_every_row_is_there_with_its_texts_and_its_fate(run: RunPaths, page: Rea
 
 
 def test_every_story_is_whole(run: RunPaths, page: ReadPage) -> None:
-    """Each prompt and reply of each row comes out of the page as it stands in the journal, letter for letter."""
-    rows = rows_of(run)
+    """Each prompt and reply of each row comes out of the page as it stands in the journal; a cut one is called that."""
+    rows, cut = rows_of(run), list[bool]()
     with JournalReader.open(run.journal) as journal:
         for name, detail in zip(page.columns["id"], page.details, strict=True):
             digests = [digest for tries in rows[name]["provenance"]["calls"].values() for digest in tries]
@@ -90,8 +92,11 @@ def test_every_story_is_whole(run: RunPaths, page: ReadPage) -> None:
             told = [call["messages"] for call in detail["calls"]]
             sent = [[(m["role"], visible(m["content"])) for m in each.request["messages"]] for each in found if each]
             assert told == sent
+            cut += (own := [each.reply["done_reason"] == "length" for each in found if each])
+            assert [call["heading"] for call in detail["calls"]] == ["reply (cut)" if one else "reply" for one in own]
             replies = [visible(each.reply["message"]["content"]) for each in found if each]
             assert [call["reply"] for call in detail["calls"]] == replies
+    assert 0 < cut.count(True) < len(cut) / 2
 
 
 def test_rejected_rows_have_the_ratings_that_they_got(page: ReadPage) -> None:
@@ -174,7 +179,16 @@ def test_answers_that_are_near_copies_are_paired(tmp_path: Path) -> None:
     """By the places of their rows; a short answer is rightly that of many questions."""
     long = "The fox runs over the hill and hides behind the old oak until the hounds have gone by"
     records = [a_record(f"{n:016x}", f"Question {n}?", text) for n, text in enumerate(["Yes.", long, "Yes.", f"{long} again"])]
-    assert reported(tmp_path / "r.html", write_run(tmp_path / "runs", records)).summary["copies"] == [[[1, 3]]]
+    assert reported(tmp_path / "r.html", write_run(tmp_path / "runs", records)).summary["copies"] == [
+        {"pairs": [[1, 3]], "count": 1, "complete": True, "bound": NEAR_COPY}
+    ]
+
+
+def test_of_very_many_near_copies_it_is_known_that_these_are_not_all() -> None:
+    """More than can be put together in pairs."""
+    some, many = near_copies(["the same eight words are in each answer"] * 3), near_copies(["a b c d e f g h"] * 501)
+    assert (len(some.pairs), some.complete) == (3, True)
+    assert (len(many.pairs), many.complete) == (500 * 499 // 2, False)
 
 
 def test_two_places_stand_side_by_side(tmp_path: Path) -> None:
@@ -197,7 +211,7 @@ def test_a_run_is_not_compared_with_itself(tmp_path: Path) -> None:
 
 def test_what_is_no_run_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     """A place without a run, a broken row, a file that is in the way."""
-    with pytest.raises(RunDirError, match="there is no run at or below"):
+    with pytest.raises(RunDirError, match=r"there is no run at .*nowhere; give a run's directory, or a folder of runs$"):
         reported(tmp_path / "r.html", tmp_path / "nowhere")
     folder = write_run(tmp_path / "runs")
     (folder / "rejected.jsonl").write_text('{"id": "0"}\n')

@@ -138,7 +138,7 @@ def test_one_run_is_looked_at(tmp_path: Path) -> None:
     write_run(tmp_path / "runs", [], task="test/jays")
     for place, order, said in (
         (tmp_path / "runs", "newest", r"there are 2 runs below .*; give the directory of one: "),
-        (tmp_path / "nowhere", "newest", "there is no run at or below"),
+        (tmp_path / "nowhere", "newest", r"there is no run at .*nowhere; give a run's directory$"),
         (tmp_path / "runs" / "test" / "jays", "newest", "there is nothing to look at: it has no row yet that was judged"),
         (tmp_path / "runs" / "test" / "foxes", "rejected", "nothing was rejected that has a question"),
     ):
@@ -151,5 +151,5 @@ def test_one_run_is_looked_at(tmp_path: Path) -> None:
     assert open_review(tmp_path / "runs" / "test" / "foxes", "newest", lambda: "now").rows == 3
     broken = tmp_path / "runs" / "test" / "foxes" / "data.jsonl"
     broken.write_text("{}\n")
-    with pytest.raises(RunDirError, match=r"data.jsonl:1: this is no row of a run \("):
+    with pytest.raises(RunDirError, match=r"data.jsonl:1: this is no row of a run: "):
         open_review(broken.parent, "newest", lambda: "now")

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from evals.data.datasets import Dataset, paired, read_datasets, with_seeds
+from evals.data.material import gather
+from evals.data.score import score
 from skills_dspy.base.errors import FileError, RequestError, RunDirError, SkillsError
 from skills_dspy.commands.export.card import Split
 from skills_dspy.commands.export.export import FORMATS, SUFFIX, ExportRequest, Format, write_export
 from tests.helpers.exporting import some_records, sources
 from tests.helpers.exporting import write_run as write_whole_run
-from tests.helpers.scored import HASH, a_line, a_run, a_seed, write_run
+from tests.helpers.scored import HASH, a_line, a_run, a_seed, english, write_run
 
 SEEDS = (a_seed("What is a fox?", "An animal."), a_seed("Who runs?", "The fox.", "The fox runs."))
 LINES = [a_line("What is a jay?"), a_line("Who sings?", context="The jay sings.")]
@@ -176,6 +178,38 @@ def test_rows_that_are_left_out_are_counted(tmp_path: Path) -> None:
     path.write_text("null\n")
     with pytest.raises(FileError, match="in no row are both question and answer more than null or blank"):
         read_datasets(path)
+
+
+PROMPT = '"prompt": [{"role": "user", "content": "a"}], '
+KTO = f'{{{PROMPT}"completion": [{{"role": "assistant", "content": "b"}}], "label": %s}}\n'
+DPO = (
+    f'{{{PROMPT}"chosen": [{{"role": "assistant", "content": "b"}}], "rejected": [{{"role": "assistant", "content": "c"}}]}}\n'
+)
+
+
+def test_answers_that_are_labelled_false_are_no_rows(tmp_path: Path) -> None:
+    """They are counted; a file of nothing else is refused, and another's `label` beside other keys says nothing."""
+    path = tmp_path / "kto.jsonl"
+    path.write_text(KTO % "true" + 2 * (KTO % "false") + ROW.replace("{", '{"label": false, '))
+    (found,) = read_datasets(path)
+    assert (len(found.rows), found.labelled_false, found.left_out, found.chosen) == (2, 2, 0, 0)
+    assert "2 rows labelled false, whose answer was rejected, are left out." in _notes_of(found)
+    path.write_text(KTO % "false")
+    with pytest.raises(FileError, match="every row has the label false"):
+        read_datasets(path)
+
+
+def test_of_pairs_of_answers_the_chosen_one_is_read(tmp_path: Path) -> None:
+    """And that is said."""
+    path = tmp_path / "dpo.jsonl"
+    path.write_text(2 * DPO)
+    (found,) = read_datasets(path)
+    assert ([row.answer for row in found.rows], found.chosen, found.labelled_false) == (["b", "b"], 2, 0)
+    assert "2 rows are of pairs of answers, of which `chosen` is read." in _notes_of(found)
+
+
+def _notes_of(dataset: Dataset) -> tuple[str, ...]:
+    return score(gather(dataset, None, 0, None, classify=english, progress=lambda *_: None)).notes
 
 
 # ---- seeds and pairs -------------------------------------------------------------------------------------------------

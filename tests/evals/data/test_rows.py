@@ -1,6 +1,7 @@
 """Lines of JSON as rows: the layouts of ours and of others, the ratings, and what is refused with its line."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,8 @@ def test_every_layout_gives_the_same_row(question: str, answer: str, context: st
     both = [{"input": question, "output": answer}]
     for chat in ([question, answer], both, parts, [{**turn, "role": turn["role"].title()} for turn in turns]):
         assert row(conversation=chat, context=context) == row(contents=chat, Context=context) == expected
-    assert row(chosen=turns, rejected=turns[:1], context=context) == row(Question=question, Answer=answer, context=context)
+    assert row(chosen=turns, rejected=turns[:1], context=context) == replace(expected, preference="chosen")
+    assert row(Question=question, Answer=answer, context=context) == expected
     assert row(inputs=question, targets=answer, context=context) == expected
     for answers in ([answer, "or so"], {"text": [answer], "answer_start": [3]}):
         assert row(question=question, answers=answers, context=context) == expected

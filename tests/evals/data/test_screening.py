@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from evals.data.screening import extremes_of, main
 from skills_dspy.base.records import SeedExample
@@ -40,8 +41,17 @@ def test_seeds_about_one_text_are_not_compared() -> None:
 
 def test_no_shipped_seed_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     """The command prints the figures, the place of each, and that the built-in bounds leave people's own texts alone."""
-    main([str(Path(__file__).parents[3] / "task_specs" / "writing")])
+    main([str(Path(__file__).parents[3] / "task_specs" / "writing")], standalone_mode=False)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith(" seeds of 3 tasks, each as if it were new beside the others")
     assert [line.split()[0] for line in lines[1:5]] == ["copied", "echoed", "longest", "shortest"]
     assert lines[5:] == ["rejected by the built-in bounds: 0"]
+
+
+def test_its_help_and_its_errors_are_words(tmp_path: Path) -> None:
+    """`--help` is no path, and what is wrong with one is a sentence with exit code 2."""
+    said = CliRunner().invoke(main, ["--help"])
+    assert (said.exit_code, "takes each seed as if a model had" in said.output) == (0, True)
+    (tmp_path / "broken.yaml").write_text("task_name: [")
+    said = CliRunner().invoke(main, [str(tmp_path / "broken.yaml")])
+    assert (said.exit_code, said.output.startswith("error: "), isinstance(said.exception, SystemExit)) == (2, True, True)

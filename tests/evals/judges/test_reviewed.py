@@ -22,9 +22,11 @@ from evals.judges.reviewed import (
 )
 from evals.statistics import items_to_halve, kappa_interval
 from skills_dspy.base.errors import RequestError, RunDirError
+from skills_dspy.base.seeds import STANDARD
 from skills_dspy.commands.review.rated import RatedRow, rated_rows
 from skills_dspy.store.reviews import Review, ReviewLog, text_mark
 from skills_dspy.store.run_dir import RunPaths
+from tests.helpers.exporting import a_record, a_run_json, write_run
 from tests.helpers.small_runs import SEEDS, make_run
 from tests.helpers.terminal import Terminal
 
@@ -124,6 +126,30 @@ def test_the_runs_own_judges_are_measured_without_a_call(paths: RunPaths) -> Non
     assert by_step["tag_sample_quality"].all.accuracy.value == 1
     assert by_step["tag_sample_quality"].said[0].startswith("It decided all")
     assert "of_reviews" in content["judges"][0]
+
+
+def test_a_case_shows_the_seeds_that_the_judges_saw(tmp_path: Path) -> None:
+    """Those of the row's draw before the first ones of the task, in the order of the file."""
+    run = a_run_json(accepted=1)
+    run["task"]["seed_examples"] = [{"question": f"q{number}?", "answer": "a", "line": 1} for number in range(9)]
+    record = a_record()
+    record = record.model_copy(update={"provenance": record.provenance.model_copy(update={"shown": ("seed:8", "seed:6")})})
+    paths = RunPaths(write_run(tmp_path, [record], run))
+    ReviewLog(paths).add(Review(id=record.id, text=text_mark(record), verdict="accept"), 0)
+    cases = reviewed_cases(read_reviewed([tmp_path]))
+    assert [len(case.examples) for case in cases] == [STANDARD] * 4
+    for case in cases:
+        assert [seed.question for seed in case.examples][-2:] == ["q6?", "q8?"]
+
+
+def test_a_reply_that_cannot_be_read_counts_as_that(paths: RunPaths) -> None:
+    """A person may look at such a row as well; it is no verdict whose label is lost."""
+    lost = next(row for row in rated_rows(paths) if any(verdict.passed is None for verdict in row.verdicts))
+    said = Review(id=lost.row.id, text=text_mark(lost.row), verdict="reject", about="question", reason="unsafe")
+    ReviewLog(paths).add(said, 0)
+    card, content = card_of_reviews(read_reviewed([paths.folder]), [])
+    assert sum(judge.all.unreadable.count for judge in card.judges) == 1
+    assert "unknown_verdicts" not in content
 
 
 def test_what_a_judge_and_a_person_see_otherwise_is_named(paths: RunPaths) -> None:

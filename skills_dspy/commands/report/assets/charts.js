@@ -182,9 +182,10 @@ function drawCopies(box, views, link) {
   const line = (row) => [report.rows.distance[row].toFixed(3), link(row), other(row, report.rows.near[row])];
   own.append(nearest.length ? table(["distance", "question", "nearest"], nearest.map(line), [0]) : make("p", {}, "None has a neighbour."));
   box.append(own);
-  const pairs = runs.flatMap((run) => report.summary.copies[run]), copied = runs.reduce((sum, run) => sum + report.summary.copied[run], 0);
-  const twins = make("figure", { className: "full" }, make("h3", {}, `Accepted answers that are near-copies: ${copied} pairs`));
-  twins.append(pairs.length ? table(["one question", "the other"], pairs.map(([one, other]) => [link(one), link(other)])) : make("p", {}, "No two answers of a run are the same but for a few words (ROUGE-L of 0.9 or more)."));
-  if (copied > pairs.length) twins.append(make("p", { className: "small" }, "Of each run the first 50 are shown."));
+  const copies = runs.map((run) => report.summary.copies[run]), pairs = copies.flatMap((found) => found.pairs);
+  const copied = copies.reduce((sum, found) => sum + found.count, 0), least = copies.every((found) => found.complete) ? "" : "at least ";
+  const twins = make("figure", { className: "full" }, make("h3", {}, `Accepted answers that are near-copies: ${least}${copied} pairs`));
+  twins.append(pairs.length ? table(["one question", "the other"], pairs.map(([one, other]) => [link(one), link(other)])) : make("p", {}, `No two answers of a run are the same but for a few words (ROUGE-L of ${copies[0].bound} or more).`));
+  if (copied > pairs.length) twins.append(make("p", { className: "small" }, `Of each run the first ${report.summary.listed} are shown.`));
   box.append(twins);
 }

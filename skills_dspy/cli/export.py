@@ -11,7 +11,7 @@ from typing import cast
 from skills_dspy.base.errors import ExportError, NothingToExport, SkillsError
 from skills_dspy.cli.shared.arguments import ExportOptions
 from skills_dspy.cli.terminal.streams import echo, echo_json
-from skills_dspy.commands.export.card import Split, Tally
+from skills_dspy.commands.export.card import Tally
 from skills_dspy.commands.export.export import (
     FOLDERS,
     PREFERENCES,
@@ -24,6 +24,7 @@ from skills_dspy.commands.export.export import (
 )
 from skills_dspy.commands.export.judges import judge_rates
 from skills_dspy.commands.export.source import find_sources
+from skills_dspy.commands.export.split import Split
 from skills_dspy.store.aside import left_behind
 
 _SHOWN = 5  # rows that are named

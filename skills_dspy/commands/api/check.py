@@ -7,7 +7,8 @@ from typing import Literal
 
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.commands.api.blocking import synchronous
-from skills_dspy.commands.api.loaded import AnyPath, paths_of
+from skills_dspy.commands.api.loaded import AnyPath, path_of, paths_of
+from skills_dspy.commands.api.request import RunSettings, models_of
 from skills_dspy.commands.api.server import Connection
 from skills_dspy.commands.check.checks import CheckReport, CheckRequest, Checks, Hearer
 from skills_dspy.commands.check.lines import Line
@@ -55,13 +56,20 @@ async def acheck(
     Raises:
         SkillsError: a task or a setting is at fault. What the server or this machine lacks is in the report.
     """
-    models = {"generator": model, "validator": judge_model, "tagger": tagger_model, "embedder": embedder}
-    connection = Connection(api, base_url, concurrency, None if llamacpp is None else Path(llamacpp))
+    asked_for = RunSettings(
+        wanted=n,
+        output_dir=Path(output_dir),
+        config=path_of(config),
+        models=models_of(model, judge_model, tagger_model, embedder),
+        think=think,
+        connection=Connection(api, base_url, concurrency, path_of(llamacpp)),
+    )
 
     def work() -> CheckReport:
-        settings = connection.over(load_config(None if config is None else Path(config), models, think), model)
+        settings = asked_for.over(load_config(asked_for.config, asked_for.models, think))
         asked = hasty(settings)
-        request = CheckRequest(load_tasks(paths_of(task_paths)).specs, settings, n, concurrency, Path(output_dir), pull)
+        request = CheckRequest(load_tasks(paths_of(task_paths)).specs, settings, n, concurrency, asked_for.output_dir, pull)
+        connection = asked_for.connection
         server = connection.open(asked)
         return Checks(request, server, _Told(on_progress), find_weights, lambda kind: connection.vectors(asked, kind)).run()
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from skills_dspy.base.errors import ExportError
 from skills_dspy.commands.api.blocking import synchronous
 from skills_dspy.commands.api.loaded import AnyPath, paths_of
-from skills_dspy.commands.export.card import Split
 from skills_dspy.commands.export.export import PREFERENCES, WITH_CARD, ExportRequest, Format, write_export
 from skills_dspy.commands.export.judges import judge_rates
 from skills_dspy.commands.export.source import find_sources
+from skills_dspy.commands.export.split import Split
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from skills_dspy.base.config import RunConfig, load_config
+from skills_dspy.base.validation import require_whole
 from skills_dspy.commands.api.server import Connection
 from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.embedders import choose_embedder, foreign_thresholds
@@ -53,9 +54,23 @@ class RunSettings:
     decontaminate: tuple[Path, ...] = ()
     note: str | None = None
 
+    def __post_init__(self) -> None:
+        """RequestError where it cannot be."""
+        if self.wanted is not None:
+            require_whole("-n", self.wanted, 1, 10_000_000)
+        if self.seed is not None:
+            require_whole("--seed", self.seed, 0, 2**63 - 1)
+
     def over(self, config: RunConfig) -> RunConfig:
         """The settings with what is said of the server. RequestError as `Connection.over` has it."""
         return self.connection.over(config, self.models.get("generator"))
+
+
+def models_of(
+    model: str | None, judge_model: str | None, tagger_model: str | None, embedder: str | None
+) -> dict[str, str | None]:
+    """Section of the settings to the model that was given for it, None where none was."""
+    return {"generator": model, "validator": judge_model, "tagger": tagger_model, "embedder": embedder}
 
 
 def run_request(settings: RunSettings, specs: tuple[TaskSpec, ...] | None, warn: Callable[[str], None]) -> RunRequest:
@@ -77,7 +92,7 @@ def run_request(settings: RunSettings, specs: tuple[TaskSpec, ...] | None, warn:
     return RunRequest(
         specs=specs or () if past is None else past.specs,
         config=settings.over(config) if past is None else config,
-        wanted=settings.wanted or (DEFAULT_WANTED if past is None else past.first.wanted),
+        wanted=settings.wanted if settings.wanted is not None else DEFAULT_WANTED if past is None else past.first.wanted,
         output_dir=settings.output_dir,
         seed=settings.seed if settings.seed is not None else 0 if past is None else past.first.seed,
         concurrency=settings.connection.concurrency,

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from skills_dspy.base.errors import ExportError, NothingToExport
 from skills_dspy.base.records import Record
-from skills_dspy.commands.export.card import Split, Tally, card
+from skills_dspy.base.validation import require
+from skills_dspy.commands.export.card import Tally, card
 from skills_dspy.commands.export.instructlab import INSTRUCTLAB_NAMES, instructlab_files
 from skills_dspy.commands.export.jsonl import json_lines
 from skills_dspy.commands.export.judges import JudgeRates
@@ -20,7 +21,7 @@ from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT, alpaca_row, 
 from skills_dspy.commands.export.parquet import HF_NAMES, parquet_file, shards
 from skills_dspy.commands.export.reviewed import ExportRow, Rows
 from skills_dspy.commands.export.source import ExportRows, SourceRun
-from skills_dspy.commands.export.split import set_apart
+from skills_dspy.commands.export.split import Split, set_apart
 from skills_dspy.commands.export.thoughts import thoughts_of
 from skills_dspy.store.aside import check_free, replacing
 from skills_dspy.store.files import storage_errors
@@ -157,6 +158,8 @@ def refuse_wrong(request: ExportRequest) -> None:
     Raises:
         ExportError: the target is taken, lies in a run's directory or holds one, or an option has no place in the format.
     """
+    *others, last = get_args(Format)
+    require(request.format in get_args(Format), "--format", request.format, f"{', '.join(others)} or {last}")
     if request.system is not None and request.format not in WITH_SYSTEM:
         raise ExportError(
             f"--system-prompt: {request.format} has no place for a system prompt; leave it out, or use {', '.join(WITH_SYSTEM)}"

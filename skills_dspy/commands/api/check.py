@@ -1,12 +1,12 @@
 """`check` from Python."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from skills_dspy.base.config import RunConfig, load_config
-from skills_dspy.commands.api.blocking import synchronous
+from skills_dspy.commands.api.blocking import OtherLoop, synchronous
 from skills_dspy.commands.api.loaded import AnyPath, path_of, paths_of
 from skills_dspy.commands.api.request import RunSettings, models_of
 from skills_dspy.commands.api.server import Connection
@@ -71,9 +71,15 @@ async def acheck(
         request = CheckRequest(load_tasks(paths_of(task_paths)).specs, settings, n, concurrency, asked_for.output_dir, pull)
         connection = asked_for.connection
         server = connection.open(asked)
-        return Checks(request, server, _Told(on_progress), find_weights, lambda kind: connection.vectors(asked, kind)).run()
+        hearer = _Told(on_progress, loops)
+        return Checks(request, server, hearer, find_weights, lambda kind: connection.vectors(asked, kind), loops.run).run()
 
-    return await asyncio.to_thread(work)
+    loops = OtherLoop()
+    try:
+        return await asyncio.to_thread(work)
+    except asyncio.CancelledError:
+        loops.cancel()
+        raise
 
 
 check = synchronous(acheck)
@@ -82,10 +88,15 @@ check = synchronous(acheck)
 class _Told(Hearer):
     """Tells who called what is found."""
 
-    def __init__(self, tell: Callable[[Line], None] | None) -> None:
-        self._tell = tell
+    def __init__(self, tell: Callable[[Line], None] | None, loops: OtherLoop) -> None:
+        self._tell, self._loops = tell, loops
 
     def said(self, line: Line) -> None:
         """Something was found."""
         if self._tell is not None:
             self._tell(line)
+
+    def pulling(self, name: str, done: Iterable[tuple[str, int, int]]) -> None:  # noqa: ARG002 - nothing is shown
+        """A model is being fetched, as long as nobody ends it."""
+        for _ in done:
+            self._loops.go_on()

@@ -1,13 +1,12 @@
 """`export` from Python."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from skills_dspy.base.errors import ExportError
-from skills_dspy.commands.api.blocking import synchronous
+from skills_dspy.commands.api.blocking import asynchronous
 from skills_dspy.commands.api.loaded import AnyPath, paths_of
 from skills_dspy.commands.export.export import PREFERENCES, WITH_CARD, ExportRequest, Format, write_export
 from skills_dspy.commands.export.judges import judge_rates
@@ -32,7 +31,7 @@ class Exported:
     repeated: int
 
 
-async def aexport(
+def export(
     runs: AnyPath | Sequence[AnyPath],
     out: AnyPath,
     *,
@@ -59,7 +58,7 @@ async def aexport(
         reviewed_only: take only rows that a person looked at in `review`.
         judge_report: a report of `eval judges` for the card of `hf`, `kto` and `dpo`; else the one that lies with the runs.
         overwrite: replace an earlier export.
-        on_progress: told `comparing` or `writing` and how many rows are through, in a thread of its own.
+        on_progress: told `comparing` or `writing` and how many rows are through, in the thread that writes.
 
     Raises:
         ExportError: it cannot be made as asked for; nothing was written.
@@ -67,18 +66,14 @@ async def aexport(
     """
     split = None if test_share is None else Split(test_share, seed)
     stamp = datetime.now().astimezone().strftime("%Y-%m-%dT%H_%M_%S")
-
-    def work() -> Exported:
-        if judge_report is not None and format not in WITH_CARD:
-            raise ExportError(f"judge_report is told by the card of a dataset; use the format hf instead of {format}")
-        sources = find_sources(paths_of(runs), PREFERENCES.get(format, "accepted"))
-        report = None if judge_report is None else Path(judge_report)
-        rates = judge_rates(sources, report)[0] if format in WITH_CARD else ()
-        how = (system_prompt, split, overwrite, thoughts, keep_residue, reviewed_only, rates)
-        done = write_export(ExportRequest(sources, format, Path(out), stamp, *how), on_progress or (lambda *_: None))
-        return Exported(Path(out), dict(done.rows), tuple(done.left_over), done.repeated)
-
-    return await asyncio.to_thread(work)
+    if judge_report is not None and format not in WITH_CARD:
+        raise ExportError(f"judge_report is told by the card of a dataset; use the format hf instead of {format}")
+    sources = find_sources(paths_of(runs), PREFERENCES.get(format, "accepted"))
+    report = None if judge_report is None else Path(judge_report)
+    rates = judge_rates(sources, report)[0] if format in WITH_CARD else ()
+    how = (system_prompt, split, overwrite, thoughts, keep_residue, reviewed_only, rates)
+    done = write_export(ExportRequest(sources, format, Path(out), stamp, *how), on_progress or (lambda *_: None))
+    return Exported(Path(out), dict(done.rows), tuple(done.left_over), done.repeated)
 
 
-export = synchronous(aexport)
+aexport = asynchronous(export)

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_GLANCE = 0.2
+"""Seconds after which a thread that waits sees that it was interrupted: Windows does not wake it, nor always others."""
 
 
 class OtherLoop:
@@ -59,7 +61,10 @@ def synchronous(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
         other = OtherLoop()
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="skills_dspy") as thread:
             try:
-                return thread.submit(copy_context().run, other.run, work(*args, **kwargs)).result()
+                done = thread.submit(copy_context().run, other.run, work(*args, **kwargs))
+                while not done.done():
+                    wait((done,), _GLANCE)
+                return done.result()
             except KeyboardInterrupt:
                 other.cancel()
                 raise

@@ -8,12 +8,11 @@ from typing import Literal
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.commands.api.blocking import OtherLoop, synchronous
 from skills_dspy.commands.api.loaded import AnyPath, path_of, paths_of
-from skills_dspy.commands.api.request import RunSettings, models_of
+from skills_dspy.commands.api.request import RunSettings, load_logged, models_of
 from skills_dspy.commands.api.server import Connection
 from skills_dspy.commands.check.checks import CheckReport, CheckRequest, Checks, Hearer
 from skills_dspy.commands.check.lines import Line
 from skills_dspy.commands.check.measure import find_weights
-from skills_dspy.tasks.files import load_tasks
 
 __all__ = ["CheckReport", "acheck", "check", "hasty"]
 
@@ -68,7 +67,7 @@ async def acheck(
     def work() -> CheckReport:
         settings = asked_for.over(load_config(asked_for.config, asked_for.models, think))
         asked = hasty(settings)
-        request = CheckRequest(load_tasks(paths_of(task_paths)).specs, settings, n, concurrency, asked_for.output_dir, pull)
+        request = CheckRequest(load_logged(paths_of(task_paths)), settings, n, concurrency, asked_for.output_dir, pull)
         connection = asked_for.connection
         server = connection.open(asked)
         hearer = _Told(on_progress, loops)

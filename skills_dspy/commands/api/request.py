@@ -1,6 +1,7 @@
 """From what is asked of `run` to a request, an embedding model, and the run itself."""
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.run.task import TaskView
 from skills_dspy.screens.benchmark import read_benchmark, skipped_warnings
 from skills_dspy.screens.decontamination import Notices
+from skills_dspy.tasks.files import load_tasks
 from skills_dspy.tasks.spec import TaskSpec
 
+_LOG = logging.getLogger(__name__)
 DEFAULT_WANTED = 20
 
 
@@ -71,6 +74,14 @@ def models_of(
 ) -> dict[str, str | None]:
     """Section of the settings to the model that was given for it, None where none was."""
     return {"generator": model, "validator": judge_model, "tagger": tagger_model, "embedder": embedder}
+
+
+def load_logged(paths: Sequence[Path]) -> tuple[TaskSpec, ...]:
+    """The tasks at some paths; what is odd about their files is logged. SkillsError as `load_tasks` has it."""
+    loaded = load_tasks(paths)
+    for line in (*loaded.skipped, *loaded.warnings, *loaded.broken):
+        _LOG.warning("%s", line)
+    return loaded.specs
 
 
 def run_request(settings: RunSettings, specs: tuple[TaskSpec, ...] | None, warn: Callable[[str], None]) -> RunRequest:

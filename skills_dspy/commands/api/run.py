@@ -9,14 +9,13 @@ from typing import Literal
 from skills_dspy.base.errors import RequestError
 from skills_dspy.commands.api.blocking import synchronous
 from skills_dspy.commands.api.loaded import AnyPath, Run, path_of, paths_of, run_at
-from skills_dspy.commands.api.request import RunSettings, embedder_of, models_of, run_request, run_tasks
+from skills_dspy.commands.api.request import RunSettings, embedder_of, load_logged, models_of, run_request, run_tasks
 from skills_dspy.commands.api.server import Connection
 from skills_dspy.run.headway import Headway, headway_of
 from skills_dspy.run.open_files import make_room
 from skills_dspy.run.runner import Watcher
 from skills_dspy.run.task import TaskView
 from skills_dspy.screens.decontamination import Notices
-from skills_dspy.tasks.files import load_tasks
 
 _LOG = logging.getLogger(__name__)
 
@@ -92,10 +91,7 @@ async def _run(settings: RunSettings, paths: Sequence[Path], watcher: "_Heard") 
     notices = _Logged()
     if not paths and settings.replay is None:
         raise RequestError("no task is given; give task files or folders of them, or a recording to replay")
-    loaded = load_tasks(paths) if paths else None
-    for line in () if loaded is None else (*loaded.skipped, *loaded.warnings, *loaded.broken):
-        notices.warn(str(line))
-    request = run_request(settings, None if loaded is None else loaded.specs, notices.warn)
+    request = run_request(settings, load_logged(paths) if paths else None, notices.warn)
     make_room(len(request.specs), request.concurrency)
     # In a thread: where the model is not here it asks the server, on an event loop of its own.
     embedder = await asyncio.to_thread(embedder_of, request, settings)

@@ -208,7 +208,7 @@ def test_rows_are_exported(python: Terminal) -> None:
         export(made.folder, python.folder / "pairs", format="dpo")
     with pytest.raises(SkillsError, match="--reviewed-only leaves out"):
         export(made.folder, python.folder / "kto", format="kto", reviewed_only=True)
-    with pytest.raises(SkillsError, match="use the format hf instead of alpaca"):
+    with pytest.raises(SkillsError, match="use --format hf instead of alpaca"):
         export(made.folder, python.folder / "rates", format="alpaca", judge_report=python.folder / "judges.json")
     labelled = export(made.folder, python.folder / "kto", format="kto")
     assert sum(labelled.rows.values()) >= 4

@@ -23,14 +23,15 @@ LONG = 5.0
 def press_ctrl_c() -> None:
     """As a terminal or a notebook does, when the cell of a notebook waits for another thread."""
     main = threading.main_thread()
-    while threading.current_thread() is not main and "cell" in _calls(main) and "result" not in _calls(main):
+    while threading.current_thread() is not main and _is_in_a_cell(main):
         time.sleep(0.001)
     signal.pthread_kill(main.ident or 0, signal.SIGINT)
 
 
-def _calls(thread: threading.Thread) -> set[str]:
-    """The functions in which it is."""
-    return {frame.f_code.co_name for frame, _ in traceback.walk_stack(sys._current_frames()[thread.ident or 0])}
+def _is_in_a_cell(thread: threading.Thread) -> bool:
+    """Whether it does not wait yet."""
+    calls = {frame.f_code.co_name for frame, _ in traceback.walk_stack(sys._current_frames()[thread.ident or 0])}
+    return "cell" in calls and ("wait" not in calls or "submit" in calls)
 
 
 def plainly(work: Callable[[], Any]) -> None:

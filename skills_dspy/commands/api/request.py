@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,7 +127,10 @@ async def run_tasks(
     request: RunRequest, server: Server | None, embedder: LiveEmbedder, watcher: Watcher, notices: Notices
 ) -> tuple[TaskView, ...]:
     """All tasks to their end, with a server but for a replay; raises what `Runner.run` does. Embedder and server are closed."""
-    try:
+    async with AsyncExitStack() as closed:
+        if server is not None:
+            closed.push_async_callback(server.close)
+        closed.push_async_callback(embedder.close)
         if server is not None:
             if served(embedder.name):
                 await embedder.ready()
@@ -134,5 +138,3 @@ async def run_tasks(
             if warning := foreign_thresholds(request.config, embedder.weights, decontaminates=decontaminates):
                 notices.warn(warning)
         return await Runner(request, server, embedder, watcher, notices=notices).run()
-    finally:
-        await embedder.close()

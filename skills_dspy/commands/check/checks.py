@@ -165,11 +165,11 @@ class Checks:
                 self._say(Line("FAIL", about, str(error)))
         return CheckReport(tuple(self._said), self._costs, self._seconds)
 
-    def rate_seeds(self) -> Sequence[RatedSeeds] | None:
-        """What the judges say of the seeds; None where the host or a model is not there. Blocking, as `run` is."""
+    def rate_seeds(self) -> Sequence[RatedSeeds] | CheckReport:
+        """What the judges say of the seeds; what was found where the host or a model is not there. Blocking, as `run` is."""
         models = self._models()
         if models is None:
-            return None
+            return CheckReport(tuple(self._said))
         windows, _ = fit(self._specs, self._config, models)
         with self._hearer.doing("asking the judges about the seeds"):
             return self._drive(self._rated(windows))

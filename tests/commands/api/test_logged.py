@@ -1,16 +1,19 @@
 """What the command line says on stderr goes to the logger `skills_dspy` from Python, and nowhere else."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy import SkillsError, check, export, run
+from skills_dspy.base.errors import ContextTooLong
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.exporting import a_record, some_records, write_run
+from tests.helpers.fake_server import FakeServer
 from tests.helpers.terminal import TASK, Terminal
 
 
@@ -91,3 +94,23 @@ def test_a_report_of_judges_that_is_not_used_is_logged(terminal: Terminal, logge
     assert [line for level, line in logged.lines if level == logging.INFO and line.startswith(f"{report} was not used: ")]
     with pytest.raises(SkillsError, match=r"^--judge-report is told by the card of a dataset; use --format hf instead of"):
         export(terminal.folder / "a", terminal.folder / "rates", format="alpaca", judge_report=report)
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_is_odd_about_a_run_is_logged(terminal: Terminal, logged: Logged) -> None:
+    """Evaluation questions that were left out, and a task that fails while the others go on."""
+
+    class Small(FakeServer):
+        async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+            """A reply, but to what is about jays."""
+            if "Knowing jays." in str(payload["messages"]):
+                raise ContextTooLong("The prompt is too long.")
+            return await super().chat(payload)
+
+    terminal.make_server = Small
+    questions = terminal.write("evals.jsonl", '{"question": "What is a wren, and where does it nest?"}\n{"question": ""}\n')
+    jays = terminal.write("jays.yaml", TASK.format(name="test/jays").replace("Knowing foxes.", "Knowing jays."))
+    foxes, failed = run([terminal.task(), jays], n=1, decontaminate=questions)
+    assert (foxes.status, failed.status) == ("complete", "failed: The prompt is too long.")
+    assert [line for line in logged.warnings if "evals.jsonl" in line]
+    assert "test/jays: failed: The prompt is too long." in logged.warnings

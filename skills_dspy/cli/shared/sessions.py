@@ -13,8 +13,6 @@ from skills_dspy.cli.shared.options import ServerOptions, SessionOptions
 from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.model.compiled import since_compiled
 from skills_dspy.model.context_window import RunPrompts
-from skills_dspy.model.embedding.weights import ServerKind
-from skills_dspy.model.served_embedder import VectorServer
 from skills_dspy.model.server.server import Server
 from skills_dspy.model.waiting import Waiting, WatchedServer
 from skills_dspy.run.headway import duration
@@ -56,11 +54,6 @@ def open_server(
     server = make_server(options, config, again)
     watched = WatchedServer(server, options.concurrency, lambda waiting, seconds: say(waiting_line(waiting, seconds)), clock)
     return watched
-
-
-def vector_server(options: ServerOptions, config: RunConfig, kind: ServerKind) -> VectorServer:
-    """The host of a command for its embedding model, which is asked for one text at a time."""
-    return options.connection.vectors(config, kind)
 
 
 def waiting_line(waiting: Waiting, seconds: float) -> str:

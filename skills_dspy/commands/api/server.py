@@ -5,10 +5,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from skills_dspy.base.config import ROLES, RunConfig
+from skills_dspy.base.config import ROLES, Api, RunConfig
 from skills_dspy.base.errors import RequestError
+from skills_dspy.base.validation import require, require_whole
 from skills_dspy.model.embedding.weights import ServerKind
 from skills_dspy.model.served_embedder import VectorServer
 from skills_dspy.model.server.connections import is_address
@@ -41,6 +42,11 @@ class Connection:
     base_url: str | None = None
     concurrency: int = 8
     llamacpp: Path | None = None
+
+    def __post_init__(self) -> None:
+        """RequestError where it cannot be."""
+        require(self.api in (None, *get_args(Api)), "--api", self.api, " or ".join(get_args(Api)))
+        require_whole("--concurrency", self.concurrency, 1, 1024)
 
     @property
     def address(self) -> str:

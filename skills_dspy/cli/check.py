@@ -12,7 +12,7 @@ from rich.table import Table
 
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.shared.arguments import CheckOptions
-from skills_dspy.cli.shared.sessions import complainer, make_server, vector_server
+from skills_dspy.cli.shared.sessions import complainer, make_server
 from skills_dspy.cli.summary import command
 from skills_dspy.cli.terminal.consoles import make_console, make_table
 from skills_dspy.cli.terminal.streams import echo_json
@@ -35,11 +35,11 @@ def check_command(options: CheckOptions) -> int:
     config = options.server.over(options.models.load(options.embedder))
     specs = load_specs(options.task_paths, options.taxonomy_base).specs
     asked = options.server.over(hasty(config))
-    server, serve = make_server(options.server, asked, complainer(sys.stderr)), partial(vector_server, options.server, asked)
+    server = make_server(options.server, asked, complainer(sys.stderr))
     out = make_console(err=options.as_json, soft_wrap=True)
     wanted, concurrency = options.wanted, options.server.concurrency
     request = CheckRequest(specs, config, wanted, concurrency, options.output_dir, options.pull, command())
-    checks = Checks(request, server, ShownChecks(out), find_weights, serve)
+    checks = Checks(request, server, ShownChecks(out), find_weights, partial(options.server.connection.vectors, asked))
     print_json = echo_json if options.as_json else None
     return closed_seeds(checks.rate_seeds(), out, print_json) if options.seeds else closed(checks.run(), out, print_json)
 
@@ -60,9 +60,11 @@ def closed(report: CheckReport, out: Console, print_json: PrintJson | None) -> i
     return READY
 
 
-def closed_seeds(rated: Sequence[RatedSeeds] | None, out: Console, print_json: PrintJson | None) -> int:
+def closed_seeds(rated: Sequence[RatedSeeds] | CheckReport, out: Console, print_json: PrintJson | None) -> int:
     """Say what the judges said of the seeds; returns the exit code."""
-    if rated is None:
+    if isinstance(rated, CheckReport):
+        if print_json is not None:
+            print_json(rated.as_json())
         return NOT_READY
     closing = closing_line(rated)
     if print_json is not None:

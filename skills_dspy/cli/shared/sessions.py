@@ -13,11 +13,9 @@ from skills_dspy.cli.shared.options import ServerOptions, SessionOptions
 from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.model.compiled import since_compiled
 from skills_dspy.model.context_window import RunPrompts
-from skills_dspy.model.embedding.weights import ServerKind
 from skills_dspy.model.hosts.hosts import Hosts
 from skills_dspy.model.hosts.member import OnFault
 from skills_dspy.model.hosts.waiting import Waiting
-from skills_dspy.model.served_embedder import VectorServer
 from skills_dspy.model.server.server import Server
 from skills_dspy.run.headway import duration
 
@@ -58,11 +56,6 @@ def open_server(
 
 def _told(complain: Complain | None) -> OnFault | None:
     return None if complain is None else lambda fault, pause: complain(str(fault.error), pause)
-
-
-def vector_server(options: ServerOptions, config: RunConfig, kind: ServerKind) -> VectorServer:
-    """The host of a command for its embedding model, which is asked for one text at a time."""
-    return options.connection.vectors(config, kind)
 
 
 def waiting_line(waiting: Waiting, seconds: float) -> str:

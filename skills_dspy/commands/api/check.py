@@ -1,18 +1,18 @@
 """`check` from Python."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from skills_dspy.base.config import RunConfig, load_config
-from skills_dspy.commands.api.blocking import synchronous
-from skills_dspy.commands.api.loaded import AnyPath, paths_of
+from skills_dspy.commands.api.blocking import OtherLoop, synchronous
+from skills_dspy.commands.api.loaded import AnyPath, path_of, paths_of
+from skills_dspy.commands.api.request import RunSettings, load_logged, models_of
 from skills_dspy.commands.api.server import Connection, addresses_in
 from skills_dspy.commands.check.checks import CheckReport, CheckRequest, Checks, Hearer
 from skills_dspy.commands.check.lines import Line
 from skills_dspy.commands.check.measure import find_weights
-from skills_dspy.tasks.files import load_tasks
 
 __all__ = ["CheckReport", "acheck", "check", "hasty"]
 
@@ -55,22 +55,30 @@ async def acheck(
     Raises:
         SkillsError: a task or a setting is at fault. What the server or this machine lacks is in the report.
     """
-    models = {"generator": model, "validator": judge_model, "tagger": tagger_model, "embedder": embedder}
-    connection = Connection(
-        api,
-        addresses_in(base_url),
-        concurrency,
-        None if llamacpp is None else Path(llamacpp),
+    asked_for = RunSettings(
+        wanted=n,
+        output_dir=Path(output_dir),
+        config=path_of(config),
+        models=models_of(model, judge_model, tagger_model, embedder),
+        think=think,
+        connection=Connection(api, addresses_in(base_url), concurrency, path_of(llamacpp)),
     )
 
     def work() -> CheckReport:
-        settings = connection.over(load_config(None if config is None else Path(config), models, think), model)
+        settings = asked_for.over(load_config(asked_for.config, asked_for.models, think))
         asked = hasty(settings)
-        request = CheckRequest(load_tasks(paths_of(task_paths)).specs, settings, n, concurrency, Path(output_dir), pull)
+        request = CheckRequest(load_logged(paths_of(task_paths)), settings, n, concurrency, asked_for.output_dir, pull)
+        connection = asked_for.connection
         server = connection.open(asked)
-        return Checks(request, server, _Told(on_progress), find_weights, lambda kind: connection.vectors(asked, kind)).run()
+        hearer = _Told(on_progress, loops)
+        return Checks(request, server, hearer, find_weights, lambda kind: connection.vectors(asked, kind), loops.run).run()
 
-    return await asyncio.to_thread(work)
+    loops = OtherLoop()
+    try:
+        return await asyncio.to_thread(work)
+    except asyncio.CancelledError:
+        loops.cancel()
+        raise
 
 
 check = synchronous(acheck)
@@ -79,10 +87,15 @@ check = synchronous(acheck)
 class _Told(Hearer):
     """Tells who called what is found."""
 
-    def __init__(self, tell: Callable[[Line], None] | None) -> None:
-        self._tell = tell
+    def __init__(self, tell: Callable[[Line], None] | None, loops: OtherLoop) -> None:
+        self._tell, self._loops = tell, loops
 
     def said(self, line: Line) -> None:
         """Something was found."""
         if self._tell is not None:
             self._tell(line)
+
+    def pulling(self, name: str, done: Iterable[tuple[str, int, int]]) -> None:  # noqa: ARG002 - nothing is shown
+        """A model is being fetched, as long as nobody ends it."""
+        for _ in done:
+            self._loops.go_on()

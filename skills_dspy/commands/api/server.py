@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from skills_dspy.base.config import ROLES, RunConfig
+from skills_dspy.base.config import ROLES, Api, RunConfig
 from skills_dspy.base.errors import RequestError
+from skills_dspy.base.validation import require, require_whole
 from skills_dspy.model.embedding.weights import ServerKind
 from skills_dspy.model.hosts.addresses import Address, read_addresses
 from skills_dspy.model.hosts.hosts import Hosts
@@ -53,6 +54,11 @@ class Connection:
     concurrency: int = 8
     llamacpp: Path | None = None
     usual: str = ""
+
+    def __post_init__(self) -> None:
+        """RequestError where it cannot be."""
+        require(self.api in (None, *get_args(Api)), "--api", self.api, " or ".join(get_args(Api)))
+        require_whole("--concurrency", self.concurrency, 1, 1024)
 
     def addresses(self, config: RunConfig) -> tuple[Address, ...]:
         """The hosts, each with its slots. RequestError where one is written wrongly, or OLLAMA_HOST is no address."""

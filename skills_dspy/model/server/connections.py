@@ -3,6 +3,7 @@
 import json
 import re
 from base64 import b64decode
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -71,7 +72,7 @@ class Refused(Exception):
 
 UNREADABLE = (*NO_JSON, OverflowError, TypeError, AttributeError)
 """What readers of a body raise of one that is none: over JSON that is no object they trip with one of the last two."""
-FOREIGN = (Refused, httpx.HTTPError, ConnectionError, *UNREADABLE)
+FOREIGN = (Refused, httpx.HTTPError, ConnectionError, ssl.SSLError, *UNREADABLE)
 """Everything that httpx and what reads a body raise for a fault of the server."""
 
 

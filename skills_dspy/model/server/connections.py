@@ -2,8 +2,8 @@
 
 import json
 import re
-from base64 import b64decode
 import ssl
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime

@@ -107,6 +107,7 @@ def test_what_has_no_model_imports_no_dspy() -> None:
         ({"subprocess"}, ("skills_dspy/tasks/changed.py", "skills_dspy/model/embedding/process.py")),
         ({"shutil", "tempfile", "pickle", "cloudpickle", "shelve"}, ()),
         ({"yaml"}, ("skills_dspy/base/",)),
+        ({"ray"}, ("skills_dspy/commands/cluster/ray_cluster.py",)),
         ({"click", "rich"}, CLI),
     ],
     ids=lambda value: " ".join(sorted(value)),

@@ -5,7 +5,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -47,6 +47,7 @@ class Connection:
         concurrency: requests in flight at a host that is not said to have another number of slots, 1 to 1024.
         llamacpp: instead of a server a model file, with which llama.cpp is started.
         usual: what OLLAMA_HOST said, where a command has taken it out of the environment; empty to look there.
+        key: of the server, where the environment of this machine does not say it.
     """
 
     api: str | None = None
@@ -54,6 +55,7 @@ class Connection:
     concurrency: int = 8
     llamacpp: Path | None = None
     usual: str = ""
+    key: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """RequestError where it cannot be."""
@@ -172,7 +174,7 @@ class Connection:
     def _host(self, address: Address, config: RunConfig, on_fault: OnFault | None) -> OllamaServer | OpenAIServer:
         asked = self._asked(address.slots or self.concurrency, on_fault)
         if config.server.api == "openai":
-            return OpenAIServer(address.url, config.server, key=api_key(), thinking=_thinking(config), **asked)
+            return OpenAIServer(address.url, config.server, key=self.key or api_key(), thinking=_thinking(config), **asked)
         return OllamaServer(address.url, config.server, **asked)
 
     def _asked(self, concurrency: int, on_fault: OnFault | None) -> dict[str, Any]:

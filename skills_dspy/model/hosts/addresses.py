@@ -4,11 +4,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import httpx
-
 from skills_dspy.base.config import ROLES, Role
 from skills_dspy.base.errors import RequestError
-from skills_dspy.model.server.connections import without_secrets
+from skills_dspy.model.server.connections import is_address, without_secrets
 from skills_dspy.model.server.route import url_of
 
 MOST = 1024
@@ -89,10 +87,9 @@ def _merged(by_role: Mapping[Role, Iterable[Address]], where: str) -> tuple[Addr
 
 def _place(url: str) -> str:
     """What two ways to write one address have in common; one that is none is its own, and is refused when it is asked."""
-    try:
-        read = url_of(url)
-    except httpx.InvalidURL:
+    if not is_address(url):
         return url
+    read = url_of(url)
     return f"{read.scheme}://{read.host}:{read.port or (443 if read.scheme == 'https' else 80)}{read.path.rstrip('/')}"
 
 

@@ -23,11 +23,11 @@ from rich.table import Table
 
 from evals.bench import shared
 from evals.bench.client import BenchCase, teacher
-from evals.bench.reading import TOKENS, reading_costs
+from evals.bench.reading import JUDGE_TOKENS, reading_costs
 from evals.bench.starting import PROGRAM, first_request, first_request_again
 from evals.record.answering import CHECKOUT
 
-PARTS = ("speed", "vectors", "reading", "calls", "memory", "many", "start-up")
+BENCH_PARTS = ("speed", "vectors", "reading", "calls", "memory", "many", "start-up")
 """What may be measured alone."""
 COLUMNS = ("figure", "measured", "wanted", "holds")
 _SHARED = "what a run asks for beside what it needs, on a server that shares its speed"
@@ -55,7 +55,7 @@ class Figure:
 
 @click.command()
 @click.option("--small", is_flag=True, help="Small runs that only show that the benchmark works.")
-@click.option("--part", type=click.Choice(PARTS), help="Only this part, and neither the others nor a shared speed.")
+@click.option("--part", type=click.Choice(BENCH_PARTS), help="Only this part, and neither the others nor a shared speed.")
 @click.option("--write", type=click.Path(path_type=Path), help="Write the table to this Markdown file.")
 def main(small: bool, part: str | None, write: Path | None) -> None:
     """Measure the program against the simulated teacher."""
@@ -116,7 +116,7 @@ def vectors(scale: int) -> list[Figure]:
 def reading(scale: int) -> list[Figure]:
     """What the log-probabilities of a reply cost the client beside the reply."""
     plain, told = reading_costs(400 // scale)
-    run = measure_all(BenchCase(32, 200 // scale, logprobs=len(TOKENS)))
+    run = measure_all(BenchCase(32, 200 // scale, logprobs=len(JUDGE_TOKENS)))
     read = "processor time of the client for each call, with log-probabilities read"
     return [
         Figure(read, run["cpu_ms_per_call"], "{:.2f} ms", 3.0),
@@ -155,7 +155,7 @@ def memory(scale: int) -> list[Figure]:
 def many(scale: int) -> list[Figure]:
     """Many tasks at once: slots used across them, wall time over its bound, and memory for each."""
     tasks = 200 // scale
-    one, all_of_them = (measure_all(BenchCase(8, 3, tasks=number, logprobs=len(TOKENS))) for number in (1, tasks))
+    one, all_of_them = (measure_all(BenchCase(8, 3, tasks=number, logprobs=len(JUDGE_TOKENS))) for number in (1, tasks))
     cpu = all_of_them["cpu_ms_per_call"]
     each = (all_of_them["peak_mb"] - one["peak_mb"]) / (tasks - 1)
     return [
@@ -169,7 +169,8 @@ def many(scale: int) -> list[Figure]:
 def start_up(scale: int) -> list[Figure]:
     """From the start of the process to its first request, also where many killed tasks go on, and --help."""
     tasks, times = 200 // scale, 5 if scale == 1 else 1
-    first, again = first_request(), first_request_again(tasks)
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    first, again = first_request(environment), first_request_again(tasks, environment)
     help_times = []
     for _ in range(times):
         began = time.time()

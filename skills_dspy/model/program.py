@@ -13,6 +13,8 @@ from skills_dspy.model.steps import STEPS, step_of
 QUIET: Mapping[str, Any] = {"disable_history": True, "track_usage": False, "trace": None, "warn_on_type_mismatch": False}
 """What DSPy would keep of every call, for ever, and check at every call: the journal keeps it, the program checks it."""
 
+_ADAPTER = SkillsAdapter()
+
 
 class SkillsProgram(dspy.Module):
     """Every predictor of the flow, as attributes named like the steps; one writing asks for `count` questions, 1 or more."""
@@ -34,11 +36,27 @@ class SkillsProgram(dspy.Module):
         Raises:
             ValueError: the inputs are not exactly the signature's (dspy itself only warns); an optional one may be None.
         """
+        predictor = self._taking(step, inputs)
+        return await predictor.acall(lm=lm, config=dict(config), **inputs)
+
+    async def answered(self, step: str, inputs: Mapping[str, Any], lm: dspy.LM, config: Mapping[str, Any]) -> dspy.Prediction:
+        """What `acall` gives with our adapter, and is found in no trace of DSPy's.
+
+        What DSPy prepares for adapters that call tools, for streams, traces and callbacks takes longer than the prompt itself.
+        Raises what `acall` does.
+        """
+        predictor = self._taking(step, inputs)
+        signature = predictor.signature
+        options = {**predictor.config, **config, **_ADAPTER.plan(signature).response_format}
+        (text,) = await lm.acall(messages=_ADAPTER.format(signature, predictor.demos, dict(inputs)), **options)
+        return dspy.Prediction.from_completions([_ADAPTER.parse(signature, text)], signature=signature)
+
+    def _taking(self, step: str, inputs: Mapping[str, Any]) -> dspy.Predict:
         predictor = self.predictor(step)
         wanted = set(predictor.signature.input_fields)
         if set(inputs) != wanted:
             raise ValueError(f"{step} takes {sorted(wanted)}, got {sorted(inputs)}")
-        return await predictor.acall(lm=lm, config=dict(config), **inputs)
+        return predictor
 
 
 def instructions_of(program: SkillsProgram, adapter: SkillsAdapter) -> tuple[str, ...]:

@@ -87,12 +87,10 @@ class Journal(JournalReader):
             writer = connect(path, "mode=rwc")
             try:
                 _prepare(path, writer)
-                journal = cls(path, writer, connect(path, "mode=ro"))
+                return cls(path, writer, connect(path, "mode=ro"))
             except BaseException:
                 writer.close()
                 raise
-        journal._thread.start()
-        return journal
 
     async def put(self, entry: JournaledReply) -> dict[str, Any]:
         """Add a reply and return once it is on the disk, with the body that stands for its digest.
@@ -101,6 +99,8 @@ class Journal(JournalReader):
         that is cancelled is written all the same: the reply was paid for.
         """
         self._refuse_if_unusable()
+        if self._thread.ident is None:  # not before: a run may have hundreds of journals, and each thread its stack
+            self._thread.start()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[dict[str, Any]] = loop.create_future()
         reply = _utf8(_dumps(entry.reply)).decode()
@@ -131,8 +131,9 @@ class Journal(JournalReader):
         if self._closed:
             return
         self._closed = True
-        self._queue.put(None)
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._queue.put(None)
+            self._thread.join()
         super().close()
         with self._lock, closing(self._writer), journal_errors(self._path):  # a thread may still be at `put_vectors`
             if self._failure is None:

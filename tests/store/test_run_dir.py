@@ -177,7 +177,7 @@ def test_a_lock_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
 def test_a_full_disk_at_the_start_leaves_the_directory_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that could not begin holds no lock."""
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", no_space)
+        patch.setattr(Path, "write_bytes", no_space)
         with pytest.raises(StorageError, match="No space left on device; free some space") as kept:
             RunDir.open(tmp_path, "debate")
     RunDir.open(tmp_path, "debate").close()

@@ -1,9 +1,11 @@
 """Plain files: whole or not at all, and logs that come out the same however often they are begun again."""
 
+import asyncio
 import errno
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from skills_dspy.base.errors import RunDirError, StorageError
 from skills_dspy.store.aside import write_json, write_text
-from skills_dspy.store.files import AppendLog, count_rows, read_rows, storage_errors
+from skills_dspy.store.files import AppendLog, count_rows, read_rows, storage_errors, to_its_end
 from tests.helpers.disk import files_end_at, no_space
 
 ROWS = st.lists(st.dictionaries(st.text(max_size=5), st.none() | st.integers() | st.text(max_size=20), max_size=3), max_size=6)
@@ -216,3 +218,26 @@ def test_a_row_that_was_changed_by_hand_is_named_by_its_number(tmp_path: Path) -
     path.write_text('{"provenance":{"fitting":"","calls":[{"stage":"x"}]}}\n')
     with pytest.raises(RunDirError, match=r"data\.jsonl:1: this is no row of a run: a part is missing .*; restore the file"):
         list(read_rows(path))
+
+
+def test_who_is_cancelled_while_a_thread_writes_waits_for_it() -> None:
+    """What is written afterwards, such as how a run ended, is not overwritten; an error of the writing is told."""
+    may_write, written = threading.Event(), list[str]()
+
+    def write() -> None:
+        may_write.wait(10)
+        written.append("old")
+
+    async def cancelled() -> None:
+        writing = asyncio.create_task(to_its_end(write))
+        await asyncio.sleep(0)
+        writing.cancel()
+        asyncio.get_running_loop().call_later(0.01, may_write.set)
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        written.append("new")
+
+    asyncio.run(cancelled())
+    assert written == ["old", "new"]
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(to_its_end(lambda: 1 / 0))

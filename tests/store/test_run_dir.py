@@ -298,3 +298,10 @@ def test_rows_without_an_id_or_files_that_are_missing_do_not_disturb(tmp_path: P
     (folder / "data.jsonl").write_text('{"x":1}\n{"id":7}\n')
     assert find_row(tmp_path, "None") is None
     assert find_row(tmp_path, "7") is None
+
+
+def test_taking_a_directory_waits_for_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mark of a running run need not outlive a loss of power, and hundreds of tasks leave one each before they begin."""
+    monkeypatch.setattr(os, "fsync", no_space)
+    with RunDir.open(tmp_path, "debate") as run:
+        assert json.loads(run.paths.running.read_text("utf-8")) == {"pid": os.getpid()}

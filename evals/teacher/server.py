@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from evals.teacher.config import CONTENT_FAULTS, TeacherConfig
+from evals.teacher.logprobs import logprobs_of
 from evals.teacher.replies import Teacher
 from evals.teacher.sharing import SharedSpeed
 from evals.teacher.wire import chat_reply, from_openai, parse, to_openai
@@ -135,6 +136,8 @@ class _Service:
             return _error(500, "a simulated fault")
         now = time.monotonic()
         whole = _line(spoken(chat_reply(asked, reply, (now - arrived, now - started))))
+        if self._config.logprobs and data.get("logprobs"):
+            whole = whole[:-1] + b',"logprobs":' + logprobs_of(reply.text, self._config.logprobs) + b"}"
         kept = {"empty": 0, "broken": len(whole) // 2}.get(fault or "", len(whole))
         return web.Response(body=whole[:kept], content_type="application/json", charset="utf-8")
 

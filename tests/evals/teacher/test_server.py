@@ -31,6 +31,7 @@ from signatures.examples import Pair
 from signatures.labels import Quality
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.exhibits import shown_as
+from skills_dspy.model.soft import ASKED, soft_of, trimmed
 from skills_dspy.model.steps import STEPS as PROGRAM_STEPS
 
 MODEL = "mistral-small3.2"
@@ -246,6 +247,29 @@ def test_the_ollama_client_understands_it() -> None:
                 version = await http.get(str(server.make_url("/api/version")))
             assert version.json() == {"version": "0.0.0-simulated"}
             assert "no language model" in version.headers["server"]
+
+    asyncio.run(talk())
+
+
+@local
+def test_log_probabilities_come_where_they_are_asked_for_and_a_rating_is_read_from_them() -> None:
+    """As many tokens as are set, or as the reply has, with 20 alternatives each at most; none for who does not ask."""
+
+    async def talk() -> None:
+        async with serve(TeacherConfig(logprobs=60)) as server, aiohttp.ClientSession() as session:
+
+            async def ask(**more: Any) -> dict[str, Any]:
+                async with session.post(server.make_url("/api/chat"), json=body(schema=JUDGE_PAIR, **more)) as response:
+                    told: dict[str, Any] = await response.json()
+                    return told
+
+            request = body(schema=JUDGE_PAIR, **ASKED)
+            told = await ask(**ASKED)
+            assert (len(told["logprobs"]), {len(one["top_logprobs"]) for one in told["logprobs"]}) == (60, {20})
+            said = json.loads(told["message"]["content"])["rating"]
+            read = soft_of(trimmed(told, request), request)["rating"].probabilities
+            assert max(read, key=read.__getitem__) == str(said)
+            assert "logprobs" not in await ask()
 
     asyncio.run(talk())
 

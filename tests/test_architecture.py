@@ -166,13 +166,14 @@ def test_pure_code_has_no_world() -> None:
 
 def test_only_the_doors_read_their_surroundings() -> None:
     """The command line, and of the one from Python what connects: arguments and environment reach everything else as arguments
-    of functions; DSPy's own settings are left alone.
+    of functions; DSPy's own settings are left alone, and looked at where a call goes the short way if nobody listens.
     """
     for path, tree in of("skills_dspy/").items():
         used = named(tree)
         door = path.startswith(CLI) or path in PYTHON
         assert door or not used & {"os.environ", "os.getenv", "sys.argv"}, path
-        assert not used & {"dspy.configure", "dspy.settings", "dspy.configure_cache", "dspy.cache"}, path
+        looks = {"dspy.settings"} if path == "skills_dspy/model/program.py" else set()
+        assert used & {"dspy.configure", "dspy.settings", "dspy.configure_cache", "dspy.cache"} == looks, path
 
 
 def test_modules_keep_no_state() -> None:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Memory:
+class ModelMemory:
     """Room for `holds` models at once, 1 or more, or for all with 0; `seconds` is what loading one takes.
 
     `loaded` has those that are there, the last used one last; `loads` counts how often one was loaded.

@@ -30,8 +30,8 @@ def make_app(config: TeacherConfig) -> web.Application:
 
 def _over_http(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
-        answer = await handler(await request.json() if request.method == "POST" else {})
-        return web.Response(body=answer.body, status=answer.status, headers={"Content-Type": answer.content_type})
+        told = await handler(await request.json() if request.method == "POST" else {})
+        return web.Response(body=told.body, status=told.status, headers={"Content-Type": told.content_type})
 
     return handle
 

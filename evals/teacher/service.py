@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evals.teacher.config import CONTENT_FAULTS, TeacherConfig
-from evals.teacher.loading import Memory
+from evals.teacher.loading import ModelMemory
 from evals.teacher.replies import Teacher
 from evals.teacher.sharing import SharedSpeed
 from evals.teacher.wire import chat_reply, from_openai, parse, to_openai
@@ -23,7 +23,7 @@ _AT_ONCE = {"429": "too many requests", "503": "server busy, please try again.  
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A response."""
 
     body: bytes
@@ -31,7 +31,7 @@ class Answer:
     content_type: str = "application/json; charset=utf-8"
 
 
-Handler = Callable[[Mapping[str, Any]], Coroutine[Any, Any, Answer]]
+Handler = Callable[[Mapping[str, Any]], Coroutine[Any, Any, Response]]
 """Answers what a request's body asks for; that of a GET is empty."""
 
 
@@ -50,7 +50,7 @@ class Service:
             ("POST", "/v1/chat/completions"): self._openai_chat,
             ("GET", "/teacher/stats"): self._stats,
         }
-        self.memory = Memory(config.holds, config.load_seconds)
+        self.memory = ModelMemory(config.holds, config.load_seconds)
         self.speed = SharedSpeed(config.speed) if config.speed else None
         self._config = config
         self._models = [_full_name(name) for name in config.models]
@@ -61,27 +61,27 @@ class Service:
         self._busy_seconds = self._since = 0.0
         self._first_request_at: float | None = None
 
-    async def _version(self, _: Mapping[str, Any]) -> Answer:
+    async def _version(self, _: Mapping[str, Any]) -> Response:
         return _json({"version": SIMULATED_VERSION})
 
-    async def _tags(self, _: Mapping[str, Any]) -> Answer:
+    async def _tags(self, _: Mapping[str, Any]) -> Response:
         return _json({"models": [{"model": name, "digest": _digest(name), "size": _SIZE} for name in self._models]})
 
-    async def _in_memory(self, _: Mapping[str, Any]) -> Answer:
+    async def _in_memory(self, _: Mapping[str, Any]) -> Response:
         return _json({"models": [{"model": name, "name": name} for name in reversed(self.memory.loaded)]})
 
-    async def _openai_models(self, _: Mapping[str, Any]) -> Answer:
+    async def _openai_models(self, _: Mapping[str, Any]) -> Response:
         names = {name: [name.removesuffix(":latest")] for name in self._models}
         cards = [{"id": name, "aliases": others, "max_model_len": _CONTEXT_LENGTH} for name, others in names.items()]
         return _json({"data": cards})
 
-    async def _show(self, data: Mapping[str, Any]) -> Answer:
+    async def _show(self, data: Mapping[str, Any]) -> Response:
         name = data["model"]
         if not self._has(name):
             return _not_found(name)
         return _json({"model_info": {"general.architecture": "llama", "llama.context_length": _CONTEXT_LENGTH}})
 
-    async def _pull(self, data: Mapping[str, Any]) -> Answer:
+    async def _pull(self, data: Mapping[str, Any]) -> Response:
         """The progress of pulling a model, which is there at the end."""
         name = data["model"]
         layer = {"status": f"pulling {_digest(name)[:12]}", "digest": f"sha256:{_digest(name)}", "total": _SIZE}
@@ -92,21 +92,21 @@ class Service:
             {**layer, "completed": _SIZE},
             {"status": "success"},
         ]
-        return Answer(b"".join(_line(step) + b"\n" for step in steps), content_type="application/x-ndjson")
+        return Response(b"".join(_line(step) + b"\n" for step in steps), content_type="application/x-ndjson")
 
-    async def _stats(self, _: Mapping[str, Any]) -> Answer:
+    async def _stats(self, _: Mapping[str, Any]) -> Response:
         """What was counted since the start; the moment of the first request is in seconds since the epoch."""
         self._change_busy(0)
         counts = {"chat": self._chats, "busy_seconds": self._busy_seconds, "first_request_at": self._first_request_at}
         return _json(counts)
 
-    async def _openai_chat(self, data: Mapping[str, Any]) -> Answer:
+    async def _openai_chat(self, data: Mapping[str, Any]) -> Response:
         return await self._chat(from_openai(data), to_openai)
 
-    async def _ollama_chat(self, data: Mapping[str, Any]) -> Answer:
+    async def _ollama_chat(self, data: Mapping[str, Any]) -> Response:
         return await self._chat(data, dict)
 
-    async def _chat(self, data: Mapping[str, Any], spoken: Callable[[dict[str, Any]], dict[str, Any]]) -> Answer:
+    async def _chat(self, data: Mapping[str, Any], spoken: Callable[[dict[str, Any]], dict[str, Any]]) -> Response:
         self._first_request_at = self._first_request_at or time.time()
         self._chats += 1
         if not self._has(data["model"]):
@@ -134,7 +134,7 @@ class Service:
         now = _now()
         whole = _line(spoken(chat_reply(asked, reply, (now - arrived, now - started), loading)))
         kept = {"empty": 0, "broken": len(whole) // 2}.get(fault or "", len(whole))
-        return Answer(whole[:kept])
+        return Response(whole[:kept])
 
     def _has(self, name: str) -> bool:
         return any(same_model(name, model) for model in self._models)
@@ -159,16 +159,16 @@ def _digest(name: str) -> str:
     return hashlib.sha256(f"simulated teacher {_full_name(name)}".encode()).hexdigest()
 
 
-def _not_found(name: str) -> Answer:
+def _not_found(name: str) -> Response:
     return _error(404, f"model '{name}' not found")
 
 
-def _error(status: int, message: str) -> Answer:
+def _error(status: int, message: str) -> Response:
     return _json({"error": message}, status)
 
 
-def _json(value: dict[str, Any], status: int = 200) -> Answer:
-    return Answer(_line(value), status)
+def _json(value: dict[str, Any], status: int = 200) -> Response:
+    return Response(_line(value), status)
 
 
 def _line(value: dict[str, Any]) -> bytes:

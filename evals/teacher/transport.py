@@ -5,7 +5,7 @@ import json
 
 import httpx
 
-from evals.teacher.service import Answer, Service
+from evals.teacher.service import Response, Service
 
 
 class TeacherTransport(httpx.AsyncBaseTransport):
@@ -14,7 +14,7 @@ class TeacherTransport(httpx.AsyncBaseTransport):
     def __init__(self, service: Service) -> None:
         self._service = service
         self._gone = False
-        self._flying: set[asyncio.Task[Answer]] = set()
+        self._flying: set[asyncio.Task[Response]] = set()
 
     def go(self) -> None:
         """End, as a killed process does: what is asked breaks off, and nobody answers."""
@@ -23,7 +23,7 @@ class TeacherTransport(httpx.AsyncBaseTransport):
             answering.cancel()
 
     def come(self) -> None:
-        """Answer again."""
+        """Response again."""
         self._gone = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

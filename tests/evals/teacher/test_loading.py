@@ -9,12 +9,12 @@ import pytest
 
 from evals.bench import virtual_time
 from evals.teacher.config import TeacherConfig
-from evals.teacher.loading import Memory
+from evals.teacher.loading import ModelMemory
 from evals.teacher.service import Service
 from evals.teacher.transport import TeacherTransport
 
 
-def answered(memory: Callable[[], Memory], *requests: tuple[float, str, float]) -> list[tuple[str, float, float]]:
+def answered(memory: Callable[[], ModelMemory], *requests: tuple[float, str, float]) -> list[tuple[str, float, float]]:
     """Requests of (when it comes, its model, seconds of work): model, when it was answered, and for how long it loaded."""
 
     async def scene() -> list[tuple[str, float, float]]:
@@ -35,13 +35,13 @@ def answered(memory: Callable[[], Memory], *requests: tuple[float, str, float]) 
 def test_a_model_is_loaded_when_those_in_flight_for_the_other_have_ended() -> None:
     """And what comes behind it waits, also for the model that was there, which is dropped and loaded anew."""
     requests = ((0.0, "a", 10.0), (1.0, "b", 1.0), (2.0, "a", 1.0))
-    assert answered(lambda: Memory(1, 5.0), *requests) == [("a", 15.0, 5.0), ("b", 21.0, 5.0), ("a", 27.0, 5.0)]
+    assert answered(lambda: ModelMemory(1, 5.0), *requests) == [("a", 15.0, 5.0), ("b", 21.0, 5.0), ("a", 27.0, 5.0)]
 
 
 def test_requests_for_a_model_that_is_there_are_worked_on_at_once() -> None:
     """Both models fit, so each is loaded once, one after the other."""
     requests = ((0.0, "a", 1.0), (0.0, "b", 1.0), (20.0, "b", 2.0), (21.0, "a", 1.5))
-    done = answered(lambda: Memory(2, 5.0), *requests)
+    done = answered(lambda: ModelMemory(2, 5.0), *requests)
     assert done == [("a", 6.0, 5.0), ("b", 11.0, 5.0), ("b", 22.0, 0.0), ("a", 22.5, 0.0)]
 
 
@@ -49,7 +49,7 @@ def test_the_model_not_used_longest_is_dropped() -> None:
     """Of two that are there a third takes the place of the one that was asked before the other."""
 
     async def scene() -> tuple[list[str], int]:
-        memory = Memory(2, 5.0)
+        memory = ModelMemory(2, 5.0)
         for model in ("a", "b", "a", "c"):
             async with memory.use(model):
                 pass
@@ -62,7 +62,7 @@ def test_one_that_leaves_while_it_waits_lets_the_next_one_load() -> None:
     """Whoever is behind it in the queue is not kept."""
 
     async def scene() -> float:
-        memory = Memory(1, 5.0)
+        memory = ModelMemory(1, 5.0)
         async with memory.use("a"):
 
             async def ask(model: str) -> float:

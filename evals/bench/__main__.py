@@ -11,8 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,33 +22,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from evals.bench import shared
+from evals.bench import several, shared
 from evals.bench.client import TASK, BenchCase, stats
+from evals.bench.figure import COLUMNS, Figure
 from evals.bench.reading import reading_costs
 from evals.record.answering import CHECKOUT, simulated_teacher
 
-COLUMNS = ("figure", "measured", "wanted", "holds")
 _SHARED = "what a run asks for beside what it needs, on a server that shares its speed"
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One line of the table: what was measured, how it is written, and the most or the least that is wanted of it, if any."""
-
-    name: str
-    value: float
-    form: str
-    most: float | None = None
-    least: float | None = None
-
-    def cells(self) -> tuple[str, str, str, str]:
-        """What stands below COLUMNS."""
-        measured = self.form.format(self.value)
-        if self.most is not None:
-            return self.name, measured, f"at most {self.form.format(self.most)}", "yes" if self.value <= self.most else "NO"
-        if self.least is not None:
-            return self.name, measured, f"at least {self.form.format(self.least)}", "yes" if self.value >= self.least else "NO"
-        return self.name, measured, "", ""
+_SEVERAL = "several hosts that share their speed, and three models on one"
 
 
 @click.command()
@@ -70,9 +52,11 @@ def main(small: bool, write: Path | None) -> None:
         for figure in figures
     ]
     sharing = shared.table(scale)
+    together = [figure.cells() for figure in several.figures(scale)]
     for title, columns, cells in (
         ("skills_dspy beside a simulated teacher", COLUMNS, rows),
         (_SHARED, shared.SPENT_COLUMNS, sharing),
+        (_SEVERAL, COLUMNS, together),
     ):
         shown = Table(*columns, title=title)
         for row in cells:
@@ -85,13 +69,17 @@ def main(small: bool, write: Path | None) -> None:
                 date=datetime.now(UTC).strftime("%Y-%m-%d"),
                 command="make bench-small" if small else "make bench",
                 machine=f"{os.cpu_count()} cores ({platform.machine()}), Python {python}, {system}",
-                rows="\n".join(f"| {' | '.join(row)} |" for row in rows),
-                shared="\n".join(
-                    f"| {' | '.join(row)} |" for row in (shared.SPENT_COLUMNS, ("---",) * len(shared.SPENT_COLUMNS), *sharing)
-                ),
+                rows=_markdown(COLUMNS, rows),
+                shared=_markdown(shared.SPENT_COLUMNS, sharing),
+                several=_markdown(COLUMNS, together),
             ),
             encoding="utf-8",
         )
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (columns, ("---",) * len(columns), *rows))
 
 
 def speed(scale: int) -> list[Figure]:
@@ -220,8 +208,6 @@ Measured on {date} by `{command}` on {machine}, beside a simulated teacher on th
 model; it waits for a set time and makes up a reply). The figures say how full the program keeps a server and what it costs
 itself. They say nothing about a model.
 
-| figure | measured | wanted | holds |
-| --- | --- | --- | --- |
 {rows}
 
 How they are measured: *slots used* is the server's own integral of busy slots, from 1.5 s after the start until 80 % of
@@ -246,6 +232,17 @@ line is the mean of 5 to 40 seeds, with 0.9 of all ratings passing. *Needed* is 
 is the time of the run over that which the server takes for the needed tokens with all slots busy.
 
 {shared}
+
+## With several hosts
+
+The same in virtual time (evals/bench/several.py): real runs of four tasks with 50 pairs each over simulated hosts that share
+their speed among their requests, with the client of Ollama, the queue and all that hands work over. *1 : 3* are the speeds with
+one request alone, 30 tokens a second for the slowest. *Needed tokens* are those of the replies that the rows took. A host that
+is killed breaks off what it works on; what the others do alone is what they do in a run of their own. With three models
+(teacher, judge and tagger differ) the host behaves as Ollama's scheduler does: requests in the order in which they come, and
+one for another model waits until those in flight have ended. *Rank order* is the queue that knows nothing of models.
+
+{several}
 """
 
 if __name__ == "__main__":

@@ -235,12 +235,13 @@ is the time of the run over that which the server takes for the needed tokens wi
 
 ## With several hosts
 
-The same in virtual time (evals/bench/several.py): real runs of four tasks with 50 pairs each over simulated hosts that share
-their speed among their requests, with the client of Ollama, the queue and all that hands work over. *1 : 3* are the speeds with
-one request alone, 30 tokens a second for the slowest. *Needed tokens* are those of the replies that the rows took. A host that
-is killed breaks off what it works on; what the others do alone is what they do in a run of their own. With three models
-(teacher, judge and tagger differ) the host behaves as Ollama's scheduler does: requests in the order in which they come, and
-one for another model waits until those in flight have ended. *Rank order* is the queue that knows nothing of models.
+The same in virtual time (evals/bench/several.py): real runs of four tasks with 50 pairs each (25 with three models) over
+simulated hosts that share their speed among their requests, with the client of Ollama, the queue and all that hands work over.
+*1 : 3* are the speeds with one request alone, 30 tokens a second for the slowest. *Needed tokens* are those of the replies that
+the rows took. A host that is killed breaks off what it works on; what the others do alone is what they do in a run of their
+own. With three models (teacher, judge and tagger differ) the host behaves as Ollama's scheduler does: requests in the order in
+which they come, and one for another model waits until those in flight have ended. *Rank order* is the queue that knows nothing
+of models.
 
 {several}
 """

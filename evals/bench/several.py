@@ -218,8 +218,8 @@ def _swaps(wanted: int) -> list[Figure]:
     case = f"three models on a host that holds one and loads {LOADING:.0f} s"
     return [
         Figure(f"{case}: loads in rank order", plain.loads, "{:.0f}"),
-        Figure("and by the queue that knows what is loaded", ours.loads, "{:.0f}", most=plain.loads / 3),
+        Figure("loads by the queue that knows what is loaded", ours.loads, "{:.0f}", most=plain.loads / 3),
         Figure("wall time in rank order", plain.seconds, "{:.0f} s"),
-        Figure("and by the queue that knows what is loaded", ours.seconds, "{:.0f} s", most=plain.seconds),
+        Figure("wall time by that queue", ours.seconds, "{:.0f} s", most=plain.seconds),
         Figure("rows that differ between the two", _lost(plain, ours), "{:.0f}", 0),
     ]

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,41 +21,22 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from evals.bench import shared
+from evals.bench import several, shared
 from evals.bench.client import BenchCase, teacher
+from evals.bench.figure import COLUMNS, Figure
 from evals.bench.reading import JUDGE_TOKENS, reading_costs
 from evals.bench.starting import PROGRAM, first_request, first_request_again
 from evals.record.answering import CHECKOUT
 
-BENCH_PARTS = ("speed", "vectors", "reading", "calls", "memory", "many", "start-up")
+BENCH_PARTS = ("speed", "vectors", "reading", "calls", "memory", "many", "start-up", "shared", "several")
 """What may be measured alone."""
-COLUMNS = ("figure", "measured", "wanted", "holds")
 _SHARED = "what a run asks for beside what it needs, on a server that shares its speed"
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One line of the table: what was measured, how it is written, and the most or the least that is wanted of it, if any."""
-
-    name: str
-    value: float
-    form: str
-    most: float | None = None
-    least: float | None = None
-
-    def cells(self) -> tuple[str, str, str, str]:
-        """What stands below COLUMNS."""
-        measured = self.form.format(self.value)
-        if self.most is not None:
-            return self.name, measured, f"at most {self.form.format(self.most)}", "yes" if self.value <= self.most else "NO"
-        if self.least is not None:
-            return self.name, measured, f"at least {self.form.format(self.least)}", "yes" if self.value >= self.least else "NO"
-        return self.name, measured, "", ""
+_SEVERAL = "several hosts that share their speed, and three models on one"
 
 
 @click.command()
 @click.option("--small", is_flag=True, help="Small runs that only show that the benchmark works.")
-@click.option("--part", type=click.Choice(BENCH_PARTS), help="Only this part, and neither the others nor a shared speed.")
+@click.option("--part", type=click.Choice(BENCH_PARTS), help="Only this part.")
 @click.option("--write", type=click.Path(path_type=Path), help="Write the table to this Markdown file.")
 def main(small: bool, part: str | None, write: Path | None) -> None:
     """Measure the program against the simulated teacher."""
@@ -63,12 +44,16 @@ def main(small: bool, part: str | None, write: Path | None) -> None:
         raise click.UsageError("--write takes the whole table: leave --part out")
     scale = 20 if small else 1
     rows = [figure.cells() for name, figures in _PARTS.items() if part in (None, name) for figure in figures(scale)]
-    sharing = [] if part else shared.table(scale)
-    tables: list[tuple[str, Sequence[str], Sequence[Sequence[str]]]]
-    tables = [("skills_dspy beside a simulated teacher", COLUMNS, rows)]
-    if sharing:
-        tables.append((_SHARED, shared.SPENT_COLUMNS, sharing))
+    sharing = shared.table(scale) if part in (None, "shared") else []
+    together = [figure.cells() for figure in several.figures(scale)] if part in (None, "several") else []
+    tables: list[tuple[str, Sequence[str], Sequence[Sequence[str]]]] = [
+        ("skills_dspy beside a simulated teacher", COLUMNS, rows),
+        (_SHARED, shared.SPENT_COLUMNS, sharing),
+        (_SEVERAL, COLUMNS, together),
+    ]
     for title, columns, cells in tables:
+        if not cells:
+            continue
         shown = Table(*columns, title=title)
         for row in cells:
             shown.add_row(*row)
@@ -80,13 +65,17 @@ def main(small: bool, part: str | None, write: Path | None) -> None:
                 date=datetime.now(UTC).strftime("%Y-%m-%d"),
                 command="make bench-small" if small else "make bench",
                 machine=f"{os.cpu_count()} cores ({platform.machine()}), Python {python}, {system}",
-                rows="\n".join(f"| {' | '.join(row)} |" for row in rows),
-                shared="\n".join(
-                    f"| {' | '.join(row)} |" for row in (shared.SPENT_COLUMNS, ("---",) * len(shared.SPENT_COLUMNS), *sharing)
-                ),
+                rows=_markdown(COLUMNS, rows),
+                shared=_markdown(shared.SPENT_COLUMNS, sharing),
+                several=_markdown(COLUMNS, together),
             ),
             encoding="utf-8",
         )
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (columns, ("---",) * len(columns), *rows))
 
 
 def speed(scale: int) -> list[Figure]:
@@ -221,8 +210,6 @@ Measured on {date} by `{command}` on {machine}, beside a simulated teacher on th
 model; it waits for a set time and makes up a reply). The figures say how full the program keeps a server and what it costs
 itself. They say nothing about a model.
 
-| figure | measured | wanted | holds |
-| --- | --- | --- | --- |
 {rows}
 
 How they are measured: *slots used* is the server's own integral of busy slots, from 1.5 s after the start until 80 % of
@@ -249,6 +236,18 @@ line is the mean of 5 to 40 seeds, with 0.9 of all ratings passing. *Needed* is 
 is the time of the run over that which the server takes for the needed tokens with all slots busy.
 
 {shared}
+
+## With several hosts
+
+The same in virtual time (evals/bench/several.py): real runs of four tasks with 50 pairs each (25 with three models) over
+simulated hosts that share their speed among their requests, with the client of Ollama, the queue and all that hands work over.
+*1 : 3* are the speeds with one request alone, 30 tokens a second for the slowest. *Needed tokens* are those of the replies that
+the rows took. A host that is killed breaks off what it works on; what the others do alone is what they do in a run of their
+own. With three models (teacher, judge and tagger differ) the host behaves as Ollama's scheduler does: requests in the order in
+which they come, and one for another model waits until those in flight have ended. *Rank order* is the queue that knows nothing
+of models.
+
+{several}
 """
 
 if __name__ == "__main__":

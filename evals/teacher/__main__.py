@@ -38,6 +38,8 @@ def _faults(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
 @click.option("--latency-per-token", default=_DEFAULTS.latency_per_token, help="Seconds for each reply token.")
 @click.option("--speed", default=_DEFAULTS.speed, help="Tokens a second that requests share (sharing.py); 0: no sharing.")
 @click.option("--logprobs", default=_DEFAULTS.logprobs, help="Least tokens with log-probabilities, where asked; 0: none.")
+@click.option("--holds", default=_DEFAULTS.holds, type=click.IntRange(0), help="Models in memory at once; 0: all.")
+@click.option("--load-seconds", default=_DEFAULTS.load_seconds, type=click.FloatRange(0), help="Seconds that one loads.")
 @click.option("--model", "models", multiple=True, default=_DEFAULTS.models, help="A pulled model.")
 @click.option("--seed", default=_DEFAULTS.seed, help="Of made replies and of faults.")
 @click.option("--pass-rate", default=_DEFAULTS.pass_rate, type=_SHARE, help="How many made ratings pass.")

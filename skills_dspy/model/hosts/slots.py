@@ -20,7 +20,7 @@ _OVERTAKEN = 4
 """So often a request may be overtaken by one whose step was just asked."""
 _EQUAL = 1.1
 """Hosts whose times differ by less than this factor are as fast as each other."""
-_SOONER = 0.75
+_SOONER = 0.4
 """It is worth waiting for a faster host when the request is done there within this share of the time, or less."""
 
 

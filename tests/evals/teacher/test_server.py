@@ -371,7 +371,8 @@ def test_each_fault_looks_as_named_from_outside(kind: str) -> None:
 @local
 def test_the_command_says_what_it_is_serves_and_ends_cleanly() -> None:
     """The first line says that no model runs, the second where it listens; SIGTERM ends it with exit code 0."""
-    command = [sys.executable, "-m", "evals.teacher", "--port", "0", "--model", "tiny:1b"]
+    options = ["--port", "0", "--model", "tiny:1b", "--holds", "1", "--load-seconds", "0.01"]
+    command = [sys.executable, "-m", "evals.teacher", *options]
     with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         first, second = process.stdout.readline(), process.stdout.readline()
@@ -380,9 +381,11 @@ def test_the_command_says_what_it_is_serves_and_ends_cleanly() -> None:
         with ollama.Client(second.strip().removeprefix("listening on ")) as client:
             prompt = user_text("a skill", count="5")
             reply = client.chat("tiny:1b", [{"role": "user", "content": prompt}], format=QUESTIONS)
+            assert [model.model for model in client.ps().models] == ["tiny:1b"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=5) == 0
     assert len(json.loads(reply.message.content or "")["questions"]) == 5
+    assert reply.load_duration == 10_000_000
 
 
 @local

@@ -17,6 +17,8 @@ _LOG = logging.getLogger(__name__)
 
 OnFault = Callable[[Fault, float], None]
 """Gets what went wrong, and the seconds until the next try."""
+_AT_MOST = 5.0
+"""Seconds between two looks whether a host is back: to ask for a version costs nobody anything."""
 _FAILED = 2
 """So many requests in a row that a host answers with an error of its own, and it is left alone for a while."""
 
@@ -122,7 +124,7 @@ class Member:
         """Wait until it answers, longer each time."""
         while True:
             await self._sleep(self._delay)
-            self._delay = min(2 * self._delay, self._config.backoff_max)
+            self._delay = min(2 * self._delay, self._config.backoff_max, _AT_MOST)
             try:
                 await self.server.version()
                 back = self.back is not None and await self.back(self)

@@ -1,4 +1,8 @@
-"""A run over two real llama.cpp servers: its bytes are those of its replay, whoever answered."""
+"""A run over two real llama.cpp servers: its bytes are those of its replay, whoever answered.
+
+They are not compared with those of a run over one: two servers that are asked the same in the same order say the same, but each
+says something else to a request whose beginning it remembers than to the same request the first time.
+"""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -19,7 +19,13 @@ def upload(folder: Path, repo: str, *, public: bool) -> str:
     """
     import httpx
     from huggingface_hub import HfApi, constants
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        HTTPError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
 
     from skills_dspy.model.server.connections import without_secrets
 
@@ -47,7 +53,7 @@ def upload(folder: Path, repo: str, *, public: bool) -> str:
         raise HubError(
             f"the Hub refused the upload to {repo}: {_brief(error)}; check the name and the token's rights"
         ) from error
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
+    except (HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
         # The last three: what a proxy variable, HF_ENDPOINT or a token that is none make of the library's client.
         raise HubError(
             f"{repo} cannot be uploaded to {without_secrets(constants.ENDPOINT)}: {hub_trouble(error)}; upload it later with "

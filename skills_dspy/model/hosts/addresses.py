@@ -15,7 +15,9 @@ MOST = 1024
 """The most slots of a host."""
 _NAMES: Mapping[str, Role] = {"teacher": "generator", "judge": "validator", **{role: role for role in ROLES}}
 _ROLE = re.compile(r"\s*([^=/:.@?]*?)\s*=(.*)", re.DOTALL)
-_SLOTS = re.compile(r"(.*?)\s*\*\s*([^*/]*)", re.DOTALL)
+_SLOTS = re.compile(r"(.*?)\s*\*\s*([^*/@]*)", re.DOTALL)
+_PASSWORD = re.compile(r"//[^/@]*,[^/@]*@")
+"""A comma in what stands before an @, which may be one of a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ def read_addresses(given: Sequence[str], where: str) -> tuple[Address, ...]:
     told: dict[Role | None, list[Address]] = {}
     for text in given:
         role, rest = _role_of(text, where)
+        if not rest.strip():
+            raise RequestError(f"{where} names no address; write one like http://127.0.0.1:11434")
+        if _PASSWORD.search(rest):
+            todo = "write one that belongs to a password as %2C, and addresses with http://"
+            raise RequestError(f"{where} has a comma before an @: {todo}")
         for part in rest.split(","):
             address = _address(part.strip(), where)
             if any(_place(address.url) == _place(other.url) for other in told.get(role, ())):
@@ -97,4 +104,4 @@ def _place(url: str) -> str:
 
 
 def _shown(url: str) -> str:
-    return without_secrets(url)
+    return without_secrets(url).partition("?")[0]

@@ -34,8 +34,8 @@ NO_JSON = (ValueError, RecursionError)
 TOO_LARGE = "is too large to process"
 """What llama.cpp says, with status 500, of a text that it cannot embed in one go, however often it is asked."""
 
-_SECRETS = re.compile(r"(^|//|--base-url[ =]'?)(?:[^/\s@\[]+:(?!//|\d+(?:/|\s|$))\S*@|[^/\s]+@)")
-"""What stands before an address: a name and a password, in which there may be a slash or a second @."""
+_SECRETS = re.compile(r"(^|//|--base-url[ =]'?)(?:[^/\s@\[]+:(?!//|\d+(?:/|\s|$))(?:(?!,\w+://)\S)*@|[^/\s]+@)")
+"""What stands before an address, of several each: a name and a password, in which there may be a slash or a second @."""
 
 C = TypeVar("C")
 

@@ -128,6 +128,8 @@ def _source(found: FoundRow, out: Console) -> None:
     server = run.server or NotedServer()
     named = server.version or "unknown" if server.api == OLLAMA else server_in_words(server.api, server.version or "")
     out.print(f"[bold]server[/bold] {escape('; '.join(filter(None, (named, server.note))))}")
+    for host in server.hosts:
+        out.print(f"[bold]host[/bold] {escape(host.in_words({} if run.result is None else run.result.usage))}")
     if run.derived_description is not None:
         out.print(f"[bold]description (derived)[/bold] {escape(run.derived_description)}")
     for shown in source["shown"]:

@@ -44,9 +44,9 @@ def run_command(options: RunOptions) -> int:
         except SkillsError:
             display.stop()
             if display.tasks:
-                _summarize(display.tasks, options, broken)
+                _summarize(display, options, broken)
             raise
-    _summarize(tasks, options, broken)
+    _summarize(display, options, broken)
     export_run([task.paths.folder for task in tasks], options.output_dir, options.exports, err=options.as_json)
     return COMPLETE if all(task.run.done for task in tasks) and not broken else SHORT
 
@@ -76,11 +76,11 @@ class _Stderr(Notices):
         echo(f"warning: {line}", err=True)
 
 
-def _summarize(tasks: Sequence[TaskView], options: RunOptions, broken: Sequence[SpecError]) -> None:
+def _summarize(display: RunProgress, options: RunOptions, broken: Sequence[SpecError]) -> None:
     if options.as_json:
-        echo(json_summary(tasks, broken))
+        echo(json_summary(display.tasks, broken))
     else:
-        print_summary(tasks, replayed=options.replay is not None)
+        print_summary(display.tasks, replayed=options.replay is not None, slots=display.slots)
     for error in broken:  # once more: what was said at the beginning of a night is out of sight by now
         echo(f"not run: {error}", err=True)
 

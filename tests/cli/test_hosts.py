@@ -1,12 +1,21 @@
 """Several hosts on the command line: what is refused, what a run writes and shows of each, and who works with them."""
 
-from collections.abc import Sequence
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from skills_dspy.base.errors import ModelMissing
+from skills_dspy.base.errors import ModelMissing, ServerError
 from skills_dspy.model.server.connections import without_secrets
 from skills_dspy.model.server.server import Model
+from skills_dspy.run.account import count_hosts
+from skills_dspy.store.journal_reader import JournalReader, create_tables
+from skills_dspy.store.run_dir import RunPaths
+from skills_dspy.store.run_json import NotedServer
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.terminal import Said, Terminal
 
@@ -112,3 +121,81 @@ def test_hosts_with_different_weights_are_refused(terminal: Terminal) -> None:
     shown = run(terminal, "--base-url", f"{A},{B}")
     assert shown.code == 2
     assert f"{A} and {B} have different weights under the name mistral-small3.2 (aaaaaaaaaaaa and bbbbbbbbbbbb)" in shown.err
+
+
+class Failing(FakeServer):
+    """One whose host b answers nothing after its first reply."""
+
+    async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """It."""
+        if self.host == B and self.answered:
+            raise ServerError(f"The server at {B} is broken.")
+        return await super().chat(payload)
+
+
+def test_a_run_notes_and_shows_what_each_host_did(terminal: Terminal) -> None:
+    """Calls and tokens from the journal, so that they add up over two runs; explain and report tell of the hosts."""
+    asked = ["--base-url", f"http://me:{SECRET}@a:11434*2,{B}*3"]
+    shown = run(terminal, *asked)
+    assert shown.code == 0
+    paths = RunPaths(terminal.output / "test/foxes")
+    noted = json.loads(paths.run_json.read_bytes())
+    hosts, usage = noted["server"]["hosts"], noted["result"]["usage"]
+    assert [(host["host"], host["slots"], host["version"]) for host in hosts] == [(A, 2, "0.0.0-fake"), (B, 3, "0.0.0-fake")]
+    assert list(usage["by_host"]) == [A, B]
+    assert all(used["calls"] > 0 and used["faults"] == 0 for used in usage["by_host"].values())
+    assert sum(used["calls"] for used in usage["by_host"].values()) == usage["calls"]
+    first = usage["by_host"][A]
+    line = f"  {A}: {first['calls']} calls, {first['prompt_tokens'] + first['output_tokens']} tokens"
+    assert line in shown.out.splitlines()
+    more = json.loads(terminal.run("--task-paths", terminal.task(), "-n", 4, *asked, "--json").out)
+    assert more["tasks"][0]["usage"]["by_host"][A]["calls"] > first["calls"]
+    row = terminal.rows()[0][0]["id"]
+    said = terminal.type("explain", row, "--output-dir", paths.folder).out
+    assert f"{B} (0.0.0-fake; teacher, judge, tagger)" in said
+    assert terminal.type("report", paths.folder, "--out", "report.html").code == 0
+    assert B in (terminal.folder / "report.html").read_text()
+    server = NotedServer.model_validate({**noted["server"], "version": "0.12.3"})
+    assert server.answered_by == "Ollama 0.12.3 on 2 hosts"  # what a card says: a host's name is nobody's business
+    for file in (*paths.folder.iterdir(), terminal.folder / "report.html"):
+        assert SECRET.encode() not in file.read_bytes()
+
+
+def test_faults_add_up_and_who_is_left_out_is_said(terminal: Terminal) -> None:
+    """In the summary, with why; faults of an earlier run of the directory count."""
+    terminal.make_server = Failing
+    asked = ["--base-url", f"{A},{B}"]
+    shown = run(terminal, *asked)
+    assert shown.code == 0
+    assert f"{B} is left out from now on: The server at {B} is broken." in shown.err
+    (line,) = (line for line in shown.out.splitlines() if line.startswith(f"  {B}: 1 calls"))
+    assert line.endswith(f"; it got nothing in the end: The server at {B} is broken.")
+
+
+def test_a_run_of_one_host_says_nothing_of_hosts(terminal: Terminal) -> None:
+    """Its run.json and its journal are what they were."""
+    assert run(terminal, "--base-url", A).code == 0
+    paths = RunPaths(terminal.output / "test/foxes")
+    noted = json.loads(paths.run_json.read_bytes())
+    assert "by_host" not in noted["result"]["usage"]
+    assert "hosts" not in noted["server"]
+    with JournalReader.open(paths.journal) as journal:
+        assert journal.usage_by_host() == {}
+
+
+def test_faults_of_a_run_that_went_on_are_added_up() -> None:
+    """Those of before stand in run.json only; a host of then that is not asked any more keeps its line."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        create_tables(connection)
+        connection.execute("INSERT INTO replies VALUES ('d', 's', 0, 1, 10, 2, '{\"host\": \"http://b\"}', x'')")
+        journal = JournalReader(Path("journal.sqlite"), connection)
+        before = {"by_host": {"http://c": {"calls": 1, "prompt_tokens": 0, "output_tokens": 0, "faults": 4}}}
+        hosts = {"hosts": [{"host": "http://a"}, {"host": "http://b"}]}
+        nothing = {"calls": 0, "prompt_tokens": 0, "output_tokens": 0}
+        assert count_hosts(journal, hosts, before, {"http://c": 1, "http://a": 2}) == {
+            "by_host": {
+                "http://a": {**nothing, "faults": 2},
+                "http://b": {"calls": 1, "prompt_tokens": 10, "output_tokens": 2, "faults": 0},
+                "http://c": {**nothing, "faults": 5},
+            }
+        }

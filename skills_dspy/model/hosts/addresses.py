@@ -4,16 +4,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import httpx
-
-from skills_dspy.base.config import ROLES, Role
+from skills_dspy.base.config import ROLES, SPOKEN, Role
 from skills_dspy.base.errors import RequestError
-from skills_dspy.model.server.connections import without_secrets
-from skills_dspy.model.server.route import url_of
+from skills_dspy.model.server.connections import place_of, without_secrets
 
 MOST = 1024
 """The most slots of a host."""
-_NAMES: Mapping[str, Role] = {"teacher": "generator", "judge": "validator", **{role: role for role in ROLES}}
+_NAMES: Mapping[str, Role] = {**{name: role for role, name in SPOKEN.items()}, **{role: role for role in ROLES}}
 _ROLE = re.compile(r"\s*([^=/:.@?]*?)\s*=(.*)", re.DOTALL)
 _SLOTS = re.compile(r"(.*?)\s*\*\s*([^*/@]*)", re.DOTALL)
 _PASSWORD = re.compile(r"//[^/@]*,[^/@]*@")
@@ -48,7 +45,7 @@ def read_addresses(given: Sequence[str], where: str) -> tuple[Address, ...]:
             raise RequestError(f"{where} has a comma before an @: {todo}")
         for part in rest.split(","):
             address = _address(part.strip(), where)
-            if any(_place(address.url) == _place(other.url) for other in told.get(role, ())):
+            if any(place_of(address.url) == place_of(other.url) for other in told.get(role, ())):
                 raise RequestError(f"{where} names {_shown(address.url)} twice; name each host once, with *N for its slots")
             told.setdefault(role, []).append(address)
     usual = told.get(None) or told.get("generator")
@@ -83,7 +80,7 @@ def _merged(by_role: Mapping[Role, Iterable[Address]], where: str) -> tuple[Addr
     merged: dict[str, Address] = {}
     for role, addresses in by_role.items():
         for address in addresses:
-            place = _place(address.url)
+            place = place_of(address.url)
             known = merged.get(place, replace(address, roles=()))
             if None not in (known.slots, address.slots) and known.slots != address.slots:
                 raise RequestError(
@@ -92,15 +89,6 @@ def _merged(by_role: Mapping[Role, Iterable[Address]], where: str) -> tuple[Addr
                 )
             merged[place] = replace(known, slots=known.slots or address.slots, roles=(*known.roles, role))
     return tuple(merged.values())
-
-
-def _place(url: str) -> str:
-    """What two ways to write one address have in common; one that is none is its own, and is refused when it is asked."""
-    try:
-        read = url_of(url)
-    except httpx.InvalidURL:
-        return url
-    return f"{read.scheme}://{read.host}:{read.port or (443 if read.scheme == 'https' else 80)}{read.path.rstrip('/')}"
 
 
 def _shown(url: str) -> str:

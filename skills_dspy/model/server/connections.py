@@ -214,6 +214,15 @@ def is_address(host: str) -> bool:
         return False
 
 
+def place_of(host: str) -> str:
+    """What two ways to write one address have in common; one that is none is its own."""
+    try:
+        read = url_of(host)
+    except httpx.InvalidURL:
+        return host
+    return f"{read.scheme}://{read.host}:{read.port or (443 if read.scheme == 'https' else 80)}{read.path.rstrip('/')}"
+
+
 @contextmanager
 def address_errors(host: str, example: str) -> Iterator[None]:
     """Making a client raises these for nothing but the address."""

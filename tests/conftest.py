@@ -205,6 +205,7 @@ def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["python -m skills_dspy", "run"])
     monkeypatch.setattr("skills_dspy.commands.api.server.OllamaServer", server)
+    monkeypatch.setattr("skills_dspy.commands.api.server.kept_in", lambda _: tmp_path / "cache" / "hosts.json")
     monkeypatch.setattr("skills_dspy.cli.run.embedder_of", lambda *_: AsyncEmbedder(HashEmbedder()))
     return made
 

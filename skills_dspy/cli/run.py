@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from skills_dspy.cli.shared.arguments import RunOptions
 from skills_dspy.cli.shared.sessions import open_server, run_until_done
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.cli.terminal.streams import echo
-from skills_dspy.commands.api.request import RunSettings, embedder_of, run_request, run_tasks
+from skills_dspy.commands.api.request import RunSettings, embedder_of, run_request, run_tasks, with_measured
+from skills_dspy.commands.api.server import Connection, measured_file
 from skills_dspy.model.embedding.embedder import LiveEmbedder
 from skills_dspy.run.open_files import make_room
 from skills_dspy.run.request import RunRequest
@@ -29,6 +31,8 @@ def run_command(options: RunOptions) -> int:
     """Run what was asked for; returns the exit code."""
     loaded, settings = _wanted(options), _settings(options)
     request = run_request(settings, None if loaded is None else loaded.specs, _Stderr(options.quiet).warn)
+    today = datetime.now(UTC).date()
+    request, connection = with_measured(request, settings.connection, measured_file(), today, _Stderr(options.quiet))
     broken = () if loaded is None else loaded.broken
     make_room(len(request.specs), request.concurrency)
     display = RunProgress(quiet=options.quiet)
@@ -36,7 +40,7 @@ def run_command(options: RunOptions) -> int:
     tasks: tuple[TaskView, ...] = ()
     with display:
         try:
-            tasks = run_until_done(_run(request, options, embedder, display))
+            tasks = run_until_done(_run(request, connection, options, embedder, display))
         except Interrupted:
             display.stop()
             echo(resume_line(display.tasks), err=True)
@@ -85,8 +89,10 @@ def _summarize(display: RunProgress, options: RunOptions, broken: Sequence[SpecE
         echo(f"not run: {error}", err=True)
 
 
-async def _run(request: RunRequest, options: RunOptions, embedder: LiveEmbedder, display: RunProgress) -> tuple[TaskView, ...]:
-    server = None if request.recorded is not None else open_server(options.server, request.config, display.fault, display.say)
+async def _run(
+    request: RunRequest, connection: Connection, options: RunOptions, embedder: LiveEmbedder, display: RunProgress
+) -> tuple[TaskView, ...]:
+    server = None if request.recorded is not None else open_server(connection, request.config, display.fault, display.say)
     return await run_tasks(request, server, embedder, display, _Stderr(options.quiet))
 
 

@@ -17,9 +17,10 @@ from skills_dspy.base.records import SeedExample, SoftRating
 from skills_dspy.cli.check import NOT_READY, READY, SEEDS_FAIL, ShownChecks, closed, closed_seeds
 from skills_dspy.cli.main import start
 from skills_dspy.cli.terminal.streams import echo_json
-from skills_dspy.commands.check.checks import CheckRequest, Checks
+from skills_dspy.commands.check.checks import Checks
 from skills_dspy.commands.check.forecast import StepCost
 from skills_dspy.commands.check.lines import estimate_line, hours_line, soft_line, speed_line, together_line, trial_line
+from skills_dspy.commands.check.report import CheckRequest
 from skills_dspy.commands.check.speed import Counts, Speed, Together, Trial
 from skills_dspy.model.embedding.weights import WeightsFolder
 from skills_dspy.model.server.openai import OpenAIServer

@@ -199,3 +199,72 @@ def test_faults_of_a_run_that_went_on_are_added_up() -> None:
                 "http://c": {**nothing, "faults": 5},
             }
         }
+
+
+def check(terminal: Terminal, *options: object) -> Said:
+    """Of a task."""
+    return terminal.type("check", "--task-paths", terminal.task(), *options)
+
+
+def test_check_measures_each_host_and_a_run_takes_its_slots(terminal: Terminal) -> None:
+    """A line for each host, model and speed, and the sum; it is kept without a password, for hosts without *N."""
+    asked = ["--base-url", f"http://me:{SECRET}@a:11434,{B},http://c:1*2"]
+    shown = check(terminal, *asked)
+    assert shown.code == 0
+    for host in (A, B, "http://c:1"):
+        assert f"Ollama 0.0.0-fake answers at {host} (teacher, judge, tagger)" in shown.out
+        assert f"mistral-small3.2 is at {host} (digest dddddddddddd); its window has at most 131072 tokens" in shown.out
+        assert f"{host}: mistral-small3.2 gives " in shown.out
+    assert "3 hosts give " in shown.out
+    kept = terminal.folder / "cache" / "hosts.json"
+    assert f"Kept for `run` in {kept}: " in shown.out
+    told = json.loads(check(terminal, *asked, "--json").out)
+    assert [host["host"] for host in told["hosts"]] == [A, B, "http://c:1"]
+    text = kept.read_text()
+    assert SECRET not in text + shown.out + shown.err
+    content = json.loads(text)
+    assert [(host["host"], host["model"]) for host in content["hosts"]] == [
+        ("http://a:11434", "mistral-small3.2"),
+        ("http://b:11434", "mistral-small3.2"),
+        ("http://c:1", "mistral-small3.2"),
+    ]
+    for host, slots in zip(content["hosts"], (3, 5, 7), strict=True):
+        host["slots"] = slots
+    kept.write_text(json.dumps(content))
+    done = run(terminal, *asked)
+    assert "Slots as `check` measured them: 3 at http://a:11434, 5 at http://b:11434; write *N behind an address" in done.err
+    noted = json.loads(RunPaths(terminal.output / "test/foxes").run_json.read_bytes())
+    assert [host["slots"] for host in noted["server"]["hosts"]] == [3, 5, 2]
+    assert "Slots as" not in run(terminal, "--base-url", A, "--restart").err
+    kept.write_text("{")
+    again = run(terminal, *asked, "--restart")
+    assert again.code == 0
+    assert f"warning: {kept} is not what `check` writes, and not used" in again.err
+
+
+def test_check_says_what_a_host_lacks_and_refuses_other_weights(terminal: Terminal) -> None:
+    """As a run would; one host that does not answer is a warning, as long as there is another for its roles."""
+    terminal.make_server = Lacking
+    shown = check(terminal, "--base-url", f"{A},{B}")
+    assert shown.code == 2
+    assert f"OLLAMA_HOST={B} ollama pull mistral-small3.2 (or add --pull" in shown.out
+    terminal.make_server = Other
+    shown = check(terminal, "--base-url", f"{A},{B}")
+    assert shown.code == 2
+    assert f"FAIL  model       {A} and {B} have different weights under the name mistral-small3.2" in shown.out
+    terminal.make_server = Away
+    shown = check(terminal, "--base-url", f"{A},{B}")
+    assert shown.code == 0
+    assert f"warn  host        No Ollama server answers at {B}; a run goes on with the others, and tries it again" in shown.out
+    assert "1 hosts give" not in shown.out
+    assert check(terminal, "--base-url", f"{A}", "--base-url", f"judge={B}").code == 2
+
+
+class Away(FakeServer):
+    """One of which host b does not answer."""
+
+    async def version(self) -> str:
+        """It."""
+        if self.host == B:
+            raise ServerError(f"No Ollama server answers at {B}.")
+        return await super().version()

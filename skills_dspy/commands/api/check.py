@@ -9,12 +9,15 @@ from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.commands.api.blocking import synchronous
 from skills_dspy.commands.api.loaded import AnyPath, paths_of
 from skills_dspy.commands.api.server import Connection, addresses_in
-from skills_dspy.commands.check.checks import CheckReport, CheckRequest, Checks, Hearer
+from skills_dspy.commands.check.checks import Checks
+from skills_dspy.commands.check.hosts import CheckedHost
 from skills_dspy.commands.check.lines import Line
 from skills_dspy.commands.check.measure import find_weights
+from skills_dspy.commands.check.report import CheckReport, CheckRequest, Hearer
+from skills_dspy.model.hosts.member import OnFault
 from skills_dspy.tasks.files import load_tasks
 
-__all__ = ["CheckReport", "acheck", "check", "hasty"]
+__all__ = ["CheckReport", "acheck", "check", "checks_of", "hasty"]
 
 _PATIENCE = 15.0
 """Seconds that a broken server is tried again: somebody sits in front of a check."""
@@ -25,6 +28,21 @@ def hasty(config: RunConfig) -> RunConfig:
     return config.model_copy(
         update={"server": config.server.model_copy(update={"patience": min(config.server.patience, _PATIENCE)})}
     )
+
+
+def checks_of(request: CheckRequest, connection: Connection, hearer: Hearer, on_fault: OnFault | None = None) -> Checks:
+    """The checks of whom a connection leads to, which are asked with little patience; of several hosts each, too.
+
+    Raises:
+        RequestError: an address is written wrongly.
+    """
+    asked = hasty(request.config)
+    each = connection.each(asked, on_fault)
+    hosts = [CheckedHost(server, address.roles, address.slots or request.concurrency) for address, server in each]
+    if len(hosts) == 1:
+        return Checks(request, each[0][1], hearer, find_weights, lambda kind: connection.vectors(asked, kind))
+    server = connection.open(asked, on_fault)
+    return Checks(request, server, hearer, find_weights, lambda kind: connection.vectors(asked, kind), hosts)
 
 
 async def acheck(
@@ -65,10 +83,8 @@ async def acheck(
 
     def work() -> CheckReport:
         settings = connection.over(load_config(None if config is None else Path(config), models, think), model)
-        asked = hasty(settings)
         request = CheckRequest(load_tasks(paths_of(task_paths)).specs, settings, n, concurrency, Path(output_dir), pull)
-        server = connection.open(asked)
-        return Checks(request, server, _Told(on_progress), find_weights, lambda kind: connection.vectors(asked, kind)).run()
+        return checks_of(request, connection, _Told(on_progress)).run()
 
     return await asyncio.to_thread(work)
 

@@ -3,14 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from skills_dspy.base.errors import RequestError
 from skills_dspy.commands.api.blocking import synchronous
 from skills_dspy.commands.api.loaded import AnyPath, Run, paths_of, run_at
-from skills_dspy.commands.api.request import RunSettings, embedder_of, run_request, run_tasks
-from skills_dspy.commands.api.server import Connection, addresses_in
+from skills_dspy.commands.api.request import RunSettings, embedder_of, run_request, run_tasks, with_measured
+from skills_dspy.commands.api.server import Connection, addresses_in, measured_file
 from skills_dspy.run.headway import Headway, headway_of
 from skills_dspy.run.open_files import make_room
 from skills_dspy.run.runner import Watcher
@@ -96,10 +97,12 @@ async def _run(settings: RunSettings, paths: Sequence[Path], watcher: "_Heard") 
     for line in () if loaded is None else (*loaded.skipped, *loaded.warnings, *loaded.broken):
         notices.warn(str(line))
     request = run_request(settings, None if loaded is None else loaded.specs, notices.warn)
+    today = datetime.now(UTC).date()
+    request, connection = with_measured(request, settings.connection, measured_file(), today, notices)
     make_room(len(request.specs), request.concurrency)
     # In a thread: where the model is not here it asks the server, on an event loop of its own.
     embedder = await asyncio.to_thread(embedder_of, request, settings)
-    server = settings.connection.open(request.config) if request.recorded is None else None
+    server = connection.open(request.config) if request.recorded is None else None
     views = await run_tasks(request, server, embedder, watcher, notices)
     return tuple(run_at(view.paths, view.status, view.spec.task_name) for view in views)
 

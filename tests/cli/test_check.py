@@ -127,6 +127,18 @@ def test_all_is_well() -> None:
     assert server.closed == 2
 
 
+def test_models_that_do_not_fit_together_are_a_warning() -> None:
+    """Of one host with several models, which says what it has in memory; of one model nothing is asked or said."""
+    judges = {"validator": {"model": "judge"}, "tagger": {"model": "tagger"}}
+    code, text = checked(TimedServer(timed=False, room=1), config=judges)
+    assert code == READY
+    (line,) = named(text, "memory")
+    assert line.startswith(f"warn memory the server does not hold its models at once ({MODEL}, judge, tagger; after each")
+    assert "loading one takes about 2.0 s, and a run does that about 12 times, 24 s in all" in line
+    assert named(checked(TimedServer(timed=False, room=3), config=judges)[1], "memory")[0].startswith("ok memory the server")
+    assert not named(checked(TimedServer(timed=False, room=1))[1], "memory")
+
+
 def test_what_soft_ratings_need_is_tried_where_they_are_asked_for() -> None:
     """Every step that rates is asked; a line says from how many replies they are read, and what to do about the others."""
 

@@ -12,7 +12,7 @@ from skills_dspy.base.errors import MachineError, Unanswered
 from skills_dspy.commands.check.forecast import StepCost
 from skills_dspy.commands.check.lines import Line
 from skills_dspy.commands.check.measure import Preflight, survey
-from skills_dspy.commands.check.speed import Speed, Together
+from skills_dspy.commands.check.speed import GAIN, SHORT, Speed, Together
 from skills_dspy.model.hosts.hosts import agreed, missing_at
 from skills_dspy.model.server.connections import place_of
 from skills_dspy.model.server.ollama import OllamaServer
@@ -160,7 +160,10 @@ def speed_lines(speeds: Sequence[HostSpeed]) -> Iterator[Line]:
         found, host = speed.together, speed.host
         alone = f"{host.name}: {speed.model} gives {rate_of(found.alone)} tokens/s, asked alone and reading included"
         several = f", and {rate_of(found.at_once)} for {found.requests} requests at once ({found.factor:.1f} times as many)"
-        yield Line("ok", "speed", f"{alone}{several if found.requests > 1 else ''}; best are {speed.slots} slots")
+        queues = found.requests > 1 and found.factor < GAIN and found.mean_tokens >= SHORT
+        todo = "; more bring nothing: it has no more to give, or answers one at a time (an Ollama with OLLAMA_NUM_PARALLEL=1)"
+        said = f"{alone}{several if found.requests > 1 else ''}; best with {speed.slots} in flight{todo if queues else ''}"
+        yield Line("warn" if queues else "ok", "speed", said)
     if len(speeds) == 1:
         return
     total = sum(speed.rate for speed in speeds)

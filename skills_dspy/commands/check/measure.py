@@ -16,7 +16,7 @@ from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import EmbedderMissing, ModelMissing, ThinkingRefused, Unanswered
 from skills_dspy.base.thinking import THINK_FIELD, Think
 from skills_dspy.commands.check.sample_prompts import estimate_of, messages_of, sample_inputs
-from skills_dspy.commands.check.speed import Counts, Together, Trial, begun_at_once, counts_of
+from skills_dspy.commands.check.speed import Counts, Together, Trial, counts_of, most_at_once
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import Failed
 from skills_dspy.model.context_window import Need, choose_windows, needs
@@ -213,7 +213,7 @@ class Preflight:
             at_once=tokens / seconds,
             mean_tokens=tokens / requests,
             busy=sum(c.output_seconds for c in counts) / seconds,
-            begun=begun_at_once(counts),
+            most=most_at_once(counts),
         )
 
     async def _timed(self, number: int, role: Role | None = None) -> Counts:

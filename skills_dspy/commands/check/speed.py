@@ -12,8 +12,10 @@ GAIN = 1.3
 """Requests at once that bring fewer times the tokens of one alone than this bring nothing."""
 SHORT = 16
 """Replies with fewer tokens than this say little of how fast a server writes."""
-_HALF = 0.5
-"""A request has waited for others when it took longer than it should have by more than this part of that."""
+_WAITED = 1.5
+"""A request has waited for others when its tokens took this many times as long as the fastest one's, or more."""
+_EDGE = 0.2
+"""This part of the time of writing is left out at both ends: our clock sees an answer a little later than it was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,8 @@ class Trial:
 class Together:
     """One request alone, `first`, against 1 or more at once, in output tokens a second on our clock.
 
-    `mean_tokens` are those of one reply, `busy` is how many replies the server was writing at a time, on average, `begun` how
-    many it began with, see `begun_at_once`.
+    `mean_tokens` are those of one reply, `busy` is how many replies the server was writing at a time, on average, and `most` at
+    most, see `most_at_once`.
     """
 
     requests: int
@@ -91,37 +93,33 @@ class Together:
     at_once: float
     mean_tokens: float
     busy: float
-    begun: int = 1
+    most: int = 1
 
     @property
     def factor(self) -> float:
         """How many times as many tokens come when several are asked for at once."""
         return self.at_once / self.alone
 
-    def slots(self, most: int) -> int:
-        """How many requests a run should have in flight there, `most` at most: as many as the server begins with.
+    def slots(self, wanted: int) -> int:
+        """How many requests a run should have in flight there, up to those `wanted`: as many as the server writes at once.
 
         One where several bring nothing, whether it works on them or not; all where none that was tried had to wait.
         """
         if self.factor < GAIN and self.mean_tokens >= SHORT:
             return 1
-        return most if self.begun == self.requests else min(most, self.begun)
+        return wanted if self.most == self.requests else min(wanted, self.most)
 
 
-def begun_at_once(counts: Sequence[Counts]) -> int:
-    """How many of requests that were sent together did not wait for others, 1 or more.
+def most_at_once(counts: Sequence[Counts]) -> int:
+    """How many replies to requests that were sent together were being written at the same time, 1 or more.
 
-    The model is loaded by then. It tells by what the server says that each took, else by the seconds of a token, which are more
-    for one that waited.
+    Where the server does not say how long it wrote: how many took no longer for a token than the fastest, and so did not wait.
     """
-    pace = min(c.seconds / c.output_tokens for c in counts)
-
-    def waited(c: Counts) -> bool:
-        if c.output_seconds == c.seconds:
-            return c.seconds / c.output_tokens > (1 + _HALF) * pace
-        return c.seconds > (1 + _HALF) * (c.output_seconds + (c.prompt_seconds or 0.0))
-
-    return max(1, sum(not waited(c) for c in counts))
+    if all(c.output_seconds == c.seconds for c in counts):
+        pace = min(c.seconds / c.output_tokens for c in counts)
+        return sum(c.seconds / c.output_tokens <= _WAITED * pace for c in counts)
+    spans = [(c.seconds - (1 - _EDGE) * c.output_seconds, c.seconds - _EDGE * c.output_seconds) for c in counts]
+    return max(sum(begin <= at < end for begin, end in spans) for at, _ in spans)
 
 
 def speed_of(reading: Sequence[Counts], writing: Sequence[Counts]) -> Speed:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ def test_the_best_slots_are_those_that_a_server_works_on(slots: int, silent: boo
 @pytest.mark.parametrize(("at_once", "tokens", "slots"), [(10.0, 96, 1), (40.0, 96, 6), (13.0, 96, 6), (10.0, 12, 6)])
 def test_one_slot_is_best_where_several_bring_nothing(at_once: float, tokens: int, slots: int) -> None:
     """It works on several and is no faster for it; of short replies that cannot be said."""
-    assert Together(8, Counts(1, 1, 1, 1, 0, 1), 10.0, at_once, tokens, 5.0, begun=6).slots(8) == slots
+    assert Together(8, Counts(1, 1, 1, 1, 0, 1), 10.0, at_once, tokens, 5.0, most=6).slots(8) == slots
 
 
 def test_each_host_is_measured_with_the_model_of_its_first_role() -> None:
@@ -66,7 +67,10 @@ def test_each_host_is_measured_with_the_model_of_its_first_role() -> None:
     assert line == Line("FAIL", "speed", "http://b: The server at http://b is broken.")
     said = [one.text for one in speed_lines([first, second])]
     assert said[0].startswith("http://g: g gives 38 tokens/s, asked alone and reading included, and 102 for 8 requests at once")
-    assert said[1].endswith("; best are 2 slots")
+    assert said[1].endswith("; best with 2 in flight")
+    (alone,) = speed_lines([replace(first, together=replace(first.together, at_once=first.together.alone))])
+    assert alone.state == "warn"
+    assert "OLLAMA_NUM_PARALLEL" in alone.text
     assert said[2] == f"2 hosts give {first.rate + second.rate:.0f} tokens/s, all asked at the same time"
 
 

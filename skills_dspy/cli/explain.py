@@ -163,7 +163,7 @@ def _call(stage: str, attempt: int, attempts: int, reply: JournaledReply, prompt
     think = reply.request.get("think", "unset")
     options = options | ({} if think is False else {"think": "on" if think is True else think})
     settings = ", ".join(f"{name} {value}" for name, value in options.items())
-    names = f"prompt {prompt}, reply {reply.digest[:12]}"
+    names = f"prompt {prompt}, reply {reply.digest[:12]}{f' from {at}' if (at := body.get('host')) else ''}"
     out.print(escape(f"{reply.request['model']}: {settings}; {tokens}, {reply.seconds:.2f} s; {names}"))
     for message in reply.request["messages"]:
         out.print(f"\n[bold]{message['role']}[/bold]\n{escape(message['content'])}")

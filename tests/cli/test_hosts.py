@@ -124,11 +124,11 @@ def test_hosts_with_different_weights_are_refused(terminal: Terminal) -> None:
 
 
 class Failing(FakeServer):
-    """One whose host b answers nothing after its first reply."""
+    """One whose host b answers nothing."""
 
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """It."""
-        if self.host == B and self.answered:
+        if self.host == B:
             raise ServerError(f"The server at {B} is broken.")
         return await super().chat(payload)
 
@@ -153,6 +153,7 @@ def test_a_run_notes_and_shows_what_each_host_did(terminal: Terminal) -> None:
     row = terminal.rows()[0][0]["id"]
     said = terminal.type("explain", row, "--output-dir", paths.folder).out
     assert f"{B} (0.0.0-fake; teacher, judge, tagger)" in said
+    assert f" from {A}" in said or f" from {B}" in said  # each reply
     assert terminal.type("report", paths.folder, "--out", "report.html").code == 0
     assert B in (terminal.folder / "report.html").read_text()
     server = NotedServer.model_validate({**noted["server"], "version": "0.12.3"})
@@ -161,14 +162,13 @@ def test_a_run_notes_and_shows_what_each_host_did(terminal: Terminal) -> None:
         assert SECRET.encode() not in file.read_bytes()
 
 
-def test_faults_add_up_and_who_is_left_out_is_said(terminal: Terminal) -> None:
-    """In the summary, with why; faults of an earlier run of the directory count."""
+def test_who_is_left_out_is_said(terminal: Terminal) -> None:
+    """At once, and in the summary, with why."""
     terminal.make_server = Failing
-    asked = ["--base-url", f"{A},{B}"]
-    shown = run(terminal, *asked)
+    shown = run(terminal, "--base-url", f"{A}*1,{B}")
     assert shown.code == 0
     assert f"{B} is left out from now on: The server at {B} is broken." in shown.err
-    (line,) = (line for line in shown.out.splitlines() if line.startswith(f"  {B}: 1 calls"))
+    (line,) = (line for line in shown.out.splitlines() if line.startswith(f"  {B}: 0 calls"))
     assert line.endswith(f"; it got nothing in the end: The server at {B} is broken.")
 
 
@@ -240,6 +240,13 @@ def test_check_measures_each_host_and_a_run_takes_its_slots(terminal: Terminal) 
     again = run(terminal, *asked, "--restart")
     assert again.code == 0
     assert f"warning: {kept} is not what `check` writes, and not used" in again.err
+
+
+def test_check_asks_all_hosts_about_the_seeds(terminal: Terminal) -> None:
+    """Each has its part."""
+    assert check(terminal, "--seeds", "--base-url", f"{A}*1,{B}").code in (0, 1)
+    asked = [server for server in terminal.servers if server.asked]
+    assert {server.host for server in asked} == {A, B}
 
 
 def test_check_says_what_a_host_lacks_and_refuses_other_weights(terminal: Terminal) -> None:

@@ -93,9 +93,9 @@ lock: ## make the locks anew from pyproject.toml, with the newest releases withi
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet uv
-	$(RESOLVE) --all-extras --output-file build/lock/all.txt pyproject.toml
+	$(RESOLVE) --extra dev --output-file build/lock/all.txt pyproject.toml
 	sed -n 's/^\(torch==[^ ]*\).*/\1/p' build/lock/all.txt > requirements-torch.lock
-	$(RESOLVE) --all-extras --constraint build/lock/all.txt --no-emit-package torch --output-file requirements.lock pyproject.toml
+	$(RESOLVE) --extra dev --constraint build/lock/all.txt --no-emit-package torch --output-file requirements.lock pyproject.toml
 	echo setuptools | $(RESOLVE) --override .ci/not-in-demo.txt --constraint build/lock/all.txt \
 	  --output-file requirements-demo.lock pyproject.toml -
 	rm -rf build/lock

@@ -6,6 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import httpx
 
 from evals.bench.hash_embedder import HashEmbedder
-from evals.record.answering import CHECKOUT
+from evals.record.answering import CHECKOUT, simulated_teacher
 from skills_dspy.base.config import load_config
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.embedding.process import ProcessEmbedder
@@ -33,7 +34,7 @@ RAMP, SETTLED = 1.5, 0.8
 
 @dataclass(frozen=True, slots=True)
 class BenchCase:
-    """One measured run: server, wishes, and whether the real embedding model takes part."""
+    """One measured run: server, wishes, whether the real embedding model takes part, of how many tokens ratings are read."""
 
     slots: int
     wanted: int
@@ -43,6 +44,7 @@ class BenchCase:
     tagging: str = "separate"
     tasks: int = 1
     real_vectors: bool = False
+    logprobs: int = 0
 
 
 class Stopwatch(Watcher):
@@ -73,6 +75,12 @@ class Stopwatch(Watcher):
         return time.time(), float(stats(self.url)["busy_seconds"])
 
 
+def teacher(case: BenchCase) -> AbstractContextManager[str]:
+    """A simulated teacher in a process of its own; gives its address."""
+    names = ("slots", "latency", "pass_rate", "duplicate_rate", "logprobs")
+    return simulated_teacher(*(word for name in names for word in (f"--{name.replace('_', '-')}", str(getattr(case, name)))))
+
+
 def stats(url: str) -> dict[str, Any]:
     """The teacher's own counts."""
     counted: dict[str, Any] = httpx.get(f"{url}/teacher/stats", trust_env=False).json()
@@ -82,7 +90,7 @@ def stats(url: str) -> dict[str, Any]:
 def main(url: str, folder: str, case: BenchCase) -> None:
     """Run a task, or copies of it under their own names, and print what it took."""
     spec, _ = load_task(TASK)
-    config = load_config().model_copy(update={"tagging": case.tagging})
+    config = load_config().model_copy(update={"tagging": case.tagging, "soft_ratings": case.logprobs > 0})
     watch = Stopwatch(url)
     specs = tuple(spec.model_copy(update={"task_name": f"{spec.task_name}-{number}"}) for number in range(case.tasks))
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)

@@ -13,7 +13,8 @@ from skills_dspy.base.config import load_config
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.soft import ASKED, trimmed
 
-_TOKENS = ['{"', "explanation", '": "', *[f" word{n}" for n in range(90)], '", "', "rating", '":', " 1", "}"]
+JUDGE_TOKENS = ['{"', "explanation", '": "', *[f" word{n}" for n in range(90)], '", "', "rating", '":', " 1", "}"]
+"""A reply as long as a judge's that explains itself."""
 _PAYLOAD: dict[str, Any] = {
     "model": "m",
     "messages": [{"role": "user", "content": "word " * 600}],
@@ -53,9 +54,9 @@ def _entry(token: str, place: int) -> dict[str, Any]:
 async def _send() -> None:
     """A server that reads a request and sends one of two bodies, until it is killed."""
     counts = {"total_duration": 1, "load_duration": 1, "prompt_eval_count": 700, "prompt_eval_duration": 1, "eval_count": 98}
-    message = {"role": "assistant", "content": "".join(_TOKENS)}
+    message = {"role": "assistant", "content": "".join(JUDGE_TOKENS)}
     plain = {"model": "m", "created_at": "now", "message": message, "done": True, "done_reason": "stop", **counts}
-    others = [[token, *(f" o{n}" for n in range(19))] for token in _TOKENS]
+    others = [[token, *(f" o{n}" for n in range(19))] for token in JUDGE_TOKENS]
     tokens = [_entry(each[0], 0) | {"top_logprobs": [_entry(other, n) for n, other in enumerate(each)]} for each in others]
     bodies = [json.dumps(body, separators=(",", ":")).encode() for body in (plain, {**plain, "logprobs": tokens})]
 

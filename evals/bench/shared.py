@@ -1,37 +1,20 @@
-"""What a run asks for beside what it needs, on a server that shares its speed among its requests; in virtual time.
-
-All of a run is real but for disk and network: prompts, order, slots. The client takes no time, so that all wall time is the
-server's, and a run of 200 pairs costs a second or two.
-"""
+"""What a run asks for beside what it needs, on a server that shares its speed among its requests; in virtual time."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-import dspy
-
 from evals.bench import virtual_time
 from evals.bench.client import TASK
-from evals.bench.hash_embedder import HashEmbedder
+from evals.bench.playing import Kept, play_tasks
 from evals.teacher.config import TeacherConfig
 from evals.teacher.replies import Teacher
 from evals.teacher.sharing import SharedSpeed, gain
 from evals.teacher.wire import chat_reply, parse
-from skills_dspy.base.config import ROLES, load_config
-from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.engine import asker_for
+from skills_dspy.base.config import load_config
 from skills_dspy.model.hosts.slots import Slots
-from skills_dspy.model.program import QUIET, SkillsProgram, fingerprint
-from skills_dspy.model.replies import Meter, Replies
-from skills_dspy.model.steps import reply_limits, way
-from skills_dspy.pipeline.draw_places import DrawPlaces, most_open
-from skills_dspy.pipeline.flow import Flow
-from skills_dspy.pipeline.rows import RunLedger
-from skills_dspy.pipeline.settle import Settler
-from skills_dspy.similarity.nearest import Vectors
-from skills_dspy.store.journal import request_digest
 from skills_dspy.tasks.files import load_task
 
 SPEED = 1000.0
@@ -114,11 +97,10 @@ def spent(case: SharedCase) -> Spent:
 
 
 class _Host:
-    """The teacher without HTTP: `began` counts the calls, `tokens` has those of whole replies by request."""
+    """The teacher without HTTP: `began` counts the calls."""
 
     def __init__(self, config: TeacherConfig) -> None:
         self.began = 0
-        self.tokens: dict[str, int] = {}
         self.speed = SharedSpeed(config.speed)
         self._teacher = Teacher(config)
 
@@ -127,61 +109,20 @@ class _Host:
         self.began += 1
         asked = parse(payload)
         reply = self._teacher.reply(asked)
-        self.tokens[request_digest(payload)] = reply.tokens
         await self.speed.write(reply.tokens)
         return chat_reply(asked, reply, (0.0, 0.0))
 
 
-class _Vectors:
-    """Vectors that cost no time."""
-
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        """One for each text."""
-        return HashEmbedder().embed(texts)
-
-
-class _Rows:
-    """Keeps the digests of the requests that decided rows needed."""
-
-    def __init__(self) -> None:
-        self.needed: set[str] = set()
-
-    def append(self, row: Mapping[str, Any]) -> None:
-        """One more row."""
-        self.needed.update(digest for call in row["provenance"]["calls"] for digest in call["digests"])
-
-
 def _spent(case: SharedCase, seed: int) -> Spent:
-    spec, config, adapter = load_task(TASK)[0], load_config(), SkillsAdapter()
-    program, rows = SkillsProgram(spec.num_questions_to_generate_per_prompt), _Rows()
-    names = {role: config.model_for(role) for role in ROLES}
-    prompts = {"freeform": {s.stage: fingerprint(program.predictor(s.name), adapter) for s in way("freeform", config.tagging)}}
-
-    async def main() -> tuple[_Host, float, int]:
+    async def main() -> tuple[_Host, float, Kept]:
         host = _Host(TeacherConfig(pass_rate=case.pass_rate, speed=SPEED, seed=seed))
-        slots = Slots(case.slots)
-        replies = Replies(None, host, slots, Meter())
-        windows = dict.fromkeys(ROLES, 8192)
-        limits = reply_limits(spec, config)
-        asker = asker_for(program, config, names, windows, replies, limits, seed, spec.task_name)
-        run = Settler(
-            spec,
-            config,
-            seed=seed,
-            wanted=case.wanted,
-            flow=Flow(spec, config, asker),
-            embedder=_Vectors(),
-            ledger=RunLedger(spec, seed, {str(role): name for role, name in names.items()}, prompts, rows, rows),
-            wake=slots.look_again,
-            place=DrawPlaces(most_open(config.draws.window, case.slots)).join(),
-        )
-        with dspy.context(adapter=adapter, **QUIET):
-            await run.run()
-        return host, asyncio.get_running_loop().time(), run.funnel.accepted
+        specs = [load_task(TASK)[0]]
+        (kept,) = await play_tasks(specs, load_config(), host, Slots(case.slots), wanted=case.wanted, seed=seed)
+        return host, asyncio.get_running_loop().time(), kept
 
-    host, seconds, accepted = virtual_time.play(main())
-    needed = sum(host.tokens[digest] for digest in rows.needed)
+    host, seconds, kept = virtual_time.play(main())
+    accepted, needed = kept.accepted, kept.needed_tokens
     alone = needed / (SPEED * gain(case.slots))
     return Spent(
-        host.began / accepted, len(rows.needed) / accepted, host.speed.written / accepted, needed / accepted, seconds / alone
+        host.began / accepted, len(kept.needed) / accepted, host.speed.written / accepted, needed / accepted, seconds / alone
     )

@@ -29,6 +29,7 @@ ORDER = (
         "skills_dspy/commands/review",
     ),
     ("skills_dspy/commands/api",),
+    ("skills_dspy/commands/cluster",),
     ("evals",),
     ("evals/data", "evals/session"),
     ("evals/judges/corrupt",),

@@ -52,6 +52,9 @@ class TeacherConfig:
         latency_per_token: seconds more for each token of the reply.
         speed: tokens a second of a request that is alone, which all requests share and which grows with their number (see
             sharing.py); 0 where a reply takes the same time whatever the load.
+        logprobs: where log-probabilities are asked for, those of so many tokens at least come with a reply; 0 for none.
+        holds: how many models it has in memory at once; 0 for all.
+        load_seconds: what loading one takes.
         models: the names that are pulled; a name without a tag means `:latest`.
         seed: of made replies and of the choice of faults.
         pass_rate: how likely a made rating, quality or score is one that passes, 0 to 1.
@@ -67,6 +70,9 @@ class TeacherConfig:
     latency: float = 0.0
     latency_per_token: float = 0.0
     speed: float = 0.0
+    logprobs: int = 0
+    holds: int = 0
+    load_seconds: float = 0.0
     models: tuple[str, ...] = ("mistral-small3.2:latest",)
     seed: int = 0
     pass_rate: float = 0.9

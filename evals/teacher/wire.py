@@ -102,9 +102,12 @@ def cut(text: str, done_reason: str, num_predict: int | None) -> Reply:
     return Reply(text[:most], done_reason if len(text) <= most else "length")
 
 
-def chat_reply(request: ChatRequest, reply: Reply, seconds: tuple[float, float]) -> dict[str, Any]:
-    """The body of a reply to a request that came so many seconds ago, of which so many were spent on writing."""
-    total, writing = (round(value * 1e9) for value in seconds)
+def chat_reply(request: ChatRequest, reply: Reply, seconds: tuple[float, float], loading: float = 0.0) -> dict[str, Any]:
+    """The body of a reply to a request that came so many seconds ago, of which so many were spent on writing.
+
+    `loading` are those of them that its model took to load.
+    """
+    total, writing, load = (round(value * 1e9) for value in (*seconds, loading))
     return {
         "model": request.model,
         "created_at": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
@@ -112,9 +115,9 @@ def chat_reply(request: ChatRequest, reply: Reply, seconds: tuple[float, float])
         "done": True,
         "done_reason": reply.done_reason,
         "total_duration": total,
-        "load_duration": 1,
+        "load_duration": max(1, load),
         "prompt_eval_count": request.prompt_tokens,
-        "prompt_eval_duration": max(1, total - writing),
+        "prompt_eval_duration": max(1, total - writing - load),
         "eval_count": reply.tokens,
         "eval_duration": max(1, writing),
     }

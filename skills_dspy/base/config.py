@@ -316,9 +316,10 @@ def load_config(
         fault = problem.errors()[0]
         if fault["type"] == "contradiction":
             raise ConfigError(f"with --think {think} {fault['ctx']['message']}") from problem
-        section = str(fault["loc"][0])
-        wanted = (EmbedderConfig if section == "embedder" else GeneratorConfig).model_fields["model"].description
-        raise ConfigError(f'--{_FLAGS[section]} is "{shown(str(fault["input"]))}"; give {wanted}') from problem
+        section, setting = map(str, fault["loc"])
+        flag = "think" if setting == "think" else _FLAGS[section]
+        wanted = (EmbedderConfig if section == "embedder" else GeneratorConfig).model_fields[setting].description
+        raise ConfigError(f'--{flag} is "{shown(str(fault["input"]))}"; give {wanted}') from problem
 
 
 @cache

@@ -40,6 +40,10 @@ class RunDirError(RequestError):
     """A run directory is in use, is not ours, or was made with other inputs."""
 
 
+class NotShared(RequestError):
+    """Two machines that have to see one folder do not."""
+
+
 class ExportError(RequestError):
     """An export cannot be made as asked for; nothing was written."""
 
@@ -58,6 +62,10 @@ class ServerError(MachineError):
 
 class ThinkingRefused(ServerError):
     """The server does not take what a request says of thinking."""
+
+
+class WorkerLost(MachineError):
+    """Those that did a part of a run on other machines have died, again and again."""
 
 
 class NoVectors(ServerError):
@@ -110,6 +118,9 @@ class ReplyError(SkillsError):
     def __init__(self, message: str, raw: str) -> None:
         super().__init__(message)
         self.raw = raw
+
+    def __reduce__(self) -> tuple[object, ...]:  # what Exception has knows of one argument
+        return type(self), (str(self), self.raw)
 
 
 class Unreadable(ReplyError):

@@ -1,4 +1,4 @@
-"""A YAML file's values against a pydantic model: the model, or one sentence with file and line."""
+"""What a user gives against what it may be: a YAML file's values against a pydantic model, an option's against its range."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from skills_dspy.base.errors import FileError
+from skills_dspy.base.errors import FileError, RequestError
 from skills_dspy.base.unseen import foreign_letter
 from skills_dspy.base.yaml_lines import Node, Plain, shown
 
@@ -47,6 +47,18 @@ class Wording:
     error: type[FileError]
     label: Callable[[Where], str]
     sentences: Mapping[str, str] = field(default_factory=dict)
+
+
+def require(fits: bool, option: str, value: object, wanted: str) -> None:
+    """RequestError that names an option, what was given for it and what is `wanted`, where that does not fit."""
+    if not fits:
+        raise RequestError(f"{option} is {shown(repr(value))}; give {wanted}")
+
+
+def require_whole(option: str, value: object, least: int, most: int) -> None:
+    """The same where a value is no whole number from `least` to `most`."""
+    fits = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+    require(fits, option, value, f"a whole number from {least} to {most}")
 
 
 def validated(

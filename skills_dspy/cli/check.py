@@ -78,9 +78,11 @@ def closed(report: CheckReport, out: Console, print_json: PrintJson | None) -> i
     return READY
 
 
-def closed_seeds(rated: Sequence[RatedSeeds] | None, out: Console, print_json: PrintJson | None) -> int:
+def closed_seeds(rated: Sequence[RatedSeeds] | CheckReport, out: Console, print_json: PrintJson | None) -> int:
     """Say what the judges said of the seeds; returns the exit code."""
-    if rated is None:
+    if isinstance(rated, CheckReport):
+        if print_json is not None:
+            print_json(rated.as_json())
         return NOT_READY
     closing = closing_line(rated)
     if print_json is not None:

@@ -3,7 +3,6 @@
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -11,7 +10,8 @@ from typing import cast
 from skills_dspy.base.errors import ExportError, NothingToExport, SkillsError
 from skills_dspy.cli.shared.arguments import ExportOptions
 from skills_dspy.cli.terminal.streams import echo, echo_json
-from skills_dspy.commands.export.card import Split, Tally
+from skills_dspy.commands.api.export import time_stamp
+from skills_dspy.commands.export.card import Tally
 from skills_dspy.commands.export.export import (
     FOLDERS,
     PREFERENCES,
@@ -19,14 +19,15 @@ from skills_dspy.commands.export.export import (
     WITH_CARD,
     ExportRequest,
     Format,
+    odd_lines,
+    rates_for,
     refuse_wrong,
+    running_lines,
     write_export,
 )
-from skills_dspy.commands.export.judges import judge_rates
 from skills_dspy.commands.export.source import find_sources
-from skills_dspy.store.aside import left_behind
+from skills_dspy.commands.export.split import Split
 
-_SHOWN = 5  # rows that are named
 _EVERY = 100_000  # rows between two lines of progress
 _BALANCED = 4 / 3  # so many times as many true as false ones need no weights, says TRL
 
@@ -38,8 +39,6 @@ def export_command(options: ExportOptions) -> int:
     layout = cast("Format", options.layout)
     if options.repo is not None and layout not in WITH_CARD:
         raise ExportError(f"--push-to-hub uploads a dataset with its card; use --format hf instead of {layout}")
-    if options.judge_report is not None and layout not in WITH_CARD:
-        raise ExportError(f"--judge-report is told by the card of a dataset; use --format hf instead of {layout}")
     if options.public and options.repo is None:
         raise ExportError("--public is about --push-to-hub; give a repository, or leave it out")
     if options.repo is not None:
@@ -49,13 +48,12 @@ def export_command(options: ExportOptions) -> int:
     with _ended_by_sigterm():
         split = None if options.test_share is None else Split(options.test_share, options.seed or 0)
         sources = find_sources(options.runs, PREFERENCES.get(layout, "accepted"))
-        rates, said = judge_rates(sources, options.judge_report) if layout in WITH_CARD else ((), [])
+        rates, said = rates_for(layout, sources, options.judge_report)
         how = (options.system_prompt, split, options.overwrite, options.thoughts, options.keep_residue, options.reviewed_only)
-        request = ExportRequest(sources, layout, options.out, _stamp(), *how, rates=rates)
+        request = ExportRequest(sources, layout, options.out, time_stamp(), *how, rates=rates)
         refuse_wrong(request)
-        for run in request.runs:
-            if run.running:
-                echo(f"warning: a run is still writing in {run.paths.folder}; exported is what it has now", err=True)
+        for line in running_lines(request):
+            echo(f"warning: {line}", err=True)
         tell = partial(echo, err=options.as_json)
         done = _export(request, tell)
         for line in said:
@@ -83,13 +81,9 @@ def export_run(folders: Sequence[Path], output_dir: Path, exports: Sequence[str]
             for layout in dict.fromkeys(exports):
                 suffix = "" if layout in FOLDERS else SUFFIX.get(layout, ".jsonl")
                 out = output_dir / "exports" / f"{layout}{suffix}"
-                _export(ExportRequest(sources, cast("Format", layout), out, _stamp(), overwrite=True), say)
+                _export(ExportRequest(sources, cast("Format", layout), out, time_stamp(), overwrite=True), say)
     except NothingToExport as error:
         echo(f"not exported: {error}", err=True)
-
-
-def _stamp() -> str:
-    return datetime.now().astimezone().strftime("%Y-%m-%dT%H_%M_%S")
 
 
 def _as_json(request: ExportRequest, done: Tally) -> dict[str, object]:
@@ -120,7 +114,8 @@ def _export(request: ExportRequest, say: Callable[[str], None]) -> Tally:
         say(line)
     for said in dict.fromkeys(run.facts.answered_by for run in request.runs):
         say(f"Answered by: {said}")
-    _say_reviews(done, say)
+    if (looked := done.reviews()) is not None:
+        say(looked)
     if request.thoughts:
         none = (
             ""
@@ -128,18 +123,8 @@ def _export(request: ExportRequest, say: Callable[[str], None]) -> Tally:
             else "; `think` in the configuration of a run says whether the generator has any"
         )
         say(f"{done.thoughtful} of {rows} rows have thoughts{none}")
-        if done.spoilt:
-            echo(f"{done.spoilt} rows without theirs: they hold tokens of a chat template, or control characters", err=True)
-    if done.repeated:
-        echo(f"{done.repeated} rows left out: another of the runs has a row with the same id", err=True)
-    for line in _left_over(done.left_over):
+    for line in odd_lines(request, done):
         echo(line, err=True)
-    if done.mended:
-        echo(f"{done.mended} rows held half a character, which UTF-8 cannot write: it became U+FFFD", err=True)
-    for sentence in done.compared.sentences(rows) if done.compared else ():
-        echo(sentence, err=True)
-    for path in left_behind(request.out):
-        echo(f"left by an export that was killed, delete it: {path}", err=True)
     return done
 
 
@@ -155,27 +140,6 @@ def _preferred(request: ExportRequest, done: Tally) -> Iterator[str]:
     elif good and not 1 <= good / bad <= _BALANCED:
         which, weight = ("undesirable", good / bad) if good > bad else ("desirable", bad / good)
         yield f"For as much weight on both sides give KTOConfig {which}_weight={weight:.2f}"
-
-
-def _say_reviews(done: Tally, say: Callable[[str], None]) -> None:
-    """What people did with the rows."""
-    if (looked := done.reviews()) is not None:
-        say(looked)
-    if done.elsewhere:
-        echo(
-            f"{done.elsewhere} of the rows that a person accepted or edited are not among the accepted ones of these runs, or "
-            "have another text now; `decide` with other thresholds can let in what the judges rejected",
-            err=True,
-        )
-
-
-def _left_over(rows: Sequence[str]) -> Iterator[str]:
-    """Which rows were left out for what a machine left in them."""
-    if rows:
-        yield f"{len(rows)} row{'s' * (len(rows) != 1)} left out for what a machine left in them; --keep-residue keeps them:"
-        yield from (f"  {row}" for row in rows[:_SHOWN])
-    if len(rows) > _SHOWN:
-        yield f"  and {len(rows) - _SHOWN} more"
 
 
 def _progress(doing: str, rows: int) -> None:

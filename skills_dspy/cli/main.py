@@ -36,7 +36,7 @@ PREFIX = "SKILLS_DSPY"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "color": True})
-@click.version_option(__version__, prog_name="skills_dspy")
+@click.version_option(__version__, prog_name="skills_dspy", allow_from_autoenv=False)
 def cli() -> None:
     """Turn a few seed examples of a skill into validated training data with a teacher model on your own machine.
 
@@ -195,7 +195,10 @@ def _log(context: click.Context, _: click.Parameter, verbose: int) -> None:
     if verbose:
         from skills_dspy.cli.terminal.log import logging_to_stderr
 
-        context.with_resource(logging_to_stderr(verbose))
+        # The context of a command shares this with that of the group before it, where -v may stand as well.
+        before, log = context.meta.get(__name__) or (0, context.find_root().with_resource(logging_to_stderr()))
+        context.meta[__name__] = before + verbose, log
+        log(before + verbose)
 
 
 def _with_verbose(command: click.Command, *, hidden: bool = False) -> None:

@@ -1,11 +1,13 @@
 """`run`: from options to a request, and from its end to an exit code."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from skills_dspy.base.errors import Interrupted, RequestError, SkillsError, SpecError
 from skills_dspy.cli.export import export_run
@@ -15,8 +17,7 @@ from skills_dspy.cli.shared.sessions import open_server, run_until_done
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.commands.api.request import RunSettings, embedder_of, run_request, run_tasks, with_measured
-from skills_dspy.commands.api.server import Connection, measured_file
-from skills_dspy.model.embedding.embedder import LiveEmbedder
+from skills_dspy.commands.api.server import measured_file
 from skills_dspy.run.open_files import make_room
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.task import TaskView
@@ -29,18 +30,15 @@ COMPLETE, SHORT = 0, 1
 
 def run_command(options: RunOptions) -> int:
     """Run what was asked for; returns the exit code."""
+    _refuse_unfit(options)
     loaded, settings = _wanted(options), _settings(options)
     request = run_request(settings, None if loaded is None else loaded.specs, _Stderr(options.quiet).warn)
-    today = datetime.now(UTC).date()
-    request, connection = with_measured(request, settings.connection, measured_file(), today, _Stderr(options.quiet))
     broken = () if loaded is None else loaded.broken
-    make_room(len(request.specs), request.concurrency)
     display = RunProgress(quiet=options.quiet)
-    embedder = embedder_of(request, settings)
     tasks: tuple[TaskView, ...] = ()
-    with display:
+    with _work(request, settings, options, display) as work, display:
         try:
-            tasks = run_until_done(_run(request, connection, options, embedder, display))
+            tasks = run_until_done(work())
         except Interrupted:
             display.stop()
             echo(resume_line(display.tasks), err=True)
@@ -89,11 +87,46 @@ def _summarize(display: RunProgress, options: RunOptions, broken: Sequence[SpecE
         echo(f"not run: {error}", err=True)
 
 
-async def _run(
-    request: RunRequest, connection: Connection, options: RunOptions, embedder: LiveEmbedder, display: RunProgress
-) -> tuple[TaskView, ...]:
-    server = None if request.recorded is not None else open_server(connection, request.config, display.fault, display.say)
-    return await run_tasks(request, server, embedder, display, _Stderr(options.quiet))
+Work = Callable[[], Coroutine[Any, Any, tuple[TaskView, ...]]]
+"""Runs all tasks to their end."""
+
+
+@contextmanager
+def _work(request: RunRequest, settings: RunSettings, options: RunOptions, display: RunProgress) -> Iterator[Work]:
+    """What runs the tasks, here or on a cluster."""
+    notices = _Stderr(options.quiet)
+    if options.executor == "ray":
+        from skills_dspy.commands.cluster.driver import Driver
+        from skills_dspy.commands.cluster.ray_cluster import connected
+
+        with connected(options.ray_address or os.environ.get("RAY_ADDRESS") or "auto", os.environ) as cluster:
+            yield Driver(cluster, request, settings, display, notices, display.fault).run
+        return
+    today = datetime.now(UTC).date()
+    request, connection = with_measured(request, settings.connection, measured_file(), today, notices)
+    make_room(len(request.specs), request.concurrency)
+    embedder = embedder_of(request, settings)
+
+    async def run() -> tuple[TaskView, ...]:
+        live = request.recorded is None
+        server = open_server(connection, request.config, display.fault, display.say) if live else None
+        return await run_tasks(request, server, embedder, display, notices)
+
+    yield run
+
+
+def _refuse_unfit(options: RunOptions) -> None:
+    """RequestError where what is said of the cluster does not go with the rest."""
+    if options.executor != "ray":
+        if options.ray_address is not None:
+            raise RequestError("--ray-address says where a Ray cluster is, and is of use with --executor ray only; add that")
+    elif options.replay is not None:
+        raise RequestError("a replay asks no server, so there is nothing to share out; leave out --executor ray or --replay")
+    elif options.server.llamacpp is not None:
+        raise RequestError(
+            "--llamacpp starts a server on this machine, and --executor ray asks from others; start one on each node and give "
+            "--base-url http://127.0.0.1:PORT"
+        )
 
 
 def _settings(options: RunOptions) -> RunSettings:

@@ -166,7 +166,7 @@ class Asker:
             config["top_p"] = settings.top_p
         token = CURRENT_CALL.set(call)
         try:
-            return await self._program.acall(step=call.step, inputs=inputs, lm=self._lms[role], config=config)
+            return await self._program.answered(call.step, inputs, self._lms[role], config)
         except AdapterParseError as error:
             left = None if self._residue is None else self._residue(call.raw, ("JSON",))
             beside = "" if left is None else f", and has {left}"

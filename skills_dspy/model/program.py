@@ -34,11 +34,29 @@ class SkillsProgram(dspy.Module):
         Raises:
             ValueError: the inputs are not exactly the signature's (dspy itself only warns); an optional one may be None.
         """
+        predictor = self._taking(step, inputs)
+        return await predictor.acall(lm=lm, config=dict(config), **inputs)
+
+    async def answered(self, step: str, inputs: Mapping[str, Any], lm: dspy.LM, config: Mapping[str, Any]) -> dspy.Prediction:
+        """What `acall` gives, and raises; the short way where nobody of DSPy's listens or keeps a trace.
+
+        What DSPy prepares for adapters that call tools, for streams, traces and callbacks takes longer than the prompt itself.
+        """
+        predictor = self._taking(step, inputs)
+        heard = dspy.settings.callbacks or lm.callbacks or predictor.callbacks
+        if heard or dspy.settings.trace is not None or not isinstance(dspy.settings.adapter, SkillsAdapter):
+            return await self.acall(step=step, inputs=inputs, lm=lm, config=config)
+        signature = predictor.signature
+        options = {**predictor.config, **config, **dspy.settings.adapter.plan(signature).response_format}
+        (text,) = await lm.acall(messages=dspy.settings.adapter.format(signature, predictor.demos, dict(inputs)), **options)
+        return dspy.Prediction.from_completions([dspy.settings.adapter.parse(signature, text)], signature=signature)
+
+    def _taking(self, step: str, inputs: Mapping[str, Any]) -> dspy.Predict:
         predictor = self.predictor(step)
         wanted = set(predictor.signature.input_fields)
         if set(inputs) != wanted:
             raise ValueError(f"{step} takes {sorted(wanted)}, got {sorted(inputs)}")
-        return await predictor.acall(lm=lm, config=dict(config), **inputs)
+        return predictor
 
 
 def instructions_of(program: SkillsProgram, adapter: SkillsAdapter) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Where a reply comes from: this run's journal, else a recording, else the server, and then into the journal."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -7,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from skills_dspy.base.errors import ContextTooLong, MissingReply, Unanswered
-from skills_dspy.model.hosts.call import Call
+from skills_dspy.model.hosts.call import CURRENT_CALL, Call
 from skills_dspy.model.hosts.lane import HandedOver, Host
 from skills_dspy.model.hosts.slots import Share, Slots
 from skills_dspy.model.soft import trimmed
@@ -45,6 +46,11 @@ class Meter:
         self.prompt_tokens += counted(body, "prompt_eval_count")
         self.output_tokens += counted(body, "eval_count")
         self.by_step[step] = self.by_step.get(step, 0) + 1
+
+    def count_faults(self, faults: Mapping[str, int]) -> None:
+        """Add those of one call, by host."""
+        for name, times in faults.items():
+            self.faults[name] = self.faults.get(name, 0) + times
 
 
 class Memory(Protocol):
@@ -107,7 +113,12 @@ class Replies:
             self._meter.remembered += 1
         else:
             call.model = str(payload["model"])
-            started, body = await self._live(self._source, payload, call)
+            token = CURRENT_CALL.set(call)  # hosts look who asks
+            try:
+                started, body = await self._live(self._source, payload, call)
+            finally:
+                CURRENT_CALL.reset(token)
+                self._meter.count_faults(call.faults)
         if self._journal is None:
             return body
         now = self._clock()
@@ -124,19 +135,14 @@ class Replies:
                 try:
                     body = trimmed(await (lane.host or server).chat(payload), payload)
                 except HandedOver:
-                    call.failed_at.append(lane)
                     continue
                 except Unanswered as error:
                     self._meter.lost += 1
                     # As a body that those who read replies take for an empty one, versions from before it among them.
                     empty = {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "error"}
                     return started, {"model": payload["model"], **empty, NO_REPLY: str(error)}
-                finally:
-                    for name, times in call.faults.items():
-                        self._meter.faults[name] = self._meter.faults.get(name, 0) + times
-                    call.faults.clear()
+                lane.answered(call, body, asyncio.get_running_loop().time())
             self._meter.count(call.step, body)
-            lane.count_reply(body)
             check_window(payload, body, call.step)  # before it is kept: the answer to half a prompt must not be found again
             return started, body
 

@@ -21,7 +21,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from skills_dspy.base.records import SoftRating
@@ -62,6 +62,7 @@ _AFTER = re.compile(r"(?:\s|```|<[^<>\s]{1,40}>|\[/?[A-Z_]{1,40}\])*")
 
 _AFTER_VALUE = BLANKS + ",}]"
 _END = re.compile(rf"[{BLANKS}]*}}")
+_AROUND = {mark: re.compile(rf"[{BLANKS}]*{mark}[{BLANKS}]*") for mark in "{:,"}
 
 
 def rated_fields(payload: Mapping[str, Any]) -> dict[str, tuple[Label, ...]]:
@@ -121,7 +122,7 @@ def _percent(share: float) -> str:
     return ">99 %" if 0.995 < share < 1 else f"{100 * share:.0f} %"
 
 
-def _kept(text: str, logprobs: Sequence[Mapping[str, Any]], field: str, labels: Sequence[Label]) -> dict[str, Any] | None:
+def _kept(text: str, logprobs: Sequence[Mapping[str, Any]], field: str, labels: Possible) -> dict[str, Any] | None:
     """What `trimmed` keeps for one field."""
     span = _label_span(text, field, labels)
     begins = None if span is None else first_token(logprobs, text, span[0])
@@ -131,11 +132,12 @@ def _kept(text: str, logprobs: Sequence[Mapping[str, Any]], field: str, labels: 
     at = span[0] - before
     tokens, way, stands_before = [], "", text[at : span[0]]
     for entry in (logprobs[place] for place in range(number, len(logprobs))):  # each is decoded when it is looked at
-        others = [(other["token"], _rounded(other["logprob"])) for other in entry.get("top_logprobs") or ()]
+        others = entry.get("top_logprobs") or ()
         counting = [
-            [token, logprob]
-            for token, logprob in others
-            if logprob >= _LEAST_LOGPROB and _possible(_joined(way, token, stands_before), labels)
+            [other["token"], logprob]
+            for other in others
+            if _possible(_joined(way, other["token"], stands_before), labels)
+            and (logprob := _rounded(other["logprob"])) >= _LEAST_LOGPROB
         ]
         tokens.append([entry["token"], _rounded(entry["logprob"]), counting])
         way += entry["token"].removeprefix(stands_before)
@@ -150,13 +152,13 @@ def _rounded(logprob: float) -> float:
     return round(max(min(float(logprob), 0.0), _NEVER), 6)
 
 
-def _label_span(text: str, field: str, labels: Sequence[Label]) -> tuple[int, int] | None:
+def _label_span(text: str, field: str, labels: Possible) -> tuple[int, int] | None:
     """Where the value of a field stands in a reply; None unless it is one of the labels, as JSON is usually written."""
     span = value_span(text, field)
     return span if span is not None and text[slice(*span)] in map(_in_json, labels) else None
 
 
-def _read(text: str, kept: Mapping[str, Any], field: str, labels: Sequence[Label]) -> SoftRating | None:
+def _read(text: str, kept: Mapping[str, Any], field: str, labels: Possible) -> SoftRating | None:
     """The soft rating of one field from what `trimmed` kept for it."""
     span = _label_span(text, field, labels)
     if span is None:
@@ -182,7 +184,7 @@ def _read(text: str, kept: Mapping[str, Any], field: str, labels: Sequence[Label
     )
 
 
-def _given(tokens: Sequence[Any], labels: Sequence[Label], before: str) -> tuple[Possible, dict[Possible, float]]:
+def _given(tokens: Sequence[Any], labels: Possible, before: str) -> tuple[Possible, dict[Possible, float]]:
     """The labels that the chosen tokens can become, and what the model gave to each label, or beginning of several."""
     given: dict[Possible, float] = {}
     chosen: Possible = ()
@@ -205,6 +207,7 @@ def _given(tokens: Sequence[Any], labels: Sequence[Label], before: str) -> tuple
     return chosen, given
 
 
+@lru_cache(maxsize=4096)
 def _joined(way: str, token: str, before: str) -> str | None:
     """What of the value is written by `way` and then `token`; None if that is no beginning of a value.
 
@@ -218,15 +221,15 @@ def _joined(way: str, token: str, before: str) -> str | None:
     return "" if token and mark.startswith(token) else None
 
 
-def _possible(written: str | None, labels: Sequence[Label]) -> Possible:
+@lru_cache(maxsize=4096)
+def _possible(written: str | None, labels: Possible) -> Possible:
     """The labels that a value can still become of which this is written; none for what begins no value."""
     if written is None:
         return ()
-    spelled = {label: _in_json(label) for label in labels}
     return tuple(
         label
-        for label, whole in spelled.items()
-        if whole.startswith(written) or (written.startswith(whole) and written[len(whole)] in _AFTER_VALUE)
+        for label in labels
+        if (whole := _in_json(label)).startswith(written) or (written.startswith(whole) and written[len(whole)] in _AFTER_VALUE)
     )
 
 
@@ -235,6 +238,7 @@ def _in_json(label: Label) -> str:
     return json.dumps(label, ensure_ascii=False)
 
 
+@lru_cache(maxsize=64)  # a reply is looked at when it comes, when it is kept and when it is used
 def value_span(text: str, key: str) -> tuple[int, int] | None:
     """Where the value of a top-level key stands in a JSON object: its first character and the one after its last.
 
@@ -278,7 +282,7 @@ def _items(text: str) -> Iterator[tuple[str, int, int]]:
 
 def _after(text: str, place: int, mark: str) -> int:
     """The place after a mark, with the blanks on both sides of it."""
-    found = re.compile(rf"[{BLANKS}]*{mark}[{BLANKS}]*").match(text, place)
+    found = _AROUND[mark].match(text, place)
     if found is None:
         raise ValueError(f"no {mark} at {place}")
     return found.end()

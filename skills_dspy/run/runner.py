@@ -170,6 +170,7 @@ class Runner:
             self._slots,
             DrawPlaces(most_open(request.config.draws.window, request.concurrency)),
             self._screen,
+            asyncio.Semaphore(2 * request.concurrency),
             self._watcher.changed,
             self._now,
         )
@@ -227,7 +228,6 @@ class Runner:
         view = task.view
         _LOG.info("%s: begins in %s", view.spec.task_name, view.paths.folder)
         with self._failing(view):
-            task.announce()
             await task.run()
         # At once, not when the last task has ended: what it holds of files and memory is free for the others.
         failures = task.end("ended" if view.error is None else view.status, stamp(self._now()))

@@ -1,5 +1,6 @@
 """One task of a run from its opening to its end: its directory, journal and models, its rows, and what run.json says."""
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -43,7 +44,7 @@ from skills_dspy.screens.benchmark import Benchmark
 from skills_dspy.screens.decontamination import Notices, Screen, TaskScreen, contaminated_seeds, seed_warnings
 from skills_dspy.screens.residue import residue_look
 from skills_dspy.store.aside import write_json
-from skills_dspy.store.files import AppendLog, count_rows, last_line
+from skills_dspy.store.files import AppendLog, count_rows, last_line, to_its_end
 from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunDir, RunPaths, set_aside
 from skills_dspy.store.run_json import RUN_FORMAT, read_run_json
@@ -110,6 +111,7 @@ class Shared:
     slots: Slots
     places: DrawPlaces
     screen: Screen | None
+    entrance: asyncio.Semaphore
     changed: Callable[[], None]
     now: Callable[[], datetime]
 
@@ -124,6 +126,7 @@ class OpenTask:
         asker, begin: asks for its description, and makes its run with that; None when it is closed.
         opened: closes all that was opened for it.
         before: the usage that an earlier run of the directory has noted.
+        entrance: few begin at once, so that of many that go on the first asks soon.
     """
 
     view: TaskView
@@ -135,6 +138,7 @@ class OpenTask:
     begin: Callable[[TaskSpec], Settler] | None
     screen: TaskScreen | None
     opened: ExitStack
+    entrance: asyncio.Semaphore
     ended: bool = False
     before: Mapping[str, Any] = field(default_factory=dict)
 
@@ -194,7 +198,7 @@ class OpenTask:
                 )
 
             manifest = _manifest(shared, spec, config, inputs)
-            return cls(view, config, manifest, journal, logs, asker, begin, screen, stack.pop_all())
+            return cls(view, config, manifest, journal, logs, asker, begin, screen, stack.pop_all(), shared.entrance)
 
     async def screen_seeds(self, weights: str | None, notices: Notices) -> None:
         """Note and say which of its seeds are contaminated themselves.
@@ -215,32 +219,46 @@ class OpenTask:
         for line in seed_warnings(self.view.spec, found):
             notices.warn(line)
 
-    def announce(self) -> None:
-        """Write a run.json that says that it is running."""
-        previous = read_run_json(self.view.paths)
-        self.before = previous.result.usage if previous and previous.result else {}
-        write_json(self.view.paths.run_json, {**self.manifest, "result": previous and previous.content.get("result")})
+    async def _announce(self) -> None:
+        """Write a run.json that says that it is running; of many tasks none waits for the disk with that of another."""
+        paths, manifest = self.view.paths, dict(self.manifest)
+
+        def write() -> None:
+            previous = read_run_json(paths)
+            self.before = previous.result.usage if previous and previous.result else {}
+            write_json(paths.run_json, {**manifest, "result": previous and previous.content.get("result")})
+
+        await to_its_end(write)
 
     async def run(self) -> None:
         """Until all wanted pairs are accepted, or a limit stops it; a blank description and the variety are derived first."""
         assert self.asker is not None
         assert self.begin is not None
-        spec = self.view.spec
-        if undescribed(spec):
-            text = await derive(self.asker, spec, _FIRST, "run the command again with --restart")
-            self.view.description = self.manifest["derived_description"] = text
-            self.announce()
-            spec = described(spec, text)
-        if plans(spec, self.config):
-            axes, why = await derive_axes(self.asker, spec, _FIRST)
-            self.view.variety, self.view.unplanned = axes, why
-            said = [axis.model_dump(mode="json") for axis in axes]
-            self.manifest["variety"] = {"axes": said, **({} if why is None else {"none_because": why})}
-            self.announce()
-            spec = spec.model_copy(update={"variety": axes})
+        async with self.entrance:
+            spec = await self._derived(self.asker)
         run = self.begin(spec)
         self.view.run = run
         await run.run()
+
+    async def _derived(self, asker: Asker) -> TaskSpec:
+        """The task with what the model says of it, and a run.json that has that."""
+        spec = self.view.spec
+        derives = undescribed(spec) or plans(spec, self.config)
+        if not (derives and self.view.paths.run_json.exists()):  # else one of the same inputs says enough until that is known
+            await self._announce()
+        if undescribed(spec):
+            text = await derive(asker, spec, _FIRST, "run the command again with --restart")
+            self.view.description = self.manifest["derived_description"] = text
+            await self._announce()
+            spec = described(spec, text)
+        if plans(spec, self.config):
+            axes, why = await derive_axes(asker, spec, _FIRST)
+            self.view.variety, self.view.unplanned = axes, why
+            said = [axis.model_dump(mode="json") for axis in axes]
+            self.manifest["variety"] = {"axes": said, **({} if why is None else {"none_because": why})}
+            await self._announce()
+            spec = spec.model_copy(update={"variety": axes})
+        return spec
 
     def end(self, status: str, now: str) -> list[StorageError]:
         """Finish its rows if it has all of them and write its run.json; returns what went wrong.

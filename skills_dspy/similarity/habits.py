@@ -6,10 +6,11 @@ between words.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from skills_dspy.base.tokens import estimate_tokens
-from skills_dspy.similarity.text import WORD, each_word, token_width, words
+from skills_dspy.similarity.text import WORD, token_width, words
 
 HabitKind = Literal["opening", "closing", "last paragraph", "question opening", "question closing", "subject"]
 Layout = Literal["code", "table", "headings", "numbers", "bullets", "paragraphs", "one paragraph"]
@@ -26,6 +27,8 @@ _BLANK = re.compile(r"\n\s*\n")
 _MARKED = re.compile(r"\s*(?:[-*•+|>#]\s|\d+[.)]\s|```|\|)")
 _ENDED = re.compile(r"[.!?:…।؟۔][\"'”’»)*]*\s*\Z")
 _SIGNS = re.compile(r"[{}<>=|\\$#@~^_\[\]`]|\w\(")
+_REMEMBERED = 256
+"""Texts whose habits are known: a candidate's are looked at when it comes, before it is answered and when it is decided."""
 _COMMA = re.compile(r"\W*\w+[,:]")
 _LAYOUTS: tuple[tuple[Layout, re.Pattern[str], int], ...] = (
     ("code", re.compile(r"^```", re.MULTILINE), 1),
@@ -55,15 +58,16 @@ class Habit:
     words: str
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def answer_habits(text: str, *, prose: bool = True) -> tuple[Habit, ...]:
     """How an answer opens (two words), closes (three), and begins its last paragraph (one before a comma, else two).
 
     Without `prose` it may be of any kind and length.
     """
-    if prose and len(list(each_word(text))) < _LEAST_ANSWER:
+    if prose and len(words(text)) < _LEAST_ANSWER:
         return ()
     blocks = _blocks(text)
-    first, last = (_prose(block) if prose else list(each_word(block)) for block in (blocks[0], blocks[-1]))
+    first, last = (_prose(block) if prose else words(block) for block in (blocks[0], blocks[-1]))
     few = 1 if _COMMA.match(blocks[-1]) else 2
     found = (
         _habit("opening", first[:2]),
@@ -73,19 +77,21 @@ def answer_habits(text: str, *, prose: bool = True) -> tuple[Habit, ...]:
     return tuple(habit for habit in found if habit is not None)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def question_habits(text: str, *, prose: bool = True) -> tuple[Habit, ...]:
     """How a question opens and closes, four words each: fewer (`how can I`) are no fault in questions; `prose` as above."""
     blocks = _blocks(text)
-    first, last = (_prose(block) if prose else list(each_word(block)) for block in (blocks[0], blocks[-1]))
+    first, last = (_prose(block) if prose else words(block) for block in (blocks[0], blocks[-1]))
     if prose:
         first, last = (own if len(own) >= _LEAST_QUESTION else [] for own in (first, last))
     found = (_habit("question opening", first[:4]), _habit("question closing", last[-4:]))
     return tuple(habit for habit in found if habit is not None)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def subject_words(text: str) -> frozenset[Habit]:
     """The words of a text that may tell its subject: of letters alone, four or more."""
-    own = {word for word in each_word(text) if len(word) >= _LEAST_LETTERS and word not in _NO_SUBJECTS}
+    own = {word for word in words(text) if len(word) >= _LEAST_LETTERS and word not in _NO_SUBJECTS}
     bare = (word for word in own if not any(sign.isdigit() or sign == "'" for sign in word))
     return frozenset(habit for word in bare if (habit := _habit("subject", [word])) is not None)
 
@@ -107,7 +113,7 @@ def _prose(block: str) -> list[str]:
     line = block.strip().partition("\n")[0]
     if _MARKED.match(block) or len(line.split()) < _LEAST_LINE or plain < _PLAIN * len(pieces) or not _ENDED.search(block):
         return []
-    return list(each_word(block))
+    return words(block)
 
 
 def _habit(kind: HabitKind, own: list[str]) -> Habit | None:

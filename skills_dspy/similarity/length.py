@@ -3,9 +3,10 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from statistics import median
 
-from skills_dspy.similarity.text import WORD, each_word, token_width, tokens
+from skills_dspy.similarity.text import WORD, token_width, tokens, words
 
 _SHORTER, _LONGER = 3 / 4, 5 / 4
 """How much shorter than the shortest and longer than the longest text another one of the kind may be."""
@@ -21,10 +22,14 @@ def usual_length(texts: Iterable[str], *, richer: bool = False) -> str:
 
     It counts words, and characters where most of the texts stand in a script that puts no spaces between words.
     """
-    own = list(texts)
+    return _usual_length(tuple(texts), richer)
+
+
+@lru_cache(maxsize=1024)  # each prompt of a task's writers says the same length of its seeds
+def _usual_length(own: tuple[str, ...], richer: bool) -> str:
     found = [token for text in own for token in tokens(text)]
     unspaced = 2 * sum(token_width(token) < WORD for token in found) > len(found)
-    counts = [len("".join(text.split())) if unspaced else sum(1 for _ in each_word(text)) for text in own]
+    counts = [len("".join(text.split())) if unspaced else len(words(text)) for text in own]
     least = max(1, _rounded(min(counts) * _SHORTER, math.floor))
     longest = max(counts)
     factor = _OF_FEW if len(own) < 3 else _RICHER
@@ -47,7 +52,7 @@ class PairLengths:
 
     def add(self, chosen: str, rejected: str) -> None:
         """One more pair."""
-        self.counts.append((sum(1 for _ in each_word(chosen)), sum(1 for _ in each_word(rejected))))
+        self.counts.append((len(words(chosen)), len(words(rejected))))
 
     @property
     def longer(self) -> tuple[int, int]:

@@ -38,7 +38,7 @@ def margin(dimension: int) -> float:
 
 _PAIRS = 1 << 24
 """Pairs that are compared at one time when all are compared with all, which bounds the memory of that."""
-_FIRST_ROWS = 16
+_FIRST_ROWS = 4
 """Few, because each of perhaps hundreds of tasks has up to four indexes, most of them small."""
 
 

@@ -45,6 +45,8 @@ def tokens(text: str) -> list[str]:
 
 def token_width(token: str) -> int:
     """How wide a token is: WORD for a word, less for a character of a script without spaces."""
+    if token.isascii():
+        return WORD
     return next((width for width, pattern in _UNSPACED if pattern.match(token)), WORD)
 
 
@@ -84,13 +86,16 @@ def plain(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words of a text in their order, case folded, without punctuation; "don't" is one word, a hyphen parts words."""
-    return list(each_word(text))
+    return _word().findall(_as_words(text))
 
 
 def each_word(text: str) -> Iterator[str]:
     """The `words` of a text, one by one: for the first few of a long one."""
-    folded = unicodedata.normalize("NFC", text).casefold().replace("\u2019", "'")
-    return (found.group() for found in _word().finditer(folded))
+    return (found.group() for found in _word().finditer(_as_words(text)))
+
+
+def _as_words(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold().replace("\u2019", "'")
 
 
 def squeezed(text: str) -> str:

@@ -37,31 +37,36 @@ def place_beside(target: Path, *, folder: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def written_aside(target: Path, *, folder: bool = False, put: Callable[[Path, Path], object] | None = None) -> Iterator[Path]:
+def written_aside(
+    target: Path, *, folder: bool = False, put: Callable[[Path, Path], object] | None = None, lasting: bool = True
+) -> Iterator[Path]:
     """A place beside `target` that takes its name when the block ends well; a kill leaves the old one or the new one.
 
-    `put` puts the first in place of the second; None for a file, which replaces an old one.
+    `put` puts the first in place of the second; None for a file, which replaces an old one. Nobody waits for the disk where it
+    is not `lasting`: a loss of power may take that.
     """
     with storage_errors("write", target), place_beside(target, folder=folder) as place:
         yield place
-        _sync_all(place)
+        if lasting:
+            _sync_all(place)
         (put or Path.replace)(place, target)
-        sync(target.parent)  # a file's name, not only its content
+        if lasting:
+            sync(target.parent)  # a file's name, not only its content
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, lasting: bool = True) -> None:
     """Put a text into a file, all of it or nothing; a lone surrogate, which UTF-8 cannot hold, as its escape `\\udXXX`."""
-    with written_aside(path) as place:
+    with written_aside(path, lasting=lasting) as place:
         place.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
-def write_json(path: Path, data: object) -> None:
+def write_json(path: Path, data: object, *, lasting: bool = True) -> None:
     """Put data into a file as indented JSON with a final newline, all of it or nothing.
 
     Raises:
         ValueError: the data holds NaN or an infinity, which JSON has no word for.
     """
-    write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n", lasting=lasting)
 
 
 def aside_name(folder: Path, now: datetime) -> Path:

@@ -3,10 +3,11 @@
 Everything here raises StorageError when a file cannot be opened, read or written.
 """
 
+import asyncio
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -209,3 +210,13 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+async def to_its_end(write: Callable[[], object]) -> None:
+    """Write in a thread, while the event loop goes on; who is cancelled waits, so that nothing is written when it has ended."""
+    writing = asyncio.ensure_future(asyncio.to_thread(write))
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.gather(writing, return_exceptions=True)  # what went wrong is no matter any more
+        raise

@@ -66,10 +66,11 @@ class Journal(JournalReader):
     when the disk is full or refuses, now or at an earlier write, or the journal is closed.
     """
 
-    def __init__(self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection) -> None:
-        super().__init__(path, reader)
+    def __init__(self, path: Path, writer: sqlite3.Connection) -> None:
+        super().__init__(path, writer)
         self._writer = writer
         self._lock = threading.Lock()  # around every use of the writer's connection
+        self._beside: sqlite3.Connection | None = None
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()  # None is the end
         self._failure: SkillsError | None = None
         self._closed = False
@@ -87,12 +88,10 @@ class Journal(JournalReader):
             writer = connect(path, "mode=rwc")
             try:
                 _prepare(path, writer)
-                journal = cls(path, writer, connect(path, "mode=ro"))
+                return cls(path, writer)
             except BaseException:
                 writer.close()
                 raise
-        journal._thread.start()
-        return journal
 
     async def put(self, entry: JournaledReply) -> dict[str, Any]:
         """Add a reply and return once it is on the disk, with the body that stands for its digest.
@@ -101,6 +100,8 @@ class Journal(JournalReader):
         that is cancelled is written all the same: the reply was paid for.
         """
         self._refuse_if_unusable()
+        if self._thread.ident is None:  # not before: a run may have hundreds of journals, and each thread its stack
+            self._thread.start()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[dict[str, Any]] = loop.create_future()
         reply = _utf8(_dumps(entry.reply)).decode()
@@ -131,12 +132,29 @@ class Journal(JournalReader):
         if self._closed:
             return
         self._closed = True
-        self._queue.put(None)
-        self._thread.join()
-        super().close()
+        if self._thread.ident is not None:
+            self._queue.put(None)
+            self._thread.join()
+        if self._beside is not None:
+            self._beside.close()
         with self._lock, closing(self._writer), journal_errors(self._path):  # a thread may still be at `put_vectors`
             if self._failure is None:
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """The writer's connection, or while that writes one of its own: most of many tasks' journals never need a second."""
+        if self._lock.acquire(blocking=False):
+            try:
+                with super()._reading() as connection:
+                    yield connection
+            finally:
+                self._lock.release()
+            return
+        with journal_errors(self._path):
+            if self._beside is None:
+                self._beside = connect(self._path, "mode=ro")
+            yield self._beside
 
     def _refuse_if_unusable(self) -> None:
         if self._failure is not None:

@@ -103,14 +103,14 @@ class JournalReader:
 
     def get(self, digest: str) -> dict[str, Any] | None:
         """The reply's body, or None when the journal lacks it."""
-        with journal_errors(self._path):
-            row = self._connection.execute(SELECT_REPLY, (digest,)).fetchone()
+        with self._reading() as connection:
+            row = connection.execute(SELECT_REPLY, (digest,)).fetchone()
             return None if row is None else json.loads(row[0])
 
     def full(self, digest: str) -> JournaledReply | None:
         """The reply with its request, or None when the journal lacks it."""
-        with journal_errors(self._path):
-            row = self._connection.execute(_SELECT_FULL, (digest,)).fetchone()
+        with self._reading() as connection:
+            row = connection.execute(_SELECT_FULL, (digest,)).fetchone()
             if row is None:
                 return None
             packed, reply, step, arrived, seconds = row
@@ -118,19 +118,19 @@ class JournalReader:
 
     def vector(self, key: str) -> bytes | None:
         """What `Journal.put_vectors` has kept under a key, or None."""
-        with journal_errors(self._path):
-            row = self._connection.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
+        with self._reading() as connection:
+            row = connection.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
             return None if row is None else bytes(row[0])
 
     def meta(self) -> dict[str, str]:
         """All that `Journal.set_meta` has noted, in the order of the keys."""
-        with journal_errors(self._path):
-            return dict(self._connection.execute("SELECT key, value FROM meta ORDER BY key").fetchall())
+        with self._reading() as connection:
+            return dict(connection.execute("SELECT key, value FROM meta ORDER BY key").fetchall())
 
     def usage(self) -> dict[str, Any]:
         """Calls, tokens by the server's count and seconds, in all and `by_step`; it reads the whole table."""
-        with journal_errors(self._path):
-            rows = self._connection.execute(_SELECT_USAGE).fetchall()
+        with self._reading() as connection:
+            rows = connection.execute(_SELECT_USAGE).fetchall()
         by_step = {step: dict(zip(_COSTS, numbers, strict=True)) for step, *numbers in rows}
         overall = {name: sum(used[name] for used in by_step.values()) for name in _COSTS}
         for used in (overall, *by_step.values()):
@@ -139,9 +139,15 @@ class JournalReader:
 
     def usage_by_host(self) -> dict[str, dict[str, int]]:
         """Calls and tokens of each of several hosts, for replies that say which; it parses every reply."""
-        with journal_errors(self._path):
-            rows = self._connection.execute(_SELECT_HOSTS).fetchall()
+        with self._reading() as connection:
+            rows = connection.execute(_SELECT_HOSTS).fetchall()
         return {host: dict(zip(_COSTS, numbers, strict=False)) for host, *numbers in rows}
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection to read by for the block, whose errors become ours."""
+        with journal_errors(self._path):
+            yield self._connection
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""

@@ -97,7 +97,7 @@ class RunDir:
         _refuse_foreign(paths)
         lock = _take_lock(paths)
         try:
-            write_json(paths.running, {"pid": os.getpid()})
+            write_json(paths.running, {"pid": os.getpid()}, lasting=False)  # a loss of power ends the process, too
         except BaseException:
             lock.release()
             raise

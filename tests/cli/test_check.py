@@ -423,6 +423,9 @@ def test_seeds_that_fail_are_named_and_exit_with_1(capsys: pytest.CaptureFixture
     assert [[seed["passes"] for seed in task["seeds"]] for task in content["tasks"]] == [[True, True], [True]]
     assert "seeds" not in text
     assert checked(TimedServer(missing=(MODEL,)), seeds=True)[0] == NOT_READY
+    assert checked(TimedServer(missing=(MODEL,)), seeds=True, as_json=True)[0] == NOT_READY
+    told = json.loads(capsys.readouterr().out)
+    assert (told["ready"], [line["state"] for line in told["lines"]]) == (False, ["ok", "FAIL"])
     assert bad.closed == good.closed == 2
 
 

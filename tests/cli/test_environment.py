@@ -167,6 +167,23 @@ def test_verbose_twice_logs_each_request(terminal: Terminal) -> None:
     assert re.search(r"skills_dspy\.model\.replies: write_answer_freeform: \d+ tokens for \d+ of \S+ in \d+\.\d s", said.err)
 
 
+def test_verbose_is_counted_on_both_sides_of_the_command(terminal: Terminal) -> None:
+    """Once before it and once after it is twice, and each line is there once; afterwards nothing is logged."""
+    rest = ("--output-dir", terminal.output, "--task-paths", terminal.task(), "-n", 1, "--quiet")
+    said = terminal.type("-v", "run", "-v", *rest).err
+    assert said.count("skills_dspy.run.runner: test/foxes: complete") == 1
+    assert "skills_dspy.model.replies: write_answer_freeform: " in said
+    assert "complete" not in terminal.type("run", *rest).err
+
+
+def test_a_variable_with_the_version_says_nothing(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an image may have one, beside SKILLS_DSPY_RUN_MODEL: the command is done all the same."""
+    monkeypatch.setenv("SKILLS_DSPY_VERSION", "0.1.0")
+    said = terminal.type("tasks", terminal.task())
+    assert "test/foxes" in said.out
+    assert "version" not in said.out
+
+
 def test_the_shell_is_told_what_a_word_may_go_on_with(monkeypatch: pytest.MonkeyPatch, capsysbinary: Any) -> None:
     """For the installed command: the script for the shell, and then its questions."""
     monkeypatch.setenv("_SKILLS_DSPY_COMPLETE", "zsh_source")

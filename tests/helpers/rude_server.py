@@ -29,15 +29,23 @@ def answers(body: str, status: str = "200 OK", kind: str = "application/json", m
 
 
 def encrypted(certificate: str, manner: Manner, mutual: ssl.TLSVersion | None = None) -> Manner:
-    """The same over https; with a certificate of who asks, too, where `mutual` is the newest version that is spoken."""
+    """The same over https; with a certificate of who asks, too, where `mutual` is the newest version that is spoken.
+
+    Who is refused is read to the end: a connection that is broken off over unread bytes may take with it what was said before.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATES / f"{certificate}.pem")
     if mutual is not None:
         context.verify_mode, context.maximum_version = ssl.CERT_REQUIRED, mutual
 
     def encrypt(connection: socket.socket) -> None:
-        with context.wrap_socket(connection, server_side=True) as wrapped:
-            manner(wrapped)
+        with connection.dup() as plain:
+            try:
+                with context.wrap_socket(connection, server_side=True) as wrapped:
+                    manner(wrapped)
+            except ssl.SSLError:
+                while mutual is not None and plain.recv(65536):
+                    pass
 
     return encrypt
 

@@ -23,8 +23,8 @@ class Served:
 
     window = 4096
 
-    def __init__(self, file: ModelFile) -> None:
-        self._file, self.key, self._port = file, secrets.token_urlsafe(), 0
+    def __init__(self, file: ModelFile, key: str = "") -> None:
+        self._file, self.key, self._port = file, key or secrets.token_urlsafe(), 0
         self.start()
 
     def start(self) -> None:

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -704,7 +705,7 @@ def test_a_recording_that_ends_between_two_tries_decides_nothing_but_where_there
     going.go(Leaving(TeacherConfig(pass_rate=1.0)))
     (first, *_), _ = going.rows()
     _, second = first.provenance.calls["write_answer"]
-    with sqlite3.connect(going.paths().journal) as journal:
+    with closing(sqlite3.connect(going.paths().journal)) as journal, journal:
         journal.execute("DELETE FROM replies WHERE digest = ?", (second,))
         journal.execute("DELETE FROM meta WHERE key = 'residue' AND ?", (before,))
     for turn in range(2):  # a replay is a recording, too

@@ -1,6 +1,7 @@
 """Many tasks at once: fair to each, slots full, few draws open; one that fails stops nobody else."""
 
 import asyncio
+import sys
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -36,8 +37,9 @@ from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.settle import Settler
 from skills_dspy.run.past import find_recorded
 from skills_dspy.run.runner import Watcher
-from skills_dspy.run.task import Standstill, TaskView
+from skills_dspy.run.task import OpenTask, Standstill, TaskView
 from skills_dspy.store import files
+from skills_dspy.store.aside import write_json
 from skills_dspy.store.files import AppendLog
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.making import a_config, a_spec
@@ -353,6 +355,23 @@ def test_an_interruption_reaches_all(three: Going) -> None:
     with pytest.raises(asyncio.CancelledError):
         three.go(FakeServer(before=at(10, interrupted)))
     assert {three.run_json(spec)["status"] for spec in three.specs} == {"interrupted"}
+
+
+def test_a_task_that_goes_on_says_so_once(three: Going, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its run.json stands there: it is written again with what the model says of the task, and when it has ended."""
+    written: list[str] = []
+
+    def write(path: Path, content: Mapping[str, Any]) -> None:
+        written.append(content["status"])
+        write_json(path, content)
+
+    monkeypatch.setattr(sys.modules[OpenTask.__module__], "write_json", write)
+    with pytest.raises(asyncio.CancelledError):
+        three.go(FakeServer(before=at(30, interrupted)))
+    assert sorted(written) == 3 * ["interrupted"] + 6 * ["running"]
+    written.clear()
+    three.go()
+    assert sorted(written) == 3 * ["complete"] + 3 * ["running"]
 
 
 def test_when_every_task_fails_the_run_fails(three: Going) -> None:

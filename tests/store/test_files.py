@@ -1,9 +1,11 @@
 """Plain files: whole or not at all, and logs that come out the same however often they are begun again."""
 
+import asyncio
 import errno
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from skills_dspy.base.errors import RunDirError, StorageError
 from skills_dspy.base.records import Neighbour
 from skills_dspy.store.aside import write_json, write_text
-from skills_dspy.store.files import AppendLog, count_rows, read_rows, storage_errors, typed_rows
+from skills_dspy.store.files import AppendLog, count_rows, read_rows, storage_errors, to_its_end, typed_rows
 from tests.helpers.disk import files_end_at, no_space
 
 ROWS = st.lists(st.dictionaries(st.text(max_size=5), st.none() | st.integers() | st.text(max_size=20), max_size=3), max_size=6)
@@ -231,3 +233,26 @@ def test_rows_are_read_as_what_they_are(tmp_path: Path) -> None:
         RunDirError, match=r"data\.jsonl:2: this is no row of a run: `distance`: Field required; restore the file$"
     ):
         next(rows)
+
+
+def test_who_is_cancelled_while_a_thread_writes_waits_for_it() -> None:
+    """What is written afterwards, such as how a run ended, is not overwritten; an error of the writing is told."""
+    may_write, written = threading.Event(), list[str]()
+
+    def write() -> None:
+        may_write.wait(10)
+        written.append("old")
+
+    async def cancelled() -> None:
+        writing = asyncio.create_task(to_its_end(write))
+        await asyncio.sleep(0)
+        writing.cancel()
+        asyncio.get_running_loop().call_later(0.01, may_write.set)
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        written.append("new")
+
+    asyncio.run(cancelled())
+    assert written == ["old", "new"]
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(to_its_end(lambda: 1 / 0))

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -513,3 +514,29 @@ def test_packing_overwrites_nothing_and_leaves_nothing_half(tmp_path: Path, monk
         refused("a", "b", StorageError, "database or disk is full")
     with files_end_at(5000):
         refused("a", "b", StorageError, "disk I/O error")
+
+
+def test_a_journal_takes_no_thread_before_its_first_reply(tmp_path: Path) -> None:
+    """Hundreds of tasks are open at once, and many have nothing to write yet."""
+
+    def writing() -> int:
+        return sum(thread.name == "journal" for thread in threading.enumerate())
+
+    before = writing()
+    with Journal.open(tmp_path / "j.sqlite") as journal:
+        journal.set_meta("seed", "7")
+        assert (journal.get(entry(1).digest), journal.meta(), writing()) == (None, {"seed": "7"}, before)
+        asyncio.run(journal.put(entry(1)))
+        assert writing() == before + 1
+    assert writing() == before
+
+
+def test_reading_never_waits_for_what_is_being_written(tmp_path: Path) -> None:
+    """While a thread writes, a second connection reads what was there before."""
+    with Journal.open(tmp_path / "j.sqlite") as journal:
+        asyncio.run(journal.put(entry(1)))
+        with journal._lock:
+            assert journal.get(entry(1).digest) == entry(1).reply
+            assert journal.get(entry(2).digest) is None
+        asyncio.run(journal.put(entry(2)))
+        assert journal.get(entry(2).digest) == entry(2).reply

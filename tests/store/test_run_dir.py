@@ -177,7 +177,7 @@ def test_a_lock_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
 def test_a_full_disk_at_the_start_leaves_the_directory_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that could not begin holds no lock."""
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", no_space)
+        patch.setattr(Path, "write_bytes", no_space)
         with pytest.raises(StorageError, match="No space left on device; free some space") as kept:
             RunDir.open(tmp_path, "debate")
     RunDir.open(tmp_path, "debate").close()
@@ -298,3 +298,10 @@ def test_rows_without_an_id_or_files_that_are_missing_do_not_disturb(tmp_path: P
     (folder / "data.jsonl").write_text('{"x":1}\n{"id":7}\n')
     assert find_row(tmp_path, "None") is None
     assert find_row(tmp_path, "7") is None
+
+
+def test_taking_a_directory_waits_for_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mark of a running run need not outlive a loss of power, and hundreds of tasks leave one each before they begin."""
+    monkeypatch.setattr(os, "fsync", no_space)
+    with RunDir.open(tmp_path, "debate") as run:
+        assert json.loads(run.paths.running.read_text("utf-8")) == {"pid": os.getpid()}

@@ -87,6 +87,18 @@ class RunOptions:
             type=click.Choice(EXPORT_FORMATS),
         ),
     ]
+    executor: Annotated[
+        str,
+        option(
+            "Where tasks are run: here, or by the workers of a Ray cluster (docs/scaling.md; pip install 'skills-dspy[ray]').",
+            type=click.Choice(["local", "ray"]),
+            default="local",
+        ),
+    ]
+    ray_address: Annotated[
+        str | None,
+        option("With --executor ray: its head node.  [default: RAY_ADDRESS, else this machine]", metavar="HOST:PORT"),
+    ]
     as_json: Annotated[bool, option(SUMMARY, "--json")]
 
 

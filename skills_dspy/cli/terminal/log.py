@@ -1,7 +1,7 @@
 """`-v`: what the program logs, as lines on stderr."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from skills_dspy.cli.terminal.streams import echo
@@ -19,15 +19,14 @@ class _Lines(logging.Handler):
 
 
 @contextmanager
-def logging_to_stderr(verbose: int) -> Iterator[None]:
-    """Show what is done, and with 2 or more each request as well."""
+def logging_to_stderr() -> Iterator[Callable[[int], None]]:
+    """Show what is done, once the yielded function is told how much of it: 1, or from 2 on each request as well."""
     logger, lines = logging.getLogger(OURS), _Lines()
     before = logger.level
     lines.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
-    logger.setLevel(logging.DEBUG if verbose > 1 else logging.INFO)
     logger.addHandler(lines)
     try:
-        yield
+        yield lambda verbose: logger.setLevel(logging.DEBUG if verbose > 1 else logging.INFO)
     finally:
         logger.removeHandler(lines)
         logger.setLevel(before)

@@ -1,21 +1,22 @@
 """`check` from Python."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from skills_dspy.base.config import RunConfig, load_config
-from skills_dspy.commands.api.blocking import synchronous
-from skills_dspy.commands.api.loaded import AnyPath, paths_of
+from skills_dspy.commands.api.blocking import OtherLoop, synchronous
+from skills_dspy.commands.api.loaded import AnyPath, path_of, paths_of
+from skills_dspy.commands.api.request import RunSettings, load_logged, models_of
 from skills_dspy.commands.api.server import Connection, addresses_in
-from skills_dspy.commands.check.checks import Checks
+from skills_dspy.commands.check.checks import Checks, Drive
 from skills_dspy.commands.check.hosts import CheckedHost
 from skills_dspy.commands.check.lines import Line
 from skills_dspy.commands.check.measure import find_weights
 from skills_dspy.commands.check.report import CheckReport, CheckRequest, Hearer
 from skills_dspy.model.hosts.member import OnFault
-from skills_dspy.tasks.files import load_tasks
 
 __all__ = ["CheckReport", "acheck", "check", "checks_of", "hasty"]
 
@@ -30,19 +31,24 @@ def hasty(config: RunConfig) -> RunConfig:
     )
 
 
-def checks_of(request: CheckRequest, connection: Connection, hearer: Hearer, on_fault: OnFault | None = None) -> Checks:
+def checks_of(
+    request: CheckRequest,
+    connection: Connection,
+    hearer: Hearer,
+    on_fault: OnFault | None = None,
+    drive: Drive = asyncio.run,
+) -> Checks:
     """The checks of whom a connection leads to, which are asked with little patience; of several hosts each, too.
 
     Raises:
         RequestError: an address is written wrongly.
     """
     asked = hasty(request.config)
-    each = connection.each(asked, on_fault)
+    serve, each = partial(connection.vectors, asked), connection.each(asked, on_fault)
     hosts = [CheckedHost(server, address.roles, address.slots or request.concurrency) for address, server in each]
     if len(hosts) == 1:
-        return Checks(request, each[0][1], hearer, find_weights, lambda kind: connection.vectors(asked, kind))
-    server = connection.open(asked, on_fault)
-    return Checks(request, server, hearer, find_weights, lambda kind: connection.vectors(asked, kind), hosts)
+        return Checks(request, each[0][1], hearer, find_weights, serve, drive=drive)
+    return Checks(request, connection.open(asked, on_fault), hearer, find_weights, serve, hosts, drive)
 
 
 async def acheck(
@@ -73,20 +79,26 @@ async def acheck(
     Raises:
         SkillsError: a task or a setting is at fault. What the server or this machine lacks is in the report.
     """
-    models = {"generator": model, "validator": judge_model, "tagger": tagger_model, "embedder": embedder}
-    connection = Connection(
-        api,
-        addresses_in(base_url),
-        concurrency,
-        None if llamacpp is None else Path(llamacpp),
+    asked_for = RunSettings(
+        wanted=n,
+        output_dir=Path(output_dir),
+        config=path_of(config),
+        models=models_of(model, judge_model, tagger_model, embedder),
+        think=think,
+        connection=Connection(api, addresses_in(base_url), concurrency, path_of(llamacpp)),
     )
 
     def work() -> CheckReport:
-        settings = connection.over(load_config(None if config is None else Path(config), models, think), model)
-        request = CheckRequest(load_tasks(paths_of(task_paths)).specs, settings, n, concurrency, Path(output_dir), pull)
-        return checks_of(request, connection, _Told(on_progress)).run()
+        settings = asked_for.over(load_config(asked_for.config, asked_for.models, think))
+        request = CheckRequest(load_logged(paths_of(task_paths)), settings, n, concurrency, asked_for.output_dir, pull)
+        return checks_of(request, asked_for.connection, _Told(on_progress, loops), drive=loops.run).run()
 
-    return await asyncio.to_thread(work)
+    loops = OtherLoop()
+    try:
+        return await asyncio.to_thread(work)
+    except asyncio.CancelledError:
+        loops.cancel()
+        raise
 
 
 check = synchronous(acheck)
@@ -95,10 +107,15 @@ check = synchronous(acheck)
 class _Told(Hearer):
     """Tells who called what is found."""
 
-    def __init__(self, tell: Callable[[Line], None] | None) -> None:
-        self._tell = tell
+    def __init__(self, tell: Callable[[Line], None] | None, loops: OtherLoop) -> None:
+        self._tell, self._loops = tell, loops
 
     def said(self, line: Line) -> None:
         """Something was found."""
         if self._tell is not None:
             self._tell(line)
+
+    def pulling(self, name: str, done: Iterable[tuple[str, int, int]]) -> None:  # noqa: ARG002 - nothing is shown
+        """A model is being fetched, as long as nobody ends it."""
+        for _ in done:
+            self._loops.go_on()

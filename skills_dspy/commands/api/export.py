@@ -1,18 +1,26 @@
 """`export` from Python."""
 
-import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from skills_dspy.base.errors import ExportError
-from skills_dspy.commands.api.blocking import synchronous
-from skills_dspy.commands.api.loaded import AnyPath, paths_of
-from skills_dspy.commands.export.card import Split
-from skills_dspy.commands.export.export import PREFERENCES, WITH_CARD, ExportRequest, Format, write_export
-from skills_dspy.commands.export.judges import judge_rates
+from skills_dspy.commands.api.blocking import asynchronous
+from skills_dspy.commands.api.loaded import AnyPath, path_of, paths_of
+from skills_dspy.commands.export.export import (
+    PREFERENCES,
+    ExportRequest,
+    Format,
+    odd_lines,
+    rates_for,
+    running_lines,
+    write_export,
+)
 from skills_dspy.commands.export.source import find_sources
+from skills_dspy.commands.export.split import Split
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +40,7 @@ class Exported:
     repeated: int
 
 
-async def aexport(
+def export(
     runs: AnyPath | Sequence[AnyPath],
     out: AnyPath,
     *,
@@ -59,26 +67,30 @@ async def aexport(
         reviewed_only: take only rows that a person looked at in `review`.
         judge_report: a report of `eval judges` for the card of `hf`, `kto` and `dpo`; else the one that lies with the runs.
         overwrite: replace an earlier export.
-        on_progress: told `comparing` or `writing` and how many rows are through, in a thread of its own.
+        on_progress: told `comparing` or `writing` and how many rows are through, in the thread that writes.
 
     Raises:
         ExportError: it cannot be made as asked for; nothing was written.
         RunDirError, StorageError: a run, or the disk, is at fault.
     """
     split = None if test_share is None else Split(test_share, seed)
-    stamp = datetime.now().astimezone().strftime("%Y-%m-%dT%H_%M_%S")
+    sources = find_sources(paths_of(runs), PREFERENCES.get(format, "accepted"))
+    rates, said = rates_for(format, sources, path_of(judge_report))
+    how = (system_prompt, split, overwrite, thoughts, keep_residue, reviewed_only, rates)
+    request = ExportRequest(sources, format, Path(out), time_stamp(), *how)
+    for line in running_lines(request):
+        _LOG.warning("%s", line)
+    done = write_export(request, on_progress or (lambda *_: None))
+    for line in said:
+        _LOG.info("%s", line)
+    for line in odd_lines(request, done):
+        _LOG.warning("%s", line)
+    return Exported(Path(out), dict(done.rows), tuple(done.left_over), done.repeated)
 
-    def work() -> Exported:
-        if judge_report is not None and format not in WITH_CARD:
-            raise ExportError(f"judge_report is told by the card of a dataset; use the format hf instead of {format}")
-        sources = find_sources(paths_of(runs), PREFERENCES.get(format, "accepted"))
-        report = None if judge_report is None else Path(judge_report)
-        rates = judge_rates(sources, report)[0] if format in WITH_CARD else ()
-        how = (system_prompt, split, overwrite, thoughts, keep_residue, reviewed_only, rates)
-        done = write_export(ExportRequest(sources, format, Path(out), stamp, *how), on_progress or (lambda *_: None))
-        return Exported(Path(out), dict(done.rows), tuple(done.left_over), done.repeated)
 
-    return await asyncio.to_thread(work)
+aexport = asynchronous(export)
 
 
-export = synchronous(aexport)
+def time_stamp() -> str:
+    """The time now, as it ends the names of InstructLab's files."""
+    return datetime.now().astimezone().strftime("%Y-%m-%dT%H_%M_%S")

@@ -20,6 +20,11 @@ def paths_of(given: AnyPath | Sequence[AnyPath]) -> tuple[Path, ...]:
     return (Path(given),) if isinstance(given, (str, PathLike)) else tuple(map(Path, given))
 
 
+def path_of(given: AnyPath | None) -> Path | None:
+    """A path, where there is one."""
+    return None if given is None else Path(given)
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One task's run.

@@ -1,11 +1,14 @@
 """From what is asked of `run` to a request, an embedding model, and the run itself."""
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
 from skills_dspy.base.config import RunConfig, load_config
+from skills_dspy.base.validation import require_whole
 from skills_dspy.commands.api.server import Connection
 from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.embedders import choose_embedder, foreign_thresholds
@@ -19,8 +22,10 @@ from skills_dspy.run.task import TaskView
 from skills_dspy.screens.benchmark import read_benchmark, skipped_warnings
 from skills_dspy.screens.decontamination import Notices
 from skills_dspy.store.measured import find_measured
+from skills_dspy.tasks.files import load_tasks
 from skills_dspy.tasks.spec import TaskSpec
 
+_LOG = logging.getLogger(__name__)
 DEFAULT_WANTED = 20
 
 
@@ -55,9 +60,31 @@ class RunSettings:
     decontaminate: tuple[Path, ...] = ()
     note: str | None = None
 
+    def __post_init__(self) -> None:
+        """RequestError where it cannot be."""
+        if self.wanted is not None:
+            require_whole("-n", self.wanted, 1, 10_000_000)
+        if self.seed is not None:
+            require_whole("--seed", self.seed, 0, 2**63 - 1)
+
     def over(self, config: RunConfig) -> RunConfig:
         """The settings with what is said of the server. RequestError as `Connection.over` has it."""
         return self.connection.over(config, self.models.get("generator"))
+
+
+def models_of(
+    model: str | None, judge_model: str | None, tagger_model: str | None, embedder: str | None
+) -> dict[str, str | None]:
+    """Section of the settings to the model that was given for it, None where none was."""
+    return {"generator": model, "validator": judge_model, "tagger": tagger_model, "embedder": embedder}
+
+
+def load_logged(paths: Sequence[Path]) -> tuple[TaskSpec, ...]:
+    """The tasks at some paths; what is odd about their files is logged. SkillsError as `load_tasks` has it."""
+    loaded = load_tasks(paths)
+    for line in (*loaded.skipped, *loaded.warnings, *loaded.broken):
+        _LOG.warning("%s", line)
+    return loaded.specs
 
 
 def run_request(settings: RunSettings, specs: tuple[TaskSpec, ...] | None, warn: Callable[[str], None]) -> RunRequest:
@@ -79,7 +106,7 @@ def run_request(settings: RunSettings, specs: tuple[TaskSpec, ...] | None, warn:
     return RunRequest(
         specs=specs or () if past is None else past.specs,
         config=settings.over(config) if past is None else config,
-        wanted=settings.wanted or (DEFAULT_WANTED if past is None else past.first.wanted),
+        wanted=settings.wanted if settings.wanted is not None else DEFAULT_WANTED if past is None else past.first.wanted,
         output_dir=settings.output_dir,
         seed=settings.seed if settings.seed is not None else 0 if past is None else past.first.seed,
         concurrency=settings.connection.in_flight(config),
@@ -120,7 +147,10 @@ async def run_tasks(
     request: RunRequest, server: Server | None, embedder: LiveEmbedder, watcher: Watcher, notices: Notices
 ) -> tuple[TaskView, ...]:
     """All tasks to their end, with a server but for a replay; raises what `Runner.run` does. Embedder and server are closed."""
-    try:
+    async with AsyncExitStack() as closed:
+        if server is not None:
+            closed.push_async_callback(server.close)
+        closed.push_async_callback(embedder.close)
         if server is not None:
             if served(embedder.name):
                 await embedder.ready()
@@ -128,5 +158,3 @@ async def run_tasks(
             if warning := foreign_thresholds(request.config, embedder.weights, decontaminates=decontaminates):
                 notices.warn(warning)
         return await Runner(request, server, embedder, watcher, notices=notices).run()
-    finally:
-        await embedder.close()

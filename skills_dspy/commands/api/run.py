@@ -9,15 +9,22 @@ from typing import Literal
 
 from skills_dspy.base.errors import RequestError
 from skills_dspy.commands.api.blocking import synchronous
-from skills_dspy.commands.api.loaded import AnyPath, Run, paths_of, run_at
-from skills_dspy.commands.api.request import RunSettings, embedder_of, run_request, run_tasks, with_measured
+from skills_dspy.commands.api.loaded import AnyPath, Run, path_of, paths_of, run_at
+from skills_dspy.commands.api.request import (
+    RunSettings,
+    embedder_of,
+    load_logged,
+    models_of,
+    run_request,
+    run_tasks,
+    with_measured,
+)
 from skills_dspy.commands.api.server import Connection, addresses_in, measured_file
 from skills_dspy.run.headway import Headway, headway_of
 from skills_dspy.run.open_files import make_room
 from skills_dspy.run.runner import Watcher
 from skills_dspy.run.task import TaskView
 from skills_dspy.screens.decontamination import Notices
-from skills_dspy.tasks.files import load_tasks
 
 _LOG = logging.getLogger(__name__)
 
@@ -44,7 +51,7 @@ async def arun(
     restart: bool = False,
     replay: AnyPath | None = None,
     program: AnyPath | None = None,
-    decontaminate: Sequence[AnyPath] = (),
+    decontaminate: AnyPath | Sequence[AnyPath] = (),
     on_progress: OnProgress | None = None,
 ) -> tuple[Run, ...]:
     """Make N accepted pairs for each task, and write them below `output_dir`; the same call goes on where it was stopped.
@@ -73,15 +80,15 @@ async def arun(
     settings = RunSettings(
         wanted=n,
         output_dir=Path(output_dir),
-        config=_path(config),
-        models={"generator": model, "validator": judge_model, "tagger": tagger_model, "embedder": embedder},
+        config=path_of(config),
+        models=models_of(model, judge_model, tagger_model, embedder),
         think=think,
-        connection=Connection(api, addresses_in(base_url), concurrency, _path(llamacpp)),
+        connection=Connection(api, addresses_in(base_url), concurrency, path_of(llamacpp)),
         seed=seed,
         restart=restart,
         replay=None if replay is None else str(replay),
-        program=_path(program),
-        decontaminate=tuple(map(Path, decontaminate)),
+        program=path_of(program),
+        decontaminate=paths_of(decontaminate),
     )
     return await _run(settings, paths_of(task_paths), _Heard(on_progress))
 
@@ -93,10 +100,7 @@ async def _run(settings: RunSettings, paths: Sequence[Path], watcher: "_Heard") 
     notices = _Logged()
     if not paths and settings.replay is None:
         raise RequestError("no task is given; give task files or folders of them, or a recording to replay")
-    loaded = load_tasks(paths) if paths else None
-    for line in () if loaded is None else (*loaded.skipped, *loaded.warnings, *loaded.broken):
-        notices.warn(str(line))
-    request = run_request(settings, None if loaded is None else loaded.specs, notices.warn)
+    request = run_request(settings, load_logged(paths) if paths else None, notices.warn)
     today = datetime.now(UTC).date()
     request, connection = with_measured(request, settings.connection, measured_file(), today, notices)
     make_room(len(request.specs), request.concurrency)
@@ -105,10 +109,6 @@ async def _run(settings: RunSettings, paths: Sequence[Path], watcher: "_Heard") 
     server = connection.open(request.config) if request.recorded is None else None
     views = await run_tasks(request, server, embedder, watcher, notices)
     return tuple(run_at(view.paths, view.status, view.spec.task_name) for view in views)
-
-
-def _path(given: AnyPath | None) -> Path | None:
-    return None if given is None else Path(given)
 
 
 class _Logged(Notices):

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from skills_dspy.base.config import ROLES, RunConfig
+from skills_dspy.base.config import ROLES, Api, RunConfig
 from skills_dspy.base.errors import RequestError
+from skills_dspy.base.validation import require, require_whole
 from skills_dspy.model.embedding.weights import ServerKind
 from skills_dspy.model.hosts.addresses import Address, read_addresses
 from skills_dspy.model.hosts.hosts import Hosts
@@ -48,6 +49,7 @@ class Connection:
         llamacpp: instead of a server a model file, with which llama.cpp is started.
         usual: what OLLAMA_HOST said, where a command has taken it out of the environment; empty to look there.
         measured: host and model to the slots that `check` has found best, see `wants_slots`.
+        key: of the server, where the environment of this machine does not say it.
     """
 
     api: str | None = None
@@ -56,6 +58,12 @@ class Connection:
     llamacpp: Path | None = None
     usual: str = ""
     measured: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    key: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """RequestError where it cannot be."""
+        require(self.api in (None, *get_args(Api)), "--api", self.api, " or ".join(get_args(Api)))
+        require_whole("--concurrency", self.concurrency, 1, 1024)
 
     def addresses(self, config: RunConfig) -> tuple[Address, ...]:
         """The hosts, each with its slots: those in its address, else of several the measured ones, else `concurrency`.
@@ -183,7 +191,7 @@ class Connection:
     def _host(self, address: Address, config: RunConfig, on_fault: OnFault | None) -> OllamaServer | OpenAIServer:
         asked = self._asked(address.slots or self.concurrency, on_fault)
         if config.server.api == "openai":
-            return OpenAIServer(address.url, config.server, key=api_key(), thinking=_thinking(config), **asked)
+            return OpenAIServer(address.url, config.server, key=self.key or api_key(), thinking=_thinking(config), **asked)
         return OllamaServer(address.url, config.server, **asked)
 
     def _asked(self, concurrency: int, on_fault: OnFault | None) -> dict[str, Any]:

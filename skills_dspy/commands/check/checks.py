@@ -1,7 +1,8 @@
 """The checks of `check` in their order; a hearer is told each thing as soon as it is known."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from skills_dspy.base.config import Role
 from skills_dspy.base.errors import MachineError, RequestError, Unanswered
@@ -41,13 +42,22 @@ from skills_dspy.model.server.server import Model, Server
 from skills_dspy.model.steps import STEPS
 from skills_dspy.store.run_json import server_in_words
 
+T = TypeVar("T")
+
+
+class Drive(Protocol):
+    """`asyncio.run`, or what does the same."""
+
+    def __call__(self, work: Coroutine[Any, Any, T], /) -> T:
+        """What it gives."""
+
 
 class Checks:
     """The checks in their order; each tells its line as soon as it is done.
 
     `server` is who answers a run; `hosts` are its parts where there are several, which are measured one by one.
     `find` gives the embedding model's files, none when a run would have to fetch them,
-    `serve` the server of one that is no model of this machine.
+    `serve` the server of one that is no model of this machine, `drive` runs what is asked to its end.
     """
 
     def __init__(
@@ -58,11 +68,12 @@ class Checks:
         find: Callable[[str], WeightsFolder | None],
         serve: Serve,
         hosts: Sequence[CheckedHost] = (),
+        drive: Drive = asyncio.run,
     ) -> None:
         self._hosts, self._speeds = hosts, list[HostSpeed]()
         self._concurrency = sum(host.slots for host in hosts) or request.concurrency
         self._request, self._specs, self._config = request, request.specs, request.config
-        self._server, self._hearer, self._find, self._serve = server, hearer, find, serve
+        self._server, self._hearer, self._find, self._serve, self._drive = server, hearer, find, serve, drive
         self._said: list[Line] = []
         self._costs: tuple[StepCost, ...] = ()
         self._seconds: float | None = None
@@ -82,19 +93,19 @@ class Checks:
                     asked = f"{model} is asked with num_ctx {windows[STEPS[need.step].role]}"
                     self._say(Line("ok", "window", f"{asked}: {prompt} and the reply {need.reply}"))
                 about = "reply"
-                asyncio.run(self._measure(windows, models))
+                self._drive(self._measure(windows, models))
             except (MachineError, Unanswered) as error:
                 self._say(Line("FAIL", about, str(error)))
         return CheckReport(tuple(self._said), self._costs, self._seconds, tuple(self._speeds))
 
-    def rate_seeds(self) -> Sequence[RatedSeeds] | None:
-        """What the judges say of the seeds; None where the host or a model is not there. Blocking, as `run` is."""
+    def rate_seeds(self) -> Sequence[RatedSeeds] | CheckReport:
+        """What the judges say of the seeds; what was found where the host or a model is not there. Blocking, as `run` is."""
         models = self._models()
         if models is None:
-            return None
+            return CheckReport(tuple(self._said))
         windows, _ = fit(self._specs, self._config, models)
         with self._hearer.doing("asking the judges about the seeds"):
-            return asyncio.run(self._rated(windows))
+            return self._drive(self._rated(windows))
 
     async def _rated(self, windows: Mapping[Role, int]) -> Sequence[RatedSeeds]:
         try:
@@ -112,14 +123,14 @@ class Checks:
             return self._models_of_hosts()
         try:
             with self._hearer.doing("asking the server what it has"):
-                version, models, missing = asyncio.run(survey(self._server, self._config))
+                version, models, missing = self._drive(survey(self._server, self._config))
             self._say(Line("ok", "host", f"{server_in_words(self._server.kind, version)} answers at {self._server.host}"))
             pulls = isinstance(self._server, OllamaServer)
             if isinstance(self._server, OllamaServer) and missing and self._request.pull:
                 for name in missing:
                     # Not on the event loop, so that Ctrl-C ends it at once; what was pulled so far stays on the server.
                     self._hearer.pulling(name, self._server.pull(name))
-                _, models, missing = asyncio.run(survey(self._server, self._config))
+                _, models, missing = self._drive(survey(self._server, self._config))
         except MachineError as error:
             self._say(Line("FAIL", "host", str(error)))
             return None
@@ -139,12 +150,12 @@ class Checks:
         """The models by name, as all hosts that answer have them; None where one is not there."""
         try:
             with self._hearer.doing("asking the hosts what they have"):
-                found = asyncio.run(look(self._hosts, self._config))
+                found = self._drive(look(self._hosts, self._config))
             if self._request.pull and any(one.missing for one in found):
                 for server, name in ((one.host.server, name) for one in found for name in one.missing):
                     if isinstance(server, OllamaServer):
                         self._hearer.pulling(f"{name} at {server.host}", server.pull(name))
-                found = asyncio.run(look(self._hosts, self._config))
+                found = self._drive(look(self._hosts, self._config))
             for line in found_lines(found):
                 self._say(line)
             self._hosts = [one.host for one in found if one.error is None]
@@ -155,7 +166,7 @@ class Checks:
 
     def _embedder(self) -> None:
         try:
-            found = asyncio.run(find_vectors(self._config, self._find, self._serve, self._specs))
+            found = self._drive(find_vectors(self._config, self._find, self._serve, self._specs))
         except MachineError as error:
             self._say(Line("FAIL", "embedder", str(error)))
             return

@@ -19,6 +19,7 @@ from skills_dspy.commands.export.layouts import ThoughtfulRecord
 from skills_dspy.commands.export.markdown import cell, markdown_table
 from skills_dspy.commands.export.preferences import HUB_TAG, columns_in_words, judges_section, preferences_in_words
 from skills_dspy.commands.export.reviewed import ExportRow, JudgedAnswer, Rows
+from skills_dspy.commands.export.split import SplitBasis
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.similarity.languages import languages_of, load_classifier
 from skills_dspy.similarity.length import PairLengths
@@ -39,44 +40,6 @@ _TAGS: tuple[tuple[str, tuple[object, ...]], ...] = (
     ("category", get_args(Category)),
     ("pair_rating", get_args(PairRating)),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """How rows are set apart for testing: the share asked for, above 0 and below 1, and the seed."""
-
-    share: float
-    seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class SplitBasis:
-    """By what rows were compared before they were set apart.
-
-    Attributes:
-        limit: the squared distance below which vectors were taken for near.
-        by_words: how many rows have no vector in a journal, so that of their meaning only what the run noted was known.
-        models: of how many embedding models (or weights of one) the others' vectors are.
-    """
-
-    split: Split
-    limit: float
-    by_words: int
-    models: int
-
-    def sentences(self, rows: int) -> list[str]:
-        """What was not compared by meaning, of so many rows; nothing where all was."""
-        said = []
-        if self.by_words:
-            said.append(
-                f"{self.by_words:,} of {rows:,} rows have no vector in a journal and were compared with others by their words "
-                "alone, and by what their run had noted."
-            )
-        if self.models > 1:
-            said.append(
-                f"The vectors are of {self.models} embedding models; rows of different ones were compared by their words alone."
-            )
-        return said
 
 
 @dataclass(slots=True)

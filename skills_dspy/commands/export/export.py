@@ -1,6 +1,6 @@
 """One export from its runs to its place on the disk."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 
 from skills_dspy.base.errors import ExportError, NothingToExport
 from skills_dspy.base.records import Record
-from skills_dspy.commands.export.card import Split, Tally, card
+from skills_dspy.base.validation import require
+from skills_dspy.commands.export.card import Tally, card
 from skills_dspy.commands.export.instructlab import INSTRUCTLAB_NAMES, instructlab_files
 from skills_dspy.commands.export.jsonl import json_lines
-from skills_dspy.commands.export.judges import JudgeRates
+from skills_dspy.commands.export.judges import JudgeRates, judge_rates
 from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT, alpaca_row, dpo_row, kto_row, messages_row, sharegpt_row
 from skills_dspy.commands.export.parquet import HF_NAMES, parquet_file, shards
 from skills_dspy.commands.export.reviewed import ExportRow, Rows
 from skills_dspy.commands.export.source import ExportRows, SourceRun
-from skills_dspy.commands.export.split import set_apart
+from skills_dspy.commands.export.split import Split, set_apart
 from skills_dspy.commands.export.thoughts import thoughts_of
-from skills_dspy.store.aside import check_free, replacing
+from skills_dspy.store.aside import check_free, left_behind, replacing
 from skills_dspy.store.files import storage_errors
 
 Format = Literal["messages", "alpaca", "sharegpt", "instructlab", "parquet", "hf", "kto", "dpo"]
@@ -40,6 +41,9 @@ WITH_CARD: tuple[Format, ...] = ("hf", *PREFERENCES)
 
 FOLDERS: tuple[Format, ...] = ("instructlab", *WITH_CARD)
 """Those that are a folder even without a test side."""
+
+_SHOWN = 5
+"""So many of the rows that are left out are named."""
 
 SUFFIX = {"parquet": ".parquet"}
 """How a single file's name ends, if not in .jsonl."""
@@ -151,12 +155,56 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
     return tally
 
 
+def rates_for(layout: Format, runs: Sequence[SourceRun], report: Path | None) -> tuple[tuple[JudgeRates, ...], Sequence[str]]:
+    """How often the judges err, and what is to be said of that, as `judge_rates` has it; none where there is no card.
+
+    Raises:
+        ExportError: a report is given, and there is no card, or it is no report of the judges of these runs.
+    """
+    if layout in WITH_CARD:
+        return judge_rates(runs, report)
+    if report is not None:
+        raise ExportError(f"--judge-report is told by the card of a dataset; use --format hf instead of {layout}")
+    return (), ()
+
+
+def running_lines(request: ExportRequest) -> list[str]:
+    """Which runs go on while they are exported."""
+    folders = [run.paths.folder for run in request.runs if run.running]
+    return [f"a run is still writing in {folder}; exported is what it has now" for folder in folders]
+
+
+def odd_lines(request: ExportRequest, done: Tally) -> Iterator[str]:
+    """What was left out of an export, or changed, or is odd about it."""
+    if done.elsewhere:
+        yield (
+            f"{done.elsewhere} of the rows that a person accepted or edited are not among the accepted ones of these runs, or "
+            "have another text now; `decide` with other thresholds can let in what the judges rejected"
+        )
+    if done.spoilt:
+        yield f"{done.spoilt} rows without theirs: they hold tokens of a chat template, or control characters"
+    if done.repeated:
+        yield f"{done.repeated} rows left out: another of the runs has a row with the same id"
+    if rows := done.left_over:
+        yield f"{len(rows)} row{'s' * (len(rows) != 1)} left out for what a machine left in them; --keep-residue keeps them:"
+        yield from (f"  {row}" for row in rows[:_SHOWN])
+    if len(rows) > _SHOWN:
+        yield f"  and {len(rows) - _SHOWN} more"
+    if done.mended:
+        yield f"{done.mended} rows held half a character, which UTF-8 cannot write: it became U+FFFD"
+    if done.compared is not None:
+        yield from done.compared.sentences(sum(done.rows.values()))
+    yield from (f"left by an export that was killed, delete it: {path}" for path in left_behind(request.out))
+
+
 def refuse_wrong(request: ExportRequest) -> None:
     """Refuse what can be seen to be wrong before a row is read.
 
     Raises:
         ExportError: the target is taken, lies in a run's directory or holds one, or an option has no place in the format.
     """
+    *others, last = get_args(Format)
+    require(request.format in get_args(Format), "--format", request.format, f"{', '.join(others)} or {last}")
     if request.system is not None and request.format not in WITH_SYSTEM:
         raise ExportError(
             f"--system-prompt: {request.format} has no place for a system prompt; leave it out, or use {', '.join(WITH_SYSTEM)}"

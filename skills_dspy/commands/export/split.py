@@ -15,6 +15,7 @@ Rows that are linked, directly or through others, form a group, and a group neve
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import groupby
 from operator import itemgetter
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import ExportError, RequestError
 from skills_dspy.base.records import AnswerPair, Neighbour
-from skills_dspy.commands.export.card import Split, SplitBasis
+from skills_dspy.base.validation import require, require_whole
 from skills_dspy.commands.export.facts import RunFacts
 from skills_dspy.commands.export.reviewed import ExportRow
 from skills_dspy.commands.export.source import SourceRun
@@ -41,6 +42,50 @@ MOST_ROWS: Final = 200_000
 """How many rows are compared with one another; at twice as many it takes four times as long."""
 NOTED: Final = 0.2
 """The squared distance of a neighbour that a run noted up to which a row stays with it; a cosine of 0.9."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How rows are set apart for testing: the share asked for, above 0 and below 1, and the seed."""
+
+    share: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        """RequestError where it cannot be."""
+        fits = isinstance(self.share, (int, float)) and 0 < self.share < 1
+        require(fits, "--test-share", self.share, "a number above 0 and below 1")
+        require_whole("--seed", self.seed, 0, 2**63 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitBasis:
+    """By what rows were compared before they were set apart.
+
+    Attributes:
+        limit: the squared distance below which vectors were taken for near.
+        by_words: how many rows have no vector in a journal, so that of their meaning only what the run noted was known.
+        models: of how many embedding models (or weights of one) the others' vectors are.
+    """
+
+    split: Split
+    limit: float
+    by_words: int
+    models: int
+
+    def sentences(self, rows: int) -> list[str]:
+        """What was not compared by meaning, of so many rows; nothing where all was."""
+        said = []
+        if self.by_words:
+            said.append(
+                f"{self.by_words:,} of {rows:,} rows have no vector in a journal and were compared with others by their words "
+                "alone, and by what their run had noted."
+            )
+        if self.models > 1:
+            said.append(
+                f"The vectors are of {self.models} embedding models; rows of different ones were compared by their words alone."
+            )
+        return said
 
 
 class _Space(NamedTuple):

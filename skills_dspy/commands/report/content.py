@@ -13,7 +13,7 @@ from skills_dspy.commands.report.stories import RATED_ON, Story, StoryCall, stor
 from skills_dspy.commands.report.summary import funnel_of, remarks_of, view_json, views_of
 from skills_dspy.model.soft import in_words
 from skills_dspy.pipeline.funnel import STAGES
-from skills_dspy.similarity.text import each_word
+from skills_dspy.similarity.text import words
 
 OnRow = Callable[[int, int], None]
 """What hears how many rows of how many are through."""
@@ -206,7 +206,7 @@ def _scale_json(scale: Any) -> dict[str, Any]:
 
 
 def _words(text: str | None) -> int | None:
-    return None if text is None else sum(1 for _ in each_word(text))
+    return None if text is None else len(words(text))
 
 
 def _bound(run: ShownRun) -> float | None:

@@ -48,26 +48,32 @@ class Hosts:
                 async with self.slots.take(call.rank, call) as lane:
                     assert lane.host is not None
                     try:
-                        return await lane.host.chat(payload)
+                        body = await lane.host.chat(payload)
                     except HandedOver:
-                        call.failed_at.append(lane)
+                        continue
+                    lane.answered(call, body, asyncio.get_running_loop().time())
+                    return body
         finally:
             CURRENT_CALL.reset(token)
 
     async def version(self) -> str:
         """What they say of themselves; hosts that do not answer are tried again, as long as one does.
 
-        Raises what the first host raises, where none answers.
+        Raises what the first raises of a role whose hosts are all silent.
         """
         said = await asyncio.gather(*(member.server.version() for member in self.members), return_exceptions=True)
         for wrong in said:
-            if isinstance(wrong, BaseException) and (not isinstance(wrong, MachineError) or self._none(said)):
+            if isinstance(wrong, BaseException) and not isinstance(wrong, MachineError):
                 raise wrong
         for member, answer in zip(self.members, said, strict=True):
             if isinstance(answer, str):
                 self._versions[member.name] = answer
-            else:
-                member.away(str(answer))
+                continue
+            well = [other for other, said_too in zip(self.members, said, strict=True) if isinstance(said_too, str)]
+            assert isinstance(answer, BaseException)
+            if not set(member.roles) <= {role for other in well for role in other.roles}:
+                raise answer
+            member.away(str(answer))
         return ", ".join(dict.fromkeys(self._versions.values()))
 
     async def models(self) -> tuple[Model, ...]:
@@ -106,9 +112,6 @@ class Hosts:
             }
             for member in self.members
         ]
-
-    def _none(self, said: Sequence[object]) -> bool:
-        return not any(isinstance(answer, str) for answer in said)
 
     def _well(self) -> list[Member]:
         return [member for member in self.members if member.lane.limit] or list(self.members)

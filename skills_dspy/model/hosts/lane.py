@@ -102,20 +102,20 @@ class Lane:
         if self.room is not None:
             del self.loaded[: -self.room]
 
-    def leave(self, call: Call, now: float, *, answered: bool) -> None:
+    def leave(self, call: Call) -> None:
         """The request has left it."""
-        _, began = self._flying.pop(id(call))
+        del self._flying[id(call)]
         self._warm.append(call.step)
-        if answered:
-            for name in dict.fromkeys((call.step, "")):
-                before = self._mean.get(name, now - began)
-                self._mean[name] = before + _WEIGHT * (now - began - before)
 
-    def count_reply(self, body: Mapping[str, Any]) -> None:
-        """It gave one more reply."""
+    def answered(self, call: Call, body: Mapping[str, Any], now: float) -> None:
+        """It gave a reply to this request, which it still has; one that failed in between says nothing of its speed."""
         self.calls += 1
         self.prompt_tokens += counted(body, "prompt_eval_count")
         self.output_tokens += counted(body, "eval_count")
+        seconds = now - self._flying[id(call)][1]
+        for name in () if call.faults else dict.fromkeys((call.step, "")):
+            before = self._mean.get(name, seconds)
+            self._mean[name] = before + _WEIGHT * (seconds - before)
 
     def heard(self, step: str, *, readable: bool) -> None:
         """A reply of it to this step could be read, or not."""

@@ -17,6 +17,8 @@ _LOG = logging.getLogger(__name__)
 
 OnFault = Callable[[Fault, float], None]
 """Gets what went wrong, and the seconds until the next try."""
+_AT_MOST = 5.0
+"""Seconds between two looks whether a host is back: to ask for a version costs nobody anything."""
 _FAILED = 2
 """So many requests in a row that a host answers with an error of its own, and it is left alone for a while."""
 
@@ -50,6 +52,7 @@ class Member:
         self._config, self._on_fault, self._sleep = config, on_fault, sleep
         self._delay, self._in_a_row, self._told = config.backoff_first, 0, False
         self._seen: set[str] = set()
+        self._left_out = False
         self._trying: asyncio.Task[None] | None = None
         lane.host, lane.name = self, self.name
 
@@ -60,13 +63,13 @@ class Member:
         except ContextTooLong:
             raise
         except MachineError as error:  # it does not pass
-            if not self._others():
+            if not self._others(again=True):
                 raise
             self.leave_out(str(error))
             raise HandedOver from error
-        self._delay, self._in_a_row, self.lane.why = self._config.backoff_first, 0, ""
-        if self.lane.limit != self.lane.count:
-            self.lane.limit = self.lane.count
+        self._delay, self._in_a_row = self._config.backoff_first, 0
+        if self.lane.limit != self.lane.count and not self._left_out:
+            self.lane.limit, self.lane.why = self.lane.count, ""
             self._look_again()
         if (model := str(payload.get("model", ""))) not in self._seen and len(self.models) > 1:
             self._seen.add(model)
@@ -75,7 +78,7 @@ class Member:
 
     def leave_out(self, why: str) -> None:
         """Ask it nothing from now on, for a reason that is told."""
-        self.lane.limit, self.lane.why, self.back = 0, why, None
+        self.lane.limit, self.lane.why, self._left_out = 0, why, True
         self.tell(f"{self.name} is left out from now on: {why}.")
 
     def away(self, why: str, *, told: bool = True) -> None:
@@ -96,27 +99,32 @@ class Member:
     def _failed(self, fault: Fault, pause: float) -> None:
         """Hand the request over if another host can take it, and see whether this one is away."""
         self.lane.faults += 1
-        if (call := CURRENT_CALL.get(None)) is not None:
+        call = CURRENT_CALL.get(None)
+        if call is not None:
             call.faults[self.name] = call.faults.get(self.name, 0) + 1
-        if not self._others():
+        others = self._others(again=fault.silent)  # where it failed before is better than where nobody answers
+        if call is None or not others:
             if self._on_fault is not None:
                 self._on_fault(fault, pause)
             return
+        call.failed_at = [lane for lane in call.failed_at if lane not in others]
+        if not fault.silent or call.faults[self.name] > 1:  # else it is the host that is away, and not the prompt
+            call.failed_at.append(self.lane)
         self._in_a_row += 1
         if self.lane.limit and (self._in_a_row >= _FAILED or fault.silent):
             self.away(str(fault.error), told=fault.silent)
         raise HandedOver
 
-    def _others(self) -> bool:
-        """Whether another host may be asked what is asked now."""
+    def _others(self, *, again: bool = False) -> list[Lane]:
+        """The other hosts that may be asked what is asked now; see `Slots.others`."""
         call = CURRENT_CALL.get(None)
-        return self.slots is not None and call is not None and bool(self.slots.others(self.lane, call))
+        return [] if self.slots is None or call is None else self.slots.others(self.lane, call, again=again)
 
     async def _try(self) -> None:
         """Wait until it answers, longer each time."""
         while True:
             await self._sleep(self._delay)
-            self._delay = min(2 * self._delay, self._config.backoff_max)
+            self._delay = min(2 * self._delay, self._config.backoff_max, _AT_MOST)
             try:
                 await self.server.version()
                 back = self.back is not None and await self.back(self)
@@ -135,8 +143,9 @@ class Member:
         loaded = await self.server.loaded()
         if loaded is None:
             return
-        there = [model for model in self.lane.loaded if any(same_model(model, other) for other in loaded)]
-        if len(there) < len(self.lane.loaded):
+        answered = [model for model in self.lane.loaded if model in self._seen]
+        there = [model for model in answered if any(same_model(model, other) for other in loaded)]
+        if len(there) < len(answered):
             self.lane.room = max(1, len(there))
             self.lane.loaded = there
             _LOG.info("%s holds %d of its models at once", self.name, self.lane.room)

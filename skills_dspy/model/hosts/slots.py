@@ -20,7 +20,7 @@ _OVERTAKEN = 4
 """So often a request may be overtaken by one whose step was just asked."""
 _EQUAL = 1.1
 """Hosts whose times differ by less than this factor are as fast as each other."""
-_SOONER = 0.75
+_SOONER = 0.4
 """It is worth waiting for a faster host when the request is done there within this share of the time, or less."""
 
 
@@ -65,25 +65,19 @@ class Slots:
         waiter = _Waiter(rank, call, loop.create_future())
         self._waiting.append(waiter)
         self.look_again()
-        answered = False
         try:
-            lane = await waiter.lane
-            yield lane
-            answered = True
+            yield await waiter.lane
         finally:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
             if waiter.lane.done() and not waiter.lane.cancelled():  # it may be given a slot in the moment of being cancelled
-                waiter.lane.result().leave(call, loop.time(), answered=answered)
+                waiter.lane.result().leave(call)
                 self.look_again()
 
-    def others(self, lane: Lane, call: Call) -> list[Lane]:
-        """The other hosts that are well and may be asked this, of which none has failed at it."""
-        return [
-            other
-            for other in self.lanes
-            if other is not lane and other.limit and other not in call.failed_at and other.serves(call.step)
-        ]
+    def others(self, lane: Lane, call: Call, *, again: bool = False) -> list[Lane]:
+        """The other hosts that are well and may be asked this; `again` those that failed at it, too."""
+        well = [other for other in self.lanes if other is not lane and other.limit and other.serves(call.step)]
+        return [other for other in well if again or other not in call.failed_at]
 
     def look_again(self) -> None:
         """Give what is free to those who wait: a slot is free, a rank no longer LATER, or a host is well again."""

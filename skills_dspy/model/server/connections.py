@@ -2,12 +2,14 @@
 
 import json
 import re
+import ssl
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import httpx
 
@@ -44,16 +46,23 @@ class Refused(Exception):
     """A server's answer that is an error: its status, what it says, and after how many seconds it wants to be asked again.
 
     An answer that is none of the API's counts as a 404, whatever it was: `answered`. `moved` is the address where all is sent
-    on to.
+    on to. Of `request`, which it answers, it shows no key, name or password, whatever it quotes.
     """
 
-    def __init__(self, status: int, text: str, after: float = 0.0, *, answered: int | None = None, moved: str = "") -> None:
+    def __init__(
+        self, status: int, text: str, after: float = 0.0, *, answered: int, moved: str = "", request: httpx.Request
+    ) -> None:
         super().__init__(f"status {status}")
-        self.status = status
-        self.answered = status if answered is None else answered
-        self.moved = moved
-        self.said = _said(text)
-        self.after = after
+        hide = _hider(request)
+        self.status, self.answered, self.after = status, answered, after
+        self.moved = hide(moved)[:200]
+        self.said = _said(hide(text), hide)
+
+    @classmethod
+    def by(cls, response: httpx.Response, status: int | None = None) -> Self:
+        """The one that an answer is; `status` is what it counts as."""
+        answered, after = response.status_code, _retry_after(response.headers)
+        return cls(answered if status is None else status, response.text, after, answered=answered, request=response.request)
 
     @property
     def no_vectors(self) -> bool:
@@ -63,7 +72,7 @@ class Refused(Exception):
 
 UNREADABLE = (*NO_JSON, OverflowError, TypeError, AttributeError)
 """What readers of a body raise of one that is none: over JSON that is no object they trip with one of the last two."""
-FOREIGN = (Refused, httpx.HTTPError, ConnectionError, *UNREADABLE)
+FOREIGN = (Refused, httpx.HTTPError, ConnectionError, ssl.SSLError, *UNREADABLE)
 """Everything that httpx and what reads a body raise for a fault of the server."""
 
 
@@ -156,15 +165,19 @@ async def _refuse(response: httpx.Response) -> None:
         try:
             to = url_of(str(url.join(told)))
         except (httpx.InvalidURL, ValueError) as error:
-            raise Refused(response.status_code, "", moved=f"{without_secrets(told.partition('?')[0])!r:.200}") from error
+            raise _sent_on(response, f"{without_secrets(told.partition('?')[0])!r}") from error
         elsewhere = (to.scheme, to.host, to.port) != (url.scheme, url.host, url.port)
         # A POST is sent on as a GET by these, and so is lost.
         lost = response.status_code in _MOVED and (elsewhere or response.request.method == "POST")
         if lost or to.scheme not in ("http", "https"):
-            raise Refused(response.status_code, "", moved=_shown(url, to))
+            raise _sent_on(response, _shown(url, to))
     if response.is_error:
         await response.aread()
-        raise Refused(response.status_code, response.text, _retry_after(response.headers))
+        raise Refused.by(response)
+
+
+def _sent_on(response: httpx.Response, to: str) -> Refused:
+    return Refused(response.status_code, "", answered=response.status_code, moved=to, request=response.request)
 
 
 def _shown(asked: httpx.URL, to: httpx.URL) -> str:
@@ -187,7 +200,26 @@ def _retry_after(headers: httpx.Headers) -> float:
         return 0.0
 
 
-def _said(text: str) -> str:
+def _hider(request: httpx.Request) -> Callable[[str], str]:
+    """What leaves out of a text the key, or name and password, with which a request says who asks."""
+    scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
+    plain = {sent: "(the key)"}
+    if scheme == "Basic":
+        name, _, password = b64decode(sent).decode("utf-8", "replace").partition(":")
+        plain |= {name: "(the name)", password: "(the password)"}
+    in_address = {str(httpx.QueryParams({"": secret}))[1:]: word for secret, word in plain.items()}
+    shown = in_address | plain
+    # A short one is looked for only as a word: any text has its letters.
+    found = {
+        secret: re.escape(secret) if len(secret) > 3 else rf"(?<!\w){re.escape(secret)}(?!\w)" for secret in shown if secret
+    }
+    if not found:
+        return lambda text: text
+    any_of_them = re.compile("|".join(found[secret] for secret in sorted(found, key=len, reverse=True)))
+    return lambda text: any_of_them.sub(lambda match: shown[match[0]], text)
+
+
+def _said(text: str, hide: Callable[[str], str]) -> str:
     """What a server says of its error, as far as it fits into a sentence."""
     if text.lstrip().startswith("<"):
         words = " ".join(re.sub(r"<[^>]*>", " ", text).split())
@@ -198,7 +230,8 @@ def _said(text: str) -> str:
         told = text
     for name in ("error", "message", "detail"):
         told = told.get(name, told) if isinstance(told, dict) else told
-    return " ".join(str(told).split())[:200].rstrip(".") or "nothing"
+    # Once more: a body of JSON may write some characters of a key in another way.
+    return " ".join(hide(str(told)).split())[:200].rstrip(".") or "nothing"
 
 
 def no_address(host: str, example: str) -> ServerError:

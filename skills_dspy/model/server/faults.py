@@ -23,8 +23,8 @@ _SHOWN = 100
 _NO_WAY = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
 
 
-UNANSWERED = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError, httpx.ConnectTimeout)
-"""What httpx raises where there is no connection, or one that ends without an answer."""
+UNANSWERED = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError, httpx.ConnectTimeout, ssl.SSLError)
+"""What httpx raises where there is no connection, or one that ends without an answer, and what it lets through later."""
 
 
 @dataclass(frozen=True, slots=True)

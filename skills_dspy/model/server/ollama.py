@@ -37,7 +37,6 @@ from skills_dspy.model.server.tokens import Tokens
 from skills_dspy.store.run_json import OLLAMA
 
 _EXAMPLE = "http://127.0.0.1:11434"
-_FOREIGN = (ollama.ResponseError, *FOREIGN)
 _KEY = "OLLAMA_API_KEY"
 """The environment variable with the key that the ollama package sends."""
 _NO_PATH = re.compile(r"\bpage\b|^(404:? )?not found$", re.IGNORECASE)
@@ -78,6 +77,7 @@ class OllamaServer:
         self._concurrency = concurrency
         self._key = environment.get(_KEY, "")
         self._names = ListedNames()
+        self._chat_url: httpx.URL | None = None
 
         def make() -> ollama.AsyncClient:
             with self._client_errors():
@@ -102,7 +102,7 @@ class OllamaServer:
         return await self._asking.patiently(
             lambda: self._chat_once(payload),
             str(payload["model"]),
-            _FOREIGN,
+            FOREIGN,
             lambda number: self._chat_once(control_of(payload, number)),
         )
 
@@ -118,7 +118,7 @@ class OllamaServer:
             (vector,) = found
             return [float(number) for number in vector]
 
-        return await self._asking.patiently(lambda: ask(text), model, _FOREIGN, lambda number: ask(f"Number {number}."))
+        return await self._asking.patiently(lambda: ask(text), model, FOREIGN, lambda number: ask(f"Number {number}."))
 
     async def version(self) -> str:
         """The server's version, asked once; ServerError when nobody answers, or one that is too old."""
@@ -158,14 +158,18 @@ class OllamaServer:
 
     def pull(self, model: str) -> Iterator[tuple[str, int, int]]:
         """Pull a model: yields (what is being done, bytes so far, bytes in all), blocking."""
+        sent: list[httpx.Request] = []
         with self._client_errors():
-            options = self._endpoint.options(self._concurrency)
+            options = self._endpoint.options(self._concurrency) | {"event_hooks": {"request": [sent.append]}}
             address = self._endpoint.address
             client = ollama.Client(host=address, auth=_name_and_password(address), **options)
         try:
             for progress in client.pull(model, stream=True):
                 yield progress.status or "", progress.completed or 0, progress.total or 0
-        except _FOREIGN as error:
+        except ollama.ResponseError as error:
+            status = error.status_code
+            raise self._fault(Refused(status, str(error.error), answered=status, request=sent[-1]), model).error from error
+        except FOREIGN as error:
             raise self._fault(error, model).error from error
         finally:
             client._client.close()  # close() has no types
@@ -174,14 +178,16 @@ class OllamaServer:
         # Not through the package's own call: it makes 2,000 objects of the alternatives of 100 tokens, which takes 5 ms.
         body = {**payload, "model": self._names.sent(str(payload["model"])), "stream": False, "tools": []}
         with self._connections.lent() as client:
-            response = await client._client.post("/api/chat", json=body)
+            if self._chat_url is None:  # put together once: that takes httpx longer than the body
+                self._chat_url = client._client.build_request("POST", "/api/chat").url
+            response = await client._client.post(self._chat_url, json=body)
         try:
             return body_of(response.content)
         except ValueError as error:
             raise _no_answer(response) from error
 
     async def _once(self, ask: Callable[[ollama.AsyncClient], Awaitable[T]]) -> T:
-        return await self._asking.once(lambda: ask(self._connections.all()[0]), _FOREIGN)
+        return await self._asking.once(lambda: ask(self._connections.all()[0]), FOREIGN)
 
     @contextmanager
     def _client_errors(self) -> Iterator[None]:
@@ -193,8 +199,6 @@ class OllamaServer:
 
     def _fault(self, error: Exception, model: str) -> Fault:
         """Our error for a foreign one, and whether it may pass."""
-        if isinstance(error, ollama.ResponseError):  # of a pull, which is no client of ours
-            error = Refused(error.status_code, str(error.error))
         if isinstance(error, Refused):
             return refusal_fault(error, self.host, self._endpoint) or self._fault_of_status(error, model)
         if not model and isinstance(error, UNREADABLE):
@@ -302,7 +306,7 @@ async def _shown(client: ollama.AsyncClient, model: Model) -> Model:
 def _no_answer(response: httpx.Response) -> Exception:
     """What is raised of a body that is none: what it says, if it says so in words."""
     if b'"error"' in response.content or response.content.lstrip().startswith(b"<"):
-        return Refused(response.status_code, response.text)
+        return Refused.by(response)
     return ValueError("the body is empty or broken")
 
 
@@ -311,9 +315,9 @@ async def _version(client: ollama.AsyncClient) -> str:
     try:
         told = response.json()
     except NO_JSON as error:
-        raise Refused(404, response.text, answered=response.status_code) from error
+        raise Refused.by(response, 404) from error
     if not isinstance(told, dict) or "error" in told:  # LM Studio, and whatever else answers 200 to any path
-        raise Refused(404, response.text, answered=response.status_code)
+        raise Refused.by(response, 404)
     return str(told.get("version") or "unknown")
 
 

@@ -138,7 +138,7 @@ class OpenAIServer:
                 response = await client.post("/embeddings", json={"model": self._names.sent(model), "input": text})
             found = json.loads(_content(response)).get("data")
             if not found:  # LM Studio answers 200 to what it does not know
-                raise Refused(response.status_code, response.text)
+                raise Refused.by(response)
             (only,) = found
             return [float(number) for number in only.get("embedding")]
 
@@ -199,7 +199,7 @@ class OpenAIServer:
             response = await client.post("/chat/completions", json=asked_of(named, dialect))
         body = answer_of(_content(response))
         if body is None:  # LM Studio answers 200 to what it does not know
-            raise Refused(response.status_code, response.text)
+            raise Refused.by(response)
         return body
 
     async def _insist(self, payload: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
@@ -247,8 +247,6 @@ class OpenAIServer:
     def _fault(self, error: Exception, model: str) -> Fault:
         if not isinstance(error, Refused):
             return connection_fault(error, self.host, _EXAMPLE, self._endpoint.cause)
-        if self._key:
-            error.said = error.said.replace(self._key, "(the key)")
         if (fault := refusal_fault(error, self.host, self._endpoint)) is not None:
             return fault
         status, said = error.status, error.said
@@ -302,7 +300,7 @@ def _address(host: str) -> str:
 def _content(response: httpx.Response) -> bytes:
     """The body; Refused for a web page, which another try would only bring again."""
     if "html" in response.headers.get("Content-Type", ""):
-        raise Refused(404, response.text, answered=response.status_code)
+        raise Refused.by(response, 404)
     return response.content
 
 
@@ -311,9 +309,9 @@ def _json(response: httpx.Response) -> dict[str, Any]:
     try:
         found = json.loads(_content(response))
     except NO_JSON as error:
-        raise Refused(404, response.text, answered=response.status_code) from error
+        raise Refused.by(response, 404) from error
     if not isinstance(found, dict):
-        raise Refused(404, response.text, answered=response.status_code)
+        raise Refused.by(response, 404)
     return found
 
 
@@ -322,7 +320,7 @@ async def _listed(client: httpx.AsyncClient) -> tuple[httpx.Response, list[dict[
     response = await client.get("/models")
     listed = _json(response).get("data")
     if not isinstance(listed, list):
-        raise Refused(404, response.text, answered=response.status_code)
+        raise Refused.by(response, 404)
     return response, [card for card in listed if isinstance(card, dict) and "id" in card]
 
 

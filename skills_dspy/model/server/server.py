@@ -1,6 +1,7 @@
 """What a server is to everybody who asks one, whatever its kind: its face, its faults."""
 
 import re
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -136,7 +137,7 @@ def connection_fault(error: Exception, host: str, example: str, cause_of: Callab
     if isinstance(error, httpx.UnsupportedProtocol):
         return Fault(no_address(host, example), False)
     here = f"The server at {host}"
-    if isinstance(error, ConnectionError | httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+    if isinstance(error, ConnectionError | ssl.SSLError | httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
         cause = cause_of(error)
         who = f"The {cause.who}, which is asked for {host}," if cause.who else here
         return Fault(ServerError(f"{who} {cause.why}{'; ' * bool(cause.todo)}{cause.todo}."), cause.passing, silent=True)

@@ -138,6 +138,60 @@ def test_what_cannot_be_done_is_one_of_our_errors(python: Terminal) -> None:
     assert not made.complete
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"n": 0}, "-n is 0; give a whole number from 1 to 10000000"),
+        ({"n": -1}, "-n is -1; give"),
+        ({"n": 2.5}, "-n is 2.5; give"),
+        ({"n": True}, "-n is True; give"),
+        ({"concurrency": 0}, "--concurrency is 0; give a whole number from 1 to 1024"),
+        ({"concurrency": 1025}, "--concurrency is 1025; give"),
+        ({"api": "bogus"}, "--api is 'bogus'; give ollama or openai"),
+        ({"think": "bogus"}, '--think is "bogus"; give off, on, low, medium, high or unset'),
+    ],
+)
+def test_what_the_command_line_refuses_is_refused(python: Terminal, asked: dict[str, Any], said: str) -> None:
+    """Before anything is asked or written, with the words of the options."""
+    for ask in (run, check):
+        with pytest.raises(RequestError, match=f"^{re.escape(said)}"):
+            ask(python.task(), output_dir=python.folder / "here", **asked)
+    assert (python.servers, (python.folder / "here").exists()) == ([], False)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 0.5])
+def test_a_seed_is_what_it_is_for_the_command_line(python: Terminal, seed: int) -> None:
+    """0 or more, and no more than a journal can hold, of a run and of an export."""
+    said = re.escape(f"--seed is {seed}; give a whole number from 0 to {2**63 - 1}")
+    with pytest.raises(RequestError, match=said):
+        run(python.task(), seed=seed, output_dir=python.folder / "here")
+    with pytest.raises(RequestError, match=said):
+        export(python.folder, python.folder / "out", test_share=0.5, seed=seed)
+
+
+def test_an_export_that_cannot_be_is_refused(python: Terminal) -> None:
+    """As the command line refuses it; nothing is written."""
+    (made,) = run(python.task(), n=1, output_dir=python.folder / "here")
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"test_share": 2.0}, "--test-share is 2.0; give a number above 0 and below 1"),
+        ({"test_share": 0}, "--test-share is 0; give"),
+        ({"test_share": float("nan")}, "--test-share is nan; give"),
+        ({"test_share": "half"}, "--test-share is 'half'; give"),
+        ({"format": "bogus"}, "--format is 'bogus'; give messages, alpaca, sharegpt, instructlab, parquet, hf, kto or dpo"),
+    ]
+    for asked, said in refused:
+        with pytest.raises(RequestError, match=f"^{re.escape(said)}"):
+            export(made.folder, python.folder / "out", **asked)
+    assert not (python.folder / "out").exists()
+
+
+def test_one_file_of_evaluation_questions_is_one_path(python: Terminal) -> None:
+    """As one task file is, and no list of letters."""
+    questions = python.write("evals.jsonl", '{"question": "What is a wren, and where does it nest?"}\n')
+    (made,) = run(python.task(), n=1, output_dir=python.folder / "here", decontaminate=str(questions))
+    assert [file["name"] for file in made.content["decontamination"]["files"]] == ["evals.jsonl"]
+
+
 def test_rows_are_exported(python: Terminal) -> None:
     """Of one run or several, to where it was asked; what is told on the way is a function's affair."""
     heard: list[tuple[str, int]] = []
@@ -154,7 +208,7 @@ def test_rows_are_exported(python: Terminal) -> None:
         export(made.folder, python.folder / "pairs", format="dpo")
     with pytest.raises(SkillsError, match="--reviewed-only leaves out"):
         export(made.folder, python.folder / "kto", format="kto", reviewed_only=True)
-    with pytest.raises(SkillsError, match="use the format hf instead of alpaca"):
+    with pytest.raises(SkillsError, match="use --format hf instead of alpaca"):
         export(made.folder, python.folder / "rates", format="alpaca", judge_report=python.folder / "judges.json")
     labelled = export(made.folder, python.folder / "kto", format="kto")
     assert sum(labelled.rows.values()) >= 4

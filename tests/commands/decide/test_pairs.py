@@ -90,10 +90,16 @@ def pairs_in(done: DecideResult) -> list[AnswerPair]:
     return [AnswerPair.model_validate_json(line) for line in RunPaths(done.dataset).pairs.read_bytes().splitlines()]
 
 
+def calls_in(run: RunPaths) -> int:
+    """How many calls its journal has."""
+    with JournalReader.open(run.journal) as journal:
+        return int(journal.usage()["calls"])
+
+
 def test_second_answers_are_two_calls_each(run: RunPaths) -> None:
     """Of those that were rejected for their answers, or accepted with less than the best label; each pair differs by rating."""
     server = SoftServer(TEACHER)
-    before, done = JournalReader.open(run.journal).usage()["calls"], pair(run, 1000, server)
+    before, done = calls_in(run), pair(run, 1000, server)
     assert done.paired is not None
     rejected = [Rejection.model_validate_json(line) for line in run.rejected.read_bytes().splitlines()]
     accepted = [Record.model_validate_json(line) for line in run.data.read_bytes().splitlines()]
@@ -109,7 +115,7 @@ def test_second_answers_are_two_calls_each(run: RunPaths) -> None:
     assert [one.id for one in pairs] == [name for name in short if name in {one.id for one in pairs}]
     assert len(pairs) == done.paired.found == len(short) - done.paired.lost.total() > 2
     assert done.paired.short == done.paired.asked == len(short)
-    assert done.live == len(server.asked) == JournalReader.open(run.journal).usage()["calls"] - before <= 2 * len(short)
+    assert done.live == len(server.asked) == calls_in(run) - before <= 2 * len(short)
     assert len({one.scale for one in pairs}) == 2
     with JournalReader.open(run.journal) as journal:
         for one in pairs:

@@ -7,8 +7,9 @@ import pytest
 import yaml
 from huggingface_hub import DatasetCardData
 
-from skills_dspy.commands.export.card import Split, SplitBasis, Tally, card, size_category
+from skills_dspy.commands.export.card import Tally, card, size_category
 from skills_dspy.commands.export.facts import facts_of
+from skills_dspy.commands.export.split import Split, SplitBasis
 from skills_dspy.store.run_json import RunJson
 from tests.helpers.exporting import a_record, a_run_json, some_records
 

@@ -16,10 +16,11 @@ from pyarrow.parquet import read_table
 from skills_dspy.base.errors import ExportError, RequestError, RunDirError, StorageError
 from skills_dspy.base.records import Record
 from skills_dspy.commands.export import parquet
-from skills_dspy.commands.export.card import Split, Tally
+from skills_dspy.commands.export.card import Tally
 from skills_dspy.commands.export.export import FORMATS, ExportRequest, Format, write_export
 from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT
 from skills_dspy.commands.export.source import ExportRows
+from skills_dspy.commands.export.split import Split
 from skills_dspy.store import aside
 from skills_dspy.store.journal import Journal, JournaledReply
 from skills_dspy.store.run_dir import RunDir

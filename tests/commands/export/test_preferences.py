@@ -10,10 +10,11 @@ import pytest
 
 from skills_dspy.base.errors import ExportError, NothingToExport
 from skills_dspy.base.records import FARTHEST, AnswerPair, Neighbour, RatedAnswer, Reason, Record, Rejection
-from skills_dspy.commands.export.card import Split, Tally
+from skills_dspy.commands.export.card import Tally
 from skills_dspy.commands.export.export import ExportRequest, Format, write_export
 from skills_dspy.commands.export.judges import judge_rates
 from skills_dspy.commands.export.source import find_sources
+from skills_dspy.commands.export.split import Split
 from skills_dspy.store.reviews import Review, ReviewVerdict, text_mark
 from tests.helpers.exporting import a_record, a_run_json, files_below, some_records, write_run
 

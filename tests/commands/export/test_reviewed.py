@@ -9,8 +9,9 @@ from pyarrow.parquet import read_table
 
 from skills_dspy.base.errors import NothingToExport
 from skills_dspy.base.records import Record
-from skills_dspy.commands.export.card import Split, Tally
+from skills_dspy.commands.export.card import Tally
 from skills_dspy.commands.export.export import ExportRequest, Format, write_export
+from skills_dspy.commands.export.split import Split
 from skills_dspy.store.reviews import Review, ReviewLog, text_mark
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.exporting import some_records, sources, write_run

@@ -14,9 +14,8 @@ from skills_dspy.base.errors import ExportError, RequestError, RunDirError
 from skills_dspy.base.records import Record, SeedExample
 from skills_dspy.cli.main import start
 from skills_dspy.commands.export import split
-from skills_dspy.commands.export.card import Split, SplitBasis
 from skills_dspy.commands.export.export import ExportRequest, write_export
-from skills_dspy.commands.export.split import choose_test
+from skills_dspy.commands.export.split import Split, SplitBasis, choose_test
 from skills_dspy.model.embedding.vectors import vector_key
 from skills_dspy.store.journal import Journal, JournalReader
 from tests.helpers.exporting import a_record, a_run_json, sources, write_run

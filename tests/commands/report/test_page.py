@@ -218,6 +218,18 @@ def test_rows_are_filtered_and_their_stories_told(usual: Path, opened: Any) -> N
     page.locator("#count:has-text('of 4')").wait_for()
 
 
+def test_a_filter_that_changes_nothing_leaves_stories_open(usual: Path, opened: Any) -> None:
+    """A story that is open stays so while the same rows are listed, and is gone with its row."""
+    page, _, _ = opened(usual)
+    page.locator("#list .row").first.click()
+    page.locator(".story > details").first.wait_for()
+    page.evaluate("applyFilters()")
+    assert page.locator(".story").count() == 1
+    page.locator("#query").fill("no row has this")
+    page.locator("#count:has-text('No row fits.')").wait_for()
+    assert page.locator(".story").count() == 0
+
+
 def test_near_copies_are_counted_as_far_as_they_are_known(tmp_path: Path, opened: Any) -> None:
     """With the bound by which they were found, and how many of them are listed."""
     places, out = (write_run(tmp_path / "runs"), write_run(tmp_path / "runs", task="test/jays")), tmp_path / "r.html"

@@ -11,8 +11,8 @@ from evals.data.datasets import Dataset, paired, read_datasets, with_seeds
 from evals.data.material import gather
 from evals.data.score import score
 from skills_dspy.base.errors import FileError, RequestError, RunDirError, SkillsError
-from skills_dspy.commands.export.card import Split
 from skills_dspy.commands.export.export import FORMATS, SUFFIX, ExportRequest, Format, write_export
+from skills_dspy.commands.export.split import Split
 from tests.helpers.exporting import some_records, sources
 from tests.helpers.exporting import write_run as write_whole_run
 from tests.helpers.scored import HASH, a_line, a_run, a_seed, english, write_run

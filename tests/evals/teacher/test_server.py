@@ -31,6 +31,7 @@ from signatures.examples import Pair
 from signatures.labels import Quality
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.exhibits import shown_as
+from skills_dspy.model.soft import ASKED, soft_of, trimmed
 from skills_dspy.model.steps import STEPS as PROGRAM_STEPS
 
 MODEL = "mistral-small3.2"
@@ -251,6 +252,29 @@ def test_the_ollama_client_understands_it() -> None:
 
 
 @local
+def test_log_probabilities_come_where_they_are_asked_for_and_a_rating_is_read_from_them() -> None:
+    """As many tokens as are set, or as the reply has, with 20 alternatives each at most; none for who does not ask."""
+
+    async def talk() -> None:
+        async with serve(TeacherConfig(logprobs=60)) as server, aiohttp.ClientSession() as session:
+
+            async def ask(**more: Any) -> dict[str, Any]:
+                async with session.post(server.make_url("/api/chat"), json=body(schema=JUDGE_PAIR, **more)) as response:
+                    told: dict[str, Any] = await response.json()
+                    return told
+
+            request = body(schema=JUDGE_PAIR, **ASKED)
+            told = await ask(**ASKED)
+            assert (len(told["logprobs"]), {len(one["top_logprobs"]) for one in told["logprobs"]}) == (60, {20})
+            said = json.loads(told["message"]["content"])["rating"]
+            read = soft_of(trimmed(told, request), request)["rating"].probabilities
+            assert max(read, key=read.__getitem__) == str(said)
+            assert "logprobs" not in await ask()
+
+    asyncio.run(talk())
+
+
+@local
 def test_a_model_that_is_not_pulled_is_404_until_it_is() -> None:
     """The error has Ollama's words; pulling reports progress and helps."""
 
@@ -347,7 +371,8 @@ def test_each_fault_looks_as_named_from_outside(kind: str) -> None:
 @local
 def test_the_command_says_what_it_is_serves_and_ends_cleanly() -> None:
     """The first line says that no model runs, the second where it listens; SIGTERM ends it with exit code 0."""
-    command = [sys.executable, "-m", "evals.teacher", "--port", "0", "--model", "tiny:1b"]
+    options = ["--port", "0", "--model", "tiny:1b", "--holds", "1", "--load-seconds", "0.01"]
+    command = [sys.executable, "-m", "evals.teacher", *options]
     with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         first, second = process.stdout.readline(), process.stdout.readline()
@@ -356,9 +381,11 @@ def test_the_command_says_what_it_is_serves_and_ends_cleanly() -> None:
         with ollama.Client(second.strip().removeprefix("listening on ")) as client:
             prompt = user_text("a skill", count="5")
             reply = client.chat("tiny:1b", [{"role": "user", "content": prompt}], format=QUESTIONS)
+            assert [model.model for model in client.ps().models] == ["tiny:1b"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=5) == 0
     assert len(json.loads(reply.message.content or "")["questions"]) == 5
+    assert reply.load_duration == 10_000_000
 
 
 @local

@@ -29,6 +29,7 @@ class Work:
         async with self.slots.take(call.rank, call) as lane:
             self.at.append((lane.name, call.step))
             await asyncio.sleep(self.seconds(lane, call))
+            lane.answered(call, {}, asyncio.get_running_loop().time())
 
     async def all(self, *calls: Call) -> float:
         """All at once; returns when the last is done, in seconds from now."""

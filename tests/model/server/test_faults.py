@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
+from unittest import mock
 
 import httpx
 import pytest
@@ -131,13 +132,29 @@ def test_certificates_are_trusted_by_the_environment(certificate: str, words: st
 
 
 @local
+@pytest.mark.parametrize("api", ["ollama", "openai"])
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_server_that_wants_a_certificate_of_who_asks(newest: ssl.TLSVersion) -> None:
-    """It speaks https well enough: that is said, and what helps."""
+def test_a_server_that_wants_a_certificate_of_who_asks(newest: ssl.TLSVersion, api: str) -> None:
+    """It speaks https well enough: that is said, and what helps; TLS 1.3 lets who asks send the request first."""
+    trusted = {"SSL_CERT_FILE": str(CERTIFICATES / "trusted_by_hand.pem")}
     with rude_server(encrypted("trusted_by_hand", HELLO, newest)) as port:
-        said = asked(f"https://127.0.0.1:{port}", {"SSL_CERT_FILE": str(CERTIFICATES / "trusted_by_hand.pem")})
-    assert "refuses to encrypt (" in said or newest is ssl.TLSVersion.TLSv1_3  # by then the connection may be broken off
+        said = asked(f"https://127.0.0.1:{port}", trusted, api)
+    assert "refuses to encrypt (" in said
     assert "it may want a certificate of who asks" in said
+
+
+def test_what_breaks_the_encryption_off_in_a_run_is_said_too() -> None:
+    """httpx wraps nothing that comes after the handshake; where only the end of the connection comes, it may be the same."""
+    alert = ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required (_ssl.c:2559)")
+    alert.reason = "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    wire = mock.Mock(side_effect=[alert, httpx.RemoteProtocolError("Server disconnected without sending a response.")])
+    server = a_server(wire, "https://box.example")
+    with pytest.raises(
+        ServerError, match=r"The server at https://box\.example refuses to encrypt \(.* certificate of who asks"
+    ):
+        asyncio.run(server.chat(PAYLOAD))
+    with pytest.raises(ServerError, match=r"closes the connection without an answer\); .* it may want a certificate"):
+        asyncio.run(server.version())
 
 
 @local

@@ -78,7 +78,8 @@ function turnTo(page) {
   byId("pages").textContent = `of ${pages}`;
   byId("before").disabled = listed.page === 0;
   byId("after").disabled = listed.page === pages - 1;
-  byId("list").replaceChildren(...shown.map(rowItem));
+  const list = byId("list"), same = shown.length === list.childElementCount && shown.every((row, n) => list.children[n].id === `row-${row}`);
+  if (!same) list.replaceChildren(...shown.map(rowItem)); // else a story that is open would be closed for nothing
 }
 
 function rowItem(row) {

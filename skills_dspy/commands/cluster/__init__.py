@@ -1,0 +1,1 @@
+"""A run whose tasks the workers of a cluster do, each as the plain run does it."""

@@ -1,0 +1,282 @@
+"""Several hosts as one server: who dies gives its work to others, who differs is refused, who answers nonsense is left out."""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import httpx
+import pytest
+
+from evals.bench import virtual_time
+from skills_dspy.base.config import ROLES, Role
+from skills_dspy.base.errors import ModelMissing, RequestError, ServerError
+from skills_dspy.model.hosts.call import Call
+from skills_dspy.model.hosts.hosts import Hosts, introduced
+from skills_dspy.model.hosts.lane import Lane
+from skills_dspy.model.hosts.member import Member, OnFault
+from skills_dspy.model.replies import NO_REPLY, Meter, Replies
+from skills_dspy.model.server.ollama import OllamaServer
+from skills_dspy.model.server.server import Fault
+from tests.model.server.test_ollama import GOOD, settings
+
+
+class Machine:
+    """A host on a network of the test: its digest, how it answers, and what it was asked."""
+
+    def __init__(self, name: str, digest: str = "d" * 64, holds: int = 3) -> None:
+        self.name, self.digest, self.holds = name, digest, holds
+        self.models = ["m", "judge"]
+        self.away = False
+        self.refuses: Callable[[str], int | None] = lambda _: None
+        self.asked: list[str] = []
+        self.loaded: list[str] = []
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        """One answer, after a second."""
+        if self.away:
+            raise httpx.ConnectError("Connection refused", request=request)
+        told = json.loads(await request.aread() or b"null")
+        if request.url.path == "/api/chat":
+            return await self._chat(request, told)
+        answers: dict[str, Any] = {
+            "/api/version": {"version": f"0.33.{self.name}"},
+            "/api/tags": {"models": [{"model": f"{name}:latest", "digest": self.digest} for name in self.models]},
+            "/api/show": {"model_info": {"llama.context_length": 4096 if self.name == "b" else 8192}},
+            "/api/ps": {"models": [{"model": f"{name}:latest"} for name in self.loaded]},
+        }
+        return httpx.Response(200, json=answers[request.url.path], request=request)
+
+    async def _chat(self, request: httpx.Request, told: Any) -> httpx.Response:
+        text = told["messages"][-1]["content"]
+        await asyncio.sleep(1.0)
+        if self.away:
+            raise httpx.ReadError("reset", request=request)
+        self.asked.append(text)
+        if (status := self.refuses(text)) is not None:
+            return httpx.Response(status, json={"error": "no"}, request=request)
+        if told["model"] in self.loaded:
+            self.loaded.remove(told["model"])
+        self.loaded = [*self.loaded, told["model"]][-self.holds :]
+        return httpx.Response(200, json=GOOD, request=request)
+
+
+class Net:
+    """Machines, hosts of them, and what was told."""
+
+    def __init__(self, *machines: Machine, roles: tuple[tuple[Role, ...], ...] = (), slots: int = 1) -> None:
+        self.machines, self.told, self.faults = machines, [], []  # type: tuple[Machine, ...], list[str], list[str]
+        served = roles or (ROLES,) * len(machines)
+        self.hosts = Hosts([self._member(m, r, slots) for m, r in zip(machines, served, strict=True)], self.told.append)
+        self.meter = Meter()
+        self.replies = Replies(None, self.hosts, self.hosts.slots, self.meter)
+
+    def _member(self, machine: Machine, roles: tuple[Role, ...], slots: int) -> Member:
+        def make(heard: OnFault) -> OllamaServer:
+            loop = asyncio.get_running_loop()
+            address = f"http://{machine.name}:11434"
+            return OllamaServer(
+                address, settings(), transport=httpx.MockTransport(machine), on_fault=heard, clock=loop.time, concurrency=slots
+            )
+
+        lane = Lane(slots, serves=lambda step: step != "judge" or "validator" in roles)
+        return Member(make, lane, roles, frozenset({"m", "judge"}), settings(), self._fault)
+
+    def _fault(self, fault: Fault, _: float) -> None:
+        self.faults.append(str(fault.error))
+
+    async def ask(self, text: str, step: str = "write", model: str = "m") -> dict[str, Any]:
+        """One reply."""
+        payload = {"model": model, "messages": [{"role": "user", "content": text}], "options": {}}
+        return await self.replies.fetch(payload, Call(step, lambda: (0,)))
+
+    async def all(self, count: int, step: str = "write") -> list[str]:
+        """The hosts that answered so many."""
+        return [body["host"] for body in await asyncio.gather(*(self.ask(f"{step} {n}", step) for n in range(count)))]
+
+
+def played(scene: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """What a scene gives, in virtual time."""
+    return virtual_time.play(scene())
+
+
+def test_a_host_that_dies_gives_its_work_to_the_others_and_comes_back() -> None:
+    """Nothing is lost, nobody waits for it, it is tried again, and all of it is told once."""
+
+    async def scene() -> Net:
+        net = Net(Machine("a"), Machine("b"))
+        a, b = net.machines
+        await net.hosts.version()
+        assert await net.all(4) == ["http://a:11434", "http://b:11434"] * 2
+        a.away = True
+        assert set(await net.all(4)) == {"http://b:11434"}
+        a.away = False
+        await asyncio.sleep(5)
+        assert set(await net.all(4)) == {"http://a:11434", "http://b:11434"}
+        assert len(a.asked) + len(b.asked) == 12
+        await net.hosts.close()
+        return net
+
+    net = played(scene)
+    assert [line.partition(" ")[0] for line in net.told] == ["The", "http://a:11434"]
+    assert net.told[0].endswith("Its work goes to the others, and it is tried again.")
+    assert net.told[1] == "http://a:11434 answers again."
+    assert net.faults == []
+    assert net.meter.faults == {"http://a:11434": 1}
+
+
+def test_when_all_are_gone_they_are_waited_for() -> None:
+    """As patiently as for one; the first that is back goes on, and the requests that waited at the other go there."""
+
+    async def scene() -> float:
+        net = Net(Machine("a"), Machine("b"))
+        a, b = net.machines
+        await net.hosts.version()
+        a.away = b.away = True
+        began = asyncio.get_running_loop().time()
+        waiting = asyncio.gather(*(net.ask(f"{n}") for n in range(4)))
+        await asyncio.sleep(30)
+        a.away = False
+        assert {body["host"] for body in await waiting} == {"http://a:11434"}
+        seconds = asyncio.get_running_loop().time() - began
+        a.away = True
+        with pytest.raises(ServerError, match="kept failing for 100 s"):
+            await net.ask("too long")
+        await net.hosts.close()
+        return seconds
+
+    assert played(scene) < 45
+
+
+def test_a_prompt_that_every_host_fails_at_is_given_up_and_they_go_on() -> None:
+    """It is asked of each; the others' requests are answered meanwhile, and no host is left out for it."""
+
+    async def scene() -> None:
+        net = Net(Machine("a"), Machine("b"))
+        for machine in net.machines:
+            machine.refuses = lambda text: 500 if text == "poison" else None
+        bad, good = await asyncio.gather(net.ask("poison"), net.all(12))
+        assert "It answers others, and this never." in bad[NO_REPLY]
+        assert len(good) == 12
+        assert {machine.asked.count("poison") > 0 for machine in net.machines} == {True}
+        await asyncio.sleep(20)
+        assert set(await net.all(4)) == {"http://a:11434", "http://b:11434"}
+        await net.hosts.close()
+
+    played(scene)
+
+
+def test_a_host_that_loses_the_model_is_left_out() -> None:
+    """What does not pass on one host ends no run that another can finish; it is named with the reason."""
+
+    async def scene() -> list[str]:
+        net = Net(Machine("a"), Machine("b"))
+        net.machines[0].refuses = lambda _: 404
+        assert set(await net.all(6)) == {"http://b:11434"}
+        await net.hosts.close()
+        return net.told
+
+    (told,) = played(scene)
+    assert told.startswith("http://a:11434 is left out from now on: The model 'm' is not on the server")
+
+
+def test_models_are_compared_by_digest() -> None:
+    """Two hosts with other weights under one name are refused, naming both; the smaller window counts for both."""
+
+    async def scene() -> None:
+        same = Net(Machine("a"), Machine("b"))
+        assert (await same.hosts.model("m")).context_length == 4096
+        with pytest.raises(RequestError) as raised:
+            await Net(Machine("a"), Machine("b", "e" * 64)).hosts.model("m")
+        assert str(raised.value) == (
+            "http://a:11434 and http://b:11434 have different weights under the name m (dddddddddddd and eeeeeeeeeeee): "
+            "pull the same on both, or leave one of the hosts out."
+        )
+
+    played(scene)
+
+
+def test_a_host_without_the_model_is_named_with_its_pull_line() -> None:
+    """The line is for that host, not for the one that has it."""
+
+    async def scene() -> str:
+        net = Net(Machine("a"), Machine("b"))
+        net.machines[1].models = ["judge"]
+        with pytest.raises(ModelMissing) as raised:
+            await net.hosts.model("m")
+        return str(raised.value)
+
+    said = played(scene)
+    assert said.startswith("The model 'm' is not on the server at http://b:11434, which has judge:latest")
+    assert said.endswith("get it with: OLLAMA_HOST=http://b:11434 ollama pull m")
+
+
+def test_a_host_that_is_away_at_the_beginning_joins_when_it_is_back() -> None:
+    """If it has the same models; with others it is left out. Where a role has no other host, nothing begins."""
+
+    async def scene() -> None:
+        for digest, joins in (("d" * 64, True), ("e" * 64, False)):
+            net = Net(Machine("a"), Machine("b", digest))
+            b = net.machines[1]
+            b.away = True
+            assert await net.hosts.version() == "0.33.a"
+            await net.hosts.model("m")
+            assert set(await net.all(4)) == {"http://a:11434"}
+            b.away = False
+            await asyncio.sleep(20)
+            assert ("http://b:11434" in await net.all(4)) is joins
+            assert ("other weights under the name m" in net.told[-1]) is not joins
+            await net.hosts.close()
+        judge = Net(Machine("a"), Machine("b"), roles=(("generator", "tagger"), ("validator",)))
+        judge.machines[1].away = True
+        with pytest.raises(ServerError, match="http://b:11434"):
+            await judge.hosts.version()
+
+    played(scene)
+
+
+def test_run_json_names_each_host() -> None:
+    """Where there is one, it is named as ever."""
+
+    async def scene() -> tuple[dict[str, Any], dict[str, Any]]:
+        return await introduced(Net(Machine("a"), Machine("b")).hosts), await introduced(Net(Machine("a")).hosts)
+
+    two, one = played(scene)
+    assert two["hosts"] == [
+        {"host": f"http://{name}:11434", "version": f"0.33.{name}", "slots": 1, "roles": list(ROLES)} for name in "ab"
+    ]
+    assert one == {"host": "http://a:11434", "version": "0.33.a"}
+
+
+@pytest.mark.parametrize(("bad", "left_out"), [(9, True), (2, False)])
+def test_a_host_that_answers_wrongly_is_left_out(bad: int, left_out: bool) -> None:
+    """When its replies are unreadable far more often than those of the others to the same steps; a few are chance."""
+
+    async def scene() -> list[str]:
+        net = Net(Machine("a"), Machine("b"))
+        a, b = net.hosts.slots.lanes
+        for _ in range(40):
+            b.heard("write", readable=True)
+        b.heard("write", readable=False)
+        for number in range(20):
+            a.heard("write", readable=number >= bad)
+        return net.told if a.limit == 0 else []
+
+    told = played(scene)
+    assert bool(told) is left_out
+    assert not told or told[0].startswith("http://a:11434 is left out from now on: ")
+
+
+def test_the_room_for_models_is_learned_from_the_host() -> None:
+    """One that drops a model to load another has room for one at a time; from then on it is asked model by model."""
+
+    async def scene() -> tuple[int | None, int | None]:
+        rooms = []
+        for holds in (1, 2):
+            net = Net(Machine("a", holds=holds))
+            await net.ask("x", "write", "m")
+            await net.ask("y", "judge", "judge")
+            rooms.append(net.hosts.slots.lanes[0].room)
+        return rooms[0], rooms[1]
+
+    assert played(scene) == (1, None)

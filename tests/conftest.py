@@ -192,18 +192,20 @@ def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     """A terminal whose every live run asks a stand-in."""
     from evals.bench.hash_embedder import HashEmbedder
     from skills_dspy.model.embedding.embedder import AsyncEmbedder
+    from skills_dspy.model.server.connections import without_secrets
     from tests.helpers.terminal import Terminal
 
     made = Terminal(tmp_path, capsys)
 
     def server(host: str, *_: object, **__: object) -> "FakeServer":
         made.servers.append(made.make_server())
-        made.servers[-1].host = host
+        made.servers[-1].host = without_secrets(host)
         return made.servers[-1]
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["python -m skills_dspy", "run"])
     monkeypatch.setattr("skills_dspy.commands.api.server.OllamaServer", server)
+    monkeypatch.setattr("skills_dspy.commands.api.server.kept_in", lambda _: tmp_path / "cache" / "hosts.json")
     monkeypatch.setattr("skills_dspy.cli.run.embedder_of", lambda *_: AsyncEmbedder(HashEmbedder()))
     return made
 

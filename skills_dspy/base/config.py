@@ -25,6 +25,9 @@ Role = Literal["generator", "validator", "tagger"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
 
+SPOKEN: Mapping[Role, str] = {"generator": "teacher", "validator": "judge", "tagger": "tagger"}
+"""What a role is called."""
+
 Api = Literal["ollama", "openai"]
 """What a server speaks: Ollama's own API, or OpenAI's."""
 
@@ -56,8 +59,15 @@ def _trimmed(value: object) -> object:
 
 def _addresses(value: object) -> object:
     if isinstance(value, Mapping):
-        return tuple(f"{role}={address}" for role, address in value.items())
+        return tuple(f"{role}={address}" for role, given in value.items() for address in _addresses_of(role, given))
     return () if value is None else (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
+def _addresses_of(role: object, given: object) -> list[Any]:
+    addresses = given if isinstance(given, list) else [given]
+    if not addresses or not all(isinstance(address, str) for address in addresses):
+        raise PydanticCustomError("addresses", "no addresses", {"keys": [(role,)]})
+    return addresses
 
 
 class RoleConfig(Settings):

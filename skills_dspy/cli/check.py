@@ -3,25 +3,28 @@
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
+from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
+from skills_dspy.base.errors import StorageError
 from skills_dspy.cli.run import load_specs
 from skills_dspy.cli.shared.arguments import CheckOptions
-from skills_dspy.cli.shared.sessions import complainer, make_server
+from skills_dspy.cli.shared.sessions import complainer, fault_teller
 from skills_dspy.cli.summary import command
 from skills_dspy.cli.terminal.consoles import make_console, make_table
 from skills_dspy.cli.terminal.streams import echo_json
-from skills_dspy.commands.api.check import hasty
-from skills_dspy.commands.check.checks import CheckReport, CheckRequest, Checks, Hearer
+from skills_dspy.commands.api.check import checks_of
+from skills_dspy.commands.api.server import measured_file
 from skills_dspy.commands.check.forecast import StepCost
+from skills_dspy.commands.check.hosts import HostSpeed
 from skills_dspy.commands.check.lines import Line
-from skills_dspy.commands.check.measure import find_weights
+from skills_dspy.commands.check.report import CheckReport, CheckRequest, Hearer
 from skills_dspy.commands.check.seeds import RatedSeeds, closing_line
+from skills_dspy.store.measured import keep_measured
 
 READY, SEEDS_FAIL, NOT_READY = 0, 1, 2
 _MARKS = {"ok": "[green]ok[/green]  ", "warn": "[yellow]warn[/yellow]", "FAIL": "[red]FAIL[/red]"}
@@ -34,14 +37,29 @@ def check_command(options: CheckOptions) -> int:
     """
     config = options.server.over(options.models.load(options.embedder))
     specs = load_specs(options.task_paths, options.taxonomy_base).specs
-    asked = options.server.over(hasty(config))
-    server = make_server(options.server, asked, complainer(sys.stderr))
     out = make_console(err=options.as_json, soft_wrap=True)
     wanted, concurrency = options.wanted, options.server.concurrency
     request = CheckRequest(specs, config, wanted, concurrency, options.output_dir, options.pull, command())
-    checks = Checks(request, server, ShownChecks(out), find_weights, partial(options.server.connection.vectors, asked))
+    checks = checks_of(request, options.server.connection, ShownChecks(out), fault_teller(complainer(sys.stderr)))
     print_json = echo_json if options.as_json else None
-    return closed_seeds(checks.rate_seeds(), out, print_json) if options.seeds else closed(checks.run(), out, print_json)
+    if options.seeds:
+        return closed_seeds(checks.rate_seeds(), out, print_json)
+    report = checks.run()
+    if report.hosts:
+        out.print(escape(_kept(report.hosts)))
+    return closed(report, out, print_json)
+
+
+def _kept(hosts: Sequence[HostSpeed]) -> str:
+    """Keep what was measured of several hosts for `run`, and say so."""
+    path, today = measured_file(), datetime.now(UTC).date()
+    if path is None:
+        return "\nNot kept for `run`, because neither XDG_CACHE_HOME nor HOME says a folder."
+    try:
+        keep_measured(path, [host.measured(today) for host in hosts])
+    except StorageError as error:
+        return f"\nNot kept for `run`: {error}"
+    return f"\nKept for `run` in {path}: " + ", ".join(f"{host.slots} slots at {host.host.name}" for host in hosts)
 
 
 PrintJson = Callable[[object], None]

@@ -58,7 +58,8 @@ def decide_command(options: DecideOptions) -> int:
         progress.update(f"{found} of {options.pairs} pairs, {asked} second answers, {meter.live} calls")
 
     async def work() -> DecideResult:
-        server = open_server(options.server, prepared.config, progress.fault, progress.say) if asking else None
+        asked, connection = options.server.over(prepared.config), options.server.connection
+        server = open_server(connection, asked, progress.fault, progress.say) if asking else None
         return await decide_run(request, prepared, server, count, on_pair=count_pairs)
 
     try:

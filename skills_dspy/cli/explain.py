@@ -128,6 +128,8 @@ def _source(found: FoundRow, out: Console) -> None:
     server = run.server or NotedServer()
     named = server.version or "unknown" if server.api == OLLAMA else server_in_words(server.api, server.version or "")
     out.print(f"[bold]server[/bold] {escape('; '.join(filter(None, (named, server.note))))}")
+    for host in server.hosts:
+        out.print(f"[bold]host[/bold] {escape(host.in_words({} if run.result is None else run.result.usage))}")
     if run.derived_description is not None:
         out.print(f"[bold]description (derived)[/bold] {escape(run.derived_description)}")
     for shown in source["shown"]:
@@ -161,7 +163,7 @@ def _call(stage: str, attempt: int, attempts: int, reply: JournaledReply, prompt
     think = reply.request.get("think", "unset")
     options = options | ({} if think is False else {"think": "on" if think is True else think})
     settings = ", ".join(f"{name} {value}" for name, value in options.items())
-    names = f"prompt {prompt}, reply {reply.digest[:12]}"
+    names = f"prompt {prompt}, reply {reply.digest[:12]}{f' from {at}' if (at := body.get('host')) else ''}"
     out.print(escape(f"{reply.request['model']}: {settings}; {tokens}, {reply.seconds:.2f} s; {names}"))
     for message in reply.request["messages"]:
         out.print(f"\n[bold]{message['role']}[/bold]\n{escape(message['content'])}")

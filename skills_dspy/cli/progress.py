@@ -24,6 +24,8 @@ from skills_dspy.run.headway import (
     duration,
     funnel_line,
     headway_of,
+    host_line,
+    hosts_shown,
     numbers_line,
     time_left,
     worst_tasks,
@@ -166,6 +168,7 @@ class RunProgress(Progress, Watcher):
             if task.status == "running" and not task.run.done:
                 numbers = numbers_line(headway_of([task]), None if many else self.slots, seconds)
                 yield f"{task.spec.task_name}: {numbers} [{funnel_line(task.run.funnel)}]"
+        yield from self._hosts(seconds)
 
     def picture(self, width: int) -> Iterable[RenderableType]:
         """A table of the tasks, then their funnels or what has become of them, then the requests in flight."""
@@ -181,8 +184,16 @@ class RunProgress(Progress, Watcher):
         for task in () if many else self.tasks:
             name = task.spec.task_name.rsplit("/", 1)[-1]
             yield Text(visible(f"  {name}: {funnel_line(task.run.funnel)}"), style="dim", overflow="ellipsis", no_wrap=True)
+        for line in self._hosts(self._clock() - self.began):
+            yield Text(visible(line), overflow="ellipsis", no_wrap=True)
         if self.slots is not None:
             yield unmarked(f"in flight {self.slots.held} of {self.slots.count}, waiting {self.slots.waiting}")
+
+    def _hosts(self, seconds: float) -> Iterator[str]:
+        lanes, more = hosts_shown(self.slots, _WORST_ROWS)
+        yield from (host_line(lane, seconds) for lane in lanes)
+        if more:
+            yield f"and {more} other hosts"
 
     def _table(self, rows: Iterable[Headway], *, wide: bool) -> Table:
         seconds = self._clock() - self.began

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from skills_dspy.cli.shared.arguments import RunOptions
 from skills_dspy.cli.shared.sessions import open_server, run_until_done
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.cli.terminal.streams import echo
-from skills_dspy.commands.api.request import RunSettings, embedder_of, run_request, run_tasks
+from skills_dspy.commands.api.request import RunSettings, embedder_of, run_request, run_tasks, with_measured
+from skills_dspy.commands.api.server import measured_file
 from skills_dspy.run.open_files import make_room
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.task import TaskView
@@ -44,9 +46,9 @@ def run_command(options: RunOptions) -> int:
         except SkillsError:
             display.stop()
             if display.tasks:
-                _summarize(display.tasks, options, broken)
+                _summarize(display, options, broken)
             raise
-    _summarize(tasks, options, broken)
+    _summarize(display, options, broken)
     export_run([task.paths.folder for task in tasks], options.output_dir, options.exports, err=options.as_json)
     return COMPLETE if all(task.run.done for task in tasks) and not broken else SHORT
 
@@ -76,11 +78,11 @@ class _Stderr(Notices):
         echo(f"warning: {line}", err=True)
 
 
-def _summarize(tasks: Sequence[TaskView], options: RunOptions, broken: Sequence[SpecError]) -> None:
+def _summarize(display: RunProgress, options: RunOptions, broken: Sequence[SpecError]) -> None:
     if options.as_json:
-        echo(json_summary(tasks, broken))
+        echo(json_summary(display.tasks, broken))
     else:
-        print_summary(tasks, replayed=options.replay is not None)
+        print_summary(display.tasks, replayed=options.replay is not None, slots=display.slots)
     for error in broken:  # once more: what was said at the beginning of a night is out of sight by now
         echo(f"not run: {error}", err=True)
 
@@ -100,12 +102,14 @@ def _work(request: RunRequest, settings: RunSettings, options: RunOptions, displ
         with connected(options.ray_address or os.environ.get("RAY_ADDRESS") or "auto", os.environ) as cluster:
             yield Driver(cluster, request, settings, display, notices, display.fault).run
         return
+    today = datetime.now(UTC).date()
+    request, connection = with_measured(request, settings.connection, measured_file(), today, notices)
     make_room(len(request.specs), request.concurrency)
     embedder = embedder_of(request, settings)
 
     async def run() -> tuple[TaskView, ...]:
         live = request.recorded is None
-        server = open_server(options.server, request.config, display.fault, display.say) if live else None
+        server = open_server(connection, request.config, display.fault, display.say) if live else None
         return await run_tasks(request, server, embedder, display, notices)
 
     yield run

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,21 @@ from skills_dspy.base.errors import SpecError
 from skills_dspy.base.residue import THOUGHTS
 from skills_dspy.base.yaml_lines import shown
 from skills_dspy.cli.terminal.consoles import make_console, make_table, unmarked
+from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.server.connections import without_secrets
 from skills_dspy.pipeline.funnel import HABITS, SCREENING, SELDOM, STAGES, Funnel, added_up
 from skills_dspy.run.headway import FEW, headway_of, short_name
 from skills_dspy.run.task import TaskView
 from skills_dspy.screens.benchmark import Benchmark
+from skills_dspy.store.run_json import used_in_words
 
 _LONG = 150
 """So many characters are shown of what went wrong, and of a reply."""
 
 
-def print_summary(tasks: Sequence[TaskView], *, replayed: bool, console: Console | None = None) -> None:
+def print_summary(
+    tasks: Sequence[TaskView], *, replayed: bool, console: Console | None = None, slots: Slots | None = None
+) -> None:
     """The end of a run, for a person, on stdout."""
     out = console or make_console(soft_wrap=True)
     if len(tasks) > FEW:
@@ -35,10 +40,22 @@ def print_summary(tasks: Sequence[TaskView], *, replayed: bool, console: Console
             _print_one(task, replayed, out)
     for answered_by in dict.fromkeys(task.answered_by for task in tasks):
         out.print(f"\nAnswered by: {escape(answered_by)}")
+    for line in _hosts(tasks, slots):
+        out.print(escape(line))
     explained = next((task for task in tasks if task.run.funnel.accepted), None)
     if explained is not None:
         again = f"{command()} explain ROW_ID --output-dir {_quoted(explained.paths.folder)}"
         out.print(f"The story of a row: {escape(again)}")
+
+
+def _hosts(tasks: Sequence[TaskView], slots: Slots | None) -> Iterator[str]:
+    """A line for each of several hosts: what it has done for all tasks, and why it gets nothing."""
+    total: dict[str, Counter[str]] = {}
+    for name, used in (host for task in tasks for host in task.usage.get("by_host", {}).items()):
+        total.setdefault(name, Counter()).update(used)
+    why = {lane.name: lane.why for lane in slots.lanes if lane.why} if slots is not None else {}
+    for name, used in total.items():
+        yield f"  {name}: {used_in_words(used)}{f'; it got nothing in the end: {why[name]}' if name in why else ''}"
 
 
 def _print_one(task: TaskView, replayed: bool, out: Console) -> None:

@@ -91,6 +91,22 @@ def count_soft(paths: RunPaths, journal: JournalReader) -> dict[str, int]:
     return {"asked": len(asked), "read": read}
 
 
+def count_hosts(
+    journal: JournalReader, server: Mapping[str, Any], before: Mapping[str, Any], faults: Mapping[str, int]
+) -> dict[str, Any]:
+    """What each of several hosts has done, ready to be added to a result's usage; nothing where one alone answered.
+
+    `server` is as run.json notes it, `before` the usage of an earlier result there, and `faults` those since that.
+    """
+    known = before.get("by_host", {})
+    if not known and "hosts" not in server:
+        return {}
+    used, nothing = journal.usage_by_host(), {"calls": 0, "prompt_tokens": 0, "output_tokens": 0}
+    names = dict.fromkeys([*(str(host["host"]) for host in server.get("hosts", ())), *known, *used])
+    failed = {name: known.get(name, nothing).get("faults", 0) + faults.get(name, 0) for name in names}
+    return {"by_host": {name: {**used.get(name, nothing), "faults": failed[name]} for name in names}}
+
+
 def as_begun(config: RunConfig, paths: RunPaths, recorded: RunConfig | None = None) -> RunConfig:
     """The settings, as far as they follow the recording, else the run that was begun here.
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from skills_dspy.model.hosts.lane import Lane
 from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.pipeline.funnel import LABELS, STAGES, Funnel
 from skills_dspy.run.task import TaskView
@@ -74,6 +75,19 @@ def numbers_line(headway: Headway, slots: Slots | None, seconds: float) -> str:
         f"{headway.accepted} of {headway.wanted} accepted, {headway.live + headway.remembered} calls, "
         f"{rate:.0f} tokens/s{flight}{', ' + left + ' left' if left else ''}"
     )
+
+
+def host_line(lane: Lane, seconds: float) -> str:
+    """One of several hosts: requests in flight of its slots, calls, speed, or why it gets nothing."""
+    rate = lane.output_tokens / seconds if seconds > 0 else 0.0
+    why = f"; gets nothing now: {lane.why}" if lane.why else ""
+    return f"{lane.name}: {lane.held} of {lane.count} in flight, {lane.calls} calls, {rate:.0f} tokens/s{why}"
+
+
+def hosts_shown(slots: Slots | None, most: int) -> tuple[list[Lane], int]:
+    """Of several hosts as many as are shown, those first that get nothing, and how many are not; none of one alone."""
+    lanes = [] if slots is None or len(slots.lanes) == 1 else sorted(slots.lanes, key=lambda lane: not lane.why)
+    return lanes[:most], len(lanes[most:])
 
 
 def funnel_line(funnel: Funnel) -> str:

@@ -31,6 +31,7 @@ from skills_dspy.pipeline.variety import derive_axes
 from skills_dspy.run.account import (
     as_begun,
     check_same_inputs,
+    count_hosts,
     count_soft,
     inputs_of,
     prompt_fingerprints,
@@ -124,6 +125,7 @@ class OpenTask:
         manifest: the beginning of its run.json.
         asker, begin: asks for its description, and makes its run with that; None when it is closed.
         opened: closes all that was opened for it.
+        before: the usage that an earlier run of the directory has noted.
         entrance: few begin at once, so that of many that go on the first asks soon.
     """
 
@@ -138,6 +140,7 @@ class OpenTask:
     opened: ExitStack
     entrance: asyncio.Semaphore
     ended: bool = False
+    before: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def open(cls, shared: Shared, view: TaskView, program: SkillsProgram) -> "OpenTask":
@@ -222,6 +225,7 @@ class OpenTask:
 
         def write() -> None:
             previous = read_run_json(paths)
+            self.before = previous.result.usage if previous and previous.result else {}
             write_json(paths.run_json, {**manifest, "result": previous and previous.content.get("result")})
 
         await to_its_end(write)
@@ -277,7 +281,8 @@ class OpenTask:
         try:
             self.journal.close()  # it writes what waits: replies that came when the run was over are paid for, too
             with JournalReader.open(view.paths.journal) as journal:
-                view.usage, weights = journal.usage(), journal.meta().get("embedder_weights")
+                hosts = count_hosts(journal, self.manifest["server"], self.before, view.meter.faults)
+                view.usage, weights = {**journal.usage(), **hosts}, journal.meta().get("embedder_weights")
                 if self.manifest["config"]["soft_ratings"]:
                     view.soft_ratings = count_soft(view.paths, journal)
             result = {"draws": view.run.draws[0], "funnel": view.run.funnel.as_json(), "usage": view.usage}

@@ -34,6 +34,10 @@ _SELECT_FULL = "SELECT request, reply, step, arrived, seconds FROM replies WHERE
 _SELECT_USAGE = (
     "SELECT step, COUNT(*), SUM(prompt_tokens), SUM(output_tokens), SUM(seconds) FROM replies GROUP BY step ORDER BY step"
 )
+_SELECT_HOSTS = (
+    "SELECT json_extract(reply, '$.host') AS host, COUNT(*), SUM(prompt_tokens), SUM(output_tokens) FROM replies"
+    " WHERE host IS NOT NULL GROUP BY host ORDER BY host"
+)
 _COSTS = ("calls", "prompt_tokens", "output_tokens", "seconds")
 _CACHE_KIB = 256
 _ADVICE = {
@@ -132,6 +136,12 @@ class JournalReader:
         for used in (overall, *by_step.values()):
             used["seconds"] = round(float(used["seconds"]), 3)
         return {**overall, "by_step": by_step}
+
+    def usage_by_host(self) -> dict[str, dict[str, int]]:
+        """Calls and tokens of each of several hosts, for replies that say which; it parses every reply."""
+        with self._reading() as connection:
+            rows = connection.execute(_SELECT_HOSTS).fetchall()
+        return {host: dict(zip(_COSTS, numbers, strict=False)) for host, *numbers in rows}
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from signatures.examples import Axis
+from skills_dspy.base.config import SPOKEN, Role
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import Reason, SeedExample
 from skills_dspy.store.files import storage_errors
@@ -62,8 +63,29 @@ _MODELLESS = re.compile(r"\bsimulated\b|\d-fake\b|\bby hand\b|\bno language mode
 """What versions and notes say where no language model answered; older replays say it nowhere else."""
 
 
+class NotedHost(_Part):
+    """One of several hosts; one that did not answer in the beginning has no version."""
+
+    host: str
+    version: str | None = None
+    slots: int | None = None
+    roles: tuple[Role, ...] = ()
+
+    def in_words(self, usage: Mapping[str, Any]) -> str:
+        """Address, version and roles, and what it has done, by a result's usage."""
+        used = (usage.get("by_host") or {}).get(self.host)
+        roles = ", ".join(SPOKEN[role] for role in self.roles)
+        return f"{self.host} ({'; '.join(filter(None, (self.version, roles)))}){f': {used_in_words(used)}' if used else ''}"
+
+
+def used_in_words(used: Mapping[str, Any]) -> str:
+    """Calls, tokens and faults of a host; tokens where it tells them."""
+    tokens, faults = used["prompt_tokens"] + used["output_tokens"], used.get("faults", 0)
+    return ", ".join([f"{used['calls']} calls", *([f"{tokens} tokens"] * bool(tokens)), *([f"{faults} faults"] * bool(faults))])
+
+
 class NotedServer(_Part):
-    """Who answered; the kind of server is only there when it was not Ollama.
+    """Who answered; the kind of server is only there when it was not Ollama, hosts where there were several.
 
     Attributes:
         note: who answered, in words, in place of the server's own: that of a recording, which every replay has.
@@ -77,11 +99,13 @@ class NotedServer(_Part):
     no_model: bool = False
     api: str = OLLAMA
     licences: dict[str, str] = {}
+    hosts: tuple[NotedHost, ...] = ()
 
     @property
     def answered_by(self) -> str:
         """Who, in words; KeyError where it does not say."""
-        return self.note or server_in_words(self.api, needed(self.version, "version"))
+        several = f" on {len(self.hosts)} hosts" if self.hosts else ""
+        return self.note or server_in_words(self.api, needed(self.version, "version")) + several
 
     @property
     def without_model(self) -> bool:

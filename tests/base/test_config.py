@@ -138,6 +138,17 @@ def test_judge_and_tagger_follow_the_generator() -> None:
             2,
             "of 2048 and the 8192 for thoughts fill the whole context window of 8192",
         ),
+        (
+            "tagging: fused\nserver:\n  base_url: 5",
+            3,
+            "`server.base_url` is the number 5; write an address, a list of addresses",
+        ),
+        (
+            "server:\n  base_url:\n  - http://me:secret@a\n  - 5",
+            4,
+            "item 2 of `server.base_url` is the number 5; write an address",
+        ),
+        ("server:\n  base_url:\n    judge: {a: b}", 3, "`server.base_url.judge` is a mapping; write an address"),
         ("tagging: fused\nserver:\n  backoff_max: 0.5", 3, "`server.backoff_first` is above `server.backoff_max`"),
     ],
 )
@@ -147,6 +158,25 @@ def test_what_is_wrong_is_said_with_its_line(text: str, line: int, part: str) ->
         parsed(text)
     assert str(caught.value).startswith(f"my.yaml:{line}: ")
     assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("http://a", ("http://a",)),
+        ("[http://a, 'http://b*4']", ("http://a", "http://b*4")),
+        (
+            "{teacher: 'http://a,http://b', judge: [http://c, http://d]}",
+            ("teacher=http://a,http://b", "judge=http://c", "judge=http://d"),
+        ),
+        ("null", ()),
+    ],
+)
+def test_hosts_are_text_a_list_or_roles(text: str, read: tuple[str, ...]) -> None:
+    """As the command line would have them; they are in no noted settings, for an address may hold a password."""
+    config = parsed(f"server: {{base_url: {text}}}")
+    assert config.server.base_url == read
+    assert config.noted() == load_config().noted()
 
 
 def test_a_bad_name_on_the_command_line_is_refused_by_its_option() -> None:
@@ -217,6 +247,7 @@ OTHER_VALUES = {
     "backoff_first": 2,
     "connect_timeout": 7,
     "api": "openai",
+    "base_url": "http://a:11434",
     "accepted_share": 0.5,
     "ngram": 8,
     "max_cosine": 0.5,

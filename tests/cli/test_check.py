@@ -17,9 +17,10 @@ from skills_dspy.base.records import SeedExample, SoftRating
 from skills_dspy.cli.check import NOT_READY, READY, SEEDS_FAIL, ShownChecks, closed, closed_seeds
 from skills_dspy.cli.main import start
 from skills_dspy.cli.terminal.streams import echo_json
-from skills_dspy.commands.check.checks import CheckRequest, Checks
+from skills_dspy.commands.check.checks import Checks
 from skills_dspy.commands.check.forecast import StepCost
 from skills_dspy.commands.check.lines import estimate_line, hours_line, soft_line, speed_line, together_line, trial_line
+from skills_dspy.commands.check.report import CheckRequest
 from skills_dspy.commands.check.speed import Counts, Speed, Together, Trial
 from skills_dspy.model.embedding.weights import WeightsFolder
 from skills_dspy.model.server.openai import OpenAIServer
@@ -124,6 +125,18 @@ def test_all_is_well() -> None:
     assert "for 20 pairs for each of 2 tasks" in named(text, "time")[0]
     assert any(line.startswith("each accepted pair") for line in text.splitlines())
     assert server.closed == 2
+
+
+def test_models_that_do_not_fit_together_are_a_warning() -> None:
+    """Of one host with several models, which says what it has in memory; of one model nothing is asked or said."""
+    judges = {"validator": {"model": "judge"}, "tagger": {"model": "tagger"}}
+    code, text = checked(TimedServer(timed=False, room=1), config=judges)
+    assert code == READY
+    (line,) = named(text, "memory")
+    assert line.startswith(f"warn memory the server does not hold its models at once ({MODEL}, judge, tagger; after each")
+    assert "loading one takes about 2.0 s, and a run does that about 12 times, 24 s in all" in line
+    assert named(checked(TimedServer(timed=False, room=3), config=judges)[1], "memory")[0].startswith("ok memory the server")
+    assert not named(checked(TimedServer(timed=False, room=1))[1], "memory")
 
 
 def test_what_soft_ratings_need_is_tried_where_they_are_asked_for() -> None:

@@ -53,6 +53,21 @@ def test_fill_asks_the_server(shell: Terminal) -> None:
     assert not shell.servers[-1].asked
 
 
+def test_fill_asks_several_hosts(shell: Terminal) -> None:
+    """Each has its part, and a second time none is asked, as with one."""
+    asked = ["decide", "runs/foxes", "--min-pair-rating", "1", "--fill", "--base-url", "http://a:1,http://b:1*2"]
+    code, out, _ = shell.type(*asked, "--concurrency", 1)
+    assert [server.most_in_flight for server in shell.servers] == [1, 2]
+    first, second = (len(server.asked) for server in shell.servers)
+    assert code == 0
+    assert min(first, second) > 0
+    assert f"Asked now: {first + second} calls" in out
+    _, out, _ = shell.type(*asked, "--json")
+    told = json.loads(out)
+    assert told["calls_made"] == 0
+    assert json.loads(Path(told["dataset"], "run.json").read_bytes())["decided"]["filled_by"] == []
+
+
 def test_pairs_ask_the_server_and_are_told(shell: Terminal) -> None:
     """How many there are and why not more, how long their answers are, where they lie; export reads them there."""
     code, out, _ = shell.type("decide", "runs/foxes", "--pairs", 2, "--json")

@@ -16,6 +16,7 @@ from skills_dspy.base.errors import RequestError, RunDirError
 from skills_dspy.base.records import Reason
 from skills_dspy.cli.progress import Progress, RunProgress
 from skills_dspy.cli.summary import json_summary, print_summary
+from skills_dspy.model.hosts.lane import Lane
 from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.replies import Meter
 from skills_dspy.pipeline.funnel import Funnel, added_up
@@ -162,6 +163,35 @@ def test_a_terminal_shows_each_task_and_what_is_in_flight() -> None:
     assert drawn(progress)[-1] == "The server is [broken]. Asking again in 4 s."
     progress.changed()
     assert "broken" not in drawn(progress)[-1]
+
+
+def of_hosts(count: int) -> Slots:
+    """Hosts that have written 3000 tokens each; the last one is away."""
+    lanes = [Lane(4, name=f"http://h{number}:11434", calls=30, output_tokens=3000) for number in range(count)]
+    lanes[-1].limit, lanes[-1].why = 0, "The server at http://[h]:11434 does not answer."
+    return Slots(lanes)
+
+
+def test_several_hosts_have_a_line_each() -> None:
+    """Slots, calls, speed, and why one gets nothing; in a terminal and in a log, of one host alone nothing."""
+    slots, (progress, hand, stream) = of_hosts(2), shown(running())
+    progress.started([running()], slots)
+    hand.now += 30.0
+    progress.changed()
+    lines = [
+        "http://h1:11434: 0 of 4 in flight, 30 calls, 100 tokens/s; gets nothing now: The server at http://[h]:11434 does not "
+        "answer.",
+        "http://h0:11434: 0 of 4 in flight, 30 calls, 100 tokens/s",
+    ]
+    assert stream.getvalue().splitlines()[1:] == lines
+    picture = watched(running())
+    assert not any("http" in line for line in drawn(picture))
+    picture.slots = slots
+    assert [line.rstrip() for line in drawn(picture) if "http" in line] == lines
+    assert len(drawn(picture, 40)) == len(drawn(picture))
+    picture.slots = of_hosts(40)
+    assert sum("http" in line for line in drawn(picture)) == 8
+    assert "and 32 other hosts" in drawn(picture)
 
 
 def test_a_terminal_is_left_clean() -> None:

@@ -31,7 +31,7 @@ def test_a_request_that_is_left_waiting_is_said_with_what_to_do(monkeypatch: pyt
 
     async def main() -> None:
         options = ServerOptions(None, ("http://127.0.0.1:11434",), 4)
-        server = open_server(options, a_config(), lambda *_: None, said.append, lambda: now)
+        server = open_server(options.connection, a_config(), lambda *_: None, said.append, lambda: now)
         left = asyncio.ensure_future(server.chat({"number": 0}))
         await asyncio.sleep(0)
         for number in range(1, 20):
@@ -69,7 +69,7 @@ def test_a_request_that_failed_meanwhile_was_not_left_waiting(monkeypatch: pytes
     async def main() -> None:
         options = ServerOptions(None, ("http://127.0.0.1:11434",), 4)
         complain = lambda message, pause: said.append(f"{message} {pause:g}")  # noqa: E731
-        server = open_server(options, a_config(), complain, said.append, lambda: now)
+        server = open_server(options.connection, a_config(), complain, said.append, lambda: now)
         left = asyncio.ensure_future(server.chat({"number": 0}))
         await asyncio.sleep(0)
         for number in range(1, 14):

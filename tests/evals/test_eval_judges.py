@@ -16,6 +16,7 @@ from skills_dspy.base.scales import Label
 from skills_dspy.cli.main import start
 from skills_dspy.model.compiled import compiled_content
 from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.server.connections import without_secrets
 from tests.helpers.judges import PAIR, QUALITY, QUESTION, SAMPLE, JudgeServer, lets_all_pass
 from tests.helpers.terminal import TASK, Said
 
@@ -103,7 +104,7 @@ def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
 
     def server(host: str, *_: object, **__: object) -> JudgeServer:
         made.servers.append(made.make_server())
-        made.servers[-1].host = host
+        made.servers[-1].host = without_secrets(host)
         return made.servers[-1]
 
     monkeypatch.chdir(tmp_path)
@@ -127,6 +128,19 @@ def test_the_report_is_printed_and_written(terminal: Terminal) -> None:
     page = (terminal.output / "judges.md").read_text("utf-8")
     assert "| judge_question_freeform | 4 | 50.0 % (15.0–85.0) |" in page
     assert "- Answered by: Ollama" in page
+
+
+def test_several_hosts_answer_one_session(terminal: Terminal) -> None:
+    """Each has its part of the replies, the report names both, and a second time none is asked."""
+    several = ["--base-url", "http://a:1,http://me:pa55@b:1*2"]
+    said = terminal.ask(*several)
+    assert said.code == 0
+    assert "http://a:1, " in said.out
+    first, second = (len(server.asked) for server in terminal.servers)
+    assert (first > 0, second > 0, first + second) == (True, True, 12)
+    assert terminal.ask(*several).code == 0
+    assert not any(server.asked for server in terminal.servers[2:])
+    assert not any(b"pa55" in path.read_bytes() for path in terminal.output.iterdir())
 
 
 def test_what_the_server_could_not_answer_is_said_and_not_asked_again(terminal: Terminal) -> None:

@@ -45,6 +45,7 @@ class TimedServer(OllamaServer):
         missing: the models that are not pulled.
         context_length: of every model.
         refuses: what every chat ends with.
+        room: how many models it holds at once; None for a server that does not say what it holds.
     """
 
     host = "http://fake:11434"
@@ -61,7 +62,10 @@ class TimedServer(OllamaServer):
         missing: tuple[str, ...] = (),
         context_length: int | None = 131072,
         refuses: MachineError | None = None,
+        room: int | None = None,
     ) -> None:
+        self.held: list[str] = []
+        self._room = room
         self.payloads: list[Payload] = []
         self.pulled: list[str] = []
         self.closed = 0
@@ -108,6 +112,7 @@ class TimedServer(OllamaServer):
     async def chat(self, payload: Payload) -> dict[str, Any]:
         """One reply's body, after the time that it takes."""
         self.payloads.append(payload)
+        self.held = [*(model for model in self.held if model != payload["model"]), payload["model"]][-(self._room or 1) :]
         if self._refuses is not None:
             raise self._refuses
         text = self._reply(payload)
@@ -125,6 +130,10 @@ class TimedServer(OllamaServer):
             "eval_duration": round(writing * 1e9),
         }
         return body if self._silent else body | counts
+
+    async def loaded(self) -> tuple[str, ...] | None:
+        """The models that it was asked for last, as many as it holds."""
+        return None if self._room is None else tuple(f"{model}:latest" for model in self.held)
 
     async def close(self) -> None:
         """Count it."""

@@ -11,6 +11,7 @@ from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import Interrupted
 from skills_dspy.cli.shared.options import ServerOptions, SessionOptions
 from skills_dspy.cli.terminal.streams import echo
+from skills_dspy.commands.api.server import Connection
 from skills_dspy.model.compiled import since_compiled
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.hosts.hosts import Hosts
@@ -36,11 +37,11 @@ def complainer(stream: TextIO) -> Complain:
 
 def make_server(options: ServerOptions, config: RunConfig, complain: Complain | None = None) -> Server:
     """The first host of a command, or llama.cpp with its model file."""
-    return options.connection.single(options.over(config), _told(complain))
+    return options.connection.each(options.over(config), fault_teller(complain))[0][1]
 
 
 def open_server(
-    options: ServerOptions,
+    connection: Connection,
     config: RunConfig,
     complain: Complain,
     say: Callable[[str], None],
@@ -51,10 +52,11 @@ def open_server(
     def waiting(request: Waiting, seconds: float) -> None:
         say(waiting_line(request, seconds))
 
-    return options.connection.open(options.over(config), _told(complain), say, waiting, clock)
+    return connection.open(config, fault_teller(complain), say, waiting, clock)
 
 
-def _told(complain: Complain | None) -> OnFault | None:
+def fault_teller(complain: Complain | None) -> OnFault | None:
+    """What hears of faults, and complains."""
     return None if complain is None else lambda fault, pause: complain(str(fault.error), pause)
 
 
@@ -118,7 +120,9 @@ def in_session(
     stderr = sys.stderr  # the optimizers' output is kept away from the terminal; this is not theirs
 
     def serve() -> Server:
-        return open_server(options.server, config, complainer(stderr), lambda line: echo(line, stream=stderr))
+        return open_server(
+            options.server.connection, options.server.over(config), complainer(stderr), lambda line: echo(line, stream=stderr)
+        )
 
     async def run() -> T:
         async with open_session(request, None if options.replay is not None else serve) as session:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -10,11 +11,14 @@ from skills_dspy.commands.api.blocking import OtherLoop, synchronous
 from skills_dspy.commands.api.loaded import AnyPath, path_of, paths_of
 from skills_dspy.commands.api.request import RunSettings, load_logged, models_of
 from skills_dspy.commands.api.server import Connection, addresses_in
-from skills_dspy.commands.check.checks import CheckReport, CheckRequest, Checks, Hearer
+from skills_dspy.commands.check.checks import Checks, Drive
+from skills_dspy.commands.check.hosts import CheckedHost
 from skills_dspy.commands.check.lines import Line
 from skills_dspy.commands.check.measure import find_weights
+from skills_dspy.commands.check.report import CheckReport, CheckRequest, Hearer
+from skills_dspy.model.hosts.member import OnFault
 
-__all__ = ["CheckReport", "acheck", "check", "hasty"]
+__all__ = ["CheckReport", "acheck", "check", "checks_of", "hasty"]
 
 _PATIENCE = 15.0
 """Seconds that a broken server is tried again: somebody sits in front of a check."""
@@ -25,6 +29,26 @@ def hasty(config: RunConfig) -> RunConfig:
     return config.model_copy(
         update={"server": config.server.model_copy(update={"patience": min(config.server.patience, _PATIENCE)})}
     )
+
+
+def checks_of(
+    request: CheckRequest,
+    connection: Connection,
+    hearer: Hearer,
+    on_fault: OnFault | None = None,
+    drive: Drive = asyncio.run,
+) -> Checks:
+    """The checks of whom a connection leads to, which are asked with little patience; of several hosts each, too.
+
+    Raises:
+        RequestError: an address is written wrongly.
+    """
+    asked = hasty(request.config)
+    serve, each = partial(connection.vectors, asked), connection.each(asked, on_fault)
+    hosts = [CheckedHost(server, address.roles, address.slots or request.concurrency) for address, server in each]
+    if len(hosts) == 1:
+        return Checks(request, each[0][1], hearer, find_weights, serve, drive=drive)
+    return Checks(request, connection.open(asked, on_fault), hearer, find_weights, serve, hosts, drive)
 
 
 async def acheck(
@@ -66,12 +90,8 @@ async def acheck(
 
     def work() -> CheckReport:
         settings = asked_for.over(load_config(asked_for.config, asked_for.models, think))
-        asked = hasty(settings)
         request = CheckRequest(load_logged(paths_of(task_paths)), settings, n, concurrency, asked_for.output_dir, pull)
-        connection = asked_for.connection
-        server = connection.open(asked)
-        hearer = _Told(on_progress, loops)
-        return Checks(request, server, hearer, find_weights, lambda kind: connection.vectors(asked, kind), loops.run).run()
+        return checks_of(request, asked_for.connection, _Told(on_progress, loops), drive=loops.run).run()
 
     loops = OtherLoop()
     try:

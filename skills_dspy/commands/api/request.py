@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 
 from skills_dspy.base.config import RunConfig, load_config
@@ -20,6 +21,7 @@ from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.run.task import TaskView
 from skills_dspy.screens.benchmark import read_benchmark, skipped_warnings
 from skills_dspy.screens.decontamination import Notices
+from skills_dspy.store.measured import find_measured
 from skills_dspy.tasks.files import load_tasks
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -114,6 +116,24 @@ def run_request(settings: RunSettings, specs: tuple[TaskSpec, ...] | None, warn:
         program=program,
         evaluation=evaluation,
     )
+
+
+def with_measured(
+    request: RunRequest, connection: Connection, kept: Path | None, today: date, notices: Notices
+) -> tuple[RunRequest, Connection]:
+    """The same with the slots of several hosts that `check` has measured, where an address does not say them."""
+    wanted = [] if request.recorded is not None else connection.wants_slots(request.config)
+    if not wanted:
+        return request, connection
+    found, lines = find_measured(kept, wanted, today)
+    for line in lines:
+        notices.warn(line)
+    if not found:
+        return request, connection
+    told = ", ".join(f"{one.slots} at {one.host}" for one in found.values())
+    notices.say(f"Slots as `check` measured them: {told}; write *N behind an address for another number.")
+    connection = replace(connection, measured={key: one.slots for key, one in found.items()})
+    return replace(request, concurrency=connection.in_flight(request.config)), connection
 
 
 def embedder_of(request: RunRequest, settings: RunSettings) -> LiveEmbedder:

@@ -3,14 +3,23 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from skills_dspy.base.errors import RequestError
 from skills_dspy.commands.api.blocking import synchronous
 from skills_dspy.commands.api.loaded import AnyPath, Run, path_of, paths_of, run_at
-from skills_dspy.commands.api.request import RunSettings, embedder_of, load_logged, models_of, run_request, run_tasks
-from skills_dspy.commands.api.server import Connection, addresses_in
+from skills_dspy.commands.api.request import (
+    RunSettings,
+    embedder_of,
+    load_logged,
+    models_of,
+    run_request,
+    run_tasks,
+    with_measured,
+)
+from skills_dspy.commands.api.server import Connection, addresses_in, measured_file
 from skills_dspy.run.headway import Headway, headway_of
 from skills_dspy.run.open_files import make_room
 from skills_dspy.run.runner import Watcher
@@ -53,10 +62,10 @@ async def arun(
     Args:
         task_paths: task files, `qna.yaml` files, or folders of them; none for those of `replay`.
         n: accepted pairs wanted for each task, 1 or more; 20, or with `replay` the recorded run's.
-        base_url: the server's address; OLLAMA_HOST, else Ollama's own. The key of one of OpenAI's API stands in the environment
-            (SKILLS_DSPY_API_KEY, OPENAI_API_KEY).
+        base_url: the server's address, or those of several, each as `[ROLE=]URL[*N],...` has it; OLLAMA_HOST, else Ollama's
+            own. The key of one of OpenAI's API stands in the environment (SKILLS_DSPY_API_KEY, OPENAI_API_KEY).
         llamacpp: a model file (.gguf) instead of a server.
-        concurrency: requests in flight, 1 to 1024.
+        concurrency: requests in flight at each host, 1 to 1024.
         seed: decides every choice, 0 to 2**63 - 1; 0, or with `replay` the recorded run's.
         restart: set existing runs aside first, which are renamed and never deleted.
         replay: a recorded run's directory, which answers every model call; `demo` is the shipped one.
@@ -92,10 +101,12 @@ async def _run(settings: RunSettings, paths: Sequence[Path], watcher: "_Heard") 
     if not paths and settings.replay is None:
         raise RequestError("no task is given; give task files or folders of them, or a recording to replay")
     request = run_request(settings, load_logged(paths) if paths else None, notices.warn)
+    today = datetime.now(UTC).date()
+    request, connection = with_measured(request, settings.connection, measured_file(), today, notices)
     make_room(len(request.specs), request.concurrency)
     # In a thread: where the model is not here it asks the server, on an event loop of its own.
     embedder = await asyncio.to_thread(embedder_of, request, settings)
-    server = settings.connection.open(request.config) if request.recorded is None else None
+    server = connection.open(request.config) if request.recorded is None else None
     views = await run_tasks(request, server, embedder, watcher, notices)
     return tuple(run_at(view.paths, view.status, view.spec.task_name) for view in views)
 

@@ -4,7 +4,7 @@ import logging
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from skills_dspy.model.hosts.lane import Lane
 from skills_dspy.model.hosts.member import Member, OnFault
 from skills_dspy.model.hosts.waiting import Waiting, WatchedServer
 from skills_dspy.model.served_embedder import VectorServer
-from skills_dspy.model.server.connections import is_address
+from skills_dspy.model.server.connections import is_address, place_of, without_secrets
 from skills_dspy.model.server.gguf import read_model_file
 from skills_dspy.model.server.llamacpp import LlamaCppServer
 from skills_dspy.model.server.names import spelled_alike
@@ -29,6 +29,7 @@ from skills_dspy.model.server.openai import API_KEYS, OpenAIServer
 from skills_dspy.model.server.probe import Thinking
 from skills_dspy.model.server.server import Fault, Server
 from skills_dspy.model.steps import STEPS
+from skills_dspy.store.measured import kept_in
 
 _LOG = logging.getLogger(__name__)
 _LOCAL = "http://127.0.0.1:11434"
@@ -47,6 +48,7 @@ class Connection:
         concurrency: requests in flight at a host that is not said to have another number of slots, 1 to 1024.
         llamacpp: instead of a server a model file, with which llama.cpp is started.
         usual: what OLLAMA_HOST said, where a command has taken it out of the environment; empty to look there.
+        measured: host and model to the slots that `check` has found best, see `wants_slots`.
         key: of the server, where the environment of this machine does not say it.
     """
 
@@ -55,6 +57,7 @@ class Connection:
     concurrency: int = 8
     llamacpp: Path | None = None
     usual: str = ""
+    measured: Mapping[tuple[str, str], int] = field(default_factory=dict)
     key: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -63,16 +66,31 @@ class Connection:
         require_whole("--concurrency", self.concurrency, 1, 1024)
 
     def addresses(self, config: RunConfig) -> tuple[Address, ...]:
-        """The hosts, each with its slots. RequestError where one is written wrongly, or OLLAMA_HOST is no address."""
+        """The hosts, each with its slots: those in its address, else of several the measured ones, else `concurrency`.
+
+        RequestError where one is written wrongly, or OLLAMA_HOST is no address.
+        """
+        told = self.told(config)
+        found = [self.measured.get(measured_as(address, config)) if len(told) > 1 else None for address in told]
+        return tuple(
+            replace(address, slots=address.slots or slots or self.concurrency)
+            for address, slots in zip(told, found, strict=True)
+        )
+
+    def wants_slots(self, config: RunConfig) -> list[tuple[str, str]]:
+        """Of several hosts those without a number of slots in their address, as `check` notes what it measures of them."""
+        told = () if self.llamacpp is not None else self.told(config)
+        return [measured_as(address, config) for address in told if address.slots is None and len(told) > 1]
+
+    def told(self, config: RunConfig) -> tuple[Address, ...]:
+        """The hosts as they are written; raises what `addresses` does."""
         if self.base_url or config.server.base_url:
             where = "--base-url" if self.base_url else "server.base_url in the configuration"
-            told = read_addresses(self.base_url or config.server.base_url, where)
-        else:
-            host = (self.usual or os.environ.get("OLLAMA_HOST", "")).strip("\"' \t\r\n") or _LOCAL
-            if not is_address(host):
-                raise RequestError(f"OLLAMA_HOST in the environment is no address of a server; write it like {_LOCAL}.")
-            told = (Address(host),)
-        return tuple(replace(address, slots=address.slots or self.concurrency) for address in told)
+            return read_addresses(self.base_url or config.server.base_url, where)
+        host = (self.usual or os.environ.get("OLLAMA_HOST", "")).strip("\"' \t\r\n") or _LOCAL
+        if not is_address(host):
+            raise RequestError(f"OLLAMA_HOST in the environment is no address of a server; write it like {_LOCAL}.")
+        return (Address(host),)
 
     def in_flight(self, config: RunConfig) -> int:
         """How many requests all hosts together may have at once."""
@@ -142,10 +160,9 @@ class Connection:
             members.append(Member(made, lane, address.roles, models, config.server, on_fault))
         return Hosts(members, tell)
 
-    def single(self, config: RunConfig, on_fault: OnFault | None = None) -> Server:
-        """The first of the hosts alone, or llama.cpp with its model file; nobody is asked yet."""
-        _, make = self._makers(config)[0]
-        return make(on_fault)
+    def each(self, config: RunConfig, on_fault: OnFault | None = None) -> list[tuple[Address, Server]]:
+        """The hosts, each for itself, or llama.cpp with its model file; nobody is asked yet."""
+        return [(address, make(on_fault)) for address, make in self._makers(config)]
 
     def _makers(self, config: RunConfig) -> list[tuple[Address, Callable[[OnFault | None], Server]]]:
         if self.llamacpp is None:
@@ -185,6 +202,16 @@ class Connection:
 def addresses_in(given: str | Sequence[str]) -> tuple[str, ...]:
     """What is given of addresses, one by one."""
     return (given,) if isinstance(given, str) else tuple(given)
+
+
+def measured_file() -> Path | None:
+    """Where what `check` measures of hosts is kept; None where the environment says no folder for it."""
+    return kept_in(os.environ)
+
+
+def measured_as(address: Address, config: RunConfig) -> tuple[str, str]:
+    """A host, without a password, and the model of its first role: what is measured there."""
+    return place_of(without_secrets(address.url)), config.model_for(address.roles[0])
 
 
 def _serves(address: Address) -> Callable[[str], bool]:

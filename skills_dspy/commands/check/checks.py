@@ -1,16 +1,23 @@
-"""The checks of `check` in their order, and what they found; a hearer is told each thing as soon as it is known."""
+"""The checks of `check` in their order; a hearer is told each thing as soon as it is known."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from skills_dspy.base.config import Role, RunConfig
-from skills_dspy.base.errors import MachineError, Unanswered
+from skills_dspy.base.config import Role
+from skills_dspy.base.errors import MachineError, RequestError, Unanswered
 from skills_dspy.commands.check.begun import begun_with_others
 from skills_dspy.commands.check.forecast import StepCost, forecast
+from skills_dspy.commands.check.hosts import (
+    CheckedHost,
+    HostSpeed,
+    found_lines,
+    look,
+    measure_hosts,
+    same_models,
+    seconds_of,
+    speed_lines,
+)
 from skills_dspy.commands.check.lines import (
     Line,
     estimate_line,
@@ -21,8 +28,10 @@ from skills_dspy.commands.check.lines import (
     trial_line,
 )
 from skills_dspy.commands.check.measure import Preflight, fit, survey
+from skills_dspy.commands.check.memory import memory_line, swaps_of
+from skills_dspy.commands.check.report import CheckReport, CheckRequest, Hearer
 from skills_dspy.commands.check.seeds import RatedSeeds, rate_seeds
-from skills_dspy.commands.check.speed import Trial, counted_share, model_speeds
+from skills_dspy.commands.check.speed import Together, Trial, counted_share, model_speeds
 from skills_dspy.commands.check.thinking import Remedy, find_remedy, may_help, think_lines, thoughts_by_role
 from skills_dspy.commands.check.vectors import find_vectors
 from skills_dspy.model.embedders import Serve, foreign_thresholds
@@ -32,88 +41,8 @@ from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.server import Model, Server
 from skills_dspy.model.steps import STEPS
 from skills_dspy.store.run_json import server_in_words
-from skills_dspy.tasks.spec import TaskSpec
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class CheckRequest:
-    """What is to be checked, for a run that would be asked for in the same way.
-
-    Attributes:
-        specs: the tasks, one at least; the first one's prompts are tried.
-        wanted: accepted pairs for each task.
-        concurrency: requests in flight.
-        output_dir: where the run will go; what was begun there is looked at.
-        pull: fetch the models that an Ollama lacks.
-        command: how the program is started, for commands that are proposed.
-    """
-
-    specs: Sequence[TaskSpec]
-    config: RunConfig
-    wanted: int = 20
-    concurrency: int = 8
-    output_dir: Path = Path("output")
-    pull: bool = False
-    command: str = "python -m skills_dspy"
-
-
-@dataclass(frozen=True, slots=True)
-class CheckReport:
-    """What was found.
-
-    Attributes:
-        lines: one for each thing, `ok`, `warn` or `FAIL`, with its name and what was found.
-        costs: of each step: calls for an accepted pair, tokens of a call; empty where that could not be measured.
-        seconds: how long the run would take; None where that could not be measured.
-    """
-
-    lines: tuple[Line, ...]
-    costs: tuple[StepCost, ...] = ()
-    seconds: float | None = None
-
-    @property
-    def ready(self) -> bool:
-        """Whether everything needed is there."""
-        return not self.count("FAIL")
-
-    def count(self, state: str) -> int:
-        """How many lines are of this state."""
-        return sum(line.state == state for line in self.lines)
-
-    def as_json(self) -> dict[str, Any]:
-        """All of it, for a program."""
-        costs = [
-            {
-                "step": cost.step,
-                "model": cost.model,
-                "calls": cost.calls,
-                "prompt_tokens": cost.prompt,
-                "output_tokens": cost.output,
-            }
-            for cost in self.costs
-        ]
-        return {"ready": self.ready, "lines": [line._asdict() for line in self.lines], "costs": costs, "seconds": self.seconds}
-
-
-class Hearer:
-    """Is told what is found and what is being done; a display overrides the methods."""
-
-    def said(self, line: Line) -> None:
-        """Something was found."""
-
-    def costs(self, costs: Sequence[StepCost]) -> None:
-        """The forecast, step by step."""
-
-    def doing(self, text: str) -> AbstractContextManager[object]:  # noqa: ARG002 - for who shows it
-        """Something begins that takes its time, and ends with the block."""
-        return nullcontext()
-
-    def pulling(self, name: str, done: Iterable[tuple[str, int, int]]) -> None:  # noqa: ARG002 - for who shows it
-        """A model is being fetched as long as this goes through what is done: of what, bytes, and of how many."""
-        for _ in done:
-            pass
 
 
 class Drive(Protocol):
@@ -126,6 +55,7 @@ class Drive(Protocol):
 class Checks:
     """The checks in their order; each tells its line as soon as it is done.
 
+    `server` is who answers a run; `hosts` are its parts where there are several, which are measured one by one.
     `find` gives the embedding model's files, none when a run would have to fetch them,
     `serve` the server of one that is no model of this machine, `drive` runs what is asked to its end.
     """
@@ -137,8 +67,11 @@ class Checks:
         hearer: Hearer,
         find: Callable[[str], WeightsFolder | None],
         serve: Serve,
+        hosts: Sequence[CheckedHost] = (),
         drive: Drive = asyncio.run,
     ) -> None:
+        self._hosts, self._speeds = hosts, list[HostSpeed]()
+        self._concurrency = sum(host.slots for host in hosts) or request.concurrency
         self._request, self._specs, self._config = request, request.specs, request.config
         self._server, self._hearer, self._find, self._serve, self._drive = server, hearer, find, serve, drive
         self._said: list[Line] = []
@@ -163,7 +96,7 @@ class Checks:
                 self._drive(self._measure(windows, models))
             except (MachineError, Unanswered) as error:
                 self._say(Line("FAIL", about, str(error)))
-        return CheckReport(tuple(self._said), self._costs, self._seconds)
+        return CheckReport(tuple(self._said), self._costs, self._seconds, tuple(self._speeds))
 
     def rate_seeds(self) -> Sequence[RatedSeeds] | CheckReport:
         """What the judges say of the seeds; what was found where the host or a model is not there. Blocking, as `run` is."""
@@ -176,7 +109,7 @@ class Checks:
 
     async def _rated(self, windows: Mapping[Role, int]) -> Sequence[RatedSeeds]:
         try:
-            return await rate_seeds(self._specs, self._config, self._server, windows, self._request.concurrency)
+            return await rate_seeds(self._specs, self._config, self._server, windows, self._concurrency)
         finally:
             await self._server.close()
 
@@ -186,6 +119,8 @@ class Checks:
 
     def _models(self) -> Mapping[str, Model] | None:
         """The models by name; None when the host or one of them is not there."""
+        if self._hosts:
+            return self._models_of_hosts()
         try:
             with self._hearer.doing("asking the server what it has"):
                 version, models, missing = self._drive(survey(self._server, self._config))
@@ -211,6 +146,24 @@ class Checks:
             self._say(Line("FAIL", "model", f"{said} (or add --pull to this command)" if pulls else said))
         return None if missing else models
 
+    def _models_of_hosts(self) -> Mapping[str, Model] | None:
+        """The models by name, as all hosts that answer have them; None where one is not there."""
+        try:
+            with self._hearer.doing("asking the hosts what they have"):
+                found = self._drive(look(self._hosts, self._config))
+            if self._request.pull and any(one.missing for one in found):
+                for server, name in ((one.host.server, name) for one in found for name in one.missing):
+                    if isinstance(server, OllamaServer):
+                        self._hearer.pulling(f"{name} at {server.host}", server.pull(name))
+                found = self._drive(look(self._hosts, self._config))
+            for line in found_lines(found):
+                self._say(line)
+            self._hosts = [one.host for one in found if one.error is None]
+            return None if any(line.state == "FAIL" for line in self._said) else same_models(found)
+        except (MachineError, RequestError) as error:
+            self._say(Line("FAIL", "model", str(error)))
+            return None
+
     def _embedder(self) -> None:
         try:
             found = self._drive(find_vectors(self._config, self._find, self._serve, self._specs))
@@ -224,37 +177,77 @@ class Checks:
             self._say(Line("warn", "embedder", warning))
 
     async def _measure(self, windows: Mapping[Role, int], models: Mapping[str, Model]) -> None:
-        config, specs = self._config, self._specs
-        flight = Preflight(specs[0], config, self._server, windows, concurrency=self._request.concurrency)
-        trials: list[Trial] = []
-        remedies: dict[tuple[str, str], Remedy | None] = {}
+        flight = Preflight(self._specs[0], self._config, self._server, windows, concurrency=self._request.concurrency)
         try:
-            for step in flight.steps:
-                how = config.model_for(STEPS[step].role), config.role(STEPS[step].role).think
-                with self._hearer.doing(f"asking for {step}"):
-                    trials.append(await flight.attempt(step))
-                    if may_help(trials[-1]) and how not in remedies:
-                        remedies[how] = await find_remedy(flight, trials[-1], lambda other: fit(specs, other, models)[0])
-                self._say(trial_line(trials[-1], remedies.get(how), self._request.command))
-            for state, text in think_lines(config, models, trials):
-                self._say(Line(state, "think", text))
+            if self._hosts:
+                await self._server.version()  # who does not answer is left alone
+            trials = await self._tried(flight, models)
             if not all(trial.tries for trial in trials):
                 return  # who refuses what is asked cannot be measured
             self._say(estimate_line(trials, windows))
             if any(trial.soft is not None for trial in trials):
                 self._say(soft_line(trials))
             with self._hearer.doing("asking for several answers at once"):
-                together = await flight.together()
+                together = await self._timed(flight)
+                loaded = await self._server.loaded() if len(models) > 1 and not self._hosts else None
         finally:
             await self._server.close()
+        if together is not None:
+            self._foresee(trials, together, loaded, windows)
+
+    async def _tried(self, flight: Preflight, models: Mapping[str, Model]) -> list[Trial]:
+        """A real prompt of each sort, and what became of it."""
+        trials: list[Trial] = []
+        remedies: dict[tuple[str, str], Remedy | None] = {}
+        for step in flight.steps:
+            how = self._config.model_for(STEPS[step].role), self._config.role(STEPS[step].role).think
+            with self._hearer.doing(f"asking for {step}"):
+                trials.append(await flight.attempt(step))
+                if may_help(trials[-1]) and how not in remedies:
+                    remedies[how] = await find_remedy(flight, trials[-1], lambda other: fit(self._specs, other, models)[0])
+            self._say(trial_line(trials[-1], remedies.get(how), self._request.command))
+        for state, text in think_lines(self._config, models, trials):
+            self._say(Line(state, "think", text))
+        return trials
+
+    async def _timed(self, flight: Preflight) -> Together | None:
+        """The teacher's speed, of several hosts at the first that has it; None where none of these could be measured."""
+        if not self._hosts:
+            return await flight.together()
+        found = await measure_hosts(self._hosts, flight)
+        for line in (one for one in found if isinstance(one, Line)):
+            self._say(line)
+        self._speeds = [one for one in found if isinstance(one, HostSpeed)]
+        return next((one.together for one in self._speeds if one.model == self._config.generator.model), None)
+
+    def _foresee(
+        self, trials: Sequence[Trial], together: Together, loaded: Sequence[str] | None, windows: Mapping[Role, int]
+    ) -> None:
+        """Say what the measured speeds come to, for a run."""
+        config, specs, pairs = self._config, self._specs, self._request.wanted * len(self._specs)
         speeds = model_speeds(trials, together)
         for model, speed in speeds.items():
             self._say(speed_line(model, speed))
         costs, per_pair = forecast(specs, config, counted_share(trials), speeds, thoughts_by_role(config, trials))
-        seconds = per_pair * self._request.wanted * len(specs) / max(1.0, together.factor)
-        parallel, ours = isinstance(self._server, OllamaServer), isinstance(self._server, LlamaCppServer)
-        window = windows["generator"] if parallel else None
-        self._say(together_line(together, self._request.concurrency, seconds, window, has_slots=ours))
+        if self._hosts:
+            seconds = pairs * seconds_of(costs, speeds, self._speeds)
+            said = list(speed_lines(self._speeds))
+        else:
+            seconds = pairs * per_pair / max(1.0, together.factor)
+            parallel, ours = isinstance(self._server, OllamaServer), isinstance(self._server, LlamaCppServer)
+            window = windows["generator"] if parallel else None
+            said = [together_line(together, self._request.concurrency, seconds, window, has_slots=ours)]
         self._costs, self._seconds = tuple(costs), seconds
+        loads = {model: max(t.counts.load_seconds for t in trials if t.model == model) for model in speeds}
+        for line in (*said, *self._memory(loads, loaded)):
+            self._say(line)
         self._hearer.costs(costs)
         self._say(hours_line(costs, seconds, self._request.wanted, len(specs)))
+
+    def _memory(self, loads: Mapping[str, float], loaded: Sequence[str] | None) -> Iterator[Line]:
+        """Whether the models of each host fit into its memory."""
+        swaps = swaps_of(
+            self._specs, self._config, self._costs, self._request.wanted, self._concurrency, max(1, len(self._speeds))
+        )
+        lines = [memory_line(one.loads, one.loaded, swaps, one.host.name) for one in self._speeds]
+        yield from filter(None, lines or [memory_line(loads, loaded, swaps, "the server")])

@@ -6,15 +6,11 @@ from typing import Literal, NamedTuple
 
 from skills_dspy.base.config import Role
 from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost
-from skills_dspy.commands.check.speed import Speed, Together, Trial
+from skills_dspy.commands.check.speed import GAIN, SHORT, Speed, Together, Trial
 from skills_dspy.commands.check.thinking import Remedy
 from skills_dspy.model.steps import STEPS
 from skills_dspy.run.headway import duration, rate_of
 
-_GAIN = 1.3
-"""Requests at once that bring fewer times the tokens of one alone than this bring nothing."""
-_SHORT = 16
-"""Replies with fewer tokens than this say little of how fast a server writes."""
 _PARALLEL = 4
 """The OLLAMA_NUM_PARALLEL that is proposed."""
 _SHOWN = 200
@@ -92,11 +88,11 @@ def together_line(
         return Line("ok", "at once", "not tried: --concurrency is 1")
     tried = f"{together.requests} requests at once{'' if together.requests == concurrency else ' (more are not tried)'}"
     said = f"{tried} bring {together.factor:.1f} times the tokens/s of one alone ({rate_of(together.at_once)} tokens/s)"
-    if together.factor >= _GAIN:
+    if together.factor >= GAIN:
         return Line("ok", "at once", said)
-    if together.mean_tokens < _SHORT:
+    if together.mean_tokens < SHORT:
         return Line("warn", "at once", f"{said}, but replies of {together.mean_tokens:.0f} tokens are too short to tell much")
-    if has_slots or together.busy >= _GAIN:
+    if has_slots or together.busy >= GAIN:
         todo = "a lower --concurrency does as well"
         return Line("warn", "at once", f"{said}: the server does work on several, but the machine has no more to give; {todo}")
     slots = min(_PARALLEL, together.requests)

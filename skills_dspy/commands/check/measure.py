@@ -16,7 +16,7 @@ from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import EmbedderMissing, ModelMissing, ThinkingRefused, Unanswered
 from skills_dspy.base.thinking import THINK_FIELD, Think
 from skills_dspy.commands.check.sample_prompts import estimate_of, messages_of, sample_inputs
-from skills_dspy.commands.check.speed import Counts, Together, Trial, counts_of
+from skills_dspy.commands.check.speed import Counts, Together, Trial, counts_of, most_at_once
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import Failed
 from skills_dspy.model.context_window import Need, choose_windows, needs
@@ -42,13 +42,15 @@ _PROMPTS = 3
 """So many of a step's prompts are tried, where the server cannot answer the first ones."""
 
 
-async def survey(server: Server, config: RunConfig) -> tuple[str, dict[str, Model], dict[str, str]]:
-    """A host's version, its models by name, and of those that it lacks what to do; ServerError when nobody answers."""
+async def survey(
+    server: Server, config: RunConfig, roles: Sequence[Role] = ROLES
+) -> tuple[str, dict[str, Model], dict[str, str]]:
+    """A host's version, the roles' models by name, and of those that it lacks what to do; ServerError when nobody answers."""
     models: dict[str, Model] = {}
     missing: dict[str, str] = {}
     try:
         version = await server.version()
-        for name in dict.fromkeys(config.model_for(role) for role in ROLES):
+        for name in dict.fromkeys(config.model_for(role) for role in roles):
             try:
                 models[name] = await server.model(name)
             except ModelMissing as error:
@@ -80,7 +82,8 @@ def find_weights(name: str) -> WeightsFolder | None:
 class Preflight:
     """Tries one task's prompts, of the kind of its first seed, on a host whose models are pulled.
 
-    `windows` are each role's num_ctx, `concurrency` how many requests a run would have in flight, 1 or more.
+    `windows` are each role's num_ctx, `concurrency` how many requests a run would have in flight, 1 or more; `timed` is the
+    role whose model is timed.
     """
 
     def __init__(
@@ -92,7 +95,9 @@ class Preflight:
         *,
         concurrency: int,
         clock: Callable[[], float] = time.monotonic,
+        timed: Role = "generator",
     ) -> None:
+        self._timed_role: Role = timed
         self._given = self._spec = spec  # as it was given, and with the description that was derived
         self._config, self._server, self._windows = config, server, windows
         self._concurrency, self._clock = concurrency, clock
@@ -109,6 +114,14 @@ class Preflight:
     def changed(self, config: RunConfig, windows: Mapping[Role, int]) -> "Preflight":
         """The same with other settings."""
         other = Preflight(self._given, config, self._server, windows, concurrency=self._concurrency, clock=self._clock)
+        other._spec = self._spec
+        return other
+
+    def at(self, server: Server, role: Role, concurrency: int) -> "Preflight":
+        """The same at a host, where this role's model is timed."""
+        other = Preflight(
+            self._given, self._config, server, self._windows, concurrency=concurrency, clock=self._clock, timed=role
+        )
         other._spec = self._spec
         return other
 
@@ -179,6 +192,10 @@ class Preflight:
             soft=soft_of(last.reply, last.request) if rated(last.reply, last.request) else None,
         )
 
+    async def load(self, role: Role) -> float:
+        """The seconds that the host took to load a role's model for one answer; 0 where it was loaded, or it does not say."""
+        return (await self._timed(0, role)).load_seconds
+
     async def together(self) -> Together:
         """Time answers of at most 96 tokens: one alone, then as many at once as a run would ask for, at most 16."""
         requests = min(self._concurrency, MOST_AT_ONCE)
@@ -196,24 +213,26 @@ class Preflight:
             at_once=tokens / seconds,
             mean_tokens=tokens / requests,
             busy=sum(c.output_seconds for c in counts) / seconds,
+            most=most_at_once(counts),
         )
 
-    async def _timed(self, number: int) -> Counts:
+    async def _timed(self, number: int, role: Role | None = None) -> Counts:
         """Every request has another draw's prompt: one that the server has in its cache would seem fast.
 
         What the server cannot answer, and answers others, is asked of other draws instead.
         """
         while number in self._instead:
             number = self._instead[number]
-        settings, step = self._config.generator, f"write_answer_{self._kind}"
+        role = role or self._timed_role
+        settings, step = self._config.role(role), f"write_answer_{self._kind}"
         options = {
-            "num_ctx": self._windows["generator"],
+            "num_ctx": self._windows[role],
             "temperature": settings.temperature,
             "num_predict": _TEST_TOKENS,
             "seed": number,
         }
         payload = {
-            "model": settings.model,
+            "model": self._config.model_for(role),
             "messages": messages_of(self._spec, self._kind, STEPS[step], number, self._program, self._adapter),
             "options": options,
             "keep_alive": settings.keep_alive,
@@ -226,7 +245,7 @@ class Preflight:
             if number > _PROMPTS * MOST_AT_ONCE:
                 raise
             self._instead[number] = number + MOST_AT_ONCE + 1
-            return await self._timed(number)
+            return await self._timed(number, role)
         return counts_of(body, self._clock() - began)
 
 

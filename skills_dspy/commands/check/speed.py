@@ -8,6 +8,15 @@ from skills_dspy.base.records import SoftRating
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.store.said import counted
 
+GAIN = 1.3
+"""Requests at once that bring fewer times the tokens of one alone than this bring nothing."""
+SHORT = 16
+"""Replies with fewer tokens than this say little of how fast a server writes."""
+_WAITED = 1.5
+"""A request has waited for others when its tokens took this many times as long as the fastest one's, or more."""
+_EDGE = 0.2
+"""This part of the time of writing is left out at both ends: our clock sees an answer a little later than it was written."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -74,7 +83,8 @@ class Trial:
 class Together:
     """One request alone, `first`, against 1 or more at once, in output tokens a second on our clock.
 
-    `mean_tokens` are those of one reply, `busy` is how many replies the server was writing at a time, on average.
+    `mean_tokens` are those of one reply, `busy` is how many replies the server was writing at a time, on average, and `most` at
+    most, see `most_at_once`.
     """
 
     requests: int
@@ -83,11 +93,33 @@ class Together:
     at_once: float
     mean_tokens: float
     busy: float
+    most: int = 1
 
     @property
     def factor(self) -> float:
         """How many times as many tokens come when several are asked for at once."""
         return self.at_once / self.alone
+
+    def slots(self, wanted: int) -> int:
+        """How many requests a run should have in flight there, up to those `wanted`: as many as the server writes at once.
+
+        One where several bring nothing, whether it works on them or not; all where none that was tried had to wait.
+        """
+        if self.factor < GAIN and self.mean_tokens >= SHORT:
+            return 1
+        return wanted if self.most == self.requests else min(wanted, self.most)
+
+
+def most_at_once(counts: Sequence[Counts]) -> int:
+    """How many replies to requests that were sent together were being written at the same time, 1 or more.
+
+    Where the server does not say how long it wrote: how many took no longer for a token than the fastest, and so did not wait.
+    """
+    if all(c.output_seconds == c.seconds for c in counts):
+        pace = min(c.seconds / c.output_tokens for c in counts)
+        return sum(c.seconds / c.output_tokens <= _WAITED * pace for c in counts)
+    spans = [(c.seconds - (1 - _EDGE) * c.output_seconds, c.seconds - _EDGE * c.output_seconds) for c in counts]
+    return max(sum(begin <= at < end for begin, end in spans) for at, _ in spans)
 
 
 def speed_of(reading: Sequence[Counts], writing: Sequence[Counts]) -> Speed:

@@ -23,8 +23,8 @@ from skills_dspy.commands.decide.pairs import PairCounts, Short, pair_up, short_
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.model.engine import asker_for
-from skills_dspy.model.hosts.hosts import slots_of
 from skills_dspy.model.hosts.lane import Host
+from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.program import QUIET, SkillsProgram, instructions_of
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.steps import STEPS, reply_limits, way
@@ -70,7 +70,7 @@ class Answering:
     def replies(self, meter: Meter) -> Replies:
         """The replies, counted."""
         memory = self.journal if isinstance(self.journal, Journal) else None
-        return Replies(memory, self.server or self.journal, slots_of(self.server, self.concurrency), meter)
+        return Replies(memory, self.server or self.journal, Slots(self.concurrency), meter)
 
 
 @dataclass(frozen=True, slots=True)

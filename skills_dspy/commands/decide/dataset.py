@@ -18,7 +18,7 @@ from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.context_window import choose_windows, needs
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.embedding.vectors import JournalVectors
-from skills_dspy.model.hosts.hosts import introduced
+from skills_dspy.model.hosts.hosts import introduced, slots_of
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.replies import Meter
 from skills_dspy.model.server.names import other_weights
@@ -253,13 +253,13 @@ async def _answering(request: DecideRequest, again: OldRun, server: Server | Non
             yield Answering(recording)
         return
     named = await introduced(server)
-    said = {**{name: value for name, value in named.items() if name != "host"}, "note": request.note}
+    said = {**{name: value for name, value in named.items() if name not in ("host", "hosts")}, "note": request.note}
     lengths = await _context_lengths(recorded, server)
     windows = choose_windows([needs(recorded.spec, config, again.program, again.adapter)], config, lengths)
     JournalReader.open(recorded.paths.journal).close()  # there has to be one: opening it to write would begin another
     with Journal.open(recorded.paths.journal) as journal:
         source = _Noting(server, journal, said, again.prepared.noted.content["server"])
-        yield Answering(journal, source, request.concurrency, windows)
+        yield Answering(journal, source, slots_of(server, request.concurrency).count, windows)
 
 
 async def _context_lengths(recorded: PastRun, server: Server) -> dict[str, int | None]:

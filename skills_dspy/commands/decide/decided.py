@@ -10,7 +10,7 @@ from skills_dspy.base.config import RunConfig
 from skills_dspy.commands.decide.pairs import PairCounts
 from skills_dspy.commands.decide.thresholds import differences, thresholds
 from skills_dspy.pipeline.funnel import FunnelDiff
-from skills_dspy.run.account import versions
+from skills_dspy.run.account import count_hosts, versions
 from skills_dspy.run.past import DECIDED, PastRun
 from skills_dspy.store.aside import way_to
 from skills_dspy.store.journal import JournalReader
@@ -85,7 +85,7 @@ def decided_json(
         "result": {
             "draws": draws if noted is None else noted,
             "funnel": diff.after.as_json(),
-            "usage": journal.usage(),
+            "usage": {**journal.usage(), **count_hosts(journal, content["server"], _usage(content), {})},
         },
     }
 
@@ -94,6 +94,10 @@ def fillers(journal: JournalReader) -> list[dict[str, Any]]:
     """Who answered when `decide --fill` asked, beside the run's own server: `version` and `note` of each."""
     found: list[dict[str, Any]] = json.loads(journal.meta().get(FILLED_BY, "[]"))
     return found
+
+
+def _usage(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (content.get("result") or {}).get("usage") or {}
 
 
 def _server(own: Mapping[str, Any], filled: list[dict[str, Any]]) -> dict[str, Any]:

@@ -95,6 +95,8 @@ def _facts(runs: Sequence[ShownRun], funnel: Funnel) -> Iterator[tuple[str, str]
     ends = Counter(run.about.status or "unknown" for run in runs)
     yield "status", "; ".join(f"{count} {end}" if len(runs) > 1 else end for end, count in ends.items())
     yield "answered by", _each(_answered_by(run) for run in runs)
+    if hosts := _each(_hosts(runs)):
+        yield "hosts", hosts
     yield "models", _each(_models(run) for run in runs)
     yield "run seed", _each("unknown" if run.about.inputs is None else str(run.about.inputs.seed) for run in runs)
     yield "embedding model", _each(run.about.embedder.name or "unknown" for run in runs)
@@ -115,6 +117,12 @@ def _described(run: ShownRun) -> Iterator[tuple[str, str]]:
 def _answered_by(run: ShownRun) -> str:
     server = run.about.server or NotedServer()
     return server.answered_by if server.note or server.version else "unknown"
+
+
+def _hosts(runs: Sequence[ShownRun]) -> Iterator[str]:
+    for run in runs:
+        usage = {} if run.about.result is None else run.about.result.usage
+        yield from (host.in_words(usage) for host in (run.about.server or NotedServer()).hosts)
 
 
 def _models(run: ShownRun) -> str:

@@ -4,16 +4,17 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from skills_dspy.base.config import ROLES, Role
+from skills_dspy.base.config import ROLES, SPOKEN, Role
 from skills_dspy.base.errors import RequestError
-from skills_dspy.model.server.connections import is_address, without_secrets
-from skills_dspy.model.server.route import url_of
+from skills_dspy.model.server.connections import place_of, without_secrets
 
 MOST = 1024
 """The most slots of a host."""
-_NAMES: Mapping[str, Role] = {"teacher": "generator", "judge": "validator", **{role: role for role in ROLES}}
+_NAMES: Mapping[str, Role] = {**{name: role for role, name in SPOKEN.items()}, **{role: role for role in ROLES}}
 _ROLE = re.compile(r"\s*([^=/:.@?]*?)\s*=(.*)", re.DOTALL)
-_SLOTS = re.compile(r"(.*?)\s*\*\s*([^*/]*)", re.DOTALL)
+_SLOTS = re.compile(r"(.*?)\s*\*\s*([^*/@]*)", re.DOTALL)
+_PASSWORD = re.compile(r"//[^/@]*,[^/@]*@")
+"""A comma in what stands before an @, which may be one of a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,14 @@ def read_addresses(given: Sequence[str], where: str) -> tuple[Address, ...]:
     told: dict[Role | None, list[Address]] = {}
     for text in given:
         role, rest = _role_of(text, where)
+        if not rest.strip():
+            raise RequestError(f"{where} names no address; write one like http://127.0.0.1:11434")
+        if _PASSWORD.search(rest):
+            todo = "write one that belongs to a password as %2C, and addresses with http://"
+            raise RequestError(f"{where} has a comma before an @: {todo}")
         for part in rest.split(","):
             address = _address(part.strip(), where)
-            if any(_place(address.url) == _place(other.url) for other in told.get(role, ())):
+            if any(place_of(address.url) == place_of(other.url) for other in told.get(role, ())):
                 raise RequestError(f"{where} names {_shown(address.url)} twice; name each host once, with *N for its slots")
             told.setdefault(role, []).append(address)
     usual = told.get(None) or told.get("generator")
@@ -74,7 +80,7 @@ def _merged(by_role: Mapping[Role, Iterable[Address]], where: str) -> tuple[Addr
     merged: dict[str, Address] = {}
     for role, addresses in by_role.items():
         for address in addresses:
-            place = _place(address.url)
+            place = place_of(address.url)
             known = merged.get(place, replace(address, roles=()))
             if None not in (known.slots, address.slots) and known.slots != address.slots:
                 raise RequestError(
@@ -85,13 +91,5 @@ def _merged(by_role: Mapping[Role, Iterable[Address]], where: str) -> tuple[Addr
     return tuple(merged.values())
 
 
-def _place(url: str) -> str:
-    """What two ways to write one address have in common; one that is none is its own, and is refused when it is asked."""
-    if not is_address(url):
-        return url
-    read = url_of(url)
-    return f"{read.scheme}://{read.host}:{read.port or (443 if read.scheme == 'https' else 80)}{read.path.rstrip('/')}"
-
-
 def _shown(url: str) -> str:
-    return without_secrets(url)
+    return without_secrets(url).partition("?")[0]

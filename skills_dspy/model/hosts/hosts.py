@@ -89,11 +89,7 @@ class Hosts:
             RequestError: two hosts have different weights under its name.
         """
         asked = [member for member in self._well() if name in member.models] or self._well()
-        found = [await self._model_at(member, name) for member in asked]
-        for member, other in zip(asked, found, strict=True):
-            if _differ(found[0], other):
-                raise RequestError(_other_weights(name, asked[0], found[0], member, other))
-        self._models[name] = reduce(_both, found)
+        self._models[name] = agreed(name, [(member.name, await self._model_at(member, name)) for member in asked])
         return self._models[name]
 
     async def close(self) -> None:
@@ -126,8 +122,7 @@ class Hosts:
         except ModelMissing as error:
             if len(self.members) == 1:
                 raise
-            said = str(error).replace("on the server", f"on the server at {member.name}")
-            raise ModelMissing(said.replace("ollama pull", f"OLLAMA_HOST={member.name} ollama pull")) from error
+            raise ModelMissing(missing_at(str(error), member.name)) from error
 
     async def _compared(self, member: Member) -> bool:
         """Whether a host that is back has the models that the others have; one that has not is left out."""
@@ -184,15 +179,27 @@ def slots_of(server: object, concurrency: int) -> Slots:
     return server.slots if isinstance(server, Hosts) else Slots(concurrency)
 
 
+def agreed(name: str, found: Sequence[tuple[str, Model]]) -> Model:
+    """A model as all of one or more hosts have it, with the smallest of their windows; RequestError where weights differ."""
+    (first, theirs), *others = found
+    for host, other in others:
+        if _differ(theirs, other):
+            raise RequestError(
+                f"{first} and {host} have different weights under the name {name} ({theirs.digest[:12]} and "
+                f"{other.digest[:12]}): pull the same on both, or leave one of the hosts out."
+            )
+    return reduce(_both, (model for _, model in found))
+
+
+def missing_at(said: str, host: str) -> str:
+    """What a host says that lacks a model, with its address, and the line that pulls it there."""
+    if f"at {host}" not in said:
+        said = said.replace("on the server", f"on the server at {host}", 1)
+    return said.replace("ollama pull", f"OLLAMA_HOST={host} ollama pull")
+
+
 def _differ(one: Model, other: Model) -> bool:
     return bool(one.digest and other.digest) and one.digest != other.digest
-
-
-def _other_weights(name: str, first: Member, theirs: Model, second: Member, others: Model) -> str:
-    return (
-        f"{first.name} and {second.name} have different weights under the name {name} ({theirs.digest[:12]} and "
-        f"{others.digest[:12]}): pull the same on both, or leave one of the hosts out."
-    )
 
 
 def _both(one: Model, other: Model) -> Model:

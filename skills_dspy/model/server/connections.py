@@ -36,8 +36,8 @@ NO_JSON = (ValueError, RecursionError)
 TOO_LARGE = "is too large to process"
 """What llama.cpp says, with status 500, of a text that it cannot embed in one go, however often it is asked."""
 
-_SECRETS = re.compile(r"(^|//|--base-url[ =]'?)(?:[^/\s@\[]+:(?!//|\d+(?:/|\s|$))\S*@|[^/\s]+@)")
-"""What stands before an address: a name and a password, in which there may be a slash or a second @."""
+_SECRETS = re.compile(r"(^|//|--base-url[ =]'?)(?:[^/\s@\[]+:(?!//|\d+(?:/|\s|$))(?:(?!,\w+://)\S)*@|[^/\s]+@)")
+"""What stands before an address, of several each: a name and a password, in which there may be a slash or a second @."""
 
 C = TypeVar("C")
 
@@ -245,6 +245,15 @@ def is_address(host: str) -> bool:
         return url_of(host).scheme in ("http", "https")
     except httpx.InvalidURL:
         return False
+
+
+def place_of(host: str) -> str:
+    """What two ways to write one address have in common; one that is none is its own."""
+    try:
+        read = url_of(host)
+    except httpx.InvalidURL:
+        return host
+    return f"{read.scheme}://{read.host}:{read.port or (443 if read.scheme == 'https' else 80)}{read.path.rstrip('/')}"
 
 
 @contextmanager

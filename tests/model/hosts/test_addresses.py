@@ -19,6 +19,7 @@ A, B, C = "http://a:11434", "http://b:11434", "http://c:11434"
         ([A, f"tagger={B}"], [Address(A, None, ("generator", "validator")), Address(B, None, ("tagger",))]),
         ([f"generator={A}", f"validator={A}*3,{C}"], [Address(A, 3, ROLES), Address(C, None, ("validator",))]),
         (["http://name:a=b@a:11434"], [Address("http://name:a=b@a:11434")]),  # not a role
+        (["http://name:a*8@a:11434*2"], [Address("http://name:a*8@a:11434", 2)]),  # nor slots
     ],
 )
 def test_hosts_have_roles_and_slots(given: list[str], read: list[Address]) -> None:
@@ -44,6 +45,12 @@ def test_hosts_have_roles_and_slots(given: list[str], read: list[Address]) -> No
             ["http://me:secret@a,http://me:secret@a"],
             "--base-url names http://a twice; name each host once, with *N for its slots",
         ),
+        (["http://a/?key=secret*0"], "--base-url gives http://a/ '0' slots; write *N with a whole number from 1 to 1024"),
+        (
+            ["http://me:se,cret@a"],
+            "--base-url has a comma before an @: write one that belongs to a password as %2C, and addresses with http://",
+        ),
+        ([""], "--base-url names no address; write one like http://127.0.0.1:11434"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(given: list[str], said: str) -> None:

@@ -26,6 +26,8 @@ from skills_dspy.tasks.spec import TaskSpec
 
 _UNSAID = "it does not say what the run was begun with; restore it, or use --restart"
 _OTHER_VERSION = "this run was made by another version of skills_dspy; use --restart"
+HOLD_OUT = "hold_out"
+"""The key of the inputs that says how many seeds stay out."""
 _PACKAGES = ("skills-dspy", "dspy", "ollama", "sentence-transformers", "torch", "numpy", "pydantic")
 
 
@@ -47,7 +49,7 @@ def prompt_fingerprints(
 
 def spec_as_json(spec: TaskSpec) -> dict[str, Any]:
     """A task as run.json keeps it."""
-    return spec.model_dump(mode="json", exclude={"path"})
+    return spec.model_dump(mode="json", exclude={"path", "held_out"})
 
 
 def inputs_of(
@@ -60,7 +62,8 @@ def inputs_of(
 ) -> dict[str, Any]:
     """Everything that decides the dataset's bytes; a run goes on only with the same.
 
-    Evaluation questions stand in it only where there are any, so that a run without them is what it always was.
+    Evaluation questions and the number of seeds held out stand in it only where there are any, so that a run without them is
+    what it always was.
     """
     task = spec_as_json(spec)
     for example in task["seed_examples"]:
@@ -75,6 +78,7 @@ def inputs_of(
         "models": {role: {"name": model.name, "digest": model.digest} for role, model in models.items()},
         "prompts": {kind: dict(stages) for kind, stages in prompts.items()},
         **({} if decontamination is None else {"decontamination": dict(decontamination)}),
+        **({HOLD_OUT: len(spec.held_out)} if spec.held_out else {}),
     }
 
 
@@ -120,8 +124,9 @@ def check_same_inputs(paths: RunPaths, inputs: Mapping[str, Any]) -> None:
         needed(previous.inputs, "inputs")
     old = previous.content["inputs"]
     differing = [name for name in inputs if old.get(name) != inputs[name]]
-    if "decontamination" in old and "decontamination" not in inputs:
-        differing.append("decontamination")
+    differing += [name for name in ("decontamination", HOLD_OUT) if name in old and name not in inputs]
+    if HOLD_OUT in differing and "task" in differing and _but_seeds(old["task"]) == _but_seeds(inputs["task"]):
+        differing.remove("task")  # of course it has other seeds then
     if differing:
         differences = "; ".join(_difference(old, inputs, name) for name in differing)
         raise RunDirError(
@@ -139,7 +144,13 @@ def _difference(old: Mapping[str, Any], new: Mapping[str, Any], name: str) -> st
             return f"{name}: {'; '.join(changed)}"
         keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
         return f"{name}: {', '.join(keys)}"
+    if name == HOLD_OUT:
+        return f"seeds held out: {before or 'none'} then, {after or 'none'} now"
     return f"{name}: {before} then, {after} now"
+
+
+def _but_seeds(task: Any) -> dict[str, Any]:
+    return {key: value for key, value in task.items() if key != "seed_examples"}
 
 
 def _other_weights(before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[str]:

@@ -293,6 +293,7 @@ def _manifest(shared: Shared, spec: TaskSpec, config: RunConfig, inputs: Mapping
         "versions": versions(),
         "program": None if request.program is None else dict(request.program.content),
         "task": spec_as_json(spec),
+        **({"held_out": [seed.model_dump(mode="json") for seed in spec.held_out]} if spec.held_out else {}),
         "config": config.noted(),
         "started": stamp(shared.now()),
         **({} if shared.screen is None else {"decontamination": shared.screen.as_json()}),

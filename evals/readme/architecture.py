@@ -30,6 +30,7 @@ ORDER = (
     ),
     ("skills_dspy/commands/api",),
     ("evals",),
+    ("evals/figures",),
     ("evals/data", "evals/session"),
     ("evals/judges/corrupt",),
     ("evals/judges",),

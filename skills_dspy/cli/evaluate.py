@@ -10,6 +10,7 @@ from rich.console import Console
 
 from evals.data.datasets import Dataset, paired, read_datasets, with_seeds
 from evals.data.report import Scorer
+from evals.figures.tables import markdown, print_sections
 from evals.judges.card import ReportCard
 from evals.judges.cases import SHIPPED, load_cases
 from evals.judges.report import Examination, choose_cases, examine, head
@@ -19,7 +20,6 @@ from evals.optimize.lines import comparison_lines
 from evals.optimize.measure import Compared
 from evals.optimize.program import compare_programs, compared_json
 from evals.session.session import Session
-from evals.tables import markdown, print_sections
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import MachineError, RequestError
 from skills_dspy.cli.progress import Progress

@@ -109,7 +109,12 @@ _distributions = cache(packages_distributions)
 
 @pytest.mark.parametrize(
     ("package", "extras"),
-    [("signatures", ()), ("skills_dspy", ("llamacpp", "offline")), ("evals", ("offline", "teacher")), ("tests", tuple(EXTRAS))],
+    [
+        ("signatures", ()),
+        ("skills_dspy", ("llamacpp", "offline")),
+        ("evals", ("offline", "student", "teacher")),
+        ("tests", tuple(EXTRAS)),
+    ],
 )
 def test_whatever_is_imported_is_declared(package: str, extras: tuple[str, ...]) -> None:
     """Nothing works only because another package happens to bring it along."""

@@ -34,7 +34,7 @@ ORDER = (
     ("evals/data", "evals/session"),
     ("evals/judges/corrupt",),
     ("evals/judges",),
-    ("evals/optimize",),
+    ("evals/optimize", "evals/student"),
     ("skills_dspy/cli/terminal",),
     ("skills_dspy/cli/shared",),
     ("skills_dspy/cli",),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from evals.data.datasets import Dataset, read_datasets
 from evals.data.rows import Row
+from evals.student.judging import AnsweredTwice
 from evals.student.keeping import Keeping, card_of
 from evals.student.lessons import Curriculum, Fit, fit_rows
 from evals.student.model import LoadedStudent, check_installed, load_student
@@ -50,16 +51,7 @@ class StudentRequest:
     answers: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class BeforeAfter:
-    """A measured question with its answer before and after."""
-
-    row: Row
-    before: str
-    after: str
-
-
-def examine_student(request: StudentRequest, screen: StepScreen) -> tuple[StudentReport, tuple[BeforeAfter, ...]]:
+def examine_student(request: StudentRequest, screen: StepScreen) -> tuple[StudentReport, tuple[AnsweredTwice, ...]]:
     """Do all that is asked for; the answers are empty where none were wanted.
 
     Raises:
@@ -107,7 +99,7 @@ def examine_student(request: StudentRequest, screen: StepScreen) -> tuple[Studen
     if request.save is not None:
         write_text(request.save / "README.md", card_of(report))
     pairs = keeping.answered() if request.answers else ()
-    return report, tuple(BeforeAfter(row, *both) for row, both in zip(measured, pairs, strict=False))
+    return report, tuple(AnsweredTwice(row, *both) for row, both in zip(measured, pairs, strict=False))
 
 
 def _rows(datasets: Sequence[Dataset]) -> list[Row]:

@@ -1,12 +1,18 @@
 """`eval student`: teaches a model with rows, and prints what it has learned."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from evals.figures.tables import markdown, print_sections
 from evals.student.examination import StudentRequest, examine_student
+from evals.student.judging import AnsweredTwice, Preference, judge_answers
 from evals.student.training import FULL_RATE, LORA_RATE, TrainingSettings
 from skills_dspy.base.errors import Interrupted
 from skills_dspy.cli.evaluate import check_folder, report_console
-from skills_dspy.cli.progress import TrainingProgress
+from skills_dspy.cli.progress import Progress, TrainingProgress
 from skills_dspy.cli.shared.eval_arguments import EvalStudentOptions
+from skills_dspy.cli.shared.options import ModelOptions, SessionOptions
+from skills_dspy.cli.shared.sessions import in_session
 from skills_dspy.cli.terminal.streams import echo, echo_json
 from skills_dspy.store.aside import write_json, write_text
 from skills_dspy.store.files import make_folder
@@ -19,10 +25,12 @@ def eval_student_command(options: EvalStudentOptions) -> int:
     try:
         with TrainingProgress(quiet=options.quiet) as progress:
             progress.update("loading the student")
-            report, _ = examine_student(_request(options), progress)
+            report, answers = examine_student(_request(options), progress)
     except KeyboardInterrupt as interrupted:
         echo("interrupted; every finished training is kept: the same command goes on where this one stopped", err=True)
         raise Interrupted from interrupted
+    if options.judge is not None:
+        report = replace(report, judged=_judged(options, options.judge, answers).as_json())
     sections, folder = report.sections(), options.output_dir
     write_json(folder / "student.json", report.as_json())
     for path in filter(None, (folder / "student.md", options.markdown)):
@@ -35,6 +43,18 @@ def eval_student_command(options: EvalStudentOptions) -> int:
     if options.save is not None:
         echo(f"The student is in {options.save}")
     return 0
+
+
+def _judged(options: EvalStudentOptions, judge: str, answers: Sequence[AnsweredTwice]) -> Preference:
+    """What a judge prefers, blind; its replies are kept beside the trainings."""
+    models = ModelOptions(options.config, judge, None, None)
+    asking = SessionOptions(models, options.server, options.seed, options.output_dir / "judge", None)
+    progress = Progress(quiet=options.quiet)
+    return in_session(
+        asking,
+        options.server.over(models.load()),
+        lambda session: judge_answers(session, judge, answers, options.seed, progress),
+    )
 
 
 def _request(options: EvalStudentOptions) -> StudentRequest:

@@ -1,5 +1,6 @@
 """`eval student` from what is asked for to its report: data, seeds, student, lessons, figures."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from evals.student.trial import StepScreen, run_trial
 from evals.student.unseen import FEWEST_UNSEEN, UnseenSeeds, unseen_seeds
 from skills_dspy.base.errors import RequestError
 from skills_dspy.store.aside import write_text
+from skills_dspy.store.files import storage_errors
+from skills_dspy.store.run_dir import RunPaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +98,17 @@ def examine_student(request: StudentRequest, screen: StepScreen) -> tuple[Studen
         runs=request.runs,
         outcome=outcome_of(trial, request.seed),
         notes=notes,
+        runs_of_data={one.name: _sha256(RunPaths(one.path).data) for one in data if one.run is not None},
     )
     if request.save is not None:
         write_text(request.save / "README.md", card_of(report))
     pairs = keeping.answered() if request.answers else ()
     return report, tuple(AnsweredTwice(row, *both) for row, both in zip(measured, pairs, strict=False))
+
+
+def _sha256(path: Path) -> str:
+    with storage_errors("read", path):
+        return hashlib.sha256(path.read_bytes() if path.exists() else b"").hexdigest()
 
 
 def _rows(datasets: Sequence[Dataset]) -> list[Row]:

@@ -114,7 +114,7 @@ def _difference(after: Sequence[float], before: Sequence[float], seed: int) -> D
 def _verdicts(outcome: TrialOutcome, grown: dict[str, Difference], compared: Difference | None) -> list[str]:
     every = outcome.of(ALL)
     assert every is not None
-    said = [_helped(outcome.before, every)]
+    said = [_helped(outcome, every)]
     for name in CONTROLS:
         control = outcome.of(name)
         if control is not None and control.all_less is not None:
@@ -125,9 +125,16 @@ def _verdicts(outcome: TrialOutcome, grown: dict[str, Difference], compared: Dif
     return said
 
 
-def _helped(before: float, every: Taught) -> str:
+def _helped(outcome: TrialOutcome, every: Taught) -> str:
+    """Whether anything is learned, and whether it is the skill: a control that does as well says that it may be none of it."""
     change = every.change
-    told = f"{before:.3f} to {every.loss:.3f} ({signed(change)})"
+    as_well = [name for name in CONTROLS[:2] if (one := outcome.of(name)) and one.all_less and not one.all_less.lower]
+    told = f"{outcome.before:.3f} to {every.loss:.3f} ({signed(change)})"
+    if change.lower and as_well:
+        return (
+            f"The rows help, and perhaps with the look of answers alone, since {' and '.join(as_well)} may do as well: the loss "
+            f"per token on seeds that nobody showed falls from {told}."
+        )
     if change.lower:
         return f"The rows teach the skill: the loss per token on seeds that nobody showed falls from {told}."
     if change.higher:

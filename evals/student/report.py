@@ -1,7 +1,7 @@
 """The result of `eval student` as tables and as JSON."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from evals.figures.statistics import spread_json
@@ -22,6 +22,7 @@ class StudentReport:
         tasks: how many seeds are measured, by task.
         left_out: by dataset, the rows that may be taught and those left out.
         notes: what else is to be known.
+        runs_of_data: of the data that are runs, the task to the SHA-256 of its rows, so that a card can find the report.
         judged: of answers before and after, what a judge prefers, as sections and as JSON has it; None where none was named.
     """
 
@@ -36,6 +37,7 @@ class StudentReport:
     runs: int
     outcome: TrialOutcome
     notes: tuple[str, ...] = ()
+    runs_of_data: Mapping[str, str] = field(default_factory=dict)
     judged: Mapping[str, Any] | None = None
 
     def sections(self) -> tuple[Section, ...]:
@@ -67,6 +69,7 @@ class StudentReport:
         return {
             "student": self.student,
             "data": list(self.data),
+            "runs": dict(self.runs_of_data),
             "seeds": dict(self.tasks),
             "rows": {
                 name: {"taught": len(f.rows), "near_copies": f.near, "too_long": f.long} for name, f in self.left_out.items()

@@ -24,6 +24,7 @@ from skills_dspy.commands.export.export import (
 )
 from skills_dspy.commands.export.judges import judge_rates
 from skills_dspy.commands.export.source import find_sources
+from skills_dspy.commands.export.students import students_of
 from skills_dspy.store.aside import left_behind
 
 _SHOWN = 5  # rows that are named
@@ -50,15 +51,16 @@ def export_command(options: ExportOptions) -> int:
         split = None if options.test_share is None else Split(options.test_share, options.seed or 0)
         sources = find_sources(options.runs, PREFERENCES.get(layout, "accepted"))
         rates, said = judge_rates(sources, options.judge_report) if layout in WITH_CARD else ((), [])
+        learned, unused = students_of(sources) if layout in WITH_CARD else ((), [])
         how = (options.system_prompt, split, options.overwrite, options.thoughts, options.keep_residue, options.reviewed_only)
-        request = ExportRequest(sources, layout, options.out, _stamp(), *how, rates=rates)
+        request = ExportRequest(sources, layout, options.out, _stamp(), *how, rates=rates, learned=learned)
         refuse_wrong(request)
         for run in request.runs:
             if run.running:
                 echo(f"warning: a run is still writing in {run.paths.folder}; exported is what it has now", err=True)
         tell = partial(echo, err=options.as_json)
         done = _export(request, tell)
-        for line in said:
+        for line in (*said, *unused):
             tell(line)
         address = None if options.repo is None else _push(options.out, options.repo, options.public, err=options.as_json)
     if options.as_json:

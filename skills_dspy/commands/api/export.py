@@ -13,6 +13,7 @@ from skills_dspy.commands.export.card import Split
 from skills_dspy.commands.export.export import PREFERENCES, WITH_CARD, ExportRequest, Format, write_export
 from skills_dspy.commands.export.judges import judge_rates
 from skills_dspy.commands.export.source import find_sources
+from skills_dspy.commands.export.students import students_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ async def aexport(
         sources = find_sources(paths_of(runs), PREFERENCES.get(format, "accepted"))
         report = None if judge_report is None else Path(judge_report)
         rates = judge_rates(sources, report)[0] if format in WITH_CARD else ()
-        how = (system_prompt, split, overwrite, thoughts, keep_residue, reviewed_only, rates)
+        learned = students_of(sources)[0] if format in WITH_CARD else ()
+        how = (system_prompt, split, overwrite, thoughts, keep_residue, reviewed_only, rates, learned)
         done = write_export(ExportRequest(sources, format, Path(out), stamp, *how), on_progress or (lambda *_: None))
         return Exported(Path(out), dict(done.rows), tuple(done.left_over), done.repeated)
 

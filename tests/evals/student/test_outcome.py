@@ -48,6 +48,15 @@ def test_what_cannot_be_shown_is_said_so() -> None:
     assert curve.startswith("More than 8 of these rows are not shown to help: all 8 end +0.000")
 
 
+def test_what_a_control_brings_as_well_is_not_called_the_skill() -> None:
+    """The loss falls, and with wrong answers as far."""
+    first, second = outcome_of(trial(all=0.5, shuffled=0.5), 0).verdicts
+    assert first.startswith(
+        "The rows help, and perhaps with the look of answers alone, since answers shuffled may do as well: "
+    )
+    assert second.startswith("That they teach more than answers shuffled cannot be shown")
+
+
 def test_two_datasets_are_compared_for_as_many_tokens() -> None:
     """By the rows cut to the tokens of the other, where the other has fewer."""
     said = outcome_of(trial(all=0.5, other=0.2), 0).verdicts

@@ -132,8 +132,8 @@ def _helped(outcome: TrialOutcome, every: Taught) -> str:
     told = f"{outcome.before:.3f} to {every.loss:.3f} ({signed(change)})"
     if change.lower and as_well:
         return (
-            f"The rows help, and perhaps with the look of answers alone, since {' and '.join(as_well)} may do as well: the loss "
-            f"per token on seeds that nobody showed falls from {told}."
+            f"The rows help, and perhaps with the look of answers alone, since {' and '.join(as_well)} may do as well: the "
+            f"loss per token on seeds that nobody showed falls from {told}."
         )
     if change.lower:
         return f"The rows teach the skill: the loss per token on seeds that nobody showed falls from {told}."

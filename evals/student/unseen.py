@@ -47,7 +47,10 @@ def unseen_seeds(places: Sequence[Path], data: Sequence[Dataset], others: Sequen
         RequestError: fewer than FEWEST_UNSEEN are left, or a file has rows of which nobody can say what they were made from.
     """
     of_runs = [place for place in places if place.is_dir() and find_runs(place)]
-    seeds = [*_held_out(of_runs), *_of_files([place for place in places if place not in of_runs])]
+    files = [place for place in places if place not in of_runs]
+    loaded = load_tasks(files) if files else None
+    of_files = [(spec.task_name, seed) for spec in (loaded.specs if loaded else ()) for seed in spec.seed_examples]
+    seeds = [*_held_out(of_runs), *of_files]
     names = {dataset.name for dataset in data}
     if all(dataset.run is not None for dataset in data) and any(name in names for name, _ in seeds):
         seeds = [(name, seed) for name, seed in seeds if name in names]
@@ -59,7 +62,8 @@ def unseen_seeds(places: Sequence[Path], data: Sequence[Dataset], others: Sequen
         raise RequestError(_too_few(places, len(unseen), len(seeds), data))
     taught = {_key(seed): seed for dataset in data for seed in dataset.seeds}
     unsaid = [] if of_runs else [dataset.name for dataset in (*data, *others) if dataset.run is None]
-    notes = [
+    notes = [f"Broken, and left out: {error}" for error in (loaded.broken if loaded else ())]
+    notes += [
         f"{name} does not say which seeds it was made from: it is taken to know none of those measured." for name in unsaid
     ]
     return UnseenSeeds(
@@ -85,11 +89,6 @@ def _of_run(paths: RunPaths) -> Iterator[_Named]:
             "files with seeds that it was not made from"
         )
     yield from ((name, seed) for seed in run.held_out)
-
-
-def _of_files(places: Sequence[Path]) -> Iterator[_Named]:
-    for spec in load_tasks(places).specs if places else ():
-        yield from ((spec.task_name, seed) for seed in spec.seed_examples)
 
 
 def _refuse_unsaid(datasets: Sequence[Dataset]) -> None:

@@ -7,6 +7,7 @@ from evals.figures.tables import markdown, print_sections
 from evals.student.examination import StudentRequest, examine_student
 from evals.student.judging import AnsweredTwice, Preference, judge_answers
 from evals.student.training import FULL_RATE, LORA_RATE, TrainingSettings
+from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import Interrupted
 from skills_dspy.cli.evaluate import check_folder, report_console
 from skills_dspy.cli.progress import Progress, TrainingProgress
@@ -21,6 +22,8 @@ from skills_dspy.store.files import make_folder
 def eval_student_command(options: EvalStudentOptions) -> int:
     """Measure what was asked for; returns the exit code."""
     check_folder(options.markdown)
+    if options.judge is not None:
+        _asking(options, options.judge)  # before the night, not after it
     make_folder(options.output_dir)
     try:
         with TrainingProgress(quiet=options.quiet) as progress:
@@ -47,14 +50,18 @@ def eval_student_command(options: EvalStudentOptions) -> int:
 
 def _judged(options: EvalStudentOptions, judge: str, answers: Sequence[AnsweredTwice]) -> Preference:
     """What a judge prefers, blind; its replies are kept beside the trainings."""
-    models = ModelOptions(options.config, judge, None, None)
-    asking = SessionOptions(models, options.server, options.seed, options.output_dir / "judge", None)
     progress = Progress(quiet=options.quiet)
     return in_session(
-        asking,
-        options.server.over(models.load()),
+        *_asking(options, judge),
         lambda session: judge_answers(session, judge, answers, options.seed, progress),
     )
+
+
+def _asking(options: EvalStudentOptions, judge: str) -> tuple[SessionOptions, RunConfig]:
+    """How a judge is asked; ConfigError or RequestError where that cannot be."""
+    models = ModelOptions(options.config, judge, None, None)
+    session = SessionOptions(models, options.server, options.seed, options.output_dir / "judge", None)
+    return session, options.server.over(models.load())
 
 
 def _request(options: EvalStudentOptions) -> StudentRequest:

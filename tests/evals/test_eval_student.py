@@ -9,6 +9,7 @@ import pytest
 
 from evals.student.model import load_student
 from skills_dspy.store.run_dir import RunPaths
+from tests.evals.student.test_judging import Judge
 from tests.helpers.terminal import Said, Terminal
 from tests.helpers.tiny_student import one_thread, write_student
 
@@ -42,9 +43,11 @@ def test_it_trains_measures_and_goes_on(terminal: Terminal, student: Path, monke
         said = measure(terminal, student)
     assert said.code == 130
     assert "every finished training is kept: the same command goes on where this one stopped" in said.err
-    said = measure(terminal, student, "--json", "--save", saved, "--markdown", terminal.folder / "report.md")
+    terminal.make_server = lambda: Judge(lambda _: "tie")
+    said = measure(terminal, student, "--json", "--save", saved, "--markdown", terminal.folder / "report.md", "--judge", "fox")
     assert said.code == 0, said.err
     report = json.loads(said.out)
+    assert (report["judged"]["after"], report["judged"]["questions"], report["judged"]["turned"]) == (0.5, 2, 0)
     assert report["seeds"] == {"test/foxes": 2}
     lessons = ["all rows", "1/2 of the rows", "answers shuffled", "the seeds alone", "the seeds, repeated"]
     assert [one["lesson"] for one in report["taught"]] == lessons

@@ -112,7 +112,7 @@ _distributions = cache(packages_distributions)
     [
         ("signatures", ()),
         ("skills_dspy", ("llamacpp", "offline", "ray")),
-        ("evals", ("offline", "ray", "teacher")),
+        ("evals", ("offline", "ray", "student", "teacher")),
         ("tests", tuple(EXTRAS)),
     ],
 )

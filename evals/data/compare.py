@@ -18,8 +18,8 @@ import numpy as np
 from evals.data.against_seeds import find_nearest
 from evals.data.compared_numbers import SetMeasure, Side, row_numbers, set_measures, share_numbers
 from evals.data.material import Material, sample_places
-from evals.statistics import Interval, bootstrap_difference, percentiles, spread_json
-from evals.tables import as_json
+from evals.figures.statistics import Interval, bootstrap_difference, percentiles, spread_json
+from evals.figures.tables import as_json
 
 MOST_COMPARED = 2_000  # of each are compared: with so many a share is right to within 3 points
 MOST_TOGETHER = 400  # whose diversity is compared: every half has all pairs of its rows looked at

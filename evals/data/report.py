@@ -13,7 +13,7 @@ from evals.data.habits import SetHabits
 from evals.data.material import Material, gather
 from evals.data.measures import RatingScore, StageYield, WordCounts
 from evals.data.score import DatasetScore, score
-from evals.tables import UNDEFINED, Section, as_json
+from evals.figures.tables import UNDEFINED, Section, as_json
 from skills_dspy.base.errors import EmbedderMissing
 from skills_dspy.model.embedding.embedder import Embedder
 from skills_dspy.similarity.habits import HabitKind

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from evals.figures.statistics import Rate, cohen_kappa
 from evals.judges.cases import Case
-from evals.statistics import Rate, cohen_kappa
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.records import Reason, SoftRating
 from skills_dspy.base.scales import Label

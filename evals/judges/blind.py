@@ -17,7 +17,7 @@ from typing import Any
 import click
 import numpy as np
 
-from evals.statistics import Interval, percentiles
+from evals.figures.statistics import Interval, percentiles
 from skills_dspy.base.visible import visible
 
 _Row = Mapping[str, Any]

@@ -11,12 +11,12 @@ from dataclasses import dataclass, fields
 from itertools import combinations
 from typing import Any, Literal
 
+from evals.figures.statistics import Rate, auc, auc_gap_interval, cohen_kappa, items_to_halve, kappa_interval
+from evals.figures.tables import as_json
 from evals.judges.ask import Figures, Judged, figures_of
 from evals.judges.cases import SCALE_OF_STEP, CaseOrigin, passing
 from evals.judges.fused import FusedCard, StepTokens, fused_card
 from evals.judges.sweep import Sweep, sweep_of
-from evals.statistics import Rate, auc, auc_gap_interval, cohen_kappa, items_to_halve, kappa_interval
-from evals.tables import as_json
 from skills_dspy.base.config import RunConfig
 
 _SEED = 0

@@ -6,9 +6,9 @@ What a question's difficulty and category truly are nobody has written down, so 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from evals.figures.statistics import Rate, bootstrap, cohen_kappa
 from evals.judges.ask import FUSED, UNFILTERED_TAGS, Judged
 from evals.judges.cases import SCALE_OF_STEP, passing
-from evals.statistics import Rate, bootstrap, cohen_kappa
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.scales import DIFFICULTY
 

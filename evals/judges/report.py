@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from evals.figures.tables import as_json
 from evals.judges.ask import FUSED, UNFILTERED_TAGS, CaseCall, Judged, judge, judge_all, judging_limits
 from evals.judges.card import ReportCard, report_card
 from evals.judges.cases import SCALE_OF_STEP, SHIPPED, Case, load_cases, refuse_unknown
@@ -14,7 +15,6 @@ from evals.judges.corruptions import seed_cases
 from evals.judges.descriptions import blanks, cases_with_descriptions, derive_descriptions, description_line, prompt_estimate
 from evals.judges.fused import StepTokens
 from evals.session.session import Session
-from evals.tables import as_json
 from skills_dspy.base.config import ROLES, RunConfig
 from skills_dspy.base.errors import RequestError, SkillsError
 from skills_dspy.model.compiled import CompiledProgram

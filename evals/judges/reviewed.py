@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evals.figures.tables import as_json
 from evals.judges.ask import Judged
 from evals.judges.card import ReportCard, report_card
 from evals.judges.cases import SCALE_OF_STEP, Case, refuse_unknown
-from evals.tables import as_json
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Reason, SeedExample

@@ -17,7 +17,7 @@ from evals.data.datasets import read_datasets
 from evals.data.habits import habits_of
 from evals.data.material import Material, gather
 from evals.data.measures import products
-from evals.tables import UNDEFINED, Section, markdown
+from evals.figures.tables import UNDEFINED, Section, markdown
 from skills_dspy.base.config import load_config
 from skills_dspy.base.visible import visible
 from skills_dspy.model.embedding.embedder import SentenceEmbedder

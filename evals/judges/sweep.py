@@ -6,9 +6,9 @@ What should pass is as the configuration has it and stays so; only where the jud
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from evals.figures.statistics import Rate
 from evals.judges.ask import Judged, figures_of
 from evals.judges.cases import SCALE_OF_STEP, passing
-from evals.statistics import Rate
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.scales import PAIR, QUALITY, SAMPLE, Label
 

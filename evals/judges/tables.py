@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+from evals.figures.statistics import Rate
+from evals.figures.tables import UNDEFINED, Section
 from evals.judges.ask import FUSED, UNFILTERED_TAGS, Figures
 from evals.judges.card import JudgeCard, ReportCard
 from evals.judges.cases import SCALE_OF_STEP
 from evals.judges.fused import SEPARATE, FusedCard, TagAgreement, tokens_for_each
 from evals.judges.sweep import KEYS, Cut, Sweep
-from evals.statistics import Rate
-from evals.tables import UNDEFINED, Section
 
 _MADE = {"hand": "by hand", "reply": "by a model", "review": "reviewed", "seed": "seed", "corruption": "corrupted seed"}
 

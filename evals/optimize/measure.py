@@ -7,11 +7,11 @@ from typing import Any
 
 import dspy
 
+from evals.figures.statistics import Interval, bootstrap, spread_json
 from evals.optimize.compile import quiet_dspy
 from evals.optimize.metrics import AGREEMENT, Metric, failure_of, nearest, soft_agreement
 from evals.optimize.plan import Planned
 from evals.optimize.targets import Unit
-from evals.statistics import Interval, bootstrap, spread_json
 from skills_dspy.similarity.text import words
 
 LONGER = 1.5

@@ -15,7 +15,7 @@ from signatures.labels import ContextRating, PairRating, Quality, QuestionRating
 from skills_dspy.base.errors import ConfigError
 from skills_dspy.base.records import Frozen
 from skills_dspy.base.thinking import ROOM, Think
-from skills_dspy.base.validation import Where, Wording, labels_of, some_of, validated
+from skills_dspy.base.validation import Where, Wording, as_addresses, as_word, labels_of, no_number, some_of, trimmed, validated
 from skills_dspy.base.yaml_lines import Node, Plain, read_yaml, shown
 
 DEFAULTS = Path(__file__).parent.with_name("skills.yaml")
@@ -47,33 +47,10 @@ class Settings(Frozen):
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
 
-def _word(value: object) -> object:
-    if isinstance(value, str):
-        return value.strip().lower()
-    return {False: "off", True: "on"}[value] if isinstance(value, bool) else value  # which is what YAML makes of the words
-
-
-def _trimmed(value: object) -> object:
-    return value.strip(" ") if isinstance(value, str) else value
-
-
-def _addresses(value: object) -> object:
-    if isinstance(value, Mapping):
-        return tuple(f"{role}={address}" for role, given in value.items() for address in _addresses_of(role, given))
-    return () if value is None else (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
-
-
-def _addresses_of(role: object, given: object) -> list[Any]:
-    addresses = given if isinstance(given, list) else [given]
-    if not addresses or not all(isinstance(address, str) for address in addresses):
-        raise PydanticCustomError("addresses", "no addresses", {"keys": [(role,)]})
-    return addresses
-
-
 class RoleConfig(Settings):
     """How one role's model is asked."""
 
-    model: Annotated[str | None, BeforeValidator(_trimmed)] = Field(
+    model: Annotated[str | None, BeforeValidator(trimmed)] = Field(
         pattern=_ONE_WORD, description="a model's name without spaces, or null for generator's"
     )
     temperature: float = Field(ge=0, le=2, description="a number from 0 to 2")
@@ -82,7 +59,7 @@ class RoleConfig(Settings):
     keep_alive: str = Field(pattern=_DURATION, description="a duration such as 30m, 1h30m, or -1m for ever")
     num_ctx: _Window | None = Field(description="a whole number from 512 to 1048576, or null")
     # Runs of older versions do not say these, and those that do not think are written like theirs.
-    think: Annotated[Think, BeforeValidator(_word)] = Field(
+    think: Annotated[Think, BeforeValidator(as_word)] = Field(
         "off", exclude_if=lambda think: think == "off", description="off, on, low, medium, high or unset"
     )
     think_room: int | None = Field(
@@ -98,7 +75,7 @@ class RoleConfig(Settings):
 class GeneratorConfig(RoleConfig):
     """How the teacher is asked: it follows nobody, so it has a model."""
 
-    model: Annotated[str, BeforeValidator(_trimmed)] = Field(pattern=_ONE_WORD, description="a model's name without spaces")
+    model: Annotated[str, BeforeValidator(trimmed)] = Field(pattern=_ONE_WORD, description="a model's name without spaces")
 
 
 class FilterConfig(Settings):
@@ -155,7 +132,7 @@ class HabitsConfig(Settings):
 class DrawConfig(Settings):
     """What a draw shows and asks for, and when a run gives up."""
 
-    variety: Annotated[Literal["auto", "off"], BeforeValidator(_word)] = Field(description="auto or off")
+    variety: Annotated[Literal["auto", "off"], BeforeValidator(as_word)] = Field(description="auto or off")
     window: int = Field(ge=1, le=256, description="a whole number from 1 to 256")
     accepted_share: float = Field(ge=0, le=1, description="a number from 0 to 1")
     max_stalled: int = Field(ge=1, le=100_000, description="a whole number from 1 to 100000")
@@ -168,7 +145,7 @@ class ServerConfig(Settings):
     # Runs of older versions do not say it, and those that Ollama answers are written like theirs.
     api: Api = Field("ollama", exclude_if=lambda api: api == "ollama", description="ollama or openai")
     # Never written down: an address may hold a password.
-    base_url: Annotated[tuple[str, ...], BeforeValidator(_addresses)] = Field(
+    base_url: Annotated[tuple[str, ...], BeforeValidator(as_addresses)] = Field(
         (), exclude=True, description="an address, a list of addresses, or roles with their addresses; null for OLLAMA_HOST"
     )
     connect_timeout: _Seconds
@@ -185,12 +162,6 @@ class EmbedderConfig(Settings):
     device: str = Field(pattern=_ONE_WORD, description="a device such as cpu, cuda, cuda:0 or mps")
 
 
-def _no_number(value: object) -> object:
-    if value in (0, 1) and not isinstance(value, bool):  # they equal false and true, and a Literal asks for no more
-        raise PydanticCustomError("number", "number")
-    return value
-
-
 class RunConfig(Settings):
     """All settings of a run."""
 
@@ -199,9 +170,7 @@ class RunConfig(Settings):
     tagger: RoleConfig
     max_num_ctx: _Window = Field(description="a whole number from 512 to 1048576")
     tagging: Literal["separate", "fused"] = Field(description="separate or fused")
-    soft_ratings: Annotated[Literal["auto", True, False], BeforeValidator(_no_number)] = Field(
-        description="auto, true or false"
-    )
+    soft_ratings: Annotated[Literal["auto", True, False], BeforeValidator(no_number)] = Field(description="auto, true or false")
     filter: FilterConfig
     judges: JudgeConfig
     dedup: DedupConfig

@@ -196,3 +196,36 @@ def labels_of(vocabulary: Any) -> BeforeValidator:
 def some_of(vocabulary: Any) -> str:
     """What may be written for such a list, in words."""
     return f"a list of one or more of {', '.join(map(str, get_args(vocabulary)))}, each once"
+
+
+def as_word(value: object) -> object:
+    """A word of a setting, which YAML may have made a truth value of."""
+    if isinstance(value, str):
+        return value.strip().lower()
+    return {False: "off", True: "on"}[value] if isinstance(value, bool) else value  # which is what YAML makes of the words
+
+
+def trimmed(value: object) -> object:
+    """A text without blanks around it."""
+    return value.strip(" ") if isinstance(value, str) else value
+
+
+def as_addresses(value: object) -> object:
+    """Addresses of hosts, given as one, as a list, or by role."""
+    if isinstance(value, Mapping):
+        return tuple(f"{role}={address}" for role, given in value.items() for address in _addresses_of(role, given))
+    return () if value is None else (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
+def _addresses_of(role: object, given: object) -> list[Any]:
+    addresses = given if isinstance(given, list) else [given]
+    if not addresses or not all(isinstance(address, str) for address in addresses):
+        raise PydanticCustomError("addresses", "no addresses", {"keys": [(role,)]})
+    return addresses
+
+
+def no_number(value: object) -> object:
+    """A setting that is no number: 0 and 1 equal false and true, and a Literal asks for no more."""
+    if value in (0, 1) and not isinstance(value, bool):
+        raise PydanticCustomError("number", "number")
+    return value

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from evals.data.datasets import Dataset, paired, read_datasets, with_seeds
 from evals.data.report import Scorer
+from evals.figures.tables import markdown, print_sections
 from evals.judges.card import ReportCard
 from evals.judges.cases import SHIPPED, load_cases
 from evals.judges.report import Examination, choose_cases, examine, head
@@ -19,7 +20,6 @@ from evals.optimize.lines import comparison_lines
 from evals.optimize.measure import Compared
 from evals.optimize.program import compare_programs, compared_json
 from evals.session.session import Session
-from evals.tables import markdown, print_sections
 from skills_dspy.base.config import load_config
 from skills_dspy.base.errors import MachineError, RequestError
 from skills_dspy.cli.progress import Progress
@@ -43,7 +43,7 @@ _WIDTH = 100
 
 def eval_judges_command(options: EvalJudgesOptions) -> int:
     """Ask the judges about the cases and report; returns the exit code."""
-    _check_folder(options.markdown)
+    check_folder(options.markdown)
     reviewed = read_reviewed(options.reviews) if options.reviews else ()
     if reviewed and not options.ask:
         return _judges_of_reviews(options, reviewed)
@@ -95,7 +95,7 @@ def _reported(options: EvalJudgesOptions, card: ReportCard, content: dict[str, A
     if options.as_json:
         echo_json(content)
     else:
-        print_sections(report, _console())
+        print_sections(report, report_console())
         echo(f"\nWritten to {folder / 'judges.json'} and {folder / 'judges.md'}")
     return _verdict(card, options.min_kappa)
 
@@ -116,7 +116,7 @@ def eval_data_command(options: EvalDataOptions) -> int:
     """Score what was asked for; returns the exit code."""
     if options.no_vectors and options.embedder is not None:
         raise RequestError("--no-vectors does without an embedding model, and --embedder names one; leave out one of the two")
-    _check_folder(options.markdown)
+    check_folder(options.markdown)
     first, second = _datasets(options)
     settings = load_config().embedder
 
@@ -139,7 +139,7 @@ def eval_data_command(options: EvalDataOptions) -> int:
     if options.as_json:
         echo_json(content)
         return 0
-    print_sections(sections, _console())
+    print_sections(sections, report_console())
     if options.markdown is not None:
         echo(f"\nWritten to {options.markdown}")
     return 0
@@ -158,13 +158,14 @@ def _datasets(options: EvalDataOptions) -> tuple[Sequence[Dataset], Sequence[Dat
     return both[: len(first)], both[len(first) :]
 
 
-def _check_folder(markdown: Path | None) -> None:
+def check_folder(markdown: Path | None) -> None:
     """Refuse before the night what could not be written after it."""
     if markdown is not None and not markdown.parent.is_dir():
         raise RequestError(f"--markdown {markdown}: there is no folder {markdown.parent}; make it first")
 
 
-def _console() -> Console:
+def report_console() -> Console:
+    """What reports are printed to: as wide as the terminal, where there is one."""
     return make_console(width=None if sys.stdout.isatty() else _WIDTH)
 
 

@@ -27,6 +27,7 @@ from skills_dspy.commands.export.export import (
 )
 from skills_dspy.commands.export.source import find_sources
 from skills_dspy.commands.export.split import Split
+from skills_dspy.commands.export.students import students_of
 
 _EVERY = 100_000  # rows between two lines of progress
 _BALANCED = 4 / 3  # so many times as many true as false ones need no weights, says TRL
@@ -49,14 +50,15 @@ def export_command(options: ExportOptions) -> int:
         split = None if options.test_share is None else Split(options.test_share, options.seed or 0)
         sources = find_sources(options.runs, PREFERENCES.get(layout, "accepted"))
         rates, said = rates_for(layout, sources, options.judge_report)
+        learned, unused = students_of(sources) if layout in WITH_CARD else ((), [])
         how = (options.system_prompt, split, options.overwrite, options.thoughts, options.keep_residue, options.reviewed_only)
-        request = ExportRequest(sources, layout, options.out, time_stamp(), *how, rates=rates)
+        request = ExportRequest(sources, layout, options.out, time_stamp(), *how, rates=rates, learned=learned)
         refuse_wrong(request)
         for line in running_lines(request):
             echo(f"warning: {line}", err=True)
         tell = partial(echo, err=options.as_json)
         done = _export(request, tell)
-        for line in said:
+        for line in (*said, *unused):
             tell(line)
         address = None if options.repo is None else _push(options.out, options.repo, options.public, err=options.as_json)
     if options.as_json:

@@ -23,7 +23,7 @@ from skills_dspy.cli.shared.arguments import (
     TasksOptions,
 )
 from skills_dspy.cli.shared.environment import put_right
-from skills_dspy.cli.shared.eval_arguments import EvalDataOptions, EvalJudgesOptions, EvalProgramOptions
+from skills_dspy.cli.shared.eval_arguments import EvalDataOptions, EvalJudgesOptions, EvalProgramOptions, EvalStudentOptions
 from skills_dspy.cli.shared.options import DEFAULT_HOST, ManyPaths, takes
 from skills_dspy.cli.terminal.streams import echo, guarded
 
@@ -116,7 +116,7 @@ def optimize() -> None:
 
 @cli.group("eval")
 def evaluate() -> None:
-    """Measure: the judges, a dataset, a compiled program."""
+    """Measure: the judges, a dataset, a compiled program, what a student learns."""
 
 
 @evaluate.command(cls=ManyPaths)
@@ -145,6 +145,20 @@ def data() -> None:
     conversations. No teacher or judge is asked; what a run remembers is not embedded anew.
 
     Exit codes: 0 scored; 2 the request or the machine is at fault, in one sentence.
+    """
+
+
+@evaluate.command(cls=ManyPaths)
+@takes(EvalStudentOptions, "student.eval_student_command")
+def student() -> None:
+    """Teach a small model with rows, and measure on seeds that no row was made from whether it learns the skill.
+
+    DATA are runs, exports or files of rows, as `eval data` reads them; `run --hold-out K` keeps seeds out of a run. Compared
+    with the same rows with their answers shuffled, with the seeds alone, and with half and a quarter of the rows. TRL trains,
+    with LoRA unless --full (pip install 'skills-dspy[student]').
+
+    Exit codes: 0 measured; 2 the request or the machine is at fault, in one sentence; 130 interrupted, every finished training
+    is kept and the same command goes on.
     """
 
 
@@ -223,7 +237,7 @@ def start(argv: Sequence[str]) -> int:
     with_host = {"base_url": [put_right(os.environ) or DEFAULT_HOST]}
     defaults = {
         **dict.fromkeys(("run", "check", "decide", "optimize"), with_host),
-        "eval": dict.fromkeys(("judges", "program"), with_host),
+        "eval": dict.fromkeys(("judges", "program", "student"), with_host),
     }
     with guarded():
         return _typed(argv, defaults)

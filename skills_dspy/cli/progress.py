@@ -50,6 +50,8 @@ class Progress:
     is the stderr of now, unless given: DSPy's optimizers put another in its place meanwhile.
     """
 
+    doing, counted = "asking", "answered"
+
     def __init__(
         self, *, quiet: bool = False, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
@@ -96,7 +98,7 @@ class Progress:
 
     def _count(self) -> None:
         self._done += 1
-        self.update(f"{self._done} of {self._total} answered")
+        self.update(f"{self._done} of {self._total} {self.counted}")
 
     def tick(self) -> None:
         """Something has changed: print lines if the last ones are some time ago."""
@@ -115,11 +117,14 @@ class Progress:
         if not self._total:
             self._spinner.update(text=unmarked(self._text))
             return [self._spinner]
-        seconds = (self._clock() - self.began) / max(1, self._done) * (self._total - self._done)
-        left = f"  {duration(seconds)} left" if self._done else ""
+        left = f"  {self._left()} left" if self._done else ""
         row = Table.grid(padding=(0, 1))
-        row.add_row("asking", ProgressBar(self._total, self._done, width=width // 3), f"{self._done}/{self._total}{left}")
+        row.add_row(self.doing, ProgressBar(self._total, self._done, width=width // 3), f"{self._done}/{self._total}{left}")
         return [row]
+
+    def _left(self) -> str:
+        """How long it will take, at the pace so far."""
+        return duration((self._clock() - self.began) / max(1, self._done) * (self._total - self._done))
 
     def stop(self) -> None:
         """Take the picture away."""
@@ -138,6 +143,16 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+class TrainingProgress(Progress):
+    """How many steps of all trainings are done, and how long the others will take."""
+
+    doing, counted = "training", "steps done"
+
+    def lines(self) -> Iterable[str]:
+        """The text, with the time that is left once a step was timed."""
+        return [f"{self._text}, {self._left()} left" if self._done else self._text]
 
 
 class RunProgress(Progress, Watcher):

@@ -142,6 +142,7 @@ def _settings(options: RunOptions) -> RunSettings:
         replay=options.replay,
         program=options.program,
         decontaminate=options.decontaminate,
+        hold_out=options.hold_out,
         note=options.note,
     )
 

@@ -1,5 +1,6 @@
 """The account that a run gives in run.json: the inputs that decide its bytes, versions, and what it has used."""
 
+import json
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -26,6 +27,8 @@ from skills_dspy.tasks.spec import TaskSpec
 
 _UNSAID = "it does not say what the run was begun with; restore it, or use --restart"
 _OTHER_VERSION = "this run was made by another version of skills_dspy; use --restart"
+HOLD_OUT = "hold_out"
+"""The key of the inputs that says how many seeds stay out."""
 _PACKAGES = ("skills-dspy", "dspy", "ollama", "sentence-transformers", "torch", "numpy", "pydantic")
 
 
@@ -47,7 +50,7 @@ def prompt_fingerprints(
 
 def spec_as_json(spec: TaskSpec) -> dict[str, Any]:
     """A task as run.json keeps it."""
-    return spec.model_dump(mode="json", exclude={"path"})
+    return spec.model_dump(mode="json", exclude={"path", "held_out"})
 
 
 def inputs_of(
@@ -60,7 +63,8 @@ def inputs_of(
 ) -> dict[str, Any]:
     """Everything that decides the dataset's bytes; a run goes on only with the same.
 
-    Evaluation questions stand in it only where there are any, so that a run without them is what it always was.
+    Evaluation questions and the number of seeds held out stand in it only where there are any, so that a run without them is
+    what it always was.
     """
     task = spec_as_json(spec)
     for example in task["seed_examples"]:
@@ -75,6 +79,7 @@ def inputs_of(
         "models": {role: {"name": model.name, "digest": model.digest} for role, model in models.items()},
         "prompts": {kind: dict(stages) for kind, stages in prompts.items()},
         **({} if decontamination is None else {"decontamination": dict(decontamination)}),
+        **({HOLD_OUT: len(spec.held_out)} if spec.held_out else {}),
     }
 
 
@@ -136,8 +141,9 @@ def check_same_inputs(paths: RunPaths, inputs: Mapping[str, Any]) -> None:
         needed(previous.inputs, "inputs")
     old = previous.content["inputs"]
     differing = [name for name in inputs if old.get(name) != inputs[name]]
-    if "decontamination" in old and "decontamination" not in inputs:
-        differing.append("decontamination")
+    differing += [name for name in ("decontamination", HOLD_OUT) if name in old and name not in inputs]
+    if HOLD_OUT in differing and "task" in differing and _but_seeds(old["task"]) == _but_seeds(inputs["task"]):
+        differing.remove("task")  # of course it has other seeds then
     if differing:
         differences = "; ".join(_difference(old, inputs, name) for name in differing)
         raise RunDirError(
@@ -155,7 +161,13 @@ def _difference(old: Mapping[str, Any], new: Mapping[str, Any], name: str) -> st
             return f"{name}: {'; '.join(changed)}"
         keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
         return f"{name}: {', '.join(keys)}"
+    if name == HOLD_OUT:
+        return f"seeds held out: {before or 'none'} then, {after or 'none'} now"
     return f"{name}: {before} then, {after} now"
+
+
+def _but_seeds(task: Any) -> dict[str, Any]:
+    return {key: value for key, value in task.items() if key != "seed_examples"}
 
 
 def _other_weights(before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[str]:
@@ -185,3 +197,15 @@ def versions() -> Mapping[str, str]:
 def stamp(moment: datetime) -> str:
     """A moment as run.json has it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def last_decided(paths: RunPaths) -> tuple[int, int] | None:
+    """Draw and index of the last candidate that an earlier run in this directory decided; None when there is none."""
+    places = []
+    for line in filter(None, map(last_line, (paths.data, paths.rejected))):
+        try:
+            source = json.loads(line)["provenance"]
+            places.append((int(source["draw"]), int(source["index"])))
+        except (ValueError, KeyError, TypeError):
+            return None  # not a row of ours: it will be written anew
+    return max(places, default=None)

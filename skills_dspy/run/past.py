@@ -103,7 +103,7 @@ def read_recorded(paths: RunPaths) -> PastRun:
         licences = {role: server.licences.get(models[role].name) for role in ROLES}
         return PastRun(
             paths=paths,
-            spec=TaskSpec.model_validate({**run.content["task"], "path": paths.run_json}),
+            spec=TaskSpec.model_validate({**run.content["task"], "held_out": run.held_out, "path": paths.run_json}),
             config=RunConfig.model_validate({**known_later, **config}),
             seed=needed(inputs.seed, "seed"),
             wanted=needed(run.wanted, "wanted"),

@@ -1,7 +1,6 @@
 """One task of a run from its opening to its end: its directory, journal and models, its rows, and what run.json says."""
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -34,6 +33,7 @@ from skills_dspy.run.account import (
     count_hosts,
     count_soft,
     inputs_of,
+    last_decided,
     prompt_fingerprints,
     spec_as_json,
     stamp,
@@ -44,7 +44,7 @@ from skills_dspy.screens.benchmark import Benchmark
 from skills_dspy.screens.decontamination import Notices, Screen, TaskScreen, contaminated_seeds, seed_warnings
 from skills_dspy.screens.residue import residue_look
 from skills_dspy.store.aside import write_json
-from skills_dspy.store.files import AppendLog, count_rows, last_line, to_its_end
+from skills_dspy.store.files import AppendLog, count_rows, to_its_end
 from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunDir, RunPaths, set_aside
 from skills_dspy.store.run_json import RUN_FORMAT, read_run_json
@@ -173,7 +173,7 @@ class OpenTask:
             limits = reply_limits(spec, config)
             look = residue_look(config.screens, spec)
             asker = asker_for(program, config, names, shared.windows, replies, limits, request.seed, spec.task_name, look)
-            decided = _last_decided(paths)
+            decided = last_decided(paths)
             vectors = RememberedVectors(shared.embedder, journal, recording, paths.folder)
             screen = None if shared.screen is None else TaskScreen(shared.screen, vectors, vectors.sight)
             instructions = instructions_of(program, shared.adapter)
@@ -316,6 +316,7 @@ def _manifest(shared: Shared, spec: TaskSpec, config: RunConfig, inputs: Mapping
         "versions": versions(),
         "program": None if request.program is None else dict(request.program.content),
         "task": spec_as_json(spec),
+        **({"held_out": [seed.model_dump(mode="json") for seed in spec.held_out]} if spec.held_out else {}),
         "config": config.noted(),
         "started": stamp(shared.now()),
         **({} if shared.screen is None else {"decontamination": shared.screen.as_json()}),
@@ -331,18 +332,6 @@ def _recording(request: RunRequest, view: TaskView) -> JournalReader:
     if past.paths.folder.resolve() == folder.resolve():
         raise RunDirError(f"{folder} is the recording itself; choose another --output-dir for the replay")
     return JournalReader.open(past.paths.journal)
-
-
-def _last_decided(paths: RunPaths) -> tuple[int, int] | None:
-    """Draw and index of the last candidate that an earlier run in this directory decided; None when there is none."""
-    places = []
-    for line in filter(None, map(last_line, (paths.data, paths.rejected))):
-        try:
-            source = json.loads(line)["provenance"]
-            places.append((int(source["draw"]), int(source["index"])))
-        except (ValueError, KeyError, TypeError):
-            return None  # not a row of ours: it will be written anew
-    return max(places, default=None)
 
 
 def _check_wanted(paths: RunPaths, wanted: int) -> None:

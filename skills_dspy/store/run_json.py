@@ -182,6 +182,7 @@ class RunJson(_Part):
     """What a run.json says. Only what every reader can do without is given a default in place of None.
 
     Attributes:
+        held_out: seeds of the task that stayed out of the run; `task` has the others.
         content: all of it as it stands there, for what is copied or compared as a whole.
         decided: only in a dataset that was decided anew: from which run, and how.
     """
@@ -196,6 +197,7 @@ class RunJson(_Part):
     versions: dict[str, str] = {}
     program: dict[str, Any] | None = None
     task: Task | None = None
+    held_out: tuple[SeedExample, ...] = ()
     config: dict[str, Any] | None = None
     derived_description: str | None = None
     variety: PlannedVariety | None = None

@@ -90,6 +90,7 @@ class TaskSpec(Frozen):
         variety: the axes along which new questions are to differ; none: they are told nothing; None: as the settings say.
         licence: of the seeds, as `attribution.txt` beside a taxonomy's file names it; None where nothing does. It reaches no
             prompt, so it is no input of a run.
+        held_out: seeds of the file that stay out of a run, see `held_out.hold_out`; no prompt shows them.
         path: the file.
     """
 
@@ -104,6 +105,7 @@ class TaskSpec(Frozen):
     )
     variety: tuple[Axis, ...] | None = None
     licence: str | None = None
+    held_out: tuple[SeedExample, ...] = ()
     path: Path
 
     def seeds(self, kind: Kind) -> tuple[SeedExample, ...]:

@@ -76,6 +76,15 @@ class RunOptions:
             metavar="FILE[:FIELD] ...",
         ),
     ]
+    hold_out: Annotated[
+        int | None,
+        option(
+            "So many seeds of each task stay out of its run, for `eval student`; the seed chooses.  [default: none; with "
+            "--replay, as recorded]",
+            type=click.IntRange(0, 10_000),
+            metavar="K",
+        ),
+    ]
     note: Note
     quiet: Quiet
     exports: Annotated[

@@ -9,6 +9,7 @@ import click
 from skills_dspy.cli.shared.arguments import COUNT
 from skills_dspy.cli.shared.options import (
     Cases,
+    Config,
     LocalEmbedderName,
     Markdown,
     Note,
@@ -17,6 +18,7 @@ from skills_dspy.cli.shared.options import (
     Quiet,
     Reviews,
     Seed,
+    ServerOptions,
     SessionOptions,
     TaskPaths,
     argument,
@@ -97,3 +99,56 @@ class EvalDataOptions:
     no_vectors: Annotated[bool, option("Leave out what needs an embedding model: distances, Vendi score, cosines.")]
     markdown: Markdown
     as_json: Annotated[bool, option("The scores as JSON on stdout, and nothing else there.", "--json")]
+
+
+@dataclass(frozen=True, slots=True)
+class EvalStudentOptions:
+    """The options of `eval student`; None where one was left out."""
+
+    data: Annotated[tuple[Path, ...], argument(nargs=-1, required=True, metavar="DATA...")]
+    seeds: Annotated[
+        tuple[Path, ...],
+        option(
+            "The tasks whose seeds are measured on, those that no row was made from; or runs that held some out.",
+            required=True,
+            metavar="TASKFILE ...",
+        ),
+    ]
+    student: Annotated[
+        str,
+        option("Who learns: a folder, a name on the Hugging Face Hub, or a GGUF file.", required=True, metavar="MODEL"),
+    ]
+    other: Annotated[Path | None, option("Other rows: which teach more, for as many tokens?", "--compare", metavar="OTHER")]
+    control: Annotated[Path | None, option("Rows of another skill, for a control with as many tokens.", metavar="DATA")]
+    full: Annotated[bool, option("Train all weights instead of LoRA.")]
+    epochs: Annotated[int, option("Passes over the rows.", type=click.IntRange(1, 1000), default=3)]
+    rate: Annotated[
+        float | None,
+        option(
+            "The highest learning rate.  [default: 5e-4, with --full 5e-5]", "--learning-rate", type=Number(0, 1, min_open=True)
+        ),
+    ]
+    batch: Annotated[int, option("Rows in a step.", type=click.IntRange(1, 1024), default=4)]
+    window: Annotated[
+        int | None,
+        option("Leave out rows with more tokens.  [default: the student's, 2048 at most]", type=click.IntRange(8, 10_000_000)),
+    ]
+    device: Annotated[
+        str,
+        option("Where to train: auto is a GPU if there is one.", type=click.Choice(["auto", "cpu", "cuda"]), default="auto"),
+    ]
+    seed: Seed
+    runs: Annotated[
+        int,
+        option("Train each so often, with as many random seeds, to see the spread.", type=click.IntRange(1, 100), default=1),
+    ]
+    save: Annotated[Path | None, option("Write the student that all rows have taught here.", metavar="FOLDER")]
+    judge: Annotated[
+        str | None, option("A model that says, blind, which answers are better: before or after.", metavar="MODEL")
+    ]
+    config: Config
+    server: ServerOptions
+    output_dir: Annotated[Path, option("Where finished trainings and the report are kept.", default=Path("output-student"))]
+    markdown: Markdown
+    quiet: Quiet
+    as_json: Annotated[bool, option("The report as JSON on stdout, and nothing else there.", "--json")]

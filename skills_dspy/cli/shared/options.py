@@ -126,7 +126,7 @@ class Number(click.FloatRange):
         return found
 
 
-_TAKING_MANY = {"--task-paths": "task_paths", "--decontaminate": "decontaminate", "--reviews": "reviews"}
+_TAKING_MANY = {"--task-paths": "task_paths", "--decontaminate": "decontaminate", "--reviews": "reviews", "--seeds": "seeds"}
 
 
 class ManyPaths(click.Command):

@@ -23,6 +23,7 @@ from skills_dspy.screens.benchmark import read_benchmark, skipped_warnings
 from skills_dspy.screens.decontamination import Notices
 from skills_dspy.store.measured import find_measured
 from skills_dspy.tasks.files import load_tasks
+from skills_dspy.tasks.held_out import hold_out
 from skills_dspy.tasks.spec import TaskSpec
 
 _LOG = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class RunSettings:
         replay: the directory of recorded runs that answer, or `demo`.
         program: a file of compiled prompts.
         decontaminate: files of evaluation questions.
+        hold_out: how many seeds of each task stay out of its run; None as was recorded, else 0.
         note: what answers, in words, in place of the server's own.
     """
 
@@ -58,6 +60,7 @@ class RunSettings:
     replay: str | None = None
     program: Path | None = None
     decontaminate: tuple[Path, ...] = ()
+    hold_out: int | None = None
     note: str | None = None
 
     def __post_init__(self) -> None:
@@ -103,12 +106,13 @@ def run_request(settings: RunSettings, specs: tuple[TaskSpec, ...] | None, warn:
     if past is not None:
         program = program or past.first.program
         evaluation = evaluation or past.evaluation()
+    seed = settings.seed if settings.seed is not None else 0 if past is None else past.first.seed
     return RunRequest(
-        specs=specs or () if past is None else past.specs,
+        specs=_without_held_out(specs or () if past is None else past.specs, settings.hold_out, past, seed),
         config=settings.over(config) if past is None else config,
         wanted=settings.wanted if settings.wanted is not None else DEFAULT_WANTED if past is None else past.first.wanted,
         output_dir=settings.output_dir,
-        seed=settings.seed if settings.seed is not None else 0 if past is None else past.first.seed,
+        seed=seed,
         concurrency=settings.connection.in_flight(config),
         restart=settings.restart,
         note=settings.note if past is None else None,
@@ -134,6 +138,17 @@ def with_measured(
     notices.say(f"Slots as `check` measured them: {told}; write *N behind an address for another number.")
     connection = replace(connection, measured={key: one.slots for key, one in found.items()})
     return replace(request, concurrency=connection.in_flight(request.config)), connection
+
+
+def _without_held_out(specs: Sequence[TaskSpec], count: int | None, past: Replay | None, seed: int) -> tuple[TaskSpec, ...]:
+    """The tasks without the seeds that stay out; where that is not said, as many as in the recorded run of the same name."""
+    recorded = {} if past is None else {name: len(run.spec.held_out) for name, run in past.runs.items()}
+    return tuple(
+        spec
+        if count is None and spec.held_out  # the recorded one itself
+        else hold_out(spec, recorded.get(spec.task_name, 0) if count is None else count, seed)
+        for spec in specs
+    )
 
 
 def embedder_of(request: RunRequest, settings: RunSettings) -> LiveEmbedder:

@@ -52,6 +52,7 @@ async def arun(
     replay: AnyPath | None = None,
     program: AnyPath | None = None,
     decontaminate: AnyPath | Sequence[AnyPath] = (),
+    hold_out: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> tuple[Run, ...]:
     """Make N accepted pairs for each task, and write them below `output_dir`; the same call goes on where it was stopped.
@@ -69,6 +70,7 @@ async def arun(
         seed: decides every choice, 0 to 2**63 - 1; 0, or with `replay` the recorded run's.
         restart: set existing runs aside first, which are renamed and never deleted.
         replay: a recorded run's directory, which answers every model call; `demo` is the shipped one.
+        hold_out: how many seeds of each task stay out of its run, for `eval student`; 0, or with `replay` the recorded run's.
         on_progress: called as candidates are decided, in the event loop's thread.
 
     Returns:
@@ -89,6 +91,7 @@ async def arun(
         replay=None if replay is None else str(replay),
         program=path_of(program),
         decontaminate=paths_of(decontaminate),
+        hold_out=hold_out,
     )
     return await _run(settings, paths_of(task_paths), _Heard(on_progress))
 

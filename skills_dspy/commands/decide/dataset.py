@@ -24,7 +24,7 @@ from skills_dspy.model.replies import Meter
 from skills_dspy.model.server.names import other_weights
 from skills_dspy.model.server.server import Server
 from skills_dspy.pipeline.rows import RowLog
-from skills_dspy.run.account import prompt_fingerprints
+from skills_dspy.run.account import HOLD_OUT, prompt_fingerprints
 from skills_dspy.run.past import CANNOT_REPLAY, DECIDED, PastRun, read_recorded, recorded_questions
 from skills_dspy.screens.decontamination import KEPT_IN, Notices, Screen, TaskScreen
 from skills_dspy.similarity.ngrams import TOKENS_VERSION
@@ -34,7 +34,7 @@ from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunDir, RunPaths, find_runs, refuse_busy
 from skills_dspy.store.run_json import RUN_FORMAT, read_run_json
 
-_INPUTS = frozenset(("task", "config", "seed", "models", "prompts", "decontamination"))
+_INPUTS = frozenset(("task", "config", "seed", "models", "prompts", "decontamination", HOLD_OUT))
 """What a run can be begun with; whatever else decided about candidates would have to decide again."""
 
 _OTHER_FORMAT = (

@@ -70,7 +70,9 @@ def decided_json(
         "versions": versions(),
         "program": content.get("program"),
         "task": content["task"],
-        **{name: content[name] for name in ("derived_description", "variety", "decontamination") if name in content},
+        **{
+            name: content[name] for name in ("held_out", "derived_description", "variety", "decontamination") if name in content
+        },
         "config": prepared.config.noted(),
         DECIDED: {
             "run": way_to(prepared.recorded.paths.folder, prepared.target),

@@ -22,6 +22,7 @@ from skills_dspy.commands.export.parquet import HF_NAMES, parquet_file, shards
 from skills_dspy.commands.export.reviewed import ExportRow, Rows
 from skills_dspy.commands.export.source import ExportRows, SourceRun
 from skills_dspy.commands.export.split import Split, set_apart
+from skills_dspy.commands.export.students import students_section
 from skills_dspy.commands.export.thoughts import thoughts_of
 from skills_dspy.store.aside import check_free, left_behind, replacing
 from skills_dspy.store.files import storage_errors
@@ -69,6 +70,7 @@ class ExportRequest:
         keep_residue: whether rows are kept that hold what a machine leaves behind.
         reviewed_only: whether rows are left out that no person looked at.
         rates: how often the judges of these runs err, as far as it was measured; the card tells it.
+        learned: what students learned from these rows, in sentences; the card ends with it.
     """
 
     runs: tuple[SourceRun, ...]
@@ -82,6 +84,7 @@ class ExportRequest:
     keep_residue: bool = False
     reviewed_only: bool = False
     rates: tuple[JudgeRates, ...] = ()
+    learned: tuple[str, ...] = ()
 
     @property
     def rows(self) -> Rows:
@@ -151,7 +154,8 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
             )
         if request.format in WITH_CARD:
             facts = [run.facts for run in request.runs]
-            (place / "README.md").write_text(card(facts, tally, request.rows, request.rates), "utf-8")
+            told = card(facts, tally, request.rows, request.rates) + students_section(request.learned)
+            (place / "README.md").write_text(told, "utf-8")
     return tally
 
 

@@ -19,13 +19,8 @@ def upload(folder: Path, repo: str, *, public: bool) -> str:
     """
     import httpx
     from huggingface_hub import HfApi, constants
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HFValidationError,
-        HTTPError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-    )
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, RepositoryNotFoundError
+    from huggingface_hub.errors import HTTPError as NotAsked  # type: ignore[attr-defined] # httpx's, or from 2 on httpx2's
 
     from skills_dspy.model.server.connections import without_secrets
 
@@ -53,7 +48,7 @@ def upload(folder: Path, repo: str, *, public: bool) -> str:
         raise HubError(
             f"the Hub refused the upload to {repo}: {_brief(error)}; check the name and the token's rights"
         ) from error
-    except (HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
+    except (NotAsked, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
         # The last three: what a proxy variable, HF_ENDPOINT or a token that is none make of the library's client.
         raise HubError(
             f"{repo} cannot be uploaded to {without_secrets(constants.ENDPOINT)}: {hub_trouble(error)}; upload it later with "

@@ -9,7 +9,7 @@ import pytest
 from evals.data.against_seeds import Nearest, coverage_of, find_nearest, likeness_of
 from evals.data.rows import Row
 from evals.data.text import rouge_l
-from evals.tables import as_json
+from evals.figures.tables import as_json
 from skills_dspy.base.records import SeedExample
 from tests.helpers.scored import a_material, a_seed, around
 

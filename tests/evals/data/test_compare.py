@@ -10,7 +10,7 @@ import pytest
 from evals.data.compare import FEWEST_FOR_INTERVAL, ComparedNumber, Comparison, compare
 from evals.data.material import Material
 from evals.data.rows import Row
-from evals.tables import as_json
+from evals.figures.tables import as_json
 from tests.evals.data.test_collapse import WORDS, varied
 from tests.helpers.scored import a_material, a_run, around
 

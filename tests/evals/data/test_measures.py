@@ -22,7 +22,7 @@ from evals.data.measures import (
     yield_by_stage,
 )
 from evals.data.rows import Row
-from evals.tables import as_json
+from evals.figures.tables import as_json
 from skills_dspy.base.records import Reason
 from skills_dspy.pipeline.funnel import Funnel
 from tests.helpers.scored import DIFFICULTIES, a_line, rows_of

@@ -11,8 +11,8 @@ from evals.data.compare import ComparedNumber, Comparison, compare
 from evals.data.report import comparison_sections, score_sections
 from evals.data.rows import Row
 from evals.data.score import score
-from evals.statistics import Interval
-from evals.tables import Section, markdown, print_sections
+from evals.figures.statistics import Interval
+from evals.figures.tables import Section, markdown, print_sections
 from tests.helpers.scored import a_line, a_material, a_run, a_seed, rows_of
 
 SEEDS = [

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from evals.data.rows import Row
 from evals.data.score import DatasetScore, score
-from evals.tables import as_json
+from evals.figures.tables import as_json
 from tests.helpers.scored import a_line, a_material, a_run, a_seed, by_first_word, rows_of
 
 SEEDS = [a_seed("What is a fox?", "An animal of the wood."), a_seed("Who runs?", "The fox runs.")]

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from evals.figures.tables import as_json
 from evals.judges.ask import FUSED, Judged
 from evals.judges.card import JudgeCard, report_card
 from evals.judges.fused import StepTokens
-from evals.tables import as_json
 from skills_dspy.base.scales import Label
 from tests.helpers.judges import CONFIG, PAIR, QUALITY, QUESTION, SAMPLE, a_case, both_ways, said, verdicts
 from tests.helpers.making import a_config

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from evals.figures.statistics import items_to_halve, kappa_interval
 from evals.judges.cases import SCALE_OF_STEP
 from evals.judges.reviewed import (
     ACCEPTED,
@@ -20,7 +21,6 @@ from evals.judges.reviewed import (
     read_reviewed,
     reviewed_cases,
 )
-from evals.statistics import items_to_halve, kappa_interval
 from skills_dspy.base.errors import RequestError, RunDirError
 from skills_dspy.base.seeds import STANDARD
 from skills_dspy.commands.review.rated import RatedRow, rated_rows

@@ -6,13 +6,13 @@ import io
 import pytest
 from rich.console import Console
 
+from evals.figures.statistics import Rate
+from evals.figures.tables import Section, print_sections
 from evals.judges.ask import Judged
 from evals.judges.card import ReportCard, report_card
 from evals.judges.cases import SCALE_OF_STEP
 from evals.judges.fused import StepTokens
 from evals.judges.tables import sections, with_interval
-from evals.statistics import Rate
-from evals.tables import Section, print_sections
 from tests.helpers.judges import CONFIG, PAIR, QUALITY, QUESTION, SAMPLE, a_case, both_ways, said, verdicts
 
 FACTS = [("Answered by", "a SIMULATED teacher"), ("Cases", "4 written by hand")]

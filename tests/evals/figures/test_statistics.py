@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 import pytest
 
-from evals.statistics import Interval, Rate, auc, auc_gap_interval, bootstrap, bootstrap_difference, cohen_kappa, kappa_interval
+from evals.figures.statistics import (
+    Interval,
+    Rate,
+    auc,
+    auc_gap_interval,
+    bootstrap,
+    bootstrap_difference,
+    cohen_kappa,
+    kappa_interval,
+)
 
 
 def mean(values: Sequence[float]) -> float | None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 from rich.console import Console
 
-from evals.statistics import Rate
-from evals.tables import Section, as_json, markdown, print_sections
+from evals.figures.statistics import Rate
+from evals.figures.tables import Section, as_json, markdown, print_sections
 
 REPORT = (
     Section("Models [bold]", notes=("Answered by: a SIMULATED [link] teacher",)),

@@ -1,0 +1,138 @@
+"""`eval student` from what is asked for to its report: data, seeds, student, lessons, figures."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from evals.data.datasets import Dataset, read_datasets
+from evals.data.rows import Row
+from evals.student.judging import AnsweredTwice
+from evals.student.keeping import Keeping, card_of
+from evals.student.lessons import Curriculum, Fit, fit_rows
+from evals.student.model import LoadedStudent, check_installed, load_student
+from evals.student.outcome import outcome_of
+from evals.student.report import StudentReport
+from evals.student.training import TrainingSettings
+from evals.student.trial import StepScreen, run_trial
+from evals.student.unseen import FEWEST_UNSEEN, UnseenSeeds, unseen_seeds
+from skills_dspy.base.errors import RequestError
+from skills_dspy.store.aside import write_text
+from skills_dspy.store.files import storage_errors
+from skills_dspy.store.run_dir import RunPaths
+
+
+@dataclass(frozen=True, slots=True)
+class StudentRequest:
+    """What is asked for.
+
+    Attributes:
+        data: runs, exports or files of rows to learn from, together.
+        seeds: task files, folders of them, or runs with held-out seeds.
+        student: a folder, a name on the Hugging Face Hub, or a GGUF file.
+        other, control: what the data is compared with, and rows of another skill; None for none.
+        window: the most tokens of a row; None for the student's, 2048 at most.
+        device: auto, cpu or cuda.
+        seed, runs: the first random seed, and how many are tried.
+        folder: keeps finished trainings.
+        save: where the student that all rows have taught goes; None for nowhere.
+        answers: whether answers to the measured questions are wanted, before and after.
+    """
+
+    data: tuple[Path, ...]
+    seeds: tuple[Path, ...]
+    student: str
+    folder: Path
+    settings: TrainingSettings = field(default_factory=TrainingSettings)
+    other: Path | None = None
+    control: Path | None = None
+    window: int | None = None
+    device: str = "auto"
+    seed: int = 0
+    runs: int = 1
+    save: Path | None = None
+    answers: bool = False
+
+
+def examine_student(request: StudentRequest, screen: StepScreen) -> tuple[StudentReport, tuple[AnsweredTwice, ...]]:
+    """Do all that is asked for; the answers are empty where none were wanted.
+
+    Raises:
+        RequestError: data, seeds or student are not what they should be, or no row is left.
+        MachineError: there is no memory for the training, or the GPU cannot be used.
+    """
+    check_installed()
+    data = [one for path in request.data for one in read_datasets(path)]
+    other, control = ([] if path is None else read_datasets(path) for path in (request.other, request.control))
+    seeds = unseen_seeds(request.seeds, data, [*other, *control])
+    student = load_student(request.student, request.device, request.window)
+    measured, notes = _measured(student, seeds)
+    names = {"the data": data, "the other dataset": other, "another skill": control}
+    fits = {
+        name: fit_rows(_rows(some), measured, seeds.taught, student.length, student.window)
+        for name, some in names.items()
+        if some
+    }
+    if not fits["the data"].rows:
+        raise RequestError(_nothing_left(request, fits["the data"], student))
+    taught = fit_rows(seeds.taught, measured, (), student.length, student.window).rows
+    curriculum = Curriculum(
+        fits["the data"].rows, taught, *(_fit(fits, name) for name in ("another skill", "the other dataset"))
+    )
+    keeping = Keeping(student, measured, request.folder, request.save, answers=request.answers)
+    random_seeds = range(request.seed, request.seed + request.runs)
+    trial = run_trial(student, measured, curriculum, request.settings, random_seeds, request.folder, screen, keeping)
+    if trial.found:
+        screen.say(
+            f"{trial.found} of {len(trial.trainings)} trainings were finished earlier, and are taken from {request.folder}"
+        )
+    report = StudentReport(
+        student=request.student,
+        data=tuple(map(str, request.data)),
+        tasks=seeds.tasks,
+        left_out=fits,
+        settings=request.settings,
+        window=student.window,
+        device=student.device,
+        seed=request.seed,
+        runs=request.runs,
+        outcome=outcome_of(trial, request.seed),
+        notes=notes,
+        runs_of_data={one.name: _sha256(RunPaths(one.path).data) for one in data if one.run is not None},
+    )
+    if request.save is not None:
+        write_text(request.save / "README.md", card_of(report))
+    pairs = keeping.answered() if request.answers else ()
+    return report, tuple(AnsweredTwice(row, *both) for row, both in zip(measured, pairs, strict=False))
+
+
+def _sha256(path: Path) -> str:
+    with storage_errors("read", path):
+        return hashlib.sha256(path.read_bytes() if path.exists() else b"").hexdigest()
+
+
+def _rows(datasets: Sequence[Dataset]) -> list[Row]:
+    return [row for dataset in datasets for row in dataset.rows]
+
+
+def _fit(fits: Mapping[str, Fit], name: str) -> tuple[Row, ...]:
+    return fits[name].rows if name in fits else ()
+
+
+def _measured(student: LoadedStudent, seeds: UnseenSeeds) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+    """The seeds that fit into the window, and the notes."""
+    measured = tuple(row for row in seeds.measured if student.length(row) <= student.window)
+    if len(measured) < FEWEST_UNSEEN:
+        raise RequestError(
+            f"of {len(seeds.measured)} held-out seeds {len(measured)} fit into a window of {student.window} tokens; give a "
+            "longer --window, or a student that has one"
+        )
+    left = len(seeds.measured) - len(measured)
+    return measured, (*seeds.notes, *([f"{left} held-out seeds are longer than the window and left out."] if left else ()))
+
+
+def _nothing_left(request: StudentRequest, fit: Fit, student: LoadedStudent) -> str:
+    return (
+        f"no row of {', '.join(map(str, request.data))} is left: {fit.near} are near copies of held-out seeds, {fit.long} "
+        f"are longer than the window of {student.window} tokens; give other rows, or a longer --window"
+    )

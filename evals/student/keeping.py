@@ -1,0 +1,96 @@
+"""What is kept of the first training on all rows: the student itself with a card, and its answers to the measured questions."""
+
+import copy
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evals.data.rows import Row
+from evals.figures.tables import markdown
+from evals.student.model import LoadedStudent, quiet
+from skills_dspy.base.errors import RequestError
+from skills_dspy.store.aside import write_json, written_aside
+from skills_dspy.store.files import make_folder, storage_errors
+
+if TYPE_CHECKING:
+    from evals.student.report import StudentReport
+
+_MARK = "training.json"
+"""Says in a saved student's folder which training it came of."""
+
+
+class Keeping:
+    """Writes what is wanted of a trained model, unless it is there already.
+
+    Args:
+        save: where the student goes; None for nowhere.
+        answers: whether it is to answer the measured questions, into `folder`.
+    """
+
+    def __init__(
+        self, student: LoadedStudent, measured: Sequence[Row], folder: Path, save: Path | None, *, answers: bool
+    ) -> None:
+        self._student = student
+        self._measured = measured
+        self._folder = folder
+        self._save = save
+        self._answers = answers
+        self._digest = ""
+
+    def wants(self, digest: str) -> bool:
+        """Whether the model of this training is needed once more.
+
+        Raises:
+            RequestError: there is something else where the student is to be saved.
+        """
+        self._digest = digest
+        return self._unsaved() or (self._answers and not self._file.exists())
+
+    def keep(self, model: Any) -> None:
+        """Write what is wanted of the trained model."""
+        if self._answers and not self._file.exists():
+            after = self._student.answers(self._measured, model)
+            write_json(self._file, {"after": after})
+        if self._save is not None and self._unsaved():
+            make_folder(self._save.parent)
+            merged = copy.deepcopy(model).merge_and_unload() if hasattr(model, "merge_and_unload") else model
+            with quiet(), written_aside(self._save, folder=True) as place:
+                merged.save_pretrained(place)
+                self._student.tokenizer.save_pretrained(place)
+                write_json(place / _MARK, {"training": self._digest, "of": self._student.name})
+
+    def answered(self) -> list[tuple[str, str]]:
+        """The answers to the measured questions, before and after."""
+        with storage_errors("read", self._file):
+            after = json.loads(self._file.read_text("utf-8"))["after"]
+        return list(zip(self._student.answers(self._measured), after, strict=True))
+
+    @property
+    def _file(self) -> Path:
+        return self._folder / "trainings" / f"{self._digest}.answers.json"
+
+    def _unsaved(self) -> bool:
+        if self._save is None:
+            return False
+        with storage_errors("read", self._save):
+            if not self._save.exists() or (self._save.is_dir() and not any(self._save.iterdir())):
+                return True
+            mark = self._save / _MARK
+            told = mark.read_text("utf-8") if mark.is_file() else ""
+        if self._digest not in told:
+            raise RequestError(
+                f"--save {self._save} exists already, and is not the student of this training; choose another folder"
+            )
+        return False
+
+
+def card_of(report: "StudentReport") -> str:
+    """The README.md of a saved student: what it was, what it has learned from, how, and what that came to."""
+    base = Path(report.student).name
+    front = f"---\nlibrary_name: transformers\ntags:\n- skills_dspy\n- sft\n---\n\n# {base}, taught a skill\n\n"
+    what = (
+        f"{report.student} after supervised fine-tuning on rows of {', '.join(report.data)}, which are synthetic: made with "
+        "skills_dspy from seed examples. How it was trained, and what that came to on seeds that no row was made from:\n\n"
+    )
+    return front + what + markdown(report.sections())

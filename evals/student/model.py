@@ -1,0 +1,256 @@
+"""The student: a model of transformers with its tokenizer, how long rows are for it, and what its losses are.
+
+The only door to torch and transformers here; both are imported when a student is loaded.
+"""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from evals.data.rows import Row
+from skills_dspy.base.errors import MachineError, RequestError
+from skills_dspy.commands.export.layouts import user_turn
+from skills_dspy.model.server.gguf import read_model_file
+
+NEEDED = ("torch", "transformers", "trl", "peft", "datasets", "gguf")
+_LONGEST = 2048
+"""Tokens of a window where nobody says how long: longer rows cost memory with the length of the batch."""
+
+_LONGEST_ANSWER = 512
+
+Turns = list[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class SeedLoss:
+    """The loss of one answer given its question: the sum over its tokens, in nats, and how many they are."""
+
+    total: float
+    tokens: int
+
+    @property
+    def mean(self) -> float:
+        """Nats per token."""
+        return self.total / self.tokens
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedStudent:
+    """A loaded model.
+
+    Attributes:
+        name: as it was given.
+        window: the most tokens of a row.
+        mark: a digest of its weights: the same model under another name has the same.
+    """
+
+    name: str
+    model: Any
+    tokenizer: Any
+    window: int
+    device: str
+    mark: str
+
+    def length(self, row: Row) -> int:
+        """How many tokens a row is, with the chat template."""
+        return len(self._encoded(row)[0])
+
+    def answer_tokens(self, row: Row) -> int:
+        """How many of them are learned from: those of the answer, and of the end of the turn."""
+        whole, start = self._encoded(row)
+        return len(whole) - start
+
+    def losses(self, rows: Sequence[Row], model: Any = None) -> list[SeedLoss]:
+        """The loss of each answer; of `model`, a trained form of the student, in place of its own."""
+        import torch
+
+        asked = self.model if model is None else model
+        asked.eval()
+        found = []
+        with torch.inference_mode():
+            for row in rows:
+                whole, start = self._encoded(row)
+                ids = torch.tensor([whole], device=self.device)
+                logits = asked(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, start - 1 : -1].float()
+                total = torch.nn.functional.cross_entropy(logits, ids[0, start:], reduction="sum")
+                found.append(SeedLoss(float(total), len(whole) - start))
+        return found
+
+    def answers(self, rows: Sequence[Row], model: Any = None) -> list[str]:
+        """What is answered to each question, without chance, 512 tokens at most; see `losses`."""
+        import torch
+
+        asked = self.model if model is None else model
+        asked.eval()
+        found = []
+        with quiet(), torch.inference_mode():
+            for row in rows:
+                prompt = self._tokens(turns_of(row)[0], add_generation_prompt=True)
+                room = max(1, min(_LONGEST_ANSWER, self.window - len(prompt)))
+                ids = torch.tensor([prompt], device=self.device)
+                said = asked.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=room, do_sample=False)
+                found.append(str(self.tokenizer.decode(said[0, len(prompt) :], skip_special_tokens=True)).strip())
+        return found
+
+    def _encoded(self, row: Row) -> tuple[list[int], int]:
+        """The tokens of a row, and where those of the answer begin, 1 or later."""
+        asked, told = turns_of(row)
+        prompt = self._tokens(asked, add_generation_prompt=True)
+        whole = self._tokens([*asked, *told], add_generation_prompt=False)
+        pairs = enumerate(zip(prompt, whole, strict=False))
+        start = next((place for place, (one, other) in pairs if one != other), min(len(prompt), len(whole)))
+        return whole, min(max(1, start), len(whole) - 1)
+
+    def _tokens(self, turns: Turns, *, add_generation_prompt: bool) -> list[int]:
+        found: list[int] = self.tokenizer.apply_chat_template(
+            turns, add_generation_prompt=add_generation_prompt, return_dict=False
+        )
+        return found
+
+
+def turns_of(row: Row) -> tuple[Turns, Turns]:
+    """What the user says, with the context before the question, and what is answered, as chats have it."""
+    asked = {"role": "user", "content": user_turn(row.question, row.context)}
+    return [asked], [{"role": "assistant", "content": row.answer}]
+
+
+def check_installed() -> None:
+    """Refuse where a library is missing; RequestError says how to get it."""
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        raise RequestError(
+            f"`eval student` trains with {', '.join(missing)}, which is not here: pip install 'skills-dspy[student]'"
+        )
+
+
+def load_student(name: str, device: str = "auto", window: int | None = None) -> LoadedStudent:
+    """Load a folder of Hugging Face's, a name on its Hub, or a GGUF file.
+
+    Raises:
+        RequestError: nothing can be loaded from there, or the model has no chat template.
+        MachineError: the GPU that is there cannot be used.
+    """
+    check_installed()
+    device = chosen_device(device)
+    with quiet(), redirect_stderr(StringIO()):  # a bar of its own has the reader of GGUF files
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        path = Path(name)
+        place: tuple[str, dict[str, str]] = (name, {})
+        if path.suffix == ".gguf":
+            read_model_file(path)  # whose faults are said in a sentence; transformers' are anything
+            place = (str(path.parent), {"gguf_file": path.name})
+        try:
+            tokenizer: Any = AutoTokenizer.from_pretrained(place[0], **place[1])
+            if getattr(tokenizer, "chat_template", None) is None:
+                raise RequestError(f"--student {name} has no chat template, so it cannot be asked; take an instruct model")
+            model: Any = AutoModelForCausalLM.from_pretrained(place[0], dtype=torch.float32, **place[1])
+        except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+            why = next(iter(str(error).splitlines()), type(error).__name__)[:160]
+            raise RequestError(
+                f"--student {name} cannot be loaded ({why}); give a folder, a name on the Hugging Face Hub, or a GGUF file"
+            ) from error
+        if place[1]:
+            _forget_quantization(model)
+        model = model.to(device)
+    most = getattr(model.config, "max_position_embeddings", None) or _LONGEST
+    return LoadedStudent(name, model, tokenizer, min(window or _LONGEST, most), device, _mark_of(model))
+
+
+def _forget_quantization(model: Any) -> None:
+    """What came of a GGUF file are plain floats now; transformers would neither train nor write them otherwise."""
+    model.hf_quantizer, model.is_quantized = None, False
+    for holder, attribute in ((model, "quantization_method"), (model.config, "quantization_config")):
+        if hasattr(holder, attribute):
+            delattr(holder, attribute)
+
+
+def _mark_of(model: Any) -> str:
+    sums = [(name, float(weights.double().sum())) for name, weights in sorted(model.state_dict().items())]
+    return hashlib.sha256(repr(sums).encode()).hexdigest()[:16]
+
+
+def chosen_device(wanted: str) -> str:
+    """Where to compute, for `auto`: on a GPU if there is one; MachineError where that is there but cannot be used."""
+    if wanted == "cpu":
+        return wanted
+    import torch
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        there = torch.cuda.is_available()
+    fault = next((str(one.message) for one in told if "CUDA" in str(one.message)), None)
+    if there:
+        try:
+            torch.ones(2, device="cuda").sum().item()
+            return "cuda"
+        except RuntimeError as error:
+            fault = str(error)
+    if fault is not None:
+        raise MachineError(
+            f"there is a GPU, but torch cannot use it ({fault.splitlines()[0][:160]}); give --device cpu, or mend it"
+        )
+    if wanted == "cuda":
+        raise MachineError("--device cuda: torch finds no GPU here; leave the option out")
+    return "cpu"
+
+
+def check_memory(student: LoadedStudent, longest: int, batch: int, *, full: bool) -> None:
+    """Refuse a training that would not fit into memory; MachineError says what would.
+
+    Counted are what a full training keeps beside each weight (gradient, two moments, a copy), and the activations and logits of
+    a batch, all in four bytes: roughly what is taken, and never a guarantee.
+    """
+    free = free_memory(student.device)
+    fixed = (16 if full else 0.5) * student.model.num_parameters()  # the weights themselves are there already
+    a_row = row_bytes(student.model.config, longest)
+    if free is None or fixed + batch * a_row <= free:
+        return
+    fits = int((free - fixed) // a_row)
+    shorter = f"a shorter --window{', no --full' if full else ''} or a smaller student would fit"
+    todo = f"--batch {fits} would fit" if fits > 0 else shorter
+    needed, there = (fixed + batch * a_row) / 2**30, free / 2**30
+    raise MachineError(
+        f"training {student.name} on {batch} rows of up to {longest} tokens at once needs some {needed:.1f} GiB, and "
+        f"{there:.1f} GiB are free; {todo}"
+    )
+
+
+def row_bytes(config: Any, tokens: int) -> float:
+    """About how many bytes a row of so many tokens takes in training: logits three times, and the layers' activations."""
+    layers, width = getattr(config, "num_hidden_layers", 1), getattr(config, "hidden_size", 1)
+    return 4.0 * float(tokens * (3 * config.vocab_size + 34 * layers * width))
+
+
+def free_memory(device: str) -> float | None:
+    """Bytes that a training may take; None where the system does not tell."""
+    if device == "cuda":
+        import torch
+
+        return float(torch.cuda.mem_get_info()[0])
+    told = Path("/proc/meminfo")
+    if told.exists():
+        found = [line.split() for line in told.read_text("ascii").splitlines() if line.startswith("MemAvailable:")]
+        return float(found[0][1]) * 1024 if found else None
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) if hasattr(os, "sysconf") else None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """While libraries load and train: none of their warnings, logs and bars, for errors are said in a sentence of ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import datasets
+        from transformers.utils import logging
+
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        datasets.disable_progress_bars()
+        yield

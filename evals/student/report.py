@@ -1,0 +1,125 @@
+"""The result of `eval student` as tables and as JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from evals.figures.statistics import spread_json
+from evals.figures.tables import UNDEFINED, Section
+from evals.student.lessons import Fit
+from evals.student.outcome import Difference, Taught, TrialOutcome
+from evals.student.training import RANK, TrainingSettings
+
+_COLUMNS = ("taught", "rows", "tokens", "loss", "change", "95 %", "runs", "all rows less this", "95 %")
+
+
+@dataclass(frozen=True, slots=True)
+class StudentReport:
+    """What was measured, of what, and how.
+
+    Attributes:
+        student, data: as they were given.
+        tasks: how many seeds are measured, by task.
+        left_out: by dataset, the rows that may be taught and those left out.
+        notes: what else is to be known.
+        runs_of_data: of the data that are runs, the task to the SHA-256 of its rows, so that a card can find the report.
+        judged: of answers before and after, what a judge prefers, as sections and as JSON has it; None where none was named.
+    """
+
+    student: str
+    data: tuple[str, ...]
+    tasks: Mapping[str, int]
+    left_out: Mapping[str, Fit]
+    settings: TrainingSettings
+    window: int
+    device: str
+    seed: int
+    runs: int
+    outcome: TrialOutcome
+    notes: tuple[str, ...] = ()
+    runs_of_data: Mapping[str, str] = field(default_factory=dict)
+    judged: Mapping[str, Any] | None = None
+
+    def sections(self) -> tuple[Section, ...]:
+        """The report, its head first."""
+        how = "all weights" if self.settings.full else f"LoRA of rank {RANK}"
+        seeds = ", ".join(f"{count} of {name}" for name, count in self.tasks.items())
+        head = [
+            f"Student: {self.student}, trained by TRL ({how}, {self.settings.epochs} passes, learning rate "
+            f"{self.settings.rate:g}, {self.settings.batch} rows a step, window {self.window}) on {self.device}",
+            f"Data: {', '.join(self.data)}",
+            f"Measured on held-out seeds: {seeds}; random seeds {self.seed} to {self.seed + self.runs - 1}"
+            if self.runs > 1
+            else f"Measured on held-out seeds: {seeds}; random seed {self.seed}",
+            *(_left_out(name, fit) for name, fit in self.left_out.items()),
+            *self.notes,
+        ]
+        before = ("nothing (before)", UNDEFINED, UNDEFINED, f"{self.outcome.before:.3f}", *(UNDEFINED,) * 5)
+        table = Section(
+            "Loss per token of the held-out seeds' answers, given their questions",
+            _COLUMNS,
+            (before, *map(_row, self.outcome.taught)),
+            self.outcome.verdicts,
+        )
+        judged = () if self.judged is None else (Section("Judged blind, in both orders", notes=(self.judged["in_words"],)),)
+        return (Section("What a student learns from the rows", notes=tuple(head)), table, *judged)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it."""
+        return {
+            "student": self.student,
+            "data": list(self.data),
+            "runs": dict(self.runs_of_data),
+            "seeds": dict(self.tasks),
+            "rows": {
+                name: {"taught": len(f.rows), "near_copies": f.near, "too_long": f.long} for name, f in self.left_out.items()
+            },
+            "training": {
+                "full": self.settings.full,
+                "lora_rank": None if self.settings.full else RANK,
+                "epochs": self.settings.epochs,
+                "learning_rate": self.settings.rate,
+                "batch": self.settings.batch,
+                "window": self.window,
+                "device": self.device,
+                "seed": self.seed,
+                "runs": self.runs,
+            },
+            "before": round(self.outcome.before, 4),
+            "taught": [_taught_json(one) for one in self.outcome.taught],
+            "verdicts": list(self.outcome.verdicts),
+            "notes": list(self.notes),
+            **({} if self.judged is None else {"judged": dict(self.judged)}),
+        }
+
+
+def _row(one: Taught) -> tuple[str, ...]:
+    spread = UNDEFINED if one.spread is None else f"{one.spread[0]:.3f} to {one.spread[1]:.3f}"
+    return (one.lesson, str(one.rows), str(one.tokens), f"{one.loss:.3f}", *_cells(one.change), spread, *_cells(one.all_less))
+
+
+def _cells(difference: Difference | None) -> tuple[str, str]:
+    if difference is None:
+        return UNDEFINED, UNDEFINED
+    return f"{difference.mean:+.3f}", f"{difference.interval.low:+.3f} to {difference.interval.high:+.3f}"
+
+
+def _taught_json(one: Taught) -> dict[str, Any]:
+    return {
+        "lesson": one.lesson,
+        "rows": one.rows,
+        "tokens": one.tokens,
+        "loss": round(one.loss, 4),
+        "spread": None if one.spread is None else [round(end, 4) for end in one.spread],
+        "change": _difference_json(one.change),
+        "all_rows_less_this": None if one.all_less is None else _difference_json(one.all_less),
+    }
+
+
+def _difference_json(difference: Difference) -> dict[str, float | None]:
+    return {"value": round(difference.mean, 4), **spread_json(difference.interval)}
+
+
+def _left_out(name: str, fit: Fit) -> str:
+    near = f"{fit.near} near a held-out seed left out"
+    return f"Rows of {name}: {len(fit.rows)} may be taught, {near}, {fit.long} longer than the window left out"

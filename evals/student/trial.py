@@ -1,0 +1,132 @@
+"""A trial: every lesson taught with every random seed, each once; a finished training is kept in a file and found again."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from evals.data.rows import Row
+from evals.student.lessons import Curriculum, Lesson
+from evals.student.model import LoadedStudent, SeedLoss, check_memory
+from evals.student.training import TrainingSettings, trained
+from skills_dspy.store.aside import write_json
+from skills_dspy.store.files import make_folder, storage_errors
+
+_FORMAT = 1
+"""Of what is measured: trainings that an older version kept under another number are made again."""
+
+
+class FirstKept(Protocol):
+    """Has a use for the model of the first training on all rows."""
+
+    def wants(self, digest: str) -> bool:
+        """Whether it is needed, also where its losses are known; called once, before `keep`."""
+
+    def keep(self, model: Any) -> None:
+        """Take from it what is needed."""
+
+
+class StepScreen(Protocol):
+    """Shows how far the trainings are."""
+
+    def counting(self, total: int) -> AbstractContextManager[Callable[[], None]]:
+        """Count steps."""
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One lesson taught with one random seed: its rows, the tokens of their answers, the loss on each measured seed."""
+
+    lesson: str
+    seed: int
+    rows: int
+    tokens: int
+    losses: tuple[SeedLoss, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeedTrial:
+    """Losses on the measured seeds before, and after each training; `found` of these were finished earlier."""
+
+    before: tuple[SeedLoss, ...]
+    trainings: tuple[Training, ...]
+    found: int
+
+
+def run_trial(
+    student: LoadedStudent,
+    measured: Sequence[Row],
+    curriculum: Curriculum,
+    settings: TrainingSettings,
+    seeds: Sequence[int],
+    folder: Path,
+    screen: StepScreen,
+    first: FirstKept,
+) -> SeedTrial:
+    """Teach every lesson with every seed, all rows first; finished ones lie in `trainings`. `first` may keep a model.
+
+    Raises:
+        MachineError: there is no memory for it.
+        StorageError: what is finished cannot be kept.
+    """
+    folder = folder / "trainings"
+    make_folder(folder)
+    planned = [(seed, lesson) for seed in seeds for lesson in curriculum.lessons(student.answer_tokens, seed)]
+    files = [folder / f"{_digest(student, measured, lesson, settings, seed)}.json" for seed, lesson in planned]
+    known = [_kept(file) for file in files]
+    if first.wants(files[0].stem):
+        known[0] = None
+    longest = max(student.length(row) for _, lesson in planned for row in lesson.rows)
+    left = sum(settings.steps(len(lesson.rows)) for (_, lesson), one in zip(planned, known, strict=True) if one is None)
+    if left:
+        check_memory(student, longest, settings.batch, full=settings.full)
+    done: list[Training] = []
+    with screen.counting(left) as step:
+        for (seed, lesson), file, one in zip(planned, files, known, strict=True):
+            keep = None if done else first.keep
+            done.append(one or _teach(student, measured, lesson, settings, seed, step, keep))
+            if one is None:
+                write_json(file, asdict(done[-1]))
+                screen.say(f"taught: {lesson.name}, {len(lesson.rows)} rows, seed {seed}")
+    return SeedTrial(tuple(student.losses(measured)), tuple(done), sum(one is not None for one in known))
+
+
+def _teach(
+    student: LoadedStudent,
+    measured: Sequence[Row],
+    lesson: Lesson,
+    settings: TrainingSettings,
+    seed: int,
+    on_step: Callable[[], None],
+    keep: Callable[[Any], None] | None,
+) -> Training:
+    with trained(student, lesson.rows, settings, seed, on_step) as model:
+        losses = tuple(student.losses(measured, model))
+        if keep is not None:
+            keep(model)
+    return Training(lesson.name, seed, len(lesson.rows), lesson.tokens, losses)
+
+
+def _digest(student: LoadedStudent, measured: Sequence[Row], lesson: Lesson, settings: TrainingSettings, seed: int) -> str:
+    """All that decides what a training comes to."""
+    rows, seeds = ([(row.question, row.context, row.answer) for row in some] for some in (lesson.rows, measured))
+    decides = [_FORMAT, student.mark, student.window, asdict(settings), seed, lesson.name, rows, seeds]
+    return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:24]
+
+
+def _kept(file: Path) -> Training | None:
+    """A training that was finished earlier; None where there is none, or a file that is none."""
+    with storage_errors("read", file):
+        text = file.read_text("utf-8") if file.exists() else ""
+    try:
+        told = json.loads(text)
+        losses = tuple(SeedLoss(**loss) for loss in told["losses"])
+        return Training(**{**told, "losses": losses})
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,83 @@
+"""`eval student`: teaches a model with rows, and prints what it has learned."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from evals.figures.tables import markdown, print_sections
+from evals.student.examination import StudentRequest, examine_student
+from evals.student.judging import AnsweredTwice, Preference, judge_answers
+from evals.student.training import FULL_RATE, LORA_RATE, TrainingSettings
+from skills_dspy.base.config import RunConfig
+from skills_dspy.base.errors import Interrupted
+from skills_dspy.cli.evaluate import check_folder, report_console
+from skills_dspy.cli.progress import Progress, TrainingProgress
+from skills_dspy.cli.shared.eval_arguments import EvalStudentOptions
+from skills_dspy.cli.shared.options import ModelOptions, SessionOptions
+from skills_dspy.cli.shared.sessions import in_session
+from skills_dspy.cli.terminal.streams import echo, echo_json
+from skills_dspy.store.aside import write_json, write_text
+from skills_dspy.store.files import make_folder
+
+
+def eval_student_command(options: EvalStudentOptions) -> int:
+    """Measure what was asked for; returns the exit code."""
+    check_folder(options.markdown)
+    if options.judge is not None:
+        _asking(options, options.judge)  # before the night, not after it
+    make_folder(options.output_dir)
+    try:
+        with TrainingProgress(quiet=options.quiet) as progress:
+            progress.update("loading the student")
+            report, answers = examine_student(_request(options), progress)
+    except KeyboardInterrupt as interrupted:
+        echo("interrupted; every finished training is kept: the same command goes on where this one stopped", err=True)
+        raise Interrupted from interrupted
+    if options.judge is not None:
+        report = replace(report, judged=_judged(options, options.judge, answers).as_json())
+    sections, folder = report.sections(), options.output_dir
+    write_json(folder / "student.json", report.as_json())
+    for path in filter(None, (folder / "student.md", options.markdown)):
+        write_text(path, markdown(sections))
+    if options.as_json:
+        echo_json(report.as_json())
+        return 0
+    print_sections(sections, report_console())
+    echo(f"\nWritten to {folder / 'student.json'} and {folder / 'student.md'}")
+    if options.save is not None:
+        echo(f"The student is in {options.save}")
+    return 0
+
+
+def _judged(options: EvalStudentOptions, judge: str, answers: Sequence[AnsweredTwice]) -> Preference:
+    """What a judge prefers, blind; its replies are kept beside the trainings."""
+    progress = Progress(quiet=options.quiet)
+    return in_session(
+        *_asking(options, judge),
+        lambda session: judge_answers(session, judge, answers, options.seed, progress),
+    )
+
+
+def _asking(options: EvalStudentOptions, judge: str) -> tuple[SessionOptions, RunConfig]:
+    """How a judge is asked; ConfigError or RequestError where that cannot be."""
+    models = ModelOptions(options.config, judge, None, None)
+    session = SessionOptions(models, options.server, options.seed, options.output_dir / "judge", None)
+    return session, options.server.over(models.load())
+
+
+def _request(options: EvalStudentOptions) -> StudentRequest:
+    rate = options.rate or (FULL_RATE if options.full else LORA_RATE)
+    return StudentRequest(
+        data=options.data,
+        seeds=options.seeds,
+        student=options.student,
+        folder=options.output_dir,
+        settings=TrainingSettings(options.full, options.epochs, rate, options.batch),
+        other=options.other,
+        control=options.control,
+        window=options.window,
+        device=options.device,
+        seed=options.seed,
+        runs=options.runs,
+        save=options.save,
+        answers=options.judge is not None,
+    )

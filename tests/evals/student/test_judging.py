@@ -1,0 +1,72 @@
+"""Answers before and after, judged blind in both orders."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.data.rows import Row
+from evals.session.session import SessionRequest, open_session
+from evals.student.judging import AnsweredTwice, Preference, judge_answers
+from skills_dspy.base.config import load_config
+from skills_dspy.cli.progress import Progress
+from tests.helpers.fake_server import FakeServer
+
+PAIRS = [
+    AnsweredTwice(Row(f"What is number {n}?", "A number.", "A text." if n else None), f"bad {n}", f"good {n}") for n in range(6)
+]
+
+
+class Judge(FakeServer):
+    """Says what `choose` makes of a prompt."""
+
+    def __init__(self, choose: Callable[[str], str]) -> None:
+        super().__init__()
+        self._choose = choose
+
+    def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        said = {"explanation": "Because.", "better": self._choose(payload["messages"][-1]["content"])}
+        message = {"role": "assistant", "content": json.dumps(said)}
+        return {"model": payload["model"], "message": message, "done": True, "done_reason": "stop", "eval_count": 9}
+
+
+def judged(folder: Path, judge: Judge) -> Preference:
+    """What it prefers."""
+
+    async def ask() -> Preference:
+        request = SessionRequest(folder / "judge", load_config(None, {"generator": "judge"}))
+        async with open_session(request, lambda: judge) as session:
+            return await judge_answers(session, "judge", PAIRS, 0, Progress(quiet=True))
+
+    return asyncio.run(ask())
+
+
+def the_good_one(prompt: str) -> str:
+    """The answer that says that it is good."""
+    return "first" if prompt.index("good") < prompt.index("bad") else "second"
+
+
+def test_a_judge_that_sees_the_difference_is_heard(tmp_path: Path) -> None:
+    """Each pair is asked about in both orders, the answers stand there without a word of where they are from, and once only."""
+    judge = Judge(the_good_one)
+    found = judged(tmp_path, judge)
+    assert (found.after, found.questions, found.turned, found.lost) == (1.0, 6, 0, 0)
+    assert found.in_words.startswith("The answers after are better: judge prefers those after in 100 % (95 % 100 to 100) of 6")
+    assert len(judge.prompts) == 12
+    assert not any(word in prompt for prompt in judge.prompts for word in ("before", "after", "trained"))
+    again = Judge(the_good_one)
+    assert judged(tmp_path, again) == found
+    assert again.prompts == []
+
+
+@pytest.mark.parametrize(
+    ("says", "turned", "lost"), [("first", 6, 0), ("tie", 0, 0), ("neither", 0, 6)], ids=["the order", "ties", "unreadable"]
+)
+def test_a_judge_that_sees_none_prefers_none(tmp_path: Path, says: str, turned: int, lost: int) -> None:
+    """Whoever takes the first one takes either half of the time; what is no verdict counts for nothing."""
+    found = judged(tmp_path, Judge(lambda _: says))
+    assert (found.after, found.turned, found.lost) == (None if lost else 0.5, turned, lost)
+    assert found.in_words.startswith("judge gave no verdict" if lost else "It cannot be shown that either are better")

@@ -1,0 +1,63 @@
+"""What losses come to: intervals over seeds, and what is said of them."""
+
+from evals.student.lessons import ALL, HALF, OTHER, QUARTER, SHUFFLED
+from evals.student.model import SeedLoss
+from evals.student.outcome import outcome_of
+from evals.student.trial import SeedTrial, Training
+
+BEFORE = (3.0, 2.5, 4.0, 3.5, 2.8, 3.2)
+
+
+def losses(less: float, wobble: float = 0.02) -> tuple[SeedLoss, ...]:
+    """The loss on each seed, so much lower than before, and a bit more or less so."""
+    return tuple(SeedLoss(10 * (loss - less + wobble * (-1) ** place), 10) for place, loss in enumerate(BEFORE))
+
+
+def trial(**less: float) -> SeedTrial:
+    """Trainings of two random seeds."""
+    names = {"all": ALL, "half": HALF, "quarter": QUARTER, "shuffled": SHUFFLED, "other": OTHER}
+    made = [Training(names[name], seed, 8, 80, losses(by + seed / 10)) for seed in (0, 1) for name, by in less.items()]
+    return SeedTrial(losses(0, 0), tuple(made), 0)
+
+
+def test_a_skill_that_is_learned_is_said_with_its_interval() -> None:
+    """The change is that over both random seeds, the spread that of their means, the interval that over seeds."""
+    outcome = outcome_of(trial(all=0.5, half=0.3, quarter=0.1, shuffled=-0.2), 0)
+    every = outcome.of(ALL)
+    assert every is not None
+    assert round(outcome.before, 4) == 3.1667
+    assert round(every.change.mean, 4) == -0.55
+    assert every.change.interval.low < -0.55 < every.change.interval.high < 0
+    assert every.spread is not None
+    assert [round(outcome.before - end, 4) for end in every.spread] == [0.6, 0.5]
+    first, shuffled, curve = outcome.verdicts
+    assert first.startswith(
+        "The rows teach the skill: the loss per token on seeds that nobody showed falls from 3.167 to 2.617"
+    )
+    assert shuffled.startswith("They teach more than answers shuffled: 8 rows end -0.700")
+    assert curve.startswith("More rows still help: the second half of the 8 ends -0.200")
+
+
+def test_what_cannot_be_shown_is_said_so() -> None:
+    """No change, harm, and rows beyond which nothing is gained."""
+    said = outcome_of(trial(all=-0.05, shuffled=0.3), 0).verdicts
+    assert said[0].startswith("That the rows teach the skill cannot be shown: ")
+    assert said[1].startswith("They teach less than answers shuffled")
+    assert outcome_of(trial(all=-0.5), 0).verdicts[0].startswith("The rows do harm")
+    curve = outcome_of(trial(all=0.5, half=0.5, quarter=0.2), 0).verdicts[-1]
+    assert curve.startswith("More than 8 of these rows are not shown to help: all 8 end +0.000")
+
+
+def test_what_a_control_brings_as_well_is_not_called_the_skill() -> None:
+    """The loss falls, and with wrong answers as far."""
+    first, second = outcome_of(trial(all=0.5, shuffled=0.5), 0).verdicts
+    assert first.startswith(
+        "The rows help, and perhaps with the look of answers alone, since answers shuffled may do as well: "
+    )
+    assert second.startswith("That they teach more than answers shuffled cannot be shown")
+
+
+def test_two_datasets_are_compared_for_as_many_tokens() -> None:
+    """By the rows cut to the tokens of the other, where the other has fewer."""
+    said = outcome_of(trial(all=0.5, other=0.2), 0).verdicts
+    assert said[-1].startswith("They teach more than the other dataset: as many tokens of the rows end -0.300")

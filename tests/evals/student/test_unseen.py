@@ -1,0 +1,56 @@
+"""Which seeds a student is measured on, and what is refused."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from evals.data.datasets import Dataset, read_datasets
+from evals.data.rows import Row
+from evals.student.unseen import unseen_seeds
+from skills_dspy.base.errors import RequestError
+from tests.helpers.terminal import Terminal
+
+ROW = '{"instruction": "What is a hen?", "response": "A bird that lays."}\n'
+
+
+def made(terminal: Terminal, *words: object) -> tuple[Dataset, ...]:
+    """The rows of a run with these options."""
+    assert terminal.run("--task-paths", terminal.task(), "-n", 2, *words).code == 0
+    return read_datasets(terminal.output)
+
+
+def test_seeds_that_stayed_out_of_the_run_are_measured(terminal: Terminal) -> None:
+    """By the task's file or by the run, whose other seeds are what was there before; and with new seeds in the file."""
+    data = made(terminal, "--hold-out", 2)
+    by_file, by_run = (unseen_seeds([place], data) for place in (terminal.task(), terminal.output))
+    assert by_file.measured == by_run.measured
+    assert (len(by_file.measured), len(by_file.taught), by_file.tasks) == (2, 3, {"test/foxes": 2})
+    assert not [row for row in by_file.measured if row in by_file.taught]
+    more = terminal.task().read_text("utf-8") + "  - question: What is a hen?\n    answer: It lays.\n"
+    assert Row("What is a hen?", "It lays.") in unseen_seeds([terminal.write("more.yaml", more)], data).measured
+
+
+def test_data_made_from_the_same_seeds_is_refused_with_what_to_do(terminal: Terminal) -> None:
+    """A run that held nothing out leaves nothing to measure on, and one seed is not enough."""
+    data = made(terminal)
+    with pytest.raises(RequestError, match=r"was made from all 5 of these seeds, .* make it anew with `run --hold-out K`"):
+        unseen_seeds([terminal.task()], data)
+    with pytest.raises(RequestError, match=r"no seed was held out of this run; make it anew with `run --hold-out K`"):
+        unseen_seeds([terminal.output], data)
+    data = made(terminal, "--hold-out", 1, "--restart")
+    with pytest.raises(RequestError, match=r"1 seed is unseen by the rows, and 2 or more are needed; hold out more"):
+        unseen_seeds([terminal.task()], data)
+
+
+def test_rows_of_unknown_seeds_are_taken_with_a_note_or_refused(terminal: Terminal, tmp_path: Path) -> None:
+    """A file of somebody's is said to know none of the seeds; one whose rows name seeds of ours has to come with its run."""
+    (tmp_path / "rows.jsonl").write_text(ROW, "utf-8")
+    found = unseen_seeds([terminal.task()], read_datasets(tmp_path / "rows.jsonl"))
+    assert (len(found.measured), found.taught) == (5, ())
+    assert "does not say which seeds it was made from" in found.notes[0]
+    data = made(terminal, "--hold-out", 2)
+    lost = [Dataset("rows", Path("rows.jsonl"), data[0].rows)]
+    with pytest.raises(RequestError, match=re.escape("rows.jsonl: its rows were made from seeds that the file does not name")):
+        unseen_seeds([terminal.task()], lost)
+    assert len(unseen_seeds([terminal.output], lost).measured) == 2

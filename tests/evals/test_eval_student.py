@@ -1,0 +1,122 @@
+"""`eval student` from the command line, with a student of random weights."""
+
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from evals.student.model import load_student
+from skills_dspy.store.run_dir import RunPaths
+from tests.evals.student.test_judging import Judge
+from tests.helpers.terminal import Said, Terminal
+from tests.helpers.tiny_student import one_thread, write_student
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the student lies."""
+    with warnings.catch_warnings(), one_thread():
+        warnings.simplefilter("ignore")
+        yield write_student(tmp_path_factory.mktemp("student"))
+
+
+def measure(terminal: Terminal, student: Path, *words: object) -> Said:
+    """Type the command about the run."""
+    given = ("--seeds", terminal.task(), "--student", student, "--output-dir", terminal.folder / "trained", "--device", "cpu")
+    return terminal.type("eval", "student", terminal.output, *given, "--epochs", 1, *words)
+
+
+def test_it_trains_measures_and_goes_on(terminal: Terminal, student: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted, it goes on; the report has every lesson, in three forms; a third time nothing is trained.
+
+    The student and its card are written, and the run is left as it was.
+    """
+    terminal.run("--task-paths", terminal.task(), "-n", 4, "--hold-out", 2)
+    data = RunPaths(terminal.output / "test/foxes").data
+    rows, saved = data.read_bytes(), terminal.folder / "saved"
+    with monkeypatch.context() as patched:
+        patched.setattr("skills_dspy.cli.progress.TrainingProgress._count", interrupting())
+        said = measure(terminal, student)
+    assert said.code == 130
+    assert "every finished training is kept: the same command goes on where this one stopped" in said.err
+    terminal.make_server = lambda: Judge(lambda _: "tie")
+    said = measure(terminal, student, "--json", "--save", saved, "--markdown", terminal.folder / "report.md", "--judge", "fox")
+    assert said.code == 0, said.err
+    report = json.loads(said.out)
+    assert (report["judged"]["after"], report["judged"]["questions"], report["judged"]["turned"]) == (0.5, 2, 0)
+    assert report["seeds"] == {"test/foxes": 2}
+    lessons = ["all rows", "1/2 of the rows", "answers shuffled", "the seeds alone", "the seeds, repeated"]
+    assert [one["lesson"] for one in report["taught"]] == lessons
+    assert all(one["change"]["low"] <= one["change"]["value"] <= one["change"]["high"] for one in report["taught"])
+    assert json.loads((terminal.folder / "trained" / "student.json").read_bytes()) == report
+    assert "| all rows |" in (terminal.folder / "report.md").read_text("utf-8")
+    card = (saved / "README.md").read_text("utf-8")
+    assert str(terminal.output) in card
+    assert report["verdicts"][0] in card.replace("\\", "")
+    assert load_student(str(saved), "cpu").mark != load_student(str(student), "cpu").mark
+    monkeypatch.setattr("evals.student.trial.trained", None)  # which nobody calls now
+    again = measure(terminal, student, "--save", saved)
+    assert (again.code, "5 of 5 trainings were finished earlier" in again.err) == (0, True), again.err
+    assert "Loss per token of the held-out seeds' answers" in again.out
+    assert "is not the student of this training" in measure(terminal, student, "--save", terminal.output).err
+    assert data.read_bytes() == rows
+
+
+def interrupting() -> Callable[[object], None]:
+    """Counts steps, and at the second one somebody presses Ctrl-C."""
+    counted: list[int] = []
+
+    def count(_: object) -> None:
+        counted.append(1)
+        if len(counted) == 2:
+            raise KeyboardInterrupt
+
+    return count
+
+
+@pytest.mark.parametrize(
+    ("rows", "words", "why"),
+    [
+        (
+            '{"question": "What is a cat?", "answer": "It purrs."}\n',
+            ("--window", "9"),
+            "1 are longer than the window of 9 tokens",
+        ),
+        ('{"question": "What is a fox?", "answer": "An animal."}\n', (), "1 are near copies of held-out seeds"),
+        ("", (), "the file is empty"),
+    ],
+)
+def test_rows_that_teach_nothing_are_refused(
+    terminal: Terminal, student: Path, rows: str, words: tuple[str, ...], why: str
+) -> None:
+    """One sentence and exit code 2, before anything is trained."""
+    data = terminal.write("rows.jsonl", rows)
+    task = terminal.task() if "--window" not in words else terminal.write("short.yaml", SHORT)
+    said = terminal.type("eval", "student", data, "--seeds", task, "--student", student, "--device", "cpu", *words)
+    assert (said.code, said.out) == (2, "")
+    assert why in said.err.splitlines()[-1]
+
+
+SHORT = """\
+task_name: test/short
+created_by: somebody
+task_description: Short.
+data_builder: instructlab/skills
+seed_examples:
+  - question: fox
+    answer: barks
+  - question: jay
+    answer: caws
+"""
+
+
+def test_without_the_extra_one_sentence_says_how_to_get_it(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is read before."""
+    monkeypatch.setattr("evals.student.model.NEEDED", ("torch", "no_such_library"))
+    said = terminal.type("eval", "student", "rows.jsonl", "--seeds", "task.yaml", "--student", "any")
+    assert said.code == 2
+    assert "`eval student` trains with no_such_library, which is not here: pip install 'skills-dspy[student]'" in said.err

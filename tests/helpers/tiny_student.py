@@ -1,0 +1,50 @@
+"""A student of some thousand random weights, in a folder as Hugging Face has them: nothing is fetched."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from evals.data.rows import Row
+
+ANIMALS = ("fox", "badger", "marten", "jay", "pike", "hare", "stoat", "crow")
+SOUNDS = ("barks", "grunts", "hisses", "chatters", "bubbles", "drums", "trills", "caws")
+TEMPLATE = (
+    "{% for m in messages %}{{ m.role }} {{ m.content }} [EOS] {% endfor %}{% if add_generation_prompt %}assistant {% endif %}"
+)
+
+LESSONS = tuple(Row(f"what does a {animal} do", sound) for animal, sound in zip(ANIMALS, SOUNDS, strict=True))
+"""Rows whose answers only their question tells."""
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """So little work is only slowed by more threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def write_student(folder: Path, template: str | None = TEMPLATE) -> Path:
+    """Write the model and its tokenizer."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    names = ("[UNK]", "[PAD]", "[EOS]", "assistant", "user", "what", "does", "a", "do", *ANIMALS, *SOUNDS)
+    made: Any = Tokenizer(models.WordLevel({name: number for number, name in enumerate(names)}, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    kind: Any = PreTrainedTokenizerFast
+    tokenizer = kind(tokenizer_object=made, unk_token="[UNK]", pad_token="[PAD]", eos_token="[EOS]", chat_template=template)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config: Any = LlamaConfig
+    model: Any = LlamaForCausalLM(
+        config(vocab_size=len(names), max_position_embeddings=64, pad_token_id=1, eos_token_id=2, bos_token_id=2, **sizes)
+    )
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

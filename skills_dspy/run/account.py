@@ -19,7 +19,7 @@ from skills_dspy.model.server.server import Model
 from skills_dspy.model.soft import RATING_STEPS, rated, rated_fields, soft_of
 from skills_dspy.model.steps import DESCRIBE, PLAN, STEPS, plans, way
 from skills_dspy.pipeline.funnel import AGAIN
-from skills_dspy.store.files import read_rows
+from skills_dspy.store.files import last_line, read_rows
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import needed, read_run_json, run_json_errors

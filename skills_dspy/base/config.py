@@ -15,7 +15,17 @@ from signatures.labels import ContextRating, PairRating, Quality, QuestionRating
 from skills_dspy.base.errors import ConfigError
 from skills_dspy.base.records import Frozen
 from skills_dspy.base.thinking import ROOM, Think
-from skills_dspy.base.validation import Where, Wording, as_addresses, as_word, labels_of, no_number, some_of, trimmed, validated
+from skills_dspy.base.validation import (
+    Where,
+    Wording,
+    as_addresses,
+    as_word,
+    labels_of,
+    no_number,
+    some_of,
+    validated,
+    without_blanks,
+)
 from skills_dspy.base.yaml_lines import Node, Plain, read_yaml, shown
 
 DEFAULTS = Path(__file__).parent.with_name("skills.yaml")
@@ -50,7 +60,7 @@ class Settings(Frozen):
 class RoleConfig(Settings):
     """How one role's model is asked."""
 
-    model: Annotated[str | None, BeforeValidator(trimmed)] = Field(
+    model: Annotated[str | None, BeforeValidator(without_blanks)] = Field(
         pattern=_ONE_WORD, description="a model's name without spaces, or null for generator's"
     )
     temperature: float = Field(ge=0, le=2, description="a number from 0 to 2")
@@ -75,7 +85,9 @@ class RoleConfig(Settings):
 class GeneratorConfig(RoleConfig):
     """How the teacher is asked: it follows nobody, so it has a model."""
 
-    model: Annotated[str, BeforeValidator(trimmed)] = Field(pattern=_ONE_WORD, description="a model's name without spaces")
+    model: Annotated[str, BeforeValidator(without_blanks)] = Field(
+        pattern=_ONE_WORD, description="a model's name without spaces"
+    )
 
 
 class FilterConfig(Settings):

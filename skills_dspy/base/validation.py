@@ -205,7 +205,7 @@ def as_word(value: object) -> object:
     return {False: "off", True: "on"}[value] if isinstance(value, bool) else value  # which is what YAML makes of the words
 
 
-def trimmed(value: object) -> object:
+def without_blanks(value: object) -> object:
     """A text without blanks around it."""
     return value.strip(" ") if isinstance(value, str) else value
 

@@ -126,7 +126,7 @@ class Number(click.FloatRange):
         return found
 
 
-_TAKING_MANY = {"--task-paths": "task_paths", "--decontaminate": "decontaminate", "--reviews": "reviews", "--seeds": "seeds"}
+_TAKING_MANY = ("--task-paths", "--decontaminate", "--reviews", "--seeds")
 
 
 class ManyPaths(click.Command):
@@ -134,17 +134,18 @@ class ManyPaths(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Give every path an option of its own, which is what click understands."""
+        repeated = {flag for param in self.params if getattr(param, "multiple", False) for flag in param.opts}
         spread: list[str] = []
         taking: str | None = None
         for place, arg in enumerate(args):
             if arg.startswith("-"):
-                taking = _TAKING_MANY.get(arg)
+                taking = arg if arg in _TAKING_MANY and arg in repeated else None
                 if taking is None:
                     spread.append(arg)
                 elif not args[place + 1 :] or args[place + 1].startswith("-"):
-                    raise click.BadOptionUsage(taking, f"Option '{arg}' requires an argument.", ctx)
+                    raise click.BadOptionUsage(taking[2:].replace("-", "_"), f"Option '{arg}' requires an argument.", ctx)
             elif taking is not None:
-                spread += [f"--{taking.replace('_', '-')}", arg]
+                spread += [taking, arg]
             else:
                 spread.append(arg)
         return super().parse_args(ctx, spread)

@@ -39,7 +39,7 @@ _SELECT_HOSTS = (
     " WHERE host IS NOT NULL GROUP BY host ORDER BY host"
 )
 _COSTS = ("calls", "prompt_tokens", "output_tokens", "seconds")
-_CACHE_KIB = 256
+_CACHE_KIB = 96
 _ADVICE = {
     "SQLITE_FULL": "free some space and run the same command again: what was written before is kept",
     "SQLITE_READONLY": "check the permissions or choose another --output-dir",

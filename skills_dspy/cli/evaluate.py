@@ -33,6 +33,7 @@ from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.embedding.embedder import SentenceEmbedder
 from skills_dspy.store.aside import write_json, write_text
 from skills_dspy.store.files import make_folder
+from skills_dspy.store.run_dir import JUDGES_REPORTS
 from skills_dspy.tasks.files import load_task
 
 BELOW = 1
@@ -89,14 +90,15 @@ def _judges_of_reviews(options: EvalJudgesOptions, reviewed: Sequence[ReviewedRu
 def _reported(options: EvalJudgesOptions, card: ReportCard, content: dict[str, Any], facts: list[tuple[str, str]]) -> int:
     """Print and write a report; returns the exit code."""
     report, folder = sections(card, facts, sweep=options.threshold_sweep), options.session.output_dir
-    write_json(folder / "judges.json", content)
-    for path in filter(None, (folder / "judges.md", options.markdown)):
+    data, page = (folder / name for name in JUDGES_REPORTS)
+    write_json(data, content)
+    for path in filter(None, (page, options.markdown)):
         write_text(path, markdown(report, page=True))
     if options.as_json:
         echo_json(content)
     else:
         print_sections(report, _console())
-        echo(f"\nWritten to {folder / 'judges.json'} and {folder / 'judges.md'}")
+        echo(f"\nWritten to {data} and {page}")
     return _verdict(card, options.min_kappa)
 
 

@@ -129,9 +129,9 @@ def test_files_of_something_else_are_not_touched(tmp_path: Path) -> None:
     assert names_in(tmp_path) == {"debate"}
 
 
-@pytest.mark.parametrize("left", [[], [".lock"], [".lock", "running.json", ".running.json.12.tmp"]])
+@pytest.mark.parametrize("left", [[], [".lock"], [".lock", "running.json", ".running.json.12.tmp"], ["judges.json", "judges.md"]])
 def test_what_a_run_killed_at_its_start_leaves_is_no_hindrance(tmp_path: Path, left: list[str]) -> None:
-    """An empty directory, or one with nothing but our own traces, is free."""
+    """An empty directory, or one with nothing but our own traces or reports of judges, is free."""
     (tmp_path / "debate").mkdir()
     for name in left:
         (tmp_path / "debate" / name).touch()

@@ -254,8 +254,9 @@ def test_the_command_prints_the_judges_and_you(paths: RunPaths, terminal: Termin
 
 
 def test_judges_are_asked_anew_about_reviewed_rows(paths: RunPaths, terminal: Terminal) -> None:
-    """As about labelled cases, and about no others where none are given."""
+    """As about labelled cases, and about no others where none are given; in the folder that has the report without a call."""
     look(paths, lambda number, row: honest(number, row) if number % 3 == 0 else None)
+    assert terminal.type("eval", "judges", "--reviews", paths.folder).code == 0
     words = ("--ask", "--samples", 1, "--no-fused", "--judge", "judge_question_freeform")
     said = terminal.type("eval", "judges", "--reviews", paths.folder, *words)
     assert said.code == 0, said.err

@@ -179,8 +179,8 @@ class DecideOptions:
     pairs: Annotated[
         int | None,
         option(
-            "Ask the server for second answers where the first was rejected or middling, two calls each, until K pairs of "
-            "answers differ by their ratings; `export --format dpo` writes them.",
+            "Ask the server for second answers where the first was rejected or middling, until K pairs of answers differ by "
+            "their ratings; two calls for each second answer, and not each makes a pair. `export --format dpo` writes them.",
             type=COUNT,
             metavar="K",
         ),

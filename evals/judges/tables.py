@@ -56,7 +56,7 @@ def _hundredfold(value: float) -> str:
 def _spread(value: float | None, low: float | None, high: float | None, form: str = "{:.2f}") -> str:
     if value is None:
         return UNDEFINED
-    return form.format(value) + ("" if low is None or high is None else f" ({form.format(low)} to {form.format(high)})")
+    return f"{form.format(value)} ({UNDEFINED if low is None or high is None else f'{form.format(low)} to {form.format(high)}'})"
 
 
 def _rates(judges: Sequence[JudgeCard]) -> Section:
@@ -99,7 +99,7 @@ def _reviews(judges: Sequence[JudgeCard]) -> list[Section]:
         return []
     note = (
         "Kappa of each judge's decision and yours, with its 95 % interval; in the end, how many more reviews like these would "
-        "halve that interval (no figure where all agree, or you or the judge always say the same). An accepted row has a good "
+        "halve that interval (no interval and no figure where you or the judge always say the same, no figure where all agree). An accepted row has a good "
         "question and a good pair; one whose answer alone you rejected has a good question; what you edited was not good as it "
         "was. Rows that you saw because the judges were unsure are harder than others: `review --order random` is fair to them."
     )

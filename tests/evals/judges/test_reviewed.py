@@ -9,17 +9,8 @@ from typing import Any
 
 import pytest
 
-from evals.judges.cases import SCALE_OF_STEP
-from evals.judges.reviewed import (
-    ACCEPTED,
-    ANSWER_ALONE,
-    EDITED,
-    IN_WORDS,
-    card_of_reviews,
-    head_of_reviews,
-    read_reviewed,
-    reviewed_cases,
-)
+from evals.judges.cases import ACCEPTED, ANSWER_ALONE, EDITED, IN_WORDS, SCALE_OF_STEP
+from evals.judges.reviewed import card_of_reviews, head_of_reviews, read_reviewed, reviewed_cases
 from evals.statistics import items_to_halve, kappa_interval
 from skills_dspy.base.errors import RequestError, RunDirError
 from skills_dspy.base.seeds import STANDARD
@@ -153,11 +144,13 @@ def test_a_reply_that_cannot_be_read_counts_as_that(paths: RunPaths) -> None:
 
 
 def test_what_a_judge_and_a_person_see_otherwise_is_named(paths: RunPaths) -> None:
-    """By the reason and by the rows."""
+    """By the reason, by your verdict where that is all that is known, and by the rows."""
 
     def hard(number: int, row: RatedRow) -> Saying:
-        if not row.accepted or number % 2:
-            return honest(number, row)
+        if not row.accepted:
+            return {"verdict": "accept"} if row.row.response is not None else honest(number, row)
+        if number % 2:
+            return {"verdict": "edit", "instruction": row.row.instruction, "response": "Better."}
         return {"verdict": "reject", "about": "answer", "reason": "wrong figure"}
 
     rows = look(paths, hard)
@@ -169,8 +162,12 @@ def test_what_a_judge_and_a_person_see_otherwise_is_named(paths: RunPaths) -> No
         log.add(each, known)
     facts = head_of_reviews(card_of_reviews(read_reviewed([paths.folder]), [])[1])
     assert ("Decided again", "1 of these rows, after what the judges said of them was shown") in facts
-    assert judge.said[0].startswith("Of the flaws that you found it misses `wrong figure` most: 6 of 6 let through")
-    named = judge.said[-1].removeprefix("It let through what you would not: ").partition(" and 1 more")[0].split(", ")
+    assert judge.said[:3] == (
+        "Of the flaws that you found it misses `wrong figure` most: 6 of 6 let through.",
+        "Of the rows that you accepted it rejected 6 of 6.",
+        "Of the rows that you edited it let through 6 of 6.",
+    )
+    named = judge.said[-2].removeprefix("It let through what you would not: ").partition(" and ")[0].split(", ")
     assert len(named) == 5
     assert all(rows[name].accepted for name in named)
     assert judge.kappa_low is not None

@@ -264,8 +264,8 @@ def test_near_copies_are_counted_as_far_as_they_are_known(tmp_path: Path, opened
     assert "(ROUGE-L of 0.87 or more)" in told[1]
 
 
-def test_ten_thousand_rows_are_small_and_open_quickly(run: RunPaths, tmp_path: Path, opened: Any) -> None:
-    """Under 20 MB, and within two seconds where nothing else runs; here other tests do. A story is unpacked when it is told."""
+def test_of_ten_thousand_rows_a_story_is_unpacked_when_it_is_told(run: RunPaths, tmp_path: Path, opened: Any) -> None:
+    """And no other with it but those of its parcel. How large such a page is, and how quickly it opens, `make bench` says."""
     one = gather_content(read_runs([run.folder]), [""], near_copies)
     rows = one.summary["rows"]
     times = -(-10_000 // rows)
@@ -276,9 +276,7 @@ def test_ten_thousand_rows_are_small_and_open_quickly(run: RunPaths, tmp_path: P
     )
     assert len(one.details.parcels) == 1
     (tmp_path / "r.html").write_text(make_page(many, "0.0.0"))
-    assert (tmp_path / "r.html").stat().st_size < 20_000_000
     page, _, said = opened(tmp_path / "r.html")
-    assert float(page.locator("#foot").inner_text().rpartition("Opened in ")[2].removesuffix(" s.")) < 5
     assert page.evaluate("report.parcels.size") == 0
     page.locator("#page").fill("400")
     page.locator("#page").press("Enter")

@@ -1,5 +1,6 @@
 """One export from its runs to its place on the disk."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -138,7 +139,7 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
         tally.repeated, tally.mended, tally.left_over = rows.repeated, rows.mended, rows.left_over
         if request.reviewed:
             tally.looked_at, tally.read = rows.looked_at, rows.read
-            tally.elsewhere = rows.elsewhere if request.rows == "accepted" else 0
+            tally.elsewhere = rows.elsewhere() if request.rows == "accepted" else Counter()
         if not tally.rows and (rows.looked_at.keys() - {"none"} or request.reviewed_only):
             why = "a person has rejected them" if request.rows == "accepted" else "a person contradicts them"
             if request.reviewed_only:
@@ -177,10 +178,7 @@ def running_lines(request: ExportRequest) -> list[str]:
 def odd_lines(request: ExportRequest, done: Tally) -> Iterator[str]:
     """What was left out of an export, or changed, or is odd about it."""
     if done.elsewhere:
-        yield (
-            f"{done.elsewhere} of the rows that a person accepted or edited are not among the accepted ones of these runs, or "
-            "have another text now; `decide` with other thresholds can let in what the judges rejected"
-        )
+        yield _elsewhere(done.elsewhere)
     if done.spoilt:
         yield f"{done.spoilt} rows without theirs: they hold tokens of a chat template, or control characters"
     if done.repeated:
@@ -195,6 +193,20 @@ def odd_lines(request: ExportRequest, done: Tally) -> Iterator[str]:
     if done.compared is not None:
         yield from done.compared.sentences(sum(done.rows.values()))
     yield from (f"left by an export that was killed, delete it: {path}" for path in left_behind(request.out))
+
+
+def _elsewhere(found: Counter[tuple[str, str] | None]) -> str:
+    """What stopped rows that a person let be; `decide` can help where that was a threshold."""
+    stops = [(*stop, count) for stop, count in found.items() if stop is not None]
+    stops.sort(key=lambda one: (-one[2], one))
+    parts = [f"{count} {'rejected ' * (not place)}by {stage} ({why})" for place, (stage, why, count) in enumerate(stops)]
+    parts += [f"{found[None]} gone or with another text"] if found[None] else []
+    judged = any(why in ("judged bad", "filtered") for _, why, _ in stops)
+    return (
+        f"{found.total()} of the rows that a person accepted or edited {'are' if found.total() > 1 else 'is'} not among the "
+        f"accepted ones of these runs: {', '.join(parts)}"
+        + "; `decide` with other thresholds can let in what the judges rejected" * judged
+    )
 
 
 def refuse_wrong(request: ExportRequest) -> None:

@@ -97,11 +97,18 @@ _IMPORT = re.compile(r"^\s*(?:from (\w[\w.]*) import |import (\w[^#\n]*))", re.M
 """A line that imports. All modules are read, and parsing them takes seconds; in scripts between quotes it counts, too."""
 
 
+BENCH = "evals/bench"
+
+
 def _imported(package: str) -> set[str]:
     """The top-level names that a package's modules import, whether at once or later."""
-    lines = [found for path in (ROOT / package).rglob("*.py") for found in _IMPORT.findall(path.read_text("utf-8"))]
+    lines = [found for path in _modules(package) for found in _IMPORT.findall(path.read_text("utf-8"))]
     modules = [one for source, names in lines for one in ([source] if source else re.split("[,;]", names))]
     return {module.split()[0].partition(".")[0] for module in modules if module.strip()}
+
+
+def _modules(package: str) -> list[Path]:
+    return [path for path in (ROOT / package).rglob("*.py") if package == BENCH or path.parent != ROOT / BENCH]
 
 
 _distributions = cache(packages_distributions)
@@ -109,7 +116,12 @@ _distributions = cache(packages_distributions)
 
 @pytest.mark.parametrize(
     ("package", "extras"),
-    [("signatures", ()), ("skills_dspy", ("llamacpp", "offline")), ("evals", ("offline", "teacher")), ("tests", tuple(EXTRAS))],
+    [
+        ("signatures", ()),
+        ("skills_dspy", ("llamacpp", "offline")),
+        ("evals", ("offline", "teacher")),
+        *((folder, tuple(EXTRAS)) for folder in (BENCH, "tests")),  # neither is in the package
+    ],
 )
 def test_whatever_is_imported_is_declared(package: str, extras: tuple[str, ...]) -> None:
     """Nothing works only because another package happens to bring it along."""

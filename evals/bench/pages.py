@@ -13,9 +13,9 @@ _OPENINGS = 3
 
 @dataclass(frozen=True, slots=True)
 class MeasuredPage:
-    """A page of so many rows: its size in MB, and the seconds until it can be used, as its last line says; None without a browser.
+    """A page of so many rows: its size in MB, and the seconds until it can be used, as its last line says.
 
-    They are the median of three openings.
+    They are the median of three openings; None without a browser.
     """
 
     rows: int

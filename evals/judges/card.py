@@ -94,8 +94,8 @@ class JudgeCard:
     Attributes:
         all, by_hand, from_seeds: on all its cases, and those written by hand or made from seeds; None where there are none.
         of_models: the same for replies of models; as JSON it stands there only where there are some.
-        kappa_low, kappa_high: 95 % of bootstrapped kappas on all its cases lie between; None where kappa is not defined, or the judge
-            or the labels always say the same.
+        kappa_low, kappa_high: 95 % of bootstrapped kappas on all its cases lie between; None where kappa is not defined, or the
+            judge or the labels always say the same.
         weighted_kappa_by_hand: of label and expected label with quadratic weights, on cases by hand; None on the 0/1 scale.
         self_agreement, soft: None when nothing was readable twice, or the server gave no soft ratings.
         missed: all reasons and corruptions, those first of which it is surest that they are missed often; `said` says the most.
@@ -237,9 +237,11 @@ def _sentences(missed: Sequence[ReasonFigures], readable: int) -> tuple[str, ...
     found = [
         f"{begin} `{row.name}` most: {row.missed.count} of {row.missed.of} {end}." for begin, rows, end in worst for row in rows
     ]
-    for row in missed:
-        if row.missed.count and (those := _VERDICTS_OF_REVIEWS.get(row.name)):
-            found.append(f"Of {those} it {'rejected' if row.good else 'let through'} {row.missed.count} of {row.missed.of}.")
+    found += [
+        f"Of {those} it {'rejected' if row.good else 'let through'} {row.missed.count} of {row.missed.of}."
+        for row in missed
+        if row.missed.count and (those := _VERDICTS_OF_REVIEWS.get(row.name))
+    ]
     return tuple(found) if found or not readable else (f"It decided all {readable} cases right.",)
 
 

@@ -75,7 +75,7 @@ def test_intervals_at_once_are_those_of_the_bootstrap() -> None:
 
 
 def test_intervals_without_a_value_are_none() -> None:
-    """No items, a statistic that is defined on too few resamples, or one that is 0 on all since one side always says the same."""
+    """No items, a statistic that is defined on too few resamples, or a kappa where one side always says the same."""
     assert kappa_interval([], [], 0) is None
     assert kappa_interval([True] * 8, [True, False] * 4, 0) is None
     assert kappa_interval([True, False] * 4, [False] * 8, 0) is None

@@ -110,7 +110,8 @@ async def decide_run(
 ) -> DecideResult:
     """Decide a run anew and write the dataset; where that fails none is written, and what was answered is in the journal.
 
-    The server is asked for what the journal lacks, and nothing before that, and closed in the end; None to leave out who needs it, and for no pairs.
+    The server is asked for what the journal lacks, and nothing before that, and closed in the end; None to leave out who needs
+    it, and for no pairs.
 
     Raises:
         RunDirError: the run is in use, was made by another version, or its rows are broken.

@@ -18,13 +18,21 @@ from skills_dspy.commands.export.card import Tally, card
 from skills_dspy.commands.export.instructlab import INSTRUCTLAB_NAMES, instructlab_files
 from skills_dspy.commands.export.jsonl import json_lines
 from skills_dspy.commands.export.judges import JudgeRates, judge_rates
-from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT, alpaca_row, dpo_row, kto_row, messages_row, sharegpt_row
+from skills_dspy.commands.export.layouts import (
+    INSTRUCTLAB_PROMPT,
+    alpaca_row,
+    begins_export,
+    dpo_row,
+    kto_row,
+    messages_row,
+    sharegpt_row,
+)
 from skills_dspy.commands.export.parquet import HF_NAMES, parquet_file, shards
 from skills_dspy.commands.export.reviewed import ExportRow, Rows
 from skills_dspy.commands.export.source import ExportRows, SourceRun
 from skills_dspy.commands.export.split import Split, set_apart
 from skills_dspy.commands.export.thoughts import thoughts_of
-from skills_dspy.store.aside import check_free, left_behind, replacing
+from skills_dspy.store.aside import Known, check_free, left_behind, replacing
 from skills_dspy.store.files import storage_errors
 
 Format = Literal["messages", "alpaca", "sharegpt", "instructlab", "parquet", "hf", "kto", "dpo"]
@@ -122,7 +130,7 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
     """
     refuse_wrong(request)
     rows, tally = ExportRows(request.runs, request.keep_residue, request.rows, request.reviewed_only), Tally()
-    aside = replacing(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
+    aside = replacing(request.out, folder=request.folder, overwrite=request.overwrite, ours=Known(request.ours, begins_export))
     with aside as place:
         testing: NDArray[np.bool_] | None = None
         if request.split is not None:
@@ -205,7 +213,8 @@ def _elsewhere(found: Counter[tuple[str, str] | None]) -> str:
     return (
         f"{found.total()} of the rows that a person accepted or edited {'are' if found.total() > 1 else 'is'} not among the "
         f"accepted ones of these runs: {', '.join(parts)}"
-        + "; `decide` with other thresholds can let in what the judges rejected" * judged
+        + "; `decide` with other thresholds can let in what the judges rejected"
+        * judged
     )
 
 
@@ -232,7 +241,7 @@ def refuse_wrong(request: ExportRequest) -> None:
                 raise ExportError(f"--out {request.out} lies among the files of the run in {run.paths.folder}; choose another")
     if request.thoughts and request.format in PREFERENCES:
         raise ExportError(f"--thoughts: {request.format} holds answers that are compared, without thoughts; leave it out")
-    check_free(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
+    check_free(request.out, folder=request.folder, overwrite=request.overwrite, ours=Known(request.ours, begins_export))
 
 
 def _watched(rows: ExportRows, passed: Callable[[int], None]) -> Iterator[tuple[int, ExportRow]]:

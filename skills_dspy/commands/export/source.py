@@ -115,7 +115,7 @@ class ExportRows:
         looked_at: rows that a person accepted, edited, which are given as edited, or rejected, which are left out; as `none`
             those that nobody looked at, which `reviewed_only` leaves out too. See `honoured` for judged answers and pairs.
         read: how many of the rows that were given a person looked at.
-        there: ids and marks of the rows that a person let be and that are there.
+        there: ids and marks of the rows that a person looked at and that are there.
     """
 
     runs: tuple[SourceRun, ...]
@@ -162,9 +162,7 @@ class ExportRows:
             known = (run.facts.description, *seed_texts(run.facts.seeds))
             for place, texts, row in self._rows(run):
                 review = review_of(row, run.reviews, others)
-                verdict = "none" if review is None else review.verdict
-                if review is not None and review.verdict in LET_BE:
-                    self.there.add((review.id, review.text))
+                verdict = self._verdict(review)
                 kept = honoured(row, review, self.kind)
                 checked = texts
                 if verdict == "edit" and kept is not None:
@@ -186,6 +184,13 @@ class ExportRows:
                     self.read += verdict != "none"
                     yield number, kept
             seen |= own
+
+    def _verdict(self, review: Review | None) -> str:
+        """What a person said of a row that is there, which is noted."""
+        if review is None:
+            return "none"
+        self.there.add((review.id, review.text))
+        return review.verdict
 
     def _rows(self, run: SourceRun) -> Iterator[_Read]:
         if self.kind == "pairs":

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,12 @@ def test_the_funnel_is_that_of_the_run(run: RunPaths, page: ReadPage) -> None:
     of_contexts = view["funnel"][: places.index("write_questions")]
     after = view["funnel"][len(of_contexts) :]
     for part in (of_contexts, after):
-        for one, following in zip(part, part[1:], strict=False):
+        for one, following in pairwise(part):
             assert one["came"] - sum(one["rejected"].values()) == one["on"] == following["came"]
     calls = [row["provenance"]["calls"] for row in rows_of(run).values()]
     assert [one["came"] for one in of_contexts] == [sum(one["stage"] in made for made in calls) for one in of_contexts]
-    assert 0 < of_contexts[0]["came"] < after[0]["came"] == view["candidates"] - sum(one["came"] - one["on"] for one in of_contexts)
+    lost = sum(one["came"] - one["on"] for one in of_contexts)
+    assert 0 < of_contexts[0]["came"] < after[0]["came"] == view["candidates"] - lost
     assert view["funnel"][-1]["on"] == view["accepted"]
     assert view["remarks"] == []
 
@@ -227,6 +229,7 @@ def test_what_is_no_run_is_refused_before_anything_is_written(tmp_path: Path) ->
     """A place without a run, a broken row, a file that is in the way."""
     with pytest.raises(RunDirError, match=r"there is no run at .*nowhere; give a run's directory, or a folder of runs$"):
         reported(tmp_path / "r.html", tmp_path / "nowhere")
+    write_run(tmp_path / "good")
     folder = write_run(tmp_path / "runs")
     (folder / "rejected.jsonl").write_text('{"id": "0"}\n')
     with pytest.raises(RunDirError, match=r"rejected.jsonl:1: this is no row of a run: "):
@@ -235,6 +238,8 @@ def test_what_is_no_run_is_refused_before_anything_is_written(tmp_path: Path) ->
     (tmp_path / "r.html").write_text("mine")
     with pytest.raises(ExportError, match="exists already"):
         reported(tmp_path / "r.html", folder)
+    with pytest.raises(ExportError, match=r"r.html is nothing that this command wrote, which alone --overwrite replaces"):
+        reported(tmp_path / "r.html", tmp_path / "good", overwrite=True)
     assert (tmp_path / "r.html").read_text() == "mine"
 
 

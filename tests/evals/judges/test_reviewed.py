@@ -232,8 +232,9 @@ def test_what_cannot_be_measured_is_said(paths: RunPaths, tmp_path: Path) -> Non
 def test_the_command_prints_the_judges_and_you(paths: RunPaths, terminal: Terminal) -> None:
     """No server is asked; the report is written as always, and exit codes are those of the report card."""
     look(paths, honest)
-    said = terminal.type("eval", "judges", "--reviews", paths.folder, "--no-fused", "--min-kappa", "-1")
+    said = terminal.type("-v", "eval", "judges", "--reviews", paths.folder, "--no-fused", "--min-kappa", "-1")
     assert said.code == 0, said.err
+    assert f"{paths.folder}: a person has decided " in said.err
     assert terminal.servers == []
     assert "The judges and you" in said.out
     assert "Asked: nobody: this is what the judges said when the rows were made" in said.out

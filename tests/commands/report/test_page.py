@@ -154,6 +154,7 @@ def test_it_is_readable_on_a_narrow_screen(usual: Path, opened: Any) -> None:
         show_all(page)
         assert f"B: Funnel of {LONG_NAME}" in page.locator("#funnel h3").all_inner_texts()
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        assert page.locator("#funnel .scroll").last.evaluate("box => box.scrollWidth <= box.clientWidth")
         for selector in ("body", ".chips span", ".chips .rejected", ".small"):
             assert contrast(page, selector) >= 4.5, selector
         papers.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))

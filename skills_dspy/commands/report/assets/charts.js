@@ -99,7 +99,7 @@ function drawFunnel(box, views) {
     return { label: label(views, side, view.name), data: points, borderColor: fill(side, true), backgroundColor: fill(side, true), pointRadius: 0, borderWidth: 2 };
   });
   const config = { type: "line", data: { datasets: lines }, options: { scales: { x: { type: "linear", title: { display: true, text: "candidates, in the order of their draws" } }, y: { beginAtZero: true, title: { display: true, text: "accepted so far" } } }, plugins: { legend: { display: views.length > 1, position: "bottom" } } } };
-  const numbers = table(["", "candidates", "accepted", "yield"], views.map((view, side) => [label(views, side, view.name), String(view.candidates), String(view.accepted), `${rounded(percent(view.accepted, view.candidates))} %`]), [1, 2, 3]);
+  const numbers = table(["", "candidates", "accepted", "yield"], views.map((view, side) => [label(views, side, view.name).replaceAll("/", "/\u200b"), String(view.candidates), String(view.accepted), `${rounded(percent(view.accepted, view.candidates))} %`]), [1, 2, 3]);
   figure(box, "Yield", config, numbers, { tall: true, open: true, full: views.length > 1 });
 }
 

@@ -24,11 +24,12 @@ from rich.table import Table
 from evals.bench import several, shared
 from evals.bench.client import BenchCase, teacher
 from evals.bench.figure import COLUMNS, Figure
+from evals.bench.pages import measure_page
 from evals.bench.reading import JUDGE_TOKENS, reading_costs
 from evals.bench.starting import PROGRAM, first_request, first_request_again
 from evals.record.answering import CHECKOUT
 
-BENCH_PARTS = ("speed", "vectors", "reading", "calls", "memory", "many", "start-up", "shared", "several")
+BENCH_PARTS = ("speed", "vectors", "reading", "calls", "memory", "many", "pages", "start-up", "shared", "several")
 """What may be measured alone."""
 _SHARED = "what a run asks for beside what it needs, on a server that shares its speed"
 _SEVERAL = "several hosts that share their speed, and three models on one"
@@ -155,6 +156,18 @@ def many(scale: int) -> list[Figure]:
     ]
 
 
+def pages(scale: int) -> list[Figure]:
+    """The page of a report of about 10,000 candidates, no two alike: its size, and how long a browser takes to open it."""
+    case = BenchCase(32, 6200 // scale, 0.0, 0.9, 0.1)  # so many accepted, and about 10,000 in all
+    with teacher(case) as url, tempfile.TemporaryDirectory() as folder:
+        _ran(case, url, folder)
+        page = measure_page(Path(folder))
+    size = Figure(f"size of a report of {page.rows} rows", page.size, "{:.1f} MB", 20.0)
+    if page.seconds is None:
+        return [size]
+    return [size, Figure("and until it can be used in Chromium", page.seconds, "{:.1f} s", 2.0)]
+
+
 def start_up(scale: int) -> list[Figure]:
     """From the start of the process to its first request, also where many killed tasks go on, and --help."""
     tasks, times = 200 // scale, 5 if scale == 1 else 1
@@ -179,18 +192,21 @@ def measure_all(case: BenchCase) -> dict[str, Any]:
         click.ClickException: the run did not end with all its pairs.
     """
     with teacher(case) as url, tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "evals.bench.client", url, folder, json.dumps(asdict(case))]
-        run: dict[str, Any] = json.loads(
-            subprocess.run(command, check=True, capture_output=True, text=True, cwd=CHECKOUT).stdout
-        )
-    if run["status"] != "complete":
-        raise click.ClickException(f"{case}: the run ended as {run['status']!r}")
+        run = _ran(case, url, folder)
     worked = run["busy_seconds"]
     run["used"] = run["steady_used"] / case.slots if run["steady_used"] else worked / (run["seconds"] * case.slots)
     # The longest chain: write, judge, quality, answer, judge, score, difficulty beside category.
     bound = max(worked / case.slots, 7 * case.latency)
     run["over_bound"] = run["seconds"] / bound if bound else 0.0
     run["calls_per_pair"] = run["chats"] / run["accepted"]
+    return run
+
+
+def _ran(case: BenchCase, url: str, folder: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "evals.bench.client", url, folder, json.dumps(asdict(case))]
+    run: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=CHECKOUT).stdout)
+    if run["status"] != "complete":
+        raise click.ClickException(f"{case}: the run ended as {run['status']!r}")
     return run
 
 
@@ -201,6 +217,7 @@ _PARTS: Mapping[str, Callable[[int], list[Figure]]] = {
     "calls": calls,
     "memory": memory,
     "many": many,
+    "pages": pages,
     "start-up": start_up,
 }
 
@@ -222,7 +239,9 @@ client's own, with an embedder that costs nothing (evals/bench/hash_embedder.py)
 that model computes in a process of its own. No candidate settles before it is loaded, which is when the steady state of
 those rows begins. *From start to the first request* and *--help* are the real command; the tasks that go on were killed after
 half of their calls, and what there is of them lies in 200 journals. Where log-probabilities are read, replies come with
-those of 98 tokens, 20 in each place. One part alone is measured by `python -m evals.bench --part NAME`.
+those of 98 tokens, 20 in each place. The rows of the report are those of one run, no two alike, each with its prompts and
+replies; what Chromium takes is what the last line of the page says, the median of three openings. One part alone is measured by
+`python -m evals.bench --part NAME`.
 The original (fms-dgt), run against the same kind of server, kept 71 % of 8 slots and 22 % of 32 busy, spent 6.5 ms of
 processor a call, and sent its first request after 8 s (measured before this code was written).
 

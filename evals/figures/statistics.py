@@ -83,9 +83,10 @@ def cohen_kappa(
 def kappa_interval(accepts: Sequence[bool], good: Sequence[bool], seed: int) -> Interval | None:
     """Return the percentile interval of Cohen's kappa of two decisions over resampled items, as `bootstrap` does.
 
-    All resamples are counted at once: scikit-learn takes a millisecond for each of a thousand.
+    None where one side always says the same: kappa is 0 then whatever is drawn, which tells nothing of how sure that is. All
+    resamples are counted at once: scikit-learn takes a millisecond for each of a thousand.
     """
-    if not accepts:
+    if len({*accepts}) < 2 or len({*good}) < 2:
         return None
     drawn = _resamples(len(accepts), seed, _ROUNDS)
     first, second = np.asarray(accepts)[drawn], np.asarray(good)[drawn]

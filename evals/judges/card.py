@@ -14,7 +14,7 @@ from typing import Any, Literal
 from evals.figures.statistics import Rate, auc, auc_gap_interval, cohen_kappa, items_to_halve, kappa_interval
 from evals.figures.tables import as_json
 from evals.judges.ask import Figures, Judged, figures_of
-from evals.judges.cases import SCALE_OF_STEP, CaseOrigin, passing
+from evals.judges.cases import ACCEPTED, ANSWER_ALONE, EDITED, IN_WORDS, SCALE_OF_STEP, CaseOrigin, passing
 from evals.judges.fused import FusedCard, StepTokens, fused_card
 from evals.judges.sweep import Sweep, sweep_of
 from skills_dspy.base.config import RunConfig
@@ -22,6 +22,12 @@ from skills_dspy.base.config import RunConfig
 _SEED = 0
 _NAMED = 5  # rows that a judge and a person see otherwise
 _FEWEST_LABELS = 3  # for a threshold to choose, and a distance between labels to weigh
+_VERDICTS_OF_REVIEWS = {
+    EDITED: "the rows that you edited",
+    IN_WORDS: "the rows that you rejected in your own words",
+    ACCEPTED: "the rows that you accepted",
+    ANSWER_ALONE: "the questions whose answer alone you rejected",
+}
 SAME = 0.02  # differences of AUC within this are too small to matter: the two separate alike
 
 Verdict = Literal["better", "no better", "cannot be told"]
@@ -88,7 +94,8 @@ class JudgeCard:
     Attributes:
         all, by_hand, from_seeds: on all its cases, and those written by hand or made from seeds; None where there are none.
         of_models: the same for replies of models; as JSON it stands there only where there are some.
-        kappa_low, kappa_high: 95 % of bootstrapped kappas on all its cases lie between; None where kappa is not defined.
+        kappa_low, kappa_high: 95 % of bootstrapped kappas on all its cases lie between; None where kappa is not defined, or the
+            judge or the labels always say the same.
         weighted_kappa_by_hand: of label and expected label with quadratic weights, on cases by hand; None on the 0/1 scale.
         self_agreement, soft: None when nothing was readable twice, or the server gave no soft ratings.
         missed: all reasons and corruptions, those first of which it is surest that they are missed often; `said` says the most.
@@ -218,6 +225,7 @@ def _missed(readable: Sequence[Judged], accepted: Sequence[object]) -> tuple[Rea
 
 def _sentences(missed: Sequence[ReasonFigures], readable: int) -> tuple[str, ...]:
     """What a judge misses most: among corruptions, among bad cases by hand, among bad replies of models, among good cases."""
+    flaws = [row for row in missed if row.name not in _VERDICTS_OF_REVIEWS]
     kinds: tuple[tuple[str, str, Callable[[ReasonFigures], bool]], ...] = (
         ("Of the corruptions it misses", "let through", lambda row: not row.good and row.origin == "corruption"),
         ("Of the flaws in cases by hand it misses", "let through", lambda row: not row.good and row.origin == "hand"),
@@ -225,9 +233,14 @@ def _sentences(missed: Sequence[ReasonFigures], readable: int) -> tuple[str, ...
         ("Of the flaws that you found it misses", "let through", lambda row: not row.good and row.origin == "review"),
         ("Of the good cases it wrongs", "rejected", lambda row: row.good),
     )
-    worst = ((begin, [row for row in missed if wanted(row) and row.missed.count][:1], end) for begin, end, wanted in kinds)
+    worst = ((begin, [row for row in flaws if wanted(row) and row.missed.count][:1], end) for begin, end, wanted in kinds)
     found = [
         f"{begin} `{row.name}` most: {row.missed.count} of {row.missed.of} {end}." for begin, rows, end in worst for row in rows
+    ]
+    found += [
+        f"Of {those} it {'rejected' if row.good else 'let through'} {row.missed.count} of {row.missed.of}."
+        for row in missed
+        if row.missed.count and (those := _VERDICTS_OF_REVIEWS.get(row.name))
     ]
     return tuple(found) if found or not readable else (f"It decided all {readable} cases right.",)
 

@@ -35,6 +35,9 @@ def refuse_unknown(judges: Iterable[str]) -> None:
             raise RequestError(f"there is no judge {name!r}; the judges are: {', '.join(SCALE_OF_STEP)}")
 
 
+IN_WORDS, EDITED, ACCEPTED, ANSWER_ALONE = "in your own words", "edited", "accepted", "the answer alone was wrong"
+"""Reasons of cases of reviews, beside those that a reader chooses from: they are verdicts, and no flaws."""
+
 CaseOrigin = Literal["hand", "reply", "review", "seed", "corruption"]
 
 SHIPPED = Path(__file__).parent.parent / "cases"

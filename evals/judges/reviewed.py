@@ -13,7 +13,7 @@ from typing import Any
 from evals.figures.tables import as_json
 from evals.judges.ask import Judged
 from evals.judges.card import ReportCard, report_card
-from evals.judges.cases import SCALE_OF_STEP, Case, refuse_unknown
+from evals.judges.cases import ACCEPTED, ANSWER_ALONE, EDITED, IN_WORDS, SCALE_OF_STEP, Case, refuse_unknown
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Reason, SeedExample
@@ -24,9 +24,6 @@ from skills_dspy.store.reviews import Review, read_reviews, review_place, standi
 from skills_dspy.store.run_dir import RunPaths, runs_at
 from skills_dspy.store.run_json import NotedServer, RunJson, known_run, needed, run_json_errors
 from skills_dspy.tasks.spec import TaskSpec
-
-IN_WORDS, EDITED, ACCEPTED, ANSWER_ALONE = "in your own words", "edited", "accepted", "the answer alone was wrong"
-"""Reasons of cases beside those that a reader chooses from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,8 @@ def _hundredfold(value: float) -> str:
 def _spread(value: float | None, low: float | None, high: float | None, form: str = "{:.2f}") -> str:
     if value is None:
         return UNDEFINED
-    return form.format(value) + ("" if low is None or high is None else f" ({form.format(low)} to {form.format(high)})")
+    spread = UNDEFINED if low is None or high is None else f"{form.format(low)} to {form.format(high)}"
+    return f"{form.format(value)} ({spread})"
 
 
 def _rates(judges: Sequence[JudgeCard]) -> Section:
@@ -98,10 +99,11 @@ def _reviews(judges: Sequence[JudgeCard]) -> list[Section]:
     if not rows:
         return []
     note = (
-        "Kappa of each judge's decision and yours, with its 95 % interval; in the end, how many more reviews like these would "
-        "halve that interval (no figure where all agree, or you or the judge always say the same). An accepted row has a good "
-        "question and a good pair; one whose answer alone you rejected has a good question; what you edited was not good as it "
-        "was. Rows that you saw because the judges were unsure are harder than others: `review --order random` is fair to them."
+        "Kappa of each judge's decision and yours, with its 95 % interval (none where you or the judge always say the same); "
+        "in the end, how many more reviews like these would halve it (no figure there, and where all agree). An accepted row "
+        "has a good question and a good pair; one whose answer alone you rejected has a good question; what you edited was not "
+        "good as it was. Rows that you saw because the judges were unsure are harder than others: `review --order random` is "
+        "fair to them."
     )
     return [Section("The judges and you", ("judge", "agrees", "kappa", "more reviews"), tuple(rows), (note,))]
 

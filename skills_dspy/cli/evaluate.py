@@ -1,5 +1,6 @@
 """`eval judges`, `eval program`, `eval data`: measures the judges, a compiled program, a dataset."""
 
+import logging
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -33,8 +34,10 @@ from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.embedding.embedder import SentenceEmbedder
 from skills_dspy.store.aside import write_json, write_text
 from skills_dspy.store.files import make_folder
+from skills_dspy.store.run_dir import JUDGES_REPORTS
 from skills_dspy.tasks.files import load_task
 
+_LOG = logging.getLogger(__name__)
 BELOW = 1
 """The exit code when a judge is below --min-kappa."""
 _WIDTH = 100
@@ -45,6 +48,8 @@ def eval_judges_command(options: EvalJudgesOptions) -> int:
     """Ask the judges about the cases and report; returns the exit code."""
     check_folder(options.markdown)
     reviewed = read_reviewed(options.reviews) if options.reviews else ()
+    for run in reviewed:
+        _LOG.info("%s: a person has decided %d rows", run.paths.folder, len(run.rows))
     if reviewed and not options.ask:
         return _judges_of_reviews(options, reviewed)
     if options.ask and not reviewed:
@@ -89,14 +94,16 @@ def _judges_of_reviews(options: EvalJudgesOptions, reviewed: Sequence[ReviewedRu
 def _reported(options: EvalJudgesOptions, card: ReportCard, content: dict[str, Any], facts: list[tuple[str, str]]) -> int:
     """Print and write a report; returns the exit code."""
     report, folder = sections(card, facts, sweep=options.threshold_sweep), options.session.output_dir
-    write_json(folder / "judges.json", content)
-    for path in filter(None, (folder / "judges.md", options.markdown)):
+    data, page = (folder / name for name in JUDGES_REPORTS)
+    write_json(data, content)
+    for path in filter(None, (page, options.markdown)):
         write_text(path, markdown(report, page=True))
+    _LOG.info("%d judges measured, report in %s and %s", len(card.judges), data, page)
     if options.as_json:
         echo_json(content)
     else:
         print_sections(report, report_console())
-        echo(f"\nWritten to {folder / 'judges.json'} and {folder / 'judges.md'}")
+        echo(f"\nWritten to {data} and {page}")
     return _verdict(card, options.min_kappa)
 
 

@@ -138,7 +138,8 @@ def _preferred(request: ExportRequest, done: Tally) -> Iterator[str]:
     good, bad = done.labels[True], done.labels[False]
     yield f"Labels: {good} true, {bad} false"
     if not bad:
-        yield "Nothing was rejected for its answer, so no row is false; `decide` with stricter thresholds moves the border"
+        border = "; `decide` with stricter thresholds moves the border"  # but not past what a person said
+        yield "Nothing was rejected for its answer, so no row is false" + border * (done.read < good)
     elif good and not 1 <= good / bad <= _BALANCED:
         which, weight = ("undesirable", good / bad) if good > bad else ("desirable", bad / good)
         yield f"For as much weight on both sides give KTOConfig {which}_weight={weight:.2f}"

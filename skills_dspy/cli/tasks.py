@@ -1,12 +1,15 @@
 """`tasks`: lists tasks and what is wrong with them, for people, for programs, or for GitHub."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from skills_dspy.base.config import load_config
+from skills_dspy.base.errors import SkillsError
 from skills_dspy.base.visible import visible
 from skills_dspy.cli.run import changes_since, default_paths
 from skills_dspy.cli.shared.arguments import TasksOptions
@@ -15,6 +18,7 @@ from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.commands.check.task_report import (
     HEADINGS,
     TaskReport,
+    github_error,
     github_lines,
     make_report,
     plain_lines,
@@ -39,10 +43,29 @@ def tasks_command(options: TasksOptions) -> int:
             echo(f"{rule.name:<{width}}  {rule.severity:<7}  {rule.about}")
         return FINE
     layout = "json" if options.as_json else options.layout or "text"
-    config = load_config(options.config)
     paths = options.paths or default_paths()
-    changes = changes_since(options.taxonomy_base, paths)
-    report = make_report(paths, config, changes)
+    with _annotated(layout):
+        config = load_config(options.config)
+        changes = changes_since(options.taxonomy_base, paths)
+        report = make_report(paths, config, changes)
+    _print_report(report, layout)
+    if changes is not None and not report.files:
+        echo(nothing_changed(changes), err=True)
+    return FAULTY if report.count("error") or (options.strict and report.count("warning")) else FINE
+
+
+@contextmanager
+def _annotated(layout: str) -> Iterator[None]:
+    """Say what ends the command on stdout, too, where GitHub makes an annotation of it."""
+    try:
+        yield
+    except SkillsError as error:
+        if layout == "github":
+            echo(github_error(str(error)))
+        raise
+
+
+def _print_report(report: TaskReport, layout: str) -> None:
     if layout == "json":
         echo(task_report_json(report))
     elif layout == "github":
@@ -53,9 +76,6 @@ def tasks_command(options: TasksOptions) -> int:
     else:
         for line in plain_lines(report):
             echo(line)
-    if changes is not None and not report.files:
-        echo(nothing_changed(changes), err=True)
-    return FAULTY if report.count("error") or (options.strict and report.count("warning")) else FINE
 
 
 def show(report: TaskReport, out: Console) -> None:

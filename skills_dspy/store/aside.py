@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -111,10 +112,21 @@ def link(path: Path, target: Path) -> None:
         path.symlink_to(way_to(target, path.parent))
 
 
-def check_free(out: Path, *, folder: bool, overwrite: bool, ours: Callable[[str], bool]) -> None:
-    """Refuse an export's target that is taken, or that is not an earlier export.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What tells an earlier export from other people's files.
 
-    `ours` says whether an export writes a file of this path, with slashes, into a target that is a folder.
+    Attributes:
+        path: whether an export writes a file of this path, with slashes, into a target that is a folder.
+        begins: whether one that is a file has these first bytes, up to 4096 of them.
+    """
+
+    path: Callable[[str], bool]
+    begins: Callable[[bytes], bool]
+
+
+def check_free(out: Path, *, folder: bool, overwrite: bool, ours: Known) -> None:
+    """Refuse an export's target that is taken, or that is not an earlier export.
 
     Raises:
         ExportError: it is taken.
@@ -132,13 +144,17 @@ def check_free(out: Path, *, folder: bool, overwrite: bool, ours: Callable[[str]
             )
         if not folder and not out.is_file():
             raise ExportError(f"{out} is no ordinary file, so --overwrite cannot replace it; choose another --out")
-        foreign = sorted(name for name in _names_below(out) if not ours(name)) if folder else []
+        if not folder and not ours.begins(_head(out)):
+            raise ExportError(
+                f"{out} is nothing that this command wrote, which alone --overwrite replaces; choose another --out"
+            )
+        foreign = sorted(name for name in _names_below(out) if not ours.path(name)) if folder else []
     if foreign:
         raise ExportError(f"{out} holds {foreign[0]}, which no export of this format wrote; choose another --out")
 
 
 @contextmanager
-def replacing(out: Path, *, folder: bool, overwrite: bool, ours: Callable[[str], bool]) -> Iterator[Path]:
+def replacing(out: Path, *, folder: bool, overwrite: bool, ours: Known) -> Iterator[Path]:
     """A place beside an export's target that takes its name when the block ends well; `check_free` looks before and after.
 
     What replaces an old folder does so at once; only where the system cannot exchange two folders is there a moment without
@@ -170,6 +186,11 @@ def _remove(place: Path) -> None:
         place.rmdir()
     else:
         place.unlink(missing_ok=True)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4096)
 
 
 def _names_below(out: Path) -> Iterator[str]:

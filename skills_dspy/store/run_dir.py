@@ -21,6 +21,8 @@ from skills_dspy.store.files import read_rows, storage_errors
 
 _LEFT_OUT = re.compile(r"\.old-\d{8}-\d{6}(-\d+)?$|-decided-[0-9a-f]{8}$|^\..*\.tmp$")
 """Folders below another that are no runs of their own: set aside, decided anew, or not finished."""
+JUDGES_REPORTS = ("judges.json", "judges.md")
+"""What `eval judges` reports, beside its journal or, where it asked nobody, without one."""
 _SHORTEST_PREFIX = 6
 _LISTED = 5  # rows named when an id is ambiguous
 
@@ -238,7 +240,7 @@ def _refuse_foreign(paths: RunPaths) -> None:
     """Refuse a directory with files but no run: they are someone's, and a run would write over them."""
     if paths.holds_run():
         return
-    own = {paths.lock.name, paths.running.name}
+    own = {paths.lock.name, paths.running.name, *JUDGES_REPORTS}
     with storage_errors("read", paths.folder):
         foreign = sorted(file.name for file in paths.folder.iterdir() if file.name not in own)
     # What an interrupted write leaves behind is no reason to refuse.

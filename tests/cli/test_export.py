@@ -188,19 +188,22 @@ def test_sigterm_leaves_nothing_half_written(tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
+OLD = '{"messages": []}\n'
+
+
 def test_a_kill_leaves_the_old_export(tmp_path: Path) -> None:
     """Whatever stood half-written beside it."""
     write_run(tmp_path / "runs", some_records(300) * 100)
     out = tmp_path / "out" / "m.jsonl"
     out.parent.mkdir()
-    out.write_text("old")
+    out.write_text(OLD)
     words = [sys.executable, "-m", "skills_dspy", "export", str(tmp_path / "runs"), "--format", "messages"]
     with subprocess.Popen([*words, "--out", str(out), "--overwrite"], cwd=CHECKOUT) as process:
         while len(list(out.parent.iterdir())) < 2:
             assert process.poll() is None
             time.sleep(0.001)
         process.kill()
-    assert out.read_text() == "old"
+    assert out.read_text() == OLD
 
 
 # ---- run --export ----------------------------------------------------------------------------------------------------

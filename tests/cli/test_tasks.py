@@ -130,6 +130,8 @@ def test_only_what_changed_is_looked_at(repository: Shell) -> None:
     repository.skill("compositional_skills/b/qna.yaml")
     _, out, _ = repository.type("tasks", ".", "--taxonomy-base", "main", "--json")
     assert [task["task_name"] for task in json.loads(out)["tasks"]] == ["b"]
+    code, out, err = repository.type("tasks", ".", "--taxonomy-base", "nowhere", "--format", "github")
+    assert out.startswith("::error::--taxonomy-base: nowhere names no commit")
     code, out, err = repository.type("tasks", ".", "--taxonomy-base", "nowhere")
     assert (code, out) == (2, "")
     assert err.startswith("error: --taxonomy-base: nowhere names no commit")

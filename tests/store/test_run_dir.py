@@ -14,14 +14,14 @@ import pytest
 
 from skills_dspy.base.errors import RunDirError, StorageError
 from skills_dspy.store.files import AppendLog
-from skills_dspy.store.run_dir import RunDir, RunPaths, find_row, find_runs, set_aside
+from skills_dspy.store.run_dir import JUDGES_REPORTS, RunDir, RunPaths, find_row, find_runs, set_aside
 from tests.helpers.disk import denied, names_in, no_space
 
 NOW = datetime(2026, 11, 22, 14, 3, 5, tzinfo=UTC)
 HOLD_THE_LOCK = """
 import sys
 from pathlib import Path
-from skills_dspy.store.run_dir import RunDir
+from skills_dspy.store.run_dir import JUDGES_REPORTS, RunDir
 run = RunDir.open(Path(sys.argv[1]), "debate")
 run.paths.run_json.write_text('{"by": "child"}')
 print("locked", flush=True)
@@ -129,9 +129,9 @@ def test_files_of_something_else_are_not_touched(tmp_path: Path) -> None:
     assert names_in(tmp_path) == {"debate"}
 
 
-@pytest.mark.parametrize("left", [[], [".lock"], [".lock", "running.json", ".running.json.12.tmp"]])
+@pytest.mark.parametrize("left", [[], [".lock"], [".lock", "running.json", ".running.json.12.tmp"], [*JUDGES_REPORTS]])
 def test_what_a_run_killed_at_its_start_leaves_is_no_hindrance(tmp_path: Path, left: list[str]) -> None:
-    """An empty directory, or one with nothing but our own traces, is free."""
+    """An empty directory, or one with nothing but our own traces or reports of judges, is free."""
     (tmp_path / "debate").mkdir()
     for name in left:
         (tmp_path / "debate" / name).touch()

@@ -200,8 +200,8 @@ class DecideOptions:
     pairs: Annotated[
         int | None,
         option(
-            "Ask the server for second answers where the first was rejected or middling, two calls each, until K pairs of "
-            "answers differ by their ratings; `export --format dpo` writes them.",
+            "Ask the server for second answers where the first was rejected or middling, until K pairs of answers differ by "
+            "their ratings; two calls for each second answer, and not each makes a pair. `export --format dpo` writes them.",
             type=COUNT,
             metavar="K",
         ),
@@ -287,7 +287,12 @@ class ExportOptions:
         option("What for: see above.", "--format", required=True, type=click.Choice(ALL_FORMATS)),
     ]
     out: Annotated[
-        Path, option("The file to write; a folder for instructlab, hf, kto and dpo, and with --test-share.", required=True)
+        Path,
+        option(
+            "The file to write; a folder for instructlab, hf, kto and dpo, and with --test-share. Folders that lack on the way "
+            "to it are made.",
+            required=True,
+        ),
     ]
     system_prompt: Annotated[
         str | None, option("The system turn.  [default: none; for instructlab, InstructLab's own]", metavar="TEXT")
@@ -338,10 +343,12 @@ class ReportOptions:
     """The options of `report`; None where one was left out."""
 
     runs: Annotated[tuple[Path, ...], argument(nargs=-1, required=True, metavar="RUN...")]
-    out: Annotated[Path, option("The file to write.", required=True, metavar="FILE.html")]
+    out: Annotated[
+        Path, option("The file to write; folders that lack on the way to it are made.", required=True, metavar="FILE.html")
+    ]
     other: Annotated[
         Path | None, option("Another run, or a folder of runs, to be put beside these.", "--compare", metavar="OTHER")
     ]
-    overwrite: Annotated[bool, option("Replace the file at --out.")]
+    overwrite: Annotated[bool, option("Replace an earlier report at --out.")]
     quiet: Quiet
     as_json: Annotated[bool, option(SUMMARY, "--json")]

@@ -52,12 +52,15 @@ class Run:
 
     @property
     def rows(self) -> Iterator[Record]:
-        """The accepted pairs in their order, read from the disk as they are taken. RunDirError where one is broken."""
+        """The accepted pairs in their order, read from the disk as they are taken; `list` of it has a length and places.
+
+        RunDirError where one is broken.
+        """
         return (row for _, row in typed_rows(RunPaths(self.folder).data, Record))
 
     @property
     def rejections(self) -> Iterator[Rejection]:
-        """The rejected candidates in their order, each with its stage, its reason and the reply that decided."""
+        """The rejected candidates in their order, as `rows`, each with its stage, its reason and the reply that decided."""
         return (row for _, row in typed_rows(RunPaths(self.folder).rejected, Rejection))
 
 

@@ -156,6 +156,11 @@ def github_lines(report: TaskReport) -> list[str]:
     return [*lines, summary_line(report)]
 
 
+def github_error(message: str) -> str:
+    """What ends the command, as an annotation that is of no file."""
+    return f"::error::{_escaped(message)}"
+
+
 def _annotation(found: Finding) -> str:
     where = f"file={_escaped(found.path, ',:')},line={found.line},title={_escaped(found.rule, ',:')}"
     return f"::{_COMMANDS[found.severity]} {where}::{_escaped(found.message)}"

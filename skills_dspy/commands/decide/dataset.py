@@ -1,5 +1,6 @@
 """From a run's directory to a dataset beside it, decided anew: what is read, refused, asked for and written."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
@@ -110,7 +111,8 @@ async def decide_run(
 ) -> DecideResult:
     """Decide a run anew and write the dataset; where that fails none is written, and what was answered is in the journal.
 
-    The server is asked for what the journal lacks, and closed in the end; None to leave out who needs it, and for no pairs.
+    The server is asked for what the journal lacks, and nothing before that, and closed in the end; None to leave out who needs
+    it, and for no pairs.
 
     Raises:
         RunDirError: the run is in use, was made by another version, or its rows are broken.
@@ -164,21 +166,31 @@ class _Unwritten:
         """Forget the row."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Noting:
-    """A server that is noted in the journal before its first reply, unless it answered the run, or is noted."""
+class _LateServer:
+    """A server that is met before its first reply: what the journal has needs none.
 
-    server: Server
-    journal: Journal
-    said: Mapping[str, Any]
-    own: Mapping[str, Any]
+    It has to have the run's models, and is noted in the journal, unless it answered the run, or is noted.
+    """
+
+    def __init__(self, server: Server, journal: Journal, recorded: PastRun, own: Mapping[str, Any], note: str | None) -> None:
+        self._server, self._journal, self._recorded, self._own, self._note = server, journal, recorded, own, note
+        self._meeting, self._met = asyncio.Lock(), False
 
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """One reply's body."""
-        noted = fillers(self.journal)
-        if self.said not in [{name: self.own.get(name) for name in self.said}, *noted]:
-            self.journal.set_meta(FILLED_BY, json.dumps([*noted, self.said]))
-        return await self.server.chat(payload)
+        """One reply's body; RunDirError where the models are others."""
+        async with self._meeting:
+            if not self._met:
+                await self._meet()
+                self._met = True
+        return await self._server.chat(payload)
+
+    async def _meet(self) -> None:
+        named = await introduced(self._server)
+        said = {**{name: value for name, value in named.items() if name not in ("host", "hosts")}, "note": self._note}
+        await _refuse_other_models(self._recorded, self._server)
+        noted = fillers(self._journal)
+        if said not in [{name: self._own.get(name) for name in said}, *noted]:
+            self._journal.set_meta(FILLED_BY, json.dumps([*noted, said]))
 
 
 def _the_run(folder: Path) -> RunPaths:
@@ -252,25 +264,22 @@ async def _answering(request: DecideRequest, again: OldRun, server: Server | Non
         with JournalReader.open(recorded.paths.journal) as recording:
             yield Answering(recording)
         return
-    named = await introduced(server)
-    said = {**{name: value for name, value in named.items() if name not in ("host", "hosts")}, "note": request.note}
-    lengths = await _context_lengths(recorded, server)
-    windows = choose_windows([needs(recorded.spec, config, again.program, again.adapter)], config, lengths)
+    known = again.prepared.noted.content
+    # Those of the run, which the same models have answered; they decide no reply.
+    windows = known.get("windows") or choose_windows([needs(recorded.spec, config, again.program, again.adapter)], config, {})
     JournalReader.open(recorded.paths.journal).close()  # there has to be one: opening it to write would begin another
     with Journal.open(recorded.paths.journal) as journal:
-        source = _Noting(server, journal, said, again.prepared.noted.content["server"])
+        source = _LateServer(server, journal, recorded, known["server"], request.note)
         yield Answering(journal, source, slots_of(server, request.concurrency).count, windows)
 
 
-async def _context_lengths(recorded: PastRun, server: Server) -> dict[str, int | None]:
-    """Those of the server's models, if they are the run's: half a dataset judged by another model is none."""
-    found = {name: await server.model(name) for name in dict.fromkeys(recorded.models[role].name for role in ROLES)}
+async def _refuse_other_models(recorded: PastRun, server: Server) -> None:
+    """RunDirError where the server's models are not the run's: half a dataset judged by another model is none."""
     for role in ROLES:
         then = recorded.models[role]
-        now = found[then.name]
+        now = await server.model(then.name)
         if now.digest != then.digest:
             raise RunDirError(
                 f"{recorded.paths.folder}: {other_weights(then.name, then.digest, now.digest)} at {server.host}, and its "
                 "replies would not belong to this run: get the former back, or decide without --fill"
             )
-    return {name: model.context_length for name, model in found.items()}

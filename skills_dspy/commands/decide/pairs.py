@@ -1,7 +1,8 @@
 """Second answers where the first fell short, and pairs of the two: which one a judge prefers.
 
 Whoever was rejected by the pair judge or for its sample quality, and whoever was accepted with less than the best label, gets a
-second answer: the same prompt with another sampling seed, rated on the scale on which the first fell short. That is two calls.
+second answer: the same prompt with another sampling seed, rated on the scale on which the first fell short. That is two calls
+for each second answer, of which not each makes a pair.
 """
 
 import asyncio

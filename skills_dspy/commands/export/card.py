@@ -76,7 +76,7 @@ class Tally:
     soft: int = 0
     looked_at: Counter[str] = field(default_factory=Counter)
     read: int = 0
-    elsewhere: int = 0
+    elsewhere: Counter[tuple[str, str] | None] = field(default_factory=Counter)
 
     def reviews(self) -> str | None:
         """How many rows a person has looked at, in a sentence; None where nobody has looked at any."""

@@ -1,5 +1,6 @@
 """One export from its runs to its place on the disk."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,14 +18,22 @@ from skills_dspy.commands.export.card import Tally, card
 from skills_dspy.commands.export.instructlab import INSTRUCTLAB_NAMES, instructlab_files
 from skills_dspy.commands.export.jsonl import json_lines
 from skills_dspy.commands.export.judges import JudgeRates, judge_rates
-from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT, alpaca_row, dpo_row, kto_row, messages_row, sharegpt_row
+from skills_dspy.commands.export.layouts import (
+    INSTRUCTLAB_PROMPT,
+    alpaca_row,
+    begins_export,
+    dpo_row,
+    kto_row,
+    messages_row,
+    sharegpt_row,
+)
 from skills_dspy.commands.export.parquet import HF_NAMES, parquet_file, shards
 from skills_dspy.commands.export.reviewed import ExportRow, Rows
 from skills_dspy.commands.export.source import ExportRows, SourceRun
 from skills_dspy.commands.export.split import Split, set_apart
 from skills_dspy.commands.export.students import students_section
 from skills_dspy.commands.export.thoughts import thoughts_of
-from skills_dspy.store.aside import check_free, left_behind, replacing
+from skills_dspy.store.aside import Known, check_free, left_behind, replacing
 from skills_dspy.store.files import storage_errors
 
 Format = Literal["messages", "alpaca", "sharegpt", "instructlab", "parquet", "hf", "kto", "dpo"]
@@ -124,7 +133,7 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
     """
     refuse_wrong(request)
     rows, tally = ExportRows(request.runs, request.keep_residue, request.rows, request.reviewed_only), Tally()
-    aside = replacing(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
+    aside = replacing(request.out, folder=request.folder, overwrite=request.overwrite, ours=Known(request.ours, begins_export))
     with aside as place:
         testing: NDArray[np.bool_] | None = None
         if request.split is not None:
@@ -141,7 +150,7 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
         tally.repeated, tally.mended, tally.left_over = rows.repeated, rows.mended, rows.left_over
         if request.reviewed:
             tally.looked_at, tally.read = rows.looked_at, rows.read
-            tally.elsewhere = rows.elsewhere if request.rows == "accepted" else 0
+            tally.elsewhere = rows.elsewhere() if request.rows == "accepted" else Counter()
         if not tally.rows and (rows.looked_at.keys() - {"none"} or request.reviewed_only):
             why = "a person has rejected them" if request.rows == "accepted" else "a person contradicts them"
             if request.reviewed_only:
@@ -181,10 +190,7 @@ def running_lines(request: ExportRequest) -> list[str]:
 def odd_lines(request: ExportRequest, done: Tally) -> Iterator[str]:
     """What was left out of an export, or changed, or is odd about it."""
     if done.elsewhere:
-        yield (
-            f"{done.elsewhere} of the rows that a person accepted or edited are not among the accepted ones of these runs, or "
-            "have another text now; `decide` with other thresholds can let in what the judges rejected"
-        )
+        yield _elsewhere(done.elsewhere)
     if done.spoilt:
         yield f"{done.spoilt} rows without theirs: they hold tokens of a chat template, or control characters"
     if done.repeated:
@@ -199,6 +205,21 @@ def odd_lines(request: ExportRequest, done: Tally) -> Iterator[str]:
     if done.compared is not None:
         yield from done.compared.sentences(sum(done.rows.values()))
     yield from (f"left by an export that was killed, delete it: {path}" for path in left_behind(request.out))
+
+
+def _elsewhere(found: Counter[tuple[str, str] | None]) -> str:
+    """What stopped rows that a person let be; `decide` can help where that was a threshold."""
+    stops = [(*stop, count) for stop, count in found.items() if stop is not None]
+    stops.sort(key=lambda one: (-one[2], one))
+    parts = [f"{count} {'rejected ' * (not place)}by {stage} ({why})" for place, (stage, why, count) in enumerate(stops)]
+    parts += [f"{found[None]} gone or with another text"] if found[None] else []
+    judged = any(why in ("judged bad", "filtered") for _, why, _ in stops)
+    return (
+        f"{found.total()} of the rows that a person accepted or edited {'are' if found.total() > 1 else 'is'} not among the "
+        f"accepted ones of these runs: {', '.join(parts)}"
+        + "; `decide` with other thresholds can let in what the judges rejected"
+        * judged
+    )
 
 
 def refuse_wrong(request: ExportRequest) -> None:
@@ -224,7 +245,7 @@ def refuse_wrong(request: ExportRequest) -> None:
                 raise ExportError(f"--out {request.out} lies among the files of the run in {run.paths.folder}; choose another")
     if request.thoughts and request.format in PREFERENCES:
         raise ExportError(f"--thoughts: {request.format} holds answers that are compared, without thoughts; leave it out")
-    check_free(request.out, folder=request.folder, overwrite=request.overwrite, ours=request.ours)
+    check_free(request.out, folder=request.folder, overwrite=request.overwrite, ours=Known(request.ours, begins_export))
 
 
 def _watched(rows: ExportRows, passed: Callable[[int], None]) -> Iterator[tuple[int, ExportRow]]:

@@ -17,8 +17,9 @@ from skills_dspy.commands.export.facts import RunFacts
 from skills_dspy.commands.export.source import SourceRun
 from skills_dspy.model.server.names import same_model
 from skills_dspy.store.files import storage_errors
+from skills_dspy.store.run_dir import JUDGES_REPORTS
 
-REPORT = "judges.json"
+REPORT = JUDGES_REPORTS[0]
 """What `eval judges` calls its report."""
 _USUAL_PLACE = "output-evals"
 """Where it puts it unless it is told otherwise, beside the folder of runs."""

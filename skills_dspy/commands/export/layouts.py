@@ -42,6 +42,11 @@ def _turns(record: Record, system: str | None) -> list[dict[str, str]]:
     return said if system is None else [{"role": "system", "content": system}, *said]
 
 
+def begins_export(head: bytes) -> bool:
+    """Whether a file that begins so has rows of any of the layouts of this module, or is Parquet."""
+    return head.startswith((b"PAR1", *(b'{"%s": ' % key for key in (b"messages", b"instruction", b"id"))))
+
+
 def messages_row(record: Record, system: str | None = None) -> dict[str, Any]:
     """A chat, as TRL, axolotl and OpenAI's fine-tuning read it; they allow no key beside `messages`."""
     return {"messages": _turns(record, system)}

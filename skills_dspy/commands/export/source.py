@@ -20,7 +20,7 @@ from skills_dspy.base.residue import residue_of_pair
 from skills_dspy.commands.export.facts import RunFacts, facts_of
 from skills_dspy.commands.export.reviewed import LET_BE, ExportRow, FileRow, Rows, honoured, review_of
 from skills_dspy.store.files import storage_errors
-from skills_dspy.store.reviews import Review, read_reviews, review_place, standing
+from skills_dspy.store.reviews import Review, read_reviews, review_place, standing, text_mark
 from skills_dspy.store.run_dir import RunPaths, runs_at
 from skills_dspy.store.run_json import known_run, run_json_errors
 
@@ -115,7 +115,7 @@ class ExportRows:
         looked_at: rows that a person accepted, edited, which are given as edited, or rejected, which are left out; as `none`
             those that nobody looked at, which `reviewed_only` leaves out too. See `honoured` for judged answers and pairs.
         read: how many of the rows that were given a person looked at.
-        elsewhere: how many rows a person accepted or edited that are not among the accepted ones, or have another text now.
+        there: ids and marks of the rows that a person looked at and that are there.
     """
 
     runs: tuple[SourceRun, ...]
@@ -127,12 +127,24 @@ class ExportRows:
     mended: int = 0
     looked_at: Counter[str] = field(default_factory=Counter)
     read: int = 0
+    there: set[tuple[str, str]] = field(default_factory=set)
 
-    @property
-    def elsewhere(self) -> int:
-        """See above; known after a round."""
-        wanted = {(review.id, review.text) for run in self.runs for review in run.reviews.values() if review.verdict in LET_BE}
-        return max(0, len(wanted) - sum(self.looked_at[verdict] for verdict in LET_BE))
+    def elsewhere(self) -> Counter[tuple[str, str] | None]:
+        """What became of rows that a person accepted or edited and that no round had among the accepted ones.
+
+        It is the stage and the reason of their rejection; None where they are gone, or have another text now.
+        """
+        said = (review for run in self.runs for review in run.reviews.values() if review.verdict in LET_BE)
+        wanted = {(review.id, review.text) for review in said} - self.there
+        found = Counter[tuple[str, str] | None]()
+        for run in self.runs if wanted else ():
+            for _, _, row in self._read(run.paths.rejected, run.rejected_end, Rejection):
+                assert isinstance(row, Rejection)
+                if (mark := (row.id, text_mark(row))) in wanted:
+                    wanted.remove(mark)
+                    found[row.stage, row.reason] += 1
+        found[None] = len(wanted)
+        return +found
 
     def __iter__(self) -> Iterator[tuple[int, ExportRow]]:
         """Each row with the number of its run in `runs`; RunDirError, with file and line, when one is no row of a dataset."""
@@ -150,7 +162,7 @@ class ExportRows:
             known = (run.facts.description, *seed_texts(run.facts.seeds))
             for place, texts, row in self._rows(run):
                 review = review_of(row, run.reviews, others)
-                verdict = "none" if review is None else review.verdict
+                verdict = self._verdict(review)
                 kept = honoured(row, review, self.kind)
                 checked = texts
                 if verdict == "edit" and kept is not None:
@@ -172,6 +184,13 @@ class ExportRows:
                     self.read += verdict != "none"
                     yield number, kept
             seen |= own
+
+    def _verdict(self, review: Review | None) -> str:
+        """What a person said of a row that is there, which is noted."""
+        if review is None:
+            return "none"
+        self.there.add((review.id, review.text))
+        return review.verdict
 
     def _rows(self, run: SourceRun) -> Iterator[_Read]:
         if self.kind == "pairs":

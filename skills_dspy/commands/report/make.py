@@ -5,9 +5,9 @@ from pathlib import Path
 
 from skills_dspy.base.errors import RequestError
 from skills_dspy.commands.report.content import FindCopies, OnRow, gather_content
-from skills_dspy.commands.report.page import make_page
+from skills_dspy.commands.report.page import is_report, make_page
 from skills_dspy.commands.report.reading import read_runs
-from skills_dspy.store.aside import check_free, write_text
+from skills_dspy.store.aside import Known, check_free, write_text
 from skills_dspy.store.files import make_folder
 
 
@@ -18,7 +18,7 @@ class ReportRequest:
     Attributes:
         places: runs, and folders of runs.
         other: another one, to be compared with these; None to compare nothing.
-        overwrite: whether a file at `out` is replaced.
+        overwrite: whether an earlier report at `out` is replaced.
         version: of skills_dspy, for the page's last line.
     """
 
@@ -44,12 +44,12 @@ def write_report(request: ReportRequest, find_copies: FindCopies, progress: OnRo
     """Write a report: aside, and then to its place.
 
     Raises:
-        ExportError: something stands at its place.
+        ExportError: something stands at its place that is not to be replaced.
         RequestError: a run is to be compared with itself.
         RunDirError: a place holds no run, or a file of one is broken.
         StorageError: something cannot be read or written.
     """
-    check_free(request.out, folder=False, overwrite=request.overwrite, ours=lambda _: False)
+    check_free(request.out, folder=False, overwrite=request.overwrite, ours=Known(lambda _: False, is_report))
     runs = read_runs(request.places)
     others = () if request.other is None else read_runs([request.other])
     if both := {run.paths.folder.resolve() for run in runs} & {run.paths.folder.resolve() for run in others}:

@@ -15,8 +15,15 @@ from skills_dspy.commands.report.content import Content
 from skills_dspy.commands.report.packing import packed
 
 _ASSETS = "assets"
+_MARK = b'<meta name="generator" content="skills_dspy report">'
+"""Stands in the head of each page: see template.html."""
 _SCRIPTS = ("data.js", "charts.js", "rows.js", "page.js")
 _MAP = "\n//# sourceMappingURL="
+
+
+def is_report(head: bytes) -> bool:
+    """Whether a file that begins so is a page of ours."""
+    return _MARK in head
 
 
 def make_page(content: Content, version: str) -> str:

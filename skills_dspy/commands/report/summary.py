@@ -8,8 +8,11 @@ from typing import Any
 from skills_dspy.base.records import Rejection
 from skills_dspy.base.visible import visible_line
 from skills_dspy.commands.report.reading import ShownRun
-from skills_dspy.pipeline.funnel import SELDOM, STAGES, Funnel, added_up
+from skills_dspy.pipeline.funnel import HABITS, SCREENING, SELDOM, STAGES, Funnel, added_up
 from skills_dspy.store.run_json import NotedServer
+
+_OF_CONTEXTS = ("write_context", "judge_context")
+"""Stages that a candidate without a context does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +48,35 @@ def funnel_of(run: ShownRun) -> Funnel:
     return funnel
 
 
+def came_to(run: ShownRun, funnel: Funnel) -> Counter[str]:
+    """How many rows of a run came to each stage, of those that have it: some only contexts have, and some only some runs."""
+    own = {stage for stage in STAGES if stage not in (*SCREENING, *HABITS) or funnel.rejections(stage)}
+    if run.about.decontamination is not None:
+        own.update(SCREENING)
+    if (run.about.config or {}).get("habits", {}).get("watched"):
+        own.update(HABITS)
+    came = Counter[str]()
+    for row in run.rows:
+        end = row.stage if isinstance(row, Rejection) else STAGES[-1]
+        ways = (stage for stage in STAGES[: STAGES.index(end) + 1] if stage in own)
+        came.update(way for way in ways if way not in _OF_CONTEXTS or way == end or way in row.provenance.calls)
+    return came
+
+
 def view_json(
     view: View, runs: Sequence[ShownRun], funnels: Sequence[Funnel], remarks: Sequence[Sequence[str]]
 ) -> dict[str, Any]:
     """A view for the page."""
     chosen = [runs[number] for number in view.runs]
     funnel = added_up(funnels[number] for number in view.runs)
+    came = sum((came_to(runs[number], funnels[number]) for number in view.runs), Counter[str]())
     several = len(chosen) > 1
     return {
         "name": visible_line(view.name),
         "runs": view.runs,
         "candidates": funnel.candidates,
         "accepted": funnel.accepted,
-        "funnel": [_stage(funnel, stage) for stage in STAGES if funnel.rejections(stage) or stage not in SELDOM],
+        "funnel": [_stage(funnel, stage, came[stage]) for stage in STAGES if funnel.rejections(stage) or stage not in SELDOM],
         "facts": [[label, visible_line(text)] for label, text in _facts(chosen, funnel)],
         "remarks": [
             visible_line(f"{runs[number].name}: {remark}" if several else remark)
@@ -67,8 +86,8 @@ def view_json(
     }
 
 
-def _stage(funnel: Funnel, stage: str) -> dict[str, Any]:
-    came, rejected = funnel.reached(stage), funnel.rejections(stage)
+def _stage(funnel: Funnel, stage: str, came: int) -> dict[str, Any]:
+    rejected = funnel.rejections(stage)
     why = {reason: count for at, reason, count in funnel.rows() if at == stage}
     return {"stage": stage, "came": came, "rejected": why, "on": came - rejected}
 

@@ -2,7 +2,7 @@
 "use strict";
 const at = (id) => document.getElementById(id);
 const show = (id, on) => { at(id).hidden = !on; };
-const QUESTION_KEYS = "1234567890", ANSWER_KEYS = "abcdefghi";
+const QUESTION_KEYS = "1234567890", ANSWER_KEYS = "bcdfghijk"; // and none of a, r, e, s, u, which who errs presses for a choice
 const DID = { accept: "accepted", reject: "rejected", edit: "edited", skip: "skipped" };
 const PAUSE = 700;  // milliseconds without a key after which keys are choices again
 // The name outlives a reload; a copy of the window gets its own.

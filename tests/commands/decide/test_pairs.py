@@ -45,6 +45,14 @@ class SoftServer(FakeServer):
         return body
 
 
+class GoneServer(FakeServer):
+    """One that nobody can reach."""
+
+    async def version(self) -> str:
+        """What it says of itself."""
+        raise ServerError("The server at http://fake:11434 is gone.")
+
+
 class TornServer(SoftServer):
     """One whose soft ratings contradict its labels."""
 
@@ -152,11 +160,11 @@ def test_as_many_as_are_wanted_at_any_concurrency(run: RunPaths, made: RunPaths,
 
 
 def test_what_was_answered_is_never_asked_again(run: RunPaths) -> None:
-    """A server that fails on the way leaves no dataset and keeps its replies; a second time nothing is asked."""
+    """A server that fails on the way leaves no dataset and keeps its replies; a second time none has to be there."""
     with pytest.raises(ServerError):
         pair(run, 1000, SoftServer(TEACHER, before=failing(3)), concurrency=1)
     assert [path.name for path in run.folder.parent.iterdir()] == ["foxes"]
-    rest, again = pair(run, 1000), pair(run, 1000)
+    rest, again = pair(run, 1000), pair(run, 1000, GoneServer(TEACHER))
     assert rest.live > 3
     assert again.live == 0
     assert again.set_aside is None

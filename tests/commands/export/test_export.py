@@ -398,22 +398,25 @@ def test_what_a_kill_left_is_named(runs: Path, tmp_path: Path) -> None:
         ("folder", "is a folder, and this export is a file"),
         ("link", "is a link, and this export is a file"),
         ("pipe", "is no ordinary file"),
+        ("file", "is nothing that this command wrote, which alone --overwrite replaces"),
     ],
 )
 def test_only_a_file_is_replaced_by_a_file(runs: Path, tmp_path: Path, taken: str, said: str) -> None:
-    """A folder, a link or a pipe there is somebody's; as root one would lose /dev/null."""
+    """A folder, a link, a pipe or a text there is somebody's; as root one would lose /dev/null."""
     out, theirs = tmp_path / "x", tmp_path / "theirs"
     theirs.write_text("theirs")
     if taken == "folder":
         out.mkdir()
     elif taken == "link":
         out.symlink_to(theirs)
-    else:
+    elif taken == "pipe":
         os.mkfifo(out)
+    else:
+        out.write_text("theirs")
     with pytest.raises(ExportError, match=said):
         make(runs, out, overwrite=True)
     assert theirs.read_text() == "theirs"
-    assert not out.is_file() or out.is_symlink()
+    assert not out.is_file() or out.read_text() == "theirs"
 
 
 def test_a_file_is_not_replaced_by_a_folder(runs: Path, tmp_path: Path) -> None:

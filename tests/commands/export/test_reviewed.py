@@ -8,12 +8,13 @@ import pytest
 from pyarrow.parquet import read_table
 
 from skills_dspy.base.errors import NothingToExport
-from skills_dspy.base.records import Record
+from skills_dspy.base.records import Record, Rejection
 from skills_dspy.commands.export.card import Tally
 from skills_dspy.commands.export.export import ExportRequest, Format, write_export
 from skills_dspy.commands.export.split import Split
 from skills_dspy.store.reviews import Review, ReviewLog, text_mark
 from skills_dspy.store.run_dir import RunPaths
+from tests.commands.export.test_preferences import rejected
 from tests.helpers.exporting import some_records, sources, write_run
 from tests.helpers.terminal import Terminal
 
@@ -21,7 +22,7 @@ ROWS = some_records(5)
 EDITED = {"instruction": "Edited?", "response": "Edited."}
 
 
-def say(folder: Path, row: Record, verdict: str, **more: Any) -> None:
+def say(folder: Path, row: Record | Rejection, verdict: str, **more: Any) -> None:
     """A person's choice."""
     log = ReviewLog(RunPaths(folder))
     log.read()
@@ -105,7 +106,7 @@ def test_a_copy_of_a_run_brings_nothing_back(runs: Path, tmp_path: Path) -> None
     (runs / "test" / "foxes" / "data.jsonl").write_text("".join(row.model_dump_json() + "\n" for row in other))
     done = make(runs / "test", tmp_path / "n.jsonl")
     assert len(answers(tmp_path / "n.jsonl")) == 5
-    assert (done.looked_at, done.elsewhere) == ({"none": 5}, 2)
+    assert (done.looked_at, done.elsewhere) == ({"none": 5}, {None: 2})
 
 
 def test_nothing_left_is_said(tmp_path: Path) -> None:
@@ -132,10 +133,29 @@ def test_a_machines_residue_in_an_edit_is_left_out(tmp_path: Path) -> None:
 
 
 def test_the_command_says_what_was_looked_at(runs: Path, tmp_path: Path, terminal: Terminal) -> None:
-    """On stdout; and that what was accepted elsewhere is not in it."""
-    say(runs / "test" / "foxes", ROWS[4].model_copy(update={"id": "f" * 16}), "accept")
+    """On stdout; and what stopped those that are not in it, with advice only where that helps."""
+    folder = runs / "test" / "foxes"
+    stopped = [rejected(name, "write_answer", "copy") for name in "13"] + [rejected("2", "dedup", "duplicate")]
+    say(folder, ROWS[4].model_copy(update={"id": "f" * 16}), "accept")
+    for row in stopped:
+        say(folder, row, "accept")
+    (folder / "rejected.jsonl").write_text("".join(row.model_dump_json() + "\n" for row in stopped))
     said = terminal.type("export", runs, "--format", "messages", "--out", tmp_path / "m.jsonl", "--reviewed-only")
     assert said.code == 0
     assert said.out.splitlines()[0].startswith("2 rows of 1 run as messages")
     assert said.out.splitlines()[-1] == "A person looked at 3 of 5 rows: 1 accepted, 1 edited, 1 rejected and left out"
-    assert said.err.startswith("1 of the rows that a person accepted or edited are not among the accepted ones of these runs")
+    assert said.err.splitlines()[0] == (
+        "4 of the rows that a person accepted or edited are not among the accepted ones of these runs: 2 rejected by "
+        "write_answer (copy), 1 by dedup (duplicate), 1 gone or with another text"
+    )
+    judged = rejected("4", "judge_pair", "judged bad")
+    say(folder, judged, "edit", instruction="Q?", response="A.")
+    (folder / "rejected.jsonl").write_text(judged.model_dump_json() + "\n")
+    said = terminal.type("export", runs, "--format", "alpaca", "--out", tmp_path / "a.jsonl")
+    assert "1 rejected by judge_pair (judged bad), 4 gone or" in said.err
+    assert "; `decide` with other thresholds can let in what the judges rejected" in said.err
+    good = write_run(tmp_path / "good", ROWS[:2])
+    for record, end in ((ROWS[0], "; `decide` with stricter thresholds moves the border"), (ROWS[1], "")):
+        say(good, record, "accept")
+        said = terminal.type("export", good, "--format", "kto", "--out", tmp_path / record.id)
+        assert f"so no row is false{end}\n" in said.out

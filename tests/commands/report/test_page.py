@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+LONG_NAME = "instructlab/skills/coding/freeform/shell_command"
 DRAWN = """() => [...document.querySelectorAll("canvas")].map((canvas) => {
   const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
   return pixels.some((part) => part > 0);
@@ -34,12 +35,12 @@ DRAWN = """() => [...document.querySelectorAll("canvas")].map((canvas) => {
 
 @pytest.fixture(scope="module")
 def usual(run: RunPaths, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a run of 40 candidates or more, and beside it another; the test is skipped where there is no browser."""
+    """The page of a run of 40 candidates or more, and beside it one of a long name; skipped where there is no browser."""
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine (apt-get install chromium)")
     folder = tmp_path_factory.mktemp("usual")
-    reported(folder / "r.html", run.folder, other=write_run(folder / "two"))
+    reported(folder / "r.html", run.folder, other=write_run(folder / "two", task=LONG_NAME))
     return folder / "r.html"
 
 
@@ -151,7 +152,9 @@ def test_it_is_readable_on_a_narrow_screen(usual: Path, opened: Any) -> None:
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         show_all(page)
+        assert f"B: Funnel of {LONG_NAME}" in page.locator("#funnel h3").all_inner_texts()
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        assert page.locator("#funnel .scroll").last.evaluate("box => box.scrollWidth <= box.clientWidth")
         for selector in ("body", ".chips span", ".chips .rejected", ".small"):
             assert contrast(page, selector) >= 4.5, selector
         papers.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
@@ -187,6 +190,8 @@ def test_rows_are_found_turned_and_opened_by_keys(usual: Path, opened: Any) -> N
     page.keyboard.press("/")
     page.keyboard.type("hare")
     page.locator(f"#count:not(:has-text('of {total}'))").wait_for()
+    page.keyboard.press("Escape")
+    page.locator("#list > li:first-child > .row:focus").wait_for()
     assert page.locator("#query").input_value() == "hare"
     page.locator("#filters button[type=reset]").click()
     page.locator(f"#count:has-text('of {total}')").wait_for()
@@ -204,7 +209,16 @@ def test_rows_are_filtered_and_their_stories_told(usual: Path, opened: Any) -> N
     page, _, _ = opened(usual)
     page.locator("#outcome").select_option("accepted")
     page.locator("#count:has-text('of 7')").wait_for()
-    assert set(page.locator("#list .chips span:first-child").all_inner_texts()) == {"accepted"}
+    assert page.locator("#list .chips .accepted").all_inner_texts() == ["accepted"] * 7
+    assert page.locator("#list .side").all_inner_texts() == ["A"] * 4 + ["B"] * 3
+    assert [text[:6] for text in page.locator("#side option").all_inner_texts()[1:]] == ["A: tes", "B: ins"]
+    page.locator("#side").select_option(label=f"B: {LONG_NAME} (3)")
+    page.locator("#count:has-text('of 3')").wait_for()
+    assert set(page.locator("#list .side").all_inner_texts()) == {"B"}
+    page.locator("#side").select_option("")
+    page.locator("#count:has-text('of 7')").wait_for()
+    page.locator("#copies").scroll_into_view_if_needed()
+    assert page.locator("#copies .link").first.inner_text()[:3] in ("A: ", "B: ")
     page.locator("#list .row").first.click()
     calls = page.locator(".story > details")
     calls.first.wait_for()
@@ -245,12 +259,14 @@ def test_near_copies_are_counted_as_far_as_they_are_known(tmp_path: Path, opened
     assert said == []
     assert "at least 70 pairs" in told[0]
     assert "Of each run the first 50 are shown." in told[0]
+    assert page.locator("#side").is_hidden()
+    assert page.locator("#list .side").count() == 0
     assert "near-copies: 0 pairs" in told[1]
     assert "(ROUGE-L of 0.87 or more)" in told[1]
 
 
-def test_ten_thousand_rows_are_small_and_open_quickly(run: RunPaths, tmp_path: Path, opened: Any) -> None:
-    """Under 20 MB, and within two seconds where nothing else runs; here other tests do. A story is unpacked when it is told."""
+def test_of_ten_thousand_rows_a_story_is_unpacked_when_it_is_told(run: RunPaths, tmp_path: Path, opened: Any) -> None:
+    """And no other with it but those of its parcel. How large such a page is, and how quickly it opens, `make bench` says."""
     one = gather_content(read_runs([run.folder]), [""], near_copies)
     rows = one.summary["rows"]
     times = -(-10_000 // rows)
@@ -261,9 +277,7 @@ def test_ten_thousand_rows_are_small_and_open_quickly(run: RunPaths, tmp_path: P
     )
     assert len(one.details.parcels) == 1
     (tmp_path / "r.html").write_text(make_page(many, "0.0.0"))
-    assert (tmp_path / "r.html").stat().st_size < 20_000_000
     page, _, said = opened(tmp_path / "r.html")
-    assert float(page.locator("#foot").inner_text().rpartition("Opened in ")[2].removesuffix(" s.")) < 5
     assert page.evaluate("report.parcels.size") == 0
     page.locator("#page").fill("400")
     page.locator("#page").press("Enter")

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +52,22 @@ def rows_of(run: RunPaths) -> dict[str, dict[str, Any]]:
 
 
 def test_the_funnel_is_that_of_the_run(run: RunPaths, page: ReadPage) -> None:
-    """Stage by stage, with every reason."""
+    """Stage by stage, with every reason; what has no context is not counted at the stages of contexts."""
     funnel = json.loads(run.run_json.read_text())["result"]["funnel"]
     (view,) = page.summary["views"]
     assert (view["candidates"], view["accepted"]) == (funnel["candidates"], funnel["accepted"])
     counted = {(one["stage"], reason): count for one in view["funnel"] for reason, count in one["rejected"].items()}
     assert counted == {(one["stage"], one["reason"]): one["count"] for one in funnel["rejected"]}
-    for one, following in zip(view["funnel"], view["funnel"][1:], strict=False):
-        assert one["came"] - sum(one["rejected"].values()) == one["on"] == following["came"]
+    places = [one["stage"] for one in view["funnel"]]
+    of_contexts = view["funnel"][: places.index("write_questions")]
+    after = view["funnel"][len(of_contexts) :]
+    for part in (of_contexts, after):
+        for one, following in pairwise(part):
+            assert one["came"] - sum(one["rejected"].values()) == one["on"] == following["came"]
+    calls = [row["provenance"]["calls"] for row in rows_of(run).values()]
+    assert [one["came"] for one in of_contexts] == [sum(one["stage"] in made for made in calls) for one in of_contexts]
+    lost = sum(one["came"] - one["on"] for one in of_contexts)
+    assert 0 < of_contexts[0]["came"] < after[0]["came"] == view["candidates"] - lost
     assert view["funnel"][-1]["on"] == view["accepted"]
     assert view["remarks"] == []
 
@@ -191,15 +200,22 @@ def test_of_very_many_near_copies_it_is_known_that_these_are_not_all() -> None:
     assert (len(many.pairs), many.complete) == (500 * 499 // 2, False)
 
 
-def test_two_places_stand_side_by_side(tmp_path: Path) -> None:
-    """The second is chosen beside the first; runs of one name are told apart by where they lie, and can be chosen alone."""
+def test_two_places_stand_side_by_side(run: RunPaths, tmp_path: Path) -> None:
+    """The second is chosen beside the first; runs of one name are told apart by where they lie, and can be chosen alone.
+
+    Several together are counted at each stage as far as they have it.
+    """
     one, two = write_run(tmp_path / "one"), write_run(tmp_path / "two")
-    write_run(tmp_path / "two", task="test/jays")
+    screened = RunPaths(write_run(tmp_path / "two", task="test/jays"))
+    _, rejected = next(read_rows(run.rejected))
+    screened.rejected.write_text(json.dumps(rejected | {"stage": "decontamination", "reason": "contaminated"}) + "\n")
     found = reported(tmp_path / "r.html", one, other=tmp_path / "two")
     names = [view["name"] for view in found.summary["views"]]
     assert names == [f"test/foxes ({one})", f"{tmp_path / 'two'}: all 2 runs", f"test/foxes ({two})", "test/jays"]
     assert found.summary["views"][found.summary["beside"]]["runs"] == [1, 2]
-    assert found.summary["views"][1]["accepted"] == 6
+    both = found.summary["views"][1]
+    came = {at["stage"]: (at["came"], at["on"]) for at in both["funnel"]}
+    assert (both["candidates"], both["accepted"], came["decontamination"], came["dedup"]) == (7, 6, (4, 3), (7, 7))
 
 
 def test_a_run_is_not_compared_with_itself(tmp_path: Path) -> None:
@@ -213,6 +229,7 @@ def test_what_is_no_run_is_refused_before_anything_is_written(tmp_path: Path) ->
     """A place without a run, a broken row, a file that is in the way."""
     with pytest.raises(RunDirError, match=r"there is no run at .*nowhere; give a run's directory, or a folder of runs$"):
         reported(tmp_path / "r.html", tmp_path / "nowhere")
+    write_run(tmp_path / "good")
     folder = write_run(tmp_path / "runs")
     (folder / "rejected.jsonl").write_text('{"id": "0"}\n')
     with pytest.raises(RunDirError, match=r"rejected.jsonl:1: this is no row of a run: "):
@@ -221,6 +238,8 @@ def test_what_is_no_run_is_refused_before_anything_is_written(tmp_path: Path) ->
     (tmp_path / "r.html").write_text("mine")
     with pytest.raises(ExportError, match="exists already"):
         reported(tmp_path / "r.html", folder)
+    with pytest.raises(ExportError, match=r"r.html is nothing that this command wrote, which alone --overwrite replaces"):
+        reported(tmp_path / "r.html", tmp_path / "good", overwrite=True)
     assert (tmp_path / "r.html").read_text() == "mine"
 
 

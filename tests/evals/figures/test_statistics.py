@@ -84,8 +84,10 @@ def test_intervals_at_once_are_those_of_the_bootstrap() -> None:
 
 
 def test_intervals_without_a_value_are_none() -> None:
-    """No items, or a statistic that is defined on too few resamples."""
+    """No items, a statistic that is defined on too few resamples, or a kappa where one side always says the same."""
     assert kappa_interval([], [], 0) is None
+    assert kappa_interval([True] * 8, [True, False] * 4, 0) is None
+    assert kappa_interval([True, False] * 4, [False] * 8, 0) is None
     assert kappa_interval([True, True], [True, True], 0) is None
     assert auc_gap_interval([1.0], [1.0], [True], 0) is None
 

@@ -10,17 +10,8 @@ from typing import Any
 import pytest
 
 from evals.figures.statistics import items_to_halve, kappa_interval
-from evals.judges.cases import SCALE_OF_STEP
-from evals.judges.reviewed import (
-    ACCEPTED,
-    ANSWER_ALONE,
-    EDITED,
-    IN_WORDS,
-    card_of_reviews,
-    head_of_reviews,
-    read_reviewed,
-    reviewed_cases,
-)
+from evals.judges.cases import ACCEPTED, ANSWER_ALONE, EDITED, IN_WORDS, SCALE_OF_STEP
+from evals.judges.reviewed import card_of_reviews, head_of_reviews, read_reviewed, reviewed_cases
 from skills_dspy.base.errors import RequestError, RunDirError
 from skills_dspy.base.seeds import STANDARD
 from skills_dspy.commands.review.rated import RatedRow, rated_rows
@@ -153,11 +144,13 @@ def test_a_reply_that_cannot_be_read_counts_as_that(paths: RunPaths) -> None:
 
 
 def test_what_a_judge_and_a_person_see_otherwise_is_named(paths: RunPaths) -> None:
-    """By the reason and by the rows."""
+    """By the reason, by your verdict where that is all that is known, and by the rows."""
 
     def hard(number: int, row: RatedRow) -> Saying:
-        if not row.accepted or number % 2:
-            return honest(number, row)
+        if not row.accepted:
+            return {"verdict": "accept"} if row.row.response is not None else honest(number, row)
+        if number % 2:
+            return {"verdict": "edit", "instruction": row.row.instruction, "response": "Better."}
         return {"verdict": "reject", "about": "answer", "reason": "wrong figure"}
 
     rows = look(paths, hard)
@@ -169,8 +162,12 @@ def test_what_a_judge_and_a_person_see_otherwise_is_named(paths: RunPaths) -> No
         log.add(each, known)
     facts = head_of_reviews(card_of_reviews(read_reviewed([paths.folder]), [])[1])
     assert ("Decided again", "1 of these rows, after what the judges said of them was shown") in facts
-    assert judge.said[0].startswith("Of the flaws that you found it misses `wrong figure` most: 6 of 6 let through")
-    named = judge.said[-1].removeprefix("It let through what you would not: ").partition(" and 1 more")[0].split(", ")
+    assert judge.said[:3] == (
+        "Of the flaws that you found it misses `wrong figure` most: 6 of 6 let through.",
+        "Of the rows that you accepted it rejected 6 of 6.",
+        "Of the rows that you edited it let through 6 of 6.",
+    )
+    named = judge.said[-2].removeprefix("It let through what you would not: ").partition(" and ")[0].split(", ")
     assert len(named) == 5
     assert all(rows[name].accepted for name in named)
     assert judge.kappa_low is not None
@@ -235,8 +232,9 @@ def test_what_cannot_be_measured_is_said(paths: RunPaths, tmp_path: Path) -> Non
 def test_the_command_prints_the_judges_and_you(paths: RunPaths, terminal: Terminal) -> None:
     """No server is asked; the report is written as always, and exit codes are those of the report card."""
     look(paths, honest)
-    said = terminal.type("eval", "judges", "--reviews", paths.folder, "--no-fused", "--min-kappa", "-1")
+    said = terminal.type("-v", "eval", "judges", "--reviews", paths.folder, "--no-fused", "--min-kappa", "-1")
     assert said.code == 0, said.err
+    assert f"{paths.folder}: a person has decided " in said.err
     assert terminal.servers == []
     assert "The judges and you" in said.out
     assert "Asked: nobody: this is what the judges said when the rows were made" in said.out
@@ -254,8 +252,9 @@ def test_the_command_prints_the_judges_and_you(paths: RunPaths, terminal: Termin
 
 
 def test_judges_are_asked_anew_about_reviewed_rows(paths: RunPaths, terminal: Terminal) -> None:
-    """As about labelled cases, and about no others where none are given."""
+    """As about labelled cases, and about no others where none are given; in the folder that has the report without a call."""
     look(paths, lambda number, row: honest(number, row) if number % 3 == 0 else None)
+    assert terminal.type("eval", "judges", "--reviews", paths.folder).code == 0
     words = ("--ask", "--samples", 1, "--no-fused", "--judge", "judge_question_freeform")
     said = terminal.type("eval", "judges", "--reviews", paths.folder, *words)
     assert said.code == 0, said.err

@@ -23,9 +23,10 @@ const fill = (side, kept) => colour(kept ? SIDES[side] : `${SIDES[side]}-pale`);
 const letter = (views, side) => (views.length > 1 ? `${"AB"[side]}: ` : "");
 const label = (views, side, what) => letter(views, side) + what;
 
-// How often each of `bins` holds one of the values, as shares of all of them.
+// How often each of `bins` holds one of the values, as shares of all of them. Below the bars stand their `labels`, of ranges where
+// they begin; `names` says all of a range.
 function bars(views, bins, values, beside, unit) {
-  const datasets = [], columns = [];
+  const datasets = [], columns = [], names = bins.names || bins.labels;
   views.forEach((view, side) => {
     const all = [true, false].flatMap((kept) => values(view, kept)).length;
     for (const kept of [true, false]) {
@@ -46,11 +47,11 @@ function bars(views, bins, values, beside, unit) {
     type: "bar",
     data: { labels: bins.labels, datasets },
     options: {
-      scales: { x: { stacked: true, title: { display: Boolean(unit), text: unit } }, y: { stacked: true, beginAtZero: true, title: { display: true, text: "share in %" } } },
-      plugins: { legend: { display: datasets.length > 1, position: "bottom" }, tooltip: { callbacks: { label: (item) => `${item.dataset.label}: ${item.dataset.counts[item.dataIndex]} (${item.formattedValue} %)` } } },
+      scales: { x: { stacked: true, title: { display: Boolean(unit), text: bins.names ? `${unit}, from` : unit } }, y: { stacked: true, beginAtZero: true, title: { display: true, text: "share in %" } } },
+      plugins: { legend: { display: datasets.length > 1, position: "bottom" }, tooltip: { callbacks: { title: ([item]) => names[item.dataIndex], label: (item) => `${item.dataset.label}: ${item.dataset.counts[item.dataIndex]} (${item.formattedValue} %)` } } },
     },
   };
-  const numbers = table([unit || "label", ...columns.map(([what]) => what)], bins.labels.map((name, place) => [name, ...columns.map(([, counts]) => String(counts[place]))]), columns.map((_, place) => place + 1));
+  const numbers = table([unit || "label", ...columns.map(([what]) => what)], names.map((name, place) => [name, ...columns.map(([, counts]) => String(counts[place]))]), columns.map((_, place) => place + 1));
   return [config, numbers, datasets.length];
 }
 
@@ -63,7 +64,8 @@ function ranges(values, wanted, whole) {
   const start = Math.floor(low / step + 1e-9) * step, size = Math.max(1, Math.floor((high - start) / step + 1e-9) + 1);
   const shown = (number) => String(Number(number.toPrecision(6)));
   return {
-    labels: Array.from({ length: size }, (_, place) => (whole && step === 1 ? shown(start + place) : `${shown(start + place * step)} to ${shown(start + (place + 1) * step - (whole ? 1 : 0))}`)),
+    labels: Array.from({ length: size }, (_, place) => shown(start + place * step)),
+    names: Array.from({ length: size }, (_, place) => (whole && step === 1 ? shown(start + place) : `${shown(start + place * step)} to ${shown(start + (place + 1) * step - (whole ? 1 : 0))}`)),
     count: (found) => { const counts = new Array(size).fill(0); for (const value of found) counts[Math.min(size - 1, Math.floor((value - start) / step + 1e-9))] += 1; return counts; },
   };
 }
@@ -97,7 +99,7 @@ function drawFunnel(box, views) {
     return { label: label(views, side, view.name), data: points, borderColor: fill(side, true), backgroundColor: fill(side, true), pointRadius: 0, borderWidth: 2 };
   });
   const config = { type: "line", data: { datasets: lines }, options: { scales: { x: { type: "linear", title: { display: true, text: "candidates, in the order of their draws" } }, y: { beginAtZero: true, title: { display: true, text: "accepted so far" } } }, plugins: { legend: { display: views.length > 1, position: "bottom" } } } };
-  const numbers = table(["", "candidates", "accepted", "yield"], views.map((view, side) => [label(views, side, view.name), String(view.candidates), String(view.accepted), `${rounded(percent(view.accepted, view.candidates))} %`]), [1, 2, 3]);
+  const numbers = table(["", "candidates", "accepted", "yield"], views.map((view, side) => [label(views, side, view.name).replaceAll("/", "/\u200b"), String(view.candidates), String(view.accepted), `${rounded(percent(view.accepted, view.candidates))} %`]), [1, 2, 3]);
   figure(box, "Yield", config, numbers, { tall: true, open: true, full: views.length > 1 });
 }
 
@@ -116,7 +118,8 @@ function drawSoft(box, views) {
     const values = (view, kept) => picked(view, kept, (row) => report.rows.soft[row][number]);
     const low = Math.min(...scale.numbers), high = Math.max(...scale.numbers), size = 12, step = (high - low) / size;
     const bins = {
-      labels: Array.from({ length: size }, (_, place) => `${(low + place * step).toFixed(2)} to ${(low + (place + 1) * step).toFixed(2)}`),
+      labels: Array.from({ length: size }, (_, place) => (low + place * step).toFixed(2)),
+      names: Array.from({ length: size }, (_, place) => `${(low + place * step).toFixed(2)} to ${(low + (place + 1) * step).toFixed(2)}`),
       count: (found) => { const counts = new Array(size).fill(0); for (const value of found) counts[Math.max(0, Math.min(size - 1, Math.floor((value - low) / step)))] += 1; return counts; },
     };
     const [config, numbers, datasets] = bars(views, bins, values, [], "expected value");
@@ -140,15 +143,16 @@ function drawLengths(box, views) {
 function drawMap(box, views, open) {
   if (report.summary.map === null) { box.append(make("p", {}, "No map: fewer than three texts have a vector in the journals.")); return; }
   const brief = (text) => (text.length > 90 ? `${text.slice(0, 87)}...` : text).replaceAll("\n", " ");
+  const beside = ({ tooltip }) => (tooltip.getActiveElements()[0]?.element.y < 150 ? "top" : "bottom"); // never over its own point
   const datasets = [];
-  const add = (what, style, size, tint, points) => { if (points.length) datasets.push({ label: what, data: points, pointStyle: style, pointRadius: size, pointHoverRadius: size + 2, backgroundColor: tint, borderColor: tint === colour("seed") ? colour("paper") : tint }); };
+  const add = (what, style, size, tint, points) => { if (points.length) datasets.push({ label: what, data: points, pointStyle: style, pointRadius: size, pointHoverRadius: size + 2, backgroundColor: tint, borderColor: tint === colour("seed") ? colour("paper") : tint, borderWidth: style === "crossRot" ? 2.5 : 1, pointHoverBorderWidth: style === "crossRot" ? 3.5 : 1 }); };
   const runs = [...new Set(views.flatMap((view) => view.runs))];
   const seeds = runs.flatMap((run) => report.summary.seeds[run]).filter((seed) => seed[2]);
   add("seeds", "triangle", 8, colour("seed"), seeds.map(([question, , point]) => ({ x: point[0], y: point[1], text: question, row: null })));
   views.forEach((view, side) => {
     for (const kept of [true, false]) {
       const points = picked(view, kept, (row) => report.rows.point[row] && { x: report.rows.point[row][0], y: report.rows.point[row][1], text: report.rows.question[row], row });
-      add(label(views, side, kept ? "accepted" : "rejected"), kept ? (side ? "rect" : "circle") : "crossRot", points.length > 2000 ? 2 : 4, fill(side, kept), points);
+      add(label(views, side, kept ? "accepted" : "rejected"), kept ? (side ? "rect" : "circle") : "crossRot", points.length > 2000 ? 2 : kept ? 4 : 5, fill(side, true), points);
     }
   });
   const config = {
@@ -156,7 +160,7 @@ function drawMap(box, views, open) {
     data: { datasets },
     options: {
       scales: { x: { ticks: { display: false } }, y: { ticks: { display: false } } },
-      plugins: { legend: { position: "bottom", labels: { usePointStyle: true } }, tooltip: { callbacks: { label: (item) => `${item.dataset.label}: ${brief(item.raw.text)}` } } },
+      plugins: { legend: { position: "bottom", labels: { usePointStyle: true } }, tooltip: { caretPadding: 12, usePointStyle: true, yAlign: beside, callbacks: { label: (item) => `${item.dataset.label}: ${brief(item.raw.text)}`.match(/.{1,44}(?: |$)|.{44}/gu) } } },
       onClick: (_, found, chart) => { const point = found.length && chart.data.datasets[found[0].datasetIndex].data[found[0].index]; if (point && point.row !== null) open(point.row); },
     },
   };

@@ -55,6 +55,7 @@ function drawCharts() {
 async function showViews() {
   const views = chosenViews();
   listed.views = views;
+  byId("list").replaceChildren(); // rows say on which side they stand
   drawFacts(views);
   drawCharts();
   offerFilters([...new Set(views.flatMap((view) => view.places))]);
@@ -69,7 +70,15 @@ function turnTheme() {
   drawCharts();
 }
 
+async function leaveField(event) {
+  event.preventDefault(); // which would empty the field
+  await applyFilters();
+  (byId("list").querySelector(".row") || event.target).focus();
+  if (document.activeElement === event.target) event.target.blur();
+}
+
 function pressed(event) {
+  if (event.key === "Escape" && event.target.matches("input")) { leaveField(event); return; }
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
   const buttons = [...document.querySelectorAll("#list .row")], now = buttons.indexOf(document.activeElement.closest("#list > li")?.firstChild);
   const go = { j: () => buttons[Math.min(buttons.length - 1, now + 1)]?.focus(), k: () => buttons[Math.max(0, now - 1)]?.focus(), n: () => turn(1), p: () => turn(-1), "/": () => byId("query").focus() }[event.key];

@@ -9,6 +9,11 @@ function fate(row) {
   return stage[row] < 0 ? "accepted" : `${named(report.summary.stages[stage[row]])}: ${report.summary.reasons[reason[row]]}`;
 }
 
+// A, B or both, where two views are shown: on which side a row stands.
+function sidesOf(row) {
+  return listed.views.length > 1 ? listed.views.flatMap((view, side) => (view.runs.includes(report.rows.run[row]) ? ["AB"[side]] : [])) : [];
+}
+
 function options(select, pairs) {
   const before = select.value;
   select.replaceChildren(...pairs.map(([value, text]) => make("option", { value }, text)));
@@ -22,6 +27,9 @@ function offerFilters(places) {
   const kept = counts.get("accepted") || 0;
   counts.delete("accepted");
   const fates = [...counts].sort((a, b) => b[1] - a[1]).map(([what, count]) => [what, `${what} (${count})`]);
+  const sides = listed.views.length > 1 ? listed.views.map((view, side) => ["AB"[side], `${"AB"[side]}: ${view.name} (${view.places.length})`]) : [];
+  byId("of-side").hidden = !sides.length;
+  options(byId("side"), [["", "A and B"], ...sides]);
   options(byId("outcome"), [["", `all (${places.length})`], ["accepted", `accepted (${kept})`], ["rejected", `rejected (${places.length - kept})`], ...fates]);
   const sorts = [["", "order of the draws"], ["distance", "nearest to another first"], ["long", "longest answer first"]];
   report.summary.scales.forEach((scale, number) => {
@@ -36,7 +44,8 @@ function offerFilters(places) {
 }
 
 function passes(row) {
-  const outcome = byId("outcome").value, kept = report.rows.stage[row] < 0;
+  const outcome = byId("outcome").value, kept = report.rows.stage[row] < 0, side = byId("side").value;
+  if (side && !sidesOf(row).includes(side)) return false;
   if (outcome === "accepted" ? !kept : outcome === "rejected" ? kept : outcome && fate(row) !== outcome) return false;
   return report.summary.scales.every((_, number) => {
     const wanted = byId(`scale-${number}`).value, has = report.rows.ratings[row][number];
@@ -84,6 +93,7 @@ function turnTo(page) {
 
 function rowItem(row) {
   const kept = report.rows.stage[row] < 0, chips = make("span", { className: "chips" });
+  if (sidesOf(row).length) chips.append(make("span", { className: "side" }, sidesOf(row).join(", ")));
   chips.append(make("span", { className: kept ? "accepted" : "rejected" }, kept ? "accepted" : `rejected by ${fate(row)}`));
   report.summary.scales.forEach((scale, number) => {
     const has = report.rows.ratings[row][number];
@@ -164,7 +174,8 @@ function openRow(row) {
 }
 
 function linkTo(row) {
-  const link = make("button", { type: "button", className: "link", dir: "auto" }, report.rows.question[row]);
+  const side = sidesOf(row).map((letter) => `${letter}: `).join("");
+  const link = make("button", { type: "button", className: "link", dir: "auto" }, side + report.rows.question[row]);
   link.addEventListener("click", () => openRow(row));
   return link;
 }

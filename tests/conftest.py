@@ -146,9 +146,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is there by now stays: the collector of garbage need not look at all modules again and again."""
+    """What is there by now stays: the collector of garbage need not look at all modules again, and not often at the rest."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)
 
 
 def _place(item: pytest.Item) -> int:

@@ -1,7 +1,9 @@
 """What an optimization will do, worked out before anything is asked: units, examples, settings, and what they cost at most."""
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import dspy
 
@@ -140,15 +142,23 @@ def plan_of(request: OptimizeRequest, config: RunConfig, most_ctx: int, usual: M
 
 
 def _affordable(request: OptimizeRequest, config: RunConfig, units: Sequence[Unit], before: int) -> list[Planned]:
-    """The largest budget that takes no more calls than are allowed, with those before it."""
-    assert request.most_calls is not None
-    shrinking = [descending_settings(unit) for unit in units]
-    for step in range(max(map(len, shrinking))):
-        chosen = _budgeted(request, config, units, [settings[min(step, len(settings) - 1)] for settings in shrinking])
-        needed = before + sum(each.cost.calls for each in chosen)
-        if needed <= request.most_calls:
-            return chosen
-    raise RequestError(f"--max-calls {request.most_calls} is too few: the smallest budget for this takes {needed} calls")
+    """The largest budget that takes no more calls than are allowed, with those before it; a smaller one never takes more."""
+    most, shrinking = request.most_calls, [descending_settings(unit) for unit in units]
+    assert most is not None
+
+    @cache
+    def at(step: int) -> list[Planned]:
+        return _budgeted(request, config, units, [settings[min(step, len(settings) - 1)] for settings in shrinking])
+
+    def needed(step: int) -> int:
+        return before + sum(each.cost.calls for each in at(step))
+
+    steps = range(max(map(len, shrinking)))
+    step = 0 if needed(0) <= most else bisect_left(steps, True, lo=1, key=lambda step: needed(step) <= most)
+    if step == len(steps):
+        smallest = needed(steps[-1])
+        raise RequestError(f"--max-calls {most} is too few: the smallest budget for this takes {smallest} calls")
+    return at(step)
 
 
 def _budgeted(

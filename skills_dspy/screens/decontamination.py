@@ -91,7 +91,8 @@ class Screen:
         made_from = self._made_from(used)
         self._loaded = self._find(folders, made_from, notices)
         if self._loaded is None:
-            self._loaded = await self._build(embedder, used, notices)
+            by_file = self._find(folders, self._made_from_files(made_from), notices)
+            self._loaded = await self._build(embedder, used, notices, by_file)
             await asyncio.to_thread(keep_index, folders[0], made_from, self._loaded)
         if self.compares_vectors:
             vectors = self._loaded.vectors
@@ -152,6 +153,11 @@ class Screen:
             "weights": weights,
         }
 
+    def _made_from_files(self, made_from: Mapping[str, Any]) -> dict[str, Any]:
+        """What an index was kept by when that was not yet the texts."""
+        files = [f"{file.sha256}:{file.field}" if file.field else file.sha256 for file in self.evaluation.files]
+        return {"files": files, **{name: value for name, value in made_from.items() if name != "questions"}}
+
     def _find(self, folders: Sequence[Path], made_from: Mapping[str, Any], notices: Notices) -> BenchmarkIndex | None:
         for folder in folders:
             try:
@@ -163,12 +169,16 @@ class Screen:
                 return found
         return None
 
-    async def _build(self, embedder: LiveEmbedder, weights: str | None, notices: Notices) -> BenchmarkIndex:
+    async def _build(
+        self, embedder: LiveEmbedder, weights: str | None, notices: Notices, by_file: BenchmarkIndex | None
+    ) -> BenchmarkIndex:
         texts = [question.text for question in self.evaluation.questions]
         notices.say(f"Decontamination: building the index of {len(texts)} evaluation questions; it is kept for later runs.")
         grams = await asyncio.to_thread(build, texts, self.config.ngram)
         if weights is None:
             return BenchmarkIndex(grams, np.zeros((0, 0), dtype=np.float32))
+        if by_file is not None and by_file.grams.equals(grams):  # the same texts were read of the files then
+            return BenchmarkIndex(grams, by_file.vectors)
         embedder.start()
         await embedder.ready()
         if embedder.weights != weights:

@@ -12,7 +12,7 @@ Thirteen of those would be no more than "which of the following is right".
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -58,6 +58,10 @@ class GramIndex:
     lengths: NDArray[np.int32]
     shorts: _Hashes
     short_owners: NDArray[np.int32]
+
+    def equals(self, other: "GramIndex") -> bool:
+        """Whether it is of the same words of the same questions."""
+        return all(np.array_equal(getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
 
     def find(self, text: str) -> Iterator[SharedGram]:
         """The n-grams of a text that questions have, and then the questions that it holds whole."""

@@ -17,7 +17,7 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from evals.record.answering import CHECKOUT, simulated_teacher
+from evals.record.answering import CHECKOUT
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import ServerError, StorageError
 from skills_dspy.cli import run as cli_run
@@ -31,6 +31,7 @@ from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.logprobs import spell
+from tests.helpers.optimizing_lab import Teacher
 from tests.helpers.terminal import Terminal
 
 DEBATE = CHECKOUT / "task_specs" / "writing" / "freeform" / "debate.yaml"
@@ -521,7 +522,7 @@ import skills_dspy.cli.run as run
 from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.__main__ import main
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
-run._embedder = lambda *_: AsyncEmbedder(HashEmbedder())
+run.embedder_of = lambda *_: AsyncEmbedder(HashEmbedder())
 main()
 """
 STARTS = {"no torch": ["-c", WITHOUT_TORCH], "torch": ["-m", "skills_dspy"]}
@@ -530,8 +531,9 @@ STARTS = {"no torch": ["-c", WITHOUT_TORCH], "torch": ["-m", "skills_dspy"]}
 @pytest.fixture(scope="module")
 def slow_teacher() -> Iterator[str]:
     """A teacher that takes a second for each reply."""
-    with simulated_teacher("--slots", "8", "--latency", "1") as host:
-        yield host
+    teacher = Teacher(TeacherConfig(slots=8, latency=1))
+    yield teacher.url
+    teacher.close()
 
 
 @pytest.mark.parametrize(("how", "which"), [("no torch", signal.SIGTERM), ("torch", signal.SIGINT)])

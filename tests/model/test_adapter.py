@@ -324,7 +324,7 @@ JSON = st.recursive(
 NEARLY = st.fixed_dictionaries({}, optional={name: st.just(value) | JSON for name, value in GOOD.items()})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.text(st.characters(codec=None)) | JSON.map(json.dumps) | NEARLY.map(json.dumps))
 @example(json.dumps(GOOD))
 def test_any_reply_is_read_or_refused(text: str) -> None:

@@ -281,7 +281,7 @@ def test_a_file_that_is_not_there_or_a_folder(tmp_path: Path) -> None:
         assert caught.value.exit_code == 2
 
 
-@settings(max_examples=2 * settings().max_examples, deadline=None)
+@settings(deadline=None)
 @given(
     st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x))
 )

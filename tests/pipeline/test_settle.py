@@ -850,7 +850,7 @@ def test_an_interruption_at_any_moment_is_an_interruption_and_leaves_no_task_beh
         assert ran.error is None
         return False
 
-    for turns, most in ((1, 60), (5, 100), (8, 160)):
+    for turns, most in ((1, 60), (5, 100)):
         interrupted = [virtual_time.play(interrupted_after(ticks, turns)) for ticks in range(most)]
         assert interrupted[0]
         assert not interrupted[-1]

@@ -92,9 +92,9 @@ def test_nothing_blank_is_ever_sent(ran: Ran) -> None:
 
 
 def test_what_stops_short_says_by_which_limit(specs: tuple[TaskSpec, ...], tmp_path: Path) -> None:
-    """With faulty replies and few draws each second task has its N pairs, or its status says what stopped it."""
+    """With faulty replies and few draws each fourth task has its N pairs, or its status says what stopped it."""
     limits = {"draws": {"max_stalled": 2, "max_draws": 3, "window": 2}}
-    going = Going(tmp_path, specs[::2], wanted=3, concurrency=8, config=limits)
+    going = Going(tmp_path, specs[::4], wanted=3, concurrency=8, config=limits)
     ran = going.go(FakeServer(EVERY_FAULT))
     for task in ran.tasks:
         accepted, rejected = going.rows(task.spec)

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from evals.record.answering import CHECKOUT, simulated_teacher
+from evals.record.answering import CHECKOUT
+from evals.teacher.config import TeacherConfig
 from skills_dspy.base.columns import from_columns
 from tests.helpers.kill_driver import CONCURRENCY, MOMENTS, SPEC
+from tests.helpers.optimizing_lab import Teacher
 
-KILLS, WANTED = 6, 14
-TEACHER = ("--slots", str(CONCURRENCY), "--latency", "0.02", "--duplicate-rate", "0.2", "--pass-rate", "0.8")
+KILLS, WANTED = 6, 8
+TEACHER = TeacherConfig(slots=CONCURRENCY, latency=0.02, duplicate_rate=0.2, pass_rate=0.8)
 
 pytestmark = pytest.mark.slow
 
@@ -40,21 +42,11 @@ class Killed:
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
     """All runs, made once for all tests here."""
     folder = tmp_path_factory.mktemp("killed")
-    with simulated_teacher(*TEACHER) as host:
-        command = [
-            sys.executable,
-            "-m",
-            "tests.helpers.kill_driver",
-            "--host",
-            host,
-            "--folder",
-            str(folder),
-            "--kills",
-            str(KILLS),
-            "--wanted",
-            str(WANTED),
-        ]
-        done = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
+    teacher = Teacher(TEACHER)
+    words = ["--host", teacher.url, "--folder", str(folder), "--kills", str(KILLS), "--wanted", str(WANTED)]
+    command = [sys.executable, "-m", "tests.helpers.kill_driver", *words]
+    done = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
+    teacher.close()
     said = json.loads(done.stdout)
     return Killed(folder, said["whole"], said["kills"], said["last"], said["seen"])
 

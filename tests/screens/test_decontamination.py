@@ -22,7 +22,9 @@ from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.run.past import find_recorded
 from skills_dspy.screens.benchmark import Benchmark, read_benchmark
 from skills_dspy.screens.decontamination import Notices, Screen, TaskScreen, contaminated_seeds, seed_warnings
+from skills_dspy.similarity.ngrams import TOKENS_VERSION, build
 from skills_dspy.similarity.sight import Sight
+from skills_dspy.store.benchmark_index import BenchmarkIndex, keep_index
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.making import a_config, a_spec
 from tests.helpers.terminal import Said, Terminal
@@ -208,6 +210,19 @@ def test_a_kept_index_is_that_of_the_texts(tmp_path: Path) -> None:
     for questions in (read, otherwise, exam(tmp_path, "Why?")):
         made_ready(Screen(questions, config), tmp_path, embedder=embedder)
     assert embedder.embedded == ["Why?", "Why not?"]
+
+
+def test_an_index_that_was_kept_by_its_file_needs_no_model(tmp_path: Path) -> None:
+    """As it was before texts decided: of an old recording. It is taken where the file is still read as it was then."""
+    questions, embedder = exam(tmp_path, "Why?", LONG), Near()
+    texts, config = [question.text for question in questions.questions], DecontaminationConfig(ngram=13, max_cosine=0.9)
+    kept_by = {"files": [questions.files[0].sha256], "normalisation": TOKENS_VERSION, "ngram": 13, "weights": Near.weights}
+    keep_index(tmp_path, kept_by, BenchmarkIndex(build(texts, 13), Near().embed(texts)))
+    made_ready(Screen(questions, config), tmp_path, embedder=embedder, weights=Near.weights)
+    assert embedder.embedded == []
+    otherwise = Benchmark(questions.files, (replace(questions.questions[0], text="Why not?"), questions.questions[1]))
+    made_ready(Screen(otherwise, config), tmp_path, embedder=embedder, weights=Near.weights)
+    assert embedder.embedded == ["Why not?", LONG]
 
 
 def test_a_broken_index_is_built_anew_with_a_line_that_says_so(tmp_path: Path) -> None:

@@ -302,21 +302,22 @@ def test_a_copy_is_decided_by_what_is_accepted_now(once: RunPaths) -> None:
 def test_contexts_are_decided_anew_by_their_ratings(tmp_path: Path) -> None:
     """A draw that its context had cost has no questions to decide; those that it has go if their context fails now."""
     path = tmp_path / "contexts.yaml"
-    strict = make_run(tmp_path / "strict", {}, 12)
+    strict = make_run(tmp_path / "strict", {}, 6)
     cost = [one.id for one in rows(strict.folder).rejected if (one.stage, one.reason) == ("judge_context", "judged bad")]
     path.write_text("judges: {context_pass: [0, 1]}\n")
     looser = decide(strict, config=path)
     assert cost, "the run shows nothing"
     assert looser.diff.not_asked["write_questions"] == len(cost)
     assert {one.id for one in rows(looser.dataset).rejected if one.stage == "write_questions"} >= set(cost)
-    easy = make_run(tmp_path / "easy", {"judges": {"context_pass": [0, 1]}}, 12)
+    easy = make_run(tmp_path / "easy", {"judges": {"context_pass": [0, 1]}}, 6)
     path.write_text("judges: {context_pass: [1]}\n")
     stricter = decide(easy, config=path)
     lost = [one for one in rows(stricter.dataset).rejected if one.stage == "judge_context"]
     assert "judged bad" in {one.reason for one in lost} <= {"judged bad", "unreadable"}
     assert len({(one.provenance.draw, one.context) for one in lost}) < len(lost)
     assert len(rows(stricter.dataset).places) == len(rows(easy.folder).places)
-    assert decide(easy).diff.changes() == [(*pair, count, count) for *pair, count, _ in decide(easy).diff.changes()]
+    changes = decide(easy).diff.changes()
+    assert changes == [(*pair, count, count) for *pair, count, _ in changes]
 
 
 # -- asking for the rest ------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ class SkillsProgram(dspy.Module):
         What DSPy prepares for adapters that call tools, for streams, traces and callbacks takes longer than the prompt itself.
         """
         predictor = self._taking(step, inputs)
-        heard = dspy.settings.callbacks or lm.callbacks or predictor.callbacks
+        heard = dspy.settings.callbacks or lm.callbacks or predictor.callbacks or self.callbacks
         if heard or dspy.settings.trace is not None or not isinstance(dspy.settings.adapter, SkillsAdapter):
             return await self.acall(step=step, inputs=inputs, lm=lm, config=config)
         signature = predictor.signature

@@ -89,7 +89,18 @@ class Hosts:
             RequestError: two hosts have different weights under its name.
         """
         asked = [member for member in self._well() if name in member.models] or self._well()
-        self._models[name] = agreed(name, [(member.name, await self._model_at(member, name)) for member in asked])
+        found: list[tuple[str, Model]] = []
+        for member in asked:
+            try:
+                found.append((member.name, await self._model_at(member, name)))
+            except ModelMissing:
+                raise
+            except MachineError as error:  # since it told its version
+                others = {role for other in self._well() if other is not member for role in other.roles}
+                if not set(member.roles) <= others or (member is asked[-1] and not found):
+                    raise
+                member.away(str(error))
+        self._models[name] = agreed(name, found)
         return self._models[name]
 
     async def close(self) -> None:
@@ -135,6 +146,9 @@ class Hosts:
                 return False
             if _differ(self._models[name], theirs):
                 member.leave_out(f"it has other weights under the name {name} than the other hosts")
+                return False
+            if (theirs.context_length or math.inf) < (self._models[name].context_length or 0):
+                member.leave_out(f"it has a smaller window for {name}, {theirs.context_length} tokens, than was agreed on")
                 return False
         return True
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from skills_dspy.base.errors import ServerError
 from skills_dspy.model.hosts.call import Call
 from skills_dspy.store.said import counted
 
@@ -40,6 +41,7 @@ class Lane:
         loaded: the models that it has in memory, as far as is known, the last used one last.
         room: how many of them it holds at once; None as long as it has not been seen to drop one.
         why: why it gets nothing now, in words; empty where it is well.
+        left_out: what is told who could be served here alone, once it gets nothing for good; else None.
         calls, prompt_tokens, output_tokens, faults: what it has done since the start, and how often it failed.
         read: step to how many of its replies could be read, and how many not.
         on_read: hears of each reply that could not.
@@ -53,6 +55,7 @@ class Lane:
     loaded: list[str] = field(default_factory=list)
     room: int | None = None
     why: str = ""
+    left_out: ServerError | None = None
     calls: int = 0
     prompt_tokens: int = 0
     output_tokens: int = 0
@@ -124,8 +127,11 @@ class Lane:
             self.on_read(self)
 
     def next_free(self, ahead: int, now: float) -> float:
-        """In about how many seconds it has a slot for a request, when so many are to come before it."""
-        left = sorted(max(0.0, (self.seconds(call.step) or 0.0) - (now - began)) for call, began in self._flying.values())
+        """In about how many seconds it has a slot for a request, when so many are to come before it.
+
+        What takes longer than expected is expected to take as long again: it may never end.
+        """
+        left = sorted(abs((self.seconds(call.step) or 0.0) - (now - began)) for call, began in self._flying.values())
         if not left:
             return 0.0
         return left[ahead % len(left)] + ahead // len(left) * self._mean.get("", 0.0)

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context
 from typing import Any
 
 from skills_dspy.base.config import Role, ServerConfig
-from skills_dspy.base.errors import ContextTooLong, MachineError
+from skills_dspy.base.errors import ContextTooLong, MachineError, ServerError
 from skills_dspy.model.hosts.call import CURRENT_CALL
 from skills_dspy.model.hosts.lane import HandedOver, Lane
 from skills_dspy.model.hosts.slots import Slots
@@ -17,8 +18,12 @@ _LOG = logging.getLogger(__name__)
 
 OnFault = Callable[[Fault, float], None]
 """Gets what went wrong, and the seconds until the next try."""
+_PS = 60.0
+"""Seconds in which a server that says what it has loaded says it."""
 _AT_MOST = 5.0
 """Seconds between two looks whether a host is back: to ask for a version costs nobody anything."""
+_ROUNDS = 3
+"""So often a request may go round all hosts; then one of them has to find out whether it can be answered at all."""
 _FAILED = 2
 """So many requests in a row that a host answers with an error of its own, and it is left alone for a while."""
 
@@ -52,7 +57,6 @@ class Member:
         self._config, self._on_fault, self._sleep = config, on_fault, sleep
         self._delay, self._in_a_row, self._told = config.backoff_first, 0, False
         self._seen: set[str] = set()
-        self._left_out = False
         self._trying: asyncio.Task[None] | None = None
         lane.host, lane.name = self, self.name
 
@@ -68,7 +72,7 @@ class Member:
             self.leave_out(str(error))
             raise HandedOver from error
         self._delay, self._in_a_row = self._config.backoff_first, 0
-        if self.lane.limit != self.lane.count and not self._left_out:
+        if self.lane.limit != self.lane.count and self.lane.left_out is None:
             self.lane.limit, self.lane.why = self.lane.count, ""
             self._look_again()
         if (model := str(payload.get("model", ""))) not in self._seen and len(self.models) > 1:
@@ -78,8 +82,16 @@ class Member:
 
     def leave_out(self, why: str) -> None:
         """Ask it nothing from now on, for a reason that is told."""
-        self.lane.limit, self.lane.why, self._left_out = 0, why, True
+        if self.lane.left_out is not None:
+            return
+        why = why.rstrip(".")
+        self.lane.limit, self.lane.why = 0, why
+        self.lane.left_out = ServerError(
+            f"{self.name} was left out ({why}), and no other host has its part: set it right and run the same command again "
+            "(without --restart): it goes on where it stopped."
+        )
         self.tell(f"{self.name} is left out from now on: {why}.")
+        self._look_again()
 
     def away(self, why: str, *, told: bool = True) -> None:
         """Ask it nothing until it answers again; that is told, unless it is only busy."""
@@ -87,7 +99,7 @@ class Member:
         if told:
             self.tell(f"{why} Its work goes to the others, and it is tried again.")
         if self._trying is None or self._trying.done():
-            self._trying = asyncio.get_running_loop().create_task(self._try())
+            self._trying = asyncio.get_running_loop().create_task(self._try(), context=Context())  # no request of a run
 
     async def close(self) -> None:
         """Close its server, and try no more."""
@@ -102,14 +114,16 @@ class Member:
         call = CURRENT_CALL.get(None)
         if call is not None:
             call.faults[self.name] = call.faults.get(self.name, 0) + 1
-        others = self._others(again=fault.silent)  # where it failed before is better than where nobody answers
-        if call is None or not others:
+        # Where it failed before is better than where nobody answers; but it may be the prompt that ends what a host does.
+        others = self._others(again=fault.silent)
+        if call is None or not others or call.handed_over >= _ROUNDS * len(self.slots.lanes if self.slots else ()):
             if self._on_fault is not None:
                 self._on_fault(fault, pause)
             return
         call.failed_at = [lane for lane in call.failed_at if lane not in others]
         if not fault.silent or call.faults[self.name] > 1:  # else it is the host that is away, and not the prompt
             call.failed_at.append(self.lane)
+        call.handed_over += 1
         self._in_a_row += 1
         if self.lane.limit and (self._in_a_row >= _FAILED or fault.silent):
             self.away(str(fault.error), told=fault.silent)
@@ -131,8 +145,9 @@ class Member:
             except MachineError as error:
                 _LOG.info("%s is still away: %s", self.name, error)
                 continue
-            if back:
-                self.lane.limit, self.lane.why = 1, ""
+            if back and self.lane.left_out is None:
+                # One at first, beside those that it may still have from before.
+                self.lane.limit, self.lane.why = min(self.lane.count, self.lane.held + 1), ""
                 if self._told:
                     self.tell(f"{self.name} answers again.")
                 self._look_again()
@@ -140,7 +155,11 @@ class Member:
 
     async def _see_what_is_loaded(self) -> None:
         """Learn from the server, if it says so, whether it dropped a model to load another."""
-        loaded = await self.server.loaded()
+        asking = asyncio.get_running_loop().create_task(self.server.loaded(), context=Context())  # no request of a run
+        try:
+            loaded = await asyncio.wait_for(asking, _PS)
+        except TimeoutError:
+            loaded = None
         if loaded is None:
             return
         answered = [model for model in self.lane.loaded if model in self._seen]

@@ -20,6 +20,8 @@ _OVERTAKEN = 4
 """So often a request may be overtaken by one whose step was just asked."""
 _EQUAL = 1.1
 """Hosts whose times differ by less than this factor are as fast as each other."""
+_AGAIN = 1.0
+"""After so many seconds it is seen whether who was passed over for a faster host still does best to wait."""
 _SOONER = 0.4
 """It is worth waiting for a faster host when the request is done there within this share of the time, or less."""
 
@@ -31,6 +33,11 @@ class _Waiter:
     lane: asyncio.Future[Lane]
     overtaken: int = 0
 
+    @property
+    def given(self) -> bool:
+        """Whether it has a slot."""
+        return self.lane.done() and not self.lane.cancelled() and self.lane.exception() is None
+
 
 class Slots:
     """A semaphore whose waiters have ranks that may change while they wait.
@@ -41,6 +48,8 @@ class Slots:
     def __init__(self, lanes: int | Sequence[Lane]) -> None:
         self.lanes = (Lane(lanes),) if isinstance(lanes, int) else tuple(lanes)
         self._waiting: list[_Waiter] = []
+        self._passed_over = False
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def count(self) -> int:
@@ -59,7 +68,10 @@ class Slots:
 
     @asynccontextmanager
     async def take(self, rank: Callable[[], Rank], call: Call | None = None) -> AsyncIterator[Lane]:
-        """Hold a slot of a host that serves this call; `rank` is asked anew whenever one becomes free, and by `look_again`."""
+        """Hold a slot of a host that serves this call; `rank` is asked anew whenever one becomes free, and by `look_again`.
+
+        ServerError where every host that serves it is left out for good.
+        """
         loop = asyncio.get_running_loop()
         call = Call("", rank) if call is None else call
         waiter = _Waiter(rank, call, loop.create_future())
@@ -70,7 +82,7 @@ class Slots:
         finally:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
-            if waiter.lane.done() and not waiter.lane.cancelled():  # it may be given a slot in the moment of being cancelled
+            if waiter.given:  # perhaps in the moment of being cancelled
                 waiter.lane.result().leave(call)
                 self.look_again()
 
@@ -81,9 +93,13 @@ class Slots:
 
     def look_again(self) -> None:
         """Give what is free to those who wait: a slot is free, a rank no longer LATER, or a host is well again."""
+        if any(lane.left_out is not None for lane in self.lanes):
+            self._refuse_hopeless()
         while self._waiting and any(lane.held < lane.count for lane in self.lanes):
             chosen = self._choose()
             if chosen is None:
+                if self._passed_over and self._timer is None:  # what they wait for may hang
+                    self._timer = asyncio.get_running_loop().call_later(_AGAIN, self._look_later)
                 return
             waiter, lane = chosen
             self._waiting.remove(waiter)
@@ -91,12 +107,25 @@ class Slots:
                 lane.enter(waiter.call, asyncio.get_running_loop().time())
                 waiter.lane.set_result(lane)
 
+    def _look_later(self) -> None:
+        self._timer = None
+        self.look_again()
+
+    def _refuse_hopeless(self) -> None:
+        """Tell those who wait for a host that gets nothing for good, where there is no other."""
+        for waiter in self._waiting:
+            out = [lane.left_out for lane in self.lanes if lane.serves(waiter.call.step)]
+            if out and None not in out and not waiter.lane.done():
+                assert out[0] is not None
+                waiter.lane.set_exception(out[0])
+
     def _choose(self) -> tuple[_Waiter, Lane] | None:
         """Who is next, and where."""
         ranked = sorted((waiter.rank(), number) for number, waiter in enumerate(self._waiting))
         order = [self._waiting[number] for rank, number in ranked if rank != LATER]
         now = asyncio.get_running_loop().time()
-        swaps = {lane: _next_model(lane, order) for lane in self.lanes if lane.room is not None}
+        limited = [lane for lane in self.lanes if lane.room is not None]
+        swaps = {lane: _next_model(lane, [one for one in order if lane in self._open_to(one.call)]) for lane in limited}
         ahead: Counter[Lane] = Counter()
         for place, waiter in enumerate(order):
             mine = self._open_to(waiter.call)
@@ -108,11 +137,12 @@ class Slots:
                 ahead[faster] += 1
                 continue
             return self._warmest(order[place:], lane, swaps), lane
+        self._passed_over = bool(ahead)
         return None
 
     def _open_to(self, call: Call) -> list[Lane]:
         """The hosts that may be asked this: those that are well and have not failed at it, if there is one."""
-        serving = [lane for lane in self.lanes if lane.serves(call.step)]
+        serving = [lane for lane in self.lanes if lane.serves(call.step) and lane.left_out is None]
         for some in ([lane for lane in serving if lane.limit and lane not in call.failed_at], [x for x in serving if x.limit]):
             if some:
                 return some
@@ -142,7 +172,7 @@ def _takes(lane: Lane, call: Call, swaps: dict[Lane, str | None]) -> bool:
 
 def _next_model(lane: Lane, order: Sequence[_Waiter]) -> str | None:
     """The model to load next when the host has nothing more to do: the one that most wait for; None while there is more."""
-    wanted = Counter(waiter.call.model for waiter in order if waiter.call.model and lane.serves(waiter.call.step))
+    wanted = Counter(waiter.call.model for waiter in order if waiter.call.model)
     if any(model in lane.loaded for model in wanted):
         return None
     return wanted.most_common(1)[0][0] if wanted else None

@@ -24,8 +24,10 @@ from tests.model.server.test_ollama import GOOD, settings
 class Machine:
     """A host on a network of the test: its digest, how it answers, and what it was asked."""
 
-    def __init__(self, name: str, digest: str = "d" * 64, holds: int = 3) -> None:
-        self.name, self.digest, self.holds = name, digest, holds
+    def __init__(self, name: str, digest: str = "d" * 64, holds: int = 3, window: int = 8192) -> None:
+        self.name, self.digest, self.holds, self.window = name, digest, holds, window
+        self.loads = False  # it answers 503 to everything, as one does that still loads its model
+        self.seconds = 1.0
         self.models = ["m", "judge"]
         self.away = False
         self.refuses: Callable[[str], int | None] = lambda _: None
@@ -36,20 +38,22 @@ class Machine:
         """One answer, after a second."""
         if self.away:
             raise httpx.ConnectError("Connection refused", request=request)
+        if self.loads:
+            return httpx.Response(503, json={"error": "loading model"}, request=request)
         told = json.loads(await request.aread() or b"null")
         if request.url.path == "/api/chat":
             return await self._chat(request, told)
         answers: dict[str, Any] = {
             "/api/version": {"version": f"0.33.{self.name}"},
             "/api/tags": {"models": [{"model": f"{name}:latest", "digest": self.digest} for name in self.models]},
-            "/api/show": {"model_info": {"llama.context_length": 4096 if self.name == "b" else 8192}},
+            "/api/show": {"model_info": {"llama.context_length": self.window}},
             "/api/ps": {"models": [{"model": f"{name}:latest"} for name in self.loaded]},
         }
         return httpx.Response(200, json=answers[request.url.path], request=request)
 
     async def _chat(self, request: httpx.Request, told: Any) -> httpx.Response:
         text = told["messages"][-1]["content"]
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(self.seconds)
         if self.away:
             raise httpx.ReadError("reset", request=request)
         self.asked.append(text)
@@ -184,7 +188,7 @@ def test_models_are_compared_by_digest() -> None:
     """Two hosts with other weights under one name are refused, naming both; the smaller window counts for both."""
 
     async def scene() -> None:
-        same = Net(Machine("a"), Machine("b"))
+        same = Net(Machine("a"), Machine("b", window=4096))
         assert (await same.hosts.model("m")).context_length == 4096
         with pytest.raises(RequestError) as raised:
             await Net(Machine("a"), Machine("b", "e" * 64)).hosts.model("m")
@@ -233,6 +237,169 @@ def test_a_host_that_is_away_at_the_beginning_joins_when_it_is_back() -> None:
             await judge.hosts.version()
 
     played(scene)
+
+
+def test_a_host_that_is_back_and_still_loads_is_asked_when_it_has_loaded() -> None:
+    """503 to whoever asks says that it will answer; that is no request of a run that could go elsewhere."""
+
+    async def scene() -> None:
+        net = Net(Machine("a"), Machine("b"))
+        a = net.machines[0]
+        await net.hosts.version()
+        a.away = True
+        await net.all(4)
+        a.away, a.loads = False, True
+        await asyncio.sleep(20)
+        a.loads = False
+        await asyncio.sleep(20)
+        assert set(await net.all(4)) == {"http://a:11434", "http://b:11434"}
+        await net.hosts.close()
+
+    played(scene)
+
+
+def test_a_role_whose_only_host_is_left_out_ends_the_run() -> None:
+    """Its work is not done by other weights than it began with: the error names the host, and what to do."""
+
+    async def scene() -> None:
+        net = Net(Machine("a"), Machine("b"), roles=(ROLES, ("generator", "tagger")))
+        a = net.machines[0]
+        await net.hosts.version()
+        await net.hosts.model("m")
+        a.away = True
+        await net.all(2)
+        a.away, a.digest = False, "e" * 64
+        await asyncio.sleep(10)
+        assert set(await net.all(2)) == {"http://b:11434"}
+        with pytest.raises(ServerError, match=r"^http://a:11434 was left out \(it has other weights under the name m "):
+            await net.ask("x", "judge")
+        await net.hosts.close()
+
+    played(scene)
+
+
+def test_a_host_that_is_left_out_stays_so_and_is_named_once() -> None:
+    """Also when it was away, and is tried again, while another of its requests was refused; and with many in flight."""
+
+    async def scene() -> list[str]:
+        net = Net(Machine("a"), Machine("b"), slots=4)
+        a = net.machines[0]
+        await net.hosts.version()
+        a.refuses = lambda text: 401 if text != "write 0" else 502
+        await net.all(8)
+        a.refuses = lambda _: None
+        await asyncio.sleep(20)
+        assert set(await net.all(8)) == {"http://b:11434"}
+        await net.hosts.close()
+        return [line for line in net.told if "left out" in line]
+
+    (told,) = played(scene)
+    assert not told.endswith("..")
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_a_prompt_that_ends_whatever_host_gets_it_is_given_up(others: bool) -> None:
+    """After a few rounds one host finds out whether it is the prompt, or whether it answers nobody and its patience is over."""
+
+    async def scene() -> None:
+        net = Net(Machine("a"), Machine("b"))
+
+        def ends(text: str) -> int | None:
+            if text == "poison" or (text.startswith("Say") and not others):
+                raise httpx.ReadError("reset")
+            return None
+
+        for machine in net.machines:
+            machine.refuses = ends
+        await net.hosts.version()
+        if others:
+            assert "and this never" in (await net.ask("poison"))[NO_REPLY]
+        else:
+            with pytest.raises(ServerError, match="kept failing"):
+                await net.ask("poison")
+        assert sum(machine.asked.count("poison") for machine in net.machines) < 40
+        await net.hosts.close()
+
+    played(scene)
+
+
+def test_nobody_waits_for_a_fast_host_that_hangs() -> None:
+    """What takes longer than expected may never end: the slower host has the work then, though no slot was freed meanwhile."""
+
+    async def scene() -> float:
+        net = Net(Machine("a"), Machine("b"), slots=2)
+        a, b = net.machines
+        b.seconds = 10.0
+        await net.hosts.version()
+        await net.all(8)
+        a.seconds = 10_000.0
+        began = asyncio.get_running_loop().time()
+        asked = [asyncio.ensure_future(net.ask(f"{n}")) for n in range(8)]
+        await asyncio.wait(asked, timeout=200)
+        done = sum(one.done() for one in asked)
+        for one in asked:
+            one.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+        await net.hosts.close()
+        assert done == 6
+        return asyncio.get_running_loop().time() - began
+
+    played(scene)
+
+
+def test_a_host_that_is_back_works_beside_its_requests_that_hang() -> None:
+    """Those from before it went away do not count as the one that it gets at first."""
+
+    async def scene() -> None:
+        net = Net(Machine("a"), Machine("b"), slots=4)
+        lane = net.hosts.slots.lanes[0]
+        await net.hosts.version()
+        net.machines[0].seconds = 10_000.0
+        hung = [asyncio.ensure_future(net.ask(f"{n}")) for n in range(4)]
+        await asyncio.sleep(0.5)
+        assert lane.held == 2
+        net.hosts.members[0].away("It was seen to be away.")
+        net.machines[0].seconds = 1.0
+        await asyncio.sleep(10)
+        assert "http://a:11434" in await net.all(8)
+        for one in hung:
+            one.cancel()
+        await asyncio.gather(*hung, return_exceptions=True)
+        await net.hosts.close()
+
+    played(scene)
+
+
+def test_a_host_that_comes_with_a_smaller_window_is_left_out() -> None:
+    """Prompts were fitted to the windows of those that were there at the beginning."""
+
+    async def scene() -> list[str]:
+        net = Net(Machine("a"), Machine("b", window=4096))
+        net.machines[1].away = True
+        await net.hosts.version()
+        await net.hosts.model("m")
+        net.machines[1].away = False
+        await asyncio.sleep(10)
+        assert set(await net.all(4)) == {"http://a:11434"}
+        await net.hosts.close()
+        return net.told
+
+    assert "it has a smaller window for m, 4096 tokens" in played(scene)[-1]
+
+
+def test_a_host_that_dies_between_version_and_models_is_away() -> None:
+    """Where another has all its roles, the run begins without it."""
+
+    async def scene() -> set[str]:
+        net = Net(Machine("a"), Machine("b"))
+        await net.hosts.version()
+        net.machines[0].away = True
+        await net.hosts.model("m")
+        answered = set(await net.all(4))
+        await net.hosts.close()
+        return answered
+
+    assert played(scene) == {"http://b:11434"}
 
 
 def test_run_json_names_each_host() -> None:

@@ -24,8 +24,8 @@ class Call:
 
     The engine sets the key of request and reply in the journal, the text of the reply, output field to the probabilities of
     its labels where the server gave them, and our own error, which DSPy wraps for those who wait in a thread. On its way it
-    learns its model, the lane that answered it (None for a journal or a recording), the lanes that failed at it, how often it was
-    handed over, and how many faults each host met.
+    learns its model, the lane that answered it (None for a journal or a recording), the lanes that failed at it, how often it
+    was handed over, and how many faults each host met.
     """
 
     step: str

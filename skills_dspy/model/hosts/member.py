@@ -84,8 +84,8 @@ class Member:
         """Ask it nothing from now on, for a reason that is told."""
         if self.lane.left_out is not None:
             return
-        why = why.rstrip(".")
         self.lane.limit, self.lane.why = 0, why
+        why = why.rstrip(".")
         self.lane.left_out = ServerError(
             f"{self.name} was left out ({why}), and no other host has its part: set it right and run the same command again "
             "(without --restart): it goes on where it stopped."

@@ -37,7 +37,7 @@ ROWS = ("data.jsonl", "rejected.jsonl")
 @pytest.fixture(scope="module", params=["separate", "fused"])
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     """A finished run, tagged in either way; nobody changes it."""
-    return make_run(tmp_path_factory.mktemp(request.param), {"tagging": request.param}, wanted=6)
+    return make_run(tmp_path_factory.mktemp(request.param), {"tagging": request.param}, wanted=4)
 
 
 @pytest.fixture

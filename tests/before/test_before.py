@@ -26,18 +26,13 @@ def there(workspace: Path, clean_environment: None) -> Iterator[None]:  # noqa: 
 
 
 def _param(scenario: Scenario) -> Any:
-    embeds = scenario.name == "rows with vectors"
-    return pytest.param(scenario, id=f"{scenario.group}: {scenario.name}", marks=[pytest.mark.torch] if embeds else [])
+    loads_torch = scenario.name == "rows with vectors"
+    return pytest.param(scenario, id=f"{scenario.group}: {scenario.name}", marks=[pytest.mark.torch] if loads_torch else [])
 
 
 @pytest.mark.parametrize("scenario", [_param(scenario) for scenario in SCENARIOS])
-def test_it_does_what_it_did_before(
-    scenario: Scenario, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_does_what_it_did_before(scenario: Scenario) -> None:
     """Each command has its exit code, its words on stdout and stderr, and its files have their bytes."""
-    if request.node.get_closest_marker("torch"):  # the model that all tests share, instead of a process that loads it again
-        embedder = request.getfixturevalue("embedder")
-        monkeypatch.setattr("skills_dspy.model.embedders.ProcessEmbedder", lambda *_: embedder)
     wanted = expected(scenario.group)[scenario.name]
     done = outcome(scenario)
     assert done["steps"] == wanted["steps"]

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from skills_dspy.model.embedding.embedder import SentenceEmbedder
-from skills_dspy.model.embedding.weights import WeightsFolder, find_model
 from skills_dspy.similarity.nearest import Vectors
 
 
@@ -22,10 +21,3 @@ class RememberingEmbedder(SentenceEmbedder):
             if text not in self._known:
                 (self._known[text],) = super().embed([text])
         return np.stack([self._known[text] for text in texts])
-
-    def find(self) -> WeightsFolder:
-        """Find the model."""
-        return find_model(self.name)
-
-    def end(self) -> None:
-        """Others go on with it."""

@@ -38,7 +38,7 @@ TEACHER = TeacherConfig(pass_rate=0.6, duplicate_rate=0.2, faults=(("unreadable"
 def make_run(
     folder: Path,
     config: Mapping[str, Any],
-    wanted: int = 5,
+    wanted: int = 4,
     server: FakeServer | None = None,
     *,
     spec: TaskSpec = SPEC,

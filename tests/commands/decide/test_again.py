@@ -37,7 +37,7 @@ ROWS = ("data.jsonl", "rejected.jsonl")
 @pytest.fixture(scope="module", params=["separate", "fused"])
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     """A finished run, tagged in either way; nobody changes it."""
-    return make_run(tmp_path_factory.mktemp(request.param), {"tagging": request.param}, wanted=6)
+    return make_run(tmp_path_factory.mktemp(request.param), {"tagging": request.param}, wanted=4)
 
 
 @pytest.fixture
@@ -474,7 +474,7 @@ def test_something_else_is_not_overwritten(once: RunPaths, tmp_path: Path) -> No
 def test_an_unfinished_run_is_decided_as_far_as_it_came(tmp_path: Path) -> None:
     """What has settled is decided, with the same rows, and the dataset says that the run is not finished."""
     with pytest.raises(ServerError):
-        make_run(tmp_path, {}, server=FakeServer(TEACHER, before=failing(120)))
+        make_run(tmp_path, {}, 5, FakeServer(TEACHER, before=failing(120)))
     paths = RunPaths(tmp_path / SPEC.task_name)
     done = decide(paths)
     after = content(done.dataset)

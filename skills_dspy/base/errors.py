@@ -60,6 +60,10 @@ class ServerError(MachineError):
     """The server cannot be reached, or stayed broken longer than the patience allows."""
 
 
+class Unreachable(ServerError):
+    """Nobody answers at the server's address, or not in time."""
+
+
 class ThinkingRefused(ServerError):
     """The server does not take what a request says of thinking."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from skills_dspy.base.errors import ModelMissing, ServerError
+from skills_dspy.base.errors import ModelMissing, ServerError, Unreachable
 from skills_dspy.model.server.connections import without_secrets
 from skills_dspy.model.server.server import Model
 from skills_dspy.run.account import count_hosts
@@ -273,5 +273,5 @@ class Away(FakeServer):
     async def version(self) -> str:
         """It."""
         if self.host == B:
-            raise ServerError(f"No Ollama server answers at {B}.")
+            raise Unreachable(f"No Ollama server answers at {B}.")
         return await super().version()

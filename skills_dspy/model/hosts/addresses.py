@@ -44,6 +44,11 @@ def read_addresses(given: Sequence[str], where: str) -> tuple[Address, ...]:
             todo = "write one that belongs to a password as %2C, and addresses with http://"
             raise RequestError(f"{where} has a comma before an @: {todo}")
         for part in rest.split(","):
+            if _ROLE.fullmatch(part):
+                raise RequestError(
+                    f"{where} names a role behind a comma ({_shown(part.strip())}); a role stands before its first address: "
+                    "--base-url teacher=A,B --base-url judge=C"
+                )
             address = _address(part.strip(), where)
             if any(place_of(address.url) == place_of(other.url) for other in told.get(role, ())):
                 raise RequestError(f"{where} names {_shown(address.url)} twice; name each host once, with *N for its slots")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any
 
-from skills_dspy.base.errors import MachineError, ModelMissing, RequestError
+from skills_dspy.base.errors import ModelMissing, RequestError, Unreachable
 from skills_dspy.model.hosts.call import CURRENT_CALL, Call
 from skills_dspy.model.hosts.lane import HandedOver, Lane
 from skills_dspy.model.hosts.member import Member
@@ -59,11 +59,11 @@ class Hosts:
     async def version(self) -> str:
         """What they say of themselves; hosts that do not answer are tried again, as long as one does.
 
-        Raises what the first raises of a role whose hosts are all silent.
+        Raises what the first raises of a role whose hosts are all silent, or who answers and is no such server.
         """
         said = await asyncio.gather(*(member.server.version() for member in self.members), return_exceptions=True)
         for wrong in said:
-            if isinstance(wrong, BaseException) and not isinstance(wrong, MachineError):
+            if isinstance(wrong, BaseException) and not isinstance(wrong, Unreachable):
                 raise wrong
         for member, answer in zip(self.members, said, strict=True):
             if isinstance(answer, str):
@@ -93,9 +93,7 @@ class Hosts:
         for member in asked:
             try:
                 found.append((member.name, await self._model_at(member, name)))
-            except ModelMissing:
-                raise
-            except MachineError as error:  # since it told its version
+            except Unreachable as error:  # since it told its version
                 others = {role for other in self._well() if other is not member for role in other.roles}
                 if not set(member.roles) <= others or (member is asked[-1] and not found):
                     raise

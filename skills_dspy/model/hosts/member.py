@@ -11,6 +11,7 @@ from skills_dspy.base.errors import ContextTooLong, MachineError, ServerError
 from skills_dspy.model.hosts.call import CURRENT_CALL
 from skills_dspy.model.hosts.lane import HandedOver, Lane
 from skills_dspy.model.hosts.slots import Slots
+from skills_dspy.model.hosts.waiting import LONG
 from skills_dspy.model.server.names import same_model
 from skills_dspy.model.server.server import Fault, Server
 
@@ -22,6 +23,8 @@ _PS = 60.0
 """Seconds in which a server that says what it has loaded says it."""
 _AT_MOST = 5.0
 """Seconds between two looks whether a host is back: to ask for a version costs nobody anything."""
+_HANGS = 10
+"""A host may hang that takes so many times as long as it usually does, and longer than LONG."""
 _ROUNDS = 3
 """So often a request may go round all hosts; then one of them has to find out whether it can be answered at all."""
 _FAILED = 2
@@ -63,7 +66,7 @@ class Member:
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """One reply; see `Server.chat`. HandedOver where it fails and another host may be asked."""
         try:
-            body = await self.server.chat(payload)
+            body = await self._answered_in_time(payload)
         except ContextTooLong:
             raise
         except MachineError as error:  # it does not pass
@@ -79,6 +82,27 @@ class Member:
             self._seen.add(model)
             await self._see_what_is_loaded()
         return body if self.slots is None or len(self.slots.lanes) == 1 else {**body, "host": self.name}
+
+    async def _answered_in_time(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """One reply; HandedOver where it takes so much longer than others that the host may hang, and another may be asked."""
+        call = CURRENT_CALL.get(None)
+        if self.slots is None or call is None or len(self.slots.lanes) == 1:
+            return await self.server.chat(payload)
+        asked = asyncio.ensure_future(self.server.chat(payload))
+        try:
+            while not (await asyncio.wait({asked}, timeout=(limit := self._longest(call.step))))[0]:
+                said = f"The server at {self.name} has not answered a request of {call.step or 'predict'} for {limit:.0f} s."
+                self._failed(Fault(ServerError(said), True, silent=True), 0.0)
+            return asked.result()
+        finally:
+            asked.cancel()
+
+    def _longest(self, step: str) -> float:
+        """Seconds after which a request is given to another host, if there is one."""
+        assert self.slots is not None
+        known = [mean for lane in self.slots.lanes if (mean := lane.seconds(step)) is not None]
+        own = self.lane.seconds(step)
+        return max(LONG, _HANGS * (own if own is not None else max(known, default=LONG / 2)))
 
     def leave_out(self, why: str) -> None:
         """Ask it nothing from now on, for a reason that is told."""

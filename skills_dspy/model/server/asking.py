@@ -24,7 +24,7 @@ from typing import Any
 import httpx
 
 from skills_dspy.base.config import ServerConfig
-from skills_dspy.base.errors import ContextTooLong, ServerError, Unanswered
+from skills_dspy.base.errors import ContextTooLong, ServerError, Unanswered, Unreachable
 from skills_dspy.model.server.connections import BUSY, Refused
 from skills_dspy.model.server.faults import UNANSWERED, Cause
 from skills_dspy.model.server.server import Fault, T
@@ -175,7 +175,7 @@ class Asking:
             waited = self._clock() - max(doubt.first, self._answered)
             over = waited >= patience
             if over and (doubt.control is None or silent > 1):  # once it may be the other thing that it cannot do
-                raise ServerError(
+                raise Unreachable(
                     f"{fault.error} The server at {self._host} kept failing for {waited:.0f} s; "
                     "look at its log, then run the same command again (without --restart): it goes on where it stopped."
                 ) from error

@@ -15,7 +15,7 @@ import msgspec
 import ollama
 
 from skills_dspy.base.config import ServerConfig
-from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError, ThinkingRefused
+from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError, ThinkingRefused, Unreachable
 from skills_dspy.model.server.asking import Asking, control_of
 from skills_dspy.model.server.connections import (
     FOREIGN,
@@ -348,7 +348,7 @@ def model_missing(name: str, there: Sequence[str] | None = None) -> ModelMissing
     return ModelMissing(f"{said}{'' if there is None else f', which {listing(there)}'}; get it with: {pull}")
 
 
-def unreachable(host: str, cause: Cause) -> ServerError:
+def unreachable(host: str, cause: Cause) -> Unreachable:
     """Nobody answers: the sentence with the ways on."""
     todo = cause.todo or ("start one with `ollama serve`, or see the program on the shipped recording with `run --replay demo`")
-    return ServerError(f"No Ollama server answers at {host} ({cause.sentence}); {todo}.")
+    return Unreachable(f"No Ollama server answers at {host} ({cause.sentence}); {todo}.")

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from skills_dspy.base.config import ServerConfig
-from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError, ThinkingRefused
+from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError, ThinkingRefused, Unreachable
 from skills_dspy.model.server.asking import Asking, Control, control_of
 from skills_dspy.model.server.connections import (
     BUSY,
@@ -271,12 +271,12 @@ class OpenAIServer:
         kind = NoVectors if error.no_vectors else ServerError
         return Fault(kind(f"{here} answered {status}: {said}."), status in PASSING, error.after)
 
-    def _unreachable(self, cause: Cause) -> ServerError:
+    def _unreachable(self, cause: Cause) -> Unreachable:
         todo = cause.todo or (
             "start it, or give its address with --base-url, or see the program on the shipped recording with "
             "`run --replay demo`"
         )
-        return ServerError(f"No server answers at {self.host} ({cause.sentence}); {todo}.")
+        return Unreachable(f"No server answers at {self.host} ({cause.sentence}); {todo}.")
 
     def _missing(self, name: str, there: list[str]) -> ModelMissing:
         said, todo = f"The model {name!r} is not on the server at {self.host}", "give one that it has with --model"

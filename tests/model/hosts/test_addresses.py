@@ -39,6 +39,11 @@ def test_hosts_have_roles_and_slots(given: list[str], read: list[Address]) -> No
         ([f"judge={A}"], "--base-url names no host for the teacher; add teacher=ADDRESS, or an address without a role"),
         ([f"{A}*0"], "--base-url gives http://a:11434 '0' slots; write *N with a whole number from 1 to 1024"),
         ([f"{A}*"], "--base-url gives http://a:11434 '' slots; write *N with a whole number from 1 to 1024"),
+        (
+            [f"teacher={A},judge={B}"],
+            f"--base-url names a role behind a comma (judge={B}); a role stands before its first address: "
+            "--base-url teacher=A,B --base-url judge=C",
+        ),
         ([f"{A},"], "--base-url has a comma with no address beside it; write ADDRESS,ADDRESS"),
         ([f"{A}*2", f"judge={A}*3"], "--base-url gives http://a:11434 2 slots and 3; a host has one number for all roles"),
         (

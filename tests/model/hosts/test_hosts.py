@@ -28,6 +28,7 @@ class Machine:
         self.name, self.digest, self.holds, self.window = name, digest, holds, window
         self.loads = False  # it answers 503 to everything, as one does that still loads its model
         self.seconds = 1.0
+        self.hangs = self.page = False
         self.models = ["m", "judge"]
         self.away = False
         self.refuses: Callable[[str], int | None] = lambda _: None
@@ -38,6 +39,10 @@ class Machine:
         """One answer, after a second."""
         if self.away:
             raise httpx.ConnectError("Connection refused", request=request)
+        if self.hangs and request.url.path != "/api/chat":
+            await asyncio.sleep(10_000)
+        if self.page:
+            return httpx.Response(200, text="<html>Welcome</html>", request=request)
         if self.loads:
             return httpx.Response(503, json={"error": "loading model"}, request=request)
         told = json.loads(await request.aread() or b"null")
@@ -335,7 +340,7 @@ def test_nobody_waits_for_a_fast_host_that_hangs() -> None:
         a.seconds = 10_000.0
         began = asyncio.get_running_loop().time()
         asked = [asyncio.ensure_future(net.ask(f"{n}")) for n in range(8)]
-        await asyncio.wait(asked, timeout=200)
+        await asyncio.wait(asked, timeout=55)
         done = sum(one.done() for one in asked)
         for one in asked:
             one.cancel()
@@ -447,3 +452,37 @@ def test_the_room_for_models_is_learned_from_the_host() -> None:
         return rooms[0], rooms[1]
 
     assert played(scene) == (1, None)
+
+
+def test_a_host_that_hangs_gives_its_work_to_the_others() -> None:
+    """What takes ten times as long as usual, and longer than a minute, is asked elsewhere; it comes back when it answers."""
+
+    async def scene() -> float:
+        net = Net(Machine("a"), Machine("b"), slots=2)
+        a = net.machines[0]
+        await net.hosts.version()
+        await net.all(8)
+        a.seconds, a.hangs = 10_000.0, True
+        began = asyncio.get_running_loop().time()
+        assert set(await net.all(4)) == {"http://b:11434"}
+        seconds = asyncio.get_running_loop().time() - began
+        a.seconds, a.hangs = 1.0, False
+        await asyncio.sleep(400)
+        assert "http://a:11434" in await net.all(8)
+        await net.hosts.close()
+        assert "The server at http://a:11434 has not answered a request of write for 60 s." in net.told[0]
+        return seconds
+
+    assert played(scene) < 65
+
+
+def test_an_address_that_is_no_such_server_is_refused() -> None:
+    """However many others are well: nobody would look at a line of it all night."""
+
+    async def scene() -> None:
+        net = Net(Machine("a"), Machine("b"))
+        net.machines[1].page = True
+        with pytest.raises(ServerError, match=r"^What answers at http://b:11434 is no Ollama"):
+            await net.hosts.version()
+
+    played(scene)

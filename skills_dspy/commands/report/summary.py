@@ -10,6 +10,7 @@ from skills_dspy.base.visible import visible_line
 from skills_dspy.commands.report.reading import ShownRun
 from skills_dspy.pipeline.funnel import SELDOM, STAGES, Funnel, added_up
 from skills_dspy.store.run_json import NotedServer
+from skills_dspy.tasks.held_out import held_out_in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ def _stage(funnel: Funnel, stage: str) -> dict[str, Any]:
 def _facts(runs: Sequence[ShownRun], funnel: Funnel) -> Iterator[tuple[str, str]]:
     if len(runs) == 1:
         yield from _described(runs[0])
+    if held := held_out_in_words((run.about.held_out, run.seeds) for run in runs):
+        yield "seeds held out", held
     yield "candidates", str(funnel.candidates)
     share = f" ({100 * funnel.accepted / funnel.candidates:.1f} %)" if funnel.candidates else ""
     wanted = [run.about.wanted for run in runs]

@@ -6,8 +6,9 @@ from itertools import pairwise
 from statistics import fmean
 
 from evals.figures.statistics import Interval, bootstrap
-from evals.student.lessons import ALL, AS_MANY, CONTROL, HALF, OTHER, QUARTER, REPEATED, SEEDS, SHUFFLED
+from evals.student.lessons import AS_MANY, CONTROL, OTHER, REPEATED, SEEDS, SHUFFLED
 from evals.student.trial import SeedTrial, Training
+from skills_dspy.store.student_report import ALL, HALF, QUARTER
 
 ROUNDS = 4000
 

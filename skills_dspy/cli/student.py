@@ -17,6 +17,7 @@ from skills_dspy.cli.shared.sessions import in_session
 from skills_dspy.cli.terminal.streams import echo, echo_json
 from skills_dspy.store.aside import write_json, write_text
 from skills_dspy.store.files import make_folder
+from skills_dspy.store.student_report import STUDENT_REPORT
 
 
 def eval_student_command(options: EvalStudentOptions) -> int:
@@ -35,7 +36,7 @@ def eval_student_command(options: EvalStudentOptions) -> int:
     if options.judge is not None:
         report = replace(report, judged=_judged(options, options.judge, answers).as_json())
     sections, folder = report.sections(), options.output_dir
-    write_json(folder / "student.json", report.as_json())
+    write_json(folder / STUDENT_REPORT, report.as_json())
     for path in filter(None, (folder / "student.md", options.markdown)):
         write_text(path, markdown(sections))
     if options.as_json:

@@ -15,14 +15,15 @@ from skills_dspy.commands.report.content import Content
 from skills_dspy.commands.report.packing import packed
 
 _ASSETS = "assets"
-_SCRIPTS = ("data.js", "charts.js", "rows.js", "page.js")
+SCRIPTS = ("data.js", "charts.js", "learned.js", "rows.js", "page.js")
+"""The page's own, in the order in which they run."""
 _MAP = "\n//# sourceMappingURL="
 
 
 def make_page(content: Content, version: str) -> str:
     """The page as HTML; the same content gives the same bytes."""
     library = _asset("chart.umd.min.js").partition(_MAP)[0]
-    script = "".join(map(_asset, _SCRIPTS))
+    script = "".join(map(_asset, SCRIPTS))
     style = _asset("style.css")
     policy = (
         f"default-src 'none'; script-src {_source(library)} {_source(script)}; style-src {_source(style)}; "

@@ -158,3 +158,4 @@ def remarks_of(run: ShownRun, funnel: Funnel, missing: int, unrated: int) -> Ite
         )
     if run.about.decided is not None:
         yield "its rows were decided anew from another run (`decide`)."
+    yield from run.unused_students

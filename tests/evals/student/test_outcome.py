@@ -1,9 +1,10 @@
 """What losses come to: intervals over seeds, and what is said of them."""
 
-from evals.student.lessons import ALL, HALF, OTHER, QUARTER, SHUFFLED
+from evals.student.lessons import OTHER, SHUFFLED
 from evals.student.model import SeedLoss
 from evals.student.outcome import outcome_of
 from evals.student.trial import SeedTrial, Training
+from skills_dspy.store.student_report import ALL, HALF, QUARTER
 
 BEFORE = (3.0, 2.5, 4.0, 3.5, 2.8, 3.2)
 

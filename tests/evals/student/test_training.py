@@ -10,10 +10,11 @@ import pytest
 
 from evals.data.rows import Row
 from evals.student import model
-from evals.student.lessons import ALL, SHUFFLED, Curriculum
+from evals.student.lessons import SHUFFLED, Curriculum
 from evals.student.model import LoadedStudent, check_memory, chosen_device, load_student
 from evals.student.training import TrainingSettings, trained
 from skills_dspy.base.errors import MachineError, RequestError, SkillsError
+from skills_dspy.store.student_report import ALL
 from tests.helpers.tiny_student import ANIMALS, LESSONS, SOUNDS, one_thread, write_student
 
 pytestmark = pytest.mark.torch

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from evals.figures.tables import markdown, print_sections
+from evals.session.session import Session
 from evals.student.examination import StudentRequest, examine_student
 from evals.student.judging import AnsweredTwice, Preference, judge_answers
 from evals.student.training import FULL_RATE, LORA_RATE, TrainingSettings
@@ -23,9 +24,9 @@ from skills_dspy.store.student_report import STUDENT_REPORT
 def eval_student_command(options: EvalStudentOptions) -> int:
     """Measure what was asked for; returns the exit code."""
     check_folder(options.markdown)
-    if options.judge is not None:
-        _asking(options, options.judge)  # before the night, not after it
     make_folder(options.output_dir)
+    if options.judge is not None:  # a server that is not there is told of before the night, not after it
+        in_session(*_asking(options, options.judge), _met)
     try:
         with TrainingProgress(quiet=options.quiet) as progress:
             progress.update("loading the student")
@@ -56,6 +57,10 @@ def _judged(options: EvalStudentOptions, judge: str, answers: Sequence[AnsweredT
         *_asking(options, judge),
         lambda session: judge_answers(session, judge, answers, options.seed, progress),
     )
+
+
+async def _met(_: Session) -> None:
+    """A session is open, so the server answers and has the model; that is all."""
 
 
 def _asking(options: EvalStudentOptions, judge: str) -> tuple[SessionOptions, RunConfig]:

@@ -63,7 +63,8 @@ def examine_student(request: StudentRequest, screen: StepScreen) -> tuple[Studen
     """
     check_installed()
     data = [one for path in request.data for one in read_datasets(path)]
-    other, control = ([] if path is None else read_datasets(path) for path in (request.other, request.control))
+    other, control = (() if path is None else read_datasets(path) for path in (request.other, request.control))
+    _refuse_itself(data, {"--compare": other, "--control": control})
     seeds = unseen_seeds(request.seeds, data, [*other, *control])
     student = load_student(request.student, request.device, request.window)
     measured, notes = _measured(student, seeds)
@@ -104,6 +105,14 @@ def examine_student(request: StudentRequest, screen: StepScreen) -> tuple[Studen
         write_text(request.save / "README.md", card_of(report))
     pairs = keeping.answered() if request.answers else ()
     return report, tuple(AnsweredTwice(row, *both) for row, both in zip(measured, pairs, strict=False))
+
+
+def _refuse_itself(data: Sequence[Dataset], others: Mapping[str, Sequence[Dataset]]) -> None:
+    places = {one.path.resolve() for one in data}
+    for option, datasets in others.items():
+        for one in datasets:
+            if one.path.resolve() in places:
+                raise RequestError(f"{option} {one.path}: it is among the data; give other rows")
 
 
 def _sha256(path: Path) -> str:

@@ -116,6 +116,16 @@ def test_a_judge_is_asked_for_before_anything_is_trained(
     assert (said.code, why in said.err, len(said.err.splitlines())) == (2, True, 1), said.err
 
 
+@pytest.mark.parametrize("option", ["--control", "--compare"])
+def test_data_is_not_compared_with_itself(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, option: str) -> None:
+    """A slip of the hand, which would cost a training."""
+    monkeypatch.setattr("evals.student.examination.load_student", None)  # which nobody calls
+    data = terminal.write("rows.jsonl", '{"question": "What is a cat?", "answer": "It purrs."}\n')
+    words = ("--seeds", terminal.task(), "--student", "any", "--output-dir", terminal.folder / "trained")
+    said = terminal.type("eval", "student", data, *words, option, data)
+    assert (said.code, f"error: {option} {data}: it is among the data; give other rows" in said.err) == (2, True), said.err
+
+
 class Silent(FakeServer):
     """A host where nothing listens."""
 

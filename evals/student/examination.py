@@ -63,6 +63,7 @@ def examine_student(request: StudentRequest, screen: StepScreen) -> tuple[Studen
     """
     check_installed()
     data = [one for path in request.data for one in read_datasets(path)]
+    digests = digests_of(data)  # now: a run that is still going on has more rows later
     other, control = (() if path is None else read_datasets(path) for path in (request.other, request.control))
     _refuse_itself(data, {"--compare": other, "--control": control})
     seeds = unseen_seeds(request.seeds, data, [*other, *control])
@@ -99,7 +100,7 @@ def examine_student(request: StudentRequest, screen: StepScreen) -> tuple[Studen
         runs=request.runs,
         outcome=outcome_of(trial, request.seed),
         notes=notes,
-        runs_of_data={one.name: _sha256(RunPaths(one.path).data) for one in data if one.run is not None},
+        runs_of_data=digests,
     )
     if request.save is not None:
         write_text(request.save / "README.md", card_of(report))
@@ -115,9 +116,16 @@ def _refuse_itself(data: Sequence[Dataset], others: Mapping[str, Sequence[Datase
                 raise RequestError(f"{option} {one.path}: it is among the data; give other rows")
 
 
-def _sha256(path: Path) -> str:
-    with storage_errors("read", path):
-        return hashlib.sha256(path.read_bytes() if path.exists() else b"").hexdigest()
+def digests_of(data: Sequence[Dataset]) -> dict[str, str]:
+    """Task to the SHA-256 of its rows, of those that are runs; of several of one task the later ones with their folder."""
+    found: dict[str, str] = {}
+    for one in data:
+        if one.run is not None:
+            path = RunPaths(one.path).data
+            with storage_errors("read", path):
+                digest = hashlib.sha256(path.read_bytes() if path.exists() else b"").hexdigest()
+            found[f"{one.name} ({one.path})" if one.name in found else one.name] = digest
+    return found
 
 
 def _rows(datasets: Sequence[Dataset]) -> list[Row]:

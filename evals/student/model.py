@@ -153,7 +153,7 @@ def load_student(name: str, device: str = "auto", window: int | None = None) -> 
             tokenizer: Any = AutoTokenizer.from_pretrained(place[0], **place[1])
             if getattr(tokenizer, "chat_template", None) is None:
                 raise RequestError(f"--student {name} has no chat template, so it cannot be asked; take an instruct model")
-            _check_template(f"--student {name}", tokenizer)
+            _check_template(name, tokenizer)
             model: Any = AutoModelForCausalLM.from_pretrained(place[0], dtype=torch.float32, **place[1])
         except (OSError, ValueError, RuntimeError, KeyError, ImportError, EOFError, UnpicklingError, SafetensorError) as error:
             why = next(iter(str(error).splitlines()), type(error).__name__)[:160]
@@ -266,8 +266,10 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import datasets
+        from huggingface_hub.utils import logging as hub_logging
         from transformers.utils import logging
 
+        hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         datasets.disable_progress_bars()

@@ -1,16 +1,29 @@
 """The result of `eval student` in a terminal."""
 
+import hashlib
 from io import StringIO
+from pathlib import Path
 
 from rich.console import Console
 
+from evals.data.datasets import read_datasets
 from evals.figures.tables import print_sections
+from evals.student.examination import digests_of
 from evals.student.lessons import AS_MANY, Fit
 from evals.student.outcome import outcome_of
 from evals.student.report import StudentReport
 from evals.student.training import TrainingSettings
 from evals.student.trial import SeedTrial, Training
 from tests.evals.student.test_outcome import losses, trial
+from tests.helpers.exporting import some_records, write_run
+
+
+def test_each_run_of_the_data_is_named_with_its_rows(tmp_path: Path) -> None:
+    """Also two of one task, so that a card and a page of either find the report."""
+    one, two = write_run(tmp_path / "one"), write_run(tmp_path / "two", some_records(2))
+    found = digests_of([*read_datasets(one), *read_datasets(two)])
+    shas = [hashlib.sha256((run / "data.jsonl").read_bytes()).hexdigest() for run in (one, two)]
+    assert found == {"test/foxes": shas[0], f"test/foxes ({two})": shas[1]}
 
 
 def test_eighty_columns_hold_every_figure_of_it() -> None:

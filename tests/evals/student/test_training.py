@@ -149,7 +149,11 @@ def test_a_gpu_that_is_there_but_cannot_be_used_is_said(monkeypatch: pytest.Monk
     ("file", "text", "why"),
     [
         ("model.safetensors", "cut off", r"cannot be loaded \(.*\); give a folder, a name"),
-        ("chat_template.jinja", "{{ raise_exception('system first') }}", r"chat template cannot be used \(system first\)"),
+        (
+            "chat_template.jinja",
+            "{{ raise_exception('system first') }}",
+            r"^--student /\S*: .* cannot be used \(system first\)",
+        ),
         ("chat_template.jinja", "{% for m in messages %}{{ m.role", r"chat template cannot be used \(.*end of template"),
         ("chat_template.jinja", "{{ messages[0].content }}", r"chat template leaves out what is answered"),
     ],

@@ -63,7 +63,9 @@ def examine_student(request: StudentRequest, screen: StepScreen) -> tuple[Studen
     """
     check_installed()
     data = [one for path in request.data for one in read_datasets(path)]
-    other, control = ([] if path is None else read_datasets(path) for path in (request.other, request.control))
+    digests = digests_of(data)  # now: a run that is still going on has more rows later
+    other, control = (() if path is None else read_datasets(path) for path in (request.other, request.control))
+    _refuse_itself(data, {"--compare": other, "--control": control})
     seeds = unseen_seeds(request.seeds, data, [*other, *control])
     student = load_student(request.student, request.device, request.window)
     measured, notes = _measured(student, seeds)
@@ -98,7 +100,7 @@ def examine_student(request: StudentRequest, screen: StepScreen) -> tuple[Studen
         runs=request.runs,
         outcome=outcome_of(trial, request.seed),
         notes=notes,
-        runs_of_data={one.name: _sha256(RunPaths(one.path).data) for one in data if one.run is not None},
+        runs_of_data=digests,
     )
     if request.save is not None:
         write_text(request.save / "README.md", card_of(report))
@@ -106,9 +108,24 @@ def examine_student(request: StudentRequest, screen: StepScreen) -> tuple[Studen
     return report, tuple(AnsweredTwice(row, *both) for row, both in zip(measured, pairs, strict=False))
 
 
-def _sha256(path: Path) -> str:
-    with storage_errors("read", path):
-        return hashlib.sha256(path.read_bytes() if path.exists() else b"").hexdigest()
+def _refuse_itself(data: Sequence[Dataset], others: Mapping[str, Sequence[Dataset]]) -> None:
+    places = {one.path.resolve() for one in data}
+    for option, datasets in others.items():
+        for one in datasets:
+            if one.path.resolve() in places:
+                raise RequestError(f"{option} {one.path}: it is among the data; give other rows")
+
+
+def digests_of(data: Sequence[Dataset]) -> dict[str, str]:
+    """Task to the SHA-256 of its rows, of those that are runs; of several of one task the later ones with their folder."""
+    found: dict[str, str] = {}
+    for one in data:
+        if one.run is not None:
+            path = RunPaths(one.path).data
+            with storage_errors("read", path):
+                digest = hashlib.sha256(path.read_bytes() if path.exists() else b"").hexdigest()
+            found[f"{one.name} ({one.path})" if one.name in found else one.name] = digest
+    return found
 
 
 def _rows(datasets: Sequence[Dataset]) -> list[Row]:

@@ -42,9 +42,11 @@ class Keeping:
         """Whether the model of this training is needed once more.
 
         Raises:
-            RequestError: there is something else where the student is to be saved.
+            RequestError, StorageError: there is something else where the student is to be saved, or it cannot be.
         """
         self._digest = digest
+        if self._save is not None:
+            make_folder(self._save.parent)
         return self._unsaved() or (self._answers and not self._file.exists())
 
     def keep(self, model: Any) -> None:
@@ -53,7 +55,6 @@ class Keeping:
             after = self._student.answers(self._measured, model)
             write_json(self._file, {"after": after})
         if self._save is not None and self._unsaved():
-            make_folder(self._save.parent)
             merged = copy.deepcopy(model).merge_and_unload() if hasattr(model, "merge_and_unload") else model
             with quiet(), written_aside(self._save, folder=True) as place:
                 merged.save_pretrained(place)

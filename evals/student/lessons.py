@@ -9,8 +9,8 @@ from evals.data.text import rouge_l_of_words
 from skills_dspy.base.seeds import rng_of
 from skills_dspy.similarity.ngrams import build
 from skills_dspy.similarity.text import words
+from skills_dspy.store.student_report import ALL, HALF, QUARTER
 
-ALL, HALF, QUARTER = "all rows", "1/2 of the rows", "1/4 of the rows"
 SHUFFLED, SEEDS, REPEATED = "answers shuffled", "the seeds alone", "the seeds, repeated"
 CONTROL, OTHER, AS_MANY = "another skill", "the other dataset", "as many tokens of the rows"
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from evals.data.rows import Row
@@ -140,6 +141,7 @@ def load_student(name: str, device: str = "auto", window: int | None = None) -> 
     device = chosen_device(device)
     with quiet(), redirect_stderr(StringIO()):  # a bar of its own has the reader of GGUF files
         import torch
+        from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         path = Path(name)
@@ -151,8 +153,9 @@ def load_student(name: str, device: str = "auto", window: int | None = None) -> 
             tokenizer: Any = AutoTokenizer.from_pretrained(place[0], **place[1])
             if getattr(tokenizer, "chat_template", None) is None:
                 raise RequestError(f"--student {name} has no chat template, so it cannot be asked; take an instruct model")
+            _check_template(name, tokenizer)
             model: Any = AutoModelForCausalLM.from_pretrained(place[0], dtype=torch.float32, **place[1])
-        except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+        except (OSError, ValueError, RuntimeError, KeyError, ImportError, EOFError, UnpicklingError, SafetensorError) as error:
             why = next(iter(str(error).splitlines()), type(error).__name__)[:160]
             raise RequestError(
                 f"--student {name} cannot be loaded ({why}); give a folder, a name on the Hugging Face Hub, or a GGUF file"
@@ -162,6 +165,21 @@ def load_student(name: str, device: str = "auto", window: int | None = None) -> 
         model = model.to(device)
     most = getattr(model.config, "max_position_embeddings", None) or _LONGEST
     return LoadedStudent(name, model, tokenizer, min(window or _LONGEST, most), device, _mark_of(model))
+
+
+def _check_template(name: str, tokenizer: Any) -> None:
+    """RequestError where the chat template cannot tell of a question and its answer."""
+    from jinja2 import TemplateError
+
+    asked, told = turns_of(Row("question", "answer"))
+    try:
+        chat = str(tokenizer.apply_chat_template([*asked, *told], tokenize=False))
+    except TemplateError as error:
+        raise RequestError(
+            f"--student {name}: its chat template cannot be used ({error}); take another instruct model"
+        ) from error
+    if "answer" not in chat.rpartition("question")[2]:
+        raise RequestError(f"--student {name}: its chat template leaves out what is answered; take another instruct model")
 
 
 def _forget_quantization(model: Any) -> None:
@@ -248,8 +266,10 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import datasets
+        from huggingface_hub.utils import logging as hub_logging
         from transformers.utils import logging
 
+        hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         datasets.disable_progress_bars()

@@ -1,15 +1,18 @@
 """What a trial comes to: losses with paired intervals over seeds, what helps more than which control, and how long. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean
 
 from evals.figures.statistics import Interval, bootstrap
-from evals.student.lessons import ALL, AS_MANY, CONTROL, HALF, OTHER, QUARTER, REPEATED, SEEDS, SHUFFLED
+from evals.student.lessons import AS_MANY, CONTROL, OTHER, REPEATED, SEEDS, SHUFFLED
 from evals.student.trial import SeedTrial, Training
+from skills_dspy.store.student_report import ALL, HALF, QUARTER
 
 ROUNDS = 4000
+FEW_SEEDS = 6
+"""Of fewer, all lie on one side by chance more than once in twenty times."""
 
 CURVE = (QUARTER, HALF, ALL)
 CONTROLS = (SHUFFLED, CONTROL, SEEDS, REPEATED)
@@ -56,9 +59,10 @@ class Taught:
 
 @dataclass(frozen=True, slots=True)
 class TrialOutcome:
-    """All lessons, and what they say in words; `before` is the loss of the untrained student."""
+    """All lessons, and what they say in words; `before` is the loss of the untrained student, on so many `seeds`."""
 
     before: float
+    seeds: int
     taught: tuple[Taught, ...]
     verdicts: tuple[str, ...]
 
@@ -90,8 +94,8 @@ def outcome_of(trial: SeedTrial, seed: int) -> TrialOutcome:
     compared = _difference(as_many, means[OTHER], seed) if OTHER in means else None
     steps = [(one, other) for one, other in pairwise(CURVE) if one in means and other in means]
     grown = {other: _difference(means[other], means[one], seed) for one, other in steps}
-    outcome = TrialOutcome(fmean(before), taught, ())
-    return TrialOutcome(outcome.before, taught, tuple(_verdicts(outcome, grown, compared)))
+    outcome = TrialOutcome(fmean(before), len(before), taught, ())
+    return replace(outcome, verdicts=tuple(_verdicts(outcome, grown, compared)))
 
 
 def _mean_of(trainings: Sequence[Training]) -> list[float]:
@@ -129,7 +133,8 @@ def _helped(outcome: TrialOutcome, every: Taught) -> str:
     """Whether anything is learned, and whether it is the skill: a control that does as well says that it may be none of it."""
     change = every.change
     as_well = [name for name in CONTROLS[:2] if (one := outcome.of(name)) and one.all_less and not one.all_less.lower]
-    told = f"{outcome.before:.3f} to {every.loss:.3f} ({signed(change)})"
+    few = ", too few for an interval to mean much" if outcome.seeds < FEW_SEEDS else ""
+    told = f"{outcome.before:.3f} to {every.loss:.3f} ({signed(change)}, over {outcome.seeds} seeds{few})"
     if change.lower and as_well:
         return (
             f"The rows help, and perhaps with the look of answers alone, since {' and '.join(as_well)} may do as well: the "

@@ -1,6 +1,6 @@
 """The result of `eval student` as tables and as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,8 +9,6 @@ from evals.figures.tables import UNDEFINED, Section
 from evals.student.lessons import Fit
 from evals.student.outcome import Difference, Taught, TrialOutcome
 from evals.student.training import RANK, TrainingSettings
-
-_COLUMNS = ("taught", "rows", "tokens", "loss", "change", "95 %", "runs", "all rows less this", "95 %")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +52,9 @@ class StudentReport:
             *(_left_out(name, fit) for name, fit in self.left_out.items()),
             *self.notes,
         ]
-        before = ("nothing (before)", UNDEFINED, UNDEFINED, f"{self.outcome.before:.3f}", *(UNDEFINED,) * 5)
-        table = Section(
-            "Loss per token of the held-out seeds' answers, given their questions",
-            _COLUMNS,
-            (before, *map(_row, self.outcome.taught)),
-            self.outcome.verdicts,
-        )
         judged = () if self.judged is None else (Section("Judged blind, in both orders", notes=(self.judged["in_words"],)),)
-        return (Section("What a student learns from the rows", notes=tuple(head)), table, *judged)
+        said = Section("What that comes to", notes=self.outcome.verdicts)
+        return (Section("What a student learns from the rows", notes=tuple(head)), *_tables(self.outcome), said, *judged)
 
     def as_json(self) -> dict[str, Any]:
         """All of it."""
@@ -93,9 +85,18 @@ class StudentReport:
         }
 
 
-def _row(one: Taught) -> tuple[str, ...]:
-    spread = UNDEFINED if one.spread is None else f"{one.spread[0]:.3f} to {one.spread[1]:.3f}"
-    return (one.lesson, str(one.rows), str(one.tokens), f"{one.loss:.3f}", *_cells(one.change), spread, *_cells(one.all_less))
+def _tables(outcome: TrialOutcome) -> Iterator[Section]:
+    """Each as narrow as a terminal of 80 columns."""
+    before = ("nothing (before)", UNDEFINED, UNDEFINED, f"{outcome.before:.3f}", *_cells(None))
+    rows = [(one.lesson, str(one.rows), str(one.tokens), f"{one.loss:.3f}", *_cells(one.change)) for one in outcome.taught]
+    title = "Loss per token of the held-out seeds' answers, given their questions"
+    yield Section(title, ("taught", "rows", "tokens", "loss", "change", "95 %"), (before, *rows))
+    against = tuple((one.lesson, *_cells(one.all_less)) for one in outcome.taught if one.all_less is not None)
+    if against:
+        yield Section("All rows against each other lesson", ("taught", "all rows less this", "95 %"), against)
+    spreads = tuple((one.lesson, *map("{:.3f}".format, one.spread)) for one in outcome.taught if one.spread is not None)
+    if spreads:
+        yield Section("Losses with other random seeds", ("taught", "lowest", "highest"), spreads)
 
 
 def _cells(difference: Difference | None) -> tuple[str, str]:

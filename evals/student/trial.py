@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -12,6 +13,7 @@ from evals.data.rows import Row
 from evals.student.lessons import Curriculum, Lesson
 from evals.student.model import LoadedStudent, SeedLoss, check_memory
 from evals.student.training import TrainingSettings, trained
+from skills_dspy.base.errors import RequestError
 from skills_dspy.store.aside import write_json
 from skills_dspy.store.files import make_folder, storage_errors
 
@@ -73,6 +75,7 @@ def run_trial(
 
     Raises:
         MachineError: there is no memory for it.
+        RequestError: a training came to no number.
         StorageError: what is finished cannot be kept.
     """
     folder = folder / "trainings"
@@ -108,6 +111,11 @@ def _teach(
 ) -> Training:
     with trained(student, lesson.rows, settings, seed, on_step) as model:
         losses = tuple(student.losses(measured, model))
+        if not all(math.isfinite(loss.total) for loss in losses):
+            raise RequestError(
+                f"the training on {lesson.name}, seed {seed}, ran away: its loss is no number; give a smaller --learning-rate "
+                f"than {settings.rate:g}"
+            )
         if keep is not None:
             keep(model)
     return Training(lesson.name, seed, len(lesson.rows), lesson.tokens, losses)

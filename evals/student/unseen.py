@@ -59,7 +59,7 @@ def unseen_seeds(places: Sequence[Path], data: Sequence[Dataset], others: Sequen
     shown = {_key(seed) for dataset in (*data, *others) for seed in dataset.seeds}
     unseen = {_key(seed): (name, seed) for name, seed in seeds if _key(seed) not in shown}
     if len(unseen) < FEWEST_UNSEEN:
-        raise RequestError(_too_few(places, len(unseen), len(seeds), data))
+        raise RequestError(_too_few(places, len(unseen), seeds, (*data, *others)))
     taught = {_key(seed): seed for dataset in data for seed in dataset.seeds}
     unsaid = [] if of_runs else [dataset.name for dataset in (*data, *others) if dataset.run is None]
     notes = [f"Broken, and left out: {error}" for error in (loaded.broken if loaded else ())]
@@ -101,16 +101,17 @@ def _refuse_unsaid(datasets: Sequence[Dataset]) -> None:
             )
 
 
-def _too_few(places: Sequence[Path], unseen: int, seeds: int, data: Sequence[Dataset]) -> str:
+def _too_few(places: Sequence[Path], unseen: int, seeds: Sequence[_Named], datasets: Sequence[Dataset]) -> str:
     where = ", ".join(map(str, places))
     if not seeds:
         return f"--seeds {where}: there is no seed; give the task files that the rows were made for"
     if unseen:
         return f"--seeds {where}: {unseen} seed is unseen by the rows, and {FEWEST_UNSEEN} or more are needed; hold out more"
-    names = ", ".join(dict.fromkeys(str(dataset.path) for dataset in data))
+    keys = {_key(seed) for _, seed in seeds}
+    names = list(dict.fromkeys(str(one.path) for one in datasets if keys & set(map(_key, one.seeds))))
     return (
-        f"--seeds {where}: {names} was made from all {seeds} of these seeds, so nothing is left to measure on; make it anew "
-        "with `run --hold-out K`"
+        f"--seeds {where}: {', '.join(names)} {'was' if len(names) == 1 else 'were'} made from all {len(seeds)} of these "
+        "seeds, so nothing is left to measure on; make it anew with `run --hold-out K`"
     )
 
 

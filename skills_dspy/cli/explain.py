@@ -27,6 +27,7 @@ from skills_dspy.store.run_json import (
     server_in_words,
 )
 from skills_dspy.store.said import said_in
+from skills_dspy.tasks.held_out import held_out_in_words
 
 
 def explain_command(options: ExplainOptions, console: Console | None = None) -> int:
@@ -132,6 +133,9 @@ def _source(found: FoundRow, out: Console) -> None:
         out.print(f"[bold]host[/bold] {escape(host.in_words({} if run.result is None else run.result.usage))}")
     if run.derived_description is not None:
         out.print(f"[bold]description (derived)[/bold] {escape(run.derived_description)}")
+    kept = () if run.task is None else run.task.seed_examples or ()
+    if told := held_out_in_words([(run.held_out, kept)]):
+        out.print(f"[bold]held out[/bold] {told} seeds, which no prompt shows")
     for shown in source["shown"]:
         out.print(f"[bold]shown[/bold] {shown}: {escape(_question(found, shown, run))}")
     for shown in source.get("fitting", ()):

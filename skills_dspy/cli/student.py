@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from evals.figures.tables import markdown, print_sections
+from evals.session.session import Session
 from evals.student.examination import StudentRequest, examine_student
 from evals.student.judging import AnsweredTwice, Preference, judge_answers
 from evals.student.training import FULL_RATE, LORA_RATE, TrainingSettings
@@ -17,14 +18,15 @@ from skills_dspy.cli.shared.sessions import in_session
 from skills_dspy.cli.terminal.streams import echo, echo_json
 from skills_dspy.store.aside import write_json, write_text
 from skills_dspy.store.files import make_folder
+from skills_dspy.store.student_report import STUDENT_REPORT
 
 
 def eval_student_command(options: EvalStudentOptions) -> int:
     """Measure what was asked for; returns the exit code."""
     check_folder(options.markdown)
-    if options.judge is not None:
-        _asking(options, options.judge)  # before the night, not after it
     make_folder(options.output_dir)
+    if options.judge is not None:  # a server that is not there is told of before the night, not after it
+        in_session(*_asking(options, options.judge), _met)
     try:
         with TrainingProgress(quiet=options.quiet) as progress:
             progress.update("loading the student")
@@ -35,7 +37,7 @@ def eval_student_command(options: EvalStudentOptions) -> int:
     if options.judge is not None:
         report = replace(report, judged=_judged(options, options.judge, answers).as_json())
     sections, folder = report.sections(), options.output_dir
-    write_json(folder / "student.json", report.as_json())
+    write_json(folder / STUDENT_REPORT, report.as_json())
     for path in filter(None, (folder / "student.md", options.markdown)):
         write_text(path, markdown(sections))
     if options.as_json:
@@ -55,6 +57,10 @@ def _judged(options: EvalStudentOptions, judge: str, answers: Sequence[AnsweredT
         *_asking(options, judge),
         lambda session: judge_answers(session, judge, answers, options.seed, progress),
     )
+
+
+async def _met(_: Session) -> None:
+    """A session is open, so the server answers and has the model; that is all."""
 
 
 def _asking(options: EvalStudentOptions, judge: str) -> tuple[SessionOptions, RunConfig]:

@@ -23,6 +23,7 @@ from skills_dspy.run.headway import FEW, headway_of, short_name
 from skills_dspy.run.task import TaskView
 from skills_dspy.screens.benchmark import Benchmark
 from skills_dspy.store.run_json import used_in_words
+from skills_dspy.tasks.held_out import held_out_in_words
 
 _LONG = 150
 """So many characters are shown of what went wrong, and of a reply."""
@@ -38,6 +39,8 @@ def print_summary(
     else:
         for task in tasks:
             _print_one(task, replayed, out)
+    if told := held_out_in_words((task.spec.held_out, task.spec.seed_examples) for task in tasks):
+        out.print(f"\nHeld out: {told} seeds, which no prompt shows.")
     for answered_by in dict.fromkeys(task.answered_by for task in tasks):
         out.print(f"\nAnswered by: {escape(answered_by)}")
     for line in _hosts(tasks, slots):
@@ -184,6 +187,7 @@ def json_summary(tasks: Sequence[TaskView], broken: Sequence[SpecError] = ()) ->
             "status": task.status,
             "derived_description": task.description,
             "variety": None if task.variety is None else {axis.name: axis.values for axis in task.variety},
+            **({"held_out": len(task.spec.held_out)} if task.spec.held_out else {}),
             "wanted": task.wanted,
             "answered_by": task.answered_by,
             "funnel": task.run.funnel.as_json(),

@@ -1,6 +1,9 @@
 """Seeds that stay out of a run, so that a student can be measured on what no prompt ever showed."""
 
+from collections.abc import Iterable, Sequence
+
 from skills_dspy.base.errors import SpecError
+from skills_dspy.base.records import SeedExample
 from skills_dspy.base.seeds import rng_of
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -28,3 +31,10 @@ def hold_out(spec: TaskSpec, count: int, seed: int) -> TaskSpec:
     out = set([place for place in order if place not in stay][:count])
     kept, held = ([one for place, one in enumerate(seeds) if (place in out) is side] for side in (False, True))
     return spec.model_copy(update={"seed_examples": tuple(kept), "held_out": tuple(held)})
+
+
+def held_out_in_words(tasks: Iterable[tuple[Sequence[SeedExample], Sequence[SeedExample]]]) -> str:
+    """How many of the seeds of tasks stay out, given those that do and those that do not: `2 of 5`; empty for none."""
+    counts = [(len(held), len(held) + len(kept)) for held, kept in tasks]
+    held, total = sum(held for held, _ in counts), sum(total for _, total in counts)
+    return f"{held} of {total}" if held else ""

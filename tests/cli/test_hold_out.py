@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 from skills_dspy.store.run_dir import RunPaths
+from tests.helpers.exporting import write_run
+from tests.helpers.reporting import reported
 from tests.helpers.terminal import Terminal
 
 NAME = "test/foxes"
@@ -18,7 +20,8 @@ def run_json(terminal: Terminal, folder: str = "output") -> dict[str, Any]:
 def test_seeds_that_are_held_out_are_in_no_prompt_and_in_run_json(terminal: Terminal) -> None:
     """Two of five stay out; a resume goes on with the same two, and with another number it is refused."""
     task = terminal.task()
-    assert terminal.run("--task-paths", task, "-n", 3, "--hold-out", 2).code == 0
+    said = terminal.run("--task-paths", task, "-n", 3, "--hold-out", 2)
+    assert (said.code, "\nHeld out: 2 of 5 seeds, which no prompt shows.\n" in said.out) == (0, True), said.out
     content = run_json(terminal)
     held, kept = content["held_out"], content["task"]["seed_examples"]
     assert (len(held), len(kept), content["inputs"]["hold_out"]) == (2, 3, 2)
@@ -35,13 +38,29 @@ def test_seeds_that_are_held_out_are_in_no_prompt_and_in_run_json(terminal: Term
 
 
 def test_without_the_option_a_run_is_what_it_was(terminal: Terminal) -> None:
-    """No key of run.json tells of it, and such a run does not go on with seeds held out."""
+    """No key of run.json tells of it, nor the summary, and such a run does not go on with seeds held out."""
     task = terminal.task()
-    assert terminal.run("--task-paths", task, "-n", 1).code == 0
+    said = terminal.run("--task-paths", task, "-n", 1)
+    assert (said.code, "eld out" in said.out) == (0, False)
     assert "held_out" not in run_json(terminal)
     assert "hold_out" not in run_json(terminal)["inputs"]
     said = terminal.run("--task-paths", task, "-n", 1, "--hold-out", 1)
     assert (said.code, "(seeds held out: none then, 1 now)" in said.err) == (2, True)
+
+
+def test_summary_json_explain_and_report_say_how_many(terminal: Terminal) -> None:
+    """Of one task and of many together; a page says it among the facts of each run, and nothing where none was."""
+    tasks = [terminal.task(f"test/{name}") for name in ("foxes", "jays", "newts", "owls")]
+    said = terminal.run("--task-paths", *tasks, "-n", 1, "--hold-out", 2, "--json")
+    assert [task["held_out"] for task in json.loads(said.out)["tasks"]] == [2] * 4
+    said = terminal.run("--task-paths", *tasks, "-n", 1, "--hold-out", 2)
+    assert "Held out: 8 of 20 seeds, which no prompt shows." in said.out
+    story = terminal.type("explain", terminal.rows()[0][0]["id"], "--output-dir", terminal.output).out
+    assert "held out 2 of 5 seeds, which no prompt shows" in story
+    page = reported(terminal.folder / "r.html", terminal.output)
+    assert [dict(view["facts"])["seeds held out"] for view in page.summary["views"]] == ["8 of 20", *["2 of 5"] * 4]
+    one = reported(terminal.folder / "other.html", write_run(terminal.folder / "other"))
+    assert "seeds held out" not in dict(one.summary["views"][0]["facts"])
 
 
 def test_replay_and_decide_keep_what_was_held_out(terminal: Terminal) -> None:

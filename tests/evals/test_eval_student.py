@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from evals.student.model import load_student
+from skills_dspy.base.errors import ServerError
 from skills_dspy.store.run_dir import RunPaths
 from tests.evals.student.test_judging import Judge
+from tests.helpers.fake_server import FakeServer
 from tests.helpers.terminal import Said, Terminal
 from tests.helpers.tiny_student import one_thread, write_student
 
@@ -99,6 +101,37 @@ def test_rows_that_teach_nothing_are_refused(
     said = terminal.type("eval", "student", data, "--seeds", task, "--student", student, "--device", "cpu", *words)
     assert (said.code, said.out) == (2, "")
     assert why in said.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("judge", "why"), [("missing-one", "is not on the server"), ("fox", "the host answers no request")])
+def test_a_judge_is_asked_for_before_anything_is_trained(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, judge: str, why: str
+) -> None:
+    """Whether its server answers, and has the model: a night of training is not followed by the news that it has not."""
+    monkeypatch.setattr("skills_dspy.cli.student.examine_student", None)  # which nobody calls
+    if judge == "fox":
+        terminal.make_server = Silent
+    words = ("--seeds", terminal.task(), "--student", "any", "--output-dir", terminal.folder / "trained", "--judge", judge)
+    said = terminal.type("eval", "student", terminal.output, *words)
+    assert (said.code, why in said.err, len(said.err.splitlines())) == (2, True, 1), said.err
+
+
+@pytest.mark.parametrize("option", ["--control", "--compare"])
+def test_data_is_not_compared_with_itself(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, option: str) -> None:
+    """A slip of the hand, which would cost a training."""
+    monkeypatch.setattr("evals.student.examination.load_student", None)  # which nobody calls
+    data = terminal.write("rows.jsonl", '{"question": "What is a cat?", "answer": "It purrs."}\n')
+    words = ("--seeds", terminal.task(), "--student", "any", "--output-dir", terminal.folder / "trained")
+    said = terminal.type("eval", "student", data, *words, option, data)
+    assert (said.code, f"error: {option} {data}: it is among the data; give other rows" in said.err) == (2, True), said.err
+
+
+class Silent(FakeServer):
+    """A host where nothing listens."""
+
+    async def version(self) -> str:
+        """Nothing."""
+        raise ServerError("the host answers no request")
 
 
 SHORT = """\

@@ -7,6 +7,7 @@ from typing import Any
 from skills_dspy.base.records import Record, Rejection
 from skills_dspy.base.visible import visible
 from skills_dspy.commands.report.diversity import DiversityMap, Point, draw_map
+from skills_dspy.commands.report.learned import students_json
 from skills_dspy.commands.report.packing import Lines, Packed, pack_rows
 from skills_dspy.commands.report.reading import ShownRow, ShownRun
 from skills_dspy.commands.report.stories import RATED_ON, Story, StoryCall, stories_of
@@ -89,6 +90,7 @@ def gather_content(
         "map": None if chart.shown is None else round(chart.shown, 3),
         "seeds": [_seeds_json(run, chart, number) for number, run in enumerate(runs)],
         "bounds": [_bound(run) for run in runs],
+        "students": [*students_json(runs)],
         "copies": [*_copies_json(runs, find_copies)],
         "listed": _LISTED,
         "rows": total,

@@ -17,7 +17,8 @@ from skills_dspy.commands.report.packing import packed
 _ASSETS = "assets"
 _MARK = b'<meta name="generator" content="skills_dspy report">'
 """Stands in the head of each page: see template.html."""
-_SCRIPTS = ("data.js", "charts.js", "rows.js", "page.js")
+SCRIPTS = ("data.js", "charts.js", "learned.js", "rows.js", "page.js")
+"""The page's own, in the order in which they run."""
 _MAP = "\n//# sourceMappingURL="
 
 
@@ -29,7 +30,7 @@ def is_report(head: bytes) -> bool:
 def make_page(content: Content, version: str) -> str:
     """The page as HTML; the same content gives the same bytes."""
     library = _asset("chart.umd.min.js").partition(_MAP)[0]
-    script = "".join(map(_asset, _SCRIPTS))
+    script = "".join(map(_asset, SCRIPTS))
     style = _asset("style.css")
     policy = (
         f"default-src 'none'; script-src {_source(library)} {_source(script)}; style-src {_source(style)}; "

@@ -8,6 +8,7 @@ from skills_dspy.base.records import Record, Rejection, SeedExample
 from skills_dspy.store.files import typed_rows
 from skills_dspy.store.run_dir import RunPaths, runs_at
 from skills_dspy.store.run_json import RunJson, known_run, needed, run_json_errors
+from skills_dspy.store.student_report import NotedStudent, student_reports
 
 ShownRow = Record | Rejection
 """One candidate, as its run wrote it down."""
@@ -21,6 +22,7 @@ class ShownRun:
         seeds: the task's seed examples, as its run knew them.
         rows: accepted and rejected ones together, by draw and then by place in the draw.
         running: whether a run was writing there.
+        students: the reports of `eval student` about these rows, and what is to be said of those that lie there and are not.
     """
 
     paths: RunPaths
@@ -29,6 +31,8 @@ class ShownRun:
     seeds: tuple[SeedExample, ...]
     rows: tuple[ShownRow, ...]
     running: bool
+    students: tuple[NotedStudent, ...]
+    unused_students: tuple[str, ...]
 
 
 def read_runs(places: Sequence[Path]) -> tuple[ShownRun, ...]:
@@ -50,4 +54,4 @@ def _read(paths: RunPaths) -> ShownRun:
     rows: list[ShownRow] = [row for _, row in typed_rows(paths.data, Record)]
     rows += (row for _, row in typed_rows(paths.rejected, Rejection))
     rows.sort(key=lambda row: (row.provenance.draw, row.provenance.index))
-    return ShownRun(paths, about, name, seeds, tuple(rows), running)
+    return ShownRun(paths, about, name, seeds, tuple(rows), running, *student_reports(paths, name))

@@ -10,6 +10,7 @@ from skills_dspy.base.visible import visible_line
 from skills_dspy.commands.report.reading import ShownRun
 from skills_dspy.pipeline.funnel import HABITS, SCREENING, SELDOM, STAGES, Funnel, added_up
 from skills_dspy.store.run_json import NotedServer
+from skills_dspy.tasks.held_out import held_out_in_words
 
 _OF_CONTEXTS = ("write_context", "judge_context")
 """Stages that a candidate without a context does not have."""
@@ -95,6 +96,8 @@ def _stage(funnel: Funnel, stage: str, came: int) -> dict[str, Any]:
 def _facts(runs: Sequence[ShownRun], funnel: Funnel) -> Iterator[tuple[str, str]]:
     if len(runs) == 1:
         yield from _described(runs[0])
+    if held := held_out_in_words((run.about.held_out, run.seeds) for run in runs):
+        yield "seeds held out", held
     yield "candidates", str(funnel.candidates)
     share = f" ({100 * funnel.accepted / funnel.candidates:.1f} %)" if funnel.candidates else ""
     wanted = [run.about.wanted for run in runs]
@@ -174,3 +177,4 @@ def remarks_of(run: ShownRun, funnel: Funnel, missing: int, unrated: int) -> Ite
         )
     if run.about.decided is not None:
         yield "its rows were decided anew from another run (`decide`)."
+    yield from run.unused_students

@@ -20,6 +20,7 @@ from skills_dspy.commands.report.reading import read_runs
 from skills_dspy.store.run_dir import RunPaths
 from tests.commands.report.test_report import ESCAPES
 from tests.helpers.exporting import a_record, a_run_json, write_run
+from tests.helpers.learned import SAID, learned
 from tests.helpers.reporting import reported
 
 if TYPE_CHECKING:
@@ -263,6 +264,31 @@ def test_near_copies_are_counted_as_far_as_they_are_known(tmp_path: Path, opened
     assert page.locator("#list .side").count() == 0
     assert "near-copies: 0 pairs" in told[1]
     assert "(ROUGE-L of 0.87 or more)" in told[1]
+
+
+def test_losses_and_the_curve_are_drawn_beside_their_table(tmp_path: Path, opened: Any) -> None:
+    """On a narrow screen, by day and by night; a view without a report has no such section."""
+    folder = write_run(tmp_path / "output")
+    write_run(tmp_path / "output", task="test/jays")
+    (folder / "student.json").write_text(learned(folder, student="models/<b>small.gguf"), "utf-8")
+    reported(tmp_path / "r.html", tmp_path / "output")
+    page, asked, said = opened(tmp_path / "r.html", viewport={"width": 400, "height": 800})
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.locator("#students").scroll_into_view_if_needed()
+        page.wait_for_selector("#students[data-drawn=yes] canvas")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        assert page.evaluate(DRAWN.replace('"canvas"', '"#students canvas"')) == [True, True]
+    text = page.locator("#students").inner_text()
+    assert "<b>small.gguf, taught rows of test/foxes" in text
+    assert SAID in text
+    losses, against = (page.locator("#students table").nth(place).locator("tbody tr") for place in (0, 1))
+    assert losses.nth(1).locator("td").all_inner_texts() == ["all rows", "8", "80", "2.000", "-1.000", "-1.250 to -0.750"]
+    assert against.nth(0).locator("td").all_inner_texts() == ["1/2 of the rows", "-0.500", "-0.750 to -0.250"]
+    assert page.locator("#students canvas").first.get_attribute("aria-label").endswith("the numbers stand in the table below")
+    page.locator("#view").select_option(label="test/jays")
+    assert page.locator("#learned").is_hidden()
+    assert (asked, said) == ([(tmp_path / "r.html").as_uri()], [])
 
 
 def test_of_ten_thousand_rows_a_story_is_unpacked_when_it_is_told(run: RunPaths, tmp_path: Path, opened: Any) -> None:

@@ -17,6 +17,7 @@ from skills_dspy.base.scales import SCALES
 from skills_dspy.base.visible import visible
 from skills_dspy.cli.report import near_copies
 from skills_dspy.commands.report.packing import Lines, pack_rows
+from skills_dspy.commands.report.page import SCRIPTS
 from skills_dspy.model.embedding.vectors import WEIGHTS
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.store.files import read_rows
@@ -283,7 +284,7 @@ def test_the_policy_lets_only_the_pages_own_script_run(page: ReadPage) -> None:
 def test_the_pages_own_script_makes_no_markup_of_texts() -> None:
     """Nothing that parses HTML, runs a text or asks the network is called in it."""
     assets = files("skills_dspy.commands.report") / "assets"
-    for name in ("data.js", "charts.js", "rows.js", "page.js"):
+    for name in SCRIPTS:
         script = (assets / name).read_text("utf-8")
         assert not re.search(
             r"innerHTML|outerHTML|AdjacentHTML|document\.write|\beval\(|Function\(|\bfetch\(|XMLHttp|import\(", script

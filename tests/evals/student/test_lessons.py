@@ -5,6 +5,7 @@ import pytest
 from evals.data.rows import Row
 from evals.student import lessons
 from evals.student.lessons import Curriculum, fit_rows
+from skills_dspy.store import student_report
 
 LONG = "the quick brown fox jumps over the lazy dog and then it sleeps by the old river"
 ROWS = tuple(Row(f"What is number {number}?", f"It is {number} of ten numbers.") for number in range(8))
@@ -40,11 +41,11 @@ def test_lessons_are_the_rows_parts_of_them_and_controls() -> None:
     """The parts are the beginning of the same order; shuffled answers are all wrong; controls have as many tokens."""
     control, other = (tuple(Row(f"{what} {n}?", "a b c") for n in range(30)) for what in ("control", "other"))
     made = {one.name: one for one in Curriculum(ROWS, ROWS[:2], control, other[:5]).lessons(words_of, 1)}
-    every = made[lessons.ALL]
+    every = made[student_report.ALL]
     assert sorted(every.rows, key=ROWS.index) == list(ROWS)
     assert every.tokens == 8 * 6
-    assert made[lessons.HALF].rows == every.rows[:4]
-    assert made[lessons.QUARTER].rows == every.rows[:2]
+    assert made[student_report.HALF].rows == every.rows[:4]
+    assert made[student_report.QUARTER].rows == every.rows[:2]
     pairs = list(zip(every.rows, made[lessons.SHUFFLED].rows, strict=True))
     assert all(row.question == wrong.question and row.answer != wrong.answer for row, wrong in pairs)
     assert made[lessons.SEEDS].rows == ROWS[:2]
@@ -59,4 +60,4 @@ def test_lessons_are_the_rows_parts_of_them_and_controls() -> None:
 def test_few_rows_make_few_lessons(rows: int) -> None:
     """No half of one row, and none shuffled."""
     names = [one.name for one in Curriculum(ROWS[:rows]).lessons(words_of, 0)]
-    assert names == [lessons.ALL, *([lessons.HALF, lessons.SHUFFLED] if rows == 2 else [])]
+    assert names == [student_report.ALL, *([student_report.HALF, lessons.SHUFFLED] if rows == 2 else [])]

@@ -1,9 +1,12 @@
 """What losses come to: intervals over seeds, and what is said of them."""
 
-from evals.student.lessons import ALL, HALF, OTHER, QUARTER, SHUFFLED
+import pytest
+
+from evals.student.lessons import OTHER, SHUFFLED
 from evals.student.model import SeedLoss
 from evals.student.outcome import outcome_of
 from evals.student.trial import SeedTrial, Training
+from skills_dspy.store.student_report import ALL, HALF, QUARTER
 
 BEFORE = (3.0, 2.5, 4.0, 3.5, 2.8, 3.2)
 
@@ -46,6 +49,13 @@ def test_what_cannot_be_shown_is_said_so() -> None:
     assert outcome_of(trial(all=-0.5), 0).verdicts[0].startswith("The rows do harm")
     curve = outcome_of(trial(all=0.5, half=0.5, quarter=0.2), 0).verdicts[-1]
     assert curve.startswith("More than 8 of these rows are not shown to help: all 8 end +0.000")
+
+
+def test_few_seeds_are_said_where_they_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the first sentence, which a card takes: with less than six, all of them on one side is nothing rare."""
+    assert outcome_of(trial(all=0.5), 0).verdicts[0].endswith(", over 6 seeds).")
+    monkeypatch.setattr("tests.evals.student.test_outcome.BEFORE", BEFORE[:5])
+    assert outcome_of(trial(all=0.5), 0).verdicts[0].endswith(", over 5 seeds, too few for an interval to mean much).")
 
 
 def test_what_a_control_brings_as_well_is_not_called_the_skill() -> None:

@@ -1,5 +1,6 @@
 """A student of random weights in TRL's trainer: it learns what it is taught, and is afterwards as it was."""
 
+import shutil
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,10 +11,14 @@ import pytest
 
 from evals.data.rows import Row
 from evals.student import model
-from evals.student.lessons import ALL, SHUFFLED, Curriculum
+from evals.student.keeping import Keeping
+from evals.student.lessons import SHUFFLED, Curriculum
 from evals.student.model import LoadedStudent, check_memory, chosen_device, load_student
 from evals.student.training import TrainingSettings, trained
+from evals.student.trial import run_trial
 from skills_dspy.base.errors import MachineError, RequestError, SkillsError
+from skills_dspy.cli.progress import Progress
+from skills_dspy.store.student_report import ALL
 from tests.helpers.tiny_student import ANIMALS, LESSONS, SOUNDS, one_thread, write_student
 
 pytestmark = pytest.mark.torch
@@ -138,3 +143,42 @@ def test_a_gpu_that_is_there_but_cannot_be_used_is_said(monkeypatch: pytest.Monk
     assert (chosen_device("auto"), chosen_device("cpu")) == ("cpu", "cpu")
     with pytest.raises(MachineError, match=r"--device cuda: torch finds no GPU here; leave the option out"):
         chosen_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "why"),
+    [
+        ("model.safetensors", "cut off", r"cannot be loaded \(.*\); give a folder, a name"),
+        (
+            "chat_template.jinja",
+            "{{ raise_exception('system first') }}",
+            r"^--student /\S*: .* cannot be used \(system first\)",
+        ),
+        ("chat_template.jinja", "{% for m in messages %}{{ m.role", r"chat template cannot be used \(.*end of template"),
+        ("chat_template.jinja", "{{ messages[0].content }}", r"chat template leaves out what is answered"),
+    ],
+)
+def test_a_broken_student_is_said(folder: Path, tmp_path: Path, file: str, text: str, why: str) -> None:
+    """Weights that are cut off, and a template that cannot tell a question and its answer."""
+    broken = tmp_path / "broken"
+    shutil.copytree(folder, broken)
+    (broken / file).write_text(text, "utf-8")
+    with pytest.raises(RequestError, match=why):
+        load_student(str(broken), "cpu")
+
+
+def test_a_training_that_runs_away_is_said(student: LoadedStudent, tmp_path: Path) -> None:
+    """Its losses are no numbers, and nothing is kept that a later run would take for finished."""
+    wild, rows = TrainingSettings(full=True, rate=1e30, epochs=2), Curriculum(LESSONS[:1])
+    screen = Progress(quiet=True)
+    keeping = Keeping(student, LESSONS, tmp_path, None, answers=False)
+    with pytest.raises(RequestError, match=r"all rows, seed 0, .* no number; give a smaller --learning-rate than 1e\+30"):
+        run_trial(student, LESSONS, rows, wild, [0], tmp_path, screen, keeping)
+    assert not list((tmp_path / "trainings").iterdir())
+
+
+def test_a_place_to_save_that_cannot_be_is_said_before_training(student: LoadedStudent, tmp_path: Path) -> None:
+    """And not after the first one."""
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(SkillsError, match=r"a file is in the way"):
+        Keeping(student, LESSONS, tmp_path, tmp_path / "file" / "saved", answers=False).wants("digest")

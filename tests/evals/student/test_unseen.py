@@ -38,6 +38,10 @@ def test_data_made_from_the_same_seeds_is_refused_with_what_to_do(terminal: Term
         unseen_seeds([terminal.task()], data)
     with pytest.raises(RequestError, match=r"no seed was held out of this run; make it anew with `run --hold-out K`"):
         unseen_seeds([terminal.output], data)
+    other = [Dataset("jays", Path("jays"), (), data[0].seeds)]
+    data = made(terminal, "--hold-out", 2, "--restart")
+    with pytest.raises(RequestError, match=re.escape(f"{data[0].path}, jays were made from all 5 of these seeds, ")):
+        unseen_seeds([terminal.task()], data, other)  # the control is at fault, and is named
     data = made(terminal, "--hold-out", 1, "--restart")
     with pytest.raises(RequestError, match=r"1 seed is unseen by the rows, and 2 or more are needed; hold out more"):
         unseen_seeds([terminal.task()], data)

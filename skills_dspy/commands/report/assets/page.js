@@ -26,6 +26,7 @@ function drawFacts(views) {
 
 const SECTIONS = {
   funnel: (box, views) => drawFunnel(box, views),
+  students: (box, views) => drawStudents(box, views),
   ratings: (box, views) => drawRatings(box, views),
   soft: (box, views) => drawSoft(box, views),
   map: (box, views) => drawMap(box, views, openRow),
@@ -57,6 +58,7 @@ async function showViews() {
   listed.views = views;
   byId("list").replaceChildren(); // rows say on which side they stand
   drawFacts(views);
+  byId("learned").hidden = !learnedIn(views).length;
   drawCharts();
   offerFilters([...new Set(views.flatMap((view) => view.places))]);
   await applyFilters();

@@ -1,0 +1,108 @@
+"""Reports of `eval student` beside runs: where they lie, and which are about exactly the rows that a run has now."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
+
+from skills_dspy.store.files import storage_errors
+from skills_dspy.store.run_dir import RunPaths
+
+STUDENT_REPORT = "student.json"
+"""What `eval student` calls its report."""
+USUAL_PLACE = "output-student"
+"""Where it puts it unless it is told otherwise, beside the folder of runs."""
+
+ALL, HALF, QUARTER = "all rows", "1/2 of the rows", "1/4 of the rows"
+"""The lessons that are a learning curve, as reports name them."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class NotedDifference(_Part):
+    """How much lower one loss is than another, in nats per token, and its interval of 95 %; below 0 is better."""
+
+    value: FiniteFloat
+    low: FiniteFloat
+    high: FiniteFloat
+
+
+class NotedLesson(_Part):
+    """What one lesson came to: its rows, the tokens of their answers, nats per token on held-out seeds, how they compare.
+
+    Attributes:
+        spread: the lowest and the highest loss of trainings with different random seeds; None with a single one.
+        change: against the student before.
+        all_rows_less_this: all rows against this lesson; None for all rows themselves.
+    """
+
+    lesson: str
+    rows: int
+    tokens: int
+    loss: FiniteFloat
+    spread: tuple[FiniteFloat, FiniteFloat] | None = None
+    change: NotedDifference
+    all_rows_less_this: NotedDifference | None = None
+
+
+class _Judged(_Part):
+    in_words: str
+
+
+class NotedStudent(_Part):
+    """What a report says.
+
+    Attributes:
+        runs: task to the SHA-256 of the rows that it was taught; of several runs of a task the others have their folder behind
+            the name, in brackets.
+        verdicts: what the figures come to, the most important first.
+        before: the loss of the untrained student; None in a report without figures.
+    """
+
+    student: str
+    runs: dict[str, str]
+    verdicts: tuple[str, ...]
+    before: FiniteFloat | None = None
+    taught: tuple[NotedLesson, ...] = ()
+    judged: _Judged | None = None
+
+    @property
+    def name(self) -> str:
+        """The student, without the folders where it lies."""
+        return Path(self.student).name
+
+    def knows(self, task_name: str) -> bool:
+        """Whether rows of the task were taught, then."""
+        return any(name == task_name or name.startswith(f"{task_name} (") for name in self.runs)
+
+
+def student_reports(paths: RunPaths, task_name: str) -> tuple[tuple[NotedStudent, ...], tuple[str, ...]]:
+    """The reports that lie with a run and are about exactly its rows, and what is to be said of those that are not.
+
+    They lie in its own folder, in the folder of all runs, or in `output-student` beside that. StorageError where one of these
+    files, or of the rows, cannot be read.
+    """
+    found, said = list[NotedStudent](), list[str]()
+    for path in filter(Path.is_file, _places(paths, task_name)):
+        with storage_errors("read", path):
+            text, rows = path.read_bytes(), paths.data.read_bytes() if paths.data.exists() else b""
+        try:
+            report = NotedStudent.model_validate(json.loads(text))
+        except (ValidationError, ValueError, RecursionError):
+            said.append(f"{path} was not used: it is no report of `eval student`")
+            continue
+        if hashlib.sha256(rows).hexdigest() in report.runs.values():
+            found.append(report)
+        elif report.knows(task_name):
+            said.append(f"{path} was not used: it is about other rows than those of {task_name} now")
+    return tuple(found), tuple(said)
+
+
+def _places(paths: RunPaths, task_name: str) -> Iterator[Path]:
+    folder = paths.folder.absolute()
+    root = folder.parents[min(len(PurePosixPath(task_name).parts), len(folder.parents)) - 1]
+    yield from (place / STUDENT_REPORT for place in (folder, root, root.parent / USUAL_PLACE))

@@ -1,0 +1,43 @@
+"""The result of `eval student` in a terminal."""
+
+import hashlib
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+
+from evals.data.datasets import read_datasets
+from evals.figures.tables import print_sections
+from evals.student.examination import digests_of
+from evals.student.lessons import AS_MANY, Fit
+from evals.student.outcome import outcome_of
+from evals.student.report import StudentReport
+from evals.student.training import TrainingSettings
+from evals.student.trial import SeedTrial, Training
+from tests.evals.student.test_outcome import losses, trial
+from tests.helpers.exporting import some_records, write_run
+
+
+def test_each_run_of_the_data_is_named_with_its_rows(tmp_path: Path) -> None:
+    """Also two of one task, so that a card and a page of either find the report."""
+    one, two = write_run(tmp_path / "one"), write_run(tmp_path / "two", some_records(2))
+    found = digests_of([*read_datasets(one), *read_datasets(two)])
+    shas = [hashlib.sha256((run / "data.jsonl").read_bytes()).hexdigest() for run in (one, two)]
+    assert found == {"test/foxes": shas[0], f"test/foxes ({two})": shas[1]}
+
+
+def test_eighty_columns_hold_every_figure_of_it() -> None:
+    """With the longest names, several random seeds and many rows nothing is cut off or broken into two lines."""
+    usual = trial(all=0.5, half=0.3, quarter=0.1, shuffled=-0.2, other=0.2)
+    many = Training(AS_MANY, 0, 123_456, 12_345_678, losses(0.4))
+    outcome = outcome_of(SeedTrial(usual.before, (*usual.trainings, many), 0), 0)
+    fits = {"the data": Fit((), 1, 2)}
+    report = StudentReport("m", ("d",), {"t": 6}, fits, TrainingSettings(), 512, "cpu", 0, 2, outcome)
+    out = StringIO()
+    print_sections(report.sections(), Console(file=out, width=80))
+    told = out.getvalue()
+    assert "\N{HORIZONTAL ELLIPSIS}" not in told
+    rows = [line.split() for line in told.splitlines() if line.startswith(AS_MANY)]
+    assert rows[0] == [*AS_MANY.split(), "123456", "12345678", "2.767", "-0.400", "-0.413", "to", "-0.387"]
+    assert [len(row) - len(AS_MANY.split()) for row in rows] == [7, 4]
+    assert ["all", "rows", "2.567", "2.667"] in [line.split() for line in told.splitlines()]

@@ -248,12 +248,13 @@ def is_address(host: str) -> bool:
 
 
 def place_of(host: str) -> str:
-    """What two ways to write one address have in common; one that is none is its own."""
+    """What two ways to write one address have in common, with OpenAI's /v1 or without; one that is none is its own."""
     try:
         read = url_of(host)
     except httpx.InvalidURL:
         return host
-    return f"{read.scheme}://{read.host}:{read.port or (443 if read.scheme == 'https' else 80)}{read.path.rstrip('/')}"
+    path = "" if (path := read.path.rstrip("/")) == "/v1" else path
+    return f"{read.scheme}://{read.host}:{read.port or (443 if read.scheme == 'https' else 80)}{path}"
 
 
 @contextmanager

@@ -39,6 +39,10 @@ TOO_LARGE = "is too large to process"
 _SECRETS = re.compile(r"(^|//|--base-url[ =]'?)(?:[^/\s@\[]+:(?!//|\d+(?:/|\s|$))(?:(?!,\w+://)\S)*@|[^/\s]+@)")
 """What stands before an address, of several each: a name and a password, in which there may be a slash or a second @."""
 
+_ASKED = re.compile(r"""(?<=--base-url[ =])(?:'[^']*'|"'"|[^\s'"])+""")
+_QUERY = re.compile(r"\?[^,]*?(?=(?:\s*\*\s*\d+)?(?:,|'?$))")
+"""What is asked in an address, such as a key, of several each, up to its slots; and where a command has addresses."""
+
 C = TypeVar("C")
 
 
@@ -267,5 +271,8 @@ def address_errors(host: str, example: str) -> Iterator[None]:
 
 
 def without_secrets(text: str) -> str:
-    """An address, or a command with one, without the name and password that it may hold: they are for the server only."""
-    return _SECRETS.sub(r"\1", text)
+    """An address, or a command with one, without the name and password that it may hold: they are for the server only.
+
+    A command is shown without the keys that stand in the queries of its addresses, too.
+    """
+    return _ASKED.sub(lambda found: _QUERY.sub("", found[0]), _SECRETS.sub(r"\1", text))

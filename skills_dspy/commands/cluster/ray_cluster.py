@@ -187,13 +187,13 @@ def _do(board: Any, batch: int, order: WorkOrder, specs: list[TaskSpec]) -> Batc
     where = next(
         node["NodeManagerHostname"] for node in ray.nodes() if node["NodeID"] == ray.get_runtime_context().get_node_id()
     )
-    again = ray.get(board.begin.remote(batch))
+    again, opened = ray.get(board.begin.remote(batch))
 
     async def tell(news: News) -> bool:
         # Packed here, so that the board needs nothing of what it is made of.
-        return bool(await board.tell.remote(batch, ray.cloudpickle.dumps(news)))
+        return bool(await board.tell.remote(batch, ray.cloudpickle.dumps(news), opened=bool(news.tasks)))
 
-    return asyncio.run(work(order, specs, f"the worker on {where}", tell, _kept(), again=again))
+    return asyncio.run(work(order, specs, f"the worker on {where}", tell, _kept(), again=again, opened=opened))
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from skills_dspy.base.errors import RequestError, WorkerLost
+from skills_dspy.commands.cluster.board import Board
 from skills_dspy.commands.cluster.news import BatchEnd, News
 from skills_dspy.commands.cluster.ray_cluster import RETRIES, RayCluster
 from skills_dspy.commands.cluster.work import WorkOrder
@@ -142,16 +143,26 @@ def test_a_batch_is_a_ray_task_of_one_processor_on_its_node(ray: FakeRay) -> Non
 def test_news_and_ends_are_heard_once(ray: FakeRay) -> None:
     """A batch that has ended is forgotten; what still runs is ended with the cluster."""
     cluster = begun(ray)
-    assert not ray.board.begin(0)
-    assert ray.board.begin(0)
-    assert not ray.board.tell(1, pickle.dumps(NEWS))
+    assert not ray.board.tell(1, pickle.dumps(NEWS), opened=True)
     ray.answers["batch 1"] = BatchEnd(NEWS)
     assert asyncio.run(cluster.listen()) == ([(1, NEWS)], {0: BatchEnd(NEWS)})
     assert asyncio.run(cluster.listen()) == ([], {})
     asyncio.run(cluster.stop())
-    assert ray.board.tell(1, b"")
+    assert ray.board.tell(1, b"", opened=False)
     cluster.close()
     assert ray.cancelled == ["batch 2"]
+
+
+def test_a_worker_hears_how_far_one_came_that_has_died() -> None:
+    """Whether there was one, and whether that had opened the tasks, and so has set aside what was there."""
+    board = Board()
+    assert [board.begin(0), board.begin(0)] == [(False, False), (True, False)]
+    board.tell(0, b"a line", opened=False)
+    assert board.begin(0) == (True, False)
+    board.tell(0, b"tasks", opened=True)
+    board.tell(0, b"a line", opened=False)
+    assert board.read()
+    assert [board.begin(0), board.begin(1)] == [(True, True), (False, False)]
 
 
 def test_a_worker_that_died_too_often_is_an_error_of_its_tasks(ray: FakeRay) -> None:

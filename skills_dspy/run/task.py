@@ -125,7 +125,8 @@ class OpenTask:
         manifest: the beginning of its run.json.
         asker, begin: asks for its description, and makes its run with that; None when it is closed.
         opened: closes all that was opened for it.
-        before: the usage that an earlier run of the directory has noted.
+        before: the result that an earlier run of the directory has noted; None where its run.json has none.
+        noted: whether a run.json stands there that must not be lost: this run has not written its own over it yet.
         entrance: few begin at once, so that of many that go on the first asks soon.
     """
 
@@ -139,8 +140,9 @@ class OpenTask:
     screen: TaskScreen | None
     opened: ExitStack
     entrance: asyncio.Semaphore
+    before: Mapping[str, Any] | None
+    noted: bool
     ended: bool = False
-    before: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def open(cls, shared: Shared, view: TaskView, program: SkillsProgram) -> "OpenTask":
@@ -198,7 +200,13 @@ class OpenTask:
                 )
 
             manifest = _manifest(shared, spec, config, inputs)
-            return cls(view, config, manifest, journal, logs, asker, begin, screen, stack.pop_all(), shared.entrance)
+            noted = read_run_json(paths)
+            before = None if noted is None else noted.content.get("result")
+            return cls(
+                *(view, config, manifest, journal, logs, asker, begin, screen, stack.pop_all(), shared.entrance),
+                before=before,
+                noted=noted is not None,
+            )
 
     async def screen_seeds(self, weights: str | None, notices: Notices) -> None:
         """Note and say which of its seeds are contaminated themselves.
@@ -221,14 +229,9 @@ class OpenTask:
 
     async def _announce(self) -> None:
         """Write a run.json that says that it is running; of many tasks none waits for the disk with that of another."""
-        paths, manifest = self.view.paths, dict(self.manifest)
-
-        def write() -> None:
-            previous = read_run_json(paths)
-            self.before = previous.result.usage if previous and previous.result else {}
-            write_json(paths.run_json, {**manifest, "result": previous and previous.content.get("result")})
-
-        await to_its_end(write)
+        content = {**self.manifest, "result": self.before}
+        self.noted = False
+        await to_its_end(lambda: write_json(self.view.paths.run_json, content))
 
     async def run(self) -> None:
         """Until all wanted pairs are accepted, or a limit stops it; a blank description and the variety are derived first."""
@@ -244,7 +247,7 @@ class OpenTask:
         """The task with what the model says of it, and a run.json that has that."""
         spec = self.view.spec
         derives = undescribed(spec) or plans(spec, self.config)
-        if not (derives and self.view.paths.run_json.exists()):  # else one of the same inputs says enough until that is known
+        if not (derives and self.noted):  # else one of the same inputs says enough until that is known
             await self._announce()
         if undescribed(spec):
             text = await derive(asker, spec, _FIRST, "run the command again with --restart")
@@ -263,12 +266,13 @@ class OpenTask:
     def end(self, status: str, now: str) -> list[StorageError]:
         """Finish its rows if it has all of them and write its run.json; returns what went wrong.
 
-        `status` is its own if it is neither complete nor stopped by a limit.
+        `status` is its own if it is neither complete nor stopped by a limit. What an earlier run has noted stays as it is where
+        this one has not come so far as to go on with it.
         """
         if self.ended:
             return []
         self.ended = True
-        view, failures = self.view, []
+        view, before, failures = self.view, self.before or {}, []
         stopped = status if view.run.stopped is None else f"stopped: {view.run.stopped}"
         view.status = "complete" if view.run.done else stopped
         try:
@@ -281,15 +285,17 @@ class OpenTask:
         try:
             self.journal.close()  # it writes what waits: replies that came when the run was over are paid for, too
             with JournalReader.open(view.paths.journal) as journal:
-                hosts = count_hosts(journal, self.manifest["server"], self.before, view.meter.faults)
+                hosts = count_hosts(journal, self.manifest["server"], before.get("usage", {}), view.meter.faults)
                 view.usage, weights = {**journal.usage(), **hosts}, journal.meta().get("embedder_weights")
                 if self.manifest["config"]["soft_ratings"]:
                     view.soft_ratings = count_soft(view.paths, journal)
-            result = {"draws": view.run.draws[0], "funnel": view.run.funnel.as_json(), "usage": view.usage}
+            result = {"draws": view.run.draws[0], "funnel": view.run.funnel.as_json()}
+            result |= {**(before if isinstance(view.run, Standstill) else {}), "usage": view.usage}  # one that has not begun
             result |= {} if view.soft_ratings is None else {"soft_ratings": view.soft_ratings}
             ended = {"ended": now, "status": view.status, "result": result}
             ended["embedder"] = {**self.manifest["embedder"], "weights": weights}
-            write_json(view.paths.run_json, {**self.manifest, **ended})
+            if not self.noted:
+                write_json(view.paths.run_json, {**self.manifest, **ended})
         except StorageError as error:
             failures.append(error)
         return failures

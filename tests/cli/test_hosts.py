@@ -1,6 +1,7 @@
 """Several hosts on the command line: what is refused, what a run writes and shows of each, and who works with them."""
 
 import json
+import shlex
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -113,6 +114,20 @@ def test_no_password_of_any_host_is_shown_in_a_command() -> None:
     assert without_secrets(given) == "run --base-url 'http://a:1*8,http://b*2' --base-url 'judge=http://c' -n 5"
     given = f"run --base-url http://a:11434*8,http://me:{SECRET}@b"
     assert without_secrets(given) == "run --base-url http://a:11434*8,http://b"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--base-url", f"http://a:1/?key={SECRET}", "-n", "5"], ["--base-url", "http://a:1/", "-n", "5"]),
+        ([f"--base-url=a?k={SECRET}*8,b?k={SECRET} * 2"], ["--base-url=a*8,b * 2"]),
+        (["--base-url", f"judge=http://me:{SECRET}@c?k=it's,{A}"], ["--base-url", f"judge=http://c,{A}"]),
+        (["--task-paths", "a?.yaml", "--base-url", A], ["--task-paths", "a?.yaml", "--base-url", A]),
+    ],
+)
+def test_no_key_of_any_host_is_shown_in_a_command(given: Sequence[str], said: Sequence[str]) -> None:
+    """One that stands in its address; whatever else has a question mark stays."""
+    assert shlex.split(without_secrets(shlex.join(given))) == said
 
 
 def test_hosts_with_different_weights_are_refused(terminal: Terminal) -> None:

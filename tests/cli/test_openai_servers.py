@@ -1,9 +1,15 @@
 """The command line with a server of OpenAI's API: what `check` says of it, and where its key comes from."""
 
+from datetime import date
+
 import pytest
 
 from skills_dspy.cli.shared.options import ServerOptions
 from skills_dspy.cli.shared.sessions import make_server
+from skills_dspy.commands.api.server import Connection
+from skills_dspy.commands.check.hosts import CheckedHost, HostSpeed
+from skills_dspy.commands.check.speed import Counts, Together
+from skills_dspy.model.server.connections import place_of
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.openai import OpenAIServer
 from tests.cli.test_check import checked, named
@@ -75,3 +81,15 @@ def test_what_the_server_speaks_is_a_setting_too() -> None:
     assert isinstance(make_server(ServerOptions(None, (HOST,), 4), a_config()), OllamaServer)
     assert ASKED.over(a_config()).model_dump(mode="json")["server"]["api"] == "openai"
     assert "api" not in a_config().model_dump(mode="json")["server"]  # runs of Ollama are written as they always were
+
+
+def test_what_check_measures_is_found_by_the_address_that_was_given() -> None:
+    """Which may leave out the /v1 that the server's own ends in; another path is another server."""
+    asked, config = Connection("openai", ("http://a:1", "http://me:pa55@b/v1", "http://c/x"), 4), a_config()
+    together = Together(1, Counts(1, 1, 1, 1, 0, 1), 10.0, 10.0, 96, 5.0, most=1)
+    kept = []
+    for address, server in asked.each(asked.over(config)):
+        speed = HostSpeed(CheckedHost(server, address.roles, 4), config.model_for("generator"), together, 2, {}, None)
+        kept.append(speed.measured(date(2026, 1, 2)))
+    assert [(one.host, one.model) for one in kept] == asked.wants_slots(config)
+    assert place_of("http://c/x") != place_of("http://c/x/v1")

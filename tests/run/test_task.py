@@ -41,6 +41,7 @@ from skills_dspy.run.task import OpenTask, Standstill, TaskView
 from skills_dspy.store import files
 from skills_dspy.store.aside import write_json
 from skills_dspy.store.files import AppendLog
+from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.making import a_config, a_spec
 from tests.helpers.small_runs import freeform
@@ -372,6 +373,32 @@ def test_a_task_that_goes_on_says_so_once(three: Going, monkeypatch: pytest.Monk
     written.clear()
     three.go()
     assert sorted(written) == 3 * ["complete"] + 3 * ["running"]
+
+
+@pytest.mark.parametrize("others", [(), (CROWS, JAYS)])
+def test_a_run_that_ends_before_a_task_begins_keeps_what_it_has_noted(three: Going, others: tuple[TaskSpec, ...]) -> None:
+    """Its result with the faults of its hosts; where it was still to wait for others its run.json is as it was."""
+
+    class Early(Watcher):
+        def started(self, tasks: Sequence[TaskView], slots: Slots) -> None:
+            super().started(tasks, slots)
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+
+    foxes, early = replace(three, specs=(FOXES,)), Early()
+    foxes.go()
+    noted = foxes.run_json()
+    noted["result"]["usage"]["by_host"] = {"http://a": {"calls": 1, "prompt_tokens": 0, "output_tokens": 0, "faults": 5}}
+    write_json(foxes.paths().run_json, noted)
+    with pytest.raises(asyncio.CancelledError):
+        replace(three, specs=(*others, FOXES), wanted=6, concurrency=1).go(watcher=early)
+    found = foxes.run_json()
+    assert found == noted if others else (found["status"], found["wanted"]) == ("interrupted", 6)
+    assert [found["result"][part] for part in ("draws", "funnel")] == [noted["result"][part] for part in ("draws", "funnel")]
+    faults = [view.usage["by_host"]["http://a"]["faults"] for view in (early.tasks[-1], *replace(foxes, wanted=6).go().tasks)]
+    assert faults == [5, 5]
+    assert {three.run_json(spec)["status"] for spec in others} <= {"interrupted"}
 
 
 def test_when_every_task_fails_the_run_fails(three: Going) -> None:

@@ -17,6 +17,7 @@ from skills_dspy.base.errors import (
     RunDirError,
     ServerError,
     SkillsError,
+    WorkerLost,
     concerns_all,
 )
 from skills_dspy.commands.api.request import RunSettings
@@ -34,6 +35,8 @@ from skills_dspy.tasks.spec import TaskSpec
 
 _LEAVING = 60.0
 """So many seconds workers have to end in good order."""
+_LEAVING_LOST = 5.0
+"""So many where the cluster itself may be gone, for then Ray soon ends this program, too."""
 _MOST = 250
 """Tasks of one worker at once, for each has files open."""
 _OF_A_MACHINE = (ServerError, ModelMissing, EmbedderMissing)
@@ -113,8 +116,8 @@ class Driver:
                 while self._left or self._open:
                     self._begin(orders)
                     await self._listen()
-            except (SkillsError, asyncio.CancelledError):
-                await self._end()
+            except (SkillsError, asyncio.CancelledError) as error:
+                await self._end(_LEAVING_LOST if isinstance(error, WorkerLost) else _LEAVING)
                 raise
         views = tuple(self._views.values())
         if all(view.error is not None for view in views):
@@ -204,10 +207,10 @@ class Driver:
         """Whether what was asked for can be done by no worker, or there is but one task."""
         return len(self._views) == 1 or (isinstance(error, RequestError) and not isinstance(error, RunDirError))
 
-    async def _end(self) -> None:
-        """Let the workers end, and hear how far they came; what they meet meanwhile would only hide why."""
+    async def _end(self, leaving: float) -> None:
+        """Let the workers end within so many seconds, and hear how far they came; what they meet would only hide why."""
         await self._cluster.stop()
-        until = time.monotonic() + _LEAVING
+        until = time.monotonic() + leaving
         while self._open and time.monotonic() < until:
             with suppress(SkillsError):
                 await self._listen()

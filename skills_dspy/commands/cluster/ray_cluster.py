@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -19,6 +20,8 @@ RETRIES = 3
 """So often Ray has tasks done again whose worker has died."""
 _CONNECTING = 5.0
 """Seconds for a connection to be made."""
+_PATIENCE = 20.0
+"""Seconds without an answer of the cluster's head after which it is gone; after 60 Ray ends the program without a sentence."""
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # What a raylet has to say goes to stdout, whatever `log_to_driver` says: lines that this finds are not printed.
@@ -40,6 +43,10 @@ class RayCluster:
 
     def __init__(self, ray: Any) -> None:
         self._ray = ray
+        self._head = ray.get_runtime_context().gcs_address
+        self._answered = time.monotonic()
+        self._away: OSError | None = None
+        self._nodes: Mapping[str, str] = {}
         # Where the driver is, and with no claim to a processor: it dies with the driver, and not with a node of workers.
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
         self._board = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
@@ -47,10 +54,15 @@ class RayCluster:
         self._orders: dict[int, tuple[WorkOrder, Any]] = {}
 
     def machines(self) -> Mapping[str, str]:
-        """The nodes that have a processor to give."""
+        """The nodes that have a processor to give, or had one while the cluster's head does not answer; WorkerLost."""
+        if self._away is not None:  # Ray itself would wait for it, and nothing else could be done meanwhile
+            if time.monotonic() - self._answered > _PATIENCE:
+                raise _gone(f"its head at {self._head} does not answer") from self._away
+            return self._nodes
         nodes = self._ray.nodes()
         fit = [node for node in nodes if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
-        return {node["NodeID"]: node["NodeManagerHostname"] for node in fit}
+        self._nodes = {node["NodeID"]: node["NodeManagerHostname"] for node in fit}
+        return self._nodes
 
     def begin(self, batch: int, machine: str, order: WorkOrder, specs: Sequence[TaskSpec]) -> None:
         """Let a worker of this node do these tasks, or one of another node when this one is gone."""
@@ -69,16 +81,23 @@ class RayCluster:
         worker raises is a bug, and raised.
         """
         await asyncio.sleep(_EVERY)
+        await self._look()
         refs = list(self._running)
         try:
             ready, _ = self._ray.wait(refs, num_returns=len(refs), timeout=0) if refs else ([], [])
             packed = await self._board.read.remote()
         except self._ray.exceptions.RayError as error:
-            raise WorkerLost(
-                f"the Ray cluster is gone ({type(error).__name__}); all is kept: run the same command again when it is back"
-            ) from error
+            raise _gone(type(error).__name__) from error
         news = [(batch, self._ray.cloudpickle.loads(bytes_of)) for batch, bytes_of in packed]
         return news, {self._running.pop(ref): self._outcome(ref) for ref in ready}
+
+    async def _look(self) -> None:
+        """Whether the cluster's head answers."""
+        try:
+            await _knock(*_host_and_port(self._head))
+            self._answered, self._away = time.monotonic(), None
+        except OSError as error:
+            self._away = error
 
     def _outcome(self, ref: Any) -> BatchEnd:
         errors = self._ray.exceptions
@@ -135,7 +154,7 @@ def connected(address: str, environment: MutableMapping[str, str]) -> Iterator[R
             f"--executor ray needs Ray, which is not installed here ({error}): pip install 'skills-dspy[ray]'"
         ) from error
     if address != "auto":
-        _knock(address)
+        _try(address)
     try:
         ray.init(address, logging_level=logging.CRITICAL, log_to_driver=False)
     except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
@@ -150,9 +169,9 @@ def connected(address: str, environment: MutableMapping[str, str]) -> Iterator[R
         ray.shutdown()
 
 
-def _knock(address: str) -> None:
+def _try(address: str) -> None:
     """Whether something listens there: Ray itself would try for minutes, and say so on stderr."""
-    host, _, port = address.rpartition(":")
+    host, port = _host_and_port(address)
     if address.startswith("ray://"):
         raise RequestError(
             f"{address} is for programs outside of a cluster, which share no storage with it; run this on a machine of the "
@@ -160,15 +179,25 @@ def _knock(address: str) -> None:
         )
     if not host or "/" in host or not port.isdecimal():
         raise RequestError(f"{address} is no address of a Ray cluster: write it like 10.0.0.1:6379")
-
-    async def knock() -> None:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host.strip("[]"), int(port)), _CONNECTING)
-        writer.close()
-
     try:
-        asyncio.run(knock())
+        asyncio.run(_knock(host, port))
     except (OSError, OverflowError) as error:
         raise _unreachable(address, str(error) or f"no answer within {_CONNECTING:.0f} s") from error
+
+
+async def _knock(host: str, port: str) -> None:
+    """OSError where nothing listens there."""
+    _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), _CONNECTING)
+    writer.close()
+
+
+def _host_and_port(address: str) -> tuple[str, str]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), port
+
+
+def _gone(why: str) -> WorkerLost:
+    return WorkerLost(f"the Ray cluster is gone ({why}); all is kept: run the same command again when it is back")
 
 
 def _unreachable(address: str, why: str) -> RequestError:
@@ -187,13 +216,13 @@ def _do(board: Any, batch: int, order: WorkOrder, specs: list[TaskSpec]) -> Batc
     where = next(
         node["NodeManagerHostname"] for node in ray.nodes() if node["NodeID"] == ray.get_runtime_context().get_node_id()
     )
-    again = ray.get(board.begin.remote(batch))
+    again, opened = ray.get(board.begin.remote(batch))
 
     async def tell(news: News) -> bool:
         # Packed here, so that the board needs nothing of what it is made of.
-        return bool(await board.tell.remote(batch, ray.cloudpickle.dumps(news)))
+        return bool(await board.tell.remote(batch, ray.cloudpickle.dumps(news), opened=bool(news.tasks)))
 
-    return asyncio.run(work(order, specs, f"the worker on {where}", tell, _kept(), again=again))
+    return asyncio.run(work(order, specs, f"the worker on {where}", tell, _kept(), again=again, opened=opened))
 
 
 @cache

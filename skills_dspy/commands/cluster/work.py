@@ -82,12 +82,22 @@ class KeptEmbedder:
 
 
 async def work(
-    order: WorkOrder, specs: Sequence[TaskSpec], where: str, tell: Tell, kept: KeptEmbedder, *, again: bool = False
+    order: WorkOrder,
+    specs: Sequence[TaskSpec],
+    where: str,
+    tell: Tell,
+    kept: KeptEmbedder,
+    *,
+    again: bool = False,
+    opened: bool = False,
 ) -> BatchEnd:
     """Run these tasks to their end, on the machine `where`; an error is part of the outcome.
 
-    `again` says that another worker may have begun them and died: its locks are waited for.
+    `again` says that another worker has begun them and died: its locks are waited for. `opened` says that it had opened them:
+    what it has begun anew is gone on with, not set aside again.
     """
+    if opened:
+        order = replace(order, request=replace(order.request, restart=False))
     reporter = Reporter()
     running = asyncio.ensure_future(_run(order, specs, where, reporter, kept, again=again))
     stopped = False
@@ -110,8 +120,7 @@ async def work(
 async def _run(
     order: WorkOrder, specs: Sequence[TaskSpec], where: str, reporter: Reporter, kept: KeptEmbedder, *, again: bool
 ) -> None:
-    # What a worker that died had begun anew is gone on with, not set aside again.
-    request = replace(order.request, specs=tuple(specs), restart=order.request.restart and not again)
+    request = replace(order.request, specs=tuple(specs))
     look_for(request.output_dir, order.token, where)
     here = versions()
     for package in _SAME:

@@ -39,6 +39,10 @@ TOO_LARGE = "is too large to process"
 _SECRETS = re.compile(r"(^|//|--base-url[ =]'?)(?:[^/\s@\[]+:(?!//|\d+(?:/|\s|$))(?:(?!,\w+://)\S)*@|[^/\s]+@)")
 """What stands before an address, of several each: a name and a password, in which there may be a slash or a second @."""
 
+_ASKED = re.compile(r"""(?<=--base-url[ =])(?:'[^']*'|"'"|[^\s'"])+""")
+_QUERY = re.compile(r"\?[^,]*?(?=(?:\s*\*\s*\d+)?(?:,|'?$))")
+"""What is asked in an address, such as a key, of several each, up to its slots; and where a command has addresses."""
+
 C = TypeVar("C")
 
 
@@ -248,12 +252,13 @@ def is_address(host: str) -> bool:
 
 
 def place_of(host: str) -> str:
-    """What two ways to write one address have in common; one that is none is its own."""
+    """What two ways to write one address have in common, with OpenAI's /v1 or without; one that is none is its own."""
     try:
         read = url_of(host)
     except httpx.InvalidURL:
         return host
-    return f"{read.scheme}://{read.host}:{read.port or (443 if read.scheme == 'https' else 80)}{read.path.rstrip('/')}"
+    path = "" if (path := read.path.rstrip("/")) == "/v1" else path
+    return f"{read.scheme}://{read.host}:{read.port or (443 if read.scheme == 'https' else 80)}{path}"
 
 
 @contextmanager
@@ -266,5 +271,8 @@ def address_errors(host: str, example: str) -> Iterator[None]:
 
 
 def without_secrets(text: str) -> str:
-    """An address, or a command with one, without the name and password that it may hold: they are for the server only."""
-    return _SECRETS.sub(r"\1", text)
+    """An address, or a command with one, without the name and password that it may hold: they are for the server only.
+
+    A command is shown without the keys that stand in the queries of its addresses, too.
+    """
+    return _ASKED.sub(lambda found: _QUERY.sub("", found[0]), _SECRETS.sub(r"\1", text))

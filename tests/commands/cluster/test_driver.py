@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -178,6 +178,30 @@ def test_a_worker_that_does_not_see_the_output_folder_ends_the_run(cluster: Term
     assert said.err.startswith("error: the worker on node-")
     assert f"does not see the folder {elsewhere} of this machine: give an --output-dir that is" in said.err
     assert not list(Path("away").iterdir())
+
+
+def test_workers_of_a_cluster_that_is_gone_are_not_waited_for_long(
+    cluster: Terminal, machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody may hear of the end, and Ray soon ends the program: the sentence comes before that."""
+
+    async def stuck(_: object = None) -> None:
+        await asyncio.Event().wait()
+
+    async def deaf() -> None:
+        pass
+
+    def named() -> Mapping[str, str]:
+        if machines.batches:
+            raise WorkerLost("the Ray cluster is gone")
+        return Machines.machines(machines)
+
+    cluster.make_server = lambda: FakeServer(before=stuck)
+    for what, stand_in in (("machines", named), ("stop", deaf)):
+        monkeypatch.setattr(machines, what, stand_in)
+    monkeypatch.setattr("skills_dspy.commands.cluster.driver._LEAVING_LOST", 0.01)
+    said = run(cluster, "away", "--quiet", "--executor", "ray")
+    assert (said.code, said.err.strip()) == (2, "error: the Ray cluster is gone")
 
 
 def test_an_interrupted_run_ends_in_good_order(cluster: Terminal, machines: Machines) -> None:

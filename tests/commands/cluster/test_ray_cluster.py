@@ -2,15 +2,20 @@
 
 import asyncio
 import pickle
+import socket
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from skills_dspy.base.errors import RequestError, WorkerLost
+from skills_dspy.commands.cluster.board import Board
 from skills_dspy.commands.cluster.news import BatchEnd, News
 from skills_dspy.commands.cluster.ray_cluster import RETRIES, RayCluster
 from skills_dspy.commands.cluster.work import WorkOrder
+
+pytestmark = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
 
 NEWS = News(lines=(("say", "a line", 0.0),))
 
@@ -64,20 +69,22 @@ class FakeRay:
         scheduling_strategies=SimpleNamespace(NodeAffinitySchedulingStrategy=lambda node, soft: (node, soft)),
     )
 
-    def __init__(self) -> None:
+    def __init__(self, address: str) -> None:
+        self.address = address
         self.options: list[dict[str, Any]] = []
         self.begun = self.put_times = 0
         self.board: Any = None
-        self.gone = False
+        self.gone = self.silent = False
         self.answers: dict[str, Any] = {}
         self.cancelled: list[str] = []
 
     def get_runtime_context(self) -> Any:
-        """Where the driver is."""
-        return SimpleNamespace(get_node_id=lambda: "head")
+        """Where the driver is, and its cluster."""
+        return SimpleNamespace(get_node_id=lambda: "head", gcs_address=self.address)
 
     def nodes(self) -> list[dict[str, Any]]:
-        """All nodes."""
+        """All nodes; Ray waits for a cluster that does not answer, and then ends the program."""
+        assert not self.silent
         some: Any = (("head", True, {}), ("a", True, {"CPU": 4.0}), ("b", False, {"CPU": 4.0}))
         return [
             {"NodeID": name, "NodeManagerHostname": f"host-{name}", "Alive": alive, "Resources": has}
@@ -114,10 +121,17 @@ class FakeRay:
 
 
 @pytest.fixture
-def ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
+def head() -> Iterator[socket.socket]:
+    """What listens at the address of the cluster."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+@pytest.fixture
+def ray(monkeypatch: pytest.MonkeyPatch, head: socket.socket) -> FakeRay:
     """Ray."""
     monkeypatch.setattr("skills_dspy.commands.cluster.ray_cluster._EVERY", 0.0)
-    return FakeRay()
+    return FakeRay("{}:{}".format(*head.getsockname()))
 
 
 def begun(ray: FakeRay, batches: int = 2) -> RayCluster:
@@ -142,16 +156,26 @@ def test_a_batch_is_a_ray_task_of_one_processor_on_its_node(ray: FakeRay) -> Non
 def test_news_and_ends_are_heard_once(ray: FakeRay) -> None:
     """A batch that has ended is forgotten; what still runs is ended with the cluster."""
     cluster = begun(ray)
-    assert not ray.board.begin(0)
-    assert ray.board.begin(0)
-    assert not ray.board.tell(1, pickle.dumps(NEWS))
+    assert not ray.board.tell(1, pickle.dumps(NEWS), opened=True)
     ray.answers["batch 1"] = BatchEnd(NEWS)
     assert asyncio.run(cluster.listen()) == ([(1, NEWS)], {0: BatchEnd(NEWS)})
     assert asyncio.run(cluster.listen()) == ([], {})
     asyncio.run(cluster.stop())
-    assert ray.board.tell(1, b"")
+    assert ray.board.tell(1, b"", opened=False)
     cluster.close()
     assert ray.cancelled == ["batch 2"]
+
+
+def test_a_worker_hears_how_far_one_came_that_has_died() -> None:
+    """Whether there was one, and whether that had opened the tasks, and so has set aside what was there."""
+    board = Board()
+    assert [board.begin(0), board.begin(0)] == [(False, False), (True, False)]
+    board.tell(0, b"a line", opened=False)
+    assert board.begin(0) == (True, False)
+    board.tell(0, b"tasks", opened=True)
+    board.tell(0, b"a line", opened=False)
+    assert board.read()
+    assert [board.begin(0), board.begin(1)] == [(True, True), (False, False)]
 
 
 def test_a_worker_that_died_too_often_is_an_error_of_its_tasks(ray: FakeRay) -> None:
@@ -183,3 +207,20 @@ def test_a_cluster_that_is_gone_ends_the_run(ray: FakeRay) -> None:
     with pytest.raises(WorkerLost, match="the Ray cluster is gone"):
         asyncio.run(cluster.listen())
     asyncio.run(cluster.stop())
+
+
+def test_a_cluster_whose_head_is_gone_ends_the_run(ray: FakeRay, head: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before Ray ends the program without a sentence; one that is back soon goes on, with the nodes that it had."""
+    cluster = begun(ray)
+    known = cluster.machines()
+    head.close()
+    ray.silent = True
+    asyncio.run(cluster.listen())
+    assert cluster.machines() == known
+    with monkeypatch.context() as patched:
+        patched.setattr("skills_dspy.commands.cluster.ray_cluster._PATIENCE", 0.0)
+        with pytest.raises(
+            WorkerLost,
+            match=r"the Ray cluster is gone \(its head at 127.* does not answer\); all is kept: run the same command again",
+        ):
+            cluster.machines()

@@ -68,12 +68,12 @@ class Job:
         self.news.append(packed(news))
         return self.stop and bool(news.tasks)
 
-    async def work(self, *, again: bool = False) -> BatchEnd:
+    async def work(self, *, again: bool = False, opened: bool = False) -> BatchEnd:
         """Let them be done."""
         with marked(self.order["request"].output_dir) as token:
             order = packed(WorkOrder(**{"token": token, **self.order}))
             outcome: BatchEnd = packed(
-                await work(order, packed(self.specs), "the worker on a", self.tell, self.kept, again=again)
+                await work(order, packed(self.specs), "the worker on a", self.tell, self.kept, again=again, opened=opened)
             )
         return outcome
 
@@ -144,11 +144,11 @@ def test_a_worker_waits_for_the_locks_of_one_that_has_died(terminal: Terminal, e
 
 
 def test_a_run_that_was_begun_anew_and_died_is_gone_on_with(terminal: Terminal, embedders: list[Watched]) -> None:
-    """What the worker that died had set aside is set aside once."""
+    """What the worker that died had set aside is set aside once; what it had not come to, still."""
     job = Job(terminal)
     job.order["request"] = replace(job.order["request"], restart=True)
-    for again, aside in ((False, 0), (False, 1), (True, 1)):
-        ended = asyncio.run(job.work(again=again))
+    for again, opened, aside in ((False, False, 0), (False, False, 1), (True, True, 1), (True, False, 2)):
+        ended = asyncio.run(job.work(again=again, opened=opened))
         assert (ended.error, job.statuses(ended.news)) == (None, ["complete"])
         assert len(list((terminal.output / "test").glob("*.old-*"))) == aside
     assert embedders

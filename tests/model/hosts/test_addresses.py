@@ -31,6 +31,7 @@ def test_hosts_have_roles_and_slots(given: list[str], read: list[Address]) -> No
     ("given", "said"),
     [
         ([f"{A},a:11434/"], "--base-url names a:11434/ twice; name each host once, with *N for its slots"),
+        ([f"{A},{A}/v1/"], "--base-url names http://a:11434/v1/ twice; name each host once, with *N for its slots"),
         ([A, A], "--base-url names http://a:11434 twice; name each host once, with *N for its slots"),
         (
             [f"jugde={A}", B],

@@ -12,6 +12,7 @@ from skills_dspy.base.errors import RequestError, WorkerLost
 from skills_dspy.commands.cluster.board import Board
 from skills_dspy.commands.cluster.news import BatchEnd, News
 from skills_dspy.commands.cluster.work import KeptEmbedder, WorkOrder, work
+from skills_dspy.model.server.connections import without_secrets
 from skills_dspy.tasks.spec import TaskSpec
 
 _EVERY = 0.25
@@ -174,11 +175,11 @@ def _try(address: str) -> None:
     host, port = _host_and_port(address)
     if address.startswith("ray://"):
         raise RequestError(
-            f"{address} is for programs outside of a cluster, which share no storage with it; run this on a machine of the "
+            f"{without_secrets(address)} is for programs outside of a cluster, which share no storage with it; run this on a machine of the "
             "cluster with --ray-address HOST:6379, or send it there with `ray job submit`"
         )
     if not host or "/" in host or not port.isdecimal():
-        raise RequestError(f"{address} is no address of a Ray cluster: write it like 10.0.0.1:6379")
+        raise RequestError(f"{without_secrets(address)} is no address of a Ray cluster: write it like 10.0.0.1:6379")
     try:
         asyncio.run(_knock(host, port))
     except (OSError, OverflowError) as error:
@@ -201,7 +202,7 @@ def _gone(why: str) -> WorkerLost:
 
 
 def _unreachable(address: str, why: str) -> RequestError:
-    where = "on this machine" if address == "auto" else f"at {address}"
+    where = "on this machine" if address == "auto" else f"at {without_secrets(address)}"
     return RequestError(
         f"no Ray cluster is reachable {where} ({why}); begin one with `ray start --head`, or give the address of its head node "
         "with --ray-address HOST:6379"

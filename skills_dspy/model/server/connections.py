@@ -16,7 +16,7 @@ import httpx
 from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import ServerError
 from skills_dspy.model.server.faults import Cause, cause_of
-from skills_dspy.model.server.route import Route, route_to, url_of
+from skills_dspy.model.server.route import Route, is_loopback, route_to, url_of
 
 CONNECTIONS_PER_CLIENT = 2
 """httpcore 1.0 looks at every connection of a pool at every request: with 64 in one pool it collapses (encode/httpcore#1035),
@@ -258,7 +258,8 @@ def place_of(host: str) -> str:
     except httpx.InvalidURL:
         return host
     path = "" if (path := read.path.rstrip("/")) == "/v1" else path
-    return f"{read.scheme}://{read.host}:{read.port or (443 if read.scheme == 'https' else 80)}{path}"
+    name = "127.0.0.1" if is_loopback(host) else read.host
+    return f"{read.scheme}://{name}:{read.port or (443 if read.scheme == 'https' else 80)}{path}"
 
 
 @contextmanager

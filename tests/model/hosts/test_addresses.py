@@ -32,6 +32,10 @@ def test_hosts_have_roles_and_slots(given: list[str], read: list[Address]) -> No
     [
         ([f"{A},a:11434/"], "--base-url names a:11434/ twice; name each host once, with *N for its slots"),
         ([f"{A},{A}/v1/"], "--base-url names http://a:11434/v1/ twice; name each host once, with *N for its slots"),
+        (
+            ["http://127.0.0.1:1", "LOCALHOST:1"],
+            "--base-url names LOCALHOST:1 twice; name each host once, with *N for its slots",
+        ),
         ([A, A], "--base-url names http://a:11434 twice; name each host once, with *N for its slots"),
         (
             [f"jugde={A}", B],

@@ -11,6 +11,7 @@ from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from importlib.util import find_spec
 from io import StringIO
+from logging import ERROR, getLogger
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -266,10 +267,9 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import datasets
-        from huggingface_hub.utils import logging as hub_logging
         from transformers.utils import logging
 
-        hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        getLogger("huggingface_hub").setLevel(ERROR)
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         datasets.disable_progress_bars()

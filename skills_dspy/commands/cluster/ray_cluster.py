@@ -175,7 +175,8 @@ def _try(address: str) -> None:
     host, port = _host_and_port(address)
     if address.startswith("ray://"):
         raise RequestError(
-            f"{without_secrets(address)} is for programs outside of a cluster, which share no storage with it; run this on a machine of the "
+            f"{without_secrets(address)} is for programs outside of a cluster, which share no storage with it; run this on a "
+            "machine of the "
             "cluster with --ray-address HOST:6379, or send it there with `ray job submit`"
         )
     if not host or "/" in host or not port.isdecimal():

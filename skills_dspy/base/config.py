@@ -1,7 +1,4 @@
-"""The settings of a run: built-in values, then a file's, then the command line's, all checked.
-
-The built-in values stand in skills.yaml beside this module, and nowhere else.
-"""
+"""The settings of a run: built-in values, which skills.yaml alone has, then a file's, then the command line's, all checked."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache

@@ -1,8 +1,7 @@
 """The scheduler of one task: draws run at once, settle in order, and only settling decides.
 
-What a run writes depends on the order of draws, never on the order of replies. A candidate is a duplicate if it repeats a
-seed or an accepted pair that stands before it; it is accepted if it is none and every judge and tag let it through. That is
-decided when everything before it has been decided. What runs earlier only saves calls that the decision does not need.
+What a run writes depends on the order of draws, never on that of replies: a candidate repeats seeds or accepted pairs before it,
+or not, and is decided when all before it is. What runs earlier only saves calls that the decision does not need.
 """
 
 import asyncio

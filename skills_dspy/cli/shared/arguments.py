@@ -79,8 +79,7 @@ class RunOptions:
     hold_out: Annotated[
         int | None,
         option(
-            "So many seeds of each task stay out of its run, for `eval student`; the seed chooses.  [default: none; with "
-            "--replay, as recorded]",
+            "So many seeds of each task stay out, for `eval student`.  [default: none; with --replay, as recorded]",
             type=click.IntRange(0, 10_000),
             metavar="K",
         ),
@@ -282,10 +281,7 @@ class ExportOptions:
     """The options of `export`; None where one was left out."""
 
     runs: Annotated[tuple[Path, ...], argument(nargs=-1, required=True, metavar="RUN...")]
-    layout: Annotated[
-        str,
-        option("What for: see above.", "--format", required=True, type=click.Choice(ALL_FORMATS)),
-    ]
+    layout: Annotated[str, option("What for: see above.", "--format", required=True, type=click.Choice(ALL_FORMATS))]
     out: Annotated[
         Path,
         option(

@@ -251,6 +251,12 @@ def is_address(host: str) -> bool:
         return False
 
 
+def name_and_password(address: str) -> tuple[str, str] | None:
+    """Those in an address, which the ollama package leaves out; None where there are none."""
+    url = url_of(address)
+    return (url.username, url.password) if url.username or url.password else None
+
+
 def place_of(host: str) -> str:
     """What two ways to write one address have in common, with OpenAI's /v1 or without; one that is none is its own."""
     try:

@@ -27,11 +27,11 @@ from skills_dspy.model.server.connections import (
     Endpoint,
     Refused,
     address_errors,
+    name_and_password,
     without_secrets,
 )
 from skills_dspy.model.server.faults import Cause
 from skills_dspy.model.server.names import ListedNames, guess, listing, meant
-from skills_dspy.model.server.route import url_of
 from skills_dspy.model.server.server import Fault, Model, T, connection_fault, licence_in_words, refusal_fault, refused_thinking
 from skills_dspy.model.server.tokens import Tokens
 from skills_dspy.store.run_json import OLLAMA
@@ -82,7 +82,7 @@ class OllamaServer:
         def make() -> ollama.AsyncClient:
             with self._client_errors():
                 options = self._endpoint.async_options(concurrency, transport)
-                return ollama.AsyncClient(host=host, auth=_name_and_password(host), **options)
+                return ollama.AsyncClient(host=host, auth=name_and_password(host), **options)
 
         self._connections = Connections(make, concurrency)
         self._asking = Asking(
@@ -162,7 +162,7 @@ class OllamaServer:
         with self._client_errors():
             options = self._endpoint.options(self._concurrency) | {"event_hooks": {"request": [sent.append]}}
             address = self._endpoint.address
-            client = ollama.Client(host=address, auth=_name_and_password(address), **options)
+            client = ollama.Client(host=address, auth=name_and_password(address), **options)
         try:
             for progress in client.pull(model, stream=True):
                 yield progress.status or "", progress.completed or 0, progress.total or 0
@@ -319,12 +319,6 @@ async def _version(client: ollama.AsyncClient) -> str:
     if not isinstance(told, dict) or "error" in told:  # LM Studio, and whatever else answers 200 to any path
         raise Refused.by(response, 404)
     return str(told.get("version") or "unknown")
-
-
-def _name_and_password(address: str) -> tuple[str, str] | None:
-    """Those in an address, which the ollama package leaves out."""
-    url = url_of(address)
-    return (url.username, url.password) if url.username or url.password else None
 
 
 def _no_ollama(host: str, why: str) -> ServerError:

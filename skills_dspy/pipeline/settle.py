@@ -1,6 +1,6 @@
 """The scheduler of one task: draws run at once, settle in order, and only settling decides.
 
-What a run writes depends on the order of draws, never on that of replies: a candidate repeats seeds or accepted pairs before it,
+What a run writes depends on the order of draws, never on that of replies: a candidate repeats seeds or pairs before it,
 or not, and is decided when all before it is. What runs earlier only saves calls that the decision does not need.
 """
 

@@ -200,13 +200,10 @@ class OpenTask:
                 )
 
             manifest = _manifest(shared, spec, config, inputs)
-            noted = read_run_json(paths)
-            before = None if noted is None else noted.content.get("result")
-            return cls(
-                *(view, config, manifest, journal, logs, asker, begin, screen, stack.pop_all(), shared.entrance),
-                before=before,
-                noted=noted is not None,
-            )
+            known = read_run_json(paths)
+            before, noted = (None, False) if known is None else (known.content.get("result"), True)
+            opened = stack.pop_all()
+            return cls(view, config, manifest, journal, logs, asker, begin, screen, opened, shared.entrance, before, noted)
 
     async def screen_seeds(self, weights: str | None, notices: Notices) -> None:
         """Note and say which of its seeds are contaminated themselves.

@@ -63,8 +63,7 @@ async def arun(
     Args:
         task_paths: task files, `qna.yaml` files, or folders of them; none for those of `replay`.
         n: accepted pairs wanted for each task, 1 or more; 20, or with `replay` the recorded run's.
-        base_url: the server's address, or those of several, each as `[ROLE=]URL[*N],...` has it; OLLAMA_HOST, else Ollama's
-            own. The key of one of OpenAI's API stands in the environment (SKILLS_DSPY_API_KEY, OPENAI_API_KEY).
+        base_url: `[ROLE=]URL[*N],...`, one or several; OLLAMA_HOST, else Ollama's own. SKILLS_DSPY_API_KEY may hold a key.
         llamacpp: a model file (.gguf) instead of a server.
         concurrency: requests in flight at each host, 1 to 1024.
         seed: decides every choice, 0 to 2**63 - 1; 0, or with `replay` the recorded run's.

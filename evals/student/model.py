@@ -165,7 +165,9 @@ def load_student(name: str, device: str = "auto", window: int | None = None) -> 
             _forget_quantization(model)
         model = model.to(device)
     most = getattr(model.config, "max_position_embeddings", None) or _LONGEST
-    return LoadedStudent(name, model, tokenizer, min(window or _LONGEST, most), device, _mark_of(model))
+    if window is not None and window > most:
+        raise RequestError(f"--window {window} is more than the {most} tokens that --student {name} takes; give {most} at most")
+    return LoadedStudent(name, model, tokenizer, window or min(_LONGEST, most), device, _mark_of(model))
 
 
 def _check_template(name: str, tokenizer: Any) -> None:

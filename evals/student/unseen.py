@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evals.data.datasets import Dataset
+from evals.data.datasets import Dataset, read_datasets
 from evals.data.rows import Row
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import SeedExample
@@ -54,17 +54,16 @@ def unseen_seeds(places: Sequence[Path], data: Sequence[Dataset], others: Sequen
     names = {dataset.name for dataset in data}
     if all(dataset.run is not None for dataset in data) and any(name in names for name, _ in seeds):
         seeds = [(name, seed) for name, seed in seeds if name in names]
-    if not of_runs:
-        _refuse_unsaid((*data, *others))
+    unsaid = [one for one in (*data, *others) if one.run is None and not _rows_of(one) <= _rows_of_runs(of_runs)]
+    _refuse_unsaid(unsaid)
     shown = {_key(seed) for dataset in (*data, *others) for seed in dataset.seeds}
     unseen = {_key(seed): (name, seed) for name, seed in seeds if _key(seed) not in shown}
     if len(unseen) < FEWEST_UNSEEN:
         raise RequestError(_too_few(places, len(unseen), seeds, (*data, *others)))
     taught = {_key(seed): seed for dataset in data for seed in dataset.seeds}
-    unsaid = [] if of_runs else [dataset.name for dataset in (*data, *others) if dataset.run is None]
     notes = [f"Broken, and left out: {error}" for error in (loaded.broken if loaded else ())]
     notes += [
-        f"{name} does not say which seeds it was made from: it is taken to know none of those measured." for name in unsaid
+        f"{one.name} does not say which seeds it was made from: it is taken to know none of those measured." for one in unsaid
     ]
     return UnseenSeeds(
         tuple(_row(seed) for _, seed in unseen.values()),
@@ -72,6 +71,16 @@ def unseen_seeds(places: Sequence[Path], data: Sequence[Dataset], others: Sequen
         Counter(name for name, _ in unseen.values()),
         tuple(notes),
     )
+
+
+def _rows_of(dataset: Dataset) -> set[tuple[str, str]]:
+    """Its rows, as one can tell them from others."""
+    return {(row.question, row.answer) for row in dataset.rows}
+
+
+def _rows_of_runs(places: Sequence[Path]) -> set[tuple[str, str]]:
+    """Those of all runs at some places: a file that holds no others was made from their seeds."""
+    return {row for place in places for dataset in read_datasets(place) for row in _rows_of(dataset)}
 
 
 def _held_out(places: Sequence[Path]) -> Iterator[_Named]:
@@ -94,7 +103,7 @@ def _of_run(paths: RunPaths) -> Iterator[_Named]:
 def _refuse_unsaid(datasets: Sequence[Dataset]) -> None:
     """Rows that name seeds which were shown, without the run that knows them, may be made from any of the seeds."""
     for dataset in datasets:
-        if dataset.run is None and any(name.startswith("seed:") for row in dataset.rows for name in row.shown or ()):
+        if any(name.startswith("seed:") for row in dataset.rows for name in row.shown or ()):
             raise RequestError(
                 f"{dataset.path}: its rows were made from seeds that the file does not name; give the run's directory in its "
                 "place, or as --seeds, so that its held-out seeds are known"

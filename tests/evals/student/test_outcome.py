@@ -2,7 +2,7 @@
 
 import pytest
 
-from evals.student.lessons import OTHER, SHUFFLED
+from evals.student.lessons import AS_MANY, OTHER, SHUFFLED
 from evals.student.model import SeedLoss
 from evals.student.outcome import outcome_of
 from evals.student.trial import SeedTrial, Training
@@ -18,7 +18,7 @@ def losses(less: float, wobble: float = 0.02) -> tuple[SeedLoss, ...]:
 
 def trial(**less: float) -> SeedTrial:
     """Trainings of two random seeds."""
-    names = {"all": ALL, "half": HALF, "quarter": QUARTER, "shuffled": SHUFFLED, "other": OTHER}
+    names = {"all": ALL, "half": HALF, "quarter": QUARTER, "shuffled": SHUFFLED, "other": OTHER, "cut": AS_MANY}
     made = [Training(names[name], seed, 8, 80, losses(by + seed / 10)) for seed in (0, 1) for name, by in less.items()]
     return SeedTrial(losses(0, 0), tuple(made), 0)
 
@@ -71,3 +71,5 @@ def test_two_datasets_are_compared_for_as_many_tokens() -> None:
     """By the rows cut to the tokens of the other, where the other has fewer."""
     said = outcome_of(trial(all=0.5, other=0.2), 0).verdicts
     assert said[-1].startswith("They teach more than the other dataset: as many tokens of the rows end -0.300")
+    said = outcome_of(trial(all=0.5, other=0.2, cut=0.1), 0).verdicts
+    assert said[-1].startswith("They teach less than the other dataset: as many tokens of the rows end +0.100")

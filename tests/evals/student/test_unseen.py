@@ -1,6 +1,7 @@
 """Which seeds a student is measured on, and what is refused."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,18 @@ def test_rows_of_unknown_seeds_are_taken_with_a_note_or_refused(terminal: Termin
     with pytest.raises(RequestError, match=re.escape("rows.jsonl: its rows were made from seeds that the file does not name")):
         unseen_seeds([terminal.task()], lost)
     assert len(unseen_seeds([terminal.output], lost).measured) == 2
+    assert unseen_seeds([terminal.output], lost).notes == ()
+    others = [Dataset("rows", Path("others.jsonl"), tuple(replace(row, answer="Else.") for row in data[0].rows))]
+    with pytest.raises(
+        RequestError, match=re.escape("others.jsonl: its rows were made from seeds that the file does not name")
+    ):
+        unseen_seeds([terminal.output], data, others)  # the run of some rows does not know those of others
+    stranger = unseen_seeds([terminal.output], data, read_datasets(tmp_path / "rows.jsonl"))
+    assert "does not say which seeds it was made from" in stranger.notes[0]
+
+
+def test_only_the_tasks_of_the_runs_are_measured(terminal: Terminal) -> None:
+    """A folder of task files has seeds of other skills, which nobody taught."""
+    data = made(terminal, "--hold-out", 2)
+    files = [terminal.task(), terminal.task("test/jays")]
+    assert unseen_seeds(files, data).tasks == {"test/foxes": 2}

@@ -167,7 +167,7 @@ def speed_lines(speeds: Sequence[HostSpeed]) -> Iterator[Line]:
     if len(speeds) == 1:
         return
     total = sum(speed.rate for speed in speeds)
-    yield Line("ok", "at once", f"{len(speeds)} hosts give {rate_of(total)} tokens/s, all asked at the same time")
+    yield Line("ok", "at once", f"{len(speeds)} hosts give {rate_of(total)} tokens/s together, each measured by itself")
 
 
 def seconds_of(costs: Sequence[StepCost], alone: Mapping[str, Speed], speeds: Sequence[HostSpeed]) -> float:

@@ -123,7 +123,7 @@ class Hosts:
         ]
 
     def _well(self) -> list[Member]:
-        return [member for member in self.members if member.lane.limit] or list(self.members)
+        return [member for member in self.members if member.lane.well] or list(self.members)
 
     async def _model_at(self, member: Member, name: str) -> Model:
         try:
@@ -161,7 +161,7 @@ class Hosts:
             good, bad = good + mine_good, bad + mine_bad
             share += (mine_good + mine_bad) * (unread + 1) / (all_read + 2)
         count = good + bad
-        if bad < _LEAST or lane.limit == 0 or not self._replaceable(lane) or bad <= 2 * share:
+        if bad < _LEAST or not lane.well or not self._replaceable(lane) or bad <= 2 * share:
             return
         from scipy.stats import binom
 
@@ -197,10 +197,15 @@ def agreed(name: str, found: Sequence[tuple[str, Model]]) -> Model:
     for host, other in others:
         if _differ(theirs, other):
             raise RequestError(
-                f"{first} and {host} have different weights under the name {name} ({theirs.digest[:12]} and "
-                f"{other.digest[:12]}): pull the same on both, or leave one of the hosts out."
+                f"{first} and {host} have different weights under the name {name} ({_weights_of(theirs)} and "
+                f"{_weights_of(other)}): pull the same on both, or leave one of the hosts out."
             )
     return reduce(_both, (model for _, model in found))
+
+
+def _weights_of(model: Model) -> str:
+    """What tells a model's weights, in short."""
+    return model.digest[:12] or ", ".join(f"{name} {told}" for name, told in model.weights.items()) or "unknown"
 
 
 def missing_at(said: str, host: str) -> str:
@@ -211,7 +216,8 @@ def missing_at(said: str, host: str) -> str:
 
 
 def _differ(one: Model, other: Model) -> bool:
-    return bool(one.digest and other.digest) and one.digest != other.digest
+    digests = bool(one.digest and other.digest) and one.digest != other.digest
+    return digests or any(one.weights[name] != other.weights[name] for name in one.weights.keys() & other.weights.keys())
 
 
 def _both(one: Model, other: Model) -> Model:

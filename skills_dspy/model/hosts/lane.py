@@ -83,6 +83,15 @@ class Lane:
         """Whether a free slot last answered a request of this step, whose prompts begin alike."""
         return call.step in self._warm
 
+    @property
+    def well(self) -> bool:
+        """Whether it may be asked."""
+        return self.limit > 0 and self.left_out is None
+
+    def own_seconds(self, step: str) -> float | None:
+        """The mean time of a reply to this step; None before the first."""
+        return self._mean.get(step) if step else None
+
     def seconds(self, step: str) -> float | None:
         """The mean time of a reply to this step, as measured, else to any; None before the first reply."""
         return self._mean.get(step, self._mean.get(""))

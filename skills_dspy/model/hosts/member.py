@@ -8,7 +8,7 @@ from typing import Any
 
 from skills_dspy.base.config import Role, ServerConfig
 from skills_dspy.base.errors import ContextTooLong, MachineError, ServerError
-from skills_dspy.model.hosts.call import CURRENT_CALL
+from skills_dspy.model.hosts.call import CURRENT_CALL, Call
 from skills_dspy.model.hosts.lane import HandedOver, Lane
 from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.hosts.waiting import LONG
@@ -75,7 +75,7 @@ class Member:
             self.leave_out(str(error))
             raise HandedOver from error
         self._delay, self._in_a_row = self._config.backoff_first, 0
-        if self.lane.limit != self.lane.count and self.lane.left_out is None:
+        if self.lane.limit != self.lane.count:
             self.lane.limit, self.lane.why = self.lane.count, ""
             self._look_again()
         if (model := str(payload.get("model", ""))) not in self._seen and len(self.models) > 1:
@@ -91,6 +91,8 @@ class Member:
         asked = asyncio.ensure_future(self.server.chat(payload))
         try:
             while not (await asyncio.wait({asked}, timeout=(limit := self._longest(call.step))))[0]:
+                if not self._may_hand_over(call, again=True):
+                    continue  # it may be slow, and nobody is quicker
                 said = f"The server at {self.name} has not answered a request of {call.step or 'predict'} for {limit:.0f} s."
                 self._failed(Fault(ServerError(said), True, silent=True), 0.0)
             return asked.result()
@@ -98,11 +100,13 @@ class Member:
             asked.cancel()
 
     def _longest(self, step: str) -> float:
-        """Seconds after which a request is given to another host, if there is one."""
+        """Seconds after which a request is given to another host, if there is one.
+
+        What other steps take says nothing of this one: while no reply to it is known, it may take as long as any request.
+        """
         assert self.slots is not None
-        known = [mean for lane in self.slots.lanes if (mean := lane.seconds(step)) is not None]
-        own = self.lane.seconds(step)
-        return max(LONG, _HANGS * (own if own is not None else max(known, default=LONG / 2)))
+        known = [mean for lane in (self.lane, *self.slots.lanes) if (mean := lane.own_seconds(step)) is not None]
+        return max(LONG, _HANGS * known[0]) if known else self._config.timeout * self.lane.count
 
     def leave_out(self, why: str) -> None:
         """Ask it nothing from now on, for a reason that is told."""
@@ -140,7 +144,7 @@ class Member:
             call.faults[self.name] = call.faults.get(self.name, 0) + 1
         # Where it failed before is better than where nobody answers; but it may be the prompt that ends what a host does.
         others = self._others(again=fault.silent)
-        if call is None or not others or call.handed_over >= _ROUNDS * len(self.slots.lanes if self.slots else ()):
+        if call is None or not self._may_hand_over(call, again=fault.silent):
             if self._on_fault is not None:
                 self._on_fault(fault, pause)
             return
@@ -152,6 +156,10 @@ class Member:
         if self.lane.limit and (self._in_a_row >= _FAILED or fault.silent):
             self.away(str(fault.error), told=fault.silent)
         raise HandedOver
+
+    def _may_hand_over(self, call: Call, *, again: bool) -> bool:
+        """Whether a request may go to another host once more."""
+        return self.slots is not None and call.handed_over < _ROUNDS * len(self.slots.lanes) and bool(self._others(again=again))
 
     def _others(self, *, again: bool = False) -> list[Lane]:
         """The other hosts that may be asked what is asked now; see `Slots.others`."""

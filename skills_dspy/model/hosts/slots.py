@@ -88,7 +88,7 @@ class Slots:
 
     def others(self, lane: Lane, call: Call, *, again: bool = False) -> list[Lane]:
         """The other hosts that are well and may be asked this; `again` those that failed at it, too."""
-        well = [other for other in self.lanes if other is not lane and other.limit and other.serves(call.step)]
+        well = [other for other in self.lanes if other is not lane and other.well and other.serves(call.step)]
         return [other for other in well if again or other not in call.failed_at]
 
     def look_again(self) -> None:
@@ -143,7 +143,10 @@ class Slots:
     def _open_to(self, call: Call) -> list[Lane]:
         """The hosts that may be asked this: those that are well and have not failed at it, if there is one."""
         serving = [lane for lane in self.lanes if lane.serves(call.step) and lane.left_out is None]
-        for some in ([lane for lane in serving if lane.limit and lane not in call.failed_at], [x for x in serving if x.limit]):
+        for some in (
+            [lane for lane in serving if lane.well and lane not in call.failed_at],
+            [lane for lane in serving if lane.well],
+        ):
             if some:
                 return some
         return serving
@@ -162,7 +165,7 @@ class Slots:
 
 def _has_place(lane: Lane, mine: Sequence[Lane]) -> bool:
     """Whether it may get one more; of hosts that are all away each is asked as if it were well."""
-    return lane.held < (lane.limit if any(other.limit for other in mine) else lane.count)
+    return lane.held < (lane.limit if any(other.well for other in mine) else lane.count)
 
 
 def _takes(lane: Lane, call: Call, swaps: dict[Lane, str | None]) -> bool:

@@ -182,7 +182,7 @@ class OpenAIServer:
         if name not in self._dialects:
             self._dialects[name] = await find_dialect(self._attempt, self._insist, name, self.host, thinking)
         dialect = self._dialects[name]
-        return Model(name, "", window, dialect.noted(), dialect.in_words(), await self._warnings(card))
+        return Model(name, "", window, dialect.noted(), dialect.in_words(), await self._warnings(card), weights=_weights(card))
 
     async def loaded(self) -> tuple[str, ...] | None:
         """None: it does not say."""
@@ -331,6 +331,13 @@ def _called(cards: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def _list(found: Any) -> list[Any]:
     return found if isinstance(found, list) else []
+
+
+def _weights(card: Mapping[str, Any]) -> dict[str, int]:
+    """What llama.cpp tells of a model's weights, in place of a digest."""
+    meta = card.get("meta")
+    told = meta if isinstance(meta, dict) else {}
+    return {name: told[name] for name in ("n_params", "n_vocab", "size") if isinstance(told.get(name), int)}
 
 
 def _window(card: Mapping[str, Any]) -> int | None:

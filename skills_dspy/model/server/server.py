@@ -43,7 +43,8 @@ class Model:
 
     `differs` has what a server does not take or give for it, by name, and `in_words` the same in sentences; `warnings` are of
     what spoils replies without a word. `thinks` says whether it can think before it answers; None where nobody says. `licence`
-    is its own, in a line, as server or file tell it; None where they tell none.
+    is its own, in a line, as server or file tell it; None where they tell none. `weights` has what a server without digests
+    tells of the model's, by name.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Model:
     warnings: tuple[str, ...] = ()
     thinks: bool | None = None
     licence: str | None = None
+    weights: Mapping[str, Any] = field(default_factory=dict)
 
 
 def licence_in_words(*told: object) -> str | None:

@@ -71,7 +71,7 @@ def test_each_host_is_measured_with_the_model_of_its_first_role() -> None:
     (alone,) = speed_lines([replace(first, together=replace(first.together, at_once=first.together.alone))])
     assert alone.state == "warn"
     assert "OLLAMA_NUM_PARALLEL" in alone.text
-    assert said[2] == f"2 hosts give {first.rate + second.rate:.0f} tokens/s, all asked at the same time"
+    assert said[2] == f"2 hosts give {first.rate + second.rate:.0f} tokens/s together, each measured by itself"
 
 
 def of_speed(name: str, rate: float, roles: tuple[Role, ...], model: str = "g") -> HostSpeed:

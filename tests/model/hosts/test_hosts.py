@@ -12,12 +12,12 @@ from evals.bench import virtual_time
 from skills_dspy.base.config import ROLES, Role
 from skills_dspy.base.errors import ModelMissing, RequestError, ServerError
 from skills_dspy.model.hosts.call import Call
-from skills_dspy.model.hosts.hosts import Hosts, introduced
+from skills_dspy.model.hosts.hosts import Hosts, agreed, introduced
 from skills_dspy.model.hosts.lane import Lane
 from skills_dspy.model.hosts.member import Member, OnFault
 from skills_dspy.model.replies import NO_REPLY, Meter, Replies
 from skills_dspy.model.server.ollama import OllamaServer
-from skills_dspy.model.server.server import Fault
+from skills_dspy.model.server.server import Fault, Model
 from tests.model.server.test_ollama import GOOD, settings
 
 
@@ -474,6 +474,72 @@ def test_a_host_that_hangs_gives_its_work_to_the_others() -> None:
         return seconds
 
     assert played(scene) < 65
+
+
+def test_a_slow_step_is_no_host_that_hangs() -> None:
+    """However quick other steps are, and whatever this one takes before any reply to it is known; later ten times that."""
+
+    async def scene() -> Net:
+        net = Net(Machine("a"), Machine("b"), slots=4)
+        await net.hosts.version()
+        await net.all(8, "judge")
+        for machine in net.machines:
+            machine.seconds = 50.0
+        await net.all(8)
+        for machine in net.machines:
+            machine.seconds = 400.0
+        assert len(await net.all(8)) == 8
+        await net.hosts.close()
+        return net
+
+    net = played(scene)
+    assert (net.told, net.faults, net.meter.faults) == ([], [], {})
+
+
+def test_a_slow_reply_where_no_other_host_is_well_is_waited_for() -> None:
+    """It is no fault: nobody asks again."""
+
+    async def scene() -> Net:
+        net = Net(Machine("a"), Machine("b"))
+        await net.hosts.version()
+        await net.all(4)
+        net.machines[1].away = True
+        await net.all(2)
+        net.machines[0].seconds = 130.0
+        assert await net.all(1) == ["http://a:11434"]
+        await net.hosts.close()
+        return net
+
+    net = played(scene)
+    assert net.faults == []
+    assert "http://a:11434" not in net.meter.faults
+
+
+def test_nobody_is_left_out_who_cannot_be_replaced() -> None:
+    """Unreadable replies of the last host that is well are better than none."""
+
+    async def scene() -> tuple[bool, bool]:
+        net = Net(Machine("a"), Machine("b"))
+        a, b = net.hosts.slots.lanes
+        for _ in range(40):
+            b.heard("write", readable=True)
+        b.limit = 0
+        for _ in range(20):
+            a.heard("write", readable=False)
+        alone = a.well
+        b.limit = 1
+        a.heard("write", readable=False)
+        return alone, a.well
+
+    assert played(scene) == (True, False)
+
+
+def test_models_without_a_digest_are_compared_by_what_is_told_of_them() -> None:
+    """As llama.cpp tells parameters and size; what only one of them tells says nothing."""
+    small, large = (Model("m", "", None, weights={"n_params": number, "n_vocab": 9}) for number in (135, 7000))
+    with pytest.raises(RequestError, match=r"different weights under the name m \(n_params 135, n_vocab 9 and n_params 7000"):
+        agreed("m", [("a", small), ("b", large)])
+    assert agreed("m", [("a", small), ("b", Model("m", "", None))]) == small
 
 
 def test_an_address_that_is_no_such_server_is_refused() -> None:

@@ -123,11 +123,15 @@ def row_of(content: Mapping[str, Any], path: Path, number: int) -> Row | None:
     return Row(whole(asked), whole(told), context, ratings, soft, shown_with, preference)
 
 
+_FALSE = ("false", "0", "0.0")
+"""How writers of tables write the label of an answer that is not wanted."""
+
+
 def _preference(content: Mapping[str, Any], read: str | None) -> Literal["chosen", "rejected"] | None:
     """As TRL's trainers have it; `read` is where the answer stands, and a label beside other keys is of something else."""
     if read == "chosen" and "rejected" in content:
         return "chosen"
-    is_false = {"prompt", "completion"} <= content.keys() and str(content.get("label")).lower() == "false"
+    is_false = {"prompt", "completion"} <= content.keys() and str(content.get("label")).lower() in _FALSE
     return "rejected" if is_false else None
 
 

@@ -4,15 +4,14 @@
 for every bound how far the seeds go, and which of them the built-in bounds reject.
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 
+from evals.figures.sentences import sentences
 from skills_dspy.base.config import ScreensConfig, load_config
-from skills_dspy.base.errors import SkillsError
 from skills_dspy.base.visible import visible
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.steps import STEPS
@@ -91,11 +90,8 @@ def _look(found: Extremes, spec: TaskSpec, place: int, task: TaskTexts) -> None:
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
 def main(paths: Sequence[Path]) -> None:
     """Print what the seeds of the tasks at these paths come to, or leave with exit code 2 and one sentence."""
-    try:
+    with sentences():
         specs = [spec for path in paths for spec in load_tasks([path]).specs]
-    except SkillsError as error:
-        click.echo(visible(f"error: {error}"), err=True)
-        sys.exit(error.exit_code)
     found = extremes_of(specs, load_config().screens)
     lines = [f"{found.seeds} seeds of {found.tasks} tasks, each as if it were new beside the others"]
     for name in ("copied", "echoed", "longest", "shortest"):

@@ -17,6 +17,7 @@ from evals.data.datasets import read_datasets
 from evals.data.habits import habits_of
 from evals.data.material import Material, gather
 from evals.data.measures import products
+from evals.figures.sentences import sentences
 from evals.figures.tables import UNDEFINED, Section, markdown
 from skills_dspy.base.config import load_config
 from skills_dspy.base.visible import visible
@@ -88,7 +89,8 @@ def _number(value: float | None, digits: int = 2) -> str:
 def main(runs: tuple[Path, ...]) -> None:
     """Print the table."""
     settings, embedder_of, classify = load_config().embedder, cache(SentenceEmbedder), load_classifier()
-    sets = [one for path in runs for one in read_datasets(path)]
+    with sentences():
+        sets = [one for path in runs for one in read_datasets(path)]
     made = [
         gather(
             one,

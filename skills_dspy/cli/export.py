@@ -20,14 +20,13 @@ from skills_dspy.commands.export.export import (
     ExportRequest,
     Format,
     odd_lines,
-    rates_for,
     refuse_wrong,
     running_lines,
+    with_card_facts,
     write_export,
 )
 from skills_dspy.commands.export.source import find_sources
 from skills_dspy.commands.export.split import Split
-from skills_dspy.commands.export.students import students_of
 
 _EVERY = 100_000  # rows between two lines of progress
 _BALANCED = 4 / 3  # so many times as many true as false ones need no weights, says TRL
@@ -49,16 +48,14 @@ def export_command(options: ExportOptions) -> int:
     with _ended_by_sigterm():
         split = None if options.test_share is None else Split(options.test_share, options.seed or 0)
         sources = find_sources(options.runs, PREFERENCES.get(layout, "accepted"))
-        rates, said = rates_for(layout, sources, options.judge_report)
-        learned, unused = students_of(sources) if layout in WITH_CARD else ((), [])
         how = (options.system_prompt, split, options.overwrite, options.thoughts, options.keep_residue, options.reviewed_only)
-        request = ExportRequest(sources, layout, options.out, time_stamp(), *how, rates=rates, learned=learned)
+        request, said = with_card_facts(ExportRequest(sources, layout, options.out, time_stamp(), *how), options.judge_report)
         refuse_wrong(request)
         for line in running_lines(request):
             echo(f"warning: {line}", err=True)
         tell = partial(echo, err=options.as_json)
         done = _export(request, tell)
-        for line in (*said, *unused):
+        for line in said:
             tell(line)
         address = None if options.repo is None else _push(options.out, options.repo, options.public, err=options.as_json)
     if options.as_json:
@@ -83,7 +80,11 @@ def export_run(folders: Sequence[Path], output_dir: Path, exports: Sequence[str]
             for layout in dict.fromkeys(exports):
                 suffix = "" if layout in FOLDERS else SUFFIX.get(layout, ".jsonl")
                 out = output_dir / "exports" / f"{layout}{suffix}"
-                _export(ExportRequest(sources, cast("Format", layout), out, time_stamp(), overwrite=True), say)
+                asked = ExportRequest(sources, cast("Format", layout), out, time_stamp(), overwrite=True)
+                request, said = with_card_facts(asked)
+                _export(request, say)
+                for line in said:
+                    say(line)
     except NothingToExport as error:
         echo(f"not exported: {error}", err=True)
 

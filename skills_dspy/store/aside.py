@@ -6,6 +6,7 @@ Everything here raises StorageError when the disk is full or refuses; what stood
 import ctypes
 import filecmp
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from pathlib import Path
 from skills_dspy.base.errors import ExportError
 from skills_dspy.store.files import make_folder, storage_errors, sync
 
+_LOG = logging.getLogger(__name__)
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -164,6 +166,7 @@ def replacing(out: Path, *, folder: bool, overwrite: bool, ours: Known) -> Itera
     def put(place: Path, out: Path) -> None:
         check_free(out, folder=folder, overwrite=overwrite, ours=ours)
         _exchange_folders(place, out) if out.is_dir() else place.replace(out)
+        _LOG.info("has written %s", out)
 
     check_free(out, folder=folder, overwrite=overwrite, ours=ours)
     make_folder(out.parent)

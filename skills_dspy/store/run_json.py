@@ -1,6 +1,7 @@
 """run.json: what a run was made with and how it went, as one type that every reader gets, and the one that writes it."""
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -46,6 +47,8 @@ class Inputs(_Part):
     models: dict[str, ModelName] | None = None
     prompts: dict[str, dict[str, str]] = {}
 
+
+_LOG = logging.getLogger(__name__)
 
 OLLAMA = "Ollama"
 """The kind of server that is meant where none is named."""
@@ -256,6 +259,7 @@ def known_run(paths: RunPaths) -> RunJson:
     run = read_run_json(paths)
     if run is None:
         raise RunDirError(f"{paths.run_json} is missing, so nothing is known of this run; restore the file")
+    _LOG.info("reads the run in %s", paths.folder)
     return run
 
 

@@ -161,6 +161,14 @@ def test_verbose_logs_what_is_done(terminal: Terminal, words: tuple[str, ...]) -
     assert terminal.type("run", *rest).err == ""
 
 
+def test_verbose_tells_what_is_read_and_written(terminal: Terminal) -> None:
+    """By commands that ask nobody, too."""
+    assert terminal.run("--task-paths", terminal.task(), "-n", 1).code == 0
+    said = terminal.type("-v", "export", terminal.output, "--format", "messages", "--out", "rows.jsonl").err
+    assert f"reads the run in {terminal.output / 'test' / 'foxes'}" in said
+    assert "has written rows.jsonl" in said
+
+
 def test_verbose_twice_logs_each_request(terminal: Terminal) -> None:
     """With the model and how long the reply was and took."""
     said = terminal.type("-vv", "run", "--output-dir", terminal.output, "--task-paths", terminal.task(), "-n", 1, "--quiet")

@@ -10,17 +10,15 @@ from skills_dspy.commands.api.blocking import asynchronous
 from skills_dspy.commands.api.loaded import AnyPath, path_of, paths_of
 from skills_dspy.commands.export.export import (
     PREFERENCES,
-    WITH_CARD,
     ExportRequest,
     Format,
     odd_lines,
-    rates_for,
     running_lines,
+    with_card_facts,
     write_export,
 )
 from skills_dspy.commands.export.source import find_sources
 from skills_dspy.commands.export.split import Split
-from skills_dspy.commands.export.students import students_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -77,14 +75,12 @@ def export(
     """
     split = None if test_share is None else Split(test_share, seed)
     sources = find_sources(paths_of(runs), PREFERENCES.get(format, "accepted"))
-    rates, said = rates_for(format, sources, path_of(judge_report))
-    learned, unused = students_of(sources) if format in WITH_CARD else ((), [])
-    how = (system_prompt, split, overwrite, thoughts, keep_residue, reviewed_only, rates, learned)
-    request = ExportRequest(sources, format, Path(out), time_stamp(), *how)
+    how = (system_prompt, split, overwrite, thoughts, keep_residue, reviewed_only)
+    request, said = with_card_facts(ExportRequest(sources, format, Path(out), time_stamp(), *how), path_of(judge_report))
     for line in running_lines(request):
         _LOG.warning("%s", line)
     done = write_export(request, on_progress or (lambda *_: None))
-    for line in (*said, *unused):
+    for line in said:
         _LOG.info("%s", line)
     for line in odd_lines(request, done):
         _LOG.warning("%s", line)

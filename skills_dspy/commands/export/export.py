@@ -1,9 +1,9 @@
 """One export from its runs to its place on the disk."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -31,10 +31,13 @@ from skills_dspy.commands.export.parquet import HF_NAMES, parquet_file, shards
 from skills_dspy.commands.export.reviewed import ExportRow, Rows
 from skills_dspy.commands.export.source import ExportRows, SourceRun
 from skills_dspy.commands.export.split import Split, set_apart
-from skills_dspy.commands.export.students import students_section
+from skills_dspy.commands.export.students import students_of, students_section
 from skills_dspy.commands.export.thoughts import thoughts_of
 from skills_dspy.store.aside import Known, check_free, left_behind, replacing
 from skills_dspy.store.files import storage_errors
+
+_CARD = b"made with skills_dspy"
+"""Stands in every card."""
 
 Format = Literal["messages", "alpaca", "sharegpt", "instructlab", "parquet", "hf", "kto", "dpo"]
 PREFERENCES: Mapping[Format, Rows] = {"kto": "judged", "dpo": "pairs"}
@@ -110,8 +113,15 @@ class ExportRequest:
         """Whether the target is a folder."""
         return self.format in FOLDERS or self.split is not None
 
+    @property
+    def known(self) -> Known:
+        """By what an earlier export of this format is known."""
+        return Known(self.ours, partial(begins_export, self.format))
+
     def ours(self, name: str) -> bool:
-        """Whether such an export writes a file of this path into its folder."""
+        """Whether such an export writes a file of this path into its folder; a README there has to be a card of ours."""
+        if name == "README.md" and _CARD not in (self.out / name).read_bytes():
+            return False
         if self.format == "hf":
             return HF_NAMES.fullmatch(name) is not None
         if self.format == "instructlab":
@@ -133,7 +143,12 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
     """
     refuse_wrong(request)
     rows, tally = ExportRows(request.runs, request.keep_residue, request.rows, request.reviewed_only), Tally()
-    aside = replacing(request.out, folder=request.folder, overwrite=request.overwrite, ours=Known(request.ours, begins_export))
+    aside = replacing(
+        request.out,
+        folder=request.folder,
+        overwrite=request.overwrite,
+        ours=request.known,
+    )
     with aside as place:
         testing: NDArray[np.bool_] | None = None
         if request.split is not None:
@@ -168,17 +183,19 @@ def write_export(request: ExportRequest, passed: Callable[[str, int], None] = la
     return tally
 
 
-def rates_for(layout: Format, runs: Sequence[SourceRun], report: Path | None) -> tuple[tuple[JudgeRates, ...], Sequence[str]]:
-    """How often the judges err, and what is to be said of that, as `judge_rates` has it; none where there is no card.
+def with_card_facts(request: ExportRequest, report: Path | None = None) -> tuple[ExportRequest, list[str]]:
+    """The same with what its card tells of judges and students, and what is to be said of that; as it is where it has no card.
 
     Raises:
         ExportError: a report is given, and there is no card, or it is no report of the judges of these runs.
     """
-    if layout in WITH_CARD:
-        return judge_rates(runs, report)
-    if report is not None:
-        raise ExportError(f"--judge-report is told by the card of a dataset; use --format hf instead of {layout}")
-    return (), ()
+    if request.format not in WITH_CARD:
+        if report is not None:
+            raise ExportError(f"--judge-report is told by the card of a dataset; use --format hf instead of {request.format}")
+        return request, []
+    rates, said = judge_rates(request.runs, report)
+    learned, unused = students_of(request.runs)
+    return replace(request, rates=rates, learned=learned), [*said, *unused]
 
 
 def running_lines(request: ExportRequest) -> list[str]:
@@ -245,7 +262,12 @@ def refuse_wrong(request: ExportRequest) -> None:
                 raise ExportError(f"--out {request.out} lies among the files of the run in {run.paths.folder}; choose another")
     if request.thoughts and request.format in PREFERENCES:
         raise ExportError(f"--thoughts: {request.format} holds answers that are compared, without thoughts; leave it out")
-    check_free(request.out, folder=request.folder, overwrite=request.overwrite, ours=Known(request.ours, begins_export))
+    check_free(
+        request.out,
+        folder=request.folder,
+        overwrite=request.overwrite,
+        ours=request.known,
+    )
 
 
 def _watched(rows: ExportRows, passed: Callable[[int], None]) -> Iterator[tuple[int, ExportRow]]:

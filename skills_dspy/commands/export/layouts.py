@@ -14,6 +14,10 @@ INSTRUCTLAB_PROMPT = (
 )
 """The system prompt that InstructLab trains with unless it is told otherwise (instructlab/sdg, generate_data.py)."""
 
+_KEYS = {"messages": ("messages",), "alpaca": ("instruction", "input", "output"), "sharegpt": ("id", "conversations")}
+_HEAD = 4096
+"""So many bytes of a file are looked at: later keys may stand behind them."""
+
 RATED_TAGS = TAG_NAMES[:3]
 """The tags that may have a soft rating."""
 
@@ -42,9 +46,14 @@ def _turns(record: Record, system: str | None) -> list[dict[str, str]]:
     return said if system is None else [{"role": "system", "content": system}, *said]
 
 
-def begins_export(head: bytes) -> bool:
-    """Whether a file that begins so has rows of any of the layouts of this module, or is Parquet."""
-    return head.startswith((b"PAR1", *(b'{"%s": ' % key for key in (b"messages", b"instruction", b"id"))))
+def begins_export(layout: str, head: bytes) -> bool:
+    """Whether a file that begins so has rows of this layout, by the keys of the first one, as far as they are there."""
+    if layout == "parquet":
+        return head.startswith(b"PAR1")
+    first, *more = _KEYS.get(layout, ("",))
+    return head.startswith(b'{"%s": ' % first.encode()) and (
+        len(head) >= _HEAD or all(b'"%s": ' % k.encode() in head for k in more)
+    )
 
 
 def messages_row(record: Record, system: str | None = None) -> dict[str, Any]:

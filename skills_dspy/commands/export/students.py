@@ -7,7 +7,9 @@ from skills_dspy.store.student_report import student_reports
 
 
 def students_of(runs: Sequence[SourceRun]) -> tuple[tuple[str, ...], list[str]]:
-    """What students learned, in sentences, by the reports that lie with the runs and are about the accepted rows of the run as it wrote them, before any review or split.
+    """What students learned, in sentences, by the reports that lie with the runs.
+
+    They are about all accepted rows of a run as it wrote them, before any review or split.
 
     Returned is also what is to be said of reports that were not used.
     """
@@ -22,8 +24,5 @@ def students_of(runs: Sequence[SourceRun]) -> tuple[tuple[str, ...], list[str]]:
 def students_section(learned: Sequence[str]) -> str:
     """The end of a card; empty where nothing was measured."""
     lines = "\n".join(f"- {line}" for line in learned)
-    return (
-        f"\n## What a student learned\n\nMeasured by `eval student` on seeds held out, with all accepted rows of the run as it wrote them:\n\n{lines}\n"
-        if learned
-        else ""
-    )
+    said = "Measured by `eval student` on seeds held out, with all accepted rows of the run as it wrote them:"
+    return f"\n## What a student learned\n\n{said}\n\n{lines}\n" if learned else ""

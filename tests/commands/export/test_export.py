@@ -445,10 +445,35 @@ def test_a_folder_with_anything_else_is_not_replaced(runs: Path, tmp_path: Path,
     (home / theirs).parent.mkdir(parents=True)
     (home / theirs).write_text("theirs")
     if layout == "hf":
-        (home / "README.md").write_text("theirs")
+        (home / "README.md").write_text("made with skills_dspy")  # as a card of an earlier export
     with pytest.raises(ExportError, match=f"holds {re.escape(theirs)}, which no export of this format wrote"):
         make(runs, home, layout, overwrite=True)
     assert (home / theirs).read_text() == "theirs"
+
+
+@pytest.mark.parametrize("layout", ["hf", "kto"])
+def test_a_readme_of_somebody_is_not_replaced(runs: Path, tmp_path: Path, layout: Format) -> None:
+    """Also where nothing else lies there; a card of ours is."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "README.md").write_text("# My project")
+    with pytest.raises(ExportError, match=r"holds README\.md, which no export of this format wrote"):
+        make(runs, tmp_path / "home", layout, overwrite=True)
+    (tmp_path / "home" / "README.md").unlink()
+    make(runs, tmp_path / "home", layout, overwrite=True)
+    make(runs, tmp_path / "home", layout, overwrite=True)
+
+
+@pytest.mark.parametrize("layout", ["messages", "alpaca", "sharegpt", "parquet"])
+def test_a_file_of_somebody_is_not_replaced(runs: Path, tmp_path: Path, layout: Format) -> None:
+    """Not even one whose first key is ours; an earlier export of the same format is."""
+    out = tmp_path / "rows"
+    for theirs in ('{"instruction": "my own", "answer": 1}\n', '{"id": 1, "q": "mine"}\n', '{"message": 1}\n'):
+        out.write_text(theirs)
+        with pytest.raises(ExportError, match="is nothing that this command wrote"):
+            make(runs, out, layout, overwrite=True)
+    out.unlink()
+    make(runs, out, layout)
+    make(runs, out, layout, overwrite=True)
 
 
 @pytest.mark.parametrize("where", [".", "..", "../..", "data.jsonl", "new.jsonl"])

@@ -127,12 +127,11 @@ class WriteAnswerFreeform(dspy.Signature):
     this question asks for decides, also where it asks for another form.
     The answer is correct and complete and does everything that the question asks. It says what somebody says who knows the
     matter well: particulars instead of generalities, in sentences that read easily. Where it works something out, each figure
-    follows from what stands before it. Its length is what this question needs, as a rule within the range that is given, and
-    near the upper end where there is much worth saying. It goes straight to what was asked, in a beginning and an ending of
-    its own, and sums up or repeats nothing unless the question or the examples want that. It has no talk about you, about the
-    task or about further help. It says that something is uncertain only where that is so and matters. It invents no facts.
-    Where the examples show \\n in place of a line break, it has a real one. Where something to avoid is given, it is as good
-    without that."""
+    follows from what stands before it. It is as long as this question needs, as a rule as long as such answers are. It goes
+    straight to what was asked, in a beginning and an ending of its own, and sums up or repeats nothing unless the question or
+    the examples want that. It has no talk about you, about the task or about further help. It says that something is
+    uncertain only where that is so and matters. It invents no facts. Where the examples show \\n in place of a line break, it
+    has a real one. Where something to avoid is given, it is as good without that."""
 
     task_description: str = dspy.InputField(desc=_TASK)
     length: str = dspy.InputField(desc="how long such answers are")
@@ -152,10 +151,10 @@ class WriteAnswerGrounded(dspy.Signature):
     for decides, also where it asks for another form.
     The answer rests on the text that comes last: every fact, name and figure is in that text or follows from it. If the text
     does not tell what is asked, the answer says so. The answer is correct and complete and does everything that the question
-    asks, for the whole text or for the part that was asked about. Its length is what this question and this text need, as a
-    rule within the range that is given. It goes straight to what was asked and repeats nothing unless the question wants
-    that. It has no talk about you, about the task or about further help. Where the examples show \\n in place of a line
-    break, it has a real one. Where something to avoid is given, it is as good without that."""
+    asks, for the whole text or for the part that was asked about. It is as long as this question and this text need, as a rule
+    as long as such answers are. It goes straight to what was asked and repeats nothing unless the question wants that. It has
+    no talk about you, about the task or about further help. Where the examples show \\n in place of a line break, it has a
+    real one. Where something to avoid is given, it is as good without that."""
 
     task_description: str = dspy.InputField(desc=_TASK)
     length: str = dspy.InputField(desc="how long such answers are")

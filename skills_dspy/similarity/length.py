@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from statistics import median
+from statistics import median, quantiles
 
 from skills_dspy.similarity.text import WORD, token_width, tokens, words
 
@@ -15,12 +15,16 @@ _RICHER, _OF_FEW, _MORE_WORDS = 7 / 4, 5 / 2, 300
 for which a reply has room."""
 _LEAST_RANGE = 2
 """What lies between both ends at least: whoever answers in one word may need three."""
+_MANY = 5
+"""So many texts show what is usual: whoever is told a range alone writes to its middle, and a single long text moves that."""
 
 
 def usual_length(texts: Iterable[str], *, richer: bool = False) -> str:
-    """The range of lengths of one or more texts, a little widened and in round numbers; upwards by more for `richer` ones.
+    """The range of lengths of one or more texts, a little widened and in round numbers, with what is usual in it where that shows.
 
-    It counts words, and characters where most of the texts stand in a script that puts no spaces between words.
+    `10 to 45 words, mostly 15 to 20`: with five texts or more the middle half of them is told as well. With fewer, `richer` ones may be
+    longer than any of them, and are told so. It counts words, and characters where most of the texts stand in a script that
+    puts no spaces between words.
     """
     return _usual_length(tuple(texts), richer)
 
@@ -30,12 +34,20 @@ def _usual_length(own: tuple[str, ...], richer: bool) -> str:
     found = [token for text in own for token in tokens(text)]
     unspaced = 2 * sum(token_width(token) < WORD for token in found) > len(found)
     counts = [len("".join(text.split())) if unspaced else len(words(text)) for text in own]
-    least = max(1, _rounded(min(counts) * _SHORTER, math.floor))
-    longest = max(counts)
-    factor = _OF_FEW if len(own) < 3 else _RICHER
-    longer = max(longest * _LONGER, min(longest * factor, longest + _MORE_WORDS) if richer else 0)
-    most = max(least + _LEAST_RANGE, _rounded(longer, math.ceil))
-    return f"{least} to {most} {'characters' if unspaced else 'words'}"
+    unit = "characters" if unspaced else "words"
+    least, longest = max(1, _rounded(min(counts) * _SHORTER, math.floor)), max(counts)
+    if len(own) >= _MANY:
+        first, _, third = quantiles(counts, n=4, method="inclusive")
+        usual = dict.fromkeys((_rounded(first, math.floor), _rounded(third, math.ceil)))  # one number where both are the same
+        return f"{_range(least, longest * _LONGER)} {unit}, mostly {' to '.join(map(str, usual))}"
+    if not richer:
+        return f"{_range(least, longest * _LONGER)} {unit}"
+    most = min(longest * (_OF_FEW if len(own) < 3 else _RICHER), longest + _MORE_WORDS)
+    return f"{_range(least, max(most, longest * _LONGER))} {unit}, near the upper end where there is much worth saying"
+
+
+def _range(least: int, most: float) -> str:
+    return f"{least} to {max(least + _LEAST_RANGE, _rounded(most, math.ceil))}"
 
 
 def _rounded(number: float, way: Callable[[float], int]) -> int:

@@ -27,6 +27,20 @@ def test_a_range_as_people_would_write_it(texts: list[str], said: str) -> None:
     ("words", "seeds", "said"),
     [(4, 3, "3 to 7 words"), (100, 3, "75 to 180 words"), (100, 2, "75 to 250 words"), (900, 3, "670 to 1200 words")],
 )
-def test_an_answer_may_say_more_than_the_seeds_do(words: int, seeds: int, said: str) -> None:
-    """Three quarters as much again, more where few show what is usual, and no more than a reply has room for."""
-    assert usual_length(["word " * words] * seeds, richer=True) == said
+def test_an_answer_may_say_more_than_few_seeds_do(words: int, seeds: int, said: str) -> None:
+    """Three quarters as much again, more where few show what is usual, no more than a reply has room for; and it is told when."""
+    assert usual_length(["word " * words] * seeds, richer=True) == f"{said}, near the upper end where there is much worth saying"
+
+
+@pytest.mark.parametrize(
+    ("lengths", "said"),
+    [
+        ((7, 8, 8, 9, 10, 10, 11, 12, 13, 14, 20, 25), "5 to 35 words, mostly 8 to 15"),
+        ((1, 1, 9, 13, 18, 26, 27, 33, 37, 39, 46, 52, 71, 75, 82), "1 to 110 words, mostly 15 to 50"),
+        ((1, 1, 1, 1, 1), "1 to 3 words, mostly 1"),
+    ],
+)
+@pytest.mark.parametrize("richer", [False, True])
+def test_of_many_texts_the_usual_lengths_are_told(lengths: tuple[int, ...], said: str, richer: bool) -> None:
+    """A single long one decides how long a text may be and not how long texts are; where that shows, no answer need grow."""
+    assert usual_length(["word " * length for length in lengths], richer=richer) == said

@@ -17,14 +17,16 @@ _LEAST_RANGE = 2
 """What lies between both ends at least: whoever answers in one word may need three."""
 _MANY = 5
 """So many texts show what is usual: whoever is told a range alone writes to its middle, and a single long text moves that."""
+_PROSE = 100
+"""An answer of so many words is a text of its own, and readers prefer one that says more; a shorter reply only grows."""
 
 
 def usual_length(texts: Iterable[str], *, richer: bool = False) -> str:
-    """The range of lengths of one or more texts, a little widened and in round numbers, with what is usual in it where that shows.
+    """The range of lengths of one or more texts, a little widened and in round numbers, with what is usual where that shows.
 
-    `10 to 45 words, mostly 15 to 20`: with five texts or more the middle half of them is told as well. With fewer, `richer` ones may be
-    longer than any of them, and are told so. It counts words, and characters where most of the texts stand in a script that
-    puts no spaces between words.
+    `10 to 45 words, mostly 15 to 20`: with five texts or more the middle half of them is told as well. `richer` ones of which
+    there are fewer, or which are long, may be longer than any of them instead, and are told so. It counts words, and
+    characters where most of the texts stand in a script that puts no spaces between words.
     """
     return _usual_length(tuple(texts), richer)
 
@@ -36,7 +38,7 @@ def _usual_length(own: tuple[str, ...], richer: bool) -> str:
     counts = [len("".join(text.split())) if unspaced else len(words(text)) for text in own]
     unit = "characters" if unspaced else "words"
     least, longest = max(1, _rounded(min(counts) * _SHORTER, math.floor)), max(counts)
-    if len(own) >= _MANY:
+    if len(own) >= _MANY and not (richer and median(counts) >= _PROSE):
         first, _, third = quantiles(counts, n=4, method="inclusive")
         usual = dict.fromkeys((_rounded(first, math.floor), _rounded(third, math.ceil)))  # one number where both are the same
         return f"{_range(least, longest * _LONGER)} {unit}, mostly {' to '.join(map(str, usual))}"

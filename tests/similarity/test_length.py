@@ -25,11 +25,18 @@ def test_a_range_as_people_would_write_it(texts: list[str], said: str) -> None:
 
 @pytest.mark.parametrize(
     ("words", "seeds", "said"),
-    [(4, 3, "3 to 7 words"), (100, 3, "75 to 180 words"), (100, 2, "75 to 250 words"), (900, 3, "670 to 1200 words")],
+    [
+        (4, 3, "3 to 7 words"),
+        (100, 3, "75 to 180 words"),
+        (100, 2, "75 to 250 words"),
+        (900, 3, "670 to 1200 words"),
+        (200, 9, "150 to 350 words"),
+    ],
 )
-def test_an_answer_may_say_more_than_few_seeds_do(words: int, seeds: int, said: str) -> None:
-    """Three quarters as much again, more where few show what is usual, no more than a reply has room for; and it is told when."""
-    assert usual_length(["word " * words] * seeds, richer=True) == f"{said}, near the upper end where there is much worth saying"
+def test_an_answer_may_say_more_than_few_seeds_or_long_ones_do(words: int, seeds: int, said: str) -> None:
+    """Three quarters as much again, more where few show what is usual, no more than a reply has room for; it is told when."""
+    more = "near the upper end where there is much worth saying"
+    assert usual_length(["word " * words] * seeds, richer=True) == f"{said}, {more}"
 
 
 @pytest.mark.parametrize(

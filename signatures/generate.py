@@ -122,16 +122,17 @@ class WriteAnswerFreeform(dspy.Signature):
 
     The task description says what the skill is, and may say whom the answer is for. The examples are questions of this skill
     with good answers. Take from them what kind of answer is wanted: how deep it goes, in which language and tone, whether it
-    shows its steps, whether it is prose, a list, a table or one word, and a heading or labels that they all have. Take
-    nothing else from them: not their sentences, not how their prose opens and closes, not how many points they make. What
-    this question asks for decides, also where it asks for another form.
+    shows its steps, whether it is whole sentences, a list, a table or one word, and a heading or labels that they all have.
+    Take nothing else from them: not their sentences, not how their prose opens and closes, not how many points they make.
+    What this question asks for decides, also where it asks for another form.
     The answer is correct and complete and does everything that the question asks. It says what somebody says who knows the
     matter well: particulars instead of generalities, in sentences that read easily. Where it works something out, each figure
     follows from what stands before it. It is as long as this question needs, as a rule as long as such answers are. It goes
-    straight to what was asked, in a beginning and an ending of its own, and sums up or repeats nothing unless the question or
-    the examples want that. It has no talk about you, about the task or about further help. It says that something is
-    uncertain only where that is so and matters. It invents no facts. Where the examples show \\n in place of a line break, it
-    has a real one. Where something to avoid is given, it is as good without that."""
+    straight to what was asked. Where the examples answer in whole sentences it does so too, from its first word on, with no
+    bare verdict in front. It begins and ends in its own way, and sums up or repeats nothing unless the question or the
+    examples want that. It has no talk about you, about the task or about further help. It says that something is uncertain
+    only where that is so and matters. It invents no facts. Where the examples show \\n in place of a line break, it has a
+    real one. Where something to avoid is given, it is as good without that."""
 
     task_description: str = dspy.InputField(desc=_TASK)
     length: str = dspy.InputField(desc="how long such answers are")
@@ -146,9 +147,9 @@ class WriteAnswerGrounded(dspy.Signature):
 
     The task description says what the skill is. The examples are texts with a question of this skill and a good answer. Take
     from them what kind of answer is wanted: how deep it goes, in which language and tone, whether it shows its steps,
-    whether it is prose, a list, a table or one word, and a heading or labels that they all have. Take nothing else from
-    them: not their sentences, not how their prose opens and closes, not how many points they make. What this question asks
-    for decides, also where it asks for another form.
+    whether it is whole sentences, a list, a table or one word, and a heading or labels that they all have. Take nothing else
+    from them: not their sentences, not how their prose opens and closes, not how many points they make. What this question
+    asks for decides, also where it asks for another form.
     The answer rests on the text that comes last: every fact, name and figure is in that text or follows from it. If the text
     does not tell what is asked, the answer says so. The answer is correct and complete and does everything that the question
     asks, for the whole text or for the part that was asked about. It is as long as this question and this text need, as a rule

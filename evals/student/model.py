@@ -76,7 +76,7 @@ class LoadedStudent:
         asked = self.model if model is None else model
         asked.eval()
         found = []
-        with torch.inference_mode():
+        with memory_of(self.name, self.device), torch.inference_mode():
             for row in rows:
                 whole, start = self._encoded(row)
                 ids = torch.tensor([whole], device=self.device)
@@ -92,7 +92,7 @@ class LoadedStudent:
         asked = self.model if model is None else model
         asked.eval()
         found = []
-        with quiet(), torch.inference_mode():
+        with quiet(), memory_of(self.name, self.device), torch.inference_mode():
             for row in rows:
                 prompt = self._tokens(turns_of(row)[0], add_generation_prompt=True)
                 room = max(1, min(_LONGEST_ANSWER, self.window - len(prompt)))
@@ -163,7 +163,8 @@ def load_student(name: str, device: str = "auto", window: int | None = None) -> 
             ) from error
         if place[1]:
             _forget_quantization(model)
-        model = model.to(device)
+        with memory_of(name, device):
+            model = model.to(device)
     most = getattr(model.config, "max_position_embeddings", None) or _LONGEST
     if window is not None and window > most:
         raise RequestError(f"--window {window} is more than the {most} tokens that --student {name} takes; give {most} at most")
@@ -261,6 +262,23 @@ def free_memory(device: str) -> float | None:
         found = [line.split() for line in told.read_text("ascii").splitlines() if line.startswith("MemAvailable:")]
         return float(found[0][1]) * 1024 if found else None
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) if hasattr(os, "sysconf") else None
+
+
+@contextmanager
+def memory_of(name: str, device: str) -> Iterator[None]:
+    """While a student is loaded and asked: MachineError where the memory of the machine, or of its GPU, ends."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not ends_memory(error):
+            raise
+        other = "give --device cpu, end what else is on the GPU" if device == "cuda" else "end what else runs"
+        raise MachineError(f"there is no memory for {name}; {other}, or take a smaller student") from error
+
+
+def ends_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether memory has ended; torch says so in words."""
+    return isinstance(error, MemoryError) or "memory" in str(error)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evals.data.rows import Row
-from evals.student.model import LoadedStudent, quiet, turns_of
+from evals.student.model import LoadedStudent, ends_memory, quiet, turns_of
 from skills_dspy.base.errors import MachineError
 
 RANK = 16
@@ -47,7 +47,7 @@ def trained(
             trainer.train()
             yield model
         except (MemoryError, RuntimeError) as error:
-            if not isinstance(error, MemoryError) and "memory" not in str(error):
+            if not ends_memory(error):
                 raise
             raise MachineError(
                 f"there is no memory for training {student.name} with {settings.batch} rows at once; give a smaller --batch or "

@@ -119,6 +119,33 @@ def test_memory_that_is_not_there_is_said_with_what_would_fit(student: LoadedStu
         check_memory(student, 4096, 4, full=True)
 
 
+def test_memory_that_ends_while_a_student_is_loaded_or_asked_is_said(
+    student: LoadedStudent, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU that another program has filled; any other fault of torch's stays one."""
+    import torch
+
+    def ends(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.")
+
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("shapes cannot be multiplied")
+
+    monkeypatch.setattr(torch.nn.Module, "to", ends)
+    monkeypatch.setattr(model, "chosen_device", lambda wanted: wanted)
+    with pytest.raises(MachineError, match=r"^there is no memory for /\S*; end what else runs, or take a smaller student$"):
+        load_student(str(folder), "cpu")
+    with pytest.raises(MachineError, match=r"; give --device cpu, end what else is on the GPU, or take a smaller"):
+        load_student(str(folder), "cuda")
+    for ask in (student.losses, student.answers):
+        monkeypatch.setattr(student.model, "forward", ends)
+        with pytest.raises(MachineError, match="there is no memory for"):
+            ask(LESSONS[:1])
+        monkeypatch.setattr(student.model, "forward", fails)
+        with pytest.raises(RuntimeError, match="shapes"):
+            ask(LESSONS[:1])
+
+
 def test_a_gpu_that_is_there_but_cannot_be_used_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether torch only finds out when it computes, or warns of an old driver and finds none."""
     import torch

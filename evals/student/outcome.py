@@ -118,7 +118,7 @@ def _difference(after: Sequence[float], before: Sequence[float], seed: int) -> D
 def _verdicts(outcome: TrialOutcome, grown: dict[str, Difference], compared: Difference | None) -> list[str]:
     every = outcome.of(ALL)
     assert every is not None
-    said = [_helped(outcome, every)]
+    said = [_helped(outcome, every), *_too_much(outcome, every)]
     for name in CONTROLS:
         control = outcome.of(name)
         if control is not None and control.all_less is not None:
@@ -145,6 +145,14 @@ def _helped(outcome: TrialOutcome, every: Taught) -> str:
     if change.higher:
         return f"The rows do harm: the loss per token on seeds that nobody showed rises from {told}."
     return f"That the rows teach the skill cannot be shown: the loss per token on seeds that nobody showed goes from {told}."
+
+
+def _too_much(outcome: TrialOutcome, every: Taught) -> list[str]:
+    """That harm may come of the training: where less of the same does less of it."""
+    fewer = outcome.of(QUARTER)
+    if not every.change.higher or fewer is None or fewer.all_less is None or not fewer.all_less.higher:
+        return []
+    return ["A quarter of them does less harm, so it may be too much training: try --epochs 1 and a lower --learning-rate."]
 
 
 def _against(less: Difference, other: str, what: str) -> str:

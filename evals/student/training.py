@@ -13,7 +13,7 @@ from skills_dspy.base.errors import MachineError
 
 RANK = 16
 """Of LoRA's matrices, which stand beside all linear layers."""
-LORA_RATE, FULL_RATE = 5e-4, 5e-5
+LORA_RATE, FULL_RATE = 2e-4, 5e-5
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ class EvalStudentOptions:
     rate: Annotated[
         float | None,
         option(
-            "The highest learning rate.  [default: 5e-4, with --full 5e-5]", "--learning-rate", type=Number(0, 1, min_open=True)
+            "The highest learning rate.  [default: 2e-4, with --full 5e-5]", "--learning-rate", type=Number(0, 1, min_open=True)
         ),
     ]
     batch: Annotated[int, option("Rows in a step.", type=click.IntRange(1, 1024), default=4)]

@@ -47,6 +47,9 @@ def test_what_cannot_be_shown_is_said_so() -> None:
     assert said[0].startswith("That the rows teach the skill cannot be shown: ")
     assert said[1].startswith("They teach less than answers shuffled")
     assert outcome_of(trial(all=-0.5), 0).verdicts[0].startswith("The rows do harm")
+    assert len(outcome_of(trial(all=-0.5, quarter=-0.5), 0).verdicts) == 1
+    advice = outcome_of(trial(all=-0.5, quarter=-0.2), 0).verdicts[1]
+    assert advice.startswith("A quarter of them does less harm, so it may be too much training: try --epochs 1")
     curve = outcome_of(trial(all=0.5, half=0.5, quarter=0.2), 0).verdicts[-1]
     assert curve.startswith("More than 8 of these rows are not shown to help: all 8 end +0.000")
 

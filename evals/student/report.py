@@ -42,8 +42,9 @@ class StudentReport:
         """The report, its head first."""
         how = "all weights" if self.settings.full else f"LoRA of rank {RANK}"
         seeds = ", ".join(f"{count} of {name}" for name, count in self.tasks.items())
+        passes = "1 pass" if self.settings.epochs == 1 else f"{self.settings.epochs} passes"
         head = [
-            f"Student: {self.student}, trained by TRL ({how}, {self.settings.epochs} passes, learning rate "
+            f"Student: {self.student}, trained by TRL ({how}, {passes}, learning rate "
             f"{self.settings.rate:g}, {self.settings.batch} rows a step, window {self.window}) on {self.device}",
             f"Data: {', '.join(self.data)}",
             f"Measured on held-out seeds: {seeds}; random seeds {self.seed} to {self.seed + self.runs - 1}"

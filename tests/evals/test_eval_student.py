@@ -64,6 +64,7 @@ def test_it_trains_measures_and_goes_on(terminal: Terminal, student: Path, monke
     again = measure(terminal, student, "--save", saved)
     assert (again.code, "5 of 5 trainings were finished earlier" in again.err) == (0, True), again.err
     assert "Loss per token of the held-out seeds' answers" in again.out
+    assert "(LoRA of rank 16, 1 pass, learning rate 0.0002" in " ".join(again.out.split())
     assert "is not the student of this training" in measure(terminal, student, "--save", terminal.output).err
     assert data.read_bytes() == rows
 

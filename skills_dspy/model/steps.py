@@ -312,6 +312,6 @@ def constant_inputs(step: Step, spec: TaskSpec | str, examples: Sequence[Exercis
         values["path"] = spec.task_name
         examples = [seed for seed in spec.seed_examples if step.kind in (None, seed.kind)] or examples
     if step.makes is not None:
-        richer = step.makes == "answer" and step.kind == "freeform"  # readers prefer answers that say more than the seeds'
-        values["length"] = usual_length((getattr(one, step.makes) or "" for one in examples), richer=richer)
+        texts = [getattr(one, step.makes) or "" for one in examples]
+        values["length"] = usual_length(texts, answers=step.makes == "answer", richer=step.kind == "freeform")
     return {name: value for name, value in values.items() if name in step.source.input_fields}

@@ -16,34 +16,35 @@ for which a reply has room."""
 _LEAST_RANGE = 2
 """What lies between both ends at least: whoever answers in one word may need three."""
 _MANY = 5
-"""So many texts show what is usual: whoever is told a range alone writes to its middle, and a single long text moves that."""
+"""So many answers show what is usual: whoever is told a range alone writes to its middle, and a single long text moves that."""
 _PROSE = 100
 """An answer of so many words is a text of its own, and readers prefer one that says more; a shorter reply only grows."""
 
 
-def usual_length(texts: Iterable[str], *, richer: bool = False) -> str:
-    """The range of lengths of one or more texts, a little widened and in round numbers, with what is usual where that shows.
+def usual_length(texts: Iterable[str], *, answers: bool = False, richer: bool = False) -> str:
+    """The range of lengths of one or more texts, a little widened and in round numbers: `10 to 45 words`.
 
-    `10 to 45 words, mostly 15 to 20`: with five texts or more the middle half of them is told as well. `richer` ones of which
+    Of five `answers` or more the middle half is told as well: `10 to 45 words, mostly 15 to 20`. `richer` answers of which
     there are fewer, or which are long, may be longer than any of them instead, and are told so. It counts words, and
     characters where most of the texts stand in a script that puts no spaces between words.
     """
-    return _usual_length(tuple(texts), richer)
+    return _usual_length(tuple(texts), answers, richer)
 
 
 @lru_cache(maxsize=1024)  # each prompt of a task's writers says the same length of its seeds
-def _usual_length(own: tuple[str, ...], richer: bool) -> str:
+def _usual_length(own: tuple[str, ...], answers: bool, richer: bool) -> str:
     found = [token for text in own for token in tokens(text)]
     unspaced = 2 * sum(token_width(token) < WORD for token in found) > len(found)
     counts = [len("".join(text.split())) if unspaced else len(words(text)) for text in own]
     unit = "characters" if unspaced else "words"
     least, longest = max(1, _rounded(min(counts) * _SHORTER, math.floor)), max(counts)
-    if len(own) >= _MANY and not (richer and median(counts) >= _PROSE):
+    told = f"{_range(least, longest * _LONGER)} {unit}"
+    if answers and len(own) >= _MANY and not (richer and median(counts) >= _PROSE):
         first, _, third = quantiles(counts, n=4, method="inclusive")
         usual = dict.fromkeys((_rounded(first, math.floor), _rounded(third, math.ceil)))  # one number where both are the same
-        return f"{_range(least, longest * _LONGER)} {unit}, mostly {' to '.join(map(str, usual))}"
-    if not richer:
-        return f"{_range(least, longest * _LONGER)} {unit}"
+        return f"{told}, mostly {' to '.join(map(str, usual))}"
+    if not (answers and richer):
+        return told
     most = min(longest * (_OF_FEW if len(own) < 3 else _RICHER), longest + _MORE_WORDS)
     return f"{_range(least, max(most, longest * _LONGER))} {unit}, near the upper end where there is much worth saying"
 

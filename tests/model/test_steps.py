@@ -45,7 +45,8 @@ def test_a_prompt_is_given_exactly_the_fields_of_its_signature(step: Step) -> No
     lengths = {"context": "2 to 4 words", "question": "1 to 3 words", "answer": "1 to 3 words"}
     own = OWN | SHOWN[step.shows] | ({"length": lengths[step.makes]} if step.makes else {})
     if step.name.endswith("questions_freeform") or step.name.endswith("answer_freeform"):
-        own["length"] = {"question": "3 to 5 words", "answer": "1 to 5 words"}[step.makes or ""]
+        more = ", near the upper end where there is much worth saying"
+        own["length"] = {"question": "3 to 5 words", "answer": f"1 to 5 words{more}"}[step.makes or ""]
     assert asked == {name: own[name] for name in asked}
 
 

@@ -36,7 +36,7 @@ def test_a_range_as_people_would_write_it(texts: list[str], said: str) -> None:
 def test_an_answer_may_say_more_than_few_seeds_or_long_ones_do(words: int, seeds: int, said: str) -> None:
     """Three quarters as much again, more where few show what is usual, no more than a reply has room for; it is told when."""
     more = "near the upper end where there is much worth saying"
-    assert usual_length(["word " * words] * seeds, richer=True) == f"{said}, {more}"
+    assert usual_length(["word " * words] * seeds, answers=True, richer=True) == f"{said}, {more}"
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,8 @@ def test_an_answer_may_say_more_than_few_seeds_or_long_ones_do(words: int, seeds
     ],
 )
 @pytest.mark.parametrize("richer", [False, True])
-def test_of_many_texts_the_usual_lengths_are_told(lengths: tuple[int, ...], said: str, richer: bool) -> None:
-    """A single long one decides how long a text may be and not how long texts are; where that shows, no answer need grow."""
-    assert usual_length(["word " * length for length in lengths], richer=richer) == said
+def test_of_many_answers_the_usual_lengths_are_told(lengths: tuple[int, ...], said: str, richer: bool) -> None:
+    """A single long one decides how long one may be, not how long they are; where that shows, none need grow. Questions may."""
+    texts = ["word " * length for length in lengths]
+    assert usual_length(texts, answers=True, richer=richer) == said
+    assert usual_length(texts) == said.partition(",")[0]

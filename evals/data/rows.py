@@ -59,6 +59,7 @@ class Row:
         shown: the examples in the prompts that it was written with, `seed:K` or row ids; None where that is not known.
         preference: of rows for trainers of preferences: `chosen`, the better of two answers, or `rejected`, an answer whose
             label is false.
+        task: the name of the task that it is of; None where it does not say.
     """
 
     question: str
@@ -68,6 +69,7 @@ class Row:
     soft: Mapping[str, SoftRating] = field(default_factory=dict)
     shown: tuple[str, ...] | None = None
     preference: Literal["chosen", "rejected"] | None = None
+    task: str | None = None
 
 
 def read_pairs(path: Path) -> Iterator[Row | None]:
@@ -120,7 +122,8 @@ def row_of(content: Mapping[str, Any], path: Path, number: int) -> Row | None:
     examples = _mapping(content.get("provenance")).get("shown")
     shown_with = tuple(map(str, examples)) if isinstance(examples, list) else None
     context, preference = _context(content, question, path, number), _preference(content, answer or chat)
-    return Row(whole(asked), whole(told), context, ratings, soft, shown_with, preference)
+    task = content.get("task_name") if isinstance(content.get("task_name"), str) else None
+    return Row(whole(asked), whole(told), context, ratings, soft, shown_with, preference, task)
 
 
 _FALSE = ("false", "0", "0.0")

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from evals.data.datasets import Dataset, read_datasets
@@ -69,17 +69,18 @@ def examine_student(request: StudentRequest, screen: StepScreen) -> tuple[Studen
     seeds = unseen_seeds(request.seeds, data, [*other, *control])
     student = load_student(request.student, request.device, request.window)
     measured, notes = _measured(student, seeds)
-    names = {"the data": data, "the other dataset": other, "another skill": control}
+    given = {"the data": _rows(data), "the other dataset": _rows(other), "another skill": _rows(control)}
     fits = {
-        name: fit_rows(_rows(some), measured, seeds.taught, student.length, student.window)
-        for name, some in names.items()
-        if some
+        name: fit_rows(rows, measured, seeds.taught, student.length, student.window)
+        for name, rows in (*given.items(), ("the seeds", seeds.taught))
+        if rows
     }
     if not fits["the data"].rows:
         raise RequestError(_nothing_left(request, fits["the data"], student))
-    taught = fit_rows(seeds.taught, measured, (), student.length, student.window).rows
     curriculum = Curriculum(
-        fits["the data"].rows, taught, *(_fit(fits, name) for name in ("another skill", "the other dataset"))
+        fits["the data"].rows,
+        *(_fit(fits, "the seeds"), _fit(fits, "another skill"), _fit(fits, "the other dataset")),
+        fits=lambda row: student.length(row) <= student.window,
     )
     keeping = Keeping(student, measured, request.folder, request.save, answers=request.answers)
     random_seeds = range(request.seed, request.seed + request.runs)
@@ -99,7 +100,7 @@ def examine_student(request: StudentRequest, screen: StepScreen) -> tuple[Studen
         seed=request.seed,
         runs=request.runs,
         outcome=outcome_of(trial, request.seed),
-        notes=notes,
+        notes=(*notes, *curriculum.shuffled_in_words(request.seed)),
         runs_of_data=digests,
     )
     if request.save is not None:
@@ -129,7 +130,8 @@ def digests_of(data: Sequence[Dataset]) -> dict[str, str]:
 
 
 def _rows(datasets: Sequence[Dataset]) -> list[Row]:
-    return [row for dataset in datasets for row in dataset.rows]
+    """All of them; one that does not say its task is of the task of its file."""
+    return [row if row.task else replace(row, task=dataset.name) for dataset in datasets for row in dataset.rows]
 
 
 def _fit(fits: Mapping[str, Fit], name: str) -> tuple[Row, ...]:

@@ -17,7 +17,6 @@ from evals.optimize.splits import (
     Trait,
     case_digest,
     linked,
-    seed_digest,
     shared_traits,
     split_groups,
     split_reviews,
@@ -34,6 +33,7 @@ from skills_dspy.base.seeds import STANDARD, rng_of
 from skills_dspy.model.exhibits import fitting_by_words, shown_as
 from skills_dspy.model.steps import STEPS, Subject, inputs
 from skills_dspy.similarity.text import squeezed
+from skills_dspy.tasks.shown import seed_digest
 from skills_dspy.tasks.spec import TaskSpec
 
 _CASES_STEP = {FUSED: "tag_instruction_quality"}

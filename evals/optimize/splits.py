@@ -5,7 +5,6 @@ same question or is about the same text stay together.
 A prompt shows examples besides what is judged; these always come from the training seeds, whichever split it belongs to.
 """
 
-import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.seeds import rng_of
 from skills_dspy.similarity.text import squeezed
+from skills_dspy.tasks.shown import seed_digest, text_digest
 from skills_dspy.tasks.spec import TaskSpec
 
 T = TypeVar("T")
@@ -36,21 +36,9 @@ class Splits(NamedTuple, Generic[T]):
     test: tuple[T, ...]
 
 
-def seed_digest(seed: SeedExample) -> str:
-    """Return twelve hex digits that tell a seed from others by what it asks about, wherever its file lies.
-
-    Blanks, case, a last full stop and the answer do not count: a seed that was touched up has been seen all the same.
-    """
-    return _digest(squeezed(part).rstrip(".?! ") for part in (seed.question, seed.context or ""))
-
-
 def case_digest(case: Case) -> str:
     """Return the same for what a labelled case shows the judge."""
-    return _digest((case.step, case.question, case.answer or "", case.context or ""))
-
-
-def _digest(parts: Iterable[str]) -> str:
-    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return text_digest((case.step, case.question, case.answer or "", case.context or ""))
 
 
 def unseen(cases: Iterable[Case], step: str, seen: frozenset[str]) -> list[Case]:

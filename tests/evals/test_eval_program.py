@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from evals.optimize.splits import seed_digest
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.tasks.files import load_tasks
+from skills_dspy.tasks.shown import seed_digest
 from tests.helpers.optimizing_lab import NOTE, STRICT, Lab, typed
 
 pytestmark = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])

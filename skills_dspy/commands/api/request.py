@@ -10,7 +10,7 @@ from pathlib import Path
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.base.validation import require_whole
 from skills_dspy.commands.api.server import Connection
-from skills_dspy.model.compiled import load_compiled
+from skills_dspy.model.compiled import CompiledProgram, load_compiled
 from skills_dspy.model.embedders import choose_embedder, foreign_thresholds
 from skills_dspy.model.embedding.embedder import LiveEmbedder
 from skills_dspy.model.embedding.weights import served
@@ -24,6 +24,7 @@ from skills_dspy.screens.decontamination import Notices
 from skills_dspy.store.measured import find_measured
 from skills_dspy.tasks.files import load_tasks
 from skills_dspy.tasks.held_out import hold_out
+from skills_dspy.tasks.shown import seen_by
 from skills_dspy.tasks.spec import TaskSpec
 
 _LOG = logging.getLogger(__name__)
@@ -107,8 +108,9 @@ def run_request(settings: RunSettings, specs: tuple[TaskSpec, ...] | None, warn:
         program = program or past.first.program
         evaluation = evaluation or past.evaluation()
     seed = settings.seed if settings.seed is not None else 0 if past is None else past.first.seed
+    tasks = specs or () if past is None else past.specs
     return RunRequest(
-        specs=_without_held_out(specs or () if past is None else past.specs, settings.hold_out, past, seed),
+        specs=_without_held_out(tasks, settings.hold_out, past, seed, program),
         config=settings.over(config) if past is None else config,
         wanted=settings.wanted if settings.wanted is not None else DEFAULT_WANTED if past is None else past.first.wanted,
         output_dir=settings.output_dir,
@@ -140,13 +142,16 @@ def with_measured(
     return replace(request, concurrency=connection.in_flight(request.config)), connection
 
 
-def _without_held_out(specs: Sequence[TaskSpec], count: int | None, past: Replay | None, seed: int) -> tuple[TaskSpec, ...]:
+def _without_held_out(
+    specs: Sequence[TaskSpec], count: int | None, past: Replay | None, seed: int, program: CompiledProgram | None
+) -> tuple[TaskSpec, ...]:
     """The tasks without the seeds that stay out; where that is not said, as many as in the recorded run of the same name."""
     recorded = {} if past is None else {name: len(run.spec.held_out) for name, run in past.runs.items()}
+    seen = [] if program is None else [seen_by(program.content)]
     return tuple(
         spec
         if count is None and spec.held_out  # the recorded one itself
-        else hold_out(spec, recorded.get(spec.task_name, 0) if count is None else count, seed)
+        else hold_out(spec, recorded.get(spec.task_name, 0) if count is None else count, seed, *seen)
         for spec in specs
     )
 

@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 
 from evals.judges.cases import SHIPPED, Case, load_cases
 from evals.optimize.examples import count_of, examples_of, fresh_examples
-from evals.optimize.splits import Splits, case_digest, seed_digest, traits, unseen
+from evals.optimize.splits import Splits, case_digest, traits, unseen
 from evals.optimize.targets import TARGETS, Unit
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.steps import STEPS
 from skills_dspy.similarity.text import squeezed
 from skills_dspy.tasks.files import load_tasks
+from skills_dspy.tasks.shown import seed_digest
 from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.making import a_config, a_spec
 from tests.helpers.seeding import a_seed, a_task, renamed, skill_cases

@@ -1,5 +1,6 @@
 """Rates with intervals, agreement, separation and the bootstrap: scipy and scikit-learn, with None for what is undefined."""
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,7 @@ T = TypeVar("T")
 _TAIL = 0.025  # what a 95 % percentile interval leaves out on each side
 _ROUNDS = 1000
 _MANY, _FARTHEST = 4000, 64  # rounds, and times as many items, to find out how many would be needed
+_EXACT, _FLIPS = 14, 10_000  # of how many differences all flips of signs are counted, and how many are drawn of more
 _DIGITS = 12  # of a kappa: two thresholds that agree equally well stay equal, whatever floats add
 
 
@@ -60,6 +62,15 @@ def _wilson(count: int, of: int) -> Interval:
         return Interval(0.0, 1.0)
     found = binomtest(count, of).proportion_ci(method="wilson")
     return Interval(float(found.low), float(found.high))
+
+
+def halves_interval(count: float, of: int) -> Interval:
+    """Return the 95 % score interval of a share whose `count` may hold halves, for ties: between those of whole counts.
+
+    It is no narrower than it should be: a share of such verdicts varies less than one of whole ones.
+    """
+    low, high, part = _wilson(math.floor(count), of), _wilson(math.ceil(count), of), count % 1
+    return Interval((1 - part) * low.low + part * high.low, (1 - part) * low.high + part * high.high)
 
 
 def cohen_kappa(
@@ -171,6 +182,36 @@ def bootstrap(
         return None
     found = [statistic([items[place] for place in row]) for row in _resamples(len(items), seed, rounds).tolist()]
     return percentiles([value for value in found if value is not None], rounds)
+
+
+def bootstrap_crossed(values: Sequence[Sequence[float]], seed: int, rounds: int = _ROUNDS) -> Interval | None:
+    """Return the percentile interval of the mean of a table whose rows and columns are both resampled, as `bootstrap` does.
+
+    Rows are as long as each other. None where there is no value.
+    """
+    table = np.asarray(values, dtype=np.float64)
+    if not table.size:
+        return None
+    columns = _resamples(table.shape[1], seed, rounds)
+    rows = np.random.default_rng([seed, 1]).integers(len(table), size=(rounds, len(table)))
+    shares = (rows[:, :, None] == np.arange(len(table))).mean(axis=1)
+    return percentiles(np.take_along_axis(shares @ table, columns, axis=1).mean(axis=1), rounds)
+
+
+def sign_flip(differences: Sequence[float], seed: int) -> float:
+    """Return how often the mean of differences would be as far from 0 if the sign of each were chance: a two-sided p, 0 to 1.
+
+    Exact for up to 14 of them, by so many flips that the seed draws for more (Fisher 1935). Below 6 it is never 0.05 or less.
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    count, least = len(values), abs(values.sum()) * (1 - 1e-9)
+    if count <= _EXACT:
+        signs = 1 - 2 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1)
+        return float(np.mean(np.abs(signs @ values) >= least))
+    rng, as_far = np.random.default_rng(seed), 1
+    for _ in range(_FLIPS // 1000):
+        as_far += int(np.sum(np.abs((1 - 2 * rng.integers(2, size=(1000, count))) @ values) >= least))
+    return as_far / (_FLIPS + 1)
 
 
 def bootstrap_difference(

@@ -9,7 +9,7 @@ from evals.data.datasets import Dataset, read_datasets
 from evals.data.rows import Row
 from evals.student.judging import AnsweredTwice
 from evals.student.keeping import Keeping, card_of
-from evals.student.lessons import Curriculum, Fit, fit_rows
+from evals.student.lessons import OTHER, Curriculum, Fit, fit_rows
 from evals.student.model import LoadedStudent, check_installed, load_student
 from evals.student.outcome import outcome_of
 from evals.student.report import StudentReport
@@ -20,6 +20,7 @@ from skills_dspy.base.errors import RequestError
 from skills_dspy.store.aside import write_text
 from skills_dspy.store.files import storage_errors
 from skills_dspy.store.run_dir import RunPaths
+from skills_dspy.store.student_report import ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def examine_student(request: StudentRequest, screen: StepScreen) -> tuple[Studen
         device=student.device,
         seed=request.seed,
         runs=request.runs,
-        outcome=outcome_of(trial, request.seed),
+        outcome=outcome_of(trial, request.seed, {ALL: seeds.unsaid_of(data), OTHER: seeds.unsaid_of(other)}),
         notes=(*notes, *curriculum.shuffled_in_words(request.seed)),
         runs_of_data=digests,
     )

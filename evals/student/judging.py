@@ -11,7 +11,7 @@ import dspy
 from dspy.utils.exceptions import AdapterParseError
 
 from evals.data.rows import Row
-from evals.figures.statistics import Interval, bootstrap, spread_json
+from evals.figures.statistics import Interval, halves_interval, sign_flip, spread_json
 from evals.session.session import Session
 from skills_dspy.base.errors import ReplyError
 from skills_dspy.base.tokens import estimate_tokens
@@ -19,6 +19,9 @@ from skills_dspy.model.ask import together
 
 _ROOM = 300
 """Tokens of a reply."""
+FEWEST = 6
+"""Questions: of fewer, all are won by chance more than once in twenty times."""
+_CHANCE = 0.05
 
 Choice = Literal["first", "second", "tie"]
 
@@ -53,14 +56,16 @@ class Preference:
     Attributes:
         after: the share that the answers after won of the questions that were decided, in both orders; a tie is half of one.
             None where none was.
-        interval: 95 %, over seeds.
+        interval: 95 % by the score interval, over questions; 0 to 1 where none was decided.
+        p: how often the verdicts would be as far from a tie if chance decided each: 0 to 1, with five questions 0.06 or more.
         questions: how many were decided; `turned` of these for whichever stood first or second, `lost` had no readable reply.
     """
 
     judge: str
     answered_by: str
     after: float | None
-    interval: Interval | None
+    interval: Interval
+    p: float
     questions: int
     turned: int
     lost: int
@@ -68,14 +73,15 @@ class Preference:
     @property
     def in_words(self) -> str:
         """One sentence."""
-        if self.after is None or self.interval is None:
+        if self.after is None:
             return f"{self.judge} gave no verdict that can be read on any of {self.lost} questions."
-        which = "after" if self.interval.low > 0.5 else "before" if self.interval.high < 0.5 else None
+        which = None if self.p > _CHANCE else "after" if self.after > 0.5 else "before"
         said = "It cannot be shown that either are better" if which is None else f"The answers {which} are better"
+        few = f", too few to show anything, for which {FEWEST} are needed" if self.questions < FEWEST else ""
         share = f"{100 * self.after:.0f} % (95 % {100 * self.interval.low:.0f} to {100 * self.interval.high:.0f})"
         return (
-            f"{said}: {self.judge} prefers those after in {share} of {self.questions} held-out questions; in {self.turned} the "
-            f"order decided, {self.lost} had no readable reply."
+            f"{said}: {self.judge} prefers those after in {share} of {self.questions} held-out questions{few}; in "
+            f"{self.turned} the order decided, {self.lost} had no readable reply."
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -84,7 +90,8 @@ class Preference:
             "judge": self.judge,
             "answered_by": self.answered_by,
             "after": None if self.after is None else round(self.after, 4),
-            **spread_json(self.interval),
+            **spread_json(None if self.after is None else self.interval),
+            "p": round(self.p, 4),
             "questions": self.questions,
             "turned": self.turned,
             "lost": self.lost,
@@ -147,7 +154,8 @@ def _preference(judge: str, answered_by: str, choices: Sequence[tuple[Choice | N
         judge,
         answered_by,
         fmean(shares) if shares else None,
-        bootstrap(shares, fmean, seed),
+        halves_interval(sum(shares), len(shares)),
+        sign_flip([share - 0.5 for share in shares], seed),
         len(shares),
         sum(abs(one - other) == 1 for one, other in both),
         len(choices) - len(both),

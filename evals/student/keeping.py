@@ -92,6 +92,6 @@ def card_of(report: "StudentReport") -> str:
     front = f"---\nlibrary_name: transformers\ntags:\n- skills_dspy\n- sft\n---\n\n# {base}, taught a skill\n\n"
     what = (
         f"{report.student} after supervised fine-tuning on rows of {', '.join(report.data)}, which are synthetic: made with "
-        "skills_dspy from seed examples. How it was trained, and what that came to on seeds that no row was made from:\n\n"
+        f"skills_dspy from seed examples. How it was trained, and what that came to on {report.outcome.seeds_in_words}:\n\n"
     )
     return front + what + markdown(report.sections())

@@ -79,6 +79,7 @@ class StudentReport:
                 "runs": self.runs,
             },
             "before": round(self.outcome.before, 4),
+            "unsaid": {lesson: list(names) for lesson, names in self.outcome.unsaid.items() if names},
             "taught": [_taught_json(one) for one in self.outcome.taught],
             "verdicts": list(self.outcome.verdicts),
             "notes": list(self.notes),
@@ -119,7 +120,7 @@ def _taught_json(one: Taught) -> dict[str, Any]:
 
 
 def _difference_json(difference: Difference) -> dict[str, float | None]:
-    return {"value": round(difference.mean, 4), **spread_json(difference.interval)}
+    return {"value": round(difference.mean, 4), **spread_json(difference.interval), "p": round(difference.p, 4)}
 
 
 def _left_out(name: str, fit: Fit) -> str:

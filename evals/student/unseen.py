@@ -40,6 +40,10 @@ class UnseenSeeds:
     unsaid: tuple[str, ...]
     notes: tuple[str, ...]
 
+    def unsaid_of(self, datasets: Sequence[Dataset]) -> tuple[str, ...]:
+        """The names of those datasets that do not say what they were made from."""
+        return tuple(one.name for one in datasets if one.name in self.unsaid)
+
 
 @dataclass(frozen=True, slots=True)
 class _Origin:

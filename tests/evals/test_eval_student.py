@@ -51,6 +51,7 @@ def test_it_trains_measures_and_goes_on(terminal: Terminal, student: Path, monke
     report = json.loads(said.out)
     assert (report["judged"]["after"], report["judged"]["questions"], report["judged"]["turned"]) == (0.5, 2, 0)
     assert report["seeds"] == {"test/foxes": 2}
+    assert "on seeds that nobody showed:" in (saved / "README.md").read_text("utf-8")
     assert report["rows"]["the seeds"] == {"taught": 3, "near_copies": 0, "too_long": 0}
     lessons = ["all rows", "1/2 of the rows", "answers shuffled", "the seeds alone", "the seeds, repeated"]
     assert [one["lesson"] for one in report["taught"]] == lessons

@@ -12,9 +12,12 @@ from evals.figures.statistics import (
     auc,
     auc_gap_interval,
     bootstrap,
+    bootstrap_crossed,
     bootstrap_difference,
     cohen_kappa,
+    halves_interval,
     kappa_interval,
+    sign_flip,
 )
 
 
@@ -117,3 +120,36 @@ def test_a_difference_is_second_less_first() -> None:
     assert bootstrap_difference([2.0] * 3, [5.0] * 4, mean, 1, 50) == Interval(3.0, 3.0)
     assert bootstrap_difference([], [1.0], mean, 1) is None
     assert bootstrap_difference([1.0], [1.0], lambda _: None, 1, 10) is None
+
+
+def test_a_table_is_resampled_by_rows_and_by_columns() -> None:
+    """One row is the bootstrap of its values; rows that differ widen the interval, however alike the columns are."""
+    values = [0.1, 0.5, 0.3, 0.2, 0.9]
+    one, plain = bootstrap_crossed([values], 1, 500), bootstrap(values, mean, 1, 500)
+    assert one is not None
+    assert plain is not None
+    assert (one.low, one.high) == pytest.approx((plain.low, plain.high))
+    two = bootstrap_crossed([[1.0] * 5, [-1.0] * 5], 1, 500)
+    assert two == Interval(-1.0, 1.0)
+    assert bootstrap_crossed([[]], 1) is None
+
+
+def test_signs_that_chance_would_give_as_well_are_told() -> None:
+    """Six on one side come by chance once in 32 times, five more often than one wants, many hardly ever; none is none."""
+    assert sign_flip([1.0] * 6, 0) == 2 / 64
+    assert sign_flip([-0.3, -0.1, -0.2, -0.4, -0.5], 0) == 2 / 32
+    assert sign_flip([0.0] * 8, 0) == 1.0
+    assert sign_flip([3.0, -1.0, 1.0], 0) == 6 / 8
+    assert sign_flip([1.0, 2.0] * 10, 0) < 0.001
+    half = [1.0 if place % 2 else -1.0 for place in range(16)]
+    assert sign_flip(half, 0) == 1.0
+    exact, drawn = sign_flip([1.0] * 10 + [-1.0] * 4, 0), sign_flip([1.0] * 10 + [-1.0] * 4 + [0.0] * 2, 0)
+    assert drawn == pytest.approx(exact, abs=0.02)
+
+
+def test_a_share_with_ties_has_an_interval_between_its_neighbours() -> None:
+    """Of whole counts it is the score interval; nothing counted is anything."""
+    assert halves_interval(3.0, 6) == Rate(3, 6).interval
+    between, low, high = halves_interval(3.5, 6), Rate(3, 6).interval, Rate(4, 6).interval
+    assert low.low < between.low < high.low < low.high < between.high < high.high
+    assert halves_interval(0.0, 0) == Interval(0.0, 1.0)

@@ -54,12 +54,21 @@ def test_a_judge_that_sees_the_difference_is_heard(tmp_path: Path) -> None:
     judge = Judge(the_good_one)
     found = judged(tmp_path, judge)
     assert (found.after, found.questions, found.turned, found.lost) == (1.0, 6, 0, 0)
-    assert found.in_words.startswith("The answers after are better: judge prefers those after in 100 % (95 % 100 to 100) of 6")
+    assert found.in_words.startswith("The answers after are better: judge prefers those after in 100 % (95 % 61 to 100) of 6")
     assert len(judge.prompts) == 12
     assert not any(word in prompt for prompt in judge.prompts for word in ("before", "after", "trained"))
     again = Judge(the_good_one)
     assert judged(tmp_path, again) == found
     assert again.prompts == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_few_questions_show_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Also if all of them are won: that is what chance does more than once in twenty times."""
+    monkeypatch.setattr("tests.evals.student.test_judging.PAIRS", PAIRS[:count])
+    said = judged(tmp_path, Judge(the_good_one)).in_words
+    assert said.startswith("It cannot be shown that either are better: judge prefers those after in 100 % (95 % ")
+    assert f"of {count} held-out questions, too few to show anything, for which 6 are needed; in 0 the order" in said
 
 
 @pytest.mark.parametrize(

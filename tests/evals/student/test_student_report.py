@@ -9,11 +9,13 @@ from rich.console import Console
 from evals.data.datasets import read_datasets
 from evals.figures.tables import print_sections
 from evals.student.examination import digests_of
+from evals.student.keeping import card_of
 from evals.student.lessons import AS_MANY, Fit
 from evals.student.outcome import outcome_of
 from evals.student.report import StudentReport
 from evals.student.training import TrainingSettings
 from evals.student.trial import SeedTrial, Training
+from skills_dspy.store.student_report import ALL
 from tests.evals.student.test_outcome import losses, trial
 from tests.helpers.exporting import some_records, write_run
 
@@ -41,3 +43,12 @@ def test_eighty_columns_hold_every_figure_of_it() -> None:
     assert rows[0] == [*AS_MANY.split(), "123456", "12345678", "2.767", "-0.400", "-0.413", "to", "-0.387"]
     assert [len(row) - len(AS_MANY.split()) for row in rows] == [7, 4]
     assert ["all", "rows", "2.567", "2.667"] in [line.split() for line in told.splitlines()]
+
+
+def test_a_card_does_not_vouch_for_rows_of_which_nobody_knows_what_they_were_made_from() -> None:
+    """A file of rows that does not say may have been made from the seeds that are measured."""
+    for unsaid, told in (({}, "on seeds that nobody showed:"), ({ALL: ["a/d.jsonl"]}, "from (nothing in d.jsonl says):")):
+        outcome = outcome_of(trial(all=0.5), 0, unsaid)
+        report = StudentReport("m", ("a/d.jsonl",), {"t": 6}, {}, TrainingSettings(), 512, "cpu", 0, 2, outcome)
+        assert told in card_of(report)
+        assert report.as_json()["unsaid"] == unsaid

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from os.path import abspath
 
 from evals.figures.tables import markdown, print_sections
 from evals.session.session import Session
@@ -9,7 +10,7 @@ from evals.student.examination import StudentRequest, examine_student
 from evals.student.judging import AnsweredTwice, Preference, judge_answers
 from evals.student.training import FULL_RATE, LORA_RATE, TrainingSettings
 from skills_dspy.base.config import RunConfig
-from skills_dspy.base.errors import Interrupted
+from skills_dspy.base.errors import Interrupted, RequestError
 from skills_dspy.cli.evaluate import check_folder, report_console
 from skills_dspy.cli.progress import Progress, TrainingProgress
 from skills_dspy.cli.shared.eval_arguments import EvalStudentOptions
@@ -18,12 +19,13 @@ from skills_dspy.cli.shared.sessions import in_session
 from skills_dspy.cli.terminal.streams import echo, echo_json
 from skills_dspy.store.aside import write_json, write_text
 from skills_dspy.store.files import make_folder
-from skills_dspy.store.student_report import STUDENT_REPORT
+from skills_dspy.store.student_report import STUDENT_REPORT, read_student_report
 
 
 def eval_student_command(options: EvalStudentOptions) -> int:
     """Measure what was asked for; returns the exit code."""
     check_folder(options.markdown)
+    _refuse_other(options)
     make_folder(options.output_dir)
     if options.judge is not None:  # a server that is not there is told of before the night, not after it
         in_session(*_asking(options, options.judge), _met)
@@ -48,6 +50,19 @@ def eval_student_command(options: EvalStudentOptions) -> int:
     if options.save is not None:
         echo(f"The student is in {options.save}")
     return 0
+
+
+def _refuse_other(options: EvalStudentOptions) -> None:
+    """RequestError where the folder has a report about other data, which this one would take the place of."""
+    path = options.output_dir / STUDENT_REPORT
+    report = read_student_report(path) if path.is_file() else None
+    if report is None or not report.data or set(map(abspath, report.data)) == set(map(abspath, options.data)):
+        return
+    name = options.data[0].resolve().name
+    raise RequestError(
+        f"{path} is a report about other data ({', '.join(report.data)}), which this one would replace; give it a folder of "
+        f"its own: --output-dir {options.output_dir / name}"
+    )
 
 
 def _judged(options: EvalStudentOptions, judge: str, answers: Sequence[AnsweredTwice]) -> Preference:

@@ -57,13 +57,15 @@ class NotedStudent(_Part):
     """What a report says.
 
     Attributes:
-        runs: task to the SHA-256 of the rows that it was taught; of several runs of a task the others have their folder behind
-            the name, in brackets.
+        data: the places of all rows that it was taught, as they were given; empty where an older report does not say.
+        runs: task to the SHA-256 of the rows of each run among them; of several runs of a task the others have their folder
+            behind the name, in brackets.
         verdicts: what the figures come to, the most important first.
         before: the loss of the untrained student; None in a report without figures.
     """
 
     student: str
+    data: tuple[str, ...] = ()
     runs: dict[str, str]
     verdicts: tuple[str, ...]
     before: FiniteFloat | None = None
@@ -75,27 +77,44 @@ class NotedStudent(_Part):
         """The student, without the folders where it lies."""
         return Path(self.student).name
 
+    @property
+    def together(self) -> tuple[str, ...]:
+        """What was taught, without folders, where it is more than the rows of one run."""
+        if max(len(self.data), len(self.runs)) <= 1:
+            return ()
+        several = self.data if len(self.data) > 1 else [name.partition(" (")[0] for name in self.runs]
+        return tuple(Path(name).name or name for name in several)
+
     def knows(self, task_name: str) -> bool:
         """Whether rows of the task were taught, then."""
         return any(name == task_name or name.startswith(f"{task_name} (") for name in self.runs)
 
 
-def student_reports(paths: RunPaths, task_name: str) -> tuple[tuple[NotedStudent, ...], tuple[str, ...]]:
-    """The reports that lie with a run and are about exactly its rows, and what is to be said of those that are not.
+def read_student_report(path: Path) -> NotedStudent | None:
+    """The report in a file; None where it is none. StorageError where it cannot be read."""
+    with storage_errors("read", path):
+        text = path.read_bytes()
+    try:
+        return NotedStudent.model_validate(json.loads(text))
+    except (ValidationError, ValueError, RecursionError):
+        return None
 
-    They lie in its own folder, in the folder of all runs, or in `output-student` beside that. StorageError where one of these
-    files, or of the rows, cannot be read.
+
+def student_reports(paths: RunPaths, task_name: str) -> tuple[tuple[NotedStudent, ...], tuple[str, ...]]:
+    """The reports that lie with a run and are about the rows it has now, and what is to be said of those that are not.
+
+    They lie in its own folder, in the folder of all runs, or in `output-student` beside that, or a folder in it. Others' rows
+    may have been taught with it: `NotedStudent.together`. StorageError where one of these files, or the rows, cannot be read.
     """
     found, said = list[NotedStudent](), list[str]()
+    with storage_errors("read", paths.data):
+        rows = hashlib.sha256(paths.data.read_bytes() if paths.data.exists() else b"").hexdigest()
     for path in filter(Path.is_file, _places(paths, task_name)):
-        with storage_errors("read", path):
-            text, rows = path.read_bytes(), paths.data.read_bytes() if paths.data.exists() else b""
-        try:
-            report = NotedStudent.model_validate(json.loads(text))
-        except (ValidationError, ValueError, RecursionError):
+        report = read_student_report(path)
+        if report is None:
             said.append(f"{path} was not used: it is no report of `eval student`")
             continue
-        if hashlib.sha256(rows).hexdigest() in report.runs.values():
+        if rows in report.runs.values():
             found.append(report)
         elif report.knows(task_name):
             said.append(f"{path} was not used: it is about other rows than those of {task_name} now")
@@ -105,4 +124,6 @@ def student_reports(paths: RunPaths, task_name: str) -> tuple[tuple[NotedStudent
 def _places(paths: RunPaths, task_name: str) -> Iterator[Path]:
     folder = paths.folder.absolute()
     root = folder.parents[min(len(PurePosixPath(task_name).parts), len(folder.parents)) - 1]
-    yield from (place / STUDENT_REPORT for place in (folder, root, root.parent / USUAL_PLACE))
+    usual = root.parent / USUAL_PLACE
+    yield from (place / STUDENT_REPORT for place in (folder, root, usual))
+    yield from sorted(usual.glob(f"*/{STUDENT_REPORT}"))

@@ -129,6 +129,21 @@ def test_data_is_not_compared_with_itself(terminal: Terminal, monkeypatch: pytes
     assert (said.code, f"error: {option} {data}: it is among the data; give other rows" in said.err) == (2, True), said.err
 
 
+def test_the_report_of_another_skill_is_not_replaced(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sentence names a folder for this one, where cards find it as well; a report about the same data may be made anew."""
+    monkeypatch.setattr("evals.student.model.NEEDED", ("no_such_library",))  # so that nothing is trained
+    folder = terminal.folder / "trained"
+    folder.mkdir()
+    told = {"student": "small", "data": ["out/foxes"], "runs": {}, "verdicts": []}
+    terminal.write("trained/student.json", json.dumps(told))
+    words = ("--seeds", terminal.task(), "--student", "any", "--output-dir", folder)
+    said = terminal.type("eval", "student", terminal.folder / "out/jays", *words)
+    why = "student.json is a report about other data (out/foxes), which this one would replace; give it a folder of its own: "
+    assert (said.code, f"{why}--output-dir {folder / 'jays'}" in said.err) == (2, True), said.err
+    for data in ("out/foxes", "./out//foxes"):
+        assert "trains with no_such_library" in terminal.type("eval", "student", data, *words).err
+
+
 class Silent(FakeServer):
     """A host where nothing listens."""
 

@@ -27,7 +27,7 @@ def _student_json(report: NotedStudent, runs: Sequence[int]) -> dict[str, Any]:
     return {
         "student": visible_line(report.name),
         "runs": list(runs),
-        "names": [visible_line(name) for name in report.runs],
+        "names": [visible_line(name) for name in report.together or report.runs],
         "before": report.before,
         "taught": [one.model_dump() | {"lesson": visible_line(one.lesson)} for one in report.taught],
         "curve": [lessons.index(name) for name in (QUARTER, HALF, ALL) if name in lessons],

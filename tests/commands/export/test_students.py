@@ -44,8 +44,24 @@ def test_a_report_about_other_tasks_is_nothing_to_be_said(tmp_path: Path) -> Non
     assert students_of(find_sources([other])) == ((), [])
     named = report(folder, runs={"test/foxes": "", f"test/jays ({other})": hashlib.sha256(rows_of(other)).hexdigest()})
     (tmp_path / "output" / "student.json").write_text(named, "utf-8")
-    assert students_of(find_sources([other]))[0] == (f"small.gguf: {SAID}",)
+    assert students_of(find_sources([other]))[0] == (f"small.gguf, taught foxes and jays together: {SAID}",)
     assert "other rows than those of test/foxes now" in students_of(find_sources([folder]))[1][0]
+
+
+def test_what_else_was_taught_is_named(tmp_path: Path) -> None:
+    """A card of one run does not say of its rows what they and others have taught; where these lie is nobody's matter."""
+    folder = write_run(tmp_path / "output")
+    for data, told in ((["output"], ""), (["out/foxes", "my/a.jsonl", "b"], ", taught foxes, a.jsonl and b together")):
+        (folder / "student.json").write_text(report(folder, data=data), "utf-8")
+        assert students_of(find_sources([folder]))[0] == (f"small.gguf{told}: {SAID}",)
+
+
+def test_each_skill_may_have_its_report_in_a_folder_of_the_usual_place(tmp_path: Path) -> None:
+    """For the next skill's would take the place of the first one's."""
+    folder, place = write_run(tmp_path / "output"), tmp_path / "output-student" / "foxes"
+    place.mkdir(parents=True)
+    (place / "student.json").write_text(report(folder), "utf-8")
+    assert students_of(find_sources([folder])) == ((f"small.gguf: {SAID}",), [])
 
 
 def rows_of(run: Path) -> bytes:

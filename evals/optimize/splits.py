@@ -15,7 +15,7 @@ from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.seeds import rng_of
 from skills_dspy.similarity.text import squeezed
-from skills_dspy.tasks.shown import seed_digest, text_digest
+from skills_dspy.tasks.shown import digest_of_parts, seed_digest
 from skills_dspy.tasks.spec import TaskSpec
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class Splits(NamedTuple, Generic[T]):
 
 def case_digest(case: Case) -> str:
     """Return the same for what a labelled case shows the judge."""
-    return text_digest((case.step, case.question, case.answer or "", case.context or ""))
+    return digest_of_parts((case.step, case.question, case.answer or "", case.context or ""))
 
 
 def unseen(cases: Iterable[Case], step: str, seen: frozenset[str]) -> list[Case]:

@@ -13,14 +13,13 @@ from dspy.utils.exceptions import AdapterParseError
 from evals.data.rows import Row
 from evals.figures.statistics import Interval, halves_interval, sign_flip, spread_json
 from evals.session.session import Session
+from evals.student.outcome import FEW_SEEDS
 from skills_dspy.base.errors import ReplyError
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import together
 
 _ROOM = 300
 """Tokens of a reply."""
-FEWEST = 6
-"""Questions: of fewer, all are won by chance more than once in twenty times."""
 _CHANCE = 0.05
 
 Choice = Literal["first", "second", "tie"]
@@ -77,7 +76,7 @@ class Preference:
             return f"{self.judge} gave no verdict that can be read on any of {self.lost} questions."
         which = None if self.p > _CHANCE else "after" if self.after > 0.5 else "before"
         said = "It cannot be shown that either are better" if which is None else f"The answers {which} are better"
-        few = f", too few to show anything, for which {FEWEST} are needed" if self.questions < FEWEST else ""
+        few = f", too few to show anything, for which {FEW_SEEDS} are needed" if self.questions < FEW_SEEDS else ""
         share = f"{100 * self.after:.0f} % (95 % {100 * self.interval.low:.0f} to {100 * self.interval.high:.0f})"
         return (
             f"{said}: {self.judge} prefers those after in {share} of {self.questions} held-out questions{few}; in "

@@ -19,10 +19,10 @@ def seed_digest(seed: SeedExample) -> str:
 
     Blanks, case, a last full stop and the answer do not count: a seed that was touched up has been seen all the same.
     """
-    return text_digest(squeezed(part).rstrip(".?! ") for part in (seed.question, seed.context or ""))
+    return digest_of_parts(squeezed(part).rstrip(".?! ") for part in (seed.question, seed.context or ""))
 
 
-def text_digest(parts: Iterable[str]) -> str:
+def digest_of_parts(parts: Iterable[str]) -> str:
     """Return twelve hex digits that tell some texts from others."""
     return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 

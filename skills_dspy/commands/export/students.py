@@ -31,7 +31,7 @@ def students_section(learned: Sequence[str]) -> str:
     """The end of a card; empty where nothing was measured."""
     lines = "\n".join(f"- {line}" for line in learned)
     said = (
-        "Measured by `eval student` on seeds held out, with all accepted rows of the run as it wrote them, and with others where "
-        "they are named:"
+        "Measured by `eval student` on seeds held out, with all accepted rows of the run as it wrote them, and with others "
+        "where they are named:"
     )
     return f"\n## What a student learned\n\n{said}\n\n{lines}\n" if learned else ""

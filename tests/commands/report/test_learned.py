@@ -41,3 +41,11 @@ def test_a_report_about_other_rows_is_remarked_and_not_shown(terminal: Terminal)
     assert reported(terminal.folder / "other.html", folder).summary["students"] == []
     said = terminal.type("report", folder, "--out", terminal.folder / "r.html")
     assert f"{folder / 'student.json'} was not used: it is about other rows than those of test/foxes now" in said.err
+
+
+def test_a_page_names_all_that_was_taught_with_its_rows(tmp_path: Path) -> None:
+    """A file of rows beside the run is no run's, and has its name all the same."""
+    folder = write_run(tmp_path / "output")
+    (folder / "student.json").write_text(learned(folder, data=["output/test/foxes", "my/more.jsonl"]), "utf-8")
+    (told,) = reported(tmp_path / "r.html", folder).summary["students"]
+    assert (told["runs"], told["names"]) == ([0], ["foxes", "more.jsonl"])

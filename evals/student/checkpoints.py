@@ -71,15 +71,16 @@ class Checkpoints:
 
             _due = time.monotonic() + EVERY
 
-            def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
+            def on_step_end(self, *told: Any, **_: Any) -> None:
                 """After each step but the last one, which needs none."""
+                _settings, state, control = told
                 if time.monotonic() >= self._due and state.global_step < state.max_steps:
                     control.should_save = True
                 on_step()
 
-            def on_save(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+            def on_save(self, *told: Any, **_: Any) -> None:
                 """When all files are written, before the next step."""
-                kept._mark(kept.folder / f"checkpoint-{state.global_step}")
+                kept._mark(kept.folder / f"checkpoint-{told[1].global_step}")
                 self._due = time.monotonic() + EVERY
 
         return Stepping()

@@ -156,6 +156,7 @@ def _loaded(name: str, device: str) -> tuple[Any, Any]:
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+    auto: Any = AutoModelForCausalLM
     path = Path(name)
     place, how = name, {}
     if path.suffix == ".gguf":
@@ -170,10 +171,10 @@ def _loaded(name: str, device: str) -> tuple[Any, Any]:
         if not how:
             with torch.device("meta"):  # all but the numbers
                 config = AutoConfig.from_pretrained(place, trust_remote_code=False)
-                empty: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+                empty = auto.from_config(config, trust_remote_code=False)
             check_loading(name, empty.num_parameters(), device, gguf=False)
         with memory_of(name, "cpu"):
-            model: Any = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, trust_remote_code=False, **how)
+            model = auto.from_pretrained(place, dtype=torch.float32, trust_remote_code=False, **how)
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, EOFError, UnpicklingError, SafetensorError) as error:
         if "trust_remote_code" in str(error):
             raise RequestError(

@@ -97,7 +97,6 @@ def test_a_checkpoint_that_cannot_be_written_is_said(
     kept = Checkpoints(tmp_path / "other")
     kept.folder.mkdir()
     (kept.folder / "checkpoint-1").write_text("in the way")
-    monkeypatch.setattr(checkpoints.Path, "glob", lambda *_: iter(()))
     with pytest.raises(StorageError, match=r"^cannot write /\S*/other: .*in the way"):
         losses(student, kept, SETTINGS)
 
@@ -108,7 +107,7 @@ class Screen(Progress):
     def __init__(self) -> None:
         super().__init__(quiet=True)
         self.totals: list[int] = []
-        self.stop = 0
+        self.stops_at = 0
 
     @contextmanager
     def counting(self, total: int) -> Iterator[Callable[[], None]]:
@@ -118,7 +117,7 @@ class Screen(Progress):
 
         def step() -> None:
             steps.append(1)
-            if len(steps) == self.stop:
+            if len(steps) == self.stops_at:
                 raise KeyboardInterrupt
 
         yield step
@@ -126,6 +125,6 @@ class Screen(Progress):
 
 def teach(student: LoadedStudent, folder: Path, screen: Screen, stop: int = 0) -> tuple[object, ...]:
     """All rows, a half, a quarter, and answers shuffled."""
-    screen.stop = stop
+    screen.stops_at = stop
     keeping = Keeping(student, LESSONS, folder, None, answers=False)
     return run_trial(student, LESSONS, Curriculum(LESSONS), SETTINGS, [0], folder, screen, keeping).trainings

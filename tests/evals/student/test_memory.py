@@ -120,7 +120,7 @@ def test_a_model_that_sees_is_counted_by_the_part_that_reads() -> None:
     """Its configuration has the size of its vocabulary in a part of its own."""
     from transformers import Gemma3Config
 
-    config = Gemma3Config()  # type: ignore[no-untyped-call]
+    config = Gemma3Config()
     assert row_bytes(config, 2) == row_bytes(config.text_config, 2) > 0
 
 

@@ -76,12 +76,12 @@ def config_with(monkeypatch: pytest.MonkeyPatch, gpus: int, **settings: object) 
     """Let the trainer find so many GPUs, and have other settings."""
     from trl.trainer import sft_config
 
-    class Config(sft_config.SFTConfig):  # type: ignore[misc]
+    class Config(sft_config.SFTConfig):
         """As on another machine."""
 
         def __post_init__(self) -> None:
             """What it finds."""
-            super().__post_init__()
+            super().__post_init__()  # type: ignore[no-untyped-call]
             self._n_gpu = gpus
 
     monkeypatch.setattr(sft_config, "SFTConfig", lambda **given: Config(**{**given, **settings}))
@@ -146,14 +146,14 @@ def test_the_mark_is_that_of_the_weights_alone() -> None:
     import torch
 
     torch.manual_seed(0)
-    weights = torch.nn.Module()
-    weights.register_buffer("some", torch.randn(2000, 2000) * 0.02)
+    weights, some = torch.nn.Module(), torch.randn(2000, 2000) * 0.02
+    weights.register_buffer("some", some)
     with one_thread():
         mark = _mark_of(weights)
     with one_thread():
         torch.set_num_threads(3)
         assert _mark_of(weights) == mark
-    weights.some[0, 0] = torch.nextafter(weights.some[0, 0], torch.tensor(9.0))
+    some[0, 0] = torch.nextafter(some[0, 0], torch.tensor(9.0))
     assert _mark_of(weights) != mark
 
 

@@ -12,7 +12,7 @@ from skills_dspy.store.aside import write_text
 from skills_dspy.store.files import storage_errors, sync
 
 EVERY = 60.0
-"""Seconds from one checkpoint to the next; what a training without one does again is no more than that."""
+"""Seconds from one checkpoint to the next: no more than that is done again."""
 _WHOLE = "whole"
 """Stands in a checkpoint when all of it is on the disk, with the libraries that wrote it, for others may not read it."""
 _LIBRARIES = ("torch", "transformers", "peft", "trl")
@@ -41,9 +41,7 @@ class Checkpoints:
 
         last, _ = self.last()
         with storage_errors("write", self.folder):
-            for other in self.folder.glob("checkpoint-*"):
-                if other != last:  # a part of one, as a kill has left it
-                    shutil.rmtree(other)
+            self._keep_only(last)  # a kill may have left a part of one
             try:
                 trainer.train(resume_from_checkpoint=None if last is None else str(last))
             except (RuntimeError, SafetensorError) as error:
@@ -90,3 +88,10 @@ class Checkpoints:
             for file in place.iterdir():
                 sync(file)
         write_text(place / _WHOLE, self._made_with)
+        with storage_errors("remove", self.folder):
+            self._keep_only(place)  # now, and not before, the one before it is not needed
+
+    def _keep_only(self, one: Path | None) -> None:
+        for other in self.folder.glob("checkpoint-*"):
+            if other != one:
+                shutil.rmtree(other)

@@ -119,7 +119,6 @@ def _trainer(
         max_length=student.window,
         logging_strategy="no",
         save_strategy="no",  # by steps; `stepping` has them saved by the clock
-        save_total_limit=1,
         report_to=[],
         disable_tqdm=True,
         dataloader_pin_memory=cuda,

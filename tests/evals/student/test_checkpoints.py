@@ -56,6 +56,7 @@ def test_a_stopped_training_comes_to_the_same_end(student: LoadedStudent, tmp_pa
     assert losses(student, kept, settings) == (whole[0], 2)
     assert whole[1] == 4
     assert kept.last()[1] == 3
+    assert [one.name for one in kept.folder.glob("checkpoint-*")] == ["checkpoint-3"]
     kept.clear()
     assert not kept.folder.exists()
 

@@ -61,6 +61,10 @@ class Keeping:
                 self._student.tokenizer.save_pretrained(place)
                 write_json(place / _MARK, {"training": self._digest, "of": self._student.name})
 
+    def copies(self) -> bool:
+        """Whether what LoRA has learned is put into a copy of the student: taken out again, it would not be quite as before."""
+        return self._unsaved()
+
     def answered(self) -> list[tuple[str, str]]:
         """The answers to the measured questions, before and after."""
         with storage_errors("read", self._file):

@@ -4,7 +4,6 @@ The only door to torch and transformers here; both are imported when a student i
 """
 
 import hashlib
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
@@ -17,9 +16,10 @@ from pickle import UnpicklingError
 from typing import Any
 
 from evals.data.rows import Row
+from evals.student.memory import check_loading, memory_of
 from skills_dspy.base.errors import MachineError, RequestError
 from skills_dspy.commands.export.layouts import user_turn
-from skills_dspy.model.server.gguf import read_model_file
+from skills_dspy.model.server.gguf import count_weights, read_model_file
 
 NEEDED = ("torch", "transformers", "trl", "peft", "datasets", "gguf")
 _LONGEST = 2048
@@ -62,11 +62,11 @@ class LoadedStudent:
 
     def length(self, row: Row) -> int:
         """How many tokens a row is, with the chat template."""
-        return len(self._encoded(row)[0])
+        return len(self.encoded(row)[0])
 
     def answer_tokens(self, row: Row) -> int:
         """How many of them are learned from: those of the answer, and of the end of the turn."""
-        whole, start = self._encoded(row)
+        whole, start = self.encoded(row)
         return len(whole) - start
 
     def losses(self, rows: Sequence[Row], model: Any = None) -> list[SeedLoss]:
@@ -78,7 +78,7 @@ class LoadedStudent:
         found = []
         with memory_of(self.name, self.device), torch.inference_mode():
             for row in rows:
-                whole, start = self._encoded(row)
+                whole, start = self.encoded(row)
                 ids = torch.tensor([whole], device=self.device)
                 logits = asked(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, start - 1 : -1].float()
                 total = torch.nn.functional.cross_entropy(logits, ids[0, start:], reduction="sum")
@@ -101,7 +101,7 @@ class LoadedStudent:
                 found.append(str(self.tokenizer.decode(said[0, len(prompt) :], skip_special_tokens=True)).strip())
         return found
 
-    def _encoded(self, row: Row) -> tuple[list[int], int]:
+    def encoded(self, row: Row) -> tuple[list[int], int]:
         """The tokens of a row, and where those of the answer begin, 1 or later."""
         asked, told = turns_of(row)
         prompt = self._tokens(asked, add_generation_prompt=True)
@@ -135,40 +135,58 @@ def load_student(name: str, device: str = "auto", window: int | None = None) -> 
     """Load a folder of Hugging Face's, a name on its Hub, or a GGUF file.
 
     Raises:
-        RequestError: nothing can be loaded from there, or the model has no chat template.
-        MachineError: the GPU that is there cannot be used.
+        RequestError: nothing can be loaded from there, or not without running what it brings, or it has no chat template.
+        MachineError: there is no memory for it, or the GPU that is there cannot be used.
     """
     check_installed()
     device = chosen_device(device)
     with quiet(), redirect_stderr(StringIO()):  # a bar of its own has the reader of GGUF files
-        import torch
-        from safetensors import SafetensorError
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        path = Path(name)
-        place: tuple[str, dict[str, str]] = (name, {})
-        if path.suffix == ".gguf":
-            read_model_file(path)  # whose faults are said in a sentence; transformers' are anything
-            place = (str(path.parent), {"gguf_file": path.name})
-        try:
-            tokenizer: Any = AutoTokenizer.from_pretrained(place[0], **place[1])
-            if getattr(tokenizer, "chat_template", None) is None:
-                raise RequestError(f"--student {name} has no chat template, so it cannot be asked; take an instruct model")
-            _check_template(name, tokenizer)
-            model: Any = AutoModelForCausalLM.from_pretrained(place[0], dtype=torch.float32, **place[1])
-        except (OSError, ValueError, RuntimeError, KeyError, ImportError, EOFError, UnpicklingError, SafetensorError) as error:
-            why = next(iter(str(error).splitlines()), type(error).__name__)[:160]
-            raise RequestError(
-                f"--student {name} cannot be loaded ({why}); give a folder, a name on the Hugging Face Hub, or a GGUF file"
-            ) from error
-        if place[1]:
-            _forget_quantization(model)
+        tokenizer, model = _loaded(name, device)
         with memory_of(name, device):
             model = model.to(device)
-    most = getattr(model.config, "max_position_embeddings", None) or _LONGEST
+    most = getattr(model.config.get_text_config(), "max_position_embeddings", None) or _LONGEST
     if window is not None and window > most:
         raise RequestError(f"--window {window} is more than the {most} tokens that --student {name} takes; give {most} at most")
     return LoadedStudent(name, model, tokenizer, window or min(_LONGEST, most), device, _mark_of(model))
+
+
+def _loaded(name: str, device: str) -> tuple[Any, Any]:
+    """Tokenizer and model, beside the processor; nothing of the model is read before there is room for it."""
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    auto: Any = AutoModelForCausalLM
+    path = Path(name)
+    place, how = name, {}
+    if path.suffix == ".gguf":
+        read_model_file(path)  # whose faults are said in a sentence; transformers' are anything
+        check_loading(name, count_weights(path), device, gguf=True)
+        place, how = str(path.parent), {"gguf_file": path.name}
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(place, trust_remote_code=False, **how)
+        if getattr(tokenizer, "chat_template", None) is None:
+            raise RequestError(f"--student {name} has no chat template, so it cannot be asked; take an instruct model")
+        _check_template(name, tokenizer)
+        if not how:
+            with torch.device("meta"):  # all but the numbers
+                config = AutoConfig.from_pretrained(place, trust_remote_code=False)
+                empty = auto.from_config(config, trust_remote_code=False)
+            check_loading(name, empty.num_parameters(), device, gguf=False)
+        with memory_of(name, "cpu"):
+            model = auto.from_pretrained(place, dtype=torch.float32, trust_remote_code=False, **how)
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, EOFError, UnpicklingError, SafetensorError) as error:
+        if "trust_remote_code" in str(error):
+            raise RequestError(
+                f"--student {name} brings program code of its own, which is not run; take one that transformers knows"
+            ) from error
+        why = next(iter(str(error).splitlines()), type(error).__name__)[:160]
+        raise RequestError(
+            f"--student {name} cannot be loaded ({why}); give a folder, a name on the Hugging Face Hub, or a GGUF file"
+        ) from error
+    if how:
+        _forget_quantization(model)
+    return tokenizer, model
 
 
 def _check_template(name: str, tokenizer: Any) -> None:
@@ -195,8 +213,14 @@ def _forget_quantization(model: Any) -> None:
 
 
 def _mark_of(model: Any) -> str:
-    sums = [(name, float(weights.double().sum())) for name, weights in sorted(model.state_dict().items())]
-    return hashlib.sha256(repr(sums).encode()).hexdigest()[:16]
+    """A digest of the bytes of all weights: sums of them change with the number of threads."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, weights in sorted(model.state_dict().items()):
+        digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())
+        digest.update(weights.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
 
 
 def chosen_device(wanted: str) -> str:
@@ -224,71 +248,19 @@ def chosen_device(wanted: str) -> str:
     return "cpu"
 
 
-def check_memory(student: LoadedStudent, longest: int, batch: int, *, full: bool) -> None:
-    """Refuse a training that would not fit into memory; MachineError says what would.
-
-    Counted are what a full training keeps beside each weight (gradient, two moments, a copy), and the activations and logits of
-    a batch, all in four bytes: roughly what is taken, and never a guarantee.
-    """
-    free = free_memory(student.device)
-    fixed = (16 if full else 0.5) * student.model.num_parameters()  # the weights themselves are there already
-    a_row = row_bytes(student.model.config, longest)
-    if free is None or fixed + batch * a_row <= free:
-        return
-    fits = int((free - fixed) // a_row)
-    shorter = f"a shorter --window{', no --full' if full else ''} or a smaller student would fit"
-    todo = f"--batch {fits} would fit" if fits > 0 else shorter
-    needed, there = (fixed + batch * a_row) / 2**30, free / 2**30
-    raise MachineError(
-        f"training {student.name} on {batch} rows of up to {longest} tokens at once needs some {needed:.1f} GiB, and "
-        f"{there:.1f} GiB are free; {todo}"
-    )
-
-
-def row_bytes(config: Any, tokens: int) -> float:
-    """About how many bytes a row of so many tokens takes in training: logits three times, and the layers' activations."""
-    layers, width = getattr(config, "num_hidden_layers", 1), getattr(config, "hidden_size", 1)
-    return 4.0 * float(tokens * (3 * config.vocab_size + 34 * layers * width))
-
-
-def free_memory(device: str) -> float | None:
-    """Bytes that a training may take; None where the system does not tell."""
-    if device == "cuda":
-        import torch
-
-        return float(torch.cuda.mem_get_info()[0])
-    told = Path("/proc/meminfo")
-    if told.exists():
-        found = [line.split() for line in told.read_text("ascii").splitlines() if line.startswith("MemAvailable:")]
-        return float(found[0][1]) * 1024 if found else None
-    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) if hasattr(os, "sysconf") else None
-
-
-@contextmanager
-def memory_of(name: str, device: str) -> Iterator[None]:
-    """While a student is loaded and asked: MachineError where the memory of the machine, or of its GPU, ends."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not ends_memory(error):
-            raise
-        other = "give --device cpu, end what else is on the GPU" if device == "cuda" else "end what else runs"
-        raise MachineError(f"there is no memory for {name}; {other}, or take a smaller student") from error
-
-
-def ends_memory(error: MemoryError | RuntimeError) -> bool:
-    """Whether memory has ended; torch says so in words."""
-    return isinstance(error, MemoryError) or "memory" in str(error)
-
-
 @contextmanager
 def quiet() -> Iterator[None]:
-    """While libraries load and train: none of their warnings, logs and bars, for errors are said in a sentence of ours."""
+    """While libraries load and train: none of their warnings, logs and bars, for errors are said in a sentence of ours.
+
+    Nor do they send anybody word of what is done.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import datasets
+        from huggingface_hub import constants
         from transformers.utils import logging
 
+        constants.HF_HUB_DISABLE_TELEMETRY = True  # TRL would tell its makers of each training
         getLogger("huggingface_hub").setLevel(ERROR)
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]

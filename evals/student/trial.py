@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from evals.data.rows import Row
+from evals.student.checkpoints import Checkpoints
 from evals.student.lessons import Curriculum, Lesson
-from evals.student.model import LoadedStudent, SeedLoss, check_memory
+from evals.student.memory import check_memory
+from evals.student.model import LoadedStudent, SeedLoss
 from evals.student.training import TrainingSettings, trained
 from skills_dspy.base.errors import RequestError
 from skills_dspy.store.aside import write_json
 from skills_dspy.store.files import make_folder, storage_errors
 
-_FORMAT = 1
+_FORMAT = 2
 """Of what is measured: trainings that an older version kept under another number are made again."""
 
 
@@ -29,6 +31,9 @@ class FirstKept(Protocol):
 
     def keep(self, model: Any) -> None:
         """Take from it what is needed."""
+
+    def copies(self) -> bool:
+        """Whether `keep` needs memory for LoRA's matrices put into a copy of the student."""
 
 
 class StepScreen(Protocol):
@@ -81,22 +86,25 @@ def run_trial(
     folder = folder / "trainings"
     make_folder(folder)
     planned = [(seed, lesson) for seed in seeds for lesson in curriculum.lessons(student.answer_tokens, seed)]
-    files = [folder / f"{_digest(student, measured, lesson, settings, seed)}.json" for seed, lesson in planned]
+    files = [folder / f"{digest_of(student, measured, lesson, settings, seed)}.json" for seed, lesson in planned]
     known = [_kept(file) for file in files]
     if first.wants(files[0].stem):
         known[0] = None
     longest = max(student.length(row) for _, lesson in planned for row in lesson.rows)
-    left = sum(settings.steps(len(lesson.rows)) for (_, lesson), one in zip(planned, known, strict=True) if one is None)
+    begun = [Checkpoints(file.with_suffix("")) for file in files]
+    trials = list(zip(planned, known, begun, strict=True))
+    left = sum(settings.steps(len(lesson.rows)) - kept.last()[1] for (_, lesson), one, kept in trials if one is None)
     if left:
-        check_memory(student, longest, settings.batch, full=settings.full)
+        check_memory(student, longest, settings.batch, full=settings.full, copied=first.copies())
     done: list[Training] = []
     with screen.counting(left) as step:
-        for (seed, lesson), file, one in zip(planned, files, known, strict=True):
+        for ((seed, lesson), one, kept), file in zip(trials, files, strict=True):
             keep = None if done else first.keep
-            done.append(one or _teach(student, measured, lesson, settings, seed, step, keep))
+            done.append(one or _teach(student, measured, lesson, settings, seed, step, keep, kept))
             if one is None:
                 write_json(file, asdict(done[-1]))
                 screen.say(f"taught: {lesson.name}, {len(lesson.rows)} rows, seed {seed}")
+            kept.clear()
     return SeedTrial(tuple(student.losses(measured)), tuple(done), sum(one is not None for one in known))
 
 
@@ -108,10 +116,12 @@ def _teach(
     seed: int,
     on_step: Callable[[], None],
     keep: Callable[[Any], None] | None,
+    kept: Checkpoints,
 ) -> Training:
-    with trained(student, lesson.rows, settings, seed, on_step) as model:
+    with trained(student, lesson.rows, settings, seed, on_step, kept) as model:
         losses = tuple(student.losses(measured, model))
         if not all(math.isfinite(loss.total) for loss in losses):
+            kept.clear()
             raise RequestError(
                 f"the training on {lesson.name}, seed {seed}, ran away: its loss is no number; give a smaller --learning-rate "
                 f"than {settings.rate:g}"
@@ -121,10 +131,10 @@ def _teach(
     return Training(lesson.name, seed, len(lesson.rows), lesson.tokens, losses)
 
 
-def _digest(student: LoadedStudent, measured: Sequence[Row], lesson: Lesson, settings: TrainingSettings, seed: int) -> str:
-    """All that decides what a training comes to."""
-    rows, seeds = ([(row.question, row.context, row.answer) for row in some] for some in (lesson.rows, measured))
-    decides = [_FORMAT, student.mark, student.window, asdict(settings), seed, lesson.name, rows, seeds]
+def digest_of(student: LoadedStudent, measured: Sequence[Row], lesson: Lesson, settings: TrainingSettings, seed: int) -> str:
+    """All that decides what a training comes to; of rows and seeds, the tokens that the student reads."""
+    rows, seeds = ([student.encoded(row) for row in some] for some in (lesson.rows, measured))
+    decides = [_FORMAT, student.mark, student.device, student.window, asdict(settings), seed, lesson.name, rows, seeds]
     return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:24]
 
 

@@ -2,7 +2,10 @@
 
 import hashlib
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
@@ -47,11 +50,32 @@ def read_model_file(path: Path) -> ModelFile:
     name = path.name.removesuffix(".gguf")
     if not name or any(letter.isspace() for letter in name):
         raise RequestError(f"{path}: a model is called like its file, and its name has no blanks; rename or link the file")
+    with _errors(path), path.open("rb") as file:
+        if file.read(4) != _MAGIC:
+            raise RequestError(f"{path} is no GGUF file, which is what llama.cpp reads; give the path of a model in GGUF")
+        return ModelFile(path, name, *_told(file))
+
+
+def count_weights(path: Path) -> int:
+    """How many numbers the model in a file is, whatever their precision; RequestError as `read_model_file` has it."""
+    with _errors(path), path.open("rb") as file:
+        _magic, _version, tensors, count = _numbers(file, "<4sIQQ")
+        for _ in range(count):
+            _skip(file, _STRING)
+            _skip(file, *_numbers(file, "<I"))
+        weights = 0
+        for _ in range(tensors):
+            _skip(file, _STRING)
+            (dimensions,) = _numbers(file, "<I")
+            weights += prod(_numbers(file, f"<{dimensions}Q"))
+            file.seek(12, 1)  # the kind of the numbers, and where they are
+        return weights
+
+
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
     try:
-        with path.open("rb") as file:
-            if file.read(4) != _MAGIC:
-                raise RequestError(f"{path} is no GGUF file, which is what llama.cpp reads; give the path of a model in GGUF")
-            return ModelFile(path, name, *_told(file))
+        yield
     except (struct.error, ValueError, OverflowError, KeyError) as error:
         raise RequestError(f"{path} begins like a GGUF file and is cut or broken after that; fetch it again") from error
     except OSError as error:

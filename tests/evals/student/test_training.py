@@ -1,5 +1,7 @@
 """A student of random weights in TRL's trainer: it learns what it is taught, and is afterwards as it was."""
 
+import copy
+import json
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -10,32 +12,17 @@ from statistics import fmean
 import pytest
 
 from evals.data.rows import Row
-from evals.student import model
 from evals.student.keeping import Keeping
-from evals.student.lessons import SHUFFLED, Curriculum
-from evals.student.model import LoadedStudent, check_memory, chosen_device, load_student
+from evals.student.lessons import SHUFFLED, Curriculum, Lesson
+from evals.student.model import LoadedStudent, _mark_of, chosen_device, load_student
 from evals.student.training import TrainingSettings, trained
-from evals.student.trial import run_trial
+from evals.student.trial import digest_of, run_trial
 from skills_dspy.base.errors import MachineError, RequestError, SkillsError
 from skills_dspy.cli.progress import Progress
 from skills_dspy.store.student_report import ALL
 from tests.helpers.tiny_student import ANIMALS, LESSONS, SOUNDS, one_thread, write_student
 
 pytestmark = pytest.mark.torch
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the student lies."""
-    with warnings.catch_warnings(), one_thread():
-        warnings.simplefilter("ignore")
-        yield write_student(tmp_path_factory.mktemp("student"))
-
-
-@pytest.fixture(scope="module")
-def student(folder: Path) -> LoadedStudent:
-    """Loaded once."""
-    return load_student(str(folder), "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +72,107 @@ def test_only_the_answer_counts(student: LoadedStudent) -> None:
     assert student.length(replace(LESSONS[0], context="a fox")) == 12
 
 
+def config_with(monkeypatch: pytest.MonkeyPatch, gpus: int, **settings: object) -> None:
+    """Let the trainer find so many GPUs, and have other settings."""
+    from trl.trainer import sft_config
+
+    class Config(sft_config.SFTConfig):
+        """As on another machine."""
+
+        def __post_init__(self) -> None:
+            """What it finds."""
+            super().__post_init__()  # type: ignore[no-untyped-call]
+            self._n_gpu = gpus
+
+    monkeypatch.setattr(sft_config, "SFTConfig", lambda **given: Config(**{**given, **settings}))
+
+
+def test_of_several_gpus_one_is_used(student: LoadedStudent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trainer would spread the student over all of them, which TRL refuses."""
+    config_with(monkeypatch, gpus=2)
+    with trained(student, LESSONS[:4], TrainingSettings(epochs=1), 0, lambda: None) as taught:
+        assert mean_loss(student, taught) > 0
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["lora", "full"])
+def test_a_student_is_measured_in_one_precision(student: LoadedStudent, monkeypatch: pytest.MonkeyPatch, full: bool) -> None:
+    """On a GPU it is trained in half precision, which the measure after it has no part in, nor anything later."""
+    import torch
+
+    config_with(monkeypatch, gpus=0, bf16=True)
+    before = mean_loss(student)
+    with trained(student, LESSONS[:4], TrainingSettings(full=full, epochs=1, rate=0.02), 0, lambda: None) as taught:
+        logits = taught.eval()(input_ids=torch.arange(9)[None]).logits
+        assert (logits != logits.bfloat16().float()).any()
+        assert mean_loss(student, taught) != before
+    assert mean_loss(student) == before
+    assert "forward" not in vars(student.model)
+
+
+@pytest.mark.parametrize("stops", ["_trainer", "step"])
+def test_a_training_that_fails_leaves_the_student_as_it_was(
+    student: LoadedStudent, monkeypatch: pytest.MonkeyPatch, stops: str
+) -> None:
+    """Wherever it fails: also before there is a trainer."""
+    names, before = sorted(student.model.state_dict()), mean_loss(student)
+
+    def fail(*_: object) -> None:
+        raise ValueError("stop")
+
+    if stops == "_trainer":
+        monkeypatch.setattr("trl.trainer.sft_trainer.SFTTrainer._prepare_dataset", fail)
+    with pytest.raises(ValueError, match="stop"), trained(student, LESSONS, TrainingSettings(epochs=1), 0, fail):
+        pass
+    assert sorted(student.model.state_dict()) == names
+    assert mean_loss(student) == before
+
+
+def test_nobody_is_told_of_a_training(student: LoadedStudent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TRL sends its makers word of each one, where nothing says that it must not."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import _telemetry
+
+    sent: list[object] = []
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(constants, "is_offline_mode", lambda: False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", False)
+    monkeypatch.setattr(_telemetry, "_start_telemetry_thread", lambda: sent.append("word"))
+    with trained(student, LESSONS[:4], TrainingSettings(epochs=1), 0, lambda: None):
+        assert sent == []
+
+
+def test_the_mark_is_that_of_the_weights_alone() -> None:
+    """With another number of threads it is the same, and with one bit of one weight another."""
+    import torch
+
+    torch.manual_seed(0)
+    weights, some = torch.nn.Module(), torch.randn(2000, 2000) * 0.02
+    weights.register_buffer("some", some)
+    with one_thread():
+        mark = _mark_of(weights)
+    with one_thread():
+        torch.set_num_threads(3)
+        assert _mark_of(weights) == mark
+    some[0, 0] = torch.nextafter(some[0, 0], torch.tensor(9.0))
+    assert _mark_of(weights) != mark
+
+
+@pytest.mark.parametrize("other", ["template", "device", "answer"])
+def test_a_training_is_told_from_others_by_all_that_decides_it(student: LoadedStudent, other: str) -> None:
+    """The tokens that the student reads, whatever made them, and where it computes."""
+    lesson = Lesson(ALL, LESSONS, 16)
+    told = digest_of(student, LESSONS, lesson, TrainingSettings(), 0)
+    assert told == digest_of(replace(student, name="another"), LESSONS, lesson, TrainingSettings(), 0)
+    rows = (replace(LESSONS[0], answer="drums"), *LESSONS[1:]) if other == "answer" else LESSONS
+    changed = replace(student, device="cuda") if other == "device" else student
+    if other == "template":
+        tokenizer = copy.deepcopy(student.tokenizer)
+        tokenizer.chat_template = tokenizer.chat_template.replace("[EOS]", "[PAD]")
+        changed = replace(student, tokenizer=tokenizer)
+    assert digest_of(changed, rows, lesson, TrainingSettings(), 0) != told
+    assert digest_of(changed, LESSONS, replace(lesson, rows=rows), TrainingSettings(), 0) != told
+
+
 # ---- what cannot be used ---------------------------------------------------------------------------------------------
 
 
@@ -104,46 +192,6 @@ def test_a_student_that_cannot_be_had_is_said(tmp_path: Path) -> None:
             RequestError, match=r"cannot be loaded \(.*\); give a folder, a name on the Hugging Face Hub, or a GGUF"
         ):
             load_student(str(tmp_path / name), "cpu")
-
-
-def test_memory_that_is_not_there_is_said_with_what_would_fit(student: LoadedStudent, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fewer rows at once where that is enough, else a shorter window or a smaller student."""
-    a_row = model.row_bytes(student.model.config, 64)
-    monkeypatch.setattr(model, "free_memory", lambda _: 2.5 * a_row + student.model.num_parameters())
-    check_memory(student, 64, 2, full=False)
-    with pytest.raises(
-        MachineError, match=r"on 4 rows of up to 64 tokens at once needs some .* GiB are free; --batch 2 would fit"
-    ):
-        check_memory(student, 64, 4, full=False)
-    with pytest.raises(MachineError, match=r"a shorter --window, no --full or a smaller student would fit"):
-        check_memory(student, 4096, 4, full=True)
-
-
-def test_memory_that_ends_while_a_student_is_loaded_or_asked_is_said(
-    student: LoadedStudent, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As on a GPU that another program has filled; any other fault of torch's stays one."""
-    import torch
-
-    def ends(*_: object, **__: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.")
-
-    def fails(*_: object, **__: object) -> None:
-        raise RuntimeError("shapes cannot be multiplied")
-
-    monkeypatch.setattr(torch.nn.Module, "to", ends)
-    monkeypatch.setattr(model, "chosen_device", lambda wanted: wanted)
-    with pytest.raises(MachineError, match=r"^there is no memory for /\S*; end what else runs, or take a smaller student$"):
-        load_student(str(folder), "cpu")
-    with pytest.raises(MachineError, match=r"; give --device cpu, end what else is on the GPU, or take a smaller"):
-        load_student(str(folder), "cuda")
-    for ask in (student.losses, student.answers):
-        monkeypatch.setattr(student.model, "forward", ends)
-        with pytest.raises(MachineError, match="there is no memory for"):
-            ask(LESSONS[:1])
-        monkeypatch.setattr(student.model, "forward", fails)
-        with pytest.raises(RuntimeError, match="shapes"):
-            ask(LESSONS[:1])
 
 
 def test_a_gpu_that_is_there_but_cannot_be_used_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,6 +240,20 @@ def test_a_broken_student_is_said(folder: Path, tmp_path: Path, file: str, text:
     (broken / file).write_text(text, "utf-8")
     with pytest.raises(RequestError, match=why):
         load_student(str(broken), "cpu")
+
+
+def test_a_student_that_brings_code_is_refused(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is asked on the terminal whether it may run."""
+    asked: list[str] = []
+    monkeypatch.setattr("builtins.input", asked.append)
+    foreign = tmp_path / "foreign"
+    shutil.copytree(folder, foreign)
+    config = {"model_type": "zorb", "auto_map": {"AutoConfig": "zorb.Config", "AutoModelForCausalLM": "zorb.Model"}}
+    (foreign / "config.json").write_text(json.dumps(config), "utf-8")
+    (foreign / "zorb.py").write_text("raise SystemExit('it runs')", "utf-8")
+    with pytest.raises(RequestError, match=r"^--student /\S* brings program code of its own, which is not run; take one that"):
+        load_student(str(foreign), "cpu")
+    assert asked == []
 
 
 def test_a_training_that_runs_away_is_said(student: LoadedStudent, tmp_path: Path) -> None:

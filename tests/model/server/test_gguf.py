@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from skills_dspy.base.errors import RequestError
-from skills_dspy.model.server.gguf import read_model_file
+from skills_dspy.model.server.gguf import count_weights, read_model_file
 
 
 def text(value: str) -> bytes:
@@ -44,6 +44,21 @@ def test_the_licence_comes_from_the_file(tmp_path: Path) -> None:
     assert (found.licence, found.context_length) == ("apache-2.0", 8192)
     path.write_bytes(head(NAME, LENGTH))
     assert read_model_file(path).licence is None
+
+
+def test_the_weights_are_counted_by_the_file(tmp_path: Path) -> None:
+    """Whatever their precision: they stand behind all else that it says of itself."""
+    path = tmp_path / "fox.gguf"
+    tensors = b"".join(
+        text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, 2, 0)
+        for name, shape in (("output.weight", (32, 7)), ("norm", (5,)))
+    )
+    entries = (NAME, TOKENS, LENGTH, SCORES)
+    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 2, len(entries)) + b"".join(entries) + tensors)
+    assert count_weights(path) == 32 * 7 + 5
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(RequestError, match="is cut or broken"):
+        count_weights(path)
 
 
 def test_a_file_that_tells_no_window_has_none(tmp_path: Path) -> None:

@@ -84,6 +84,11 @@ def _markdown(section: Section, level: str, bullet: str, *, escaped: bool) -> It
         yield "\n".join(["```yaml", *section.lines, "```"])
 
 
+def counted(count: int, name: str) -> str:
+    """So many of something: `1 row`, `2 rows`."""
+    return f"{count} {name}{'' if count == 1 else 's'}"
+
+
 def _bordered(cell: str) -> str:
     return cell.replace("|", "&#124;")
 

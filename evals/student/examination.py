@@ -7,6 +7,7 @@ from pathlib import Path
 
 from evals.data.datasets import Dataset, read_datasets
 from evals.data.rows import Row
+from evals.figures.tables import counted
 from evals.student.judging import AnsweredTwice
 from evals.student.keeping import Keeping, card_of
 from evals.student.lessons import OTHER, Curriculum, Fit, fit_rows
@@ -148,7 +149,7 @@ def _measured(student: LoadedStudent, seeds: UnseenSeeds) -> tuple[tuple[Row, ..
             "longer --window, or a student that has one"
         )
     left = len(seeds.measured) - len(measured)
-    return measured, (*seeds.notes, *([f"{left} held-out seeds are longer than the window and left out."] if left else ()))
+    return measured, (*seeds.notes, *([f"{counted(left, 'held-out seed')} longer than the window left out."] if left else ()))
 
 
 def _nothing_left(request: StudentRequest, fit: Fit, student: LoadedStudent) -> str:

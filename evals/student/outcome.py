@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean
 
 from evals.figures.statistics import Interval, bootstrap_crossed, sign_flip
+from evals.figures.tables import counted
 from evals.student.lessons import AS_MANY, CONTROL, OTHER, REPEATED, SEEDS, SHUFFLED
 from evals.student.trial import SeedTrial, Training
 from skills_dspy.store.student_report import ALL, HALF, QUARTER
@@ -33,13 +34,13 @@ class Difference:
 
     @property
     def lower(self) -> bool:
-        """Whether it is lower, whichever of the seeds had been held out, and of several random seeds taken."""
-        return self.interval.high < 0 and self.p <= _CHANCE
+        """Whether it is lower by what is printed, whichever seeds had been held out, and of several random seeds taken."""
+        return round(self.interval.high, 3) < 0 and self.p <= _CHANCE
 
     @property
     def higher(self) -> bool:
         """The same the other way."""
-        return self.interval.low > 0 and self.p <= _CHANCE
+        return round(self.interval.low, 3) > 0 and self.p <= _CHANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ def _verdicts(outcome: TrialOutcome, grown: dict[str, Difference], compared: Dif
     for name in CONTROLS:
         control = outcome.of(name)
         if control is not None and control.all_less is not None:
-            said.append(_against(outcome, control.all_less, name, f"{every.rows} rows"))
+            said.append(_against(outcome, control.all_less, name, counted(every.rows, "row")))
     said += _curve(outcome, grown)
     if compared is not None:
         files = _files(outcome.unsaid.get(OTHER, ()))
@@ -205,7 +206,7 @@ def _too_much(outcome: TrialOutcome, every: Taught) -> list[str]:
 
 def _against(outcome: TrialOutcome, less: Difference, other: str, what: str) -> str:
     """All rows against something else."""
-    told, once = f"{what} end {signed(less)}", _once(outcome)
+    told, once = f"{what} end{'s' if what == '1 row' else ''} {signed(less)}", _once(outcome)
     if less.lower:
         return f"They teach more than {other}: {told} lower{once}."
     if less.higher:
@@ -228,4 +229,4 @@ def _curve(outcome: TrialOutcome, grown: dict[str, Difference]) -> list[str]:
 
 def signed(difference: Difference) -> str:
     """A difference with its interval, in words."""
-    return f"{difference.mean:+.3f}, 95 % {difference.interval.low:+.3f} to {difference.interval.high:+.3f}"
+    return f"{difference.mean:+z.3f}, 95 % {difference.interval.low:+z.3f} to {difference.interval.high:+z.3f}"

@@ -104,7 +104,7 @@ def _tables(outcome: TrialOutcome) -> Iterator[Section]:
 def _cells(difference: Difference | None) -> tuple[str, str]:
     if difference is None:
         return UNDEFINED, UNDEFINED
-    return f"{difference.mean:+.3f}", f"{difference.interval.low:+.3f} to {difference.interval.high:+.3f}"
+    return f"{difference.mean:+z.3f}", f"{difference.interval.low:+z.3f} to {difference.interval.high:+z.3f}"
 
 
 def _taught_json(one: Taught) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from evals.data.rows import Row
+from evals.figures.tables import counted
 from evals.student.checkpoints import Checkpoints
 from evals.student.lessons import Curriculum, Lesson
 from evals.student.memory import check_memory
@@ -87,7 +88,7 @@ def run_trial(
     make_folder(folder)
     planned = [(seed, lesson) for seed in seeds for lesson in curriculum.lessons(student.answer_tokens, seed)]
     files = [folder / f"{digest_of(student, measured, lesson, settings, seed)}.json" for seed, lesson in planned]
-    known = [_kept(file) for file in files]
+    known = [_kept(file, len(measured)) for file in files]
     if first.wants(files[0].stem):
         known[0] = None
     longest = max(student.length(row) for _, lesson in planned for row in lesson.rows)
@@ -103,7 +104,7 @@ def run_trial(
             done.append(one or _teach(student, measured, lesson, settings, seed, step, keep, kept))
             if one is None:
                 write_json(file, asdict(done[-1]))
-                screen.say(f"taught: {lesson.name}, {len(lesson.rows)} rows, seed {seed}")
+                screen.say(f"taught: {lesson.name}, {counted(len(lesson.rows), 'row')}, seed {seed}")
             kept.clear()
     return SeedTrial(tuple(student.losses(measured)), tuple(done), sum(one is not None for one in known))
 
@@ -138,13 +139,13 @@ def digest_of(student: LoadedStudent, measured: Sequence[Row], lesson: Lesson, s
     return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:24]
 
 
-def _kept(file: Path) -> Training | None:
-    """A training that was finished earlier; None where there is none, or a file that is none."""
+def _kept(file: Path, seeds: int) -> Training | None:
+    """A training that was finished earlier, with its losses on so many seeds; None where there is none, or no such file."""
     with storage_errors("read", file):
         text = file.read_text("utf-8") if file.exists() else ""
     try:
         told = json.loads(text)
         losses = tuple(SeedLoss(**loss) for loss in told["losses"])
-        return Training(**{**told, "losses": losses})
+        return Training(**{**told, "losses": losses}) if len(losses) == seeds else None
     except (ValueError, KeyError, TypeError):
         return None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from evals.data.datasets import Dataset, read_datasets
 from evals.data.rows import Row
+from evals.figures.tables import counted
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import SeedExample
 from skills_dspy.similarity.text import squeezed
@@ -95,7 +96,7 @@ def unseen_seeds(places: Sequence[Path], data: Sequence[Dataset], others: Sequen
     notes += [
         f"{name} does not say which seeds it was made from: it is taken to know none of those measured." for name in unsaid
     ]
-    notes += [f"{by_prompts} seeds are left out that the compiled prompts of the data have seen."] if by_prompts else []
+    notes += [f"{counted(by_prompts, 'seed')} left out that the compiled prompts of the data have seen."] if by_prompts else []
     return UnseenSeeds(
         tuple(_row(seed) for _, seed in unseen.values()),
         tuple(map(_row, taught.values())),

@@ -35,6 +35,8 @@ from skills_dspy.run.task import TaskView
 
 _LINE_EVERY = 15.0
 """Seconds between two plain lines."""
+_TIMED = 3
+"""Steps of a training after the first one that tell how long the others will take."""
 _WORST_LINES = 3
 """How many of many tasks get a plain line of their own."""
 _WORST_ROWS = 8
@@ -117,14 +119,16 @@ class Progress:
         if not self._total:
             self._spinner.update(text=unmarked(self._text))
             return [self._spinner]
-        left = f"  {self._left()} left" if self._done else ""
+        left = f"  {told}" if (told := self._left()) else ""
         row = Table.grid(padding=(0, 1))
         row.add_row(self.doing, ProgressBar(self._total, self._done, width=width // 3), f"{self._done}/{self._total}{left}")
         return [row]
 
     def _left(self) -> str:
-        """How long it will take, at the pace so far."""
-        return duration((self._clock() - self.began) / max(1, self._done) * (self._total - self._done))
+        """How long it will take, at the pace so far; empty while nobody can tell."""
+        if not self._done:
+            return ""
+        return f"{duration((self._clock() - self.began) / self._done * (self._total - self._done))} left"
 
     def stop(self) -> None:
         """Take the picture away."""
@@ -150,9 +154,19 @@ class TrainingProgress(Progress):
 
     doing, counted = "training", "steps done"
 
+    def _count(self) -> None:
+        if not self._done:
+            self._first = self._clock()  # the first step waits for libraries and data, and tells nothing of the others
+        super()._count()
+
     def lines(self) -> Iterable[str]:
-        """The text, with the time that is left once a step was timed."""
-        return [f"{self._text}, {self._left()} left" if self._done else self._text]
+        """The text, with the time that is left once some steps were timed."""
+        return [", ".join(filter(None, (self._text, self._left())))]
+
+    def _left(self) -> str:
+        if self._done <= _TIMED:
+            return ""
+        return f"{duration((self._clock() - self._first) / (self._done - 1) * (self._total - self._done))} left"
 
 
 class RunProgress(Progress, Watcher):

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from skills_dspy.base.errors import RequestError, RunDirError
 from skills_dspy.base.records import Reason
-from skills_dspy.cli.progress import Progress, RunProgress
+from skills_dspy.cli.progress import Progress, RunProgress, TrainingProgress
 from skills_dspy.cli.summary import json_summary, print_summary
 from skills_dspy.model.hosts.lane import Lane
 from skills_dspy.model.hosts.slots import Slots
@@ -222,6 +222,20 @@ def test_questions_are_counted() -> None:
     assert drawn(bar)[-1].split()[0] == "asking"
     assert "3/4  10 s left" in drawn(bar)[-1]
     assert silent.getvalue() == ""
+
+
+def test_the_first_steps_of_a_training_tell_no_time() -> None:
+    """The first one waits for libraries: how long the others take is said after some of them, without it."""
+    hand, stream = Hand(), io.StringIO()
+    plain, bar = (TrainingProgress(stream=to, clock=hand) for to in (stream, Tty()))
+    with plain.counting(10) as one, bar.counting(10) as two:
+        for pause in (600.0, 20.0, 20.0, 20.0):
+            hand.now += pause
+            one()
+            two()
+            drawn_last = drawn(bar)[-1]
+            assert (" left" in drawn_last) == (pause == 20.0 and "4/10" in drawn_last)
+    assert stream.getvalue().splitlines() == [*(f"{n} of 10 steps done" for n in (1, 2, 3)), "4 of 10 steps done, 2 min left"]
 
 
 @pytest.mark.parametrize(

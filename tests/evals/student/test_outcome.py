@@ -1,5 +1,7 @@
 """What losses come to: intervals over seeds, and what is said of them."""
 
+from dataclasses import replace
+
 import pytest
 
 from evals.student.lessons import AS_MANY, CONTROL, OTHER, REPEATED, SEEDS, SHUFFLED
@@ -141,3 +143,20 @@ def test_two_datasets_are_compared_for_as_many_tokens() -> None:
     assert said[-1].startswith("They teach more than the other dataset: as many tokens of the rows end -0.300")
     said = outcome_of(trial(all=0.5, other=0.2, cut=0.1), 0).verdicts
     assert said[-1].startswith("They teach less than the other dataset: as many tokens of the rows end +0.100")
+
+
+@pytest.mark.parametrize("less", [0.5002, 0.4998])
+def test_a_difference_that_is_not_seen_in_print_is_none(less: float) -> None:
+    """Every seed agrees, and the figures would read +0.000 higher, or -0.000 lower."""
+    said = outcome_of(trial(1, all=0.5, shuffled=less), 0).verdicts
+    assert said[0].startswith("The rows help, but answers shuffled may do as well: ")
+    assert said[1].startswith(
+        "That they teach more than answers shuffled cannot be shown: 8 rows end +0.000, 95 % +0.000 to +0.000"
+    )
+
+
+def test_one_row_is_one() -> None:
+    """In words, too."""
+    made = [replace(one, rows=1) for one in trial(1, all=0.5, shuffled=0.1).trainings]
+    said = outcome_of(SeedTrial(losses(0, 0), tuple(made), 0), 0).verdicts
+    assert said[1].startswith("They teach more than answers shuffled: 1 row ends -0.400")

@@ -115,7 +115,7 @@ def test_what_the_compiled_prompts_of_the_data_have_seen_is_not_measured(termina
         path.write_text(json.dumps({**noted, "program": shown_in_prompts(*asked)}))
         if left > 1:
             assert unseen_seeds([terminal.output], data).notes == (
-                "1 seeds are left out that the compiled prompts of the data have seen.",
+                "1 seed left out that the compiled prompts of the data have seen.",
             )
         else:
             with pytest.raises(

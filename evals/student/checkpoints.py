@@ -2,7 +2,8 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,20 @@ _WHOLE = "whole"
 _LIBRARIES = ("torch", "transformers", "peft", "trl")
 _CANNOT_WRITE = ("PytorchStreamWriter", "inline_container", "Parent directory")
 """How torch says that a file cannot be written, in an error without a kind of its own."""
+
+
+@contextmanager
+def weights_written(what: str, place: Path) -> Iterator[None]:
+    """StorageError where the libraries cannot write weights, of which each has an error of its own."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (RuntimeError, SafetensorError) as error:
+        if isinstance(error, RuntimeError) and not any(words in str(error) for words in _CANNOT_WRITE):
+            raise
+        why = str(error).splitlines()[0][:160]
+        raise StorageError(f"cannot write {what} to {place}: {why}; free some space and run the same command again") from error
 
 
 class Checkpoints:
@@ -37,20 +52,11 @@ class Checkpoints:
 
     def train(self, trainer: Any) -> None:
         """Train, from the last checkpoint where there is one; a StorageError says that one cannot be written."""
-        from safetensors import SafetensorError
-
         last, _ = self.last()
         with storage_errors("write", self.folder):
             self._keep_only(last)  # a kill may have left a part of one
-            try:
+            with weights_written("a checkpoint", self.folder):
                 trainer.train(resume_from_checkpoint=None if last is None else str(last))
-            except (RuntimeError, SafetensorError) as error:
-                if isinstance(error, RuntimeError) and not any(words in str(error) for words in _CANNOT_WRITE):
-                    raise
-                why = str(error).splitlines()[0][:160]
-                raise StorageError(
-                    f"cannot write a checkpoint to {self.folder}: {why}; free some space and run the same command again"
-                ) from error
 
     def clear(self) -> None:
         """Remove what is left of a training that is finished, or will not be."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evals.data.rows import Row
 from evals.figures.tables import markdown
+from evals.student.checkpoints import weights_written
 from evals.student.model import LoadedStudent, quiet
 from skills_dspy.base.errors import RequestError
 from skills_dspy.store.aside import write_json, written_aside
@@ -56,7 +57,7 @@ class Keeping:
             write_json(self._file, {"after": after})
         if self._save is not None and self._unsaved():
             merged = copy.deepcopy(model).merge_and_unload() if hasattr(model, "merge_and_unload") else model
-            with quiet(), written_aside(self._save, folder=True) as place:
+            with quiet(), written_aside(self._save, folder=True) as place, weights_written("the student", self._save):
                 merged.save_pretrained(place)
                 self._student.tokenizer.save_pretrained(place)
                 write_json(place / _MARK, {"training": self._digest, "of": self._student.name})

@@ -4,6 +4,8 @@ The only door to torch and transformers here; both are imported when a student i
 """
 
 import hashlib
+import re
+import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
@@ -26,6 +28,8 @@ _LONGEST = 2048
 """Tokens of a window where nobody says how long: longer rows cost memory with the length of the batch."""
 
 _LONGEST_ANSWER = 512
+_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?(?<!\.gguf)")
+_UNLOADED = "--student {name} cannot be loaded ({why}); give a folder, a name on the Hugging Face Hub, or a GGUF file"
 
 Turns = list[dict[str, str]]
 
@@ -157,7 +161,20 @@ def _loaded(name: str, device: str) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     auto: Any = AutoModelForCausalLM
+    faults = (
+        OSError,
+        ValueError,
+        RuntimeError,
+        KeyError,
+        ImportError,
+        EOFError,
+        UnpicklingError,
+        SafetensorError,
+        struct.error,
+    )
     path = Path(name)
+    if (missing := _missing(path)) is not None:
+        raise RequestError(_UNLOADED.format(name=name, why=missing))
     place, how = name, {}
     if path.suffix == ".gguf":
         read_model_file(path)  # whose faults are said in a sentence; transformers' are anything
@@ -175,18 +192,26 @@ def _loaded(name: str, device: str) -> tuple[Any, Any]:
             check_loading(name, empty.num_parameters(), device, gguf=False)
         with memory_of(name, "cpu"):
             model = auto.from_pretrained(place, dtype=torch.float32, trust_remote_code=False, **how)
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, EOFError, UnpicklingError, SafetensorError) as error:
+    except faults as error:
         if "trust_remote_code" in str(error):
             raise RequestError(
                 f"--student {name} brings program code of its own, which is not run; take one that transformers knows"
             ) from error
         why = next(iter(str(error).splitlines()), type(error).__name__)[:160]
-        raise RequestError(
-            f"--student {name} cannot be loaded ({why}); give a folder, a name on the Hugging Face Hub, or a GGUF file"
-        ) from error
+        here = "" if path.exists() else "there is no such folder, and of the Hub it is said: "
+        raise RequestError(_UNLOADED.format(name=name, why=f"{here}{why}")) from error
     if how:
         _forget_quantization(model)
     return tokenizer, model
+
+
+def _missing(path: Path) -> str | None:
+    """Why nothing can be loaded from here, where that is plain; None also for what may be a name on the Hub."""
+    if path.is_dir():
+        return None if (path / "config.json").is_file() else "the folder has no config.json, so it holds no model"
+    if path.is_file():
+        return None if path.suffix == ".gguf" else "the file is not called .gguf"
+    return None if _HUB_NAME.fullmatch(str(path)) else "there is no such folder or file"
 
 
 def _check_template(name: str, tokenizer: Any) -> None:

@@ -17,6 +17,7 @@ from skills_dspy.cli.shared.eval_arguments import EvalStudentOptions
 from skills_dspy.cli.shared.options import ModelOptions, SessionOptions
 from skills_dspy.cli.shared.sessions import in_session
 from skills_dspy.cli.terminal.streams import echo, echo_json
+from skills_dspy.model.server.gguf import read_model_file
 from skills_dspy.store.aside import write_json, write_text
 from skills_dspy.store.files import make_folder
 from skills_dspy.store.student_report import STUDENT_REPORT, read_student_report
@@ -67,10 +68,11 @@ def _refuse_other(options: EvalStudentOptions) -> None:
 
 def _judged(options: EvalStudentOptions, judge: str, answers: Sequence[AnsweredTwice]) -> Preference:
     """What a judge prefers, blind; its replies are kept beside the trainings."""
-    progress = Progress(quiet=options.quiet)
+    progress, (session, config) = Progress(quiet=options.quiet), _asking(options, judge)
     return in_session(
-        *_asking(options, judge),
-        lambda session: judge_answers(session, judge, answers, options.seed, progress),
+        session,
+        config,
+        lambda opened: judge_answers(opened, config.model_for("generator"), answers, options.seed, progress),
     )
 
 
@@ -82,6 +84,10 @@ def _asking(options: EvalStudentOptions, judge: str) -> tuple[SessionOptions, Ru
     """How a judge is asked; ConfigError or RequestError where that cannot be."""
     models = ModelOptions(options.config, judge, None, None)
     session = SessionOptions(models, options.server, options.seed, options.output_dir / "judge", None)
+    if options.server.llamacpp is not None and not (file := read_model_file(options.server.llamacpp)).is_called(judge):
+        raise RequestError(
+            f"--judge {judge}: the model of --llamacpp {file.path} is called like its file; give --judge {file.name}"
+        )
     return session, options.server.over(models.load())
 
 

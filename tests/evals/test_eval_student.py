@@ -7,10 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from evals.student.judging import AnsweredTwice
+from evals.student.lessons import Fit
 from evals.student.model import load_student
+from evals.student.outcome import outcome_of
+from evals.student.report import StudentReport
+from evals.student.training import TrainingSettings
 from skills_dspy.base.errors import ServerError
 from skills_dspy.store.run_dir import RunPaths
-from tests.evals.student.test_judging import Judge
+from tests.evals.student.test_judging import PAIRS, Judge
+from tests.evals.student.test_outcome import trial
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.terminal import Said, Terminal
 from tests.helpers.tiny_student import one_thread, write_student
@@ -117,6 +123,31 @@ def test_a_judge_is_asked_for_before_anything_is_trained(
     words = ("--seeds", terminal.task(), "--student", "any", "--output-dir", terminal.folder / "trained", "--judge", judge)
     said = terminal.type("eval", "student", terminal.output, *words)
     assert (said.code, why in said.err, len(said.err.splitlines())) == (2, True, 1), said.err
+
+
+def test_a_judge_may_be_a_model_file(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is called like its file, with or without its ending; another name is refused before anything is trained."""
+    examined: list[object] = []
+
+    def examine(*asked: object) -> tuple[StudentReport, tuple[AnsweredTwice, ...]]:
+        examined.append(asked)
+        settings, fits = TrainingSettings(), {"the data": Fit(())}
+        report = StudentReport(
+            "s", (str(terminal.output),), {"t": 2}, fits, settings, 64, "cpu", 0, 1, outcome_of(trial(1, all=0.5), 0)
+        )
+        return report, tuple(PAIRS)
+
+    model = terminal.folder / "fox-1b.gguf"
+    model.write_bytes(b"GGUF\3\0\0\0" + bytes(16))
+    monkeypatch.setattr("skills_dspy.cli.student.examine_student", examine)
+    monkeypatch.setattr("skills_dspy.commands.api.server.LlamaCppServer", lambda *_, **__: Judge(lambda _: "tie"))
+    words = ("--seeds", terminal.task(), "--student", "any", "--output-dir", terminal.folder / "trained", "--llamacpp", model)
+    said = terminal.type("eval", "student", terminal.output, *words, "--judge", "jay")
+    why = f"--judge jay: the model of --llamacpp {model} is called like its file; give --judge fox-1b"
+    assert (said.code, why in said.err, examined) == (2, True, []), said.err
+    for name in ("fox-1b", "fox-1b.gguf"):
+        said = terminal.type("eval", "student", terminal.output, *words, "--judge", name, "--json")
+        assert (said.code, json.loads(said.out)["judged"]["judge"]) == (0, "fox-1b"), said.err
 
 
 @pytest.mark.parametrize("option", ["--control", "--compare"])

@@ -1,7 +1,9 @@
 """A training that is stopped goes on from its last whole checkpoint, to the same end."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,9 @@ from evals.student import checkpoints
 from evals.student.checkpoints import Checkpoints
 from evals.student.keeping import Keeping
 from evals.student.lessons import Curriculum
-from evals.student.model import LoadedStudent
+from evals.student.model import LoadedStudent, SeedLoss
 from evals.student.training import TrainingSettings, trained
-from evals.student.trial import run_trial
+from evals.student.trial import Training, _kept, run_trial
 from skills_dspy.base.errors import StorageError
 from skills_dspy.cli.progress import Progress
 from tests.helpers.tiny_student import LESSONS
@@ -79,6 +81,14 @@ def test_a_trial_goes_on_within_a_training_and_leaves_nothing(student: LoadedStu
     trial = teach(student, tmp_path, screen)
     assert screen.totals == [12, 10]  # of the first training four, and two are kept
     assert len(trial) == len(list((tmp_path / "trainings").iterdir())) == 4
+
+
+def test_a_kept_training_without_its_losses_is_none(tmp_path: Path) -> None:
+    """Its file is there, but somebody or a broken disk has emptied it in part: it is made again."""
+    file, whole = tmp_path / "kept.json", Training("all rows", 0, 2, 4, (SeedLoss(1.0, 2), SeedLoss(2.0, 2)))
+    for losses_left, known in ((2, whole), (1, None), (0, None)):
+        file.write_text(json.dumps({**asdict(whole), "losses": asdict(whole)["losses"][:losses_left]}), "utf-8")
+        assert _kept(file, 2) == known
 
 
 def test_a_checkpoint_that_cannot_be_written_is_said(

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from evals.student.lessons import SHUFFLED, Curriculum, Lesson
 from evals.student.model import LoadedStudent, _mark_of, chosen_device, load_student
 from evals.student.training import TrainingSettings, trained
 from evals.student.trial import digest_of, run_trial
-from skills_dspy.base.errors import MachineError, RequestError, SkillsError
+from skills_dspy.base.errors import MachineError, RequestError, SkillsError, StorageError
 from skills_dspy.cli.progress import Progress
 from skills_dspy.store.student_report import ALL
 from tests.helpers.tiny_student import ANIMALS, LESSONS, SOUNDS, one_thread, write_student
@@ -187,11 +188,20 @@ def test_a_student_that_cannot_be_had_is_said(tmp_path: Path) -> None:
     (tmp_path / "broken.gguf").write_bytes(b"GGUF of nothing")
     with pytest.raises(SkillsError, match=r"broken\.gguf"):
         load_student(str(tmp_path / "broken.gguf"), "cpu")
-    for name in ("empty", "nowhere"):
-        with pytest.raises(
-            RequestError, match=r"cannot be loaded \(.*\); give a folder, a name on the Hugging Face Hub, or a GGUF"
-        ):
+    (tmp_path / "rows.jsonl").write_text("{}", "utf-8")
+    for name, why in (
+        ("empty", "the folder has no config.json, so it holds no model"),
+        ("nowhere", "there is no such folder or file"),
+        ("nowhere.gguf", "there is no such folder or file"),
+        ("rows.jsonl", "the file is not called .gguf"),
+    ):
+        what = f"{name} cannot be loaded ({why}); give a folder, a name on the Hugging Face Hub, or a GGUF file"
+        with pytest.raises(RequestError, match=re.escape(what)):
             load_student(str(tmp_path / name), "cpu")
+    with pytest.raises(
+        RequestError, match=r"^--student nobody/nothing cannot be loaded \(there is no such folder, and of the Hub"
+    ):
+        load_student("nobody/nothing", "cpu")
 
 
 def test_a_gpu_that_is_there_but_cannot_be_used_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,3 +281,20 @@ def test_a_place_to_save_that_cannot_be_is_said_before_training(student: LoadedS
     (tmp_path / "file").write_text("mine")
     with pytest.raises(SkillsError, match=r"a file is in the way"):
         Keeping(student, LESSONS, tmp_path, tmp_path / "file" / "saved", answers=False).wants("digest")
+
+
+def test_a_student_that_cannot_be_written_is_said(
+    student: LoadedStudent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a sentence, by the library that writes weights as well, and nothing is left of it."""
+    from safetensors import SafetensorError
+
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(student.model, "save_pretrained", full, raising=False)
+    keeping = Keeping(student, LESSONS, tmp_path, tmp_path / "saved", answers=False)
+    assert keeping.wants("digest")
+    with pytest.raises(StorageError, match=r"^cannot write the student to /\S*/saved: .*No space left .*; free some space and"):
+        keeping.keep(student.model)
+    assert not list(tmp_path.iterdir())

@@ -16,7 +16,7 @@ from evals.student.outcome import outcome_of
 from evals.student.report import StudentReport
 from evals.student.training import TrainingSettings
 from evals.student.trial import StepScreen, run_trial
-from evals.student.unseen import FEWEST_UNSEEN, UnseenSeeds, unseen_seeds
+from evals.student.unseen import FEWEST_UNSEEN, UnseenSeeds, rows_of, unseen_seeds
 from skills_dspy.base.errors import RequestError
 from skills_dspy.store.aside import write_text
 from skills_dspy.store.files import storage_errors
@@ -68,14 +68,17 @@ def examine_student(request: StudentRequest, screen: StepScreen) -> tuple[Studen
     digests = digests_of(data)  # now: a run that is still going on has more rows later
     other, control = (() if path is None else read_datasets(path) for path in (request.other, request.control))
     _refuse_itself(data, {"--compare": other, "--control": control})
+    _refuse_same_skill(data, control)
     seeds = unseen_seeds(request.seeds, data, [*other, *control])
     student = load_student(request.student, request.device, request.window)
     measured, notes = _measured(student, seeds)
-    given = {"the data": _rows(data), "the other dataset": _rows(other), "another skill": _rows(control)}
+    given = {"the data": data, "the other dataset": other, "another skill": control}
+    rows = {name: _rows(datasets) for name, datasets in given.items()} | {"the seeds": list(seeds.taught)}
+    empty = {name: sum(one.left_out + one.labelled_false for one in datasets) for name, datasets in given.items()}
     fits = {
-        name: fit_rows(rows, measured, seeds.taught, student.length, student.window)
-        for name, rows in (*given.items(), ("the seeds", seeds.taught))
-        if rows
+        name: replace(fit_rows(some, measured, seeds.taught, student.length, student.window), empty=empty.get(name, 0))
+        for name, some in rows.items()
+        if some
     }
     if not fits["the data"].rows:
         raise RequestError(_nothing_left(request, fits["the data"], student))
@@ -102,7 +105,7 @@ def examine_student(request: StudentRequest, screen: StepScreen) -> tuple[Studen
         seed=request.seed,
         runs=request.runs,
         outcome=outcome_of(trial, request.seed, {ALL: seeds.unsaid_of(data), OTHER: seeds.unsaid_of(other)}),
-        notes=(*notes, *curriculum.shuffled_in_words(request.seed)),
+        notes=(*notes, *curriculum.shuffled_in_words(request.seed), *_by_word(request)),
         runs_of_data=digests,
     )
     if request.save is not None:
@@ -112,11 +115,30 @@ def examine_student(request: StudentRequest, screen: StepScreen) -> tuple[Studen
 
 
 def _refuse_itself(data: Sequence[Dataset], others: Mapping[str, Sequence[Dataset]]) -> None:
-    places = {one.path.resolve() for one in data}
+    """RequestError where nothing but the data itself is put beside it, under whatever name; a part may be compared."""
+    places, rows = {one.path.resolve() for one in data}, _told(data)
     for option, datasets in others.items():
         for one in datasets:
             if one.path.resolve() in places:
                 raise RequestError(f"{option} {one.path}: it is among the data; give other rows")
+        told = _told(datasets)
+        if datasets and (told == rows or (option == "--control" and told <= rows)):
+            raise RequestError(f"{option} {datasets[0].path}: the data has the very same rows; give other rows")
+
+
+def _refuse_same_skill(data: Sequence[Dataset], control: Sequence[Dataset]) -> None:
+    """RequestError where runs say that the control is of a task of the data; of files nobody knows."""
+    tasks = {one.name for one in data if one.run is not None}
+    for one in control:
+        if one.run is not None and one.name in tasks:
+            raise RequestError(
+                f"--control {one.path}: it is of {one.name}, as the data is, and no other skill; give rows of another task, or "
+                "put these beside the data with --compare"
+            )
+
+
+def _told(datasets: Sequence[Dataset]) -> set[tuple[str, str]]:
+    return {row for dataset in datasets for row in rows_of(dataset)}
 
 
 def digests_of(data: Sequence[Dataset]) -> dict[str, str]:
@@ -129,6 +151,10 @@ def digests_of(data: Sequence[Dataset]) -> dict[str, str]:
                 digest = hashlib.sha256(path.read_bytes() if path.exists() else b"").hexdigest()
             found[f"{one.name} ({one.path})" if one.name in found else one.name] = digest
     return found
+
+
+def _by_word(request: StudentRequest) -> tuple[str, ...]:
+    return () if request.control is None else ("Another skill: that --control is one was not looked at.",)
 
 
 def _rows(datasets: Sequence[Dataset]) -> list[Row]:
@@ -153,7 +179,8 @@ def _measured(student: LoadedStudent, seeds: UnseenSeeds) -> tuple[tuple[Row, ..
 
 
 def _nothing_left(request: StudentRequest, fit: Fit, student: LoadedStudent) -> str:
+    empty = f", {fit.empty} are blank or labelled false" if fit.empty else ""
     return (
         f"no row of {', '.join(map(str, request.data))} is left: {fit.near} are near copies of held-out seeds, {fit.long} "
-        f"are longer than the window of {student.window} tokens; give other rows, or a longer --window"
+        f"are longer than the window of {student.window} tokens{empty}; give other rows, or a longer --window"
     )

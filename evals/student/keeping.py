@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,10 +94,17 @@ class Keeping:
 
 def card_of(report: "StudentReport") -> str:
     """The README.md of a saved student: what it was, what it has learned from, how, and what that came to."""
+    based = "" if Path(report.student).exists() else f"base_model: {report.student}\n"
+    report = replace(report, student=_without_folders(report.student), data=tuple(map(_without_folders, report.data)))
     base = Path(report.student).name
-    front = f"---\nlibrary_name: transformers\ntags:\n- skills_dspy\n- sft\n---\n\n# {base}, taught a skill\n\n"
+    front = f"---\nlibrary_name: transformers\n{based}tags:\n- skills_dspy\n- sft\n---\n\n# {base}, taught a skill\n\n"
     what = (
         f"{report.student} after supervised fine-tuning on rows of {', '.join(report.data)}, which are synthetic: made with "
         f"skills_dspy from seed examples. How it was trained, and what that came to on {report.outcome.seeds_in_words}:\n\n"
     )
     return front + what + markdown(report.sections())
+
+
+def _without_folders(place: str) -> str:
+    """What is told others of a place: where it lies on this machine is nobody's business."""
+    return Path(place).name if Path(place).is_absolute() else place

@@ -32,11 +32,20 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """The rows that may be taught; `near` were left out as near copies of a measured seed, `long` for the window."""
+    """The rows that may be taught; `near` were left out as near copies of a measured seed, `long` for the window.
+
+    `empty` were no rows from the beginning: their question or answer is blank, or their answer is labelled false.
+    """
 
     rows: tuple[Row, ...]
     near: int = 0
     long: int = 0
+    empty: int = 0
+
+    @property
+    def repeated(self) -> int:
+        """How many of the rows are another of them once more."""
+        return len(self.rows) - len({(row.context, row.question, row.answer) for row in self.rows})
 
 
 def fit_rows(rows: Sequence[Row], measured: Sequence[Row], taught: Sequence[Row], length: Count, window: int) -> Fit:

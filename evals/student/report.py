@@ -65,7 +65,14 @@ class StudentReport:
             "runs": dict(self.runs_of_data),
             "seeds": dict(self.tasks),
             "rows": {
-                name: {"taught": len(f.rows), "near_copies": f.near, "too_long": f.long} for name, f in self.left_out.items()
+                name: {
+                    "taught": len(fit.rows),
+                    "near_copies": fit.near,
+                    "too_long": fit.long,
+                    "empty": fit.empty,
+                    "repeated": fit.repeated,
+                }
+                for name, fit in self.left_out.items()
             },
             "training": {
                 "full": self.settings.full,
@@ -124,5 +131,8 @@ def _difference_json(difference: Difference) -> dict[str, float | None]:
 
 
 def _left_out(name: str, fit: Fit) -> str:
-    near = f"{fit.near} near a held-out seed left out"
-    return f"Rows of {name}: {len(fit.rows)} may be taught, {near}, {fit.long} longer than the window left out"
+    told = [f"{len(fit.rows)} may be taught"]
+    told += [f"of which {fit.repeated} {'repeats' if fit.repeated == 1 else 'repeat'} another"] if fit.repeated else []
+    told += [f"{fit.near} near a held-out seed left out", f"{fit.long} longer than the window left out"]
+    told += [f"{fit.empty} blank or labelled false left out"] if fit.empty else []
+    return f"Rows of {name}: {', '.join(told)}"

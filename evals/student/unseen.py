@@ -94,8 +94,10 @@ def unseen_seeds(places: Sequence[Path], data: Sequence[Dataset], others: Sequen
     unsaid = tuple(origin.dataset.name for origin in origins if not origin.said)
     notes = [f"Broken, and left out: {error}" for error in (loaded.broken if loaded else ())]
     notes += [
-        f"{name} does not say which seeds it was made from: it is taken to know none of those measured." for name in unsaid
+        f"{Path(name).name} does not say which seeds it was made from: it is taken to know none of those measured."
+        for name in unsaid
     ]
+    notes += [] if taught else ["No lesson with the seeds alone: nothing says which seeds the rows were made from."]
     notes += [f"{counted(by_prompts, 'seed')} left out that the compiled prompts of the data have seen."] if by_prompts else []
     return UnseenSeeds(
         tuple(_row(seed) for _, seed in unseen.values()),
@@ -109,12 +111,12 @@ def unseen_seeds(places: Sequence[Path], data: Sequence[Dataset], others: Sequen
 def _origin(dataset: Dataset, known: Sequence[Dataset]) -> _Origin:
     if dataset.run is not None:
         return _Origin(dataset, (dataset,), said=True)
-    rows = _rows_of(dataset)
-    runs = tuple(run for run in known if rows & _rows_of(run))
-    return _Origin(dataset, runs, rows <= {row for run in runs for row in _rows_of(run)})
+    rows = rows_of(dataset)
+    runs = tuple(run for run in known if rows & rows_of(run))
+    return _Origin(dataset, runs, rows <= {row for run in runs for row in rows_of(run)})
 
 
-def _rows_of(dataset: Dataset) -> set[tuple[str, str]]:
+def rows_of(dataset: Dataset) -> set[tuple[str, str]]:
     """Its rows, as one can tell them from others; some exports have the text and what is asked of it in one."""
     return {(squeezed(f"{row.context or ''} {row.question}"), squeezed(row.answer)) for row in dataset.rows}
 
@@ -128,16 +130,17 @@ def _programs(origins: Sequence[_Origin]) -> Iterator[Mapping[str, object]]:
 
 
 def _held_out(places: Sequence[Path], *, alone: bool) -> Iterator[_Named]:
-    """The seeds held out of runs; RequestError where one has none and there are no task files beside it."""
-    for paths in dict.fromkeys(run for place in places for run in find_runs(place)):
+    """The seeds held out of runs; RequestError where none has any and there are no task files beside them."""
+    runs = dict.fromkeys(run for place in places for run in find_runs(place))
+    if alone and runs and not any(known_run(paths).held_out for paths in runs):
+        raise RequestError(
+            f"{next(iter(runs)).folder}: no seed was held out of this run; make it anew with `run --hold-out K`, or give "
+            "--seeds task files with seeds that it was not made from"
+        )
+    for paths in runs:
         run = known_run(paths)
         with run_json_errors(paths):
             name = needed(needed(run.task, "task").task_name, "task_name")
-        if alone and not run.held_out:
-            raise RequestError(
-                f"{paths.folder}: no seed was held out of this run; make it anew with `run --hold-out K`, or give --seeds task "
-                "files with seeds that it was not made from"
-            )
         yield from ((name, seed) for seed in run.held_out)
 
 
@@ -147,7 +150,7 @@ def _refuse_unsaid(origins: Sequence[_Origin]) -> None:
         if any(name.startswith("seed:") for row in dataset.rows for name in row.shown or ()):
             raise RequestError(
                 f"{dataset.path}: its rows were made from seeds that the file does not name; give the run's directory in its "
-                "place, or as --seeds, so that its held-out seeds are known"
+                "place, or as one more of --seeds, beside those that held seeds out, so that it is known which"
             )
 
 

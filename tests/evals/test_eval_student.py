@@ -58,14 +58,16 @@ def test_it_trains_measures_and_goes_on(terminal: Terminal, student: Path, monke
     assert (report["judged"]["after"], report["judged"]["questions"], report["judged"]["turned"]) == (0.5, 2, 0)
     assert report["seeds"] == {"test/foxes": 2}
     assert "on seeds that nobody showed:" in (saved / "README.md").read_text("utf-8")
-    assert report["rows"]["the seeds"] == {"taught": 3, "near_copies": 0, "too_long": 0}
+    assert report["rows"]["the seeds"] == {"taught": 3, "near_copies": 0, "too_long": 0, "empty": 0, "repeated": 0}
     lessons = ["all rows", "1/2 of the rows", "answers shuffled", "the seeds alone", "the seeds, repeated"]
     assert [one["lesson"] for one in report["taught"]] == lessons
     assert all(one["change"]["low"] <= one["change"]["value"] <= one["change"]["high"] for one in report["taught"])
     assert json.loads((terminal.folder / "trained" / "student.json").read_bytes()) == report
     assert "| all rows |" in (terminal.folder / "report.md").read_text("utf-8")
     card = (saved / "README.md").read_text("utf-8")
-    assert str(terminal.output) in card
+    assert f"rows of {terminal.output.name}," in card
+    assert str(terminal.folder) not in card
+    assert "base_model" not in card
     assert report["verdicts"][0] in card.replace("\\", "")
     assert load_student(str(saved), "cpu").mark != load_student(str(student), "cpu").mark
     monkeypatch.setattr("evals.student.trial.trained", None)  # which nobody calls now
@@ -98,6 +100,12 @@ def interrupting() -> Callable[[object], None]:
             "1 are longer than the window of 9 tokens",
         ),
         ('{"question": "What is a fox?", "answer": "An animal."}\n', (), "1 are near copies of held-out seeds"),
+        (
+            '{"question": "What is a fox?", "answer": "An animal."}\n{"question": "What is a hen?", "answer": " "}\n'
+            '{"prompt": "What is a cat?", "completion": "A fish.", "label": false}\n',
+            (),
+            "window of 64 tokens, 2 are blank or labelled false; give other rows",
+        ),
         ("", (), "the file is empty"),
     ],
 )
@@ -158,6 +166,28 @@ def test_data_is_not_compared_with_itself(terminal: Terminal, monkeypatch: pytes
     words = ("--seeds", terminal.task(), "--student", "any", "--output-dir", terminal.folder / "trained")
     said = terminal.type("eval", "student", data, *words, option, data)
     assert (said.code, f"error: {option} {data}: it is among the data; give other rows" in said.err) == (2, True), said.err
+    other = terminal.write("same.jsonl", '{"messages": ' + CHAT + "}\n")
+    said = terminal.type("eval", "student", data, *words, option, other)
+    why = f"error: {option} {other}: the data has the very same rows; give other rows"
+    assert (said.code, why in said.err) == (2, True), said.err
+
+
+def test_a_control_of_the_same_task_is_refused(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs are of is known; of a file it is the user's word, and so is a part of the data no other skill."""
+    monkeypatch.setattr("evals.student.examination.load_student", None)  # which nobody calls
+    run, other = (terminal.folder / name for name in ("one", "two"))
+    for folder, seed in ((run, 0), (other, 5)):
+        typed = ("--task-paths", terminal.task(), "-n", 2, "--hold-out", 2, "--output-dir", folder, "--seed", seed)
+        assert terminal.type("run", *typed).code == 0
+    rows = RunPaths(run / "test/foxes").data.read_text("utf-8")
+    words = ("--seeds", terminal.task(), "--student", "any", "--output-dir", terminal.folder / "trained", "--control")
+    part = terminal.write("part.jsonl", rows.splitlines(keepends=True)[0])
+    for control, why in (
+        (other, "two/test/foxes: it is of test/foxes, as the data is, and no other skill; give rows of another task, or"),
+        (part, "part.jsonl: the data has the very same rows; give other rows"),
+    ):
+        said = terminal.type("eval", "student", run, *words, control)
+        assert (said.code, why in said.err) == (2, True), said.err
 
 
 def test_the_report_of_another_skill_is_not_replaced(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,6 +213,7 @@ class Silent(FakeServer):
         raise ServerError("the host answers no request")
 
 
+CHAT = '[{"role": "user", "content": "What is a cat?"}, {"role": "assistant", "content": "It purrs."}]'
 SHORT = """\
 task_name: test/short
 created_by: somebody

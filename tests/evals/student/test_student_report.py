@@ -4,9 +4,11 @@ import hashlib
 from io import StringIO
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from evals.data.datasets import read_datasets
+from evals.data.rows import Row
 from evals.figures.tables import print_sections
 from evals.student.examination import digests_of
 from evals.student.keeping import card_of
@@ -52,3 +54,37 @@ def test_a_card_does_not_vouch_for_rows_of_which_nobody_knows_what_they_were_mad
         report = StudentReport("m", ("a/d.jsonl",), {"t": 6}, {}, TrainingSettings(), 512, "cpu", 0, 2, outcome)
         assert told in card_of(report)
         assert report.as_json()["unsaid"] == unsaid
+
+
+@pytest.mark.parametrize("student", ["hub/small", "{folder}/small", "small"])
+def test_a_card_names_its_base_on_the_hub_and_no_folder_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, student: str
+) -> None:
+    """Whoever gets the student can have the base, too, where it is a name on the Hub; folders are nothing to them."""
+    monkeypatch.chdir(tmp_path)
+    if student != "hub/small":
+        (tmp_path / "small").mkdir()
+    given, data = student.format(folder=tmp_path), (str(tmp_path / "rows.jsonl"), "out/run")
+    report = StudentReport(given, data, {"t": 6}, {}, TrainingSettings(), 512, "cpu", 0, 2, outcome_of(trial(all=0.5), 0))
+    card = card_of(report)
+    assert ("base_model: hub/small\n" in card.split("---")[1]) == (student == "hub/small")
+    assert "rows of rows.jsonl, out/run," in card
+    assert str(tmp_path) not in card
+
+
+def test_rows_that_are_none_or_are_there_twice_are_counted() -> None:
+    """In words where there are any, in the file always."""
+    row = Row("What is a hen?", "A bird.")
+    for fit, told in (
+        (Fit((row,), 1, 2), "1 may be taught, 1 near a held-out seed left out, 2 longer than the window left out"),
+        (
+            Fit((row, row, Row("What is a cat?", "A cat.")), empty=6),
+            "3 may be taught, of which 1 repeats another, 0 near a held-out seed left out, 0 longer than the window left out, "
+            "6 blank or labelled false left out",
+        ),
+    ):
+        outcome = outcome_of(trial(all=0.5), 0)
+        report = StudentReport("m", ("d",), {"t": 6}, {"the data": fit}, TrainingSettings(), 512, "cpu", 0, 2, outcome)
+        assert f"Rows of the data: {told}" in report.sections()[0].notes
+        counts = report.as_json()["rows"]["the data"]
+        assert (counts["empty"], counts["repeated"]) == (fit.empty, len(fit.rows) - len(set(map(repr, fit.rows))))

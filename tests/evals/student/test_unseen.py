@@ -59,7 +59,10 @@ def test_rows_of_unknown_seeds_are_taken_with_a_note_or_refused(terminal: Termin
     (tmp_path / "rows.jsonl").write_text(ROW, "utf-8")
     found = unseen_seeds([terminal.task()], read_datasets(tmp_path / "rows.jsonl"))
     assert (len(found.measured), found.taught) == (5, ())
-    assert "does not say which seeds it was made from" in found.notes[0]
+    assert found.notes == (
+        "rows.jsonl does not say which seeds it was made from: it is taken to know none of those measured.",
+        "No lesson with the seeds alone: nothing says which seeds the rows were made from.",
+    )
     data = made(terminal, "--hold-out", 2)
     lost = [Dataset("rows", Path("rows.jsonl"), data[0].rows)]
     with pytest.raises(RequestError, match=re.escape("rows.jsonl: its rows were made from seeds that the file does not name")):
@@ -93,6 +96,8 @@ def test_an_export_was_made_from_the_seeds_of_the_runs_that_have_its_rows(termin
     found = unseen_seeds([terminal.output, terminal.task()], [some])
     assert (len(found.measured), found.unsaid) == (2, ("rows",))
     made(terminal, "--restart")
+    beside = unseen_seeds([other, terminal.output], read_datasets(other))  # one has held out none, and the other has
+    assert set(map(repr, beside.measured)) == set(map(repr, unseen_seeds([other], read_datasets(other)).measured))
     new = terminal.task().read_text("utf-8") + "".join(f"  - question: Q{n}?\n    answer: A{n}.\n" for n in range(2))
     files = [terminal.output, terminal.write("more.yaml", new)]
     assert len(unseen_seeds(files, [replace(export, rows=read_datasets(terminal.output)[0].rows)]).measured) == 2

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,8 @@ from skills_dspy.cli.terminal.streams import echo, echo_json
 from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.embedding.embedder import SentenceEmbedder
-from skills_dspy.store.aside import write_json, write_text
-from skills_dspy.store.files import make_folder
+from skills_dspy.store.aside import place_beside, write_json, write_text
+from skills_dspy.store.files import make_folder, storage_errors
 from skills_dspy.store.run_dir import JUDGES_REPORTS
 from skills_dspy.tasks.files import load_task
 
@@ -46,7 +46,9 @@ _WIDTH = 100
 
 def eval_judges_command(options: EvalJudgesOptions) -> int:
     """Ask the judges about the cases and report; returns the exit code."""
-    check_folder(options.markdown)
+    session = options.session
+    given = (*options.task_paths, *options.cases, *options.reviews, options.program, session.replay, session.models.config)
+    check_page(options.markdown, given)
     reviewed = read_reviewed(options.reviews) if options.reviews else ()
     for run in reviewed:
         _LOG.info("%s: a person has decided %d rows", run.paths.folder, len(run.rows))
@@ -123,7 +125,7 @@ def eval_data_command(options: EvalDataOptions) -> int:
     """Score what was asked for; returns the exit code."""
     if options.no_vectors and options.embedder is not None:
         raise RequestError("--no-vectors does without an embedding model, and --embedder names one; leave out one of the two")
-    check_folder(options.markdown)
+    check_page(options.markdown, (options.path, options.other, options.seeds))
     first, second = _datasets(options)
     settings = load_config().embedder
 
@@ -165,10 +167,28 @@ def _datasets(options: EvalDataOptions) -> tuple[Sequence[Dataset], Sequence[Dat
     return both[: len(first)], both[len(first) :]
 
 
-def check_folder(markdown: Path | None) -> None:
-    """Refuse before the night what could not be written after it."""
-    if markdown is not None and not markdown.parent.is_dir():
-        raise RequestError(f"--markdown {markdown}: there is no folder {markdown.parent}; make it first")
+def check_page(markdown: Path | None, inputs: Iterable[Path | str | None]) -> None:
+    """Refuse before the night what could not be written after it, or would take the place of what is read.
+
+    Of the files in a folder that is read only pages are replaced, and no README.md.
+
+    Raises:
+        RequestError: there is no folder for it, or something else is there.
+        StorageError: nothing can be written there.
+    """
+    if markdown is None:
+        return
+    with storage_errors("read", markdown):
+        if not markdown.parent.is_dir():
+            raise RequestError(f"--markdown {markdown}: there is no folder {markdown.parent}; make it first")
+        if markdown.exists() and not markdown.is_file():
+            raise RequestError(f"--markdown {markdown} is {'a folder' if markdown.is_dir() else 'no file'}; give a file")
+        own = markdown.suffix == ".md" and markdown.name != "README.md"
+        for place in (Path(given).resolve() for given in inputs if given is not None) if markdown.exists() else ():
+            if markdown.resolve() == place or (not own and place in markdown.resolve().parents):
+                raise RequestError(f"--markdown {markdown} would take the place of what is read; give another file")
+    with storage_errors("write", markdown), place_beside(markdown) as place:
+        place.touch()
 
 
 def report_console() -> Console:

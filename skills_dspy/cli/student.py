@@ -11,7 +11,7 @@ from evals.student.judging import AnsweredTwice, Preference, judge_answers
 from evals.student.training import FULL_RATE, LORA_RATE, TrainingSettings
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import Interrupted, RequestError
-from skills_dspy.cli.evaluate import check_folder, report_console
+from skills_dspy.cli.evaluate import check_page, report_console
 from skills_dspy.cli.progress import Progress, TrainingProgress
 from skills_dspy.cli.shared.eval_arguments import EvalStudentOptions
 from skills_dspy.cli.shared.options import ModelOptions, SessionOptions
@@ -25,7 +25,8 @@ from skills_dspy.store.student_report import STUDENT_REPORT, read_student_report
 
 def eval_student_command(options: EvalStudentOptions) -> int:
     """Measure what was asked for; returns the exit code."""
-    check_folder(options.markdown)
+    given = (*options.data, *options.seeds, options.student, options.other, options.control)
+    check_page(options.markdown, (*given, options.config, options.server.llamacpp))
     _refuse_other(options)
     make_folder(options.output_dir)
     if options.judge is not None:  # a server that is not there is told of before the night, not after it

@@ -226,7 +226,10 @@ def test_folders_are_compared_task_by_task(terminal: Terminal) -> None:
         ),
         (["rows.jsonl", "--embedder", "a", "--no-vectors"], "leave out one of the two"),
         (["rows.jsonl", "--markdown", "nowhere/score.md"], "there is no folder nowhere; make it first"),
-        (["rows.jsonl", "--markdown", "hollow"], "hollow"),
+        (["rows.jsonl", "--markdown", "hollow"], "hollow is a folder; give a file"),
+        (["rows.jsonl", "--markdown", "rows.jsonl"], "rows.jsonl would take the place of what is read; give another file"),
+        (["output/foxes", "--compare", "rows.jsonl", "--markdown", "rows.jsonl"], "would take the place of what is read"),
+        (["rows.jsonl", "--seeds", "foxes.yaml", "--markdown", "foxes.yaml"], "would take the place of what is read"),
     ],
 )
 def test_what_cannot_be_scored_is_one_sentence(words: list[str], sentence: str, terminal: Terminal) -> None:

@@ -201,6 +201,8 @@ def test_markdown_may_go_elsewhere_as_well(terminal: Terminal) -> None:
     said = terminal.ask("--markdown", terminal.folder / "nowhere" / "card.md", "--output-dir", terminal.folder / "other")
     assert said.code == 2
     assert "there is no folder" in said.err
+    said = terminal.ask("--markdown", page, "--program", page, "--output-dir", terminal.folder / "other")
+    assert "card.md would take the place of what is read; give another file" in said.err
     assert len(terminal.servers) == 1
 
 

@@ -205,6 +205,45 @@ def test_the_report_of_another_skill_is_not_replaced(terminal: Terminal, monkeyp
         assert "trains with no_such_library" in terminal.type("eval", "student", data, *words).err
 
 
+@pytest.mark.parametrize("option", ["DATA", "--seeds", "--compare", "--control", "--student", "--config"])
+@pytest.mark.parametrize("inside", ["", "model.json"])
+def test_a_page_takes_the_place_of_nothing_that_is_read(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, option: str, inside: str
+) -> None:
+    """Neither of a file that was given, nor of one in a folder that was; said before anything is trained."""
+    monkeypatch.setattr("skills_dspy.cli.student.examine_student", None)  # which nobody calls
+    given = {"DATA": "out", "--seeds": "task.yaml", "--student": "any", option: "mine"}
+    place = terminal.folder / "mine"
+    if inside:
+        place.mkdir()
+    (place / inside).write_text("precious")
+    words = [word for name, value in given.items() for word in (name, terminal.folder / value) if word != "DATA"]
+    said = terminal.type("eval", "student", *words, "--output-dir", terminal.folder / "trained", "--markdown", place / inside)
+    why = f"--markdown {place / inside} would take the place of what is read; give another file"
+    assert (said.code, why in said.err) == (2, True), said.err
+    assert (place / inside).read_text() == "precious"
+
+
+def test_a_page_of_before_is_replaced_also_beside_the_data(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one that cannot be written is refused before anything is trained."""
+    monkeypatch.setattr("evals.student.model.NEEDED", ("no_such_library",))  # so that nothing is trained
+    terminal.output.mkdir()
+    words = ("--seeds", terminal.task(), "--student", "any", "--output-dir", terminal.folder / "trained", "--markdown")
+    (terminal.output / "learned.md").write_text("# What")
+    (terminal.output / "README.md").write_text("# A card")
+    for page, why in (
+        (terminal.output / "learned.md", "trains with no_such_library"),
+        (terminal.output / "new.md", "trains with no_such_library"),
+        (terminal.output / "README.md", "README.md would take the place of what is read"),
+        (terminal.output, f"--markdown {terminal.output} is a folder; give a file"),
+        (Path("/proc/new.md"), "cannot write /proc/new.md: "),
+        ("/dev/null", "--markdown /dev/null is no file; give a file"),
+    ):
+        said = terminal.type("eval", "student", terminal.output, *words, page)
+        assert (said.code, why in said.err, len(said.err.splitlines())) == (2, True, 1), said.err
+    assert sorted(path.name for path in terminal.output.iterdir()) == ["README.md", "learned.md"]
+
+
 class Silent(FakeServer):
     """A host where nothing listens."""
 

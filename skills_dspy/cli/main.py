@@ -154,8 +154,8 @@ def student() -> None:
     """Teach a small model with rows, and measure on seeds that no row was made from whether it learns the skill.
 
     DATA are runs, exports or files of rows, as `eval data` reads them; `run --hold-out K` keeps seeds out of a run. Compared
-    with the same rows with their answers shuffled, with the seeds alone, and with half and a quarter of the rows. TRL trains,
-    with LoRA unless --full (pip install 'skills-dspy[student]').
+    with the same rows with their answers shuffled, with the seeds alone where runs say which, and with a half and a quarter of
+    the rows. TRL trains, with LoRA unless --full (pip install 'skills-dspy[student]').
 
     Exit codes: 0 measured; 2 the request or the machine is at fault, in one sentence; 130 interrupted, every finished training
     is kept and the same command goes on.

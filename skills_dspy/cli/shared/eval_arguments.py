@@ -119,7 +119,9 @@ class EvalStudentOptions:
         option("Who learns: a folder, a name on the Hugging Face Hub, or a GGUF file.", required=True, metavar="MODEL"),
     ]
     other: Annotated[Path | None, option("Other rows: which teach more, for as many tokens?", "--compare", metavar="OTHER")]
-    control: Annotated[Path | None, option("Rows of another skill, for a control with as many tokens.", metavar="DATA")]
+    control: Annotated[
+        Path | None, option("Rows that you know to be of another skill, for a control with as many tokens.", metavar="DATA")
+    ]
     full: Annotated[bool, option("Train all weights instead of LoRA.")]
     epochs: Annotated[int, option("Passes over the rows.", type=click.IntRange(1, 1000), default=3)]
     rate: Annotated[

@@ -11,7 +11,7 @@ from evals.data.habits import SetHabits, habits_of
 from evals.data.material import Material
 from evals.data.rows import Row
 from evals.data.text import distinct_n
-from evals.figures.tables import counted
+from evals.figures.tables import count_in_words
 from skills_dspy.similarity.sight import ComparedText, compared_text, distance
 
 GRAMS = (1, 2, 3)  # lengths of n-grams
@@ -152,7 +152,7 @@ def _notes_of_files(dataset: Dataset) -> Iterator[str]:
 
 
 def _rows(count: int) -> str:
-    return counted(count, "row")
+    return count_in_words(count, "row")
 
 
 def _are(count: int) -> str:

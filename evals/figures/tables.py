@@ -84,7 +84,7 @@ def _markdown(section: Section, level: str, bullet: str, *, escaped: bool) -> It
         yield "\n".join(["```yaml", *section.lines, "```"])
 
 
-def counted(count: int, name: str) -> str:
+def count_in_words(count: int, name: str) -> str:
     """So many of something: `1 row`, `2 rows`."""
     return f"{count} {name}{'' if count == 1 else 's'}"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evals.data.datasets import Dataset, read_datasets
 from evals.data.rows import Row
-from evals.figures.tables import counted
+from evals.figures.tables import count_in_words
 from evals.student.judging import AnsweredTwice
 from evals.student.keeping import Keeping, card_of
 from evals.student.lessons import OTHER, Curriculum, Fit, fit_rows
@@ -115,15 +115,18 @@ def examine_student(request: StudentRequest, screen: StepScreen) -> tuple[Studen
 
 
 def _refuse_itself(data: Sequence[Dataset], others: Mapping[str, Sequence[Dataset]]) -> None:
-    """RequestError where nothing but the data itself is put beside it, under whatever name; a part may be compared."""
+    """RequestError where nothing but the data itself is put beside it, under whatever name; its part may be compared."""
     places, rows = {one.path.resolve() for one in data}, _told(data)
     for option, datasets in others.items():
         for one in datasets:
             if one.path.resolve() in places:
                 raise RequestError(f"{option} {one.path}: it is among the data; give other rows")
         told = _told(datasets)
-        if datasets and (told == rows or (option == "--control" and told <= rows)):
-            raise RequestError(f"{option} {datasets[0].path}: the data has the very same rows; give other rows")
+        same = "rows" if told == rows else None
+        if option == "--control" and {question for question, _ in told} <= {question for question, _ in rows}:
+            same = same or "questions"
+        if datasets and same is not None:
+            raise RequestError(f"{option} {datasets[0].path}: the data has the very same {same}; give other rows")
 
 
 def _refuse_same_skill(data: Sequence[Dataset], control: Sequence[Dataset]) -> None:
@@ -175,7 +178,10 @@ def _measured(student: LoadedStudent, seeds: UnseenSeeds) -> tuple[tuple[Row, ..
             "longer --window, or a student that has one"
         )
     left = len(seeds.measured) - len(measured)
-    return measured, (*seeds.notes, *([f"{counted(left, 'held-out seed')} longer than the window left out."] if left else ()))
+    return measured, (
+        *seeds.notes,
+        *([f"{count_in_words(left, 'held-out seed')} longer than the window left out."] if left else ()),
+    )
 
 
 def _nothing_left(request: StudentRequest, fit: Fit, student: LoadedStudent) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 
 from evals.figures.statistics import Interval, bootstrap_crossed, sign_flip
-from evals.figures.tables import counted
+from evals.figures.tables import count_in_words
 from evals.student.lessons import AS_MANY, CONTROL, OTHER, REPEATED, SEEDS, SHUFFLED
 from evals.student.trial import SeedTrial, Training
 from skills_dspy.store.student_report import ALL, HALF, QUARTER
@@ -150,7 +150,7 @@ def _verdicts(outcome: TrialOutcome, grown: dict[str, Difference], compared: Dif
     for name in CONTROLS:
         control = outcome.of(name)
         if control is not None and control.all_less is not None:
-            said.append(_against(outcome, control.all_less, name, counted(every.rows, "row")))
+            said.append(_against(outcome, control.all_less, name, count_in_words(every.rows, "row")))
     said += _curve(outcome, grown)
     if compared is not None:
         files = _files(outcome.unsaid.get(OTHER, ()))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from evals.data.rows import Row
-from evals.figures.tables import counted
+from evals.figures.tables import count_in_words
 from evals.student.checkpoints import Checkpoints
 from evals.student.lessons import Curriculum, Lesson
 from evals.student.memory import check_memory
@@ -104,7 +104,7 @@ def run_trial(
             done.append(one or _teach(student, measured, lesson, settings, seed, step, keep, kept))
             if one is None:
                 write_json(file, asdict(done[-1]))
-                screen.say(f"taught: {lesson.name}, {counted(len(lesson.rows), 'row')}, seed {seed}")
+                screen.say(f"taught: {lesson.name}, {count_in_words(len(lesson.rows), 'row')}, seed {seed}")
             kept.clear()
     return SeedTrial(tuple(student.losses(measured)), tuple(done), sum(one is not None for one in known))
 

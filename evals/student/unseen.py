@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evals.data.datasets import Dataset, read_datasets
 from evals.data.rows import Row
-from evals.figures.tables import counted
+from evals.figures.tables import count_in_words
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import SeedExample
 from skills_dspy.similarity.text import squeezed
@@ -98,7 +98,11 @@ def unseen_seeds(places: Sequence[Path], data: Sequence[Dataset], others: Sequen
         for name in unsaid
     ]
     notes += [] if taught else ["No lesson with the seeds alone: nothing says which seeds the rows were made from."]
-    notes += [f"{counted(by_prompts, 'seed')} left out that the compiled prompts of the data have seen."] if by_prompts else []
+    notes += (
+        [f"{count_in_words(by_prompts, 'seed')} left out that the compiled prompts of the data have seen."]
+        if by_prompts
+        else []
+    )
     return UnseenSeeds(
         tuple(_row(seed) for _, seed in unseen.values()),
         tuple(map(_row, taught.values())),

@@ -32,7 +32,7 @@ from skills_dspy.cli.terminal.streams import echo, echo_json
 from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.embedding.embedder import SentenceEmbedder
-from skills_dspy.store.aside import place_beside, write_json, write_text
+from skills_dspy.store.aside import check_writable, write_json, write_text
 from skills_dspy.store.files import make_folder, storage_errors
 from skills_dspy.store.run_dir import JUDGES_REPORTS
 from skills_dspy.tasks.files import load_task
@@ -187,8 +187,7 @@ def check_page(markdown: Path | None, inputs: Iterable[Path | str | None]) -> No
         for place in (Path(given).resolve() for given in inputs if given is not None) if markdown.exists() else ():
             if markdown.resolve() == place or (not own and place in markdown.resolve().parents):
                 raise RequestError(f"--markdown {markdown} would take the place of what is read; give another file")
-    with storage_errors("write", markdown), place_beside(markdown) as place:
-        place.touch()
+    check_writable(markdown)
 
 
 def report_console() -> Console:

@@ -127,6 +127,12 @@ class Known:
     begins: Callable[[bytes], bool]
 
 
+def check_writable(target: Path) -> None:
+    """Find out before long work whether a file can be written here after it; StorageError where it cannot."""
+    with storage_errors("write", target), place_beside(target) as place:
+        place.touch()
+
+
 def check_free(out: Path, *, folder: bool, overwrite: bool, ours: Known) -> None:
     """Refuse an export's target that is taken, or that is not an earlier export.
 

@@ -181,10 +181,11 @@ def test_a_control_of_the_same_task_is_refused(terminal: Terminal, monkeypatch: 
         assert terminal.type("run", *typed).code == 0
     rows = RunPaths(run / "test/foxes").data.read_text("utf-8")
     words = ("--seeds", terminal.task(), "--student", "any", "--output-dir", terminal.folder / "trained", "--control")
-    part = terminal.write("part.jsonl", rows.splitlines(keepends=True)[0])
+    asked = json.loads(rows.splitlines()[0])["instruction"]
+    part = terminal.write("part.jsonl", json.dumps({"instruction": asked, "response": "Yes."}))
     for control, why in (
         (other, "two/test/foxes: it is of test/foxes, as the data is, and no other skill; give rows of another task, or"),
-        (part, "part.jsonl: the data has the very same rows; give other rows"),
+        (part, "part.jsonl: the data has the very same questions; give other rows"),
     ):
         said = terminal.type("eval", "student", run, *words, control)
         assert (said.code, why in said.err) == (2, True), said.err

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _MARK = "training.json"
 """Says in a saved student's folder which training it came of."""
+_FOLDERS = re.compile(r"(?<![\w.~/])/(?:[^\s/]+/)+")
+"""Of a place in a sentence, from the root on."""
 
 
 class Keeping:
@@ -95,7 +98,8 @@ class Keeping:
 def card_of(report: "StudentReport") -> str:
     """The README.md of a saved student: what it was, what it has learned from, how, and what that came to."""
     based = "" if Path(report.student).exists() else f"base_model: {report.student}\n"
-    report = replace(report, student=_without_folders(report.student), data=tuple(map(_without_folders, report.data)))
+    data, notes = map(_without_folders, report.data), (_FOLDERS.sub("", note) for note in report.notes)
+    report = replace(report, student=_without_folders(report.student), data=tuple(data), notes=tuple(notes))
     base = Path(report.student).name
     front = f"---\nlibrary_name: transformers\n{based}tags:\n- skills_dspy\n- sft\n---\n\n# {base}, taught a skill\n\n"
     what = (

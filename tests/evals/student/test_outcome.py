@@ -99,6 +99,10 @@ def test_other_trainings_of_the_same_are_in_the_interval() -> None:
     assert first.endswith(", over 6 seeds, one training each).")
     assert against.endswith(" lower, one training each.")
     assert outcome_of(trial(2, 1.0, all=-0.3), 0).verdicts[0].startswith("That the rows teach the skill cannot be shown: ")
+    by = {ALL: (0.2, 0.2, 0.2), SHUFFLED: (0.21, -0.05, -0.3)}  # of three shuffled ones the best is better than all rows
+    made = [Training(name, seed, 8, 80, losses(less)) for name in by for seed, less in enumerate(by[name])]
+    said = outcome_of(SeedTrial(losses(0, 0), tuple(made), 0), 0).verdicts
+    assert said[1].startswith("That they teach more than answers shuffled cannot be shown: 8 rows end -0.24")
 
 
 def test_every_control_is_in_the_first_sentence() -> None:

@@ -65,10 +65,12 @@ def test_a_card_names_its_base_on_the_hub_and_no_folder_of_this_machine(
     if student != "hub/small":
         (tmp_path / "small").mkdir()
     given, data = student.format(folder=tmp_path), (str(tmp_path / "rows.jsonl"), "out/run")
-    report = StudentReport(given, data, {"t": 6}, {}, TrainingSettings(), 512, "cpu", 0, 2, outcome_of(trial(all=0.5), 0))
+    outcome, notes = outcome_of(trial(all=0.5), 0), (f"Broken, and left out: {tmp_path}/a.yaml: in writing/freeform/b",)
+    report = StudentReport(given, data, {"t": 6}, {}, TrainingSettings(), 512, "cpu", 0, 2, outcome, notes)
     card = card_of(report)
     assert ("base_model: hub/small\n" in card.split("---")[1]) == (student == "hub/small")
     assert "rows of rows.jsonl, out/run," in card
+    assert "left out: a.yaml: in writing/freeform/b" in card
     assert str(tmp_path) not in card
 
 

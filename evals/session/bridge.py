@@ -47,7 +47,8 @@ class Bridge:
         except RuntimeError:  # also the loop's, when it was closed just now
             work.close()
             raise Halt(over) from None
-        wait((future, self._closed), return_when=FIRST_COMPLETED)
+        either: tuple[Future[Any], ...] = (future, self._closed)
+        wait(either, return_when=FIRST_COMPLETED)
         if not future.done():
             # Work that reached the loop in its last moment is never begun; nobody must wait for it for ever.
             future.cancel()

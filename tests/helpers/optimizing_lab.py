@@ -222,6 +222,12 @@ class Lab:
         """`optimize` on these tasks and cases, in words."""
         return command(self.folder, url, output, out, *words)
 
+    def cases_for(self, program: Path) -> list[str]:
+        """The cases that a program's prompts are measured on, in words."""
+        units = json.loads(program.read_bytes())["predictors"]
+        files = sorted({path for unit in units for path in _cases_for(unit, self.cases)})
+        return [word for path in files for word in ("--cases", str(path))]
+
     def close(self) -> None:
         """End all teachers."""
         for teacher in self._teachers.values():

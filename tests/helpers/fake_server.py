@@ -36,7 +36,7 @@ class FakeServer(OllamaServer):
     ) -> None:
         config = config or TeacherConfig(pass_rate=0.8, duplicate_rate=0.2)
         self.host = "http://fake:11434"
-        self.payloads: list[Mapping[str, Any]] = []
+        self._sent: list[Mapping[str, Any]] = []
         self.models_asked: list[str] = []
         self.prompts: list[str] = []
         self.answered = 0
@@ -51,7 +51,7 @@ class FakeServer(OllamaServer):
     @property
     def asked(self) -> list[str]:
         """The digest of every request, in the order in which they came."""
-        return [request_digest(payload) for payload in self.payloads]
+        return [request_digest(payload) for payload in self._sent]
 
     async def version(self) -> str:
         """What it says it is."""
@@ -70,8 +70,8 @@ class FakeServer(OllamaServer):
 
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """One reply's body."""
-        self.payloads.append(payload)
-        number = len(self.payloads)
+        self._sent.append(payload)
+        number = len(self._sent)
         self.prompts.append(payload["messages"][-1]["content"])
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)

@@ -9,6 +9,7 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar, get_args
 
 from evals.judges.cases import Case
@@ -36,6 +37,7 @@ class Splits(NamedTuple, Generic[T]):
     test: tuple[T, ...]
 
 
+@lru_cache(maxsize=2**12)  # each split and each budget that is tried asks for it again
 def seed_digest(seed: SeedExample) -> str:
     """Return twelve hex digits that tell a seed from others by what it asks about, wherever its file lies.
 
@@ -44,6 +46,7 @@ def seed_digest(seed: SeedExample) -> str:
     return _digest(squeezed(part).rstrip(".?! ") for part in (seed.question, seed.context or ""))
 
 
+@lru_cache(maxsize=2**12)
 def case_digest(case: Case) -> str:
     """Return the same for what a labelled case shows the judge."""
     return _digest((case.step, case.question, case.answer or "", case.context or ""))
@@ -63,6 +66,7 @@ Trait = tuple[str, str]
 """What makes two texts near-identical: `question` or `context`, and what it says, blanks and case aside."""
 
 
+@lru_cache(maxsize=2**12)
 def traits(asked: SeedExample | Case) -> frozenset[Trait]:
     """Return the traits of a seed or a case; two that have one in common are not split."""
     found = {("question", squeezed(asked.question))}

@@ -35,9 +35,9 @@ ROWS = ("data.jsonl", "rejected.jsonl")
 
 
 @pytest.fixture(scope="module", params=["separate", "fused"])
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, made_once: RunPaths) -> RunPaths:
     """A finished run, tagged in either way; nobody changes it."""
-    return make_run(tmp_path_factory.mktemp(request.param), {"tagging": request.param}, wanted=4)
+    return made_once if request.param == "separate" else make_run(tmp_path_factory.mktemp("fused"), {"tagging": "fused"})
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def run(made: RunPaths, tmp_path: Path) -> RunPaths:
 @pytest.fixture(scope="module")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     """A finished run, where one kind of tagging is enough."""
-    return make_run(tmp_path_factory.mktemp("once"), {})
+    return make_run(tmp_path_factory.mktemp("once"), {"tagging": "separate"})
 
 
 @pytest.fixture

@@ -309,7 +309,7 @@ def test_contexts_are_decided_anew_by_their_ratings(tmp_path: Path) -> None:
     assert cost, "the run shows nothing"
     assert looser.diff.not_asked["write_questions"] == len(cost)
     assert {one.id for one in rows(looser.dataset).rejected if one.stage == "write_questions"} >= set(cost)
-    easy = make_run(tmp_path / "easy", {"judges": {"context_pass": [0, 1]}}, 6)
+    easy = make_run(tmp_path / "easy", {"judges": {"context_pass": [0, 1]}}, server=FakeServer(replace(TEACHER, seed=5)))
     path.write_text("judges: {context_pass: [1]}\n")
     stricter = decide(easy, config=path)
     lost = [one for one in rows(stricter.dataset).rejected if one.stage == "judge_context"]

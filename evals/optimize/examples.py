@@ -172,28 +172,36 @@ def _labelled_examples(
 ) -> Splits[dspy.Example]:
     """The three sets of a judge or tagger; the arguments and errors are those of `examples_of`."""
     step = _CASES_STEP.get(unit.name, unit.name)
-    by_hand = [case for case in cases if case.step == step]
-    parts = _by_skill([case for case in by_hand if case.origin != "review"], step, seed)
+    parts = _labelled_parts(step, unit.kind, tuple(specs), tuple(cases), seed)
+    found = Splits(*(_chosen(unit, part, config, size) for part, size in zip(parts, sizes, strict=True)))
+    if not all(found):
+        raise RequestError(
+            f"{step} has {sum(case.step == step for case in cases)} labelled cases, too few to train, validate and test on: "
+            "each part needs a good and a bad one, so give 6 or more over 3 or more skills with --cases, tasks with "
+            f"{FEWEST_TO_SPLIT} or more seeds, or more reviews, of good and of bad rows"
+        )
+    return found
+
+
+@functools.lru_cache(maxsize=256)
+def _labelled_parts(
+    step: str, kind: Kind | None, specs: tuple[TaskSpec, ...], cases: tuple[Case, ...], seed: int
+) -> Splits[_Rated]:
+    """All that the three sets may be chosen from, once for all budgets that are tried."""
+    parts = _by_skill([case for case in cases if case.step == step and case.origin != "review"], step, seed)
     shared = shared_traits(specs)
     reviewed = split_reviews([case for case in cases if case.origin == "review"], seed)
     _add_reviewed(parts, [[case for case in part if case.step == step] for part in reviewed], _held(specs, seed, shared))
     theirs = [frozenset(trait for case, _ in part for trait in _traits_of(case)) for part in parts]
     taken = [frozenset[Trait]().union(*theirs[:place], *theirs[place + 1 :]) for place in range(len(parts))]
     for spec in specs:
-        for part, made in zip(parts, _from_seeds(spec, step, unit.kind, seed, shared, taken), strict=True):
+        for part, made in zip(parts, _from_seeds(spec, step, kind, seed, shared, taken), strict=True):
             part.extend(made)
     earlier: set[str] = set()
     for part in parts:  # two seeds that are cut in half may say the same
         part[:] = [(case, rated) for case, rated in part if case_digest(case) not in earlier]
         earlier |= {case_digest(case) for case, _ in part}
-    found = Splits(*(_chosen(unit, part, config, size) for part, size in zip(parts, sizes, strict=True)))
-    if not all(found):
-        raise RequestError(
-            f"{step} has {len(by_hand)} labelled cases, too few to train, validate and test on: each part needs a good and "
-            f"a bad one, so give 6 or more over 3 or more skills with --cases, tasks with {FEWEST_TO_SPLIT} or more seeds, or "
-            "more reviews, of good and of bad rows"
-        )
-    return found
+    return Splits(*map(tuple, parts))
 
 
 def _add_reviewed(parts: Sequence[list[_Rated]], reviewed: Sequence[Sequence[Case]], held: frozenset[Trait]) -> None:

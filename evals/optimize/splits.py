@@ -8,6 +8,7 @@ A prompt shows examples besides what is judged; these always come from the train
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar, get_args
 
 from evals.judges.cases import Case
@@ -36,6 +37,7 @@ class Splits(NamedTuple, Generic[T]):
     test: tuple[T, ...]
 
 
+@lru_cache(maxsize=2**12)  # each split and each budget that is tried asks for it again
 def case_digest(case: Case) -> str:
     """Return the same for what a labelled case shows the judge."""
     return digest_of_parts((case.step, case.question, case.answer or "", case.context or ""))
@@ -51,6 +53,7 @@ Trait = tuple[str, str]
 """What makes two texts near-identical: `question` or `context`, and what it says, blanks and case aside."""
 
 
+@lru_cache(maxsize=2**12)
 def traits(asked: SeedExample | Case) -> frozenset[Trait]:
     """Return the traits of a seed or a case; two that have one in common are not split."""
     found = {("question", squeezed(asked.question))}

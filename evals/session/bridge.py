@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from concurrent.futures import CancelledError, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from typing import Any, TypeVar
 
 from dspy import lm15
@@ -30,7 +30,7 @@ class Bridge:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._closed = False
+        self._closed: Future[None] = Future()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Return what the work in the loop gives; blocking, in any thread but the loop's.
@@ -41,17 +41,18 @@ class Bridge:
         """
         over = SkillsError("the session is over")
         try:
-            if self._closed:
+            if self._closed.done():
                 raise RuntimeError("the session is closed")
             future = asyncio.run_coroutine_threadsafe(work, self._loop)
         except RuntimeError:  # also the loop's, when it was closed just now
             work.close()
             raise Halt(over) from None
-        while not wait((future,), timeout=0.5).done:
+        either: tuple[Future[Any], ...] = (future, self._closed)
+        wait(either, return_when=FIRST_COMPLETED)
+        if not future.done():
             # Work that reached the loop in its last moment is never begun; nobody must wait for it for ever.
-            if self._closed:
-                future.cancel()
-                raise Halt(over)
+            future.cancel()
+            raise Halt(over)
         try:
             return future.result()
         except CancelledError:
@@ -63,7 +64,7 @@ class Bridge:
 
     def close(self) -> None:
         """Let nothing more through."""
-        self._closed = True
+        self._closed.set_result(None)
 
 
 class HaltingEngine:

@@ -20,11 +20,12 @@ def runner_of(app: web.Application) -> web.AppRunner:
     return web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
 
 
-def make_app(config: TeacherConfig) -> web.Application:
-    """The application."""
+def make_app(config: TeacherConfig, service: Service | None = None) -> web.Application:
+    """The application; `service` answers its requests, one of its own where none is given."""
     app = web.Application(client_max_size=_LARGEST_BODY)
     app.on_response_prepare.append(_signer(SERVER if config.improvable is None else IMPROVABLE_SERVER))
-    app.add_routes([web.route(method, path, _over_http(told)) for (method, path), told in Service(config).routes.items()])
+    routes = (service or Service(config)).routes
+    app.add_routes([web.route(method, path, _over_http(told)) for (method, path), told in routes.items()])
     return app
 
 

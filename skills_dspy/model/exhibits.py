@@ -1,6 +1,7 @@
 """What prompts show as examples: which of several pairs fit a question best, and the form in which each kind stands there."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, Protocol, TypeVar
 
 from signatures.examples import Pair, Question, Shown, TextWithQuestions
@@ -81,7 +82,7 @@ def fitting(ranked: Sequence[_E], examples: Sequence[_E], most: int = MOST_FITTI
     left = fitting_room(examples)
     chosen: list[int] = []
     for one in ranked:
-        if len(chosen) < min(most, MOST_FITTING) and (size := shown_tokens(shown_as("fitting", [one])[0])) <= left:
+        if len(chosen) < min(most, MOST_FITTING) and (size := _fitting_tokens(one.context, one.question, one.answer)) <= left:
             left -= size
             chosen.append(id(one))
     return tuple(one for one in examples if id(one) in chosen)
@@ -100,7 +101,13 @@ def fitting_by_words(examples: Sequence[_E], about: Exercise, most: int = MOST_F
 
 def fitting_room(examples: Sequence[Exercise]) -> int:
     """How many tokens the fitting ones of some examples may take together, as a prompt shows them; each alone takes less."""
-    return max(_ROOM, int(_TIMES * max(map(shown_tokens, shown_as("fitting", examples)))))
+    return max(_ROOM, int(_TIMES * max(_fitting_tokens(one.context, one.question, one.answer) for one in examples)))
+
+
+@lru_cache(maxsize=2**10)  # each answer of a task chooses among the same seeds
+def _fitting_tokens(context: str | None, question: str | None, answer: str | None) -> int:
+    """The tokens of a pair as a prompt shows it."""
+    return shown_tokens(Pair(context=None if context is None else bare(context), question=bare(question), answer=bare(answer)))
 
 
 def shown_tokens(example: Shown | str) -> int:
@@ -114,4 +121,9 @@ def shown_tokens(example: Shown | str) -> int:
 
 
 def _words(one: Exercise) -> frozenset[str]:
-    return frozenset(tokens(f"{one.context or ''} {one.question or ''}"))
+    return _words_in(f"{one.context or ''} {one.question or ''}")
+
+
+@lru_cache(maxsize=2**10)
+def _words_in(text: str) -> frozenset[str]:
+    return frozenset(tokens(text))

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from skills_dspy.base.records import SeedExample
@@ -14,6 +15,7 @@ _CLEAR = 20
 """Texts of fewer characters may stand in other words by chance."""
 
 
+@lru_cache(maxsize=2**12)  # each split and each budget of an optimization asks for it again
 def seed_digest(seed: SeedExample) -> str:
     """Return twelve hex digits that tell a seed from others by what it asks about, wherever its file lies.
 

@@ -27,9 +27,9 @@ def evaluated(lab: Lab, program: Path, output: Path, *words: object, which: str 
     teacher = lab.teacher(which)
     begin = len(teacher.asked)
     given = [] if "--task-paths" in words else ["--task-paths", lab.tasks]
-    given += ["--cases", lab.cases]
+    given += lab.cases_for(program)
     where = ["--base-url", teacher.url, "--output-dir", output, "--note", NOTE, "--quiet", "--json"]
-    code, out, err = typed("eval", "program", program, *words, *given, *where)
+    code, out, err = lab.typed("eval", "program", program, *words, *given, *where)
     assert (code, err) == (0, "")
     return json.loads(out), teacher.asked[begin:]
 
@@ -121,7 +121,7 @@ def test_the_table_says_what_it_shows(lab: Lab, tmp_path: Path) -> None:
     """Scores of both prompts, the gain with its interval, what answered; progress is kept off stdout."""
     done = lab.optimized(*JUDGING)
     where = ["--base-url", lab.teacher().url, "--output-dir", tmp_path / "output", "--note", NOTE]
-    code, out, err = typed("eval", "program", done.path, "--task-paths", lab.tasks, "--cases", lab.cases, *where)
+    code, out, err = lab.typed("eval", "program", done.path, "--task-paths", lab.tasks, *lab.cases_for(done.path), *where)
     assert code == 0
     assert re.search(r"original +compiled +gain", out)
     assert re.search(rf"^{JUDGE} +0\.\d+ \(.*\) +1\.\d+ \(.*\) \+0\.\d+ \(\+0\.\d+ to \+0\.\d+\)$", out, re.MULTILINE)

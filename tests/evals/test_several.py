@@ -57,7 +57,7 @@ def test_a_host_that_is_killed_loses_nothing(alone: Ran, together: Ran, back: fl
 def test_swaps_of_models_change_nothing_and_are_few(alone: Ran) -> None:
     """On a host that holds one of three models, and loads at most a third as often as in the order of ranks."""
     teacher = replace(TEACHER, holds=1, load_seconds=5.0)
-    known, plain = (played(OneHost(1, 4), tasks=2, teacher=teacher, queue=queue) for queue in (None, RankOrder))
+    known, plain = (played(OneHost(1, 4), tasks=4, teacher=teacher, queue=queue) for queue in (None, RankOrder))
     assert known.lines == plain.lines
     assert known.lines[0] == alone.lines[0]
     assert known.loads <= plain.loads / 3

@@ -36,7 +36,7 @@ class FakeServer(OllamaServer):
     ) -> None:
         config = config or TeacherConfig(pass_rate=0.8, duplicate_rate=0.2)
         self.host = "http://fake:11434"
-        self.asked: list[str] = []
+        self._sent: list[Mapping[str, Any]] = []
         self.models_asked: list[str] = []
         self.prompts: list[str] = []
         self.answered = 0
@@ -47,6 +47,11 @@ class FakeServer(OllamaServer):
         self._teacher = Teacher(config)
         self._rng = random.Random(seed)
         self._before = before
+
+    @property
+    def asked(self) -> list[str]:
+        """The digest of every request, in the order in which they came."""
+        return [request_digest(payload) for payload in self._sent]
 
     async def version(self) -> str:
         """What it says it is."""
@@ -65,8 +70,8 @@ class FakeServer(OllamaServer):
 
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """One reply's body."""
-        self.asked.append(request_digest(payload))
-        number = len(self.asked)
+        self._sent.append(payload)
+        number = len(self._sent)
         self.prompts.append(payload["messages"][-1]["content"])
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)

@@ -1,4 +1,6 @@
-"""A laboratory for `optimize`: the teacher of one improvable sentence, over real HTTP inside the tests' own process.
+"""A laboratory for `optimize`: the teacher of one improvable sentence, inside the tests' own process.
+
+Commands of the laboratory hand it their requests; a process of its own asks it over real HTTP.
 
 Its tasks and labelled cases are few and say nothing; what is measured says nothing about a model. Each command that several
 tests look at is typed once for all of them.
@@ -10,12 +12,14 @@ import io
 import json
 import re
 import threading
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import httpx
 import yaml
 from aiohttp import web
 
@@ -24,8 +28,10 @@ from evals.judges.corruptions import seed_cases
 from evals.record.answering import CHECKOUT
 from evals.teacher.config import Improvable, TeacherConfig
 from evals.teacher.server import make_app, runner_of
+from evals.teacher.service import Response, Service
 from skills_dspy.base.config import load_config
 from skills_dspy.cli.main import start
+from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.store.journal import request_digest
 from skills_dspy.tasks.files import load_tasks
 from skills_dspy.tasks.spec import TaskSpec
@@ -37,10 +43,11 @@ MODEL, STRICT = "mistral-small3.2", "strict-judge"
 NOTE = "a simulation"
 NOBODY = "http://127.0.0.1:9"
 FREEFORM, GROUNDED = "test/foxes", "test/owls"
+CHAT = ("POST", "/api/chat")
 _SEEDS, _SKILLS, _CASES = 8, 6, 4
 
 
-class Teacher:
+class Teacher(httpx.AsyncBaseTransport):
     """A teacher in a thread of its own; a `sure` one gives probabilities of a rating's labels, all to the one that it says.
 
     Attributes:
@@ -55,9 +62,10 @@ class Teacher:
         self._hold: int | None = None
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
-        app = make_app(config)
-        app.middlewares.append(self._noted)
-        self._runner = runner_of(app)
+        service = Service(config)
+        self._answer = service.routes[CHAT]
+        self._routes = service.routes = {**service.routes, CHAT: self._noted}
+        self._runner = runner_of(make_app(config, service))
         self._thread = threading.Thread(target=self._serve, name="teacher", daemon=True)
         self._thread.start()
         self._ready.wait()
@@ -76,22 +84,26 @@ class Teacher:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
-    @web.middleware
-    async def _noted(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        if request.path == "/api/chat":
-            self.asked.append(json.loads(await request.read()))
-            if self._hold is not None and len(self.asked) >= self._hold:
-                self.reached.set()
-                await asyncio.Event().wait()  # cancelled when the client leaves
-        response = await handler(request)
-        if self._sure and request.path == "/api/chat" and isinstance(response, web.Response):
-            reply = json.loads(response.text or "")
+    async def _noted(self, data: Mapping[str, Any]) -> Response:
+        self.asked.append(dict(data))
+        if self._hold is not None and len(self.asked) >= self._hold:
+            self.reached.set()
+            await asyncio.Event().wait()  # cancelled when the client leaves
+        response = await self._answer(data)
+        if self._sure and response.status == 200:
+            reply = json.loads(response.body)
             values = json.loads(reply["message"]["content"])
             ratings = {name: {value: 1.0} for name, value in values.items() if name == "rating"}
-            response.text = json.dumps(reply | {"logprobs": spell(reply["message"]["content"], ratings)})
+            reply["logprobs"] = spell(reply["message"]["content"], ratings)
+            return replace(response, body=json.dumps(reply).encode())
         return response
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer a client of httpx in another loop, without a network."""
+        data = json.loads(request.content) if request.method == "POST" else {}
+        work = self._routes[request.method, request.url.path](data)
+        told = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+        return httpx.Response(told.status, content=told.body, headers={"Content-Type": told.content_type})
 
     def _serve(self) -> None:
         self._loop.run_until_complete(self._start())
@@ -193,12 +205,28 @@ class Lab:
         output, out = output or folder / "output", out or folder / "program.json"
         teacher = self.teacher(which)
         begin = len(teacher.asked)
-        code, stdout, stderr = typed(*self.command(teacher.url, output, out, *words))
+        code, stdout, stderr = self.typed(*self.command(teacher.url, output, out, *words))
         return Outcome(code, stdout, stderr, out, output, tuple(teacher.asked[begin:]))
+
+    def typed(self, *words: object) -> tuple[int, str, str]:
+        """Type a command whose requests to a teacher of ours go to it directly."""
+        teachers = {teacher.url: teacher for teacher in self._teachers.values()}
+
+        def server(host: str, *given: Any, **how: Any) -> OllamaServer:
+            return OllamaServer(host, *given, transport=teachers.get(host), **how)
+
+        with patch("skills_dspy.commands.api.server.OllamaServer", server):
+            return typed(*words)
 
     def command(self, url: str, output: Path, out: Path, *words: str) -> list[str]:
         """`optimize` on these tasks and cases, in words."""
         return command(self.folder, url, output, out, *words)
+
+    def cases_for(self, program: Path) -> list[str]:
+        """The cases that a program's prompts are measured on, in words."""
+        units = json.loads(program.read_bytes())["predictors"]
+        files = sorted({path for unit in units for path in _cases_for(unit, self.cases)})
+        return [word for path in files for word in ("--cases", str(path))]
 
     def close(self) -> None:
         """End all teachers."""

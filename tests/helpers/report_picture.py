@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from playwright.sync_api import sync_playwright
 
-from tests.commands.report.test_page import CHROMIUM
+from tests.helpers.browsing import CHROMIUM
 from tests.helpers.reporting import reported
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -79,7 +79,9 @@ def nobody(request: httpx.Request) -> httpx.Response:
 
 def an_embedder(wire: Callable[..., Any], name: str = "ollama:all-minilm") -> ServedEmbedder:
     """An embedder of a server on that network."""
-    return ServedEmbedder(name, OllamaServer(HOST, settings(patience=0.0), transport=httpx.MockTransport(wire)))
+    return ServedEmbedder(
+        name, OllamaServer(HOST, settings(patience=0.0, backoff_first=0.01), transport=httpx.MockTransport(wire))
+    )
 
 
 @pytest.mark.parametrize(

@@ -412,10 +412,11 @@ def test_prompts_about_a_freeform_candidate() -> None:
     about = {"task_description": "What it is.", "question": "The question?"}
     models = {"examples": [FREEFORM_PAIR]}
     answered = {**about, **models, "answer": "The answer."}
+    length = "1 to 5 words, near the upper end where there is much worth saying"
     assert dict(asker.asked) == {
         "judge_question_freeform": {**about, "examples": QUESTIONS_ONLY},
         "tag_instruction_quality": {**about, "examples": QUESTIONS_ONLY, "context": None},
-        "write_answer_freeform": {**about, **models, "length": "1 to 5 words", "avoid": None},
+        "write_answer_freeform": {**about, **models, "length": length, "avoid": None},
         "judge_pair_freeform": answered,
         "tag_sample_quality": {**answered, "context": None},
         "tag_difficulty": {**about, "context": None},

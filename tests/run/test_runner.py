@@ -380,7 +380,7 @@ class OtherWeights(HashEmbedder):
 def test_other_weights_of_the_embedding_model_are_refused(finished: Going) -> None:
     """Distances would be others. The rows stay; with the first weights the run goes on."""
     before = finished.bytes()
-    more = replace(finished, wanted=20)
+    more = replace(finished, wanted=9)
     with pytest.raises(RunDirError, match="other weights of the embedding model"):
         more.go(embedder=OtherWeights())
     assert all(now.startswith(then) for now, then in zip(finished.bytes(), before, strict=True))

@@ -146,12 +146,8 @@ def test_shell_command(host: str, tmp_path: Path, embedder: SentenceEmbedder, vc
     ended = run(0, host, tmp_path, embedder, vcr)
     check_any(ended)
     assert all(record.context is None for record in ended.records)
-    assert ended.funnel() == {
-        "dedup: duplicate": 7,
-        "judge_pair: judged bad": 1,
-        "accepted": 2,
-    }
-    assert golden(ended) == "6d35dc1232f98587b4aa3eb2abc7b3252bf6de6c4220acf98612978733d6c607"
+    assert ended.funnel() == {"dedup: duplicate": 7, "accepted": 3}
+    assert golden(ended) == "4e8c62dd2c8f952b14d5d834c1183a64ed2a62ff59d1e8db42fa264c44a26753"
 
 
 @pytest.mark.vcr
@@ -160,5 +156,5 @@ def test_sql_query(host: str, tmp_path: Path, embedder: SentenceEmbedder, vcr: A
     ended = run(1, host, tmp_path, embedder, vcr)
     check_any(ended)
     assert all(record.context for record in ended.records)
-    assert ended.funnel() == {"judge_question: judged bad": 4, "accepted": 6}
-    assert golden(ended) == "089a27c2ec10c96bf1d43d0f1e8efae815f688ba724f95aa2cea3cfcda9196d5"
+    assert ended.funnel() == {"instruction_quality: filtered": 1, "judge_pair: judged bad": 2, "accepted": 7}
+    assert golden(ended) == "8d420151e535aa3f25b062560ff4d4b25e588decfb51a3d1a760e7b760a126f8"

@@ -66,7 +66,7 @@ def test_each_host_is_measured_with_the_model_of_its_first_role() -> None:
     assert (first.loaded, second.loaded) == (("j:latest", "t:latest", "g:latest"), ("j:latest",))
     assert line == Line("FAIL", "speed", "http://b: The server at http://b is broken.")
     said = [one.text for one in speed_lines([first, second])]
-    assert said[0].startswith("http://g: g gives 38 tokens/s, asked alone and reading included, and 102 for 8 requests at once")
+    assert said[0].startswith("http://g: g gives 38 tokens/s, asked alone and reading included, and 101 for 8 requests at once")
     assert said[1].endswith("; best with 2 in flight")
     (alone,) = speed_lines([replace(first, together=replace(first.together, at_once=first.together.alone))])
     assert alone.state == "warn"

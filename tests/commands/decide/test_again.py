@@ -35,9 +35,9 @@ ROWS = ("data.jsonl", "rejected.jsonl")
 
 
 @pytest.fixture(scope="module", params=["separate", "fused"])
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, made_once: RunPaths) -> RunPaths:
     """A finished run, tagged in either way; nobody changes it."""
-    return make_run(tmp_path_factory.mktemp(request.param), {"tagging": request.param}, wanted=4)
+    return made_once if request.param == "separate" else make_run(tmp_path_factory.mktemp("fused"), {"tagging": "fused"})
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def run(made: RunPaths, tmp_path: Path) -> RunPaths:
 @pytest.fixture(scope="module")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     """A finished run, where one kind of tagging is enough."""
-    return make_run(tmp_path_factory.mktemp("once"), {})
+    return make_run(tmp_path_factory.mktemp("once"), {"tagging": "separate"})
 
 
 @pytest.fixture
@@ -309,7 +309,7 @@ def test_contexts_are_decided_anew_by_their_ratings(tmp_path: Path) -> None:
     assert cost, "the run shows nothing"
     assert looser.diff.not_asked["write_questions"] == len(cost)
     assert {one.id for one in rows(looser.dataset).rejected if one.stage == "write_questions"} >= set(cost)
-    easy = make_run(tmp_path / "easy", {"judges": {"context_pass": [0, 1]}}, 6)
+    easy = make_run(tmp_path / "easy", {"judges": {"context_pass": [0, 1]}}, server=FakeServer(replace(TEACHER, seed=5)))
     path.write_text("judges: {context_pass: [1]}\n")
     stricter = decide(easy, config=path)
     lost = [one for one in rows(stricter.dataset).rejected if one.stage == "judge_context"]

@@ -1,9 +1,5 @@
-"""A report as a person meets it: in a browser, with the keyboard, on a telephone, in the dark; nothing of a text acts there.
+"""A report as a person meets it: in a browser, with the keyboard, on a telephone, in the dark; nothing of a text acts there."""
 
-Chromium is Debian's (`apt-get install chromium`), driven by playwright from PyPI; without either these tests are skipped.
-"""
-
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,14 +15,14 @@ from skills_dspy.commands.report.page import make_page
 from skills_dspy.commands.report.reading import read_runs
 from skills_dspy.store.run_dir import RunPaths
 from tests.commands.report.test_report import ESCAPES
+from tests.helpers.browsing import Tabs, browsing, need_browser
 from tests.helpers.exporting import a_record, a_run_json, write_run
 from tests.helpers.learned import SAID, learned
 from tests.helpers.reporting import reported
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 LONG_NAME = "instructlab/skills/coding/freeform/shell_command"
 DRAWN = """() => [...document.querySelectorAll("canvas")].map((canvas) => {
   const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
@@ -37,44 +33,30 @@ DRAWN = """() => [...document.querySelectorAll("canvas")].map((canvas) => {
 @pytest.fixture(scope="module")
 def usual(run: RunPaths, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a run of 40 candidates or more, and beside it one of a long name; skipped where there is no browser."""
-    pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine (apt-get install chromium)")
+    need_browser()
     folder = tmp_path_factory.mktemp("usual")
     reported(folder / "r.html", run.folder, other=write_run(folder / "two", task=LONG_NAME))
     return folder / "r.html"
 
 
 @pytest.fixture(scope="module")
-def browser(usual: Path) -> Iterator["Browser"]:  # noqa: ARG001 - a run cannot be made while playwright's loop runs
+def tabs(usual: Path) -> Iterator[Tabs]:  # noqa: ARG001 - a run cannot be made while playwright's loop runs
     """Headless Chromium."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as started:
-        launched = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield launched
-        launched.close()
+    with browsing() as tabs:
+        yield tabs
 
 
 @pytest.fixture
-def opened(browser: "Browser") -> Iterator[Any]:
+def opened(tabs: Tabs) -> Iterator[Any]:
     """Opens a page, and gives it with what it asked for and what it complained of."""
-    contexts = []
 
     def open_page(path: Path, **how: Any) -> tuple["Page", list[str], list[str]]:
-        contexts.append(context := browser.new_context(**how))
-        page, asked, said = context.new_page(), list[str](), list[str]()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("dialog", lambda dialog: said.append(dialog.message))
-        page.goto(path.as_uri())
+        page, asked, said = tabs.opened(path.as_uri(), **how)
         page.wait_for_selector("html[data-ready=yes]")
         return page, asked, said
 
     yield open_page
-    for context in contexts:
-        context.close()
+    tabs.leave()
 
 
 def show_all(page: "Page") -> None:
@@ -86,7 +68,7 @@ def show_all(page: "Page") -> None:
 
 def test_a_page_opens_by_itself_and_draws_everything(usual: Path, opened: Any) -> None:
     """It asks for nothing but itself, complains of nothing, and every plot has something on it."""
-    page, asked, said = opened(usual, viewport={"width": 1200, "height": 900})
+    page, asked, said = opened(usual, width=1200, height=900)
     show_all(page)
     drawn = page.evaluate(DRAWN)
     assert len(drawn) >= 12
@@ -146,7 +128,7 @@ def test_the_policy_holds_even_where_the_page_is_tampered_with(usual: Path, open
 
 def test_it_is_readable_on_a_narrow_screen(usual: Path, opened: Any) -> None:
     """At 400 pixels nothing has to be pushed aside, and letters stand out against the paper, by day and by night."""
-    page, _, _ = opened(usual, viewport={"width": 400, "height": 800})
+    page, _, _ = opened(usual, width=400, height=800)
     page.locator("#list .row").first.click()
     page.locator(".story h4").first.wait_for()
     papers = []
@@ -272,7 +254,7 @@ def test_losses_and_the_curve_are_drawn_beside_their_table(tmp_path: Path, opene
     write_run(tmp_path / "output", task="test/jays")
     (folder / "student.json").write_text(learned(folder, student="models/<b>small.gguf"), "utf-8")
     reported(tmp_path / "r.html", tmp_path / "output")
-    page, asked, said = opened(tmp_path / "r.html", viewport={"width": 400, "height": 800})
+    page, asked, said = opened(tmp_path / "r.html", width=400, height=800)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.locator("#students").scroll_into_view_if_needed()

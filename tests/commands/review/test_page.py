@@ -1,15 +1,11 @@
-"""The page as a person meets it: in a browser, by its keys, in two windows; nothing of a text acts there.
-
-Chromium is Debian's (`apt-get install chromium`), driven by playwright from PyPI; without either these tests are skipped.
-"""
+"""The page as a person meets it: in a browser, by its keys, in two windows; nothing of a text acts there."""
 
 import os
 import re
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -19,14 +15,11 @@ from skills_dspy.commands.review.opening import open_review
 from skills_dspy.commands.review.server import opened
 from skills_dspy.store.reviews import Review, read_reviews
 from skills_dspy.store.run_dir import RunPaths
+from tests.helpers.browsing import Tabs, browsing, need_browser
 from tests.helpers.exporting import a_record, some_records, write_run
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SOON = 5_000  # milliseconds
 HOSTILE = (
     "<script>window.acted=1</script>",
@@ -40,31 +33,24 @@ HOSTILE = (
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
+def tabs() -> Iterator[Tabs]:
     """Headless Chromium."""
-    pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine (apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as started:
-        launched = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield launched
-        launched.close()
+    need_browser()
+    with browsing() as tabs:
+        yield tabs
 
 
 class Window:
     """A window on a run, with what it asked for and what it complained of."""
 
-    def __init__(self, page: "Page", address: str) -> None:
-        self.page, self.address = page, address
-        self.asked, self.said = list[str](), list[str]()
-        page.on("request", lambda request: self.asked.append(request.url))
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("dialog", lambda dialog: self.said.append(dialog.message))
-        page.goto(address)
-        page.wait_for_selector("#row:not([hidden])", timeout=SOON)
+    def __init__(self, tabs: Tabs, address: str, number: int, **how: Any) -> None:
+        self.address, self._tabs = address, tabs
+        self.page, self.asked, self.said = tabs.opened(address, number, **how)
+        self.page.wait_for_selector("#row:not([hidden])", timeout=SOON)
+
+    def stop_clock(self) -> None:
+        """Its time goes on only when it is told to."""
+        self._tabs.stop_clock(self.page, 1000)
 
     def press(self, *keys: str, then: str) -> None:
         """Press keys one after the other, and wait until the line of counts ends with a text."""
@@ -79,20 +65,20 @@ class Window:
 
 
 @pytest.fixture
-def windows(browser: "Browser") -> Iterator[Callable[..., Any]]:
+def windows(tabs: Tabs) -> Iterator[Callable[..., Any]]:
     """Opens so many windows on a run."""
     ends: list[Callable[[], object]] = []
 
     def open_windows(folder: Path, count: int = 1, **how: Any) -> list[Window]:
-        context = browser.new_context(**how)
         made = opened(open_review(folder, "newest", lambda: "now").desk, 0)
         server = made.__enter__()
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        ends.extend([context.close, server.shutdown, thread.join, server.server_close])
-        return [Window(context.new_page(), server.door.address) for _ in range(count)]
+        ends.extend([server.shutdown, thread.join, server.server_close])
+        return [Window(tabs, server.door.address, number, **how) for number in range(count)]
 
     yield open_windows
+    tabs.leave()
     for end in ends:
         end()
 
@@ -128,7 +114,7 @@ def verdicts_in(folder: Path) -> list[str]:
 def test_all_keys_do_what_they_say(windows: Callable[..., Any], tmp_path: Path) -> None:
     """Accept, reject by a key and in words, edit, skip, undo; what the judges said shows after the choice alone."""
     folder = write_run(tmp_path, some_records(5))
-    (window,) = windows(folder, viewport={"width": 400, "height": 800}, color_scheme="dark")
+    (window,) = windows(folder, width=400, height=800, scheme="dark")
     page = window.page
     assert page.is_hidden("#last")
     window.press("a", then="1 of 5 looked at: 1 accepted")
@@ -194,7 +180,7 @@ def test_nothing_is_sent_behind_what_was_not_saved(
     """An undo meant for a choice that failed does not take back the one before."""
     folder = write_run(tmp_path, some_records(2))
     (window,) = windows(folder)
-    window.page.clock.pause_at(1000)
+    window.stop_clock()
     window.press("a", then="1 of 2 looked at: 1 accepted")
     fsync = os.fsync
 
@@ -220,7 +206,7 @@ def test_typed_words_are_no_choices(windows: Callable[..., Any], tmp_path: Path,
     folder = write_run(tmp_path, some_records(7))
     (window,) = windows(folder)
     page = window.page
-    page.clock.pause_at(1000)
+    window.stop_clock()
     for keys, counts in (
         ("a e", "1 of 7 looked at: 1 accepted"),
         ("u e", "0 of 7 looked at"),

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from skills_dspy.commands.review.rated import RatedRow, rated_rows
 from skills_dspy.store.reviews import Review, ReviewLog, text_mark
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.exporting import a_record, a_run_json, write_run
-from tests.helpers.small_runs import SEEDS, make_run
+from tests.helpers.fake_server import FakeServer
+from tests.helpers.small_runs import SEEDS, TEACHER, make_run
 from tests.helpers.terminal import Terminal
 
 PARTS = ("train", "validation", "test")
@@ -28,7 +30,7 @@ Saying = dict[str, Any] | None
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     """A run that nobody has looked at."""
-    return make_run(tmp_path_factory.mktemp("run"), {}, wanted=12)
+    return make_run(tmp_path_factory.mktemp("run"), {}, wanted=12, server=FakeServer(replace(TEACHER, seed=1)))
 
 
 @pytest.fixture

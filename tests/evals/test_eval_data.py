@@ -263,7 +263,7 @@ def test_work_grows_with_the_rows_and_not_with_their_pairs(terminal: Terminal) -
     """Nothing compares all with all in Python: three times the rows take three times as many calls at most, not nine."""
     task = terminal.write("foxes.yaml", TASK.format(name="test/foxes"))
     spent = []
-    for count in (100, 300):
+    for count in (200, 600):
         rows = terminal.file("rows.jsonl", varied(count))
         with cProfile.Profile() as profile:
             assert terminal.type(rows, "--seeds", task, "--json").code == 0

@@ -450,7 +450,7 @@ def random_delay(seed: int) -> Callable[..., float]:
     return lambda *_: rng.choice([0.0, 0.0, 0.001, 1.0, 1.0, rng.random(), 40.0])
 
 
-@settings(max_examples=2 * settings().max_examples, deadline=None)
+@settings(max_examples=4 * settings().max_examples, deadline=None)
 @given(worlds(), seeds_of_both_kinds, limits, st.integers(1, 12), timings, timings, st.integers(0, 100))
 def test_timing_decides_nothing(
     world: World,

@@ -17,7 +17,7 @@ if not TAXONOMY.is_dir():
     TAXONOMY = Path("/work/shared/corpora/taxonomy")
 pytestmark = pytest.mark.skipif(not TAXONOMY.is_dir(), reason="the corpora are not on this machine")
 
-WANTED = 1
+WANTED = 2
 STOPPED = re.compile(
     r"stopped: \d+ draws (in a row gave no accepted pair \(draws\.max_stalled\)|were made \(draws\.max_draws\))"
 )

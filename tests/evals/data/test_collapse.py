@@ -44,7 +44,7 @@ def found_in(rows: Sequence[Row], seeds: Sequence[SeedExample] = (), **how: obje
 # ---- where nothing has collapsed -------------------------------------------------------------------------------------
 
 
-@given(st.integers(0, 10_000), st.integers(0, 130))
+@given(st.integers(0, 10_000), st.integers(0, 260))
 @settings(max_examples=settings().max_examples // 3, deadline=None)
 def test_varied_rows_have_not_collapsed(seed: int, count: int) -> None:
     """Nothing is said of them, with seeds or without."""

@@ -251,17 +251,10 @@ def test_a_writing_asks_for_the_least_that_a_task_asks_for() -> None:
 _SOME = [the_unit(name) for name in ("judge_pair_grounded", "tag_sample_quality", "write_questions_freeform")]
 _PRINT = """
 import json
-from tests.evals.optimize.test_examples import splits_of_some
+from tests.evals.optimize.test_examples import _SOME, keys, split_of_shipped
 
-print(json.dumps(splits_of_some()))
+print(json.dumps([keys(split_of_shipped(unit)) for unit in _SOME]))
 """
-
-
-def splits_of_some() -> list[dict[str, list[str]]]:
-    """What some units have of two tasks, of both kinds, and of the cases of their steps."""
-    specs = load_tasks((Path(__file__).resolve().parents[3] / "task_specs" / "writing",)).specs
-    cases = load_cases([SHIPPED / f"{unit.name}.yaml" for unit in _SOME if unit in LABELLERS], CONFIG)
-    return [keys(examples_of(unit, specs, cases, CONFIG, 0, SIZES)) for unit in _SOME]
 
 
 def test_hash_seeds_change_nothing() -> None:
@@ -273,7 +266,7 @@ def test_hash_seeds_change_nothing() -> None:
         check=True,
         cwd=Path(__file__).resolve().parents[3],
     )
-    assert json.loads(done.stdout) == splits_of_some()
+    assert json.loads(done.stdout) == [keys(split_of_shipped(unit)) for unit in _SOME]
 
 
 def test_all_units_split_a_tasks_seeds_alike() -> None:

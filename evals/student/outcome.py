@@ -219,11 +219,11 @@ def _curve(outcome: TrialOutcome, grown: dict[str, Difference]) -> list[str]:
     points = [one for name in CURVE if (one := outcome.of(name)) is not None]
     if len(points) < 2 or not points[-1].change.lower:
         return []
-    helped = [one for one in points[1:] if grown[one.lesson].lower]
+    helped, once = [one for one in points[1:] if grown[one.lesson].lower], _once(outcome)
     last, most = points[-1], helped[-1] if helped else points[0]
     if most is last:
-        return [f"More rows still help: the second half of the {last.rows} ends {signed(grown[last.lesson])} lower."]
-    apart = f"all {last.rows} end {signed(grown[last.lesson])} apart from half"
+        return [f"More rows still help: the second half of the {last.rows} ends {signed(grown[last.lesson])} lower{once}."]
+    apart = f"all {last.rows} end {signed(grown[last.lesson])} apart from half{once}"
     return [f"More than {most.rows} of these rows are not shown to help: {apart}."]
 
 

@@ -98,6 +98,7 @@ def test_other_trainings_of_the_same_are_in_the_interval() -> None:
     first, against = outcome_of(trial(1, all=0.5, shuffled=0.1), 0).verdicts
     assert first.endswith(", over 6 seeds, one training each).")
     assert against.endswith(" lower, one training each.")
+    assert outcome_of(trial(1, all=0.5, half=0.3), 0).verdicts[-1].endswith(" lower, one training each.")
     assert outcome_of(trial(2, 1.0, all=-0.3), 0).verdicts[0].startswith("That the rows teach the skill cannot be shown: ")
     by = {ALL: (0.2, 0.2, 0.2), SHUFFLED: (0.21, -0.05, -0.3)}  # of three shuffled ones the best is better than all rows
     made = [Training(name, seed, 8, 80, losses(less)) for name in by for seed, less in enumerate(by[name])]

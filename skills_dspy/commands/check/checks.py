@@ -24,15 +24,16 @@ from skills_dspy.commands.check.lines import (
     hours_line,
     soft_line,
     speed_line,
+    think_lines,
     together_line,
     trial_line,
 )
-from skills_dspy.commands.check.measure import Preflight, fit, survey
+from skills_dspy.commands.check.measure import Preflight, asked_as, fit, survey
 from skills_dspy.commands.check.memory import memory_line, swaps_of
 from skills_dspy.commands.check.report import CheckReport, CheckRequest, Hearer
 from skills_dspy.commands.check.seeds import RatedSeeds, rate_seeds
 from skills_dspy.commands.check.speed import Together, Trial, counted_share, model_speeds
-from skills_dspy.commands.check.thinking import Remedy, find_remedy, may_help, think_lines, thoughts_by_role
+from skills_dspy.commands.check.thinking import Remedy, find_remedy, may_help, thoughts_by_role
 from skills_dspy.commands.check.vectors import find_vectors
 from skills_dspy.model.embedders import Serve, foreign_thresholds
 from skills_dspy.model.embedding.weights import WeightsFolder
@@ -200,14 +201,14 @@ class Checks:
         trials: list[Trial] = []
         remedies: dict[tuple[str, str], Remedy | None] = {}
         for step in flight.steps:
-            how = self._config.model_for(STEPS[step].role), self._config.role(STEPS[step].role).think
+            how = asked_as(self._config, STEPS[step].role)
             with self._hearer.doing(f"asking for {step}"):
                 trials.append(await flight.attempt(step))
                 if may_help(trials[-1]) and how not in remedies:
                     remedies[how] = await find_remedy(flight, trials[-1], lambda other: fit(self._specs, other, models)[0])
             self._say(trial_line(trials[-1], remedies.get(how), self._request.command))
-        for state, text in think_lines(self._config, models, trials):
-            self._say(Line(state, "think", text))
+        for line in think_lines(self._config, models, trials):
+            self._say(line)
         return trials
 
     async def _timed(self, flight: Preflight) -> Together | None:

@@ -1,13 +1,17 @@
 """What `check` has found, a line for each thing: whether it is fine, what was found and, if it is not fine, what to do."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from skills_dspy.base.config import Role
+from skills_dspy.base.config import Role, RunConfig
+from skills_dspy.base.thinking import Think
 from skills_dspy.commands.check.forecast import CHECKS, PASS_SHARE, StepCost
+from skills_dspy.commands.check.measure import asked_as
 from skills_dspy.commands.check.speed import GAIN, SHORT, Speed, Together, Trial
 from skills_dspy.commands.check.thinking import Remedy
+from skills_dspy.model.room import RETRY
+from skills_dspy.model.server.server import Model
 from skills_dspy.model.steps import STEPS
 from skills_dspy.run.headway import duration, rate_of
 
@@ -15,6 +19,8 @@ _PARALLEL = 4
 """The OLLAMA_NUM_PARALLEL that is proposed."""
 _SHOWN = 200
 """Characters that are shown of a reply that cannot be used."""
+_NEARLY = 0.75
+"""From this share of their room on thoughts may soon be cut."""
 
 
 class Line(NamedTuple):
@@ -67,6 +73,41 @@ def soft_line(trials: Sequence[Trial]) -> Line:
         return Line("ok", "soft", said)
     todo = "set soft_ratings to auto in the configuration, if the rows need none: they take some of the server's speed"
     return Line("warn", "soft", f"{said}, not from {', '.join(unread)}: no log-probabilities that tell of the label; {todo}")
+
+
+def think_lines(config: RunConfig, models: Mapping[str, Model], trials: Sequence[Trial]) -> Iterator[Line]:
+    """What was found out of each model's thoughts where its replies could be read; nothing of one that does not think."""
+    groups: dict[tuple[str, Think], list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault(asked_as(config, STEPS[trial.step].role), []).append(trial)
+    for (name, think), own in groups.items():
+        if any(trial.fault for trial in own):
+            continue
+        most = max(trial.thoughts for trial in own)
+        if think != "off":
+            yield _thinking_line(config, think, own, most)
+        elif most:
+            why = f"{name} thinks although it is told not to (`think: off`), up to {most} tokens in the room of a reply"
+            todo = "set `think: unset` for the roles that ask it, which leaves room for thoughts"
+            yield Line("warn", "think", f"{why}: {todo}")
+        elif models[name].thinks:
+            yield Line("ok", "think", f"{name} can think, and is told not to (`think: off`)")
+
+
+def _thinking_line(config: RunConfig, think: Think, own: Sequence[Trial], most: int) -> Line:
+    """Of a model that may think: whether it does, and whether its thoughts have room and time enough."""
+    name, room, limit = own[0].model, config.role(STEPS[own[0].step].role).thoughts, config.server.timeout
+    if not most:
+        said = f"{name} has no thoughts with `think: {think}`, or the server hides them; {room} tokens are kept free for them"
+        return Line("ok" if think == "unset" else "warn", "think", said)
+    said = f"{name} thinks with `think: {think}`, up to {most} tokens before a reply, of {room} that are planned for them"
+    if most >= _NEARLY * room:
+        return Line("warn", "think", f"{said}: set `think_room` to {2 * most} or more")
+    speed = sum(trial.counts.output_tokens for trial in own) / sum(trial.counts.output_seconds for trial in own)
+    if (longest := RETRY * room / speed) > limit:
+        long = f"thoughts that take all of it twice over write for {longest:.0f} s, and server.timeout is {limit:g}"
+        return Line("warn", "think", f"{said}; {long}: raise that, or lower `think_room`")
+    return Line("ok", "think", said)
 
 
 def speed_line(model: str, speed: Speed) -> Line:

@@ -6,6 +6,7 @@ The prompts are a run's own. Nothing is written to the disk: replies are kept in
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from skills_dspy.model.description import PLACEHOLDER, described, undescribed
 from skills_dspy.model.embedding.weights import WeightsFolder, find_model
 from skills_dspy.model.engine import asker_for
 from skills_dspy.model.hosts.slots import Slots
-from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.program import QUIET, SkillsProgram
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.server.server import Model, Server
 from skills_dspy.model.soft import RATING_STEPS, rated, soft_of
@@ -69,6 +70,11 @@ def fit(specs: Sequence[TaskSpec], config: RunConfig, models: Mapping[str, Model
     return windows, {name: [n for n in every if config.model_for(STEPS[n.step].role) == name][-1] for name in models}
 
 
+def asked_as(config: RunConfig, role: Role) -> tuple[str, Think]:
+    """The model of a role, and its setting of `think`: roles that have both in common are tried together."""
+    return config.model_for(role), config.role(role).think
+
+
 def find_weights(name: str) -> WeightsFolder | None:
     """Where on this machine the embedding model is; None when a run would have to fetch it; else EmbedderMissing."""
     try:
@@ -82,8 +88,7 @@ def find_weights(name: str) -> WeightsFolder | None:
 class Preflight:
     """Tries one task's prompts, of the kind of its first seed, on a host whose models are pulled.
 
-    `windows` are each role's num_ctx, `concurrency` how many requests a run would have in flight, 1 or more; `timed` is the
-    role whose model is timed.
+    `windows` are each role's num_ctx, `concurrency` how many requests a run would have in flight, 1 or more.
     """
 
     def __init__(
@@ -95,9 +100,8 @@ class Preflight:
         *,
         concurrency: int,
         clock: Callable[[], float] = time.monotonic,
-        timed: Role = "generator",
     ) -> None:
-        self._timed_role: Role = timed
+        self._timed_role: Role = "generator"
         self._given = self._spec = spec  # as it was given, and with the description that was derived
         self._config, self._server, self._windows = config, server, windows
         self._concurrency, self._clock = concurrency, clock
@@ -113,16 +117,14 @@ class Preflight:
 
     def changed(self, config: RunConfig, windows: Mapping[Role, int]) -> "Preflight":
         """The same with other settings."""
-        other = Preflight(self._given, config, self._server, windows, concurrency=self._concurrency, clock=self._clock)
-        other._spec = self._spec
+        other = copy(self)
+        other._config, other._windows = config, windows
         return other
 
     def at(self, server: Server, role: Role, concurrency: int) -> "Preflight":
         """The same at a host, where this role's model is timed."""
-        other = Preflight(
-            self._given, self._config, server, self._windows, concurrency=concurrency, clock=self._clock, timed=role
-        )
-        other._spec = self._spec
+        other = copy(self)
+        other._server, other._timed_role, other._concurrency, other._instead = server, role, concurrency, {}
         return other
 
     @property
@@ -136,7 +138,7 @@ class Preflight:
         steps += [f"write_questions_{self._kind}", f"write_answer_{self._kind}"]
         asked: set[tuple[str, Think]] = set()
         for role in ROLES:
-            how = self._config.model_for(role), self._config.role(role).think
+            how = asked_as(self._config, role)
             if how not in asked and asked:
                 steps.append(next(step.name for step in way(self._kind, self._config.tagging) if step.role == role))
             asked.add(how)
@@ -164,9 +166,7 @@ class Preflight:
         asker = asker_for(self._program, self._config, names, self._windows, replies, limits, 0, task, look)
         inputs = sample_inputs(self._spec, self._kind, STEPS[step], number)
         fault: Failed | ThinkingRefused | None = None
-        with dspy.context(
-            adapter=self._adapter, disable_history=True, track_usage=False, trace=None, warn_on_type_mismatch=False
-        ):
+        with dspy.context(adapter=self._adapter, **QUIET):
             try:
                 await asker.ask(step, inputs, (0, 0), lambda: (0,))
             except (Failed, ThinkingRefused) as failed:

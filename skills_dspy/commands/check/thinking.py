@@ -1,25 +1,21 @@
-"""Whether a model thinks before it answers, what that breaks, and the setting with which it works."""
+"""The setting with which a model works that thinks before it answers, and what its thoughts take."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any
 
 from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import MachineError
 from skills_dspy.base.thinking import Think
-from skills_dspy.commands.check.measure import Preflight
+from skills_dspy.commands.check.measure import Preflight, asked_as
 from skills_dspy.commands.check.speed import Trial
-from skills_dspy.model.room import RETRY
-from skills_dspy.model.server.server import Model
 from skills_dspy.model.steps import STEPS
 
 _OTHERS: tuple[Think, ...] = ("off", "unset", "on", "low")
 """The settings that are tried in place of one that does not work, in this order."""
 _MORE = 4
 """So many times the room is tried where thoughts take all of it."""
-_NEARLY = 0.75
-"""From this share of their room on thoughts may soon be cut."""
 
 ThinkSettings = Mapping[str, Any]
 """`think`, and `think_room` where that is to change."""
@@ -63,7 +59,7 @@ async def find_remedy(flight: Preflight, trial: Trial, windows: Callable[[RunCon
     """
     config = flight.config
     own = STEPS[trial.step].role
-    roles = tuple(role for role in ROLES if _asked(config, role) == _asked(config, own))
+    roles = tuple(role for role in ROLES if asked_as(config, role) == asked_as(config, own))
     others: list[ThinkSettings] = [{"think": think} for think in _OTHERS if think != config.role(own).think]
     if trial.cut and config.role(own).thoughts:
         others.insert(0, {"think": config.role(own).think, "think_room": _MORE * config.role(own).thoughts})
@@ -82,50 +78,10 @@ async def find_remedy(flight: Preflight, trial: Trial, windows: Callable[[RunCon
     return Remedy(roles, tuple(tried), None) if tried else None
 
 
-def _asked(config: RunConfig, role: Role) -> tuple[str, Think]:
-    return config.model_for(role), config.role(role).think
-
-
 def thoughts_by_role(config: RunConfig, trials: Sequence[Trial]) -> dict[Role, float]:
     """The tokens of thoughts that a reply to each role has on average, as far as it was tried."""
     found: dict[Role, float] = {}
     for role in ROLES:
-        own = [trial.thoughts for trial in trials if _asked(config, STEPS[trial.step].role) == _asked(config, role)]
+        own = [trial.thoughts for trial in trials if asked_as(config, STEPS[trial.step].role) == asked_as(config, role)]
         found[role] = fmean(own) if own else 0.0
     return found
-
-
-def think_lines(
-    config: RunConfig, models: Mapping[str, Model], trials: Sequence[Trial]
-) -> list[tuple[Literal["ok", "warn"], str]]:
-    """What was found out of each model's thoughts where its replies could be read; nothing of one that does not think."""
-    groups: dict[tuple[str, Think], list[Trial]] = {}
-    for trial in trials:
-        groups.setdefault(_asked(config, STEPS[trial.step].role), []).append(trial)
-    lines = [
-        _line(config, think, own, models[model])
-        for (model, think), own in groups.items()
-        if not any(trial.fault for trial in own)
-    ]
-    return [line for line in lines if line is not None]
-
-
-def _line(config: RunConfig, think: Think, own: Sequence[Trial], model: Model) -> tuple[Literal["ok", "warn"], str] | None:
-    name, most = own[0].model, max(trial.thoughts for trial in own)
-    if think == "off":
-        if most:
-            why = f"{name} thinks although it is told not to (`think: off`), up to {most} tokens in the room of a reply"
-            return "warn", f"{why}: set `think: unset` for the roles that ask it, which leaves room for thoughts"
-        return ("ok", f"{name} can think, and is told not to (`think: off`)") if model.thinks else None
-    room, limit = config.role(STEPS[own[0].step].role).thoughts, config.server.timeout
-    if not most:
-        said = f"{name} has no thoughts with `think: {think}`, or the server hides them; {room} tokens are kept free for them"
-        return "ok" if think == "unset" else "warn", said
-    said = f"{name} thinks with `think: {think}`, up to {most} tokens before a reply, of {room} that are planned for them"
-    if most >= _NEARLY * room:
-        return "warn", f"{said}: set `think_room` to {2 * most} or more"
-    speed = sum(trial.counts.output_tokens for trial in own) / sum(trial.counts.output_seconds for trial in own)
-    if (longest := RETRY * room / speed) > limit:
-        long = f"thoughts that take all of it twice over write for {longest:.0f} s, and server.timeout is {limit:g}"
-        return "warn", f"{said}; {long}: raise that, or lower `think_room`"
-    return "ok", said

@@ -13,13 +13,12 @@ from typing import get_args
 
 import dspy
 
-from skills_dspy.base.columns import whole
 from skills_dspy.base.config import ROLES, Role
 from skills_dspy.base.errors import MissingReply, RunDirError, only_ours
 from skills_dspy.base.records import Failure, Neighbour, Reason
 from skills_dspy.commands.decide.decided import Prepared
-from skills_dspy.commands.decide.old_rows import OldDraw, OldRow, text_digest
-from skills_dspy.commands.decide.pairs import PairCounts, Short, pair_up, short_of
+from skills_dspy.commands.decide.old_rows import OldDraw, OldRow
+from skills_dspy.commands.decide.pairs import PairCounts, Pairing, Short, pair_up, short_of
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.model.engine import asker_for
@@ -114,19 +113,6 @@ class DecideResult:
     paired: PairCounts | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pairing:
-    """Second answers that are wanted: how many pairs, who answers, where the pairs go.
-
-    `on_change` hears how many pairs there are, of how many second answers, and what was asked.
-    """
-
-    wanted: int
-    answering: Answering
-    log: RowLog
-    on_change: Callable[[int, int, Meter], None] = lambda *_: None
-
-
 OnChange = Callable[[int, FunnelDiff, Meter], None]
 """Hears after every candidate of how many there are, and how far it came."""
 
@@ -137,24 +123,28 @@ async def decide_again(
     vectors: JournalVectors,
     rows: tuple[RowLog, RowLog],
     on_change: OnChange,
-    pairing: Pairing | None = None,
+    pairing: Pairing | None,
+    *,
+    fill: bool,
 ) -> DecideResult:
     """Decide every candidate of a run once more, in settled order, and then ask for the second answers that are wanted.
 
-    RunDirError where a row does not agree with the journal.
+    A server is asked only for these unless it is to `fill` what the journal lacks. RunDirError where a row does not agree with
+    the journal.
     """
     recorded, config, meter = again.prepared.recorded, again.prepared.config, Meter()
     spec, total = recorded.prompted, sum(len(draw.candidates) for draw in again.draws)
     models = {str(role): model.name for role, model in recorded.models.items()}
     ledger = _ComparingLedger(again, RunLedger(spec, recorded.seed, models, again.prompts, *rows), keeps=pairing is not None)
-    window = _AHEAD if answering.server is None else _AHEAD_ASKING
+    own = answering if fill else Answering(answering.journal)
+    window = _AHEAD if own.server is None else _AHEAD_ASKING
     draws = config.draws.model_copy(update={"window": window, "max_draws": len(again.draws), "max_stalled": _UNLIMITED})
     run = Settler(
         spec,
         config.model_copy(update={"draws": draws}),
         seed=recorded.seed,
         wanted=_UNLIMITED,
-        flow=_flow(again, answering, meter, _Past(again)),
+        flow=_flow(again, own, meter, _Past(again)),
         embedder=vectors,
         sight=vectors.sight,
         ledger=ledger,
@@ -166,7 +156,7 @@ async def decide_again(
         with dspy.context(adapter=again.adapter, **QUIET):
             await run.run()
             if pairing is not None:
-                paired = await _pair_up(again, ledger.shorts, pairing, meter)
+                paired = await pair_up(ledger.shorts, pairing, _flow(again, answering, meter), config, meter)
     except BaseExceptionGroup as group:
         error = only_ours(group)
         if error is None:
@@ -183,17 +173,6 @@ def _flow(again: OldRun, answering: Answering, meter: Meter, past: "_Past | None
     asking = (answering.windows, answering.replies(meter), reply_limits(spec, config), recorded.seed, spec.task_name)
     asker = asker_for(again.program, config, names, *asking, residue_look(config.screens, spec))
     return Flow(spec, config, asker, again.screen, past, instructions_of(again.program, again.adapter))
-
-
-async def _pair_up(again: OldRun, shorts: Sequence[Short], pairing: Pairing, meter: Meter) -> PairCounts:
-    """Ask for second answers, and write down the pairs that they give."""
-    flow, config = _flow(again, pairing.answering, meter), again.prepared.config
-    pairs, counts = await pair_up(
-        shorts, pairing.wanted, flow, config, lambda found, asked: pairing.on_change(found, asked, meter)
-    )
-    for pair in pairs:
-        pairing.log.append(whole(pair.model_dump(mode="json")))
-    return counts
 
 
 class _Past:
@@ -246,7 +225,7 @@ class _ComparingLedger:
         before = self._again.at(candidate.key[:2])
         name = self._ledger.accept(candidate, passed, neighbour)
         same = before.dropped is None and candidate.rewritten == before.rewritten  # the same answer of two
-        if name != before.id or (same and text_digest(passed.answer) != before.response):
+        if name != before.id or (same and passed.answer != before.answer):
             raise RunDirError(
                 f"{before.where}: this row's text is not what the journal says, so it was changed by hand or the journal is "
                 "another run's; deciding anew would lose the change: restore the row, or change the new dataset's"

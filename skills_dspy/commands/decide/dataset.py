@@ -11,9 +11,10 @@ from typing import Any
 
 from skills_dspy.base.config import ROLES
 from skills_dspy.base.errors import RunDirError
-from skills_dspy.commands.decide.again import Answering, DecideResult, OldRun, OnChange, Pairing, decide_again
+from skills_dspy.commands.decide.again import Answering, DecideResult, OldRun, OnChange, decide_again
 from skills_dspy.commands.decide.decided import FILLED_BY, Prepared, decided_json, fillers
 from skills_dspy.commands.decide.old_rows import read_old_rows, replanned
+from skills_dspy.commands.decide.pairs import Pairing
 from skills_dspy.commands.decide.thresholds import Bounds, decided_config, short_digest
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.context_window import choose_windows, needs
@@ -134,9 +135,8 @@ async def decide_run(
             vectors = JournalVectors(answering.journal, prepared.embedder, recorded.paths)
             with _rows(paths, request.pairs is not None) as (rows, log):
                 screened = replace(again, screen=await _screen(recorded, answering.journal, prepared.embedder))
-                pairing = None if request.pairs is None else Pairing(request.pairs, answering, log, on_pair)
-                own = answering if request.fill else Answering(answering.journal)
-                decided = await decide_again(screened, own, vectors, rows, on_change, pairing)
+                pairing = None if request.pairs is None else Pairing(request.pairs, log, on_pair)
+                decided = await decide_again(screened, answering, vectors, rows, on_change, pairing, fill=request.fill)
         if paths is None:
             return decided
         with JournalReader.open(recorded.paths.journal) as closed:

@@ -58,7 +58,7 @@ def decided_json(
     `draws` is how many the run settled something of; the journal is the run's; `paired` is what came of second answers.
     """
     content, filled = prepared.noted.content, fillers(journal)
-    noted = (content.get("result") or {}).get("draws")
+    result = content.get("result") or {}
     return {
         "format": RUN_FORMAT,
         "status": _status(prepared, diff),
@@ -85,9 +85,9 @@ def decided_json(
             **({} if paired is None else {"pairs": paired.as_json()}),
         },
         "result": {
-            "draws": draws if noted is None else noted,
+            "draws": draws if result.get("draws") is None else result["draws"],
             "funnel": diff.after.as_json(),
-            "usage": {**journal.usage(), **count_hosts(journal, content["server"], _usage(content), {})},
+            "usage": {**journal.usage(), **count_hosts(journal, content["server"], result.get("usage") or {}, {})},
         },
     }
 
@@ -96,10 +96,6 @@ def fillers(journal: JournalReader) -> list[dict[str, Any]]:
     """Who answered when `decide --fill` asked, beside the run's own server: `version` and `note` of each."""
     found: list[dict[str, Any]] = json.loads(journal.meta().get(FILLED_BY, "[]"))
     return found
-
-
-def _usage(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    return (content.get("result") or {}).get("usage") or {}
 
 
 def _server(own: Mapping[str, Any], filled: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What a run has decided, read back from its rows in settled order: draws, their candidates, what became of each."""
 
-import hashlib
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -32,7 +31,7 @@ class OldRow:
         shown: names of the examples in its draw's prompts.
         calls: step to the digests of its requests.
         dropped: how it was rejected; None when it was accepted.
-        response: a digest of an accepted one's answer.
+        answer: of an accepted one.
         rewritten: why that was written again, if it was.
     """
 
@@ -44,7 +43,7 @@ class OldRow:
     shown: tuple[str, ...]
     calls: dict[str, tuple[str, ...]]
     dropped: Dropped | None
-    response: bytes = b""
+    answer: str | None = None
     rewritten: str | None = None
 
     @property
@@ -64,11 +63,6 @@ class OldDraw:
 
     draw: Draw
     candidates: tuple[OldRow, ...]
-
-
-def text_digest(text: str) -> bytes:
-    """Sixteen bytes that tell texts apart."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
 
 
 def read_old_rows(paths: RunPaths, spec: TaskSpec) -> tuple[OldDraw, ...]:
@@ -143,6 +137,6 @@ def _old_rows(path: Path, kind: type[Record | Rejection]) -> Iterator[OldRow]:
             shown=row.provenance.shown,
             calls=row.provenance.calls,
             dropped=dropped,
-            response=text_digest(row.response) if isinstance(row, Record) else b"",
+            answer=row.response if isinstance(row, Record) else None,
             rewritten=row.provenance.rewritten,
         )

@@ -11,13 +11,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from skills_dspy.base.columns import whole
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.records import FARTHEST, AnswerPair, Neighbour, RatedAnswer
 from skills_dspy.base.scales import PAIR, SAMPLE, Scale
 from skills_dspy.model.ask import Answer, Failed
+from skills_dspy.model.replies import Meter
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Passed
 from skills_dspy.pipeline.flow import Flow
 from skills_dspy.pipeline.funnel import latest
+from skills_dspy.pipeline.rows import RowLog
 from skills_dspy.similarity.length import PairLengths
 from skills_dspy.similarity.text import words
 
@@ -67,6 +70,18 @@ class PairCounts:
         return {**counts, "lost": dict(sorted(self.lost.items())), "lengths": self.lengths.as_json()}
 
 
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Second answers that are wanted: how many pairs, and where they go.
+
+    `on_change` hears how many pairs there are, of how many second answers, and what was asked.
+    """
+
+    wanted: int
+    log: RowLog
+    on_change: Callable[[int, int, Meter], None]
+
+
 def short_of(candidate: Candidate, name: str, outcome: Passed | Dropped, neighbour: Neighbour | None) -> Short | None:
     """A candidate that has settled, if its answer was judged and fell short: rejected, or accepted with a middling label."""
     if isinstance(outcome, Dropped):
@@ -80,14 +95,13 @@ def short_of(candidate: Candidate, name: str, outcome: Passed | Dropped, neighbo
     return None
 
 
-async def pair_up(
-    shorts: Iterable[Short], wanted: int, flow: Flow, config: RunConfig, on_change: Callable[[int, int], None]
-) -> tuple[list[AnswerPair], PairCounts]:
-    """Ask second answers until so many pairs are found, or nobody is left; the pairs in the order of the candidates.
+async def pair_up(shorts: Iterable[Short], pairing: Pairing, flow: Flow, config: RunConfig, meter: Meter) -> PairCounts:
+    """Ask second answers until all pairs are found, or nobody is left; they are written in the order of the candidates.
 
     No more are on their way than pairs are missing: which are asked does not depend on timing, and none is asked for nothing.
-    `on_change` hears how many pairs there are, and how many second answers were asked for.
+    `meter` counts what the flow asks.
     """
+    wanted = pairing.wanted
     order = sorted(shorts, key=lambda short: short.urgency)
     counts, found, open_ = PairCounts(wanted, len(order)), dict[int, AnswerPair](), dict[asyncio.Task[AnswerPair | str], int]()
     async with asyncio.TaskGroup() as group:
@@ -105,12 +119,12 @@ async def pair_up(
                     counts.lost[outcome] += 1
                 else:
                     found[number] = outcome
-            on_change(len(found), counts.asked)
-    pairs = [found[number] for number in sorted(found)]
-    counts.found = len(pairs)
-    for pair in pairs:
+            pairing.on_change(len(found), counts.asked, meter)
+    counts.found = len(found)
+    for _, pair in sorted(found.items()):
         counts.lengths.add(pair.chosen.answer, pair.rejected.answer)
-    return pairs, counts
+        pairing.log.append(whole(pair.model_dump(mode="json")))
+    return counts
 
 
 async def _second(short: Short, number: int, flow: Flow, config: RunConfig) -> AnswerPair | str:

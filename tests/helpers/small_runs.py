@@ -1,7 +1,8 @@
-"""A small run of both kinds of seeds against the simulated teacher in the test's own process, to be decided anew."""
+"""A small run of both kinds of seeds against the simulated teacher in the test's own process, and its being decided anew."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import ServerError
 from skills_dspy.base.records import SeedExample
+from skills_dspy.commands.decide.again import DecideResult
+from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
+from skills_dspy.commands.decide.thresholds import Bounds
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, Embedder
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.runner import Runner, Watcher
@@ -32,6 +36,7 @@ SEEDS = (
     ),
 )
 SPEC = a_spec(SEEDS, count=3)
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TEACHER = TeacherConfig(pass_rate=0.6, duplicate_rate=0.2, faults=(("unreadable", 0.1), ("truncated", 0.05)))
 
 
@@ -58,6 +63,16 @@ def make_run(
 
     asyncio.run(main())
     return RunPaths(folder / spec.task_name)
+
+
+def decide(paths: RunPaths, bounds: Bounds = Bounds(), server: FakeServer | None = None, **more: Any) -> DecideResult:  # noqa: B008
+    """Decide a run anew; `more` is what else a DecideRequest has."""
+    request = DecideRequest(paths.folder, bounds=bounds, **more)
+
+    async def main() -> DecideResult:
+        return await decide_run(request, prepare(request), server, now=lambda: NOW)
+
+    return asyncio.run(main())
 
 
 def failing(after: int) -> Callable[[int], Awaitable[None]]:

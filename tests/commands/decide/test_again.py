@@ -7,7 +7,6 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +18,15 @@ from evals.data.datasets import read_datasets
 from signatures.examples import Axis
 from skills_dspy.base.errors import ConfigError, RequestError, RunDirError, ServerError
 from skills_dspy.base.records import Record, Rejection
-from skills_dspy.commands.decide.again import DecideResult
-from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
+from skills_dspy.commands.decide.dataset import DecideRequest, prepare
 from skills_dspy.commands.decide.thresholds import Bounds
 from skills_dspy.run.past import find_recorded
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunDir, RunPaths, find_row, find_runs
 from tests.helpers.disk import journaled, names_in
 from tests.helpers.fake_server import FakeServer
-from tests.helpers.small_runs import SPEC, TEACHER, failing, make_run
+from tests.helpers.small_runs import SPEC, TEACHER, decide, failing, make_run
 
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ALL = Bounds(1, "very poor", 1, None)
 ROWS = ("data.jsonl", "rejected.jsonl")
 
@@ -58,16 +55,6 @@ def once(made_once: RunPaths, tmp_path: Path) -> RunPaths:
     """A copy of it that a test may change."""
     shutil.copytree(made_once.folder, tmp_path / "runs" / "foxes")
     return RunPaths(tmp_path / "runs" / "foxes")
-
-
-def decide(paths: RunPaths, bounds: Bounds = Bounds(), server: FakeServer | None = None, **more: Any) -> DecideResult:  # noqa: B008
-    """Decide a run anew."""
-    request = replace(DecideRequest(paths.folder, bounds=bounds), **more)
-
-    async def main() -> DecideResult:
-        return await decide_run(request, prepare(request), server, now=lambda: NOW)
-
-    return asyncio.run(main())
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Second answers: two calls each, of those that fell short, kept in the journal, and pairs of answers that differ by rating."""
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import ServerError
 from skills_dspy.base.records import AnswerPair, Record, Rejection
 from skills_dspy.commands.decide.again import DecideResult
-from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
+from skills_dspy.commands.decide.dataset import DecideRequest, prepare
 from skills_dspy.commands.decide.thresholds import Bounds
 from skills_dspy.model.soft import rated_fields
 from skills_dspy.similarity.length import PairLengths
@@ -24,7 +23,7 @@ from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.logprobs import spell
-from tests.helpers.small_runs import failing, make_run
+from tests.helpers.small_runs import decide, failing, make_run
 
 TEACHER = TeacherConfig(pass_rate=0.6)
 
@@ -82,14 +81,9 @@ def run(made: RunPaths, tmp_path: Path) -> RunPaths:
     return RunPaths(tmp_path / "runs" / "foxes")
 
 
-def pair(paths: RunPaths, wanted: int, server: FakeServer | None = None, **more: Any) -> DecideResult:
+def pair(paths: RunPaths, wanted: int, server: FakeServer | None = None, *, fill: bool = False, **more: Any) -> DecideResult:
     """Ask for pairs."""
-    request = replace(DecideRequest(paths.folder, pairs=wanted, fill=False), **more)
-
-    async def main() -> DecideResult:
-        return await decide_run(request, prepare(request), server or SoftServer(TEACHER))
-
-    return asyncio.run(main())
+    return decide(paths, server=server or SoftServer(TEACHER), pairs=wanted, fill=fill, **more)
 
 
 def pairs_in(done: DecideResult) -> list[AnswerPair]:

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from skills_dspy.cli.shared.sessions import open_server, run_until_done
 from skills_dspy.cli.summary import json_summary, print_summary, resume_line
 from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.commands.api.request import RunSettings, embedder_of, run_request, run_tasks, with_measured
-from skills_dspy.commands.api.server import measured_file
 from skills_dspy.run.open_files import make_room
 from skills_dspy.run.request import RunRequest
 from skills_dspy.run.task import TaskView
@@ -102,8 +100,7 @@ def _work(request: RunRequest, settings: RunSettings, options: RunOptions, displ
         with connected(options.ray_address or os.environ.get("RAY_ADDRESS") or "auto", os.environ) as cluster:
             yield Driver(cluster, request, settings, display, notices, display.fault).run
         return
-    today = datetime.now(UTC).date()
-    request, connection = with_measured(request, settings.connection, measured_file(), today, notices)
+    request, connection = with_measured(request, settings.connection, notices)
     make_room(len(request.specs), request.concurrency)
     embedder = embedder_of(request, settings)
 

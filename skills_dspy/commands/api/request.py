@@ -4,12 +4,12 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.base.validation import require_whole
-from skills_dspy.commands.api.server import Connection
+from skills_dspy.commands.api.server import Connection, measured_file
 from skills_dspy.model.compiled import CompiledProgram, load_compiled
 from skills_dspy.model.embedders import choose_embedder, foreign_thresholds
 from skills_dspy.model.embedding.embedder import LiveEmbedder
@@ -124,14 +124,12 @@ def run_request(settings: RunSettings, specs: tuple[TaskSpec, ...] | None, warn:
     )
 
 
-def with_measured(
-    request: RunRequest, connection: Connection, kept: Path | None, today: date, notices: Notices
-) -> tuple[RunRequest, Connection]:
+def with_measured(request: RunRequest, connection: Connection, notices: Notices) -> tuple[RunRequest, Connection]:
     """The same with the slots of several hosts that `check` has measured, where an address does not say them."""
     wanted = [] if request.recorded is not None else connection.wants_slots(request.config)
     if not wanted:
         return request, connection
-    found, lines = find_measured(kept, wanted, today)
+    found, lines = find_measured(measured_file(), wanted, datetime.now(UTC).date())
     for line in lines:
         notices.warn(line)
     if not found:
@@ -164,13 +162,20 @@ def embedder_of(request: RunRequest, settings: RunSettings) -> LiveEmbedder:
 
 
 async def run_tasks(
-    request: RunRequest, server: Server | None, embedder: LiveEmbedder, watcher: Watcher, notices: Notices
+    request: RunRequest,
+    server: Server | None,
+    embedder: LiveEmbedder,
+    watcher: Watcher,
+    notices: Notices,
+    *,
+    keep_embedder: bool = False,
 ) -> tuple[TaskView, ...]:
     """All tasks to their end, with a server but for a replay; raises what `Runner.run` does. Embedder and server are closed."""
     async with AsyncExitStack() as closed:
         if server is not None:
             closed.push_async_callback(server.close)
-        closed.push_async_callback(embedder.close)
+        if not keep_embedder:
+            closed.push_async_callback(embedder.close)
         if server is not None:
             if served(embedder.name):
                 await embedder.ready()

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +18,7 @@ from skills_dspy.commands.api.request import (
     run_tasks,
     with_measured,
 )
-from skills_dspy.commands.api.server import Connection, addresses_in, measured_file
+from skills_dspy.commands.api.server import Connection, addresses_in
 from skills_dspy.run.headway import Headway, headway_of
 from skills_dspy.run.open_files import make_room
 from skills_dspy.run.runner import Watcher
@@ -103,8 +102,7 @@ async def _run(settings: RunSettings, paths: Sequence[Path], watcher: "_Heard") 
     if not paths and settings.replay is None:
         raise RequestError("no task is given; give task files or folders of them, or a recording to replay")
     request = run_request(settings, load_logged(paths) if paths else None, notices.warn)
-    today = datetime.now(UTC).date()
-    request, connection = with_measured(request, settings.connection, measured_file(), today, notices)
+    request, connection = with_measured(request, settings.connection, notices)
     make_room(len(request.specs), request.concurrency)
     # In a thread: where the model is not here it asks the server, on an event loop of its own.
     embedder = await asyncio.to_thread(embedder_of, request, settings)

@@ -108,17 +108,14 @@ class AllSlots(Slots):
     @property
     def count(self) -> int:
         """How many slots there are."""
-        return self._sum(1)
+        return sum(count for _, count, _ in self._told.values())
 
     @property
     def held(self) -> int:
         """How many slots are taken."""
-        return self._sum(0)
+        return sum(held for held, _, _ in self._told.values())
 
     @property
     def waiting(self) -> int:
         """How many wait for a slot."""
-        return self._sum(2)
-
-    def _sum(self, place: int) -> int:
-        return sum(slots[place] for slots in self._told.values())
+        return sum(waiting for _, _, waiting in self._told.values())

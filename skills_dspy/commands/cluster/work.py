@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
 
 from skills_dspy.base.errors import RequestError, SkillsError
 from skills_dspy.commands.api.request import RunSettings, embedder_of, run_tasks
@@ -20,10 +19,9 @@ from skills_dspy.tasks.spec import TaskSpec
 
 _EVERY = 0.5
 """Seconds between two messages of a worker."""
-PATIENCE = 120.0
+_PATIENCE = 120.0
 """So many seconds a worker waits for the locks of one that has died: those of a lost machine are held for a while (a lease of
 NFS 4 is 90 seconds)."""
-
 _SAME = ("skills-dspy", "dspy")
 """What writes prompts, which have to be the same for all tasks."""
 
@@ -47,19 +45,6 @@ class WorkOrder:
     versions: Mapping[str, str] = field(default_factory=versions)
 
 
-class _Lent:
-    """An embedding model that is somebody else's to close."""
-
-    def __init__(self, model: LiveEmbedder) -> None:
-        self._model = model
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
-
-    async def close(self) -> None:
-        """Leave it as it is."""
-
-
 class KeptEmbedder:
     """The embedding model of a worker, which stays loaded from one batch of tasks to the next; one of a server's does not."""
 
@@ -69,10 +54,9 @@ class KeptEmbedder:
     def lend(self, request: RunRequest, settings: RunSettings) -> LiveEmbedder:
         """The model of the order, which is the same for all batches of a worker. EmbedderMissing."""
         found = self._kept or embedder_of(request, settings)
-        if served(found.name):
-            return found
-        self._kept = found
-        return cast("LiveEmbedder", _Lent(found))
+        if not served(found.name):
+            self._kept = found
+        return found
 
     async def drop(self) -> None:
         """Close it: it may be what has failed."""
@@ -130,15 +114,15 @@ async def _run(
             )
     make_room(len(specs), request.concurrency)
     if again:
-        await _free([RunPaths(request.output_dir / spec.task_name) for spec in specs], PATIENCE)
+        await _free([RunPaths(request.output_dir / spec.task_name) for spec in specs])
     # In a thread: where the model is not here it asks the server, on an event loop of its own.
     embedder = await asyncio.to_thread(kept.lend, request, order.settings)
     server = order.settings.connection.open(request.config, reporter.fault)
-    await run_tasks(request, server, embedder, reporter, reporter)
+    await run_tasks(request, server, embedder, reporter, reporter, keep_embedder=not served(embedder.name))
 
 
-async def _free(folders: Sequence[RunPaths], patience: float) -> None:
-    """Wait until nobody writes there, but no longer than so many seconds: the run itself then says who does."""
-    until = time.monotonic() + patience
+async def _free(folders: Sequence[RunPaths]) -> None:
+    """Wait until nobody writes there, but not for ever: the run itself then says who does."""
+    until = time.monotonic() + _PATIENCE
     while time.monotonic() < until and any(paths.in_use() for paths in folders):  # noqa: ASYNC110 - a lock tells nobody
         await asyncio.sleep(_EVERY)

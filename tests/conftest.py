@@ -207,7 +207,8 @@ def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     monkeypatch.setattr("sys.argv", ["python -m skills_dspy", "run"])
     monkeypatch.setattr("skills_dspy.commands.api.server.OllamaServer", server)
     monkeypatch.setattr("skills_dspy.commands.api.server.kept_in", lambda _: tmp_path / "cache" / "hosts.json")
-    monkeypatch.setattr("skills_dspy.cli.run.embedder_of", lambda *_: AsyncEmbedder(HashEmbedder()))
+    for asks in ("cli.run", "commands.api.run", "commands.cluster.work"):
+        monkeypatch.setattr(f"skills_dspy.{asks}.embedder_of", lambda *_: AsyncEmbedder(HashEmbedder()))
     return made
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from contextvars import copy_context
+from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -82,8 +83,6 @@ def asynchronous(work: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
 
 
 def _named(call: Callable[P, Any], work: Callable[P, Any], name: str) -> Callable[P, Any]:
-    call.__name__ = call.__qualname__ = name
-    call.__doc__ = work.__doc__
-    call.__module__ = work.__module__
-    call.__wrapped__ = work  # type: ignore[attr-defined] # for `help` and inspect, which show its parameters
-    return call
+    named = wraps(work)(call)
+    named.__name__ = named.__qualname__ = name
+    return named

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from skills_dspy.base.config import RunConfig, load_config
+from skills_dspy.base.config import load_config
 from skills_dspy.commands.api.blocking import OtherLoop, synchronous
 from skills_dspy.commands.api.loaded import AnyPath, path_of, paths_of
 from skills_dspy.commands.api.request import RunSettings, load_logged, models_of
@@ -18,17 +18,10 @@ from skills_dspy.commands.check.measure import find_weights
 from skills_dspy.commands.check.report import CheckReport, CheckRequest, Hearer
 from skills_dspy.model.hosts.member import OnFault
 
-__all__ = ["CheckReport", "acheck", "check", "checks_of", "hasty"]
+__all__ = ["CheckReport", "acheck", "check", "checks_of"]
 
 _PATIENCE = 15.0
 """Seconds that a broken server is tried again: somebody sits in front of a check."""
-
-
-def hasty(config: RunConfig) -> RunConfig:
-    """The settings with no more patience than somebody has who waits."""
-    return config.model_copy(
-        update={"server": config.server.model_copy(update={"patience": min(config.server.patience, _PATIENCE)})}
-    )
 
 
 def checks_of(
@@ -43,7 +36,9 @@ def checks_of(
     Raises:
         RequestError: an address is written wrongly.
     """
-    asked = hasty(request.config)
+    usual = request.config.server
+    hasty = usual.model_copy(update={"patience": min(usual.patience, _PATIENCE)})
+    asked = request.config.model_copy(update={"server": hasty})
     serve, each = partial(connection.vectors, asked), connection.each(asked, on_fault)
     hosts = [CheckedHost(server, address.roles, address.slots or request.concurrency) for address, server in each]
     if len(hosts) == 1:

@@ -48,7 +48,7 @@ class Connection:
         concurrency: requests in flight at a host that is not said to have another number of slots, 1 to 1024.
         llamacpp: instead of a server a model file, with which llama.cpp is started.
         usual: what OLLAMA_HOST said, where a command has taken it out of the environment; empty to look there.
-        measured: host and model to the slots that `check` has found best, see `wants_slots`.
+        measured: host and model to the slots that `check` has found best, of those in `wants_slots`.
         key: of the server, where the environment of this machine does not say it.
     """
 
@@ -66,15 +66,13 @@ class Connection:
         require_whole("--concurrency", self.concurrency, 1, 1024)
 
     def addresses(self, config: RunConfig) -> tuple[Address, ...]:
-        """The hosts, each with its slots: those in its address, else of several the measured ones, else `concurrency`.
+        """The hosts, each with its slots: those in its address, else the measured ones, else `concurrency`.
 
         RequestError where one is written wrongly, or OLLAMA_HOST is no address.
         """
-        told = self.told(config)
-        found = [self.measured.get(measured_as(address, config)) if len(told) > 1 else None for address in told]
         return tuple(
-            replace(address, slots=address.slots or slots or self.concurrency)
-            for address, slots in zip(told, found, strict=True)
+            replace(address, slots=address.slots or self.measured.get(measured_as(address, config)) or self.concurrency)
+            for address in self.told(config)
         )
 
     def wants_slots(self, config: RunConfig) -> list[tuple[str, str]]:
@@ -140,7 +138,7 @@ class Connection:
         that one leaves waiting.
         """
 
-        def watched(make: Callable[[OnFault], Server], heard: OnFault, slots: int) -> Server:
+        def watched(make: Callable[[OnFault], Server], slots: int, heard: OnFault) -> Server:
             def again(fault: Fault, pause: float) -> None:
                 heard(fault, pause)
                 server.again(pause)
@@ -153,11 +151,7 @@ class Connection:
             slots = address.slots or self.concurrency
             lane = Lane(slots, serves=_serves(address))
             models = frozenset(map(config.model_for, address.roles))
-
-            def made(heard: OnFault, make: Callable[[OnFault], Server] = make, slots: int = slots) -> Server:
-                return watched(make, heard, slots)
-
-            members.append(Member(made, lane, address.roles, models, config.server, on_fault))
+            members.append(Member(partial(watched, make, slots), lane, address.roles, models, config.server, on_fault))
         return Hosts(members, tell)
 
     def each(self, config: RunConfig, on_fault: OnFault | None = None) -> list[tuple[Address, Server]]:

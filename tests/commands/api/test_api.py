@@ -34,21 +34,14 @@ from tests.helpers.terminal import Terminal
 GUIDE = Path(__file__).parents[3] / "docs" / "python.md"
 
 
-@pytest.fixture
-def python(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """The stand-ins of the terminal, for calls from Python."""
-    monkeypatch.setattr("skills_dspy.commands.api.run.embedder_of", lambda *_: AsyncEmbedder(HashEmbedder()))
-    return terminal
-
-
-def test_a_run_from_python_is_the_command_s_byte_for_byte(python: Terminal) -> None:
+def test_a_run_from_python_is_the_command_s_byte_for_byte(terminal: Terminal) -> None:
     """Rows and rejections are the same; it prints nothing, tells how far it is, and gives what lies on the disk."""
-    task, heard = python.task(), list[Headway]()
-    assert python.run("--task-paths", task, "-n", 3, "--quiet").code == 0
-    (made,) = run(task, n=3, output_dir=python.folder / "here", on_progress=heard.append)
-    said = python.capsys.readouterr()
+    task, heard = terminal.task(), list[Headway]()
+    assert terminal.run("--task-paths", task, "-n", 3, "--quiet").code == 0
+    (made,) = run(task, n=3, output_dir=terminal.folder / "here", on_progress=heard.append)
+    said = terminal.capsys.readouterr()
     assert (said.out, said.err) == ("", "")
-    there = RunPaths(python.output / "test/foxes")
+    there = RunPaths(terminal.output / "test/foxes")
     for path in (there.data, there.rejected):
         assert path.read_bytes() == (made.folder / path.name).read_bytes()
     assert made.complete
@@ -58,27 +51,27 @@ def test_a_run_from_python_is_the_command_s_byte_for_byte(python: Terminal) -> N
     assert (heard[-1].accepted, heard[-1].wanted) == (3, 3)
 
 
-def test_a_run_is_loaded_from_its_folder_or_the_one_above(python: Terminal) -> None:
+def test_a_run_is_loaded_from_its_folder_or_the_one_above(terminal: Terminal) -> None:
     """With its rows as records; of several, or none, it is said which."""
-    folder = python.folder / "here"
-    (made,) = run(python.task(), n=2, output_dir=folder)
+    folder = terminal.folder / "here"
+    (made,) = run(terminal.task(), n=2, output_dir=folder)
     loaded = load_run(folder)
     assert loaded == load_run(made.folder) == made
     row = next(loaded.rows)
     assert row.pair_verdict.rating in (2, 3)
     assert row.id == json.loads((made.folder / "data.jsonl").read_text("utf-8").splitlines()[0])["id"]
-    run(python.task("test/jays"), n=1, output_dir=folder)
+    run(terminal.task("test/jays"), n=1, output_dir=folder)
     with pytest.raises(RunDirError, match=r"holds 2 runs, such as .*; give the directory of one"):
         load_run(folder)
-    (python.folder / "empty").mkdir()
+    (terminal.folder / "empty").mkdir()
     with pytest.raises(SkillsError, match="holds no run"):
-        load_run(python.folder / "empty")
+        load_run(terminal.folder / "empty")
 
 
-def test_a_replay_needs_no_torch_and_a_run_says_so(python: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_needs_no_torch_and_a_run_says_so(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the recording's journal has is not computed; what has to be, is not begun: one sentence, and nothing is written."""
-    here, again = python.folder / "here", python.folder / "again"
-    (made,) = run(python.task(), n=2, output_dir=here)
+    here, again = terminal.folder / "here", terminal.folder / "again"
+    (made,) = run(terminal.task(), n=2, output_dir=here)
 
     class Absent(HashEmbedder):
         def load(self) -> None:
@@ -94,46 +87,46 @@ def test_a_replay_needs_no_torch_and_a_run_says_so(python: Terminal, monkeypatch
     with pytest.raises(
         EmbedderMissing, match="computes no vectors, because torch, transformers, sentence-transformers are not"
     ):
-        run(python.task(), n=2, output_dir=python.folder / "live")
-    assert not (python.folder / "live").exists()
+        run(terminal.task(), n=2, output_dir=terminal.folder / "live")
+    assert not (terminal.folder / "live").exists()
 
 
-def test_the_teacher_s_licence_stands_in_run_json_and_in_that_of_a_replay(python: Terminal) -> None:
+def test_the_teacher_s_licence_stands_in_run_json_and_in_that_of_a_replay(terminal: Terminal) -> None:
     """By the name of the model, beside the server that told it; where none is told, there is no word of it."""
 
     class Licensed(FakeServer):
         async def model(self, name: str) -> Model:
             return replace(await super().model(name), licence="mit" if name == "big" else None)
 
-    python.make_server = Licensed
-    here, again = python.folder / "here", python.folder / "again"
-    (made,) = run(python.task(), n=1, output_dir=here, model="big", tagger_model="small")
+    terminal.make_server = Licensed
+    here, again = terminal.folder / "here", terminal.folder / "again"
+    (made,) = run(terminal.task(), n=1, output_dir=here, model="big", tagger_model="small")
     (replayed,) = run(replay=here, output_dir=again)
     assert [told.content["server"]["licences"] for told in (made, replayed)] == [{"big": "mit"}, {"big": "mit"}]
-    (made,) = run(python.task(), n=1, output_dir=here, model="small", restart=True)
+    (made,) = run(terminal.task(), n=1, output_dir=here, model="small", restart=True)
     assert "licences" not in made.content["server"]
 
 
-def test_it_can_be_awaited_and_called_in_a_notebook(python: Terminal) -> None:
+def test_it_can_be_awaited_and_called_in_a_notebook(terminal: Terminal) -> None:
     """An event loop may run already: one awaits, or waits for a thread that has a loop of its own."""
-    task = python.task()
+    task = terminal.task()
 
     async def notebook() -> tuple[tuple[Run, ...], tuple[Run, ...]]:
-        awaited = await arun(task, n=1, output_dir=python.folder / "one")
-        return awaited, run(task, n=1, output_dir=str(python.folder / "two"))
+        awaited = await arun(task, n=1, output_dir=terminal.folder / "one")
+        return awaited, run(task, n=1, output_dir=str(terminal.folder / "two"))
 
     for (made,) in asyncio.run(notebook()):
         assert made.complete
 
 
-def test_what_cannot_be_done_is_one_of_our_errors(python: Terminal) -> None:
+def test_what_cannot_be_done_is_one_of_our_errors(terminal: Terminal) -> None:
     """No exit code, no traceback of somebody else's; where a limit stops a run, its status says so."""
     with pytest.raises(RequestError, match="no task is given"):
         run()
     with pytest.raises(SkillsError, match=r"nowhere\.yaml"):
-        run(python.folder / "nowhere.yaml")
-    limits = python.write("short.yaml", "draws:\n  max_draws: 1\n")
-    (made,) = run(python.task(), n=50, config=limits, output_dir=python.folder / "short")
+        run(terminal.folder / "nowhere.yaml")
+    limits = terminal.write("short.yaml", "draws:\n  max_draws: 1\n")
+    (made,) = run(terminal.task(), n=50, config=limits, output_dir=terminal.folder / "short")
     assert made.status == "stopped: 1 draws were made (draws.max_draws)"
     assert not made.complete
 
@@ -151,27 +144,27 @@ def test_what_cannot_be_done_is_one_of_our_errors(python: Terminal) -> None:
         ({"think": "bogus"}, '--think is "bogus"; give off, on, low, medium, high or unset'),
     ],
 )
-def test_what_the_command_line_refuses_is_refused(python: Terminal, asked: dict[str, Any], said: str) -> None:
+def test_what_the_command_line_refuses_is_refused(terminal: Terminal, asked: dict[str, Any], said: str) -> None:
     """Before anything is asked or written, with the words of the options."""
     for ask in (run, check):
         with pytest.raises(RequestError, match=f"^{re.escape(said)}"):
-            ask(python.task(), output_dir=python.folder / "here", **asked)
-    assert (python.servers, (python.folder / "here").exists()) == ([], False)
+            ask(terminal.task(), output_dir=terminal.folder / "here", **asked)
+    assert (terminal.servers, (terminal.folder / "here").exists()) == ([], False)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 0.5])
-def test_a_seed_is_what_it_is_for_the_command_line(python: Terminal, seed: int) -> None:
+def test_a_seed_is_what_it_is_for_the_command_line(terminal: Terminal, seed: int) -> None:
     """0 or more, and no more than a journal can hold, of a run and of an export."""
     said = re.escape(f"--seed is {seed}; give a whole number from 0 to {2**63 - 1}")
     with pytest.raises(RequestError, match=said):
-        run(python.task(), seed=seed, output_dir=python.folder / "here")
+        run(terminal.task(), seed=seed, output_dir=terminal.folder / "here")
     with pytest.raises(RequestError, match=said):
-        export(python.folder, python.folder / "out", test_share=0.5, seed=seed)
+        export(terminal.folder, terminal.folder / "out", test_share=0.5, seed=seed)
 
 
-def test_an_export_that_cannot_be_is_refused(python: Terminal) -> None:
+def test_an_export_that_cannot_be_is_refused(terminal: Terminal) -> None:
     """As the command line refuses it; nothing is written."""
-    (made,) = run(python.task(), n=1, output_dir=python.folder / "here")
+    (made,) = run(terminal.task(), n=1, output_dir=terminal.folder / "here")
     refused: list[tuple[dict[str, Any], str]] = [
         ({"test_share": 2.0}, "--test-share is 2.0; give a number above 0 and below 1"),
         ({"test_share": 0}, "--test-share is 0; give"),
@@ -181,48 +174,48 @@ def test_an_export_that_cannot_be_is_refused(python: Terminal) -> None:
     ]
     for asked, said in refused:
         with pytest.raises(RequestError, match=f"^{re.escape(said)}"):
-            export(made.folder, python.folder / "out", **asked)
-    assert not (python.folder / "out").exists()
+            export(made.folder, terminal.folder / "out", **asked)
+    assert not (terminal.folder / "out").exists()
 
 
-def test_one_file_of_evaluation_questions_is_one_path(python: Terminal) -> None:
+def test_one_file_of_evaluation_questions_is_one_path(terminal: Terminal) -> None:
     """As one task file is, and no list of letters."""
-    questions = python.write("evals.jsonl", '{"question": "What is a wren, and where does it nest?"}\n')
-    (made,) = run(python.task(), n=1, output_dir=python.folder / "here", decontaminate=str(questions))
+    questions = terminal.write("evals.jsonl", '{"question": "What is a wren, and where does it nest?"}\n')
+    (made,) = run(terminal.task(), n=1, output_dir=terminal.folder / "here", decontaminate=str(questions))
     assert [file["name"] for file in made.content["decontamination"]["files"]] == ["evals.jsonl"]
 
 
-def test_rows_are_exported(python: Terminal) -> None:
+def test_rows_are_exported(terminal: Terminal) -> None:
     """Of one run or several, to where it was asked; what is told on the way is a function's affair."""
     heard: list[tuple[str, int]] = []
-    (made,) = run(python.task(), n=4, output_dir=python.folder / "here")
+    (made,) = run(terminal.task(), n=4, output_dir=terminal.folder / "here")
     done = export(
-        made.folder, python.folder / "out", format="alpaca", test_share=0.5, on_progress=lambda *told: heard.append(told)
+        made.folder, terminal.folder / "out", format="alpaca", test_share=0.5, on_progress=lambda *told: heard.append(told)
     )
     assert sum(done.rows.values()) == 4
     assert {path.name for path in done.out.iterdir()} == {"train.jsonl", "test.jsonl"}
     assert heard[-1] == ("writing", 4)
     with pytest.raises(SkillsError):
-        export(made.folder, python.folder / "out", format="alpaca", test_share=0.5)
+        export(made.folder, terminal.folder / "out", format="alpaca", test_share=0.5)
     with pytest.raises(SkillsError, match="decide RUN --pairs K"):
-        export(made.folder, python.folder / "pairs", format="dpo")
+        export(made.folder, terminal.folder / "pairs", format="dpo")
     with pytest.raises(SkillsError, match="--reviewed-only leaves out"):
-        export(made.folder, python.folder / "kto", format="kto", reviewed_only=True)
+        export(made.folder, terminal.folder / "kto", format="kto", reviewed_only=True)
     with pytest.raises(SkillsError, match="use --format hf instead of alpaca"):
-        export(made.folder, python.folder / "rates", format="alpaca", judge_report=python.folder / "judges.json")
-    labelled = export(made.folder, python.folder / "kto", format="kto")
+        export(made.folder, terminal.folder / "rates", format="alpaca", judge_report=terminal.folder / "judges.json")
+    labelled = export(made.folder, terminal.folder / "kto", format="kto")
     assert sum(labelled.rows.values()) >= 4
 
 
-def test_what_a_night_would_need_is_checked(python: Terminal) -> None:
+def test_what_a_night_would_need_is_checked(terminal: Terminal) -> None:
     """As the command says it: each line as it is found, and all of it at the end."""
     lines: list[Line] = []
-    report = check(python.task(), n=5, on_progress=lines.append)
+    report = check(terminal.task(), n=5, on_progress=lines.append)
     assert tuple(lines) == report.lines
     assert report.ready == (report.count("FAIL") == 0)
     assert lines[0].name == "host"
-    assert asyncio.run(acheck(python.task())).lines[0] == lines[0]
-    assert python.capsys.readouterr().out == ""
+    assert asyncio.run(acheck(terminal.task())).lines[0] == lines[0]
+    assert terminal.capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("name", ["arun", "run", "acheck", "check", "aexport", "export", "load_run"])
@@ -238,7 +231,7 @@ def test_each_function_says_what_it_takes(name: str) -> None:
     assert name in dir(skills_dspy)
 
 
-def test_callbacks_of_dspy_hear_of_each_call(python: Terminal) -> None:
+def test_callbacks_of_dspy_hear_of_each_call(terminal: Terminal) -> None:
     """Of the program, its predictors, the model with its reply, and the adapter: what MLflow and OpenInference listen to."""
     heard: list[str] = []
 
@@ -262,17 +255,17 @@ def test_callbacks_of_dspy_hear_of_each_call(python: Terminal) -> None:
             heard.append("parsed")
 
     with dspy.context(callbacks=[Listener()]):
-        run(python.task(), n=1, output_dir=python.folder / "here")
+        run(terminal.task(), n=1, output_dir=terminal.folder / "here")
     assert {"SkillsProgram", "Predict", "mistral-small3.2 system", "a text", "parsed"} <= set(heard)
     assert heard.count("SkillsProgram") == heard.count("mistral-small3.2 system")
 
 
-def test_the_example_of_the_guide_runs(python: Terminal) -> None:
+def test_the_example_of_the_guide_runs(terminal: Terminal) -> None:
     """All blocks of docs/python.md, one after the other, as in a notebook, with a stand-in for the server."""
-    python.task()
-    python.write("skill.yaml", (python.folder / "foxes.yaml").read_text("utf-8"))
+    terminal.task()
+    terminal.write("skill.yaml", (terminal.folder / "foxes.yaml").read_text("utf-8"))
     blocks = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    script = python.write("example.py", "\n".join(blocks))
+    script = terminal.write("example.py", "\n".join(blocks))
     out = io.StringIO()
     with redirect_stdout(out):
         runpy.run_path(str(script))

@@ -4,10 +4,8 @@ from typing import Any
 
 import pytest
 
-from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy import check, run
 from skills_dspy.base.errors import RequestError
-from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.terminal import Terminal
 
@@ -22,7 +20,6 @@ def test_ollama_host_says_who_is_asked(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, told: str | None, asked: str, ask: Any
 ) -> None:
     """Else it is the Ollama of this machine; what is no address is named, and nobody is asked."""
-    monkeypatch.setattr("skills_dspy.commands.api.run.embedder_of", lambda *_: AsyncEmbedder(HashEmbedder()))
     if told is not None:
         monkeypatch.setenv("OLLAMA_HOST", told)
     if not asked:

@@ -14,10 +14,8 @@ from typing import Any
 
 import pytest
 
-from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.base.errors import ModelMissing, ServerError, WorkerLost
 from skills_dspy.commands.cluster.news import News
-from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.store.run_dir import RunDir
 from skills_dspy.store.shared_folder import look_for
 from tests.commands.cluster.machines import Machines
@@ -44,7 +42,6 @@ def cluster(terminal: Terminal, machines: Machines, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr("skills_dspy.commands.cluster.ray_cluster.connected", connected)
-    monkeypatch.setattr("skills_dspy.commands.cluster.work.embedder_of", lambda *_: AsyncEmbedder(HashEmbedder()))
     monkeypatch.setattr("skills_dspy.commands.cluster.work._EVERY", 0.002)
     return terminal
 

@@ -3,6 +3,7 @@
 import asyncio
 import pickle
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from skills_dspy.base.errors import SkillsError
@@ -16,17 +17,23 @@ def packed(value: Any) -> Any:
     return pickle.loads(pickle.dumps(value))  # noqa: S301 - our own
 
 
+def rows(folder: Path) -> dict[str, bytes]:
+    """The rows of all tasks below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.jsonl"))}
+
+
 class Machines:
-    """So many machines, named `node-0` and on.
+    """Machines, named `node-0` and on.
 
     Attributes:
+        count: how many there are.
         batches: what was begun: the machine and the names of the tasks.
         lost: errors that come in place of what batches give, by their number.
         broken: errors that end batches in the middle, by their number.
     """
 
-    def __init__(self, count: int = 2) -> None:
-        self.count = count
+    def __init__(self) -> None:
+        self.count = 2
         self.batches: list[tuple[str, list[str]]] = []
         self.orders: list[WorkOrder] = []
         self.lost: dict[int, SkillsError] = {}

@@ -18,7 +18,7 @@ from skills_dspy.base.errors import ModelMissing, ServerError, WorkerLost
 from skills_dspy.commands.cluster.news import News
 from skills_dspy.store.run_dir import RunDir
 from skills_dspy.store.shared_folder import look_for
-from tests.commands.cluster.machines import Machines
+from tests.commands.cluster.machines import Machines, rows
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.terminal import Said, Terminal
 
@@ -52,9 +52,14 @@ def run(terminal: Terminal, folder: str, *words: object, names: list[str] = NAME
     return terminal.type("run", "--task-paths", *tasks, "-n", 2, "--output-dir", folder, *words)
 
 
-def rows(folder: Path) -> dict[str, bytes]:
-    """The rows of all tasks below a folder."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.jsonl"))}
+def statuses(said: Said) -> dict[str, str]:
+    """How each task has ended, as `--json` says it."""
+    return {task["task_name"]: task["status"] for task in json.loads(said.out)["tasks"]}
+
+
+async def slowly(_: int) -> None:
+    """What a server does before each reply, so that there is time to disturb it."""
+    await asyncio.sleep(0.002)
 
 
 def summary(said: Said, folder: str) -> str:
@@ -101,9 +106,9 @@ def test_a_task_that_fails_for_itself_leaves_the_others_alone(cluster: Terminal)
     with RunDir.open(Path("away"), NAMES[1]):
         said = run(cluster, "away", "--executor", "ray", "--json")
     assert said.code == 1
-    statuses = {task["task_name"]: task["status"] for task in json.loads(said.out)["tasks"]}
-    assert statuses.pop(NAMES[1]).startswith("failed: another run (pid ")
-    assert set(statuses.values()) == {"complete"}
+    ended = statuses(said)
+    assert ended.pop(NAMES[1]).startswith("failed: another run (pid ")
+    assert set(ended.values()) == {"complete"}
     assert said.err.count("failed: another run") == 1
 
 
@@ -120,10 +125,10 @@ def test_tasks_whose_worker_died_again_and_again_fail_and_the_others_go_on(clust
     machines.lost[0] = WorkerLost("the worker of this task died 4 times")
     said = run(cluster, "away", "--executor", "ray", "--quiet", "--json")
     assert said.code == 1
-    statuses = {task["task_name"]: task["status"] for task in json.loads(said.out)["tasks"]}
     lost = machines.batches[0][1]
-    assert {name for name, status in statuses.items() if status != "complete"} == set(lost)
-    assert {statuses[name] for name in lost} == {"failed: the worker of this task died 4 times"}
+    assert {name: status for name, status in statuses(said).items() if status != "complete"} == dict.fromkeys(
+        lost, "failed: the worker of this task died 4 times"
+    )
 
 
 @pytest.mark.parametrize("error", [ServerError("Nobody answers at 127.0.0.1."), ModelMissing("It lacks the model.")])
@@ -139,9 +144,6 @@ def test_a_machine_whose_server_fails_is_left_out(cluster: Terminal, machines: M
 
 def test_a_run_that_is_begun_anew_is_set_aside_once(cluster: Terminal, machines: Machines) -> None:
     """Where a machine fails in the middle the other goes on with what it had begun, and does not begin it anew once more."""
-
-    async def slowly(_: int) -> None:
-        await asyncio.sleep(0.002)
 
     assert run(cluster, "away", "--quiet").code == 0
     cluster.make_server = lambda: FakeServer(before=slowly)
@@ -211,17 +213,14 @@ def test_an_interrupted_run_ends_in_good_order(cluster: Terminal, machines: Mach
             signals.append(signal.SIGTERM)
             os.kill(os.getpid(), signal.SIGTERM)
 
-    async def slowly(_: int) -> None:
-        await asyncio.sleep(0.002)
-
     machines.on_news = interrupt
     cluster.make_server = lambda: FakeServer(before=slowly)
     first = run(cluster, "away", "--quiet", "--executor", "ray")
     assert first.code == 130
     assert first.err.startswith("Interrupted; everything is kept (")
-    statuses = {json.loads(path.read_bytes())["status"] for path in Path("away").rglob("run.json")}
-    assert "interrupted" in statuses
-    assert "running" not in statuses
+    noted = {json.loads(path.read_bytes())["status"] for path in Path("away").rglob("run.json")}
+    assert "interrupted" in noted
+    assert "running" not in noted
     machines.stopped, machines.on_news = False, lambda *_: None
     assert run(cluster, "away", "--quiet", "--executor", "ray").code == 0
     assert run(cluster, "plain", "--quiet").code == 0

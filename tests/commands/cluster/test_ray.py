@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from evals.record.answering import CHECKOUT, simulated_teacher
+from tests.commands.cluster.machines import rows
 from tests.helpers.terminal import TASK
 
 pytest.importorskip("ray", reason="Ray is not installed (pip install 'skills-dspy[ray]')")
@@ -51,11 +52,6 @@ def begin(host: str, folder: Path, *words: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "skills_dspy", "run", "--task-paths", *tasks, "-n", "6", "--base-url", host, "--json"]
     command += ["--output-dir", str(folder), *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=CHECKOUT)
-
-
-def rows(folder: Path) -> dict[str, bytes]:
-    """The rows of all tasks below a folder."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.jsonl"))}
 
 
 def working(folder: Path, run: "subprocess.Popen[str]", but: int = 0) -> tuple[Path, int]:

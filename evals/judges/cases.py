@@ -44,11 +44,6 @@ SHIPPED = Path(__file__).parent.parent / "cases"
 """The cases written for this project, one file a step, and in its folder `real` replies of models."""
 
 
-def passing(step: str, config: RunConfig) -> tuple[Label, ...]:
-    """The labels of a step that let a candidate pass under a configuration, in the scale's order; KeyError for other steps."""
-    return STEPS[step].passing(config)
-
-
 @dataclass(frozen=True, slots=True)
 class Case:
     """One labelled case.
@@ -223,7 +218,7 @@ def _cases(root: Node, path: Path, config: RunConfig) -> Iterator[tuple[Case, Wh
                     question=case.question,
                     answer=case.answer or None,
                     label=case.label,
-                    good=case.label in passing(file.step, config),
+                    good=case.label in STEPS[file.step].passing(config),
                     reason=case.reason,
                     origin="reply" if file.written_by else "hand",
                     where=f"{path}:{root.line_of(place)}",

@@ -16,7 +16,7 @@ from evals.judges.descriptions import blanks, cases_with_descriptions, derive_de
 from evals.judges.fused import StepTokens
 from evals.session.session import Session
 from skills_dspy.base.config import ROLES, RunConfig
-from skills_dspy.base.errors import RequestError, SkillsError
+from skills_dspy.base.errors import MissingReply, RequestError
 from skills_dspy.model.compiled import CompiledProgram
 from skills_dspy.model.context_window import RunPrompts, window_words
 from skills_dspy.model.engine import asker_for
@@ -116,7 +116,7 @@ async def examine(
     cases = cases_with_descriptions(wanted.cases, derived)
     calls = calls_for(cases, wanted.samples, fused=wanted.fused)
     num_ctx = session.window_for(*room_for(calls, program, session))
-    known = await remembered(session, program, calls, wanted.seed, num_ctx)
+    known = await remembered(session, program, calls, wanted.seed)
     missing = [call for call, judged in zip(calls, known, strict=True) if judged is None]
     screen.say(_plan_line(len(cases), len(calls), len(missing), replayed=replayed))
     if missing and not replayed:
@@ -155,22 +155,20 @@ def room_for(calls: Iterable[CaseCall], program: SkillsProgram, session: Session
     return prompt, reply
 
 
-async def remembered(
-    session: Session, program: SkillsProgram, calls: Sequence[CaseCall], seed: int, num_ctx: int
-) -> list[Judged | None]:
+async def remembered(session: Session, program: SkillsProgram, calls: Sequence[CaseCall], seed: int) -> list[Judged | None]:
     """What the journal answers without a call, in the order of the calls; None for what has to be asked."""
     if not session.journal.usage()["calls"]:
         return [None] * len(calls)
     config = session.config
-    replies = Replies(session.journal, _Nobody(), Slots(1), Meter())
+    replies = Replies(None, session.journal, Slots(1), Meter())
     names = {role: session.models[config.model_for(role)].name for role in ROLES}
-    windows = {role: config.role(role).num_ctx or num_ctx for role in ROLES}
+    windows = dict.fromkeys(ROLES, session.most_ctx)  # no reply is told from another by its window
     asker = asker_for(program, config, names, windows, replies, judging_limits(config), seed, "evals")
     found: list[Judged | None] = []
     for call in calls:
         try:
             found.append(await judge(asker, call))
-        except _NotAsked:
+        except MissingReply:
             found.append(None)
     return found
 
@@ -186,18 +184,6 @@ def costs(judged: Iterable[Judged], reply: Callable[[str], Mapping[str, Any] | N
         prompt, output = (sum(int(body.get(key) or 0) for body in bodies) for key in ("prompt_eval_count", "eval_count"))
         found[step] = StepTokens(len(bodies), prompt, output)
     return found
-
-
-class _NotAsked(SkillsError):
-    """The journal lacks a reply."""
-
-
-class _Nobody:
-    """A host that answers nothing."""
-
-    async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        del payload
-        raise _NotAsked("this was never asked")
 
 
 def _plan_line(cases: int, wanted: int, missing: int, *, replayed: bool) -> str:

@@ -9,7 +9,7 @@ from typing import get_args
 import dspy
 
 from evals.judges.ask import FUSED
-from evals.judges.cases import SCALE_OF_STEP, Case, passing
+from evals.judges.cases import SCALE_OF_STEP, Case
 from evals.judges.corruptions import FEWEST_OF_A_KIND, seed_cases
 from evals.optimize.splits import (
     FEWEST_TO_SPLIT,
@@ -327,7 +327,7 @@ def _chosen(unit: Unit, rated: Sequence[_Rated], config: RunConfig, most: int) -
             reason=case.reason,
             weight=weight,
             field=SCALE_OF_STEP[case.step].field,
-            passing=passing(case.step, config),
+            passing=STEPS[case.step].passing(config),
             digests=tuple(dict.fromkeys((digest, case_digest(case)))),
             beside=tuple(map(seed_digest, case.examples)),
             task=case.task,

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 import dspy
 
 from evals.judges.ask import CaseCall, figures_of, judge_all
-from evals.judges.cases import passing
 from evals.judges.descriptions import derive_descriptions, description_line, with_descriptions
 from evals.optimize.compile import compile_student
 from evals.optimize.lines import plan_lines, plan_time_line, result_lines
@@ -21,6 +20,7 @@ from evals.session.session import Session
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.seeds import request_seed
 from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.steps import STEPS
 
 T = TypeVar("T")
 
@@ -119,7 +119,7 @@ class _Optimizing:
         seen = earlier_seen(request.base).union(*(result.planned.seen for result in self._results))
         asker = session.asker(self._program, self._limits, request.seed, self._plan.num_ctx)
         calls = [CaseCall(case, step) for case in unseen(request.cases, step, seen)]
-        judged, accepted = await judge_all(asker, calls), passing(step, session.config)
+        judged, accepted = await judge_all(asker, calls), STEPS[step].passing(session.config)
         self._kappas[step] = kappa = figures_of(judged, [one.label in accepted for one in judged]).kappa
         self._say(f"  kappa of {step}: {'cannot be told' if kappa is None else f'{kappa:.2f}'} (floor {request.floor:g})")
 

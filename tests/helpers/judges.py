@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from evals.judges.ask import FUSED, Judged
-from evals.judges.cases import SCALE_OF_STEP, Case, CaseOrigin, passing
+from evals.judges.cases import SCALE_OF_STEP, Case, CaseOrigin
 from skills_dspy.base.records import SoftRating
 from skills_dspy.base.scales import Label
+from skills_dspy.model.steps import STEPS
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.logprobs import spell
 from tests.helpers.making import FREEFORM, a_config
@@ -24,7 +25,7 @@ QUESTION, PAIR, QUALITY, SAMPLE = (
 def a_case(step: str, label: Label, number: int = 0, *, reason: str = "fit", origin: CaseOrigin = "hand") -> Case:
     """A labelled case; what is asked does not matter here."""
     answer = "An animal." if SCALE_OF_STEP[step].about == "pair" else None
-    name, good, where = f"{step}/{origin}-{number}", label in passing(step, CONFIG), f"cases.yaml:{number}"
+    name, good, where = f"{step}/{origin}-{number}", label in STEPS[step].passing(CONFIG), f"cases.yaml:{number}"
     return Case(name, step, "foxes", "Foxes.", (FREEFORM,), None, "Why?", answer, label, good, reason, origin, where)
 
 

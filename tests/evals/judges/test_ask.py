@@ -146,7 +146,7 @@ def test_what_the_journal_knows_is_found_without_a_call(tmp_path: Path) -> None:
 
     async def main() -> list[Judged | None]:
         async with open_session(SessionRequest(tmp_path, CONFIG), lambda: server) as session:
-            return await remembered(session, a_program(), [*known, *about(a_case(QUESTION, 0, 9))], SEED, 8192)
+            return await remembered(session, a_program(), [*known, *about(a_case(QUESTION, 0, 9))], SEED)
 
     assert asyncio.run(main()) == [*before, None]
     assert server.asked == []

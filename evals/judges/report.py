@@ -12,13 +12,13 @@ from evals.judges.ask import FUSED, UNFILTERED_TAGS, CaseCall, Judged, judge, ju
 from evals.judges.card import ReportCard, report_card
 from evals.judges.cases import SCALE_OF_STEP, SHIPPED, Case, load_cases, refuse_unknown
 from evals.judges.corruptions import seed_cases
-from evals.judges.descriptions import blanks, cases_with_descriptions, derive_descriptions, description_line, prompt_estimate
+from evals.judges.descriptions import blanks, cases_with_descriptions, derive_descriptions, prompt_estimate
 from evals.judges.fused import StepTokens
 from evals.session.session import Session
 from skills_dspy.base.config import ROLES, RunConfig
 from skills_dspy.base.errors import MissingReply, RequestError
 from skills_dspy.model.compiled import CompiledProgram
-from skills_dspy.model.context_window import RunPrompts, window_words
+from skills_dspy.model.context_window import window_words
 from skills_dspy.model.engine import asker_for
 from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.program import SkillsProgram
@@ -51,10 +51,6 @@ class Examination:
     samples: int
     fused: bool
     seed: int
-
-    def run(self) -> RunPrompts:
-        """What a run of these tasks would send."""
-        return RunPrompts(self.specs, self.config, self.program)
 
     def asking(self) -> RunConfig:
         """The configuration to ask with: a model that is not asked follows one that is; the generator only describes tasks."""
@@ -110,9 +106,7 @@ async def examine(
             f"descriptions that the tasks' files leave blank: {blank} {'replies of the recording' if replayed else 'calls'}; "
             f"with the cases at most {blank + count}, less what the journal has."
         )
-    derived = await derive_descriptions(
-        session, wanted.specs, wanted.seed, lambda task, text: screen.say(description_line(task, text))
-    )
+    derived = await derive_descriptions(session, wanted.specs, wanted.seed, screen.say)
     cases = cases_with_descriptions(wanted.cases, derived)
     calls = calls_for(cases, wanted.samples, fused=wanted.fused)
     num_ctx = session.window_for(*room_for(calls, program, session))

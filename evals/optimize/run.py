@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import dspy
 
 from evals.judges.ask import CaseCall, figures_of, judge_all
-from evals.judges.descriptions import derive_descriptions, description_line, with_descriptions
+from evals.judges.descriptions import derive_descriptions, with_descriptions
 from evals.optimize.compile import compile_student
 from evals.optimize.lines import plan_lines, plan_time_line, result_lines
 from evals.optimize.measure import BeforeAfter, Measured, UnitResult, measure, suspicions
@@ -55,9 +55,7 @@ async def run_optimization(session: Session, request: OptimizeRequest, say: Call
     plan = plan_of(request, session.config, session.most_ctx, session.usual)
     for line in plan_lines(plan, request.optimizer):
         say(line)
-    derived = await derive_descriptions(
-        session, request.specs, request.seed, lambda task, text: say(description_line(task, text))
-    )
+    derived = await derive_descriptions(session, request.specs, request.seed, say)
     if derived:
         request = replace(request, specs=with_descriptions(request.specs, derived), derived=derived)
         plan = plan_of(request, session.config, session.most_ctx, session.usual)

@@ -67,7 +67,7 @@ def eval_judges_command(options: EvalJudgesOptions) -> int:
         wanted.asking(),
         lambda session: examine(session, wanted, progress, replayed=replayed),
         note=options.note,
-        beside=wanted.run(),
+        beside=RunPrompts(specs, config, program),
     )
     return _reported(options, card, content, head(content))
 

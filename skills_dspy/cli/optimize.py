@@ -22,6 +22,7 @@ from skills_dspy.cli.shared.arguments import OptimizeOptions
 from skills_dspy.cli.shared.sessions import in_session
 from skills_dspy.cli.terminal.streams import echo, echo_json
 from skills_dspy.model.compiled import checked, compiled_content, load_compiled
+from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.run.account import versions
 from skills_dspy.store.aside import write_json
 from skills_dspy.store.files import make_folder
@@ -36,7 +37,7 @@ def optimize_command(options: OptimizeOptions) -> int:
     config = options.session.server.over(options.session.models.load())
     request = _request(options, config)
     _check_out(options.out)
-    run = request.run(config)
+    run = RunPrompts(request.specs, config, request.base)
     # Refused here, before a folder or a server is touched.
     plan = plan_of(request, config, config.max_num_ctx, run.windows({}))
     if options.dry_run:

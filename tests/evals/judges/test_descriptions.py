@@ -56,7 +56,7 @@ class Told:
 
     server: FakeServer
     derived: dict[str, str]
-    said: list[tuple[str, str]]
+    said: list[str]
 
 
 def answering(answer: str) -> SeedExample:
@@ -67,10 +67,10 @@ def answering(answer: str) -> SeedExample:
 def derive(folder: Path, specs: Sequence[Any], server: FakeServer | None = None, **more: Any) -> Told:
     """Describe the tasks in a session of this folder."""
     server = server or a_server({BLANK.task_name: SAID})
-    said: list[tuple[str, str]] = []
+    said: list[str] = []
 
     async def work(session: Session) -> dict[str, str]:
-        return await derive_descriptions(session, specs, 0, lambda *told: said.append(told))
+        return await derive_descriptions(session, specs, 0, said.append)
 
     derived = within(SessionRequest(folder, a_config(more.pop("config", None)), **more), server, work)
     return Told(server, derived, said)
@@ -80,7 +80,7 @@ def test_only_tasks_without_a_description_are_asked_about(tmp_path: Path) -> Non
     """One call each, by the signature of a run; a task with a description costs nothing."""
     told = derive(tmp_path, (TOLD, BLANK))
     assert told.derived == {BLANK.task_name: SAID}
-    assert told.said == [(BLANK.task_name, SAID)]
+    assert told.said == [description_line(BLANK.task_name, SAID)]
     (prompt,) = told.server.prompts
     assert prompt.startswith("<examples>\n<example>\n<question>\nWhat is a fox?")
     assert f"<path>\n{BLANK.task_name}\n</path>" in prompt

@@ -164,19 +164,12 @@ def test_what_the_server_could_not_answer_is_said_and_not_asked_again(terminal: 
 
 def test_a_judge_that_thinks_is_another_judge(terminal: Terminal) -> None:
     """It is asked anew, with room for its thoughts in a window that holds them, and the report says so."""
-    asked: list[Mapping[str, Any]] = []
-
-    class Noting(JudgeServer):
-        def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-            asked.append(payload)
-            return super()._body(payload)
-
-    terminal.make_server = Noting
     terminal.ask("--samples", 1)
     said = terminal.ask("--samples", 1, "--think", "high")
     assert "4 replies wanted: the journal has 0" in said.err
     assert "mistral-small3.2 (think high), tagger mistral-small3.2 (think high)" in " ".join(said.out.split())
     assert terminal.report()["think"] == {"generator": "high", "validator": "high", "tagger": "high"}
+    asked = [payload for server in terminal.servers for payload in server.payloads]
     rooms = {request["think"]: (request["options"]["num_predict"], request["options"]["num_ctx"]) for request in asked}
     assert rooms == {False: (512, 4096), "high": (512 + 8192, 32768)}
 

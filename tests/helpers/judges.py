@@ -1,18 +1,22 @@
 """Labelled cases and verdicts made by hand, and a server whose judge says what a test wants: no model, and no meaning."""
 
+import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from evals.judges.ask import FUSED, Judged
 from evals.judges.cases import SCALE_OF_STEP, Case, CaseOrigin
+from evals.session.session import Session, SessionRequest, open_session
 from skills_dspy.base.records import SoftRating
 from skills_dspy.base.scales import Label
+from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.steps import STEPS
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.logprobs import spell
 from tests.helpers.making import FREEFORM, a_config
 
+T = TypeVar("T")
 CONFIG = a_config()
 QUESTION, PAIR, QUALITY, SAMPLE = (
     "judge_question_freeform",
@@ -62,6 +66,16 @@ def both_ways() -> tuple[list[Judged], list[Judged]]:
     fused += [said(case, label, step="tag_difficulty") for case, label in zip(cases, difficulties, strict=True)]
     fused += [said(case, label, step="tag_category") for case, label in zip(cases, categories, strict=True)]
     return separate, fused
+
+
+def within(request: SessionRequest, server: OllamaServer | None, work: Callable[[Session], Awaitable[T]]) -> T:
+    """What the work in a session gives."""
+
+    async def main() -> T:
+        async with open_session(request, None if server is None else lambda: server) as session:
+            return await work(session)
+
+    return asyncio.run(main())
 
 
 Sayer = Callable[[tuple[str, ...], str], Mapping[str, Any] | str]

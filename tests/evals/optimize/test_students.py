@@ -2,7 +2,7 @@
 
 import asyncio
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,12 +14,12 @@ from evals.optimize.plan import limits_of, longest_prompt
 from evals.optimize.students import Desk, Student, copy_prompts
 from evals.optimize.targets import TARGETS, Unit
 from evals.session.bridge import Halt
-from evals.session.session import SessionRequest, open_session
+from evals.session.session import Session, SessionRequest
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import ServerError, Unanswered
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.program import SkillsProgram
-from tests.helpers.judges import JudgeServer, Sayer
+from tests.helpers.judges import JudgeServer, Sayer, within
 from tests.helpers.making import a_config, a_spec, the_adapter
 from tests.helpers.seeding import a_seed
 
@@ -52,10 +52,8 @@ class Server(JudgeServer):
     def __init__(self, say: Sayer = well, prose: str = PROSE, **more: Any) -> None:
         super().__init__(say, **more)
         self.prose = prose
-        self.payloads: list[Mapping[str, Any]] = []
 
     def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        self.payloads.append(payload)
         if payload.get("format"):
             return super()._body(payload)
         body = super()._body({**payload, "format": {"properties": {"explanation": {}}}})
@@ -66,12 +64,10 @@ class Server(JudgeServer):
 def at_desk(folder: Path, server: Server, work: Callable[[Desk], T], seed: int = 0, config: RunConfig = CONFIG) -> T:
     """What blocking work at a desk with the program's own judges gives."""
 
-    async def main() -> T:
-        async with open_session(SessionRequest(folder / "e", config), lambda: server) as session:
-            desk = Desk(session, SkillsProgram(3), limits_of([SPEC], config), seed, 8192)
-            return await asyncio.to_thread(work, desk)
+    def at_it(session: Session) -> Awaitable[T]:
+        return asyncio.to_thread(work, Desk(session, SkillsProgram(3), limits_of([SPEC], config), seed, 8192))
 
-    return asyncio.run(main())
+    return within(SessionRequest(folder / "e", config), server, at_it)
 
 
 def an_example(unit: Unit) -> dspy.Example:

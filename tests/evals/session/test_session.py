@@ -1,9 +1,8 @@
 """A session of the evaluations: one journal for all, replay, equal requests, a limit of calls, and what threads are told."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import dspy
 import pytest
@@ -21,24 +20,12 @@ from skills_dspy.base.errors import (
     Unreadable,
 )
 from skills_dspy.model.context_window import RunPrompts
-from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.server import Model
-from tests.helpers.judges import CONFIG, QUESTION, JudgeServer, a_case
+from tests.helpers.judges import CONFIG, QUESTION, JudgeServer, a_case, within
 from tests.helpers.making import a_config, a_program, a_spec, idle
 from tests.helpers.seeding import a_seed
 
-T = TypeVar("T")
 CASES = [CaseCall(a_case(QUESTION, 1, number), QUESTION) for number in range(3)]
-
-
-def within(request: SessionRequest, server: OllamaServer | None, work: Callable[[Session], Awaitable[T]]) -> T:
-    """What the work in a session gives."""
-
-    async def main() -> T:
-        async with open_session(request, None if server is None else lambda: server) as session:
-            return await work(session)
-
-    return asyncio.run(main())
 
 
 async def judged(session: Session, **more: Any) -> list[object]:
@@ -292,18 +279,13 @@ def test_a_session_asks_in_the_window_of_a_run_on_its_tasks(tmp_path: Path) -> N
     (usual,) = run.windows({}).values()
     assert usual > 4096
 
-    asked: list[int] = []
-
-    class Noting(JudgeServer):
-        def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-            asked.append(payload["options"]["num_ctx"])
-            return super()._body(payload)
-
     async def work(session: Session) -> None:
         for needed in (4096, 2 * usual):
             await judge_all(session.asker(a_program(), judging_limits(CONFIG), needed, needed), CASES)
 
-    within(SessionRequest(tmp_path, CONFIG, beside=run), Noting(), work)
+    server = JudgeServer()
+    within(SessionRequest(tmp_path, CONFIG, beside=run), server, work)
+    asked = [payload["options"]["num_ctx"] for payload in server.payloads]
     assert asked == [usual] * len(CASES) + [2 * usual] * len(CASES)
 
 

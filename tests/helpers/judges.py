@@ -78,6 +78,40 @@ def within(request: SessionRequest, server: OllamaServer | None, work: Callable[
     return asyncio.run(main())
 
 
+CASES = """\
+step: {step}
+skills:
+  - task: foxes
+    task_description: Knowing foxes.
+    examples:
+      - question: What is a fox?
+        answer: An animal.
+    cases:
+{cases}"""
+CASE = """\
+      - id: foxes-{number}
+        question: {question}
+{answer}        label: {label}
+        reason: {reason}
+"""
+
+
+def cases_of(step: str, count: int = 4) -> str:
+    """A file of cases, good and bad in turn; the bad ones say so in their question."""
+    scale = SCALE_OF_STEP[step]
+    written = [
+        CASE.format(
+            number=number,
+            question=f"Where does fox {number} live?" if number % 2 == 0 else f"What about {number}, badly?",
+            answer="        answer: In the wood.\n" if scale.about == "pair" else "",
+            label=scale.labels[-1] if number % 2 == 0 else scale.labels[0],
+            reason="fit" if number % 2 == 0 else "too vague",
+        )
+        for number in range(count)
+    ]
+    return CASES.format(step=step, cases="".join(written))
+
+
 Sayer = Callable[[tuple[str, ...], str], Mapping[str, Any] | str]
 """From the fields of the reply and the prompt's last message to the reply: its values, or the text as it comes."""
 

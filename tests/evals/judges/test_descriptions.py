@@ -28,9 +28,8 @@ from skills_dspy.model.description import described
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.tasks.files import load_tasks
 from tests.evals.optimize.test_budget import A_REQUEST
-from tests.evals.test_eval_judges import cases_of
 from tests.helpers.fake_server import FakeServer
-from tests.helpers.judges import within
+from tests.helpers.judges import cases_of, within
 from tests.helpers.making import FREEFORM, a_config, a_spec
 from tests.helpers.optimizing_lab import TASKS, typed
 from tests.helpers.seeding import a_task

@@ -11,14 +11,16 @@ from tests.helpers.terminal import printed
 
 REPORT = (
     Section("Models [bold]", notes=("Answered by: a SIMULATED [link] teacher",)),
-    Section("Rates", ("[red]x", "a", "b"), (("[/] | y", "1", "2"), ("two words", "3", "4")), ("A <note>.",), ("key: [1]",)),
+    Section(
+        "Rates", ("[red]x", "a", "b"), (("[/] | y", "1", "2"), ("`two` # *words*", "3", "4")), ("A <note>.",), ("key: [1]",)
+    ),
 )
 
 
 def test_a_terminal_shows_texts_as_they_are() -> None:
     """A model may be called anything; what cannot be seen is shown as an escape."""
     screen = printed((*REPORT, Section("\x1b[31mred\x1b[0m")), 100)
-    for text in ("Models [bold]", "[red]x", "[/] | y", "[link]", "A <note>.", "key: [1]"):
+    for text in ("Models [bold]", "[red]x", "[/] | y", "`two` # *words*", "[link]", "A <note>.", "key: [1]"):
         assert text in screen
     assert "\x1b" not in screen
 
@@ -48,6 +50,7 @@ def test_a_page_has_a_head_and_paragraphs_and_a_part_of_one_has_lists() -> None:
     assert "\n\nA <note>.\n\n" in markdown(REPORT, page=True)
     assert markdown(REPORT).startswith("## Models \\[bold\\]\n\n- Answered by: a SIMULATED \\[link\\] teacher\n\n## Rates\n")
     assert "\n\n- A \\<note\\>.\n\n" in markdown(REPORT)
+    assert "| \\`two\\` \\# \\*words\\* | 3 | 4 |" in markdown(REPORT)
 
 
 @dataclass

@@ -74,24 +74,20 @@ def test_a_case_is_asked_the_same_way_whatever_stands_beside_it(tmp_path: Path) 
     assert first.digests == second.digests
 
 
-def test_a_reply_that_is_unreadable_twice_is_a_failure(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("server", "failure", "why"),
+    [
+        (JudgeServer(lambda *_: "no JSON"), "unreadable", "does not fit"),
+        (JudgeServer(lambda *_: {"explanation": "Odd.", "rating": 7}), "unreadable", "does not fit"),  # not the nearest label
+        (JudgeServer(cut=True), "truncated", "was cut after 20 tokens"),
+    ],
+)
+def test_a_reply_that_is_of_no_use_twice_is_a_failure(server: JudgeServer, failure: str, why: str, tmp_path: Path) -> None:
     """No label, and what was wrong; both requests are known."""
-    (said,) = asked(tmp_path, JudgeServer(lambda *_: "no JSON"), about(a_case(QUESTION, 1)))
-    assert (said.label, said.soft, said.failure, said.values) == (None, None, "unreadable", {})
+    (said,) = asked(tmp_path, server, about(a_case(PAIR, 3)))
+    assert (said.label, said.soft, said.failure, said.values) == (None, None, failure, {})
     assert len(said.digests) == 2
-    assert "does not fit" in said.explanation
-
-
-def test_a_reply_that_is_cut_twice_is_truncated(tmp_path: Path) -> None:
-    """It is told apart from one that is no JSON."""
-    (said,) = asked(tmp_path, JudgeServer(cut=True), about(a_case(QUESTION, 1)))
-    assert (said.label, said.failure) == (None, "truncated")
-
-
-def test_a_label_outside_the_scale_is_no_verdict(tmp_path: Path) -> None:
-    """It is not taken for the nearest one."""
-    (said,) = asked(tmp_path, JudgeServer(lambda *_: {"explanation": "Odd.", "rating": 7}), about(a_case(PAIR, 3)))
-    assert (said.label, said.failure) == (None, "unreadable")
+    assert why in said.explanation
 
 
 def test_soft_ratings_are_there_where_the_server_gives_them(tmp_path: Path) -> None:

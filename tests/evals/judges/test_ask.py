@@ -16,7 +16,7 @@ from skills_dspy.base.scales import Label
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.room import RETRY
 from tests.helpers.judges import CONFIG, PAIR, QUALITY, QUESTION, JudgeServer, a_case, lets_all_pass, within
-from tests.helpers.making import a_config, a_program
+from tests.helpers.making import a_config, a_program, there
 
 SEED = 3
 
@@ -94,8 +94,7 @@ def test_soft_ratings_are_there_where_the_server_gives_them(tmp_path: Path) -> N
     """And where it does not, or is not asked, nothing pretends that it did."""
     shares: Mapping[str, Mapping[Label, float]] = {"rating": {1: 0.75, 0: 0.25}}
     (soft,) = asked(tmp_path / "a", JudgeServer(shares=shares), about(a_case(QUESTION, 1)))
-    assert soft.soft is not None
-    assert soft.soft.expected == pytest.approx(0.75, abs=1e-5)
+    assert there(soft.soft).expected == pytest.approx(0.75, abs=1e-5)
     (hard,) = asked(tmp_path / "b", JudgeServer(), about(a_case(QUESTION, 1)))
     config = a_config({"soft_ratings": False})
     (unasked,) = asked(tmp_path / "c", JudgeServer(shares=shares), about(a_case(QUESTION, 1)), config)

@@ -30,7 +30,7 @@ from skills_dspy.tasks.files import load_tasks
 from tests.evals.optimize.test_budget import A_REQUEST
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.judges import cases_of, within
-from tests.helpers.making import FREEFORM, a_config, a_spec
+from tests.helpers.making import FREEFORM, a_config, a_spec, there
 from tests.helpers.optimizing_lab import TASKS, typed
 from tests.helpers.seeding import a_task
 
@@ -280,8 +280,7 @@ def test_a_command_describes_first_and_then_asks_as_if_the_files_had_said_so(des
     words = COMMANDS[which](desk.folder)
     done = desk.type(*words, output="blank", tasks=desk.blank)
     assert done.code in (0, 1), done.err  # 1: nothing became better
-    announced = re.search(ANNOUNCED[which], done.err)
-    assert announced is not None
+    announced = there(re.search(ANNOUNCED[which], done.err))
     bounds = announced.groupdict()
     assert len(done.server.asked) <= int(bounds.get("most", 260)) <= 260
     assert len(done.server.asked) == int(bounds.get("all", len(done.server.asked)))

@@ -1,6 +1,6 @@
 """What `eval judges` asks, what the journal has of it, what it cost, and what is reported: the card with its facts."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from evals.figures.tables import as_json
 from evals.judges.ask import FUSED, UNFILTERED_TAGS, CaseCall, Judged, judge, judge_all, judging_limits
 from evals.judges.card import ReportCard, report_card
-from evals.judges.cases import SCALE_OF_STEP, SHIPPED, Case, load_cases, refuse_unknown
+from evals.judges.cases import SCALE_OF_STEP, Case, labelled_cases, refuse_unknown
 from evals.judges.corruptions import seed_cases
 from evals.judges.descriptions import blanks, cases_with_descriptions, derive_descriptions, prompt_estimate
 from evals.judges.fused import StepTokens
@@ -76,17 +76,14 @@ def choose_cases(
     config: RunConfig,
     reviewed: Sequence[Case] = (),
 ) -> tuple[Case, ...]:
-    """The cases of files, of reviews, and those made from seeds, of the judges that are named, or of all.
-
-    Without files they are the shipped ones, unless there are reviews.
+    """The labelled cases, see `labelled_cases`, and those made from seeds, of the judges that are named, or of all.
 
     Raises:
         RequestError: a judge is named that there is no case for.
     """
     refuse_unknown(judges)
-    labelled = [*(load_cases(paths or (SHIPPED,), config) if paths or not reviewed else ()), *reviewed]
     made = [case for spec in specs for case in seed_cases(spec, seed)]
-    cases = tuple(case for case in (*labelled, *made) if case.step in (judges or SCALE_OF_STEP))
+    cases = tuple(case for case in (*labelled_cases(paths, config, reviewed), *made) if case.step in (judges or SCALE_OF_STEP))
     for name in judges:
         if all(case.step != name for case in cases):
             raise RequestError(f"there is no case for {name}; give some with --cases, or a task with fitting seeds")
@@ -193,18 +190,17 @@ def _plan_line(cases: int, wanted: int, missing: int, *, replayed: bool) -> str:
 
 def _facts(session: Session, wanted: Examination, cases: Sequence[Case], derived: dict[str, str]) -> dict[str, Any]:
     """What stands at the head of the report."""
-    config, by_hand = wanted.config, sum(case.origin == "hand" for case in cases)
-    replies, reviewed = (sum(case.origin == origin for case in cases) for origin in ("reply", "review"))
+    config, made = wanted.config, Counter(case.origin for case in cases)
     return {
         "answered_by": session.answered_by,
         "judge_model": config.model_for("validator"),
         "tagger_model": config.model_for("tagger"),
         **({"think": dict(config.thinking)} if config.thinking else {}),
         "program": None if wanted.program is None else str(wanted.program.path),
-        "cases_by_hand": by_hand,
-        **({"cases_of_models": replies} if replies else {}),
-        **({"cases_of_reviews": reviewed} if reviewed else {}),
-        "cases_from_seeds": len(cases) - by_hand - replies - reviewed,
+        "cases_by_hand": made["hand"],
+        **({"cases_of_models": made["reply"]} if made["reply"] else {}),
+        **({"cases_of_reviews": made["review"]} if made["review"] else {}),
+        "cases_from_seeds": made["seed"] + made["corruption"],
         "tasks": [spec.task_name for spec in wanted.specs],
         **({"derived_descriptions": derived, "generator_model": config.model_for("generator")} if derived else {}),
         "samples": wanted.samples,

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from evals.judges.cases import SHIPPED, load_cases
+from evals.judges.cases import labelled_cases
 from evals.judges.reviewed import read_reviewed, reviewed_cases, reviewed_tasks
 from evals.optimize.budget import LEVELS, OPTIMIZERS
 from evals.optimize.lines import closing_lines, plan_lines
@@ -99,12 +99,11 @@ def _request(options: OptimizeOptions, config: RunConfig) -> OptimizeRequest:
     reviewed = read_reviewed(options.reviews) if options.reviews else ()
     # Whoever gives reviews means these: the shipped tasks and cases are what is used where nothing is given.
     specs = reviewed_tasks(reviewed) if reviewed and not options.task_paths else load_specs(options.task_paths).specs
-    labelled = load_cases(options.cases or (SHIPPED,), config) if options.cases or not reviewed else ()
     return OptimizeRequest(
         target=options.target,
         optimizer=options.optimizer,  # type: ignore[arg-type] # checked above
         specs=specs,
-        cases=(*labelled, *reviewed_cases(reviewed)),
+        cases=labelled_cases(options.cases, config, reviewed_cases(reviewed)),
         level=None if options.max_calls is not None else (options.budget or "light"),  # type: ignore[arg-type]
         most_calls=options.max_calls,
         seed=options.session.seed,

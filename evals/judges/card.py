@@ -130,7 +130,7 @@ class JudgeCard:
 
 @dataclass(frozen=True, slots=True)
 class ReportCard:
-    """All judges that were asked, in the order of SCALES, and the fused tagger where it was."""
+    """All judges that were asked, in the order of SCALE_OF_STEP, and the fused tagger where it was."""
 
     judges: tuple[JudgeCard, ...]
     fused_against_separate: FusedCard | None

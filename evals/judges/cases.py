@@ -50,7 +50,7 @@ class Case:
 
     Attributes:
         id: unique among all cases that are used together.
-        step: a name in SCALES.
+        step: a name in SCALE_OF_STEP.
         examples: good seeds of the skill, at least one, all with a context or all without.
         context, question, answer: what is to be rated; the answer is None where the question alone is.
         label: the expected label; for a case from seeds the best or the worst of the scale.

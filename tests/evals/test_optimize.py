@@ -30,21 +30,11 @@ from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.judges import cases_of
-from tests.helpers.optimizing_lab import FREEFORM, NOBODY, NOTE, STRICT, TASKS, Lab, Teacher, typed
+from tests.helpers.optimizing_lab import FREEFORM, GAMED, JUDGE, NOBODY, NOTE, RUNS, STRICT, TASKS, Lab, Teacher, typed
 
 pytestmark = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
 
-JUDGE = "judge_question_freeform"
 SHIPPED_FREEFORM = TASKS / "writing" / "freeform" / "debate.yaml"
-RUNS = {
-    "gepa, judge": (JUDGE, "--optimizer", "gepa", "--max-calls", "90"),
-    "mipro, judge": (JUDGE, "--optimizer", "mipro", "--max-calls", "110"),
-    "bootstrap, judge": (JUDGE, "--optimizer", "bootstrap", "--max-calls", "60"),
-    "gepa, questions": ("write_questions_freeform", "--optimizer", "gepa", "--max-calls", "280"),
-    "mipro, answers": ("write_answer_freeform", "--optimizer", "mipro", "--force", "--max-calls", "300"),
-    "bootstrap, answers": ("write_answer_grounded", "--optimizer", "bootstrap", "--force"),
-}
-GAMED = ("write_answer_freeform", "--optimizer", "gepa", "--force", "--max-calls", "330", "--holdout-judge-model", STRICT)
 every_run = pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
 
 

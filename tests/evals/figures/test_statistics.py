@@ -1,11 +1,11 @@
 """Rates, agreement, separation, bootstrap: what is undefined, what is refused, and what our conventions add to scipy's."""
 
-import math
 import random
 from collections.abc import Sequence
 
 import pytest
 
+from evals.data.measures import mean
 from evals.figures.statistics import (
     Interval,
     Rate,
@@ -20,11 +20,6 @@ from evals.figures.statistics import (
     sign_flip,
 )
 from tests.helpers.making import there
-
-
-def mean(values: Sequence[float]) -> float | None:
-    """The mean, None of nothing."""
-    return math.fsum(values) / len(values) if values else None
 
 
 def test_a_rate_has_a_value_an_interval_and_a_form_for_files() -> None:

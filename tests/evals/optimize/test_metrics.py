@@ -1,6 +1,7 @@
 """The metrics: their definitions, what constants and copies earn, failures, and the forms in which optimizers call them."""
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 import dspy
@@ -48,18 +49,13 @@ def answered(rating: int = 3, score: int = 5, passed: bool = True, **more: Any) 
     return dspy.Prediction(passed=passed, rating=rating, score=score, judged="It is right.", tagged="It is terse.", **more)
 
 
-def mean(values: Sequence[float]) -> float:
-    """The mean, as dspy.Evaluate takes it."""
-    return sum(values) / len(values)
-
-
 # ---- judges and tags --------------------------------------------------------------------------------------------------
 
 
 @given(BOTH, st.integers(1, 3))
 def test_a_constant_label_earns_nothing(good: list[bool], label: int) -> None:
     """Always yes, always no, always the middle: 0, however few cases of one class there are."""
-    assert mean([AGREEMENT.score(example, said(label)) for example in labelled_examples(good)]) == pytest.approx(0, abs=1e-12)
+    assert fmean([AGREEMENT.score(example, said(label)) for example in labelled_examples(good)]) == pytest.approx(0, abs=1e-12)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 3)), min_size=2, max_size=40))
@@ -68,9 +64,9 @@ def test_the_mean_is_youdens_j(judged: list[tuple[bool, int]]) -> None:
     good = [is_good for is_good, _ in judged]
     if not 0 < sum(good) < len(good):
         return
-    found = mean([AGREEMENT.score(e, said(label)) for e, (_, label) in zip(labelled_examples(good), judged, strict=True)])
-    sensitivity = mean([float(label >= 2) for is_good, label in judged if is_good])
-    specificity = mean([float(label < 2) for is_good, label in judged if not is_good])
+    found = fmean([AGREEMENT.score(e, said(label)) for e, (_, label) in zip(labelled_examples(good), judged, strict=True)])
+    sensitivity = fmean([float(label >= 2) for is_good, label in judged if is_good])
+    specificity = fmean([float(label < 2) for is_good, label in judged if not is_good])
     assert found == pytest.approx(sensitivity + specificity - 1, abs=1e-12)
 
 

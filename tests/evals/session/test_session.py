@@ -1,6 +1,7 @@
 """A session of the evaluations: one journal for all, replay, equal requests, a limit of calls, and what threads are told."""
 
 import asyncio
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,20 @@ def test_one_who_gives_up_leaves_the_call_to_the_other(tmp_path: Path) -> None:
     server = JudgeServer(before=wait)
     assert within(SessionRequest(tmp_path, CONFIG), server, work) == [1, 1, 1]
     assert len(server.asked) == 3
+
+
+def test_an_error_that_nobody_waits_for_any_more_is_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A server that goes away fails all that is in flight; the first failure is the one that is told."""
+
+    async def fail(number: int) -> None:
+        await idle(number)
+        raise ServerError("it is gone")
+
+    for seed in range(8):  # of the turns until each is asked
+        with pytest.raises(ServerError, match="it is gone"):
+            within(SessionRequest(tmp_path, CONFIG), JudgeServer(before=fail, seed=seed), judged)
+    gc.collect()
+    assert capsys.readouterr().err == ""
 
 
 def test_calls_may_be_limited(tmp_path: Path) -> None:

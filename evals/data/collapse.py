@@ -12,7 +12,7 @@ from evals.data.against_seeds import Coverage
 from evals.data.material import Material
 from evals.data.measures import mean, mean_nearest_distance, median
 from evals.data.near_copies import has_near_copy
-from evals.data.text import rouge_l_of_words, shared_opening
+from evals.data.text import OPENING, rouge_l_of_words, shared_opening
 from skills_dspy.base.records import seed_texts
 from skills_dspy.base.residue import residue_of_pair
 from skills_dspy.similarity.languages import Languages, language_name
@@ -90,13 +90,15 @@ def near_copy_share(answers: Sequence[Sequence[str]]) -> float | None:
 
 
 def _openings(material: Material) -> Iterator[Collapse]:
-    rows, seeds = material.dataset.rows, material.dataset.seeds
-    last = rows[-_LAST_ROWS:]
-    which = f"last {len(last)}" if len(rows) > len(last) else str(len(last))
-    for name in ("questions", "answers"):
-        texts, of_seeds = ([getattr(each, name.removesuffix("s")) for each in some] for some in (last, seeds))
-        opening, share = shared_opening(texts)
-        usual = sum(words(text)[:4] == opening.split() for text in of_seeds) / len(of_seeds) if of_seeds else -1.0
+    seeds = material.dataset.seeds
+    for name, texts, of_seeds in (
+        ("questions", material.questions, [words(seed.question) for seed in seeds]),
+        ("answers", material.answers, [words(seed.answer) for seed in seeds]),
+    ):
+        last = texts[-_LAST_ROWS:]
+        which = f"last {len(last)}" if len(texts) > len(last) else str(len(last))
+        opening, share = shared_opening(last)
+        usual = sum(text[:OPENING] == opening.split() for text in of_seeds) / len(of_seeds) if of_seeds else -1.0
         if share >= _OPENING and share - usual > _BEYOND_SEEDS - _ROUNDING:
             accepted = "accepted " if material.dataset.run and name == "questions" else ""
             sentence = f"{_percent(share)} of the {which} {accepted}{name} start with the same four words ({opening})"

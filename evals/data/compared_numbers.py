@@ -12,7 +12,7 @@ from evals.data.material import Material
 from evals.data.measures import evenness, mean, mean_nearest_distance, median, value_of, vendi_score
 from evals.data.near_copies import near_copy_pairs
 from evals.data.rows import RATINGS, Row
-from evals.data.text import WordGrams, share_of_different, word_grams
+from evals.data.text import OPENING, WordGrams, share_of_different, shared_opening, word_grams
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.similarity.languages import Languages, language_name
 
@@ -20,8 +20,6 @@ SetMeasure = Callable[[Sequence[int]], float | None]
 """Numbers that stand for rows, to a number."""
 RowNumber = tuple[str, Callable[["Side"], Sequence[Any]], Callable[[Sequence[Any]], float | None]]
 """A number over single rows: its name, what it takes of a side (empty where that lacks it), what it makes of that."""
-
-_OPENING = 4  # words
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def row_numbers(first: Side, second: Side) -> Iterator[RowNumber]:
     yield "words of a question, median", lambda side: _lengths(side, side.material.questions), median
     yield "words of an answer, median", lambda side: _lengths(side, side.material.answers), median
     yield "words of a context, median", lambda side: _lengths(side, side.material.contexts), median
-    yield "commonest opening of questions", _openings, _largest_share
+    yield "commonest opening of questions", _openings, lambda openings: shared_opening(openings)[1]
     if first.model() == second.model():  # cosines of different models are not of one scale
         bound = COSINE_BOUNDS[-1]
         yield "cosine to nearest seed, mean", partial(_near, measure="cosine"), mean
@@ -130,12 +128,7 @@ def _lengths(side: Side, texts: Sequence[Sequence[str] | None]) -> list[int]:
 
 
 def _openings(side: Side) -> list[tuple[str, ...]]:
-    return [tuple(side.material.questions[place][:_OPENING]) for place in side.places]
-
-
-def _largest_share(openings: Sequence[tuple[str, ...]]) -> float | None:
-    counts = Counter(opening for opening in openings if len(opening) == _OPENING)
-    return max(counts.values(), default=0) / len(openings) if openings else None
+    return [tuple(side.material.questions[place][:OPENING]) for place in side.places]
 
 
 def _near(side: Side, measure: Literal["cosine", "question_rouge", "answer_rouge"]) -> list[float]:

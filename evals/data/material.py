@@ -8,7 +8,7 @@ from evals.data.datasets import Dataset
 from evals.data.vectors import Embedded, OnEmbedded, embed
 from skills_dspy.model.embedding.embedder import Embedder
 from skills_dspy.similarity.languages import Classifier, Languages, languages_of
-from skills_dspy.similarity.text import each_word, tokens
+from skills_dspy.similarity.text import tokens, words
 
 FILE_SAMPLE = 3_000  # rows of a file of which vectors are made: half a minute at 10 ms a text
 RUN_SAMPLE = 10_000  # rows of a run that are looked at: the vectors are there, but all are compared with all
@@ -85,7 +85,7 @@ def gather(
 
 def _words(text: str) -> RowWords:
     # Interned: the same word is one object, so that many lists of words cost little and compare quickly.
-    return [sys.intern(word) for word in each_word(text)]
+    return [sys.intern(word) for word in words(text)]
 
 
 def compared_words(text: str, own: RowWords) -> RowWords:

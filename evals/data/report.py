@@ -13,7 +13,7 @@ from evals.data.habits import SetHabits
 from evals.data.material import Material, gather
 from evals.data.measures import RatingScore, StageYield, WordCounts
 from evals.data.score import DatasetScore, score
-from evals.figures.tables import UNDEFINED, Section, as_json
+from evals.figures.tables import UNDEFINED, Section, as_json, number
 from skills_dspy.base.errors import EmbedderMissing
 from skills_dspy.model.embedding.embedder import Embedder
 from skills_dspy.similarity.habits import HabitKind
@@ -141,10 +141,10 @@ def _ratings(ratings: Mapping[str, RatingScore]) -> Section:
     rows = []
     for name, rating in ratings.items():
         counts = ", ".join(f"{label}: {count}" for label, count in rating.counts.items() if count)
-        rows.append((name.replace("_", " "), str(sum(rating.counts.values())), _number(rating.mean, 2), counts))
+        rows.append((name.replace("_", " "), str(sum(rating.counts.values())), number(rating.mean, 2), counts))
         if rating.soft_rows:
             shares = ", ".join(f"{label}: {_percent(share)}" for label, share in rating.mean_probabilities.items() if share)
-            rows.append(("  soft", str(rating.soft_rows), _number(rating.mean_expected, 2), shares))
+            rows.append(("  soft", str(rating.soft_rows), number(rating.mean_expected, 2), shares))
     notes = ["A label in words counts as its place on the scale, from 1."]
     if any(rating.soft_rows for rating in ratings.values()):
         notes.append("Soft: the mean of the expected values, and the mean probability of each label.")
@@ -155,10 +155,10 @@ def _ratings(ratings: Mapping[str, RatingScore]) -> Section:
 def _diversity(dataset: DatasetScore) -> Section:
     found = dataset.diversity
     rows = (
-        ("mean distance to the nearest other", _number(found.mean_nearest_distance, 3), UNDEFINED),
-        ("Vendi score", _number(found.vendi, 1), UNDEFINED),
+        ("mean distance to the nearest other", number(found.mean_nearest_distance, 3), UNDEFINED),
+        ("Vendi score", number(found.vendi, 1), UNDEFINED),
         *(
-            (f"distinct-{n}", _number(found.distinct_questions[n], 3), _number(found.distinct_answers[n], 3))
+            (f"distinct-{n}", number(found.distinct_questions[n], 3), number(found.distinct_answers[n], 3))
             for n in found.distinct_questions
         ),
         ("repeat an earlier one", _percent(dataset.repeated_questions), UNDEFINED),
@@ -176,7 +176,7 @@ def _diversity(dataset: DatasetScore) -> Section:
 
 def _likeness(likeness: SeedLikeness, *, grounded: bool) -> Section:
     rows = tuple(
-        (name, _number(found.mean, 3), ", ".join(f"{_percent(share)} from {at:g}" for at, share in found.share_from.items()))
+        (name, number(found.mean, 3), ", ".join(f"{_percent(share)} from {at:g}" for at, share in found.share_from.items()))
         for name, found in (
             ("question, cosine", likeness.question_cosine),
             ("question, ROUGE-L", likeness.question_rouge_l),
@@ -193,9 +193,9 @@ def _coverage(coverage: Coverage, sample: int) -> Section:
     for part in coverage.seeds:
         shown = UNDEFINED if part.shown is None else str(part.shown)
         rows.append((part.seed, str(part.nearest), _percent(part.nearest / sample), shown, _brief(part.question)))
-    note = f"Evenness of the seeds' parts, 0 (one has all) to 1: {_number(coverage.evenness, 3)}"
+    note = f"Evenness of the seeds' parts, 0 (one has all) to 1: {number(coverage.evenness, 3)}"
     if any(part.shown is not None for part in coverage.seeds):
-        note += f"; of how often they were shown: {_number(coverage.shown_evenness, 3)}"
+        note += f"; of how often they were shown: {number(coverage.shown_evenness, 3)}"
     columns = ("seed", "nearest to", "share", "shown for", "question")
     return Section(f"Coverage of the seeds, by {coverage.nearest_by}", columns, tuple(rows), (f"{note}.",), numbers=3)
 
@@ -205,7 +205,7 @@ def _habits(habits: SetHabits) -> Section:
     rows = [(_COMMON[kind], _percent(one.rows), _percent(one.seeds), f'"{_brief(one.words)}"') for kind, one in common]
     rows += [(f"answers: {name}", _percent(one.rows), _percent(one.seeds), "") for name, one in habits.layouts.items()]
     rows += [(f"{part}s with a copied run", _percent(share), UNDEFINED, "") for part, share in habits.copied.items()]
-    rows.append(("words of an answer, over the seeds'", _number(habits.length, 2), UNDEFINED, ""))
+    rows.append(("words of an answer, over the seeds'", number(habits.length, 2), UNDEFINED, ""))
     note = (
         f"Openings and closings of prose, the most frequent that two rows share. A copied run is of {SHORTEST} words or more "
         "of one seed's; what seeds share, and what the row's own text holds, is none."
@@ -244,10 +244,6 @@ def _percent(share: float | None) -> str:
     if 0 < share < 0.005:
         return "<1%"
     return ">99%" if 0.995 < share < 1 else f"{100 * share:.0f}%"
-
-
-def _number(value: float | None, decimals: int) -> str:
-    return UNDEFINED if value is None else f"{value:.{decimals}f}"
 
 
 def _brief(text: str) -> str:

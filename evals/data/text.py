@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import islice
 
-from skills_dspy.similarity.text import each_word, words
+from skills_dspy.similarity.text import words
+
+OPENING = 4  # words that tell how a text begins
 
 
 def rouge_l(a: str, b: str) -> float:
@@ -50,15 +51,14 @@ def share_of_different(texts: Iterable[WordGrams]) -> float | None:
     return len(frozenset[tuple[str, ...]]().union(*(different for _, different in known))) / total if total else None
 
 
-def shared_opening(questions: Sequence[str], words: int = 4) -> tuple[str, float]:
-    """The most frequent first words of the questions, joined by spaces, and the share of questions that begin with them.
+def shared_opening(texts: Sequence[Sequence[str]]) -> tuple[str, float]:
+    """The most frequent first OPENING words of texts, joined by spaces, and the share of the texts that begin with them.
 
-    A question with fewer words counts in the share alone. Among equally frequent ones the first to come is taken; ("", 0.0)
-    when no question is long enough.
+    A text with fewer words counts in the share alone. Among equally frequent ones the first to come is taken; ("", 0.0) when
+    no text is long enough.
     """
-    beginnings = (tuple(islice(each_word(question), words)) for question in questions)
-    openings = Counter(beginning for beginning in beginnings if len(beginning) == words)
+    openings = Counter(tuple(text[:OPENING]) for text in texts if len(text) >= OPENING)
     if not openings:
         return "", 0.0
     opening, count = openings.most_common(1)[0]
-    return " ".join(opening), count / len(questions)
+    return " ".join(opening), count / len(texts)

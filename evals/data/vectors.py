@@ -103,13 +103,13 @@ def _told_apart(vectors: Vectors, texts: Sequence[ComparedText | None]) -> Vecto
     return np.hstack([vectors * ~blind[:, None], letters * (blind | both)[:, None]]).astype(np.float32)
 
 
-def letter_vector(text: str, dimension: int = LETTERS) -> Vector:
+def letter_vector(text: str) -> Vector:
     """A unit vector of the runs of one to three characters of a text, as they stand: the nearer, the more two texts share."""
     runs = Counter(text[start : start + n] for n in (1, 2, 3) for start in range(len(text) - n + 1))
-    vector = np.zeros(dimension)
+    vector = np.zeros(LETTERS)
     for run, count in runs.items():
         drawn = zlib.crc32(run.encode("utf-8", "surrogatepass"))
-        vector[drawn % dimension] += (1 if drawn >> 31 else -1) * len(run) * math.sqrt(count)
+        vector[drawn % LETTERS] += (1 if drawn >> 31 else -1) * len(run) * math.sqrt(count)
     return np.asarray(vector / (math.sqrt(float(vector @ vector)) or 1.0), dtype=np.float32)
 
 

@@ -101,11 +101,15 @@ def kappa_interval(accepts: Sequence[bool], good: Sequence[bool], seed: int) -> 
         return None
     drawn = _resamples(len(accepts), seed, _ROUNDS)
     first, second = np.asarray(accepts)[drawn], np.asarray(good)[drawn]
-    agreed, ones, others = (counted.mean(axis=1) for counted in (first == second, first, second))
+    kappas = _kappas((first == second).mean(axis=1), first.mean(axis=1), second.mean(axis=1))
+    return percentiles(kappas, _ROUNDS)
+
+
+def _kappas(agreed: NDArray[np.float64], ones: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cohen's kappas, by the shares that both agree on and that each of them accepts; none where it is not defined."""
     chance = ones * others + (1 - ones) * (1 - others)
     defined = chance < 1
-    kappas = (agreed[defined] - chance[defined]) / (1 - chance[defined])
-    return percentiles(kappas, _ROUNDS)
+    return (agreed[defined] - chance[defined]) / (1 - chance[defined])
 
 
 def items_to_halve(accepts: Sequence[bool], good: Sequence[bool], seed: int) -> int | None:
@@ -122,10 +126,8 @@ def items_to_halve(accepts: Sequence[bool], good: Sequence[bool], seed: int) -> 
 
     def width(items: int) -> float | None:
         cells = np.random.default_rng(seed).multinomial(items, shares, size=_MANY) / items
-        agreed, ones, others = cells[:, 0] + cells[:, 3], cells[:, 2] + cells[:, 3], cells[:, 1] + cells[:, 3]
-        chance = ones * others + (1 - ones) * (1 - others)
-        defined = chance < 1
-        found = percentiles((agreed[defined] - chance[defined]) / (1 - chance[defined]), _MANY)
+        kappas = _kappas(cells[:, 0] + cells[:, 3], cells[:, 2] + cells[:, 3], cells[:, 1] + cells[:, 3])
+        found = percentiles(kappas, _MANY)
         return None if found is None else found.high - found.low
 
     now = width(count)

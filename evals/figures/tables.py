@@ -84,6 +84,11 @@ def _markdown(section: Section, level: str, bullet: str, *, escaped: bool) -> It
         yield "\n".join(["```yaml", *section.lines, "```"])
 
 
+def number(value: float | None, decimals: int = 2) -> str:
+    """A number for people: `0.62`."""
+    return UNDEFINED if value is None else f"{value:.{decimals}f}"
+
+
 def count_in_words(count: int, name: str) -> str:
     """So many of something: `1 row`, `2 rows`."""
     return f"{count} {name}{'' if count == 1 else 's'}"

@@ -77,7 +77,7 @@ def sheet(
     return "\n\n".join([*parts, "# Pairs", "\n".join(lines)]) + "\n", firsts
 
 
-def share_won(pairs: Sequence[_Pair], firsts: Sequence[str], said: Mapping[str, str], seed: int = 0) -> Won:
+def share_won(pairs: Sequence[_Pair], firsts: Sequence[str], said: Mapping[str, str]) -> Won:
     """How often a reader prefers the new rows; ValueError where a pair has no answer, or one that is none of the three."""
     values = []
     for number, first in enumerate(firsts, start=1):
@@ -87,7 +87,7 @@ def share_won(pairs: Sequence[_Pair], firsts: Sequence[str], said: Mapping[str, 
         chosen = "tie" if answer == "tie" else first if answer == "A" else "old" if first == "new" else "new"
         values.append(_SCORES[chosen])
     won, (olds, news) = np.array(values), (np.array(ends) for ends in zip(*pairs, strict=True))
-    rng, shares = np.random.default_rng(seed), []
+    rng, shares = np.random.default_rng(0), []
     for _ in range(_ROUNDS):
         weight = [
             np.bincount(rng.integers(ends.max() + 1, size=ends.max() + 1), minlength=ends.max() + 1) for ends in (olds, news)

@@ -14,10 +14,11 @@ from typing import Any, Literal
 from evals.figures.statistics import Rate, auc, auc_gap_interval, cohen_kappa, items_to_halve, kappa_interval
 from evals.figures.tables import as_json
 from evals.judges.ask import Figures, Judged, figures_of
-from evals.judges.cases import ACCEPTED, ANSWER_ALONE, EDITED, IN_WORDS, SCALE_OF_STEP, CaseOrigin, passing
+from evals.judges.cases import ACCEPTED, ANSWER_ALONE, EDITED, IN_WORDS, SCALE_OF_STEP, CaseOrigin
 from evals.judges.fused import FusedCard, StepTokens, fused_card
 from evals.judges.sweep import Sweep, sweep_of
 from skills_dspy.base.config import RunConfig
+from skills_dspy.model.steps import STEPS
 
 _SEED = 0
 _NAMED = 5  # rows that a judge and a person see otherwise
@@ -129,7 +130,7 @@ class JudgeCard:
 
 @dataclass(frozen=True, slots=True)
 class ReportCard:
-    """All judges that were asked, in the order of SCALES, and the fused tagger where it was."""
+    """All judges that were asked, in the order of SCALE_OF_STEP, and the fused tagger where it was."""
 
     judges: tuple[JudgeCard, ...]
     fused_against_separate: FusedCard | None
@@ -163,7 +164,7 @@ def report_card(
 
 def _judge_card(step: str, judged: Sequence[Judged], config: RunConfig) -> JudgeCard:
     first = [one for one in judged if one.sample == 0]
-    accepted = passing(step, config)
+    accepted = STEPS[step].passing(config)
     by_hand = [one for one in first if one.case.origin == "hand"]
     of_models = [one for one in first if one.case.origin == "reply"]
     reviewed = [one for one in first if one.case.origin == "review"]

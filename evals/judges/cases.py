@@ -44,18 +44,13 @@ SHIPPED = Path(__file__).parent.parent / "cases"
 """The cases written for this project, one file a step, and in its folder `real` replies of models."""
 
 
-def passing(step: str, config: RunConfig) -> tuple[Label, ...]:
-    """The labels of a step that let a candidate pass under a configuration, in the scale's order; KeyError for other steps."""
-    return STEPS[step].passing(config)
-
-
 @dataclass(frozen=True, slots=True)
 class Case:
     """One labelled case.
 
     Attributes:
         id: unique among all cases that are used together.
-        step: a name in SCALES.
+        step: a name in SCALE_OF_STEP.
         examples: good seeds of the skill, at least one, all with a context or all without.
         context, question, answer: what is to be rated; the answer is None where the question alone is.
         label: the expected label; for a case from seeds the best or the worst of the scale.
@@ -167,6 +162,11 @@ def _named(where: Where) -> str:
 _WORDING = Wording(SpecError, _named, {"extra_forbidden": "{unknown}", "word": "{place} is {value}; write one of: {message}"})
 
 
+def labelled_cases(paths: Sequence[Path], config: RunConfig, reviewed: Sequence[Case] = ()) -> tuple[Case, ...]:
+    """The cases of files, as `load_cases` reads them, and those of reviews; the shipped ones where neither is given."""
+    return (*(load_cases(paths or (SHIPPED,), config) if paths or not reviewed else ()), *reviewed)
+
+
 def load_cases(paths: Sequence[Path], config: RunConfig) -> tuple[Case, ...]:
     """Read files of cases, and all `*.yaml` below folders, in the order given; a file that is given twice is read once.
 
@@ -223,7 +223,7 @@ def _cases(root: Node, path: Path, config: RunConfig) -> Iterator[tuple[Case, Wh
                     question=case.question,
                     answer=case.answer or None,
                     label=case.label,
-                    good=case.label in passing(file.step, config),
+                    good=case.label in STEPS[file.step].passing(config),
                     reason=case.reason,
                     origin="reply" if file.written_by else "hand",
                     where=f"{path}:{root.line_of(place)}",

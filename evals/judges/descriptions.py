@@ -18,9 +18,6 @@ from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.steps import DESCRIBE, inputs, longest_reply, reply_limits
 from skills_dspy.tasks.spec import TaskSpec
 
-Described = Callable[[str, str], None]
-"""Is told the name of a task and the description that was derived for it."""
-
 
 def blanks(specs: Iterable[TaskSpec]) -> tuple[TaskSpec, ...]:
     """The tasks that are to be described, one call each."""
@@ -51,8 +48,10 @@ def description_line(task: str, text: str) -> str:
     return f"{task}: description (derived): {' '.join(printable.split())}"
 
 
-async def derive_descriptions(session: Session, specs: Sequence[TaskSpec], seed: int, tell: Described) -> dict[str, str]:
-    """The derived description of every task that has none, by its name; `tell` hears each of them, in the order of the tasks.
+async def derive_descriptions(
+    session: Session, specs: Sequence[TaskSpec], seed: int, say: Callable[[str], None]
+) -> dict[str, str]:
+    """The derived description of every task that has none, by its name; `say` gets a line of each, in the order of the tasks.
 
     What was asked before is found in the journal. All are asked for before one that failed is told of, so that nothing that
     was paid for is lost.
@@ -80,7 +79,7 @@ async def derive_descriptions(session: Session, specs: Sequence[TaskSpec], seed:
     replies = dict(zip([spec.task_name for spec in todo], found, strict=True))
     derived = {name: text for name, text in replies.items() if isinstance(text, str)}
     for name, text in derived.items():
-        tell(name, text)
+        say(description_line(name, text))
     for failed in replies.values():
         if isinstance(failed, NotDescribed):
             raise failed

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from evals.figures.statistics import Rate, bootstrap, cohen_kappa
 from evals.judges.ask import FUSED, UNFILTERED_TAGS, Judged
-from evals.judges.cases import SCALE_OF_STEP, passing
+from evals.judges.cases import SCALE_OF_STEP
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.scales import DIFFICULTY
+from skills_dspy.model.steps import STEPS
 
 SEPARATE = "tag_instruction_quality"
 """The step whose rating the fused tagger gives, too."""
@@ -100,7 +101,7 @@ def fused_card(
     both = [(one, fused[one.case.id]) for one in separate if one.case.id in fused]
     if not both:
         return None
-    quality = _quality(both, passing(SEPARATE, config))
+    quality = _quality(both, STEPS[SEPARATE].passing(config))
     steps = [step for step in (SEPARATE, FUSED, *UNFILTERED_TAGS) if step in costs]
     spent = {step: replace(costs[step], tokens_per_case=costs[step].tokens / len(both)) for step in steps}
     one, other, rest = (tokens_for_each(spent, len(both), *step) for step in ((SEPARATE,), (FUSED,), UNFILTERED_TAGS))

@@ -1,6 +1,6 @@
 """What `eval judges` asks, what the journal has of it, what it cost, and what is reported: the card with its facts."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from typing import Any, Protocol
 from evals.figures.tables import as_json
 from evals.judges.ask import FUSED, UNFILTERED_TAGS, CaseCall, Judged, judge, judge_all, judging_limits
 from evals.judges.card import ReportCard, report_card
-from evals.judges.cases import SCALE_OF_STEP, SHIPPED, Case, load_cases, refuse_unknown
+from evals.judges.cases import SCALE_OF_STEP, Case, labelled_cases, refuse_unknown
 from evals.judges.corruptions import seed_cases
-from evals.judges.descriptions import blanks, cases_with_descriptions, derive_descriptions, description_line, prompt_estimate
+from evals.judges.descriptions import blanks, cases_with_descriptions, derive_descriptions, prompt_estimate
 from evals.judges.fused import StepTokens
 from evals.session.session import Session
 from skills_dspy.base.config import ROLES, RunConfig
-from skills_dspy.base.errors import RequestError, SkillsError
+from skills_dspy.base.errors import MissingReply, RequestError
 from skills_dspy.model.compiled import CompiledProgram
-from skills_dspy.model.context_window import RunPrompts, window_words
+from skills_dspy.model.context_window import window_words
 from skills_dspy.model.engine import asker_for
 from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.program import SkillsProgram
@@ -52,10 +52,6 @@ class Examination:
     fused: bool
     seed: int
 
-    def run(self) -> RunPrompts:
-        """What a run of these tasks would send."""
-        return RunPrompts(self.specs, self.config, self.program)
-
     def asking(self) -> RunConfig:
         """The configuration to ask with: a model that is not asked follows one that is; the generator only describes tasks."""
         config = self.config
@@ -80,17 +76,14 @@ def choose_cases(
     config: RunConfig,
     reviewed: Sequence[Case] = (),
 ) -> tuple[Case, ...]:
-    """The cases of files, of reviews, and those made from seeds, of the judges that are named, or of all.
-
-    Without files they are the shipped ones, unless there are reviews.
+    """The labelled cases, see `labelled_cases`, and those made from seeds, of the judges that are named, or of all.
 
     Raises:
         RequestError: a judge is named that there is no case for.
     """
     refuse_unknown(judges)
-    labelled = [*(load_cases(paths or (SHIPPED,), config) if paths or not reviewed else ()), *reviewed]
     made = [case for spec in specs for case in seed_cases(spec, seed)]
-    cases = tuple(case for case in (*labelled, *made) if case.step in (judges or SCALE_OF_STEP))
+    cases = tuple(case for case in (*labelled_cases(paths, config, reviewed), *made) if case.step in (judges or SCALE_OF_STEP))
     for name in judges:
         if all(case.step != name for case in cases):
             raise RequestError(f"there is no case for {name}; give some with --cases, or a task with fitting seeds")
@@ -110,13 +103,11 @@ async def examine(
             f"descriptions that the tasks' files leave blank: {blank} {'replies of the recording' if replayed else 'calls'}; "
             f"with the cases at most {blank + count}, less what the journal has."
         )
-    derived = await derive_descriptions(
-        session, wanted.specs, wanted.seed, lambda task, text: screen.say(description_line(task, text))
-    )
+    derived = await derive_descriptions(session, wanted.specs, wanted.seed, screen.say)
     cases = cases_with_descriptions(wanted.cases, derived)
     calls = calls_for(cases, wanted.samples, fused=wanted.fused)
     num_ctx = session.window_for(*room_for(calls, program, session))
-    known = await remembered(session, program, calls, wanted.seed, num_ctx)
+    known = await remembered(session, program, calls, wanted.seed)
     missing = [call for call, judged in zip(calls, known, strict=True) if judged is None]
     screen.say(_plan_line(len(cases), len(calls), len(missing), replayed=replayed))
     if missing and not replayed:
@@ -155,22 +146,20 @@ def room_for(calls: Iterable[CaseCall], program: SkillsProgram, session: Session
     return prompt, reply
 
 
-async def remembered(
-    session: Session, program: SkillsProgram, calls: Sequence[CaseCall], seed: int, num_ctx: int
-) -> list[Judged | None]:
+async def remembered(session: Session, program: SkillsProgram, calls: Sequence[CaseCall], seed: int) -> list[Judged | None]:
     """What the journal answers without a call, in the order of the calls; None for what has to be asked."""
     if not session.journal.usage()["calls"]:
         return [None] * len(calls)
     config = session.config
-    replies = Replies(session.journal, _Nobody(), Slots(1), Meter())
+    replies = Replies(None, session.journal, Slots(1), Meter())
     names = {role: session.models[config.model_for(role)].name for role in ROLES}
-    windows = {role: config.role(role).num_ctx or num_ctx for role in ROLES}
+    windows = dict.fromkeys(ROLES, session.most_ctx)  # no reply is told from another by its window
     asker = asker_for(program, config, names, windows, replies, judging_limits(config), seed, "evals")
     found: list[Judged | None] = []
     for call in calls:
         try:
             found.append(await judge(asker, call))
-        except _NotAsked:
+        except MissingReply:
             found.append(None)
     return found
 
@@ -188,18 +177,6 @@ def costs(judged: Iterable[Judged], reply: Callable[[str], Mapping[str, Any] | N
     return found
 
 
-class _NotAsked(SkillsError):
-    """The journal lacks a reply."""
-
-
-class _Nobody:
-    """A host that answers nothing."""
-
-    async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        del payload
-        raise _NotAsked("this was never asked")
-
-
 def _plan_line(cases: int, wanted: int, missing: int, *, replayed: bool) -> str:
     begin = f"{cases} cases, {wanted} replies wanted"
     if not missing:
@@ -213,18 +190,17 @@ def _plan_line(cases: int, wanted: int, missing: int, *, replayed: bool) -> str:
 
 def _facts(session: Session, wanted: Examination, cases: Sequence[Case], derived: dict[str, str]) -> dict[str, Any]:
     """What stands at the head of the report."""
-    config, by_hand = wanted.config, sum(case.origin == "hand" for case in cases)
-    replies, reviewed = (sum(case.origin == origin for case in cases) for origin in ("reply", "review"))
+    config, made = wanted.config, Counter(case.origin for case in cases)
     return {
         "answered_by": session.answered_by,
         "judge_model": config.model_for("validator"),
         "tagger_model": config.model_for("tagger"),
         **({"think": dict(config.thinking)} if config.thinking else {}),
         "program": None if wanted.program is None else str(wanted.program.path),
-        "cases_by_hand": by_hand,
-        **({"cases_of_models": replies} if replies else {}),
-        **({"cases_of_reviews": reviewed} if reviewed else {}),
-        "cases_from_seeds": len(cases) - by_hand - replies - reviewed,
+        "cases_by_hand": made["hand"],
+        **({"cases_of_models": made["reply"]} if made["reply"] else {}),
+        **({"cases_of_reviews": made["review"]} if made["review"] else {}),
+        "cases_from_seeds": made["seed"] + made["corruption"],
         "tasks": [spec.task_name for spec in wanted.specs],
         **({"derived_descriptions": derived, "generator_model": config.model_for("generator")} if derived else {}),
         "samples": wanted.samples,

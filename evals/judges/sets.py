@@ -18,7 +18,7 @@ from evals.data.habits import habits_of
 from evals.data.material import Material, gather
 from evals.data.measures import products
 from evals.figures.sentences import sentences
-from evals.figures.tables import UNDEFINED, Section, markdown
+from evals.figures.tables import UNDEFINED, Section, markdown, number
 from skills_dspy.base.config import load_config
 from skills_dspy.base.visible import visible
 from skills_dspy.model.embedding.embedder import SentenceEmbedder
@@ -61,10 +61,10 @@ def _line(one: Material) -> tuple[str, ...]:
         str(len(one.dataset.rows)),
         " and ".join(_percent(copied.get(part)) for part in ("question", "answer")),
         UNDEFINED if shared is None else f"{_percent(shared.rows)} “{shared.words}”",
-        _number(fmean(nearest.cosine) if nearest and nearest.cosine else None),
-        _number(_between(one)),
-        _number(habits.length if habits else None),
-        _number(reading_grade(answers), 1),
+        number(fmean(nearest.cosine) if nearest and nearest.cosine else None),
+        number(_between(one)),
+        number(habits.length if habits else None),
+        number(reading_grade(answers), 1),
     )
 
 
@@ -78,10 +78,6 @@ def _between(one: Material) -> float | None:
 
 def _percent(share: float | None) -> str:
     return UNDEFINED if share is None else f"{share:.0%}"
-
-
-def _number(value: float | None, digits: int = 2) -> str:
-    return UNDEFINED if value is None else f"{value:.{digits}f}"
 
 
 @click.command(help=__doc__)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from evals.figures.statistics import Rate
 from evals.judges.ask import Judged, figures_of
-from evals.judges.cases import SCALE_OF_STEP, passing
+from evals.judges.cases import SCALE_OF_STEP
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.scales import PAIR, QUALITY, SAMPLE, Label
+from skills_dspy.model.steps import STEPS
 
 KEYS = {PAIR: ("judges", "pair_pass"), QUALITY: ("filter", "instruction_quality"), SAMPLE: ("filter", "sample_quality")}
 """Where the configuration has the threshold of a scale; one key serves both judges of pairs."""
@@ -76,7 +77,7 @@ class Sweep:
 
 def sweep_of(step: str, judged: Sequence[Judged], config: RunConfig) -> Sweep:
     """Return the sweep of verdicts, each of a different case, of a step with three labels or more; failures are left out."""
-    labels, configured = SCALE_OF_STEP[step].labels, passing(step, config)
+    labels, configured = SCALE_OF_STEP[step].labels, STEPS[step].passing(config)
     readable = [one for one in judged if one.label is not None]
     sets = [labels[start:] for start in range(len(labels))]
     if configured not in sets:

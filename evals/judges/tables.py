@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from evals.figures.statistics import Rate
-from evals.figures.tables import UNDEFINED, Section
+from evals.figures.tables import UNDEFINED, Section, number
 from evals.judges.ask import FUSED, UNFILTERED_TAGS, Figures
 from evals.judges.card import JudgeCard, ReportCard
 from evals.judges.cases import SCALE_OF_STEP
@@ -42,11 +42,6 @@ def with_interval(rate: Rate) -> str:
     if rate.value is None:
         return UNDEFINED
     return f"{percent(rate.value)} ({_hundredfold(rate.interval.low)}–{_hundredfold(rate.interval.high)})"
-
-
-def number(value: float | None) -> str:
-    """A kappa, an area or the like: `0.62`."""
-    return UNDEFINED if value is None else f"{value:.2f}"
 
 
 def _hundredfold(value: float) -> str:

@@ -9,7 +9,7 @@ from typing import get_args
 import dspy
 
 from evals.judges.ask import FUSED
-from evals.judges.cases import SCALE_OF_STEP, Case, passing
+from evals.judges.cases import SCALE_OF_STEP, Case
 from evals.judges.corruptions import FEWEST_OF_A_KIND, seed_cases
 from evals.optimize.splits import (
     FEWEST_TO_SPLIT,
@@ -192,8 +192,7 @@ def _labelled_parts(
     shared = shared_traits(specs)
     reviewed = split_reviews([case for case in cases if case.origin == "review"], seed)
     _add_reviewed(parts, [[case for case in part if case.step == step] for part in reviewed], _held(specs, seed, shared))
-    theirs = [frozenset(trait for case, _ in part for trait in _traits_of(case)) for part in parts]
-    taken = [frozenset[Trait]().union(*theirs[:place], *theirs[place + 1 :]) for place in range(len(parts))]
+    taken = _traits_of_others(parts)
     for spec in specs:
         for part, made in zip(parts, _from_seeds(spec, step, kind, seed, shared, taken), strict=True):
             part.extend(made)
@@ -206,9 +205,7 @@ def _labelled_parts(
 
 def _add_reviewed(parts: Sequence[list[_Rated]], reviewed: Sequence[Sequence[Case]], held: frozenset[Trait]) -> None:
     """Put the reviewed rows of each part to its cases: without examples that are held out, or are of cases of another part."""
-    theirs = [frozenset(trait for case, _ in part for trait in _traits_of(case)) for part in parts]
-    for place, (part, cases) in enumerate(zip(parts, reviewed, strict=True)):
-        others = frozenset[Trait]().union(*theirs[:place], *theirs[place + 1 :])
+    for part, cases, others in zip(parts, reviewed, _traits_of_others(parts), strict=True):
         for case in cases:
             shown = tuple(example for example in case.examples if not traits(example) & (held | others))
             if shown and not traits(case) & others:
@@ -261,6 +258,12 @@ def _by_skill(cases: Sequence[Case], step: str, seed: int) -> tuple[list[_Rated]
 def _traits_of(case: Case) -> frozenset[Trait]:
     """The traits of a case by hand and of the examples of its skill; those of a reviewed row are seeds, split on their own."""
     return traits(case) if case.origin == "review" else traits(case).union(*map(traits, case.examples))
+
+
+def _traits_of_others(parts: Sequence[Sequence[_Rated]]) -> list[frozenset[Trait]]:
+    """For each part what the cases of the others have."""
+    theirs = [frozenset(trait for case, _ in part for trait in _traits_of(case)) for part in parts]
+    return [frozenset[Trait]().union(*theirs[:place], *theirs[place + 1 :]) for place in range(len(parts))]
 
 
 def _from_seeds(
@@ -327,7 +330,7 @@ def _chosen(unit: Unit, rated: Sequence[_Rated], config: RunConfig, most: int) -
             reason=case.reason,
             weight=weight,
             field=SCALE_OF_STEP[case.step].field,
-            passing=passing(case.step, config),
+            passing=STEPS[case.step].passing(config),
             digests=tuple(dict.fromkeys((digest, case_digest(case)))),
             beside=tuple(map(seed_digest, case.examples)),
             task=case.task,

@@ -21,7 +21,6 @@ from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.commands.check.forecast import EXPLANATION
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import CompiledProgram
-from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.server.names import same_model
 from skills_dspy.model.steps import longest_reply, reply_limits
@@ -60,10 +59,6 @@ class OptimizeRequest:
     force: bool
     base: CompiledProgram | None
     derived: Mapping[str, str] = field(default_factory=dict)
-
-    def run(self, config: RunConfig) -> RunPrompts:
-        """Return what a run of these tasks would send."""
-        return RunPrompts(self.specs, config, self.base)
 
     def program(self) -> SkillsProgram:
         """Return a new program to begin with."""

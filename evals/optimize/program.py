@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from evals.judges.cases import Case
-from evals.judges.descriptions import blanks, derive_descriptions, description_line, with_descriptions
+from evals.judges.descriptions import blanks, derive_descriptions, with_descriptions
 from evals.optimize.examples import count_of, fresh_examples
 from evals.optimize.measure import BeforeAfter, Compared, UnitResult, measure, suspicions
 from evals.optimize.plan import OptimizeRequest, earlier_seen, limits_of, longest_prompt
@@ -63,7 +63,7 @@ async def compare_programs(
         fresh_examples(unit, specs, cases, config, seen, most)  # refused here, before anything is paid for
     if blank := blanks(specs):
         say(f"descriptions: asking for {len(blank)} that the tasks' files leave blank, by one call each")
-    derived = await derive_descriptions(session, specs, seed, lambda task, text: say(description_line(task, text)))
+    derived = await derive_descriptions(session, specs, seed, say)
     specs = with_descriptions(specs, derived)
     original, changed, limits = SkillsProgram(count), SkillsProgram(count), limits_of(specs, config)
     compiled.apply(changed)

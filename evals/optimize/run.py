@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 import dspy
 
 from evals.judges.ask import CaseCall, figures_of, judge_all
-from evals.judges.cases import passing
-from evals.judges.descriptions import derive_descriptions, description_line, with_descriptions
+from evals.judges.descriptions import derive_descriptions, with_descriptions
 from evals.optimize.compile import compile_student
 from evals.optimize.lines import plan_lines, plan_time_line, result_lines
 from evals.optimize.measure import BeforeAfter, Measured, UnitResult, measure, suspicions
@@ -21,6 +20,7 @@ from evals.session.session import Session
 from skills_dspy.base.errors import RequestError
 from skills_dspy.base.seeds import request_seed
 from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.steps import STEPS
 
 T = TypeVar("T")
 
@@ -55,9 +55,7 @@ async def run_optimization(session: Session, request: OptimizeRequest, say: Call
     plan = plan_of(request, session.config, session.most_ctx, session.usual)
     for line in plan_lines(plan, request.optimizer):
         say(line)
-    derived = await derive_descriptions(
-        session, request.specs, request.seed, lambda task, text: say(description_line(task, text))
-    )
+    derived = await derive_descriptions(session, request.specs, request.seed, say)
     if derived:
         request = replace(request, specs=with_descriptions(request.specs, derived), derived=derived)
         plan = plan_of(request, session.config, session.most_ctx, session.usual)
@@ -119,7 +117,7 @@ class _Optimizing:
         seen = earlier_seen(request.base).union(*(result.planned.seen for result in self._results))
         asker = session.asker(self._program, self._limits, request.seed, self._plan.num_ctx)
         calls = [CaseCall(case, step) for case in unseen(request.cases, step, seen)]
-        judged, accepted = await judge_all(asker, calls), passing(step, session.config)
+        judged, accepted = await judge_all(asker, calls), STEPS[step].passing(session.config)
         self._kappas[step] = kappa = figures_of(judged, [one.label in accepted for one in judged]).kappa
         self._say(f"  kappa of {step}: {'cannot be told' if kappa is None else f'{kappa:.2f}'} (floor {request.floor:g})")
 

@@ -39,7 +39,7 @@ class Splits(NamedTuple, Generic[T]):
 
 @lru_cache(maxsize=2**12)  # each split and each budget that is tried asks for it again
 def case_digest(case: Case) -> str:
-    """Return the same for what a labelled case shows the judge."""
+    """Return what tells labelled cases apart by what they show the judge, as `seed_digest` does seeds."""
     return digest_of_parts((case.step, case.question, case.answer or "", case.context or ""))
 
 

@@ -114,11 +114,16 @@ class OnceReplies(Replies):
                     )
                 self._begun += 1
             task = self._asked[digest] = asyncio.ensure_future(self._timed(payload, call))
-            task.add_done_callback(lambda _: self._asked.pop(digest, None))
+            task.add_done_callback(lambda done: self._settled(digest, done))
         body = await asyncio.shield(task)
         if NO_REPLY in body:
             self.lost[digest] = body[NO_REPLY]
         return body
+
+    def _settled(self, digest: str, task: asyncio.Task[dict[str, Any]]) -> None:
+        self._asked.pop(digest, None)
+        if not task.cancelled():
+            task.exception()  # looked at, since whoever waited may have gone: asyncio would print a traceback
 
     async def _timed(self, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:
         live, began = self._meter.live, time.monotonic()

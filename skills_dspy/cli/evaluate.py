@@ -13,7 +13,7 @@ from evals.data.datasets import Dataset, paired, read_datasets, with_seeds
 from evals.data.report import Scorer
 from evals.figures.tables import markdown, print_sections
 from evals.judges.card import ReportCard
-from evals.judges.cases import SHIPPED, load_cases
+from evals.judges.cases import labelled_cases
 from evals.judges.report import Examination, choose_cases, examine, head
 from evals.judges.reviewed import ReviewedRun, card_of_reviews, head_of_reviews, read_reviewed, reviewed_cases
 from evals.judges.tables import sections
@@ -67,7 +67,7 @@ def eval_judges_command(options: EvalJudgesOptions) -> int:
         wanted.asking(),
         lambda session: examine(session, wanted, progress, replayed=replayed),
         note=options.note,
-        beside=wanted.run(),
+        beside=RunPrompts(specs, config, program),
     )
     return _reported(options, card, content, head(content))
 
@@ -200,7 +200,7 @@ def eval_program_command(options: EvalProgramOptions) -> int:
     config = options.session.server.over(options.session.models.load())
     compiled = load_compiled(options.file)
     specs = load_specs(options.task_paths).specs
-    cases = load_cases(options.cases or (SHIPPED,), config)
+    cases = labelled_cases(options.cases, config)
     say = Progress(quiet=options.quiet).say
 
     async def work(session: Session) -> tuple[list[Compared], dict[str, str], str]:

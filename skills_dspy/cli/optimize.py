@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from evals.judges.cases import SHIPPED, load_cases
+from evals.judges.cases import labelled_cases
 from evals.judges.reviewed import read_reviewed, reviewed_cases, reviewed_tasks
 from evals.optimize.budget import LEVELS, OPTIMIZERS
 from evals.optimize.lines import closing_lines, plan_lines
@@ -22,6 +22,7 @@ from skills_dspy.cli.shared.arguments import OptimizeOptions
 from skills_dspy.cli.shared.sessions import in_session
 from skills_dspy.cli.terminal.streams import echo, echo_json
 from skills_dspy.model.compiled import checked, compiled_content, load_compiled
+from skills_dspy.model.context_window import RunPrompts
 from skills_dspy.run.account import versions
 from skills_dspy.store.aside import write_json
 from skills_dspy.store.files import make_folder
@@ -36,7 +37,7 @@ def optimize_command(options: OptimizeOptions) -> int:
     config = options.session.server.over(options.session.models.load())
     request = _request(options, config)
     _check_out(options.out)
-    run = request.run(config)
+    run = RunPrompts(request.specs, config, request.base)
     # Refused here, before a folder or a server is touched.
     plan = plan_of(request, config, config.max_num_ctx, run.windows({}))
     if options.dry_run:
@@ -98,12 +99,11 @@ def _request(options: OptimizeOptions, config: RunConfig) -> OptimizeRequest:
     reviewed = read_reviewed(options.reviews) if options.reviews else ()
     # Whoever gives reviews means these: the shipped tasks and cases are what is used where nothing is given.
     specs = reviewed_tasks(reviewed) if reviewed and not options.task_paths else load_specs(options.task_paths).specs
-    labelled = load_cases(options.cases or (SHIPPED,), config) if options.cases or not reviewed else ()
     return OptimizeRequest(
         target=options.target,
         optimizer=options.optimizer,  # type: ignore[arg-type] # checked above
         specs=specs,
-        cases=(*labelled, *reviewed_cases(reviewed)),
+        cases=labelled_cases(options.cases, config, reviewed_cases(reviewed)),
         level=None if options.max_calls is not None else (options.budget or "light"),  # type: ignore[arg-type]
         most_calls=options.max_calls,
         seed=options.session.seed,

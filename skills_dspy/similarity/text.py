@@ -10,7 +10,7 @@ one. Thai, Lao and Khmer are not taken apart: a phrase is one long word there. F
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache, lru_cache
 
 WORD = 4
@@ -87,11 +87,6 @@ def plain(text: str) -> str:
 def words(text: str) -> list[str]:
     """The words of a text in their order, case folded, without punctuation; "don't" is one word, a hyphen parts words."""
     return _word().findall(_as_words(text))
-
-
-def each_word(text: str) -> Iterator[str]:
-    """The `words` of a text, one by one: for the first few of a long one."""
-    return (found.group() for found in _word().finditer(_as_words(text)))
 
 
 def _as_words(text: str) -> str:

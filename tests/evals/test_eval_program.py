@@ -12,14 +12,9 @@ from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.tasks.files import load_tasks
 from skills_dspy.tasks.shown import seed_digest
-from tests.helpers.optimizing_lab import NOTE, STRICT, Lab, typed
+from tests.helpers.optimizing_lab import GAMED, JUDGE, NOTE, RUNS, STRICT, Lab, typed
 
 pytestmark = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
-
-JUDGE = "judge_question_freeform"
-JUDGING = (JUDGE, "--optimizer", "gepa", "--max-calls", "90")
-WRITING = ("write_answer_freeform", "--optimizer", "mipro", "--force", "--max-calls", "300")
-GAMED = ("write_answer_freeform", "--optimizer", "gepa", "--force", "--max-calls", "330", "--holdout-judge-model", STRICT)
 
 
 def evaluated(lab: Lab, program: Path, output: Path, *words: object, which: str = "honest") -> tuple[Any, list[dict[str, Any]]]:
@@ -36,7 +31,7 @@ def evaluated(lab: Lab, program: Path, output: Path, *words: object, which: str 
 
 def test_the_gain_is_there_again_on_seeds_and_cases_it_was_not_compiled_with(lab: Lab, tmp_path: Path) -> None:
     """Judges on labelled cases, with intervals, and with the probabilities of the labels beside them."""
-    said, _ = evaluated(lab, lab.optimized(*JUDGING).path, tmp_path / "output", which="sure")
+    said, _ = evaluated(lab, lab.optimized(*RUNS["gepa, judge"]).path, tmp_path / "output", which="sure")
     (unit,) = said["units"]
     assert (unit["unit"], unit["metric"]) == (JUDGE, "agreement")
     assert unit["low"] > 0
@@ -48,7 +43,7 @@ def test_the_gain_is_there_again_on_seeds_and_cases_it_was_not_compiled_with(lab
 
 def test_nothing_that_was_compiled_with_is_measured_on(lab: Lab, tmp_path: Path) -> None:
     """None of the cases of training and validation is asked about, and no seed that was shown beside them."""
-    done = lab.optimized(*JUDGING)
+    done = lab.optimized(*RUNS["gepa, judge"])
     used = {*done.unit["splits"]["train"], *done.unit["splits"]["validation"]}
     questions = {case.question for case in lab.by_hand if case.id in used}
     _, asked = evaluated(lab, done.path, tmp_path / "output")
@@ -59,7 +54,7 @@ def test_nothing_that_was_compiled_with_is_measured_on(lab: Lab, tmp_path: Path)
 
 def test_both_prompts_are_asked_about_the_same(lab: Lab, tmp_path: Path) -> None:
     """Two requests that differ in the system message alone, for each example."""
-    done = lab.optimized(*JUDGING)
+    done = lab.optimized(*RUNS["gepa, judge"])
     said, asked = evaluated(lab, done.path, tmp_path / "output", "--examples", 10)
     program = SkillsProgram(5)
     load_compiled(done.path).apply(program)
@@ -72,7 +67,7 @@ def test_both_prompts_are_asked_about_the_same(lab: Lab, tmp_path: Path) -> None
 
 def test_any_task_will_do(lab: Lab, tmp_path: Path) -> None:
     """A program is measured on tasks that it has never seen, too."""
-    done = lab.optimized(JUDGE, "--optimizer", "bootstrap", "--max-calls", "60")
+    done = lab.optimized(*RUNS["bootstrap, judge"])
     foxes = tmp_path / "foxes.yaml"
     seeds = "".join(f"  - question: What is fox {n} called?\n    answer: Fox {n} is called Jo{n}.\n" for n in range(5))
     head = "task_name: test/foxes\ncreated_by: somebody\ntask_description: Knowing foxes.\n"
@@ -86,7 +81,7 @@ def test_a_program_does_not_mark_its_own_work(lab: Lab, tmp_path: Path) -> None:
     """Writers are judged by the original judges before and after, even if the program has compiled ones."""
     judges, writer = (
         lab.optimized("judge_pair_freeform", "--optimizer", "bootstrap", "--max-calls", "60"),
-        lab.optimized(*WRITING),
+        lab.optimized(*RUNS["mipro, answers"]),
     )
     content = writer.program
     for part in ("base", "predictors"):
@@ -119,7 +114,7 @@ def test_gaming_shows_here_too_and_another_judge_can_be_named(lab: Lab, tmp_path
 
 def test_the_table_says_what_it_shows(lab: Lab, tmp_path: Path) -> None:
     """Scores of both prompts, the gain with its interval, what answered; progress is kept off stdout."""
-    done = lab.optimized(*JUDGING)
+    done = lab.optimized(*RUNS["gepa, judge"])
     where = ["--base-url", lab.teacher().url, "--output-dir", tmp_path / "output", "--note", NOTE]
     code, out, err = lab.typed("eval", "program", done.path, "--task-paths", lab.tasks, *lab.cases_for(done.path), *where)
     assert code == 0
@@ -138,7 +133,7 @@ def test_the_table_says_what_it_shows(lab: Lab, tmp_path: Path) -> None:
 
 def test_tasks_that_do_not_use_it_are_refused(lab: Lab, tmp_path: Path) -> None:
     """A program for freeform seeds has nothing to do for grounded ones."""
-    program, url = lab.optimized(*JUDGING).path, lab.teacher().url
+    program, url = lab.optimized(*RUNS["gepa, judge"]).path, lab.teacher().url
     words = ["--task-paths", lab.tasks / "grounded.yaml", "--base-url", url, "--output-dir", tmp_path / "output"]
     code, _, err = typed("eval", "program", program, *words)
     assert code == 2
@@ -148,7 +143,7 @@ def test_tasks_that_do_not_use_it_are_refused(lab: Lab, tmp_path: Path) -> None:
 def test_a_program_that_has_seen_everything_needs_another_task(lab: Lab, tmp_path: Path) -> None:
     """It says so instead of measuring on what it was compiled with."""
     foxes = lab.tasks / "freeform.yaml"
-    content = lab.optimized(*WRITING).program
+    content = lab.optimized(*RUNS["mipro, answers"]).program
 
     content["provenance"]["seen"] = [seed_digest(seed) for spec in load_tasks((foxes,)).specs for seed in spec.seed_examples]
     path = tmp_path / "program.json"

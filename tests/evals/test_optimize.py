@@ -29,21 +29,12 @@ from skills_dspy.model.compiled import base_fingerprint, load_compiled
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.store.run_dir import RunPaths
-from tests.helpers.optimizing_lab import FREEFORM, NOBODY, NOTE, STRICT, TASKS, Lab, Teacher, typed
+from tests.helpers.judges import cases_of
+from tests.helpers.optimizing_lab import FREEFORM, GAMED, JUDGE, NOBODY, NOTE, RUNS, STRICT, TASKS, Lab, Teacher, typed
 
 pytestmark = pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
 
-JUDGE = "judge_question_freeform"
 SHIPPED_FREEFORM = TASKS / "writing" / "freeform" / "debate.yaml"
-RUNS = {
-    "gepa, judge": (JUDGE, "--optimizer", "gepa", "--max-calls", "90"),
-    "mipro, judge": (JUDGE, "--optimizer", "mipro", "--max-calls", "110"),
-    "bootstrap, judge": (JUDGE, "--optimizer", "bootstrap", "--max-calls", "60"),
-    "gepa, questions": ("write_questions_freeform", "--optimizer", "gepa", "--max-calls", "280"),
-    "mipro, answers": ("write_answer_freeform", "--optimizer", "mipro", "--force", "--max-calls", "300"),
-    "bootstrap, answers": ("write_answer_grounded", "--optimizer", "bootstrap", "--force"),
-}
-GAMED = ("write_answer_freeform", "--optimizer", "gepa", "--force", "--max-calls", "330", "--holdout-judge-model", STRICT)
 every_run = pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
 
 
@@ -462,33 +453,6 @@ def test_a_program_that_does_not_fit_is_refused_everywhere(lab: Lab, tmp_path: P
 
 # ---- bad input ---------------------------------------------------------------------------------------------------------
 
-FEW = """\
-task_name: test/foxes
-created_by: somebody
-task_description: Knowing foxes.
-data_builder: instructlab/skills
-seed_examples:
-"""
-SEED = "  - question: What is fox {0}?\n    answer: An animal, number {0}.\n"
-CASES = """\
-step: judge_question_freeform
-skills:
-  - task: foxes
-    task_description: Knowing foxes.
-    examples:
-      - question: What is a fox?
-        answer: An animal.
-    cases:
-      - id: foxes-1
-        question: What is a hen?
-        label: {label}
-        reason: fit
-      - id: foxes-2
-        question: Is it?
-        label: 0
-        reason: too vague
-"""
-
 
 @pytest.mark.parametrize(
     ("words", "told"),
@@ -511,10 +475,8 @@ def test_what_cannot_be_meant_is_refused(lab: Lab, tmp_path: Path, words: Sequen
 def test_too_few_cases_say_how_many_are_needed(lab: Lab, tmp_path: Path) -> None:
     """Of skills, since these are what is split."""
     cases = tmp_path / "cases.yaml"
-    cases.write_text(CASES.format(label=1), "utf-8")
-    task = tmp_path / "foxes.yaml"
-    task.write_text(FEW + "".join(map(SEED.format, range(2))), "utf-8")
-    words = (JUDGE, "--optimizer", "gepa", "--task-paths", str(task), "--cases", str(cases))
+    cases.write_text(cases_of(JUDGE), "utf-8")
+    words = (JUDGE, "--optimizer", "gepa", "--cases", str(cases))
     told = "the labelled cases of judge_question_freeform are of 1 skills.* 3 or more are needed"
     refused(typed(*lab.command(NOBODY, tmp_path / "output", tmp_path / "program.json", *words)), told)
 

@@ -16,11 +16,10 @@ import pytest
 from evals.teacher.improvable import SENTENCE
 from skills_dspy.model.compiled import load_compiled
 from skills_dspy.model.program import SkillsProgram
-from tests.helpers.optimizing_lab import NOBODY, NOTE, command, typed, write_inputs
+from tests.helpers.optimizing_lab import JUDGE, NOBODY, NOTE, command, typed, write_inputs
 
 Faulty = Callable[..., AbstractContextManager[str]]
 
-JUDGE = "judge_question_freeform"
 CONFIG = "soft_ratings: false\n"  # probabilities would make the cassettes three times as long
 
 

@@ -24,6 +24,9 @@ class FakeServer(OllamaServer):
         seed: of the turns.
         before: called with the number of every request, from 1, before it is answered; may wait or raise.
         digest: the models' digest.
+
+    Attributes:
+        payloads: the body of every request, in the order in which they came.
     """
 
     def __init__(
@@ -36,7 +39,7 @@ class FakeServer(OllamaServer):
     ) -> None:
         config = config or TeacherConfig(pass_rate=0.8, duplicate_rate=0.2)
         self.host = "http://fake:11434"
-        self._sent: list[Mapping[str, Any]] = []
+        self.payloads: list[Mapping[str, Any]] = []
         self.models_asked: list[str] = []
         self.prompts: list[str] = []
         self.answered = 0
@@ -50,8 +53,8 @@ class FakeServer(OllamaServer):
 
     @property
     def asked(self) -> list[str]:
-        """The digest of every request, in the order in which they came."""
-        return [request_digest(payload) for payload in self._sent]
+        """The digest of every request."""
+        return [request_digest(payload) for payload in self.payloads]
 
     async def version(self) -> str:
         """What it says it is."""
@@ -70,8 +73,8 @@ class FakeServer(OllamaServer):
 
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """One reply's body."""
-        self._sent.append(payload)
-        number = len(self._sent)
+        self.payloads.append(payload)
+        number = len(self.payloads)
         self.prompts.append(payload["messages"][-1]["content"])
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)

@@ -1,17 +1,22 @@
 """Labelled cases and verdicts made by hand, and a server whose judge says what a test wants: no model, and no meaning."""
 
+import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from evals.judges.ask import FUSED, Judged
-from evals.judges.cases import SCALE_OF_STEP, Case, CaseOrigin, passing
+from evals.judges.cases import SCALE_OF_STEP, Case, CaseOrigin
+from evals.session.session import Session, SessionRequest, open_session
 from skills_dspy.base.records import SoftRating
 from skills_dspy.base.scales import Label
+from skills_dspy.model.server.ollama import OllamaServer
+from skills_dspy.model.steps import STEPS
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.logprobs import spell
 from tests.helpers.making import FREEFORM, a_config
 
+T = TypeVar("T")
 CONFIG = a_config()
 QUESTION, PAIR, QUALITY, SAMPLE = (
     "judge_question_freeform",
@@ -24,7 +29,7 @@ QUESTION, PAIR, QUALITY, SAMPLE = (
 def a_case(step: str, label: Label, number: int = 0, *, reason: str = "fit", origin: CaseOrigin = "hand") -> Case:
     """A labelled case; what is asked does not matter here."""
     answer = "An animal." if SCALE_OF_STEP[step].about == "pair" else None
-    name, good, where = f"{step}/{origin}-{number}", label in passing(step, CONFIG), f"cases.yaml:{number}"
+    name, good, where = f"{step}/{origin}-{number}", label in STEPS[step].passing(CONFIG), f"cases.yaml:{number}"
     return Case(name, step, "foxes", "Foxes.", (FREEFORM,), None, "Why?", answer, label, good, reason, origin, where)
 
 
@@ -61,6 +66,50 @@ def both_ways() -> tuple[list[Judged], list[Judged]]:
     fused += [said(case, label, step="tag_difficulty") for case, label in zip(cases, difficulties, strict=True)]
     fused += [said(case, label, step="tag_category") for case, label in zip(cases, categories, strict=True)]
     return separate, fused
+
+
+def within(request: SessionRequest, server: OllamaServer | None, work: Callable[[Session], Awaitable[T]]) -> T:
+    """What the work in a session gives."""
+
+    async def main() -> T:
+        async with open_session(request, None if server is None else lambda: server) as session:
+            return await work(session)
+
+    return asyncio.run(main())
+
+
+CASES = """\
+step: {step}
+skills:
+  - task: foxes
+    task_description: Knowing foxes.
+    examples:
+      - question: What is a fox?
+        answer: An animal.
+    cases:
+{cases}"""
+CASE = """\
+      - id: foxes-{number}
+        question: {question}
+{answer}        label: {label}
+        reason: {reason}
+"""
+
+
+def cases_of(step: str, count: int = 4) -> str:
+    """A file of cases, good and bad in turn; the bad ones say so in their question."""
+    scale = SCALE_OF_STEP[step]
+    written = [
+        CASE.format(
+            number=number,
+            question=f"Where does fox {number} live?" if number % 2 == 0 else f"What about {number}, badly?",
+            answer="        answer: In the wood.\n" if scale.about == "pair" else "",
+            label=scale.labels[-1] if number % 2 == 0 else scale.labels[0],
+            reason="fit" if number % 2 == 0 else "too vague",
+        )
+        for number in range(count)
+    ]
+    return CASES.format(step=step, cases="".join(written))
 
 
 Sayer = Callable[[tuple[str, ...], str], Mapping[str, Any] | str]

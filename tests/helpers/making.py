@@ -4,7 +4,7 @@ import asyncio
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dspy
 from dspy import lm15
@@ -16,8 +16,16 @@ from skills_dspy.model.engine import EngineLM
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.tasks.spec import TaskSpec
 
+T = TypeVar("T")
+
 FREEFORM = SeedExample(question="What is a fox?", answer="An animal.", line=7)
 GROUNDED = SeedExample(question="Who runs?", answer="The fox.", context="The fox runs.", line=11)
+
+
+def there(value: T | None) -> T:
+    """A value that is not missing."""
+    assert value is not None
+    return value
 
 
 @functools.cache

@@ -43,6 +43,17 @@ MODEL, STRICT = "mistral-small3.2", "strict-judge"
 NOTE = "a simulation"
 NOBODY = "http://127.0.0.1:9"
 FREEFORM, GROUNDED = "test/foxes", "test/owls"
+JUDGE = "judge_question_freeform"
+RUNS = {
+    "gepa, judge": (JUDGE, "--optimizer", "gepa", "--max-calls", "90"),
+    "mipro, judge": (JUDGE, "--optimizer", "mipro", "--max-calls", "110"),
+    "bootstrap, judge": (JUDGE, "--optimizer", "bootstrap", "--max-calls", "60"),
+    "gepa, questions": ("write_questions_freeform", "--optimizer", "gepa", "--max-calls", "280"),
+    "mipro, answers": ("write_answer_freeform", "--optimizer", "mipro", "--force", "--max-calls", "300"),
+    "bootstrap, answers": ("write_answer_grounded", "--optimizer", "bootstrap", "--force"),
+}
+GAMED = ("write_answer_freeform", "--optimizer", "gepa", "--force", "--max-calls", "330", "--holdout-judge-model", STRICT)
+"""What `optimize` is given for several tests: for the honest teacher, and for one with a gullible judge."""
 CHAT = ("POST", "/api/chat")
 _SEEDS, _SKILLS, _CASES = 8, 6, 4
 

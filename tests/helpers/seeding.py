@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import dspy
+
 from evals.judges.cases import Case
+from evals.optimize.splits import weights
 from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.making import a_spec
@@ -56,6 +59,20 @@ def skill_cases(step: str, skills: int, each: int = 4, *, name: str = "skill") -
                 )
             )
     return found
+
+
+def labelled_example(
+    good: bool, weight: float = 1.0, *, key: str = "k", reason: str = "too vague", question: str = "Why?"
+) -> dspy.Example:
+    """A labelled case of a judge of pairs, of which 2 and 3 pass, as optimizers get it."""
+    rated = {"good": good, "field": "rating", "passing": (2, 3), "weight": weight, "reason": reason}
+    return dspy.Example(key=key, asked={"question": question}, **rated).with_inputs("key", "asked")
+
+
+def labelled_examples(good: Sequence[bool]) -> list[dspy.Example]:
+    """Labelled cases with their weights, keyed by their places."""
+    weighted = enumerate(zip(good, weights(good), strict=True))
+    return [labelled_example(is_good, weight, key=str(at), question=f"Why {at}?") for at, (is_good, weight) in weighted]
 
 
 def renamed(cases: Sequence[Case], task: str) -> list[Case]:

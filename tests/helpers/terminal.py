@@ -1,12 +1,15 @@
 """A terminal that commands are typed in, with a stand-in for the server."""
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from rich.console import Console
 
+from evals.figures.tables import Section, print_sections
 from skills_dspy.cli.main import start
 from skills_dspy.store.files import read_rows
 from skills_dspy.store.run_dir import RunPaths
@@ -38,6 +41,13 @@ class Said(NamedTuple):
     code: int
     out: str
     err: str
+
+
+def printed(sections: Sequence[Section], width: int) -> str:
+    """What a terminal of so many columns shows of a report, without the blanks at the ends of lines."""
+    out = io.StringIO()
+    print_sections(sections, Console(file=out, width=width, highlight=False, emoji=False, color_system=None))
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
 @dataclass

@@ -1,7 +1,9 @@
-"""How near two texts are in their words, and which words tie a text to its context: pure functions of strings."""
+"""How near two texts are in their words, and which words tie a text to its context. Pure."""
 
 import re
+from collections.abc import Sequence
 
+from skills_dspy.base.records import SeedExample
 from skills_dspy.similarity.text import likeness, words
 
 _COMMON = frozenset(
@@ -47,3 +49,13 @@ def tied(text: str, own: str, other: str) -> bool:
     missing = shared - stems(other)
     strong = {stem for stem in missing if stem.isdigit() or stem in names(text)}
     return 2 * len(missing) >= len(shared) and (len(missing) > 1 or bool(strong))
+
+
+def foreign_contexts(text: str, seed: SeedExample, others: Sequence[SeedExample]) -> list[str]:
+    """The contexts of other seeds that lack what a text speaks of and the seed's own context has."""
+    own = seed.context
+    return [
+        one.context
+        for one in others
+        if own is not None and one.context is not None and not near(one.context, own) and tied(text, own, one.context)
+    ]

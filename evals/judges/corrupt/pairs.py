@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from evals.data.text import rouge_l
 from evals.judges.corrupt.facts import changed_numbers, negated
 from evals.judges.corrupt.forms import asks_for, form_of, formless
-from evals.judges.corrupt.likeness import near, stems, tied
+from evals.judges.corrupt.likeness import foreign_contexts, near, stems
 from skills_dspy.base.records import SeedExample
 from skills_dspy.similarity.languages import languages_of, load_classifier
 from skills_dspy.similarity.text import likeness
@@ -88,10 +88,9 @@ def context_of_another(seed: SeedExample, others: Sequence[SeedExample], rng: ra
     Not where question and answer speak of nothing that their own context has and the other one lacks, nor where the answer
     is that the context does not say: that may be right there too.
     """
-    own, both = seed.context, f"{seed.question}\n{seed.answer}"
-    if own is None or _ABSENT.search(seed.answer):
+    if _ABSENT.search(seed.answer):
         return None
-    contexts = [one.context for one in others if one.context and not near(one.context, own) and tied(both, own, one.context)]
+    contexts = foreign_contexts(f"{seed.question}\n{seed.answer}", seed, others)
     return rng.choice(contexts) if contexts else None
 
 

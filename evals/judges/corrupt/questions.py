@@ -7,7 +7,7 @@ import random
 import re
 from collections.abc import Sequence
 
-from evals.judges.corrupt.likeness import near, tied
+from evals.judges.corrupt.likeness import foreign_contexts, near
 from skills_dspy.base.records import SeedExample
 
 # What is put before a question (ends with a colon) or behind it.
@@ -72,16 +72,8 @@ def context_of_another(seed: SeedExample, others: Sequence[SeedExample], rng: ra
     Not where the other seed asks as good as the same, nor where the question speaks of nothing that its own context has and
     the other one lacks ("Correct the errors."): it may then be as fit there as here.
     """
-    own = seed.context
-    contexts = [
-        one.context
-        for one in others
-        if own is not None
-        and one.context is not None
-        and not near(one.question, seed.question)
-        and not near(one.context, own)
-        and tied(seed.question, own, one.context)
-    ]
+    asking_otherwise = [one for one in others if not near(one.question, seed.question)]
+    contexts = foreign_contexts(seed.question, seed, asking_otherwise)
     return rng.choice(contexts) if contexts else None
 
 

@@ -11,6 +11,7 @@ from evals.data.rows import Row
 from evals.data.text import rouge_l
 from evals.figures.tables import as_json
 from skills_dspy.base.records import SeedExample
+from tests.helpers.making import there
 from tests.helpers.scored import a_material, a_seed, around
 
 FOX, JAY = a_seed("What is a fox?", "A fox is an animal."), a_seed("How does a jay sing?", "Not at all well.")
@@ -18,9 +19,7 @@ FOX, JAY = a_seed("What is a fox?", "A fox is an animal."), a_seed("How does a j
 
 def nearest_of(rows: list[Row], seeds: Sequence[SeedExample] = (FOX, JAY), **how: Any) -> Nearest:
     """The nearest seeds of these rows."""
-    found = find_nearest(a_material(rows, seeds, **how))
-    assert found is not None
-    return found
+    return there(find_nearest(a_material(rows, seeds, **how)))
 
 
 def test_the_nearest_seed_is_the_one_with_the_largest_cosine() -> None:
@@ -75,8 +74,7 @@ def test_coverage_counts_who_is_nearest_and_who_was_shown() -> None:
     rows = [Row(FOX.question, "b", shown=("seed:1", "abc", "seed:1")), Row(FOX.question, "b", shown=("seed:1", "seed:0"))]
     rows += [Row(JAY.question, "b", shown=())]
     material = a_material(rows, [FOX, JAY, a_seed("Never near?")])
-    nearest = find_nearest(material)
-    assert nearest is not None
+    nearest = there(find_nearest(material))
     content = as_json(coverage_of(material, nearest))
     assert [(seed["nearest"], seed["shown"]) for seed in content["seeds"]] == [(2, 1), (1, 2), (0, 0)]
     assert content["seeds"][1] == {"seed": "seed:1", "question": JAY.question, "nearest": 1, "shown": 2}
@@ -86,8 +84,7 @@ def test_coverage_counts_who_is_nearest_and_who_was_shown() -> None:
 def test_who_was_shown_is_not_known_of_a_file() -> None:
     """It is not 0."""
     material = a_material([Row(FOX.question, "b")], [FOX])
-    nearest = find_nearest(material)
-    assert nearest is not None
+    nearest = there(find_nearest(material))
     found = coverage_of(material, nearest)
     assert (found.shown_evenness, found.evenness) == (None, None)
     assert as_json(found.seeds) == [{"seed": "seed:0", "question": FOX.question, "nearest": 1, "shown": None}]

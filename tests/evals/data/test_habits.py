@@ -1,9 +1,13 @@
 """Habits of a dataset beside those of the seeds: openings, closings, layouts, copied runs, length."""
 
-from evals.data.habits import Common, Shares, habits_of
+from collections.abc import Sequence
+
+from evals.data.habits import Common, SetHabits, Shares, habits_of
 from evals.data.report import score_sections
 from evals.data.rows import Row
 from evals.data.score import score
+from skills_dspy.base.records import SeedExample
+from tests.helpers.making import there
 from tests.helpers.scored import a_material, a_seed
 
 LONG = "the walls of old houses are thick and keep the rooms cool until late in the evening of a day in {}"
@@ -14,20 +18,23 @@ SEEDS = [
 ]
 
 
+def found_in(rows: Sequence[Row], seeds: Sequence[SeedExample]) -> SetHabits:
+    """The habits of some rows."""
+    return there(habits_of(a_material(rows, seeds)))
+
+
 def test_what_rows_share_beside_what_the_seeds_do() -> None:
     """The most frequent at each place with both shares; a single row shares nothing."""
     rows = [
         Row("How do owls find a mouse in the dark of the night? " + TAIL, f"Of course {LONG} 1.".format(n)) for n in ("A", "B")
     ]
-    found = habits_of(a_material([*rows, Row("Who?", "- a\n- b"), Row("Which?", "Nobody.")], SEEDS))
-    assert found is not None
+    found = found_in([*rows, Row("Who?", "- a\n- b"), Row("Which?", "Nobody.")], SEEDS)
     assert found.common["opening"] == Common("of course", 0.5, 0.5)
     assert found.common["question opening"] == Common("how do owls find", 0.5, 0.0)
     assert found.common["question closing"] == Common("a child of ten", 0.5, 1.0)
     assert set(found.common) == {"opening", "question opening", "question closing"}
     assert dict(found.layouts) == {"one paragraph": Shares(0.75, 1.0), "bullets": Shares(0.25, 0.0)}
-    assert found.length is not None
-    assert 0 < found.length < 1
+    assert 0 < there(found.length) < 1
 
 
 def test_copied_runs() -> None:
@@ -39,18 +46,14 @@ def test_copied_runs() -> None:
         Row("New?", "In the year of the great flood the miller drowned.", story.upper() + " And so on."),
         Row("New?", "No.", "A text of its own."),
     ]
-    found = habits_of(a_material(rows, seeds))
-    assert found is not None
+    found = found_in(rows, seeds)
     assert {part: round(3 * share, 6) for part, share in found.copied.items()} == {"context": 1.5, "question": 0, "answer": 0}
     rows[0] = Row("New?", "Until late in the evening of a day in May it is so.")  # with the last word it is one seed's
-    again = habits_of(a_material(rows, seeds))
-    assert again is not None
+    again = found_in(rows, seeds)
     assert again.copied["answer"] == 1 / 3
-    reworded = habits_of(a_material([Row("Cool is a house: why?", "Of June it is.")], [*SEEDS, a_seed("A cool pair?", "Yes.")]))
-    assert reworded is not None
+    reworded = found_in([Row("Cool is a house: why?", "Of June it is.")], [*SEEDS, a_seed("A cool pair?", "Yes.")])
     assert reworded.copied == {"question": 0, "answer": 0}  # a run was asked for
-    lone = habits_of(a_material([Row("New?", story)], [a_seed("Old?", story)]))
-    assert lone is not None
+    lone = found_in([Row("New?", story)], [a_seed("Old?", story)])
     assert lone.copied == {"question": 0, "answer": 1}
 
 

@@ -1,31 +1,22 @@
 """The score as tables: the same in a terminal of 80 columns and as Markdown, and no text of a dataset breaks them."""
 
-import io
-from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from evals.data.compare import ComparedNumber, Comparison, compare
 from evals.data.report import comparison_sections, score_sections
 from evals.data.rows import Row
 from evals.data.score import score
 from evals.figures.statistics import Interval
-from evals.figures.tables import Section, markdown, print_sections
+from evals.figures.tables import Section
 from tests.helpers.scored import a_line, a_material, a_run, a_seed, rows_of
+from tests.helpers.terminal import printed
 
 SEEDS = [
     a_seed("What is a fox? It is asked by somebody who has never seen one, and wants to know all of it.", "An animal."),
     a_seed("Who runs?", "The fox runs.", "The fox runs."),
 ]
-
-
-def shown(sections: list[Section], width: int = 80) -> str:
-    """What a terminal of so many columns shows."""
-    out = io.StringIO()
-    print_sections(sections, Console(file=out, width=width, highlight=False, emoji=False, color_system=None))
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
 def sections_of(count: int = 3, **how: Any) -> list[Section]:
@@ -64,7 +55,7 @@ def test_a_file_has_fewer() -> None:
 def test_a_terminal_shows_every_row_of_a_table_in_one_line(width: int) -> None:
     """At 80 columns nothing is folded but sentences, and probabilities where they are spread over all labels."""
     sections = sections_of(classify=lambda _: ("en", 0.9))
-    text = shown(sections, width)
+    text = printed(sections, width)
     assert max(map(len, text.splitlines())) <= width
     lines = text.splitlines()
     for section in sections:
@@ -87,9 +78,9 @@ def test_soft_ratings_stand_below_their_labels() -> None:
 
 
 def test_a_share_that_is_nearly_nothing_is_not_nothing() -> None:
-    """One row in a thousand is less than a percent, and the others are not all."""
-    counts = iter(range(2000))
-    found = score(a_material([Row("a" * 40, "b" * 40)] * 1000, classify=lambda _: ("fr" if next(counts) == 3 else "en", 1.0)))
+    """One row in three hundred is less than a percent, and the others are not all."""
+    counts = iter(range(600))
+    found = score(a_material([Row("a" * 40, "b" * 40)] * 300, classify=lambda _: ("fr" if next(counts) == 3 else "en", 1.0)))
     (question, answer) = titled("Languages", score_sections(found)).rows
     assert question == ("question", "English >99%, French <1%")
     assert answer == ("answer", "English 100%")
@@ -122,18 +113,5 @@ def test_a_comparison_fits_80_columns() -> None:
     comparison = compare(material, material, 0, rounds=10)
     (section,) = [part for part in comparison_sections(comparison, score(material), score(material)) if part.columns]
     assert len(section.rows) > 25
-    text = shown([Section(section.title, section.columns, section.rows, numbers=section.numbers)])
+    text = printed([Section(section.title, section.columns, section.rows, numbers=section.numbers)], 80)
     assert len(text.splitlines()) == len(section.rows) + 3
-
-
-def test_texts_of_a_dataset_are_no_markup() -> None:
-    """Neither rich's nor Markdown's nor a terminal's."""
-    seeds = [a_seed("[bold]What|is `it`?[/bold] <b> # *x*", "b"), a_seed("\x1b[31mred\x1b[0m", "b")]
-    sections = score_sections(score(a_material([Row("a", "b")], seeds, path=Path("[red]x.jsonl"))))
-    text = shown(sections, 120)
-    assert "[bold]What|is `it`?[/bold] <b> # *x*" in text
-    assert "[red]x.jsonl" in text
-    assert "\x1b" not in text
-    page = markdown(sections)
-    assert r"\[bold\]What\|is \`it\`?\[/bold\] \<b\> \# \*x\*" in page
-    assert "\x1b" not in page

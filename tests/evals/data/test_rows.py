@@ -13,6 +13,7 @@ from evals.data.rows import LAYOUTS, RATINGS, Row, read_pairs, row_of
 from skills_dspy.base.errors import FileError
 from skills_dspy.commands.export.parquet import parquet_file
 from tests.helpers.exporting import a_record
+from tests.helpers.making import there
 from tests.helpers.scored import a_line
 
 FILE = Path("rows.jsonl")
@@ -21,9 +22,7 @@ WORDS = st.text(max_size=12).filter(lambda text: bool(text.strip()))
 
 def row(**content: Any) -> Row:
     """The row of line 3, which is none to be left out."""
-    found = row_of(content, FILE, 3)
-    assert found is not None
-    return found
+    return there(row_of(content, FILE, 3))
 
 
 def refused(content: dict[str, Any]) -> str:
@@ -176,8 +175,7 @@ def test_our_typed_columns_keep_their_ratings(tmp_path: Path) -> None:
         write(a_record(context="The fox runs.", soft=True))
     (found,) = read_pairs(tmp_path / "rows")
     assert found == row(**a_record(context="The fox runs.", soft=True).model_dump(mode="json"))
-    assert found is not None
-    assert list(found.soft) == ["pair_verdict"]
+    assert list(there(found).soft) == ["pair_verdict"]
 
 
 # ---- ratings ---------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from evals.data.rows import Row
 from evals.data.score import DatasetScore, score
 from evals.figures.tables import as_json
+from tests.helpers.making import there
 from tests.helpers.scored import a_line, a_material, a_run, a_seed, by_first_word, rows_of
 
 SEEDS = [a_seed("What is a fox?", "An animal of the wood."), a_seed("Who runs?", "The fox runs.")]
@@ -31,8 +32,7 @@ def test_a_run_has_all_parts() -> None:
     assert (found.yield_[0].stage, found.yield_[0].went_on) == ("dedup", 3)
     assert found.ratings["pair_verdict"].mean == 3
     assert found.novelty is not None
-    assert found.coverage is not None
-    assert [part.shown for part in found.coverage.seeds] == [3, 0]
+    assert [part.shown for part in there(found.coverage).seeds] == [3, 0]
     assert found.words["question"].median == 4
     assert "context" not in found.words
     assert found.notes == ()
@@ -66,8 +66,7 @@ def test_a_sample_is_said_to_be_one() -> None:
     found = score(a_material(ours(30), SEEDS, run=a_run(30), sample=7))
     assert (found.rows, found.sample) == (30, 7)
     assert found.ratings["pair_verdict"].counts[3] == 30
-    assert found.coverage is not None
-    assert sum(part.nearest for part in found.coverage.seeds) == 7
+    assert sum(part.nearest for part in there(found.coverage).seeds) == 7
     assert sum(found.languages["question"].values()) == 7
     assert found.notes == (
         "Diversity, novelty, nearest seeds and languages are measured on 7 of the 30 rows, drawn by the seed.",
@@ -78,10 +77,8 @@ def test_without_vectors_words_have_to_do() -> None:
     """And it is said."""
     found = score(a_material(ours(3), SEEDS, run=a_run(3), embedder=None))
     assert (found.diversity.mean_nearest_distance, found.diversity.vendi, found.embedder) == (None, None, None)
-    assert found.novelty is not None
-    assert found.novelty.question_cosine is None
-    assert found.coverage is not None
-    assert found.coverage.nearest_by == "ROUGE-L"
+    assert there(found.novelty).question_cosine is None
+    assert there(found.coverage).nearest_by == "ROUGE-L"
     assert found.notes == (
         "Distances, the Vendi score and cosines are left out, and the nearest seed is the one by ROUGE-L: "
         "no vectors were wanted.",

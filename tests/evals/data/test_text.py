@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.data.text import distinct_n, rouge_l, rouge_l_of_words, shared_opening
+from skills_dspy.similarity.text import words
 
 WORD_LISTS = st.lists(st.sampled_from("abcd"), max_size=12)
 
@@ -55,4 +56,4 @@ def test_distinct_n_counts_over_all_texts() -> None:
 )
 def test_shared_opening(questions: list[str], opening: str, share: float) -> None:
     """The most frequent first words, whatever their case and punctuation; among equals the first to come."""
-    assert shared_opening(questions) == (opening, share)
+    assert shared_opening([words(question) for question in questions]) == (opening, share)

@@ -1,1 +1,1 @@
-"""Tests of evals/data."""
+"""Tests of evals/figures."""

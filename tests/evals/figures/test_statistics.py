@@ -1,11 +1,11 @@
 """Rates, agreement, separation, bootstrap: what is undefined, what is refused, and what our conventions add to scipy's."""
 
-import math
 import random
 from collections.abc import Sequence
 
 import pytest
 
+from evals.data.measures import mean
 from evals.figures.statistics import (
     Interval,
     Rate,
@@ -19,11 +19,7 @@ from evals.figures.statistics import (
     kappa_interval,
     sign_flip,
 )
-
-
-def mean(values: Sequence[float]) -> float | None:
-    """The mean, None of nothing."""
-    return math.fsum(values) / len(values) if values else None
+from tests.helpers.making import there
 
 
 def test_a_rate_has_a_value_an_interval_and_a_form_for_files() -> None:
@@ -70,9 +66,7 @@ def test_intervals_at_once_are_those_of_the_bootstrap() -> None:
     good = [rng.random() < 0.6 for _ in range(30)]
     accepts = [each if rng.random() < 0.7 else not each for each in good]
     first, second = ([each + rng.randint(0, 2) for each in good] for _ in range(2))
-    found, kappa = kappa_interval(accepts, good, 3), cohen_kappa(accepts, good)
-    assert found is not None
-    assert kappa is not None
+    found, kappa = there(kappa_interval(accepts, good, 3)), there(cohen_kappa(accepts, good))
     assert found.low < kappa < found.high
     always = kappa_interval([True, False] * 9, [True, False] * 9, 3)
     assert always == Interval(1.0, 1.0)
@@ -99,8 +93,7 @@ def test_a_bootstrap_of_means_is_about_as_wide_as_theory_says() -> None:
     """For many items the interval of a mean is that of the normal distribution."""
     rng = random.Random(1)
     items = [rng.gauss(10, 2) for _ in range(400)]
-    found = bootstrap(items, mean, 7)
-    assert found is not None
+    found = there(bootstrap(items, mean, 7))
     assert (found.high - found.low) / (2 * 1.96 * 2 / 20) == pytest.approx(1, abs=0.15)
 
 
@@ -125,9 +118,7 @@ def test_a_difference_is_second_less_first() -> None:
 def test_a_table_is_resampled_by_rows_and_by_columns() -> None:
     """One row is the bootstrap of its values; rows that differ widen the interval, however alike the columns are."""
     values = [0.1, 0.5, 0.3, 0.2, 0.9]
-    one, plain = bootstrap_crossed([values], 1, 500), bootstrap(values, mean, 1, 500)
-    assert one is not None
-    assert plain is not None
+    one, plain = there(bootstrap_crossed([values], 1, 500)), there(bootstrap(values, mean, 1, 500))
     assert (one.low, one.high) == pytest.approx((plain.low, plain.high))
     two = bootstrap_crossed([[1.0] * 5, [-1.0] * 5], 1, 500)
     assert two == Interval(-1.0, 1.0)

@@ -1,32 +1,26 @@
 """Reports as sections: one content in a terminal, as Markdown and as JSON, and no text that breaks them."""
 
-import io
 import re
 from dataclasses import dataclass
 
 import pytest
-from rich.console import Console
 
 from evals.figures.statistics import Rate
-from evals.figures.tables import Section, as_json, markdown, print_sections
+from evals.figures.tables import Section, as_json, markdown
+from tests.helpers.terminal import printed
 
 REPORT = (
     Section("Models [bold]", notes=("Answered by: a SIMULATED [link] teacher",)),
-    Section("Rates", ("[red]x", "a", "b"), (("[/] | y", "1", "2"), ("two words", "3", "4")), ("A <note>.",), ("key: [1]",)),
+    Section(
+        "Rates", ("[red]x", "a", "b"), (("[/] | y", "1", "2"), ("`two` # *words*", "3", "4")), ("A <note>.",), ("key: [1]",)
+    ),
 )
-
-
-def shown(report: tuple[Section, ...], width: int = 100) -> str:
-    """What a terminal of so many columns shows."""
-    out = io.StringIO()
-    print_sections(report, Console(file=out, width=width, highlight=False, emoji=False, color_system=None))
-    return out.getvalue()
 
 
 def test_a_terminal_shows_texts_as_they_are() -> None:
     """A model may be called anything; what cannot be seen is shown as an escape."""
-    screen = shown((*REPORT, Section("\x1b[31mred\x1b[0m")))
-    for text in ("Models [bold]", "[red]x", "[/] | y", "[link]", "A <note>.", "key: [1]"):
+    screen = printed((*REPORT, Section("\x1b[31mred\x1b[0m")), 100)
+    for text in ("Models [bold]", "[red]x", "[/] | y", "`two` # *words*", "[link]", "A <note>.", "key: [1]"):
         assert text in screen
     assert "\x1b" not in screen
 
@@ -34,8 +28,8 @@ def test_a_terminal_shows_texts_as_they_are() -> None:
 def test_numbers_stand_to_the_right_and_words_to_the_left() -> None:
     """As many columns as are said to hold numbers: all but the first where nothing is said."""
     rows = (("a", "1", "x"), ("bb", "22", "yy"))
-    table = shown((Section("", ("n", "count", "words"), rows, numbers=1),)).splitlines()
-    assert [line.rstrip() for line in table[1:]] == ["n   count  words", "a       1  x", "bb     22  yy"]
+    table = printed([Section("", ("n", "count", "words"), rows, numbers=1)], 100).splitlines()
+    assert table[1:] == ["n   count  words", "a       1  x", "bb     22  yy"]
     assert markdown([Section("", ("n", "count", "words"), rows)]).startswith("| n | count | words |\n| --- | ---: | ---: |\n")
 
 
@@ -56,6 +50,7 @@ def test_a_page_has_a_head_and_paragraphs_and_a_part_of_one_has_lists() -> None:
     assert "\n\nA <note>.\n\n" in markdown(REPORT, page=True)
     assert markdown(REPORT).startswith("## Models \\[bold\\]\n\n- Answered by: a SIMULATED \\[link\\] teacher\n\n## Rates\n")
     assert "\n\n- A \\<note\\>.\n\n" in markdown(REPORT)
+    assert "| \\`two\\` \\# \\*words\\* | 3 | 4 |" in markdown(REPORT)
 
 
 @dataclass

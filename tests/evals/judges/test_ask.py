@@ -1,7 +1,6 @@
 """Asking judges about labelled cases: what is asked, what comes back, and what failures become."""
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,13 @@ from evals.judges.ask import FUSED, CaseCall, Judged, judge_all, judging_limits
 from evals.judges.cases import Case
 from evals.judges.fused import StepTokens
 from evals.judges.report import calls_for, costs, remembered, room_for
-from evals.session.session import SessionRequest, open_session
+from evals.session.session import Session, SessionRequest
 from skills_dspy.base.errors import ServerError
 from skills_dspy.base.scales import Label
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.room import RETRY
-from tests.helpers.judges import CONFIG, PAIR, QUALITY, QUESTION, JudgeServer, a_case, lets_all_pass
-from tests.helpers.making import a_config, a_program
+from tests.helpers.judges import CONFIG, PAIR, QUALITY, QUESTION, JudgeServer, a_case, lets_all_pass, within
+from tests.helpers.making import a_config, a_program, there
 
 SEED = 3
 
@@ -27,12 +26,11 @@ def asked(
 ) -> tuple[Judged, ...]:
     """What a session's judges say."""
 
-    async def main() -> tuple[Judged, ...]:
-        async with open_session(SessionRequest(folder, config), lambda: server) as session:
-            asker = session.asker(a_program(), judging_limits(config), SEED, 8192)
-            return await judge_all(asker, asks, lambda: done.append(1) if done is not None else None)
+    async def work(session: Session) -> tuple[Judged, ...]:
+        asker = session.asker(a_program(), judging_limits(config), SEED, 8192)
+        return await judge_all(asker, asks, lambda: done.append(1) if done is not None else None)
 
-    return asyncio.run(main())
+    return within(SessionRequest(folder, config), server, work)
 
 
 def about(*cases: Case) -> tuple[CaseCall, ...]:
@@ -76,32 +74,27 @@ def test_a_case_is_asked_the_same_way_whatever_stands_beside_it(tmp_path: Path) 
     assert first.digests == second.digests
 
 
-def test_a_reply_that_is_unreadable_twice_is_a_failure(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("server", "failure", "why"),
+    [
+        (JudgeServer(lambda *_: "no JSON"), "unreadable", "does not fit"),
+        (JudgeServer(lambda *_: {"explanation": "Odd.", "rating": 7}), "unreadable", "does not fit"),  # not the nearest label
+        (JudgeServer(cut=True), "truncated", "was cut after 20 tokens"),
+    ],
+)
+def test_a_reply_that_is_of_no_use_twice_is_a_failure(server: JudgeServer, failure: str, why: str, tmp_path: Path) -> None:
     """No label, and what was wrong; both requests are known."""
-    (said,) = asked(tmp_path, JudgeServer(lambda *_: "no JSON"), about(a_case(QUESTION, 1)))
-    assert (said.label, said.soft, said.failure, said.values) == (None, None, "unreadable", {})
+    (said,) = asked(tmp_path, server, about(a_case(PAIR, 3)))
+    assert (said.label, said.soft, said.failure, said.values) == (None, None, failure, {})
     assert len(said.digests) == 2
-    assert "does not fit" in said.explanation
-
-
-def test_a_reply_that_is_cut_twice_is_truncated(tmp_path: Path) -> None:
-    """It is told apart from one that is no JSON."""
-    (said,) = asked(tmp_path, JudgeServer(cut=True), about(a_case(QUESTION, 1)))
-    assert (said.label, said.failure) == (None, "truncated")
-
-
-def test_a_label_outside_the_scale_is_no_verdict(tmp_path: Path) -> None:
-    """It is not taken for the nearest one."""
-    (said,) = asked(tmp_path, JudgeServer(lambda *_: {"explanation": "Odd.", "rating": 7}), about(a_case(PAIR, 3)))
-    assert (said.label, said.failure) == (None, "unreadable")
+    assert why in said.explanation
 
 
 def test_soft_ratings_are_there_where_the_server_gives_them(tmp_path: Path) -> None:
     """And where it does not, or is not asked, nothing pretends that it did."""
     shares: Mapping[str, Mapping[Label, float]] = {"rating": {1: 0.75, 0: 0.25}}
     (soft,) = asked(tmp_path / "a", JudgeServer(shares=shares), about(a_case(QUESTION, 1)))
-    assert soft.soft is not None
-    assert soft.soft.expected == pytest.approx(0.75, abs=1e-5)
+    assert there(soft.soft).expected == pytest.approx(0.75, abs=1e-5)
     (hard,) = asked(tmp_path / "b", JudgeServer(), about(a_case(QUESTION, 1)))
     config = a_config({"soft_ratings": False})
     (unasked,) = asked(tmp_path / "c", JudgeServer(shares=shares), about(a_case(QUESTION, 1)), config)
@@ -121,13 +114,12 @@ def test_what_ends_the_evaluation_is_one_error(tmp_path: Path) -> None:
 def test_a_mistake_of_ours_is_not_taken_for_an_error_of_the_user(tmp_path: Path) -> None:
     """It comes out as it is."""
 
-    async def main() -> None:
-        async with open_session(SessionRequest(tmp_path, CONFIG), JudgeServer) as session:
-            asker = session.asker(a_program(), {}, SEED, 8192)  # no limits
-            await judge_all(asker, about(a_case(QUESTION, 1)))
+    async def work(session: Session) -> None:
+        asker = session.asker(a_program(), {}, SEED, 8192)  # no limits
+        await judge_all(asker, about(a_case(QUESTION, 1)))
 
     with pytest.raises(ExceptionGroup):
-        asyncio.run(main())
+        within(SessionRequest(tmp_path, CONFIG), JudgeServer(), work)
 
 
 # -- what is known, and what it cost ------------------------------------------------------------------------------------
@@ -144,11 +136,10 @@ def test_what_the_journal_knows_is_found_without_a_call(tmp_path: Path) -> None:
     assert [said.failure for said in before] == [None, "unreadable"]
     server = JudgeServer()
 
-    async def main() -> list[Judged | None]:
-        async with open_session(SessionRequest(tmp_path, CONFIG), lambda: server) as session:
-            return await remembered(session, a_program(), [*known, *about(a_case(QUESTION, 0, 9))], SEED, 8192)
+    def work(session: Session) -> Awaitable[list[Judged | None]]:
+        return remembered(session, a_program(), [*known, *about(a_case(QUESTION, 0, 9))], SEED)
 
-    assert asyncio.run(main()) == [*before, None]
+    assert within(SessionRequest(tmp_path, CONFIG), server, work) == [*before, None]
     assert server.asked == []
 
 
@@ -169,11 +160,10 @@ def test_the_room_holds_the_longest_prompt_and_a_second_try(tmp_path: Path) -> N
     server = JudgeServer()
     asks = calls_for([a_case(QUESTION, 1), a_case(QUALITY, "good")], 1, fused=True)
 
-    async def main() -> tuple[int, int]:
-        async with open_session(SessionRequest(tmp_path, config), lambda: server) as session:
-            return room_for(asks, a_program(), session)
+    async def work(session: Session) -> tuple[int, int]:
+        return room_for(asks, a_program(), session)
 
-    prompt, reply = asyncio.run(main())
+    prompt, reply = within(SessionRequest(tmp_path, config), server, work)
     assert reply == RETRY * 300
     asked(tmp_path, server, asks, config)
     assert prompt > max(map(estimate_tokens, server.prompts))

@@ -11,7 +11,7 @@ from evals.judges.card import JudgeCard, report_card
 from evals.judges.fused import StepTokens
 from skills_dspy.base.scales import Label
 from tests.helpers.judges import CONFIG, PAIR, QUALITY, QUESTION, SAMPLE, a_case, both_ways, said, verdicts
-from tests.helpers.making import a_config
+from tests.helpers.making import a_config, there
 
 
 def card_of(judged: Sequence[Judged]) -> JudgeCard:
@@ -36,8 +36,7 @@ def test_a_passing_label_is_right_even_if_it_is_not_the_expected_one() -> None:
     """The decision counts: 2 for 3 lets the same pair through."""
     card = card_of(verdicts(PAIR, [(3, 2), (2, 3), (1, 1)]))
     assert card.all.accuracy.value == 1.0
-    assert card.weighted_kappa_by_hand is not None
-    assert card.weighted_kappa_by_hand < 1.0
+    assert there(card.weighted_kappa_by_hand) < 1.0
 
 
 def test_kappa_is_not_defined_where_nothing_can_go_wrong() -> None:
@@ -63,8 +62,7 @@ def test_nothing_readable_at_all_is_said_as_nothing() -> None:
     """No rate is made up, and nothing breaks."""
     card = card_of(verdicts(SAMPLE, [(5, None), (1, None)]))
     assert (card.all.accuracy.value, card.all.kappa, card.weighted_kappa_by_hand, card.soft) == (None, None, None, None)
-    assert card.threshold_sweep is not None
-    assert card.threshold_sweep.best is None
+    assert there(card.threshold_sweep).best is None
     assert card.said == ()
     json.dumps(as_json(card), allow_nan=False)
 
@@ -84,9 +82,7 @@ def test_replies_of_models_have_figures_and_a_sentence_of_their_own() -> None:
     """They are neither by hand nor from seeds; a report without them has no place for them, as it was before."""
     by_hand = verdicts(QUESTION, [(1, 1), (0, 0)])
     card = card_of([*by_hand, said(a_case(QUESTION, 0, 3, reason="off the task", origin="reply"), 1)])
-    assert card.by_hand is not None
-    assert card.of_models is not None
-    assert (card.by_hand.cases, card.of_models.cases, card.from_seeds, card.all.cases) == (2, 1, None, 3)
+    assert (there(card.by_hand).cases, there(card.of_models).cases, card.from_seeds, card.all.cases) == (2, 1, None, 3)
     assert "Of the flaws in replies of models it misses `off the task` most: 1 of 1 let through." in card.said
     assert ["of_models" in as_json(one) for one in (card, card_of(by_hand))] == [True, False]
 
@@ -114,8 +110,7 @@ def test_agreement_with_itself_is_of_pairs_of_samples() -> None:
     """Three samples are three pairs: here the decision agrees in all, the label in one; an unreadable one has no part."""
     case, other = a_case(PAIR, 3), a_case(PAIR, 3, 1)
     samples = [said(case, 3), said(case, 3, 1), said(case, 2, 2), said(other, 1), said(other, None, 1)]
-    agreement = card_of(samples).self_agreement
-    assert agreement is not None
+    agreement = there(card_of(samples).self_agreement)
     assert (agreement.samples, agreement.pairs) == (3, 3)
     assert agreement.same_decision == 1.0
     assert agreement.same_label == pytest.approx(1 / 3)
@@ -167,26 +162,22 @@ def softly(points: Sequence[tuple[Label, Label, float]]) -> JudgeCard:
 
 def test_a_soft_rating_that_tells_apart_what_the_label_does_not_is_better() -> None:
     """All have the label 2, and the expected value is higher for the good ones."""
-    soft = softly([(3, 2, 2.2 + n / 100) for n in range(10)] + [(1, 2, 1.7 + n / 100) for n in range(10)]).soft
-    assert soft is not None
+    soft = there(softly([(3, 2, 2.2 + n / 100) for n in range(10)] + [(1, 2, 1.7 + n / 100) for n in range(10)]).soft)
     assert (soft.label_auc, soft.soft_auc, soft.verdict) == (0.5, 1.0, "better")
     assert "better than the label" in soft.said
 
 
 def test_a_soft_rating_that_orders_like_the_label_is_no_better() -> None:
     """The same order, so the same area."""
-    soft = softly([(3, 3, 2.9)] * 10 + [(1, 1, 1.1)] * 10).soft
-    assert soft is not None
+    soft = there(softly([(3, 3, 2.9)] * 10 + [(1, 1, 1.1)] * 10).soft)
     assert (soft.label_auc, soft.soft_auc, soft.verdict) == (1.0, 1.0, "no better")
 
 
 def test_few_cases_do_not_tell() -> None:
     """One case less in order is no evidence."""
-    soft = softly([(3, 3, 2.9), (3, 2, 2.4), (3, 2, 1.9), (1, 2, 2.0), (1, 1, 1.3), (1, 2, 1.2)]).soft
-    assert soft is not None
+    soft = there(softly([(3, 3, 2.9), (3, 2, 2.4), (3, 2, 1.9), (1, 2, 2.0), (1, 1, 1.3), (1, 2, 1.2)]).soft)
     assert soft.verdict == "cannot be told"
-    only_good = softly([(3, 3, 2.9)]).soft
-    assert only_good is not None
+    only_good = there(softly([(3, 3, 2.9)]).soft)
     assert (only_good.label_auc, only_good.difference, only_good.verdict) == (None, None, "cannot be told")
 
 
@@ -194,8 +185,7 @@ def test_soft_ratings_are_compared_only_where_the_server_gave_them() -> None:
     """Replies without one are counted and left out of both areas."""
     judged = [said(a_case(PAIR, 3, 0), 3, expected=2.8), said(a_case(PAIR, 1, 1), 1, expected=1.1)]
     judged += verdicts(PAIR, [(3, 1)] * 3)
-    soft = card_of(judged).soft
-    assert soft is not None
+    soft = there(card_of(judged).soft)
     assert (soft.with_soft_rating, soft.replies, soft.label_auc) == (2, 5, 1.0)
     assert card_of(verdicts(PAIR, [(3, 3)])).soft is None
 
@@ -205,8 +195,7 @@ def test_soft_ratings_are_compared_only_where_the_server_gave_them() -> None:
 
 def test_fused_and_separate_are_compared_on_the_same_cases() -> None:
     """Agreement of decision and label, accuracy of each; difficulty and category where both were readable."""
-    card = report_card(*both_ways(), CONFIG).fused_against_separate
-    assert card is not None
+    card = there(report_card(*both_ways(), CONFIG).fused_against_separate)
     assert (card.cases, card.instruction_quality.same_decision.count, card.instruction_quality.same_label.count) == (4, 3, 2)
     assert (card.instruction_quality.separate_accuracy.value, card.instruction_quality.fused_accuracy.value) == (1.0, 0.75)
     assert (card.difficulty.same_label.count, card.difficulty.same_label.of) == (2, 3)
@@ -232,8 +221,7 @@ def test_what_is_cheaper_depends_on_how_many_are_accepted(fused_tokens: int, sha
         "tag_category": StepTokens(5, 500, 300),
         QUESTION: StepTokens(9, 9, 9),
     }
-    card = report_card(separate, fused, CONFIG, spent).fused_against_separate
-    assert card is not None
+    card = there(report_card(separate, fused, CONFIG, spent).fused_against_separate)
     assert card.fused_is_cheaper_from_accepted_share == pytest.approx(share)
     assert QUESTION not in card.costs
     assert any(words in sentence for sentence in card.said)
@@ -243,8 +231,7 @@ def test_an_unreadable_fused_reply_counts_against_it_alone() -> None:
     """It is no disagreement."""
     separate, fused = both_ways()
     fused[0] = said(separate[0].case, None, step=FUSED)
-    card = report_card(separate, fused, CONFIG).fused_against_separate
-    assert card is not None
+    card = there(report_card(separate, fused, CONFIG).fused_against_separate)
     assert (card.fused_unreadable.count, card.separate_unreadable.count, card.instruction_quality.same_decision.of) == (1, 0, 3)
     assert card.category.same_label.of == 3
 
@@ -254,8 +241,7 @@ def test_an_unreadable_fused_reply_counts_against_it_alone() -> None:
 
 def test_every_threshold_is_tried_the_loosest_first() -> None:
     """From letting all through to the best label alone; what was configured and what is best is marked."""
-    sweep = card_of(verdicts(SAMPLE, [(5, 5), (4, 5), (3, 4), (2, 4), (1, 2)])).threshold_sweep
-    assert sweep is not None
+    sweep = there(card_of(verdicts(SAMPLE, [(5, 5), (4, 5), (3, 4), (2, 4), (1, 2)])).threshold_sweep)
     assert [cut.accepts for cut in sweep.labels] == [(1, 2, 3, 4, 5), (2, 3, 4, 5), (3, 4, 5), (4, 5), (5,)]
     assert [cut.accepted.count for cut in sweep.labels] == [5, 5, 4, 4, 2]
     assert sweep.labels[0].youden == sweep.labels[0].kappa == 0.0
@@ -275,15 +261,13 @@ def test_a_configured_set_with_a_gap_has_a_row_of_its_own() -> None:
 
 def test_soft_ratings_are_cut_in_steps() -> None:
     """Quarters on the scale of three, halves on that of five, on the cases that have one; the cut itself passes."""
-    sweep = softly([(3, 3, 2.75), (1, 3, 2.5), (1, 1, 1.0)]).threshold_sweep
-    assert sweep is not None
+    sweep = there(softly([(3, 3, 2.75), (1, 3, 2.5), (1, 1, 1.0)]).threshold_sweep)
     assert [cut.expected_from for cut in sweep.soft] == [1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0]
     assert [cut.accepted.count for cut in sweep.soft] == [2, 2, 2, 2, 2, 2, 1, 0]
     assert next(cut.expected_from for cut in sweep.soft if cut.best_by_kappa) == 2.75
     quality = [said(a_case(QUALITY, "good"), "good", expected=4.1)]
     (card,) = report_card(quality, (), CONFIG).judges
-    assert card.threshold_sweep is not None
-    assert [cut.expected_from for cut in card.threshold_sweep.soft] == [1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0]
+    assert [cut.expected_from for cut in there(card.threshold_sweep).soft] == [1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0]
 
 
 # -- properties ---------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from skills_dspy.base.records import SeedExample
 from skills_dspy.base.seeds import STANDARD
 from skills_dspy.tasks.files import load_task, load_tasks
 from skills_dspy.tasks.spec import TaskSpec
-from tests.helpers.making import a_spec
+from tests.helpers.making import a_spec, there
 
 ROOT = Path(__file__).resolve().parents[3]
 TASKS = tuple(sorted((ROOT / "task_specs").rglob("*.yaml")))
@@ -112,8 +112,7 @@ def test_a_question_is_to_be_answered_with_yes_or_no() -> None:
         bad_question("question made yes/no", free("Convert 3 feet"), chance=chance) for chance in range(30)
     }
     for chance in range(9):
-        held = bad_question("question made yes/no", free("Translate this: Good morning"), chance=chance)
-        assert held is not None
+        held = there(bad_question("question made yes/no", free("Translate this: Good morning"), chance=chance))
         assert held.endswith(": Translate this: Good morning")
 
 
@@ -175,8 +174,7 @@ FIX_TOO = about("Bo eat the apples what I bought.", "Correct the errors!", "Bo a
 
 def test_a_question_is_asked_about_another_context() -> None:
     """Where it speaks of things that only its own context has."""
-    bad = corrupted("question", "context swapped", BEES, NIGHT)
-    assert bad is not None
+    bad = there(corrupted("question", "context swapped", BEES, NIGHT))
     assert bad.context == NIGHT.context
     assert bad.question == BEES.question
 
@@ -224,8 +222,7 @@ def test_a_result_is_changed_wherever_it_stands() -> None:
     """The figure that the calculation comes to, not those that it begins with; the rest stays."""
     seed = free("How many litres are 2.5 cubic metres?", "Working: 2.5 × 1000 = 2500\nAnswer: 2500 L")
     for chance in range(20):
-        found = bad_answer("numbers changed", seed, chance=chance)
-        assert found is not None
+        found = there(bad_answer("numbers changed", seed, chance=chance))
         first, last = found.splitlines()
         assert first.startswith("Working: 2.5 × 1000 = ")
         assert first.split("= ")[1] == last.split()[1] != "2500"
@@ -248,11 +245,9 @@ def test_the_new_figure_has_the_same_look() -> None:
     """Leading zeros, separators and decimals stay; a year stays one, a day stays below 29."""
     for chance in range(30):
         assert changed_numbers("555-0142", "", None, rng(chance)) is not None
-        year = changed_numbers("1871", "", None, rng(chance))
-        assert year is not None
+        year = there(changed_numbers("1871", "", None, rng(chance)))
         assert year[:2] == "18"
-        day = changed_numbers("30 May", "", None, rng(chance))
-        assert day is not None
+        day = there(changed_numbers("30 May", "", None, rng(chance)))
         assert 10 <= int(day.split()[0]) < 29
         assert (changed_numbers("0.05", "", None, rng(chance)) or "").startswith("0.0")
 
@@ -330,11 +325,9 @@ def test_a_form_that_nobody_wants_is_not_missed() -> None:
 
 def test_a_pair_gets_another_context() -> None:
     """One that does not support it; not where the answer says that nothing is said."""
-    bad = corrupted("pair", "context swapped", BEES, NIGHT)
-    assert bad is not None
+    bad = there(corrupted("pair", "context swapped", BEES, NIGHT))
     assert (bad.context, bad.question, bad.answer) == (NIGHT.context, BEES.question, BEES.answer)
-    bad = corrupted("pair", "context swapped", FIX, FIX_TOO)
-    assert bad is not None
+    bad = there(corrupted("pair", "context swapped", FIX, FIX_TOO))
     assert bad.context == FIX_TOO.context
     for absent in ("not stated", "None. Nobody took on a task.", "The text does not say how many."):
         assert corrupted("pair", "context swapped", BEES.model_copy(update={"answer": absent}), NIGHT) is None

@@ -28,10 +28,9 @@ from skills_dspy.model.description import described
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.tasks.files import load_tasks
 from tests.evals.optimize.test_budget import A_REQUEST
-from tests.evals.session.test_session import within
-from tests.evals.test_eval_judges import cases_of
 from tests.helpers.fake_server import FakeServer
-from tests.helpers.making import FREEFORM, a_config, a_spec
+from tests.helpers.judges import cases_of, within
+from tests.helpers.making import FREEFORM, a_config, a_spec, there
 from tests.helpers.optimizing_lab import TASKS, typed
 from tests.helpers.seeding import a_task
 
@@ -56,7 +55,7 @@ class Told:
 
     server: FakeServer
     derived: dict[str, str]
-    said: list[tuple[str, str]]
+    said: list[str]
 
 
 def answering(answer: str) -> SeedExample:
@@ -67,10 +66,10 @@ def answering(answer: str) -> SeedExample:
 def derive(folder: Path, specs: Sequence[Any], server: FakeServer | None = None, **more: Any) -> Told:
     """Describe the tasks in a session of this folder."""
     server = server or a_server({BLANK.task_name: SAID})
-    said: list[tuple[str, str]] = []
+    said: list[str] = []
 
     async def work(session: Session) -> dict[str, str]:
-        return await derive_descriptions(session, specs, 0, lambda *told: said.append(told))
+        return await derive_descriptions(session, specs, 0, said.append)
 
     derived = within(SessionRequest(folder, a_config(more.pop("config", None)), **more), server, work)
     return Told(server, derived, said)
@@ -80,7 +79,7 @@ def test_only_tasks_without_a_description_are_asked_about(tmp_path: Path) -> Non
     """One call each, by the signature of a run; a task with a description costs nothing."""
     told = derive(tmp_path, (TOLD, BLANK))
     assert told.derived == {BLANK.task_name: SAID}
-    assert told.said == [(BLANK.task_name, SAID)]
+    assert told.said == [description_line(BLANK.task_name, SAID)]
     (prompt,) = told.server.prompts
     assert prompt.startswith("<examples>\n<example>\n<question>\nWhat is a fox?")
     assert f"<path>\n{BLANK.task_name}\n</path>" in prompt
@@ -281,8 +280,7 @@ def test_a_command_describes_first_and_then_asks_as_if_the_files_had_said_so(des
     words = COMMANDS[which](desk.folder)
     done = desk.type(*words, output="blank", tasks=desk.blank)
     assert done.code in (0, 1), done.err  # 1: nothing became better
-    announced = re.search(ANNOUNCED[which], done.err)
-    assert announced is not None
+    announced = there(re.search(ANNOUNCED[which], done.err))
     bounds = announced.groupdict()
     assert len(done.server.asked) <= int(bounds.get("most", 260)) <= 260
     assert len(done.server.asked) == int(bounds.get("all", len(done.server.asked)))

@@ -20,6 +20,7 @@ from skills_dspy.store.reviews import Review, ReviewLog, text_mark
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.exporting import a_record, a_run_json, write_run
 from tests.helpers.fake_server import FakeServer
+from tests.helpers.making import there
 from tests.helpers.small_runs import SEEDS, TEACHER, make_run
 from tests.helpers.terminal import Terminal
 
@@ -173,19 +174,15 @@ def test_what_a_judge_and_a_person_see_otherwise_is_named(paths: RunPaths) -> No
     assert len(named) == 5
     assert all(rows[name].accepted for name in named)
     assert judge.kappa_low is not None
-    assert judge.more_reviews is not None
-    assert judge.more_reviews > 0
+    assert there(judge.more_reviews) > 0
 
 
 def test_so_many_more_reviews_halve_the_interval() -> None:
     """It is found out by drawing so many: of 40 decisions about three times as many more; none where all agree."""
     accepts, good = [True] * 20 + [False] * 20, [True] * 14 + [False] * 6 + [False] * 15 + [True] * 5
-    more = items_to_halve(accepts, good, 0)
-    assert more is not None
+    more = there(items_to_halve(accepts, good, 0))
     assert 100 <= more <= 145
-    now, then = (kappa_interval(accepts * times, good * times, 0) for times in (1, round((40 + more) / 40)))
-    assert now is not None
-    assert then is not None
+    now, then = (there(kappa_interval(accepts * times, good * times, 0)) for times in (1, round((40 + more) / 40)))
     assert (then.high - then.low) / (now.high - now.low) == pytest.approx(0.5, abs=0.06)
     assert items_to_halve(good, good, 0) is None
     assert items_to_halve([], [], 0) is None

@@ -1,19 +1,17 @@
 """Tests of the report card as tables: the same content in a terminal of 100 columns and as Markdown."""
 
 import functools
-import io
 
 import pytest
-from rich.console import Console
 
 from evals.figures.statistics import Rate
-from evals.figures.tables import Section, print_sections
 from evals.judges.ask import Judged
 from evals.judges.card import ReportCard, report_card
 from evals.judges.cases import SCALE_OF_STEP
 from evals.judges.fused import StepTokens
 from evals.judges.tables import sections, with_interval
 from tests.helpers.judges import CONFIG, PAIR, QUALITY, QUESTION, SAMPLE, a_case, both_ways, said, verdicts
+from tests.helpers.terminal import printed
 
 FACTS = [("Answered by", "a SIMULATED teacher"), ("Cases", "4 written by hand")]
 
@@ -36,13 +34,6 @@ def a_card(*, soft: bool = True, samples: int = 2) -> ReportCard:
     return report_card([*kept, *separate], fused, CONFIG, spent)
 
 
-def shown(report: tuple[Section, ...], width: int = 100) -> str:
-    """What a terminal shows."""
-    out = io.StringIO()
-    print_sections(report, Console(file=out, width=width, highlight=False, emoji=False, color_system=None))
-    return out.getvalue()
-
-
 @pytest.mark.parametrize(
     ("count", "of", "text"),
     [
@@ -59,7 +50,7 @@ def test_a_rate_is_a_percentage_with_its_interval(count: int, of: int, text: str
 
 def test_the_tables_fit_100_columns() -> None:
     """No line is longer, and nothing is cut off."""
-    text = shown(sections(a_card(), FACTS, sweep=True))
+    text = printed(sections(a_card(), FACTS, sweep=True), 100)
     assert max(len(line) for line in text.splitlines()) <= 100
     assert "…" not in text
     for step in SCALE_OF_STEP:
@@ -68,7 +59,7 @@ def test_the_tables_fit_100_columns() -> None:
 
 def test_thresholds_are_shown_only_when_they_are_asked_for() -> None:
     """They are long."""
-    without, with_them = (shown(sections(a_card(), FACTS, sweep=sweep)) for sweep in (False, True))
+    without, with_them = (printed(sections(a_card(), FACTS, sweep=sweep), 100) for sweep in (False, True))
     assert "Thresholds" not in without
     for step in (PAIR, QUALITY, SAMPLE):
         assert f"Thresholds of {step}" in with_them
@@ -97,9 +88,9 @@ def test_a_threshold_that_is_the_best_already_is_said_to_be() -> None:
 
 def test_one_sample_is_said_to_tell_nothing_of_agreement() -> None:
     """And how to get it."""
-    text = shown(sections(report_card(verdicts(QUESTION, [(1, 1), (0, 0)]), (), CONFIG), FACTS, sweep=False))
+    text = printed(sections(report_card(verdicts(QUESTION, [(1, 1), (0, 0)]), (), CONFIG), FACTS, sweep=False), 100)
     assert "--samples" in text
-    assert "how often two of 2 samples" in shown(sections(a_card(), FACTS, sweep=False))
+    assert "how often two of 2 samples" in printed(sections(a_card(), FACTS, sweep=False), 100)
 
 
 def test_of_thresholds_without_a_readable_verdict_none_is_called_the_best() -> None:

@@ -21,12 +21,12 @@ from evals.optimize.budget import (
 from evals.optimize.compile import compile_student
 from evals.optimize.metrics import AGREEMENT
 from evals.optimize.plan import OptimizeRequest, Plan, plan_of
-from evals.optimize.splits import Splits, weights
+from evals.optimize.splits import Splits
 from evals.optimize.targets import TARGETS, Unit
 from skills_dspy.base.errors import RequestError
 from skills_dspy.model.adapter import SkillsAdapter
 from tests.helpers.making import Teacher, a_config
-from tests.helpers.seeding import a_task, skill_cases
+from tests.helpers.seeding import a_task, labelled_examples, skill_cases
 
 CONFIG = a_config()
 ONE, TWO = TARGETS["judge_pair_freeform"][0], TARGETS["write_questions_grounded"][0]
@@ -60,25 +60,8 @@ class Student(dspy.Module):  # type: ignore[misc] # dspy ships no types
         """The rating that was given last."""
         self._held.forwards += 1
         for step in range(self._steps):
-            found = getattr(self, f"step_{step}")(lm=self._held.lm, question=f"{asked['question']} {key}")
+            found = getattr(self, f"step_{step}")(lm=self._held.lm, question=f"{asked['question']} k{key}")
         return dspy.Prediction(rating=int(found.rating), explanation="By chance.")
-
-
-def labelled(count: int) -> list[dspy.Example]:
-    """Labelled cases, good and bad in turn."""
-    good = [number % 2 == 0 for number in range(count)]
-    return [
-        dspy.Example(
-            key=f"k{number}",
-            asked={"question": f"Why {number}?"},
-            good=g,
-            field="rating",
-            passing=(3,),
-            weight=w,
-            reason="none",
-        ).with_inputs("key", "asked")
-        for number, (g, w) in enumerate(zip(good, weights(good), strict=True))
-    ]
 
 
 def proposal(request: lm15.Request) -> str:
@@ -94,7 +77,7 @@ def test_no_optimizer_asks_more_than_was_said(unit: Unit, optimizer: Optimizer, 
     """Neither students nor the proposer, on a model of which nobody knows what helps."""
     sizes = settings.sizes
     held, proposer = Held(), Teacher(proposal)
-    splits = Splits(*(tuple(labelled(size)) for size in sizes))
+    splits = Splits(*(tuple(labelled_examples([number % 2 == 0 for number in range(size)])) for size in sizes))
     with dspy.context(adapter=SkillsAdapter(), disable_history=True):
         compile_student(
             optimizer, Student(len(unit.steps), held), splits, AGREEMENT, settings, proposer.lm(), seed=3, threads=1

@@ -13,6 +13,7 @@ from evals.optimize.splits import weights
 from evals.session.bridge import Halt
 from skills_dspy.base.errors import ServerError
 from skills_dspy.base.records import SoftRating
+from tests.helpers.seeding import labelled_examples
 
 NO_HABITS = Habits(0, 0, 0)
 SCORES = st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), min_size=1, max_size=25)
@@ -29,16 +30,6 @@ class Saying(dspy.Module):  # type: ignore[misc] # dspy ships no types
         """What it says."""
         del asked
         return self.say(key)
-
-
-def cases(good: list[bool]) -> list[dspy.Example]:
-    """Labelled cases of a judge, keyed by their places."""
-    return [
-        dspy.Example(
-            key=str(place), asked={}, good=g, field="rating", passing=(2, 3), weight=w, reason="too vague"
-        ).with_inputs("key", "asked")
-        for place, (g, w) in enumerate(zip(good, weights(good), strict=True))
-    ]
 
 
 def said(rating: int, soft: float | None = None) -> dspy.Prediction:
@@ -71,14 +62,14 @@ def test_scores_come_in_the_order_of_the_examples(threads: int) -> None:
 def test_failures_are_counted_and_are_wrong() -> None:
     """One of four cases is no reply that could be used."""
     student = Saying(lambda key: dspy.Prediction(failure="the reply is empty") if key == "1" else said(3 if key in "02" else 1))
-    found = measure(student, cases([True, False, True, False]), AGREEMENT, 1, 0)
+    found = measure(student, labelled_examples([True, False, True, False]), AGREEMENT, 1, 0)
     assert found.scores == (1, -1, 1, 1)
     assert (found.mean, found.failures, found.signed) == (0.5, 1, True)
 
 
 def test_soft_scores_are_shown_where_all_replies_have_them() -> None:
     """The mean of the soft agreement; where one reply has none, none is made up."""
-    examples = cases([True, False])
+    examples = labelled_examples([True, False])
     assert measure(Saying(lambda _: said(3, 0.75)), examples, AGREEMENT, 1, 0).soft == pytest.approx(0)
     sure = Saying(lambda key: said(3, 1.0) if key == "0" else said(1, 0.25))
     assert measure(sure, examples, AGREEMENT, 1, 0).soft == pytest.approx(0.75)
@@ -98,14 +89,14 @@ def breaks(*_: Any) -> float:
 def test_what_halts_is_no_bad_score() -> None:
     """A server that went away ends the measuring."""
     with pytest.raises(Halt, match="no server"):
-        measure(Saying(halts), cases([True, False]), AGREEMENT, 2, 0)
+        measure(Saying(halts), labelled_examples([True, False]), AGREEMENT, 2, 0)
 
 
 def test_a_mistake_in_a_metric_is_no_bad_score() -> None:
     """It comes out as what it is."""
     broken = Metric("broken", "none", breaks, lambda *_: "", 0, 1)
     with pytest.raises(Halt) as caught:
-        measure(Saying(lambda _: said(3)), cases([True, False]), broken, 1, 0)
+        measure(Saying(lambda _: said(3)), labelled_examples([True, False]), broken, 1, 0)
     assert isinstance(caught.value.error, ZeroDivisionError)
 
 

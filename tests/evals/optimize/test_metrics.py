@@ -1,6 +1,7 @@
 """The metrics: their definitions, what constants and copies earn, failures, and the forms in which optimizers call them."""
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 import dspy
@@ -9,19 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.optimize.metrics import AGREEMENT, ANSWER_QUALITY, QUESTION_YIELD, Metric, soft_agreement
-from evals.optimize.splits import weights
 from skills_dspy.base.records import SoftRating
+from tests.helpers.seeding import labelled_example as a_case
+from tests.helpers.seeding import labelled_examples
 
 EVERY = [AGREEMENT, QUESTION_YIELD, ANSWER_QUALITY]
 FAILED = dspy.Prediction(failure="the reply is empty")
 BOTH = st.lists(st.booleans(), min_size=2, max_size=40).filter(lambda good: 0 < sum(good) < len(good))
 """Which cases are good: some are, some are not."""
 TEXTS = st.lists(st.text(max_size=12).filter(str.strip), min_size=1, max_size=6)
-
-
-def case(good: bool, weight: float = 1.0, reason: str = "too vague") -> dspy.Example:
-    """A labelled case of a judge of pairs, of which 2 and 3 pass."""
-    return dspy.Example(key="k", asked={}, good=good, field="rating", passing=(2, 3), weight=weight, reason=reason)
 
 
 def said(rating: int, explanation: str = "It names no place.", **more: Any) -> dspy.Prediction:
@@ -52,19 +49,13 @@ def answered(rating: int = 3, score: int = 5, passed: bool = True, **more: Any) 
     return dspy.Prediction(passed=passed, rating=rating, score=score, judged="It is right.", tagged="It is terse.", **more)
 
 
-def mean(values: Sequence[float]) -> float:
-    """The mean, as dspy.Evaluate takes it."""
-    return sum(values) / len(values)
-
-
 # ---- judges and tags --------------------------------------------------------------------------------------------------
 
 
 @given(BOTH, st.integers(1, 3))
 def test_a_constant_label_earns_nothing(good: list[bool], label: int) -> None:
     """Always yes, always no, always the middle: 0, however few cases of one class there are."""
-    examples = [case(is_good, weight) for is_good, weight in zip(good, weights(good), strict=True)]
-    assert mean([AGREEMENT.score(example, said(label)) for example in examples]) == pytest.approx(0, abs=1e-12)
+    assert fmean([AGREEMENT.score(example, said(label)) for example in labelled_examples(good)]) == pytest.approx(0, abs=1e-12)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 3)), min_size=2, max_size=40))
@@ -73,17 +64,16 @@ def test_the_mean_is_youdens_j(judged: list[tuple[bool, int]]) -> None:
     good = [is_good for is_good, _ in judged]
     if not 0 < sum(good) < len(good):
         return
-    examples = [case(is_good, weight) for is_good, weight in zip(good, weights(good), strict=True)]
-    found = mean([AGREEMENT.score(e, said(label)) for e, (_, label) in zip(examples, judged, strict=True)])
-    sensitivity = mean([float(label >= 2) for is_good, label in judged if is_good])
-    specificity = mean([float(label < 2) for is_good, label in judged if not is_good])
+    found = fmean([AGREEMENT.score(e, said(label)) for e, (_, label) in zip(labelled_examples(good), judged, strict=True)])
+    sensitivity = fmean([float(label >= 2) for is_good, label in judged if is_good])
+    specificity = fmean([float(label < 2) for is_good, label in judged if not is_good])
     assert found == pytest.approx(sensitivity + specificity - 1, abs=1e-12)
 
 
 @pytest.mark.parametrize("metric", EVERY, ids=lambda metric: metric.name)
 def test_a_failure_without_words_is_a_failure(metric: Metric) -> None:
     """The worst score for any example of weight 1, though what was wrong is an empty text."""
-    example = dspy.Example(**case(good=False), known=(), count=3)
+    example = dspy.Example(**a_case(good=False), known=(), count=3)
     for failed in (FAILED, dspy.Prediction(failure="")):
         assert metric.score(example, failed) == metric.worst < metric.good_enough
         assert "could not be used" in metric.feedback(example, failed)
@@ -91,27 +81,29 @@ def test_a_failure_without_words_is_a_failure(metric: Metric) -> None:
 
 def test_soft_agreement_is_how_much_more_probable_the_right_decision_is() -> None:
     """From minus the weight to the weight."""
-    assert soft_agreement(case(True, 2.0), said(2, soft={"rating": sure(1.0)})) == 2.0
-    assert soft_agreement(case(False, 2.0), said(2, soft={"rating": sure(1.0)})) == -2.0
-    assert soft_agreement(case(False), said(1, soft={"rating": sure(0.25)})) == pytest.approx(0.5)
+    assert soft_agreement(a_case(True, 2.0), said(2, soft={"rating": sure(1.0)})) == 2.0
+    assert soft_agreement(a_case(False, 2.0), said(2, soft={"rating": sure(1.0)})) == -2.0
+    assert soft_agreement(a_case(False), said(1, soft={"rating": sure(0.25)})) == pytest.approx(0.5)
 
 
 def test_without_probabilities_there_is_no_soft_agreement() -> None:
     """Neither of a server that gives none, nor of a reply that failed."""
-    assert soft_agreement(case(True), said(3)) is None
-    assert soft_agreement(case(True), said(3, soft={})) is None
-    assert soft_agreement(case(True), FAILED) is None
+    assert soft_agreement(a_case(True), said(3)) is None
+    assert soft_agreement(a_case(True), said(3, soft={})) is None
+    assert soft_agreement(a_case(True), FAILED) is None
 
 
 def test_feedback_on_a_judge_gives_the_reason_of_the_case_and_the_judges_own_words() -> None:
     """Whether it was right, what should have been, what was said."""
-    let_through = AGREEMENT.feedback(case(False, reason="wrong fact"), said(3, "All is well."))
+    let_through = AGREEMENT.feedback(a_case(False, reason="wrong fact"), said(3, "All is well."))
     assert let_through.startswith("Wrong")
     assert "wrong fact" in let_through
     assert "was let through" in let_through
     assert "All is well." in let_through
-    assert AGREEMENT.feedback(case(True), said(1, "Too short.")).startswith("Wrong: this one should pass; but it was rejected")
-    assert AGREEMENT.feedback(case(True), said(2, "It fits.")) == "Right: this one should pass. The reply said 2: It fits."
+    assert AGREEMENT.feedback(a_case(True), said(1, "Too short.")).startswith(
+        "Wrong: this one should pass; but it was rejected"
+    )
+    assert AGREEMENT.feedback(a_case(True), said(2, "It fits.")) == "Right: this one should pass. The reply said 2: It fits."
 
 
 # ---- questions --------------------------------------------------------------------------------------------------------
@@ -192,9 +184,9 @@ def test_feedback_on_an_answer_is_what_the_judge_and_the_tagger_said() -> None:
 @pytest.mark.parametrize(
     ("metric", "example", "prediction"),
     [
-        (AGREEMENT, case(True), said(3)),
+        (AGREEMENT, a_case(True), said(3)),
         (QUESTION_YIELD, request(), written(["d e"])),
-        (ANSWER_QUALITY, case(True), answered()),
+        (ANSWER_QUALITY, a_case(True), answered()),
     ],
     ids=lambda value: value.name if isinstance(value, Metric) else "",
 )

@@ -2,7 +2,7 @@
 
 import asyncio
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,12 +14,12 @@ from evals.optimize.plan import limits_of, longest_prompt
 from evals.optimize.students import Desk, Student, copy_prompts
 from evals.optimize.targets import TARGETS, Unit
 from evals.session.bridge import Halt
-from evals.session.session import SessionRequest, open_session
+from evals.session.session import Session, SessionRequest
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import ServerError, Unanswered
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.program import SkillsProgram
-from tests.helpers.judges import JudgeServer, Sayer
+from tests.helpers.judges import JudgeServer, Sayer, within
 from tests.helpers.making import a_config, a_spec, the_adapter
 from tests.helpers.seeding import a_seed
 
@@ -27,6 +27,9 @@ T = TypeVar("T")
 CONFIG = a_config()
 SPEC = a_spec([*(a_seed(n) for n in range(6)), *(a_seed(n, "grounded", about="g") for n in range(6))], count=3)
 EVERY = [*TARGETS["all"], *TARGETS["tag_fused"]]
+JUDGE, QUESTIONS, ANSWERS = (
+    TARGETS[name][0] for name in ("judge_pair_freeform", "write_questions_freeform", "write_answer_freeform")
+)
 PROSE = "Foxes live in woods."
 
 
@@ -52,10 +55,8 @@ class Server(JudgeServer):
     def __init__(self, say: Sayer = well, prose: str = PROSE, **more: Any) -> None:
         super().__init__(say, **more)
         self.prose = prose
-        self.payloads: list[Mapping[str, Any]] = []
 
     def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        self.payloads.append(payload)
         if payload.get("format"):
             return super()._body(payload)
         body = super()._body({**payload, "format": {"properties": {"explanation": {}}}})
@@ -66,12 +67,10 @@ class Server(JudgeServer):
 def at_desk(folder: Path, server: Server, work: Callable[[Desk], T], seed: int = 0, config: RunConfig = CONFIG) -> T:
     """What blocking work at a desk with the program's own judges gives."""
 
-    async def main() -> T:
-        async with open_session(SessionRequest(folder / "e", config), lambda: server) as session:
-            desk = Desk(session, SkillsProgram(3), limits_of([SPEC], config), seed, 8192)
-            return await asyncio.to_thread(work, desk)
+    def at_it(session: Session) -> Awaitable[T]:
+        return asyncio.to_thread(work, Desk(session, SkillsProgram(3), limits_of([SPEC], config), seed, 8192))
 
-    return asyncio.run(main())
+    return within(SessionRequest(folder / "e", config), server, at_it)
 
 
 def an_example(unit: Unit) -> dspy.Example:
@@ -109,8 +108,7 @@ def test_a_student_gives_what_its_metric_needs(unit: Unit, tmp_path: Path) -> No
 
 def test_questions_come_with_their_verdicts(tmp_path: Path) -> None:
     """Trimmed, each with whether it passed and what was said; one without a verdict has none, and the others keep theirs."""
-    unit = TARGETS["write_questions_freeform"][0]
-    found = predicted(tmp_path / "a", unit, Server())
+    found = predicted(tmp_path / "a", QUESTIONS, Server())
     assert found.questions == ["First one?", "Second one?", "Third one?"]
     assert (found.passed, found.said) == ([True, False, True], ["It fits.", "It is vague.", "It fits."])
     assert found.context is None
@@ -118,7 +116,7 @@ def test_questions_come_with_their_verdicts(tmp_path: Path) -> None:
     def mute(fields: tuple[str, ...], prompt: str) -> dict[str, Any] | str:
         return "no JSON" if "Second" in prompt and "rating" in fields else well(fields, prompt)
 
-    assert predicted(tmp_path / "b", unit, Server(mute)).passed == [True, None, True]
+    assert predicted(tmp_path / "b", QUESTIONS, Server(mute)).passed == [True, None, True]
 
 
 def test_grounded_questions_are_judged_with_the_context_that_was_written(tmp_path: Path) -> None:
@@ -132,7 +130,7 @@ def test_grounded_questions_are_judged_with_the_context_that_was_written(tmp_pat
 def test_residue_cannot_be_used(tmp_path: Path) -> None:
     """As in a run: it is asked for once more, and no judge sees it."""
     server = Server(prose=f"<think>Hm.</think>{PROSE}")
-    found = predicted(tmp_path, TARGETS["write_answer_freeform"][0], server)
+    found = predicted(tmp_path, ANSWERS, server)
     assert found.failure == "the reply has a block of thinking: <think>"
     assert len(server.asked) == 2
 
@@ -144,7 +142,7 @@ def test_an_answer_without_a_verdict_is_a_failure_and_no_low_rating(field: str, 
     def mute(fields: tuple[str, ...], prompt: str) -> dict[str, Any] | str:
         return "no JSON" if field in fields else well(fields, prompt)
 
-    found = predicted(tmp_path, TARGETS["write_answer_freeform"][0], Server(mute))
+    found = predicted(tmp_path, ANSWERS, Server(mute))
     assert "there was no verdict" in found.failure
     assert found.answer == PROSE
     assert "rating" not in found
@@ -157,9 +155,8 @@ def test_the_thresholds_of_the_configuration_decide(tmp_path: Path) -> None:
     def middling(fields: tuple[str, ...], prompt: str) -> dict[str, Any]:
         return {**well(fields, prompt), **({"rating": 2} if "rating" in fields else {})}
 
-    unit = TARGETS["write_answer_freeform"][0]
-    assert predicted(tmp_path / "a", unit, Server(middling)).passed is True
-    assert predicted(tmp_path / "b", unit, Server(middling), strict).passed is False
+    assert predicted(tmp_path / "a", ANSWERS, Server(middling)).passed is True
+    assert predicted(tmp_path / "b", ANSWERS, Server(middling), strict).passed is False
 
 
 # ---- second tries -----------------------------------------------------------------------------------------------------
@@ -176,7 +173,7 @@ def test_an_unreadable_reply_is_asked_for_once_more(tmp_path: Path) -> None:
 def test_two_unreadable_replies_are_a_failure(tmp_path: Path) -> None:
     """It says what was wrong; nothing is guessed, and a third time is not asked."""
     server = Server(lambda *_: '{"explanation": "x", "rating": 7}')
-    found = predicted(tmp_path, TARGETS["judge_pair_freeform"][0], server)
+    found = predicted(tmp_path, JUDGE, server)
     assert "rating" in found.failure
     assert found.toDict().keys() == {"failure"}
     assert len(server.asked) == 2
@@ -185,7 +182,7 @@ def test_two_unreadable_replies_are_a_failure(tmp_path: Path) -> None:
 def test_a_truncated_reply_gets_twice_the_room(tmp_path: Path) -> None:
     """And is a failure if that is not enough."""
     server = Server(cut=True)
-    found = predicted(tmp_path, TARGETS["judge_pair_freeform"][0], server)
+    found = predicted(tmp_path, JUDGE, server)
     first, second = (payload["options"]["num_predict"] for payload in server.payloads)
     assert second == 2 * first
     assert found.failure
@@ -198,7 +195,7 @@ def test_what_the_server_cannot_answer_is_a_failure_of_one_example(tmp_path: Pat
         raise Unanswered("The server answered 500: EOF.", "")
 
     server = Server(before=never)
-    found = predicted(tmp_path, TARGETS["judge_pair_freeform"][0], server)
+    found = predicted(tmp_path, JUDGE, server)
     assert found.failure == "The server answered 500: EOF."
     assert len(server.asked) == 1
 
@@ -215,14 +212,13 @@ def test_a_server_that_goes_away_halts(number: int, tmp_path: Path) -> None:
             raise ServerError("the server is away")
 
     with pytest.raises(Halt, match="away"):
-        predicted(tmp_path, TARGETS["write_answer_freeform"][0], Server(before=away))
+        predicted(tmp_path, ANSWERS, Server(before=away))
 
 
 def test_wrong_inputs_are_a_mistake_of_ours(tmp_path: Path) -> None:
     """DSPy would take them for a bad score."""
-    unit = TARGETS["write_answer_freeform"][0]
     with pytest.raises(Halt):
-        at_desk(tmp_path, Server(), lambda desk: Student(unit, SkillsProgram(3), desk)(key="k"))
+        at_desk(tmp_path, Server(), lambda desk: Student(ANSWERS, SkillsProgram(3), desk)(key="k"))
 
 
 # ---- what optimizers need ---------------------------------------------------------------------------------------------
@@ -230,14 +226,13 @@ def test_wrong_inputs_are_a_mistake_of_ours(tmp_path: Path) -> None:
 
 def test_two_prompts_are_compared_on_the_same_draws(tmp_path: Path) -> None:
     """The sampling seeds follow from the run's seed and the example, not from the prompt."""
-    unit = TARGETS["judge_pair_freeform"][0]
     other = SkillsProgram(3)
-    judge = other.predictor(unit.name)
+    judge = other.predictor(JUDGE.name)
     judge.signature = judge.signature.with_instructions("Judge otherwise.")
-    seeds, inputs = [], an_example(unit).inputs()
+    seeds, inputs = [], an_example(JUDGE).inputs()
     for place, (program, seed) in enumerate(((SkillsProgram(3), 0), (other, 0), (other, 1))):
         server = Server()
-        at_desk(tmp_path / str(place), server, lambda desk, own=program: Student(unit, own, desk)(**inputs), seed)  # type: ignore[misc]
+        at_desk(tmp_path / str(place), server, lambda desk, own=program: Student(JUDGE, own, desk)(**inputs), seed)  # type: ignore[misc]
         seeds.append(server.payloads[0]["options"]["seed"])
     assert seeds[0] == seeds[1] != seeds[2]
 
@@ -258,7 +253,7 @@ def test_judges_do_not_stand_in_the_trace_of_a_writer(tmp_path: Path) -> None:
 
 def test_copies_of_a_student_ask_at_the_same_desk_with_predictors_of_their_own(tmp_path: Path) -> None:
     """DSPy copies students all the time; the program's predictors are never touched."""
-    unit, program = TARGETS["judge_pair_freeform"][0], SkillsProgram(3)
+    unit, program = JUDGE, SkillsProgram(3)
     student = at_desk(tmp_path, Server(), lambda desk: Student(unit, program, desk))
     students = [student, copy.deepcopy(student), student.deepcopy(), student.reset_copy()]
     assert len({id(vars(student)["_desk"]) for student in students}) == 1

@@ -1,9 +1,9 @@
 """A session of the evaluations: one journal for all, replay, equal requests, a limit of calls, and what threads are told."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import gc
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import dspy
 import pytest
@@ -21,24 +21,12 @@ from skills_dspy.base.errors import (
     Unreadable,
 )
 from skills_dspy.model.context_window import RunPrompts
-from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.server import Model
-from tests.helpers.judges import CONFIG, QUESTION, JudgeServer, a_case
+from tests.helpers.judges import CONFIG, QUESTION, JudgeServer, a_case, within
 from tests.helpers.making import a_config, a_program, a_spec, idle
 from tests.helpers.seeding import a_seed
 
-T = TypeVar("T")
 CASES = [CaseCall(a_case(QUESTION, 1, number), QUESTION) for number in range(3)]
-
-
-def within(request: SessionRequest, server: OllamaServer | None, work: Callable[[Session], Awaitable[T]]) -> T:
-    """What the work in a session gives."""
-
-    async def main() -> T:
-        async with open_session(request, None if server is None else lambda: server) as session:
-            return await work(session)
-
-    return asyncio.run(main())
 
 
 async def judged(session: Session, **more: Any) -> list[object]:
@@ -47,21 +35,12 @@ async def judged(session: Session, **more: Any) -> list[object]:
     return [said.label for said in await judge_all(asker, CASES)]
 
 
-def test_what_was_asked_once_is_not_asked_again(tmp_path: Path) -> None:
-    """The journal of the folder answers the next session, whatever it is for."""
-    first, second = JudgeServer(), JudgeServer()
-    request = SessionRequest(tmp_path / "e", CONFIG)
-    assert within(request, first, judged) == within(request, second, judged) == [1, 1, 1]
-    assert (len(first.asked), len(second.asked)) == (3, 0)
-    assert first.closed
-    assert second.closed
-
-
 def test_no_more_requests_are_in_flight_than_asked_for(tmp_path: Path) -> None:
-    """Two at a time."""
+    """Two at a time; in the end the server is closed."""
     server = JudgeServer()
     within(SessionRequest(tmp_path, CONFIG, concurrency=2), server, judged)
     assert server.most_in_flight == 2
+    assert server.closed
 
 
 # -- replay -------------------------------------------------------------------------------------------------------------
@@ -225,6 +204,20 @@ def test_one_who_gives_up_leaves_the_call_to_the_other(tmp_path: Path) -> None:
     assert len(server.asked) == 3
 
 
+def test_an_error_that_nobody_waits_for_any_more_is_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A server that goes away fails all that is in flight; the first failure is the one that is told."""
+
+    async def fail(number: int) -> None:
+        await idle(number)
+        raise ServerError("it is gone")
+
+    for seed in range(8):  # of the turns until each is asked
+        with pytest.raises(ServerError, match="it is gone"):
+            within(SessionRequest(tmp_path, CONFIG), JudgeServer(before=fail, seed=seed), judged)
+    gc.collect()
+    assert capsys.readouterr().err == ""
+
+
 def test_calls_may_be_limited(tmp_path: Path) -> None:
     """What the journal has costs nothing; the first call too many ends it, and what came is kept."""
     with pytest.raises(CallsSpent, match="the 2 calls that were allowed are spent"):
@@ -292,18 +285,13 @@ def test_a_session_asks_in_the_window_of_a_run_on_its_tasks(tmp_path: Path) -> N
     (usual,) = run.windows({}).values()
     assert usual > 4096
 
-    asked: list[int] = []
-
-    class Noting(JudgeServer):
-        def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-            asked.append(payload["options"]["num_ctx"])
-            return super()._body(payload)
-
     async def work(session: Session) -> None:
         for needed in (4096, 2 * usual):
             await judge_all(session.asker(a_program(), judging_limits(CONFIG), needed, needed), CASES)
 
-    within(SessionRequest(tmp_path, CONFIG, beside=run), Noting(), work)
+    server = JudgeServer()
+    within(SessionRequest(tmp_path, CONFIG, beside=run), server, work)
+    asked = [payload["options"]["num_ctx"] for payload in server.payloads]
     assert asked == [usual] * len(CASES) + [2 * usual] * len(CASES)
 
 

@@ -17,7 +17,7 @@ from skills_dspy.base.config import ROLES, Role
 from skills_dspy.base.errors import MissingReply, RunDirError, only_ours
 from skills_dspy.base.records import Failure, Neighbour, Reason
 from skills_dspy.commands.decide.decided import Prepared
-from skills_dspy.commands.decide.old_rows import OldDraw, OldRow
+from skills_dspy.commands.decide.old_rows import OldDraw, OldRow, text_digest
 from skills_dspy.commands.decide.pairs import PairCounts, Pairing, Short, pair_up, short_of
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.embedding.vectors import JournalVectors
@@ -225,7 +225,7 @@ class _ComparingLedger:
         before = self._again.at(candidate.key[:2])
         name = self._ledger.accept(candidate, passed, neighbour)
         same = before.dropped is None and candidate.rewritten == before.rewritten  # the same answer of two
-        if name != before.id or (same and passed.answer != before.answer):
+        if name != before.id or (same and text_digest(passed.answer) != before.answer):
             raise RunDirError(
                 f"{before.where}: this row's text is not what the journal says, so it was changed by hand or the journal is "
                 "another run's; deciding anew would lose the change: restore the row, or change the new dataset's"

@@ -1,5 +1,6 @@
 """What a run has decided, read back from its rows in settled order: draws, their candidates, what became of each."""
 
+import hashlib
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ class OldRow:
         shown: names of the examples in its draw's prompts.
         calls: step to the digests of its requests.
         dropped: how it was rejected; None when it was accepted.
-        answer: of an accepted one.
+        answer: a digest of an accepted one's: a large run is not held in memory for a comparison.
         rewritten: why that was written again, if it was.
     """
 
@@ -43,7 +44,7 @@ class OldRow:
     shown: tuple[str, ...]
     calls: dict[str, tuple[str, ...]]
     dropped: Dropped | None
-    answer: str | None = None
+    answer: bytes = b""
     rewritten: str | None = None
 
     @property
@@ -63,6 +64,11 @@ class OldDraw:
 
     draw: Draw
     candidates: tuple[OldRow, ...]
+
+
+def text_digest(text: str) -> bytes:
+    """Sixteen bytes that tell texts apart."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
 
 
 def read_old_rows(paths: RunPaths, spec: TaskSpec) -> tuple[OldDraw, ...]:
@@ -137,6 +143,6 @@ def _old_rows(path: Path, kind: type[Record | Rejection]) -> Iterator[OldRow]:
             shown=row.provenance.shown,
             calls=row.provenance.calls,
             dropped=dropped,
-            answer=row.response if isinstance(row, Record) else None,
+            answer=text_digest(row.response) if isinstance(row, Record) else b"",
             rewritten=row.provenance.rewritten,
         )

@@ -1,12 +1,12 @@
-"""An echo: a new text that repeats its prompt: the markup, the instructions, the description of the task, or its plan."""
+"""An echo: a new text that repeats its prompt: the markup, the instructions, the plan, the task, in its words or in others."""
 
 import re
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 from skills_dspy.model.steps import DESCRIBE, PLAN, STEPS
 from skills_dspy.screens.task_texts import NewText
 from skills_dspy.similarity.pieces import Pieces, quoted, words_in
-from skills_dspy.similarity.text import plain, squeezed
+from skills_dspy.similarity.text import plain, squeezed, tokens
 
 _TALK = re.compile(
     r"\b(?:teach(?:es|ing)?|train(?:s|ing)?|guid(?:es?|ing)) an? (?:large )?lang[a-z]+ model\b"
@@ -16,6 +16,23 @@ _TALK = re.compile(
     re.IGNORECASE,
 )
 """What descriptions of skills begin with, also where a word is misspelt, and what else models say of themselves."""
+
+_TALK_OF_TASK = re.compile(
+    r"\A\W*(?:new context\W|here is (?:a|the) new context\b"
+    r"|given (?:an?|the|some)\b[^.?!]*, (?:write|create|find|list|identify|extract|generate|determine|decide|suggest|rewrite"
+    r"|correct|return|provide|produce|classify|explain|translate|convert|summari[sz]e|describe|answer|calculate|complete)\b)"
+    r"|\bthe language model (?:has to|must|should|needs to|reads|learns|is asked)\b"
+    r"|\b(?:this|the) (?:task|skill|context) (?:is about|teaches|helps)\b"
+    r"|\b(?:the|an) (?:AI )?assistant (?:answers|reads|identifies|replies|returns|that)\b"
+    r"|\bthe user (?:provides|enters|pastes|asks|gives|has)\b",
+    re.IGNORECASE,
+)
+"""How a model that was asked for material tells what would be done with it; a question may well begin with `Given a`."""
+_BEGINNING = 4
+"""Letters by which two words are taken for forms of one."""
+_FEWEST, _MORE, _SHARE = 3, 2, 1 / 3
+"""A context says its task again that has so many words of the description, so many more than any seed's, and of its own words
+so large a share."""
 
 
 def echoed(new: NewText) -> str | None:
@@ -32,14 +49,43 @@ def echoed(new: NewText) -> str | None:
                 return f'it holds "{mark}", which is of the prompt'
     if (pair := next(filter(partial(_names, new), new.told), None)) is not None:
         return f'it names its plan: "{pair}"'
+    return _words_in_a_row(new, bound) or _talk_of_the_task(new)
+
+
+def _words_in_a_row(new: NewText, bound: int) -> str | None:
+    """The words of a prompt that the text has in one go, in words, where there are so many of them that no seed has."""
     cut = Pieces.of(new.text)
-    for source in task.prompts:
+    for source in new.task.prompts:
         if source.pieces.isdisjoint(cut.pieces):
             continue
-        run = cut.longest_run(source.pieces, task.known)
+        run = cut.longest_run(source.pieces, new.task.known)
         if words_in(run) >= bound:
             return f"{words_in(run):.0f} words in a row are those of {source.name}: {quoted(run)}"
     return None
+
+
+def _talk_of_the_task(new: NewText) -> str | None:
+    """How a context that is no material talks of its task, in words; not what the context of a seed does as well."""
+    if new.part != "context":
+        return None
+    found = _TALK_OF_TASK.search(new.text)
+    if found is not None and not any(map(_TALK_OF_TASK.search, new.task.contexts)):
+        return f"it talks of the task, and is no material for it: {quoted(tuple(tokens(found.group())))}"
+    described, own = _beginnings(new.task.description), _beginnings(new.text)
+    seeds = [_beginnings(context) for context in new.task.contexts]
+    # What all seeds have, and no description, is a mark of the material: `CREATE TABLE`.
+    marks = frozenset.intersection(*seeds) - described if len(seeds) > _MORE else frozenset[str]()
+    said, most = own & described, max((len(words & described) for words in seeds), default=0)
+    if marks & own or len(said) < max(_FEWEST, most + _MORE, _SHARE * len(own)):
+        return None
+    words = dict.fromkeys(token for token in tokens(new.text) if token[:_BEGINNING] in said)
+    return f"it says what the task is, in words of its description: {', '.join(words)}"
+
+
+@lru_cache(maxsize=256)
+def _beginnings(text: str) -> frozenset[str]:
+    """How the longer words of a text begin, so that `queries` and `query` are one; short words are in all texts."""
+    return frozenset(token[:_BEGINNING] for token in tokens(text) if len(token) >= _BEGINNING)
 
 
 def _names(new: NewText, pair: str) -> bool:

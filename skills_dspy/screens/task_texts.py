@@ -41,6 +41,7 @@ class TaskTexts:
     Attributes:
         bounds: what they reject.
         texts: all that the seeds say.
+        contexts: the contexts among them.
         seeds: part to this part of the seeds.
         common: part to the pieces that two or more seeds have: what they share belongs to the skill.
         known: the pieces of all seeds, whatever the part.
@@ -55,6 +56,7 @@ class TaskTexts:
 
     bounds: ScreensConfig
     texts: tuple[str, ...]
+    contexts: tuple[str, ...]
     seeds: Mapping[Part, tuple[KnownText, ...]]
     common: Mapping[Part, frozenset[Piece]]
     known: frozenset[Piece]
@@ -111,6 +113,7 @@ def task_texts_of(spec: TaskSpec, bounds: ScreensConfig, instructions: Iterable[
     return TaskTexts(
         bounds=bounds,
         texts=tuple(text for _, seed in seeds for part in PARTS if (text := part_of(seed, part))),
+        contexts=tuple(dict.fromkeys(seed.context for _, seed in seeds if seed.context)),
         seeds=sources,
         common={
             part: _in_two(source.pieces for source in sources[part]) - (quotes if part == "answer" else frozenset())

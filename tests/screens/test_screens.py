@@ -1,8 +1,10 @@
 """What no new text may be: copies, echoes, residue, lengths out of range; and all that these leave alone."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +15,9 @@ from skills_dspy.model.steps import STEPS, Part, Subject
 from skills_dspy.screens.echoes import tag_names
 from skills_dspy.screens.screens import screened
 from skills_dspy.screens.task_texts import NewText, TaskTexts, task_texts_of
+from skills_dspy.tasks.files import load_task
 from tests.helpers.making import a_config, a_spec
+from tests.helpers.optimizing_lab import TASKS
 
 DEBATE = "To teach a language model to hold a debate between two sides and to weigh what they said"
 INSTRUCTIONS = tuple(SkillsAdapter().plan(step.source).system for step in STEPS.values())
@@ -338,6 +342,77 @@ def test_a_stretch_of_a_seed_is_a_copy_from_the_bound_on(start: int, length: int
 def test_a_prompt_that_comes_back_is_an_echo(part: Part, text: str) -> None:
     """Its markup, its instructions, the task's description, or talk about the task."""
     assert reason(part, text, context="A text." if part != "context" else text) == "echo"
+
+
+TABLES = tuple(
+    SeedExample(question=question, answer="SELECT 1;", context=context)
+    for question, context in (
+        ("Which members have a book?", "CREATE TABLE member (id INTEGER PRIMARY KEY, name TEXT, joined DATE);"),
+        ("How warm was it?", "CREATE TABLE reading (station_id INTEGER, day DATE, rain_mm REAL, max_temp REAL);"),
+        ("Which rooms are free?", "CREATE TABLE room (id INTEGER PRIMARY KEY, name TEXT, seats INTEGER);"),
+    )
+)
+SQL = "To teach a language model to write one SQL query that answers a question about the tables it is given"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Writing complex SQL queries to answer detailed inquiries about various tables, showcasing proficiency in databases.",
+        "Given a table of historical events and a specific event, write a query to find the year and month of the event.",
+        "Given a list of birds, and some of their nests, calculate how many eggs there are in all.",
+        "New context: a shop that sells fish.",
+        "Rivers and lakes. The language model has to find out which is longer.",
+        "The user enters a review. The assistant replies with one of three labels.",
+    ],
+)
+def test_a_context_that_talks_of_its_task_is_an_echo(text: str) -> None:
+    """In words of its description, whatever their forms, or as one tells what would be done, where material was asked for."""
+    assert reason("context", text, material(TABLES, SQL)) == "echo"
+    assert reason("context", text, material(TABLES, SQL, echoed_words=None)) is None
+    # What is asked may well be asked so.
+    assert reason("question", text, material(TABLES, SQL), context=TABLES[0].context) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE TABLE query_log (model_id INTEGER, asked DATE, sql TEXT, answer TEXT);",
+        "CREATE TABLE question (id INTEGER PRIMARY KEY, language TEXT, written DATE);",
+        "Given the rain of the last weeks, the farmers of the valley wait. They write letters to the mayor about the dam.",
+    ],
+)
+def test_a_context_with_some_words_of_its_task_is_material(text: str) -> None:
+    """A table of questions is a table."""
+    assert reason("context", text, material(TABLES, SQL)) is None
+
+
+def test_of_contexts_by_a_strong_model_no_material_is_an_echo_and_half_of_talk_is() -> None:
+    """Seven tasks with twelve contexts of either kind each; what passes has few words of the description and none of talk."""
+    passed: dict[str, list[str]] = {"material": [], "talk": []}
+    for case in yaml.safe_load((Path(__file__).parent / "contexts.yaml").read_text(encoding="utf-8")):
+        if case["task"]:
+            spec = load_task(TASKS / case["task"])[0]
+        else:
+            seeds = tuple(SeedExample(question="What is it?", answer="It is so.", context=text) for text in case["contexts"])
+            spec = a_spec(seeds, description=case["description"])
+        of = task_texts_of(spec, a_config({}).screens, INSTRUCTIONS)
+        for kind, texts in passed.items():
+            texts += [text for text in case[kind] if reason("context", text, of) is None]
+    assert len(passed["material"]) == 84
+    assert len(passed["talk"]) <= 42
+
+
+def test_a_context_may_talk_of_the_task_as_a_seeds_does() -> None:
+    """Where the skill is to better prompts, its contexts are prompts."""
+    seeds = tuple(
+        SeedExample(
+            question="Make it shorter.", answer="Add.", context=f"Given a {thing} and a {thing}, calculate how many there are."
+        )
+        for thing in ("bird", "fish", "tree")
+    )
+    of = material(seeds, "To make a prompt shorter that asks to calculate")
+    assert reason("context", "Given a boat and a harbour, calculate how long it takes.", of) is None
 
 
 def test_what_a_seed_says_as_well_is_no_echo() -> None:

@@ -14,7 +14,6 @@ Rows that are linked, directly or through others, form a group, and a group neve
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import groupby
@@ -35,8 +34,7 @@ from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.similarity.nearest import Groups, Vector, join_near, joined
 from skills_dspy.similarity.sight import ComparedText, compared_text
 from skills_dspy.similarity.words import Texts
-from skills_dspy.store.files import storage_errors
-from skills_dspy.store.journal import JournalReader
+from skills_dspy.store.journal_reader import journal_at
 
 MOST_ROWS: Final = 200_000
 """How many rows are compared with one another; at twice as many it takes four times as long."""
@@ -111,8 +109,9 @@ class _Near:
 
     def add(self, run: int, rows: Iterable[ExportRow]) -> Iterator[tuple[int, str]]:
         """Take in all rows of a run; gives the number and the id of each as it comes."""
-        facts = self._runs[run].facts
-        with _kept_vectors(self._runs[run]) as kept:
+        facts, paths = self._runs[run].facts, self._runs[run].paths
+        with journal_at(paths.journal) as journal:
+            kept = None if journal is None else JournalVectors(journal, facts.embedder, paths)
             for seed in facts.seeds:
                 member = self._number("seed", seed.question, seed.context)
                 if found := _vector(facts, kept, seed.question, seed.context):
@@ -161,24 +160,14 @@ class _Near:
             self._links.append((member, self._number("seed", seeds[place].question, seeds[place].context)))
 
 
-@contextmanager
-def _kept_vectors(run: SourceRun) -> Iterator[JournalVectors | None]:
-    """What a run's journal holds; None where there is no journal, or it does not say whose vectors it holds."""
-    with storage_errors("read", run.paths.journal):
-        there = run.paths.journal.is_file()
-    if not there:
-        yield None
-        return
-    with JournalReader.open(run.paths.journal) as journal:
-        kept = JournalVectors(journal, run.facts.embedder, run.paths)
-        yield kept if kept.weights else None
-
-
 def _vector(
     facts: RunFacts, kept: JournalVectors | None, question: str, context: str | None
 ) -> tuple[_Space, tuple[Vector, ComparedText | None]] | None:
-    """A question, or a question with its context, as the run compared it; None where the journal has no vector of it."""
-    if kept is None or (vector := kept.find(question)) is None:
+    """A question, or a question with its context, as the run compared it; None where the journal has no vector of it.
+
+    Nor has it any that can be compared where it does not say by which weights they are.
+    """
+    if kept is None or not kept.weights or (vector := kept.find(question)) is None:
         return None
     if context is not None:
         if (about := kept.find(context)) is None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from skills_dspy.commands.report.reading import ShownRun
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.similarity.nearest import Vector, joined
-from skills_dspy.store.journal import JournalReader
+from skills_dspy.store.journal_reader import journal_at
 
 Point = tuple[float, float]
 _DECIMALS = 3
@@ -78,9 +78,9 @@ def _principal(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float64], float
 def _vectors(run: ShownRun, grounded: bool) -> tuple[str, list[Vector | None]]:
     """The model with its weights, and the vectors of seeds and then of rows; none at all without a journal."""
     name = run.about.embedder.name
-    if name is None or not run.paths.journal.is_file():
-        return "", []
-    with JournalReader.open(run.paths.journal) as journal:
+    with journal_at(run.paths.journal) as journal:
+        if name is None or journal is None:
+            return "", []
         vectors = JournalVectors(journal, name, run.paths)
         return f"{name} {vectors.weights}", list(_of_run(run, vectors, grounded))
 

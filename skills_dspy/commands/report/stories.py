@@ -11,7 +11,7 @@ from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.replies import NO_REPLY
 from skills_dspy.pipeline.funnel import latest
 from skills_dspy.pipeline.ratings import Rating, own_ratings, replied_ratings
-from skills_dspy.store.journal import JournaledReply, JournalReader
+from skills_dspy.store.journal_reader import JournaledReply, JournalReader, journal_at
 from skills_dspy.store.said import said_in
 
 RATED_ON = (CONTEXT, *SCALES)
@@ -101,10 +101,7 @@ def _call(stage: str, attempt: int, attempts: int, found: JournaledReply) -> Sto
 @contextmanager
 def stories_of(run: ShownRun) -> Iterator[Stories]:
     """The stories of a run's rows, while its journal is open."""
-    if not run.paths.journal.is_file():
-        yield Stories(None)
-        return
-    with JournalReader.open(run.paths.journal) as journal:
+    with journal_at(run.paths.journal) as journal:
         yield Stories(journal)
 
 

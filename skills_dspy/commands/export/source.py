@@ -24,8 +24,6 @@ from skills_dspy.store.reviews import Review, read_reviews, review_place, standi
 from skills_dspy.store.run_dir import RunPaths, runs_at
 from skills_dspy.store.run_json import known_run, run_json_errors
 
-_BLOCK = 1 << 20
-
 _Read = tuple[str, tuple[tuple[str, str, str | None], ...], FileRow]
 """A row with its place, and with question, answer and context as they stand there; twice for a pair of answers."""
 
@@ -92,13 +90,7 @@ def _whole_rows(path: Path) -> int:
         if not path.exists():
             return 0
         with path.open("rb") as file:
-            start = file.seek(0, 2)
-            while start:
-                end, start = start, max(0, start - _BLOCK)
-                file.seek(start)
-                if (newline := file.read(end - start).rfind(b"\n")) >= 0:
-                    return start + newline + 1
-    return 0
+            return sum(len(line) for line in file if line.endswith(b"\n"))
 
 
 @dataclass(slots=True)

@@ -80,12 +80,12 @@ class Tally:
 
     def reviews(self) -> str | None:
         """How many rows a person has looked at, in a sentence; None where nobody has looked at any."""
-        if not self.looked_at.total() - self.looked_at["none"]:
+        count = self.looked_at.total() - self.looked_at["none"]
+        if not count:
             return None
         rejected = "rejected" if self.labels or self.lengths.counts else "rejected and left out"
         ways = (("accept", "accepted"), ("edit", "edited"), ("reject", rejected))
         said = ", ".join(f"{self.looked_at[verdict]:,} {did}" for verdict, did in ways if self.looked_at[verdict])
-        count = self.looked_at.total() - self.looked_at["none"]
         return f"A person looked at {count:,} of {self.looked_at.total():,} rows: {said}"
 
     def add(self, row: ExportRow, side: str) -> None:

@@ -249,11 +249,10 @@ def choose_test(groups: NDArray[np.int64], ids: NDArray[np.uint64], share: float
 def _mixed(keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
     """Numbers that order the keys in another way for each seed."""
     mix, half = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
-    mixed = (keys ^ np.uint64(_hash("split", str(seed)))) * mix
+    mixed = (keys ^ np.uint64(_hash(f"split\x1f{seed}"))) * mix
     return (mixed ^ (mixed >> half)) * mix
 
 
-def _hash(*parts: str) -> int:
-    """64 bits that stand for some texts."""
-    joined_parts = "\x1f".join(parts).encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(joined_parts, digest_size=8).digest(), "little")
+def _hash(text: str) -> int:
+    """64 bits that stand for a text."""
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")

@@ -28,7 +28,7 @@ from skills_dspy.base.errors import ExportError, RequestError
 from skills_dspy.base.records import AnswerPair, Neighbour
 from skills_dspy.base.validation import require, require_whole
 from skills_dspy.commands.export.facts import RunFacts
-from skills_dspy.commands.export.reviewed import ExportRow
+from skills_dspy.commands.export.reviewed import ExportRow, exported_answer
 from skills_dspy.commands.export.source import SourceRun
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.similarity.nearest import Groups, Vector, join_near, joined
@@ -118,15 +118,10 @@ class _Near:
                     self._vectors[found[0]].setdefault(member, found[1])
             for row in rows:
                 member = self._number("row", run, row.id)
-                answer, near = (
-                    (row.chosen.answer, row.neighbour)
-                    if isinstance(row, AnswerPair)
-                    else (row.response or "", row.provenance.neighbour)
-                )
-                question, context = row.instruction or "", row.context or None
+                question, context = row.instruction, row.context or None
                 self._texts["question" if context is None else "context"].add(member, context or question)
-                self._texts["pair"].add(member, question + "\n" + answer)
-                self._link(member, run, near)
+                self._texts["pair"].add(member, f"{question}\n{exported_answer(row)}")
+                self._link(member, run, row.neighbour if isinstance(row, AnswerPair) else row.provenance.neighbour)
                 if found := _vector(facts, kept, question, context):
                     self._vectors[found[0]][member] = found[1]
                     self.models.add((found[0].model, found[0].weights))

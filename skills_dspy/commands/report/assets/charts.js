@@ -25,24 +25,21 @@ const label = (views, side, what) => letter(views, side) + what;
 
 // How often each of `bins` holds one of the values, as shares of all of them. Below the bars stand their `labels`, of ranges where
 // they begin; `names` says all of a range.
-function bars(views, bins, values, beside, unit) {
+function bars(views, bins, values, unit, seeds = []) {
   const datasets = [], columns = [], names = bins.names || bins.labels;
+  const add = (what, counts, all, stack, backgroundColor) => {
+    datasets.push({ label: what, data: counts.map((count) => rounded(percent(count, all))), counts, stack, backgroundColor });
+    columns.push([what, counts]);
+  };
   views.forEach((view, side) => {
     const all = [true, false].flatMap((kept) => values(view, kept)).length;
     for (const kept of [true, false]) {
       const counts = bins.count(values(view, kept));
       if (!all || (!kept && !counts.some(Boolean))) continue;
-      const what = label(views, side, kept ? "accepted" : "rejected");
-      datasets.push({ label: what, data: counts.map((count) => rounded(percent(count, all))), counts, stack: SIDES[side], backgroundColor: fill(side, kept) });
-      columns.push([what, counts]);
+      add(label(views, side, kept ? "accepted" : "rejected"), counts, all, SIDES[side], fill(side, kept));
     }
   });
-  for (const [what, found] of beside) {
-    const counts = bins.count(found);
-    if (!found.length) continue;
-    datasets.push({ label: what, data: counts.map((count) => rounded(percent(count, found.length))), counts, stack: what, backgroundColor: colour("seed") });
-    columns.push([what, counts]);
-  }
+  if (seeds.length) add("seeds", bins.count(seeds), seeds.length, "seeds", colour("seed"));
   const config = {
     type: "bar",
     data: { labels: bins.labels, datasets },
@@ -55,6 +52,12 @@ function bars(views, bins, values, beside, unit) {
   return [config, numbers, datasets.length];
 }
 
+const counting = (size, placeOf) => (found) => {
+  const counts = new Array(size).fill(0);
+  for (const value of found) counts[placeOf(value)] += 1;
+  return counts;
+};
+
 function ranges(values, wanted, whole) {
   let low = Infinity, high = -Infinity;
   for (const value of values) { if (value < low) low = value; if (value > high) high = value; }
@@ -66,7 +69,7 @@ function ranges(values, wanted, whole) {
   return {
     labels: Array.from({ length: size }, (_, place) => shown(start + place * step)),
     names: Array.from({ length: size }, (_, place) => (whole && step === 1 ? shown(start + place) : `${shown(start + place * step)} to ${shown(start + (place + 1) * step - (whole ? 1 : 0))}`)),
-    count: (found) => { const counts = new Array(size).fill(0); for (const value of found) counts[Math.min(size - 1, Math.floor((value - start) / step + 1e-9))] += 1; return counts; },
+    count: counting(size, (value) => Math.min(size - 1, Math.floor((value - start) / step + 1e-9))),
   };
 }
 
@@ -107,8 +110,8 @@ function drawFunnel(box, views) {
 
 function drawRatings(box, views) {
   report.summary.scales.forEach((scale, number) => {
-    const bins = { labels: scale.labels, count: (found) => { const counts = scale.labels.map(() => 0); for (const value of found) counts[value] += 1; return counts; } };
-    const [config, numbers, datasets] = bars(views, bins, (view, kept) => picked(view, kept, (row) => report.rows.ratings[row][number]), []);
+    const bins = { labels: scale.labels, count: counting(scale.labels.length, (value) => value) };
+    const [config, numbers, datasets] = bars(views, bins, (view, kept) => picked(view, kept, (row) => report.rows.ratings[row][number]));
     if (datasets) figure(box, named(scale.name), config, numbers);
   });
   if (!box.childElementCount) box.append(make("p", {}, "No row has a rating."));
@@ -122,9 +125,9 @@ function drawSoft(box, views) {
     const bins = {
       labels: Array.from({ length: size }, (_, place) => (low + place * step).toFixed(2)),
       names: Array.from({ length: size }, (_, place) => `${(low + place * step).toFixed(2)} to ${(low + (place + 1) * step).toFixed(2)}`),
-      count: (found) => { const counts = new Array(size).fill(0); for (const value of found) counts[Math.max(0, Math.min(size - 1, Math.floor((value - low) / step)))] += 1; return counts; },
+      count: counting(size, (value) => Math.max(0, Math.min(size - 1, Math.floor((value - low) / step)))),
     };
-    const [config, numbers, datasets] = bars(views, bins, values, [], "expected value");
+    const [config, numbers, datasets] = bars(views, bins, values, "expected value");
     if (datasets) figure(box, `${named(scale.name)}, expected value`, config, numbers);
   });
   if (!box.childElementCount) box.append(make("p", {}, "No rating has probabilities: the runs did not ask for them (soft_ratings: true does), or the server gave none."));
@@ -136,7 +139,7 @@ function drawLengths(box, views) {
     const seeds = seedsOf(views).map((seed) => seed[1][place]).filter((words) => words !== null);
     const all = views.flatMap((view) => [...values(view, true), ...values(view, false)]);
     if (!all.length) return;
-    const [config, numbers, datasets] = bars(views, ranges([...all, ...seeds], 16, true), values, [["seeds", seeds]], "words");
+    const [config, numbers, datasets] = bars(views, ranges([...all, ...seeds], 16, true), values, "words", seeds);
     if (datasets) figure(box, `Words of the ${part}`, config, numbers);
   });
 }
@@ -176,7 +179,7 @@ function drawCopies(box, views) {
   if (all.length) {
     const bounds = [...new Set(runs.map((run) => report.summary.bounds[run]).filter((bound) => bound !== null))];
     const note = bounds.length ? `Below ${bounds.join(" or ")} a question is a duplicate.` : "";
-    const [config, numbers] = bars(views, ranges(all, 20, false), values, [], "squared distance to the nearest earlier question or seed");
+    const [config, numbers] = bars(views, ranges(all, 20, false), values, "squared distance to the nearest earlier question or seed");
     figure(box, "Nearest neighbours", config, numbers, { note });
   }
   const kept = views.flatMap((view) => view.places.filter((row) => isKept(row) && report.rows.distance[row] !== null));
